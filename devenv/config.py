@@ -1,0 +1,266 @@
+"""devenv.toml -> Settings, with the origin of every value. The only reader of `os.environ`."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from devenv.errors import UsageError
+
+FILE = "devenv.toml"
+PREFIX = "DEVENV_"
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
+EngineName = Literal["embedded"]
+FieldType = Literal["string", "uuid", "time", "number", "boolean", "binary", "list", "map", "set"]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A part of devenv.toml: frozen, and an unknown key is an error."""
+
+
+class Project(Section):
+    """`[project]`: the name shows in messages and in the names of things made for the project."""
+
+    name: Name
+    engine: EngineName = "embedded"
+
+
+class Postgres(Section):
+    """`[postgres]`: one server, one database. `source = "system"` uses the machine's own binaries."""
+
+    database: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = "postgres"
+    user: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = "postgres"
+    port: Port = 5432
+    source: Literal["wheel", "system"] = "wheel"
+
+
+class Dynamodb(Section):
+    """`[dynamodb]`: DynamoDB Local. `local` names a folder with DynamoDBLocal.jar, else it is fetched once."""
+
+    port: Port = 8000
+    region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
+    local: str | None = None
+
+
+class Backend(Section):
+    """`[backend]`: the project's own HTTP app. `{python}` and `{port}` are filled in inside command, url, env."""
+
+    command: list[str] = []
+    url: str = "http://127.0.0.1:{port}"
+    port: Port = 4567
+    health: str = "/"
+    env: dict[str, str] = {}
+    python: str | None = None
+
+
+class StepSource(Section):
+    """`[steps.<name>]`: glob patterns of files, in order, or the project's own command (an argument list)."""
+
+    files: list[str] = []
+    command: list[str] = []
+
+
+class Steps(Section, rename={"schema_load": "schema-load"}):
+    """`[steps]`: always setup, then schema-load, then seed."""
+
+    setup: StepSource = StepSource()
+    schema_load: StepSource = StepSource()
+    seed: StepSource = StepSource()
+
+
+class Entity(Section):
+    """`[entities.<name>]`: one kind of item in a DynamoDB table.
+
+    `match` maps attributes to templates (`{pk = "GRP#{owner_uuid}"}`); an item is of this kind when every
+    template matches, and each `{field}` in a template becomes a field of the item. `attributes` maps fields to
+    types, `?` behind the type marks an optional one. Fields in `unique` occur once per table. `ttl` names the
+    attribute (epoch seconds) after which an item counts as gone.
+    """
+
+    table: str
+    match: dict[str, str] = {}
+    attributes: dict[str, Annotated[str, msgspec.Meta(pattern=r"^(string|uuid|time|number|boolean|binary|list|map|set)\??$")]] = {}
+    unique: list[str] = []
+    ttl: str | None = None
+
+
+class Link(Section, rename={"source": "from"}):
+    """`[[links]]`: a reference from one store to the other.
+
+    `from = "dynamodb:<table>.<attribute>"`, or a part of one: `"dynamodb:<table>.pk[GRP#{}]"`.
+    `to = "postgres:[<schema>.]<table>.<column>"`. `natural_key` and `copies` map item attributes to columns.
+    """
+
+    source: Annotated[str, msgspec.Meta(pattern=r"^dynamodb:.+\..+$")]
+    to: Annotated[str, msgspec.Meta(pattern=r"^postgres:.+\..+$")]
+    natural_key: dict[str, str] = {}
+    copies: dict[str, str] = {}
+    name: str | None = None
+
+
+class Group(Section):
+    """`[[groups]]`: items that must exist together.
+
+    `rows` names the entity of the group's own rows, sharing the field `id`; there are `size` of them, and where
+    `owner` and `other` are given each row's `other` is another row's `owner` (mirror). `entries` names the entity
+    of what the group contains, joined by the same field `id`; its `author` is one of the owners. The newest entry
+    by `time` is mirrored in each row: same `time`, and the row's fields in `preview` equal the entry's.
+    """
+
+    name: str
+    rows: str
+    id: str
+    size: Annotated[int, msgspec.Meta(ge=1)] = 2
+    owner: str | None = None
+    other: str | None = None
+    entries: str | None = None
+    author: str | None = None
+    time: str | None = None
+    preview: dict[str, str] = {}
+
+
+class Settings(Section):
+    """The whole of devenv.toml."""
+
+    project: Project
+    postgres: Postgres = Postgres()
+    dynamodb: Dynamodb = Dynamodb()
+    backend: Backend | None = None
+    steps: Steps = Steps()
+    entities: dict[str, Entity] = {}
+    links: list[Link] = []
+    groups: list[Group] = []
+    env: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings of one project folder. `origins` maps dotted keys to where the value came from."""
+
+    root: Path
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above `start` that holds a devenv.toml. UsageError when there is none."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / FILE).is_file():
+            return folder
+    raise UsageError(
+        f"no {FILE} in {start} or any folder above it",
+        hint="go to your project's folder, or name it with --project DIR",
+    )
+
+
+def load(project: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
+    """Read `project`/devenv.toml (default: the nearest one above the working folder). UsageError says what is wrong.
+
+    `DEVENV_<SECTION>_<KEY>` in `environ` overrides a plain value: `DEVENV_POSTGRES_PORT=5433`.
+    """
+    environ = os.environ if environ is None else environ
+    if project is None:
+        root = find_root(Path.cwd())
+    elif (project / FILE).is_file():
+        root = project.resolve()
+    else:
+        raise UsageError(f"no {FILE} in {project}", hint="name the folder that holds it with --project DIR")
+    file = root / FILE
+    tree = read_toml(file)
+    origins: dict[str, str] = {key: FILE for key in flatten(tree)}
+    for key, value, variable in overrides(environ):
+        section, name = key.split(".")
+        tree.setdefault(section, {})[name] = value
+        origins[key] = f"${variable}"
+    settings = parse(tree, file)
+    for key in flatten(msgspec.to_builtins(settings)):
+        origins.setdefault(key, "default")
+    return Loaded(root, settings, origins)
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The file's tree. UsageError for what cannot be read, is not UTF-8, or is not TOML (with line and column)."""
+    try:
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8", detail=str(error), hint="save the file as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{file} is not valid TOML", detail=str(error), hint="devenv config check") from None
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read", detail=str(error)) from None
+
+
+def parse(tree: Mapping[str, Any], file: Path) -> Settings:
+    """Validate the tree. UsageError names the key, its place, and the nearest known key."""
+    try:
+        return msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        hint = "devenv config schema"
+        if unknown := re.search(r"unknown field `([^`]+)`(?: - at `\$\.?(.*)`)?", text):
+            key, place = unknown[1], unknown[2] or ""
+            near = difflib.get_close_matches(key, known_keys(place), n=1)
+            text = f"unknown key `{key}`" + (f" in `{place}`" if place else "")
+            hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known_keys(place))}"
+        raise UsageError(f"{file} is not a valid configuration", detail=text, hint=hint) from None
+
+
+def known_keys(place: str) -> list[str]:
+    """The keys allowed at a dotted `place` of devenv.toml, as msgspec names it (`steps.setup`, `links[0]`)."""
+    node: Any = schema()
+    definitions = node["$defs"]
+
+    def resolve(part: Any) -> Any:
+        while "$ref" in part or "anyOf" in part or "allOf" in part:
+            if "$ref" in part:
+                part = definitions[part["$ref"].rsplit("/", 1)[1]]
+            else:
+                options = part.get("anyOf") or part.get("allOf")
+                part = next(option for option in options if option.get("type") != "null")
+        return part
+
+    node = resolve(node)
+    for part in re.findall(r"[^.\[\]]+|\[[^\]]*\]", place):
+        if part.startswith("["):
+            node = resolve(node.get("items") or node.get("additionalProperties") or {})
+        else:
+            node = resolve(node.get("properties", {}).get(part) or node.get("additionalProperties") or {})
+    return sorted(node.get("properties", {}))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of devenv.toml, for editors."""
+    return msgspec.json.schema(Settings)
+
+
+def overrides(environ: Mapping[str, str]) -> list[tuple[str, Any, str]]:
+    """(dotted key, value, variable) for every DEVENV_<SECTION>_<KEY> that names a plain setting."""
+    found: list[tuple[str, Any, str]] = []
+    for section, kind in (("project", Project), ("postgres", Postgres), ("dynamodb", Dynamodb), ("backend", Backend)):
+        for field in msgspec.structs.fields(kind):
+            variable = f"{PREFIX}{section}_{field.encode_name}".upper()
+            if variable in environ and isinstance(field.default, str | int | type(None)):
+                text = environ[variable]
+                found.append((f"{section}.{field.encode_name}", int(text) if text.isdigit() else text, variable))
+    return found
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as {dotted key: leaf}; lists count as leaves."""
+    if not isinstance(tree, dict):
+        return {prefix: tree}
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat.update(flatten(value, f"{prefix}.{key}" if prefix else key))
+    return flat

@@ -1,0 +1,120 @@
+"""Plain values that travel between the edge, the judgement and the printer. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ServiceName = Literal["postgres", "dynamodb", "backend"]
+Running = Literal["running", "starting", "stopped", "crashed", "foreign"]
+Done = Literal["done", "pending", "stale", "failed"]
+CheckStatus = Literal["ok", "warn", "fail", "error", "skip"]
+
+
+@dataclass(frozen=True)
+class PostgresTarget:
+    """Where and as whom to reach one Postgres database. `password` never shows in a repr."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    database: str = "postgres"
+
+    @property
+    def address(self) -> str:
+        """`host:port/database`, for messages."""
+        return f"{self.host}:{self.port}/{self.database}"
+
+
+@dataclass(frozen=True)
+class DynamoTarget:
+    """One DynamoDB: endpoint URL (`http://127.0.0.1:8000`), region and key pair."""
+
+    endpoint: str
+    region: str
+    access_key: str
+    secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ServiceState:
+    """What is known of one service now. `started` is ISO 8601 UTC; None means not known or not running."""
+
+    name: str
+    state: Running
+    pid: int | None = None
+    host: str | None = None
+    port: int | None = None
+    url: str | None = None
+    version: str | None = None
+    started: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class StepState:
+    """Whether one step's work is in the stores, and why we think so (one sentence)."""
+
+    name: str
+    state: Done
+    reason: str
+
+
+@dataclass(frozen=True)
+class Action:
+    """One line of a plan: what is done to `target`, and the cause."""
+
+    target: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as a user reads it: the fact, the driver's words, the cause if known, one next command."""
+
+    what: str
+    detail: str | None = None
+    cause: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class Fix:
+    """A remedy: `text` in words, `command` to type, `safe` when `--fix` may do it (nothing can be lost)."""
+
+    text: str
+    command: str | None = None
+    safe: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One row of a check's result. `subjects` are ids; `evidence` is what was seen; `ms` milliseconds."""
+
+    code: str
+    name: str
+    layer: str
+    title: str
+    status: CheckStatus
+    evidence: str = ""
+    cause: str | None = None
+    fix: Fix | None = None
+    subjects: tuple[str, ...] = ()
+    ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What every command returns: rendered once, as text or as the one JSON document; `exit_code` rules both.
+
+    `command` is the first word (`up`), `body` the command's own keys of the contract.
+    """
+
+    command: str
+    project: str | None
+    exit_code: int
+    body: Mapping[str, Any] = field(default_factory=dict)
+    error: Failure | None = None
