@@ -1,0 +1,303 @@
+"""A small DynamoDB client on `http.client`, and the attribute-value codec.
+
+Not botocore: importing it and building a client costs more than a whole `devenv up` that has nothing to do.
+Items stay in DynamoDB's own JSON (`{"pk": {"S": "x"}}`); `plain` and `typed_item` translate.
+"""
+
+from __future__ import annotations
+
+import binascii
+import hashlib
+import hmac
+import http.client
+import random
+import select
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from devenv.errors import StoreError
+from devenv.model import DynamoTarget
+
+API: Final = "DynamoDB_20120810"
+CONTENT_TYPE: Final = "application/x-amz-json-1.0"
+READS: Final = ("List", "Describe", "Get", "BatchGet", "TransactGet", "Query", "Scan")
+CURSORS: Final = {
+    "LastEvaluatedKey": "ExclusiveStartKey",
+    "LastEvaluatedTableName": "ExclusiveStartTableName",
+    "NextToken": "NextToken",
+}
+BATCH_ITEMS: Final = 25
+BATCH_BYTES: Final = 15_000_000  # DynamoDB's limit is 16 MB; the rest is room for the envelope.
+ANSWER_BYTES: Final = 64_000_000  # The largest real answer is 16 MB; more than this is not DynamoDB.
+
+Item = dict[str, Any]
+
+
+class Dynamo:
+    """One keep-alive connection to one endpoint. Use one per thread; a context manager.
+
+    `timeout` (seconds) bounds the connect and each wait for data. Every failure is a StoreError.
+    """
+
+    def __init__(self, target: DynamoTarget, *, timeout: float = 10.0) -> None:
+        self.target = target
+        self.timeout = timeout
+        self._url = split_endpoint(target.endpoint)
+        self._connection: http.client.HTTPConnection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens a new one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def call(self, operation: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One request (`call("GetItem", {...})`) and its answer, both in DynamoDB's JSON.
+
+        StoreError: `code` is the AWS error type without prefix; `reached` is False when nothing answered in time
+        or what answered is not DynamoDB. Never sent twice, except a read on a connection that turned out closed.
+        """
+        body = body or {}
+        try:
+            payload = msgspec.json.encode(body)
+        except UnicodeEncodeError as error:
+            raise StoreError(
+                f"{self._subject(operation, body)} has text that is not Unicode", detail=str(error)
+            ) from None
+        self._drop_if_stale()
+        reused = self._connection is not None
+        try:
+            try:
+                status, answer = self._send(operation, payload)
+            except (ConnectionError, http.client.RemoteDisconnected):
+                if not reused or not operation.startswith(READS):
+                    raise
+                self.close()
+                status, answer = self._send(operation, payload)
+        except TimeoutError:
+            self.close()
+            raise self._unreached(operation, body, f"no answer within {self.timeout:g} s") from None
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            self.close()
+            raise self._unreached(operation, body, str(error) or type(error).__name__) from None
+        return self._judge(operation, body, status, answer)
+
+    def pages(self, operation: str, body: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+        """Every page of `Scan`, `Query`, `ListTables` or `ExecuteStatement`, until the store says there is no more."""
+        request = dict(body or {})
+        while True:
+            page = self.call(operation, request)
+            yield page
+            cursor = next((name for name in CURSORS if page.get(name)), None)
+            if cursor is None:
+                return
+            request[CURSORS[cursor]] = page[cursor]
+
+    def scan(self, table: str, **extra: Any) -> Iterator[Item]:
+        """Every raw item of `table`. `extra` goes into the request: `scan("t", Segment=0, TotalSegments=4)`."""
+        for page in self.pages("Scan", {"TableName": table, **extra}):
+            yield from page["Items"]
+
+    def write_batch(self, table: str, requests: Sequence[Mapping[str, Any]], *, deadline_s: float = 30.0) -> None:
+        """Apply `{"PutRequest": {"Item": …}}` and `{"DeleteRequest": {"Key": …}}` in batches, in order.
+
+        What the store leaves unprocessed is sent again with growing pauses; StoreError when some of it is still
+        left after `deadline_s` seconds. Batches before a failure stay written.
+        """
+        end = time.monotonic() + deadline_s
+        for batch in split_batches(requests):
+            left: Sequence[Mapping[str, Any]] = batch
+            pause = 0.05
+            while True:
+                answer = self.call("BatchWriteItem", {"RequestItems": {table: left}})
+                left = answer.get("UnprocessedItems", {}).get(table, [])
+                if not left:
+                    break
+                if time.monotonic() + pause > end:
+                    raise StoreError(
+                        f"{len(left)} items of table {table} were not accepted by DynamoDB at {self.target.endpoint}",
+                        detail=f"still unprocessed after {deadline_s:g} s of retries",
+                        code="UnprocessedItems",
+                    )
+                time.sleep(pause * random.uniform(0.5, 1.0))
+                pause = min(pause * 2, 1.0)
+
+    def _drop_if_stale(self) -> None:
+        """Close a kept connection that the server has closed, so that a write is never sent into the void."""
+        socket = self._connection.sock if self._connection is not None else None
+        if socket is None:
+            self.close()
+            return
+        poll = select.poll()
+        poll.register(socket, select.POLLIN)
+        if poll.poll(0):
+            self.close()
+
+    def _send(self, operation: str, payload: bytes) -> tuple[int, bytes]:
+        if self._connection is None:
+            kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
+            self._connection = kind(self._url.hostname or "", self._url.port, timeout=self.timeout)
+        headers = sign(self.target, operation, payload, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+        self._connection.request("POST", self._url.path or "/", payload, headers)
+        response = self._connection.getresponse()
+        answer = response.read(ANSWER_BYTES)
+        if len(answer) == ANSWER_BYTES:
+            raise http.client.HTTPException(f"an answer of {ANSWER_BYTES} bytes or more")
+        return response.status, answer
+
+    def _judge(self, operation: str, body: Mapping[str, Any], status: int, answer: bytes) -> dict[str, Any]:
+        try:
+            tree = msgspec.json.decode(answer)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            tree = None
+        if isinstance(tree, dict) and status == http.client.OK:
+            return tree
+        if isinstance(tree, dict) and isinstance(tree.get("__type"), str):
+            code = tree["__type"].rpartition("#")[2]
+            words = tree.get("message") or tree.get("Message")
+            raise StoreError(f"{self._subject(operation, body)} failed: {code}", detail=words, code=code)
+        self.close()
+        shown = " ".join(answer[:120].decode("utf-8", "replace").split())
+        raise StoreError(
+            f"{self.target.endpoint} is not DynamoDB: its answer to {operation} is not DynamoDB's",
+            detail=f"HTTP {status}: {shown}" if shown else f"HTTP {status}, empty",
+            reached=False,
+        )
+
+    def _unreached(self, operation: str, body: Mapping[str, Any], detail: str) -> StoreError:
+        return StoreError(f"{self._subject(operation, body)} got no answer", detail=detail, reached=False)
+
+    def _subject(self, operation: str, body: Mapping[str, Any]) -> str:
+        table = body.get("TableName") or ", ".join(body.get("RequestItems") or ())
+        return f"DynamoDB {operation}{f' of table {table}' if table else ''} at {self.target.endpoint}"
+
+
+def split_endpoint(endpoint: str) -> SplitResult:
+    """The parts of an endpoint URL. StoreError when it is not `http[s]://host[:port]`."""
+    try:
+        url = urlsplit(endpoint)
+        valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise StoreError(
+            f"{endpoint!r} is not a DynamoDB endpoint",
+            detail="it must look like http://127.0.0.1:8000",
+            reached=False,
+        )
+    return url
+
+
+def sign(target: DynamoTarget, operation: str, payload: bytes, now: str) -> dict[str, str]:
+    """The headers of one signed request (AWS Signature Version 4). `now` is UTC as `20230624T205702Z`."""
+    url = split_endpoint(target.endpoint)
+    headers = {
+        "content-type": CONTENT_TYPE,
+        "host": url.netloc.rpartition("@")[2].lower().removesuffix({"http": ":80", "https": ":443"}[url.scheme]),
+        "x-amz-date": now,
+        "x-amz-target": f"{API}.{operation}",
+    }
+    signed = ";".join(headers)
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    canonical = f"POST\n{url.path or '/'}\n\n{lines}\n{signed}\n{hashlib.sha256(payload).hexdigest()}"
+    scope = f"{now[:8]}/{target.region}/dynamodb/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{now}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{target.secret_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    headers["authorization"] = (
+        f"AWS4-HMAC-SHA256 Credential={target.access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
+    )
+    return headers
+
+
+def split_batches(requests: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """`requests` in order, in lists that fit one BatchWriteItem by count and by encoded size."""
+    batch: list[Mapping[str, Any]] = []
+    size = 0
+    for request in requests:
+        length = len(msgspec.json.encode(request))
+        if batch and (len(batch) == BATCH_ITEMS or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(request)
+        size += length
+    if batch:
+        yield batch
+
+
+def plain(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A raw item as Python values: str, Decimal, bytes, bool, None, list, dict, and sets of the first three."""
+    return {name: plain_value(value) for name, value in item.items()}
+
+
+def plain_value(value: Mapping[str, Any]) -> Any:
+    """One attribute value (`{"N": "1"}`) as a Python value; numbers keep every digit. ValueError if malformed."""
+    if len(value) != 1:
+        raise ValueError(f"not an attribute value: {value!r}")
+    ((kind, content),) = value.items()
+    match kind:
+        case "S" | "BOOL":
+            return content
+        case "N":
+            return Decimal(content)
+        case "B":
+            return binascii.a2b_base64(content)
+        case "NULL":
+            return None
+        case "L":
+            return [plain_value(part) for part in content]
+        case "M":
+            return plain(content)
+        case "SS" | "NS" | "BS":
+            return {plain_value({kind[0]: part}) for part in content}
+    raise ValueError(f"unknown attribute type {kind!r}")
+
+
+def typed_item(item: Mapping[str, Any]) -> Item:
+    """Python values as a raw item: the inverse of `plain`."""
+    return {name: typed(value) for name, value in item.items()}
+
+
+def typed(value: Any) -> dict[str, Any]:
+    """One Python value as an attribute value: `typed(1) == {"N": "1"}`, a dict becomes a map (`M`).
+
+    TypeError for what has no exact form: a float (read numbers as Decimal), an empty or a mixed set, other types.
+    """
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int() | Decimal():
+            return {"N": str(value)}
+        case bytes():
+            return {"B": binascii.b2a_base64(value, newline=False).decode()}
+        case Mapping():
+            return {"M": typed_item(value)}
+        case list() | tuple():
+            return {"L": [typed(part) for part in value]}
+        case set() | frozenset():
+            parts = [next(iter(typed(part).items())) for part in value]
+            kinds = {kind for kind, _ in parts}
+            if len(kinds) == 1 and kinds <= {"S", "N", "B"}:
+                return {f"{kinds.pop()}S": sorted(text for _, text in parts)}
+            raise TypeError(f"a set must hold only text, only numbers or only bytes, and not be empty: {value!r}")
+    raise TypeError(f"{type(value).__name__} has no exact DynamoDB form: {value!r}")
