@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
 import tomllib
@@ -89,7 +90,9 @@ class Entity(Section):
 
     table: str
     match: dict[str, str] = {}
-    attributes: dict[str, Annotated[str, msgspec.Meta(pattern=r"^(string|uuid|time|number|boolean|binary|list|map|set)\??$")]] = {}
+    attributes: dict[
+        str, Annotated[str, msgspec.Meta(pattern=r"^(string|uuid|time|number|boolean|binary|list|map|set)\??$")]
+    ] = {}
     unique: list[str] = []
     ttl: str | None = None
 
@@ -178,7 +181,7 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
         raise UsageError(f"no {FILE} in {project}", hint="name the folder that holds it with --project DIR")
     file = root / FILE
     tree = read_toml(file)
-    origins: dict[str, str] = {key: FILE for key in flatten(tree)}
+    origins: dict[str, str] = dict.fromkeys(flatten(tree), FILE)
     for key, value, variable in overrides(environ):
         section, name = key.split(".")
         tree.setdefault(section, {})[name] = value
@@ -242,6 +245,29 @@ def known_keys(place: str) -> list[str]:
 def schema() -> dict[str, Any]:
     """The JSON Schema of devenv.toml, for editors."""
     return msgspec.json.schema(Settings)
+
+
+def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where parts are kept once per machine: $DEVENV_CACHE, as root /var/cache/devenv, else the user's cache folder.
+
+    Root's own cache is private to root, and the account that services run as must reach the parts.
+    """
+    environ = os.environ if environ is None else environ
+    if named := environ.get(f"{PREFIX}CACHE"):
+        return Path(named).expanduser().resolve()
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/cache/devenv")
+    from platformdirs import user_cache_path
+
+    return user_cache_path("devenv", appauthor=False)
+
+
+def data_home(root: Path) -> Path:
+    """Where the project's data lies: its state folder, but as root a folder that an unprivileged account can reach."""
+    if os.name == "posix" and os.geteuid() == 0:
+        digest = hashlib.sha256(os.fsencode(root)).hexdigest()[:12]
+        return Path("/var/lib/devenv") / f"{root.name[:32]}-{digest}"
+    return root / ".devstate"
 
 
 def overrides(environ: Mapping[str, str]) -> list[tuple[str, Any, str]]:

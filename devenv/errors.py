@@ -72,9 +72,7 @@ class StoreError(DevenvError):
     `reached` is False when the store did not answer at all (refused connection, timeout).
     """
 
-    def __init__(
-        self, what: str, *, detail: str | None = None, code: str | None = None, reached: bool = True
-    ) -> None:
+    def __init__(self, what: str, *, detail: str | None = None, code: str | None = None, reached: bool = True) -> None:
         super().__init__(what, exit_code=Exit.FOUND if reached else Exit.UNCHECKED, detail=detail)
         self.code = code
         self.reached = reached

@@ -39,6 +39,16 @@ class DynamoTarget:
 
 
 @dataclass(frozen=True)
+class Targets:
+    """Where one project's stores and its application are. `key` is the project's development signing key."""
+
+    postgres: PostgresTarget
+    dynamodb: DynamoTarget
+    backend_url: str | None = None
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class ServiceState:
     """What is known of one service now. `started` is ISO 8601 UTC; None means not known or not running."""
 
@@ -110,7 +120,8 @@ class Finding:
 class Report:
     """What every command returns: rendered once, as text or as the one JSON document; `exit_code` rules both.
 
-    `command` is the first word (`up`), `body` the command's own keys of the contract.
+    `command` is the first word (`up`), `body` the command's own keys of the contract. `view` is for the text form
+    only: what the user asked to see.
     """
 
     command: str
@@ -118,3 +129,4 @@ class Report:
     exit_code: int
     body: Mapping[str, Any] = field(default_factory=dict)
     error: Failure | None = None
+    view: Mapping[str, Any] = field(default_factory=dict)

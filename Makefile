@@ -1,0 +1,37 @@
+# The two commands of the README, `make up` and `make test`, and `make check`. Run them here or with `make -C DIR`.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: up test check bench clean
+
+up: .venv/user.stamp
+	$(BIN)/devenv up
+
+test: .venv/developer.stamp
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/developer.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/developer.stamp
+	$(BIN)/python tests/bench/up.py
+
+clean:
+	test ! -x $(BIN)/devenv || $(BIN)/devenv down
+	rm -rf .venv
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "devenv needs Python 3.11 or newer; this is " + sys.version + ". Name another one: make up PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+
+.venv/user.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[embedded,backend]'
+	@touch $@
+
+.venv/developer.stamp: pyproject.toml constraints.txt | .venv/bin/python
+	$(PIP) --editable '.[embedded,backend,test]'
+	@touch $@ .venv/user.stamp

@@ -1,0 +1,434 @@
+"""The commands: parse, open a stack, call one function, render its report, exit. No decisions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from devenv import __version__
+from devenv.errors import DevenvError, Exit, UsageError
+from devenv.model import Failure, Report
+
+if TYPE_CHECKING:
+    from devenv.stack import Stack
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Start Postgres and DynamoDB Local, load them in order, and compare the two.",
+    epilog="Global options may stand before or after the command. First steps: devenv up, devenv status.",
+)
+ddb = typer.Typer(no_args_is_help=True, help="Look into DynamoDB: tables, items, PartiQL.")
+config_app = typer.Typer(no_args_is_help=True, help="The effective settings, their origins, and their schema.")
+app.add_typer(ddb, name="ddb")
+app.add_typer(config_app, name="config")
+
+# Global options that take no value, and those that take one; `hoist` lets them stand behind the command too.
+FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--no-input", "--debug"}
+VALUED = {"--project", "--color"}
+
+
+@dataclass
+class Globals:
+    """The global options of this call."""
+
+    project: Path | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_input: bool = False
+    color: str = "auto"
+    debug: bool = False
+    command: str = "devenv"
+
+
+chosen = Globals()
+
+
+@app.callback()
+def global_options(
+    project: Annotated[
+        Path | None, typer.Option(help="The project's folder. Default: the nearest with a devenv.toml.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail.")] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; a question counts as no.")] = False,
+    color: Annotated[str, typer.Option(help="auto, always or never. NO_COLOR counts too.")] = "auto",
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Start Postgres and DynamoDB Local, load them in order, and compare the two."""
+    if version:
+        typer.echo(f"devenv {__version__}")
+        raise typer.Exit
+    if color not in ("auto", "always", "never"):
+        raise typer.BadParameter(f"{color!r} is not one of auto, always, never", param_hint="--color")
+    chosen.project, chosen.json, chosen.quiet, chosen.verbose = project, as_json, quiet, verbose
+    chosen.no_input, chosen.color, chosen.debug = no_input, color, debug
+
+
+def hoist(words: Sequence[str]) -> list[str]:
+    """Move global options in front of the command, wherever they stand before `--` (or before what `run` runs)."""
+    front: list[str] = []
+    rest: list[str] = []
+    pending = iter(words)
+    for word in pending:
+        if word == "--" or (rest[:1] == ["run"] and not word.startswith("-")):
+            rest += [word, *pending]
+        elif word in FLAGS or word.split("=")[0] in VALUED:
+            front.append(word)
+            if word in VALUED:
+                front += [value for value in [next(pending, None)] if value is not None]
+        else:
+            rest.append(word)
+    return front + rest
+
+
+def show(report: Report) -> None:
+    """Print a report in the chosen form and leave with its exit code."""
+    from devenv.render import show_report
+
+    show_report(report, as_json=chosen.json, color=chosen.color, verbose=chosen.verbose)
+    raise typer.Exit(report.exit_code)
+
+
+def stack() -> Stack:
+    """The project, opened for reading."""
+    from devenv.stack import open_stack
+
+    return open_stack(chosen.project)
+
+
+def watching() -> Any:
+    """A context manager that gives the watch for this call: live lines, plain lines, or none."""
+    from devenv.render.progress import open_watch
+
+    return open_watch(quiet=chosen.quiet, color=chosen.color)
+
+
+def agreed(question: str, yes: bool) -> None:
+    """Ask before something is lost. UsageError when the answer is not yes, or nobody can be asked."""
+    if yes:
+        return
+    if chosen.no_input or chosen.json or not sys.stdin.isatty():
+        raise UsageError(question, detail="nobody can be asked here, so nothing was done", hint="add -y to agree")
+    if not typer.confirm(question, err=True):
+        raise UsageError("not done: you did not agree")
+
+
+Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for locks and services.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what would be asked.")]
+StepName = Annotated[str | None, typer.Option(metavar="STEP")]
+
+
+@app.command()
+def up(
+    timeout: Timeout = 120.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its reasons; do nothing.")] = False,
+    force: Annotated[str | None, typer.Option(metavar="STEP", help="Run STEP and the later ones even if done.")] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="Skip the steps before STEP; run it and the later ones."),
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="embedded.")] = None,
+    no_backend: Annotated[bool, typer.Option("--no-backend", help="Only the stores.")] = False,
+    strict_ports: Annotated[bool, typer.Option("--strict-ports", help="Fail when a port is taken.")] = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Print what took how long.")] = False,
+) -> None:
+    """Start the services, wait until each answers, run the steps that are not done."""
+    from devenv import up as work
+    from devenv.stack import open_locked
+
+    for name in (force, first):
+        check_step(name)
+    if engine not in (None, "embedded"):
+        raise UsageError(f"there is no engine `{engine}`", hint="devenv up --engine embedded")
+    options = work.Options(timeout, dry_run, force, first, not no_backend, strict_ports)
+    clock = work.Clock()
+    with watching() as watch:
+        if dry_run:
+            report = work.up(stack(), options, watch, clock)
+        else:
+            with open_locked(chosen.project, timeout, watch.say) as opened:
+                report = work.up(opened, options, watch, clock)
+    show(with_view(report, timings=timings))
+
+
+def with_view(report: Report, **view: Any) -> Report:
+    """The report with hints for the text form; the JSON form leaves them out."""
+    from dataclasses import replace
+
+    return replace(report, view=view)
+
+
+def check_step(name: str | None) -> None:
+    """UsageError unless `name` is a step or None."""
+    from devenv.up import ORDER
+
+    if name is not None and name not in ORDER:
+        raise UsageError(f"there is no step `{name}`", hint=f"one of: {', '.join(ORDER)}")
+
+
+@app.command()
+def down(
+    data: Annotated[bool, typer.Option("--data", help="Delete the data too.")] = False,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="With --data: keep no copy.")] = False,
+    yes: Yes = False,
+    timeout: Timeout = 120.0,
+) -> None:
+    """Stop what `up` started. Data stays, unless --data."""
+    from devenv import up as work
+    from devenv.stack import open_locked
+
+    if data:
+        keeps = "for good, without a copy" if no_backup else "(a copy is kept)"
+        agreed(f"Delete all data of this project in both stores {keeps}?", yes)
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        report = work.down(opened, data, not no_backup, watch)
+    show(report)
+
+
+@app.command()
+def status() -> None:
+    """Services, ports, pids, versions and steps."""
+    from devenv.up import status as look
+
+    show(look(stack()))
+
+
+@app.command()
+def env(
+    form: Annotated[str, typer.Option("--format", help="shell, dotenv, json, fish or powershell.")] = "shell",
+) -> None:
+    """Print the connection settings for a shell: eval "$(devenv env)"."""
+    from devenv.environment import FORMATS, format_environment
+
+    if form not in FORMATS:
+        raise UsageError(f"there is no format `{form}`", hint=f"one of: {', '.join(FORMATS)}")
+    opened = stack()
+    if any(service.state != "running" for service in opened.engine.look()):
+        typer.echo("note: not all services run; start them with: devenv up", err=True)
+    values = opened.environment()
+    if chosen.json:
+        show(Report("env", opened.settings.project.name, Exit.DONE, {"env": values}))
+    typer.echo(format_environment(values, form))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+)
+def run(command: Annotated[list[str], typer.Argument(metavar="-- CMD…")]) -> None:
+    """Run a command with the connection settings; its exit code passes through (125: devenv itself failed)."""
+    opened = stack()
+    environment = {**opened.environ, **opened.environment()}
+    sys.stdout.flush()
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606 - running the user's command is the job
+    except FileNotFoundError:
+        raise DevenvError(f"{command[0]}: no such command", exit_code=Exit(127)) from None
+    except OSError as error:
+        raise DevenvError(f"{command[0]} cannot be run", exit_code=Exit(126), detail=str(error)) from None
+
+
+@app.command()
+def logs(
+    service: Annotated[str | None, typer.Argument(help="postgres, dynamodb, backend or steps. Default: all.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--tail", min=0, help="Lines of each log.")] = 50,
+) -> None:
+    """Print the services' logs, also after a stop."""
+    from devenv.logs import read_logs
+
+    opened = stack()
+    names = (*opened.engine.services, "steps")
+    if service is not None and service not in names:
+        raise UsageError(f"there is no service `{service}`", hint=f"one of: {', '.join(names)}")
+    wanted = [service] if service else list(names)
+    if chosen.json:
+        from devenv.processes import tail
+
+        found = {name: tail(opened.engine.log(name), lines) for name in wanted}
+        show(Report("logs", opened.settings.project.name, Exit.DONE, {"logs": found}))
+    for line in read_logs({name: opened.engine.log(name) for name in wanted}, lines, follow):
+        typer.echo(line)
+
+
+def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float) -> None:
+    """Run steps from scratch, after asking when data that devenv did not write would go."""
+    from devenv import up as work
+    from devenv.stack import open_locked
+
+    clock = work.Clock()
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        if losses := work.foreign_data(opened, names):
+            watch.close()
+            agreed(f"{'; '.join(losses)}. Go on and lose it?", yes)
+        report = work.run_fresh(opened, names, command, work.Options(timeout), watch, clock)
+    show(report)
+
+
+@app.command()
+def setup(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+    """Rebuild the Postgres database from its files. Every user gets a new uuid; the next `up` makes DynamoDB follow."""
+    from_scratch(["setup"], "setup", yes, timeout)
+
+
+@app.command("schema-load")
+def schema_load(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+    """Delete and create the DynamoDB tables. Their items go; the next `up` seeds them."""
+    from_scratch(["schema-load"], "schema-load", yes, timeout)
+
+
+@app.command()
+def seed(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+    """Empty the seeded DynamoDB tables and load the items again."""
+    from_scratch(["seed"], "seed", yes, timeout)
+
+
+@app.command()
+def reset(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+    """All three steps from scratch: freshly seeded data."""
+    from_scratch(["setup", "schema-load", "seed"], "reset", yes, timeout)
+
+
+@app.command()
+def db(
+    sql: Annotated[str | None, typer.Argument(help="A statement. Without it: a shell.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Allow changes.")] = False,
+) -> None:
+    """Ask Postgres: devenv db "select * from users". Read-only unless --write."""
+    from devenv import queries
+
+    opened = stack()
+    if sql is None:
+        queries.open_shell(opened, write)
+    show(queries.run_sql(opened, sql or "", write))
+
+
+@ddb.command("list-tables")
+def list_tables() -> None:
+    """The tables, with keys, indexes and item counts."""
+    from devenv import queries
+
+    show(queries.list_tables(stack()))
+
+
+@ddb.command()
+def scan(
+    table: str,
+    limit: Annotated[int, typer.Option(min=1, help="Items to show at most.")] = 100,
+) -> None:
+    """The items of a table."""
+    from devenv import queries
+
+    show(queries.scan(stack(), table, limit))
+
+
+@ddb.command("sql")
+def partiql(
+    statement: str,
+    write: Annotated[bool, typer.Option("--write", help="Allow changes.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Items to show at most.")] = 100,
+) -> None:
+    """Run a PartiQL statement. Read-only unless --write."""
+    from devenv import queries
+
+    show(queries.run_partiql(stack(), statement, write, limit))
+
+
+@config_app.command("show")
+def config_show() -> None:
+    """Every effective setting and where it comes from."""
+    from devenv import config, settings_report
+
+    show(settings_report.show_settings(config.load(chosen.project)))
+
+
+@config_app.command("check")
+def config_check() -> None:
+    """Check devenv.toml and the files it names."""
+    from devenv import config, settings_report
+
+    show(settings_report.check_settings(config.load(chosen.project)))
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON Schema of devenv.toml, for editors."""
+    import json
+
+    from devenv.config import schema
+
+    typer.echo(json.dumps(schema(), indent=2))
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived: unwind like Ctrl-C, leave with 143."""
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    """Signal handler for SIGTERM."""
+    raise Terminated
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point of the `devenv` command."""
+    words = hoist(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, terminate)
+    plain = [word for word in words if not word.startswith("-")]
+    chosen.command = next(iter(plain), "devenv")
+    chosen.json, chosen.debug = "--json" in words, "--debug" in words
+    sys.exit(guarded(lambda: app(words, prog_name="devenv", standalone_mode=False)))
+
+
+def guarded(call: Callable[[], Any]) -> int:
+    """Call, and turn what it raises into a rendered report. Returns the exit code."""
+    failed = Exit(125) if chosen.command == "run" else None
+    try:
+        return int(call() or 0)
+    except DevenvError as error:
+        if chosen.debug:
+            raise
+        code = failed if failed and error.exit_code not in (126, 127) else error.exit_code
+        return refuse(Report(chosen.command, None, code, error=error.failure))
+    except typer.Exit as leave:
+        return leave.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return refuse(Report(chosen.command, None, Exit.INTERRUPTED, error=failure("interrupted")))
+    except Terminated:
+        return refuse(Report(chosen.command, None, Exit.TERMINATED, error=failure("terminated")))
+    except BrokenPipeError:
+        # The reader (`head`, `less`) has gone; Python's own attempt to flush at the end would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except typer.TyperException as error:
+        return refuse(Report(chosen.command, None, failed or Exit.USAGE, error=failure(str(error))))
+    except Exception as error:
+        if chosen.debug:
+            raise
+        what = f"devenv itself failed: {type(error).__name__}: {error}"
+        told = Failure(what, hint="run it again with --debug, and report what it prints")
+        return refuse(Report(chosen.command, None, failed or Exit.FOUND, error=told))
+
+
+def failure(what: str) -> Failure:
+    """A failure with a hint to the command's help."""
+    return Failure(what, hint=f"devenv {chosen.command} --help" if chosen.command != "devenv" else "devenv --help")
+
+
+def refuse(report: Report) -> int:
+    """Print a failed report; its exit code."""
+    from devenv.render import show_report
+
+    show_report(report, as_json=chosen.json, color=chosen.color, verbose=chosen.verbose)
+    return report.exit_code

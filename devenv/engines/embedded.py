@@ -1,0 +1,334 @@
+"""Engine `embedded`: services are processes started from installed packages. No Docker."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from devenv import processes, state
+from devenv.config import Loaded, cache_folder, data_home
+from devenv.engines import postgres
+from devenv.errors import DevenvError, Exit, UsageError
+from devenv.model import DynamoTarget, PostgresTarget, ServiceState, StepState, Targets
+from devenv.processes import Account
+from devenv.state import Mark, Process, Record
+
+ACCESS_KEY = "devenvlocal"
+# 600 blocks of 20 ports below the range that systems hand out for outgoing connections (32768 on Linux).
+BLOCK_BASE, BLOCKS, BLOCK_SIZE = 20000, 600, 20
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How one service is run: command, environment, working folder, account, and the signal that ends it cleanly."""
+
+    command: list[str]
+    env: Mapping[str, str]
+    cwd: Path
+    account: Account | None
+    version: str | None = None
+
+
+class Embedded:
+    """The services of one project as detached processes. Reading is free of side effects; `launch` and `stop` act."""
+
+    name = "embedded"
+
+    def __init__(self, loaded: Loaded, folder: Path, environ: Mapping[str, str]) -> None:
+        self.root = loaded.root
+        self.settings = loaded.settings
+        self.folder = folder
+        self.environ = environ
+        self.home = data_home(loaded.root)
+        self.cache = cache_folder(environ)
+        self.state = state.read(folder)
+        if self.state.engine not in (None, self.name):
+            raise UsageError(
+                f"this project's services were started by engine `{self.state.engine}`, not `{self.name}`",
+                hint=f"devenv down --engine {self.state.engine}",
+            )
+        self._guard = threading.Lock()
+        self._secrets: state.Secrets | None = None
+
+    # What is there
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services this project has, in starting order."""
+        backend = self.settings.backend
+        return ("postgres", "dynamodb", "backend") if backend and backend.command else ("postgres", "dynamodb")
+
+    def look(self) -> tuple[ServiceState, ...]:
+        """The state of every service, from the process table alone (whether it answers is the probe's matter)."""
+        self.adopt()
+        return tuple(self.look_at(name) for name in self.services)
+
+    def look_at(self, name: str) -> ServiceState:
+        """One service's state. `crashed` means that it ended without `devenv down`."""
+        record = self.state.services.get(name)
+        if record is None:
+            return ServiceState(name, "stopped", detail="never started")
+        process = record.process
+        running = processes.is_running(process)
+        # A process from before the last boot did not crash: the machine went down under it.
+        crashed = process is not None and not running and process.created > processes.boot_time()
+        return ServiceState(
+            name=name,
+            state="running" if running else "crashed" if crashed else "stopped",
+            pid=process.pid if process and running else None,
+            host="127.0.0.1",
+            port=record.port,
+            url=self.url(name, record.port),
+            version=record.version,
+            started=record.started if running else None,
+            detail=None if running or process is None else "it ended by itself" if crashed else "the machine was restarted",
+        )  # fmt: skip
+
+    def adopt(self) -> None:
+        """Find running services of this project that no record names (devenv was killed, or its state deleted)."""
+        lost = {
+            name: self.is_ours(name)
+            for name in ("postgres", "dynamodb")
+            if (self.home / name).exists()
+            and not processes.is_running((self.state.services.get(name) or Record(0)).process)
+        }
+        for name, process in processes.find_all(lost).items() if lost else ():
+            port = re.search(r" -p(?:ort)? (\d+)", " ".join(process.command))
+            if port:
+                self.remember(name, port=int(port[1]), process=process, started=iso(process.created))
+
+    def is_ours(self, name: str) -> Callable[[list[str]], bool]:
+        """A test for command lines that serve this project's data folder of that service."""
+        data = str(self.home / name)
+        return lambda command: data in command
+
+    def process(self, name: str) -> Process | None:
+        """The recorded process of a service, running or not."""
+        record = self.state.services.get(name)
+        return record.process if record else None
+
+    def log(self, name: str) -> Path:
+        """The service's log file."""
+        return self.folder / "logs" / f"{name}.log"
+
+    def port(self, name: str) -> int:
+        """The port a service has, or would prefer."""
+        record = self.state.services.get(name)
+        if record:
+            return record.port
+        section = getattr(self.settings, name)
+        return int(section.port)
+
+    def url(self, name: str, port: int) -> str:
+        """The address to show. Passwords are not part of it."""
+        if name == "postgres":
+            return f"postgresql://{self.settings.postgres.user}@127.0.0.1:{port}/{self.settings.postgres.database}"
+        if name == "dynamodb" or self.settings.backend is None:
+            return f"http://127.0.0.1:{port}"
+        return self.settings.backend.url.replace("{port}", str(port))
+
+    def secrets(self) -> state.Secrets:
+        """Password and key of this project's data; they are generated with the data folder."""
+        if self._secrets is None:
+            self.make_home()
+            self._secrets = state.keep_secrets(self.home)
+        return self._secrets
+
+    def targets(self) -> Targets:
+        """Where the stores and the application are, running or not."""
+        secrets = self.secrets()
+        return Targets(
+            postgres=PostgresTarget(
+                host="127.0.0.1",
+                port=self.port("postgres"),
+                user=self.settings.postgres.user,
+                password=secrets.password,
+                database=self.settings.postgres.database,
+            ),
+            dynamodb=DynamoTarget(
+                endpoint=f"http://127.0.0.1:{self.port('dynamodb')}",
+                region=self.settings.dynamodb.region,
+                access_key=ACCESS_KEY,
+                secret_key=ACCESS_KEY,
+            ),
+            backend_url=self.url("backend", self.port("backend")) if self.settings.backend else None,
+            key=secrets.key,
+        )
+
+    # What changes
+
+    def make_home(self) -> None:
+        """The data folder, private; as root it belongs to the account that the services run as."""
+        try:
+            if self.home != self.folder:
+                self.home.parent.mkdir(parents=True, exist_ok=True)
+            self.home.mkdir(mode=0o700, exist_ok=True)
+            if account := self.account():
+                os.chown(self.home, account.uid, account.gid)
+            (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise state.unwritable(self.home, error) from None
+
+    def account(self) -> Account | None:
+        """The unprivileged account of the stores when devenv runs as root, else None."""
+        return processes.choose_account(self.root, self.environ)
+
+    def assign_ports(self, names: tuple[str, ...], strict: bool) -> list[str]:
+        """Give each named service a free port: its last one, its default, else the next free one of the block.
+
+        Remembers them. Returns a sentence per port that had to change. `strict` raises DevenvError (exit 6)
+        that names the holder instead.
+        """
+        said: list[str] = []
+        taken: set[int] = {self.port(name) for name in self.services if name not in names}
+        for name in names:
+            wanted = self.port(name)
+            port = wanted
+            if wanted in taken or not processes.port_is_free(wanted):
+                holder = processes.holder(wanted)
+                if strict:
+                    raise DevenvError(
+                        f"port {wanted}, which {name} wants, is taken by {holder}",
+                        exit_code=Exit.PORT,
+                        cause="--strict-ports forbids to take another one",
+                        hint=f"stop it, or set [{name}] port in devenv.toml, or run devenv up without --strict-ports",
+                    )
+                port = next((p for p in self.block() if p not in taken and processes.port_is_free(p)), 0)
+                if not port:
+                    raise DevenvError(
+                        f"port {wanted} is taken by {holder}, and so is every port of this project's block",
+                        exit_code=Exit.PORT,
+                        detail=f"tried {self.block()[0]} to {self.block()[-1]}",
+                        hint=f"set [{name}] port in devenv.toml to a free one",
+                    )
+                said.append(f"port {wanted} is taken by {holder}: {name} gets {port}")
+            taken.add(port)
+            self.remember(name, port=port)
+        return said
+
+    def block(self) -> range:
+        """The 20 ports this project falls back to, by the hash of its folder."""
+        number = int.from_bytes(hashlib.sha256(os.fsencode(self.root)).digest()[:4], "big") % BLOCKS
+        start = BLOCK_BASE + number * BLOCK_SIZE
+        return range(start, start + BLOCK_SIZE)
+
+    def remember(self, name: str, **changes: object) -> None:
+        """Change one service's record and write the state."""
+        with self._guard:
+            old = self.state.services.get(name) or Record(port=0)
+            record = Record(**{field: changes.get(field, getattr(old, field)) for field in Record.__struct_fields__})  # type: ignore[arg-type]
+            self.state = replace(self.state, engine=self.name, services={**self.state.services, name: record})
+            state.write(self.folder, self.state)
+
+    def remember_steps(self, seen: Sequence[StepState]) -> None:
+        """Note how the steps stood, for `status` while the stores are stopped."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._guard:
+            known = {name: (mark.state, mark.reason) for name, mark in self.state.steps.items()}
+            if known != {step.name: (step.state, step.reason) for step in seen}:
+                marks = {step.name: Mark(step.state, step.reason, at) for step in seen}
+                self.state = replace(self.state, steps=marks)
+                state.write(self.folder, self.state)
+
+    def launch(self, name: str, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+        """Start one service, detached, and remember it. `environment` is what `devenv env` gives (for the backend)."""
+        self.make_home()
+        plan = {"postgres": self.postgres, "dynamodb": self.dynamodb}.get(name)
+        launch = plan(say) if plan else self.backend(environment)
+        try:
+            child = processes.spawn(
+                launch.command, log=self.log(name), cwd=launch.cwd, env=launch.env, account=launch.account
+            )
+        except OSError as error:
+            raise DevenvError(
+                f"{name} could not be started: {shlex.join(launch.command[:3])} …",
+                exit_code=Exit.MISSING if isinstance(error, FileNotFoundError) else Exit.CRASHED,
+                detail=str(error),
+            ) from None
+        process = processes.identify(child.pid)
+        self.remember(
+            name,
+            process=process or Process(child.pid, 0.0, launch.command),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=launch.version,
+            environment=fingerprint(environment) if name == "backend" else "",
+        )
+
+    def service_environment(self) -> dict[str, str]:
+        """A small environment for the stores: the user's own variables must not reach them (JAVA_TOOL_OPTIONS, PG…)."""
+        kept = {name: self.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT", "TEMP") if name in self.environ}
+        return {**kept, "LC_ALL": "C.UTF-8", "HOME": str(self.home), "DEVENV_PROJECT": str(self.root)}
+
+    def postgres(self, say: Callable[[str], None]) -> Launch:
+        """PostgreSQL's launch; makes the cluster first when there is none."""
+        account = self.account()
+        binaries = postgres.find_binaries(self.settings.postgres.source, self.cache, account)
+        data = self.home / "postgres"
+        env = self.service_environment()
+        postgres.check_version(data, binaries)
+        if not data.exists():
+            say("making the data folder (initdb)")
+            postgres.make_cluster(binaries, data, self.settings.postgres.user, self.secrets().password, env, account)
+        postgres.clear_stale_pid(data)
+        command = postgres.serve_command(binaries, data, self.port("postgres"))
+        return Launch(command, env, self.home, account, binaries.version)
+
+    def dynamodb(self, say: Callable[[str], None]) -> Launch:
+        """DynamoDB Local's launch; fetches it first when this machine does not have it."""
+        from devenv.engines import dynamodb_local, parts
+
+        raise NotImplementedError((dynamodb_local, parts, say))
+
+    def backend(self, environment: Mapping[str, str]) -> Launch:
+        """The application's launch: the project's own command, as the user, with the settings of `devenv env`."""
+        backend = self.settings.backend
+        assert backend is not None  # noqa: S101 - `services` lists the backend only when it is configured
+        fill = {"port": str(self.port("backend")), "python": backend.python or sys.executable}
+        env = {**self.environ, **environment, "DEVENV_PROJECT": str(self.root)}
+        env |= {key: fill_in(value, fill) for key, value in backend.env.items()}
+        return Launch([fill_in(word, fill) for word in backend.command], env, self.root, None)
+
+    def stop(self, name: str) -> bool:
+        """Stop one service cleanly and remember that it was meant. False when it was not running."""
+        record = self.state.services.get(name)
+        if record is None or record.process is None:
+            return False
+        # SIGINT is PostgreSQL's "fast" shutdown: sessions are ended, data is written.
+        how = signal.SIGINT if name == "postgres" else signal.SIGTERM
+        stopped = processes.stop(record.process, how=how)
+        self.remember(name, process=None, started=None)
+        return stopped
+
+    def settings_changed(self, environment: Mapping[str, str]) -> bool:
+        """Whether the running application was started with other settings than `environment`."""
+        record = self.state.services.get("backend")
+        return record is not None and record.environment != fingerprint(environment)
+
+
+def fill_in(text: str, values: Mapping[str, str]) -> str:
+    """Replace `{name}` for the names in `values`; other braces stay as they are (JSON in a command, say)."""
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def fingerprint(environment: Mapping[str, str]) -> str:
+    """A hash of settings, so that they can be compared later without keeping secrets in the state file."""
+    lines = "\n".join(f"{name}={value}" for name, value in sorted(environment.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def iso(epoch_s: float) -> str:
+    """Epoch seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,148 @@
+"""Look into both stores: SQL, table scans, PartiQL. Read-only unless asked otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any, NoReturn
+
+from devenv.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.model import Report
+from devenv.stack import Stack
+from devenv.stores.dynamodb import Dynamo, plain
+
+START_HINT = "devenv up"
+
+
+def open_shell(stack: Stack, write: bool) -> NoReturn:
+    """Become psql, connected to the project's database. DevenvError (10) when there is no psql."""
+    from devenv.engines.postgres import find_binaries
+
+    engine = stack.engine
+    binaries = find_binaries(stack.settings.postgres.source, engine.cache, None)
+    packaged = binaries.program("psql")
+    program = packaged if os.path.exists(packaged) else shutil.which("psql")
+    if program is None:
+        raise DevenvError(
+            "there is no psql on this machine",
+            exit_code=Exit.MISSING,
+            hint='ask one question at a time: devenv db "select 1"',
+        )
+    environment = {**stack.environ, **stack.environment()}
+    if not write:
+        environment["PGOPTIONS"] = "-c default_transaction_read_only=on"
+        sys.stderr.write("read-only; devenv db --write allows changes\n")
+    sys.stdout.flush()
+    os.execve(program, ["psql", "--set=PROMPT1=%/%R%# ", "-P", "expanded=auto"], environment)  # noqa: S606
+
+
+def run_sql(stack: Stack, sql: str, write: bool) -> Report:
+    """One SQL statement against the project's database; its rows, or how many it changed."""
+    from devenv.stores import postgres
+
+    try:
+        columns, rows, status = postgres.query(stack.engine.targets().postgres, sql, write=write)
+    except StoreError as error:
+        raise error.with_hint(START_HINT if not error.reached else sql_hint(error)) from None
+    noun = "row" if len(rows) == 1 else "rows"
+    summary = f"({len(rows)} {noun})" if columns else status
+    return rows_report(stack, "db", columns, rows, summary)
+
+
+def sql_hint(error: StoreError) -> str:
+    """The next command after a refused statement (25006: the transaction is read-only)."""
+    return 'devenv db --write "…"' if error.code == "25006" else 'devenv db "select * from information_schema.tables"'
+
+
+def list_tables(stack: Stack) -> Report:
+    """Every table with its keys, indexes and DynamoDB's own count (an estimate, on AWS)."""
+    rows = []
+    with opened(stack) as dynamodb:
+        for page in dynamodb.pages("ListTables", {}):
+            for name in page["TableNames"]:
+                table = dynamodb.call("DescribeTable", {"TableName": name})["Table"]
+                indexes = [
+                    i["IndexName"] for kind in ("Global", "Local") for i in table.get(f"{kind}SecondaryIndexes", [])
+                ]
+                keys = ", ".join(key["AttributeName"] for key in table["KeySchema"])
+                rows.append([name, keys, ", ".join(indexes), table["ItemCount"], table["TableStatus"]])
+    return rows_report(stack, "ddb", ["table", "keys", "indexes", "items", "status"], rows, count(rows, "table"))
+
+
+def scan(stack: Stack, table: str, limit: int) -> Report:
+    """The first `limit` items of a table, in the table's own order."""
+    with opened(stack) as dynamodb:
+        items = [plain(item) for item in islice(dynamodb.scan(table), limit + 1)]
+    more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
+    return items_report(stack, items[:limit], more)
+
+
+def run_partiql(stack: Stack, statement: str, write: bool, limit: int) -> Report:
+    """One PartiQL statement; the first `limit` items of its answer."""
+    if not write and statement.strip().split(None, 1)[:1] not in (["SELECT"], ["select"], ["Select"]):
+        raise UsageError("only SELECT is allowed without --write", hint='devenv ddb sql --write "…"')
+    items: list[Mapping[str, Any]] = []
+    body: dict[str, Any] = {"Statement": statement}
+    with opened(stack) as dynamodb:
+        while len(items) <= limit:
+            answer = dynamodb.call("ExecuteStatement", body)
+            items += [plain(item) for item in answer.get("Items", [])]
+            if not answer.get("NextToken"):
+                break
+            body["NextToken"] = answer["NextToken"]
+    more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
+    return items_report(stack, items[:limit], more)
+
+
+class opened:
+    """The project's DynamoDB for a `with` block; its errors get the next command."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._dynamodb = Dynamo(stack.engine.targets().dynamodb)
+
+    def __enter__(self) -> Dynamo:
+        return self._dynamodb
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._dynamodb.close()
+        if isinstance(error, StoreError):
+            error.with_hint("devenv ddb list-tables" if error.reached else START_HINT)
+
+
+def items_report(stack: Stack, items: Sequence[Mapping[str, Any]], more: str) -> Report:
+    """Items as rows: every attribute that occurs is a column, in order of appearance."""
+    columns = list(dict.fromkeys(name for item in items for name in item))
+    rows = [[item.get(name) for name in columns] for item in items]
+    return rows_report(stack, "ddb", columns, rows, count(rows, "item") + more)
+
+
+def count(rows: Sequence[object], noun: str) -> str:
+    """`(1 item)`, `(2 items)`."""
+    return f"({len(rows)} {noun}{'' if len(rows) == 1 else 's'})"
+
+
+def rows_report(
+    stack: Stack, command: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], summary: str
+) -> Report:
+    """A report of rows, with values that JSON can carry."""
+    body = {"columns": list(columns), "rows": [[portable(value) for value in row] for row in rows], "summary": summary}
+    return Report(command, stack.settings.project.name, Exit.DONE, body)
+
+
+def portable(value: Any) -> Any:
+    """A value of either store for JSON: numbers stay numbers where JSON can hold them exactly, the rest is text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): portable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(entry) for entry in value]
+    if isinstance(value, set | frozenset):
+        return sorted((portable(entry) for entry in value), key=str)
+    return value.hex() if isinstance(value, bytes | memoryview) else str(value)

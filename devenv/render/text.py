@@ -1,0 +1,158 @@
+"""The text forms of the reports: one function per command."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import typer
+
+from devenv.model import Report
+
+MARKS = {
+    "running": ("●", "green"),
+    "starting": ("●", "yellow"),
+    "stopped": ("○", "white"),
+    "crashed": ("✗", "red"),
+    "foreign": ("✗", "red"),
+}
+STEP_MARKS = {"done": ("✓", "green"), "pending": ("○", "white"), "stale": ("!", "yellow"), "failed": ("✗", "red")}
+
+
+def mark(kind: Mapping[str, tuple[str, str]], state: str) -> str:
+    """The coloured sign of a state; its word always stands beside it."""
+    sign, color = kind[state]
+    return typer.style(sign, fg=color)
+
+
+def up_text(report: Report, verbose: bool) -> list[str]:
+    """`up`: the plan when it was only planned, else what runs where."""
+    body = report.body
+    if body.get("dry_run"):
+        return ["plan (nothing was done):"] + [
+            f"  {line['action']:<8} {line['target']:<12} {line['reason']}" for line in body["plan"]
+        ]
+    acted = [line for line in body["plan"] if line["action"] not in ("keep",)]
+    head = f"{report.project}: up in {body['timings']['total']:.2f} s" if acted else f"{report.project}: already up"
+    lines = [typer.style(head, bold=True)]
+    lines += [f"  {mark(MARKS, s['state'])} {s['name']:<9} {s['url']}" for s in body["services"] if s["url"]]
+    if verbose:
+        lines += [f"  {line['action']:<8} {line['target']:<12} {line['reason']}" for line in body["plan"]]
+    if report.view.get("timings") or verbose:
+        lines += ["timings:"] + [f"  {name:<12} {spent:8.3f} s" for name, spent in body["timings"].items()]
+    if acted:
+        lines += ['next: eval "$(devenv env)"   devenv status   devenv db "select * from users"']
+    return lines
+
+
+def down_text(report: Report, verbose: bool) -> list[str]:
+    """`down`: what was stopped, and where the data went."""
+    stopped = report.body["stopped"]
+    lines = [f"stopped: {', '.join(stopped)}" if stopped else "nothing was running"]
+    if report.body["backup"]:
+        lines += [f"data moved to {report.body['backup']}"]
+        lines += [f"to return:  devenv down && cp -a {report.body['backup']}/. <the folder above backups>"]
+    elif report.body["data"] == "deleted":
+        lines += ["data deleted"]
+    return lines
+
+
+def status_text(report: Report, verbose: bool) -> list[str]:
+    """`status`: one line per service and step."""
+    lines = [f"{report.project} (engine {report.body['engine']})"]
+    for service in report.body["services"]:
+        facts = [f"pid {service['pid']}"] if service["pid"] else []
+        facts += [f"version {service['version']}"] if service["version"] else []
+        facts += [f"since {service['started']}"] if service["started"] else []
+        facts += [service["detail"]] if service["detail"] else []
+        sign = mark(MARKS, service["state"])
+        line = f"  {sign} {service['name']:<12} {service['state']:<9} {service['url'] or ''}  {', '.join(facts)}"
+        lines += [line.rstrip()]
+    for step in report.body["steps"]:
+        lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {step['reason']}"]
+    return lines
+
+
+def steps_text(report: Report, verbose: bool) -> list[str]:
+    """A single step or `reset`: how the steps stand now."""
+    lines = [typer.style(f"{report.command}: done in {report.body['timings']['total']:.2f} s", bold=True)]
+    for step in report.body["steps"]:
+        lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {step['reason']}"]
+    if any(step["state"] != "done" for step in report.body["steps"]):
+        lines += ["next: devenv up"]
+    return lines
+
+
+def config_text(report: Report, verbose: bool) -> list[str]:
+    """`config show`: key, value, origin. `config check`: what was looked at."""
+    if "settings" not in report.body:
+        return [f"ok: {line}" for line in report.body["checked"]]
+    rows = [(s["key"], json.dumps(s["value"], ensure_ascii=False), s["origin"]) for s in report.body["settings"]]
+    wide = max(len(row[0]) for row in rows)
+    return [f"{key:<{wide}}  {value}  {typer.style(f'({origin})', dim=True)}" for key, value, origin in rows]
+
+
+def rows_text(report: Report, verbose: bool) -> list[str]:
+    """Rows of either store: a table, or one block per row when the table would be wider than the terminal."""
+    body = report.body
+    lines = [clean(note) for note in body.get("notes", [])]
+    if body["columns"]:
+        lines += table(body["columns"], body["rows"], shutil.get_terminal_size((100, 24)).columns)
+    return [*lines, body["summary"]]
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> list[str]:
+    """Rows under their column names if they fit in `width` cells, else expanded like psql's `\\x auto`."""
+    cells = [[show_value(value) for value in row] for row in rows]
+    heads = [clean(column) for column in columns]
+    widths = [max(map(cell_width, column)) for column in zip(heads, *cells, strict=True)]
+    if sum(widths) + 3 * (len(widths) - 1) <= width:
+        body = [" | ".join(pad(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in cells]
+        return [" | ".join(map(pad, heads, widths)).rstrip(), "-+-".join("-" * wide for wide in widths), *body]
+    wide = max(map(cell_width, heads))
+    lines: list[str] = []
+    for number, row in enumerate(cells, 1):
+        lines += [f"-[ {number} ]".ljust(min(width, 40), "-")]
+        lines += [f"{pad(head, wide)} | {cell}" for head, cell in zip(heads, row, strict=True)]
+    return lines
+
+
+def show_value(value: Any) -> str:
+    """One value as text; null is empty like in psql, nested values are JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, dict | list):
+        return clean(json.dumps(value, ensure_ascii=False, default=str))
+    return clean(str(value))
+
+
+def clean(text: str) -> str:
+    """Control characters as escapes, so that stored data cannot steer the terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def cell_width(text: str) -> int:
+    """How many terminal cells a text takes: East Asian wide characters and emoji take two."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def pad(text: str, width: int) -> str:
+    """The text, filled with spaces to `width` cells."""
+    return text + " " * (width - cell_width(text))
+
+
+RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
+    "up": up_text,
+    "down": down_text,
+    "status": status_text,
+    "setup": steps_text,
+    "schema-load": steps_text,
+    "seed": steps_text,
+    "reset": steps_text,
+    "config": config_text,
+    "db": rows_text,
+    "ddb": rows_text,
+}

@@ -1,0 +1,49 @@
+"""`config show` and `config check`: the effective settings with their origins, and whether they hold."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from devenv.config import FILE, Loaded, flatten
+from devenv.errors import Exit
+from devenv.model import Report
+
+SECRET = re.compile(r"(secret|password|passwd|token|api_?key|private)", re.IGNORECASE)
+URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
+MASK = "****"
+
+
+def show_settings(loaded: Loaded) -> Report:
+    """Every dotted key with its value and where it comes from; secrets masked."""
+    flat = flatten(msgspec.to_builtins(loaded.settings))
+    rows = [
+        {"key": key, "value": mask(key, value), "origin": loaded.origins.get(key, "default")}
+        for key, value in flat.items()
+    ]
+    body = {"file": str(loaded.root / FILE), "settings": rows}
+    return Report("config", loaded.settings.project.name, Exit.DONE, body)
+
+
+def check_settings(loaded: Loaded) -> Report:
+    """Read every file that the steps name. UsageError says what is wrong; reaching the end means all is well."""
+    from devenv.steps import STEPS
+
+    checked = [str(loaded.root / FILE)]
+    for step in STEPS:
+        step.read(loaded.settings, loaded.root)
+        checked.append(f"the files of step {step.name}")
+    return Report("config", loaded.settings.project.name, Exit.DONE, {"checked": checked})
+
+
+def mask(key: str, value: Any) -> Any:
+    """The value without secrets: by the key's name, and passwords inside URLs. Placeholders are no secrets."""
+    if isinstance(value, list):
+        return [mask(key, entry) for entry in value]
+    if not isinstance(value, str):
+        return value
+    if SECRET.search(key) and value and not re.fullmatch(r"\{\w+\}", value):
+        return MASK
+    return URL_PASSWORD.sub(rf"\1{MASK}@", value)

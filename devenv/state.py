@@ -1,0 +1,198 @@
+"""What devenv remembers between commands: `.devstate/state.json`, secrets beside the data, and the project lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets as random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from devenv.errors import DevenvError, Exit
+
+FOLDER = ".devstate"
+VERSION = 1
+
+
+class Process(msgspec.Struct, frozen=True):
+    """Identity of one process: pid, start time (epoch seconds) and command line as the system shows it."""
+
+    pid: int
+    created: float
+    command: list[str]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What devenv knows of one service it starts. `process` is None when it was stopped on purpose.
+
+    `environment` is a hash of the settings the process was started with, to see when they have changed.
+    """
+
+    port: int
+    process: Process | None = None
+    started: str | None = None
+    version: str | None = None
+    environment: str = ""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How a step stood when it was last looked at, for when the stores are stopped."""
+
+    state: str
+    reason: str
+    at: str
+
+
+class State(msgspec.Struct, frozen=True):
+    """All of state.json. `version` guards against files of another devenv."""
+
+    version: int = VERSION
+    engine: str | None = None
+    services: dict[str, Record] = {}
+    steps: dict[str, Mark] = {}
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """Generated once per data folder: the Postgres password and the application's development key."""
+
+    password: str
+    key: str
+
+
+def folder(root: Path) -> Path:
+    """The project's state folder, made 0700 when missing. DevenvError when it cannot be written."""
+    path = root / FOLDER
+    try:
+        if path.is_symlink():
+            raise DevenvError(f"{path} is a symbolic link, which devenv does not follow", hint=f"remove it: rm {path}")
+        path.mkdir(mode=0o700, exist_ok=True)
+        ignore = path / ".gitignore"
+        if not ignore.exists():
+            write_private(ignore, b"*\n")
+    except OSError as error:
+        raise unwritable(path, error) from None
+    return path
+
+
+def unwritable(path: Path, error: OSError) -> DevenvError:
+    """The error for a state file or folder that cannot be written."""
+    return DevenvError(
+        f"{path} cannot be written",
+        detail=str(error),
+        hint=f"make room on the disk, or give yourself the folder: chown -R $USER {path.parent}",
+    )
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step, mode 0600: a reader or a crash sees the old file or the new one."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def read(state_folder: Path) -> State:
+    """The remembered state; an empty one when there is none. DevenvError for a file that is not ours."""
+    file = state_folder / "state.json"
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return State()
+    except OSError as error:
+        raise DevenvError(f"{file} cannot be read", detail=str(error), hint=f"ls -l {file}") from None
+    try:
+        state = msgspec.json.decode(content, type=State)
+    except msgspec.DecodeError as error:
+        raise DevenvError(
+            f"{file} is damaged",
+            exit_code=Exit.USAGE,
+            detail=str(error),
+            cause="it was edited by hand, or written by another version of devenv",
+            hint=f"mv {file} {file}.old && devenv up  (data is kept; running services are found again)",
+        ) from None
+    if state.version != VERSION:
+        raise DevenvError(
+            f"{file} was written by another version of devenv (format {state.version}, this one knows {VERSION})",
+            exit_code=Exit.VERSION,
+            hint="run `devenv down` with that version first, then `devenv up` with this one",
+        )
+    return state
+
+
+def write(state_folder: Path, state: State) -> None:
+    """Remember `state`, in one step."""
+    file = state_folder / "state.json"
+    try:
+        write_private(file, json.dumps(msgspec.to_builtins(state), indent=1).encode())
+    except OSError as error:
+        raise unwritable(file, error) from None
+
+
+def keep_secrets(home: Path) -> Secrets:
+    """The secrets of the data in `home`, generated at the first call."""
+    file = home / "secrets.json"
+    try:
+        if file.exists():
+            return msgspec.json.decode(file.read_bytes(), type=Secrets)
+        made = Secrets(password=random.token_urlsafe(24), key=random.token_urlsafe(48))
+        write_private(file, msgspec.json.encode(made))
+    except OSError as error:
+        raise unwritable(file, error) from None
+    except msgspec.DecodeError as error:
+        raise DevenvError(
+            f"{file} is damaged, so the password of the data beside it is unknown",
+            detail=str(error),
+            hint="devenv down --data",
+        ) from None
+    return made
+
+
+@contextmanager
+def lock(state_folder: Path, timeout_s: float, say: Callable[[str], None]) -> Iterator[None]:
+    """Be the only devenv that changes this project. Waits up to `timeout_s` seconds, then exit 7 names the holder."""
+    from filelock import FileLock, Timeout
+
+    guard = FileLock(state_folder / "lock", mode=0o600)
+    owner = state_folder / "lock.json"
+    try:
+        guard.acquire(timeout=0)
+    except Timeout:
+        say(f"waiting for {describe_owner(owner)}")
+        try:
+            guard.acquire(timeout=timeout_s, poll_interval=0.02)
+        except Timeout:
+            raise DevenvError(
+                f"another devenv holds this project: {describe_owner(owner)}",
+                exit_code=Exit.LOCKED,
+                detail=f"waited {timeout_s:g} s for {guard.lock_file}",
+                hint="wait for it to end, or give it longer: devenv up --timeout 300",
+            ) from None
+    except OSError as error:
+        raise unwritable(state_folder / "lock", error) from None
+    try:
+        owner.write_text(json.dumps({"pid": os.getpid(), "command": sys.argv[1:], "since": time.time()}))
+        yield
+    finally:
+        guard.release()
+
+
+def describe_owner(owner: Path) -> str:
+    """Who holds the lock, in words: `devenv up` (pid 123, for 4 s)."""
+    try:
+        seen = json.loads(owner.read_text())
+        words = " ".join(["devenv", *seen["command"]])
+        return f"`{words}` (pid {seen['pid']}, for {time.time() - seen['since']:.0f} s)"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another devenv command"

@@ -1,0 +1,446 @@
+"""`up`, `down`, `status` and the single steps: look at what is there, plan, carry the plan out."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from devenv import processes
+from devenv.errors import DevenvError, Exit, StoreError
+from devenv.model import Action, Report, ServiceState, StepState
+from devenv.services import SERVICES, Service
+from devenv.stack import Stack
+from devenv.watch import Watch
+
+if TYPE_CHECKING:
+    from devenv.steps import Step, StepContext
+
+Inputs = Mapping[str, Any]
+ORDER = ("setup", "schema-load", "seed")
+STORES = ("postgres", "dynamodb")
+POLL_S = 0.01
+# A probe error is worth showing only once a start takes longer than it should.
+TELL_AFTER_S = 1.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """How `up` was asked. `force` and `first` name a step; both include the later ones."""
+
+    timeout_s: float = 120.0
+    dry_run: bool = False
+    force: str | None = None
+    first: str | None = None
+    backend: bool = True
+    strict_ports: bool = False
+
+
+@dataclass
+class Clock:
+    """Seconds since the command began, and how long each part took."""
+
+    began: float = field(default_factory=time.perf_counter)
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self.began
+
+    def finish(self) -> dict[str, float]:
+        """All parts and the total, rounded to milliseconds."""
+        return {name: round(spent, 3) for name, spent in {**self.parts, "total": self.elapsed()}.items()}
+
+
+def plan_services(seen: Sequence[ServiceState], wanted: Sequence[str], settings_changed: bool) -> tuple[Action, ...]:
+    """What to do with each wanted service (`start`, `restart`, `keep`) and why. Pure."""
+    reasons = {"stopped": "it is not running", "crashed": "it ended without `devenv down`"}
+    plan = []
+    for service in seen:
+        if service.name not in wanted:
+            continue
+        if service.state in reasons:
+            plan.append(Action(service.name, "start", service.detail or reasons[service.state]))
+        elif service.name == "backend" and settings_changed:
+            plan.append(Action(service.name, "restart", "its settings changed since it was started"))
+        else:
+            plan.append(Action(service.name, "keep", f"running as pid {service.pid}"))
+    return tuple(plan)
+
+
+def plan_step(state: StepState, options: Options, ran: bool) -> Action:
+    """What to do with one step: `run` or `keep`, and why. `ran`: an earlier step runs in this `up`. Pure."""
+    order = list(ORDER)
+    if options.first and order.index(state.name) < order.index(options.first):
+        return Action(state.name, "keep", f"it comes before --from {options.first}")
+    for flag, name in (("force", options.force), ("from", options.first)):
+        if name and order.index(state.name) >= order.index(name):
+            return Action(state.name, "run", f"asked for by --{flag} {name}")
+    if state.state != "done":
+        return Action(state.name, "run", state.reason)
+    return Action(state.name, "check" if ran else "keep", "an earlier step runs before it" if ran else state.reason)
+
+
+def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
+    """Start what is not running, wait until each service answers, run the steps that are not done."""
+    engine = stack.engine
+    inputs = read_inputs(stack)
+    wanted = tuple(name for name in engine.services if name != "backend" or options.backend)
+    seen = engine.look()
+    changed = "backend" in wanted and engine.settings_changed(stack.environment())
+    plan = plan_services(seen, wanted, changed)
+    if options.dry_run:
+        return dry_run(stack, options, plan, inputs)
+    run = Run(stack, options, watch, clock)
+    started = [action.target for action in plan if action.action == "start"]
+    try:
+        run.start_stores([name for name in started if name in STORES])
+        plan += run.load(inputs)
+        if "backend" in wanted:
+            run.serve_backend(next(action for action in plan if action.target == "backend"))
+    except (KeyboardInterrupt, SystemExit):
+        run.cancel.set()
+        for name in started:
+            engine.stop(name)
+        raise
+    finally:
+        run.close()
+    return up_report(stack, plan, run.step_states, clock.finish())
+
+
+def dry_run(stack: Stack, options: Options, plan: tuple[Action, ...], inputs: Inputs) -> Report:
+    """The plan, without carrying it out. Steps of stopped stores are planned from what is remembered of them."""
+    states = step_states(stack, inputs)
+    ran = False
+    for state in states:
+        action = plan_step(state, options, ran)
+        ran = ran or action.action == "run"
+        plan += (action,)
+    return up_report(stack, plan, states, {}, dry_run=True)
+
+
+def up_report(
+    stack: Stack, plan: Sequence[Action], states: Sequence[StepState], timings: Mapping[str, float], **more: Any
+) -> Report:
+    """The report of `up`: the contract's keys."""
+    return Report(
+        command="up",
+        project=stack.settings.project.name,
+        exit_code=Exit.DONE,
+        body={
+            "engine": stack.engine.name,
+            "services": [asdict(service) for service in stack.engine.look()],
+            "steps": [asdict(step) for step in states],
+            "plan": [asdict(action) for action in plan],
+            "timings": dict(timings),
+            **more,
+        },
+    )
+
+
+def read_inputs(stack: Stack) -> Inputs:
+    """Read and check every step's files, before anything is started. UsageError (exit 2) for what is wrong there."""
+    from devenv.steps import STEPS
+
+    return {step.name: step.read(stack.settings, stack.root) for step in STEPS}
+
+
+def step_states(stack: Stack, inputs: Inputs) -> tuple[StepState, ...]:
+    """How the steps stand: asked of the stores when both run, else remembered."""
+    from devenv.steps import STEPS
+
+    running = {service.name for service in stack.engine.look() if service.state == "running"}
+    if running.issuperset(STORES):
+        context = step_context(stack, lambda text: None)
+        try:
+            return tuple(step.look(context, inputs[step.name]) for step in STEPS)
+        except StoreError as error:
+            return tuple(StepState(step.name, "pending", f"cannot be looked at: {error.what}") for step in STEPS)
+    marks = stack.engine.state.steps
+    return tuple(
+        StepState(name, marks[name].state, f"on {marks[name].at}, when last looked at: {marks[name].reason}")
+        if name in marks
+        else StepState(name, "pending", "never run")
+        for name in ORDER
+    )
+
+
+def step_context(stack: Stack, say: Callable[[str], None]) -> StepContext:
+    """What a step may use."""
+    from devenv.steps import StepContext
+
+    targets = stack.engine.targets()
+    return StepContext(
+        settings=stack.settings,
+        root=stack.root,
+        postgres=targets.postgres,
+        dynamodb=targets.dynamodb,
+        ledger=stack.engine.home / "ledger.sqlite",
+        environ={**stack.environ, **stack.environment()},
+        say=say,
+        log=stack.engine.log("steps"),
+    )
+
+
+class Run:
+    """One `up` at work: the threads that wait for services, and the deadline they share."""
+
+    def __init__(self, stack: Stack, options: Options, watch: Watch, clock: Clock) -> None:
+        self.stack = stack
+        self.engine = stack.engine
+        self.options = options
+        self.watch = watch
+        self.clock = clock
+        self.cancel = threading.Event()
+        self.pool = ThreadPoolExecutor(max_workers=len(SERVICES))
+        self.waits: dict[str, Any] = {}
+        self.step_states: tuple[StepState, ...] = ()
+
+    def close(self) -> None:
+        """End the waiting threads."""
+        self.cancel.set()
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def start_stores(self, names: Sequence[str]) -> None:
+        """Start the named stores side by side; `ready` waits for one."""
+        for sentence in self.engine.assign_ports(tuple(names), self.options.strict_ports):
+            self.watch.say(sentence)
+        if names:
+            self.engine.secrets()
+        for name in names:
+            self.waits[name] = self.pool.submit(self.start, service_named(name), "it was not running")
+
+    def start(self, service: Service, reason: str) -> None:
+        """Launch one service and wait until its probe succeeds."""
+        began = time.perf_counter()
+        self.watch.begin(service.name, f"starting ({reason})")
+        try:
+            self.engine.launch(service.name, self.stack.environment(), self.watch)
+            self.wait(service)
+        except DevenvError as error:
+            self.watch.end(service.name, error.what, ok=False)
+            raise
+        self.clock.parts[service.name] = time.perf_counter() - began
+        self.watch.end(service.name, f"ready in {self.clock.parts[service.name]:.2f} s", ok=True)
+
+    def wait(self, service: Service) -> None:
+        """Poll the probe until it succeeds. DevenvError: 5 when the process ended, 4 at the deadline."""
+        targets = self.engine.targets()
+        began = time.perf_counter()
+        last = "no answer yet"
+        while not self.cancel.is_set():
+            if not processes.is_running(self.engine.process(service.name)):
+                raise self.crashed(service)
+            if self.listens(service):
+                try:
+                    service.probe(self.stack.settings, targets)
+                    return
+                except StoreError as error:
+                    last = f"{error.what}: {error.detail}" if error.detail else error.what
+            waited = time.perf_counter() - began
+            if waited > TELL_AFTER_S:
+                self.watch.note(service.name, last)
+            if self.clock.elapsed() > self.options.timeout_s:
+                raise self.timed_out(service, last)
+            self.cancel.wait(POLL_S if waited < TELL_AFTER_S else 10 * POLL_S)
+        raise DevenvError(f"{service.name} was not waited for", exit_code=Exit.INTERRUPTED)
+
+    def listens(self, service: Service) -> bool:
+        """Whether the service's port is open: far cheaper to ask than the probe, while the process boots."""
+        import socket
+
+        try:
+            socket.create_connection(("127.0.0.1", self.engine.port(service.name)), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def crashed(self, service: Service) -> DevenvError:
+        """The error for a service that ended while it was waited for, with its own last words."""
+        log = self.engine.log(service.name)
+        port = self.engine.port(service.name)
+        taken = None if processes.port_is_free(port) else processes.holder(port)
+        return DevenvError(
+            f"{service.name} ended while starting" + (f": port {port} is taken by {taken}" if taken else ""),
+            exit_code=Exit.PORT if taken else Exit.CRASHED,
+            detail="\n".join([*processes.tail(log), f"(whole log: {log})"]),
+            hint="devenv up" if taken else f"devenv logs {service.name}",
+        )
+
+    def timed_out(self, service: Service, last: str) -> DevenvError:
+        """The error for a service that runs but never answered."""
+        log = self.engine.log(service.name)
+        return DevenvError(
+            f"{service.name} did not answer within {self.options.timeout_s:g} s",
+            exit_code=Exit.TIMEOUT,
+            detail="\n".join([f"last answer: {last}", *processes.tail(log), f"(whole log: {log})"]),
+            cause="its process runs; it may be paused, or busy",
+            hint=f"devenv logs {service.name}, or devenv down && devenv up --timeout 300",
+        )
+
+    def ready(self, name: str) -> None:
+        """Block until a store that this run starts is ready. Raises what its thread raised."""
+        wait = self.waits.get(name)
+        # A result() without a timeout would keep Ctrl-C waiting too.
+        while wait is not None and not futures.wait([wait], timeout=0.1).done:
+            pass
+        if wait is not None:
+            wait.result()
+
+    def load(self, inputs: Inputs) -> tuple[Action, ...]:
+        """Look at each step in order and run it unless it is done. A step waits only for the services it needs."""
+        from devenv.steps import STEPS
+
+        done: list[Action] = []
+        states: list[StepState] = []
+        for step in STEPS:
+            for name in step.needs:
+                self.ready(name)
+            context = step_context(self.stack, partial(self.watch.note, step.name))
+            action = plan_step(self.look(step, context, inputs[step.name]), self.options, ran=False)
+            if action.action == "run":
+                self.run_step(step, context, inputs[step.name], action.reason)
+            done.append(action)
+            states.append(StepState(step.name, "done", action.reason if action.action == "keep" else "it was just run"))
+        self.step_states = tuple(states)
+        self.engine.remember_steps(self.step_states)
+        return tuple(done)
+
+    def look(self, step: Step, context: StepContext, inputs: Any) -> StepState:
+        """How a step stands. A store that ran before this `up` is waited for only when it does not answer now."""
+        try:
+            return step.look(context, inputs)
+        except StoreError as error:
+            if error.reached:
+                raise
+            for name in step.needs:
+                self.wait(service_named(name))
+            return step.look(context, inputs)
+
+    def run_step(self, step: Step, context: StepContext, inputs: Any, reason: str, fresh: bool = False) -> None:
+        """Run one step and tell of it."""
+        began = time.perf_counter()
+        self.watch.begin(step.name, reason)
+        try:
+            result = step.run(context, inputs, fresh)
+        except DevenvError as error:
+            self.watch.end(step.name, error.what, ok=False)
+            raise error.with_hint("mend it, then: devenv up") from None
+        self.clock.parts[step.name] = time.perf_counter() - began
+        for warning in result.warnings:
+            self.watch.say(f"{step.name}: {warning}")
+        self.watch.end(step.name, f"{result.summary} ({self.clock.parts[step.name]:.2f} s)", ok=True)
+
+    def serve_backend(self, action: Action) -> None:
+        """Start the application, or start it again when its settings changed."""
+        if action.action == "keep":
+            return
+        if action.action == "restart":
+            self.engine.stop("backend")
+        for sentence in self.engine.assign_ports(("backend",), self.options.strict_ports):
+            self.watch.say(sentence)
+        self.start(service_named("backend"), action.reason)
+
+
+def service_named(name: str) -> Service:
+    """The service of that name."""
+    return next(service for service in SERVICES if service.name == name)
+
+
+def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
+    """Stop the services, last started first. With `data` their data goes too; with `backup` it is moved aside."""
+    engine = stack.engine
+    engine.adopt()
+    stopped = []
+    for name in reversed(engine.services):
+        watch.begin(name, "stopping")
+        if engine.stop(name):
+            stopped.append(name)
+        watch.end(name, "stopped" if name in stopped else "was not running", ok=True)
+    kept = remove_data(stack, backup) if data else None
+    return Report(
+        command="down",
+        project=stack.settings.project.name,
+        exit_code=Exit.DONE,
+        body={"stopped": stopped, "data": "deleted" if data else "kept", "backup": str(kept) if kept else None},
+    )
+
+
+def remove_data(stack: Stack, backup: bool) -> Path | None:
+    """Take the data folders away: into a dated folder beside them, or for good. The backup's folder, if made."""
+    home = stack.engine.home
+    parts = [home / name for name in ("postgres", "dynamodb", "ledger.sqlite", "secrets.json")]
+    parts = [part for part in parts if part.exists()]
+    kept = home / "backups" / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S") if backup and parts else None
+    if kept:
+        kept.mkdir(parents=True, mode=0o700)
+    for part in parts:
+        if kept:
+            part.rename(kept / part.name)
+        elif part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink()
+    stack.engine.remember_steps(())
+    return kept
+
+
+def status(stack: Stack) -> Report:
+    """What runs, where, since when, and how the steps stand. Changes nothing; exit 0 also when all is stopped."""
+    return Report(
+        command="status",
+        project=stack.settings.project.name,
+        exit_code=Exit.DONE,
+        body={
+            "engine": stack.engine.name,
+            "services": [asdict(service) for service in stack.engine.look()],
+            "steps": [asdict(step) for step in step_states(stack, read_inputs(stack))],
+        },
+    )
+
+
+def run_fresh(stack: Stack, names: Sequence[str], command: str, options: Options, watch: Watch, clock: Clock) -> Report:
+    """The named steps from scratch (`devenv setup|schema-load|seed|reset`); stores that are stopped are started."""
+    from devenv.steps import STEPS
+
+    inputs = read_inputs(stack)
+    run = Run(stack, options, watch, clock)
+    try:
+        run.start_stores([s.name for s in stack.engine.look() if s.name in STORES and s.state != "running"])
+        for name in STORES:
+            run.ready(name)
+        for step in STEPS:
+            if step.name in names:
+                context = step_context(stack, partial(watch.note, step.name))
+                run.run_step(step, context, inputs[step.name], "from scratch", fresh=True)
+        states = step_states(stack, inputs)
+        stack.engine.remember_steps(states)
+    finally:
+        run.close()
+    return Report(
+        command=command,
+        project=stack.settings.project.name,
+        exit_code=Exit.DONE,
+        body={"steps": [asdict(state) for state in states], "timings": clock.finish()},
+    )
+
+
+def foreign_data(stack: Stack, names: Sequence[str]) -> list[str]:
+    """Sentences about data that devenv did not write and that running `names` from scratch would destroy."""
+    from devenv.steps import STEPS
+
+    running = {service.name for service in stack.engine.look() if service.state == "running"}
+    if not running.issuperset(STORES):
+        return []
+    inputs = read_inputs(stack)
+    context = step_context(stack, lambda text: None)
+    found = [step.foreign(context, inputs[step.name]) for step in STEPS if step.name in names]
+    return [sentence for sentence in found if sentence]
