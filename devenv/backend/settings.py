@@ -1,0 +1,44 @@
+"""What the application is told: environment variables, and nothing else.
+
+`AWS_ENDPOINT_URL_DYNAMODB`, `AWS_REGION` and the AWS keys are read by boto3 itself.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+REQUIRED = ("DATABASE_URL", "DDB_MESSAGE_TABLE", "AUTH_SECRET")
+
+
+class SettingsError(Exception):
+    """A variable is not set. The text names every one that is missing."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One Postgres database, one DynamoDB table, the key that tokens are signed with."""
+
+    database_url: str = field(repr=False)
+    table: str
+    auth_secret: str = field(repr=False)
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings from `environ`. SettingsError when a variable is missing or empty."""
+    if missing := [name for name in REQUIRED if not environ.get(name)]:
+        raise SettingsError(f"not set: {', '.join(missing)}")
+    return Settings(*(environ[name] for name in REQUIRED))
+
+
+def read_origins(environ: Mapping[str, str]) -> list[str]:
+    """`CORS_ORIGINS`, comma-separated: the web pages that may call the API. None by default."""
+    return [origin.strip() for origin in environ.get("CORS_ORIGINS", "").split(",") if origin.strip()]
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return read_settings(os.environ)
