@@ -1,0 +1,100 @@
+"""What `[entities]`, `[[links]]` and `[[groups]]` say, held against items and rows. Pure: for doctor, trace, verify.
+
+plan = compile_plan(settings, {"table": ("pk", "sk")})
+judgement = judge(plan, {"table": items}, {("public", "users"): rows}, now)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from devenv.links.faults import LAYERS, VERIFY_NAMES, Fault, Folded, fold
+from devenv.links.fields import find_field_faults, find_time_faults, find_unique_faults, group_fields, is_expired
+from devenv.links.groups import find_group_faults
+from devenv.links.read import Edge, Item, Kind, Plan, Record, compile_plan, read_records
+from devenv.links.resolve import Index, Named, Relation, Row, explain, find_link_faults, resolve
+from devenv.links.rows import find_row_faults
+
+__all__ = [
+    "LAYERS",
+    "VERIFY_NAMES",
+    "Edge",
+    "Fault",
+    "Folded",
+    "Item",
+    "Judgement",
+    "Kind",
+    "Named",
+    "Plan",
+    "Record",
+    "Relation",
+    "Row",
+    "compile_plan",
+    "judge",
+    "read_records",
+]
+
+CAUSES: Final[Mapping[str, str]] = {
+    "ambiguous_row": "two rows answer to one natural key, so a link by it can mean either",
+    "near_miss": "the same name written with stray blanks or other capitals is another name to both stores",
+    "malformed_key": "a key built by hand, or from a value that was not what its name says",
+    "malformed_id": "a value of another kind was stored where an id belongs",
+    "placeholder": "a template or a seed was loaded before its blanks were filled in",
+    "missing_attribute": "one writer leaves out what the readers rely on",
+    "wrong_type": "one writer stores this attribute as another type than declared",
+    "mixed_time_format": "times are compared as text, so only one form in one zone sorts by time; `isoformat()` leaves "
+    "out the fraction when it is 0 and the zone when there is none",
+    "future_time": "what is written now sorts before it, and does not appear where the newest is looked for",
+    "duplicate": "the seed was loaded twice, or a retried write made a new key instead of the same one",
+    "half_group": "one of several writes was lost: they belong in one transaction",
+    "foreign_member": "an entry or a row names somebody who does not belong to the group",
+    "stale_preview": "an entry was written without moving the group's rows: they belong in one transaction",
+    "missing_item": "the group's rows were moved but the entry was lost or deleted",
+    "stale_copy": "the row was changed in Postgres; copies in DynamoDB are not refreshed by themselves",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Every fault, folded by class; `records` and `named` are what they were found in."""
+
+    folded: tuple[Folded, ...]
+    records: Sequence[Record]
+    named: Sequence[Named]
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Every single fault."""
+        return tuple(fault for one in self.folded for fault in one.faults)
+
+    def of(self, *kinds: str) -> tuple[Folded, ...]:
+        """The folded faults of these classes."""
+        return tuple(one for one in self.folded if one.kind in kinds)
+
+
+def judge(
+    plan: Plan, items: Mapping[str, Iterable[Item]], rows: Mapping[Relation, Sequence[Row]], now: datetime
+) -> Judgement:
+    """Hold items and rows against what is declared. Linear in both; `now` is aware.
+
+    An id that moved is one fault, not also a broken group: groups are judged by the rows that ids mean.
+    """
+    records: list[Record] = []
+    expired: list[Record] = []
+    for table in plan.tables:
+        for record in read_records(plan, table, items.get(table, ())):
+            (expired if is_expired(record.kind, record.item, now) else records).append(record)
+    index = Index(plan, rows)
+    named = resolve(plan, records, index)
+    faults = [
+        *find_row_faults(plan, rows),
+        *find_field_faults(records, group_fields(plan)),
+        *find_time_faults(records, plan, now),
+        *find_link_faults(named, index),
+        *find_unique_faults(records),
+    ]
+    faults += find_group_faults(plan, records, expired, now)
+    return Judgement(fold(faults, {**CAUSES, **explain(named, rows)}), records, named)

@@ -1,0 +1,110 @@
+"""What can be wrong between items and rows, as values: one fault, and many faults of one cause folded into one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from devenv.links.read import Edge, Record
+
+Layer = Literal["postgres", "dynamodb", "cross-store"]
+
+# The classes of the contract (trace: verdict.class), by the layer they belong to, worst first within a layer.
+LAYERS: Final[Mapping[str, Layer]] = {
+    "ambiguous_row": "postgres",
+    "near_miss": "postgres",
+    "malformed_key": "dynamodb",
+    "malformed_id": "dynamodb",
+    "placeholder": "dynamodb",
+    "missing_attribute": "dynamodb",
+    "wrong_type": "dynamodb",
+    "mixed_time_format": "dynamodb",
+    "future_time": "dynamodb",
+    "duplicate": "dynamodb",
+    "half_group": "dynamodb",
+    "foreign_member": "dynamodb",
+    "stale_preview": "dynamodb",
+    "missing_item": "dynamodb",
+    "mismatched_id": "cross-store",
+    "orphan": "cross-store",
+    "stale_copy": "cross-store",
+}
+# `verify` counts two of them under its own names.
+VERIFY_NAMES: Final[Mapping[str, str]] = {"malformed_key": "malformed_id", "half_group": "missing_member"}
+EXAMPLES: Final = 3
+SUBJECTS: Final = 100
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fault:
+    """One thing wrong. `subjects` are ids, the most telling first; `note` says it in words.
+
+    `record` is the item (None: something is missing as a whole), `attribute` the place in it, `expected` the text
+    that belongs there where that is known, `edge` and `row` the link and the row it names, `partners` further items.
+    `safe`: putting `expected` in loses nothing.
+    """
+
+    kind: str
+    subjects: tuple[str, ...]
+    note: str
+    record: Record | None = None
+    attribute: str | None = None
+    field: str | None = None
+    observed: str | None = None
+    expected: str | None = None
+    edge: Edge | None = None
+    row: Mapping[str, Any] | None = None
+    group: str | None = None
+    partners: tuple[Record, ...] = ()
+    safe: bool = False
+
+    @property
+    def layer(self) -> Layer:
+        """The layer whose contract is broken."""
+        return LAYERS[self.kind]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """All faults of one class: how many, in how many items, whose, with a few examples and the common cause."""
+
+    kind: str
+    layer: Layer
+    count: int
+    items: int
+    subjects: tuple[str, ...]
+    examples: tuple[str, ...]
+    cause: str | None
+    faults: tuple[Fault, ...]
+
+    @property
+    def summary(self) -> str:
+        """The examples in one line, with the number of those not shown."""
+        more = self.count - len(self.examples)
+        return "; ".join(self.examples) + (f"; and {more} more" if more > 0 else "")
+
+
+def fold(faults: Iterable[Fault], causes: Mapping[str, str]) -> tuple[Folded, ...]:
+    """Faults by class, in the order of LAYERS. `causes` maps a class to what its faults have in common."""
+    by_kind: dict[str, list[Fault]] = {}
+    for fault in faults:
+        by_kind.setdefault(fault.kind, []).append(fault)
+    return tuple(fold_kind(kind, by_kind[kind], causes.get(kind)) for kind in LAYERS if kind in by_kind)
+
+
+def fold_kind(kind: str, faults: list[Fault], cause: str | None) -> Folded:
+    """The faults of one class as one: each different note once, each id once."""
+    subjects = dict.fromkeys(subject for fault in faults for subject in fault.subjects)
+    notes = dict.fromkeys(fault.note for fault in faults)
+    items = {id(record) for fault in faults for record in (fault.record, *fault.partners) if record is not None}
+    return Folded(
+        kind=kind,
+        layer=LAYERS[kind],
+        count=len(notes),
+        items=len(items),
+        subjects=tuple(subjects)[:SUBJECTS],
+        examples=tuple(notes)[:EXAMPLES],
+        cause=cause,
+        faults=tuple(faults),
+    )

@@ -1,0 +1,224 @@
+"""What can be seen on one item alone, or on one attribute of all items: types, blanks, times, uniqueness. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from devenv.links.faults import Fault
+from devenv.links.read import Field, Kind, Plan, Record
+from devenv.links.resolve import record_ids
+from devenv.links.values import (
+    CANONICAL_UUID,
+    DYNAMO_TYPES,
+    TimeForm,
+    instant,
+    is_placeholder,
+    number_text,
+    reform,
+    scalar_text,
+    time_form,
+    uuid_text,
+)
+
+# Clocks of two processes differ; more than this ahead is not a clock.
+AHEAD: Final = timedelta(seconds=60)
+
+
+def is_expired(kind: Kind | None, item: Mapping[str, Mapping[str, Any]], now: datetime) -> bool:
+    """Whether an item is past its TTL: DynamoDB may keep it for days, but it counts as gone."""
+    if kind is None or kind.ttl is None:
+        return False
+    value = item.get(kind.ttl, {}).get("N")
+    return value is not None and float(value) <= now.timestamp()
+
+
+def find_field_faults(records: Iterable[Record], groups: Mapping[str, str]) -> Iterator[Fault]:
+    """Faults of single fields. `groups` maps a kind to the field that holds its group's id, for the subjects.
+
+    Fields found bad are added to `Record.bad`: what follows from them is not reported again.
+    """
+    for record in records:
+        if record.kind is None:
+            yield from find_key_fault(record, groups)
+            continue
+        for field in record.kind.fields:
+            fault = judge_field(record, field, groups)
+            if fault is not None:
+                record.bad.add(field.name)
+                yield fault
+
+
+def subjects_of(record: Record, groups: Mapping[str, str]) -> tuple[str, ...]:
+    """An item's ids for a report: its own, then its group's; its key when it has neither."""
+    kind = record.kind or record.near
+    own = record_ids(record)
+    group = record.id(groups[kind.name]) if kind and kind.name in groups else None
+    if group is None:
+        return own
+    return (*own, group) if kind and kind.unique and own and own[0] != record.key_text else (group,)
+
+
+def judge_field(record: Record, field: Field, groups: Mapping[str, str]) -> Fault | None:
+    """The first thing wrong with one declared field, or None."""
+    value = record.item.get(field.attribute)
+    if value is None or "NULL" in value:
+        if field.optional:
+            return None
+        return field_fault("missing_attribute", record, field, groups, f"`{field.attribute}` is missing")
+    text = record.values.get(field.name)
+    if field.template is None and not any(kind in value for kind in DYNAMO_TYPES[field.type]):
+        if text is not None and field.type != "string" and is_placeholder(text):
+            note = f"`{field.attribute}` is {text!r}"
+            return field_fault("placeholder", record, field, groups, note)
+        is_, should = next(iter(value), "?"), DYNAMO_TYPES[field.type][0]
+        note = f"`{field.attribute}` is of type {is_}, declared {field.type} ({should})"
+        return field_fault("wrong_type", record, field, groups, note)
+    if text is None:
+        return None
+    return judge_text(record, field, text, groups)
+
+
+def judge_text(record: Record, field: Field, text: str, groups: Mapping[str, str]) -> Fault | None:
+    """Whether a field's text is what its type declares."""
+    shown = f"`{field.name}` in `{field.attribute}`" if field.template else f"`{field.attribute}`"
+    match field.type:
+        case "uuid":
+            if CANONICAL_UUID.fullmatch(text):
+                return None
+            meant = meant_id(record, field)
+            if is_placeholder(text):
+                return field_fault("placeholder", record, field, groups, f"{shown} is {text!r}", meant)
+            known = uuid_text(text)
+            if known is not None:
+                record.ids.setdefault(field.name, known)
+            problem = "is not written as a uuid is (lower case, 8-4-4-4-12)" if known else "is not a uuid"
+            in_key = field.attribute in record.key or any(a == field.attribute for a, _ in matchers(record))
+            kind = "malformed_key" if in_key else "malformed_id"
+            return field_fault(kind, record, field, groups, f"{shown} {text!r} {problem}", meant or known)
+        case "time":
+            if time_form(text) is not None:
+                return None
+            blank = is_placeholder(text)
+            note = f"{shown} is {text!r}" if blank else f"{shown} {text!r} is not a time"
+            return field_fault("placeholder" if blank else "mixed_time_format", record, field, groups, note)
+        case "number":
+            if field.template is None or number_text(text).lstrip("-").replace(".", "", 1).isdigit():
+                return None
+            blank = is_placeholder(text)
+            note = f"{shown} is {text!r}, which is not a number"
+            return field_fault("placeholder" if blank else "malformed_key", record, field, groups, note)
+    if field.template is not None and is_placeholder(text):
+        return field_fault("placeholder", record, field, groups, f"{shown} is {text!r}")
+    return None
+
+
+def matchers(record: Record) -> tuple[tuple[str, Any], ...]:
+    """The key templates of the record's kind."""
+    return record.kind.matchers if record.kind else ()
+
+
+def field_fault(
+    kind: str, record: Record, field: Field, groups: Mapping[str, str], note: str, right: str | None = None
+) -> Fault:
+    """A fault of one field; `right` is the text that belongs in it, where nothing is lost by putting it in."""
+    expected = None
+    if right is not None:
+        values = {**record.values, field.name: right}
+        expected = field.template.fill(values[name] for name in field.template.names) if field.template else right
+    return Fault(
+        kind,
+        subjects_of(record, groups),
+        f"{record.key_text}: {note}",
+        record,
+        field.attribute,
+        field.name,
+        observed=scalar_text(record.item.get(field.attribute)),
+        expected=expected,
+        safe=expected is not None,
+    )
+
+
+def meant_id(record: Record, field: Field) -> str | None:
+    """The id of the row that a link says is meant by a field that holds no id; None when none says so."""
+    linked = record.ids.get(field.name)
+    return linked if linked is not None and CANONICAL_UUID.fullmatch(linked) else None
+
+
+def find_key_fault(record: Record, groups: Mapping[str, str]) -> Iterator[Fault]:
+    """An item of no kind whose key is nearly that of one, as `grp#…` for `GRP#…`. Other items are none of ours."""
+    kind = record.near
+    if kind is None:
+        return
+    typed = [field for field in kind.fields if field.template is not None and field.type in ("uuid", "number")]
+    if not typed or not all(
+        uuid_text(record.values[field.name]) or (field.type == "number" and record.values[field.name].isdigit())
+        for field in typed
+    ):
+        record.near = None
+        return
+    for attribute, template in kind.matchers:
+        text = scalar_text(record.item.get(attribute)) or ""
+        if template.parse(text) is None:
+            note = f"{record.key_text}: `{attribute}` is {text!r}, a {kind.name} has {template.text!r}"
+            yield Fault("malformed_key", subjects_of(record, groups), note, record, attribute, observed=text)
+
+
+def find_time_faults(records: Sequence[Record], plan: Plan, now: datetime) -> Iterator[Fault]:
+    """`mixed_time_format`: written otherwise than the attribute's other times. `future_time`: a group's, ahead of now.
+
+    The right form is the one most used among those in UTC, because only one form in one zone sorts by time.
+    """
+    groups = group_fields(plan)
+    times = {(kind, group.time) for group in plan.groups for kind in (group.rows, group.entries)}
+    seen: list[tuple[Record, Kind, Field, TimeForm]] = []
+    forms: dict[tuple[str, str], Counter[TimeForm]] = {}
+    for record in records:
+        kind = record.kind
+        if kind is None:
+            continue
+        for field in kind.fields:
+            if field.type == "time" and field.name not in record.bad and field.name in record.values:
+                form = time_form(record.values[field.name])
+                if form is not None:
+                    seen.append((record, kind, field, form))
+                    forms.setdefault((record.table, field.attribute), Counter())[form] += 1
+    right = {place: usual_form(counter) for place, counter in forms.items()}
+    limit = now + AHEAD
+    for record, kind, field, form in seen:
+        text = record.values[field.name]
+        usual = right[record.table, field.attribute]
+        if form != usual:
+            note = f"`{field.attribute}` is {text}, the others are written {usual}"
+            yield field_fault("mixed_time_format", record, field, groups, note, reform(text, usual))
+        moment = instant(text)
+        if (kind.name, field.name) in times and moment is not None and moment > limit:
+            yield field_fault("future_time", record, field, groups, f"`{field.attribute}` {text} is in the future")
+
+
+def usual_form(forms: Counter[TimeForm]) -> TimeForm:
+    """The form most used among those in UTC; among all, when none is."""
+    candidates = {form: count for form, count in forms.items() if form.is_utc} or forms
+    return max(candidates, key=lambda form: (candidates[form], form))
+
+
+def group_fields(plan: Plan) -> dict[str, str]:
+    """Kind -> the field with its group's id."""
+    return {kind: group.id for group in plan.groups for kind in (group.rows, group.entries) if kind is not None}
+
+
+def find_unique_faults(records: Iterable[Record]) -> Iterator[Fault]:
+    """`duplicate`: a value that is declared to occur once per table and occurs under several keys."""
+    seen: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        if record.kind is not None:
+            for name in record.kind.unique:
+                if name in record.values and name not in record.bad:
+                    seen.setdefault((record.table, name, record.id(name) or ""), []).append(record)
+    for (table, name, value), same in seen.items():
+        if len(same) > 1:
+            keys = ", ".join(record.key_text for record in same[:3])
+            note = f"{name} {value} occurs {len(same)} times in {table}: {keys}"
+            yield Fault("duplicate", (value,), note, same[0], name, name, observed=value, partners=tuple(same[1:]))

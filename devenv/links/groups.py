@@ -1,0 +1,258 @@
+"""Items that must exist together: rows, their owners, their entries and the preview. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Final
+
+import msgspec
+
+from devenv.config import Group
+from devenv.links.faults import Fault
+from devenv.links.fields import AHEAD
+from devenv.links.read import Plan, Record
+from devenv.links.resolve import record_ids
+from devenv.links.values import instant
+
+# An entry and its group's rows may be written one after the other: a lag within this is a write, not a fault.
+WRITE: Final = timedelta(seconds=2)
+REPEATS: Final = 3
+
+
+@dataclass(slots=True)
+class Gathered:
+    """One group: its rows (own, and `damaged` ones that are meant to be its own), its entries, and expired entries."""
+
+    rows: list[Record] = field(default_factory=list)
+    damaged: list[Record] = field(default_factory=list)
+    entries: list[Record] = field(default_factory=list)
+    expired: list[Record] = field(default_factory=list)
+
+
+def gather(group: Group, records: Sequence[Record], expired: Sequence[Record]) -> dict[str, Gathered]:
+    """Records by the group's id. Records without a usable id belong to no group."""
+    found: dict[str, Gathered] = {}
+    for record, gone in [*((record, False) for record in records), *((record, True) for record in expired)]:
+        kind = record.kind or record.near
+        if kind is None or kind.name not in (group.rows, group.entries):
+            continue
+        identifier = record.id(group.id)
+        if identifier is None:
+            continue
+        one = found.setdefault(identifier, Gathered())
+        if kind.name == group.rows:
+            broken = record.kind is None or group.id in record.bad or group.owner in record.bad
+            if not gone:
+                (one.damaged if broken else one.rows).append(record)
+        else:
+            (one.expired if gone else one.entries).append(record)
+    return found
+
+
+def find_group_faults(
+    plan: Plan, records: Sequence[Record], expired: Sequence[Record], now: datetime
+) -> Iterator[Fault]:
+    """`half_group`, `duplicate`, `foreign_member`, `stale_preview`, `missing_item`, for every declared group."""
+    for group in plan.groups:
+        # Items whose group id is unusable: somebody's missing half, or somebody's newest entry.
+        unusable = [r for r in records if r.kind is not None and group.id in r.bad and group.id not in r.ids]
+        lost_rows = [record for record in unusable if record.kind is not None and record.kind.name == group.rows]
+        lost_entries = [r for r in unusable if r.kind is not None and r.kind.name == group.entries]
+        gathered = gather(group, records, expired)
+        yield from find_copied_groups(group, gathered)
+        for identifier, one in gathered.items():
+            if not one.rows and not one.damaged and not one.entries:
+                continue
+            if group.entries and all(group.id in record.bad for record in (*one.rows, *one.damaged, *one.entries)):
+                continue
+            yield from find_row_faults(group, identifier, one, lost_rows)
+            yield from find_entry_faults(group, identifier, one)
+            yield from find_preview_faults(plan, group, identifier, one, lost_entries, now)
+            yield from find_repeats(group, identifier, one.entries)
+
+
+def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Record]) -> Iterator[Fault]:
+    """Too few rows, two of one owner, or rows that do not name each other's owners."""
+    owners = [record.id(group.owner) for record in one.rows] if group.owner else []
+    present = len(set(owners)) if group.owner else len(one.rows)
+    name = f"{group.name} {identifier}"
+    if len(one.rows) > present:
+        twice = sorted({str(owner) for owner in owners if owners.count(owner) > 1})
+        note = f"{name} has {len(one.rows)} rows of {present} owners: twice {', '.join(twice)}"
+        yield Fault(
+            "duplicate", (identifier, *twice), note, one.rows[0], group=group.name, partners=tuple(one.rows[1:])
+        )
+    elif present > group.size:
+        note = f"{name} has {present} rows, not {group.size}"
+        yield Fault("duplicate", (identifier,), note, one.rows[0], group=group.name, partners=tuple(one.rows[1:]))
+    known = present + len(one.damaged) + sum(is_mirror(group, row, half) for row in one.rows for half in lost)
+    if known < group.size:
+        half = one.rows[0] if one.rows else None
+        missing = half.id(group.other) if half is not None and group.other else None
+        whose = f"; the one of {missing} is missing" if missing else ""
+        note = f"{name} has {known} of {group.size} rows{whose}"
+        subjects = (identifier, missing) if missing else (identifier,)
+        yield Fault("half_group", subjects, note, half, group=group.name, expected=missing)
+    if group.owner and group.other and present == group.size:
+        for record in one.rows:
+            other = record.id(group.other)
+            mine = record.id(group.owner)
+            if group.other not in record.bad and other is not None and (other == mine or other not in owners):
+                note = f"{name}: the row of {mine} names {other}, who is not another member"
+                yield Fault("foreign_member", (identifier, other), note, record, group.other, group=group.name)
+
+
+def is_mirror(group: Group, row: Record, half: Record) -> bool:
+    """Whether `half`, whose group id is unusable, is the other half of `row`."""
+    if not group.owner or not group.other:
+        return False
+    return (row.id(group.owner), row.id(group.other)) == (half.id(group.other), half.id(group.owner))
+
+
+def find_entry_faults(group: Group, identifier: str, one: Gathered) -> Iterator[Fault]:
+    """Entries whose author is not a member."""
+    if not (group.owner and group.author and one.rows):
+        return
+    members = {record.id(group.owner) for record in (*one.rows, *one.damaged)}
+    if len(members) < group.size and group.other:
+        members |= {record.id(group.other) for record in one.rows}
+    if one.damaged or any(group.other in record.bad for record in one.rows):
+        return
+    for record in one.entries:
+        author = record.id(group.author)
+        if author is not None and group.author not in record.bad and author not in members:
+            note = f"{group.name} {identifier}: {' '.join(record_ids(record))} is by {author}, who is not a member"
+            subjects = (*record_ids(record), identifier, author)
+            yield Fault("foreign_member", subjects, note, record, group.author, group.author, group=group.name)
+
+
+def find_preview_faults(
+    plan: Plan, group: Group, identifier: str, one: Gathered, lost: list[Record], now: datetime
+) -> Iterator[Fault]:
+    """Rows that do not show the newest entry. Future entries are a fault of their own and not compared with.
+
+    `lost` are entries whose group id is unusable: what a row shows may be one of them.
+    """
+    if not group.time or not one.entries:
+        return
+    times = [(moment, record) for record in one.entries if (moment := moment_of(record, group.time))]
+    past = [pair for pair in times if pair[0] <= now + AHEAD]
+    if not past:
+        return
+    newest, entry = max(past, key=lambda pair: pair[0])
+    gone = {moment_of(record, group.time) for record in (*one.expired, *lost)}
+    unreadable = len(times) < len(one.entries)
+    for row in one.rows:
+        shown = moment_of(row, group.time)
+        if shown is None or shown > now + AHEAD:
+            continue
+        name = f"{group.name} {identifier}: the row of {row.id(group.owner) if group.owner else row.key_text}"
+        if newest - shown > WRITE:
+            note = f"{name} shows {row.values[group.time]}, the newest entry is of {entry.values[group.time]}"
+            yield preview_fault("stale_preview", identifier, group, row, entry, note)
+        elif shown - newest > WRITE and not (shown in gone or unreadable or expires(plan, group)):
+            note = f"{name} shows an entry of {row.values[group.time]} that does not exist"
+            yield Fault("missing_item", (identifier,), note, row, group=group.name, partners=(entry,))
+        elif shown == newest and not any(shows(group, row, record) for moment, record in past if moment == newest):
+            wrong = ", ".join(
+                mine
+                for mine, theirs in group.preview.items()
+                if not shows_field(row, record=entry, mine=mine, theirs=theirs)
+            )
+            note = f"{name} shows another {wrong} than the newest entry"
+            yield preview_fault("stale_preview", identifier, group, row, entry, note)
+
+
+def preview_fault(kind: str, identifier: str, group: Group, row: Record, entry: Record, note: str) -> Fault:
+    """A row that must show `entry`: safe to mend, as all of it is in the entry."""
+    return Fault(
+        kind,
+        (identifier, *record_ids(entry)) if entry.kind and entry.kind.unique else (identifier,),
+        note,
+        row,
+        group.time,
+        group.time,
+        observed=row.values.get(group.time or ""),
+        expected=entry.values.get(group.time or ""),
+        group=group.name,
+        partners=(entry,),
+        safe=True,
+    )
+
+
+def expires(plan: Plan, group: Group) -> bool:
+    """Whether the group's entries disappear by themselves."""
+    return group.entries is not None and plan.kind(group.entries).ttl is not None
+
+
+def moment_of(record: Record, name: str) -> datetime | None:
+    """The moment in a time field, None when it is not one."""
+    return instant(record.values[name]) if name in record.values else None
+
+
+def shows(group: Group, row: Record, entry: Record) -> bool:
+    """Whether the row's preview fields are the entry's."""
+    return all(shows_field(row, record=entry, mine=mine, theirs=theirs) for mine, theirs in group.preview.items())
+
+
+def shows_field(row: Record, *, record: Record, mine: str, theirs: str) -> bool:
+    """Whether one preview field is the entry's; a field with a fault of its own counts as shown."""
+    if mine in row.bad or theirs in record.bad:
+        return True
+    return row.values.get(mine) == record.values.get(theirs)
+
+
+def find_repeats(group: Group, identifier: str, entries: Sequence[Record]) -> Iterator[Fault]:
+    """`duplicate`: (nearly) everything in the group exists twice, one distance in time apart, as loading it twice does.
+
+    People do write the same thing twice; they do not repeat a whole conversation with the same pauses.
+    """
+    if not group.time:
+        return
+    by_content: dict[bytes, list[tuple[datetime, Record]]] = {}
+    moments = []
+    for record in entries:
+        moment = moment_of(record, group.time)
+        if moment is not None:
+            moments.append(moment)
+            by_content.setdefault(content(group, record), []).append((moment, record))
+    pairs = [sorted(same, key=lambda pair: pair[0]) for same in by_content.values() if len(same) == 2]
+    distances: dict[timedelta, list[Record]] = {}
+    for (earlier, _), (later, record) in pairs:
+        distances.setdefault(later - earlier, []).append(record)
+    if not distances:
+        return
+    repeated = max(distances.values(), key=len)
+    moments.sort()
+    steady = len({later - earlier for earlier, later in pairwise(moments)}) == 1
+    if len(repeated) >= REPEATS and len(repeated) * 2 >= len(entries) * 0.8 and not steady:
+        note = f"{group.name} {identifier}: {len(repeated)} of {len(entries)} entries repeat an earlier one"
+        ids = [text for record in repeated for text in record_ids(record)]
+        yield Fault("duplicate", (identifier, *ids), note, repeated[0], group=group.name, partners=tuple(repeated[1:]))
+
+
+def find_copied_groups(group: Group, gathered: Mapping[str, Gathered]) -> Iterator[Fault]:
+    """`duplicate`: two groups of the same owners with the same entries, as loading with a new group id does."""
+    seen: dict[tuple[frozenset[str | None], tuple[bytes, ...]], str] = {}
+    for identifier, one in gathered.items():
+        if len(one.entries) < REPEATS or not group.owner or not group.time:
+            continue
+        owners = frozenset(record.id(group.owner) for record in one.rows)
+        ordered = sorted(one.entries, key=lambda record: record.values.get(group.time or "", ""))
+        first = seen.setdefault((owners, tuple(content(group, record) for record in ordered)), identifier)
+        if first != identifier:
+            note = f"{group.name} {identifier} has the members and the {len(ordered)} entries of {first}"
+            yield Fault("duplicate", (identifier, first), note, ordered[0], group=group.name, partners=tuple(one.rows))
+
+
+def content(group: Group, record: Record) -> bytes:
+    """What an entry says, without its time, its key and its own id: equal for two loads of one entry."""
+    kind = record.kind or record.near
+    leave = {*(kind.unique if kind else ()), group.time}
+    attributes = {kind.attribute_of(name) if kind and name else name for name in leave} | set(record.key)
+    return msgspec.json.encode(
+        {name: value for name, value in record.item.items() if name not in attributes}, order="sorted"
+    )

@@ -1,0 +1,273 @@
+"""From configuration to a plan, and from raw items to records: which kind an item is, which fields it has. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from devenv.config import Entity, Group, Link, Settings
+from devenv.errors import UsageError
+from devenv.links.values import scalar_text
+
+Item = Mapping[str, Mapping[str, Any]]
+PLACE: Final = re.compile(r"\{(\w*)\}")
+SOURCE: Final = re.compile(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]]+)(?:\[(?P<template>.*)\])?")
+TARGET: Final = re.compile(r"postgres:(?:(?P<schema>[^.]+)\.)?(?P<relation>[^.]+)\.(?P<column>[^.]+)")
+
+
+@dataclass(frozen=True)
+class Template:
+    """`GRP#{owner_uuid}`: `parse` reads the fields out of a text, `fill` writes them in.
+
+    `loose` matches what was probably meant: other capitals, other punctuation, stray blanks.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    exact: re.Pattern[str]
+    loose: re.Pattern[str] | None
+
+    def parse(self, text: str) -> tuple[str, ...] | None:
+        """The fields' texts in order, or None when the text has another form."""
+        found = self.exact.fullmatch(text)
+        return found.groups() if found else None
+
+    def fill(self, values: Iterable[str]) -> str:
+        """The text with the fields filled in, in order."""
+        left = iter(values)
+        return PLACE.sub(lambda _: next(left), self.text)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One declared field: the attribute it is read from, its type, and the template it is a part of, if any."""
+
+    name: str
+    attribute: str
+    type: str
+    optional: bool
+    template: Template | None = None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A compiled `[entities.<name>]`."""
+
+    name: str
+    table: str
+    matchers: tuple[tuple[str, Template], ...]
+    fields: tuple[Field, ...]
+    unique: tuple[str, ...]
+    ttl: str | None
+
+    def field(self, name: str) -> Field:
+        """The declared field `name`; KeyError when there is none."""
+        return next(field for field in self.fields if field.name == name)
+
+    def attribute_of(self, name: str) -> str:
+        """The attribute that holds field `name`; an undeclared field is an attribute of its own name."""
+        return next((field.attribute for field in self.fields if field.name == name), name)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A compiled `[[links]]`. `relation` is `(schema, table)`; `natural` and `copies` are (attribute, column)."""
+
+    name: str
+    table: str
+    attribute: str
+    template: Template | None
+    relation: tuple[str, str]
+    column: str
+    natural: tuple[tuple[str, str], ...]
+    copies: tuple[tuple[str, str], ...]
+
+    @property
+    def target(self) -> str:
+        """`public.users.uuid`, for messages."""
+        return ".".join((*self.relation, self.column))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that this link reads."""
+        return tuple(dict.fromkeys([self.column, *(c for _, c in self.natural), *(c for _, c in self.copies)]))
+
+    def ids(self, item: Item) -> tuple[str, ...]:
+        """The ids that `item` names through this link: one, several (sets, lists), or none."""
+        value = item.get(self.attribute)
+        if value is None:
+            return ()
+        text = scalar_text(value)
+        if text is None:
+            many = value.get("SS") or value.get("NS") or [scalar_text(part) for part in value.get("L", ())]
+            return tuple(part for part in many if part is not None)
+        if self.template is None:
+            return (text,)
+        return self.template.parse(text) or ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything declared about items, compiled once. `keys` maps a table to its key attributes."""
+
+    kinds: tuple[Kind, ...]
+    edges: tuple[Edge, ...]
+    groups: tuple[Group, ...]
+    keys: Mapping[str, tuple[str, ...]]
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The DynamoDB tables that anything is declared about."""
+        return tuple(dict.fromkeys([*(k.table for k in self.kinds), *(e.table for e in self.edges)]))
+
+    @property
+    def relations(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """`(schema, table)` -> the columns that links read of it."""
+        wanted: dict[tuple[str, str], dict[str, None]] = {}
+        for edge in self.edges:
+            wanted.setdefault(edge.relation, {}).update(dict.fromkeys(edge.columns))
+        return {relation: tuple(columns) for relation, columns in wanted.items()}
+
+    def kind(self, name: str) -> Kind:
+        """The kind `name`; KeyError when it is not declared."""
+        return next(kind for kind in self.kinds if kind.name == name)
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """One item, read: its kind (None: none of the declared ones), its fields as text, its ids as they should be.
+
+    `near` names the kind whose key this item's key nearly has. `bad` are fields with a fault of their own, which
+    later judgements leave out. `ids` maps a field to the id of the row it means, where a link says so.
+    """
+
+    table: str
+    item: Item
+    key: Mapping[str, Any]
+    kind: Kind | None
+    near: Kind | None
+    values: dict[str, str]
+    bad: set[str] = field(default_factory=set)
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def key_text(self) -> str:
+        """`MSG#5ae2… 2023-06-24T…`: the key's values, for messages."""
+        return " ".join(scalar_text(value) or str(value) for value in self.key.values())
+
+    def id(self, name: str) -> str | None:
+        """The id that field `name` means: of the row where one is known, else as it is written."""
+        return self.ids.get(name) or self.values.get(name)
+
+
+def compile_plan(settings: Settings, keys: Mapping[str, tuple[str, ...]]) -> Plan:
+    """The declared entities, links and groups, compiled. UsageError where they contradict each other."""
+    kinds = tuple(
+        sorted((compile_kind(name, entity) for name, entity in settings.entities.items()), key=specific, reverse=True)
+    )
+    for group in settings.groups:
+        for name in filter(None, (group.rows, group.entries)):
+            if name not in settings.entities:
+                raise UsageError(f"[[groups]] {group.name}: there is no [entities.{name}]", hint="devenv config check")
+    return Plan(kinds, tuple(map(compile_edge, settings.links)), tuple(settings.groups), keys)
+
+
+def specific(kind: Kind) -> int:
+    """How much literal text a kind's key has: an item is of the most specific kind that it matches."""
+    return sum(len(PLACE.sub("", template.text)) for _, template in kind.matchers)
+
+
+def compile_template(text: str) -> Template:
+    """`GRP#{owner_uuid}` as patterns. A place without a name (`{}`) is allowed."""
+    parts = PLACE.split(text)
+    literals, names = parts[::2], parts[1::2]
+    exact = "".join(re.escape(lit) + ("(.*?)" if i < len(names) else "") for i, lit in enumerate(literals))
+    loose = None
+    if any(character.isalnum() for literal in literals for character in literal):
+        words = [r"[\W_]*".join(["", *re.findall(r"[^\W_]+", literal), ""]) for literal in literals]
+        loose = re.compile("(.*?)".join(words), re.IGNORECASE | re.DOTALL)
+    return Template(text, tuple(names), re.compile(exact, re.DOTALL), loose)
+
+
+def compile_kind(name: str, entity: Entity) -> Kind:
+    """One `[entities.<name>]` with its fields bound to attributes."""
+    matchers = tuple((attribute, compile_template(text)) for attribute, text in entity.match.items())
+    places = {place: (attribute, template) for attribute, template in matchers for place in template.names}
+    declared = {**dict.fromkeys(places, "string"), **entity.attributes}
+    fields = []
+    for field_name, type_name in declared.items():
+        attribute, template = places.get(field_name, (field_name, None))
+        whole = template is None or template.text == f"{{{field_name}}}"
+        optional = type_name.endswith("?")
+        fields.append(Field(field_name, attribute, type_name.rstrip("?"), optional, None if whole else template))
+    return Kind(name, entity.table, matchers, tuple(fields), tuple(entity.unique), entity.ttl)
+
+
+def compile_edge(link: Link) -> Edge:
+    """One `[[links]]`. UsageError when an end cannot be read."""
+    source, target = SOURCE.fullmatch(link.source), TARGET.fullmatch(link.to)
+    if source is None or target is None:
+        bad = link.source if source is None else link.to
+        raise UsageError(f"[[links]]: `{bad}` is not a column or an attribute", hint="devenv config check")
+    template = compile_template(source["template"]) if source["template"] else None
+    return Edge(
+        name=link.name or link.source.removeprefix("dynamodb:"),
+        table=source["table"],
+        attribute=source["attribute"],
+        template=template,
+        relation=(target["schema"] or "public", target["relation"]),
+        column=target["column"],
+        natural=tuple(link.natural_key.items()),
+        copies=tuple(link.copies.items()),
+    )
+
+
+def read_records(plan: Plan, table: str, items: Iterable[Item]) -> Iterable[Record]:
+    """Each item of `table` as a record, one at a time."""
+    kinds = tuple(kind for kind in plan.kinds if kind.table == table)
+    keys = plan.keys.get(table, ())
+    for item in items:
+        yield read_record(kinds, table, keys, item)
+
+
+def read_record(kinds: tuple[Kind, ...], table: str, keys: tuple[str, ...], item: Item) -> Record:
+    """One item as a record. `kinds` are those of its table, the most specific first."""
+    key = {name: item[name] for name in keys if name in item}
+    for kind in kinds:
+        values = match(kind, item, loose=False)
+        if values is not None:
+            return Record(table, item, key, kind, None, read_fields(kind, item, values))
+    for kind in kinds:
+        values = match(kind, item, loose=True)
+        if values is not None:
+            return Record(table, item, key, None, kind, read_fields(kind, item, values))
+    return Record(table, item, key, None, None, {})
+
+
+def match(kind: Kind, item: Item, *, loose: bool) -> dict[str, str] | None:
+    """The fields in the kind's templates when all of them match; `loose` as what was probably meant."""
+    values: dict[str, str] = {}
+    if loose and all(template.loose is None for _, template in kind.matchers):
+        return None
+    for attribute, template in kind.matchers:
+        text = scalar_text(item.get(attribute))
+        if text is None:
+            return None
+        pattern = template.loose if loose and template.loose else template.exact
+        found = pattern.fullmatch(text)
+        if found is None:
+            return None
+        values.update(zip(template.names, found.groups(), strict=True))
+    return values
+
+
+def read_fields(kind: Kind, item: Item, values: dict[str, str]) -> dict[str, str]:
+    """`values` (from the key) with the text of every other declared field that has one."""
+    for declared in kind.fields:
+        if declared.name not in values:
+            text = scalar_text(item.get(declared.attribute))
+            if text is not None:
+                values[declared.name] = text
+    return values

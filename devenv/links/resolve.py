@@ -1,0 +1,262 @@
+"""Which row each id in an item means: by the id, by the natural key beside it, or by what other items taught. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from devenv.links.faults import Fault
+from devenv.links.read import PLACE, Edge, Kind, Plan, Record
+from devenv.links.values import canonical, canonical_text, is_placeholder, same_value, scalar_text
+
+Row = Mapping[str, Any]
+Relation = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Named:
+    """One id in one item, and the row it means. `how`: the id names it, the natural key does, or other items told."""
+
+    record: Record
+    edge: Edge
+    field: str | None
+    text: str
+    id: str
+    row: Row | None
+    how: Literal["id", "natural", "learned", "none"]
+
+
+class Index:
+    """The rows that links name: by id, and by natural key (None where two rows share it)."""
+
+    def __init__(self, plan: Plan, rows: Mapping[Relation, Sequence[Row]]) -> None:
+        self.ids: dict[tuple[Relation, str], dict[str, Row]] = {}
+        self.naturals: dict[tuple[Relation, tuple[str, ...]], dict[tuple[str, ...], Row | None]] = {}
+        for edge in plan.edges:
+            found = rows.get(edge.relation, ())
+            target = (edge.relation, edge.column)
+            if target not in self.ids:
+                self.ids[target] = {canonical(row[edge.column]): row for row in found if row[edge.column] is not None}
+            columns = tuple(column for _, column in edge.natural)
+            if columns and (edge.relation, columns) not in self.naturals:
+                self.naturals[edge.relation, columns] = by_natural_key(found, columns)
+
+    def by_id(self, edge: Edge, identifier: str) -> Row | None:
+        """The row whose linked column has this id (as `canonical` writes it)."""
+        return self.ids[edge.relation, edge.column].get(identifier)
+
+    def by_natural_key(self, edge: Edge, record: Record) -> Row | None:
+        """The one row that has the natural key written on the item; None when there is none, or more than one."""
+        if not edge.natural:
+            return None
+        texts = [scalar_text(record.item.get(attribute)) for attribute, _ in edge.natural]
+        columns = tuple(column for _, column in edge.natural)
+        return self.naturals[edge.relation, columns].get(tuple(text or "" for text in texts)) if all(texts) else None
+
+
+def by_natural_key(rows: Iterable[Row], columns: tuple[str, ...]) -> dict[tuple[str, ...], Row | None]:
+    """Rows by the text of `columns`; None for a key that several rows have."""
+    found: dict[tuple[str, ...], Row | None] = {}
+    for row in rows:
+        key = tuple("" if row[column] is None else canonical_text(row[column]) for column in columns)
+        found[key] = None if key in found else row
+    return found
+
+
+def field_of(kind: Kind | None, edge: Edge) -> str | None:
+    """The declared field of `kind` that holds what the link reads, if there is one."""
+    if kind is None:
+        return None
+    place = PLACE.sub("{}", edge.template.text) if edge.template else None
+    for field in kind.fields:
+        if field.attribute == edge.attribute:
+            mine = PLACE.sub("{}", field.template.text) if field.template else None
+            if mine == place:
+                return field.name
+    return None
+
+
+def resolve(plan: Plan, records: Sequence[Record], index: Index) -> list[Named]:
+    """Every id that a link reads, with its row; also writes the meant ids into `Record.ids`.
+
+    An id that names no row is resolved by the natural key on the same item, else by what that id turned out to mean
+    on other items, if they agree: a group row's owner has no handle beside it, but its mirror does.
+    """
+    edges_of: dict[str, list[Edge]] = {}
+    for edge in plan.edges:
+        edges_of.setdefault(edge.table, []).append(edge)
+    fields: dict[tuple[str | None, str], str | None] = {}
+    found: list[Named] = []
+    taught: dict[tuple[Relation, str, str], dict[str, Row]] = {}
+    for record in records:
+        for edge in edges_of.get(record.table, ()):
+            kind = record.kind
+            place = (kind.name if kind else None, edge.name)
+            if place not in fields:
+                fields[place] = field_of(kind, edge)
+            for text in edge.ids(record.item):
+                named = name_row(record, edge, fields[place], text, index)
+                found.append(named)
+                if named.how == "natural" and named.row is not None:
+                    meaning = taught.setdefault((edge.relation, edge.column, named.id), {})
+                    meaning[canonical(named.row[edge.column])] = named.row
+    for position, named in enumerate(found):
+        if named.how == "none":
+            meaning = taught.get((named.edge.relation, named.edge.column, named.id), {})
+            if len(meaning) == 1:
+                (row,) = meaning.values()
+                named = Named(named.record, named.edge, named.field, named.text, named.id, row, "learned")
+                found[position] = named
+        if named.field is not None:
+            row_id = named.row[named.edge.column] if named.row is not None else named.text
+            named.record.ids[named.field] = canonical(row_id)
+    return found
+
+
+def name_row(record: Record, edge: Edge, field: str | None, text: str, index: Index) -> Named:
+    """The row that one id means, from this item alone."""
+    identifier = canonical(text)
+    row = index.by_id(edge, identifier)
+    other = index.by_natural_key(edge, record)
+    if row is None and other is None:
+        return Named(record, edge, field, text, identifier, None, "none")
+    if row is None:
+        return Named(record, edge, field, text, identifier, other, "natural")
+    if (
+        other is not None
+        and other is not row
+        and agrees(record, edge, other)
+        and not agrees(record, edge, row, any_=True)
+    ):
+        # Everything copied onto the item says it is about another row than the id does: the id is what is wrong.
+        return Named(record, edge, field, text, identifier, other, "natural")
+    return Named(record, edge, field, text, identifier, row, "id")
+
+
+def agrees(record: Record, edge: Edge, row: Row, *, any_: bool = False) -> bool:
+    """Whether all (or `any_`) of the copies on the item are what `row` has."""
+    pairs = dict([*edge.natural, *edge.copies]).items()
+    checks = (same_value(record.item.get(attribute), row[column]) for attribute, column in pairs)
+    return any(checks) if any_ else all(checks)
+
+
+def find_link_faults(named: Iterable[Named], index: Index) -> Iterator[Fault]:
+    """`mismatched_id`, `orphan`, `stale_copy`, and `placeholder` for a copy that nobody filled in."""
+    for one in named:
+        edge, record = one.edge, one.record
+        if one.field is not None and one.field in record.bad:
+            if one.row is not None:
+                yield from find_copy_faults(one, one.row)
+            continue
+        if one.row is None:
+            hints = [f"{a} {scalar_text(record.item.get(a))}" for a, _ in edge.natural if record.item.get(a)]
+            beside = f" ({', '.join(hints)})" if hints else ""
+            yield Fault(
+                "orphan",
+                (one.id,),
+                f"{one.id}{beside} names no row of {edge.target}",
+                record,
+                edge.attribute,
+                one.field,
+                observed=one.text,
+                edge=edge,
+            )
+            if one.field is not None:
+                record.bad.add(one.field)
+            continue
+        if one.how != "id":
+            right = canonical(one.row[edge.column])
+            yield Fault(
+                "mismatched_id",
+                (right, one.id),
+                f"{describe(one.row, edge, index)} is {right}, in DynamoDB {one.id}",
+                record,
+                edge.attribute,
+                one.field,
+                observed=one.text,
+                expected=rewritten(one, right),
+                edge=edge,
+                row=one.row,
+                # An id that names a row of its own may be right, and what was copied beside it wrong.
+                safe=index.by_id(edge, one.id) is None,
+            )
+        yield from find_copy_faults(one, one.row)
+
+
+def find_copy_faults(one: Named, row: Row) -> Iterator[Fault]:
+    """What was copied from the row and differs from it now."""
+    edge, record = one.edge, one.record
+    for attribute, column in dict([*edge.natural, *edge.copies]).items():
+        value = record.item.get(attribute)
+        if value is None or same_value(value, row[column]):
+            continue
+        text = scalar_text(value) or str(value)
+        blank = is_placeholder(text)
+        right = canonical(row[edge.column])
+        now = "NULL" if row[column] is None else canonical_text(row[column])
+        yield Fault(
+            "placeholder" if blank else "stale_copy",
+            (right, *record_ids(record)) if blank else (right,),
+            f"{attribute} is {text!r}, {'.'.join(edge.relation)}.{column} of {right} is {now!r}",
+            record,
+            attribute,
+            observed=text,
+            expected=now,
+            edge=edge,
+            row=row,
+            safe=True,
+        )
+
+
+def rewritten(one: Named, identifier: str) -> str:
+    """The whole attribute's text with this id in the place of the present one."""
+    template = one.edge.template
+    if template is None:
+        return identifier
+    texts = template.parse(scalar_text(one.record.item.get(one.edge.attribute)) or "") or ()
+    return template.fill(identifier if text == one.text else text for text in texts)
+
+
+def describe(row: Row, edge: Edge, index: Index) -> str:
+    """A row by its natural key, as any link to its table declares it: `public.users handle=ines`."""
+    columns = next((columns for relation, columns in index.naturals if relation == edge.relation), ())
+    return " ".join([".".join(edge.relation), *(f"{column}={row[column]}" for column in columns)])
+
+
+def record_ids(record: Record) -> tuple[str, ...]:
+    """What to call an item in a report: the values of its unique fields, else its key."""
+    kind = record.kind or record.near
+    unique = [record.values[name] for name in kind.unique if name in record.values] if kind else []
+    return tuple(unique) or ((record.key_text,) if record.key else ())
+
+
+def explain(named: Sequence[Named], rows: Mapping[Relation, Sequence[Row]]) -> dict[str, str]:
+    """What the link faults have in common: class -> cause, in words."""
+    causes: dict[str, str] = {}
+    ids: dict[str, set[str]] = {"id": set(), "natural": set(), "learned": set(), "none": set()}
+    empty = set()
+    for one in named:
+        if one.how == "natural" and one.field is not None and one.field in one.record.bad:
+            continue  # Not an id at all: a blank or a misspelling, which is reported as such.
+        ids[one.how].add(one.id)
+        if one.how == "none" and not rows.get(one.edge.relation):
+            empty.add(".".join(one.edge.relation))
+    moved = ids["natural"] | ids["learned"]
+    if moved and not ids["id"]:
+        causes["mismatched_id"] = (
+            f"every id that is known by its natural key has changed ({len(moved)} of {len(moved)}): the rows were made "
+            "again after the items were written, as rebuilding the database does, and each got a new id"
+        )
+    elif moved:
+        causes["mismatched_id"] = (
+            f"{len(moved)} of {len(moved | ids['id'])} ids: these rows were made again (deleted and inserted, or their "
+            "id changed) after the items were written, or the items were written with ids of another database"
+        )
+    if empty:
+        causes["orphan"] = f"{' and '.join(sorted(empty))} has no rows: not loaded, or another database is meant"
+    elif ids["none"] and not ids["id"] and not moved:
+        causes["orphan"] = "no id in DynamoDB names a row: the items belong to another database"
+    elif ids["none"]:
+        causes["orphan"] = "the rows were deleted and the items left behind, or the ids were typed by hand"
+    return causes

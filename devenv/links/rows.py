@@ -1,0 +1,39 @@
+"""What can be seen on the linked rows alone: natural keys that do not tell rows apart. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from devenv.links.faults import Fault
+from devenv.links.read import Plan
+from devenv.links.resolve import Relation, Row
+from devenv.links.values import canonical, canonical_text
+
+
+def find_row_faults(plan: Plan, rows: Mapping[Relation, Sequence[Row]]) -> Iterator[Fault]:
+    """`ambiguous_row`: rows with one natural key. `near_miss`: keys that differ in blanks or capitals only."""
+    done: set[tuple[Relation, tuple[str, ...]]] = set()
+    for edge in plan.edges:
+        columns = tuple(column for _, column in edge.natural)
+        if not columns or (edge.relation, columns) in done:
+            continue
+        done.add((edge.relation, columns))
+        name = f"{'.'.join(edge.relation)} {', '.join(columns)}"
+        exact: dict[tuple[str, ...], list[str]] = {}
+        loose: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+        for row in rows.get(edge.relation, ()):
+            key = tuple("" if row[column] is None else canonical_text(row[column]) for column in columns)
+            identifier = canonical(row[edge.column])
+            exact.setdefault(key, []).append(identifier)
+            loose.setdefault(tuple(text.strip().lower() for text in key), set()).add(key)
+            if any(text != text.strip() for text in key):
+                note = f"{name} {' '.join(map(repr, key))} has blanks around it"
+                yield Fault("near_miss", (identifier,), note)
+        for key, ids in exact.items():
+            if len(ids) > 1:
+                yield Fault("ambiguous_row", tuple(ids), f"{name} {' '.join(key)!r} has {len(ids)} rows")
+        for keys in loose.values():
+            if len(keys) > 1:
+                ids = [identifier for key in sorted(keys) for identifier in exact[key]]
+                shown = " and ".join(" ".join(map(repr, key)) for key in sorted(keys))
+                yield Fault("near_miss", tuple(ids), f"{name}: {shown} differ only in capitals or blanks")
