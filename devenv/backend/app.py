@@ -64,7 +64,8 @@ def read_me(
 
 
 def check_text(text: str) -> str:
-    """`text`, unless it is blank or holds a null character."""
+    """`text`, unless it is blank or a store could not hold it. ValueError says why."""
+    text.encode()  # JSON can spell half of a surrogate pair, UTF-8 cannot
     if not text.strip():
         raise ValueError("must not be blank")
     if "\x00" in text:
@@ -95,7 +96,7 @@ class NewMessage(BaseModel):
 
     message: Text
     message_group_uuid: UUID | None = None
-    handle: str | None = None
+    handle: Annotated[str, AfterValidator(check_text)] | None = None
 
     @model_validator(mode="after")
     def check_addressee(self) -> NewMessage:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -13,10 +14,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from devenv.backend.messages import Busy, NotAMember, UnknownGroup
 from devenv.backend.stores import UNAVAILABLE
+
+log = logging.getLogger("uvicorn.error")  # what the server itself writes to: stderr
 
 # What the library raises, as HTTP says it.
 REFUSALS: dict[type[Exception], tuple[int, str]] = {
@@ -61,9 +65,9 @@ class Api(FastAPI):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self.add_middleware(BaseHTTPMiddleware, dispatch=answer_crash)
         self.exception_handler(RequestValidationError)(answer_invalid)
         self.exception_handler(HTTPException)(answer_http)
-        self.exception_handler(Exception)(answer_crash)
         for kind in REFUSALS:
             self.exception_handler(kind)(answer_refusal)
 
@@ -95,9 +99,13 @@ def answer_refusal(_: Request, error: Exception) -> Response:
     return problem(*next(answer for kind, answer in REFUSALS.items() if isinstance(error, kind)))
 
 
-def answer_crash(_: Request, error: Exception) -> Response:
-    """500. The server logs the traceback; the caller learns only where to look."""
-    return problem(500, f"the application failed ({type(error).__name__}), its log says where")
+async def answer_crash(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """500 for what nobody foresaw. The traceback goes to the log; the caller learns only where to look."""
+    try:
+        return await call_next(request)
+    except Exception as error:
+        log.exception("%s %s failed", request.method, request.scope["path"])
+        return problem(500, f"the application failed ({type(error).__name__}), its log says where")
 
 
 class AccessLog:

@@ -1,0 +1,57 @@
+"""The application's functions called alone, in an interpreter of their own, as somebody who debugs would."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from subprocess import CompletedProcess
+from typing import TYPE_CHECKING
+
+import jwt
+
+if TYPE_CHECKING:
+    from conftest import Stores
+
+Run = Callable[..., CompletedProcess[str]]
+TELESCOPE = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
+
+
+def call(run_python: Run, function: str, **arguments: str) -> list[dict[str, str]]:
+    """What a function of messages.py returns, through JSON."""
+    code = f"import json; from devenv.backend.messages import {function} as f; print(json.dumps(f(**{arguments!r})))"
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
+    return list(json.loads(done.stdout))
+
+
+def test_list_messages_alone_returns_all_of_them(run_python: Run, stores: Stores) -> None:
+    found = call(run_python, "list_messages", message_group_uuid=TELESCOPE)
+    assert [each["uuid"] for each in found] == [item["message_uuid"] for item in stores.items(pk=f"MSG#{TELESCOPE}")]
+
+
+def test_list_conversations_alone_returns_all_of_them(run_python: Run, stores: Stores) -> None:
+    mei = stores.person("mei")
+    found = call(run_python, "list_conversations", user_uuid=mei.uuid)
+    items = stores.items(pk=f"GRP#{mei.uuid}")
+    assert len(items) == 2
+    assert [each["uuid"] for each in found] == [item["message_group_uuid"] for item in reversed(items)]
+
+
+def test_missing_variables_stop_the_application_by_name(run_python: Run) -> None:
+    command = ("-m", "uvicorn", "devenv.backend.app:app", "--port", "0")
+    done = run_python(*command, AUTH_SECRET="", DATABASE_URL="")
+    assert done.returncode != 0
+    assert "SettingsError: not set: DATABASE_URL, AUTH_SECRET" in done.stderr
+
+
+def test_a_token_can_be_had_for_a_handle(run_python: Run, stores: Stores) -> None:
+    done = run_python("-m", "devenv.backend.auth", "ines")
+    assert done.returncode == 0, done.stderr
+    claims = jwt.decode(done.stdout.strip(), stores.environ["AUTH_SECRET"], ["HS256"])
+    assert claims["sub"] == stores.person("ines").cognito_user_id
+
+
+def test_there_is_no_token_for_nobody(run_python: Run) -> None:
+    done = run_python("-m", "devenv.backend.auth", "nobody")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "nobody has the handle 'nobody'\n")
+    assert run_python("-m", "devenv.backend.auth").returncode == 2
