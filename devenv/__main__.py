@@ -1,0 +1,5 @@
+"""`python -m devenv`."""
+
+from devenv.cli import main
+
+main()

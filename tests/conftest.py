@@ -1,0 +1,44 @@
+"""Fixtures for all tests: real stores, started by devenv itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from devenv.model import DynamoTarget, PostgresTarget
+from tests.support import ProjectDir, empty_project, reference_project
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Two bare stores for tests that make their own databases and tables."""
+
+    postgres: PostgresTarget
+    dynamodb: DynamoTarget
+    postgres_url: str
+
+
+@pytest.fixture(scope="session")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+    """A running Postgres and DynamoDB Local without any data, for the whole session."""
+    project = empty_project(tmp_path_factory.mktemp("stores"))
+    project.ok("up")
+    env = project.env()
+    yield Stores(
+        PostgresTarget("127.0.0.1", int(env["PGPORT"]), env["PGUSER"], env["PGPASSWORD"], env["PGDATABASE"]),
+        DynamoTarget(
+            env["AWS_ENDPOINT_URL_DYNAMODB"], env["AWS_REGION"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+        ),
+        env["DATABASE_URL"],
+    )
+    project.remove()
+
+
+@pytest.fixture
+def project(tmp_path: object) -> Iterator[ProjectDir]:
+    """A fresh copy of the reference project, not started."""
+    made = reference_project(tmp_path / "project")  # type: ignore[operator]
+    yield made
+    made.remove()

@@ -1,0 +1,102 @@
+"""Projects for tests: a folder with a devenv.toml, and the real command run on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+LIMIT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How one devenv command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The one JSON document on stdout."""
+        found = json.loads(self.out)
+        assert found["exit_code"] == self.code, "the document and the process disagree"
+        return found
+
+    @property
+    def all(self) -> str:
+        """Everything printed."""
+        return self.out + self.err
+
+
+@dataclass(frozen=True)
+class ProjectDir:
+    """A project folder. `devenv(...)` runs the installed command on it, as a user would."""
+
+    path: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line, for `subprocess`."""
+        return [sys.executable, "-m", "devenv", "--project", str(self.path), *arguments]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """The environment of the command: the test's own, less what would steer it."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("DEVENV_", "AWS_", "PG"))}
+        cache = {"DEVENV_CACHE": os.environ["DEVENV_CACHE"]} if "DEVENV_CACHE" in os.environ else {}
+        return {**kept, **cache, "PYTHONPATH": str(REPOSITORY), **self.environ, **more}
+
+    def devenv(self, *arguments: str, timeout: float = LIMIT_S, stdin: str = "", **environ: str) -> Ran:
+        """Run one command to its end."""
+        done = subprocess.run(
+            self.command(*arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            input=stdin,
+            env=self.environment(**environ),
+            cwd=self.path,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def ok(self, *arguments: str, **more: Any) -> Ran:
+        """Run one command that must succeed."""
+        ran = self.devenv(*arguments, **more)
+        assert ran.code == 0, f"{arguments} exited {ran.code}:\n{ran.all}"
+        return ran
+
+    def json(self, *arguments: str, **more: Any) -> dict[str, Any]:
+        """Run one command with --json and return its document, whatever the exit code."""
+        return self.devenv(*arguments, "--json", **more).document
+
+    def env(self) -> dict[str, str]:
+        """What `devenv env` gives."""
+        return json.loads(self.ok("env", "--format", "json").out)
+
+    def remove(self) -> None:
+        """Stop everything and delete the data, wherever it lies."""
+        self.devenv("down", "--data", "--no-backup", "-y")
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def reference_project(path: Path) -> ProjectDir:
+    """A copy of the repository's own project: its devenv.toml and seeds."""
+    path.mkdir(parents=True, exist_ok=True)
+    shutil.copy(REPOSITORY / "devenv.toml", path)
+    shutil.copytree(REPOSITORY / "seeds", path / "seeds", dirs_exist_ok=True)
+    return ProjectDir(path)
+
+
+def empty_project(path: Path, text: str = '[project]\nname = "empty"\n') -> ProjectDir:
+    """A project with no steps: two bare stores."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "devenv.toml").write_text(text)
+    return ProjectDir(path)
