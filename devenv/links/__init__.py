@@ -57,22 +57,44 @@ CAUSES: Final[Mapping[str, str]] = {
 }
 
 
+# What a write under way can look like, because a scan is no snapshot: worth a second look before it is reported.
+PASSING: Final = frozenset(
+    [
+        "half_group",
+        "duplicate",
+        "stale_preview",
+        "missing_item",
+        "foreign_member",
+        "orphan",
+        "mismatched_id",
+        "stale_copy",
+    ]
+)
+
+
 @dataclass(frozen=True)
 class Judgement:
-    """Every fault, folded by class; `records` and `named` are what they were found in."""
+    """Every single fault; `records` and `named` are what they were found in, `causes` what a class has in common."""
 
-    folded: tuple[Folded, ...]
+    faults: Sequence[Fault]
+    causes: Mapping[str, str]
     records: Sequence[Record]
     named: Sequence[Named]
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
-        """Every single fault."""
-        return tuple(fault for one in self.folded for fault in one.faults)
+    def passing(self) -> bool:
+        """Whether some faults may be writes under way."""
+        return any(fault.kind in PASSING for fault in self.faults)
 
-    def of(self, *kinds: str) -> tuple[Folded, ...]:
-        """The folded faults of these classes."""
-        return tuple(one for one in self.folded if one.kind in kinds)
+    def folded(self, *kinds: str) -> tuple[Folded, ...]:
+        """The faults of these classes (without any: of all), those of one class as one."""
+        return fold((fault for fault in self.faults if not kinds or fault.kind in kinds), self.causes)
+
+    def confirmed(self, later: Judgement) -> Judgement:
+        """`later`, without what may have been a write under way: a fault must have been there before, word for word."""
+        before = {(fault.kind, fault.note) for fault in self.faults}
+        stay = [f for f in later.faults if f.kind not in PASSING or (f.kind, f.note) in before]
+        return Judgement(stay, later.causes, later.records, later.named)
 
 
 def judge(
@@ -97,4 +119,4 @@ def judge(
         *find_unique_faults(records),
     ]
     faults += find_group_faults(plan, records, expired, now)
-    return Judgement(fold(faults, {**CAUSES, **explain(named, rows)}), records, named)
+    return Judgement(faults, {**CAUSES, **explain(named, rows)}, records, named)

@@ -231,32 +231,43 @@ def record_ids(record: Record) -> tuple[str, ...]:
     return tuple(unique) or ((record.key_text,) if record.key else ())
 
 
-def explain(named: Sequence[Named], rows: Mapping[Relation, Sequence[Row]]) -> dict[str, str]:
-    """What the link faults have in common: class -> cause, in words."""
-    causes: dict[str, str] = {}
-    ids: dict[str, set[str]] = {"id": set(), "natural": set(), "learned": set(), "none": set()}
-    empty = set()
+def explain(named: Iterable[Named], rows: Mapping[Relation, Sequence[Row]]) -> dict[str, str]:
+    """What the link faults have in common: class -> cause, in words, for each column that links lead to."""
+    targets: dict[str, dict[str, set[str]]] = {}
+    empty: set[str] = set()
     for one in named:
         if one.how == "natural" and one.field is not None and one.field in one.record.bad:
             continue  # Not an id at all: a blank or a misspelling, which is reported as such.
-        ids[one.how].add(one.id)
-        if one.how == "none" and not rows.get(one.edge.relation):
-            empty.add(".".join(one.edge.relation))
-    moved = ids["natural"] | ids["learned"]
-    if moved and not ids["id"]:
-        causes["mismatched_id"] = (
-            f"every id that is known by its natural key has changed ({len(moved)} of {len(moved)}): the rows were made "
-            "again after the items were written, as rebuilding the database does, and each got a new id"
+        ids = targets.setdefault(one.edge.target, {"known": set(), "moved": set(), "lost": set()})
+        ids[{"id": "known", "none": "lost"}.get(one.how, "moved")].add(one.id)
+        if not rows.get(one.edge.relation):
+            empty.add(one.edge.target)
+    moved = [explain_moved(target, ids["moved"], ids["known"]) for target, ids in targets.items() if ids["moved"]]
+    lost = [
+        explain_lost(target, target in empty, bool(ids["known"] or ids["moved"]))
+        for target, ids in targets.items()
+        if ids["lost"]
+    ]
+    return {kind: "; ".join(texts) for kind, texts in (("mismatched_id", moved), ("orphan", lost)) if texts}
+
+
+def explain_moved(target: str, moved: set[str], known: set[str]) -> str:
+    """Why ids in items are not those of the rows they mean."""
+    if not known:
+        return (
+            f"every id of {target} has changed ({len(moved)} of {len(moved)}): the rows were made again after the "
+            "items were written, as rebuilding the database does, and each got a new id"
         )
-    elif moved:
-        causes["mismatched_id"] = (
-            f"{len(moved)} of {len(moved | ids['id'])} ids: these rows were made again (deleted and inserted, or their "
-            "id changed) after the items were written, or the items were written with ids of another database"
-        )
+    return (
+        f"{len(moved)} of {len(moved | known)} ids of {target}: these rows were made again (deleted and inserted, or "
+        "their id changed) after the items were written, or the items were written with ids of another database"
+    )
+
+
+def explain_lost(target: str, empty: bool, others: bool) -> str:
+    """Why ids in items name nothing."""
     if empty:
-        causes["orphan"] = f"{' and '.join(sorted(empty))} has no rows: not loaded, or another database is meant"
-    elif ids["none"] and not ids["id"] and not moved:
-        causes["orphan"] = "no id in DynamoDB names a row: the items belong to another database"
-    elif ids["none"]:
-        causes["orphan"] = "the rows were deleted and the items left behind, or the ids were typed by hand"
-    return causes
+        return f"{target.rpartition('.')[0]} has no rows: it was not loaded, or another database is meant"
+    if not others:
+        return f"no id in DynamoDB names a row of {target}: the items belong to another database"
+    return f"rows of {target.rpartition('.')[0]} were deleted and their items left, or ids were typed by hand"

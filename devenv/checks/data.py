@@ -1,0 +1,212 @@
+"""Data: items and rows as they should be, each store by itself."""
+
+from __future__ import annotations
+
+from devenv.checks.check import Check, Outcome, failed, passed
+from devenv.checks.facts import Facts, is_naming
+from devenv.checks.items import judged
+from devenv.links.values import canonical, is_placeholder
+from devenv.model import Fix
+
+ITEMS = ("SVC002", "SCH002")
+ROWS = ("SVC001", "SCH004")
+
+
+def run_row_blanks(facts: Facts) -> Outcome:
+    """Text columns of linked tables that name somebody in another system: a sign-in id, an address, a key."""
+    found = facts.postgres()
+    blanks: list[tuple[str, str]] = []
+    columns: set[str] = set()
+    for edge in {edge.relation: edge for edge in facts.plan.edges}.values():
+        table = found.catalog.table(edge.relation)
+        naming = [column.name for column in table.columns if is_naming(column.name, column.type)] if table else []
+        for row in found.rows.get(edge.relation, ()):
+            for name in naming:
+                if name in row and isinstance(row[name], str) and is_placeholder(row[name]):
+                    where = ".".join((*edge.relation, name))
+                    columns.add(where)
+                    blanks.append(
+                        (canonical(row[edge.column]), f"{where} of {canonical(row[edge.column])} is {row[name]!r}")
+                    )
+    if not blanks:
+        return passed()
+    texts = [text for _, text in blanks]
+    more = [f"and {len(texts) - 3} more"] if len(texts) > 3 else []
+    return failed(
+        [*texts[:3], *more],
+        cause="the seed's placeholder was never replaced: who signs in is looked up by this value and not found",
+        fix=Fix(
+            f"put the real value into {', '.join(sorted(columns))}: in the seed file, then `devenv up`",
+            "devenv db --write",
+        ),
+        subjects=(subject for subject, _ in blanks),
+    )
+
+
+CHECKS = (
+    Check(
+        code="DAT001",
+        name="attributes-present",
+        group="data",
+        title="every item has the attributes that its kind requires",
+        run=judged("missing_attribute"),
+        needs=ITEMS,
+        explain="""\
+[entities] in devenv.toml say which attributes an item has; those without `?` must be there. A reader
+that relies on a missing one fails (`KeyError`, `undefined`).
+
+How it happens: one of several writers leaves it out, or items are older than the attribute.
+Repair: add the attribute to these items, or declare it optional with `?`.""",
+    ),
+    Check(
+        code="DAT002",
+        name="ids-well-formed",
+        group="data",
+        title="ids and keys have the form that is declared for them",
+        run=judged("malformed_key", "malformed_id"),
+        needs=ITEMS,
+        explain="""\
+A value is declared as a uuid (or a number) and is none, or is written otherwise than the others: in
+capitals, without hyphens, under a misspelt prefix. DynamoDB compares text, so such an item is never found.
+
+How it happens: a key was put together by hand, or from the wrong variable.
+Repair: another spelling of the same id is corrected by devenv doctor --fix; anything else needs you.""",
+    ),
+    Check(
+        code="DAT003",
+        name="attribute-types",
+        group="data",
+        title="attributes have their declared types",
+        run=judged("wrong_type"),
+        needs=ITEMS,
+        explain="""\
+DynamoDB keeps `"1"` and `1` apart, and does not mind either. A reader may.
+
+How it happens: two writers, or a seed that writes numbers as text.
+Repair: correct the writer and load the items again.""",
+    ),
+    Check(
+        code="DAT004",
+        name="no-placeholders",
+        group="data",
+        title="no placeholder was stored as a value",
+        run=judged("placeholder"),
+        needs=ITEMS,
+        explain="""\
+A value that must name something is a blank that nobody filled in: MY_USER_UUID, {{handle}}, None. Only ids,
+keys and copies of columns are looked at; in a message, people may write what they like.
+
+How it happens: a seed or a template was loaded before its variables were replaced.
+Repair: where the row that is meant is known, devenv doctor --fix puts its value in; else correct the seed.""",
+    ),
+    Check(
+        code="DAT005",
+        name="one-time-format",
+        group="data",
+        title="times are written in one form, in UTC",
+        run=judged("mixed_time_format"),
+        needs=ITEMS,
+        explain="""\
+DynamoDB sorts a key as text. Text order is time order only when every time has the same form, the same
+width and the same zone. `2023-06-24T20:57:02` and `2023-06-24T22:57:02+02:00` land in the wrong place.
+
+How it happens: isoformat() leaves out the fraction when it is 0, and the zone of a time that has none; local time was
+used in one place.
+Repair: devenv doctor --fix rewrites times whose zone is known; one without a zone could mean any moment, and needs
+you. In the application: one function that formats times.""",
+    ),
+    Check(
+        code="DAT006",
+        name="no-future-times",
+        group="data",
+        title="no entry of a group is dated in the future",
+        run=judged("future_time"),
+        needs=ITEMS,
+        explain="""\
+What is written now sorts before an entry of the future, so it does not appear where the newest is expected.
+
+How it happens: seeds with fixed dates, a wrong clock, or local time written as UTC.
+Repair: correct the dates in the seed, then devenv seed.""",
+    ),
+    Check(
+        code="DAT007",
+        name="no-duplicates",
+        group="data",
+        title="nothing is stored twice",
+        run=judged("duplicate"),
+        needs=ITEMS,
+        explain="""\
+A value that is declared unique occurs under two keys, a group has two rows of one owner, or a whole group
+is there twice.
+
+How it happens: a seed that makes new keys each time was loaded twice; a retried write made a new key.
+Repair: devenv reset loads the seeds from scratch; or delete the extra items.""",
+    ),
+    Check(
+        code="DAT008",
+        name="groups-complete",
+        group="data",
+        title="every group has all its rows",
+        run=judged("half_group"),
+        needs=ITEMS,
+        explain="""\
+[[groups]] declare items that must exist together, as the two rows of a conversation. With one missing, one
+side does not see it.
+
+How it happens: the writes were separate and one failed; a list was deleted for one side only.
+Repair: devenv doctor --fix makes the missing row from the other. In the application: one transaction.""",
+    ),
+    Check(
+        code="DAT009",
+        name="members-only",
+        group="data",
+        title="rows and entries of a group name its members only",
+        run=judged("foreign_member"),
+        needs=ITEMS,
+        explain="""\
+An entry's author is not among the group's owners, or a row names somebody who has no row.
+
+How it happens: a wrong id was stored, or membership is not checked before writing.
+Repair: correct the id, or add the member.""",
+    ),
+    Check(
+        code="DAT010",
+        name="previews-fresh",
+        group="data",
+        title="the rows of every group show its newest entry",
+        run=judged("stale_preview", "missing_item"),
+        needs=ITEMS,
+        explain="""\
+A group's rows carry time and text of the newest entry. When they lag, the list is in the wrong order and
+shows the old text. An entry that is newer by less than a write takes is no fault.
+
+How it happens: the entry was written and moving the rows failed.
+Repair: devenv doctor --fix moves the rows. In the application: one transaction.""",
+    ),
+    Check(
+        code="DAT011",
+        name="natural-keys",
+        group="data",
+        title="natural keys tell rows apart",
+        run=judged("ambiguous_row", "near_miss"),
+        needs=(*ITEMS, *ROWS),
+        explain="""\
+A link's natural key (a handle) should name one row. Two rows with it, or two that differ only in capitals
+or blanks, are easily taken for each other: a lookup finds nothing, or the wrong one.
+
+Repair: correct the rows and make the column UNIQUE.""",
+    ),
+    Check(
+        code="DAT012",
+        name="row-placeholders",
+        group="data",
+        title="no placeholder was left in a row's ids",
+        run=run_row_blanks,
+        needs=ROWS,
+        explain="""\
+A column that holds somebody's id in another system (a sign-in id, an address, a key) still has the seed's
+placeholder, as MOCK. Who signs in is looked up by it, is not found, and gets 401, 404 or 500.
+
+Repair: write the real value into the seed file and run devenv up.""",
+    ),
+)

@@ -1,0 +1,295 @@
+"""Schema: tables, columns, keys and indexes as declared, links that name real columns, steps whose work is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from devenv.checks.check import Check, Outcome, failed, passed
+from devenv.checks.facts import Facts, table_keys
+from devenv.errors import StoreError
+from devenv.links import Plan
+from devenv.model import DynamoTarget, Fix
+
+if TYPE_CHECKING:
+    from devenv.stores.postgres import Catalog
+
+NO_DATABASE: Final = "3D000"
+LOAD: Final = Fix("load what is missing", "devenv up")
+REBUILD: Final = Fix(
+    "change the schema file and run `devenv up`, or rebuild the database from the files (asks first)", "devenv setup"
+)
+# Types that can hold what another type holds, by the first word: a link between them can still be equal.
+NUMBERS: Final = frozenset(["smallint", "integer", "bigint", "numeric"])
+
+
+def run_postgres(facts: Facts) -> Outcome:
+    """Every table and column that setup declared is there, with its type."""
+    try:
+        found = facts.postgres()
+    except StoreError as error:
+        if error.code != NO_DATABASE:
+            raise
+        name = facts.context.targets.postgres.database
+        return failed(f"there is no database {name}", cause="step setup has not run", fix=LOAD, subjects=(name,))
+    if found.declared is None:
+        return passed("nothing is declared: step setup has not run, or is a command of the project")
+    differences = list(diff_catalog(found.declared, found.catalog))
+    if differences:
+        return failed(
+            (text for _, text in differences),
+            cause="the schema was changed behind devenv's back",
+            fix=REBUILD,
+            subjects=(subject for subject, _ in differences),
+        )
+    return passed(f"{len(found.declared.tables)} tables")
+
+
+def diff_catalog(declared: Catalog, found: Catalog) -> Iterator[tuple[str, str]]:
+    """(subject, difference) for what is declared and missing or otherwise. What is there besides is no difference."""
+    for table in declared.tables:
+        now = found.table(table.id)
+        if now is None:
+            yield table.title, f"table {table.title} is missing"
+            continue
+        columns = {column.name: column for column in now.columns}
+        for column in table.columns:
+            name = f"{table.title}.{column.name}"
+            seen = columns.get(column.name)
+            if seen is None:
+                yield name, f"column {name} is missing"
+            elif seen.type != column.type:
+                yield name, f"column {name} is {seen.type}, declared {column.type}"
+            elif column.not_null and not seen.not_null:
+                yield name, f"column {name} allows NULL, declared NOT NULL"
+        constraints = {(each.kind, each.columns, each.parent) for each in now.constraints}
+        for constraint in table.constraints:
+            if (
+                constraint.kind != "check"
+                and (constraint.kind, constraint.columns, constraint.parent) not in constraints
+            ):
+                name = f"{table.title} {constraint.name}"
+                yield name, f"constraint {constraint.name} of {table.title} is missing: {constraint.definition}"
+        indexes = {index.name for index in now.indexes}
+        for index in table.indexes:
+            if index.name not in indexes:
+                yield f"{table.title} {index.name}", f"index {index.name} of {table.title} is missing"
+
+
+def run_tables(facts: Facts) -> Outcome:
+    """Every DynamoDB table that a step makes or an entity names is there."""
+    described = facts.dynamodb().described
+    missing = [name for name, table in described.items() if table is None]
+    if missing:
+        elsewhere = find_elsewhere(facts, missing)
+        return failed(
+            f"{', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing",
+            cause=elsewhere or "step schema-load has not run, or the table was deleted",
+            fix=LOAD,
+            subjects=missing,
+        )
+    return passed(", ".join(described) or "no tables declared")
+
+
+def find_elsewhere(facts: Facts, missing: Sequence[str]) -> str | None:
+    """Whether the tables are there for another region or key that is in use: without -sharedDb they are kept apart."""
+    from devenv.stores.dynamodb import Dynamo
+
+    stack = facts.context.targets.dynamodb
+    for who, environ in (("the application", facts.context.application or {}), ("this shell", facts.context.shell)):
+        region = environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or stack.region
+        key = environ.get("AWS_ACCESS_KEY_ID") or stack.access_key
+        if (region, key) == (stack.region, stack.access_key):
+            continue
+        with Dynamo(DynamoTarget(stack.endpoint, region, key, stack.secret_key), timeout=2) as dynamodb:
+            names = {name for page in dynamodb.pages("ListTables") for name in page["TableNames"]}
+        if names & set(missing):
+            return (
+                f"{', '.join(sorted(names & set(missing)))} exists for region {region} and the key of {who}: this "
+                "DynamoDB Local runs without -sharedDb and keeps tables apart by both"
+            )
+    return None
+
+
+def run_keys(facts: Facts) -> Outcome:
+    """Keys, key types and indexes of each table are the declared ones."""
+    described = facts.dynamodb().described
+    differences = [
+        (name, text)
+        for name, request in facts.context.tables.items()
+        if (table := described.get(name)) is not None
+        for text in diff_keys(request, table)
+    ]
+    if differences:
+        return failed(
+            (f"table {name}: {text}" for name, text in differences),
+            cause="the table was made from another definition, before its index was added to the file for instance",
+            fix=Fix("make the tables again from their files (asks first), then load the items", "devenv schema-load"),
+            subjects=(name for name, _ in differences),
+        )
+    return passed(f"{len(facts.context.tables)} tables")
+
+
+def diff_keys(request: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[str]:
+    """What differs between a CreateTable request and a description; indexes besides the declared ones do not."""
+    if table_keys(request) != table_keys(table):
+        yield f"its key is {', '.join(table_keys(table))}, declared {', '.join(table_keys(request))}"
+    types = key_types(table)
+    for attribute, kind in key_types(request).items():
+        if attribute in types and types[attribute] != kind:
+            yield f"key attribute {attribute} is of type {types[attribute]}, declared {kind}"
+    for place in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
+        found = {index["IndexName"]: index for index in table.get(place, ())}
+        for index in request.get(place, ()):
+            name = index["IndexName"]
+            if name not in found:
+                yield f"index {name} is missing"
+            elif table_keys(index) != table_keys(found[name]):
+                yield f"index {name} has the key {shown(found[name])}, declared {shown(index)}"
+            elif projection(index) != projection(found[name]):
+                yield f"index {name} projects {projection(found[name])}, declared {projection(index)}"
+
+
+def key_types(table: Mapping[str, Any]) -> dict[str, str]:
+    """Key attribute -> S, N or B."""
+    return {each["AttributeName"]: each["AttributeType"] for each in table.get("AttributeDefinitions", ())}
+
+
+def shown(table: Mapping[str, Any]) -> str:
+    """`message_group_uuid, sk`."""
+    return ", ".join(table_keys(table))
+
+
+def projection(index: Mapping[str, Any]) -> str:
+    """`ALL`, `KEYS_ONLY`, `INCLUDE a, b`."""
+    given = index.get("Projection", {})
+    return " ".join([given.get("ProjectionType", "ALL"), ", ".join(sorted(given.get("NonKeyAttributes", ())))]).strip()
+
+
+def run_links(facts: Facts) -> Outcome:
+    """Every table and column that a link names exists, and can hold the ids that are compared with it."""
+    if not facts.plan.edges:
+        return passed("no links declared")
+    differences = list(diff_links(facts.plan, facts.postgres().catalog))
+    if differences:
+        return failed(
+            (text for _, text in differences),
+            cause="the column was renamed, or devenv.toml misspells it",
+            fix=Fix("correct [[links]] in devenv.toml, or the schema file", "devenv config check"),
+            subjects=(subject for subject, _ in differences),
+        )
+    return passed(f"{len(facts.plan.edges)} links")
+
+
+def diff_links(plan: Plan, catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """(subject, difference) for what a link names in Postgres and the catalog has not, or has of another type."""
+    for relation, columns in plan.relations.items():
+        title = ".".join(relation)
+        table = catalog.table(relation)
+        if table is None:
+            yield title, f"a link names table {title}, which does not exist"
+            continue
+        types = {column.name: column.type for column in table.columns}
+        for column in columns:
+            if column not in types:
+                yield f"{title}.{column}", f"a link names column {title}.{column}, which does not exist"
+    for edge in plan.edges:
+        table = catalog.table(edge.relation)
+        declared = [
+            field.type
+            for kind in plan.kinds
+            if kind.table == edge.table
+            for field in kind.fields
+            if field.attribute == edge.attribute and (field.template is None) == (edge.template is None)
+        ]
+        found = next((c.type for c in table.columns if c.name == edge.column), None) if table else None
+        if found is not None and "uuid" in declared and found.split("(")[0] in NUMBERS:
+            yield edge.target, f"link {edge.name}: {edge.target} is {found}, the items hold uuids"
+
+
+def run_steps(facts: Facts) -> Outcome:
+    """Every step's work is done, from the present files."""
+    states = facts.steps()
+    undone = [state for state in states if state.state != "done"]
+    if not undone:
+        return passed(", ".join(state.name for state in states) or "no steps declared")
+    failing = any(state.state == "failed" for state in undone)
+    return failed(
+        (f"{state.name} is {state.state}: {state.reason}" for state in undone),
+        cause="a step failed, so what it loads is not there" if failing else "files changed, or a step has not run",
+        fix=Fix("run the steps that are not done", "devenv up", safe=True),
+        subjects=(state.name for state in undone),
+    )
+
+
+CHECKS = (
+    Check(
+        code="SCH001",
+        name="postgres-schema",
+        group="schema",
+        title="Postgres has the declared tables and columns",
+        run=run_postgres,
+        needs=("SVC001",),
+        explain="""\
+Step setup notes in the database what its files declared. Tables, columns, their types, keys and indexes
+are compared with what is there now; what was added besides is no fault.
+
+How it happens: a column was dropped, renamed or given another type by hand (`integer` where a uuid is meant), or a
+migration stopped half way.
+Repair: write the change into the schema file and run `devenv up`; or `devenv setup`, which rebuilds the database.""",
+    ),
+    Check(
+        code="SCH002",
+        name="dynamodb-tables",
+        group="schema",
+        title="DynamoDB has the declared tables",
+        run=run_tables,
+        needs=("SVC002",),
+        explain="""\
+The application gets ResourceNotFoundException for a table that is not there.
+
+How it happens: schema-load did not run; the table was deleted; DynamoDB Local runs without -sharedDb and the table
+was made with another region or key; or the name is misspelt somewhere (see ENV006).
+Repair: devenv up.""",
+    ),
+    Check(
+        code="SCH003",
+        name="dynamodb-keys",
+        group="schema",
+        title="keys and indexes in DynamoDB are the declared ones",
+        run=run_keys,
+        needs=("SVC002", "SCH002"),
+        explain="""\
+A query on a missing index fails; one on an index with other keys fails or finds nothing. DynamoDB cannot
+change a key, so such a table must be made again.
+
+How it happens: the table was made before its definition changed.
+Repair: devenv schema-load, then devenv up.""",
+    ),
+    Check(
+        code="SCH004",
+        name="link-columns",
+        group="schema",
+        title="the columns that links name exist",
+        run=run_links,
+        needs=("SVC001", "SCH001"),
+        explain="""\
+[[links]] in devenv.toml say which column an attribute refers to, and which columns are copied.
+Without those columns nothing can be compared.
+
+Repair: correct the link, or the schema.""",
+    ),
+    Check(
+        code="SCH005",
+        name="steps-done",
+        group="schema",
+        title="every step's work is in the stores, from the present files",
+        run=run_steps,
+        needs=("SVC001", "SVC002"),
+        explain="""\
+setup, schema-load and seed load the project's files, in this order. A step is stale when its files changed
+since, or when what it loaded is not there any more; failed when its last run stopped.
+
+Repair: devenv up.""",
+    ),
+)
