@@ -7,7 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from devenv.checks import cross_store, data, environment, safety, schema, services
@@ -24,6 +24,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     *cross_store.CHECKS,
     *safety.CHECKS,
 )
+STEPS_CHECK: Final = "SCH005"
+ROUNDS: Final = 3
 STATUSES: Final = ("ok", "warn", "fail", "error", "skip")
 Threshold = Literal["warn", "fail"]
 Watch = Callable[[Finding], None]
@@ -200,3 +202,63 @@ def too_late(check: Check) -> Finding:
     evidence = f"no answer within {check.limit_s:g} s"
     fix = Fix("look at what the service says", "devenv logs") if check.late == "fail" else None
     return finding_of(check, Outcome(check.late, evidence, fix=fix), check.limit_s * 1000)
+
+
+def mend(
+    context: DoctorContext,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    fail_on: Threshold = "fail",
+    watch: Watch = lambda _: None,
+    tell: Callable[[Mapping[str, Any]], None] = lambda _: None,
+) -> Report:
+    """`--fix`: do what loses nothing, then run all checks again. The report has `repairs` besides (see repair.py).
+
+    First the steps that are not done are run (they know what they loaded), then what is still wrong is rewritten in
+    DynamoDB. `tell` is told each repair when it is done. `only` and `skip` bound which findings are mended.
+    """
+    chosen = {check.code for check in select(CHECKS, only, skip)}
+    repairs: list[dict[str, Any]] = []
+
+    def note(repair: dict[str, Any]) -> None:
+        repairs.append(repair)
+        tell(repair)
+
+    for _ in range(ROUNDS):
+        facts = Facts(context)
+        findings = run_checks(with_needs(tuple(c for c in CHECKS if c.code in chosen), CHECKS, skip), facts)
+        safe = {f.code for f in findings if f.code in chosen and f.status == "fail" and f.fix and f.fix.safe}
+        if not safe:
+            break
+        if STEPS_CHECK in safe and context.run_steps is not None:
+            mend_steps(facts, context.run_steps, note)
+        elif not mend_items(facts, safe, note):
+            break
+    report = diagnose(context, only=only, skip=skip, fail_on=fail_on, watch=watch)
+    return replace(report, body={**report.body, "repairs": repairs})
+
+
+def mend_steps(facts: Facts, run: Callable[[], None], note: Callable[[dict[str, Any]], None]) -> None:
+    """Run the steps that are not done. DevenvError when one fails."""
+    undone = [state for state in facts.steps() if state.state != "done"]
+    run()
+    for state in undone:
+        note(
+            {"step": state.name, "before": state.state, "after": "done", "reasons": [state.reason], "state": "applied"}
+        )
+
+
+def mend_items(facts: Facts, codes: set[str], note: Callable[[dict[str, Any]], None]) -> bool:
+    """Rewrite the items with safe faults of the checks `codes`; False when there was nothing to write."""
+    from devenv.repair import apply_writes, describe_write, plan_repairs
+    from devenv.stores.dynamodb import Dynamo
+
+    kinds = {kind for check in CHECKS if check.code in codes for kind in check.faults}
+    judgement = facts.judgement()
+    wanted = replace(judgement, faults=[fault for fault in judgement.faults if fault.kind in kinds])
+    writes = plan_repairs(wanted, facts.known_plan())
+    with Dynamo(facts.context.targets.dynamodb) as dynamodb:
+        for written in apply_writes(dynamodb, writes):
+            note(describe_write(written.write, written.state))
+    return bool(writes)

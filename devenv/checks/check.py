@@ -30,6 +30,7 @@ class Check:
     """One check. `code` is permanent. `title` says what holds when it passes.
 
     `needs` are codes of checks without which this one has no meaning: when one of them does not pass, it is skipped.
+    `faults` are the classes of faults (devenv.links) that it reports, where it reports such.
     `run` may raise a StoreError: a store that does not answer is a failure. `limit_s` bounds it in seconds; what
     exceeding it means is `late`. `explain` is the page that `--explain CODE` prints below the title.
     """
@@ -43,6 +44,7 @@ class Check:
     needs: tuple[str, ...] = ()
     limit_s: float = 20.0
     late: Literal["fail", "error"] = "error"
+    faults: tuple[str, ...] = ()
 
 
 def passed(evidence: str = "") -> Outcome:

@@ -14,6 +14,7 @@ CHECKS = (
         group="cross-store",
         title="every id in DynamoDB names a row in Postgres",
         run=judged("orphan"),
+        faults=("orphan",),
         needs=NEEDS,
         explain="""\
 An id that a link declares as a reference names no row, and nothing beside it tells which row is meant.
@@ -28,6 +29,7 @@ Repair: bring the row back, or delete the items. Expired items are not counted."
         group="cross-store",
         title="ids in both stores are the same for the same natural key",
         run=judged("mismatched_id"),
+        faults=("mismatched_id",),
         needs=NEEDS,
         explain="""\
 The item's natural key (a handle, for instance) names a row, its id names another or none. The same
@@ -44,6 +46,7 @@ devenv up, or devenv seed, when the items come from seeds.""",
         group="cross-store",
         title="copies in DynamoDB are what the rows hold",
         run=judged("stale_copy"),
+        faults=("stale_copy",),
         needs=NEEDS,
         explain="""\
 DynamoDB has no joins, so items carry copies of columns (a handle, a display name). Nothing refreshes them.

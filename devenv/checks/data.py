@@ -50,6 +50,7 @@ CHECKS = (
         group="data",
         title="every item has the attributes that its kind requires",
         run=judged("missing_attribute"),
+        faults=("missing_attribute",),
         needs=ITEMS,
         explain="""\
 [entities] in devenv.toml say which attributes an item has; those without `?` must be there. A reader
@@ -64,6 +65,7 @@ Repair: add the attribute to these items, or declare it optional with `?`.""",
         group="data",
         title="ids and keys have the form that is declared for them",
         run=judged("malformed_key", "malformed_id"),
+        faults=("malformed_key", "malformed_id"),
         needs=ITEMS,
         explain="""\
 A value is declared as a uuid (or a number) and is none, or is written otherwise than the others: in
@@ -78,6 +80,7 @@ Repair: another spelling of the same id is corrected by devenv doctor --fix; any
         group="data",
         title="attributes have their declared types",
         run=judged("wrong_type"),
+        faults=("wrong_type",),
         needs=ITEMS,
         explain="""\
 DynamoDB keeps `"1"` and `1` apart, and does not mind either. A reader may.
@@ -91,6 +94,7 @@ Repair: correct the writer and load the items again.""",
         group="data",
         title="no placeholder was stored as a value",
         run=judged("placeholder"),
+        faults=("placeholder",),
         needs=ITEMS,
         explain="""\
 A value that must name something is a blank that nobody filled in: MY_USER_UUID, {{handle}}, None. Only ids,
@@ -105,6 +109,7 @@ Repair: where the row that is meant is known, devenv doctor --fix puts its value
         group="data",
         title="times are written in one form, in UTC",
         run=judged("mixed_time_format"),
+        faults=("mixed_time_format",),
         needs=ITEMS,
         explain="""\
 DynamoDB sorts a key as text. Text order is time order only when every time has the same form, the same
@@ -121,6 +126,7 @@ you. In the application: one function that formats times.""",
         group="data",
         title="no entry of a group is dated in the future",
         run=judged("future_time"),
+        faults=("future_time",),
         needs=ITEMS,
         explain="""\
 What is written now sorts before an entry of the future, so it does not appear where the newest is expected.
@@ -134,6 +140,7 @@ Repair: correct the dates in the seed, then devenv seed.""",
         group="data",
         title="nothing is stored twice",
         run=judged("duplicate"),
+        faults=("duplicate",),
         needs=ITEMS,
         explain="""\
 A value that is declared unique occurs under two keys, a group has two rows of one owner, or a whole group
@@ -148,6 +155,7 @@ Repair: devenv reset loads the seeds from scratch; or delete the extra items."""
         group="data",
         title="every group has all its rows",
         run=judged("half_group"),
+        faults=("half_group",),
         needs=ITEMS,
         explain="""\
 [[groups]] declare items that must exist together, as the two rows of a conversation. With one missing, one
@@ -162,6 +170,7 @@ Repair: devenv doctor --fix makes the missing row from the other. In the applica
         group="data",
         title="rows and entries of a group name its members only",
         run=judged("foreign_member"),
+        faults=("foreign_member",),
         needs=ITEMS,
         explain="""\
 An entry's author is not among the group's owners, or a row names somebody who has no row.
@@ -175,6 +184,7 @@ Repair: correct the id, or add the member.""",
         group="data",
         title="the rows of every group show its newest entry",
         run=judged("stale_preview", "missing_item"),
+        faults=("stale_preview", "missing_item"),
         needs=ITEMS,
         explain="""\
 A group's rows carry time and text of the newest entry. When they lag, the list is in the wrong order and
@@ -189,6 +199,7 @@ Repair: devenv doctor --fix moves the rows. In the application: one transaction.
         group="data",
         title="natural keys tell rows apart",
         run=judged("ambiguous_row", "near_miss"),
+        faults=("ambiguous_row", "near_miss"),
         needs=(*ITEMS, *ROWS),
         explain="""\
 A link's natural key (a handle) should name one row. Two rows with it, or two that differ only in capitals

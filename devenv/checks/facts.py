@@ -163,9 +163,13 @@ class Facts:
     def _judge_once(self, items: DynamoFacts, rows: Mapping[Relation, Sequence[Row]]) -> Judgement:
         """Links whose rows could not be read are left out: without rows every id would look lost."""
         known = tuple(edge for edge in self.plan.edges if edge.relation in rows)
-        keys = {name: table_keys(table) for name, table in items.described.items() if table is not None}
-        plan = replace(self.plan, edges=known, keys={**self.plan.keys, **keys})
-        return judge(plan, items.items, rows, self.context.now())
+        return judge(replace(self.known_plan(items), edges=known), items.items, rows, self.context.now())
+
+    def known_plan(self, items: DynamoFacts | None = None) -> Plan:
+        """The plan with the keys that the tables really have."""
+        described = (items or self.dynamodb()).described
+        keys = {name: table_keys(table) for name, table in described.items() if table is not None}
+        return replace(self.plan, keys={**self.plan.keys, **keys})
 
 
 def table_keys(table: Mapping[str, Any]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from devenv.links.faults import LAYERS, VERIFY_NAMES, Fault, Folded, fold
 from devenv.links.fields import find_field_faults, find_time_faults, find_unique_faults, group_fields, is_expired
-from devenv.links.groups import find_group_faults
+from devenv.links.groups import find_group_faults, with_partners
 from devenv.links.read import Edge, Item, Kind, Plan, Record, compile_plan, read_records
 from devenv.links.resolve import Index, Named, Relation, Row, explain, find_link_faults, resolve
 from devenv.links.rows import find_row_faults
@@ -118,5 +118,5 @@ def judge(
         *find_link_faults(named, index),
         *find_unique_faults(records),
     ]
-    faults += find_group_faults(plan, records, expired, now)
+    faults += with_partners(find_group_faults(plan, records, expired, now), plan, named)
     return Judgement(faults, {**CAUSES, **explain(named, rows)}, records, named)

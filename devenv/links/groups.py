@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -14,7 +14,7 @@ from devenv.config import Group
 from devenv.links.faults import Fault
 from devenv.links.fields import AHEAD
 from devenv.links.read import Plan, Record
-from devenv.links.resolve import record_ids
+from devenv.links.resolve import Named, Row, record_ids
 from devenv.links.values import instant
 
 # An entry and its group's rows may be written one after the other: a lag within this is a write, not a fault.
@@ -103,6 +103,28 @@ def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Rec
             if group.other not in record.bad and other is not None and (other == mine or other not in owners):
                 note = f"{name}: the row of {mine} names {other}, who is not another member"
                 yield Fault("foreign_member", (identifier, other), note, record, group.other, group=group.name)
+
+
+def with_partners(faults: Iterable[Fault], plan: Plan, named: Iterable[Named]) -> Iterator[Fault]:
+    """The faults; a missing half gets the row of the half that is there, and is safe, when both owners have rows.
+
+    Then all that the missing half must say is known: it names that row, with that row's copies.
+    """
+    rows: dict[tuple[int, str], Row] | None = None
+    for fault in faults:
+        half = fault.record
+        if fault.kind != "half_group" or half is None:
+            yield fault
+            continue
+        if rows is None:
+            rows = {(id(one.record), one.field): one.row for one in named if one.field and one.row is not None}
+        group = next(group for group in plan.groups if group.name == fault.group)
+        if group.size != 2 or not group.owner or not group.other:
+            yield fault
+            continue
+        owner, other = rows.get((id(half), group.owner)), rows.get((id(half), group.other))
+        sound = owner is not None and other is not None and owner is not other
+        yield replace(fault, row=owner, safe=sound)
 
 
 def is_mirror(group: Group, row: Record, half: Record) -> bool:

@@ -179,7 +179,7 @@ def find_link_faults(named: Iterable[Named], index: Index) -> Iterator[Fault]:
                 edge=edge,
                 row=one.row,
                 # An id that names a row of its own may be right, and what was copied beside it wrong.
-                safe=index.by_id(edge, one.id) is None,
+                safe=index.by_id(edge, one.id) is None and scalar_text(record.item.get(edge.attribute)) is not None,
             )
         yield from find_copy_faults(one, one.row)
 
