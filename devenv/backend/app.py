@@ -194,6 +194,6 @@ def get_health() -> Any:
     for name, check in (("postgres", stores.check_postgres), ("dynamodb", stores.check_dynamodb)):
         try:
             check()
-        except (psycopg.Error, BotoCoreError, ClientError) as error:
+        except (psycopg.Error, BotoCoreError, ClientError, ConnectionError) as error:
             found.append(f"{name}: {' '.join(str(error).split())}")
     return problem(503, "not every store answers", found) if found else Health()

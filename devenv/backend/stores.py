@@ -54,8 +54,10 @@ def check_postgres() -> None:
 
 
 def check_dynamodb() -> None:
-    """Return when DynamoDB answers and has the message table, else raise the driver's exception."""
-    dynamodb().describe_table(TableName=settings().table)
+    """Return when DynamoDB answers and has the message table, else raise the driver's exception, or ConnectionError."""
+    answer = dynamodb().describe_table(TableName=settings().table)
+    if "Table" not in answer:  # boto3 takes any HTTP 200 for an answer
+        raise ConnectionError("what answers there is not DynamoDB")
 
 
 def plain(item: dict[str, Any]) -> dict[str, Any]:

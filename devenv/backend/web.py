@@ -96,7 +96,10 @@ def answer_http(_: Request, error: HTTPException) -> Response:
 
 def answer_refusal(_: Request, error: Exception) -> Response:
     """The library's refusals, and stores that do not answer."""
-    return problem(*next(answer for kind, answer in REFUSALS.items() if isinstance(error, kind)))
+    status, reason = next(answer for kind, answer in REFUSALS.items() if isinstance(error, kind))
+    if status >= 500:
+        log.error("%s: %s", type(error).__name__, error)
+    return problem(status, reason)
 
 
 async def answer_crash(request: Request, call_next: RequestResponseEndpoint) -> Response:

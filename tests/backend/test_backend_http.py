@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
+import socketserver
 from collections.abc import Callable
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -221,7 +223,37 @@ def test_the_application_starts_and_says_which_store_is_missing(
     assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
 
 
+@pytest.mark.parametrize("words", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", None])
+def test_health_is_503_when_something_else_answers_or_nothing_ever(
+    start_backend: Callable[..., Backend], words: bytes | None
+) -> None:
+    class Impostor(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            if words:
+                self.request.sendall(words)
+            else:
+                self.request.recv(65536)  # until the other side gives up
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Impostor) as server:
+        Thread(target=server.serve_forever).start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        backend = start_backend(
+            AWS_ENDPOINT_URL_DYNAMODB=f"http://{address}", DATABASE_URL=f"postgresql://a:b@{address}/c"
+        )
+        with backend.client() as client:
+            health = client.get("/api/health-check")
+        server.shutdown()
+    assert health.status_code == 503
+    assert [detail.split(":")[0] for detail in health.json()["details"]] == ["postgres", "dynamodb"]
+
+
 def test_routes_answer_503_while_postgres_is_down(start_backend: Callable[..., Backend], stores: Stores) -> None:
-    with start_backend(DATABASE_URL=NOWHERE["DATABASE_URL"]).client(stores.person("ines")) as client:
+    backend = start_backend(DATABASE_URL=NOWHERE["DATABASE_URL"])
+    with backend.client(stores.person("ines")) as client:
         for path in ("/api/message_groups", "/api/users/@ines/short", "/api/activities/home"):
             assert client.get(path).status_code == 503
+    assert "OperationalError: connection failed" in backend.errors.read_text()

@@ -37,6 +37,30 @@ def test_list_conversations_alone_returns_all_of_them(run_python: Run, stores: S
     assert [each["uuid"] for each in found] == [item["message_group_uuid"] for item in reversed(items)]
 
 
+def test_a_write_that_never_gets_through_gives_up(run_python: Run) -> None:
+    code = f"""
+from devenv.backend import messages
+messages.PATIENCE = 0.1
+taken = {{"pk": {{"S": "MSG#{TELESCOPE}"}}, "sk": {{"S": "2023-06-24T20:57:02.000000+00:00"}}}}
+try:
+    messages.write(lambda: (None, [messages.put(taken)]))
+except messages.Busy:
+    print("busy")
+"""
+    done = run_python("-c", code)
+    assert (done.returncode, done.stdout) == (0, "busy\n"), done.stderr
+
+
+def test_a_write_that_can_never_be_right_is_not_tried_again(run_python: Run) -> None:
+    code = """
+from devenv.backend import messages
+messages.write(lambda: print("try") or (None, [messages.put({"pk": {"S": "MSG#x"}, "sk": {"N": "1"}})]))
+"""
+    done = run_python("-c", code)
+    assert (done.returncode, done.stdout) == (1, "try\n")
+    assert done.stderr.splitlines()[-1].startswith("botocore.errorfactory.")
+
+
 def test_missing_variables_stop_the_application_by_name(run_python: Run) -> None:
     command = ("-m", "uvicorn", "devenv.backend.app:app", "--port", "0")
     done = run_python(*command, AUTH_SECRET="", DATABASE_URL="")
