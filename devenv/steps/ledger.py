@@ -1,0 +1,199 @@
+"""What devenv wrote, in one SQLite file beside the stores: how each step stands, each item, each row's id.
+
+Postgres needs no ledger: what setup wrote is recorded inside the database, in the same transaction. DynamoDB has no
+transaction over a whole seed, so an intent is written here before the store is touched, and settled afterwards.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+import msgspec
+
+from devenv.errors import DevenvError
+
+Item = dict[str, Any]
+
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS marks (step TEXT PRIMARY KEY, hash TEXT, state TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS tables (name TEXT PRIMARY KEY, identity TEXT, emptying INTEGER DEFAULT 0);
+CREATE TABLE IF NOT EXISTS items (
+    "table" TEXT, key BLOB, written BLOB, intent BLOB, PRIMARY KEY ("table", key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS ids (
+    target TEXT, natural TEXT, id TEXT, PRIMARY KEY (target, natural, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS answers (
+    relation TEXT, "where" TEXT, value TEXT, "column" TEXT, answer TEXT,
+    PRIMARY KEY (relation, "where", value, "column")) WITHOUT ROWID;
+"""
+encode: Final = msgspec.json.Encoder(order="sorted").encode
+decode: Final[Callable[[bytes], Any]] = msgspec.json.decode
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a step's last run ended, and with which inputs."""
+
+    hash: str
+    state: Literal["done", "failed"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One item in the ledger. `written`: as last written by devenv; `intent`: what was about to be written.
+
+    None in `written`: nothing yet. None in `intent`: nothing is under way; `{}`: it was about to be deleted.
+    """
+
+    key: bytes
+    written: Item | None
+    intent: Item | None
+
+
+class Ledger:
+    """The open file; a context manager. With `create=False` a missing file is an empty ledger in memory."""
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self._path = path
+        with self._translated():
+            if create:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path if create or path.exists() else ":memory:", isolation_level=None)
+            try:
+                self._db.executescript(SCHEMA)
+            except sqlite3.Error:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise DevenvError(
+                f"the ledger {self._path} cannot be used",
+                detail=str(error),
+                hint=f"mend the cause; or remove {self._path}, then: devenv seed",
+            ) from None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """All changes in the block, or none."""
+        with self._translated():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _rows(self, query: str, *parameters: Any) -> list[Any]:
+        with self._translated():
+            return self._db.execute(query, parameters).fetchall()
+
+    def _run(self, query: str, rows: Iterable[tuple[Any, ...]]) -> None:
+        with self._translated():
+            self._db.executemany(query, rows)
+
+    def mark(self, step: str) -> Mark | None:
+        """How the last run of `step` ended; None before the first."""
+        rows = self._rows("SELECT hash, state, reason FROM marks WHERE step = ?", step)
+        return Mark(*rows[0]) if rows else None
+
+    def set_mark(self, step: str, hash: str, state: Literal["done", "failed"], reason: str) -> None:
+        """Remember how a run of `step` ended."""
+        self._run("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)", [(step, hash, state, reason)])
+
+    def identity(self, table: str) -> str | None:
+        """Which incarnation of `table` the items are about; None when none was written."""
+        rows = self._rows("SELECT identity FROM tables WHERE name = ?", table)
+        return rows[0][0] if rows else None
+
+    def forget(self, table: str, identity: str) -> None:
+        """Begin anew with another incarnation of `table`: it holds nothing of ours."""
+        with self.at_once():
+            self._db.execute('DELETE FROM items WHERE "table" = ?', (table,))
+            self._db.execute("INSERT OR REPLACE INTO tables (name, identity) VALUES (?, ?)", (table, identity))
+
+    def emptying(self, table: str) -> bool:
+        """Whether the table's items were about to be removed, all of them."""
+        return bool(self._rows("SELECT 1 FROM tables WHERE name = ? AND emptying", table))
+
+    def set_emptying(self, table: str) -> None:
+        """Remember that every item of `table` is about to be removed; `forget` ends it."""
+        self._run("INSERT OR IGNORE INTO tables (name, identity) VALUES (?, '')", [(table,)])
+        self._run("UPDATE tables SET emptying = 1 WHERE name = ?", [(table,)])
+
+    def tables(self) -> list[str]:
+        """Every table with items of ours."""
+        return [row[0] for row in self._rows('SELECT DISTINCT "table" FROM items ORDER BY 1')]
+
+    def entries(self, table: str) -> dict[bytes, Entry]:
+        """The entries of one table, by key."""
+        rows = self._rows('SELECT key, written, intent FROM items WHERE "table" = ?', table)
+        return {
+            key: Entry(key, written and decode(written), intent and decode(intent)) for key, written, intent in rows
+        }
+
+    def intend(self, table: str, intents: Mapping[bytes, Item]) -> None:
+        """Before writing: what each key is about to hold (`{}`: nothing)."""
+        with self.at_once():
+            self._run(
+                "INSERT INTO items VALUES (?, ?, NULL, ?) ON CONFLICT DO UPDATE SET intent = excluded.intent",
+                ((table, key, encode(item)) for key, item in intents.items()),
+            )
+
+    def settle(self, table: str, items: Mapping[bytes, Item | None]) -> None:
+        """After writing: what each key holds now by our hand; None takes the entry out."""
+        with self.at_once():
+            self._run(
+                "INSERT OR REPLACE INTO items VALUES (?, ?, ?, NULL)",
+                ((table, key, encode(item)) for key, item in items.items() if item is not None),
+            )
+            self._run(
+                'DELETE FROM items WHERE "table" = ? AND key = ?',
+                ((table, key) for key, item in items.items() if item is None),
+            )
+
+    def ids(self, target: str) -> dict[str, set[str]]:
+        """Natural key -> every id that items may still hold for it: one, except in the midst of a follow."""
+        found: dict[str, set[str]] = {}
+        for natural, id in self._rows("SELECT natural, id FROM ids WHERE target = ?", target):
+            found.setdefault(natural, set()).add(id)
+        return found
+
+    def add_ids(self, target: str, ids: Iterable[tuple[str, str]]) -> None:
+        """Remember further ids (natural key, id), beside those that the natural keys had before."""
+        with self.at_once():
+            self._run("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", ((target, *pair) for pair in ids))
+
+    def set_ids(self, target: str, ids: Iterable[tuple[str, str]]) -> None:
+        """Remember these ids (natural key, id) and no others."""
+        with self.at_once():
+            self._run("DELETE FROM ids WHERE target = ?", [(target,)])
+            self._run("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", ((target, *pair) for pair in ids))
+
+    def answers(self) -> dict[tuple[str, str, str, str], str]:
+        """(relation, column asked by, its value, column) -> what the last run's references resolved to."""
+        return {tuple(row[:4]): row[4] for row in self._rows("SELECT * FROM answers")}
+
+    def set_answers(self, answers: Mapping[tuple[str, str, str, str], str]) -> None:
+        """Remember what the references resolved to."""
+        with self.at_once():
+            self._run("DELETE FROM answers", [()])
+            self._run("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", ((*key, answer) for key, answer in answers.items()))

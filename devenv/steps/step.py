@@ -1,0 +1,286 @@
+"""What every step is made of: its context, its inputs, its outcome, and the rules that hold for all three."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import subprocess
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from devenv.config import Settings, StepSource
+from devenv.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.model import DynamoTarget, PostgresTarget, ServiceName, StepState
+from devenv.steps.ledger import Ledger
+from devenv.stores import postgres
+from devenv.stores.dynamodb import Dynamo
+
+FORMAT: Final = b"1"  # A part of every hash: raise it when what a step writes for the same files changes.
+TAIL_LINES: Final = 15
+TAIL_BYTES: Final = 8_000
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step may use.
+
+    `ledger` is the SQLite file that remembers what was written (it may not exist yet); `environ` and `log` are for
+    steps that are commands; `say` takes progress lines.
+    """
+
+    settings: Settings
+    root: Path
+    postgres: PostgresTarget
+    dynamodb: DynamoTarget
+    ledger: Path
+    environ: Mapping[str, str]
+    say: Callable[[str], None]
+    log: Path
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One input file: its name as the user knows it (relative to the project) and its text."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a step is made from. `content` is what the step parsed out of the files; None for a command."""
+
+    hash: str
+    files: tuple[SourceFile, ...]
+    command: tuple[str, ...]
+    content: Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did: counts by verb phrase (`{"rows inserted": 6}`), and what the user should know."""
+
+    counts: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """`6 rows inserted, 1 row kept`; zero counts are left out."""
+        return ", ".join(f"{count} {what}" for what, count in self.counts.items() if count) or "nothing to change"
+
+
+class Handles:
+    """The stores as a look needs them: opened at the first use, kept for the next look, closed at the end.
+
+    Usable again after `close`, so that a caller can let go of the stores while a step runs.
+    """
+
+    def __init__(self, ctx: StepContext) -> None:
+        self._ctx = ctx
+        self._open = ExitStack()
+        self._connection: postgres.Connection | None = None
+        self._dynamo: Dynamo | None = None
+        self._ledger: Ledger | None = None
+        self._described: dict[str, Mapping[str, Any] | None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._open.close()
+        self._connection = self._dynamo = self._ledger = None
+        self._described.clear()
+
+    def postgres(self) -> postgres.Connection | None:
+        """A connection to the project's database; None when the server has no such database."""
+        if self._connection is None:
+            try:
+                self._connection = self._open.enter_context(postgres.connect(self._ctx.postgres, autocommit=True))
+            except StoreError as error:
+                if error.code != postgres.NO_DATABASE:
+                    raise
+        return self._connection
+
+    def dynamo(self) -> Dynamo:
+        """A client of the project's DynamoDB."""
+        if self._dynamo is None:
+            self._dynamo = self._open.enter_context(Dynamo(self._ctx.dynamodb))
+        return self._dynamo
+
+    def ledger(self) -> Ledger:
+        """What devenv wrote; empty when there is no file yet."""
+        if self._ledger is None:
+            self._ledger = self._open.enter_context(Ledger(self._ctx.ledger, create=False))
+        return self._ledger
+
+    def describe(self, table: str) -> Mapping[str, Any] | None:
+        """DynamoDB's description of `table`, asked once; None when there is none of exactly that name."""
+        if table not in self._described:
+            self._described[table] = describe(self.dynamo(), table)
+        return self._described[table]
+
+
+def describe(dynamo: Dynamo, table: str) -> Mapping[str, Any] | None:
+    """DescribeTable's `Table`, or None. DynamoDB Local ignores case in names, AWS does not; neither do we."""
+    try:
+        found: Mapping[str, Any] = dynamo.call("DescribeTable", {"TableName": table})["Table"]
+    except StoreError as error:
+        if error.code != "ResourceNotFoundException":
+            raise
+        return None
+    return found if found["TableName"] == table else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step as a record; STEPS holds the three, in order.
+
+    `parse` checks the files and yields `Inputs.content` (UsageError); `examine` tells whether the files' work is in
+    the stores; `apply` does the work (its last argument: from scratch); `strangers` names data that devenv did not
+    write and that `apply` from scratch would destroy. `present` tells whether the work of the project's own command
+    can be there at all.
+    """
+
+    name: str
+    needs: tuple[ServiceName, ...]
+    source: Callable[[Settings], StepSource]
+    parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any]
+    examine: Callable[[StepContext, Inputs, Handles], StepState]
+    apply: Callable[[StepContext, Inputs, bool], Outcome]
+    strangers: Callable[[StepContext, Inputs], str | None]
+    present: Callable[[Handles], bool] = lambda handles: True
+
+    def read(self, settings: Settings, root: Path) -> Inputs:
+        """The step's files, checked as far as that is possible without the stores. UsageError (exit 2)."""
+        source = self.source(settings)
+        files = read_files(root, source.files, f"steps.{self.name}")
+        content = None if source.command else self.parse(settings, root, files)
+        return Inputs(hash_inputs(files, source.command, content), files, tuple(source.command), content)
+
+    def look(self, ctx: StepContext, inputs: Inputs, handles: Handles | None = None) -> StepState:
+        """How the step stands, from a few cheap questions. StoreError when a store does not answer."""
+        if handles is None:
+            with Handles(ctx) as opened:
+                return self.look(ctx, inputs, opened)
+        state = self.look_command(inputs, handles) if inputs.command else self.examine(ctx, inputs, handles)
+        mark = handles.ledger().mark(self.name)
+        if state.state == "done" or mark is None or mark.state != "failed":
+            return state
+        return StepState(self.name, "failed", f"the last run failed: {mark.reason}")
+
+    def look_command(self, inputs: Inputs, handles: Handles) -> StepState:
+        """How a step that is a command stands: what it does is its own, so only its inputs can be compared."""
+        mark = handles.ledger().mark(self.name)
+        if mark is None or mark.state != "done":
+            return StepState(self.name, "pending", "its command has not run yet")
+        if not self.present(handles):
+            return StepState(self.name, "pending", "what its command made is gone")
+        if mark.hash != inputs.hash:
+            return StepState(self.name, "stale", "its command or its files changed")
+        return StepState(self.name, "done", "its command ran with these files")
+
+    def run(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
+        """Do the work; with `fresh`, from scratch. DevenvError (exit 8), which is remembered for the next look."""
+        try:
+            outcome = run_command(ctx, inputs) if inputs.command else self.apply(ctx, inputs, fresh)
+        except DevenvError as error:
+            with Ledger(ctx.ledger) as ledger:
+                ledger.set_mark(self.name, inputs.hash, "failed", error.what)
+            raise DevenvError(
+                error.what, exit_code=Exit.STEP, detail=error.detail, cause=error.cause, hint=error.hint
+            ) from None
+        with Ledger(ctx.ledger) as ledger:
+            ledger.set_mark(self.name, inputs.hash, "done", outcome.summary)
+        return outcome
+
+    def foreign(self, ctx: StepContext, inputs: Inputs) -> str | None:
+        """A sentence about data that devenv did not write and that a fresh run would destroy, or None."""
+        return None if inputs.command else self.strangers(ctx, inputs)
+
+
+def hash_inputs(files: tuple[SourceFile, ...], command: list[str], content: Any) -> str:
+    """One hash over all that decides what the step writes. `content` may add to it with a `seal` (bytes)."""
+    digest = hashlib.sha256(FORMAT)
+    for part in (*command, "", *(file.text for file in files)):
+        encoded = part.encode()
+        digest.update(b"%d:" % len(encoded) + encoded)
+    digest.update(getattr(content, "seal", b""))
+    return digest.hexdigest()
+
+
+def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, ...]:
+    """The files that the glob patterns name, in the order of the patterns, sorted within each, each once.
+
+    UsageError for a pattern that matches nothing and for a file that cannot be read or is not UTF-8.
+    """
+    names: dict[str, None] = {}
+    for pattern in patterns:
+        found = sorted(glob.glob(pattern, root_dir=root, recursive=True))
+        found = [name for name in found if (root / name).is_file()]
+        if not found:
+            raise UsageError(
+                f"[{key}] files: no file matches {pattern!r} in {root}",
+                hint=f"correct files in [{key}] of devenv.toml",
+            )
+        names.update(dict.fromkeys(found))
+    return tuple(SourceFile(name, read_text(root / name, name)) for name in names)
+
+
+def read_text(path: Path, name: str) -> str:
+    """The file as text. UsageError when it cannot be read, is not UTF-8, or holds NUL (which no store can keep)."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read", detail=error.strerror) from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{name}:{line} is not UTF-8", detail=str(error), hint="save the file as UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UsageError(f"{name}:{line} holds a NUL character", hint="save the file as UTF-8 text")
+    return text.replace("\r\n", "\n")
+
+
+def run_command(ctx: StepContext, inputs: Inputs) -> Outcome:
+    """Run the project's own command in its root; its output goes to the log. DevenvError with its last lines."""
+    ctx.log.parent.mkdir(parents=True, exist_ok=True)
+    shown = " ".join(inputs.command)
+    ctx.say(f"running {shown}")
+    with ctx.log.open("ab") as log:
+        log.write(f"$ {shown}\n".encode())
+        log.flush()
+        start = log.tell()
+        try:
+            code = subprocess.run(
+                inputs.command,
+                cwd=ctx.root,
+                env=dict(ctx.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+            ).returncode
+        except OSError as error:
+            raise DevenvError(f"the command {shown} could not be started", detail=str(error)) from None
+    if code:
+        how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
+        raise DevenvError(f"the command {shown} {how}", detail=f"{last_lines(ctx.log, start)}\n(whole log: {ctx.log})")
+    return Outcome({"command run": 1})
+
+
+def last_lines(log: Path, start: int) -> str:
+    """The last lines that were written to `log` behind byte `start`."""
+    with log.open("rb") as file:
+        file.seek(max(start, log.stat().st_size - TAIL_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()
+    return "\n".join(lines[-TAIL_LINES:]) or "(no output)"

@@ -1,0 +1,619 @@
+"""`setup` against a real Postgres: the first load, changed files, a rebuild, and everything that must survive them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devenv.errors import DevenvError, UsageError
+
+pytest_plugins = ("tests.integration.step_support",)
+
+SCHEMA = """
+CREATE TABLE users (
+  uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  handle text NOT NULL UNIQUE,
+  name text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE posts (
+  uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+  user_uuid uuid NOT NULL REFERENCES users,
+  text text NOT NULL,
+  likes int NOT NULL DEFAULT 0,
+  reply_to uuid,
+  expires_at timestamptz NOT NULL
+);
+"""
+USERS = """
+INSERT INTO users (handle, name) VALUES ('ada', 'Ada'), ('bob', 'Bob'), ('cy', 'Cy');
+"""
+POSTS = """
+INSERT INTO posts (user_uuid, text, expires_at)
+SELECT uuid, 'hello from ' || handle, now() + interval '10 days' FROM users ORDER BY handle;
+INSERT INTO posts (user_uuid, text, reply_to, expires_at)
+VALUES ((SELECT uuid FROM users WHERE handle = 'cy'), 'reply',
+        (SELECT uuid FROM posts WHERE text = 'hello from ada'), now());
+"""
+
+
+@pytest.fixture
+def loaded(small: Any) -> Any:
+    """The small project above, set up."""
+    small.steps["setup"] = {"files": ["sql/schema.sql", "sql/users.sql", "sql/posts.sql"]}
+    small.write("sql/schema.sql", SCHEMA)
+    small.write("sql/users.sql", USERS)
+    small.write("sql/posts.sql", POSTS)
+    small.run("setup")
+    return small
+
+
+def users(small: Any) -> dict[str, Any]:
+    return dict(small.sql("SELECT handle, uuid FROM users"))
+
+
+def everything(small: Any) -> list[Any]:
+    return small.sql("SELECT * FROM users ORDER BY handle") + small.sql("SELECT * FROM posts ORDER BY text")
+
+
+def test_the_first_run_makes_the_database_and_is_then_done(small: Any) -> None:
+    small.steps["setup"] = {"files": ["sql/*.sql"]}
+    small.write("sql/1.sql", SCHEMA)
+    small.write("sql/2.sql", USERS)
+    state = small.look("setup")
+    assert (state.state, state.reason) == ("pending", f"database {small.database} does not exist")
+    outcome = small.run("setup")
+    assert outcome.summary == "2 tables, 3 rows"
+    assert sorted(users(small)) == ["ada", "bob", "cy"]
+    assert small.look("setup").state == "done"
+    assert small.databases() == [small.database]
+
+
+def test_running_again_changes_nothing(loaded: Any) -> None:
+    before = everything(loaded)
+    assert loaded.run("setup").summary == "nothing to change"
+    assert everything(loaded) == before
+    assert loaded.databases() == [loaded.database]
+
+
+def test_an_existing_empty_database_is_used(small: Any) -> None:
+    small.steps["setup"] = {"files": ["1.sql"]}
+    small.write("1.sql", "")
+    assert small.run("setup").summary == "nothing to change"
+    small.sql("DROP SCHEMA devenv CASCADE")
+    assert small.look("setup").state == "pending"
+    small.write("1.sql", SCHEMA + USERS)
+    assert small.run("setup").summary == "2 tables, 3 rows"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "detail"),
+    [
+        (
+            "CREATE TABLE t (a int);\nINSERT INTO t\nVALUES (1, 2);",
+            "bad.sql:3: INSERT has more expressions",
+            "in: INSERT",
+        ),
+        ("SELECT 1;\n\nSELEC 1;", 'bad.sql:3: syntax error at or near "SELEC"', "in: SELEC 1"),
+        (USERS, "bad.sql:2: duplicate key value violates unique constraint", "Key (handle)=(ada) already exists."),
+        ("DO $$ BEGIN\nCOMMIT; END $$", "bad.sql:1: invalid transaction termination", "PL/pgSQL"),
+        ("VACUUM", "bad.sql:1: VACUUM cannot run inside a transaction block", "in: VACUUM"),
+        (
+            "CREATE TABLE t (a int REFERENCES u DEFERRABLE INITIALLY DEFERRED)",
+            'bad.sql:1: relation "u" does not exist',
+            "in: CREATE",
+        ),
+    ],
+)
+def test_an_error_names_file_line_and_statement_and_keeps_nothing(
+    small: Any, text: str, what: str, detail: str
+) -> None:
+    small.steps["setup"] = {"files": ["good.sql", "bad.sql"]}
+    small.write("good.sql", SCHEMA + USERS)
+    small.write("bad.sql", text)
+    with pytest.raises(DevenvError) as caught:
+        small.run("setup")
+    assert caught.value.exit_code == 8
+    assert caught.value.what.startswith(what)
+    assert detail in str(caught.value.detail)
+    assert small.sql("SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'devenv')") == [(0,)]
+    state = small.look("setup")
+    assert (state.state, state.reason) == ("failed", f"the last run failed: {caught.value.what}")
+    small.write("bad.sql", "SELECT 1")
+    small.run("setup")
+    assert small.look("setup").state == "done"
+
+
+def test_a_violated_deferred_constraint_is_an_error_of_the_files(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    small.write(
+        "a.sql",
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p DEFERRABLE INITIALLY DEFERRED);"
+        "INSERT INTO c VALUES (7);",
+    )
+    with pytest.raises(DevenvError, match="violated constraint") as caught:
+        small.run("setup")
+    assert "Key (p)=(7)" in str(caught.value.detail)
+
+
+@pytest.mark.parametrize(
+    ("files", "content", "what"),
+    [
+        (["none*.sql"], None, "[steps.setup] files: no file matches 'none*.sql'"),
+        (["a.sql"], b"SELECT 1;\nSELECT '\xff';", "a.sql:2 is not UTF-8"),
+        (["a.sql"], b"SELECT 1;\n\0", "a.sql:2 holds a NUL character"),
+        (["a.sql"], b"BEGIN;", "a.sql:1: BEGIN is not possible here"),
+        (["a.sql"], b"\\c other", "a.sql:1: \\c is a command of psql"),
+    ],
+)
+def test_files_are_refused_before_anything_is_written(
+    small: Any, files: list[str], content: bytes | None, what: str
+) -> None:
+    small.steps["setup"] = {"files": files}
+    if content is not None:
+        small.write("a.sql", content)
+    with pytest.raises(UsageError) as caught:
+        small.read("setup")
+    assert caught.value.what.startswith(what)
+    assert caught.value.exit_code == 2
+
+
+def test_strange_characters_arrive_as_they_are(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    table = '"we""ird %s $1 \\ Täble"'
+    text = "100% '' \"quoted\" $1 ${x} \\n ünï 💥 %s %(a)s"
+    small.write(
+        "a.sql",
+        f"CREATE TABLE {table} (\"k %s\" int PRIMARY KEY, v text);INSERT INTO {table} VALUES (1, '{text}');",
+    )
+    small.run("setup")
+    assert small.sql(f"SELECT v FROM {table}") == [(text.replace("''", "'"),)]
+    small.write(
+        "a.sql",
+        f'CREATE TABLE {table} ("k %s" int PRIMARY KEY, v text, "ne%w" int);'
+        f"INSERT INTO {table} VALUES (1, '{text} v2', 5), (2, '%', NULL);",
+    )
+    assert small.run("setup").summary == "1 schema changes, 1 rows inserted, 1 rows updated"
+    assert small.sql(f"SELECT * FROM {table}") == [
+        (1, text.replace("''", "'") + " v2", 5),
+        (2, "%", None),
+    ]
+    assert small.foreign("setup") is None
+
+
+def test_a_session_that_a_file_changes_does_not_disturb_what_follows(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    small.write(
+        "a.sql",
+        "SELECT pg_catalog.set_config('search_path', '', false); SET DateStyle = 'German';"
+        "SET client_encoding = 'LATIN1';"
+        "CREATE TABLE public.t (d date PRIMARY KEY); INSERT INTO public.t VALUES ('24.12.2023');",
+    )
+    small.run("setup")
+    assert small.sql("SELECT \"row\"->>'d' FROM devenv.seeded") == [("2023-12-24",)]
+    assert small.foreign("setup") is None
+
+
+# --- Changed files ---
+
+
+def test_a_changed_value_is_updated_and_the_row_keeps_its_uuid(loaded: Any) -> None:
+    before = users(loaded)
+    loaded.write("sql/users.sql", USERS.replace("'Bob'", "'Robert'"))
+    assert loaded.look("setup").state == "stale"
+    outcome = loaded.run("setup")
+    assert outcome.counts["rows updated"] == 1
+    assert outcome.counts["rows inserted"] == outcome.counts["rows deleted"] == 0
+    assert users(loaded) == before
+    assert loaded.sql("SELECT name FROM users WHERE handle = 'bob'") == [("Robert",)]
+    assert loaded.look("setup").state == "done"
+
+
+def test_new_rows_refer_to_the_live_parents(loaded: Any) -> None:
+    ids = users(loaded)
+    loaded.write("sql/users.sql", USERS + "INSERT INTO users (handle, name) VALUES ('dan', 'Dan');")
+    outcome = loaded.run("setup")
+    assert outcome.counts["rows inserted"] == 2
+    assert outcome.counts["rows updated"] == outcome.counts["rows deleted"] == 0
+    assert {handle: uuid for handle, uuid in users(loaded).items() if handle != "dan"} == ids
+    query = "SELECT text FROM posts JOIN users ON users.uuid = user_uuid WHERE handle = 'dan'"
+    assert loaded.sql(query) == [("hello from dan",)]
+
+
+def test_a_reference_without_a_foreign_key_follows_the_live_uuid(loaded: Any) -> None:
+    reply = "SELECT p.text, q.text FROM posts p JOIN posts q ON q.uuid = p.reply_to ORDER BY p.text"
+    loaded.write("sql/posts.sql", POSTS.replace("'reply',", "'answer',"))
+    outcome = loaded.run("setup")
+    # A post has no natural key: another text is another post.
+    assert (outcome.counts["rows inserted"], outcome.counts["rows deleted"]) == (1, 1)
+    assert loaded.sql(reply) == [("answer", "hello from ada")]
+
+
+def test_rows_that_left_the_files_are_deleted_children_first(loaded: Any) -> None:
+    loaded.write("sql/users.sql", USERS.replace("('bob', 'Bob'), ", ""))
+    outcome = loaded.run("setup")
+    assert outcome.counts["rows deleted"] == 2
+    assert sorted(users(loaded)) == ["ada", "cy"]
+    assert outcome.warnings == ()
+
+
+def test_rows_made_by_hand_survive_and_keep_what_they_refer_to(loaded: Any) -> None:
+    loaded.sql("INSERT INTO users (handle, name) VALUES ('eve', 'by hand')")
+    loaded.sql(
+        "INSERT INTO posts (user_uuid, text, expires_at) SELECT uuid, 'by hand', now() FROM users WHERE handle = 'bob'"
+    )
+    loaded.write("sql/users.sql", USERS.replace("('bob', 'Bob'), ", ""))
+    outcome = loaded.run("setup")
+    assert sorted(users(loaded)) == ["ada", "bob", "cy", "eve"]
+    assert loaded.sql("SELECT text FROM posts WHERE text = 'by hand'") == [("by hand",)]
+    assert outcome.warnings == (
+        "public.users (handle=bob) is no longer in the files, but stays: rows that devenv did not write refer to it",
+    )
+
+
+def test_a_cascade_does_not_take_rows_made_by_hand(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    schema = "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (p int REFERENCES p ON DELETE CASCADE);"
+    small.write("a.sql", schema + "INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (1);")
+    small.run("setup")
+    small.sql("INSERT INTO c VALUES (2)")
+    small.write("a.sql", schema)
+    small.run("setup")
+    assert small.sql("SELECT p FROM c") == [(2,)]
+    assert small.sql("SELECT id FROM p") == [(2,)]
+
+
+def test_a_seed_that_meets_a_row_made_by_hand_leaves_it(loaded: Any) -> None:
+    loaded.sql("INSERT INTO users (handle, name) VALUES ('dan', 'by hand')")
+    dan = users(loaded)["dan"]
+    loaded.write("sql/users.sql", USERS + "INSERT INTO users (handle, name) VALUES ('dan', 'from the seeds');")
+    outcome = loaded.run("setup")
+    assert outcome.warnings == (
+        "public.users (handle=dan) is there already and was not written by devenv: it is left as it is",
+    )
+    assert loaded.sql("SELECT uuid, name FROM users WHERE handle = 'dan'") == [(dan, "by hand")]
+    # The seeded post of that user refers to the row that is there.
+    assert loaded.sql("SELECT user_uuid FROM posts WHERE text = 'hello from dan'") == [(dan,)]
+    loaded.write("sql/users.sql", USERS)
+    loaded.run("setup")
+    assert loaded.sql("SELECT name FROM users WHERE handle = 'dan'") == [("by hand",)]
+
+
+def test_what_the_application_changed_or_deleted_stays_so(loaded: Any) -> None:
+    loaded.sql("UPDATE users SET name = 'Ada Lovelace' WHERE handle = 'ada'")
+    loaded.sql("UPDATE posts SET likes = 7 WHERE text = 'hello from ada'")
+    loaded.sql("DELETE FROM posts WHERE text = 'hello from bob'")
+    loaded.write("sql/users.sql", USERS.replace("'Cy'", "'Cyrus'").replace("'Ada'", "'ADA'"))
+    outcome = loaded.run("setup")
+    assert loaded.sql("SELECT name FROM users ORDER BY handle") == [("Ada Lovelace",), ("Bob",), ("Cyrus",)]
+    assert loaded.sql("SELECT text, likes FROM posts ORDER BY text") == [
+        ("hello from ada", 7),
+        ("hello from cy", 0),
+        ("reply", 0),
+    ]
+    assert outcome.counts["changed values left as they are"] == 1
+    assert outcome.counts["deleted rows left out"] == 1
+
+
+def test_a_row_that_the_application_changed_is_not_deleted(loaded: Any) -> None:
+    loaded.sql("UPDATE posts SET likes = 7 WHERE text = 'hello from ada'")
+    loaded.write("sql/posts.sql", POSTS.replace("hello from", "hi from"))
+    outcome = loaded.run("setup")
+    assert len(outcome.warnings) == 1
+    assert "stays: somebody changed it" in outcome.warnings[0]
+    assert ("hello from ada", 7) in loaded.sql("SELECT text, likes FROM posts")
+
+
+def test_a_deleted_parent_stays_deleted_and_its_new_children_are_left_out(loaded: Any) -> None:
+    loaded.sql("DELETE FROM posts")
+    loaded.sql("DELETE FROM users WHERE handle = 'bob'")
+    loaded.write(
+        "sql/posts.sql", POSTS + "INSERT INTO posts (user_uuid, text, expires_at) SELECT uuid, 'new', now() FROM users;"
+    )
+    outcome = loaded.run("setup")
+    assert sorted(users(loaded)) == ["ada", "cy"]
+    assert loaded.sql("SELECT text FROM posts") == [("new",), ("new",)]
+    assert len([text for text in outcome.warnings if "the row it refers to was deleted" in text]) == 1
+
+
+def test_a_uuid_given_in_the_file_names_its_row(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    row = "INSERT INTO posts (uuid, user_uuid, text, expires_at)"
+    row += " VALUES ('{}', (SELECT uuid FROM users), '{}', '2033-01-01');"
+    base = SCHEMA + "INSERT INTO users (handle, name) VALUES ('ada', 'Ada');"
+    first, second = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+    small.write("a.sql", base + row.format(first, "one"))
+    small.run("setup")
+    small.write("a.sql", base + row.format(first, "two") + row.format(second, "three"))
+    outcome = small.run("setup")
+    assert (outcome.counts["rows updated"], outcome.counts["rows inserted"]) == (1, 1)
+    assert small.sql("SELECT uuid::text, text FROM posts ORDER BY text DESC") == [(first, "two"), (second, "three")]
+
+
+def test_numbers_from_a_sequence_are_the_databases_own(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    schema = (
+        "CREATE TABLE tags (id serial PRIMARY KEY, label text UNIQUE NOT NULL);"
+        "CREATE TABLE uses (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tag int NOT NULL REFERENCES tags);"
+    )
+    uses = "INSERT INTO uses (tag) SELECT id FROM tags;"
+    small.write("a.sql", schema + "INSERT INTO tags (label) VALUES ('a'), ('b');" + uses)
+    small.run("setup")
+    small.sql("INSERT INTO tags (label) VALUES ('by hand')")
+    small.write("a.sql", schema + "INSERT INTO tags (label) VALUES ('new'), ('a'), ('b');" + uses)
+    small.run("setup")
+    assert small.sql("SELECT id, label FROM tags ORDER BY id") == [(1, "a"), (2, "b"), (3, "by hand"), (4, "new")]
+    assert small.sql("SELECT label FROM uses JOIN tags ON tags.id = tag ORDER BY label") == [("a",), ("b",), ("new",)]
+
+
+def test_numbers_given_in_the_file_name_their_row_even_when_the_sequence_is_set(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    text = (
+        "CREATE TABLE tags (id serial PRIMARY KEY, label text NOT NULL);"
+        "INSERT INTO tags VALUES (1, '{}'), (2, 'b'){};"
+        "SELECT setval('tags_id_seq', (SELECT max(id) FROM tags));"
+    )
+    small.write("a.sql", text.format("a", ""))
+    small.run("setup")
+    small.write("a.sql", text.format("A", ", (3, 'c')"))
+    outcome = small.run("setup")
+    assert (outcome.counts["rows updated"], outcome.counts["rows inserted"]) == (1, 1)
+    small.sql("INSERT INTO tags (label) VALUES ('next')")
+    assert small.sql("SELECT id, label FROM tags ORDER BY id") == [(1, "A"), (2, "b"), (3, "c"), (4, "next")]
+
+
+def test_rows_without_any_key_are_told_apart_by_their_content(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    small.write("a.sql", "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (1, 'x'), (2, NULL);")
+    small.run("setup")
+    small.sql("INSERT INTO t VALUES (9, 'by hand')")
+    small.write("a.sql", "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (3, NULL);")
+    small.run("setup")
+    assert small.sql("SELECT a, b FROM t ORDER BY a") == [(1, "x"), (3, None), (9, "by hand")]
+
+
+def test_an_error_in_changed_files_touches_nothing(loaded: Any) -> None:
+    before = everything(loaded)
+    loaded.write("sql/users.sql", USERS.replace("'Bob'", "'Robert'") + "\nINSERT INTO users (handle) VALUES ('x');")
+    with pytest.raises(DevenvError) as caught:
+        loaded.run("setup")
+    assert caught.value.exit_code == 8
+    assert caught.value.what.startswith('sql/users.sql:4: null value in column "name"')
+    assert everything(loaded) == before
+    assert loaded.databases() == [loaded.database]
+    assert loaded.look("setup").state == "failed"
+
+
+def test_rows_that_were_there_before_devenv_are_not_devenvs(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    small.write("a.sql", "")
+    small.run("setup")
+    small.sql("DROP SCHEMA devenv CASCADE")
+    small.sql("CREATE TABLE users (handle text PRIMARY KEY, name text); ")
+    small.sql("INSERT INTO users VALUES ('ada', 'by hand'), ('zoe', 'by hand')")
+    small.write(
+        "a.sql",
+        "CREATE TABLE users (handle text PRIMARY KEY, name text); INSERT INTO users VALUES ('ada', 'a'), ('bob', 'b');",
+    )
+    outcome = small.run("setup")
+    assert small.sql("SELECT * FROM users ORDER BY handle") == [("ada", "by hand"), ("bob", "b"), ("zoe", "by hand")]
+    assert len(outcome.warnings) == 1
+
+
+# --- Changed schema ---
+
+
+def test_what_adds_to_the_schema_is_applied_in_place(loaded: Any) -> None:
+    ids = users(loaded)
+    loaded.sql("ALTER TABLE users ADD COLUMN by_hand text")
+    loaded.sql("CREATE TABLE notes (a int)")
+    schema = (
+        SCHEMA.replace("name text NOT NULL,", "name text, email text NOT NULL, age int DEFAULT 7,")
+        + """
+    CREATE TYPE mood AS ENUM ('good', 'bad');
+    CREATE SEQUENCE numbers START 5;
+    CREATE SCHEMA extra;
+    CREATE TABLE extra.tags (id bigserial PRIMARY KEY, post uuid REFERENCES public.posts ON DELETE SET NULL,
+      label text CHECK (label <> ''), mood mood DEFAULT 'good', twice int GENERATED ALWAYS AS (2 * 3) STORED,
+      UNIQUE (label));
+    CREATE INDEX posts_text ON posts (lower(text));
+    CREATE UNIQUE INDEX users_email ON users (email);
+    CREATE FUNCTION shout(t text) RETURNS text LANGUAGE sql AS $$ SELECT upper(t) $$;
+    CREATE VIEW loud AS SELECT shout(handle) AS handle FROM users;
+    CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+    CREATE TRIGGER touch BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION touch();
+    """
+    )
+    loaded.write("sql/schema.sql", schema)
+    loaded.write(
+        "sql/users.sql",
+        "INSERT INTO users (handle, name, email)"
+        " SELECT h, initcap(h), h || '@example.com' FROM unnest('{ada,bob,cy}'::text[]) h;"
+        "INSERT INTO extra.tags (label) VALUES ('x');",
+    )
+    assert loaded.look("setup").state == "stale"
+    loaded.run("setup")
+    assert users(loaded) == ids
+    assert loaded.sql("SELECT handle, email, age FROM users ORDER BY handle LIMIT 1") == [("ada", "ada@example.com", 7)]
+    assert loaded.sql("SELECT id, label, mood, twice FROM extra.tags") == [(1, "x", "good", 6)]
+    assert loaded.sql("SELECT handle FROM loud ORDER BY 1") == [("ADA",), ("BOB",), ("CY",)]
+    # A fresh load of the same files declares exactly the same, but for what was made by hand.
+    from devenv.steps.setup import read_declared
+    from devenv.stores import postgres
+
+    with postgres.connect(loaded.postgres) as connection:
+        live, declared = postgres.read_catalog(connection), read_declared(connection)
+    assert declared is not None
+    assert set(declared.objects) <= set(live.objects)
+    assert [table.id for table in live.tables if table not in declared.tables] == [
+        ("public", "notes"),
+        ("public", "users"),
+    ]
+    live_users, wanted_users = live.table(("public", "users")), declared.table(("public", "users"))
+    assert live_users is not None
+    assert wanted_users is not None
+    assert set(wanted_users.columns) < set(live_users.columns)
+    assert (live_users.constraints, live_users.indexes) == (wanted_users.constraints, wanted_users.indexes)
+
+
+def test_what_the_files_no_longer_declare_goes_when_that_loses_nothing(loaded: Any) -> None:
+    extra = "CREATE INDEX by_text ON posts (text); CREATE VIEW v AS SELECT 1 AS one;"
+    extra += "ALTER TABLE posts ADD CHECK (likes >= 0);"
+    loaded.write("sql/schema.sql", SCHEMA + extra)
+    loaded.run("setup")
+    loaded.sql("CREATE INDEX by_hand ON posts (likes)")
+    loaded.write("sql/schema.sql", SCHEMA.replace("likes int NOT NULL DEFAULT 0", "likes int DEFAULT 1"))
+    loaded.run("setup")
+    assert loaded.sql("SELECT indexname FROM pg_indexes WHERE tablename = 'posts' ORDER BY 1") == [
+        ("by_hand",),
+        ("posts_pkey",),
+    ]
+    assert loaded.sql("SELECT count(*) FROM pg_views WHERE schemaname = 'public'") == [(0,)]
+    loaded.sql("UPDATE posts SET likes = NULL; UPDATE posts SET likes = -1")
+
+
+@pytest.mark.parametrize(
+    ("change", "loss"),
+    [
+        (("  name text NOT NULL,\n", ""), "column public.users.name is no longer in the files"),
+        (("likes int", "likes bigint"), "column public.posts.likes is integer, and bigint in the files"),
+        ((SCHEMA[SCHEMA.index("CREATE TABLE posts") :], ""), "table public.posts is no longer in the files"),
+    ],
+)
+def test_what_would_lose_data_stops_with_the_way_out(loaded: Any, change: tuple[str, str], loss: str) -> None:
+    before = everything(loaded)
+    loaded.write("sql/schema.sql", SCHEMA.replace(*change))
+    loaded.write("sql/users.sql", "")
+    loaded.write("sql/posts.sql", "")
+    with pytest.raises(DevenvError) as caught:
+        loaded.run("setup")
+    assert caught.value.exit_code == 8
+    assert loss in str(caught.value.detail)
+    assert "devenv setup" in str(caught.value.hint)
+    assert everything(loaded) == before
+
+
+def test_a_new_obligatory_column_stops_when_a_row_has_nothing_for_it(loaded: Any) -> None:
+    loaded.sql("INSERT INTO users (handle, name) VALUES ('eve', 'by hand')")
+    loaded.write("sql/schema.sql", SCHEMA.replace("name text NOT NULL,", "name text NOT NULL, email text NOT NULL,"))
+    loaded.write("sql/users.sql", "INSERT INTO users (handle, name, email) VALUES ('ada', 'Ada', 'a@example.com');")
+    loaded.write("sql/posts.sql", "")
+    with pytest.raises(DevenvError) as caught:
+        loaded.run("setup")
+    assert 'column "email" of relation "users" contains null values' in str(caught.value.detail)
+    assert sorted(users(loaded)) == ["ada", "bob", "cy", "eve"]
+
+
+def test_a_column_or_table_dropped_by_hand_is_noticed_and_made_again(loaded: Any) -> None:
+    loaded.sql("DROP TABLE posts")
+    loaded.sql("ALTER TABLE users DROP COLUMN name")
+    assert loaded.look("setup").reason == "no longer there: public.posts, public.users.name"
+    loaded.run("setup")
+    assert loaded.look("setup").state == "done"
+    assert loaded.sql("SELECT handle, name FROM users ORDER BY handle") == [
+        ("ada", "Ada"),
+        ("bob", "Bob"),
+        ("cy", "Cy"),
+    ]
+    assert loaded.sql("SELECT count(*) FROM posts JOIN users ON users.uuid = user_uuid") == [(4,)]
+
+
+# --- From scratch ---
+
+
+def test_a_rebuild_gives_everyone_a_new_uuid_and_removes_what_was_made_by_hand(loaded: Any) -> None:
+    before = users(loaded)
+    loaded.sql("INSERT INTO users (handle, name) VALUES ('eve', 'by hand')")
+    loaded.sql("UPDATE posts SET likes = 3 WHERE text = 'reply'")
+    assert loaded.foreign("setup") == (
+        f"database {loaded.database} has rows that devenv did not write or that changed since:"
+        " 1 in public.posts, 1 in public.users"
+    )
+    loaded.run("setup", fresh=True)
+    after = users(loaded)
+    assert sorted(after) == ["ada", "bob", "cy"]
+    assert not set(before.values()) & set(after.values())
+    assert loaded.foreign("setup") is None
+    assert loaded.look("setup").state == "done"
+    assert loaded.databases() == [loaded.database]
+
+
+def test_a_rebuild_with_a_broken_file_keeps_the_old_database(loaded: Any) -> None:
+    before = everything(loaded)
+    loaded.write("sql/posts.sql", "INSERT INTO posts VALUES (1);")
+    with pytest.raises(DevenvError) as caught:
+        loaded.run("setup", fresh=True)
+    assert caught.value.exit_code == 8
+    assert everything(loaded) == before
+    loaded.write("sql/posts.sql", POSTS)
+    assert loaded.look("setup").state == "done"
+    loaded.run("setup")
+    assert loaded.databases() == [loaded.database]
+
+
+def test_open_sessions_do_not_stop_a_rebuild(loaded: Any) -> None:
+    import psycopg
+
+    before = users(loaded)
+    server = loaded.server
+    with psycopg.connect(
+        host=server.host, port=server.port, user=server.user, password=server.password, dbname=loaded.database
+    ) as session:
+        session.execute("SELECT * FROM users")
+        outcome = loaded.run("setup", fresh=True)
+        assert outcome.warnings == ("1 sessions on the old database were ended",)
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT 1")
+    assert users(loaded) != before
+
+
+def test_a_database_without_a_record_is_all_foreign(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    small.write("a.sql", "")
+    assert small.foreign("setup") is None
+    small.run("setup")
+    small.sql("CREATE TABLE t AS SELECT generate_series(1, 3)")
+    small.sql("DROP SCHEMA devenv CASCADE")
+    assert str(small.foreign("setup")).endswith("3 in public.t")
+
+
+# --- The project's own command ---
+
+
+def test_a_command_runs_in_the_project_with_its_variables_and_its_output_in_the_log(small: Any) -> None:
+    small.write("seed.txt", "one")
+    small.steps["setup"] = {"files": [], "command": ["sh", "-c", "pwd; echo $HOME; cat seed.txt"]}
+    assert small.look("setup").state == "pending"
+    small.run("setup")
+    assert str(small.root) in small.context.log.read_text()
+    assert small.look("setup").reason == "what its command made is gone"
+
+
+def test_a_command_is_stale_when_its_files_change(small: Any) -> None:
+    small.write("seed.txt", "")
+    small.steps["setup"] = {"files": ["seed.txt"]}
+    small.run("setup")
+    small.steps["setup"] = {"files": ["seed.txt"], "command": ["true"]}
+    small.run("setup")
+    assert small.look("setup").state == "done"
+    small.write("seed.txt", "two")
+    assert small.look("setup").state == "stale"
+
+
+@pytest.mark.parametrize(
+    ("command", "what", "detail"),
+    [
+        (["sh", "-c", "echo first; echo broken >&2; exit 3"], "the command sh -c echo first", "first\nbroken"),
+        (["sh", "-c", "kill -9 $$"], "was ended by signal 9", "(no output)"),
+        (["./nothing"], "the command ./nothing could not be started", "No such file"),
+    ],
+)
+def test_a_failing_command_shows_its_last_lines(small: Any, command: list[str], what: str, detail: str) -> None:
+    small.steps["setup"] = {"command": command}
+    with pytest.raises(DevenvError) as caught:
+        small.run("setup")
+    assert caught.value.exit_code == 8
+    assert what in caught.value.what
+    assert detail in str(caught.value.detail)
+    assert small.look("setup").state == "failed"
