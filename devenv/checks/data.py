@@ -220,4 +220,20 @@ placeholder, as MOCK. Who signs in is looked up by it, is not found, and gets 40
 
 Repair: write the real value into the seed file and run devenv up.""",
     ),
+    Check(
+        code="DAT013",
+        name="seeded-rows",
+        group="data",
+        title="every linked row that setup loaded is there",
+        run=judged("missing_row"),
+        faults=("missing_row",),
+        needs=(*ITEMS, *ROWS),
+        explain="""\
+Step setup notes which rows it loaded. One that links could refer to is there neither by its id nor by its natural
+key: somebody is silently missing, cannot sign in and cannot be written to.
+
+How it happens: the row was deleted; or SQL files were run by another tool that went on after an error, such as a
+broken list of values. devenv itself stops at the first error and keeps nothing.
+Repair: devenv setup loads all rows again, and devenv up makes DynamoDB follow.""",
+    ),
 )

@@ -45,7 +45,8 @@ class DoctorContext:
     `environment` is what `devenv env` gives now, `expected_application` what the application would be started with
     (None: the project has none), `application` what its running process really has (None: it does not run).
     `tables` are the declared CreateTable requests by table name. `look_steps` tells how the steps stand;
-    `read_declared` reads the catalog that setup declared (None: it has not run); `run_steps` runs stale steps.
+    `read_declared` reads the catalog that setup declared (None: it has not run), `read_seeded` the rows it loaded, as
+    text by column; `run_steps` runs the steps that are not done.
     `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
     is when devenv.toml was last written (epoch seconds). `origins` and `logs` are for the bundle.
     """
@@ -61,6 +62,7 @@ class DoctorContext:
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     look_steps: Callable[[], Sequence[StepState]] = tuple
     read_declared: Callable[[Connection], Catalog | None] = lambda _: None
+    read_seeded: Callable[[Connection], Mapping[Relation, Sequence[Row]]] = lambda _: {}
     run_steps: Callable[[], None] | None = None
     listeners: Callable[[], Sequence[Listener]] = tuple
     private_files: tuple[Path, ...] = ()
@@ -95,6 +97,7 @@ class PostgresFacts:
     declared: Catalog | None
     rows: Mapping[Relation, Sequence[Row]]
     sessions: tuple[Session, ...]
+    seeded: Mapping[Relation, Sequence[Row]]
 
 
 @dataclass(frozen=True)
@@ -144,26 +147,25 @@ class Facts:
 
     def _judge(self) -> Judgement:
         """Judge what was read; what may be a write under way is read and judged again before it counts."""
-        found = self._judge_once(self.dynamodb(), self._rows(self.postgres))
+        found = self._judge_once(self.dynamodb(), self.postgres)
         for _ in range(SECOND_LOOKS):
             if not found.passing:
                 break
             time.sleep(PAUSE_S)
             items = read_dynamodb(self.context, self.table_names)
-            rows = self._rows(lambda: read_postgres(self.context, self.plan))
-            found = found.confirmed(self._judge_once(items, rows))
+            found = found.confirmed(self._judge_once(items, lambda: read_postgres(self.context, self.plan)))
         return found
 
-    def _rows(self, read: Callable[[], PostgresFacts]) -> Mapping[Relation, Sequence[Row]]:
-        try:
-            return read().rows
-        except StoreError:
-            return {}
-
-    def _judge_once(self, items: DynamoFacts, rows: Mapping[Relation, Sequence[Row]]) -> Judgement:
+    def _judge_once(self, items: DynamoFacts, read: Callable[[], PostgresFacts]) -> Judgement:
         """Links whose rows could not be read are left out: without rows every id would look lost."""
+        try:
+            found = read()
+            rows, seeded = found.rows, found.seeded
+        except StoreError:
+            rows, seeded = {}, {}
         known = tuple(edge for edge in self.plan.edges if edge.relation in rows)
-        return judge(replace(self.known_plan(items), edges=known), items.items, rows, self.context.now())
+        plan = replace(self.known_plan(items), edges=known)
+        return judge(plan, items.items, rows, self.context.now(), seeded)
 
     def known_plan(self, items: DynamoFacts | None = None) -> Plan:
         """The plan with the keys that the tables really have."""
@@ -200,7 +202,9 @@ def read_postgres(context: DoctorContext, plan: Plan) -> PostgresFacts:
         }
         sessions = tuple(Session(*row) for row in connection.execute(SESSIONS.encode()).fetchall())
         identifier = postgres.system_identifier(connection)
-        return PostgresFacts(identifier, catalog, context.read_declared(connection), rows, sessions)
+        declared = context.read_declared(connection)
+        seeded = context.read_seeded(connection) if declared is not None else {}
+        return PostgresFacts(identifier, catalog, declared, rows, sessions, seeded)
 
 
 def readable_columns(catalog: Catalog, relation: Relation, linked: Iterable[str]) -> tuple[str, ...] | None:

@@ -13,6 +13,9 @@ MEND: Final = "devenv doctor --fix"
 RELOAD: Final = Fix("load the seeds from scratch (asks first; what was added since is lost)", "devenv reset")
 BY_HAND: Final[Mapping[str, Fix]] = {
     "orphan": Fix("bring the row back, or delete these items; `devenv reset` loads everything anew", "devenv reset"),
+    "missing_row": Fix(
+        "insert it again, or rebuild the database from the files (asks first)", "devenv setup && devenv up"
+    ),
     "ambiguous_row": Fix("give one of the rows another natural key, and make the column UNIQUE", "devenv db --write"),
     "near_miss": Fix("correct the spelling in the row", "devenv db --write"),
 }

@@ -16,7 +16,7 @@ from devenv.links.fields import find_field_faults, find_time_faults, find_unique
 from devenv.links.groups import find_group_faults, with_partners
 from devenv.links.read import Edge, Item, Kind, Plan, Record, compile_plan, read_records
 from devenv.links.resolve import Index, Named, Relation, Row, explain, find_link_faults, resolve
-from devenv.links.rows import find_row_faults
+from devenv.links.rows import find_missing_rows, find_row_faults
 
 __all__ = [
     "LAYERS",
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 CAUSES: Final[Mapping[str, str]] = {
+    "missing_row": "it was deleted, or its statement failed and the SQL ran on after the error",
     "ambiguous_row": "two rows answer to one natural key, so a link by it can mean either",
     "near_miss": "the same name written with stray blanks or other capitals is another name to both stores",
     "malformed_key": "a key built by hand, or from a value that was not what its name says",
@@ -98,9 +99,13 @@ class Judgement:
 
 
 def judge(
-    plan: Plan, items: Mapping[str, Iterable[Item]], rows: Mapping[Relation, Sequence[Row]], now: datetime
+    plan: Plan,
+    items: Mapping[str, Iterable[Item]],
+    rows: Mapping[Relation, Sequence[Row]],
+    now: datetime,
+    seeded: Mapping[Relation, Sequence[Row]] | None = None,
 ) -> Judgement:
-    """Hold items and rows against what is declared. Linear in both; `now` is aware.
+    """Hold items and rows against what is declared. Linear in both; `now` is aware; `seeded` are rows once loaded.
 
     An id that moved is one fault, not also a broken group: groups are judged by the rows that ids mean.
     """
@@ -118,5 +123,7 @@ def judge(
         *find_link_faults(named, index),
         *find_unique_faults(records),
     ]
+    lost = {one.id for one in named if one.row is None}
+    faults += find_missing_rows(plan, rows, seeded or {}, lost)
     faults += with_partners(find_group_faults(plan, records, expired, now), plan, named)
     return Judgement(faults, {**CAUSES, **explain(named, rows)}, records, named)

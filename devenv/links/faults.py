@@ -12,6 +12,7 @@ Layer = Literal["postgres", "dynamodb", "cross-store"]
 
 # The classes of the contract (trace: verdict.class), by the layer they belong to, worst first within a layer.
 LAYERS: Final[Mapping[str, Layer]] = {
+    "missing_row": "postgres",
     "ambiguous_row": "postgres",
     "near_miss": "postgres",
     "malformed_key": "dynamodb",

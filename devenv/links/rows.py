@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from devenv.links.faults import Fault
 from devenv.links.read import Plan
 from devenv.links.resolve import Relation, Row
 from devenv.links.values import canonical, canonical_text
+
+
+def find_missing_rows(
+    plan: Plan, rows: Mapping[Relation, Sequence[Row]], seeded: Mapping[Relation, Sequence[Row]], lost: Container[str]
+) -> Iterator[Fault]:
+    """`missing_row`: a row of a linked table that was loaded once and is there neither by id nor by natural key.
+
+    A row whose id is `lost`, named by items that nothing answers to, is left out: those orphans are the finding.
+    """
+    for edge in plan.edges:
+        columns = tuple(column for _, column in edge.natural)
+        loaded = seeded.get(edge.relation, ())
+        if not columns or not loaded or edge.relation not in rows:
+            continue
+        ids = {canonical(row[edge.column]) for row in rows[edge.relation]}
+        keys = {natural_key(row, columns) for row in rows[edge.relation]}
+        for row in loaded:
+            identifier = canonical(row.get(edge.column) or "")
+            key = natural_key(row, columns)
+            if identifier not in ids and key not in keys and identifier not in lost:
+                shown = " ".join(f"{column}={text}" for column, text in zip(columns, key, strict=True))
+                note = f"{'.'.join(edge.relation)} {shown} was loaded and is gone"
+                yield Fault("missing_row", (identifier, *key), note)
+
+
+def natural_key(row: Row, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The text of these columns; NULL is empty."""
+    return tuple("" if row.get(column) is None else canonical_text(row[column]) for column in columns)
 
 
 def find_row_faults(plan: Plan, rows: Mapping[Relation, Sequence[Row]]) -> Iterator[Fault]:
@@ -22,7 +50,7 @@ def find_row_faults(plan: Plan, rows: Mapping[Relation, Sequence[Row]]) -> Itera
         exact: dict[tuple[str, ...], list[str]] = {}
         loose: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
         for row in rows.get(edge.relation, ()):
-            key = tuple("" if row[column] is None else canonical_text(row[column]) for column in columns)
+            key = natural_key(row, columns)
             identifier = canonical(row[edge.column])
             exact.setdefault(key, []).append(identifier)
             loose.setdefault(tuple(text.strip().lower() for text in key), set()).add(key)
