@@ -144,11 +144,11 @@ def train(java: Java, local: Local, archive_dir: Path) -> bool:
     make_cache(archive_dir)
     try:
         with FileLock(archive_dir / "train.lock", timeout=0):
-            for leftover in archive_dir.glob("tmp-*"):
+            for leftover in archive_dir.glob("training-*"):
                 shutil.rmtree(leftover, ignore_errors=True)
             if archive.exists():
                 return False
-            folder = Path(tempfile.mkdtemp(prefix="tmp-", dir=archive_dir))
+            folder = Path(tempfile.mkdtemp(prefix="training-", dir=archive_dir))
             try:
                 made = record(java, local, folder)
                 made.chmod(0o644)

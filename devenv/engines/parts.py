@@ -341,7 +341,7 @@ def prepare(folder: Path, cache: Path, account: Account | None, progress: Progre
 def copy_jar(jar: Path, copy: Path) -> tuple[str, list[str]]:
     """Copy `jar` without its manifest's Class-Path; its main class, and the jars that the class path named."""
     with zipfile.ZipFile(jar) as old, zipfile.ZipFile(copy, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
-        manifest = re.sub(r"\r?\n ", "", old.read(MANIFEST).decode()).splitlines()
+        manifest = re.sub(r"\r?\n ", "", old.read(MANIFEST).decode()).rstrip().splitlines()
         values = dict(line.split(": ", 1) for line in manifest if ": " in line)
         new.writestr(MANIFEST, manifest_text([line for line in manifest if not line.startswith("Class-Path:")]))
         for entry in old.infolist():

@@ -186,6 +186,13 @@ class Dynamo:
         return f"DynamoDB {operation}{f' of table {table}' if table else ''} at {self.target.endpoint}"
 
 
+def probe(target: DynamoTarget, *, timeout: float = 2.0) -> None:
+    """A signed ListTables: an open port or an unsigned GET says nothing. StoreError unless DynamoDB answers it."""
+    with Dynamo(target, timeout=timeout) as dynamo:
+        if not isinstance(dynamo.call("ListTables", {"Limit": 1}).get("TableNames"), list):
+            raise StoreError(f"{target.endpoint} is not DynamoDB: it does not list tables", reached=False)
+
+
 def split_endpoint(endpoint: str) -> SplitResult:
     """The parts of an endpoint URL. StoreError when it is not `http[s]://host[:port]`."""
     try:

@@ -8,6 +8,9 @@ import java.lang.reflect.InvocationTargetException;
  * Everything is reached by reflection, so that this class needs no archive to compile and one class serves all
  * versions. With {@code -Ddevenv.until=stdin} the process ends when its standard input does, so that it cannot
  * outlive the program that is training on it.
+ *
+ * <p>Users have no compiler, so the class is kept beside the source. After a change:
+ * {@code javac --release 17 -g:none -XDstringConcat=inline LoopbackDynamo.java && sha256sum LoopbackDynamo.* > SHA256SUMS}
  */
 public final class LoopbackDynamo {
     private static final String JETTY = "org.eclipse.jetty.server.Server";
