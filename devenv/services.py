@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from devenv.config import Settings
@@ -25,7 +25,7 @@ def probe_postgres(settings: Settings, targets: Targets) -> str | None:
     """Connect to the maintenance database and run a query: the project's own may not exist yet."""
     from devenv.stores import postgres
 
-    return postgres.probe(replace(targets.postgres, database="postgres"))
+    return postgres.probe(targets.postgres)
 
 
 def probe_dynamodb(settings: Settings, targets: Targets) -> str | None:

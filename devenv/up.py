@@ -22,7 +22,7 @@ from devenv.stack import Stack
 from devenv.watch import Watch
 
 if TYPE_CHECKING:
-    from devenv.steps import Step, StepContext
+    from devenv.steps import Handles, Step, StepContext
 
 Inputs = Mapping[str, Any]
 ORDER = ("setup", "schema-load", "seed")
@@ -106,7 +106,9 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
         plan += run.load(inputs)
         if "backend" in wanted:
             run.serve_backend(next(action for action in plan if action.target == "backend"))
-    except (KeyboardInterrupt, SystemExit):
+    except BaseException as reason:
+        if isinstance(reason, Exception):
+            raise  # a failed start stays for a look at it; the next `up` goes on from there
         run.cancel.set()
         for name in started:
             engine.stop(name)
@@ -155,13 +157,14 @@ def read_inputs(stack: Stack) -> Inputs:
 
 def step_states(stack: Stack, inputs: Inputs) -> tuple[StepState, ...]:
     """How the steps stand: asked of the stores when both run, else remembered."""
-    from devenv.steps import STEPS
+    from devenv.steps import STEPS, Handles
 
     running = {service.name for service in stack.engine.look() if service.state == "running"}
     if running.issuperset(STORES):
         context = step_context(stack, lambda text: None)
         try:
-            return tuple(step.look(context, inputs[step.name]) for step in STEPS)
+            with Handles(context) as handles:
+                return tuple(step.look(context, inputs[step.name], handles) for step in STEPS)
         except StoreError as error:
             return tuple(StepState(step.name, "pending", f"cannot be looked at: {error.what}") for step in STEPS)
     marks = stack.engine.state.steps
@@ -223,13 +226,20 @@ class Run:
         began = time.perf_counter()
         self.watch.begin(service.name, f"starting ({reason})")
         try:
-            self.engine.launch(service.name, self.stack.environment(), self.watch)
+            self.engine.launch(service.name, self.stack.environment(), partial(self.preparing, service.name))
             self.wait(service)
         except DevenvError as error:
             self.watch.end(service.name, error.what, ok=False)
             raise
         self.clock.parts[service.name] = time.perf_counter() - began
         self.watch.end(service.name, f"ready in {self.clock.parts[service.name]:.2f} s", ok=True)
+
+    def preparing(self, target: str, text: str, done: int, total: int | None) -> None:
+        """Tell what a launch does before the process starts: make a folder, fetch a part."""
+        if done:
+            self.watch.progress(target, done, total)
+        else:
+            self.watch.say(f"{target}: {text}")
 
     def wait(self, service: Service) -> None:
         """Poll the probe until it succeeds. DevenvError: 5 when the process ended, 4 at the deadline."""
@@ -297,33 +307,37 @@ class Run:
 
     def load(self, inputs: Inputs) -> tuple[Action, ...]:
         """Look at each step in order and run it unless it is done. A step waits only for the services it needs."""
-        from devenv.steps import STEPS
+        from devenv.steps import STEPS, Handles
 
         done: list[Action] = []
         states: list[StepState] = []
-        for step in STEPS:
-            for name in step.needs:
-                self.ready(name)
-            context = step_context(self.stack, partial(self.watch.note, step.name))
-            action = plan_step(self.look(step, context, inputs[step.name]), self.options, ran=False)
-            if action.action == "run":
-                self.run_step(step, context, inputs[step.name], action.reason)
-            done.append(action)
-            states.append(StepState(step.name, "done", action.reason if action.action == "keep" else "it was just run"))
+        with Handles(step_context(self.stack, self.watch.say)) as handles:
+            for step in STEPS:
+                for name in step.needs:
+                    self.ready(name)
+                context = step_context(self.stack, partial(self.watch.note, step.name))
+                action = plan_step(self.look(step, context, inputs[step.name], handles), self.options, ran=False)
+                if action.action == "run":
+                    handles.close()
+                    self.run_step(step, context, inputs[step.name], action.reason)
+                done.append(action)
+                reason = action.reason if action.action == "keep" else "it was just run"
+                states.append(StepState(step.name, "done", reason))
         self.step_states = tuple(states)
         self.engine.remember_steps(self.step_states)
         return tuple(done)
 
-    def look(self, step: Step, context: StepContext, inputs: Any) -> StepState:
+    def look(self, step: Step, context: StepContext, inputs: Any, handles: Handles) -> StepState:
         """How a step stands. A store that ran before this `up` is waited for only when it does not answer now."""
         try:
-            return step.look(context, inputs)
+            return step.look(context, inputs, handles)
         except StoreError as error:
             if error.reached:
                 raise
+            handles.close()
             for name in step.needs:
                 self.wait(service_named(name))
-            return step.look(context, inputs)
+            return step.look(context, inputs, handles)
 
     def run_step(self, step: Step, context: StepContext, inputs: Any, reason: str, fresh: bool = False) -> None:
         """Run one step and tell of it."""
@@ -340,14 +354,14 @@ class Run:
         self.watch.end(step.name, f"{result.summary} ({self.clock.parts[step.name]:.2f} s)", ok=True)
 
     def serve_backend(self, action: Action) -> None:
-        """Start the application, or start it again when its settings changed."""
+        """Start the application, or start it again when its settings changed; a running one must answer too."""
         if action.action == "keep":
-            return
+            return self.wait(service_named("backend"))
         if action.action == "restart":
             self.engine.stop("backend")
         for sentence in self.engine.assign_ports(("backend",), self.options.strict_ports):
             self.watch.say(sentence)
-        self.start(service_named("backend"), action.reason)
+        return self.start(service_named("backend"), action.reason)
 
 
 def service_named(name: str) -> Service:

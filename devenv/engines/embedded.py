@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -23,6 +24,9 @@ from devenv.errors import DevenvError, Exit, UsageError
 from devenv.model import DynamoTarget, PostgresTarget, ServiceState, StepState, Targets
 from devenv.processes import Account
 from devenv.state import Mark, Process, Record
+
+if TYPE_CHECKING:
+    from devenv.engines.parts import Progress
 
 ACCESS_KEY = "devenvlocal"
 # 600 blocks of 20 ports below the range that systems hand out for outgoing connections (32768 on Linux).
@@ -83,6 +87,9 @@ class Embedded:
         running = processes.is_running(process)
         # A process from before the last boot did not crash: the machine went down under it.
         crashed = process is not None and not running and process.created > processes.boot_time()
+        detail = None
+        if process is not None and not running:
+            detail = "it ended by itself" if crashed else "the machine was restarted"
         return ServiceState(
             name=name,
             state="running" if running else "crashed" if crashed else "stopped",
@@ -92,8 +99,8 @@ class Embedded:
             url=self.url(name, record.port),
             version=record.version,
             started=record.started if running else None,
-            detail=None if running or process is None else "it ended by itself" if crashed else "the machine was restarted",
-        )  # fmt: skip
+            detail=detail,
+        )
 
     def adopt(self) -> None:
         """Find running services of this project that no record names (devenv was killed, or its state deleted)."""
@@ -241,11 +248,11 @@ class Embedded:
                 self.state = replace(self.state, steps=marks)
                 state.write(self.folder, self.state)
 
-    def launch(self, name: str, environment: Mapping[str, str], say: Callable[[str], None]) -> None:
+    def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:
         """Start one service, detached, and remember it. `environment` is what `devenv env` gives (for the backend)."""
         self.make_home()
         plan = {"postgres": self.postgres, "dynamodb": self.dynamodb}.get(name)
-        launch = plan(say) if plan else self.backend(environment)
+        launch = plan(progress) if plan else self.backend(environment)
         try:
             child = processes.spawn(
                 launch.command, log=self.log(name), cwd=launch.cwd, env=launch.env, account=launch.account
@@ -270,7 +277,7 @@ class Embedded:
         kept = {name: self.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT", "TEMP") if name in self.environ}
         return {**kept, "LC_ALL": "C.UTF-8", "HOME": str(self.home), "DEVENV_PROJECT": str(self.root)}
 
-    def postgres(self, say: Callable[[str], None]) -> Launch:
+    def postgres(self, progress: Progress) -> Launch:
         """PostgreSQL's launch; makes the cluster first when there is none."""
         account = self.account()
         binaries = postgres.find_binaries(self.settings.postgres.source, self.cache, account)
@@ -278,17 +285,26 @@ class Embedded:
         env = self.service_environment()
         postgres.check_version(data, binaries)
         if not data.exists():
-            say("making the data folder (initdb)")
+            progress("making the data folder (initdb)", 0, None)
             postgres.make_cluster(binaries, data, self.settings.postgres.user, self.secrets().password, env, account)
         postgres.clear_stale_pid(data)
         command = postgres.serve_command(binaries, data, self.port("postgres"))
         return Launch(command, env, self.home, account, binaries.version)
 
-    def dynamodb(self, say: Callable[[str], None]) -> Launch:
+    def dynamodb(self, progress: Progress) -> Launch:
         """DynamoDB Local's launch; fetches it first when this machine does not have it."""
         from devenv.engines import dynamodb_local, parts
 
-        raise NotImplementedError((dynamodb_local, parts, say))
+        account = self.account()
+        named = self.settings.dynamodb.local
+        java = parts.find_java(self.cache, self.environ, account)
+        local = parts.find_local(self.cache, self.root / named if named else None, account, progress)
+        data = self.home / "dynamodb"
+        data.mkdir(mode=0o700, exist_ok=True)
+        if account is not None:
+            os.chown(data, account.uid, account.gid)
+        command = dynamodb_local.launch_command(java, local, self.cache, self.port("dynamodb"), data)
+        return Launch(command, self.service_environment(), self.home, account, local.version)
 
     def backend(self, environment: Mapping[str, str]) -> Launch:
         """The application's launch: the project's own command, as the user, with the settings of `devenv env`."""

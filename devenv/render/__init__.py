@@ -21,7 +21,7 @@ def show_report(report: Report, *, as_json: bool, color: str, verbose: bool) -> 
         return
     if report.error:
         paint = use_color(color, sys.stderr)
-        typer.echo(failure_text(report.error, paint), err=True, color=paint)
+        typer.echo(failure_text(report.error), err=True, color=paint)
         return
     paint = use_color(color, sys.stdout)
     if lines := text.RENDERERS[report.command](report, verbose):
@@ -41,7 +41,7 @@ def document(report: Report) -> dict[str, object]:
     return found
 
 
-def failure_text(failure: Failure, paint: bool) -> str:
+def failure_text(failure: Failure) -> str:
     """An error in PostgreSQL's parts: the fact, detail, cause, hint."""
     lines = [typer.style("error: ", fg="red", bold=True) + failure.what]
     for name, value in (("detail", failure.detail), ("cause", failure.cause), ("hint", failure.hint)):
@@ -49,7 +49,7 @@ def failure_text(failure: Failure, paint: bool) -> str:
             head, *more = value.splitlines()
             lines.append(typer.style(f"{name}: ", bold=True) + head)
             lines += [f"  {line}" for line in more]
-    return "\n".join(lines) if paint else typer.unstyle("\n".join(lines))
+    return "\n".join(lines)
 
 
 def use_color(color: str, stream: TextIO) -> bool:
