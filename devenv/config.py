@@ -184,8 +184,11 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
     origins: dict[str, str] = dict.fromkeys(flatten(tree), FILE)
     for key, value, variable in overrides(environ):
         section, name = key.split(".")
-        tree.setdefault(section, {})[name] = value
-        origins[key] = f"${variable}"
+        # A project without an application does not get one by a variable that is meant for another project.
+        part = tree.get(section) if section == "backend" else tree.setdefault(section, {})
+        if isinstance(part, dict):
+            part[name] = value
+            origins[key] = f"${variable}"
     settings = parse(tree, file)
     for key in flatten(msgspec.to_builtins(settings)):
         origins.setdefault(key, "default")
@@ -271,14 +274,25 @@ def data_home(root: Path) -> Path:
 
 
 def overrides(environ: Mapping[str, str]) -> list[tuple[str, Any, str]]:
-    """(dotted key, value, variable) for every DEVENV_<SECTION>_<KEY> that names a plain setting."""
+    """(dotted key, value, variable) for every DEVENV_<SECTION>_<KEY> that names a plain setting.
+
+    UsageError names the variable whose value does not fit.
+    """
     found: list[tuple[str, Any, str]] = []
     for section, kind in (("project", Project), ("postgres", Postgres), ("dynamodb", Dynamodb), ("backend", Backend)):
         for field in msgspec.structs.fields(kind):
             variable = f"{PREFIX}{section}_{field.encode_name}".upper()
-            if variable in environ and isinstance(field.default, str | int | type(None)):
-                text = environ[variable]
-                found.append((f"{section}.{field.encode_name}", int(text) if text.isdigit() else text, variable))
+            # Lists and tables have a default factory; they cannot be given by a variable.
+            if variable in environ and field.default_factory is msgspec.NODEFAULT:
+                try:
+                    value = msgspec.convert(environ[variable], field.type, strict=False)
+                except msgspec.ValidationError as error:
+                    raise UsageError(
+                        f"${variable} is not a valid value for {section}.{field.encode_name}",
+                        detail=f"{environ[variable]!r}: {error}",
+                        hint=f"unset {variable}",
+                    ) from None
+                found.append((f"{section}.{field.encode_name}", value, variable))
     return found
 
 

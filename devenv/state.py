@@ -49,10 +49,15 @@ class Mark(msgspec.Struct, frozen=True):
     at: str
 
 
-class State(msgspec.Struct, frozen=True):
-    """All of state.json. `version` guards against files of another devenv."""
+class Version(msgspec.Struct, frozen=True):
+    """The part of state.json that every devenv can read."""
 
     version: int = VERSION
+
+
+class State(Version, frozen=True):
+    """All of state.json. `version` guards against files of another devenv."""
+
     engine: str | None = None
     services: dict[str, Record] = {}
     steps: dict[str, Mark] = {}
@@ -91,15 +96,34 @@ def unwritable(path: Path, error: OSError) -> DevenvError:
 
 def write_private(path: Path, content: bytes) -> None:
     """Replace `path` by `content` in one step, mode 0600: a reader or a crash sees the old file or the new one."""
+    with private_copy(path, content) as name:
+        os.replace(name, path)
+
+
+def create_private(path: Path, content: bytes) -> bool:
+    """The same, but only where there is no `path` yet; False when another process was first."""
+    with private_copy(path, content) as name:
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return False
+        finally:
+            os.unlink(name)
+    return True
+
+
+@contextmanager
+def private_copy(path: Path, content: bytes) -> Iterator[str]:
+    """A finished file with `content` beside `path`, mode 0600; removed when the block fails."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, path)
+        yield name
     except BaseException:
-        os.unlink(name)
+        Path(name).unlink(missing_ok=True)
         raise
 
 
@@ -113,7 +137,14 @@ def read(state_folder: Path) -> State:
     except OSError as error:
         raise DevenvError(f"{file} cannot be read", detail=str(error), hint=f"ls -l {file}") from None
     try:
-        state = msgspec.json.decode(content, type=State)
+        # The version first: another one's file may have another shape.
+        if (version := msgspec.json.decode(content, type=Version).version) != VERSION:
+            raise DevenvError(
+                f"{file} was written by another version of devenv (format {version}, this one knows {VERSION})",
+                exit_code=Exit.VERSION,
+                hint="run `devenv down` with that version first, then `devenv up` with this one",
+            )
+        return msgspec.json.decode(content, type=State)
     except msgspec.DecodeError as error:
         raise DevenvError(
             f"{file} is damaged",
@@ -122,13 +153,6 @@ def read(state_folder: Path) -> State:
             cause="it was edited by hand, or written by another version of devenv",
             hint=f"mv {file} {file}.old && devenv up  (data is kept; running services are found again)",
         ) from None
-    if state.version != VERSION:
-        raise DevenvError(
-            f"{file} was written by another version of devenv (format {state.version}, this one knows {VERSION})",
-            exit_code=Exit.VERSION,
-            hint="run `devenv down` with that version first, then `devenv up` with this one",
-        )
-    return state
 
 
 def write(state_folder: Path, state: State) -> None:
@@ -147,7 +171,7 @@ def keep_secrets(home: Path) -> Secrets:
         if file.exists():
             return msgspec.json.decode(file.read_bytes(), type=Secrets)
         made = Secrets(password=random.token_urlsafe(24), key=random.token_urlsafe(48))
-        write_private(file, msgspec.json.encode(made))
+        return made if create_private(file, msgspec.json.encode(made)) else keep_secrets(home)
     except OSError as error:
         raise unwritable(file, error) from None
     except msgspec.DecodeError as error:
@@ -156,7 +180,6 @@ def keep_secrets(home: Path) -> Secrets:
             detail=str(error),
             hint="devenv down --data",
         ) from None
-    return made
 
 
 @contextmanager
@@ -182,7 +205,8 @@ def lock(state_folder: Path, timeout_s: float, say: Callable[[str], None]) -> It
     except OSError as error:
         raise unwritable(state_folder / "lock", error) from None
     try:
-        owner.write_text(json.dumps({"pid": os.getpid(), "command": sys.argv[1:], "since": time.time()}))
+        with open(os.open(owner, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump({"pid": os.getpid(), "command": sys.argv[1:], "since": time.time()}, file)
         yield
     finally:
         guard.release()
