@@ -26,6 +26,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
+from devenv.model import DynamoTarget, PostgresTarget
+from tests.conftest import Stores
+
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "seeds"
 
@@ -41,7 +44,7 @@ class Person:
 
 
 @dataclass(frozen=True)
-class Stores:
+class Seeded:
     """Both stores, loaded with the seeds, as the application's environment names them."""
 
     environ: Mapping[str, str]
@@ -104,7 +107,7 @@ class Stores:
 class Backend:
     """A running application: where it listens, what it logs, and whom it answers."""
 
-    stores: Stores
+    seeded: Seeded
     url: str
     log: Path
     errors: Path
@@ -116,22 +119,31 @@ class Backend:
 
     def token(self, person: Person, *, seconds: int = 600, key: str | None = None) -> str:
         claims = {"sub": person.cognito_user_id, "exp": int(time.time()) + seconds}
-        return jwt.encode(claims, key or self.stores.environ["AUTH_SECRET"], "HS256")
+        return jwt.encode(claims, key or self.seeded.environ["AUTH_SECRET"], "HS256")
 
 
 @pytest.fixture(scope="session")
-def stores() -> Iterator[Stores]:
-    """A database and a table of this test run's own, with the seeds in them. The one place that says where."""
-    server = "postgresql://postgres:devpw@127.0.0.1:55432/postgres"
-    name = f"backend_{secrets.token_hex(6)}"
-    found = Stores(
+def stores() -> Stores:
+    """TEMPORARY: the shared development stores. Delete this fixture, and tests/conftest.py's `stores` takes over."""
+    return Stores(
+        PostgresTarget("127.0.0.1", 55432, "postgres", "devpw"),
+        DynamoTarget("http://127.0.0.1:58000", "us-east-1", "backendtests", "backendtests"),
+        "postgresql://postgres:devpw@127.0.0.1:55432/postgres",
+    )
+
+
+@pytest.fixture(scope="session")
+def seeded(stores: Stores) -> Iterator[Seeded]:
+    """A database and a table of these tests' own, with the seeds in them."""
+    server, dynamodb, name = stores.postgres_url, stores.dynamodb, f"backend_{secrets.token_hex(6)}"
+    found = Seeded(
         {
             "DATABASE_URL": make_conninfo(server, dbname=name),
-            "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:58000",
-            "AWS_REGION": "us-east-1",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "backendtests",
-            "AWS_SECRET_ACCESS_KEY": "backendtests",
+            "AWS_ENDPOINT_URL_DYNAMODB": dynamodb.endpoint,
+            "AWS_REGION": dynamodb.region,
+            "AWS_DEFAULT_REGION": dynamodb.region,
+            "AWS_ACCESS_KEY_ID": dynamodb.access_key,
+            "AWS_SECRET_ACCESS_KEY": dynamodb.secret_key,
             "DDB_MESSAGE_TABLE": name,
             "AUTH_SECRET": secrets.token_hex(32),
             "CORS_ORIGINS": "http://localhost:3000,http://127.0.0.1:3000",
@@ -151,12 +163,12 @@ def stores() -> Iterator[Stores]:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(database))
 
 
-def load_seeds(stores: Stores) -> None:
+def load_seeds(seeded: Seeded) -> None:
     """All rows and items of seeds/, references into Postgres resolved."""
     for file in ("schema.sql", "users.sql", "activities.sql"):
-        stores.sql((SEEDS / "postgres" / file).read_text("utf-8"))
-    people = {row["handle"]: row for row in stores.sql("SELECT uuid::text, handle, display_name FROM users")}
-    client = stores.dynamodb()
+        seeded.sql((SEEDS / "postgres" / file).read_text("utf-8"))
+    people = {row["handle"]: row for row in seeded.sql("SELECT uuid::text, handle, display_name FROM users")}
+    client = seeded.dynamodb()
     for file in sorted((SEEDS / "dynamodb/items").glob("*.json")):
         text = re.sub(r"\$\{users\[handle=(\w+)\]\.(\w+)\}", lambda m: str(people[m[1]][m[2]]), file.read_text("utf-8"))
         puts = [
@@ -164,48 +176,48 @@ def load_seeds(stores: Stores) -> None:
             for item in json.loads(text)["items"]
         ]
         for start in range(0, len(puts), 25):
-            answer = client.batch_write_item(RequestItems={stores.table: puts[start : start + 25]})
+            answer = client.batch_write_item(RequestItems={seeded.table: puts[start : start + 25]})
             assert not answer["UnprocessedItems"]
 
 
 @pytest.fixture(scope="session")
-def backend(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    """The application, serving, in front of both stores."""
-    with serve(stores, tmp_path_factory.mktemp("backend")) as running:
+def backend(seeded: Seeded, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """The application, serving, in front of both seeded."""
+    with serve(seeded, tmp_path_factory.mktemp("backend")) as running:
         assert httpx.get(f"{running.url}/api/health-check").status_code == 200
         yield running
 
 
 @pytest.fixture
-def start_backend(stores: Stores, tmp_path: Path) -> Iterator[Callable[..., Backend]]:
+def start_backend(seeded: Seeded, tmp_path: Path) -> Iterator[Callable[..., Backend]]:
     """Start another application with some variables changed: `start_backend(DATABASE_URL=...)`."""
     with ExitStack() as stack:
-        yield lambda **changed: stack.enter_context(serve(stores, tmp_path, **changed))
+        yield lambda **changed: stack.enter_context(serve(seeded, tmp_path, **changed))
 
 
 @pytest.fixture
-def run_python(stores: Stores) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_python(seeded: Seeded) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run an interpreter of its own in the application's environment: `run_python("-c", "...")`."""
 
     def run(*arguments: str, **changed: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *arguments]
-        env = environment(stores, **changed)
+        env = environment(seeded, **changed)
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
 
     return run
 
 
 @contextmanager
-def serve(stores: Stores, folder: Path, **changed: str) -> Iterator[Backend]:
+def serve(seeded: Seeded, folder: Path, **changed: str) -> Iterator[Backend]:
     """A process of the application with some variables changed, listening; ended afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    running = Backend(stores, f"http://127.0.0.1:{port}", folder / "stdout", folder / "stderr")
+    running = Backend(seeded, f"http://127.0.0.1:{port}", folder / "stdout", folder / "stderr")
     command = [sys.executable, "-m", "uvicorn", "devenv.backend.app:app", "--host", "127.0.0.1", "--port", str(port)]
     with running.log.open("wb") as out, running.errors.open("wb") as err:
         process = subprocess.Popen(
-            [*command, "--no-access-log"], cwd=ROOT, env=environment(stores, **changed), stdout=out, stderr=err
+            [*command, "--no-access-log"], cwd=ROOT, env=environment(seeded, **changed), stdout=out, stderr=err
         )
         try:
             wait_until_listening(running)
@@ -215,9 +227,9 @@ def serve(stores: Stores, folder: Path, **changed: str) -> Iterator[Backend]:
             process.wait(10)
 
 
-def environment(stores: Stores, **changed: str) -> dict[str, str]:
+def environment(seeded: Seeded, **changed: str) -> dict[str, str]:
     """What the application's process gets: this machine's PATH, the stores, and `changed`."""
-    return {"PATH": os.environ["PATH"], **stores.environ, **changed}
+    return {"PATH": os.environ["PATH"], **seeded.environ, **changed}
 
 
 def wait_until_listening(backend: Backend) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Backend, Person, Stores
+    from tests.backend.conftest import Backend, Person, Seeded
 
 ORIGIN = {"Origin": "http://localhost:3000"}
 TELESCOPE = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
@@ -53,9 +53,9 @@ def unsigned(person: Person) -> str:
 )
 @pytest.mark.parametrize("path", ["/api/message_groups", f"/api/messages/{TELESCOPE}"])
 def test_without_a_good_token_it_is_401(
-    backend: Backend, stores: Stores, path: str, make: Callable[[Backend, Person], str | bytes | None], reason: str
+    backend: Backend, seeded: Seeded, path: str, make: Callable[[Backend, Person], str | bytes | None], reason: str
 ) -> None:
-    header = make(backend, stores.person("ines"))
+    header = make(backend, seeded.person("ines"))
     with backend.client() as client:
         answer = client.get(path, headers={"Authorization": header} if header else {})
     assert answer.status_code == 401
@@ -63,9 +63,9 @@ def test_without_a_good_token_it_is_401(
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_token_of_nobody_or_of_two_people_is_401(backend: Backend, stores: Stores) -> None:
-    one, two = stores.new_person(), stores.new_person()
-    stores.sql(
+def test_a_token_of_nobody_or_of_two_people_is_401(backend: Backend, seeded: Seeded) -> None:
+    one, two = seeded.new_person(), seeded.new_person()
+    seeded.sql(
         "UPDATE users SET cognito_user_id = %(id)s WHERE handle = %(handle)s", id=two.cognito_user_id, handle=one.handle
     )
     for person in (one, two):
@@ -81,8 +81,8 @@ def test_posting_needs_a_token(backend: Backend) -> None:
     assert answer.status_code == 401
 
 
-def test_a_person_is_found_by_handle(backend: Backend, stores: Stores) -> None:
-    mei = stores.person("mei")
+def test_a_person_is_found_by_handle(backend: Backend, seeded: Seeded) -> None:
+    mei = seeded.person("mei")
     with backend.client() as client:
         answer = client.get("/api/users/@mei/short")
     assert answer.status_code == 200
@@ -123,9 +123,9 @@ def test_activities_are_listed_newest_first_and_paged(backend: Backend) -> None:
     }
 
 
-def test_an_expired_activity_is_not_listed(backend: Backend, stores: Stores) -> None:
-    person = stores.new_person()
-    stores.sql(
+def test_an_expired_activity_is_not_listed(backend: Backend, seeded: Seeded) -> None:
+    person = seeded.new_person()
+    seeded.sql(
         "INSERT INTO activities (user_uuid, message, expires_at) VALUES (%(uuid)s, 'gone', now() - interval '1 s')",
         uuid=person.uuid,
     )
@@ -145,9 +145,9 @@ def test_an_expired_activity_is_not_listed(backend: Backend, stores: Stores) -> 
     ],
 )
 def test_every_answer_carries_cors_headers(
-    backend: Backend, stores: Stores, method: str, path: str, status: int
+    backend: Backend, seeded: Seeded, method: str, path: str, status: int
 ) -> None:
-    with backend.client(stores.person("ines")) as client:
+    with backend.client(seeded.person("ines")) as client:
         answer = client.request(method, path, headers=ORIGIN)
     assert answer.status_code == status
     assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
@@ -165,11 +165,11 @@ def test_a_preflight_allows_the_token(backend: Backend) -> None:
 
 
 def test_a_crash_is_json_with_cors_headers_and_a_traceback_in_the_log(
-    start_backend: Callable[..., Backend], stores: Stores
+    start_backend: Callable[..., Backend], seeded: Seeded
 ) -> None:
     backend = start_backend()
-    me = stores.new_person()
-    stores.put({"pk": f"GRP#{me.uuid}", "sk": "2023-01-01T00:00:00.000000+00:00", "message": "half an item"})
+    me = seeded.new_person()
+    seeded.put({"pk": f"GRP#{me.uuid}", "sk": "2023-01-01T00:00:00.000000+00:00", "message": "half an item"})
     with backend.client(me) as client:
         answer = client.get("/api/message_groups", headers=ORIGIN)
     assert answer.status_code == 500
@@ -179,9 +179,9 @@ def test_a_crash_is_json_with_cors_headers_and_a_traceback_in_the_log(
     assert " GET /api/message_groups 500 " in backend.log.read_text()
 
 
-def test_each_request_is_one_line_in_the_log(start_backend: Callable[..., Backend], stores: Stores) -> None:
+def test_each_request_is_one_line_in_the_log(start_backend: Callable[..., Backend], seeded: Seeded) -> None:
     backend = start_backend()
-    with backend.client(stores.person("ines")) as client:
+    with backend.client(seeded.person("ines")) as client:
         client.get("/api/message_groups?limit=1")
         client.get("/api/messages/nonsense")
         client.get("/a%0Ab%20%C3%A9")
@@ -251,9 +251,9 @@ def test_health_is_503_when_something_else_answers_or_nothing_ever(
     assert [detail.split(":")[0] for detail in health.json()["details"]] == ["postgres", "dynamodb"]
 
 
-def test_routes_answer_503_while_postgres_is_down(start_backend: Callable[..., Backend], stores: Stores) -> None:
+def test_routes_answer_503_while_postgres_is_down(start_backend: Callable[..., Backend], seeded: Seeded) -> None:
     backend = start_backend(DATABASE_URL=NOWHERE["DATABASE_URL"])
-    with backend.client(stores.person("ines")) as client:
+    with backend.client(seeded.person("ines")) as client:
         for path in ("/api/message_groups", "/api/users/@ines/short", "/api/activities/home"):
             assert client.get(path).status_code == 503
     assert "OperationalError: connection failed" in backend.errors.read_text()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import jwt
 
 if TYPE_CHECKING:
-    from conftest import Stores
+    from tests.backend.conftest import Seeded
 
 Run = Callable[..., CompletedProcess[str]]
 TELESCOPE = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
@@ -24,15 +24,15 @@ def call(run_python: Run, function: str, **arguments: str) -> list[dict[str, str
     return list(json.loads(done.stdout))
 
 
-def test_list_messages_alone_returns_all_of_them(run_python: Run, stores: Stores) -> None:
+def test_list_messages_alone_returns_all_of_them(run_python: Run, seeded: Seeded) -> None:
     found = call(run_python, "list_messages", message_group_uuid=TELESCOPE)
-    assert [each["uuid"] for each in found] == [item["message_uuid"] for item in stores.items(pk=f"MSG#{TELESCOPE}")]
+    assert [each["uuid"] for each in found] == [item["message_uuid"] for item in seeded.items(pk=f"MSG#{TELESCOPE}")]
 
 
-def test_list_conversations_alone_returns_all_of_them(run_python: Run, stores: Stores) -> None:
-    mei = stores.person("mei")
+def test_list_conversations_alone_returns_all_of_them(run_python: Run, seeded: Seeded) -> None:
+    mei = seeded.person("mei")
     found = call(run_python, "list_conversations", user_uuid=mei.uuid)
-    items = stores.items(pk=f"GRP#{mei.uuid}")
+    items = seeded.items(pk=f"GRP#{mei.uuid}")
     assert len(items) == 2
     assert [each["uuid"] for each in found] == [item["message_group_uuid"] for item in reversed(items)]
 
@@ -68,11 +68,11 @@ def test_missing_variables_stop_the_application_by_name(run_python: Run) -> None
     assert "SettingsError: not set: DATABASE_URL, AUTH_SECRET" in done.stderr
 
 
-def test_a_token_can_be_had_for_a_handle(run_python: Run, stores: Stores) -> None:
+def test_a_token_can_be_had_for_a_handle(run_python: Run, seeded: Seeded) -> None:
     done = run_python("-m", "devenv.backend.auth", "ines")
     assert done.returncode == 0, done.stderr
-    claims = jwt.decode(done.stdout.strip(), stores.environ["AUTH_SECRET"], ["HS256"])
-    assert claims["sub"] == stores.person("ines").cognito_user_id
+    claims = jwt.decode(done.stdout.strip(), seeded.environ["AUTH_SECRET"], ["HS256"])
+    assert claims["sub"] == seeded.person("ines").cognito_user_id
 
 
 def test_there_is_no_token_for_nobody(run_python: Run) -> None:

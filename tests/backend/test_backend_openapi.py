@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode, checks
 
 if TYPE_CHECKING:
-    from conftest import Backend, Stores
+    from tests.backend.conftest import Backend, Seeded
 
 ERRORS = {
     "GET /api/message_groups": {"400", "401", "503"},
@@ -49,10 +49,10 @@ def test_the_document_declares_every_route_and_status(backend: Backend) -> None:
     ],
 )
 def test_real_answers_are_as_declared(
-    backend: Backend, stores: Stores, method: str, path: str, values: dict[str, str]
+    backend: Backend, seeded: Seeded, method: str, path: str, values: dict[str, str]
 ) -> None:
     operation = schemathesis.openapi.from_url(f"{backend.url}/openapi.json")[path][method]
-    with backend.client(stores.person("ines")) as client:
+    with backend.client(seeded.person("ines")) as client:
         answer = client.request(method, path.format(**values))
     assert answer.status_code == 200
     operation.validate_response(answer)
@@ -68,11 +68,11 @@ def test_real_answers_are_as_declared(
     ],
 )
 def test_no_request_makes_the_application_break_its_word(
-    backend: Backend, stores: Stores, route: str, mode: GenerationMode
+    backend: Backend, seeded: Seeded, route: str, mode: GenerationMode
 ) -> None:
     method, path = route.split()
     operation = schemathesis.openapi.from_url(f"{backend.url}/openapi.json")[path][method]
-    headers = {"Authorization": f"Bearer {backend.token(stores.person('tove'))}"}
+    headers = {"Authorization": f"Bearer {backend.token(seeded.person('tove'))}"}
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
