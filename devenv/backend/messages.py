@@ -2,7 +2,7 @@
 
 | item | pk | sk | says |
 | --- | --- | --- | --- |
-| group row, one per participant | `GRP#<owner's uuid>` | time of the last message | that message, the **other** one |
+| group row, one per member | `GRP#<owner's uuid>` | time of the last message | that message, the **other** person |
 | message | `MSG#<message group uuid>` | time of the message | the message, its **sender** |
 
 Only group rows carry `message_group_uuid`, so the index on it holds the two rows of each conversation and nothing
@@ -136,17 +136,15 @@ def find_conversation(user_uuid: str, other_uuid: str) -> str | None:
 
 def members(message_group_uuid: str, user_uuid: str) -> list[Item]:
     """The group rows of a conversation, oldest first. UnknownGroup; NotAMember unless one of them is the user's."""
-    pages = (
-        dynamodb()
-        .get_paginator("query")
-        .paginate(
-            TableName=settings().table,
+    for pause in (0.05, 0.0):
+        rows = query(
             IndexName=INDEX,
             KeyConditionExpression="message_group_uuid = :group",
             ExpressionAttributeValues={":group": {"S": message_group_uuid}},
         )
-    )
-    rows = [row for page in pages for row in page["Items"]]
+        if len({row["pk"]["S"] for row in rows}) == 2:
+            break
+        time.sleep(pause)  # on AWS the index follows the table a moment later: a row on the move can be out of sight
     if not rows:
         raise UnknownGroup
     if all(row["pk"]["S"] != f"GRP#{user_uuid}" for row in rows):
@@ -155,23 +153,27 @@ def members(message_group_uuid: str, user_uuid: str) -> list[Item]:
 
 
 def newest(pk: str, before: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
-    """Plain items under one key, newest first. DynamoDB answers in pieces of 1 MB at most: all of them are read."""
+    """Plain items under one key, newest first: all, or `limit` of those whose `sk` is less than `before`."""
     condition, values = "pk = :pk", {":pk": {"S": pk}}
     if before is not None:
         condition, values[":before"] = "pk = :pk AND sk < :before", {"S": before}
-    pages = (
-        dynamodb()
-        .get_paginator("query")
-        .paginate(
-            TableName=settings().table,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=values,
-            ScanIndexForward=False,
-            ConsistentRead=True,  # what was just sent is there
-            PaginationConfig={"MaxItems": limit, "PageSize": limit},
-        )
+    items = query(
+        limit,
+        KeyConditionExpression=condition,
+        ExpressionAttributeValues=values,
+        ScanIndexForward=False,
+        ConsistentRead=True,  # what was just sent is there
     )
-    return [plain(item) for page in pages for item in page["Items"]]
+    return [plain(item) for item in items]
+
+
+def query(limit: int | None = None, **request: Any) -> list[Item]:
+    """What a Query finds, `limit` items at most. DynamoDB answers 1 MB at a time; the paginator asks for the rest."""
+    paginator = dynamodb().get_paginator("query")
+    pages = paginator.paginate(
+        TableName=settings().table, PaginationConfig={"MaxItems": limit, "PageSize": limit}, **request
+    )
+    return [item for page in pages for item in page["Items"]]
 
 
 def line(item: dict[str, Any], identity: str) -> Message:
