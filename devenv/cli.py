@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+# Typer has no public name for "what the user typed is wrong"; its version is pinned for this too.
+from typer._click.exceptions import ClickException
+
 from devenv import __version__
 from devenv.errors import DevenvError, Exit, UsageError
 from devenv.model import Failure, Report
@@ -411,8 +414,8 @@ def guarded(call: Callable[[], Any]) -> int:
         # The reader (`head`, `less`) has gone; Python's own attempt to flush at the end would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
-    except typer.TyperException as error:
-        return refuse(Report(chosen.command, None, failed or Exit.USAGE, error=failure(str(error))))
+    except ClickException as error:
+        return refuse(Report(chosen.command, None, failed or Exit.USAGE, error=failure(error.format_message())))
     except Exception as error:
         if chosen.debug:
             raise

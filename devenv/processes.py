@@ -120,16 +120,25 @@ def stop(process: Process, *, how: signal.Signals = signal.SIGTERM, patience_s: 
     members = [process, *(child for child in map(identify, children(process.pid)) if child)]
     os.kill(process.pid, how)
     end = time.monotonic() + patience_s
-    while is_running(process) and time.monotonic() < end:
+    while not has_ended(process) and time.monotonic() < end:
         reap(process.pid)
         time.sleep(0.01)
     for member in members:
         if is_running(member):
             os.kill(member.pid, signal.SIGKILL)
-    while is_running(process):
+    while not has_ended(process):
         reap(process.pid)
         time.sleep(0.01)
     return True
+
+
+def has_ended(process: Process) -> bool:
+    """Whether a process that was just signalled is gone, with its ports.
+
+    The command line does not count here: it is empty already while the process still closes its files.
+    """
+    now = identify(process.pid)
+    return now is None or abs(now.created - process.created) >= CLOCK_SLACK_S
 
 
 def children(pid: int) -> list[int]:
@@ -236,11 +245,12 @@ def choose_account(root: Path, environ: Mapping[str, str]) -> Account | None:
         return None
     import pwd
 
-    wanted: list[int | str] = [root.stat().st_uid, int(environ.get("SUDO_UID", "0")), "postgres", "nobody"]
+    caller = environ.get("SUDO_UID", "")
+    wanted: list[int | str] = [root.stat().st_uid, int(caller) if caller.isdecimal() else 0, "postgres", "nobody"]
     for who in wanted:
         try:
             entry = pwd.getpwuid(who) if isinstance(who, int) else pwd.getpwnam(who)
-        except KeyError:
+        except (KeyError, OverflowError):
             continue
         if entry.pw_uid != 0:
             return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)

@@ -54,8 +54,9 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
 
 
 def sql_hint(error: StoreError) -> str:
-    """The next command after a refused statement (25006: the transaction is read-only)."""
-    return 'devenv db --write "…"' if error.code == "25006" else 'devenv db "select * from information_schema.tables"'
+    """The next command after a refused statement."""
+    hints = {"25006": 'devenv db --write "…"', "42P01": 'devenv db "select * from information_schema.tables"'}
+    return hints.get(error.code or "", "devenv db  (a shell, to try it in)")
 
 
 def list_tables(stack: Stack) -> Report:

@@ -115,7 +115,9 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
         raise
     finally:
         run.close()
-    return up_report(stack, plan, run.step_states, clock.finish())
+    timings = clock.finish()
+    engine.improve()
+    return up_report(stack, plan, run.step_states, timings)
 
 
 def dry_run(stack: Stack, options: Options, plan: tuple[Action, ...], inputs: Inputs) -> Report:
@@ -252,7 +254,7 @@ class Run:
             if self.listens(service):
                 try:
                     service.probe(self.stack.settings, targets)
-                    return
+                    return self.engine.confirm(service.name)
                 except StoreError as error:
                     last = f"{error.what}: {error.detail}" if error.detail else error.what
             waited = time.perf_counter() - began
@@ -323,6 +325,8 @@ class Run:
                 done.append(action)
                 reason = action.reason if action.action == "keep" else "it was just run"
                 states.append(StepState(step.name, "done", reason))
+        for name in STORES:
+            self.ready(name)
         self.step_states = tuple(states)
         self.engine.remember_steps(self.step_states)
         return tuple(done)

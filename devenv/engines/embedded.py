@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ class Embedded:
             )
         self._guard = threading.Lock()
         self._secrets: state.Secrets | None = None
+        self._improve: Callable[[], object] | None = None
 
     # What is there
 
@@ -304,7 +306,27 @@ class Embedded:
         if account is not None:
             os.chown(data, account.uid, account.gid)
         command = dynamodb_local.launch_command(java, local, self.cache, self.port("dynamodb"), data)
-        return Launch(command, self.service_environment(), self.home, account, local.version)
+        self._improve = partial(dynamodb_local.start_training, java, local, self.cache, self.environ)
+        env = {**self.service_environment(), **dynamodb_local.ENVIRONMENT}
+        return Launch(command, env, self.home, account, local.version)
+
+    def confirm(self, name: str) -> None:
+        """Refuse a service that answers, but not only on loopback: Amazon's archive changes under the same name."""
+        from devenv.engines import dynamodb_local
+
+        if name == "dynamodb" and dynamodb_local.listens_beyond_loopback(self.port(name)):
+            self.stop(name)
+            raise DevenvError(
+                "DynamoDB Local listened on every network interface, so it was stopped",
+                exit_code=Exit.CRASHED,
+                cause="this version of it is built differently from those that devenv knows",
+                hint='name another one: [dynamodb] local = "FOLDER" in devenv.toml',
+            )
+
+    def improve(self) -> None:
+        """Once services run: make, in the background, what starts DynamoDB Local faster the next time."""
+        if self._improve:
+            self._improve()
 
     def backend(self, environment: Mapping[str, str]) -> Launch:
         """The application's launch: the project's own command, as the user, with the settings of `devenv env`."""

@@ -38,7 +38,9 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     acted = [line for line in body["plan"] if line["action"] not in ("keep",)]
     head = f"{report.project}: up in {body['timings']['total']:.2f} s" if acted else f"{report.project}: already up"
     lines = [typer.style(head, bold=True)]
-    lines += [f"  {mark(MARKS, s['state'])} {s['name']:<9} {s['url']}" for s in body["services"] if s["url"]]
+    lines += [
+        f"  {mark(MARKS, s['state'])} {s['name']:<9} {s['url']}" for s in body["services"] if s["state"] == "running"
+    ]
     if verbose:
         lines += [f"  {line['action']:<8} {line['target']:<12} {line['reason']}" for line in body["plan"]]
     if report.view.get("timings") or verbose:

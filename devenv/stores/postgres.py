@@ -146,6 +146,18 @@ def probe(target: PostgresTarget, timeout_s: int = 2) -> str:
         return str(one(connection, "SELECT current_setting('server_version')")).split(" ")[0]
 
 
+def query(target: PostgresTarget, text: str, *, write: bool) -> tuple[list[str], list[tuple[Any, ...]], str]:
+    """One statement's column names, rows, and command tag (`UPDATE 3`). Only one: more than one is an error.
+
+    Without `write` the transaction is read-only; binary results force the protocol in which a second statement,
+    such as one that ends the transaction, is refused.
+    """
+    with connect(target, read_only=not write) as connection, translated(target.address):
+        cursor = connection.execute(sql.SQL(text), binary=True)  # type: ignore[arg-type]
+        columns = [column.name for column in cursor.description or ()]
+        return columns, cursor.fetchall() if columns else [], cursor.statusmessage or ""
+
+
 def one(connection: Connection, query: Any, parameters: Sequence[Any] = ()) -> Any:
     """The first column of the first row, or None when there is no row."""
     row = connection.execute(query, parameters or None).fetchone()
