@@ -59,7 +59,7 @@ def launch_command(java: Java, local: Local, archive_dir: Path, port: int, data_
             hint="move the project to a shorter path",
         )
     archive = archive_ready(java, local, archive_dir)
-    flags = [] if archive is None else [f"-XX:{archive_flag(java)}={archive}"]
+    flags = [] if archive is None else archive_flags(java, archive)
     return [*java_command(java, local, flags), *server_arguments(port, data_dir)]
 
 
@@ -87,9 +87,11 @@ def listens_beyond_loopback(port: int) -> bool:
         return False
 
 
-def archive_flag(java: Java) -> str:
-    """The JVM option that names the archive to use."""
-    return "AOTCache" if java.major >= FIRST_AOT_JAVA else "SharedArchiveFile"
+def archive_flags(java: Java, archive: Path) -> list[str]:
+    """The JVM options to start from `archive`. Its warnings are off: they tell only that the start is slower."""
+    if java.major >= FIRST_AOT_JAVA:
+        return [f"-XX:AOTCache={archive}", "-Xlog:aot*=error"]
+    return [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds*=error"]
 
 
 def archive_path(java: Java, local: Local, archive_dir: Path) -> Path:

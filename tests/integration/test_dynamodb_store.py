@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections.abc import Iterator
 from decimal import Decimal
@@ -11,7 +12,7 @@ import pytest
 from devenv.errors import StoreError
 from devenv.model import DynamoTarget
 from devenv.stores.dynamodb import Dynamo, plain, probe, typed_item
-from tests.integration.dynamodb_support import answering, find_parts, free_port, reply, serving, target
+from tests.integration.dynamodb_support import answering, find_parts, free_port, reply, serving, target, wait_for
 
 REFUSED = reply(
     b'{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","Message":"no"}', "400 Bad Request"
@@ -136,6 +137,9 @@ def test_something_else_on_the_port_is_not_taken_for_dynamodb(answer):
 def test_a_connection_closed_while_idle_is_replaced_before_anything_is_sent():
     with answering([reply(b"{}")], [reply(b'{"Attributes": {}}')]) as (where, seen), Dynamo(where) as dynamo:
         dynamo.call("PutItem", {"TableName": "t"})
+        kept = dynamo._connection
+        assert kept is not None
+        wait_for(lambda: select.select([kept.sock], [], [], 0)[0])
         assert dynamo.call("UpdateItem", {"TableName": "t"}) == {"Attributes": {}}
         assert len(seen) == 2
 
