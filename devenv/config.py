@@ -22,6 +22,8 @@ PREFIX = "DEVENV_"
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
 EngineName = Literal["embedded"]
+Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 FieldType = Literal["string", "uuid", "time", "number", "boolean", "binary", "list", "map", "set"]
 
 
@@ -60,7 +62,7 @@ class Backend(Section):
     url: str = "http://127.0.0.1:{port}"
     port: Port = 4567
     health: str = "/"
-    env: dict[str, str] = {}
+    env: dict[Variable, VariableValue] = {}
     python: str | None = None
 
 
@@ -143,7 +145,7 @@ class Settings(Section):
     entities: dict[str, Entity] = {}
     links: list[Link] = []
     groups: list[Group] = []
-    env: dict[str, str] = {}
+    env: dict[Variable, VariableValue] = {}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -39,16 +40,15 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
     if targets.backend_url:
         values["BACKEND_URL"] = targets.backend_url
     fill = {
-        "{postgres_url}": url,
-        "{dynamodb_url}": dynamodb.endpoint,
-        "{backend_url}": targets.backend_url or "",
-        "{region}": dynamodb.region,
-        "{key}": targets.key,
+        "postgres_url": url,
+        "dynamodb_url": dynamodb.endpoint,
+        "backend_url": targets.backend_url or "",
+        "region": dynamodb.region,
+        "key": targets.key,
     }
     for name, text in settings.env.items():
-        for placeholder, value in fill.items():
-            text = text.replace(placeholder, value)
-        values[name] = text
+        # In one pass: what a placeholder is replaced by is not searched for placeholders.
+        values[name] = re.sub(r"\{(\w+)\}", lambda found: fill.get(found[1], found[0]), text)
     return values
 
 
