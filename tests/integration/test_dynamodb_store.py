@@ -83,7 +83,7 @@ def test_an_error_names_operation_table_and_endpoint_with_the_servers_words(serv
         dynamo.call("GetItem", {"TableName": "missing", "Key": {"pk": {"S": "a"}}})
     error = caught.value
     assert error.what == f"DynamoDB GetItem of table missing at {server.endpoint} failed: ResourceNotFoundException"
-    assert error.detail == "Cannot do operations on a non-existent table"
+    assert "non-existent table" in (error.detail or "")
     assert (error.code, error.reached) == ("ResourceNotFoundException", True)
 
 
