@@ -189,7 +189,7 @@ def find_copy_faults(one: Named, row: Row) -> Iterator[Fault]:
     edge, record = one.edge, one.record
     for attribute, column in dict([*edge.natural, *edge.copies]).items():
         value = record.item.get(attribute)
-        if value is None or same_value(value, row[column]):
+        if value is None or attribute in record.bad or same_value(value, row[column]):
             continue
         text = scalar_text(value) or str(value)
         blank = is_placeholder(text)

@@ -1,8 +1,4 @@
-"""Two small projects in real stores for doctor's tests: made under names of their own, and removed afterwards.
-
-`messaging` has the reference project's shape (mirrored groups, copies, keys made of ids). `orders` is another one:
-numbers as keys, two links, no groups, another schema. Both are known to devenv by their configuration alone.
-"""
+"""The two projects of tests/shapes.py in real stores, under names of their own, removed afterwards."""
 
 from __future__ import annotations
 
@@ -12,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,28 +22,18 @@ from devenv.doctor import diagnose
 from devenv.environment import connection_environment
 from devenv.model import DynamoTarget, PostgresTarget, Report, ServiceState, Targets
 from devenv.stores.dynamodb import Dynamo, typed_item
+from tests.shapes import (
+    MESSAGING_SQL,
+    MESSAGING_TABLE,
+    ORDERS_SQL,
+    ORDERS_TABLE,
+    conversation,
+    messaging_settings,
+    orders_settings,
+)
 
 POSTGRES = PostgresTarget("127.0.0.1", int(os.environ.get("TEST_PGPORT", "55432")), "postgres", "devpw")
 DYNAMODB = DynamoTarget(os.environ.get("TEST_DYNAMODB", "http://127.0.0.1:58000"), "us-east-1", "devenvkey", "secret")
-TIME = "%Y-%m-%dT%H:%M:%S.%f+00:00"
-
-MESSAGING_SQL = """
-CREATE TABLE public.users (
-  uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), display_name text NOT NULL, handle text NOT NULL UNIQUE,
-  email text NOT NULL, cognito_user_id text NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
-INSERT INTO public.users (display_name, handle, email, cognito_user_id) VALUES
-  ('Ada North', 'ada', 'ada@example.com', '0b6d1c1e-1111-4a3b-9a51-000000000001'),
-  ('Bo South', 'bo', 'bo@example.com', '0b6d1c1e-1111-4a3b-9a51-000000000002'),
-  ('Cy West', 'cy', 'cy@example.com', '0b6d1c1e-1111-4a3b-9a51-000000000003'),
-  ('Di East', 'di', 'di@example.com', '0b6d1c1e-1111-4a3b-9a51-000000000004');
-"""
-ORDERS_SQL = """
-CREATE SCHEMA shop;
-CREATE TABLE shop.customers (id bigint PRIMARY KEY, code text NOT NULL UNIQUE, title text NOT NULL);
-CREATE TABLE shop.products (sku text PRIMARY KEY, price integer NOT NULL, label text NOT NULL);
-INSERT INTO shop.customers VALUES (1001, 'C-ONE', 'First Ltd'), (1002, 'C-TWO', 'Second Ltd');
-INSERT INTO shop.products VALUES ('apple', 30, 'Apple'), ('pear', 40, 'Pear');
-"""
 
 
 @dataclass(frozen=True)
@@ -113,135 +99,6 @@ def rows(report: Report, *statuses: str) -> dict[str, dict[str, Any]]:
     """Code -> row, of the rows with one of these statuses (default: what is wrong)."""
     wanted = statuses or ("fail", "warn", "error")
     return {row["code"]: row for row in report.body["checks"] if row["status"] in wanted}
-
-
-def messaging_settings(table: str, database: str) -> dict[str, Any]:
-    copies = {"user_handle": "handle", "user_display_name": "display_name"}
-    person = {"user_uuid": "uuid", "user_display_name": "string", "user_handle": "string"}
-    return {
-        "project": {"name": "letters"},
-        "postgres": {"database": database},
-        "env": {"LETTERS_TABLE": table},
-        "entities": {
-            "conversation": {
-                "table": table,
-                "match": {"pk": "GRP#{owner_uuid}"},
-                "attributes": {
-                    "owner_uuid": "uuid",
-                    "sk": "time",
-                    "message_group_uuid": "uuid",
-                    "message": "string",
-                    **person,
-                },
-            },
-            "letter": {
-                "table": table,
-                "match": {"pk": "MSG#{message_group_uuid}"},
-                "unique": ["message_uuid"],
-                "ttl": "expires",
-                "attributes": {
-                    "message_group_uuid": "uuid",
-                    "sk": "time",
-                    "message_uuid": "uuid",
-                    "message": "string",
-                    "expires": "number?",
-                    **person,
-                },
-            },
-        },
-        "links": [
-            {
-                "name": "user",
-                "from": f"dynamodb:{table}.user_uuid",
-                "to": "postgres:users.uuid",
-                "natural_key": {"user_handle": "handle"},
-                "copies": copies,
-            },
-            {"name": "owner", "from": f"dynamodb:{table}.pk[GRP#{{}}]", "to": "postgres:users.uuid"},
-        ],
-        "groups": [
-            {
-                "name": "conversation",
-                "rows": "conversation",
-                "id": "message_group_uuid",
-                "size": 2,
-                "owner": "owner_uuid",
-                "other": "user_uuid",
-                "entries": "letter",
-                "author": "user_uuid",
-                "time": "sk",
-                "preview": {"message": "message"},
-            }
-        ],
-    }
-
-
-def orders_settings(table: str, database: str) -> dict[str, Any]:
-    return {
-        "project": {"name": "shop"},
-        "postgres": {"database": database},
-        "entities": {
-            "order": {
-                "table": table,
-                "attributes": {"order_no": "number", "customer": "number", "sku": "string", "label": "string?"},
-            }
-        },
-        "links": [
-            {
-                "from": f"dynamodb:{table}.customer",
-                "to": "postgres:shop.customers.id",
-                "natural_key": {"customer_code": "code"},
-            },
-            {"from": f"dynamodb:{table}.sku", "to": "postgres:shop.products.sku", "copies": {"label": "label"}},
-        ],
-    }
-
-
-MESSAGING_TABLE = {
-    "AttributeDefinitions": [
-        {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "message_group_uuid")
-    ],
-    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    "GlobalSecondaryIndexes": [
-        {
-            "IndexName": "by-group",
-            "KeySchema": [
-                {"AttributeName": "message_group_uuid", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-            "Projection": {"ProjectionType": "ALL"},
-        }
-    ],
-    "BillingMode": "PAY_PER_REQUEST",
-}
-ORDERS_TABLE = {
-    "AttributeDefinitions": [{"AttributeName": "order_no", "AttributeType": "N"}],
-    "KeySchema": [{"AttributeName": "order_no", "KeyType": "HASH"}],
-    "BillingMode": "PAY_PER_REQUEST",
-}
-
-
-def conversation(
-    one: tuple[str, str, str], other: tuple[str, str, str], texts: list[str], start: datetime
-) -> list[dict[str, Any]]:
-    """The items of one conversation; a person is (uuid, handle, display name), and they write in turn."""
-    group = str(uuid.uuid4())
-    items: list[dict[str, Any]] = []
-    at = start
-    for number, text in enumerate(texts):
-        at = start + timedelta(seconds=37 * number + 7 * (number % 3), microseconds=number)
-        items.append(
-            {"pk": f"MSG#{group}", "sk": at.strftime(TIME), "message_uuid": str(uuid.uuid4()), "message": text}
-            | person([one, other][number % 2])
-        )
-    for mine, theirs in ((one, other), (other, one)):
-        row = {"pk": f"GRP#{mine[0]}", "sk": at.strftime(TIME), "message_group_uuid": group}
-        items.append(row | {"message": texts[-1] if texts else ""} | person(theirs))
-    return items
-
-
-def person(who: tuple[str, str, str]) -> dict[str, str]:
-    return {"user_uuid": who[0], "user_handle": who[1], "user_display_name": who[2]}
 
 
 @contextmanager
