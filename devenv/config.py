@@ -134,6 +134,142 @@ class Group(Section):
     preview: dict[str, str] = {}
 
 
+class Person(Section):
+    """`[person]`: who asks. `table` (`[schema.]table` in Postgres) has a row each, `id` is its id's column.
+
+    `name` is the column that `--user` is compared with (a handle), `sign_in` the one that a token carries.
+    """
+
+    table: Annotated[str, msgspec.Meta(min_length=1)]
+    id: str
+    name: str
+    sign_in: str | None = None
+
+
+class Token(Section):
+    """`[token]`: how a request says who asks. Either a JWT, or the project's own command that prints a token.
+
+    The JWT is signed (HMAC) with the value of variable `env`; `claims` may use the columns of `[person]`'s row:
+    `{ sub = "{person.cognito_user_id}" }`. `exp` and `iat` are added.
+    """
+
+    env: str | None = None
+    claims: dict[str, str | int | bool] = {}
+    algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    seconds: Annotated[int, msgspec.Meta(ge=1)] = 600
+    command: list[str] = []
+
+
+Order = Literal["newest first", "oldest first", "ascending", "descending"]
+Condition = Literal["equals", "begins_with", "less", "at_most", "greater", "at_least", "between"]
+
+
+class Pattern(Section):
+    """`[patterns.<name>]`: one declared way to read a store.
+
+    Of DynamoDB: `key` gives the hash key (and may give the sort key), `sort` narrows the sort key
+    (`{ begins_with = "2023" }`, `{ between = ["a", "b"] }`), `filter` is a filter expression over `values`.
+    `paged` means that the next page is asked for until there is none; `limit` is then the size of a page.
+    Of Postgres: `sql` with `%(name)s` parameters.
+    Texts may use the parameters of what is traced: `{message_group_uuid}`, `{person.uuid}`, `{year}`.
+    """
+
+    purpose: str = ""
+    table: str | None = None
+    index: str | None = None
+    key: dict[str, str | int] = {}
+    sort: dict[Condition, str | int | list[str | int]] = {}
+    filter: str | None = None
+    values: dict[str, str | int | bool] = {}
+    order: Order | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    paged: bool = True
+    operation: Literal["Query", "Scan"] = "Query"
+    sql: str | None = None
+
+
+class Call(Section):
+    """One of the application's own functions, `package.module:function`, and its arguments by name.
+
+    An argument may use the parameters of what is traced, or be `{ call = "module:function" }`, whose result it is.
+    `pattern` names the access pattern that the function should use.
+    """
+
+    function: str
+    arguments: dict[str, Any] = {}
+    pattern: str | None = None
+
+
+class TraceLibrary(Section):
+    """`[trace.<subject>.library]`: the application's function, or a command that prints what it returns as JSON.
+
+    `items` is the place of the list in it (`data`, `data.messages`; empty: it is the list). `fields` maps fields
+    to other names than `[trace.<subject>] fields` has. `guards` are functions that must let the one who asks pass.
+    """
+
+    function: str | None = None
+    arguments: dict[str, Any] = {}
+    command: list[str] = []
+    guards: list[Call] = []
+    items: str = ""
+    fields: dict[str, str] = {}
+    order: Order | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    folder: str | None = None
+    seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+
+
+class TraceRequest(Section):
+    """`[trace.<subject>.request]`: the request that answers with the same. `{token}` is a token of who asks.
+
+    Further pages are found by a Link header (`rel="next"`), or by `next = { before = "created_at" }`: the parameter
+    `before` is the field of the last page's oldest item. `limit` is the size of a page. `anonymous` and `stranger` are
+    the statuses for no token and for a person who does not belong to the group (none: not asked). With `origin` the
+    answers, errors too, must have the CORS headers for it.
+    """
+
+    path: str
+    method: str = "GET"
+    headers: dict[str, str] = {}
+    body: str | None = None
+    items: str = ""
+    fields: dict[str, str] = {}
+    order: Order | None = None
+    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    next: dict[str, str] = {}
+    anonymous: list[int] = []
+    stranger: list[int] = []
+    origin: str | None = None
+    seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+
+
+class Trace(Section):
+    """`[trace.<subject>]`: one request to follow through all layers.
+
+    `params` are what is typed behind the subject, in order, with their types. `entity` is the kind of item that the
+    answer consists of, `where` tells which items belong to it (`{ field = "{param}" }`), `group` names the
+    `[[groups]]` that they are part of. `fields` maps fields of the answer to fields of the item, `ids` the id's name
+    in each layer (`dynamodb`, `library`, `http`; with `sql`, `postgres`). `sorted_by` is the field with the time or
+    number that the order is of; `order` the wanted one. `payload` are fields with people's own words, which reports
+    leave out. `sql` finds the one row that the request relies on; its columns can be used as `{row.column}`.
+    """
+
+    title: str = ""
+    params: dict[str, Literal["uuid", "string", "number"]] = {}
+    sql: str | None = None
+    pattern: str | None = None
+    entity: str | None = None
+    where: dict[str, str] = {}
+    group: str | None = None
+    ids: dict[Literal["postgres", "dynamodb", "library", "http"], str] = {}
+    fields: dict[str, str] = {}
+    payload: list[str] = []
+    sorted_by: str | None = None
+    order: Order | None = None
+    library: TraceLibrary | None = None
+    request: TraceRequest | None = None
+
+
 class Settings(Section):
     """The whole of devenv.toml."""
 
@@ -145,6 +281,10 @@ class Settings(Section):
     entities: dict[str, Entity] = {}
     links: list[Link] = []
     groups: list[Group] = []
+    person: Person | None = None
+    token: Token | None = None
+    patterns: dict[str, Pattern] = {}
+    trace: dict[str, Trace] = {}
     env: dict[Variable, VariableValue] = {}
 
 
