@@ -305,6 +305,47 @@ def reset(yes: Yes = False, timeout: Timeout = 120.0) -> None:
 
 
 @app.command()
+def doctor(
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only these checks: code, name or group.")
+    ] = None,
+    skip: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Not these checks.")] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List the checks.")] = False,
+    explain: Annotated[str | None, typer.Option(metavar="CODE", help="What a check means, and how to repair.")] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Do the repairs that lose nothing, then check again.")] = False,
+    fail_on: Annotated[str, typer.Option(metavar="warn|fail", help="What makes the exit code 1.")] = "fail",
+    bundle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one redacted file for a bug report.")
+    ] = None,
+) -> None:
+    """Check the environment, the services, the schemas, the data and the ids of both stores."""
+    from devenv import doctor as work
+
+    if list_all:
+        show(Report("doctor", None, Exit.DONE, {"list": work.list_checks()}))
+    if explain:
+        show(Report("doctor", None, Exit.DONE, {"explain": work.explain(explain)}))
+    if fail_on not in ("warn", "fail"):
+        raise UsageError(f"--fail-on takes warn or fail, not `{fail_on}`", hint="devenv doctor --fail-on warn")
+    from devenv import up as steps
+    from devenv.examine import doctor_context
+
+    opened = stack()
+    inputs = steps.read_inputs(opened)
+    with watching() as watch:
+        context = doctor_context(opened, inputs, watch)
+        run = work.mend if fix else work.diagnose
+        report = run(context, only=only or (), skip=skip or (), fail_on=fail_on)
+    if bundle:
+        from devenv.bundle import make_bundle
+        from devenv.state import write_private
+
+        write_private(bundle, make_bundle(context, report).encode())
+        typer.echo(f"written: {bundle}", err=True)
+    show(report)
+
+
+@app.command()
 def db(
     sql: Annotated[str | None, typer.Argument(help="A statement. Without it: a shell.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Allow changes.")] = False,

@@ -330,12 +330,21 @@ class Embedded:
 
     def backend(self, environment: Mapping[str, str]) -> Launch:
         """The application's launch: the project's own command, as the user, with the settings of `devenv env`."""
+        assert self.settings.backend is not None  # noqa: S101 - `services` lists the backend only when configured
+        env = {**self.environ, **environment, **self.backend_variables(), "DEVENV_PROJECT": str(self.root)}
+        fill = self.backend_values()
+        return Launch([fill_in(word, fill) for word in self.settings.backend.command], env, self.root, None)
+
+    def backend_variables(self) -> dict[str, str]:
+        """The application's own variables, `[backend] env`."""
         backend = self.settings.backend
-        assert backend is not None  # noqa: S101 - `services` lists the backend only when it is configured
-        fill = {"port": str(self.port("backend")), "python": backend.python or sys.executable}
-        env = {**self.environ, **environment, "DEVENV_PROJECT": str(self.root)}
-        env |= {key: fill_in(value, fill) for key, value in backend.env.items()}
-        return Launch([fill_in(word, fill) for word in backend.command], env, self.root, None)
+        fill = self.backend_values()
+        return {name: fill_in(text, fill) for name, text in (backend.env if backend else {}).items()}
+
+    def backend_values(self) -> dict[str, str]:
+        """What `{port}` and `{python}` stand for in `[backend]`."""
+        backend = self.settings.backend
+        return {"port": str(self.port("backend")), "python": (backend and backend.python) or sys.executable}
 
     def stop(self, name: str) -> bool:
         """Stop one service cleanly and remember that it was meant. False when it was not running."""

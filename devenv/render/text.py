@@ -146,6 +146,52 @@ def pad(text: str, width: int) -> str:
     return text + " " * (width - cell_width(text))
 
 
+CHECK_MARKS = {
+    "ok": ("✓", "green"),
+    "warn": ("!", "yellow"),
+    "fail": ("✗", "red"),
+    "error": ("?", "red"),
+    "skip": ("-", "white"),
+}
+
+
+def doctor_text(report: Report, verbose: bool) -> list[str]:
+    """`doctor`: what was repaired, the checks with what they found opened, the verdict."""
+    body = report.body
+    if "list" in body:
+        return [f"{c['code']}  {c['layer']:<12} {c['name']:<22} {c['title']}" for c in body["list"]]
+    if "explain" in body:
+        return [str(body["explain"])]
+    lines = [repair_line(repair) for repair in body.get("repairs", ())]
+    for check in body["checks"]:
+        lines += check_lines(check, verbose)
+    counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
+    color = {"healthy": "green", "unhealthy": "red"}.get(body["verdict"], "yellow")
+    return [*lines, typer.style(body["verdict"].replace("_", " "), fg=color, bold=True) + f"  ({counts})"]
+
+
+def check_lines(check: Mapping[str, Any], verbose: bool) -> list[str]:
+    """One check: a line when it holds, opened when it does not."""
+    line = f"{mark(CHECK_MARKS, check['status'])} {check['code']} {check['title']}"
+    if check["status"] == "ok" and not verbose:
+        return [line]
+    fix = check["fix"] or {}
+    parts = [
+        ("", check["evidence"]),
+        ("cause: ", check["cause"]),
+        ("fix: ", fix.get("text")),
+        ("run: ", fix.get("command")),
+    ]
+    opened = [f"    {label}{clean(row)}" for label, value in parts if value for row in value.splitlines()]
+    return [line, *opened]
+
+
+def repair_line(repair: Mapping[str, Any]) -> str:
+    """One repair of `--fix`, with the values before and after."""
+    what = repair.get("step") or f"{repair.get('table')} {show_value(repair.get('key'))}"
+    return f"{repair['state']}: {what}: {show_value(repair['before'])} -> {show_value(repair['after'])}"
+
+
 RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "up": up_text,
     "down": down_text,
@@ -155,6 +201,7 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "seed": steps_text,
     "reset": steps_text,
     "config": config_text,
+    "doctor": doctor_text,
     "db": rows_text,
     "ddb": rows_text,
 }
