@@ -1,0 +1,209 @@
+"""The runner: order, needs, crashes, time limits, selection, verdict and exit code. No stores."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from devenv.checks.check import Check, Outcome, failed, passed
+from devenv.checks.facts import DoctorContext, Facts, Once
+from devenv.config import Settings
+from devenv.doctor import CHECKS, explain, list_checks, make_report, run_checks, select, with_needs
+from devenv.errors import Exit, StoreError, UsageError
+from devenv.links import LAYERS
+from devenv.model import DynamoTarget, Finding, PostgresTarget, Targets
+
+CONTEXT = DoctorContext(
+    settings=msgspec.convert({"project": {"name": "p"}}, Settings),
+    root=Path("/nowhere"),
+    targets=Targets(PostgresTarget("127.0.0.1", 1, "u", "p"), DynamoTarget("http://127.0.0.1:1", "r", "k", "s")),
+    services=(),
+    environment={},
+    shell={},
+)
+
+
+def check(
+    code: str, run: object = None, *, needs: tuple[str, ...] = (), limit_s: float = 5, late: str = "error"
+) -> Check:
+    """A check that passes, or does what `run` does."""
+    return Check(
+        code=code,
+        name=f"name-{code.lower()}",
+        group="data",
+        title=f"{code} holds",
+        run=run or (lambda facts: passed()),  # type: ignore[arg-type]
+        explain="why",
+        needs=needs,
+        limit_s=limit_s,
+        late=late,  # type: ignore[arg-type]
+    )
+
+
+def statuses(*checks: Check) -> dict[str, str]:
+    return {finding.code: finding.status for finding in run_checks(checks, Facts(CONTEXT))}
+
+
+def crash(_: object) -> Outcome:
+    raise ZeroDivisionError("oh")
+
+
+def unanswered(_: object) -> Outcome:
+    raise StoreError("Postgres at x does not answer", detail="refused", reached=False)
+
+
+def test_findings_come_in_the_order_of_the_checks_whichever_ends_first() -> None:
+    slow = check("A1", lambda facts: (time.sleep(0.05), passed())[1])
+    assert list(statuses(slow, check("A2"), check("A3", needs=("A1",)))) == ["A1", "A2", "A3"]
+
+
+def test_a_crash_is_a_row_and_the_others_still_run() -> None:
+    (broken, fine) = run_checks([check("A1", crash), check("A2")], Facts(CONTEXT))
+    assert (broken.status, fine.status) == ("error", "ok")
+    assert broken.evidence == "the check itself failed: ZeroDivisionError: oh"
+
+
+def test_a_store_that_does_not_answer_is_a_failure_in_its_own_words() -> None:
+    (finding,) = run_checks([check("A1", unanswered)], Facts(CONTEXT))
+    assert (finding.status, finding.evidence) == ("fail", "Postgres at x does not answer: refused")
+
+
+def test_what_needs_a_failed_check_is_skipped_with_the_reason_all_the_way_down() -> None:
+    first = check("A1", lambda facts: failed("no"))
+    found = run_checks([first, check("A2", needs=("A1",)), check("A3", needs=("A2",)), check("A4")], Facts(CONTEXT))
+    assert [finding.status for finding in found] == ["fail", "skip", "skip", "ok"]
+    assert found[1].evidence == "not run: A1 (A1 holds) is fail"
+
+
+def test_a_warning_does_not_stop_what_needs_it() -> None:
+    warned = check("A1", lambda facts: failed("hm", status="warn"))
+    assert statuses(warned, check("A2", needs=("A1",))) == {"A1": "warn", "A2": "ok"}
+
+
+@pytest.mark.parametrize("late", ["fail", "error"])
+def test_a_check_that_hangs_ends_at_its_limit_and_holds_nobody(late: str) -> None:
+    release = threading.Event()
+    hanging = check("A1", lambda facts: (release.wait(), passed())[1], limit_s=0.1, late=late)
+    try:
+        found = run_checks([hanging, check("A2"), check("A3", needs=("A1",))], Facts(CONTEXT))
+    finally:
+        release.set()
+    assert [finding.status for finding in found] == [late, "ok", "skip"]
+    assert found[0].evidence == "no answer within 0.1 s"
+
+
+def test_checks_run_beside_each_other() -> None:
+    barrier = threading.Barrier(3, timeout=5)
+    together = [check(f"A{n}", lambda facts: (barrier.wait(), passed())[1]) for n in range(3)]
+    assert set(statuses(*together).values()) == {"ok"}
+
+
+def test_each_finding_is_told_as_it_is_known() -> None:
+    told: list[str] = []
+    run_checks([check("A1"), check("A2", needs=("A1",))], Facts(CONTEXT), lambda finding: told.append(finding.code))
+    assert told == ["A1", "A2"]
+
+
+def test_a_shared_fact_is_read_once_and_its_error_is_shared() -> None:
+    reads: list[int] = []
+
+    def read() -> int:
+        reads.append(1)
+        raise StoreError("gone")
+
+    fact = Once(read)
+    for _ in range(3):
+        with pytest.raises(StoreError, match="gone"):
+            fact()
+    assert len(reads) == 1
+
+
+def finding(status: str) -> Finding:
+    return Finding("A1", "a", "data", "holds", status)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("found", "fail_on", "verdict", "code"),
+    [
+        (["ok"], "fail", "healthy", Exit.DONE),
+        (["ok", "warn"], "fail", "healthy", Exit.DONE),
+        (["ok", "warn"], "warn", "healthy", Exit.FOUND),
+        (["ok", "fail", "skip"], "fail", "unhealthy", Exit.FOUND),
+        (["error", "ok"], "fail", "not_verified", Exit.UNCHECKED),
+        (["error", "fail"], "fail", "unhealthy", Exit.FOUND),
+        (["error", "warn"], "warn", "not_verified", Exit.FOUND),
+    ],
+)
+def test_verdict_and_exit_code_come_from_the_rows(found: list[str], fail_on: str, verdict: str, code: Exit) -> None:
+    report = make_report(CONTEXT, [finding(status) for status in found], fail_on)  # type: ignore[arg-type]
+    assert (report.body["verdict"], report.exit_code) == (verdict, code)
+    assert report.body["summary"] == {s: found.count(s) for s in ("ok", "warn", "fail", "error", "skip")}
+
+
+def test_a_row_has_the_keys_of_the_contract() -> None:
+    (row,) = make_report(CONTEXT, [finding("ok")], "fail").body["checks"]
+    assert set(row) == {
+        "code",
+        "name",
+        "layer",
+        "title",
+        "status",
+        "evidence",
+        "cause",
+        "fix",
+        "subjects",
+        "ms",
+    }
+
+
+@pytest.mark.parametrize(("word", "codes"), [("XST002", ["XST002"]), ("xst002", ["XST002"]), ("orphans", ["XST001"])])
+def test_checks_are_chosen_by_code_or_name(word: str, codes: list[str]) -> None:
+    assert [chosen.code for chosen in select(CHECKS, [word], [])] == codes
+
+
+def test_checks_are_chosen_and_left_out_by_group() -> None:
+    chosen = select(CHECKS, ["cross-store", "safety"], ["XST003"])
+    assert [each.code for each in chosen] == ["XST001", "XST002", "SAF001", "SAF002"]
+
+
+def test_an_unknown_word_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(UsageError) as caught:
+        select(CHECKS, ["orphan"], [])
+    assert caught.value.hint == "did you mean `orphans`?"
+
+
+def test_what_a_chosen_check_needs_runs_too_unless_it_is_left_out() -> None:
+    checks = [check("A1"), check("A2", needs=("A1",)), check("A3", needs=("A2",))]
+    assert [c.code for c in with_needs(checks[2:], checks, [])] == ["A1", "A2", "A3"]
+    assert [c.code for c in with_needs(checks[2:], checks, ["A2"])] == ["A3"]
+
+
+def test_codes_and_names_are_unique_and_needs_come_before() -> None:
+    codes = [each.code for each in CHECKS]
+    assert len(set(codes)) == len(codes)
+    assert len({each.name for each in CHECKS}) == len(CHECKS)
+    for position, each in enumerate(CHECKS):
+        assert set(each.needs) <= set(codes[:position])
+
+
+def test_every_class_of_fault_belongs_to_exactly_one_check() -> None:
+    reported = [kind for each in CHECKS for kind in each.faults]
+    assert sorted(reported) == sorted(LAYERS)
+
+
+def test_every_check_has_a_page_and_a_line() -> None:
+    for each, line in zip(CHECKS, list_checks(), strict=True):
+        page = explain(each.code)
+        assert page.startswith(f"{each.code} {each.name} ({each.group})\nHolds when: {each.title}.\n\n")
+        assert "Repair" in page
+        assert line == {"code": each.code, "name": each.name, "layer": each.group, "title": each.title}
+
+
+def test_an_unknown_page_is_refused_with_the_nearest_known_one() -> None:
+    with pytest.raises(UsageError) as caught:
+        explain("XST02")
+    assert caught.value.hint == "did you mean `xst002`?"
