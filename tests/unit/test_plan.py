@@ -1,0 +1,151 @@
+"""The plan of `up`, as a user reads it: what is done to each service and step, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from devenv.model import Action, ServiceState, StepState
+from devenv.up import ORDER, Options, plan_services, plan_step
+
+PG = ServiceState("postgres", "running", pid=11)
+DB = ServiceState("dynamodb", "running", pid=12)
+APP = ServiceState("backend", "running", pid=13)
+ALL = ("postgres", "dynamodb", "backend")
+
+
+def printed(plan: tuple[Action, ...]) -> str:
+    return "\n".join(f"{line.action} {line.target}: {line.reason}" for line in plan)
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted", "changed", "plan"),
+    [
+        pytest.param(
+            (PG, DB, APP),
+            ALL,
+            False,
+            "keep postgres: running as pid 11\nkeep dynamodb: running as pid 12\nkeep backend: running as pid 13",
+            id="all run",
+        ),
+        pytest.param(
+            (
+                ServiceState("postgres", "stopped"),
+                ServiceState("dynamodb", "stopped", detail="never started"),
+                ServiceState("backend", "stopped", detail="the machine was restarted"),
+            ),
+            ALL,
+            False,
+            "start postgres: it is not running\nstart dynamodb: never started\n"
+            "start backend: the machine was restarted",
+            id="none runs",
+        ),
+        pytest.param(
+            (PG, ServiceState("dynamodb", "crashed"), APP),
+            ALL,
+            False,
+            "keep postgres: running as pid 11\nstart dynamodb: it ended without `devenv down`\n"
+            "keep backend: running as pid 13",
+            id="one crashed",
+        ),
+        pytest.param(
+            (PG, DB, APP),
+            ALL,
+            True,
+            "keep postgres: running as pid 11\nkeep dynamodb: running as pid 12\n"
+            "restart backend: its settings changed since it was started",
+            id="settings changed",
+        ),
+        pytest.param(
+            (PG, DB, ServiceState("backend", "stopped")),
+            ALL,
+            True,
+            "keep postgres: running as pid 11\nkeep dynamodb: running as pid 12\nstart backend: it is not running",
+            id="a stopped application is started, not restarted",
+        ),
+        pytest.param(
+            (PG, DB, ServiceState("backend", "stopped")),
+            ("postgres", "dynamodb"),
+            False,
+            "keep postgres: running as pid 11\nkeep dynamodb: running as pid 12",
+            id="no backend wanted",
+        ),
+    ],
+)
+def test_services(seen: tuple[ServiceState, ...], wanted: tuple[str, ...], changed: bool, plan: str) -> None:
+    assert printed(plan_services(seen, wanted, changed)) == plan
+
+
+def steps(*states: str) -> tuple[StepState, ...]:
+    reasons = {"done": "as it was", "pending": "never run", "stale": "a file changed", "failed": "it was interrupted"}
+    return tuple(StepState(name, state, reasons[state]) for name, state in zip(ORDER, states, strict=True))  # type: ignore[arg-type]
+
+
+def plan_all(states: tuple[StepState, ...], **options: Any) -> str:
+    """As `--dry-run` does it: each step knows whether an earlier one runs."""
+    ran, plan = False, []
+    for state in states:
+        plan.append(plan_step(state, Options(**options), ran))
+        ran = ran or plan[-1].action == "run"
+    return printed(tuple(plan))
+
+
+@pytest.mark.parametrize(
+    ("states", "options", "plan"),
+    [
+        (
+            ("done", "done", "done"),
+            {},
+            "keep setup: as it was\nkeep schema-load: as it was\nkeep seed: as it was",
+        ),
+        (
+            ("pending", "pending", "pending"),
+            {},
+            "run setup: never run\nrun schema-load: never run\nrun seed: never run",
+        ),
+        (
+            ("stale", "done", "done"),
+            {},
+            "run setup: a file changed\ncheck schema-load: an earlier step runs before it\n"
+            "check seed: an earlier step runs before it",
+        ),
+        (
+            ("done", "done", "failed"),
+            {},
+            "keep setup: as it was\nkeep schema-load: as it was\nrun seed: it was interrupted",
+        ),
+        (
+            ("done", "done", "done"),
+            {"force": "schema-load"},
+            "keep setup: as it was\nrun schema-load: asked for by --force schema-load\n"
+            "run seed: asked for by --force schema-load",
+        ),
+        (
+            ("pending", "done", "done"),
+            {"force": "seed"},
+            "run setup: never run\ncheck schema-load: an earlier step runs before it\n"
+            "run seed: asked for by --force seed",
+        ),
+        (
+            ("pending", "pending", "done"),
+            {"first": "seed"},
+            "keep setup: it comes before --from seed\nkeep schema-load: it comes before --from seed\n"
+            "run seed: asked for by --from seed",
+        ),
+        (
+            ("done", "done", "done"),
+            {"first": "setup"},
+            "run setup: asked for by --from setup\nrun schema-load: asked for by --from setup\n"
+            "run seed: asked for by --from setup",
+        ),
+        (
+            ("done", "done", "done"),
+            {"first": "schema-load", "force": "seed"},
+            "keep setup: it comes before --from schema-load\nrun schema-load: asked for by --from schema-load\n"
+            "run seed: asked for by --force seed",
+        ),
+    ],
+)
+def test_steps(states: tuple[str, ...], options: dict[str, Any], plan: str) -> None:
+    assert plan_all(steps(*states), **options) == plan

@@ -1,0 +1,192 @@
+"""Reports as text and as one JSON document: widths, colours, and text that must not steer a terminal."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+
+from devenv import render
+from devenv.errors import DevenvError, Exit
+from devenv.model import Failure, Report
+from devenv.render import text
+
+
+def unpainted(shown: str) -> str:
+    return re.sub(r"\x1b\[\d*m", "", shown)
+
+
+def rows(columns: list[str], values: list[list[Any]], **more: Any) -> Report:
+    return Report(
+        "db", "shop", Exit.DONE, {"columns": columns, "rows": values, "summary": f"({len(values)} rows)", **more}
+    )
+
+
+def test_rows_that_fit_are_a_table() -> None:
+    assert text.table(["id", "name"], [[1, "Ann"], [20, None]], 80) == [
+        "id | name",
+        "---+-----",
+        "1  | Ann",
+        "20 |",
+    ]
+
+
+def test_rows_wider_than_the_terminal_are_expanded() -> None:
+    long = "x" * 30
+    assert text.table(["id", "name"], [[1, long], [2, long]], 34) == [
+        "-[ 1 ]".ljust(34, "-"),
+        "id   | 1",
+        f"name | {long}",
+        "-[ 2 ]".ljust(34, "-"),
+        "id   | 2",
+        f"name | {long}",
+    ]
+
+
+def test_the_last_cell_that_fits_is_still_a_table() -> None:
+    assert text.table(["a", "b"], [["1234", "5678"]], 11)[0] == "a    | b"
+    assert text.table(["a", "b"], [["1234", "5678"]], 10)[0].startswith("-[ 1 ]")
+
+
+def test_columns_without_rows_are_shown() -> None:
+    assert text.table(["id", "name"], [], 80) == ["id | name", "---+-----"]
+
+
+def test_wide_and_combining_letters_are_counted_in_cells() -> None:
+    assert text.cell_width("日本") == 4
+    assert text.cell_width("e\u0301") == 1
+    assert text.table(["who", "x"], [["日本", "1"], ["ann", "2"]], 80) == [
+        "who  | x",
+        "-----+--",
+        "日本 | 1",
+        "ann  | 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, ""),
+        ("", ""),
+        (True, "True"),
+        (0, "0"),
+        ({"a": [1, None, "ü"]}, '{"a": [1, null, "ü"]}'),
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("bell\x07 back\x08", "bell\\x07 back\\x08"),
+        ("two\nlines\r", "two\\nlines\\r"),
+        ("\u202eright to left", "\\u202eright to left"),
+        ("\x9b31m", "\\x9b31m"),
+        ("half \udc80", "half \\udc80"),
+        ("größe 🙂", "größe 🙂"),
+    ],
+)
+def test_a_stored_value_cannot_steer_the_terminal(value: Any, shown: str) -> None:
+    assert text.show_value(value) == shown
+
+
+def test_notes_and_column_names_cannot_either() -> None:
+    lines = text.rows_text(rows(["\x1b[2J"], [["\x1b]0;title\x07"]], notes=["\x1b[1mhello"]), False)
+    assert not any("\x1b" in line or "\x07" in line for line in lines)
+
+
+def test_an_error_has_its_parts_in_order_and_keeps_its_lines() -> None:
+    failure = Failure("port 5432 is taken", "line one\n\tline two", "another server runs", "devenv status")
+    assert unpainted(render.failure_text(failure)).splitlines() == [
+        "error: port 5432 is taken",
+        "detail: line one",
+        "      line two",
+        "cause: another server runs",
+        "hint: devenv status",
+    ]
+
+
+def test_an_error_leaves_out_what_is_not_known() -> None:
+    assert unpainted(render.failure_text(Failure("it failed", detail=""))) == "error: it failed"
+
+
+def test_the_drivers_words_cannot_steer_the_terminal() -> None:
+    shown = unpainted(render.failure_text(Failure("row \x07", "\x1b]0;x\x07\n\x1b[2J", None, "a\x08")))
+    assert shown.splitlines() == ["error: row \\x07", "detail: \\x1b]0;x\\x07", "  \\x1b[2J", "hint: a\\x08"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("color", "stream", "no_color", "painted"),
+    [
+        ("auto", Terminal(), "", True),
+        ("auto", Terminal(), "1", False),
+        ("auto", io.StringIO(), "", False),
+        ("always", io.StringIO(), "1", True),
+        ("never", Terminal(), "", False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(
+    color: str, stream: io.StringIO, no_color: str, painted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    assert render.use_color(color, stream) is painted
+
+
+FAILED = Report("up", None, Exit.STEP, error=Failure("seed failed"))
+STATUS = Report(
+    "status",
+    "shop",
+    Exit.DONE,
+    {
+        "engine": "embedded",
+        "services": [
+            {
+                "name": "postgres", "state": "running", "pid": 5, "host": "127.0.0.1", "port": 5432,
+                "url": "postgresql://ann@127.0.0.1:5432/shop", "version": "18.6", "started": None, "detail": None,
+            },
+            {
+                "name": "dynamodb", "state": "crashed", "pid": None, "host": "127.0.0.1", "port": 8000,
+                "url": "http://127.0.0.1:8000", "version": None, "started": None, "detail": "it ended by itself",
+            },
+        ],
+        "steps": [{"name": "setup", "state": "stale", "reason": "users.sql changed"}],
+    },
+)
+
+
+@pytest.mark.parametrize("report", [FAILED, STATUS], ids=["failed", "status"])
+@pytest.mark.parametrize("color", ["always", "never"])
+def test_colours_come_and_go_but_the_words_stay(report: Report, color: str, capsys: pytest.CaptureFixture[str]) -> None:
+    render.show_report(report, as_json=False, color=color, verbose=False)
+    printed = "".join(capsys.readouterr())
+    assert ("\x1b[" in printed) is (color == "always")
+    words = ["seed failed"] if report is FAILED else ["running", "crashed", "it ended by itself", "stale", "pid 5"]
+    assert all(word in printed for word in words)
+
+
+def test_an_error_goes_to_stderr_and_a_report_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    render.show_report(FAILED, as_json=False, color="never", verbose=False)
+    assert capsys.readouterr() == ("", "error: seed failed\n")
+    render.show_report(STATUS, as_json=False, color="never", verbose=False)
+    assert capsys.readouterr().err == ""
+
+
+def test_json_is_one_document_with_the_contracts_keys(capsys: pytest.CaptureFixture[str]) -> None:
+    render.show_report(FAILED, as_json=True, color="always", verbose=True)
+    assert json.loads(capsys.readouterr().out) == {
+        "schema": "devenv.up/1",
+        "project": None,
+        "exit_code": 8,
+        "error": {"what": "seed failed", "detail": None, "cause": None, "hint": None},
+    }
+    render.show_report(rows(["a"], [[None], ["ü\x1b"]]), as_json=True, color="never", verbose=False)
+    document = json.loads(capsys.readouterr().out)
+    assert document["rows"] == [[None], ["ü\x1b"]]
+    assert (document["schema"], document["exit_code"]) == ("devenv.db/1", 0)
+
+
+def test_a_failure_is_the_same_value_in_error_and_report() -> None:
+    error = DevenvError("what", detail="d", cause="c").with_hint("h").with_hint("other")
+    assert error.failure == Failure("what", "d", "c", "h")
