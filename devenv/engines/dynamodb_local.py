@@ -115,19 +115,28 @@ def start_training(
     `environ` is devenv's own. Nothing to wait for: if two run, one ends at once.
     """
     archive = archive_path(java, local, archive_dir)
-    try:
-        if archive.exists() or time.time() - failure_mark(archive).stat().st_mtime < RETRY_AFTER_S:
-            return None
-    except FileNotFoundError:
-        pass
-    make_cache(archive_dir)
+    if archive.exists() or failed_lately(archive):
+        return None
     task = {"java": asdict(java), "local": asdict(local), "archive_dir": archive_dir}
-    return subprocess.Popen(
-        # In a folder of our own: with -m, Python imports from the working folder first.
-        [sys.executable, "-m", __spec__.name, msgspec.json.encode(task, enc_hook=str).decode()],
-        cwd=archive_dir, env={**environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    try:
+        make_cache(archive_dir)
+        return subprocess.Popen(
+            # In a folder of our own: with -m, Python imports from the working folder first.
+            [sys.executable, "-m", __spec__.name, msgspec.json.encode(task, enc_hook=str).decode()],
+            cwd=archive_dir, env={**environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    except OSError:
+        # Services run already; a cache that cannot be written only leaves the next start as slow as this one.
+        return None
+
+
+def failed_lately(archive: Path) -> bool:
+    """Whether this archive could not be made within the last day."""
+    try:
+        return time.time() - failure_mark(archive).stat().st_mtime < RETRY_AFTER_S
+    except OSError:
+        return False
 
 
 def failure_mark(archive: Path) -> Path:

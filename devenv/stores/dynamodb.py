@@ -169,7 +169,8 @@ class Dynamo:
         if isinstance(tree, dict) and isinstance(tree.get("__type"), str):
             code = tree["__type"].rpartition("#")[2]
             words = tree.get("message") or tree.get("Message")
-            raise StoreError(f"{self._subject(operation, body)} failed: {code}", detail=words, code=code)
+            detail = None if words is None else str(words)
+            raise StoreError(f"{self._subject(operation, body)} failed: {code}", detail=detail, code=code)
         self.close()
         shown = " ".join(answer[:120].decode("utf-8", "replace").split())
         raise StoreError(

@@ -248,6 +248,11 @@ def test_training_that_fails_says_why_and_is_not_tried_again_the_same_day(found_
     retry.wait(60)
 
 
+def test_a_cache_that_cannot_be_written_only_costs_the_archive(found_java, local, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert start_training(found_java, local, tmp_path / "file/cache", os.environ) is None
+
+
 def test_training_does_not_touch_a_server_that_runs(found_java, local, tmp_path):
     with serving(found_java, local, tmp_path / "data") as (where, _), Dynamo(where) as dynamo:
         dynamo.call("CreateTable", TABLE)
