@@ -26,7 +26,6 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
-from devenv.model import DynamoTarget, PostgresTarget
 from tests.conftest import Stores
 
 ROOT = Path(__file__).parents[2]
@@ -120,16 +119,6 @@ class Backend:
     def token(self, person: Person, *, seconds: int = 600, key: str | None = None) -> str:
         claims = {"sub": person.cognito_user_id, "exp": int(time.time()) + seconds}
         return jwt.encode(claims, key or self.seeded.environ["AUTH_SECRET"], "HS256")
-
-
-@pytest.fixture(scope="session")
-def stores() -> Stores:
-    """TEMPORARY: the shared development stores. Delete this fixture, and tests/conftest.py's `stores` takes over."""
-    return Stores(
-        PostgresTarget("127.0.0.1", 55432, "postgres", "devpw"),
-        DynamoTarget("http://127.0.0.1:58000", "us-east-1", "backendtests", "backendtests"),
-        "postgresql://postgres:devpw@127.0.0.1:55432/postgres",
-    )
 
 
 @pytest.fixture(scope="session")
