@@ -9,7 +9,7 @@ up: .venv/user.stamp
 	$(BIN)/devenv up
 
 test: .venv/developer.stamp
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: .venv/developer.stamp
 	$(BIN)/ruff check .
