@@ -31,14 +31,14 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A part of devenv.toml: frozen, and an unknown key is an error."""
 
 
-class Project(Section):
+class Project(Section, frozen=True):
     """`[project]`: the name shows in messages and in the names of things made for the project."""
 
     name: Name
     engine: EngineName = "embedded"
 
 
-class Postgres(Section):
+class Postgres(Section, frozen=True):
     """`[postgres]`: one server, one database. `source = "system"` uses the machine's own binaries."""
 
     database: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = "postgres"
@@ -47,7 +47,7 @@ class Postgres(Section):
     source: Literal["wheel", "system"] = "wheel"
 
 
-class Dynamodb(Section):
+class Dynamodb(Section, frozen=True):
     """`[dynamodb]`: DynamoDB Local. `local` names a folder with DynamoDBLocal.jar, else it is fetched once."""
 
     port: Port = 8000
@@ -55,7 +55,7 @@ class Dynamodb(Section):
     local: str | None = None
 
 
-class Backend(Section):
+class Backend(Section, frozen=True):
     """`[backend]`: the project's own HTTP app. `{python}` and `{port}` are filled in inside command, url, env."""
 
     command: list[str] = []
@@ -66,14 +66,14 @@ class Backend(Section):
     python: str | None = None
 
 
-class StepSource(Section):
+class StepSource(Section, frozen=True):
     """`[steps.<name>]`: glob patterns of files, in order, or the project's own command (an argument list)."""
 
     files: list[str] = []
     command: list[str] = []
 
 
-class Steps(Section, rename={"schema_load": "schema-load"}):
+class Steps(Section, frozen=True, rename={"schema_load": "schema-load"}):
     """`[steps]`: always setup, then schema-load, then seed."""
 
     setup: StepSource = StepSource()
@@ -81,7 +81,7 @@ class Steps(Section, rename={"schema_load": "schema-load"}):
     seed: StepSource = StepSource()
 
 
-class Entity(Section):
+class Entity(Section, frozen=True):
     """`[entities.<name>]`: one kind of item in a DynamoDB table.
 
     `match` maps attributes to templates (`{pk = "GRP#{owner_uuid}"}`); an item is of this kind when every
@@ -99,7 +99,7 @@ class Entity(Section):
     ttl: str | None = None
 
 
-class Link(Section, rename={"source": "from"}):
+class Link(Section, frozen=True, rename={"source": "from"}):
     """`[[links]]`: a reference from one store to the other.
 
     `from = "dynamodb:<table>.<attribute>"`, or a part of one: `"dynamodb:<table>.pk[GRP#{}]"`.
@@ -113,7 +113,7 @@ class Link(Section, rename={"source": "from"}):
     name: str | None = None
 
 
-class Group(Section):
+class Group(Section, frozen=True):
     """`[[groups]]`: items that must exist together.
 
     `rows` names the entity of the group's own rows, sharing the field `id`; there are `size` of them, and where
@@ -134,7 +134,7 @@ class Group(Section):
     preview: dict[str, str] = {}
 
 
-class Person(Section):
+class Person(Section, frozen=True):
     """`[person]`: who asks. `table` (`[schema.]table` in Postgres) has a row each, `id` is its id's column.
 
     `name` is the column that `--user` is compared with (a handle), `sign_in` the one that a token carries.
@@ -146,7 +146,7 @@ class Person(Section):
     sign_in: str | None = None
 
 
-class Token(Section):
+class Token(Section, frozen=True):
     """`[token]`: how a request says who asks. Either a JWT, or the project's own command that prints a token.
 
     The JWT is signed (HMAC) with the value of variable `env`; `claims` may use the columns of `[person]`'s row:
@@ -164,7 +164,7 @@ Order = Literal["newest first", "oldest first", "ascending", "descending"]
 Condition = Literal["equals", "begins_with", "less", "at_most", "greater", "at_least", "between"]
 
 
-class Pattern(Section):
+class Pattern(Section, frozen=True):
     """`[patterns.<name>]`: one declared way to read a store.
 
     Of DynamoDB: `key` gives the hash key (and may give the sort key), `sort` narrows the sort key
@@ -188,7 +188,7 @@ class Pattern(Section):
     sql: str | None = None
 
 
-class Call(Section):
+class Call(Section, frozen=True):
     """One of the application's own functions, `package.module:function`, and its arguments by name.
 
     An argument may use the parameters of what is traced, or be `{ call = "module:function" }`, whose result it is.
@@ -200,7 +200,7 @@ class Call(Section):
     pattern: str | None = None
 
 
-class TraceLibrary(Section):
+class TraceLibrary(Section, frozen=True):
     """`[trace.<subject>.library]`: the application's function, or a command that prints what it returns as JSON.
 
     `items` is the place of the list in it (`data`, `data.messages`; empty: it is the list). `fields` maps fields
@@ -219,7 +219,7 @@ class TraceLibrary(Section):
     seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
 
 
-class TraceRequest(Section):
+class TraceRequest(Section, frozen=True):
     """`[trace.<subject>.request]`: the request that answers with the same. `{token}` is a token of who asks.
 
     Further pages are found by a Link header (`rel="next"`), or by `next = { before = "created_at" }`: the parameter
@@ -243,7 +243,7 @@ class TraceRequest(Section):
     seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
 
 
-class Trace(Section):
+class Trace(Section, frozen=True):
     """`[trace.<subject>]`: one request to follow through all layers.
 
     `params` are what is typed behind the subject, in order, with their types. `entity` is the kind of item that the
@@ -270,7 +270,7 @@ class Trace(Section):
     request: TraceRequest | None = None
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """The whole of devenv.toml."""
 
     project: Project

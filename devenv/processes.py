@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -67,7 +68,7 @@ def spawn(
         )
 
 
-def as_account(account: Account | None) -> dict[str, object]:
+def as_account(account: Account | None) -> dict[str, Any]:
     """Arguments for `subprocess` that drop to `account`; none for None."""
     return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
 
@@ -219,7 +220,7 @@ def holder(port: int) -> Holder:
         return Holder(port, pid, None, None, None)
 
 
-def listeners() -> list[psutil._common.sconn]:
+def listeners() -> list[Any]:
     """All TCP sockets this user may see."""
     try:
         return psutil.net_connections(kind="tcp")

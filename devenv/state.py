@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from devenv.errors import DevenvError, Exit
+from devenv.model import Done
 
 FOLDER = ".devstate"
 VERSION = 1
@@ -44,7 +45,7 @@ class Record(msgspec.Struct, frozen=True):
 class Mark(msgspec.Struct, frozen=True):
     """How a step stood when it was last looked at, for when the stores are stopped."""
 
-    state: str
+    state: Done
     reason: str
     at: str
 

@@ -315,8 +315,8 @@ class Run:
         states: list[StepState] = []
         with Handles(step_context(self.stack, self.watch.say)) as handles:
             for step in STEPS:
-                for name in step.needs:
-                    self.ready(name)
+                for needed in step.needs:
+                    self.ready(needed)
                 context = step_context(self.stack, partial(self.watch.note, step.name))
                 action = plan_step(self.look(step, context, inputs[step.name], handles), self.options, ran=False)
                 if action.action == "run":

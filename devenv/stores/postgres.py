@@ -32,6 +32,7 @@ SESSION = {
 }
 NO_DATABASE = "3D000"
 NO_TABLE = ("42P01", "3F000")
+NO_COLUMN = "42703"
 FOREIGN_KEY = "23503"
 
 
@@ -153,7 +154,7 @@ def query(target: PostgresTarget, text: str, *, write: bool) -> tuple[list[str],
     such as one that ends the transaction, is refused.
     """
     with connect(target, read_only=not write) as connection, translated(target.address):
-        cursor = connection.execute(sql.SQL(text), binary=True)  # type: ignore[arg-type]
+        cursor = connection.execute(sql.SQL(text), binary=True)
         columns = [column.name for column in cursor.description or ()]
         return columns, cursor.fetchall() if columns else [], cursor.statusmessage or ""
 
