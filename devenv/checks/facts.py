@@ -25,6 +25,7 @@ SEGMENT_ABOVE: Final = 5_000
 SEGMENTS: Final = 4
 SECOND_LOOKS: Final = 2
 PAUSE_S: Final = 0.15
+ANSWER_S: Final = 2
 # Columns that hold somebody's name in another system: there, and not in free text, a blank is a fault.
 NAMING: Final = frozenset(["id", "ids", "sub", "uuid", "guid", "key", "token", "arn", "email", "login", "username"])
 
@@ -193,7 +194,10 @@ def read_postgres(context: DoctorContext, plan: Plan) -> PostgresFacts:
     from devenv.stores import postgres
 
     target = context.targets.postgres
-    with postgres.connect(target, read_only=True) as connection, postgres.translated(target.address):
+    with (
+        postgres.connect(target, read_only=True, timeout_s=ANSWER_S) as connection,
+        postgres.translated(target.address),
+    ):
         catalog = postgres.read_catalog(connection)
         rows = {
             relation: read_rows(connection, relation, columns)
