@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -36,7 +37,7 @@ app.add_typer(ddb, name="ddb")
 app.add_typer(config_app, name="config")
 
 # Global options that take no value, and those that take one; `hoist` lets them stand behind the command too.
-FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--no-input", "--debug"}
+FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--no-input", "--debug", "--version"}
 VALUED = {"--project", "--color"}
 
 
@@ -57,6 +58,13 @@ class Globals:
 chosen = Globals()
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version and leave, if wanted."""
+    if wanted:
+        typer.echo(f"devenv {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def global_options(
     project: Annotated[
@@ -68,20 +76,19 @@ def global_options(
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; a question counts as no.")] = False,
     color: Annotated[str, typer.Option(help="auto, always or never. NO_COLOR counts too.")] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
+    ] = False,
 ) -> None:
     """Start Postgres and DynamoDB Local, load them in order, and compare the two."""
-    if version:
-        typer.echo(f"devenv {__version__}")
-        raise typer.Exit
     if color not in ("auto", "always", "never"):
         raise typer.BadParameter(f"{color!r} is not one of auto, always, never", param_hint="--color")
     chosen.project, chosen.json, chosen.quiet, chosen.verbose = project, as_json, quiet, verbose
     chosen.no_input, chosen.color, chosen.debug = no_input, color, debug
 
 
-def hoist(words: Sequence[str]) -> list[str]:
-    """Move global options in front of the command, wherever they stand before `--` (or before what `run` runs)."""
+def hoist(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Global options, wherever they stand before `--` (or before what `run` runs), and the other words."""
     front: list[str] = []
     rest: list[str] = []
     pending = iter(words)
@@ -94,7 +101,7 @@ def hoist(words: Sequence[str]) -> list[str]:
                 front += [value for value in [next(pending, None)] if value is not None]
         else:
             rest.append(word)
-    return front + rest
+    return front, rest
 
 
 def show(report: Report) -> None:
@@ -129,7 +136,16 @@ def agreed(question: str, yes: bool) -> None:
         raise UsageError("not done: you did not agree")
 
 
-Timeout = Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for locks and services.")]
+def check_seconds(value: float) -> float:
+    """A number of seconds; BadParameter for `nan`, which no comparison stops."""
+    if value != value:
+        raise typer.BadParameter("nan is not a number of seconds")
+    return value
+
+
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.1, callback=check_seconds, help="Seconds to wait for locks and services.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what would be asked.")]
 StepName = Annotated[str | None, typer.Option(metavar="STEP")]
 
@@ -238,9 +254,9 @@ def run(command: Annotated[list[str], typer.Argument(metavar="-- CMD…")]) -> N
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 - running the user's command is the job
     except FileNotFoundError:
-        raise DevenvError(f"{command[0]}: no such command", exit_code=Exit(127)) from None
+        raise DevenvError(f"{command[0]}: no such command", exit_code=Exit.NO_COMMAND) from None
     except OSError as error:
-        raise DevenvError(f"{command[0]} cannot be run", exit_code=Exit(126), detail=str(error)) from None
+        raise DevenvError(f"{command[0]} cannot be run", exit_code=Exit.NOT_EXECUTABLE, detail=str(error)) from None
 
 
 @app.command()
@@ -425,23 +441,26 @@ def terminate(number: int, frame: FrameType | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `devenv` command."""
-    words = hoist(sys.argv[1:] if arguments is None else arguments)
+    front, rest = hoist(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, terminate)
-    plain = [word for word in words if not word.startswith("-")]
-    chosen.command = next(iter(plain), "devenv")
-    chosen.json, chosen.debug = "--json" in words, "--debug" in words
-    sys.exit(guarded(lambda: app(words, prog_name="devenv", standalone_mode=False)))
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal in an old encoding gets escapes for what it lacks, not a crash.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    chosen.command = next((word for word in rest if not word.startswith("-")), "devenv")
+    chosen.json, chosen.debug = "--json" in front, "--debug" in front
+    sys.exit(guarded(lambda: app([*front, *rest], prog_name="devenv", standalone_mode=False)))
 
 
 def guarded(call: Callable[[], Any]) -> int:
     """Call, and turn what it raises into a rendered report. Returns the exit code."""
-    failed = Exit(125) if chosen.command == "run" else None
+    failed = Exit.RUN_FAILED if chosen.command == "run" else None
     try:
         return int(call() or 0)
     except DevenvError as error:
         if chosen.debug:
             raise
-        code = failed if failed and error.exit_code not in (126, 127) else error.exit_code
+        code = failed if failed and error.exit_code not in (Exit.NOT_EXECUTABLE, Exit.NO_COMMAND) else error.exit_code
         return refuse(Report(chosen.command, None, code, error=error.failure))
     except typer.Exit as leave:
         return leave.exit_code

@@ -21,6 +21,9 @@ class Exit(IntEnum):
     STEP = 8
     VERSION = 9
     MISSING = 10
+    RUN_FAILED = 125
+    NOT_EXECUTABLE = 126
+    NO_COMMAND = 127
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -17,7 +17,8 @@ from devenv.render import text
 def show_report(report: Report, *, as_json: bool, color: str, verbose: bool) -> None:
     """Print a report: the body on stdout, an error on stderr; as JSON one document on stdout."""
     if as_json:
-        sys.stdout.write(json.dumps(document(report), indent=2, default=str, ensure_ascii=False) + "\n")
+        plain = (sys.stdout.encoding or "").lower() != "utf-8"
+        sys.stdout.write(json.dumps(document(report), indent=2, default=str, ensure_ascii=plain) + "\n")
         return
     if report.error:
         paint = use_color(color, sys.stderr)
