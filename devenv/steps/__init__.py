@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devenv.steps import setup
+from devenv.steps import schema_load, seed, setup
 from devenv.steps.step import Handles, Inputs, Outcome, Step, StepContext
 
 __all__ = ["STEPS", "Handles", "Inputs", "Outcome", "Step", "StepContext"]
@@ -17,5 +17,23 @@ STEPS = (
         apply=setup.apply,
         strangers=setup.strangers,
         present=setup.present,
+    ),
+    Step(
+        name="schema-load",
+        needs=("dynamodb",),
+        source=lambda settings: settings.steps.schema_load,
+        parse=schema_load.parse,
+        examine=schema_load.examine,
+        apply=schema_load.apply,
+        strangers=schema_load.strangers,
+    ),
+    Step(
+        name="seed",
+        needs=("postgres", "dynamodb"),
+        source=lambda settings: settings.steps.seed,
+        parse=seed.parse,
+        examine=seed.examine,
+        apply=seed.apply,
+        strangers=seed.strangers,
     ),
 )

@@ -27,12 +27,18 @@ CREATE TABLE IF NOT EXISTS items (
     "table" TEXT, key BLOB, written BLOB, intent BLOB, PRIMARY KEY ("table", key)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ids (
     target TEXT, natural TEXT, id TEXT, PRIMARY KEY (target, natural, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS prints (target TEXT PRIMARY KEY, fingerprint TEXT);
 CREATE TABLE IF NOT EXISTS answers (
     relation TEXT, "where" TEXT, value TEXT, "column" TEXT, answer TEXT,
     PRIMARY KEY (relation, "where", value, "column")) WITHOUT ROWID;
 """
 encode: Final = msgspec.json.Encoder(order="sorted").encode
 decode: Final[Callable[[bytes], Any]] = msgspec.json.decode
+
+
+def dump(item: Item | None) -> bytes | None:
+    """An item for the file."""
+    return None if item is None else encode(item)
 
 
 @dataclass(frozen=True)
@@ -170,6 +176,15 @@ class Ledger:
                 ((table, key) for key, item in items.items() if item is None),
             )
 
+    def move(self, table: str, moves: Mapping[bytes, Entry]) -> None:
+        """Replace entries, by their old keys, with others; all at once."""
+        with self.at_once():
+            self._run('DELETE FROM items WHERE "table" = ? AND key = ?', [(table, key) for key in moves])
+            self._run(
+                "INSERT OR REPLACE INTO items VALUES (?, ?, ?, ?)",
+                [(table, entry.key, dump(entry.written), dump(entry.intent)) for entry in moves.values()],
+            )
+
     def ids(self, target: str) -> dict[str, set[str]]:
         """Natural key -> every id that items may still hold for it: one, except in the midst of a follow."""
         found: dict[str, set[str]] = {}
@@ -182,9 +197,15 @@ class Ledger:
         with self.at_once():
             self._run("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", ((target, *pair) for pair in ids))
 
-    def set_ids(self, target: str, ids: Iterable[tuple[str, str]]) -> None:
-        """Remember these ids (natural key, id) and no others."""
+    def fingerprint(self, target: str) -> str | None:
+        """The fingerprint of the rows that the ids were read from."""
+        rows = self._rows("SELECT fingerprint FROM prints WHERE target = ?", target)
+        return rows[0][0] if rows else None
+
+    def set_ids(self, target: str, ids: Iterable[tuple[str, str]], fingerprint: str) -> None:
+        """Remember these ids (natural key, id) and no others, and the fingerprint of the rows they come from."""
         with self.at_once():
+            self._run("INSERT OR REPLACE INTO prints VALUES (?, ?)", [(target, fingerprint)])
             self._run("DELETE FROM ids WHERE target = ?", [(target,)])
             self._run("INSERT OR IGNORE INTO ids VALUES (?, ?, ?)", ((target, *pair) for pair in ids))
 

@@ -191,6 +191,8 @@ class Step:
 
     def run(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
         """Do the work; with `fresh`, from scratch. DevenvError (exit 8), which is remembered for the next look."""
+        with Ledger(ctx.ledger) as ledger:
+            ledger.set_mark(self.name, inputs.hash, "failed", "it was interrupted")
         try:
             outcome = run_command(ctx, inputs) if inputs.command else self.apply(ctx, inputs, fresh)
         except DevenvError as error:
