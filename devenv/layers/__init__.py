@@ -1,0 +1,1 @@
+"""The layers that `devenv trace` asks, one file each, and what they give. They observe; `devenv.judge` compares."""
