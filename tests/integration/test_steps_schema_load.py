@@ -189,7 +189,7 @@ def test_a_table_declared_twice_is_refused(small: Any) -> None:
     small.steps["schema-load"] = {"files": ["*.json"]}
     small.write("a.json", json.dumps(definition(small)))
     small.write("b.json", json.dumps(copy.deepcopy(definition(small))))
-    with pytest.raises(UsageError, match="is defined in a.json and again in b.json"):
+    with pytest.raises(UsageError, match=r"is defined in a\.json and again in b\.json"):
         small.read("schema-load")
 
 
