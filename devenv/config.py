@@ -18,6 +18,9 @@ from devenv.errors import UsageError
 
 FILE = "devenv.toml"
 PREFIX = "DEVENV_"
+SECRET = re.compile(r"(secret|password|passwd|token|api_?key|private)", re.IGNORECASE)
+URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
+MASK = "****"
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
@@ -446,3 +449,14 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat.update(flatten(value, f"{prefix}.{key}" if prefix else key))
     return flat
+
+
+def mask(key: str, value: Any) -> Any:
+    """The value without secrets: by the key's name, and passwords inside URLs. Placeholders are no secrets."""
+    if isinstance(value, list):
+        return [mask(key, entry) for entry in value]
+    if not isinstance(value, str):
+        return value
+    if SECRET.search(key) and value and not re.fullmatch(r"\{\w+\}", value):
+        return MASK
+    return URL_PASSWORD.sub(rf"\1{MASK}@", value)

@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.checks import cross_store, data, environment, safety, schema, services
 from devenv.checks.check import Check, Outcome
 from devenv.checks.facts import DoctorContext, Facts
 from devenv.errors import DevenvError, Exit, UsageError
 from devenv.model import Finding, Fix, Report
+
+if TYPE_CHECKING:
+    from devenv.repair import Write
 
 CHECKS: Final[tuple[Check, ...]] = (
     *environment.CHECKS,
@@ -24,7 +27,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *cross_store.CHECKS,
     *safety.CHECKS,
 )
-STEPS_CHECK: Final = "SCH005"
+MENDED_BY_STEPS: Final = frozenset(["SCH001", "SCH002", "SCH003", "SCH005"])
 ROUNDS: Final = 3
 STATUSES: Final = ("ok", "warn", "fail", "error", "skip")
 Threshold = Literal["warn", "fail"]
@@ -216,23 +219,24 @@ def mend(
     """`--fix`: do what loses nothing, then run all checks again. The report has `repairs` besides (see repair.py).
 
     First the steps that are not done are run (they know what they loaded), then what is still wrong is rewritten in
-    DynamoDB. `tell` is told each repair when it is done. `only` and `skip` bound which findings are mended.
+    DynamoDB, until nothing safe is left. `tell` is told each repair when it is done. `only` and `skip` bound which
+    findings are mended.
     """
-    chosen = {check.code for check in select(CHECKS, only, skip)}
+    chosen = select(CHECKS, only, skip)
     repairs: list[dict[str, Any]] = []
 
     def note(repair: dict[str, Any]) -> None:
         repairs.append(repair)
         tell(repair)
 
+    run_steps = context.run_steps
     for _ in range(ROUNDS):
         facts = Facts(context)
-        findings = run_checks(with_needs(tuple(c for c in CHECKS if c.code in chosen), CHECKS, skip), facts)
-        safe = {f.code for f in findings if f.code in chosen and f.status == "fail" and f.fix and f.fix.safe}
-        if not safe:
-            break
-        if STEPS_CHECK in safe and context.run_steps is not None:
-            mend_steps(facts, context.run_steps, note)
+        findings = run_checks(with_needs(chosen, CHECKS, skip), facts)
+        safe = {f.code for f in findings if f.status == "fail" and f.fix and f.fix.safe} & {c.code for c in chosen}
+        if safe & MENDED_BY_STEPS and run_steps is not None:
+            mend_steps(facts, run_steps, note)
+            run_steps = None
         elif not mend_items(facts, safe, note):
             break
     report = diagnose(context, only=only, skip=skip, fail_on=fail_on, watch=watch)
@@ -251,14 +255,19 @@ def mend_steps(facts: Facts, run: Callable[[], None], note: Callable[[dict[str, 
 
 def mend_items(facts: Facts, codes: set[str], note: Callable[[dict[str, Any]], None]) -> bool:
     """Rewrite the items with safe faults of the checks `codes`; False when there was nothing to write."""
+    kinds = {kind for check in CHECKS if check.code in codes for kind in check.faults}
+    if not kinds:
+        return False
     from devenv.repair import apply_writes, describe_write, plan_repairs
     from devenv.stores.dynamodb import Dynamo
 
-    kinds = {kind for check in CHECKS if check.code in codes for kind in check.faults}
     judgement = facts.judgement()
     wanted = replace(judgement, faults=[fault for fault in judgement.faults if fault.kind in kinds])
-    writes = plan_repairs(wanted, facts.known_plan())
+    applied: list[Write] = []
     with Dynamo(facts.context.targets.dynamodb) as dynamodb:
-        for written in apply_writes(dynamodb, writes):
+        for written in apply_writes(dynamodb, plan_repairs(wanted, facts.known_plan())):
             note(describe_write(written.write, written.state))
-    return bool(writes)
+            if written.state == "applied":
+                applied.append(written.write)
+    facts.context.settle(applied)
+    return bool(applied)

@@ -10,6 +10,7 @@ import psutil
 from devenv import processes, up
 from devenv.checks.facts import DoctorContext, Listener
 from devenv.config import FILE
+from devenv.repair import Write
 from devenv.stack import Stack, open_locked
 from devenv.steps import merge, setup
 from devenv.watch import Silent, Watch
@@ -36,6 +37,7 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
         read_declared=setup.read_declared,
         read_seeded=merge.read_seeded,
         run_steps=partial(run_steps, stack, watch or Silent()),
+        settle=partial(settle, stack),
         listeners=partial(read_listeners, stack),
         private_files=(stack.folder / "state.json", engine.home / "secrets.json"),
         dynamodb_folder=engine.home / "dynamodb",
@@ -49,6 +51,26 @@ def run_steps(stack: Stack, watch: Watch) -> None:
     """Run the steps that are not done, as `up` does."""
     with open_locked(stack.root, up.Options().timeout_s, watch.say) as locked:
         up.up(locked, up.Options(backend=False), watch, up.Clock())
+
+
+def settle(stack: Stack, writes: Sequence[Write]) -> None:
+    """Let the ledger know the items of seeds as repaired: else they would count as changed by somebody else."""
+    from devenv.steps.items import key_of, normal_item
+    from devenv.steps.ledger import Item, Ledger
+
+    changed: dict[str, dict[bytes, Item | None]] = {}
+    with Ledger(up.step_context(stack, lambda _: None).ledger) as ledger:
+        for table in dict.fromkeys(write.table for write in writes):
+            entries = ledger.entries(table)
+            for write in writes:
+                if write.table != table or write.before is None or write.after is None:
+                    continue
+                old = key_of(write.before, write.keys)
+                if old in entries and entries[old].written == normal_item(write.before):
+                    changed.setdefault(table, {})[old] = None
+                    changed[table][key_of(write.after, write.keys)] = normal_item(write.after)
+        for table, items in changed.items():
+            ledger.settle(table, items)
 
 
 def read_listeners(stack: Stack) -> Sequence[Listener]:

@@ -65,11 +65,15 @@ class ServiceState:
 
 @dataclass(frozen=True)
 class StepState:
-    """Whether one step's work is in the stores, and why we think so (one sentence)."""
+    """Whether one step's work is in the stores, and why we think so (one sentence).
+
+    `follows`: stale only because rows changed, so that the next run makes the items follow them.
+    """
 
     name: str
     state: Done
     reason: str
+    follows: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 import msgspec
 
-from devenv.config import FILE, Loaded, flatten
+from devenv.config import FILE, Loaded, flatten, mask
 from devenv.errors import Exit
 from devenv.model import Report
-
-SECRET = re.compile(r"(secret|password|passwd|token|api_?key|private)", re.IGNORECASE)
-URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
-MASK = "****"
 
 
 def show_settings(loaded: Loaded) -> Report:
@@ -36,14 +29,3 @@ def check_settings(loaded: Loaded) -> Report:
         step.read(loaded.settings, loaded.root)
         checked.append(f"the files of step {step.name}")
     return Report("config", loaded.settings.project.name, Exit.DONE, {"checked": checked})
-
-
-def mask(key: str, value: Any) -> Any:
-    """The value without secrets: by the key's name, and passwords inside URLs. Placeholders are no secrets."""
-    if isinstance(value, list):
-        return [mask(key, entry) for entry in value]
-    if not isinstance(value, str):
-        return value
-    if SECRET.search(key) and value and not re.fullmatch(r"\{\w+\}", value):
-        return MASK
-    return URL_PASSWORD.sub(rf"\1{MASK}@", value)

@@ -17,6 +17,7 @@ from devenv.links import Item, Judgement, Plan, Relation, Row, compile_plan, jud
 from devenv.model import ServiceState, StepState, Targets
 
 if TYPE_CHECKING:
+    from devenv.repair import Write
     from devenv.stores.postgres import Catalog, Connection
 
 T = TypeVar("T")
@@ -49,7 +50,8 @@ class DoctorContext:
     `read_declared` reads the catalog that setup declared (None: it has not run), `read_seeded` the rows it loaded, as
     text by column; `run_steps` runs the steps that are not done.
     `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
-    is when devenv.toml was last written (epoch seconds). `origins` and `logs` are for the bundle.
+    is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
+    steps know their items again. `origins` and `logs` are for the bundle.
     """
 
     settings: Settings
@@ -65,6 +67,7 @@ class DoctorContext:
     read_declared: Callable[[Connection], Catalog | None] = lambda _: None
     read_seeded: Callable[[Connection], Mapping[Relation, Sequence[Row]]] = lambda _: {}
     run_steps: Callable[[], None] | None = None
+    settle: Callable[[Sequence[Write]], None] = lambda _: None
     listeners: Callable[[], Sequence[Listener]] = tuple
     private_files: tuple[Path, ...] = ()
     dynamodb_folder: Path | None = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
 
 from devenv.checks.check import Check, Outcome, failed, passed
-from devenv.checks.facts import Facts, table_keys
+from devenv.checks.facts import Facts
 from devenv.errors import StoreError
 from devenv.links import Plan
 from devenv.model import DynamoTarget, Fix
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from devenv.stores.postgres import Catalog
 
 NO_DATABASE: Final = "3D000"
-LOAD: Final = Fix("load what is missing", "devenv up")
+LOAD: Final = Fix("load what is missing", "devenv up", safe=True)
 REBUILD: Final = Fix(
     "change the schema file and run `devenv up`, or rebuild the database from the files (asks first)", "devenv setup"
 )
@@ -112,58 +112,27 @@ def find_elsewhere(facts: Facts, missing: Sequence[str]) -> str | None:
 
 
 def run_keys(facts: Facts) -> Outcome:
-    """Keys, key types and indexes of each table are the declared ones."""
+    """Keys, key types and indexes of each table are the declared ones; further indexes are no fault."""
+    from devenv.steps.schema_load import diff_table
+
     described = facts.dynamodb().described
     differences = [
-        (name, text)
+        (name, difference)
         for name, request in facts.context.tables.items()
         if (table := described.get(name)) is not None
-        for text in diff_keys(request, table)
+        for difference in diff_table(request, table)
+        if difference.losing or difference.mend
     ]
     if differences:
+        losing = any(difference.losing for _, difference in differences)
+        again = Fix("make the table again from its file (asks first), then load its items", "devenv schema-load")
         return failed(
-            (f"table {name}: {text}" for name, text in differences),
+            (f"table {name}: {difference.text}" for name, difference in differences),
             cause="the table was made from another definition, before its index was added to the file for instance",
-            fix=Fix("make the tables again from their files (asks first), then load the items", "devenv schema-load"),
+            fix=again if losing else Fix("add or replace the indexes; no item is lost", "devenv up", safe=True),
             subjects=(name for name, _ in differences),
         )
     return passed(f"{len(facts.context.tables)} tables")
-
-
-def diff_keys(request: Mapping[str, Any], table: Mapping[str, Any]) -> Iterator[str]:
-    """What differs between a CreateTable request and a description; indexes besides the declared ones do not."""
-    if table_keys(request) != table_keys(table):
-        yield f"its key is {', '.join(table_keys(table))}, declared {', '.join(table_keys(request))}"
-    types = key_types(table)
-    for attribute, kind in key_types(request).items():
-        if attribute in types and types[attribute] != kind:
-            yield f"key attribute {attribute} is of type {types[attribute]}, declared {kind}"
-    for place in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes"):
-        found = {index["IndexName"]: index for index in table.get(place, ())}
-        for index in request.get(place, ()):
-            name = index["IndexName"]
-            if name not in found:
-                yield f"index {name} is missing"
-            elif table_keys(index) != table_keys(found[name]):
-                yield f"index {name} has the key {shown(found[name])}, declared {shown(index)}"
-            elif projection(index) != projection(found[name]):
-                yield f"index {name} projects {projection(found[name])}, declared {projection(index)}"
-
-
-def key_types(table: Mapping[str, Any]) -> dict[str, str]:
-    """Key attribute -> S, N or B."""
-    return {each["AttributeName"]: each["AttributeType"] for each in table.get("AttributeDefinitions", ())}
-
-
-def shown(table: Mapping[str, Any]) -> str:
-    """`message_group_uuid, sk`."""
-    return ", ".join(table_keys(table))
-
-
-def projection(index: Mapping[str, Any]) -> str:
-    """`ALL`, `KEYS_ONLY`, `INCLUDE a, b`."""
-    given = index.get("Projection", {})
-    return " ".join([given.get("ProjectionType", "ALL"), ", ".join(sorted(given.get("NonKeyAttributes", ())))]).strip()
 
 
 def run_links(facts: Facts) -> Outcome:
@@ -208,9 +177,9 @@ def diff_links(plan: Plan, catalog: Catalog) -> Iterator[tuple[str, str]]:
 
 
 def run_steps(facts: Facts) -> Outcome:
-    """Every step's work is done, from the present files."""
+    """Every step's work is done, from the present files. What changed rows do to items is judged item by item."""
     states = facts.steps()
-    undone = [state for state in states if state.state != "done"]
+    undone = [state for state in states if state.state != "done" and not state.follows]
     if not undone:
         return passed(", ".join(state.name for state in states) or "no steps declared")
     failing = any(state.state == "failed" for state in undone)
@@ -260,11 +229,11 @@ Repair: devenv up.""",
         run=run_keys,
         needs=("SVC002", "SCH002"),
         explain="""\
-A query on a missing index fails; one on an index with other keys fails or finds nothing. DynamoDB cannot
-change a key, so such a table must be made again.
+A query on a missing index fails; one on an index with other keys fails or finds nothing. An index can be added to a
+table that is there; its own key cannot be changed, so such a table must be made again.
 
 How it happens: the table was made before its definition changed.
-Repair: devenv schema-load, then devenv up.""",
+Repair: devenv up adds indexes; devenv schema-load makes the tables again.""",
     ),
     Check(
         code="SCH004",
@@ -285,7 +254,7 @@ Repair: correct the link, or the schema.""",
         group="schema",
         title="every step's work is in the stores, from the present files",
         run=run_steps,
-        needs=("SVC001", "SVC002"),
+        needs=("SVC001", "SVC002", "SCH001", "SCH002", "SCH003"),
         explain="""\
 setup, schema-load and seed load the project's files, in this order. A step is stale when its files changed
 since, or when what it loaded is not there any more; failed when its last run stopped.

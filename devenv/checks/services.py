@@ -37,13 +37,8 @@ def silence(state: ServiceState) -> tuple[str, Fix]:
     """Why a service may not answer, and what to do about it."""
     if state.state == "foreign":
         return state.detail or f"port {state.port} is held by another program", UP
-    if state.pid is not None:
-        try:
-            status = psutil.Process(state.pid).status()
-        except psutil.Error:
-            status = ""
-        if status == psutil.STATUS_STOPPED:
-            return f"its process {state.pid} is paused (SIGSTOP)", Fix("let it go on", f"kill -CONT {state.pid}")
+    if state.pid is not None and is_paused(state.pid):
+        return f"its process {state.pid} is paused (SIGSTOP)", Fix("let it go on", f"kill -CONT {state.pid}")
     if state.state == "running":
         restart = Fix(
             "read its log; then start it again", f"devenv logs {state.name} --tail 50; devenv down; devenv up"
@@ -55,6 +50,14 @@ def silence(state: ServiceState) -> tuple[str, Fix]:
         "starting": "it is still starting",
     }
     return state.detail or words[state.state], UP
+
+
+def is_paused(pid: int) -> bool:
+    """Whether a process was stopped by a signal; False when it is not there."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
 
 
 def run_postgres(facts: Facts) -> Outcome:

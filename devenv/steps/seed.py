@@ -93,7 +93,7 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
     if mark.hash != inputs.hash:
         return StepState("seed", "stale", "its files or the links changed")
     if reason := examine_rows(seeds, handles):
-        return StepState("seed", "stale", reason)
+        return StepState("seed", "stale", reason, follows=True)
     return StepState("seed", "done", "the items of its files are loaded, and every reference agrees")
 
 

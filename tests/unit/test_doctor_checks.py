@@ -16,13 +16,13 @@ from devenv.checks.check import failed
 from devenv.checks.environment import is_ours
 from devenv.checks.facts import DoctorContext, is_naming
 from devenv.checks.safety import is_loopback
-from devenv.checks.schema import diff_catalog, diff_keys, diff_links
+from devenv.checks.schema import diff_catalog, diff_links
 from devenv.checks.services import can_write
 from devenv.config import Settings
 from devenv.doctor import CHECKS, finding_of, make_report, select
 from devenv.model import DynamoTarget, PostgresTarget, ServiceState, Targets
 from devenv.stores.postgres import Catalog, Column, Constraint, Index, Table
-from tests.shapes import MESSAGING_TABLE, PLAN
+from tests.shapes import PLAN
 
 USERS = Table(
     "public",
@@ -79,48 +79,6 @@ def test_what_is_declared_and_otherwise(found: Catalog, differences: list[tuple[
 )
 def test_links_to_columns_that_are_not_there(found: Catalog, subjects: list[str]) -> None:
     assert [subject for subject, _ in diff_links(PLAN, found)] == subjects
-
-
-def without_index(table: dict[str, Any]) -> None:
-    del table["GlobalSecondaryIndexes"]
-
-
-def other_index_key(table: dict[str, Any]) -> None:
-    table["GlobalSecondaryIndexes"][0]["KeySchema"] = [{"AttributeName": "pk", "KeyType": "HASH"}]
-
-
-def keys_only(table: dict[str, Any]) -> None:
-    table["GlobalSecondaryIndexes"][0]["Projection"] = {"ProjectionType": "KEYS_ONLY"}
-
-
-def other_key(table: dict[str, Any]) -> None:
-    table["KeySchema"] = [{"AttributeName": "pk", "KeyType": "HASH"}]
-
-
-def other_type(table: dict[str, Any]) -> None:
-    table["AttributeDefinitions"][1]["AttributeType"] = "N"
-
-
-def more(table: dict[str, Any]) -> None:
-    table["GlobalSecondaryIndexes"].append({"IndexName": "more", "KeySchema": [], "Projection": {}})
-    table["KeySchema"].reverse()
-
-
-@pytest.mark.parametrize(
-    ("change", "differences"),
-    [
-        (without_index, ["index by-group is missing"]),
-        (other_index_key, ["index by-group has the key pk, declared message_group_uuid, sk"]),
-        (keys_only, ["index by-group projects KEYS_ONLY, declared ALL"]),
-        (other_key, ["its key is pk, declared pk, sk"]),
-        (other_type, ["key attribute sk is of type N, declared S"]),
-        (more, []),
-    ],
-)
-def test_keys_and_indexes_that_are_otherwise(change: Any, differences: list[str]) -> None:
-    found = json.loads(json.dumps(MESSAGING_TABLE))
-    change(found)
-    assert list(diff_keys(MESSAGING_TABLE, found)) == differences
 
 
 @pytest.mark.parametrize(
