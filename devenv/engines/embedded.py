@@ -242,10 +242,14 @@ class Embedded:
 
     def remember_steps(self, seen: Sequence[StepState]) -> None:
         """Note how the steps stood, for `status` while the stores are stopped."""
+        # The reason of a step that is done is wording; a second `up` has nothing to write.
+        news = {step.name: (step.state, "" if step.state == "done" else step.reason) for step in seen}
         at = datetime.now(UTC).isoformat(timespec="seconds")
         with self._guard:
-            known = {name: (mark.state, mark.reason) for name, mark in self.state.steps.items()}
-            if known != {step.name: (step.state, step.reason) for step in seen}:
+            steps = self.state.steps
+            if news != {
+                name: (mark.state, "" if mark.state == "done" else mark.reason) for name, mark in steps.items()
+            }:
                 marks = {step.name: Mark(step.state, step.reason, at) for step in seen}
                 self.state = replace(self.state, steps=marks)
                 state.write(self.folder, self.state)

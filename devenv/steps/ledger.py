@@ -70,6 +70,8 @@ class Ledger:
         with self._translated():
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
+                if not path.exists():
+                    path.touch(mode=0o600)
             self._db = sqlite3.connect(path if create or path.exists() else ":memory:", isolation_level=None)
             try:
                 self._db.executescript(SCHEMA)
