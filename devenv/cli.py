@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ import typer
 
 # Typer has no public name for "what the user typed is wrong"; its version is pinned for this too.
 from typer._click.exceptions import ClickException
+from typer.models import CommandInfo
 
 from devenv import __version__
 from devenv.errors import DevenvError, Exit, UsageError
@@ -443,13 +445,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `devenv` command."""
     front, rest = hoist(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, terminate)
+    # Importing makes many objects and no garbage: collecting meanwhile takes a twentieth of a short command.
+    gc.set_threshold(200_000)
     for stream in (sys.stdout, sys.stderr):
         # A terminal in an old encoding gets escapes for what it lacks, not a crash.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     chosen.command = next((word for word in rest if not word.startswith("-")), "devenv")
     chosen.json, chosen.debug = "--json" in front, "--debug" in front
+    # Building the parsers of all commands takes as long as a query; an unknown word needs them, for the suggestion.
+    if one := [command for command in app.registered_commands if named(command) == chosen.command]:
+        app.registered_commands, app.registered_groups = one, []
     sys.exit(guarded(lambda: app([*front, *rest], prog_name="devenv", standalone_mode=False)))
+
+
+def named(command: CommandInfo) -> str:
+    """The word that calls a command."""
+    return command.name or (command.callback.__name__ if command.callback else "")
 
 
 def guarded(call: Callable[[], Any]) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devenv import processes
-from devenv.errors import DevenvError, Exit, StoreError
+from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Action, Report, ServiceState, StepState
 from devenv.services import SERVICES, Service
 from devenv.stack import Stack
@@ -92,29 +92,32 @@ def plan_step(state: StepState, options: Options, ran: bool) -> Action:
 def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
     """Start what is not running, wait until each service answers, run the steps that are not done."""
     engine = stack.engine
-    inputs = read_inputs(stack)
     wanted = tuple(name for name in engine.services if name != "backend" or options.backend)
     seen = engine.look()
     changed = "backend" in wanted and engine.settings_changed(stack.environment())
     plan = plan_services(seen, wanted, changed)
     if options.dry_run:
-        return dry_run(stack, options, plan, inputs)
+        return dry_run(stack, options, plan, read_inputs(stack))
     run = Run(stack, options, watch, clock)
     started = [action.target for action in plan if action.action == "start"]
+    backend = next((action for action in plan if action.target == "backend"), None)
     try:
         run.start_stores([name for name in started if name in STORES])
+        # The files are read while the stores boot; when they are refused, the stores are stopped again.
+        inputs = read_inputs(stack)
+        if backend and backend.action == "keep":
+            run.watch_backend()
         plan += run.load(inputs)
-        if "backend" in wanted:
-            run.serve_backend(next(action for action in plan if action.target == "backend"))
+        if backend:
+            run.serve_backend(backend)
     except BaseException as reason:
-        if isinstance(reason, Exception):
-            raise  # a failed start stays for a look at it; the next `up` goes on from there
-        run.cancel.set()
-        for name in started:
-            engine.stop(name)
-        raise
-    finally:
         run.close()
+        # A failed start stays for a look at it, and the next `up` goes on from there.
+        if isinstance(reason, UsageError) or not isinstance(reason, Exception):
+            for name in started:
+                engine.stop(name)
+        raise
+    run.close()
     timings = clock.finish()
     engine.improve()
     return up_report(stack, plan, run.step_states, timings)
@@ -237,7 +240,9 @@ class Run:
         self.watch.end(service.name, f"ready in {self.clock.parts[service.name]:.2f} s", ok=True)
 
     def preparing(self, target: str, text: str, done: int, total: int | None) -> None:
-        """Tell what a launch does before the process starts: make a folder, fetch a part."""
+        """Tell what a launch does before the process starts: make a folder, fetch a part. Here it can be ended."""
+        if self.cancel.is_set():
+            raise DevenvError(f"{target} was not started", exit_code=Exit.INTERRUPTED)
         if done:
             self.watch.progress(target, done, total)
         else:
@@ -357,10 +362,14 @@ class Run:
             self.watch.say(f"{step.name}: {warning}")
         self.watch.end(step.name, f"{result.summary} ({self.clock.parts[step.name]:.2f} s)", ok=True)
 
+    def watch_backend(self) -> None:
+        """Ask the running application too whether it answers; `ready` waits for that."""
+        self.waits["backend"] = self.pool.submit(self.wait, service_named("backend"))
+
     def serve_backend(self, action: Action) -> None:
         """Start the application, or start it again when its settings changed; a running one must answer too."""
         if action.action == "keep":
-            return self.wait(service_named("backend"))
+            return self.ready("backend")
         if action.action == "restart":
             self.engine.stop("backend")
         for sentence in self.engine.assign_ports(("backend",), self.options.strict_ports):

@@ -15,7 +15,7 @@ from psycopg import sql
 
 from devenv.stores.postgres import Connection, execute, name
 
-NAME: Final = r'(?:"(?:[^"]|"")+"|[A-Za-z_\u0080-\uffff][\w$]*)'
+NAME: Final = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 VALUE: Final = r"(?:'(?:[^']|'')*'|[^\]'\s][^\]]*)"
 REFERENCE: Final = re.compile(
     rf"\$\{{(?:(?P<schema>{NAME})\.)?(?P<table>{NAME})\[(?P<where>{NAME})=(?P<value>{VALUE})\]\.(?P<column>{NAME})\}}"
