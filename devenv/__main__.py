@@ -1,5 +1,5 @@
 """`python -m devenv`."""
 
-from devenv.cli import main
+from devenv.cli import entry
 
-main()
+entry()
