@@ -18,7 +18,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 import msgspec
@@ -299,7 +299,11 @@ def unpack(archive: Path, folder: Path) -> None:
     inside = archive.with_name("unpacked")
     try:
         with tarfile.open(archive) as tar:
-            tar.extractall(inside, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(inside, filter="data")
+            else:
+                # Python before 3.11.4: plain files with names that stay inside are all that the archive needs.
+                tar.extractall(inside, [member for member in tar if member.isfile() and stays_inside(member.name)])
     except (tarfile.TarError, EOFError) as error:
         raise Unavailable(f"the archive cannot be unpacked: {error}") from None
     jar = next(inside.rglob(JAR), None)
@@ -307,6 +311,12 @@ def unpack(archive: Path, folder: Path) -> None:
         raise Unavailable(f"the archive has no {JAR} beside {LIBRARIES}")
     for entry in jar.parent.iterdir():
         entry.rename(folder / entry.name)
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a name in an archive leads to a place under the folder it is unpacked in."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts
 
 
 def prepare(folder: Path, cache: Path, account: Account | None, progress: Progress) -> Local:
