@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint con
 
 up: .venv/user.stamp
 	$(BIN)/devenv up
+	@echo 'in your shell: source .venv/bin/activate'
 
 test: .venv/developer.stamp
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)

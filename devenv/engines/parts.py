@@ -303,7 +303,8 @@ def unpack(archive: Path, folder: Path) -> None:
                 tar.extractall(inside, filter="data")
             else:
                 # Python before 3.11.4: plain files with names that stay inside are all that the archive needs.
-                tar.extractall(inside, [member for member in tar if member.isfile() and stays_inside(member.name)])
+                plain = [member for member in tar if member.isfile() and stays_inside(member.name)]
+                tar.extractall(inside, plain)  # noqa: S202 - they were looked at
     except (tarfile.TarError, EOFError) as error:
         raise Unavailable(f"the archive cannot be unpacked: {error}") from None
     jar = next(inside.rglob(JAR), None)
