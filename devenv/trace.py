@@ -14,7 +14,7 @@ contract's keys, for those who render it:
       output              {…} what came out besides entries: targets, versions, rows, plan, queries, status, log lines
       expected_count, observed_count     null: not captured, or nothing to compare with
       missing, extra      [ids];  reordered: bool
-      changed             [{id, field, expected, observed}]: payload fields as `‹12 characters›` unless show_payloads
+      changed             [{id, field, expected, observed}]: payload fields as `[12 characters]` unless show_payloads
       entries             [{id, fields: {name: text | null}}] | null, at most ENTRIES of them, payloads as above;
                           expected: the same for the layer before, where the two differ (for a side-by-side view)
       cost                {requests, scanned, returned, units, computed} | null; units are the store's own figure

@@ -24,6 +24,7 @@ DIRECTIONS: Final[Mapping[Order, Direction]] = {
     "oldest first": "ascending",
     "ascending": "ascending",
 }
+EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"
 
 
 @dataclass(frozen=True)
