@@ -40,16 +40,16 @@ RECORD: Final = (
     b" (hash text NOT NULL, at timestamptz NOT NULL DEFAULT now(), catalog jsonb NOT NULL)",
     b'CREATE TABLE IF NOT EXISTS devenv.seeded ("schema" text NOT NULL, "table" text NOT NULL, "row" jsonb NOT NULL)',
 )
-# The hash of the last run, and what it declared but is no longer there.
+# The hash of the last run, what it declared but is no longer there, and databases that a killed run left behind.
 LOOK: Final = b"""
-SELECT hash, (SELECT string_agg(DISTINCT CASE WHEN r.oid IS NULL THEN format('%s.%s', t->>'schema', t->>'name')
-                     ELSE format('%s.%s.%s', t->>'schema', t->>'name', c->>'name') END, ', ')
+SELECT hash, (SELECT string_agg(DISTINCT CASE WHEN r.oid IS NULL THEN format('%%s.%%s', t->>'schema', t->>'name')
+                     ELSE format('%%s.%%s.%%s', t->>'schema', t->>'name', c->>'name') END, ', ')
   FROM jsonb_array_elements(catalog->'tables') AS t
   CROSS JOIN jsonb_array_elements(t->'columns') AS c
   LEFT JOIN pg_namespace n ON n.nspname = t->>'schema'
   LEFT JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = t->>'name'
   LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = c->>'name' AND a.attnum > 0 AND NOT a.attisdropped
-  WHERE a.attname IS NULL)
+  WHERE a.attname IS NULL), (SELECT count(*) FROM pg_database WHERE datname = ANY(%s))
 FROM devenv.setup
 """
 
@@ -81,24 +81,26 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
     record = read_record(connection)
     if record is None:
         return StepState("setup", "pending", f"database {ctx.postgres.database} has not been set up by devenv")
-    hash, missing = record
+    hash, missing, left = record
     if hash != inputs.hash:
         return StepState("setup", "stale", "its SQL files changed")
     if missing:
         return StepState("setup", "stale", f"no longer there: {missing}")
+    if left:
+        return StepState("setup", "stale", "a killed run left a database behind")
     return StepState("setup", "done", f"database {ctx.postgres.database} has what its SQL files declare")
 
 
-def read_record(connection: Connection) -> tuple[str, str | None] | None:
-    """(hash of the last run, what it declared and is missing now); None before the first run."""
+def read_record(connection: Connection) -> tuple[str, str | None, int] | None:
+    """(hash of the last run, what it declared and is missing now, databases left behind); None before the first run."""
     try:
         with connection.transaction(), postgres.translated(connection.info.dbname):
-            row = connection.execute(LOOK).fetchone()
+            row = connection.execute(LOOK, [list(side_names(connection.info.dbname))]).fetchone()
     except StoreError as error:
         if error.code not in postgres.NO_TABLE:
             raise
         return None
-    return (row[0], row[1]) if row else None
+    return (row[0], row[1], row[2]) if row else None
 
 
 def read_declared(connection: Connection) -> Catalog | None:
@@ -113,6 +115,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
     statements: tuple[Statement, ...] = inputs.content
     database = ctx.postgres.database
     with server(ctx.postgres) as admin:
+        end_orphans(admin, database)
         for name_ in side_names(database):
             drop_database(admin, name_)
         exists = one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None
@@ -120,7 +123,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
             return rebuild(ctx, admin, inputs, statements)
         if not exists:
             admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
-    with postgres.connect(ctx.postgres) as connection:
+    with postgres.connect(ctx.postgres, label=label(database)) as connection:
         live = postgres.read_catalog(connection)
         if not live.tables and read_record(connection) is None:
             ctx.say(f"loading {len(inputs.files)} SQL files")
@@ -133,8 +136,22 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
 def server(target: PostgresTarget) -> Iterator[Connection]:
     """A connection beside the project's database, for making and dropping databases."""
     beside = "template1" if target.database == "postgres" else "postgres"
-    with postgres.connect(target, database=beside, autocommit=True) as connection:
+    with postgres.connect(target, database=beside, autocommit=True, label=label(target.database)) as connection:
         yield connection
+
+
+def label(database: str) -> str:
+    """The name under which the server lists the sessions that set up `database`."""
+    return side_names(database)[0].replace("scratch", "setup")
+
+
+def end_orphans(admin: Connection, database: str) -> None:
+    """End the sessions of a killed run, and wait for their end: the server would go on with what they were asked."""
+    admin.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE application_name = %s AND pid <> pg_backend_pid()",
+        [label(database)],
+    )
 
 
 def side_names(database: str) -> tuple[str, str, str]:
@@ -218,7 +235,7 @@ def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...]) ->
     with server(target) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(scratch)))
         try:
-            with postgres.connect(target, database=scratch) as connection:
+            with postgres.connect(target, database=scratch, label=label(target.database)) as connection:
                 counted = run_statements(connection, statements)
                 sequences = read_sequences(connection)
                 catalog = postgres.read_catalog(connection)
@@ -238,7 +255,7 @@ def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...]) ->
 def refresh(ctx: StepContext, hash: str, wanted: Scratch) -> Outcome:
     """Merge the changed schema and rows into the live database, in one transaction."""
     try:
-        with postgres.connect(ctx.postgres) as connection:
+        with postgres.connect(ctx.postgres, label=label(ctx.postgres.database)) as connection:
             connection.execute(f"SET lock_timeout = '{LOCK_WAIT}'".encode())
             return merge_scratch(connection, ctx.postgres.database, hash, wanted)
     except PostgresError as error:
@@ -297,7 +314,7 @@ def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, statements: tup
     _, new, old = side_names(database)
     ctx.say(f"building database {database} anew")
     admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(new)))
-    with postgres.connect(ctx.postgres, database=new) as connection:
+    with postgres.connect(ctx.postgres, database=new, label=label(database)) as connection:
         outcome = load(connection, inputs.hash, statements)
     ended = swap(admin, database, new, old)
     drop_database(admin, old)

@@ -73,6 +73,10 @@ class Outcome:
         return ", ".join(f"{count} {what}" for what, count in self.counts.items() if count) or "nothing to change"
 
 
+# A look is asked of a store that runs: one that is silent for longer is paused or busy.
+LOOK_TIMEOUT_S = 2
+
+
 class Handles:
     """The stores as a look needs them: opened at the first use, kept for the next look, closed at the end.
 
@@ -105,7 +109,9 @@ class Handles:
         """A connection to the project's database; None when the server has no such database."""
         if self._connection is None:
             try:
-                self._connection = self._open.enter_context(postgres.connect(self._ctx.postgres, autocommit=True))
+                self._connection = self._open.enter_context(
+                    postgres.connect(self._ctx.postgres, autocommit=True, timeout_s=LOOK_TIMEOUT_S)
+                )
             except StoreError as error:
                 if error.code != postgres.NO_DATABASE:
                     raise
@@ -114,7 +120,7 @@ class Handles:
     def dynamo(self) -> Dynamo:
         """A client of the project's DynamoDB."""
         if self._dynamo is None:
-            self._dynamo = self._open.enter_context(Dynamo(self._ctx.dynamodb))
+            self._dynamo = self._open.enter_context(Dynamo(self._ctx.dynamodb, timeout=2 * LOOK_TIMEOUT_S))
         return self._dynamo
 
     def ledger(self) -> Ledger:

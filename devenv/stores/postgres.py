@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,23 +60,31 @@ def connect(
     autocommit: bool = False,
     timeout_s: int = 5,
     read_only: bool = False,
+    label: str = "devenv",
 ) -> Iterator[Connection]:
-    """An open connection; commits when the block ends well, rolls back otherwise. PostgresError for whatever fails."""
+    """An open connection; commits when the block ends well, rolls back otherwise. PostgresError for whatever fails.
+
+    `label` is the name under which the server lists the session.
+    """
     name = target.database if database is None else database
     address = f"{target.host}:{target.port}/{name}"
     try:
-        connection = open_connection(target, name, timeout_s, autocommit)
+        connection = open_connection(target, name, timeout_s, autocommit, label)
     except psycopg.Error as error:
         failure = store_error(error, address)
-        if name != "postgres" and not database_exists(target, name, timeout_s):
+        silent = isinstance(error, psycopg.errors.ConnectionTimeout)
+        if name != "postgres" and not silent and not database_exists(target, name, timeout_s):
             failure = PostgresError(f"Postgres at {address} has no such database", code=NO_DATABASE)
         raise failure from None
-    with translated(address), connection:
+    # psycopg leaves a connection open when its commit fails.
+    with translated(address), closing(connection), connection:
         connection.read_only = read_only
         yield connection
 
 
-def open_connection(target: PostgresTarget, database: str, timeout_s: int, autocommit: bool) -> Connection:
+def open_connection(
+    target: PostgresTarget, database: str, timeout_s: int, autocommit: bool, label: str = "devenv"
+) -> Connection:
     """A plain psycopg connection; the caller closes it. psycopg.Error."""
     return psycopg.connect(
         host=target.host,
@@ -85,7 +93,7 @@ def open_connection(target: PostgresTarget, database: str, timeout_s: int, autoc
         password=target.password,
         dbname=database,
         connect_timeout=timeout_s,
-        application_name="devenv",
+        application_name=label,
         client_encoding="UTF8",
         options=" ".join(f"-c {key}={value}" for key, value in SESSION.items()),
         autocommit=autocommit,

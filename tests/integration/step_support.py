@@ -93,9 +93,8 @@ class SmallProject:
         for step in STEPS:
             if self.look(step.name).state != "done":
                 ran[step.name] = self.run(step.name)
-        assert {step.name: self.look(step.name).state for step in STEPS} == dict.fromkeys(
-            [step.name for step in STEPS], "done"
-        )
+        states = [self.look(step.name) for step in STEPS]
+        assert [state.state for state in states] == ["done"] * len(STEPS), states
         return ran
 
     def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
