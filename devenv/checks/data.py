@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devenv.checks.check import Check, Outcome, failed, passed
 from devenv.checks.facts import Facts, is_naming
-from devenv.checks.items import judged
+from devenv.checks.items import REBUILD, judged
 from devenv.links.values import canonical, is_placeholder
 from devenv.model import Fix
 
@@ -36,8 +36,8 @@ def run_row_blanks(facts: Facts) -> Outcome:
         [*texts[:3], *more],
         cause="the seed's placeholder was never replaced: who signs in is looked up by this value and not found",
         fix=Fix(
-            f"put the real value into {', '.join(sorted(columns))}: in the seed file, then `devenv up`",
-            "devenv db --write",
+            f"put the real value into {', '.join(sorted(columns))} (and the seed file), or rebuild (asks first)",
+            REBUILD,
         ),
         subjects=(subject for subject, _ in blanks),
     )

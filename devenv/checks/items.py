@@ -10,14 +10,15 @@ from devenv.checks.facts import Facts
 from devenv.model import Fix
 
 MEND: Final = "devenv doctor --fix"
-RELOAD: Final = Fix("load the seeds from scratch (asks first; what was added since is lost)", "devenv reset")
+RELOAD: Final = Fix(
+    "correct the items; or load everything from scratch (asks first, loses what was added)", "devenv reset"
+)
+REBUILD: Final = "devenv setup && devenv up"
 BY_HAND: Final[Mapping[str, Fix]] = {
-    "orphan": Fix("bring the row back, or delete these items; `devenv reset` loads everything anew", "devenv reset"),
-    "missing_row": Fix(
-        "insert it again, or rebuild the database from the files (asks first)", "devenv setup && devenv up"
-    ),
-    "ambiguous_row": Fix("give one of the rows another natural key, and make the column UNIQUE", "devenv db --write"),
-    "near_miss": Fix("correct the spelling in the row", "devenv db --write"),
+    "orphan": Fix("bring the row back, or delete these items; or load everything from scratch (asks)", "devenv reset"),
+    "missing_row": Fix("insert it again, or rebuild the database from the files (asks first)", REBUILD),
+    "ambiguous_row": Fix("give one row another natural key, and make it UNIQUE; or rebuild (asks first)", REBUILD),
+    "near_miss": Fix("correct the spelling in the row; or rebuild the database (asks first)", REBUILD),
 }
 
 

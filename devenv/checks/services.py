@@ -169,7 +169,7 @@ Repair: devenv up; `devenv logs dynamodb` tells why it ended.""",
         group="services",
         title="the application answers its health request",
         run=run_backend,
-        needs=("SVC001", "SVC002"),
+        needs=("SVC001", "SVC002", "SCH001", "SCH002", "ENV002", "ENV005"),
         limit_s=8,
         late="fail",
         explain="""\

@@ -123,7 +123,6 @@ def judge(
         *find_link_faults(named, index),
         *find_unique_faults(records),
     ]
-    lost = {one.id for one in named if one.row is None}
-    faults += find_missing_rows(plan, rows, seeded or {}, lost)
+    faults += find_missing_rows(plan, rows, seeded or {}, named)
     faults += with_partners(find_group_faults(plan, records, expired, now), plan, named)
     return Judgement(faults, {**CAUSES, **explain(named, rows)}, records, named)

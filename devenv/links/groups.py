@@ -167,7 +167,7 @@ def find_preview_faults(
     newest, entry = max(past, key=lambda pair: pair[0])
     gone = {moment_of(record, group.time) for record in (*one.expired, *lost)}
     unreadable = len(times) < len(one.entries)
-    for row in one.rows:
+    for row in newest_rows(group, one.rows):
         shown = moment_of(row, group.time)
         if shown is None or shown > now + AHEAD:
             continue
@@ -186,6 +186,16 @@ def find_preview_faults(
             )
             note = f"{name} shows another {wrong} than the newest entry"
             yield preview_fault("stale_preview", identifier, group, row, entry, note)
+
+
+def newest_rows(group: Group, rows: Sequence[Record]) -> Iterable[Record]:
+    """Each owner's newest row: a second one is a duplicate, whatever it shows."""
+    if not group.owner or not group.time:
+        return rows
+    newest: dict[str | None, Record] = {}
+    for row in sorted(rows, key=lambda row: row.values.get(group.time or "", "")):
+        newest[row.id(group.owner)] = row
+    return newest.values()
 
 
 def preview_fault(kind: str, identifier: str, group: Group, row: Record, entry: Record, note: str) -> Fault:

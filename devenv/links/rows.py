@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from devenv.links.faults import Fault
 from devenv.links.read import Plan
-from devenv.links.resolve import Relation, Row
-from devenv.links.values import canonical, canonical_text
+from devenv.links.resolve import Named, Relation, Row
+from devenv.links.values import canonical, canonical_text, scalar_text
 
 
 def find_missing_rows(
-    plan: Plan, rows: Mapping[Relation, Sequence[Row]], seeded: Mapping[Relation, Sequence[Row]], lost: Container[str]
+    plan: Plan, rows: Mapping[Relation, Sequence[Row]], seeded: Mapping[Relation, Sequence[Row]], named: Iterable[Named]
 ) -> Iterator[Fault]:
     """`missing_row`: a row of a linked table that was loaded once and is there neither by id nor by natural key.
 
-    A row whose id is `lost`, named by items that nothing answers to, is left out: those orphans are the finding.
+    A row that items name, by either, is left out: those orphans are the finding.
     """
+    lost: set[str | tuple[str, ...]] = set()
+    for one in named:
+        if one.row is None:
+            lost.add(one.id)
+            lost.add(tuple(scalar_text(one.record.item.get(attribute)) or "" for attribute, _ in one.edge.natural))
     for edge in plan.edges:
         columns = tuple(column for _, column in edge.natural)
         loaded = seeded.get(edge.relation, ())
@@ -27,7 +32,7 @@ def find_missing_rows(
         for row in loaded:
             identifier = canonical(row.get(edge.column) or "")
             key = natural_key(row, columns)
-            if identifier not in ids and key not in keys and identifier not in lost:
+            if not (identifier in ids or key in keys or identifier in lost or key in lost):
                 shown = " ".join(f"{column}={text}" for column, text in zip(columns, key, strict=True))
                 note = f"{'.'.join(edge.relation)} {shown} was loaded and is gone"
                 yield Fault("missing_row", (identifier, *key), note)

@@ -188,8 +188,11 @@ def check_lines(check: Mapping[str, Any], verbose: bool) -> list[str]:
 
 def repair_line(repair: Mapping[str, Any]) -> str:
     """One repair of `--fix`, with the values before and after."""
-    what = repair.get("step") or f"{repair.get('table')} {show_value(repair.get('key'))}"
-    return f"{repair['state']}: {what}: {show_value(repair['before'])} -> {show_value(repair['after'])}"
+    if "step" in repair:
+        return f"{repair['state']}: step {repair['step']}: {repair['before']} -> {repair['after']}"
+    key = " ".join(map(str, repair["key"].values()))
+    changes = [f"{c['attribute']} {show_value(c['before'])} -> {show_value(c['after'])}" for c in repair["changes"]]
+    return clean(f"{repair['state']}: {repair['table']} {key}: {', '.join(changes)}")
 
 
 RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
