@@ -120,6 +120,9 @@ def stop(process: Process, *, how: signal.Signals = signal.SIGTERM, patience_s: 
         return False
     members = [process, *(child for child in map(identify, children(process.pid)) if child)]
     os.kill(process.pid, how)
+    if hasattr(signal, "SIGCONT"):
+        # A paused process would get the signal only when it goes on.
+        os.kill(process.pid, signal.SIGCONT)
     end = time.monotonic() + patience_s
     while not has_ended(process) and time.monotonic() < end:
         reap(process.pid)

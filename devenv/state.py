@@ -32,10 +32,12 @@ class Process(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """What devenv knows of one service it starts. `process` is None when it was stopped on purpose.
 
-    `environment` is a hash of the settings the process was started with, to see when they have changed.
+    `environment` is a hash of the settings the process was started with, to see when they have changed. `wanted` is
+    the port that devenv.toml asked for when `port` was given; 0: not known.
     """
 
     port: int
+    wanted: int = 0
     process: Process | None = None
     started: str | None = None
     version: str | None = None

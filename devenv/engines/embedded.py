@@ -132,12 +132,14 @@ class Embedded:
         return self.folder / "logs" / f"{name}.log"
 
     def port(self, name: str) -> int:
-        """The port a service has, or would prefer."""
+        """The port a service has, or would prefer: its last one, unless devenv.toml asks for another one since."""
         record = self.state.services.get(name)
-        if record:
-            return record.port
-        section = getattr(self.settings, name)
-        return int(section.port)
+        wanted = self.wanted_port(name)
+        return record.port if record and (record.process or record.wanted in (0, wanted)) else wanted
+
+    def wanted_port(self, name: str) -> int:
+        """The port that the settings ask for."""
+        return int(getattr(self.settings, name).port)
 
     def url(self, name: str, port: int) -> str:
         """The address to show. Passwords are not part of it."""
@@ -223,7 +225,7 @@ class Embedded:
                     )
                 said.append(f"port {wanted} is taken by {holder}: {name} gets {port}")
             taken.add(port)
-            self.remember(name, port=port)
+            self.remember(name, port=port, wanted=self.wanted_port(name))
         return said
 
     def block(self) -> range:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import psutil
 import psycopg
 
 from devenv.config import data_home
+from devenv.processes import port_is_free
 from tests.support import ProjectDir
 
 TABLE = "cruddur-messages"
@@ -157,6 +159,14 @@ def listeners(pids: Sequence[int]) -> set[str]:
         for seen in psutil.net_connections("tcp")
         if seen.pid in family and seen.status == psutil.CONN_LISTEN
     }
+
+
+def free_port() -> int:
+    """A port that nobody holds, below those that the system hands out, so that nobody gets it meanwhile."""
+    while True:
+        port = random.randrange(10_000, 20_000)
+        if port_is_free(port):
+            return port
 
 
 def edit(file: Path, old: str, new: str) -> None:
