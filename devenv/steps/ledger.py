@@ -43,10 +43,10 @@ def dump(item: Item | None) -> bytes | None:
 
 @dataclass(frozen=True)
 class Mark:
-    """How a step's last run ended, and with which inputs."""
+    """How a step's last run ended, and with which inputs. One that is still `running` has been killed."""
 
     hash: str
-    state: Literal["done", "failed"]
+    state: Literal["running", "done", "failed"]
     reason: str
 
 
@@ -125,8 +125,8 @@ class Ledger:
         rows = self._rows("SELECT hash, state, reason FROM marks WHERE step = ?", step)
         return Mark(*rows[0]) if rows else None
 
-    def set_mark(self, step: str, hash: str, state: Literal["done", "failed"], reason: str) -> None:
-        """Remember how a run of `step` ended."""
+    def set_mark(self, step: str, hash: str, state: Literal["running", "done", "failed"], reason: str) -> None:
+        """Remember how a run of `step` ended, or that it began."""
         self._run("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)", [(step, hash, state, reason)])
 
     def identity(self, table: str) -> str | None:

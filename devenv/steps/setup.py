@@ -314,8 +314,12 @@ def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, statements: tup
     _, new, old = side_names(database)
     ctx.say(f"building database {database} anew")
     admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(new)))
-    with postgres.connect(ctx.postgres, database=new, label=label(database)) as connection:
-        outcome = load(connection, inputs.hash, statements)
+    try:
+        with postgres.connect(ctx.postgres, database=new, label=label(database)) as connection:
+            outcome = load(connection, inputs.hash, statements)
+    except DevenvError:
+        drop_database(admin, new)
+        raise
     ended = swap(admin, database, new, old)
     drop_database(admin, old)
     return Outcome(outcome.counts, (f"{ended} sessions on the old database were ended",) if ended else ())

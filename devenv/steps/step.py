@@ -178,9 +178,12 @@ class Step:
         if handles is None:
             with Handles(ctx) as opened:
                 return self.look(ctx, inputs, opened)
-        state = self.look_command(inputs, handles) if inputs.command else self.examine(ctx, inputs, handles)
         mark = handles.ledger().mark(self.name)
-        if state.state == "done" or mark is None or mark.state != "failed":
+        if mark is not None and mark.state == "running":
+            # A server may still be at work on what a killed run asked of it: what it has now says nothing.
+            return StepState(self.name, "failed", "the last run was interrupted")
+        state = self.look_command(inputs, handles) if inputs.command else self.examine(ctx, inputs, handles)
+        if state.state == "done" or mark is None or mark.state == "done":
             return state
         return StepState(self.name, "failed", f"the last run failed: {mark.reason}")
 
@@ -198,7 +201,7 @@ class Step:
     def run(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
         """Do the work; with `fresh`, from scratch. DevenvError (exit 8), which is remembered for the next look."""
         with Ledger(ctx.ledger) as ledger:
-            ledger.set_mark(self.name, inputs.hash, "failed", "it was interrupted")
+            ledger.set_mark(self.name, inputs.hash, "running", "")
         try:
             outcome = run_command(ctx, inputs) if inputs.command else self.apply(ctx, inputs, fresh)
         except DevenvError as error:
