@@ -157,7 +157,10 @@ def read_inputs(stack: Stack) -> Inputs:
     """Read and check every step's files, before anything is started. UsageError (exit 2) for what is wrong there."""
     from devenv.steps import STEPS
 
-    return {step.name: step.read(stack.settings, stack.root) for step in STEPS}
+    try:
+        return {step.name: step.read(stack.settings, stack.root) for step in STEPS}
+    except UsageError as error:
+        raise error.with_hint("mend it, then: devenv up") from None
 
 
 def step_states(stack: Stack, inputs: Inputs) -> tuple[StepState, ...]:
@@ -234,7 +237,10 @@ class Run:
             self.engine.launch(service.name, self.stack.environment(), partial(self.preparing, service.name))
             self.wait(service)
         except DevenvError as error:
-            self.watch.end(service.name, error.what, ok=False)
+            if self.cancel.is_set():
+                self.watch.end(service.name, "not waited for any longer", ok=True)
+            else:
+                self.watch.end(service.name, error.what, ok=False)
             raise
         self.clock.parts[service.name] = time.perf_counter() - began
         self.watch.end(service.name, f"ready in {self.clock.parts[service.name]:.2f} s", ok=True)
