@@ -13,6 +13,8 @@ from tests.support import ProjectDir, reference_project
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
     """The reference project after its first `up`. Tests leave it as they found it."""
     project = reference_project(tmp_path_factory.mktemp("running") / "project")
-    project.ok("up")
-    yield project
-    project.remove()
+    try:
+        project.ok("up")
+        yield project
+    finally:
+        project.remove()
