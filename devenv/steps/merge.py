@@ -38,7 +38,7 @@ class Merge:
                 "rows inserted",
                 "rows updated",
                 "rows deleted",
-                "changed values left as they are",
+                "changed values left alone",
                 "deleted rows left out",
             ],
             0,
@@ -191,7 +191,7 @@ class Merge:
             if live[column] == before:
                 changes[column] = value
             else:
-                self.counts["changed values left as they are"] += 1
+                self.counts["changed values left alone"] += 1
         now = self._write_changes(table, live, changes) if changes else live
         # What a trigger made of our own change is ours too; what somebody else changed is not.
         kept = {c: now[c] if live[c] == record.get(c, live[c]) else record[c] for c in now}

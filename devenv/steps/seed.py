@@ -243,7 +243,7 @@ class Load:
                 "items loaded",
                 "items updated",
                 "items deleted",
-                "changed items left as they are",
+                "changed items left alone",
                 "deleted items left out",
             ],
             0,
@@ -260,7 +260,7 @@ class Load:
         for key in open_keys:
             verdicts.setdefault(judge(wanted.get(key), entries.get(key), stored.get(key)), []).append(key)
         self._tell_theirs(table, verdicts.get("theirs", []))
-        self.counts["changed items left as they are"] += len(verdicts.get("changed", []))
+        self.counts["changed items left alone"] += len(verdicts.get("changed", []))
         self.counts["deleted items left out"] += len(verdicts.get("gone", []))
         self._settle_unwritten(table, verdicts, entries, wanted)
         self._write(table, names, verdicts, stored, wanted)
@@ -325,7 +325,7 @@ class Load:
             if not done:
                 # Somebody changed it in this very moment: then it is theirs, as it would be had they come before.
                 self.ledger.settle(table, {key: stored[key] if changes[key] else None})
-                self.counts["changed items left as they are"] += 1
+                self.counts["changed items left alone"] += 1
             else:
                 self.ledger.settle(table, {key: changes[key] or None})
                 self.counts["items updated" if changes[key] else "items deleted"] += 1

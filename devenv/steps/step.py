@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import re
 import subprocess
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -69,12 +70,18 @@ class Outcome:
 
     @property
     def summary(self) -> str:
-        """`6 rows inserted, 1 row kept`; zero counts are left out."""
-        return ", ".join(f"{count} {what}" for what, count in self.counts.items() if count) or "nothing to change"
+        """`6 rows inserted, 1 row deleted`; zero counts are left out."""
+        shown = [f"{count} {what if count > 1 else singular(what)}" for what, count in self.counts.items() if count]
+        return ", ".join(shown) or "nothing to change"
 
 
 # A look is asked of a store that runs: one that is silent for longer is paused or busy.
 LOOK_TIMEOUT_S = 2
+
+
+def singular(what: str) -> str:
+    """`rows inserted` -> `row inserted`."""
+    return re.sub(r"\b(row|item|table|value|change|index)(?:e?s)\b", r"\1", what)
 
 
 class Handles:

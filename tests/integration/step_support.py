@@ -22,13 +22,18 @@ from devenv.stores.dynamodb import Dynamo, plain
 
 
 @pytest.fixture
-def targets() -> tuple[PostgresTarget, DynamoTarget]:
-    """The stores that the tests talk to."""
-    url = urlsplit(os.environ.get("DEVENV_TEST_POSTGRES", "postgresql://postgres:devpw@127.0.0.1:55432"))
-    endpoint = os.environ.get("DEVENV_TEST_DYNAMODB", "http://127.0.0.1:58000")
+def targets(request: pytest.FixtureRequest) -> tuple[PostgresTarget, DynamoTarget]:
+    """The stores that the tests talk to: those that devenv starts for the session, or running ones named by variables.
+
+    DEVENV_TEST_POSTGRES=postgresql://user:password@127.0.0.1:port DEVENV_TEST_DYNAMODB=http://127.0.0.1:port
+    """
+    if "DEVENV_TEST_POSTGRES" not in os.environ:
+        stores = request.getfixturevalue("stores")
+        return stores.postgres, stores.dynamodb
+    url = urlsplit(os.environ["DEVENV_TEST_POSTGRES"])
     return (
         PostgresTarget(str(url.hostname), url.port or 5432, str(url.username), str(url.password)),
-        DynamoTarget(endpoint, "us-east-1", "devenv", "devenv"),
+        DynamoTarget(os.environ["DEVENV_TEST_DYNAMODB"], "us-east-1", "devenv", "devenv"),
     )
 
 

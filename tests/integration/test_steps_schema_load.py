@@ -77,11 +77,11 @@ def test_a_missing_index_is_added_and_a_changed_one_replaced_without_losing_an_i
         "stale",
         f"table {small.table('things')}: it has no index by-owner (owner (S), projecting ALL)",
     )
-    assert small.run("schema-load").summary == "1 indexes made"
+    assert small.run("schema-load").summary == "1 index made"
     assert small.look("schema-load").state == "done"
     declare(small, with_index(small, projection="KEYS_ONLY"))
     assert "its index by-owner is owner (S), projecting ALL, declared is" in small.look("schema-load").reason
-    assert small.run("schema-load").summary == "1 indexes made"
+    assert small.run("schema-load").summary == "1 index made"
     assert small.look("schema-load").state == "done"
     with Dynamo(small.dynamodb) as dynamo:
         request = {
@@ -122,7 +122,7 @@ def test_what_only_a_new_table_can_change_stops_and_says_what_it_takes(small: An
     assert small.foreign("schema-load") == (
         f"DynamoDB has items that devenv did not write or that changed since: 1 in {small.table('things')}"
     )
-    assert small.run("schema-load", fresh=True).summary == "1 tables deleted, 2 tables made"
+    assert small.run("schema-load", fresh=True).summary == "1 table deleted, 2 tables made"
     assert small.items("things") == []
     assert small.look("schema-load").state == "done"
 

@@ -174,7 +174,7 @@ def test_strange_characters_arrive_as_they_are(small: Any) -> None:
         f'CREATE TABLE {table} ("k %s" int PRIMARY KEY, v text, "ne%w" int);'
         f"INSERT INTO {table} VALUES (1, '{text} v2', 5), (2, '%', NULL);",
     )
-    assert small.run("setup").summary == "1 schema changes, 1 rows inserted, 1 rows updated"
+    assert small.run("setup").summary == "1 schema change, 1 row inserted, 1 row updated"
     assert small.sql(f"SELECT * FROM {table}") == [
         (1, text.replace("''", "'") + " v2", 5),
         (2, "%", None),
@@ -292,7 +292,7 @@ def test_what_the_application_changed_or_deleted_stays_so(loaded: Any) -> None:
         ("hello from cy", 0),
         ("reply", 0),
     ]
-    assert outcome.counts["changed values left as they are"] == 1
+    assert outcome.counts["changed values left alone"] == 1
     assert outcome.counts["deleted rows left out"] == 1
 
 
@@ -329,6 +329,34 @@ def test_a_uuid_given_in_the_file_names_its_row(small: Any) -> None:
     outcome = small.run("setup")
     assert (outcome.counts["rows updated"], outcome.counts["rows inserted"]) == (1, 1)
     assert small.sql("SELECT uuid::text, text FROM posts ORDER BY text DESC") == [(first, "two"), (second, "three")]
+
+
+def test_a_key_made_of_references_names_its_row(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    schema = (
+        "CREATE TABLE users (uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), handle text UNIQUE NOT NULL);"
+        "CREATE TABLE tags (id serial PRIMARY KEY, label text UNIQUE NOT NULL);"
+        "CREATE TABLE likes (user_uuid uuid REFERENCES users, tag int REFERENCES tags, weight int,"
+        " PRIMARY KEY (user_uuid, tag));"
+        "CREATE TABLE notes (user_uuid uuid, tag int, note text PRIMARY KEY,"
+        " FOREIGN KEY (user_uuid, tag) REFERENCES likes ON DELETE CASCADE);"
+    )
+    rows = (
+        "INSERT INTO users (handle) VALUES {}; INSERT INTO tags (label) VALUES ('x'), ('y');"
+        "INSERT INTO likes SELECT uuid, id, {} FROM users, tags;"
+        "INSERT INTO notes SELECT user_uuid, tag, handle || label FROM likes JOIN users ON uuid = user_uuid"
+        " JOIN tags ON id = tag;"
+    )
+    small.write("a.sql", schema + rows.format("('ada'), ('bob')", 1))
+    small.run("setup")
+    before = small.sql("SELECT note, user_uuid, tag FROM notes ORDER BY note")
+    small.write("a.sql", schema + rows.format("('cy'), ('ada'), ('bob')", 2))
+    outcome = small.run("setup")
+    assert outcome.summary == "5 rows inserted, 4 rows updated"
+    assert small.sql("SELECT DISTINCT weight FROM likes") == [(2,)]
+    assert small.sql("SELECT note, user_uuid, tag FROM notes WHERE note !~ 'cy' ORDER BY note") == before
+    small.write("a.sql", schema + rows.format("('cy')", 2))
+    assert small.run("setup").summary == "10 rows deleted"
 
 
 def test_numbers_from_a_sequence_are_the_databases_own(small: Any) -> None:
