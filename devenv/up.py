@@ -260,7 +260,7 @@ class Run:
         began = time.perf_counter()
         last = "no answer yet"
         while not self.cancel.is_set():
-            if not processes.is_running(self.engine.process(service.name)):
+            if not self.engine.recognise(service.name):
                 raise self.crashed(service)
             if self.listens(service):
                 try:

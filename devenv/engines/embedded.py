@@ -277,7 +277,7 @@ class Embedded:
             process=process or Process(child.pid, 0.0, launch.command),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             version=launch.version,
-            environment=fingerprint(environment) if name == "backend" else "",
+            environment=fingerprint(self.backend_inputs(environment)) if name == "backend" else "",
         )
 
     def service_environment(self) -> dict[str, str]:
@@ -341,6 +341,21 @@ class Embedded:
         fill = self.backend_values()
         return Launch([fill_in(word, fill) for word in self.settings.backend.command], env, self.root, None)
 
+    def backend_inputs(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """All that decides how the application runs: its variables and its command."""
+        command = shlex.join(self.settings.backend.command) if self.settings.backend else ""
+        return {**environment, **self.backend_variables(), "": command}
+
+    def recognise(self, name: str) -> bool:
+        """Whether a service that was just launched still runs, perhaps as another program (`env`, `sh -c "exec …"`)."""
+        process = self.process(name)
+        now = processes.identify(process.pid) if process else None
+        if process is None or now is None or not processes.same(now, replace(process, command=now.command)):
+            return False
+        if now.command != process.command:
+            self.remember(name, process=now)
+        return True
+
     def backend_variables(self) -> dict[str, str]:
         """The application's own variables, `[backend] env`."""
         backend = self.settings.backend
@@ -366,7 +381,7 @@ class Embedded:
     def settings_changed(self, environment: Mapping[str, str]) -> bool:
         """Whether the running application was started with other settings than `environment`."""
         record = self.state.services.get("backend")
-        return record is not None and record.environment != fingerprint(environment)
+        return record is not None and record.environment != fingerprint(self.backend_inputs(environment))
 
 
 def fill_in(text: str, values: Mapping[str, str]) -> str:

@@ -403,6 +403,13 @@ def test_a_stopped_service_says_how_to_start_it(letters: Project, free_port: int
     assert row["fix"]["command"] == "devenv up"
 
 
+def test_an_answer_from_another_program_is_no_service(letters: Project) -> None:
+    services = (ServiceState("postgres", "crashed"), *letters.context.services[1:])
+    found = rows(replace(letters, context=replace(letters.context, services=services)).doctor())
+    assert list(found) == ["SVC001"]
+    assert "devenv's own postgres is crashed" in found["SVC001"]["evidence"]
+
+
 # --- steps, folders, listeners
 
 
