@@ -433,6 +433,19 @@ def config_schema() -> None:
     typer.echo(json.dumps(schema(), indent=2))
 
 
+@app.command()
+def trace(
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="What devenv.toml declares as [trace.SUBJECT].")],
+    values: Annotated[list[str] | None, typer.Argument(metavar="VALUE…", help="Its parameters: an id, mostly.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="HANDLE", help="Who asks. Default: its first member.")] = None,
+    show_payloads: Annotated[bool, typer.Option("--show-payloads", help="Show people's own words.")] = False,
+) -> None:
+    """Follow one request through all layers, and name the first that breaks."""
+    from devenv.trace import trace as work
+
+    show(work(stack(), subject, tuple(values or ()), user, payloads=show_payloads))
+
+
 class Terminated(BaseException):
     """SIGTERM arrived: unwind like Ctrl-C, leave with 143."""
 

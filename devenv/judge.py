@@ -11,20 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from devenv.layers.asked import differences, shown, shown_key, side_by_side
 from devenv.layers.difference import Change, Difference, compare, ids, in_order
-from devenv.layers.observation import (
-    LAYERS,
-    Answer,
-    Asked,
-    Entry,
-    LayerName,
-    Ran,
-    Seen,
-    Subject,
-    Trouble,
-)
+from devenv.layers.observation import LAYERS, Answer, Entry, LayerName, Ran, Seen, Subject, Trouble
 from devenv.model import Fix
+from devenv.reads import Asked, differences, shown, shown_key, side_by_side
 
 LayerStatus = Literal["ok", "missing", "extra", "mutated", "reordered", "truncated", "error", "wrong_target", "not_run"]
 # How a layer looks from outside when it breaks in a way that is no difference between two lists.
@@ -69,14 +59,24 @@ class Broken:
 
 @dataclass(frozen=True)
 class LayerVerdict:
-    """One layer judged: `expected` and `observed` count entries (None: not captured, or nothing to compare with)."""
+    """One layer judged. `expected` are the entries of the layer before, `entries` its own (None: not captured)."""
 
     name: LayerName
     status: LayerStatus
-    expected: int | None
-    observed: int | None
+    expected: Sequence[Entry] | None
+    entries: Sequence[Entry] | None
     difference: Difference | None
     broken: tuple[Broken, ...]
+
+    @property
+    def expected_count(self) -> int | None:
+        """How many entries there should be; None: nothing to compare with."""
+        return None if self.expected is None else len(self.expected)
+
+    @property
+    def observed_count(self) -> int | None:
+        """How many there are; None: not captured."""
+        return None if self.entries is None else len(self.entries)
 
 
 @dataclass(frozen=True)
@@ -156,15 +156,8 @@ def judge_layer(
         status = "error"
     else:
         status = "ok"
-    shown = mine[0].difference if mine and mine[0].difference else between
-    return LayerVerdict(
-        name,
-        status,
-        None if expected is None else len(expected),
-        None if entries is None else len(entries),
-        shown,
-        mine,
-    )
+    evidence = mine[0].difference if mine and mine[0].difference else between if mine else None
+    return LayerVerdict(name, status, expected, entries, evidence, mine)
 
 
 def observed_entries(name: LayerName, seen: Seen) -> Sequence[Entry] | None:
@@ -716,7 +709,7 @@ def http_fault(
     status: LayerStatus = "error",
 ) -> Broken:
     """A fault of the API. An application older than its code explains much, so that is said."""
-    old = seen.http.code_changed
+    old = seen.library.code_changed
     if old and kind not in ("cors", "open_to_strangers"):
         stale = f"{old} was changed after the application was started"
         cause = f"{cause}; {stale}" if cause else stale

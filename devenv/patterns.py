@@ -7,16 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from devenv.config import Pattern
+from devenv.config import Order, Pattern
 from devenv.errors import UsageError
-from devenv.layers.observation import Asked, Cost
-from devenv.layers.question import DIRECTIONS, fill
+from devenv.reads import Asked, Cost, Direction
+from devenv.templates import fill
 
 if TYPE_CHECKING:
     from devenv.stores.dynamodb import Dynamo
     from devenv.stores.postgres import Connection
 
 Item = Mapping[str, Mapping[str, Any]]
+DIRECTIONS: Final[Mapping[Order, Direction]] = {
+    "newest first": "descending",
+    "descending": "descending",
+    "oldest first": "ascending",
+    "ascending": "ascending",
+}
 UNIT_BYTES: Final = 4096
 # A pattern whose pages do not end is cut here: 200 MB of items.
 MAX_PAGES: Final = 200

@@ -37,6 +37,272 @@ contract's keys, for those who render it:
 
 from __future__ import annotations
 
-from typing import Final
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
 
-ENTRIES: Final = 500
+import psutil
+
+from devenv import judge as judgement
+from devenv.checks.facts import Facts
+from devenv.errors import DevenvError, Exit
+from devenv.layers import cross_store, dynamodb, environment, http, library, pattern, postgres, services
+from devenv.layers.observation import (
+    LAYERS,
+    DynamoSeen,
+    HttpSeen,
+    LayerName,
+    LibrarySeen,
+    Observation,
+    PatternSeen,
+    PostgresSeen,
+    Seen,
+    Subject,
+)
+from devenv.layers.question import Application, Inquiry, ask
+from devenv.links.read import Kind
+from devenv.model import Failure, Report
+from devenv.patterns import DIRECTIONS
+from devenv.reads import Direction
+from devenv.trace_report import report_of
+
+if TYPE_CHECKING:
+    from devenv.checks.facts import DoctorContext
+    from devenv.config import Order
+    from devenv.stack import Stack
+
+
+def trace(stack: Stack, subject: str, typed: tuple[str, ...], user: str | None, *, payloads: bool = False) -> Report:
+    """Ask every layer at once, judge, and report. UsageError for a question that cannot be asked.
+
+    `payloads`: the report shows people's own words.
+    """
+    run = open_run(stack, subject, typed, user)
+    run.ask_all()
+    return run.report(payloads=payloads)
+
+
+def open_run(stack: Stack, subject: str, typed: tuple[str, ...], user: str | None) -> Run:
+    """A trace that has not asked anything yet, but lets the application's interpreter start."""
+    from devenv import up
+    from devenv.examine import doctor_context
+
+    question = ask(stack.settings, subject, typed, user)
+    context = doctor_context(stack, up.read_inputs(stack))
+    application = find_application(stack, context)
+    context = replace(context, application=application.environ)
+    return Run(Inquiry(question, Facts(context), application, dict(stack.environ)))
+
+
+def find_application(stack: Stack, context: DoctorContext) -> Application:
+    """The process that serves the application: the one that devenv started, else whoever listens at its address."""
+    from urllib.parse import urlsplit
+
+    from devenv import processes
+
+    backend = stack.settings.backend
+    if backend is None:
+        return Application()
+    recorded = stack.engine.process("backend")
+    ours = recorded is not None and processes.is_running(recorded)
+    url = urlsplit(context.targets.backend_url or "")
+    pid = serving(recorded.pid, url.port) if ours and recorded else None
+    if pid is None and url.hostname in ("127.0.0.1", "localhost", "::1") and url.port:
+        pid = processes.holder(url.port).pid
+    if pid is None:
+        return Application()
+    log = stack.engine.log("backend") if ours else None
+    found = replace(look_at(pid), log=log)
+    edited = context.settings_changed
+    late = edited is not None and found.started is not None and edited > found.started
+    return replace(found, stale=ours and (late or stack.engine.settings_changed(stack.environment())))
+
+
+def serving(pid: int, port: int | None) -> int:
+    """The process of this family that listens on the port: a shell or a reloader may stand before it."""
+    from devenv import processes
+
+    for member in (pid, *processes.children(pid)):
+        try:
+            sockets = psutil.Process(member).net_connections(kind="tcp")
+        except psutil.Error:
+            continue
+        if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets):
+            return member
+    return pid
+
+
+def look_at(pid: int) -> Application:
+    """What the system tells of a process; the rest None where it is not this account's to know."""
+    try:
+        process = psutil.Process(pid)
+        started = process.create_time()
+    except psutil.Error:
+        return Application(pid)
+    environ: Mapping[str, str] | None = None
+    folder: Path | None = None
+    python: str | None = None
+    try:
+        environ = process.environ()
+        folder = Path(process.cwd())
+        command = process.cmdline()
+    except psutil.Error:
+        command = []
+    if command and Path(command[0]).is_absolute() and Path(command[0]).name.startswith("python"):
+        python = command[0]
+    return Application(pid, environ, folder, python, started)
+
+
+EMPTY: Final[Mapping[LayerName, type[Observation]]] = {
+    "postgres": PostgresSeen,
+    "dynamodb": DynamoSeen,
+    "pattern": PatternSeen,
+    "library": LibrarySeen,
+    "http": HttpSeen,
+}
+
+
+@dataclass
+class Once:
+    """One layer's observation: asked by the first who wants it, remembered for the others."""
+
+    guard: Lock
+    seen: Observation | None = None
+
+
+class Run:
+    """One trace. `ask` gives a layer's observation (with what it needs), `again` asks it anew, `judge` judges all."""
+
+    def __init__(self, inquiry: Inquiry) -> None:
+        self.inquiry = inquiry
+        self._once = {name: Once(Lock()) for name in LAYERS}
+        self._begun: library.Running | None = None
+        self._asks: Mapping[LayerName, Callable[[], Observation]] = {
+            "environment": lambda: environment.observe(self.inquiry),
+            "services": lambda: services.observe(self.inquiry),
+            "postgres": lambda: postgres.observe(self.inquiry, lambda: dynamodb.members_of(self.inquiry)),
+            "dynamodb": lambda: dynamodb.observe(self.inquiry, self._person()),
+            "cross-store": lambda: cross_store.observe(self.inquiry, self._person()),
+            "pattern": lambda: pattern.observe(self.inquiry, self._person()),
+            "library": self._library,
+            "http": lambda: http.observe(self.inquiry, self._person(), self._postgres().stranger),
+        }
+
+    def begin(self) -> None:
+        """Start what takes longest: the application's interpreter."""
+        try:
+            self._begun = library.begin(self.inquiry, library.environment_of(self.inquiry))
+        except DevenvError:
+            self._begun = None  # the layer itself meets the same error, and tells
+
+    def ask(self, name: LayerName) -> Observation:
+        """A layer's observation. Never raises: what goes wrong is in it."""
+        once = self._once[name]
+        with once.guard:
+            if once.seen is None:
+                once.seen = self._timed(name)
+            return once.seen
+
+    def ask_all(self) -> Seen:
+        """All layers, at the same time as far as they do not need each other."""
+        if self._once["library"].seen is None and self._begun is None:
+            self.begin()
+        with ThreadPoolExecutor(len(LAYERS)) as pool:
+            answers: list[Future[Observation]] = [pool.submit(self.ask, name) for name in LAYERS]
+        seen = [answer.result() for answer in answers]
+        return Seen(*seen)  # type: ignore[arg-type]
+
+    def again(self, name: LayerName) -> Observation:
+        """Ask a layer anew, from fresh stores; the others keep what they gave."""
+        self.inquiry = replace(self.inquiry, facts=Facts(self.inquiry.facts.context))
+        with self._once[name].guard:
+            self._once[name].seen = None
+        return self.ask(name)
+
+    def judge(self) -> judgement.Judgement:
+        """The verdict over all layers."""
+        return judgement.judge(self.subject(), self.ask_all())
+
+    def report(self, *, payloads: bool = False) -> Report:
+        """The verdict with its evidence."""
+        seen = self.ask_all()
+        found = judgement.judge(self.subject(), seen)
+        code = {"ok": Exit.DONE, "diverged": Exit.FOUND, "not_verified": Exit.UNCHECKED}[found.status]
+        return report_of(self.inquiry, self.subject(), seen, found, code, payloads=payloads)
+
+    def subject(self) -> Subject:
+        """The subject as the judgement needs it."""
+        return subject_of(self.inquiry, self._postgres())
+
+    def _postgres(self) -> PostgresSeen:
+        seen = self.ask("postgres")
+        assert isinstance(seen, PostgresSeen)  # noqa: S101 - what the layer gives
+        return seen
+
+    def _person(self) -> Mapping[str, Any] | None:
+        return self._postgres().person
+
+    def _library(self) -> Observation:
+        begun, self._begun = self._begun, None
+        return library.observe(self.inquiry, self._person(), self.ask("environment"), begun)
+
+    def _timed(self, name: LayerName) -> Observation:
+        """Ask one layer. The one broad `except`: a broken layer shows as such, and the others are still asked."""
+        needs: tuple[LayerName, ...] = {"library": ("environment", "postgres")}.get(name, ())  # type: ignore[assignment]
+        if name in ("dynamodb", "cross-store", "pattern", "http"):
+            needs = ("postgres",)
+        for other in needs:
+            self.ask(other)
+        began = time.perf_counter()
+        empty = EMPTY.get(name, Observation)
+        try:
+            seen = self._asks[name]()
+        except DevenvError as error:
+            seen = empty(failure=error.failure)
+        except Exception as error:  # noqa: BLE001
+            seen = empty(failure=Failure(f"the layer itself failed: {type(error).__name__}: {error}"))
+        now = time.perf_counter()
+        return replace(seen, began_ms=(began - self.inquiry.clock) * 1000, ms=(now - began) * 1000)
+
+
+def subject_of(inquiry: Inquiry, person: PostgresSeen) -> Subject:
+    """The declared subject, reduced to what the judgement compares by."""
+    trace_, settings = inquiry.question.trace, inquiry.settings
+    kind = inquiry.facts.plan.kind(trace_.entity) if trace_.entity else None
+    section, request = trace_.library, trace_.request
+    given = settings.patterns[trace_.pattern] if trace_.pattern else None
+    row = person.person
+    name = str(row[settings.person.name]) if row and settings.person else inquiry.question.user
+    return Subject(
+        name=inquiry.question.subject,
+        identifier=inquiry.question.identifier or name,
+        fields=tuple(trace_.fields),
+        types={field: type_of(kind, target) for field, target in trace_.fields.items()},
+        sorted_by=trace_.sorted_by,
+        orders={
+            "pattern": direction(trace_.order) if given and given.order else None,
+            "library": direction((section.order if section else None) or trace_.order),
+            "http": direction((request.order if request else None) or trace_.order),
+        },
+        limits={"library": section.limit if section else None, "http": request.limit if request else None},
+        anonymous=request.anonymous if request else (),
+        stranger=request.stranger if request else (),
+        origin=request.origin if request else None,
+        person=name,
+        retry=" ".join(["devenv", "trace", inquiry.question.subject, *inquiry.question.values.values()]),
+        began=inquiry.began,
+    )
+
+
+def direction(order: Order | None) -> Direction | None:
+    """An order as a direction."""
+    return DIRECTIONS[order] if order is not None else None
+
+
+def type_of(kind: Kind | None, name: str) -> str:
+    """The declared type of an item's field; text when it is not declared."""
+    return next((field.type for field in kind.fields if field.name == name), "string") if kind else "string"

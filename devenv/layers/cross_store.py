@@ -7,7 +7,8 @@ from typing import Any
 
 from devenv.layers.dynamodb import gather, own_troubles
 from devenv.layers.observation import Observation
-from devenv.layers.question import Inquiry, Unknown
+from devenv.layers.question import Inquiry
+from devenv.templates import Unknown
 
 
 def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> Observation:

@@ -13,8 +13,9 @@ from uuid import UUID
 
 import msgspec
 
-from devenv.layers.observation import Direction, Entry
+from devenv.layers.observation import Entry
 from devenv.links.values import canonical, number_text
+from devenv.reads import Direction
 
 ID: Final = "id"
 

@@ -12,12 +12,13 @@ from typing import Any, Final
 from devenv.errors import StoreError
 from devenv.layers.answers import Items, form_of_items
 from devenv.layers.observation import DynamoSeen, Entry, Trouble
-from devenv.layers.question import Inquiry, Unknown, fill, names_in
+from devenv.layers.question import Inquiry
 from devenv.links import Fault, Judgement, Record
 from devenv.links.fields import is_expired
 from devenv.links.read import read_records
 from devenv.links.values import canonical, instant
 from devenv.model import Fix
+from devenv.templates import Unknown, fill, names_in
 
 # What is written while we look need not be in every answer.
 MEANWHILE: Final = timedelta(seconds=3)

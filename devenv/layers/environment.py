@@ -26,9 +26,10 @@ from devenv.checks.settings import (
     read_profiles,
 )
 from devenv.config import mask
-from devenv.layers.observation import Asked, Observation, Trouble
+from devenv.layers.observation import Observation, Trouble
 from devenv.layers.question import Inquiry
 from devenv.model import DynamoTarget, Fix, PostgresTarget
+from devenv.reads import Asked
 
 CLOUD: Final = (".amazonaws.com", ".api.aws")
 RESTART: Final = Fix("start the application again with the project's settings", "devenv down && devenv up")

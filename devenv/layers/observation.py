@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from devenv.model import Failure, Fix
+from devenv.reads import Asked, Cost, Direction
 
 LayerName = Literal["environment", "services", "postgres", "dynamodb", "cross-store", "pattern", "library", "http"]
 QUESTIONS: Final[Mapping[LayerName, str]] = {
@@ -25,7 +26,6 @@ QUESTIONS: Final[Mapping[LayerName, str]] = {
     "http": "What does the API answer, to a member, a stranger and nobody?",
 }
 LAYERS: Final[tuple[LayerName, ...]] = tuple(QUESTIONS)
-Direction = Literal["ascending", "descending"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,48 +50,6 @@ class Trouble:
     fix: Fix | None = None
     subjects: tuple[str, ...] = ()
     about: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What an answer cost. `units` is the store's own figure (local stores only estimate), `computed` is ours."""
-
-    requests: int = 0
-    scanned: int | None = None
-    returned: int | None = None
-    units: float | None = None
-    computed: float | None = None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One read of a store, declared or really sent. `key` is attribute -> text, conditions are readable text.
-
-    `limit` with `followed` False ends early when there is more. `elsewhere` says why the target is not the project's
-    store (None: it is, or is not known). `error` is the store's error code, or the driver's error when it was not
-    reached; `detail` its words.
-    """
-
-    operation: str
-    table: str | None = None
-    index: str | None = None
-    key: Mapping[str, str] = field(default_factory=dict)
-    sort: str | None = None
-    filter: str | None = None
-    projection: str | None = None
-    limit: int | None = None
-    direction: Direction | None = None
-    followed: bool = True
-    count: int | None = None
-    scanned: int | None = None
-    sql: str | None = None
-    target: str | None = None
-    store: Literal["dynamodb", "postgres"] = "dynamodb"
-    elsewhere: str | None = None
-    elsewhere_kind: str | None = None
-    error: str | None = None
-    detail: str | None = None
-    times: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +144,7 @@ class LibrarySeen(Observation):
     corrected: Ran | None = None
     guards: tuple[tuple[Ran, Asked | None], ...] = ()
     diverted: tuple[Trouble, ...] = ()
+    code_changed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -215,14 +174,14 @@ class Answer:
 class HttpSeen(Observation):
     """The answers to a member, to somebody without a token, to a stranger (None: not asked); the log lines meanwhile.
 
-    `code_changed` names a source file that is newer than the running process.
+    `preflight` is the answer to a browser's question whether it may ask.
     """
 
     member: Answer | None = None
     anonymous: Answer | None = None
     stranger: Answer | None = None
+    preflight: Answer | None = None
     log: tuple[str, ...] | None = None
-    code_changed: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from typing import Any
 
 from devenv.errors import StoreError, UsageError
 from devenv.layers.answers import form_of_items, read_rows
-from devenv.layers.asked import shown
-from devenv.layers.observation import Asked, PatternSeen
-from devenv.layers.question import Inquiry, Unknown
+from devenv.layers.observation import PatternSeen
+from devenv.layers.question import Inquiry
 from devenv.patterns import Restriction, describe, prepare, request_of, run, run_sql
+from devenv.reads import Asked, shown
 from devenv.stores.dynamodb import Dynamo
+from devenv.templates import Unknown
 
 
 def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> PatternSeen:

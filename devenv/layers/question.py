@@ -12,18 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv.checks.facts import Facts
-from devenv.config import Order, Settings, Trace
+from devenv.config import Settings, Trace
 from devenv.errors import UsageError
-from devenv.layers.observation import Direction
 from devenv.links.values import number_text, uuid_text
 
-PLACE: Final = re.compile(r"\{([A-Za-z_][\w.]*)\}")
-DIRECTIONS: Final[Mapping[Order, Direction]] = {
-    "newest first": "descending",
-    "descending": "descending",
-    "oldest first": "ascending",
-    "ascending": "ascending",
-}
 EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"
 
 
@@ -95,41 +87,6 @@ class Inquiry:
         for prefix, columns in (("person", person or {}), ("row", row or {})):
             values |= {f"{prefix}.{name}": str(value) for name, value in columns.items() if value is not None}
         return values
-
-
-class Unknown(Exception):
-    """A template names a parameter that nobody gave: `name`."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-def fill(template: Any, values: Mapping[str, str]) -> Any:
-    """`template` with every `{name}` replaced, inside lists and maps too; what is not text stays. Unknown."""
-    if isinstance(template, str):
-        return PLACE.sub(lambda found: lookup(values, found[1]), template)
-    if isinstance(template, Mapping):
-        return {name: fill(part, values) for name, part in template.items()}
-    if isinstance(template, list | tuple):
-        return [fill(part, values) for part in template]
-    return template
-
-
-def lookup(values: Mapping[str, str], name: str) -> str:
-    """The value of a parameter. Unknown when there is none."""
-    if name not in values:
-        raise Unknown(name)
-    return values[name]
-
-
-def names_in(template: Any) -> set[str]:
-    """The parameters that a template uses."""
-    if isinstance(template, str):
-        return {found[1] for found in PLACE.finditer(template)}
-    if isinstance(template, Mapping):
-        return set().union(*map(names_in, template.values())) if template else set()
-    return set().union(*map(names_in, template)) if isinstance(template, list | tuple) and template else set()
 
 
 def ask(settings: Settings, subject: str, typed: tuple[str, ...], user: str | None) -> Question:

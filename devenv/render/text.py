@@ -195,6 +195,13 @@ def repair_line(repair: Mapping[str, Any]) -> str:
     return clean(f"{repair['state']}: {repair['table']} {key}: {', '.join(changes)}")
 
 
+def trace_lines(report: Report, verbose: bool) -> list[str]:
+    """`trace`: a tree of layers (a module of its own, so that other commands need not load it)."""
+    from devenv.render.trace_text import trace_text
+
+    return trace_text(report, verbose)
+
+
 RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "up": up_text,
     "down": down_text,
@@ -205,6 +212,7 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "reset": steps_text,
     "config": config_text,
     "doctor": doctor_text,
+    "trace": trace_lines,
     "db": rows_text,
     "ddb": rows_text,
 }

@@ -1,10 +1,54 @@
-"""One read of a store in words, and in what it differs from the declared one. Pure."""
+"""Reads of a store, declared or really sent: as values, in words, side by side, and what they cost. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
-from devenv.layers.observation import Asked
+Direction = Literal["ascending", "descending"]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an answer cost. `units` is the store's own figure (local stores only estimate), `computed` is ours."""
+
+    requests: int = 0
+    scanned: int | None = None
+    returned: int | None = None
+    units: float | None = None
+    computed: float | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One read of a store, declared or really sent. `key` is attribute -> text, conditions are readable text.
+
+    `limit` with `followed` False ends early when there is more. `elsewhere` says why the target is not the project's
+    store (None: it is, or is not known). `error` is the store's error code, or the driver's error when it was not
+    reached; `detail` its words.
+    """
+
+    operation: str
+    table: str | None = None
+    index: str | None = None
+    key: Mapping[str, str] = field(default_factory=dict)
+    sort: str | None = None
+    filter: str | None = None
+    projection: str | None = None
+    limit: int | None = None
+    direction: Direction | None = None
+    followed: bool = True
+    count: int | None = None
+    scanned: int | None = None
+    sql: str | None = None
+    target: str | None = None
+    store: Literal["dynamodb", "postgres"] = "dynamodb"
+    elsewhere: str | None = None
+    elsewhere_kind: str | None = None
+    error: str | None = None
+    detail: str | None = None
+    times: int = 1
 
 
 def side_by_side(asked: Sequence[Asked] | None, declared: Asked | None) -> str:

@@ -1,0 +1,71 @@
+"""Tokens that say who asks: a signed JWT, or what the project's own command prints."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from devenv.config import Token
+from devenv.errors import DevenvError
+from devenv.layers.question import Inquiry
+from devenv.templates import Unknown, fill
+
+DIGESTS: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
+COMMAND_S: Final = 20.0
+
+
+def make_token(inquiry: Inquiry, person: Mapping[str, Any]) -> str:
+    """A token of this person. DevenvError when the key is not set, or the command fails."""
+    declared = inquiry.settings.token
+    if declared is None:
+        raise DevenvError("a request needs {token}, and devenv.toml has no [token]", hint="devenv config schema")
+    values = inquiry.parameters(person)
+    environ = inquiry.project_environment
+    try:
+        if declared.command:
+            return run_command(fill(declared.command, values), environ, inquiry)
+        key = environ.get(declared.env or "")
+        if not key:
+            raise DevenvError(f"[token] env = {declared.env!r}: this variable is not set by [env] or [backend] env")
+        return sign(fill(declared.claims, values), key, declared, time.time())
+    except Unknown as error:
+        raise DevenvError(f"[token] needs {{{error.name}}}, which is not known") from None
+
+
+def sign(claims: Mapping[str, Any], key: str, declared: Token, now: float) -> str:
+    """A JSON Web Token (RFC 7519) with `iat` and `exp`, `now` in epoch seconds."""
+    header = {"alg": declared.algorithm, "typ": "JWT"}
+    body = {**claims, "iat": int(now), "exp": int(now) + declared.seconds}
+    text = b".".join(encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, body))
+    signature = hmac.digest(key.encode(), text, DIGESTS[declared.algorithm])
+    return (text + b"." + encode(signature)).decode()
+
+
+def encode(content: bytes) -> bytes:
+    """Base 64 for URLs, without padding."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+
+def run_command(command: list[str], environ: Mapping[str, str], inquiry: Inquiry) -> str:
+    """The last line that the project's command prints."""
+    try:
+        done = subprocess.run(
+            command,
+            env=dict(environ),
+            cwd=inquiry.facts.context.root,
+            capture_output=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DevenvError(f"[token] command: {command[0]} cannot be run", detail=str(error)) from None
+    lines = done.stdout.decode("utf-8", "replace").split()
+    if done.returncode != 0 or not lines:
+        detail = done.stderr.decode("utf-8", "replace")[-500:]
+        raise DevenvError(f"[token] command: {command[0]} printed no token", detail=detail)
+    return lines[-1]
