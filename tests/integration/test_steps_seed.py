@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from decimal import Decimal
 from typing import Any
 
@@ -526,6 +527,37 @@ def test_an_item_is_left_and_told_when_its_new_key_is_taken(chat: Any) -> None:
     outcome = chat.up()["seed"]
     assert len([text for text in outcome.warnings if "is taken by another one" in text]) == 1
     assert "taken" in [item["text"] for item in chat.items("chat")]
+
+
+def test_no_write_of_the_application_is_lost_while_items_follow(chat: Any) -> None:
+    seeds(chat, [*ITEMS[:2], *({**message(1, "ada"), "sk": f"{n:04}"} for n in range(200))])
+    chat.up()
+    chat.run("setup", fresh=True)
+    stop, written = threading.Event(), 0
+
+    def use_the_application() -> None:
+        nonlocal written
+        with Dynamo(chat.dynamodb) as dynamo:
+            while not stop.is_set():
+                request = {
+                    "TableName": chat.table("chat"),
+                    "Key": typed_item({"pk": "MSG#1", "sk": f"{written % 200:04}"}),
+                    "UpdateExpression": "ADD likes :one SET note = user_uuid",
+                    "ExpressionAttributeValues": typed_item({":one": 1}),
+                }
+                dynamo.call("UpdateItem", request)
+                written += 1
+
+    application = threading.Thread(target=use_the_application)
+    application.start()
+    try:
+        chat.up()
+    finally:
+        stop.set()
+        application.join()
+    assert written > 0
+    assert sum(item.get("likes", 0) for item in chat.items("chat")) == written
+    assert agrees(chat)
 
 
 def test_copies_in_sets_and_numbers_follow_too(small: Any) -> None:
