@@ -32,7 +32,7 @@ def run_probe(facts: Facts, name: str) -> Outcome:
     where = state.url or (f"{state.host}:{state.port}" if state.port else "")
     if state.state in ("stopped", "crashed", "foreign"):
         return failed(
-            f"{where} answers, but devenv's own {name} is {state.state}",
+            f"{where or name} answers, but devenv's own {name} is {state.state}",
             cause=state.detail or "another program has its port",
             fix=Fix("end that program, or let devenv take another port", "devenv up"),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,8 +31,7 @@ from tests.shapes import (
     orders_settings,
 )
 
-POSTGRES = PostgresTarget("127.0.0.1", int(os.environ.get("TEST_PGPORT", "55432")), "postgres", "devpw")
-DYNAMODB = DynamoTarget(os.environ.get("TEST_DYNAMODB", "http://127.0.0.1:58000"), "us-east-1", "devenvkey", "secret")
+Targeted = tuple[PostgresTarget, DynamoTarget]
 
 
 @dataclass(frozen=True)
@@ -102,15 +100,17 @@ def rows(report: Report, *statuses: str) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def project(settings: Mapping[str, Any], schema: str, request: Mapping[str, Any], table: str) -> Iterator[Project]:
-    """A database and a table of their own, removed at the end."""
+def project(
+    stores: Targeted, settings: Mapping[str, Any], schema: str, request: Mapping[str, Any], table: str
+) -> Iterator[Project]:
+    """A database and a table of their own in these stores, removed at the end."""
     parsed = msgspec.convert(settings, Settings)
-    postgres = replace(POSTGRES, database=parsed.postgres.database)
-    targets = Targets(postgres, DYNAMODB)
+    postgres, dynamo = replace(stores[0], database=parsed.postgres.database), stores[1]
+    targets = Targets(postgres, dynamo)
     environment = connection_environment(parsed, targets)
     services = (
         ServiceState("postgres", "running", host=postgres.host, port=postgres.port),
-        ServiceState("dynamodb", "running", url=DYNAMODB.endpoint),
+        ServiceState("dynamodb", "running", url=dynamo.endpoint),
     )
     tables = {table: {"TableName": table, **request}}
     context = DoctorContext(
@@ -124,10 +124,15 @@ def project(settings: Mapping[str, Any], schema: str, request: Mapping[str, Any]
         tables=tables,
     )
     admin = psycopg.connect(
-        host=postgres.host, port=postgres.port, user=postgres.user, password=postgres.password, autocommit=True
+        host=postgres.host,
+        port=postgres.port,
+        user=postgres.user,
+        password=postgres.password,
+        dbname=stores[0].database,
+        autocommit=True,
     )
     name = sql.Identifier(postgres.database)
-    with admin, Dynamo(DYNAMODB) as dynamodb:
+    with admin, Dynamo(dynamo) as dynamodb:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
         dynamodb.call("CreateTable", tables[table])
         try:
@@ -141,11 +146,11 @@ def project(settings: Mapping[str, Any], schema: str, request: Mapping[str, Any]
 
 
 @contextmanager
-def messaging() -> Iterator[Project]:
+def messaging(stores: Targeted) -> Iterator[Project]:
     """The messaging project with two conversations among four people."""
     mark = uuid.uuid4().hex[:10]
     table = f"doctor-letters-{mark}"
-    with project(messaging_settings(table, f"doctor_{mark}"), MESSAGING_SQL, MESSAGING_TABLE, table) as made:
+    with project(stores, messaging_settings(table, f"doctor_{mark}"), MESSAGING_SQL, MESSAGING_TABLE, table) as made:
         load_messaging(made)
         yield made
 
@@ -159,11 +164,11 @@ def load_messaging(made: Project) -> None:
 
 
 @contextmanager
-def orders() -> Iterator[Project]:
+def orders(stores: Targeted) -> Iterator[Project]:
     """The other project: numbers as keys, two links, no groups."""
     mark = uuid.uuid4().hex[:10]
     table = f"doctor-orders-{mark}"
-    with project(orders_settings(table, f"doctor_{mark}"), ORDERS_SQL, ORDERS_TABLE, table) as made:
+    with project(stores, orders_settings(table, f"doctor_{mark}"), ORDERS_SQL, ORDERS_TABLE, table) as made:
         made.put(
             {"order_no": 1, "customer": 1001, "customer_code": "C-ONE", "sku": "apple", "label": "Apple"},
             {"order_no": 2, "customer": 1002, "customer_code": "C-TWO", "sku": "pear", "label": "Pear"},

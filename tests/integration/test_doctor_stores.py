@@ -24,19 +24,20 @@ from devenv.bundle import make_bundle
 from devenv.doctor import mend
 from devenv.errors import Exit
 from devenv.model import ServiceState, StepState
+from tests.conftest import Stores
 from tests.integration.doctor_support import Project, messaging, orders, rows, show
 from tests.shapes import TIME, conversation
 
 
 @pytest.fixture
-def letters() -> Iterator[Project]:
-    with messaging() as made:
+def letters(stores: Stores) -> Iterator[Project]:
+    with messaging((stores.postgres, stores.dynamodb)) as made:
         yield made
 
 
 @pytest.fixture
-def shop() -> Iterator[Project]:
-    with orders() as made:
+def shop(stores: Stores) -> Iterator[Project]:
+    with orders((stores.postgres, stores.dynamodb)) as made:
         yield made
 
 
@@ -397,7 +398,7 @@ def test_dynamodb_that_does_not_answer_is_one_failure_and_the_rest_still_runs(
 
 def test_a_stopped_service_says_how_to_start_it(letters: Project, free_port: int) -> None:
     moved = at(letters, postgres=free_port)
-    context = replace(moved.context, services=(ServiceState("postgres", "stopped"),))
+    context = replace(moved.context, services=(ServiceState("postgres", "stopped"), *moved.context.services[1:]))
     (row,) = rows(replace(moved, context=context).doctor()).values()
     assert row["cause"] == "it is not running"
     assert row["fix"]["command"] == "devenv up"
@@ -452,7 +453,7 @@ def test_a_data_folder_that_dynamodb_local_cannot_write(letters: Project, tmp_pa
     account = 65534 if os.geteuid() == 0 else os.geteuid()
     as_account = {"user": account} if os.geteuid() == 0 else {}
     with subprocess.Popen(["sleep", "60"], **as_account) as process:  # type: ignore[call-overload]
-        services = (ServiceState("dynamodb", "running", pid=process.pid),)
+        services = (letters.context.services[0], ServiceState("dynamodb", "running", pid=process.pid))
         context = replace(letters.context, dynamodb_folder=folder, services=services)
         found = rows(replace(letters, context=context).doctor())
         folder.chmod(0o707)
