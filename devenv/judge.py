@@ -38,6 +38,7 @@ STATUS: Final[Mapping[str, LayerStatus]] = {
 REFUSED: Final = frozenset(["ResourceNotFoundException", "ValidationException", "SerializationException"])
 REFUSED_SQL: Final = ("22", "42")
 OK: Final = range(200, 300)
+STORES: Final = frozenset(["postgres", "dynamodb"])
 FORM: Final = "its form is not the declared one"
 LOG: Final = Fix("read what the application said", "devenv logs backend --tail 50")
 
@@ -193,13 +194,26 @@ def without(found: Difference, fleeting: frozenset[str]) -> Difference:
 
 def judge_environment(seen: Seen) -> list[Broken]:
     """What the process's variables say, and where the function's calls really went."""
-    found = [broken_by("environment", trouble) for trouble in seen.environment.troubles]
+    proven = right_targets(seen)
+    found = [broken_by("environment", t) for t in seen.environment.troubles if not (t.about & STORES) & proven]
     known = {broken.kind for broken in found}
     found += [broken_by("environment", t) for t in seen.library.diverted if t.kind not in known]
-    if not found:
+    if not any(broken.about & STORES for broken in found):
         found += judge_targets(seen)
     order = ("unset", "malformed", "wrong_endpoint", "wrong_database", "wrong_region_or_key", "wrong_table")
     return sorted(found, key=lambda broken: order.index(broken.kind) if broken.kind in order else len(order))
+
+
+def right_targets(seen: Seen) -> frozenset[str]:
+    """The stores that the function really reached, whatever the variables say: they decide nothing there."""
+    ran = seen.library.ran
+    if ran is None or ran.outcome != "returned" or not ran.asked:
+        return frozenset()
+    declared = seen.pattern.asked
+    wrong = {one.store for one in ran.asked if one.elsewhere is not None or one.error is not None}
+    if declared is not None and declared.table not in {one.table for one in ran.asked}:
+        wrong.add("dynamodb")
+    return frozenset({"dynamodb"} & {one.store for one in ran.asked} - wrong)
 
 
 def judge_targets(seen: Seen) -> Iterator[Broken]:
@@ -356,18 +370,14 @@ def judge_library(
 ) -> list[Broken]:
     """The application's function against the pattern; between them, what its own queries brought."""
     library = seen.library
-    diverted = any(broken.layer == "environment" and broken.kind != "stale_process" for broken in earlier)
+    diverted = any(broken.layer == "environment" and broken.about & STORES for broken in earlier)
     ran = library.corrected if diverted else library.ran
     if ran is None or any(broken.layer == "services" and broken.about & STORES for broken in earlier):
         return []
     found = list(judge_run(subject, seen, ran, expected, earlier))
-    if not diverted:
-        for guard, declared in library.guards:
-            found += judge_guard(seen, guard, declared, earlier)
+    for guard, declared in library.guards:
+        found += judge_guard(seen, guard, declared, earlier)
     return found
-
-
-STORES: Final = frozenset(["postgres", "dynamodb"])
 
 
 def judge_run(
@@ -399,10 +409,20 @@ def judge_run(
     fault = judge_content(subject, ran, declared, expected, between) or judge_order(subject, ran, expected, between)
     if fault is not None:
         yield fault
-    scans = [one for one in ran.asked or () if one.operation == "Scan" and declared and one.table == declared.table]
-    if fault is None and scans and declared and declared.operation == "Query":
-        text = f"{ran.function} scans the whole table ({scans[0].scanned} items read); the declared pattern is a Query"
-        yield library_fault(ran, "wrong_query", text, side_by_side(ran.asked, declared), status="mutated")
+    if fault is None and declared is not None and (misuse := judge_query(ran, declared)):
+        yield library_fault(ran, "wrong_query", misuse, side_by_side(ran.asked, declared), status="mutated")
+
+
+def judge_query(ran: Ran, declared: Asked) -> str | None:
+    """What is wrong with the queries although the answer is right, now: the place or the price."""
+    asked = [one for one in ran.asked or () if one.store == declared.store and one.table is not None]
+    scans = [one for one in asked if one.operation == "Scan" and one.table == declared.table]
+    if scans and declared.operation == "Query":
+        return f"{ran.function} scans the whole table ({scans[0].scanned} items read); the declared pattern is a Query"
+    tables = list(dict.fromkeys(one.table for one in asked))
+    if declared.table is not None and tables and declared.table not in tables:
+        return f"{ran.function} reads table {tables[0]}; the declared pattern reads {declared.table}"
+    return None
 
 
 def judge_failure(ran: Ran, declared: Asked | None) -> Broken:
@@ -567,9 +587,9 @@ def judge_http(
         return []
     found = list(judge_member(subject, seen, member, expected, earlier))
     blind = any(broken.layer in ("environment", "services") for broken in earlier)
-    found += judge_others(subject, seen, member)
-    if subject.origin and not blind:
-        found += judge_cors(subject, seen, subject.origin)
+    found += judge_others(subject, seen, member, blind)
+    if subject.origin and not any(broken.kind == "stale_process" for broken in earlier):
+        found += judge_cors(seen, subject.origin)
     return found
 
 
@@ -666,15 +686,17 @@ def judge_list(
             yield http_fault(seen, "body_changed", text, said, between, "reordered")
 
 
-def judge_others(subject: Subject, seen: Seen, member: Answer) -> Iterator[Broken]:
-    """Whether somebody who may not read this can: with the right statuses declared, any success counts."""
+def judge_others(subject: Subject, seen: Seen, member: Answer, blind: bool) -> Iterator[Broken]:
+    """Whether somebody who may not read this can. An empty answer counts where the member's is empty too, unless the
+    application is `blind`, as it then has nothing to show to anybody.
+    """
     for who, answer, right in (
         ("somebody without a token", seen.http.anonymous, subject.anonymous),
         ("somebody who does not belong to it", seen.http.stranger, subject.stranger),
     ):
         if answer is None or not right or answer.status is None or answer.status in right:
             continue
-        leaks = bool(answer.entries) or not member.entries
+        leaks = bool(answer.entries) or not (member.entries or blind)
         if answer.status in OK and leaks:
             text = f"the API answers {answer.status} to {who}, with {count(len(answer.entries or ()))}"
             expected = " or ".join(map(str, right))
@@ -683,12 +705,13 @@ def judge_others(subject: Subject, seen: Seen, member: Answer) -> Iterator[Broke
             )
 
 
-def judge_cors(subject: Subject, seen: Seen, origin: str) -> Iterator[Broken]:
+def judge_cors(seen: Seen, origin: str) -> Iterator[Broken]:
     """Whether a page of the declared origin may read the answers, errors too."""
     answers = {
         "to a member": seen.http.member,
         "without a token": seen.http.anonymous,
         "to a stranger": seen.http.stranger,
+        "to the browser's question before": seen.http.preflight,
     }
     told = {name: answer for name, answer in answers.items() if answer is not None and answer.status is not None}
     closed = {name: answer for name, answer in told.items() if answer.cors not in (origin, "*")}

@@ -81,9 +81,10 @@ def differences(one: Asked, declared: Asked) -> list[str]:
         ("key", dict(one.key), dict(declared.key)),
         ("sort-key condition", one.sort, declared.sort),
         ("filter", one.filter, declared.filter),
-        ("order", one.direction, declared.direction),
     )
-    found = [name for name, mine, theirs in pairs if mine != theirs and (mine or name not in ("order",))]
+    found = [name for name, mine, theirs in pairs if mine != theirs]
+    if one.direction is not None and declared.direction not in (None, one.direction):
+        found.append("order")
     if one.limit is not None and not one.followed:
         found.append(f"limit {one.limit} without the next page")
     elif not one.followed and declared.followed:
