@@ -13,6 +13,7 @@ import http.client
 import random
 import select
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import TracebackType
@@ -33,6 +34,7 @@ CURSORS: Final = {
     "NextToken": "NextToken",
 }
 BATCH_ITEMS: Final = 25
+BATCH_KEYS: Final = 100
 BATCH_BYTES: Final = 15_000_000  # DynamoDB's limit is 16 MB; the rest is room for the envelope.
 ANSWER_BYTES: Final = 64_000_000  # The largest real answer is 16 MB; more than this is not DynamoDB.
 
@@ -72,6 +74,17 @@ class Dynamo:
         or what answered is not DynamoDB. Never sent twice, except a read on a connection that turned out closed.
         """
         body = body or {}
+        return self._judge(operation, body, *self._exchange(operation, body))
+
+    def answer(self, operation: str, body: Mapping[str, Any]) -> bytes:
+        """The same as the answer's own bytes, for who parses them faster than `call` does."""
+        status, answer = self._exchange(operation, body)
+        if status != http.client.OK:
+            self._judge(operation, body, status, answer)
+        return answer
+
+    def _exchange(self, operation: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
+        """Send one request; the HTTP status and the body of what answered."""
         try:
             payload = msgspec.json.encode(body)
         except UnicodeEncodeError as error:
@@ -94,7 +107,7 @@ class Dynamo:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise self._unreached(operation, body, str(error) or type(error).__name__) from None
-        return self._judge(operation, body, status, answer)
+        return status, answer
 
     def pages(self, operation: str, body: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Every page of `Scan`, `Query`, `ListTables` or `ExecuteStatement`, until the store says there is no more."""
@@ -111,6 +124,30 @@ class Dynamo:
         """Every raw item of `table`. `extra` goes into the request: `scan("t", Segment=0, TotalSegments=4)`."""
         for page in self.pages("Scan", {"TableName": table, **extra}):
             yield from page["Items"]
+
+    def read_keys(self, table: str, keys: Sequence[Mapping[str, Any]], *, deadline_s: float = 30.0) -> Iterator[Item]:
+        """The items that exist of these different keys, by consistent reads, whole. Order is the store's.
+
+        What the store leaves unprocessed is asked for again; StoreError when some is left after `deadline_s` seconds.
+        """
+        end = time.monotonic() + deadline_s
+        for first in range(0, len(keys), BATCH_KEYS):
+            left: Sequence[Mapping[str, Any]] = keys[first : first + BATCH_KEYS]
+            pause = 0.05
+            while left:
+                asked = len(left)
+                answer = self.call("BatchGetItem", {"RequestItems": {table: {"Keys": left, "ConsistentRead": True}}})
+                yield from answer["Responses"].get(table, ())
+                left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+                if left and time.monotonic() + pause > end:
+                    raise StoreError(
+                        f"{len(left)} items of table {table} could not be read from DynamoDB at {self.target.endpoint}",
+                        detail=f"still unprocessed after {deadline_s:g} s of retries",
+                        code="UnprocessedKeys",
+                    )
+                if len(left) == asked:
+                    time.sleep(pause * random.uniform(0.5, 1.0))
+                    pause = min(pause * 2, 1.0)
 
     def write_batch(self, table: str, requests: Sequence[Mapping[str, Any]], *, deadline_s: float = 30.0) -> None:
         """Apply `{"PutRequest": {"Item": …}}` and `{"DeleteRequest": {"Key": …}}` in batches, in order.
@@ -157,6 +194,9 @@ class Dynamo:
         answer = response.read(ANSWER_BYTES)
         if len(answer) == ANSWER_BYTES:
             raise http.client.HTTPException(f"an answer of {ANSWER_BYTES} bytes or more")
+        checksum = response.getheader("x-amz-crc32")
+        if checksum is not None and checksum != str(zlib.crc32(answer)):
+            raise http.client.HTTPException(f"an answer of {len(answer)} bytes whose checksum is wrong")
         return response.status, answer
 
     def _judge(self, operation: str, body: Mapping[str, Any], status: int, answer: bytes) -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""The text forms of `verify` and `repair`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from devenv.model import Report
+
+COLORS = {"consistent": "green", "inconsistent": "red", "not_verified": "yellow"}
+
+
+def verify_text(report: Report, verbose: bool) -> list[str]:
+    """`verify`: what was read, what was found with examples, the verdict and why."""
+    from devenv.render.text import clean
+
+    body = report.body
+    lines = coverage_lines(body["coverage"], verbose)
+    for name, count in body["findings"].items():
+        lines.append(f"{typer.style('✗', fg='red')} {name}: {count:,}")
+        lines += [f"    {clean(example['note'])}" for example in body["examples"].get(name, ())]
+    if body["rates"]:
+        lines.append(
+            f"{body['rates']['scan_items_per_second'] or 0:,} items/s read, {body['rates']['seconds']['total']:.1f} s, "
+            f"at most {body['peak_memory_mb']:.0f} MB; {body['rechecked']:,} looked at again"
+        )
+    if plan := body.get("plan"):
+        lines += plan_lines(plan)
+    if body.get("findings_file") and body["findings"]:
+        lines.append(f"all findings: {clean(body['findings_file'])}")
+    lines += verdict_lines(body)
+    if error := body.get("error"):
+        lines += [f"  {name}: {clean(str(error[name]))}" for name in ("what", "detail", "hint") if error[name]]
+    return lines
+
+
+def coverage_lines(coverage: Mapping[str, Any], verbose: bool) -> list[str]:
+    """What was read, of how much."""
+    resumed = f", {coverage['segments_resumed']} of an earlier run" if coverage["segments_resumed"] else ""
+    ended = f"{coverage['segments_finished']} of {coverage['segments']} segments"
+    lines = [f"read {coverage['items_scanned']:,} items in {ended}{resumed}, and {coverage['rows_read']:,} rows"]
+    if verbose:
+        lines += [
+            f"    {table['table']}: {table['items']:,} items, {table['known']:,} of declared kinds, "
+            f"{table['expired']:,} expired, {table['finished']} of {table['segments']} segments"
+            for table in coverage["tables"]
+        ]
+        lines += [f"    {rows['target']}: {rows['rows']:,} rows" for rows in coverage["rows"]]
+    return lines
+
+
+def plan_lines(plan: Mapping[str, Any]) -> list[str]:
+    """What a plan would do, and how to have it done."""
+    classes = ", ".join(f"{count:,} {name}" for name, count in plan["classes"].items()) or "nothing"
+    lines = [f"plan: {plan['writes']:,} items to write ({classes}): {plan['file']}"]
+    if plan["left_out"]:
+        lines.append(f"    {plan['left_out']:,} more cannot be mended without losing something")
+    if plan["loss"]:
+        lines.append(f"    {plan['loss']:,} of them are deleted, and only with --allow-loss")
+    return [*lines, f"next: devenv repair apply {plan['file']}"] if plan["writes"] else lines
+
+
+def verdict_lines(body: Mapping[str, Any]) -> list[str]:
+    """The verdict, and what keeps it from being another."""
+    head = typer.style(body["verdict"].replace("_", " "), fg=COLORS[body["verdict"]], bold=True)
+    return [head, *(f"  because {reason}" for reason in body["reasons"])]
+
+
+def repair_text(report: Report, verbose: bool) -> list[str]:
+    """`repair apply` and `repair undo`: how many items came to which state, and the comparison after it."""
+    from devenv.render.text import clean, show_value
+
+    body = report.body
+    word = {"apply": "written", "undo": "put back"}[body["action"]]
+    lines = [f"{body['applied']:,} items {word}, {body['already']:,} were so already"]
+    if body["changed_meanwhile"]:
+        lines.append(f"{body['changed_meanwhile']:,} were changed by somebody else, and left alone:")
+        lines += [clean(f"    {item['table']} {show_value(item['key'])}") for item in body["skipped"]]
+    if body.get("left_out"):
+        lines.append(f"{body['left_out']:,} would be deleted: add --allow-loss to do that too")
+    if "verify" in body:
+        lines += verdict_lines(body["verify"])
+        lines += [f"  {name}: {count:,}" for name, count in body["verify"]["findings"].items()]
+    return lines

@@ -1,0 +1,135 @@
+"""Worker processes: started, given jobs one by one, listened to, ended. What one cannot do is told, not passed over."""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from devenv.verify.run import Run
+from devenv.verify.work import open_private
+
+LOG_TAIL: Final = 2000
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker shall do: a kind of `work.JOBS`, of a number."""
+
+    kind: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was heard of a job: `progress`, or its end: `done` or `failed` (`what`, `detail`)."""
+
+    job: Job
+    progress: int = 0
+    done: dict[str, Any] | None = None
+    failed: dict[str, Any] | None = None
+
+
+class Crew:
+    """`count` workers for one run; a context manager that leaves none behind."""
+
+    def __init__(self, run: Run, count: int) -> None:
+        self.run = run
+        self._workers = [self._start(number) for number in range(count)]
+        self._peaks = [0] * count
+
+    def _start(self, number: int) -> subprocess.Popen[bytes]:
+        """One worker. It finds this devenv wherever this process found it, and nothing in the working folder."""
+        with open_private(self.run.folder / f"worker-{number}.log") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-P", "-m", "devenv.verify.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                start_new_session=True,
+            )
+        self._send(worker, self.run)
+        return worker
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers:
+            worker.kill()
+            worker.communicate()
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that the workers have had, together."""
+        return sum(self._peaks)
+
+    def work(self, jobs: Iterable[Job]) -> Iterator[Told]:
+        """Everything heard of these jobs, as it comes. After a failure no further job is begun."""
+        waiting = deque(jobs)
+        heard: queue.SimpleQueue[Told | None] = queue.SimpleQueue()
+        threads = [
+            threading.Thread(target=self._lead, args=(number, waiting, heard), daemon=True)
+            for number in range(len(self._workers))
+        ]
+        for thread in threads:
+            thread.start()
+        left = len(threads)
+        while left:
+            told = heard.get()
+            if told is None:
+                left -= 1
+                continue
+            if told.failed is not None:
+                waiting.clear()
+            yield told
+
+    def _lead(self, number: int, waiting: deque[Job], heard: queue.SimpleQueue[Told | None]) -> None:
+        """Give one worker jobs until there are none."""
+        worker = self._workers[number]
+        assert worker.stdout is not None  # noqa: S101 - it was started with a pipe
+        while waiting:
+            try:
+                job = waiting.popleft()
+            except IndexError:
+                break
+            self._send(worker, {"kind": job.kind, "number": job.number})
+            for line in worker.stdout:
+                if not line.endswith(b"\n"):
+                    continue  # It died while it wrote.
+                message = msgspec.json.decode(line)
+                if "progress" in message:
+                    heard.put(Told(job, progress=message["progress"]))
+                    continue
+                self._peaks[number] = message.get("peak", self._peaks[number])
+                heard.put(Told(job, done=message.get("done"), failed=message.get("failed")))
+                break
+            else:
+                heard.put(Told(job, failed=self._obituary(number)))
+                break
+        heard.put(None)
+
+    def _send(self, worker: subprocess.Popen[bytes], message: Any) -> None:
+        """One line to a worker; one that is dead shows when it is listened to."""
+        assert worker.stdin is not None  # noqa: S101 - it was started with a pipe
+        try:
+            worker.stdin.write(msgspec.json.encode(message) + b"\n")
+            worker.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def _obituary(self, number: int) -> dict[str, Any]:
+        """The failure of a job whose worker died."""
+        code = self._workers[number].wait()
+        log = (self.run.folder / f"worker-{number}.log").read_text(errors="replace")[-LOG_TAIL:].strip()
+        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+        return {"what": f"a worker died ({how})", "detail": log or None}

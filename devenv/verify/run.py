@@ -1,0 +1,52 @@
+"""One comparison as plain values: what every worker is told, and where it keeps its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from devenv.config import Settings
+from devenv.links import Plan, compile_plan
+from devenv.model import DynamoTarget, PostgresTarget
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One segment of one table's parallel scan."""
+
+    table: str
+    segment: int
+    total: int
+
+
+class Run(msgspec.Struct, frozen=True):
+    """A comparison. `keys` maps a table to its key attributes and their types (S, N, B), the hash key first.
+
+    `classes` are `schema.table.column` -> how the column's values are written (see sieve). `cap` bounds the items of
+    a segment. `plan` says whether repairs shall be planned.
+    """
+
+    folder: Path
+    settings: Settings
+    postgres: PostgresTarget
+    dynamodb: DynamoTarget
+    keys: dict[str, dict[str, str]]
+    classes: dict[str, str]
+    partitions: int
+    tasks: tuple[Task, ...]
+    reader: Literal["raw", "sdk"] = "raw"
+    cap: int | None = None
+    plan: bool = False
+
+    def links(self) -> Plan:
+        """The declared entities, links and groups, compiled, with the keys that the tables really have."""
+        return compile_plan(self.settings, {table: tuple(types) for table, types in self.keys.items()})
+
+
+def segment_name(number: int) -> str:
+    """The name of the spill of a run's `number`th task."""
+    return f"segment-{number:04}"
+
+
+ROWS = "rows"

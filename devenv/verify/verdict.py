@@ -1,0 +1,92 @@
+"""When a comparison proves something. Pure: coverage in, reasons why it proves nothing out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+
+class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read of one table. `known`: items of a declared kind (all, where no kind is declared).
+
+    `finished`: segments that ended with no further page, proven by asking once more; `counted`: the store's own
+    number of items (None: not asked).
+    """
+
+    table: str
+    segments: int
+    finished: int
+    capped: int
+    items: int
+    known: int
+    expired: int
+    keys: tuple[str, ...]
+    declared_keys: tuple[str, ...] | None
+    counted: int | None
+
+    @property
+    def slack(self) -> int:
+        """How many items writers may move past a scan while it runs: it sees some twice and others not at all."""
+        return self.items // 100
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What was read of both stores. `rows`: per link its target and number of rows; `problems`: what went wrong."""
+
+    tables: tuple[TableCoverage, ...] = ()
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    resumed: int = 0
+
+    @property
+    def items(self) -> int:
+        """Items read, of all tables."""
+        return sum(table.items for table in self.tables)
+
+    def document(self) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "segments": sum(table.segments for table in self.tables),
+            "segments_finished": sum(table.finished for table in self.tables),
+            "segments_resumed": self.resumed,
+            "items_scanned": self.items,
+            "items_expired": sum(table.expired for table in self.tables),
+            "rows_read": sum(int(facts["rows"]) for facts in self.rows.values()),
+            "caps_hit": [table.table for table in self.tables if table.capped],
+            "tables": [msgspec.to_builtins(table) for table in self.tables],
+            "rows": [{"target": facts["target"], "rows": facts["rows"]} for facts in self.rows.values()],
+            "problems": list(self.problems),
+        }
+
+
+def judge_coverage(coverage: Coverage) -> tuple[str, ...]:
+    """Why the coverage proves nothing, in words; empty when it is a proof."""
+    return (*coverage.problems, *(reason for table in coverage.tables for reason in doubt(table)), *emptiness(coverage))
+
+
+def doubt(table: TableCoverage) -> Iterator[str]:
+    """What is wrong with the coverage of one table."""
+    if table.declared_keys is not None and table.keys != table.declared_keys:
+        yield (
+            f"table {table.table} is not the declared one: its key is {', '.join(table.keys)}, "
+            f"declared {', '.join(table.declared_keys)}"
+        )
+    if table.capped:
+        yield f"the scan of {table.table} stopped at the given number of items"
+    elif table.finished < table.segments:
+        yield f"{table.segments - table.finished} of {table.segments} segments of {table.table} did not end"
+    if table.counted is not None and table.counted > table.items + table.slack:
+        yield f"{table.items} items of {table.table} were read, and it has {table.counted}"
+    if table.items and not table.known:
+        yield f"none of the {table.items} items of {table.table} is of a declared kind"
+
+
+def emptiness(coverage: Coverage) -> Iterator[str]:
+    """An empty side agrees with everything."""
+    if not coverage.problems:
+        yield from (f"table {table.table} has no items" for table in coverage.tables if not table.items)
+        yield from (f"{facts['target']} has no rows" for facts in coverage.rows.values() if not facts["rows"])

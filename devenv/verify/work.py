@@ -1,0 +1,121 @@
+"""The three kinds of job that make up a comparison, each a function of the run and a number; workers do them.
+
+`scan` a segment; `join` a partition and look at its candidates; `confirm` what that look found, some time later.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from devenv.links import Plan
+from devenv.repair import Write, plan_repairs
+from devenv.stores import postgres
+from devenv.stores.dynamodb import Dynamo
+from devenv.verify.join import Partition
+from devenv.verify.look import (
+    LINK_FAULTS,
+    Chunk,
+    Reader,
+    answer_for,
+    describe,
+    fault_mark,
+    identity_faults,
+    make_chunks,
+)
+from devenv.verify.run import ROWS, Run, segment_name
+from devenv.verify.scan import TIMEOUT_S, scan_segment
+from devenv.verify.spill import Sealed
+
+Tell = Callable[[int], None]
+EXAMPLES: Final = 3
+
+
+def join_partition(run: Run, number: int, tell: Tell) -> dict[str, Any]:
+    """Find a partition's candidates and look at each once; what stays suspicious goes into a file."""
+    segments = [read_index(run.folder, segment_name(task)) for task in range(len(run.tasks))]
+    partition = Partition(run, segments, read_index(run.folder, ROWS), number)
+    plan = run.links()
+    candidates = suspects = 0
+    with open_private(run.folder / f"suspects-{number:04}") as file, reading(run, plan) as reader:
+        for chunk in make_chunks(run, plan, partition.candidates()):
+            candidates += len(chunk.suspects)
+            judgement = reader.look(chunk)
+            found = identity_faults(plan, answer_for(plan, chunk, judgement))
+            tell(sum(len(suspect.items) for suspect in chunk.suspects))
+            if found:
+                suspects += len(found)
+                seen = frozenset(fault_mark(fault) for fault in judgement.faults)
+                file.write(msgspec.json.encode(msgspec.structs.replace(chunk, seen=seen)) + b"\n")
+    return {"candidates": candidates, "suspects": suspects}
+
+
+def confirm_partition(run: Run, number: int, tell: Tell) -> dict[str, Any]:
+    """Look at a partition's suspects again; what is wrong as before is written as findings, and as planned writes."""
+    plan = run.links()
+    counts: dict[str, int] = {}
+    examples: dict[str, list[dict[str, Any]]] = {}
+    findings = open_private(run.folder / f"findings-{number:04}")
+    writes = open_private(run.folder / f"writes-{number:04}")
+    with findings, writes, reading(run, plan) as reader, (run.folder / f"suspects-{number:04}").open("rb") as file:
+        for line in file:
+            chunk = msgspec.json.decode(line, type=Chunk)
+            judgement = reader.look(chunk)
+            kept = replace(judgement, faults=[f for f in judgement.faults if fault_mark(f) in chunk.seen])
+            found = identity_faults(plan, answer_for(plan, chunk, kept))
+            for fault, name in found:
+                described = describe(fault, name)
+                counts[name] = counts.get(name, 0) + 1
+                if len(examples.setdefault(name, [])) < EXAMPLES:
+                    examples[name].append(described)
+                findings.write(msgspec.json.encode(described) + b"\n")
+            if run.plan:
+                mine = {id(fault) for fault, _ in found}
+                # What else is wrong with the same items belongs into the same write: a half is made from a whole row.
+                faults = [fault for fault in kept.faults if id(fault) in mine or fault.kind in LINK_FAULTS]
+                for write in plan_repairs(replace(kept, faults=faults), plan):
+                    writes.write(msgspec.json.encode(write) + b"\n")
+                for write in deletions(plan, [fault.record for fault, name in found if name == "orphan"]):
+                    writes.write(msgspec.json.encode(write) + b"\n")
+            tell(len(chunk.suspects))
+    return {"counts": counts, "examples": examples}
+
+
+def deletions(plan: Plan, records: list[Any]) -> Iterator[Write]:
+    """Writes that delete these items: the class that loses something."""
+    for record in records:
+        yield Write(record.table, plan.keys[record.table], record.item, None, ("orphan",))
+
+
+@contextmanager
+def reading(run: Run, plan: Plan) -> Iterator[Reader]:
+    """Both stores, open for looking at candidates; each look sees what is there then. StoreError."""
+    with (
+        Dynamo(run.dynamodb, timeout=TIMEOUT_S) as dynamodb,
+        postgres.connect(run.postgres, read_only=True, autocommit=True) as connection,
+        postgres.translated(run.postgres.address),
+    ):
+        yield Reader(plan, dynamodb, connection)
+
+
+def read_index(folder: Path, name: str) -> Sealed:
+    """What a sealed spill of this run says of itself. OSError."""
+    return msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=Sealed)
+
+
+def open_private(path: Path) -> BinaryIO:
+    """A new file that only its owner can read."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
+JOBS: Final[Mapping[str, Callable[[Run, int, Tell], dict[str, Any]]]] = {
+    "scan": scan_segment,
+    "join": join_partition,
+    "confirm": confirm_partition,
+}
