@@ -26,6 +26,7 @@ from devenv.model import Failure, Report
 
 if TYPE_CHECKING:
     from devenv.stack import Stack
+    from devenv.verify import Context
 
 app = typer.Typer(
     add_completion=False,
@@ -36,8 +37,12 @@ app = typer.Typer(
 )
 ddb = typer.Typer(no_args_is_help=True, help="Look into DynamoDB: tables, items, PartiQL.")
 config_app = typer.Typer(no_args_is_help=True, help="The effective settings, their origins, and their schema.")
+snapshot = typer.Typer(no_args_is_help=True, help="Both stores at one point: save, restore, list, delete.")
 app.add_typer(ddb, name="ddb")
+app.add_typer(snapshot, name="snapshot")
 app.add_typer(config_app, name="config")
+repair_app = typer.Typer(no_args_is_help=True, help="Carry out a repair plan, or take it back.")
+app.add_typer(repair_app, name="repair")
 
 # Global options that take no value, and those that take one; `hoist` lets them stand behind the command too.
 FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--no-input", "--debug", "--version"}
@@ -285,7 +290,7 @@ def logs(
         typer.echo(line)
 
 
-def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float) -> None:
+def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, timings: bool = False) -> None:
     """Run steps from scratch, after asking when data that devenv did not write would go."""
     from devenv import up as work
     from devenv.stack import open_locked
@@ -296,7 +301,7 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float) 
             watch.close()
             agreed(f"{'; '.join(losses)}. Go on and lose it?", yes)
         report = work.run_fresh(opened, names, command, work.Options(timeout), watch, clock)
-    show(report)
+    show(with_view(report, timings=timings))
 
 
 @app.command()
@@ -318,9 +323,49 @@ def seed(yes: Yes = False, timeout: Timeout = 120.0) -> None:
 
 
 @app.command()
-def reset(yes: Yes = False, timeout: Timeout = 120.0) -> None:
-    """All three steps from scratch: freshly seeded data."""
-    from_scratch(["setup", "schema-load", "seed"], "reset", yes, timeout)
+def reset(
+    yes: Yes = False,
+    timeout: Timeout = 120.0,
+    timings: Annotated[bool, typer.Option("--timings", help="Print what took how long.")] = False,
+) -> None:
+    """Freshly seeded data: the baseline that the first `up` kept, or all three steps from scratch."""
+    from_scratch(["setup", "schema-load", "seed"], "reset", yes, timeout, timings)
+
+
+def on_snapshot(task: Literal["save", "restore", "delete"], name: str, timeout: float) -> None:
+    """One change of the snapshots, as the only devenv that changes the project."""
+    from devenv import snapshots
+    from devenv.stack import open_locked
+
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        report = snapshots.run(opened, task, name, watch)
+    show(report)
+
+
+@snapshot.command("save")
+def snapshot_save(name: str, timeout: Timeout = 120.0) -> None:
+    """Save both stores as they are now. Postgres is away for a fifth of a second."""
+    on_snapshot("save", name, timeout)
+
+
+@snapshot.command("restore")
+def snapshot_restore(name: str, timeout: Timeout = 120.0) -> None:
+    """Bring both stores to a snapshot. What is there now is kept as an automatic snapshot."""
+    on_snapshot("restore", name, timeout)
+
+
+@snapshot.command("list")
+def snapshot_list() -> None:
+    """The snapshots of this project, oldest first."""
+    from devenv import snapshots
+
+    show(snapshots.show_all(stack()))
+
+
+@snapshot.command("delete")
+def snapshot_delete(name: str, timeout: Timeout = 120.0) -> None:
+    """Delete a snapshot."""
+    on_snapshot("delete", name, timeout)
 
 
 @app.command()
@@ -446,6 +491,62 @@ def trace(
     show(work(stack(), subject, tuple(values or ()), user, payloads=show_payloads))
 
 
+def verify_context(opened: Stack) -> Context:
+    """What `verify` and `repair` compare."""
+    from devenv.up import read_inputs
+    from devenv.verify import Context
+
+    definitions = read_inputs(opened)["schema-load"].content or ()
+    tables = {definition.table: definition.request for definition in definitions}
+    return Context(opened.settings, opened.engine.targets(), opened.folder, tables)
+
+
+@app.command()
+def verify(
+    plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a repair plan.")] = None,
+    findings: Annotated[Path | None, typer.Option(metavar="FILE", help="Where all findings go, as JSON lines.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
+    segments: Annotated[int | None, typer.Option(min=1, help="Segments per table. Default: by its size.")] = None,
+    max_items: Annotated[int | None, typer.Option(min=1, help="Read no more; then nothing is proven.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Do not resume a killed comparison.")] = False,
+    sdk: Annotated[bool, typer.Option("--sdk", help="Read through the AWS SDK (slower).")] = False,
+) -> None:
+    """Compare every id of both stores, and prove it."""
+    from devenv import verify as work
+
+    options = work.Options(plan, findings, workers, segments, max_items, restart, "sdk" if sdk else "raw")
+    opened = stack()
+    with watching() as watch:
+        report = work.verify(verify_context(opened), options, watch)
+    show(report)
+
+
+@repair_app.command("apply")
+def repair_apply(
+    plan: Annotated[Path, typer.Argument(metavar="FILE")],
+    allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Delete orphans too.")] = False,
+    timeout: Timeout = 120.0,
+) -> None:
+    """Carry out a repair plan, item by item, each only if it is still as planned; then compare again."""
+    from devenv.repair_plan import apply_plan
+    from devenv.stack import open_locked
+
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        report = apply_plan(verify_context(opened), plan, watch, allow_loss=allow_loss)
+    show(report)
+
+
+@repair_app.command("undo")
+def repair_undo(plan: Annotated[Path, typer.Argument(metavar="FILE")], timeout: Timeout = 120.0) -> None:
+    """Put everything back that applying this plan changed."""
+    from devenv.repair_plan import undo_plan
+    from devenv.stack import open_locked
+
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        report = undo_plan(verify_context(opened), plan, watch)
+    show(report)
+
+
 class Terminated(BaseException):
     """SIGTERM arrived: unwind like Ctrl-C, leave with 143."""
 
@@ -479,7 +580,7 @@ def entry() -> NoReturn:
     Taking the interpreter down, object by object, takes a seventh of a short command and does nothing for it: files
     are closed, locks released and threads joined by then (mypy leaves in the same way).
     """
-    code = Exit.DONE
+    code = int(Exit.DONE)
     try:
         main()
     except SystemExit as leave:

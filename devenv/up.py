@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devenv import processes
@@ -92,19 +92,21 @@ def plan_step(state: StepState, options: Options, ran: bool) -> Action:
 def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
     """Start what is not running, wait until each service answers, run the steps that are not done."""
     engine = stack.engine
+    if not options.dry_run:
+        recover(stack, watch)
     wanted = tuple(name for name in engine.services if name != "backend" or options.backend)
     seen = engine.look()
     changed = "backend" in wanted and engine.settings_changed(stack.environment())
     plan = plan_services(seen, wanted, changed)
     if options.dry_run:
         return dry_run(stack, options, plan, read_inputs(stack))
+    inputs = read_inputs(stack)
     run = Run(stack, options, watch, clock)
+    run.fresh = not any((engine.home / name).exists() for name in STORES)
     started = [action.target for action in plan if action.action == "start"]
     backend = next((action for action in plan if action.target == "backend"), None)
     try:
         run.start_stores([name for name in started if name in STORES])
-        # The files are read while the stores boot; when they are refused, the stores are stopped again.
-        inputs = read_inputs(stack)
         if backend and backend.action == "keep":
             run.watch_backend()
         plan += run.load(inputs)
@@ -113,7 +115,7 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
     except BaseException as reason:
         run.close()
         # A failed start stays for a look at it, and the next `up` goes on from there.
-        if isinstance(reason, UsageError) or not isinstance(reason, Exception):
+        if not isinstance(reason, Exception):
             for name in started:
                 engine.stop(name)
         raise
@@ -214,6 +216,8 @@ class Run:
         self.pool = ThreadPoolExecutor(max_workers=len(SERVICES))
         self.waits: dict[str, Any] = {}
         self.step_states: tuple[StepState, ...] = ()
+        # Whether all data is made by this very run, so that it can become the baseline.
+        self.fresh = False
 
     def close(self) -> None:
         """End the waiting threads."""
@@ -227,7 +231,15 @@ class Run:
         if names:
             self.engine.secrets()
         for name in names:
-            self.waits[name] = self.pool.submit(self.start, service_named(name), "it was not running")
+            self.begin(name, self.start, "it was not running")
+
+    def begin(self, name: str, work: Callable[..., None], *arguments: str) -> None:
+        """Do `work` for a service in a thread; `ready` waits for it.
+
+        A Ctrl-C is held back meanwhile: in the middle of this it would leave a thread that nobody knows of.
+        """
+        with held_signals():
+            self.waits[name] = self.pool.submit(work, service_named(name), *arguments)
 
     def start(self, service: Service, reason: str) -> None:
         """Launch one service and wait until its probe succeeds."""
@@ -333,6 +345,8 @@ class Run:
                 if action.action == "run":
                     handles.close()
                     self.run_step(step, context, inputs[step.name], action.reason)
+                    if self.fresh and step.name == "setup":
+                        self.fresh = self.keep_baseline_database(inputs)
                 done.append(action)
                 reason = action.reason if action.action == "keep" else "it was just run"
                 states.append(StepState(step.name, "done", reason))
@@ -340,7 +354,26 @@ class Run:
             self.ready(name)
         self.step_states = tuple(states)
         self.engine.remember_steps(self.step_states)
+        if self.fresh:
+            self.keep_baseline(inputs)
         return tuple(done)
+
+    def keep_baseline_database(self, inputs: Inputs) -> bool:
+        """Keep a copy of the database that setup just made, while DynamoDB Local may still boot."""
+        from devenv import baseline
+
+        began = time.perf_counter()
+        kept = baseline.not_repeatable(inputs) is None and baseline.keep_database(self.stack)
+        self.clock.parts["baseline"] = time.perf_counter() - began
+        return kept
+
+    def keep_baseline(self, inputs: Inputs) -> None:
+        """Keep what the steps made, for `reset`."""
+        from devenv import baseline
+
+        began = time.perf_counter()
+        baseline.keep_rest(self.stack, inputs, began)
+        self.clock.parts["baseline"] += time.perf_counter() - began
 
     def look(self, step: Step, context: StepContext, inputs: Any, handles: Handles) -> StepState:
         """How a step stands. A store that ran before this `up` is waited for only when it does not answer now."""
@@ -368,9 +401,53 @@ class Run:
             self.watch.say(f"{step.name}: {warning}")
         self.watch.end(step.name, f"{result.summary} ({self.clock.parts[step.name]:.2f} s)", ok=True)
 
+    def run_all(self, inputs: Inputs, names: Sequence[str]) -> None:
+        """Run the named steps from scratch, in order."""
+        from devenv.steps import STEPS
+
+        for step in STEPS:
+            if step.name in names:
+                context = step_context(self.stack, partial(self.watch.note, step.name))
+                self.run_step(step, context, inputs[step.name], "from scratch", fresh=True)
+
+    def keep(self, reason: str) -> str | None:
+        """Keep the present data before it is changed, and drop the oldest of what was kept so. The snapshot's name."""
+        from devenv import snapshots
+
+        began = time.perf_counter()
+        kept = snapshots.keep(self.stack, reason, began)
+        snapshots.prune(self.stack)
+        self.clock.parts["snapshot"] = time.perf_counter() - began
+        return kept.name if kept else None
+
+    def reset(self, inputs: Inputs) -> tuple[str | None, str | None]:
+        """Restore the baseline. Why that was not possible, if so; and the name of the snapshot of what was there."""
+        from devenv import baseline, snapshots
+
+        began = time.perf_counter()
+        if doubt := baseline.doubt(self.stack, inputs):
+            self.watch.say(f"running the three steps: {doubt}")
+            return doubt, None
+        self.watch.begin("baseline", "restoring both stores")
+        kept = baseline.restore(self.stack)
+        self.clock.parts["baseline"] = time.perf_counter() - began
+        self.watch.end("baseline", f"restored ({self.clock.parts['baseline']:.2f} s)", ok=True)
+        began = time.perf_counter()
+        snapshots.prune(self.stack)
+        self.clock.parts["pruning"] = time.perf_counter() - began
+        return None, kept.name
+
+    def remake_baseline(self, inputs: Inputs) -> None:
+        """Make the baseline of what the steps just loaded, for the next reset."""
+        from devenv import baseline
+
+        began = time.perf_counter()
+        if baseline.remake(self.stack, inputs):
+            self.clock.parts["baseline"] = time.perf_counter() - began
+
     def watch_backend(self) -> None:
         """Ask the running application too whether it answers; `ready` waits for that."""
-        self.waits["backend"] = self.pool.submit(self.wait, service_named("backend"))
+        self.begin("backend", self.wait)
 
     def serve_backend(self, action: Action) -> None:
         """Start the application, or start it again when its settings changed; a running one must answer too."""
@@ -380,7 +457,25 @@ class Run:
             self.engine.stop("backend")
         for sentence in self.engine.assign_ports(("backend",), self.options.strict_ports):
             self.watch.say(sentence)
-        return self.start(service_named("backend"), action.reason)
+        self.begin("backend", self.start, action.reason)
+        return self.ready("backend")
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the block is left, then let the first of them do its work."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    usual = {n: signal.signal(n, lambda number, frame: caught.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+        if caught:
+            signal.raise_signal(caught[0])
 
 
 def service_named(name: str) -> Service:
@@ -388,9 +483,19 @@ def service_named(name: str) -> Service:
     return next(service for service in SERVICES if service.name == name)
 
 
+def recover(stack: Stack, watch: Watch) -> None:
+    """Finish what a killed command began with the data folders. Cheap when there is nothing."""
+    home = stack.engine.home
+    if (home / "restore.json").exists() or any((home / "snapshots").glob(".*")):
+        from devenv import snapshots
+
+        snapshots.recover(stack, watch)
+
+
 def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
-    """Stop the services, last started first. With `data` their data goes too; with `backup` it is moved aside."""
+    """Stop the services, last started first. With `data` their data goes too; with `backup` a snapshot keeps it."""
     engine = stack.engine
+    recover(stack, watch)
     engine.adopt()
     stopped = []
     for name in reversed(engine.services):
@@ -403,25 +508,24 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
         command="down",
         project=stack.settings.project.name,
         exit_code=Exit.DONE,
-        body={"stopped": stopped, "data": "deleted" if data else "kept", "backup": str(kept) if kept else None},
+        body={"stopped": stopped, "data": "deleted" if data else "kept", "backup": kept},
     )
 
 
-def remove_data(stack: Stack, backup: bool) -> Path | None:
-    """Take the data folders away: into a dated folder beside them, or for good. The backup's folder, if made."""
+def remove_data(stack: Stack, backup: bool) -> str | None:
+    """Take the data of stopped stores away: into a snapshot, or for good. The snapshot's name, if made."""
+    from devenv import snapshots
+
     home = stack.engine.home
-    parts = [home / name for name in ("postgres", "dynamodb", "ledger.sqlite", "secrets.json")]
-    parts = [part for part in parts if part.exists()]
-    kept = home / "backups" / datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S") if backup and parts else None
-    if kept:
-        kept.mkdir(parents=True, mode=0o700)
-    for part in parts:
-        if kept:
-            part.rename(kept / part.name)
-        elif part.is_dir():
+    kept = snapshots.move_away(stack).name if backup and (home / "postgres").exists() else None
+    if not backup:
+        snapshots.forget_databases(home)
+    for part in (home / "dynamodb", home / "baseline", *(home / name for name in snapshots.FILES)):
+        if part.is_dir():
             shutil.rmtree(part)
         else:
-            part.unlink()
+            part.unlink(missing_ok=True)
+    stack.engine.forget_secrets()
     stack.engine.remember_steps(())
     return kept
 
@@ -441,28 +545,38 @@ def status(stack: Stack) -> Report:
 
 
 def run_fresh(stack: Stack, names: Sequence[str], command: str, options: Options, watch: Watch, clock: Clock) -> Report:
-    """The named steps from scratch (`devenv setup|schema-load|seed|reset`); stores that are stopped are started."""
-    from devenv.steps import STEPS
+    """The named steps from scratch (`devenv setup|schema-load|seed|reset`); stores that are stopped are started.
 
+    The data of before is kept as a snapshot. A reset restores the baseline instead, unless there is a doubt.
+    """
+    recover(stack, watch)
     inputs = read_inputs(stack)
     run = Run(stack, options, watch, clock)
     try:
         run.start_stores([s.name for s in stack.engine.look() if s.name in STORES and s.state != "running"])
         for name in STORES:
             run.ready(name)
-        for step in STEPS:
-            if step.name in names:
-                context = step_context(stack, partial(watch.note, step.name))
-                run.run_step(step, context, inputs[step.name], "from scratch", fresh=True)
+        doubt, kept = run.reset(inputs) if command == "reset" else (None, None)
+        if command != "reset" or doubt:
+            kept = run.keep(f"before `devenv {command}`")
+            run.run_all(inputs, names)
+        if doubt:
+            run.remake_baseline(inputs)
         states = step_states(stack, inputs)
         stack.engine.remember_steps(states)
     finally:
         run.close()
+    method = {} if command != "reset" else {"method": "steps" if doubt else "baseline", "doubt": doubt}
     return Report(
         command=command,
         project=stack.settings.project.name,
         exit_code=Exit.DONE,
-        body={"steps": [asdict(state) for state in states], "timings": clock.finish()},
+        body={
+            "steps": [asdict(state) for state in states],
+            **method,
+            "snapshot": kept,
+            "timings": clock.finish(),
+        },
     )
 
 

@@ -156,6 +156,10 @@ class Embedded:
             self._secrets = state.keep_secrets(self.home)
         return self._secrets
 
+    def forget_secrets(self) -> None:
+        """Read them anew at the next use: other data was put into the place of the present one."""
+        self._secrets = None
+
     def targets(self) -> Targets:
         """Where the stores and the application are, running or not."""
         secrets = self.secrets()
@@ -256,6 +260,12 @@ class Embedded:
                 self.state = replace(self.state, steps=marks)
                 state.write(self.folder, self.state)
 
+    def restore_steps(self, marks: Mapping[str, Mark]) -> None:
+        """Note how the steps stood when the data that is here now was saved."""
+        with self._guard:
+            self.state = replace(self.state, steps=dict(marks))
+            state.write(self.folder, self.state)
+
     def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:
         """Start one service, detached, and remember it. `environment` is what `devenv env` gives (for the backend)."""
         self.make_home()
@@ -271,10 +281,9 @@ class Embedded:
                 exit_code=Exit.MISSING if isinstance(error, FileNotFoundError) else Exit.CRASHED,
                 detail=str(error),
             ) from None
-        process = processes.identify(child.pid)
         self.remember(
             name,
-            process=process or Process(child.pid, 0.0, launch.command),
+            process=processes.identify_child(child) or Process(child.pid, 0.0, launch.command),
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             version=launch.version,
             environment=fingerprint(self.backend_inputs(environment)) if name == "backend" else "",
@@ -293,6 +302,9 @@ class Embedded:
         env = self.service_environment()
         postgres.check_version(data, binaries)
         if not data.exists():
+            if account is not None:
+                who = f"devenv runs as root, so the stores run as {account.name}"
+                progress(f"{who}: data in {self.home}, parts in {self.cache}", 0, None)
             progress("making the data folder (initdb)", 0, None)
             postgres.make_cluster(binaries, data, self.settings.postgres.user, self.secrets().password, env, account)
         postgres.clear_stale_pid(data)

@@ -11,6 +11,8 @@ from typing import Any
 import typer
 
 from devenv.model import Report
+from devenv.render.snapshot_text import reset_lines, snapshot_text
+from devenv.render.verify_text import repair_text, verify_text
 
 MARKS = {
     "running": ("●", "green"),
@@ -55,8 +57,7 @@ def down_text(report: Report, verbose: bool) -> list[str]:
     stopped = report.body["stopped"]
     lines = [f"stopped: {', '.join(stopped)}" if stopped else "nothing was running"]
     if report.body["backup"]:
-        lines += [f"data moved to {report.body['backup']}"]
-        lines += [f"to return:  devenv down && cp -a {report.body['backup']}/. <the folder above backups>"]
+        lines += ["data deleted", f"to return: devenv snapshot restore {report.body['backup']}"]
     elif report.body["data"] == "deleted":
         lines += ["data deleted"]
     return lines
@@ -83,6 +84,7 @@ def steps_text(report: Report, verbose: bool) -> list[str]:
     lines = [typer.style(f"{report.command}: done in {report.body['timings']['total']:.2f} s", bold=True)]
     for step in report.body["steps"]:
         lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {step['reason']}"]
+    lines += reset_lines(report, verbose)
     if any(step["state"] != "done" for step in report.body["steps"]):
         lines += ["next: devenv up"]
     return lines
@@ -212,7 +214,10 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "reset": steps_text,
     "config": config_text,
     "doctor": doctor_text,
+    "verify": verify_text,
+    "repair": repair_text,
     "trace": trace_lines,
+    "snapshot": snapshot_text,
     "db": rows_text,
     "ddb": rows_text,
 }

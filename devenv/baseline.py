@@ -1,0 +1,139 @@
+"""The baseline: both stores as a first `up` left them, kept so that `reset` need not run the steps again.
+
+It is a snapshot in the form `database`, named by the hash of everything that made it: the steps' files, the engines,
+devenv itself. `doubt` names the first reason not to trust it; then the steps run, and the reason is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from devenv import copies, snapshots
+from devenv.engines import dynamodb_file, postgres
+from devenv.errors import DevenvError
+from devenv.snapshots import Manifest
+from devenv.stack import Stack
+
+DATABASE: Final = "devenv-baseline"
+SETTINGS: Final = (
+    "SELECT count(*) FROM pg_database d WHERE d.datname = %s AND (d.datacl IS NOT NULL OR d.datconnlimit <> -1"
+    " OR EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setdatabase = d.oid))"
+)
+Inputs = Mapping[str, Any]
+
+
+def name_of(stack: Stack, inputs: Inputs) -> str:
+    """The name of the baseline that these inputs and engines make. DevenvError (10) without Postgres."""
+    settings = stack.settings
+    binaries = postgres.find_binaries(settings.postgres.source, stack.engine.cache, stack.engine.account())
+    versions = {**snapshots.read_versions(stack), "postgres": binaries.version}
+    parts = [
+        *(f"{name}={version}" for name, version in sorted(versions.items())),
+        *(f"{name}={step.hash}" for name, step in inputs.items()),
+        *(settings.project.name, settings.postgres.database, settings.postgres.user),
+    ]
+    return "baseline-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def not_repeatable(inputs: Inputs) -> str | None:
+    """Why these steps can have no baseline, or None: what a command reads besides its files is not known."""
+    if not any(step.files for step in inputs.values()):
+        return "no step has files"
+    commands = [name for name, step in inputs.items() if step.command]
+    return f"step {commands[0]} is a command of the project, so its result may differ each time" if commands else None
+
+
+def keep_database(stack: Stack) -> bool:
+    """The first half of making a baseline, once setup has run: copy the database. False when a copy would lack some.
+
+    It takes place while DynamoDB Local is still booting, so nobody waits for it.
+    """
+    from devenv.steps import setup
+    from devenv.stores.postgres import one
+
+    target = stack.engine.targets().postgres
+    shutil.rmtree(stack.engine.home / "baseline", ignore_errors=True)
+    with setup.server(target) as admin:
+        # A database's own settings and grants are not a part of its copy.
+        if one(admin, SETTINGS, [target.database]):
+            return False
+        setup.drop_database(admin, DATABASE)
+        snapshots.copy_database(admin, target.database, DATABASE)
+    return True
+
+
+def keep_rest(stack: Stack, inputs: Inputs, began: float) -> None:
+    """The second half, once all steps have run: DynamoDB's file, the ledger, and the name."""
+    home = stack.engine.home
+    counts: snapshots.Counts = {"postgres": None, "dynamodb": dynamodb_file.count_items(snapshots.store_file(stack))}
+    manifest = snapshots.describe(stack, name_of(stack, inputs), "after the first up", automatic=True, counts=counts)
+    manifest = msgspec.structs.replace(manifest, form="database", database=DATABASE)
+    shutil.rmtree(home / "baseline", ignore_errors=True)
+    with snapshots.building(home / "baseline") as fresh:
+        dynamodb_file.copy_store(snapshots.store_file(stack), fresh / snapshots.DYNAMODB)
+        dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
+        snapshots.sealed(fresh, manifest, "template", began)
+
+
+def doubt(stack: Stack, inputs: Inputs) -> str | None:
+    """Why the baseline cannot stand for a run of the three steps, in words; None when it can. Postgres must run."""
+    if reason := not_repeatable(inputs):
+        return reason
+    place = stack.engine.home / "baseline"
+    manifest = snapshots.read_manifest(place)
+    if manifest is None:
+        return "there is no baseline yet" if not place.exists() else "the baseline cannot be read"
+    if manifest.name != name_of(stack, inputs):
+        return "the steps' files, an engine or devenv changed since the baseline was made"
+    for part, wanted in manifest.checksums.items():
+        if not (place / part).exists() or copies.checksum(place / part) != wanted:
+            return f"the baseline is damaged: {part}"
+    if manifest.cluster != snapshots.read_cluster(stack.engine.home / "postgres"):
+        return "the baseline belongs to other data"
+    return doubt_stores(stack, manifest)
+
+
+def doubt_stores(stack: Stack, manifest: Manifest) -> str | None:
+    """Why restoring the baseline would do something else to the present stores than the steps do."""
+    from devenv.steps import setup
+    from devenv.stores.postgres import one
+
+    live = dynamodb_file.count_items(snapshots.store_file(stack))
+    others = sorted(live.keys() - (manifest.counts["dynamodb"] or {}).keys())
+    if others:
+        return f"DynamoDB has a table that the steps do not make: {others[0]}"
+    target = stack.engine.targets().postgres
+    with setup.server(target) as admin:
+        if one(admin, SETTINGS, [target.database]):
+            return f"database {target.database} has settings or grants of its own"
+        if not one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]):
+            return f"the baseline's database {DATABASE} is gone"
+    return None
+
+
+def restore(stack: Stack) -> Manifest:
+    """Bring both stores to the baseline; what was there becomes the snapshot that is returned."""
+    place = stack.engine.home / "baseline"
+    manifest = snapshots.read_manifest(place)
+    if manifest is None:
+        raise DevenvError("the baseline cannot be read", hint="devenv reset")
+    kept = snapshots.describe_kept(stack, "before `devenv reset`", {"postgres": None, "dynamodb": None})
+    snapshots.put_back(stack, place, manifest, kept)
+    return kept
+
+
+def remake(stack: Stack, inputs: Inputs) -> bool:
+    """Make the baseline from freshly loaded stores; False where there can be none. Both must run."""
+    began = time.perf_counter()
+    store = dynamodb_file.count_items(snapshots.store_file(stack))
+    declared = {definition.table for definition in inputs["schema-load"].content or ()}
+    if not_repeatable(inputs) or store.keys() - declared or not keep_database(stack):
+        return False
+    keep_rest(stack, inputs, began)
+    return True

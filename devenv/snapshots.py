@@ -1,0 +1,707 @@
+"""Both stores at one point: save, restore, list, delete; and what makes a restore all or nothing.
+
+A snapshot is a folder below `snapshots/` beside the data, in one of two forms:
+
+- `files`: the whole Postgres cluster as it lies on disk, copied while the server is stopped (a fifth of a second).
+  It needs nothing but itself, so it can be exported, and it outlives `devenv down --data`.
+- `database`: the project's database as a second database of the same cluster. Made before a step or a reset runs:
+  the server goes on, and a reset keeps the old database by renaming it, which costs nothing. It is as good as its
+  cluster, whose number the manifest has.
+
+DynamoDB's part is its one file in both. Postgres is stopped (or its sessions ended) and DynamoDB's writers are held
+while a snapshot is taken. A restore first prepares everything beside the data, then writes a journal, then swaps.
+A killed restore has therefore either done nothing, or is finished by the next command that takes the project's lock.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import secrets
+import shutil
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from devenv import __version__, copies, processes, state
+from devenv.engines import dynamodb_file, postgres
+from devenv.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.model import Report
+from devenv.services import probe_postgres
+from devenv.stack import Stack
+from devenv.watch import Watch
+
+if TYPE_CHECKING:
+    from devenv.stores.postgres import Connection
+
+FORMAT: Final = 1
+AUTOMATIC: Final = 5
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+MANIFEST: Final = "manifest.json"
+DYNAMODB: Final = "dynamodb.sqlite"
+FILES: Final = ("postgres", "ledger.sqlite", "secrets.json")
+START_S: Final = 60.0
+SHARE_TRIES: Final = 5
+Counts = dict[str, dict[str, int] | None]
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a snapshot is. `cluster` is the number initdb gave the Postgres cluster; `database`, in the form of that
+    name, the copy inside it. `counts`: rows and items per table, None where they were not counted. `checksums`: one
+    per part. `size` in bytes, without the database of the form `database`. `seconds`: how long it took.
+    """
+
+    name: str
+    form: Literal["files", "database"]
+    reason: str
+    automatic: bool
+    created: str
+    project: str
+    versions: dict[str, str | None]
+    cluster: str
+    steps: dict[str, str]
+    marks: dict[str, state.Mark]
+    counts: Counts
+    database: str | None = None
+    git: str | None = None
+    checksums: dict[str, str] = {}
+    size: int = 0
+    method: copies.Method = "copy"
+    seconds: float = 0.0
+    format: int = FORMAT
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """A restore under way, of the snapshot in folder `source`. `kept` is what becomes of the present data."""
+
+    source: str
+    manifest: Manifest
+    kept: Manifest | None
+    running: bool
+
+
+def folder(home: Path) -> Path:
+    """Where a project's snapshots lie."""
+    return home / "snapshots"
+
+
+def check_name(name: str) -> str:
+    """The name, when it can be a folder's on every system. UsageError."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be a snapshot's name",
+            detail="letters, digits, dots, dashes and underscores; at most 63; a letter or a digit first",
+        )
+    return name
+
+
+# What is there
+
+
+def read_all(home: Path) -> list[Manifest]:
+    """Every snapshot, oldest first; what is no snapshot is left out."""
+    found = [read_manifest(place) for place in sorted(folder(home).glob("[!.]*")) if place.is_dir()]
+    return sorted((each for each in found if each), key=lambda manifest: (manifest.created, manifest.name))
+
+
+def read_manifest(place: Path) -> Manifest | None:
+    """The manifest in a snapshot's folder; None when there is none that can be read."""
+    try:
+        return msgspec.json.decode((place / MANIFEST).read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def find(home: Path, name: str) -> tuple[Path, Manifest]:
+    """A snapshot by name. UsageError when there is none of that name, or it is damaged."""
+    place = folder(home) / check_name(name)
+    if not place.is_dir():
+        known = ", ".join(manifest.name for manifest in read_all(home))
+        raise UsageError(
+            f"there is no snapshot `{name}`",
+            detail=f"there are: {known}" if known else None,
+            hint="devenv snapshot list",
+        )
+    manifest = read_manifest(place)
+    if manifest is None:
+        raise UsageError(f"the snapshot `{name}` is damaged: {place / MANIFEST} cannot be read")
+    if manifest.format != FORMAT:
+        raise DevenvError(
+            f"the snapshot `{name}` was made by another version of devenv (format {manifest.format})",
+            exit_code=Exit.VERSION,
+            hint="restore it with that version",
+        )
+    return place, manifest
+
+
+def read_cluster(data: Path) -> str | None:
+    """The number of the cluster in a Postgres data folder: the first eight bytes of its control file."""
+    try:
+        return str(struct.unpack("=Q", (data / "global" / "pg_control").read_bytes()[:8])[0])
+    except (OSError, struct.error):
+        return None
+
+
+def describe(stack: Stack, name: str, reason: str, *, automatic: bool, counts: Counts) -> Manifest:
+    """The manifest of a snapshot of the present data, before anything is copied."""
+    engine = stack.engine
+    return Manifest(
+        name=name,
+        form="files",
+        reason=reason,
+        automatic=automatic,
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        project=stack.settings.project.name,
+        versions=read_versions(stack),
+        cluster=read_cluster(engine.home / "postgres") or "",
+        steps=read_steps(engine.home / "ledger.sqlite"),
+        marks=dict(engine.state.steps),
+        counts=counts,
+        git=read_commit(stack.root),
+    )
+
+
+def read_versions(stack: Stack) -> dict[str, str | None]:
+    """The versions that a copy of the data depends on, as last started here."""
+    records = stack.engine.state.services
+    found: dict[str, str | None] = {"devenv": __version__, "platform": f"{sys.platform}-{platform.machine()}"}
+    for name in ("postgres", "dynamodb"):
+        record = records.get(name)
+        found[name] = record.version if record else None
+    return found
+
+
+def read_steps(ledger: Path) -> dict[str, str]:
+    """Step -> the hash of the inputs it last ran with."""
+    from devenv.steps import STEPS
+    from devenv.steps.ledger import Ledger
+
+    with Ledger(ledger, create=False) as opened:
+        marks = {step.name: opened.mark(step.name) for step in STEPS}
+    return {name: mark.hash for name, mark in marks.items() if mark}
+
+
+def read_commit(root: Path) -> str | None:
+    """The git commit that is checked out; None outside of git."""
+    try:
+        ran = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return ran.stdout.strip() or None if ran.returncode == 0 else None
+
+
+def count_all(stack: Stack) -> Counts:
+    """Rows and items per table. Postgres's are None when it does not run."""
+    rows: dict[str, int] | None = None
+    if runs(stack, "postgres"):
+        from devenv.steps import merge
+        from devenv.stores import postgres as store
+
+        try:
+            with store.connect(stack.engine.targets().postgres, read_only=True) as connection:
+                tables = store.read_catalog(connection).tables
+                rows = {table.title: merge.count_rows(connection, table) for table in tables}
+        except StoreError:
+            rows = None
+    return {"postgres": rows, "dynamodb": dynamodb_file.count_items(store_file(stack))}
+
+
+def store_file(stack: Stack) -> Path:
+    """DynamoDB Local's file of this project."""
+    return stack.engine.home / "dynamodb" / dynamodb_file.NAME
+
+
+def runs(stack: Stack, name: str) -> bool:
+    """Whether a service's process runs."""
+    return processes.is_running(stack.engine.process(name))
+
+
+# Save
+
+
+def save(stack: Stack, name: str, watch: Watch, *, reason: str = "saved", automatic: bool = False) -> Manifest:
+    """Copy both stores as they are at one point, in the form `files`. UsageError when the name is taken."""
+    began = time.perf_counter()
+    home = stack.engine.home
+    place = folder(home) / check_name(name)
+    if place.exists():
+        raise UsageError(f"there is a snapshot `{name}` already", hint=f"devenv snapshot delete {name}")
+    if not (home / "postgres").exists():
+        raise DevenvError("there is no data to save", hint="devenv up")
+    stack.engine.adopt()
+    manifest = describe(stack, name, reason, automatic=automatic, counts=count_all(stack))
+    watch.begin("snapshot", f"saving `{name}`")
+    with building(place) as fresh, still(stack):
+        try:
+            method = copies.copy_tree(home / "postgres", fresh / "postgres", stack.engine.account(), LEFT_OUT)
+            for part in FILES[1:]:
+                if (home / part).exists():
+                    shutil.copy2(home / part, fresh / part)
+            dynamodb_file.copy_store(store_file(stack), fresh / DYNAMODB)
+        except OSError as error:
+            raise state.unwritable(fresh, error) from None
+        manifest = sealed(fresh, manifest, method, began)
+    watch.end("snapshot", f"`{name}` saved in {manifest.seconds:.2f} s", ok=True)
+    return manifest
+
+
+LEFT_OUT: Final = frozenset({"postmaster.pid", "postmaster.opts"})
+
+
+def sealed(fresh: Path, manifest: Manifest, method: copies.Method, began: float) -> Manifest:
+    """The manifest completed with what was copied into `fresh`, and written there."""
+    parts = {path.name: path for path in sorted(fresh.iterdir()) if path.name != MANIFEST}
+    done = msgspec.structs.replace(
+        manifest,
+        method=method,
+        checksums={name: copies.checksum(path) for name, path in parts.items()},
+        size=sum(map(copies.size, parts.values())),
+        seconds=round(time.perf_counter() - began, 3),
+    )
+    state.write_private(fresh / MANIFEST, msgspec.json.encode(done))
+    return done
+
+
+@contextmanager
+def building(place: Path) -> Iterator[Path]:
+    """A folder that becomes `place` when the block ends well, and goes when it does not."""
+    fresh = place.with_name(f".new-{place.name}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    try:
+        fresh.mkdir(parents=True, mode=0o700)
+    except OSError as error:
+        raise state.unwritable(fresh, error) from None
+    try:
+        yield fresh
+    except BaseException:
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    fresh.rename(place)
+
+
+@contextmanager
+def still(stack: Stack) -> Iterator[None]:
+    """Both stores at rest: DynamoDB's writers wait, and Postgres, if it runs, is stopped for the block."""
+    running = runs(stack, "postgres")
+    with dynamodb_file.writers_held(store_file(stack)):
+        stack.engine.stop("postgres")
+        try:
+            yield
+        finally:
+            if running:
+                start_postgres(stack)
+
+
+def start_postgres(stack: Stack) -> None:
+    """Start Postgres and wait until it answers. DevenvError (5 or 4) with the last lines of its log."""
+    engine = stack.engine
+    engine.launch("postgres", {}, lambda text, done, total: None)
+    end = time.monotonic() + START_S
+    while True:
+        try:
+            probe_postgres(stack.settings, engine.targets())
+            return
+        except StoreError as error:
+            log = engine.log("postgres")
+            ended = not runs(stack, "postgres")
+            if ended or time.monotonic() > end:
+                raise DevenvError(
+                    "postgres ended while starting" if ended else f"postgres did not answer within {START_S:g} s",
+                    exit_code=Exit.CRASHED if ended else Exit.TIMEOUT,
+                    detail="\n".join([error.what, *processes.tail(log), f"(whole log: {log})"]),
+                    hint="devenv up",
+                ) from None
+        time.sleep(0.005)
+
+
+# Restore
+
+
+def restore(stack: Stack, name: str, watch: Watch) -> tuple[Manifest, Manifest | None]:
+    """Bring both stores to a snapshot. The snapshot, and the one that the data of before became (None without data).
+
+    Refused before anything is touched: another engine version (exit 9), another cluster, a damaged snapshot.
+    """
+    place, manifest = find(stack.engine.home, name)
+    check_fits(stack, manifest)
+    stack.engine.adopt()
+    watch.begin("snapshot", f"restoring `{name}`")
+    had_data = (stack.engine.home / "postgres").exists()
+    kept = describe_kept(stack, f"before `snapshot restore {name}`", count_all(stack)) if had_data else None
+    put_back(stack, place, manifest, kept)
+    watch.end("snapshot", f"`{name}` restored", ok=True)
+    return manifest, kept
+
+
+def describe_kept(stack: Stack, reason: str, counts: Counts) -> Manifest:
+    """The manifest of an automatic snapshot; its name tells when and before what."""
+    at = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    word = re.sub(r"\W+", "-", reason.removeprefix("before ").strip("`").split("`")[0].removeprefix("devenv "))
+    name = f"auto-{at}-{word}"[:55] + f"-{secrets.token_hex(2)}"
+    return describe(stack, name, reason, automatic=True, counts=counts)
+
+
+def check_fits(stack: Stack, manifest: Manifest) -> None:
+    """Refuse (exit 9) what the installed engine could not open, and what belongs to another cluster."""
+    account = stack.engine.account()
+    binaries = postgres.find_binaries(stack.settings.postgres.source, stack.engine.cache, account)
+    here = {**read_versions(stack), "postgres": binaries.version}
+    for part, title in (("postgres", "PostgreSQL"), ("dynamodb", "DynamoDB Local"), ("platform", "platform")):
+        then, now = manifest.versions.get(part), here[part]
+        if then and now and decisive(part, then) != decisive(part, now):
+            raise DevenvError(
+                f"the snapshot `{manifest.name}` was made with {title} {then}, and this is {title} {now}",
+                exit_code=Exit.VERSION,
+                cause="a copy of the data can be opened by the same engine only; nothing was touched",
+                hint=f"install {title} {then} again, or rebuild from the seeds: devenv reset",
+            )
+    if manifest.form == "database" and manifest.cluster != read_cluster(stack.engine.home / "postgres"):
+        raise DevenvError(
+            f"the snapshot `{manifest.name}` is a part of data that is no longer here",
+            cause="it was made before a step or a reset, inside the Postgres cluster of then",
+            hint="devenv snapshot list  (restore the snapshot with that data first)",
+        )
+
+
+def decisive(part: str, version: str) -> str:
+    """What data depends on: the first number of an engine's version, all of a platform's name."""
+    return version if part == "platform" else version.split(".")[0]
+
+
+def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | None) -> None:
+    """Prepare beside the data, write the journal, swap. Before the journal nothing has changed."""
+    home = stack.engine.home
+    verify(place, manifest)
+    if manifest.form == "files":
+        stage(stack, place, home / ".incoming", manifest)
+    elif kept is not None:
+        kept = msgspec.structs.replace(kept, form="database", database=database_name(kept.name))
+    journal = Journal(str(place), manifest, kept, runs(stack, "postgres"))
+    state.write_private(home / "restore.json", msgspec.json.encode(journal))
+    finish(stack, journal)
+
+
+def verify(place: Path, manifest: Manifest) -> None:
+    """Refuse a snapshot whose files are not as they were written. DevenvError names the part."""
+    for part, wanted in manifest.checksums.items():
+        if not (place / part).exists() or copies.checksum(place / part) != wanted:
+            raise DevenvError(
+                f"the snapshot `{manifest.name}` is damaged: {place / part} is not as it was saved",
+                cause="nothing was touched",
+                hint=f"devenv snapshot delete {manifest.name}",
+            )
+
+
+def stage(stack: Stack, place: Path, incoming: Path, manifest: Manifest) -> None:
+    """Copy a snapshot's files beside the data, owned as the data is."""
+    stack.engine.make_home()
+    account = stack.engine.account()
+    try:
+        shutil.rmtree(incoming, ignore_errors=True)
+        incoming.mkdir(mode=0o700)
+        # As root the cluster lies two folders deep while it is renamed; the account need not look into either.
+        copies.copy_tree(place / "postgres", incoming / "postgres", account)
+        for part in (*FILES[1:], DYNAMODB):
+            if part in manifest.checksums:
+                shutil.copy2(place / part, incoming / part)
+    except OSError as error:
+        raise state.unwritable(incoming, error) from None
+
+
+def finish(stack: Stack, journal: Journal) -> None:
+    """Carry out what the journal says, from wherever a killed run had got to."""
+    home = stack.engine.home
+    kept = folder(home) / journal.kept.name if journal.kept else None
+    is_kept = kept is None or kept.exists()
+    out = home / ".outgoing" if kept is None or is_kept else kept.with_name(f".new-{kept.name}")
+    out.mkdir(parents=True, mode=0o700, exist_ok=True)
+    if not is_kept:
+        keep_once(store_file(stack), out / DYNAMODB)
+    if journal.manifest.form == "files":
+        swap_files(stack, journal, out)
+        dynamodb_file.copy_store(home / ".incoming" / DYNAMODB, store_file(stack), stack.engine.account())
+    else:
+        place = Path(journal.source)
+        if not is_kept:
+            keep_once(home / "ledger.sqlite", out / "ledger.sqlite")
+        with postgres_up(stack):
+            swap_database(stack, journal)
+        dynamodb_file.copy_store(place / DYNAMODB, store_file(stack), stack.engine.account())
+        replace_file(place / "ledger.sqlite", home / "ledger.sqlite")
+    stack.engine.restore_steps(journal.manifest.marks)
+    if kept is not None and journal.kept is not None and not is_kept:
+        sealed(out, journal.kept, "template" if journal.kept.form == "database" else "move", time.perf_counter())
+        out.rename(kept)
+    (home / "restore.json").unlink()
+    for left in (home / ".incoming", home / ".outgoing"):
+        shutil.rmtree(left, ignore_errors=True)
+    if journal.running and not runs(stack, "postgres"):
+        start_postgres(stack)
+
+
+def keep_once(source: Path, target: Path) -> None:
+    """Copy an SQLite file unless an earlier, killed run had done so: by now the source may be the new one."""
+    if not target.exists():
+        half = target.with_name(f".half-{target.name}")
+        half.unlink(missing_ok=True)
+        dynamodb_file.copy_store(source, half)
+        if half.exists():
+            half.rename(target)
+
+
+def replace_file(source: Path, target: Path) -> None:
+    """Let `target` be a copy of `source`, at once; without a source it goes."""
+    if not source.exists():
+        return target.unlink(missing_ok=True)
+    return state.write_private(target, source.read_bytes())
+
+
+def swap_files(stack: Stack, journal: Journal, out: Path) -> None:
+    """Move the present files to `out` and the staged ones into their place; each part is in one place at a time."""
+    home = stack.engine.home
+    incoming = home / ".incoming"
+    stack.engine.stop("postgres")
+    for part in FILES:
+        arriving = part in journal.manifest.checksums
+        if (home / part).exists() and (not arriving or (incoming / part).exists()):
+            (home / part).rename(out / part)
+        if (incoming / part).exists():
+            (incoming / part).rename(home / part)
+    stack.engine.forget_secrets()
+
+
+def swap_database(stack: Stack, journal: Journal) -> None:
+    """Put a copy of the snapshot's database into the place of the project's, which is kept under its new name."""
+    from devenv.steps import setup
+
+    target = stack.engine.targets().postgres
+    _, new, old = setup.side_names(target.database)
+    kept = journal.kept.database if journal.kept and journal.kept.database else None
+    with setup.server(target) as admin:
+        names = {row[0] for row in admin.execute("SELECT datname FROM pg_database")}
+        for name in (new, old):
+            if name in names:
+                setup.drop_database(admin, name)
+        copy_database(admin, journal.manifest.database or "", new)
+        if target.database not in names:
+            rename_database(admin, new, target.database)
+        elif kept and kept not in names:
+            setup.swap(admin, target.database, new, kept)
+        else:
+            setup.swap(admin, target.database, new, old)
+            setup.drop_database(admin, old)
+
+
+# The form `database`
+
+
+def database_name(name: str) -> str:
+    """The name of the database that holds a snapshot."""
+    return f"devenv-kept-{name}"[:63]
+
+
+def keep(stack: Stack, reason: str, began: float) -> Manifest | None:
+    """Keep the present data in the form `database`, before a command changes it. None when there is no database yet.
+
+    Postgres and DynamoDB must run.
+    """
+    from devenv.steps import setup
+
+    target = stack.engine.targets().postgres
+    home = stack.engine.home
+    manifest = describe_kept(stack, reason, count_all(stack))
+    manifest = msgspec.structs.replace(manifest, form="database", database=database_name(manifest.name))
+    with setup.server(target) as admin:
+        names = {row[0] for row in admin.execute("SELECT datname FROM pg_database")}
+        if target.database not in names:
+            return None
+        with building(folder(home) / manifest.name) as fresh, dynamodb_file.writers_held(store_file(stack)):
+            copy_database(admin, target.database, manifest.database or "")
+            dynamodb_file.copy_store(store_file(stack), fresh / DYNAMODB)
+            dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
+            manifest = sealed(fresh, manifest, "template", began)
+    return manifest
+
+
+def copy_database(admin: Connection, source: str, target: str) -> None:
+    """CREATE DATABASE … TEMPLATE: an exact copy. Whoever is connected to the source is sent away for it."""
+    from psycopg import sql
+
+    from devenv.steps.setup import IN_USE
+    from devenv.stores import postgres as store
+
+    for attempt in range(1, SHARE_TRIES + 1):
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = %s"
+            " AND backend_type = 'client backend'",
+            [source],
+        )
+        try:
+            with store.translated(source):
+                admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(store.name(target), store.name(source)))
+            return
+        except StoreError as error:
+            # An application's pool connects again at once.
+            if error.code != IN_USE or attempt == SHARE_TRIES:
+                raise
+
+
+def rename_database(admin: Connection, source: str, target: str) -> None:
+    """ALTER DATABASE … RENAME."""
+    from psycopg import sql
+
+    from devenv.stores import postgres as store
+
+    admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(store.name(source), store.name(target)))
+
+
+@contextmanager
+def postgres_up(stack: Stack) -> Iterator[None]:
+    """Postgres runs during the block; it is stopped again when it did not run before."""
+    running = runs(stack, "postgres")
+    if not running:
+        stack.engine.assign_ports(("postgres",), False)
+        start_postgres(stack)
+    try:
+        yield
+    finally:
+        if not running:
+            stack.engine.stop("postgres")
+
+
+# Delete, tidy, recover
+
+
+def delete(stack: Stack, name: str) -> Manifest:
+    """Delete a snapshot, and the database that is a part of it."""
+    place, manifest = find(stack.engine.home, name)
+    remove(stack, place, manifest)
+    return manifest
+
+
+def remove(stack: Stack, place: Path, manifest: Manifest) -> None:
+    """Take a snapshot's folder away, then its database."""
+    from devenv.steps import setup
+
+    gone = place.with_name(f".gone-{place.name}")
+    place.rename(gone)
+    if manifest.database and manifest.cluster == read_cluster(stack.engine.home / "postgres"):
+        with postgres_up(stack), setup.server(stack.engine.targets().postgres) as admin:
+            setup.drop_database(admin, manifest.database)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def prune(stack: Stack, allowed: int = AUTOMATIC) -> list[str]:
+    """Delete the oldest automatic snapshots until `allowed` are left; their names. Others are never deleted."""
+    home = stack.engine.home
+    automatic = [manifest for manifest in read_all(home) if manifest.automatic]
+    gone = automatic[: max(0, len(automatic) - allowed)]
+    for manifest in gone:
+        remove(stack, folder(home) / manifest.name, manifest)
+    return [manifest.name for manifest in gone]
+
+
+def forget_databases(home: Path) -> None:
+    """Delete the snapshots that are a part of the data, before that is deleted for good."""
+    for manifest in read_all(home):
+        if manifest.form == "database":
+            shutil.rmtree(folder(home) / manifest.name)
+
+
+def move_away(stack: Stack) -> Manifest:
+    """The data of stopped stores becomes an automatic snapshot: its folders are moved. For `down --data`."""
+    manifest = describe_kept(stack, "before `devenv down --data`", count_all(stack))
+    moving = folder(stack.engine.home) / f".moving-{manifest.name}"
+    moving.mkdir(parents=True, mode=0o700)
+    state.write_private(moving / MANIFEST, msgspec.json.encode(manifest))
+    return finish_moving(stack, moving, manifest)
+
+
+def finish_moving(stack: Stack, moving: Path, manifest: Manifest) -> Manifest:
+    """Move what is still in its place, then let the snapshot have its name."""
+    home = stack.engine.home
+    keep_once(store_file(stack), moving / DYNAMODB)
+    for part in FILES:
+        if (home / part).exists() and not (moving / part).exists():
+            (home / part).rename(moving / part)
+    for name in LEFT_OUT:
+        (moving / "postgres" / name).unlink(missing_ok=True)
+    shutil.rmtree(home / "dynamodb", ignore_errors=True)
+    done = sealed(moving, manifest, "move", time.perf_counter())
+    moving.rename(folder(home) / manifest.name)
+    stack.engine.forget_secrets()
+    return done
+
+
+def recover(stack: Stack, watch: Watch) -> None:
+    """Finish the restore that a killed command began, and remove what other killed commands left half made."""
+    home = stack.engine.home
+    try:
+        journal = msgspec.json.decode((home / "restore.json").read_bytes(), type=Journal)
+    except (FileNotFoundError, NotADirectoryError):
+        journal = None
+    except (OSError, msgspec.DecodeError) as error:
+        raise DevenvError(f"{home / 'restore.json'} cannot be read", detail=str(error)) from None
+    if journal is not None:
+        watch.say(f"finishing the interrupted restore of `{journal.manifest.name}`")
+        stack.engine.adopt()
+        finish(stack, journal)
+    for moving in folder(home).glob(".moving-*"):
+        if manifest := read_manifest(moving):
+            finish_moving(stack, moving, manifest)
+        else:
+            moving.rmdir()
+    for left in (home / ".incoming", home / ".outgoing", *folder(home).glob(".new-*"), *folder(home).glob(".gone-*")):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+# Reports of the commands
+
+
+def report(stack: Stack, body: Mapping[str, object]) -> Report:
+    """A report of `devenv snapshot`."""
+    return Report("snapshot", stack.settings.project.name, Exit.DONE, body)
+
+
+def show_all(stack: Stack) -> Report:
+    """`snapshot list`."""
+    cluster = read_cluster(stack.engine.home / "postgres")
+    found = [
+        {**plain(manifest), "usable": manifest.form == "files" or manifest.cluster == cluster}
+        for manifest in read_all(stack.engine.home)
+    ]
+    return report(stack, {"snapshots": found})
+
+
+def plain(manifest: Manifest) -> dict[str, object]:
+    """A manifest for a report."""
+    shown: dict[str, object] = msgspec.to_builtins(manifest)
+    del shown["marks"]
+    return shown
+
+
+def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, watch: Watch) -> Report:
+    """`snapshot save|restore|delete NAME`, under the project's lock."""
+    recover(stack, watch)
+    if task == "save":
+        return report(stack, {"saved": plain(save(stack, name, watch))})
+    if task == "delete":
+        return report(stack, {"deleted": plain(delete(stack, name))})
+    manifest, kept = restore(stack, name, watch)
+    gone = prune(stack)
+    restart = runs(stack, "backend") and stack.engine.settings_changed(stack.environment())
+    body = {
+        "restored": plain(manifest),
+        "kept": kept.name if kept else None,
+        "pruned": gone,
+        "restart_backend": restart,
+    }
+    return report(stack, body)
