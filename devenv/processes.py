@@ -68,6 +68,20 @@ def spawn(
         )
 
 
+def identify_child(child: subprocess.Popen[bytes]) -> Process | None:
+    """The identity of a process just started; None when it has ended already.
+
+    On a busy machine the new program is there before its command line is: a moment too early, and it would be
+    remembered with an empty one, and never be known again.
+    """
+    while child.poll() is None:
+        seen = identify(child.pid)
+        if seen is not None and seen.command:
+            return seen
+        time.sleep(0.001)
+    return None
+
+
 def as_account(account: Account | None) -> dict[str, Any]:
     """Arguments for `subprocess` that drop to `account`; none for None."""
     return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
