@@ -330,8 +330,9 @@ def find_misspelt(source: Source, tables: Iterable[str]) -> Iterator[Diversion]:
     """Variables of `[env]` that seem to name a table that nobody declares."""
     names = sorted(tables)
     for variable, value in source.environ.items():
-        about_table = "TABLE" in variable.upper().split("_")
-        near = difflib.get_close_matches(value, names, n=1, cutoff=0.8)
+        words = set(variable.upper().split("_"))
+        about_table = "TABLE" in words and not words.isdisjoint(["DDB", "DYNAMO", "DYNAMODB"])
+        near = difflib.get_close_matches(value, names, n=1, cutoff=0.9)
         if value and value not in names and names and (near or about_table):
             hint = f"; did you mean {near[0]!r}?" if near else f"; declared are {', '.join(names)}"
             yield Diversion("wrong_table", source, variable, f"is {value!r}, which no step makes{hint}")

@@ -286,6 +286,8 @@ def test_a_shell_need_not_name_tables_but_must_not_name_others() -> None:
         ("DDB_TABLE", "post", True),
         ("GREETING", "hello", False),
         ("DDB_TABLE", "", False),
+        ("USERS_TABLE", "users", False),
+        ("BUCKET", "letters-bucket", False),
     ],
 )
 def test_a_misspelt_table_in_the_settings(variable: str, value: str, wrong: bool) -> None:
