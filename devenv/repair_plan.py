@@ -91,12 +91,13 @@ def write_plan(
         classes=classes,
         sha256=sha256.hexdigest(),
     )
-    with open_private(path.with_name(path.name + ".part")) as file:
+    unfinished = path.with_name(path.name + ".part")
+    with open_private(unfinished) as file:
         file.write(msgspec.json.encode(head) + b"\n")
         with body.open("rb") as source:
             while part := source.read(1 << 20):
                 file.write(part)
-    os.replace(file.name, path)
+    unfinished.replace(path)
     return {"file": str(path), "writes": number, "loss": loss, "classes": classes, "left_out": left_out}
 
 

@@ -122,9 +122,9 @@ def look_at_stores(context: Context) -> Seen:
     described = describe_tables(context, plan.tables)
     tables = {
         name: {
-            "arn": str(table.get("TableArn")),
-            "id": str(table.get("TableId")),
-            "created": str(table.get("CreationDateTime")),
+            "arn": str(table.get("TableArn", "")),
+            "id": str(table.get("TableId", "")),
+            "created": str(table.get("CreationDateTime", "")),
         }
         for name, table in described.items()
     }
@@ -152,7 +152,7 @@ def make_run(context: Context, options: Options, folder: Path, seen: Seen) -> Ru
     tasks = plan_tasks(seen.described, options.segments)
     items = sum(int(table["ItemCount"]) for table in seen.described.values())
     return Run(
-        folder=folder,
+        place=str(folder),
         settings=context.settings,
         postgres=context.targets.postgres,
         dynamodb=context.targets.dynamodb,
@@ -199,7 +199,7 @@ class Comparison:
         self.rows: Mapping[str, Mapping[str, Any]] = {}
         self.counts: dict[str, int] = {}
         self.examples: dict[str, list[dict[str, Any]]] = {}
-        self.rechecked = 0
+        self.rechecked = self.suspects = 0
         self.problems: list[str] = []
         self.seconds: dict[str, float] = {}
         self.error: Failure | None = None
@@ -211,8 +211,9 @@ class Comparison:
         with Crew(self.run, count) as crew:
             if self.scan(crew) and self.read_rows() and not self.one_sided():
                 partitions = range(self.run.partitions)
-                if self.phase(crew, "join", partitions, self.note_joined):
-                    self.wait()
+                if self.phase(crew, "join", partitions, self.note_joined) and self.suspects:
+                    # Give writes under way the time to end.
+                    time.sleep(self.options.grace_s)
                     self.phase(crew, "confirm", partitions, self.note_confirmed)
             peak = crew.peak_bytes + peak_bytes()
         made = self.finish(peak)
@@ -327,7 +328,9 @@ class Comparison:
 
     def note_joined(self, told: Told) -> None:
         """Count the candidates."""
-        self.rechecked += (told.done or {})["candidates"]
+        done = told.done or {}
+        self.rechecked += done["candidates"]
+        self.suspects += done["suspects"]
 
     def note_confirmed(self, told: Told) -> None:
         """Count the findings."""
@@ -335,11 +338,6 @@ class Comparison:
         for name, count in done["counts"].items():
             self.counts[name] = self.counts.get(name, 0) + count
             self.examples[name] = [*self.examples.get(name, ()), *done["examples"][name]][:EXAMPLES]
-
-    def wait(self) -> None:
-        """Give writes under way the time to end."""
-        if any(path.stat().st_size for path in self.folder.glob("suspects-*")):
-            time.sleep(self.options.grace_s)
 
     def tables(self) -> list[TableCoverage]:
         """What was read of each table."""

@@ -21,13 +21,14 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A comparison. `keys` maps a table to its key attributes and their types (S, N, B), the hash key first.
+    """A comparison. `place` is the folder of its files.
 
-    `classes` are `schema.table.column` -> how the column's values are written (see sieve). `cap` bounds the items of
-    a segment. `plan` says whether repairs shall be planned.
+    `keys` maps a table to its key attributes and their types (S, N, B), the hash key first. `classes` are
+    `schema.table.column` -> how the column's values are written (see sieve). `cap` bounds the items of a segment.
+    `plan` says whether repairs shall be planned.
     """
 
-    folder: Path
+    place: str
     settings: Settings
     postgres: PostgresTarget
     dynamodb: DynamoTarget
@@ -38,6 +39,11 @@ class Run(msgspec.Struct, frozen=True):
     reader: Literal["raw", "sdk"] = "raw"
     cap: int | None = None
     plan: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the files of the comparison are."""
+        return Path(self.place)
 
     def links(self) -> Plan:
         """The declared entities, links and groups, compiled, with the keys that the tables really have."""

@@ -47,6 +47,10 @@ class Coverage:
         """Items read, of all tables."""
         return sum(table.items for table in self.tables)
 
+    def targets(self) -> dict[str, int]:
+        """Rows read, by the column that links lead to."""
+        return {str(facts["target"]): int(facts["rows"]) for facts in self.rows.values()}
+
     def document(self) -> dict[str, Any]:
         """For the report."""
         return {
@@ -55,10 +59,10 @@ class Coverage:
             "segments_resumed": self.resumed,
             "items_scanned": self.items,
             "items_expired": sum(table.expired for table in self.tables),
-            "rows_read": sum(int(facts["rows"]) for facts in self.rows.values()),
+            "rows_read": sum(self.targets().values()),
             "caps_hit": [table.table for table in self.tables if table.capped],
             "tables": [msgspec.to_builtins(table) for table in self.tables],
-            "rows": [{"target": facts["target"], "rows": facts["rows"]} for facts in self.rows.values()],
+            "rows": [{"target": target, "rows": count} for target, count in self.targets().items()],
             "problems": list(self.problems),
         }
 
@@ -89,4 +93,4 @@ def emptiness(coverage: Coverage) -> Iterator[str]:
     """An empty side agrees with everything."""
     if not coverage.problems:
         yield from (f"table {table.table} has no items" for table in coverage.tables if not table.items)
-        yield from (f"{facts['target']} has no rows" for facts in coverage.rows.values() if not facts["rows"])
+        yield from (f"{target} has no rows" for target, count in coverage.targets().items() if not count)
