@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +22,7 @@ from devenv.model import DynamoTarget
 from devenv.steps.items import described_keys, key_of, normal_item
 from devenv.steps.ledger import Entry, Item, Ledger, decode
 from devenv.steps.step import describe
-from devenv.steps.writes import change_attributes, delete_item, fan_out, move_item
+from devenv.steps.writes import TOGETHER, TOGETHER_BYTES, delete_item, fan_out, rewrite_parts, try_write
 from devenv.stores import postgres
 from devenv.stores.dynamodb import Dynamo
 from devenv.stores.postgres import Connection, name, one
@@ -197,13 +198,31 @@ def rewrite_table(
                 if rewrite(item, edges, successors) != item:
                     yield item
 
-        def change(dynamo: Dynamo, item: Item) -> str | None:
-            return change_item(dynamo, table, names, item, edges, successors)
+        def change(dynamo: Dynamo, items: Sequence[Item]) -> list[str | None]:
+            parts = [rewrite_parts(table, names, item, rewrite(item, edges, successors)) for item in items]
+            if try_write(dynamo, "TransactWriteItems", {"TransactItems": list(chain.from_iterable(parts))}):
+                return [None] * len(items)
+            # One of them is not what was read a moment ago, or its new key is taken: so each for itself.
+            return [change_item(dynamo, table, names, item, edges, successors) for item in items]
 
-        for _, warning in fan_out(target, old_items(), change):
-            done.items += warning is None
-            if warning:
-                done.warnings.append(warning)
+        for _, warnings in fan_out(target, lots(old_items()), change):
+            done.items += warnings.count(None)
+            done.warnings += [warning for warning in warnings if warning]
+
+
+def lots(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Items in lots that fit one transaction: two writes each, and at most 400 KB before and after."""
+    lot: list[Item] = []
+    size = 0
+    for item in items:
+        length = len(msgspec.json.encode(item))
+        if lot and (len(lot) == TOGETHER // 2 or size + length > TOGETHER_BYTES // 2):
+            yield lot
+            lot, size = [], 0
+        lot.append(item)
+        size += length
+    if lot:
+        yield lot
 
 
 def change_item(
@@ -215,11 +234,9 @@ def change_item(
     for _ in range(TRIES):
         if current is None or (new := rewrite(current, edges, successors)) == current:
             return None
-        if all(new[each] == current[each] for each in names):
-            done = change_attributes(dynamo, table, names, current, new)
-        else:
-            done = move_item(dynamo, table, names, current, new)
-            taken = None if done else get_item(dynamo, table, {each: new[each] for each in names})
+        done = try_write(dynamo, "TransactWriteItems", {"TransactItems": rewrite_parts(table, names, current, new)})
+        if not done and any(new[each] != current[each] for each in names):
+            taken = get_item(dynamo, table, {each: new[each] for each in names})
             if taken is not None and normal_item(taken) == normal_item(new):
                 done = delete_item(dynamo, table, names, current)
             elif taken is not None:

@@ -309,7 +309,7 @@ class Load:
         changes |= {key: {} for key in verdicts.get("delete", [])}
         self.ledger.intend(table, {**puts, **changes})
         before = self.counts["items loaded"]
-        for batch in put_all(self.ctx.dynamodb, table, puts):
+        for batch in put_all(self.ctx.dynamodb, table, names, puts):
             self.ledger.settle(table, batch)
             self.counts["items loaded"] += len(batch)
             loaded = self.counts["items loaded"] - before

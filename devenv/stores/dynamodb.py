@@ -274,13 +274,15 @@ def sign(target: DynamoTarget, operation: str, payload: bytes, now: str) -> dict
     return headers
 
 
-def split_batches(requests: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """`requests` in order, in lists that fit one BatchWriteItem by count and by encoded size."""
+def split_batches(
+    requests: Sequence[Mapping[str, Any]], most: int = BATCH_ITEMS, most_bytes: int = BATCH_BYTES
+) -> Iterator[list[Mapping[str, Any]]]:
+    """`requests` in order, in lists that fit one BatchWriteItem (or what else is said) by count and encoded size."""
     batch: list[Mapping[str, Any]] = []
     size = 0
     for request in requests:
         length = len(msgspec.json.encode(request))
-        if batch and (len(batch) == BATCH_ITEMS or size + length > BATCH_BYTES):
+        if batch and (len(batch) == most or size + length > most_bytes):
             yield batch
             batch, size = [], 0
         batch.append(request)
