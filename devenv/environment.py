@@ -56,13 +56,19 @@ def format_environment(values: Mapping[str, str], form: str) -> str:
     """The variables as text that a shell (or a .env reader) takes; every value is quoted for that reader."""
     if form == "json":
         return json.dumps(dict(values), indent=2)
-    lines = {
-        "shell": lambda name, value: f"export {name}={shlex.quote(value)}",
-        "dotenv": lambda name, value: f"{name}={quote_dotenv(value)}",
-        "fish": lambda name, value: f"set -gx {name} {quote_fish(value)}",
-        "powershell": lambda name, value: f"$env:{name} = '{value.replace(chr(39), chr(39) * 2)}'",
-    }[form]
-    return "\n".join(lines(name, value) for name, value in values.items())
+    return "\n".join(line(form, name, value) for name, value in values.items())
+
+
+def line(form: str, name: str, value: str) -> str:
+    """One variable for one reader."""
+    if form == "dotenv":
+        return f"{name}={quote_dotenv(value)}"
+    if form == "fish":
+        return f"set -gx {name} {quote_fish(value)}"
+    if form == "powershell":
+        quoted = value.replace("'", "''")
+        return f"$env:{name} = '{quoted}'"
+    return f"export {name}={shlex.quote(value)}"
 
 
 def quote_dotenv(value: str) -> str:
