@@ -483,12 +483,54 @@ def trace(
     subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="What devenv.toml declares as [trace.SUBJECT].")],
     values: Annotated[list[str] | None, typer.Argument(metavar="VALUE…", help="Its parameters: an id, mostly.")] = None,
     user: Annotated[str | None, typer.Option(metavar="HANDLE", help="Who asks. Default: its first member.")] = None,
-    show_payloads: Annotated[bool, typer.Option("--show-payloads", help="Show people's own words.")] = False,
+    step: Annotated[bool, typer.Option("--step", help="Walk through the layers, with a pause at each.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page to look at, or to send.")] = None,
+    otlp: Annotated[Path | None, typer.Option(metavar="FILE", help="Write OTLP/JSON, for Jaeger and the like.")] = None,
+    show_payloads: Annotated[
+        bool, typer.Option("--show-payloads", help="Show people's own words, in files too.")
+    ] = False,
 ) -> None:
     """Follow one request through all layers, and name the first that breaks."""
     from devenv.trace import trace as work
 
-    show(work(stack(), subject, tuple(values or ()), user, payloads=show_payloads))
+    if step and chosen.json:
+        raise UsageError("--step and --json exclude each other", hint="leave one of them out")
+
+    def ask() -> Report:
+        return work(stack(), subject, tuple(values or ()), user, payloads=show_payloads)
+
+    report = ask()
+    if step:
+        from devenv.render import use_color
+        from devenv.render.trace_step import walk
+
+        report = walk(report, ask, color=use_color(chosen.color, sys.stdout))
+    if html:
+        from devenv.render.trace_html import write_html
+
+        write_file(html, write_html(report))
+    if otlp:
+        from devenv.render.trace_otlp import write_otlp
+
+        write_file(otlp, write_otlp(report))
+    if step:
+        raise typer.Exit(report.exit_code)
+    show(report)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, and say so. UsageError when it cannot be written."""
+    from devenv.state import write_private
+
+    target = path.resolve()
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, "utf-8")  # a pipe or a device, not to be replaced
+        else:
+            write_private(target, text.encode())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written", detail=str(error)) from None
+    typer.echo(f"written: {path}", err=True)
 
 
 def verify_context(opened: Stack) -> Context:

@@ -1,164 +1,333 @@
-"""`trace` as text: a tree with one line per layer, and the broken one opened."""
+"""A trace in the terminal: one line per layer, the broken one opened."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import typer
 
 from devenv.model import Report
-from devenv.render.text import clean
+from devenv.render.text import cell_width, clean, pad
+from devenv.render.trace_view import (
+    Body,
+    Layer,
+    broken_layer,
+    changes_by_field,
+    cost_words,
+    counts,
+    declared_query,
+    duration,
+    failed_layers,
+    judgement,
+    plural,
+    queries_matter,
+    readable,
+    sent_queries,
+    short,
+    short_ids,
+    told,
+    trace_command,
+)
 
-SIGNS: Final[Mapping[str, tuple[str, str]]] = {"ok": ("✓", "green"), "not_run": ("○", "white")}
+SIGNS: Final[Mapping[str, tuple[str, str]]] = {"ok": ("✓", "green"), "not_run": ("-", "white")}
 BROKEN: Final = ("✗", "red")
-IDS: Final = 5
-CHANGES: Final = 5
-LOG: Final = 6
+UNANSWERED: Final = ("?", "yellow")
+VERDICTS: Final = {"ok": ("✓", "green"), "diverged": ("✗", "red"), "not_verified": ("?", "yellow")}
+LABEL: Final = 10
+WIDEST: Final = 120
+QUERIES: Final = 4
+EXAMPLES: Final = 3
+LOG_LINES: Final = 4
+COMMANDS: Final = ("run", "then")
+# A label and what stands beside it; a command is never broken over lines, so that it can be copied.
+Row = tuple[str, str]
 
 
 def trace_text(report: Report, verbose: bool) -> list[str]:
-    """The whole trace; `verbose` opens every layer."""
-    body = cleaned(report.body)
-    subject, verdict = body["subject"], body["verdict"]
-    words = [subject["name"], *subject["params"].values(), *([f"as {subject['user']}"] if subject["user"] else [])]
-    lines = [typer.style(" ".join(words), bold=True)]
-    lines += [f"  ({said})" for said in subject["said"]]
+    """`trace`: what was asked, the tree of layers with the first broken one opened, what else, the verdict."""
+    body = readable(report.body)
+    width = terminal_width()
+    lines = heading(body, width)
     layers = body["layers"]
-    for layer in layers:
-        last = layer is layers[-1]
-        lines.append(f"{'└' if last else '├'}─ {headline(layer)}")
-        if verbose or layer["name"] == verdict["layer"]:
-            bar = " " if last else "│"
-            lines += [f"{bar}    {line}".rstrip() for line in details(layer, verbose)]
-    lines += ["", *conclusion(verdict)]
+    sizes = columns(layers)
+    for place, layer in enumerate(layers):
+        last = place == len(layers) - 1
+        lines += layer_lines(layer, sizes, width, "└ " if last else "├ ")
+        rows = opened(body, layer, verbose) if layer["name"] == body["verdict"]["layer"] else remarks(layer, verbose)
+        lines += indent(list(rows), width, "    " if last else "│   ")
+    return [*lines, *further(body, width), *verdict_lines(body, width)]
+
+
+def terminal_width() -> int:
+    """Cells of a line."""
+    return max(20, min(WIDEST, shutil.get_terminal_size((100, 24)).columns))
+
+
+def heading(body: Body, width: int) -> list[str]:
+    """What was traced, for whom, how long it took, and what was read differently from what was typed."""
+    subject = body["subject"]
+    name = " ".join(filter(None, (subject["name"], subject.get("identifier"))))
+    lines = [typer.style(line, bold=True) for line in wrap(name, width)]
+    told = [subject.get("title"), f"as {subject['user']}" if subject.get("user") else None, duration(body.get("ms"))]
+    lines += [typer.style(line, dim=True) for line in wrap(", ".join(filter(None, told)), width)]
+    return lines + [line for said in subject.get("said") or () for line in wrap(f"note: {said}", width)]
+
+
+def sign_of(layer: Layer) -> tuple[str, str]:
+    """The sign of a layer and its colour; its status always stands beside it."""
+    if layer.get("failure") and not layer["findings"]:
+        return UNANSWERED
+    return SIGNS.get(layer["status"], BROKEN)
+
+
+def cells_of(layer: Layer) -> tuple[str, str, str, str]:
+    """Name, status, counts, time."""
+    return layer["name"], layer["status"].replace("_", " "), counts(layer), duration(layer.get("ms"))
+
+
+def columns(layers: Sequence[Layer]) -> list[int]:
+    """How wide each column of the tree is."""
+    rows = [cells_of(layer) for layer in layers]
+    return [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
+
+
+def layer_lines(layer: Layer, sizes: Sequence[int], width: int, guide: str) -> list[str]:
+    """The line of one layer; on a narrow terminal without its time, then in two."""
+    sign, color = sign_of(layer)
+    name, status, count, ms = (clean(cell) for cell in cells_of(layer))
+    wide_name, wide_status, wide_count, wide_ms = sizes
+    parts = [pad(name, wide_name), pad(status, wide_status), count.rjust(wide_count), ms.rjust(wide_ms)]
+    room = width - len(guide) - 2
+    while len(parts) > 2 and cell_width("  ".join(parts)) > room:
+        parts.pop()
+    tail = [] if len(parts) > 2 or not count else [f"{guide.replace('├', '│').replace('└', ' ')}  {count}"]
+    left = room - cell_width("  ".join(parts)) - 2
+    words = cut(clean(told(layer)), left) if len(parts) == len(sizes) and left >= 12 else ""
+    bold = color == "red"
+    # The style ends before the padding, so that no line ends in spaces.
+    styled = typer.style(status, fg=color, bold=bold) + parts[1][len(status) :]
+    parts[:2] = [typer.style(name, bold=bold) + parts[0][len(name) :], styled]
+    parts += [typer.style(words, dim=True)] if words else []
+    return [f"{guide}{typer.style(sign, fg=color, bold=bold)} {'  '.join(parts)}".rstrip(), *tail]
+
+
+def opened(body: Body, layer: Layer, verbose: bool) -> Iterator[Row]:
+    """All that is known of why a layer is as it is: its findings, the differences, both queries, cause and remedy."""
+    if failure := layer.get("failure"):
+        yield from failure_rows(failure)
+    first, *others = layer["findings"] or [None]
+    if first is not None:
+        yield "", f"{first['class']}: {first['summary']}"
+    yield from difference_rows(layer, verbose)
+    yield from evidence_rows(layer)
+    queries = list(query_rows(body, layer))
+    yield from queries
+    if first is not None:
+        told = declared_query(body)
+        # The cause of a wrong query is the two queries, which stand above it.
+        repeated = (
+            any(label == "differs" for label, _ in queries) and told is not None and told in (first["cause"] or "")
+        )
+        yield from remedy_rows(first, with_cause=not repeated)
+        yield from then_rows(body, first)
+    for finding in others:
+        yield "also", f"{finding['class']}: {finding['summary']}"
+        yield from remedy_rows(finding)
+    yield from remarks(layer, verbose, broken=True)
+
+
+def failure_rows(failure: Mapping[str, Any]) -> Iterator[Row]:
+    """Why a layer could not be asked."""
+    yield "", failure["what"]
+    for name in ("detail", "cause", "hint"):
+        if failure.get(name):
+            yield ("run" if name == "hint" else name), failure[name]
+
+
+def remarks(layer: Layer, verbose: bool, *, broken: bool = False) -> Iterator[Row]:
+    """What is worth a word at a layer that is not the broken one."""
+    if layer.get("unasked"):
+        yield "", layer["unasked"]
+    if not broken and (failure := layer.get("failure")):
+        yield from failure_rows(failure)
+    # An empty answer is always explained.
+    if verbose or broken or layer.get("observed_count") == 0:
+        for note in layer.get("notes") or ():
+            yield "note", note
+    if verbose and (cost := cost_words(layer.get("cost"))):
+        yield "cost", ", ".join(cost)
+
+
+def difference_rows(layer: Layer, verbose: bool) -> Iterator[Row]:
+    """Ids that are missing or new, fields that changed, and whether the order did."""
+    for name in ("missing", "extra"):
+        if ids := layer.get(name):
+            yield name, short_ids(ids, len(ids) if verbose else EXAMPLES)
+    for field, changes in changes_by_field(layer.get("changed") or ()).items():
+        shown = changes if verbose else changes[:EXAMPLES]
+        examples = "; ".join(
+            f"{short(change['id'])} {value_text(change['expected'])} → {value_text(change['observed'])}"
+            for change in shown
+        )
+        rest = f"; and {len(changes) - len(shown)} more" if len(changes) > len(shown) else ""
+        entries = plural(len({change["id"] for change in changes}), "entry", "entries")
+        yield "changed", f"{field} on {entries}: {examples}{rest}"
+    if layer.get("reordered"):
+        yield "order", "the same entries in another order"
+
+
+def value_text(value: str | None) -> str:
+    """A field's value; null is a word, as an empty text is none."""
+    return "null" if value is None else f"“{value}”" if not value.strip() else value
+
+
+def query_rows(body: Body, layer: Layer) -> Iterator[Row]:
+    """The declared query beside those that were sent, where they are the fault."""
+    declared = declared_query(body)
+    if layer["name"] == "pattern" and layer["findings"] and declared:
+        yield "declared", declared
+        for stage in layer["output"].get("stages") or ():
+            yield "without", f"its {stage['without']}: {plural(stage['count'], 'entry', 'entries')}"
+    if not queries_matter(body, layer):
+        return
+    if declared:
+        yield "declared", declared
+    sent = sent_queries(layer)
+    for query in sent[:QUERIES]:
+        yield "sent", query
+    if len(sent) > QUERIES:
+        yield "", f"and {len(sent) - QUERIES} more queries"
+    if not sent:
+        captured = layer["output"].get("queries") is not None
+        yield "sent", "no query at all" if captured else "not captured"
+    if differs := layer["output"].get("differs"):
+        yield "differs", f"in the {differs}"
+
+
+def evidence_rows(layer: Layer) -> Iterator[Row]:
+    """What a layer's own output shows of its fault."""
+    output = layer["output"]
+    if not layer["findings"]:
+        return
+    match layer["name"]:
+        case "environment":
+            for store, target in (output.get("targets") or {}).items():
+                if not target["same"]:
+                    yield store, f"the project's is {target['project']}, the application's {target['application']}"
+        case "postgres" | "dynamodb":
+            for near in output.get("near") or ():
+                yield "near", near
+        case "http":
+            for answer in output.get("answers") or ():
+                status = answer["status"] if answer["status"] is not None else answer["problem"]
+                yield "answer", f"{status} to {answer['who']}" + (f": {answer['detail']}" if answer["detail"] else "")
+            for line in (output.get("log") or ())[-LOG_LINES:]:
+                yield "log", line
+
+
+def remedy_rows(finding: Mapping[str, Any], *, with_cause: bool = True) -> Iterator[Row]:
+    """Cause, remedy, and the one command."""
+    if with_cause and finding.get("cause"):
+        yield "cause", finding["cause"]
+    fix = finding.get("fix") or {}
+    for label, name in (("fix", "text"), ("run", "command")):
+        if fix.get(name):
+            yield label, fix[name]
+
+
+def then_rows(body: Body, finding: Mapping[str, Any]) -> Iterator[Row]:
+    """Where no command repairs it, the one that shows whether the repair was right."""
+    if not (finding.get("fix") or {}).get("command"):
+        yield "then", trace_command(body)
+
+
+def further(body: Body, width: int) -> list[str]:
+    """Findings of other layers."""
+    also = body["verdict"].get("also") or ()
+    first = broken_layer(body)
+    elsewhere = [finding for finding in also if first is None or finding["layer"] != first["name"]]
+    lines = ["also:"] if elsewhere else []
+    for finding in elsewhere:
+        head = f"{finding['layer']}, {finding['class']}: {finding['summary']}"
+        sign = typer.style(BROKEN[0], fg=BROKEN[1])
+        start, *rest = wrap(head, width - 4)
+        lines += [f"  {sign} {start}", *(f"    {line}" for line in rest)]
+        lines += indent(list(remedy_rows(finding)), width, "    ")
     return lines
 
 
-def cleaned(value: Any) -> Any:
-    """A report's values without control characters: what is stored must not steer the terminal."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, Mapping):
-        return {name: cleaned(part) for name, part in value.items()}
-    return [cleaned(part) for part in value] if isinstance(value, list) else value
-
-
-def headline(layer: Mapping[str, Any]) -> str:
-    """One layer in one line."""
-    sign, color = SIGNS.get(layer["status"], BROKEN)
-    findings = layer["findings"]
-    if findings:
-        told = ", ".join(dict.fromkeys(finding["class"] for finding in findings))
-    elif layer["unasked"]:
-        told = f"not asked: {layer['unasked']}"
-    elif layer["failure"]:
-        told = layer["failure"]["what"]
+def verdict_lines(body: Body, width: int) -> list[str]:
+    """The last line: how it stands, and where it breaks."""
+    verdict = body["verdict"]
+    sign, color = VERDICTS[verdict["status"]]
+    words = verdict["status"].replace("_", " ")
+    if verdict.get("layer"):
+        words += f" at {verdict['layer']}: {verdict['class']}"
+    elif verdict["status"] == "not_verified":
+        names = ", ".join(failed_layers(body))
+        words += f": {verdict.get('summary') or f'{names} could not be asked'}"
     else:
-        told = summary(layer)
-    return f"{typer.style(sign, fg=color)} {layer['name']:<12} {told}  {typer.style(duration(layer['ms']), dim=True)}"
+        words = f"ok: {plural(len(body['layers']), 'layer', 'layers')}, nothing lost or changed between them"
+    return [typer.style(line, fg=color, bold=True) for line in wrap(f"{sign} {words}", width)]
 
 
-def duration(ms: float) -> str:
-    """Milliseconds as one reads them."""
-    return f"{ms / 1000:.2f} s" if ms >= 1000 else f"{ms:.0f} ms"
+def why(body: Body, layer: Layer, width: int) -> list[str]:
+    """The judgement of one layer in words, with its evidence."""
+    rows: list[Row] = [("", sentence) for sentence in judgement(body, layer)]
+    return indent([*rows, *opened(body, layer, verbose=False)], width, "  ")
 
 
-def summary(layer: Mapping[str, Any]) -> str:
-    """What a healthy layer has to say."""
-    output, count = layer["output"], layer["observed_count"]
-    match layer["name"]:
-        case "environment":
-            return f"pid {output['process']['pid']} talks to the project's stores"
-        case "services":
-            return ", ".join(service["name"] for service in output["services"]) + " answer"
-        case "postgres":
-            person = output.get("person") or {}
-            return f"one row: {' '.join(list(person.values())[:3])}" if person else "the declared row is there"
-        case "dynamodb":
-            return f"{count} entries of {layer['request']['items']} items"
-        case "cross-store":
-            return f"{sum(link['ids'] for link in output['links'])} ids name their rows, the copies agree"
-        case "pattern":
-            cost = layer["cost"]
-            read = f", {cost['scanned']} read, {cost['computed']:g} units" if cost else ""
-            return f"{count} by {layer['request'].get('declared', 'SQL')}{read}"
-        case "library":
-            return f"{count} by {output['function']}"
-        case "http":
-            answers = [f"{answer['who']} {answer['status']}" for answer in output["answers"]]
-            return f"{count}; {', '.join(answers)}"
-    return ""
+def indent(rows: Sequence[Row], width: int, guide: str) -> list[str]:
+    """Labelled rows behind a guide; beside the label on a wide terminal, below it on a narrow one."""
+    lines: list[str] = []
+    room = max(16, width - cell_width(guide))
+    beside = room >= LABEL + 30
+    for label, text in rows:
+        head = typer.style(label, bold=True)
+        fill = " " * (LABEL - len(label))
+        if label in COMMANDS:
+            lines.append(f"{guide}{head}{fill if beside else ' '}{typer.style(clean(text), fg='cyan')}")
+            continue
+        if not label:
+            lines += [guide + line for line in wrap(text, room)]
+        elif beside:
+            start, *rest = wrap(text, room - LABEL)
+            lines += [f"{guide}{head}{fill}{start}", *(guide + " " * LABEL + line for line in rest)]
+        else:
+            lines.append(guide + head)
+            lines += [f"{guide}  {line}" for line in wrap(text, room - 2)]
+    return lines
 
 
-def details(layer: Mapping[str, Any], verbose: bool) -> Iterator[str]:
-    """The evidence of one layer."""
-    for finding in layer["findings"]:
-        yield f"{typer.style(finding['class'], bold=True)}: {finding['summary']}"
-        if finding["cause"]:
-            yield f"  cause: {finding['cause']}"
-    if layer["expected_count"] is not None and layer["observed_count"] is not None:
-        yield f"expected {layer['expected_count']}, observed {layer['observed_count']}"
-    for name in ("missing", "extra"):
-        if layer[name]:
-            yield f"{name}: {some(layer[name], IDS)}"
-    for change in layer["changed"][:CHANGES]:
-        yield f"changed: {change['id']} {change['field']}: {change['expected']!r} -> {change['observed']!r}"
-    if len(layer["changed"]) > CHANGES:
-        yield f"and {len(layer['changed']) - CHANGES} more changes"
-    yield from evidence(layer)
-    for note in layer["notes"]:
-        yield f"note: {note}"
-    if layer["failure"] and verbose:
-        yield f"failed: {layer['failure']['what']} {layer['failure']['detail'] or ''}"
+def wrap(text: str, width: int) -> list[str]:
+    """Stored text in lines of at most `width` cells, broken at spaces where that is possible; at least one line."""
+    lines: list[str] = []
+    for paragraph in text.splitlines() or [""]:
+        line = ""
+        for word in clean(paragraph.expandtabs(4)).split(" "):
+            joined = f"{line} {word}" if line else word
+            if cell_width(joined) <= width:
+                line = joined
+                continue
+            lines += [line] if line else []
+            *full, line = chop(word, width)
+            lines += full
+        lines.append(line)
+    return lines
 
 
-def evidence(layer: Mapping[str, Any]) -> Iterator[str]:
-    """What a layer's own output shows."""
-    output = layer["output"]
-    match layer["name"]:
-        case "environment":
-            for store, target in output.get("targets", {}).items():
-                yield f"{store}: project {target['project']}, application {target['application']}"
-        case "dynamodb":
-            yield from output.get("near", ())
-        case "pattern":
-            if "declared" in layer["request"]:
-                yield f"declared: {layer['request']['declared']}"
-            for stage in output.get("stages", ()):
-                yield f"without its {stage['without']}: {stage['count']}"
-        case "library":
-            for query in output.get("queries") or ():
-                result = query["error"] or f"{query['count']} found"
-                yield f"sent: {query['text']} ({result}{', ' + query['target'] if query['target'] else ''})"
-        case "http":
-            for answer in output.get("answers", ()):
-                told = answer["status"] or answer["problem"]
-                yield f"{answer['who']}: {told}" + (f" {answer['detail']}" if answer["detail"] else "")
-            for line in (output.get("log") or ())[-LOG:]:
-                yield f"log: {line}"
+def cut(text: str, width: int) -> str:
+    """A text in at most `width` cells."""
+    return text if cell_width(text) <= width else chop(text, width - 1)[0] + "…"
 
 
-def some(ids: Sequence[str], number: int) -> str:
-    """The first few, and how many more."""
-    more = len(ids) - number
-    return ", ".join(ids[:number]) + (f" and {more} more" if more > 0 else "")
-
-
-def conclusion(verdict: Mapping[str, Any]) -> Iterator[str]:
-    """The verdict at the end, where one looks first."""
-    if verdict["status"] == "ok":
-        yield typer.style("ok: every layer agrees with the one before", fg="green", bold=True)
-        return
-    if verdict["status"] == "not_verified":
-        yield typer.style(f"not verified: {verdict['summary']}", fg="yellow", bold=True)
-        return
-    yield typer.style(f"{verdict['layer']}: {verdict['class']}", fg="red", bold=True)
-    yield f"  {verdict['summary']}"
-    if verdict["cause"]:
-        yield f"  cause: {verdict['cause']}"
-    fix = verdict["fix"]
-    if fix:
-        yield f"  fix: {fix['text']}" + (f":  {fix['command']}" if fix["command"] else "")
-    for other in verdict["also"]:
-        yield f"  also {other['layer']}: {other['class']}: {other['summary']}"
+def chop(word: str, width: int) -> list[str]:
+    """A word in pieces of at most `width` cells."""
+    pieces = [""]
+    for letter in word:
+        if cell_width(pieces[-1] + letter) > width and pieces[-1]:
+            pieces.append("")
+        pieces[-1] += letter
+    return pieces

@@ -1,0 +1,276 @@
+"""What all forms of a trace share: the body fit to be shown, and its parts in words. Pure."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from devenv.config import MASK, mask
+
+Body = Mapping[str, Any]
+Layer = Mapping[str, Any]
+State = Literal["missing", "extra", "changed", "moved", "same"]
+
+# One stored value may be megabytes; nobody reads more of it than this.
+VALUE: Final = 2_000
+# Looked at beyond the part that is shown, so that a secret that is cut in two is still seen as one.
+MARGIN: Final = 2_000
+UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+CREDENTIAL: Final = re.compile(
+    r"eyJ[\w-]{8,}[\w.-]*|\b(?P<kept>Bearer\s+|\w*(?:password|passwd|secret|token|api_?key)=['\"]?)[^\s'\",;&]+",
+    re.IGNORECASE,
+)
+CARRIERS: Final = re.compile(r"^(authorization|cookie|set-cookie)$", re.IGNORECASE)
+ANSWERED: Final = "member"
+
+
+def readable(value: Any, limit: int = VALUE, name: str = "") -> Any:
+    """A copy of `value` without secrets and tokens, each text at most about `limit` characters long.
+
+    Observations come without secrets; this is the second lock on the door, for what an application prints or a store
+    holds. A map `{name, value}` is one variable.
+    """
+    if isinstance(value, Mapping):
+        named = value.get("name") if "value" in value else None
+        return {
+            str(key): readable(part, limit, str(named) if key == "value" and named else str(key))
+            for key, part in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [readable(part, limit, name) for part in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = str(value)
+    seen = text[: limit + MARGIN]
+    if CARRIERS.search(name) and seen:
+        seen = MASK
+    seen = CREDENTIAL.sub(lambda found: f"{found['kept'] or ''}{MASK}", str(mask(name, seen)))
+    left = len(text) - limit
+    return f"{seen[:limit]} … {left:,} more characters" if left > 0 and seen != MASK else seen
+
+
+def broken_layer(body: Body) -> Layer | None:
+    """The layer that the verdict names."""
+    name = body["verdict"].get("layer")
+    return next((layer for layer in body["layers"] if layer["name"] == name), None)
+
+
+def short(identity: str | None) -> str:
+    """An id as people tell them apart: of a uuid the first part."""
+    if identity is None:
+        return "?"
+    if UUID.fullmatch(identity):
+        return f"{identity[:8]}…"
+    return identity if len(identity) <= 24 else f"{identity[:12]}…{identity[-8:]}"
+
+
+def short_ids(ids: Sequence[str], most: int = 3) -> str:
+    """`106: 342652c3… 3ecba7f7… 26b529f6… and 103 more`; an id that would look like another one stands in full."""
+    forms = [short(identity) for identity in ids[:most]]
+    told = [form if forms.count(form) == 1 else identity for form, identity in zip(forms, ids, strict=False)]
+    rest = f" and {len(ids) - most} more" if len(ids) > most else ""
+    return f"{len(ids)}: {' '.join(told)}{rest}"
+
+
+def counts(layer: Layer) -> str:
+    """`0 of 106`; empty when nothing was captured. Zero is a number, null is not."""
+    expected, observed = layer.get("expected_count"), layer.get("observed_count")
+    if expected is None and observed is None:
+        return ""
+    if expected is None:
+        return f"{observed}"
+    return f"{'?' if observed is None else observed} of {expected}"
+
+
+def plural(number: int, one: str, many: str) -> str:
+    """`1 entry`, `2 entries`."""
+    return f"{number} {one if number == 1 else many}"
+
+
+def duration(ms: float | None) -> str:
+    """`<1 ms`, `4 ms`, `1.2 s`; empty when it is not known."""
+    if ms is None:
+        return ""
+    if ms < 0.5:
+        return "<1 ms"
+    return f"{ms:.0f} ms" if ms < 999.5 else f"{ms / 1000:.1f} s"
+
+
+def told(layer: Layer) -> str:
+    """One layer's own words in a line: what is wrong, or what it saw."""
+    if layer["findings"]:
+        return ", ".join(dict.fromkeys(finding["class"] for finding in layer["findings"]))
+    if layer.get("unasked"):
+        return str(layer["unasked"])
+    if layer.get("failure"):
+        return str(layer["failure"]["what"])
+    output, request = layer["output"], layer["request"]
+    match layer["name"]:
+        case "environment":
+            process = output.get("process")
+            return f"process {process['pid']} talks to the project's stores" if process else ""
+        case "services":
+            return ", ".join(service["name"] for service in output.get("services") or () if service["answers"])
+        case "postgres":
+            person = output.get("person") or {}
+            return "one row: " + " ".join(list(person.values())[:3]) if person else ""
+        case "dynamodb":
+            return f"in table {request['table']}" if request.get("table") else ""
+        case "cross-store":
+            ids = sum(link["ids"] for link in output.get("links") or ())
+            return f"{plural(ids, 'id', 'ids')} looked up" if ids else ""
+        case "pattern":
+            return str(output.get("declared") or request.get("declared") or request.get("sql") or "")
+        case "library":
+            return str(output.get("function") or "")
+        case "http":
+            answers = output.get("answers") or ()
+            return ", ".join(f"{answer['who']} {answer['status'] or answer['problem']}" for answer in answers)
+    return ""
+
+
+def cost_words(cost: Mapping[str, Any] | None) -> list[str]:
+    """What an answer cost, part by part; what was not captured is left out."""
+    parts = (
+        ("requests", "request{s}"),
+        ("scanned", "scanned"),
+        ("returned", "returned"),
+        ("units", "read units by the store's own, local estimate"),
+        ("computed", "by our arithmetic"),
+    )
+    found = [(cost[name], words) for name, words in parts if cost.get(name) is not None] if cost else []
+    return [f"{number:g} {words.format(s='' if number == 1 else 's')}" for number, words in found]
+
+
+def declared_query(body: Body) -> str | None:
+    """The declared access pattern in one line."""
+    pattern = next((layer for layer in body["layers"] if layer["name"] == "pattern"), None)
+    if pattern is None:
+        return None
+    for part in (pattern["output"], pattern["request"]):
+        if text := part.get("declared") or part.get("sql"):
+            return str(text)
+    return None
+
+
+def sent_queries(layer: Layer) -> list[str]:
+    """The reads that the application really sent, each in one line with what it brought."""
+    return [sent_words(query) for query in layer["output"].get("queries") or ()]
+
+
+def sent_words(query: Mapping[str, Any]) -> str:
+    """`Query … → 20 of 106 read`."""
+    count, scanned, error = query.get("count"), query.get("scanned"), query.get("error")
+    told = [] if count is None else [f"{count} of {scanned} read" if scanned is not None else f"{count} read"]
+    told += [f"error {error}"] if error else []
+    told += [f"at {query['target']}: {query['elsewhere']}"] if query.get("elsewhere") else []
+    return f"{query['text']} → {', '.join(told)}" if told else str(query["text"])
+
+
+def queries_matter(body: Body, layer: Layer) -> bool:
+    """Whether the declared query and those really sent explain what this layer's fault is."""
+    return layer["name"] == "library" and any(finding["class"] == "wrong_query" for finding in layer["findings"])
+
+
+def changes_by_field(changed: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Field -> its changes."""
+    found: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for change in changed:
+        found[change["field"]].append(change)
+    return dict(found)
+
+
+def failed_layers(body: Body) -> list[str]:
+    """The layers that could not be asked."""
+    return [layer["name"] for layer in body["layers"] if layer.get("failure")]
+
+
+def trace_command(body: Body) -> str:
+    """The command that traces the same again."""
+    subject = body["subject"]
+    words = ["devenv", "trace", subject["name"], *subject["params"].values()]
+    words += ["--user", subject["user"]] if subject.get("user") else []
+    return shlex.join(words)
+
+
+def judgement(body: Body, layer: Layer) -> list[str]:
+    """Why a layer stands as it does, in sentences; findings say the rest."""
+    if layer.get("unasked"):
+        return [f"It was not asked: {layer['unasked']}."]
+    if failure := layer.get("failure"):
+        return [f"It could not be asked: {failure['what']}."]
+    expected, observed = layer.get("expected_count"), layer.get("observed_count")
+    entries = "" if observed is None else plural(observed, "entry", "entries")
+    if layer["findings"]:
+        first = body["verdict"].get("layer") == layer["name"]
+        where = "This is the first layer that breaks" if first else "This is broken too"
+        compared = f": {counts(layer)} entries" if expected is not None else ""
+        return [f"{where} ({layer['status']}){compared}."]
+    if expected is not None and observed is not None:
+        head = f"{entries} came out of it, {expected} went in"
+        tail = "nothing is lost, new or changed" if expected == observed else "and that is allowed here"
+        return [f"{head}: {tail}."] if expected == observed else [f"{head}, {tail}."]
+    if expected is not None:
+        return [f"{plural(expected, 'entry', 'entries')} went in; what came out was not captured."]
+    if observed is not None:
+        return [f"{entries} found; the next layers are held against them."]
+    return ["It is as the project declares it."]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One entry before and after a layer: its fields (None: not there) and places, counted from 1."""
+
+    id: str | None
+    state: State
+    expected: Mapping[str, str | None] | None
+    observed: Mapping[str, str | None] | None
+    was: int | None = None
+    now: int | None = None
+    fields: frozenset[str] = frozenset()
+
+
+def pair_entries(layer: Layer) -> list[Pair]:
+    """What went in beside what came out, differences first. Empty when one of them was not captured."""
+    if layer.get("expected") is None or layer.get("entries") is None:
+        return []
+    changed: defaultdict[str | None, set[str]] = defaultdict(set)
+    renamed: defaultdict[str | None, list[str]] = defaultdict(list)
+    for change in layer["changed"]:
+        changed[change["id"]].add(change["field"])
+        if change["field"] == "id":
+            renamed[change["observed"]].append(change["expected"])
+    waiting: defaultdict[str | None, list[tuple[int, Mapping[str, Any]]]] = defaultdict(list)
+    for place, entry in enumerate(layer["expected"], 1):
+        waiting[entry["id"]].append((place, entry["fields"]))
+    pairs = []
+    for place, entry in enumerate(layer["entries"], 1):
+        name = entry["id"]
+        if not waiting[name] and renamed[name]:
+            name = renamed[name].pop(0)
+        was, fields = waiting[name].pop(0) if waiting[name] else (None, None)
+        touched = frozenset(changed[name]) if was is not None else frozenset[str]()
+        state: State = "extra" if was is None else "changed" if touched else "same"
+        pairs.append(Pair(name, state, fields, entry["fields"], was, place, touched))
+    if layer.get("reordered"):
+        pairs = list(mark_moved(pairs))
+    pairs += [Pair(name, "missing", fields, None, was) for name, left in waiting.items() for was, fields in left]
+    order: Sequence[State] = ("missing", "extra", "changed", "moved", "same")
+    return sorted(pairs, key=lambda pair: (order.index(pair.state), pair.now or pair.was or 0))
+
+
+def mark_moved(pairs: Sequence[Pair]) -> Iterator[Pair]:
+    """The pairs, those that stand at another place among what was found again marked as moved."""
+    ranks = {was: rank for rank, was in enumerate(sorted(pair.was for pair in pairs if pair.was is not None))}
+    rank = 0
+    for pair in pairs:
+        if pair.was is None:
+            yield pair
+            continue
+        moved = ranks[pair.was] != rank and pair.state == "same"
+        rank += 1
+        yield Pair(pair.id, "moved", pair.expected, pair.observed, pair.was, pair.now) if moved else pair
