@@ -126,6 +126,8 @@ def make_cluster(
     # Names of this process's own: the initdb of a killed devenv may still be at work on the ones left over.
     for leftover in data.parent.glob(f"{data.name}.new-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in data.parent.glob("initdb.password-*"):
+        leftover.unlink(missing_ok=True)
     fresh = data.with_name(f"{data.name}.new-{os.getpid()}")
     secret = data.with_name(f"initdb.password-{os.getpid()}")
     with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,0 +1,452 @@
+"""Snapshots of a running project: what comes back is what was there, to the last row and item, also after a kill."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from devenv.config import data_home
+from tests.e2e import world
+from tests.support import ProjectDir, reference_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
+    """The reference project with both stores running."""
+    made = reference_project(tmp_path_factory.mktemp("snapshots") / "project")
+    made.ok("up", "--no-backend")
+    yield made
+    made.remove()
+
+
+def checksum(project: ProjectDir) -> str:
+    """One number over all rows of all tables, devenv's own record included, all items and the ledger's own view."""
+    env = project.env()
+    digest = hashlib.sha256()
+    with psycopg.connect(env["DATABASE_URL"]) as connection:
+        tables = connection.execute(
+            "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
+            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
+        ).fetchall()
+        for (table,) in tables:
+            rows = connection.execute(f"SELECT t::text FROM {table} AS t ORDER BY 1").fetchall()  # type: ignore[arg-type]
+            digest.update(json.dumps([table, rows]).encode())
+    tables_of = world.resource(env).meta.client
+    for name in tables_of.list_tables()["TableNames"]:
+        described = tables_of.describe_table(TableName=name)["Table"]
+        items = sorted(json.dumps(item, sort_keys=True, default=str) for item in world.scan(env, name))
+        digest.update(json.dumps([name, str(described["CreationDateTime"]), items]).encode())
+    return digest.hexdigest()
+
+
+def change(project: ProjectDir, mark: str) -> None:
+    """Change both stores: rows updated, added and deleted, a table, items changed and added, a whole table."""
+    world.sql(project, "UPDATE users SET display_name = display_name || %s", mark)
+    world.sql(project, "DELETE FROM activities WHERE uuid = (SELECT min(uuid::text)::uuid FROM activities)")
+    world.sql(project, f'CREATE TABLE IF NOT EXISTS "extra {mark}" (n int)')
+    table = world.dynamodb(project).Table(world.TABLE)
+    item = world.items(project)[0]
+    table.put_item(Item={**item, "message": mark})
+    table.put_item(Item={"pk": f"MSG#{mark}", "sk": "x"})
+    world.dynamodb(project).create_table(
+        TableName=f"extra-{mark}",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+
+
+def test_what_was_saved_comes_back(project: ProjectDir) -> None:
+    saved = project.json("snapshot", "save", "before-x")["saved"]
+    before = checksum(project)
+    change(project, "a")
+    changed = checksum(project)
+    assert changed != before
+    ran = project.json("snapshot", "restore", "before-x")
+    assert ran["exit_code"] == 0
+    assert checksum(project) == before
+    assert {line["action"] for line in project.json("up", "--no-backend")["plan"]} == {"keep"}
+    project.ok("snapshot", "restore", ran["kept"])
+    assert checksum(project) == changed
+    project.ok("snapshot", "restore", "before-x")
+    assert saved["counts"]["postgres"] == {"public.activities": 8, "public.users": 6}
+    assert saved["counts"]["dynamodb"] == {world.TABLE: 162}
+    assert set(saved["steps"]) == {"setup", "schema-load", "seed"}
+    assert {"name", "versions", "git", "checksums", "size", "method", "created"} <= set(saved)
+    assert saved["method"] in ("copy", "clone")
+    assert set(saved["checksums"]) == {"postgres", "dynamodb.sqlite", "ledger.sqlite", "secrets.json"}
+    assert saved["versions"]["postgres"]
+    assert saved["versions"]["dynamodb"]
+
+
+def test_a_stopped_project_can_be_saved_and_restored(project: ProjectDir) -> None:
+    before = checksum(project)
+    project.ok("down")
+    project.ok("snapshot", "save", "cold")
+    assert world.servers(project) == {"postgres": [], "dynamodb": []}
+    project.ok("up", "--no-backend")
+    change(project, "cold")
+    project.ok("down")
+    project.ok("snapshot", "restore", "cold")
+    assert world.servers(project) == {"postgres": [], "dynamodb": []}
+    project.ok("up", "--no-backend")
+    assert checksum(project) == before
+    project.ok("snapshot", "delete", "cold")
+    assert "cold" not in project.ok("snapshot", "list").out.split()
+
+
+def test_a_connected_application_is_sent_away_and_can_come_back(project: ProjectDir) -> None:
+    url = project.env()["DATABASE_URL"]
+    before = checksum(project)
+    with psycopg.connect(url) as connection:
+        connection.execute("SELECT 1")
+        project.ok("snapshot", "save", "connected")
+        project.ok("snapshot", "restore", "connected")
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+        connection.close()
+    assert world.query(url, "SELECT 1") == [(1,)]
+    assert checksum(project) == before
+    project.ok("snapshot", "delete", "connected")
+
+
+def test_writers_of_both_stores_end_at_one_point(project: ProjectDir) -> None:
+    """A writer notes each number first in Postgres, then in DynamoDB: they never differ by more than the one."""
+    world.sql(project, "CREATE TABLE numbers (n int)")
+    code = (
+        "import itertools, os, time, boto3, psycopg\n"
+        "table = boto3.resource('dynamodb').Table(os.environ['DDB_MESSAGE_TABLE'])\n"
+        "for n in itertools.count():\n"
+        "    while True:\n"
+        "        try:\n"
+        "            with psycopg.connect('') as c: c.execute('INSERT INTO numbers VALUES (%s)', [n])\n"
+        "            break\n"
+        "        except psycopg.OperationalError: time.sleep(0.01)\n"
+        "    table.put_item(Item={'pk': 'NUMBER', 'sk': f'{n:06}'})\n"
+        "    print(n, flush=True)\n"
+    )
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code], env={**os.environ, **project.env()}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert writer.stdout is not None
+        for _ in range(5):
+            assert writer.stdout.readline()
+        project.ok("snapshot", "save", "written")
+        seen = int(writer.stdout.readline())
+        while int(writer.stdout.readline()) < seen + 5:
+            pass
+    finally:
+        writer.kill()
+        writer.communicate()
+    project.ok("snapshot", "restore", "written")
+    rows = {n for (n,) in world.sql(project, "SELECT n FROM numbers")}
+    items = {int(item["sk"]) for item in world.items(project) if item["pk"] == "NUMBER"}
+    assert items <= rows
+    assert len(rows - items) <= 1
+    assert rows == set(range(len(rows)))
+    project.ok("snapshot", "delete", "written")
+    world.sql(project, "DROP TABLE numbers")
+
+
+# The calls of one restore after which devenv is killed: before the journal, at it, and between all later ones.
+KILLS = (
+    "devenv.copies.copy_tree",
+    "devenv.snapshots.stage",
+    "devenv.state.write_private",
+    "devenv.snapshots.keep_once",
+    "devenv.engines.embedded.Embedded.stop",
+    "pathlib.Path.rename:2",
+    "pathlib.Path.rename:3",
+    "pathlib.Path.rename:4",
+    "devenv.snapshots.swap_files",
+    "devenv.engines.embedded.Embedded.restore_steps",
+    "devenv.snapshots.sealed",
+    "shutil.rmtree:5",
+    "devenv.snapshots.start_postgres",
+)
+KILLED = """
+import importlib, os, signal, sys
+place, _, number = sys.argv[1].partition(":")
+calls = int(number or 1)
+module, names = place, []
+while True:
+    module, _, name = module.rpartition(".")
+    names.insert(0, name)
+    try:
+        owner = importlib.import_module(module)
+        break
+    except ImportError:
+        continue
+for name in names[:-1]:
+    owner = getattr(owner, name)
+real = getattr(owner, names[-1])
+def killed(*arguments, **more):
+    global calls
+    result = real(*arguments, **more)
+    calls -= 1
+    if not calls:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+setattr(owner, names[-1], killed)
+from devenv.cli import main
+main(sys.argv[2:])
+"""
+
+
+def killed_after(project: ProjectDir, call: str, *arguments: str) -> int:
+    """Run a command that is killed right after its first `call` has returned; its exit code."""
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, call, "--project", str(project.path), *arguments],
+        env=project.environment(),
+        cwd=project.path,
+        capture_output=True,
+        check=False,
+    ).returncode
+
+
+def test_a_killed_restore_is_finished_or_taken_back(project: ProjectDir) -> None:
+    sums = {}
+    for name in ("here", "there"):
+        change(project, f"killed-{name}")
+        # Items follow changed rows; from here on `up` itself has nothing to change.
+        project.ok("up", "--no-backend")
+        project.ok("snapshot", "save", name)
+        sums[name] = checksum(project)
+    now, taken_back, finished = "there", [], []
+    for call in KILLS:
+        other = "here" if now == "there" else "there"
+        assert killed_after(project, call, "snapshot", "restore", other) == -signal.SIGKILL, call
+        project.ok("up", "--no-backend")
+        seen = checksum(project)
+        assert seen in sums.values(), call
+        (taken_back if seen == sums[now] else finished).append(call)
+        now = now if seen == sums[now] else other
+    assert taken_back == list(KILLS[:2])
+    assert finished == list(KILLS[2:])
+    home = data_home(project.path.resolve())
+    assert [path for place in (home, home / "snapshots") for path in place.glob(".*")] == []
+    for name in sums:
+        project.ok("snapshot", "restore", name)
+        assert checksum(project) == sums[name]
+        project.ok("snapshot", "delete", name)
+
+
+@pytest.mark.parametrize("call", ["devenv.copies.copy_tree", "devenv.snapshots.sealed", "pathlib.Path.rename"])
+def test_a_killed_save_leaves_a_whole_snapshot_or_none(project: ProjectDir, call: str) -> None:
+    before = checksum(project)
+    assert killed_after(project, call, "snapshot", "save", "half") == -signal.SIGKILL
+    project.ok("up", "--no-backend")
+    assert checksum(project) == before
+    names = [each["name"] for each in project.json("snapshot", "list")["snapshots"]]
+    if "half" in names:
+        project.ok("snapshot", "restore", "half")
+        assert checksum(project) == before
+        project.ok("snapshot", "delete", "half")
+    project.ok("snapshot", "save", "half")
+    project.ok("snapshot", "delete", "half")
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_a_killed_down_data_loses_nothing(project: ProjectDir, number: int) -> None:
+    before = checksum(project)
+    assert killed_after(project, f"pathlib.Path.rename:{number}", "down", "--data", "-y") == -signal.SIGKILL
+    ran = project.devenv("down", "--data", "-y")
+    assert ran.code == 0, ran.all
+    newest = project.json("snapshot", "list")["snapshots"][-1]["name"]
+    assert newest.startswith("auto-")
+    project.ok("snapshot", "restore", newest)
+    project.ok("up", "--no-backend")
+    assert checksum(project) == before
+
+
+def test_down_data_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir) -> None:
+    before = checksum(project)
+    ran = project.ok("down", "--data", "-y")
+    (line,) = [line for line in ran.out.splitlines() if line.startswith("to return: ")]
+    project.ok("up", "--no-backend")
+    assert checksum(project) != before
+    project.ok(*line.removeprefix("to return: devenv ").split())
+    project.ok("up", "--no-backend")
+    assert checksum(project) == before
+
+
+@pytest.mark.parametrize("step", ["setup", "schema-load", "seed", "reset"])
+def test_every_step_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir, step: str) -> None:
+    change(project, f"mine-{step}")
+    before = checksum(project)
+    (line,) = [line for line in project.ok(step, "-y").out.splitlines() if line.startswith("to return: ")]
+    assert checksum(project) != before
+    project.ok(*line.removeprefix("to return: devenv ").split())
+    assert checksum(project) == before
+    assert project.ok("up", "--no-backend").code == 0
+
+
+def test_automatic_snapshots_are_bounded(project: ProjectDir) -> None:
+    for _ in range(7):
+        project.ok("seed", "-y")
+    automatic = [each for each in project.json("snapshot", "list")["snapshots"] if each["automatic"]]
+    assert len(automatic) == 5
+    kept = world.sql(project, "SELECT datname FROM pg_database WHERE datname LIKE 'devenv-kept-%'")
+    assert {name for (name,) in kept} == {each["database"] for each in automatic if each["form"] == "database"}
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
+    """Another one, for resets."""
+    made = reference_project(tmp_path_factory.mktemp("reset") / "project")
+    made.ok("up", "--no-backend")
+    yield made
+    made.remove()
+
+
+class TestReset:
+    """`reset` restores the baseline; any doubt runs the steps, and says so."""
+
+    def test_it_restores_what_the_first_up_made(self, fresh: ProjectDir) -> None:
+        before = checksum(fresh)
+        world.sql(fresh, "UPDATE users SET display_name = 'x'")
+        world.dynamodb(fresh).Table(world.TABLE).put_item(Item={"pk": "MSG#1", "sk": "x"})
+        ran = fresh.json("reset", "-y")
+        assert (ran["method"], ran["doubt"]) == ("baseline", None)
+        assert checksum(fresh) == before
+        assert "method: baseline" in fresh.ok("reset", "-y", "--timings").out
+
+    def test_its_work_is_small_beside_the_steps(self, fresh: ProjectDir) -> None:
+        """What takes long is not done: no step runs. (`make bench` has the figures.)"""
+        assert set(fresh.json("reset", "-y")["timings"]) == {"baseline", "pruning", "total"}
+
+    def doubts(self) -> dict[str, Callable[[ProjectDir, Path], Any]]:
+        return {
+            "changed since the baseline": lambda p, home: world.edit(
+                p.path / "seeds/postgres/users.sql", "Ines", "Inez"
+            ),
+            "the baseline is damaged: dynamodb.sqlite": lambda p, home: damage(home / "baseline" / "dynamodb.sqlite"),
+            "the baseline cannot be read": lambda p, home: (home / "baseline" / "manifest.json").write_text("{"),
+            "there is no baseline yet": lambda p, home: (home / "baseline").rename(home / "elsewhere"),
+            "database devenv-baseline is gone": lambda p, home: world.sql(p, 'DROP DATABASE "devenv-baseline"'),
+            "has settings or grants of its own": lambda p, home: world.sql(
+                p, "ALTER DATABASE cruddur SET statement_timeout = 12345"
+            ),
+        }
+
+    def test_any_doubt_runs_the_steps_and_says_so(self, fresh: ProjectDir) -> None:
+        home = data_home(fresh.path.resolve())
+        for reason, spoil in self.doubts().items():
+            users = world.sql(fresh, "SELECT uuid FROM users ORDER BY 1")
+            spoil(fresh, home)
+            ran = fresh.json("reset", "-y")
+            assert (ran["exit_code"], ran["method"]) == (0, "steps"), reason
+            assert reason in ran["doubt"]
+            assert {step["state"] for step in ran["steps"]} == {"done"}
+            assert world.sql(fresh, "SELECT uuid FROM users ORDER BY 1") != users
+            assert fresh.json("reset", "-y")["method"] == "baseline", reason
+
+    def test_a_table_of_the_users_own_is_not_lost(self, fresh: ProjectDir) -> None:
+        world.dynamodb(fresh).create_table(
+            TableName="mine",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+        ran = fresh.json("reset", "-y")
+        assert "a table that the steps do not make: mine" in ran["doubt"]
+        assert [table.name for table in world.dynamodb(fresh).tables.all()] == [world.TABLE, "mine"]
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "devenv.baseline.doubt",
+            "devenv.state.write_private",
+            "devenv.snapshots.keep_once:2",
+            "devenv.snapshots.copy_database",
+            "devenv.snapshots.swap_database",
+            "devenv.engines.dynamodb_file.copy_store:3",
+            "devenv.snapshots.replace_file",
+            "devenv.snapshots.sealed",
+        ],
+    )
+    def test_a_killed_reset_is_finished_by_the_next_command(self, fresh: ProjectDir, call: str) -> None:
+        if any(table.name == "mine" for table in world.dynamodb(fresh).tables.all()):
+            world.dynamodb(fresh).Table("mine").delete()
+        fresh.ok("reset", "-y")
+        after = checksum(fresh)
+        world.sql(fresh, "INSERT INTO activities (user_uuid, message) SELECT uuid, 'mine' FROM users")
+        before = checksum(fresh)
+        assert killed_after(fresh, call, "reset", "-y") == -signal.SIGKILL
+        fresh.ok("up", "--no-backend")
+        assert checksum(fresh) == (before if call == "devenv.baseline.doubt" else after)
+
+
+def damage(file: Path) -> None:
+    """Change one byte in the middle."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_damaged_snapshot_is_refused_before_anything_is_touched(project: ProjectDir) -> None:
+    project.ok("snapshot", "save", "damaged")
+    before = checksum(project)
+    damage(data_home(project.path.resolve()) / "snapshots" / "damaged" / "dynamodb.sqlite")
+    pids = world.pids(project)
+    ran = project.devenv("snapshot", "restore", "damaged")
+    assert ran.code == 1
+    assert "is damaged" in ran.err
+    assert (checksum(project), world.pids(project)) == (before, pids)
+    project.ok("snapshot", "delete", "damaged")
+
+
+@pytest.mark.parametrize(("part", "version", "words"), [
+    ("postgres", "15.2", "PostgreSQL 15.2"),
+    ("dynamodb", "9.0.0", "DynamoDB Local 9.0.0"),
+    ("platform", "linux-vax", "platform linux-vax"),
+])  # fmt: skip
+def test_another_engine_version_is_refused_before_anything_is_touched(
+    project: ProjectDir, part: str, version: str, words: str
+) -> None:
+    project.ok("snapshot", "save", "other")
+    manifest = data_home(project.path.resolve()) / "snapshots" / "other" / "manifest.json"
+    told = json.loads(manifest.read_text())
+    told["versions"][part] = version
+    manifest.write_text(json.dumps(told))
+    before = checksum(project), world.pids(project)
+    ran = project.devenv("snapshot", "restore", "other")
+    assert ran.code == 9
+    assert words in ran.err
+    assert (checksum(project), world.pids(project)) == before
+    project.ok("snapshot", "delete", "other")
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", ".x", "", "a b", "x" * 64, "ä"])
+def test_a_name_that_is_no_name_is_refused(project: ProjectDir, name: str) -> None:
+    for task in ("save", "restore", "delete"):
+        ran = project.devenv("snapshot", task, "--", name)
+        assert ran.code == 2, ran.all
+
+
+def test_an_unknown_or_a_taken_name_is_refused(project: ProjectDir) -> None:
+    ran = project.devenv("snapshot", "restore", "unknown")
+    assert (ran.code, "there is no snapshot `unknown`" in ran.err) == (2, True)
+    project.ok("snapshot", "save", "taken")
+    ran = project.devenv("snapshot", "save", "taken")
+    assert (ran.code, "there is a snapshot `taken` already" in ran.err) == (2, True)
+    project.ok("snapshot", "delete", "taken")
+
+
+def test_snapshots_are_private(project: ProjectDir) -> None:
+    project.ok("snapshot", "save", "private")
+    place = data_home(project.path.resolve()) / "snapshots" / "private"
+    for path in (place.parent, place, *place.iterdir()):
+        assert path.stat().st_mode & 0o077 == 0, path
+    project.ok("snapshot", "delete", "private")
