@@ -276,7 +276,8 @@ def building(place: Path) -> Iterator[Path]:
     fresh = place.with_name(f".new-{place.name}")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
-        fresh.mkdir(parents=True, mode=0o700)
+        place.parent.mkdir(mode=0o700, exist_ok=True)
+        fresh.mkdir(mode=0o700)
     except OSError as error:
         raise state.unwritable(fresh, error) from None
     try:
@@ -422,7 +423,8 @@ def finish(stack: Stack, journal: Journal) -> None:
     kept = folder(home) / journal.kept.name if journal.kept else None
     is_kept = kept is None or kept.exists()
     out = home / ".outgoing" if kept is None or is_kept else kept.with_name(f".new-{kept.name}")
-    out.mkdir(parents=True, mode=0o700, exist_ok=True)
+    out.parent.mkdir(mode=0o700, exist_ok=True)
+    out.mkdir(mode=0o700, exist_ok=True)
     if not is_kept:
         keep_once(store_file(stack), out / DYNAMODB)
     if journal.manifest.form == "files":
@@ -599,11 +601,11 @@ def remove(stack: Stack, place: Path, manifest: Manifest) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def prune(stack: Stack, allowed: int = AUTOMATIC) -> list[str]:
-    """Delete the oldest automatic snapshots until `allowed` are left; their names. Others are never deleted."""
+def prune(stack: Stack, needed: str = "") -> list[str]:
+    """Delete the oldest automatic snapshots, but for the one that is `needed`; their names. Others stay for ever."""
     home = stack.engine.home
     automatic = [manifest for manifest in read_all(home) if manifest.automatic]
-    gone = automatic[: max(0, len(automatic) - allowed)]
+    gone = [manifest for manifest in automatic[: max(0, len(automatic) - AUTOMATIC)] if manifest.name != needed]
     for manifest in gone:
         remove(stack, folder(home) / manifest.name, manifest)
     return [manifest.name for manifest in gone]
@@ -620,7 +622,8 @@ def move_away(stack: Stack) -> Manifest:
     """The data of stopped stores becomes an automatic snapshot: its folders are moved. For `down --data`."""
     manifest = describe_kept(stack, "before `devenv down --data`", count_all(stack))
     moving = folder(stack.engine.home) / f".moving-{manifest.name}"
-    moving.mkdir(parents=True, mode=0o700)
+    moving.parent.mkdir(mode=0o700, exist_ok=True)
+    moving.mkdir(mode=0o700)
     state.write_private(moving / MANIFEST, msgspec.json.encode(manifest))
     return finish_moving(stack, moving, manifest)
 
@@ -696,7 +699,7 @@ def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, wat
     if task == "delete":
         return report(stack, {"deleted": plain(delete(stack, name))})
     manifest, kept = restore(stack, name, watch)
-    gone = prune(stack)
+    gone = prune(stack, needed=name)
     restart = runs(stack, "backend") and stack.engine.settings_changed(stack.environment())
     body = {
         "restored": plain(manifest),
