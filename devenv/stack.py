@@ -37,12 +37,15 @@ class Stack:
         return connection_environment(self.settings, self.engine.targets())
 
 
-def open_stack(project: Path | None) -> Stack:
-    """Read the project's configuration and state. DevenvError when either is not usable."""
+def open_stack(project: Path | None, *, locked: bool = False) -> Stack:
+    """Read the project's configuration and state. DevenvError when either is not usable.
+
+    `locked`: the caller holds the project's lock, so that what the commands change may be remembered.
+    """
     environ = dict(os.environ)
     loaded = config.load(project, environ)
     folder = state.folder(loaded.root)
-    return Stack(loaded, folder, Embedded(loaded, folder, environ), environ)
+    return Stack(loaded, folder, Embedded(loaded, folder, environ, locked=locked), environ)
 
 
 @contextmanager
@@ -50,4 +53,4 @@ def open_locked(project: Path | None, timeout_s: float, say: Callable[[str], Non
     """The same, as the only devenv that may change the project: what it reads stays true until it is left."""
     loaded = config.load(project)
     with state.lock(state.folder(loaded.root), timeout_s, say):
-        yield open_stack(loaded.root)
+        yield open_stack(loaded.root, locked=True)

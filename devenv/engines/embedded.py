@@ -50,7 +50,7 @@ class Embedded:
 
     name = "embedded"
 
-    def __init__(self, loaded: Loaded, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, loaded: Loaded, folder: Path, environ: Mapping[str, str], *, locked: bool = False) -> None:
         self.root = loaded.root
         self.settings = loaded.settings
         self.folder = folder
@@ -63,6 +63,7 @@ class Embedded:
                 f"this project's services were started by engine `{self.state.engine}`, not `{self.name}`",
                 hint=f"devenv down --engine {self.state.engine}",
             )
+        self._locked = locked
         self._guard = threading.Lock()
         self._secrets: state.Secrets | None = None
         self._improve: Callable[[], object] | None = None
@@ -244,7 +245,7 @@ class Embedded:
             old = self.state.services.get(name) or Record(port=0)
             record = Record(**{field: changes.get(field, getattr(old, field)) for field in Record.__struct_fields__})  # type: ignore[arg-type]
             self.state = replace(self.state, engine=self.name, services={**self.state.services, name: record})
-            state.write(self.folder, self.state)
+            self.save()
 
     def remember_steps(self, seen: Sequence[StepState]) -> None:
         """Note how the steps stood, for `status` while the stores are stopped."""
@@ -258,13 +259,18 @@ class Embedded:
             }:
                 marks = {step.name: Mark(step.state, step.reason, at) for step in seen}
                 self.state = replace(self.state, steps=marks)
-                state.write(self.folder, self.state)
+                self.save()
+
+    def save(self) -> None:
+        """Write the state. A command that only looks keeps what it finds to itself: another may be at work."""
+        if self._locked:
+            state.write(self.folder, self.state)
 
     def restore_steps(self, marks: Mapping[str, Mark]) -> None:
         """Note how the steps stood when the data that is here now was saved."""
         with self._guard:
             self.state = replace(self.state, steps=dict(marks))
-            state.write(self.folder, self.state)
+            self.save()
 
     def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:
         """Start one service, detached, and remember it. `environment` is what `devenv env` gives (for the backend)."""

@@ -427,6 +427,9 @@ class TestStaleState:
     ) -> None:
         before = world.pids(running)
         (running.path / ".devstate" / "state.json").unlink()
+        seen = world.pids(running)
+        assert (seen["postgres"], seen["dynamodb"]) == (before["postgres"], before["dynamodb"])
+        assert not (running.path / ".devstate" / "state.json").exists(), "status only looks"
         running.ok("up")
         after = world.pids(running)
         assert (after["postgres"], after["dynamodb"]) == (before["postgres"], before["dynamodb"])
