@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,9 +120,14 @@ class Embedded:
                 self.remember(name, port=int(port[1]), process=process, started=iso(process.created))
 
     def is_ours(self, name: str) -> Callable[[list[str]], bool]:
-        """A test for command lines that serve this project's data folder of that service."""
+        """A test for command lines of servers (not of a backup or an editor) of this project's data folder."""
         data = str(self.home / name)
-        return lambda command: data in command
+        program, option = {"postgres": ("postgres", "-D"), "dynamodb": ("java", "-dbPath")}[name]
+
+        def matches(command: list[str]) -> bool:
+            return Path(command[0]).stem == program and (option, data) in pairwise(command)
+
+        return matches
 
     def process(self, name: str) -> Process | None:
         """The recorded process of a service, running or not."""

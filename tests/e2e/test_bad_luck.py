@@ -435,6 +435,25 @@ class TestStaleState:
         assert (after["postgres"], after["dynamodb"]) == (before["postgres"], before["dynamodb"])
         assert world.data(running) == undisturbed
 
+    def test_a_program_that_only_names_the_data_is_no_server(self, running: ProjectDir) -> None:
+        home = data_home(running.path.resolve())
+        sleep = "import time; time.sleep(600)"
+        decoys = [
+            subprocess.Popen([sys.executable, "-c", sleep, "-D", str(home / "postgres"), "-p", "1"]),
+            subprocess.Popen([sys.executable, "-c", sleep, "-dbPath", str(home / "dynamodb"), "-port", "1"]),
+        ]
+        try:
+            running.ok("down")
+            (running.path / ".devstate" / "state.json").unlink()
+            assert set(world.pids(running).values()) == {None}
+            running.ok("up")
+            assert [decoy.poll() for decoy in decoys] == [None, None]
+            assert not {decoy.pid for decoy in decoys} & set(world.pids(running).values())
+        finally:
+            for decoy in decoys:
+                decoy.kill()
+                decoy.wait()
+
     def test_a_damaged_state_file_names_the_way_out_and_the_way_works(self, running: ProjectDir) -> None:
         file = running.path / ".devstate" / "state.json"
         before = world.pids(running)
