@@ -24,16 +24,21 @@ class Stores:
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     """A running Postgres and DynamoDB Local without any data, for the whole session."""
     project = empty_project(tmp_path_factory.mktemp("stores"))
-    project.ok("up")
-    env = project.env()
-    yield Stores(
-        PostgresTarget("127.0.0.1", int(env["PGPORT"]), env["PGUSER"], env["PGPASSWORD"], env["PGDATABASE"]),
-        DynamoTarget(
-            env["AWS_ENDPOINT_URL_DYNAMODB"], env["AWS_REGION"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
-        ),
-        env["DATABASE_URL"],
-    )
-    project.remove()
+    try:
+        project.ok("up")
+        env = project.env()
+        yield Stores(
+            PostgresTarget("127.0.0.1", int(env["PGPORT"]), env["PGUSER"], env["PGPASSWORD"], env["PGDATABASE"]),
+            DynamoTarget(
+                env["AWS_ENDPOINT_URL_DYNAMODB"],
+                env["AWS_REGION"],
+                env["AWS_ACCESS_KEY_ID"],
+                env["AWS_SECRET_ACCESS_KEY"],
+            ),
+            env["DATABASE_URL"],
+        )
+    finally:
+        project.remove()
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from devenv.config import data_home
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 LIMIT_S = 120.0
 
@@ -84,6 +86,7 @@ class ProjectDir:
     def remove(self) -> None:
         """Stop everything and delete the data, wherever it lies."""
         self.devenv("down", "--data", "--no-backup", "-y")
+        shutil.rmtree(data_home(self.path.resolve()), ignore_errors=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
 

@@ -178,10 +178,13 @@ def test_a_broken_file_is_named(command: str, tmp_path: Path) -> None:
 
 def test_a_refused_up_leaves_nothing_behind(tmp_path: Path) -> None:
     project = empty_project(tmp_path, '[project]\nname = "x"\n[steps.setup]\nfiles = ["missing.sql"]\n')
-    ran = project.devenv("up")
-    assert ran.code == 2
-    assert "missing.sql" in ran.err
-    assert not (tmp_path / ".devstate" / "state.json").exists()
+    try:
+        ran = project.devenv("up")
+        assert ran.code == 2
+        assert "missing.sql" in ran.err
+        assert not (tmp_path / ".devstate" / "state.json").exists()
+    finally:
+        project.remove()
 
 
 def test_status_before_the_first_up_is_no_failure(folder: Path) -> None:
