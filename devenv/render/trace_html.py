@@ -24,6 +24,7 @@ from devenv.render.trace_view import (
     declared_query,
     duration,
     failed_layers,
+    is_first,
     judgement,
     pair_entries,
     plural,
@@ -103,11 +104,6 @@ def tone(layer: Layer) -> tuple[str, str]:
     return TONES.get(layer["status"], BAD)
 
 
-def is_first(body: Body, layer: Layer) -> bool:
-    """Whether the verdict names this layer."""
-    return bool(body["verdict"].get("layer") == layer["name"])
-
-
 def words(status: str) -> str:
     """A status as one reads it."""
     return status.replace("_", " ")
@@ -154,8 +150,8 @@ def verdict(body: Body) -> Iterator[str]:
         yield f"<span>It breaks at {link_to(body, found['layer'])}</span>"
         yield f'<span class="chip class">{text(found["class"])}</span></p>'
     elif found["status"] == "ok":
-        count = plural(len(body["layers"]), "layer agrees", "layers agree")
-        yield f'<p class="headline"><span class="chip {kind}">✓ {headline}</span><span>All {count}</span></p>'
+        yield f'<p class="headline"><span class="chip {kind}">✓ {headline}</span>'
+        yield "<span>Every layer agrees with the one before</span></p>"
     else:
         names = ", ".join(failed_layers(body))
         yield f'<p class="headline"><span class="chip {kind}">? {headline}</span>'

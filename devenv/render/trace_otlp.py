@@ -43,11 +43,7 @@ def write_otlp(report: Report) -> str:
         layer_span(body, layer, trace, root, hexadecimal(f"{seed} {layer['name']}", 16), began)
         for layer in body["layers"]
     ]
-    resource = {
-        "service.name": report.project or "devenv",
-        "telemetry.sdk.name": "devenv",
-        "telemetry.sdk.version": __version__,
-    }
+    resource = {"service.name": report.project or "devenv"}
     scope = {"name": "devenv.trace", "version": __version__}
     document = {
         "resourceSpans": [

@@ -51,14 +51,19 @@ def walk(report: Report, again: Callable[[], Report], *, color: bool = True) -> 
     Returns the report that was shown last, whose exit code counts. UsageError where stdin or stdout is no terminal.
     KeyboardInterrupt passes, with the terminal as it was.
     """
+    check_terminal()
+    with single_keys() as read:
+        return Walk(report, again, read, color).run()
+
+
+def check_terminal() -> None:
+    """UsageError where nobody could see the layers, or press a key."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "--step needs a terminal: it waits for a key at each layer",
             detail="stdin or stdout is no terminal here",
             hint="leave --step out; --json and --html FILE show every layer too",
         )
-    with single_keys() as read:
-        return Walk(report, again, read, color).run()
 
 
 class Walk:

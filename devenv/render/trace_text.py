@@ -20,6 +20,7 @@ from devenv.render.trace_view import (
     declared_query,
     duration,
     failed_layers,
+    is_first,
     judgement,
     plural,
     queries_matter,
@@ -37,6 +38,8 @@ UNANSWERED: Final = ("?", "yellow")
 VERDICTS: Final = {"ok": ("✓", "green"), "diverged": ("✗", "red"), "not_verified": ("?", "yellow")}
 LABEL: Final = 10
 WIDEST: Final = 120
+# Name and status of a layer stand on one line.
+NARROWEST: Final = 32
 QUERIES: Final = 4
 EXAMPLES: Final = 3
 LOG_LINES: Final = 4
@@ -52,17 +55,28 @@ def trace_text(report: Report, verbose: bool) -> list[str]:
     lines = heading(body, width)
     layers = body["layers"]
     sizes = columns(layers)
+    said: list[Row] = []
     for place, layer in enumerate(layers):
         last = place == len(layers) - 1
-        lines += layer_lines(layer, sizes, width, "└ " if last else "├ ")
-        rows = opened(body, layer, verbose) if layer["name"] == body["verdict"]["layer"] else remarks(layer, verbose)
-        lines += indent(list(rows), width, "    " if last else "│   ")
+        head = layer_lines(layer, sizes, width, "└ " if last else "├ ")
+        rows = list(opened(body, layer, verbose) if is_first(body, layer) else remarks(layer, verbose))
+        lines += head
+        lines += indent(unsaid(rows, said, head[0], layer), width, "    " if last else "│   ")
+        said = rows
     return [*lines, *further(body, width), *verdict_lines(body, width)]
+
+
+def unsaid(rows: list[Row], before: list[Row], line: str, layer: Layer) -> list[Row]:
+    """What is left to say below a layer's line: not again what the line says, or the layer before it."""
+    in_line = clean(told(layer)) in line
+    if rows and rows == before:
+        return [] if in_line else [("", "for the same reason")]
+    return [] if in_line and rows == [("", told(layer))] else rows
 
 
 def terminal_width() -> int:
     """Cells of a line."""
-    return max(20, min(WIDEST, shutil.get_terminal_size((100, 24)).columns))
+    return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((100, 24)).columns))
 
 
 def heading(body: Body, width: int) -> list[str]:
@@ -125,12 +139,9 @@ def opened(body: Body, layer: Layer, verbose: bool) -> Iterator[Row]:
     queries = list(query_rows(body, layer))
     yield from queries
     if first is not None:
-        told = declared_query(body)
         # The cause of a wrong query is the two queries, which stand above it.
-        repeated = (
-            any(label == "differs" for label, _ in queries) and told is not None and told in (first["cause"] or "")
-        )
-        yield from remedy_rows(first, with_cause=not repeated)
+        declared = declared_query(body) if any(label == "differs" for label, _ in queries) else None
+        yield from remedy_rows(first, with_cause=declared is None or declared not in (first["cause"] or ""))
         yield from then_rows(body, first)
     for finding in others:
         yield "also", f"{finding['class']}: {finding['summary']}"
@@ -269,7 +280,7 @@ def verdict_lines(body: Body, width: int) -> list[str]:
         names = ", ".join(failed_layers(body))
         words += f": {verdict.get('summary') or f'{names} could not be asked'}"
     else:
-        words = f"ok: {plural(len(body['layers']), 'layer', 'layers')}, nothing lost or changed between them"
+        words = "ok: every layer agrees with the one before"
     return [typer.style(line, fg=color, bold=True) for line in wrap(f"{sign} {words}", width)]
 
 

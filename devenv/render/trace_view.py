@@ -37,7 +37,7 @@ def readable(value: Any, limit: int = VALUE, name: str = "") -> Any:
     if isinstance(value, Mapping):
         named = value.get("name") if "value" in value else None
         return {
-            str(key): readable(part, limit, str(named) if key == "value" and named else str(key))
+            readable(str(key), limit): readable(part, limit, str(named) if key == "value" and named else str(key))
             for key, part in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
@@ -57,6 +57,11 @@ def broken_layer(body: Body) -> Layer | None:
     """The layer that the verdict names."""
     name = body["verdict"].get("layer")
     return next((layer for layer in body["layers"] if layer["name"] == name), None)
+
+
+def is_first(body: Body, layer: Layer) -> bool:
+    """Whether the verdict names this layer."""
+    return bool(body["verdict"].get("layer") == layer["name"])
 
 
 def short(identity: str | None) -> str:
@@ -114,7 +119,8 @@ def told(layer: Layer) -> str:
             process = output.get("process")
             return f"process {process['pid']} talks to the project's stores" if process else ""
         case "services":
-            return ", ".join(service["name"] for service in output.get("services") or () if service["answers"])
+            names = ", ".join(service["name"] for service in output.get("services") or () if service["answers"])
+            return f"{names} answer" if names else ""
         case "postgres":
             person = output.get("person") or {}
             return "one row: " + " ".join(list(person.values())[:3]) if person else ""
