@@ -533,8 +533,13 @@ def keep(stack: Stack, reason: str, began: float) -> Manifest | None:
     return manifest
 
 
-def copy_database(admin: Connection, source: str, target: str) -> None:
-    """CREATE DATABASE … TEMPLATE: an exact copy. Whoever is connected to the source is sent away for it."""
+def copy_database(
+    admin: Connection, source: str, target: str, strategy: Literal["WAL_LOG", "FILE_COPY"] = "WAL_LOG"
+) -> None:
+    """CREATE DATABASE … TEMPLATE: an exact copy. Whoever is connected to the source is sent away for it.
+
+    `FILE_COPY` is four times faster than `WAL_LOG` on a server that does not wait for the disk, else slower.
+    """
     from psycopg import sql
 
     from devenv.steps.setup import IN_USE
@@ -548,7 +553,11 @@ def copy_database(admin: Connection, source: str, target: str) -> None:
         )
         try:
             with store.translated(source):
-                admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(store.name(target), store.name(source)))
+                admin.execute(
+                    sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY {}").format(
+                        store.name(target), store.name(source), sql.SQL(strategy)
+                    )
+                )
             return
         except StoreError as error:
             # An application's pool connects again at once.

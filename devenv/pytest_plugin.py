@@ -1,0 +1,180 @@
+"""A pytest plugin for a project's own tests: a running stack per test process, a restored pair of stores per test.
+
+`devenv_stack` starts Postgres and DynamoDB Local on own ports and own data in a temporary folder, loads them by the
+project's three steps, and sets the variables of `devenv env` for the test process. `devenv_stores` is the same stack
+with both stores brought back to that state before the test; `devenv_stores_module` before the module. With
+pytest-xdist each worker has its own. The developer's own data is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from devenv.engines.embedded import Embedded
+    from devenv.stack import Stack
+    from devenv.stores.postgres import Connection
+
+# The data lives for one test run: nothing has to outlive a power cut.
+DISPOSABLE: Final = (
+    *("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off"),
+    *("-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "checkpoint_timeout=1d"),
+)
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+ROOM: Final = 1 << 30
+
+
+@dataclass(frozen=True)
+class DevenvStack:
+    """A running pair of stores. `env` are the connection settings, already set for this process."""
+
+    # Not in a repr: a failing test's output would show the password.
+    env: Mapping[str, str] = field(repr=False)
+    stack: Stack = field(repr=False)
+    admin: Connection = field(repr=False)
+
+    @property
+    def postgres_url(self) -> str:
+        """`postgresql://user:password@127.0.0.1:port/database`."""
+        return self.env["DATABASE_URL"]
+
+    @property
+    def dynamodb_url(self) -> str:
+        """`http://127.0.0.1:port`."""
+        return self.env["AWS_ENDPOINT_URL_DYNAMODB"]
+
+    def restore(self) -> None:
+        """Bring both stores to what the steps loaded. Open connections to the database are ended."""
+        from devenv import baseline, snapshots
+        from devenv.engines import dynamodb_file
+        from devenv.steps import setup
+
+        database = self.stack.settings.postgres.database
+        _, new, old = setup.side_names(database)
+        snapshots.copy_database(self.admin, baseline.DATABASE, new, "FILE_COPY")
+        setup.swap(self.admin, database, new, old)
+        setup.drop_database(self.admin, old)
+        kept = self.stack.engine.home / "baseline" / snapshots.DYNAMODB
+        dynamodb_file.copy_store(kept, snapshots.store_file(self.stack), durable=False)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`devenv_project` in pytest's configuration."""
+    parser.addini("devenv_project", "The folder with devenv.toml. Default: the nearest one at or above the rootdir.")
+
+
+@pytest.fixture(scope="session")
+def devenv_stack(pytestconfig: pytest.Config) -> Iterator[DevenvStack]:
+    """A running pair of stores for this test process, on own ports, loaded by the project's steps."""
+    from devenv import config, guard
+    from devenv.errors import DevenvError
+
+    named = str(pytestconfig.getini("devenv_project") or "")
+    start = pytestconfig.rootpath / named
+    folder = make_folder()
+    guarding = guard.start(folder)
+    assert guarding.stdin is not None  # noqa: S101 - it was asked for
+    try:
+        with ExitStack() as opened, pytest.MonkeyPatch.context() as patch:
+            try:
+                root = config.find_root(start)
+                stack = start_stack(config.load(root), folder)
+                from devenv.steps import setup
+
+                admin = opened.enter_context(setup.server(stack.engine.targets().postgres))
+            except DevenvError as error:
+                pytest.fail(f"devenv: {error.what}\n{error.detail or ''}\n{error.hint or ''}", pytrace=False)
+            env = stack.environment()
+            env.pop("BACKEND_URL", None)
+            for name, value in env.items():
+                patch.setenv(name, value)
+            yield DevenvStack(env, stack, admin)
+    finally:
+        guarding.stdin.close()
+        guarding.wait()
+
+
+@pytest.fixture
+def devenv_stores(devenv_stack: DevenvStack) -> DevenvStack:
+    """Both stores as the steps loaded them, before each test."""
+    devenv_stack.restore()
+    return devenv_stack
+
+
+@pytest.fixture(scope="module")
+def devenv_stores_module(devenv_stack: DevenvStack) -> DevenvStack:
+    """Both stores as the steps loaded them, before the tests of a module, which share what they change."""
+    devenv_stack.restore()
+    return devenv_stack
+
+
+def make_folder() -> Path:
+    """A private temporary folder, in memory where there is room."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+    folder = Path(tempfile.mkdtemp(prefix="devenv-pytest-", dir=MEMORY if roomy else None)).resolve()
+    if os.name == "posix" and os.geteuid() == 0:
+        # The account that the stores run as walks through it; it cannot list it.
+        folder.chmod(0o711)
+    return folder
+
+
+def start_stack(loaded: object, folder: Path) -> Stack:
+    """Start and load the stores of a project with all data in `folder`. DevenvError as from `devenv up`."""
+    from devenv import baseline, up
+    from devenv.config import Loaded
+    from devenv.stack import Stack
+    from devenv.watch import Silent
+
+    assert isinstance(loaded, Loaded)  # noqa: S101 - imported late
+    state = folder / "state"
+    state.mkdir(mode=0o700)
+    environ = dict(os.environ)
+    stack = Stack(loaded, state, disposable_engine(loaded, state, folder / "data", environ), environ)
+    for name in up.STORES:
+        stack.engine.remember(name, port=free_port())
+    up.up(stack, up.Options(backend=False), Silent(), up.Clock())
+    if not (stack.engine.home / "baseline").exists():
+        # What a command makes may differ each time; here it need only be the same for all tests of this run.
+        baseline.keep_database(stack)
+        baseline.keep_rest(stack, up.read_inputs(stack), 0.0)
+    return stack
+
+
+def disposable_engine(loaded: object, state: Path, home: Path, environ: Mapping[str, str]) -> Embedded:
+    """The embedded engine with its data in `home`, without care for a power cut."""
+    from devenv.config import Loaded
+    from devenv.engines.embedded import Embedded, Launch
+    from devenv.engines.parts import Progress
+
+    class Disposable(Embedded):
+        """Data for one test run."""
+
+        def postgres(self, progress: Progress) -> Launch:
+            """PostgreSQL's launch, faster and less careful."""
+            launch = super().postgres(progress)
+            return replace(launch, command=[*launch.command, *DISPOSABLE])
+
+        def improve(self) -> None:
+            """Nothing: a test run leaves no process behind."""
+
+    assert isinstance(loaded, Loaded)  # noqa: S101 - imported late
+    engine = Disposable(loaded, state, environ)
+    engine.home = home
+    return engine
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
