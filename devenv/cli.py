@@ -495,6 +495,10 @@ def trace(
 
     if step and chosen.json:
         raise UsageError("--step and --json exclude each other", hint="leave one of them out")
+    if step:
+        from devenv.render.trace_step import check_terminal, walk
+
+        check_terminal()
 
     def ask() -> Report:
         return work(stack(), subject, tuple(values or ()), user, payloads=show_payloads)
@@ -502,7 +506,6 @@ def trace(
     report = ask()
     if step:
         from devenv.render import use_color
-        from devenv.render.trace_step import walk
 
         report = walk(report, ask, color=use_color(chosen.color, sys.stdout))
     if html:
