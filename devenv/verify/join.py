@@ -42,14 +42,13 @@ class Partition:
 
     def size(self, channel: str) -> int:
         """The number of records of a channel."""
-        found = (sealed.index.get(channel, {}).get(self.number, ()) for _, _, sealed in self.spills)
-        return sum(length for blocks in found for _, length in blocks) // RECORD.size
+        blocks = (block for _, _, sealed in self.spills for block in sealed.blocks(channel, self.number))
+        return sum(length for _, length in blocks) // RECORD.size
 
     def blocks(self, channel: str, *, rows: bool = False) -> Iterator[tuple[int, list[bytes]]]:
         """(task, records) of a channel, of the items or of the rows."""
         for name, task, sealed in self.spills:
-            blocks = sealed.index.get(channel, {}).get(self.number, ())
-            if blocks and (name == ROWS) is rows:
+            if (name == ROWS) is rows and (blocks := sealed.blocks(channel, self.number)):
                 for content in read_records(self.run.folder, name, blocks):
                     yield task, [content[at : at + RECORD.size] for at in range(0, len(content), RECORD.size)]
 

@@ -20,7 +20,7 @@ from devenv.links.read import read_record
 from devenv.links.values import scalar_text
 from devenv.stores.dynamodb import Dynamo
 from devenv.stores.postgres import Connection
-from devenv.verify.join import Candidate
+from devenv.verify.join import Candidate, Place
 from devenv.verify.rows import find_rows
 from devenv.verify.run import Run, segment_name
 from devenv.verify.sieve import ODD, group_channels, identity_fields, link_channel, unique_channel
@@ -61,40 +61,49 @@ def make_chunks(run: Run, plan: Plan, candidates: Iterable[Candidate]) -> Iterat
 
     Ids without a natural key beside them are taught by other items with the same id, so these go along.
     """
-    waiting: list[Suspect] = []
-    teachers: dict[bytes, tuple[str, Key]] = {}
-    needed: list[tuple[str, Key]] = []
+    waiting: list[tuple[Candidate, tuple[Place, ...]]] = []
+    teachers: dict[bytes, Place] = {}
+    needed: dict[Place, None] = {}
     held = 0
     teaching = {link_channel(number): bool(edge.natural) for number, edge in enumerate(plan.edges)}
     for candidate in candidates:
         places = candidate.places[:GROUP_PLACES] if candidate.channel.startswith("rows:") else candidate.places
         for first in range(0, len(places), CHUNK_ITEMS):
-            suspect = Suspect(candidate.channel, candidate.key.hex(), keys_at(run, places[first : first + CHUNK_ITEMS]))
             if teaching.get(candidate.channel):
-                teachers.setdefault(candidate.key, suspect.items[0])
+                teachers.setdefault(candidate.key, places[first])
             elif candidate.channel in teaching and candidate.key in teachers:
-                needed.append(teachers[candidate.key])
-            waiting.append(suspect)
-            held += len(suspect.items)
+                needed[teachers[candidate.key]] = None
+            waiting.append((candidate, places[first : first + CHUNK_ITEMS]))
+            held += len(waiting[-1][1])
             if held >= CHUNK_ITEMS:
-                yield Chunk(tuple(waiting), tuple(needed))
-                waiting, needed, held = [], [], 0
+                yield make_chunk(run, waiting, list(needed))
+                waiting, needed, held = [], {}, 0
     if waiting:
-        yield Chunk(tuple(waiting), tuple(needed))
+        yield make_chunk(run, waiting, list(needed))
 
 
-def keys_at(run: Run, places: Sequence[tuple[int, int]]) -> tuple[tuple[str, Key], ...]:
-    """(table, key) of the items at these (task, item number)."""
+def make_chunk(run: Run, waiting: Sequence[tuple[Candidate, tuple[Place, ...]]], teachers: Sequence[Place]) -> Chunk:
+    """A chunk of these candidates, each with some of its places."""
+    found = keys_at(run, {*teachers, *(place for _, places in waiting for place in places)})
+    suspects = tuple(
+        Suspect(candidate.channel, candidate.key.hex(), tuple(found[place] for place in places))
+        for candidate, places in waiting
+    )
+    return Chunk(suspects, tuple(found[place] for place in teachers))
+
+
+def keys_at(run: Run, places: Iterable[Place]) -> dict[Place, tuple[str, Key]]:
+    """(task, item number) -> (table, key) of the item."""
     by_task: dict[int, list[int]] = {}
     for task, position in places:
         by_task.setdefault(task, []).append(position)
-    found: list[tuple[str, Key]] = []
+    found: dict[Place, tuple[str, Key]] = {}
     for task, positions in by_task.items():
         table = run.tasks[task].table
         types = run.keys[table]
-        for values in read_keys(run.folder, segment_name(task), positions).values():
-            found.append((table, {n: {types[n]: value} for n, value in zip(types, values, strict=True)}))
-    return tuple(found)
+        for position, values in read_keys(run.folder, segment_name(task), positions).items():
+            found[task, position] = table, {n: {types[n]: value} for n, value in zip(types, values, strict=True)}
+    return found
 
 
 class Reader:

@@ -86,6 +86,7 @@ def wanted_attributes(plan: Plan, table: str) -> tuple[str, ...]:
 class KeyReading:
     """What an item's key says: its kind (None: none that is declared), the fields in the key, `odd` if one is no id."""
 
+    name: str
     kind: Kind | None
     values: Mapping[str, str]
     odd: bool
@@ -175,8 +176,10 @@ class Sieve:
         tally.items += len(items)
         numbers = struct.pack(f">{len(items)}I", *range(first, first + len(items)))
         page = Lot(items, self.read_keys(items), [numbers[at : at + 4] for at in range(0, len(numbers), 4)])
-        for kind in dict.fromkeys(reading.kind for reading in page.readings):
-            lot = page.pick([n for n, reading in enumerate(page.readings) if reading.kind is kind])
+        names = [reading.name for reading in page.readings]
+        for name in dict.fromkeys(names):
+            lot = page.pick([n for n, other in enumerate(names) if other == name]) if set(names) != {name} else page
+            kind = lot.readings[0].kind
             if kind is not None:
                 tally.known += len(lot.items)
                 if kind.ttl:
@@ -198,7 +201,8 @@ class Sieve:
     def read_keys(self, items: Sequence[Any]) -> list[KeyReading]:
         """What the key of each item says."""
         if not self.matched:
-            return [KeyReading(self.kinds[0] if self.kinds else None, {}, odd=False)] * len(items)
+            kind = self.kinds[0] if self.kinds else None
+            return [KeyReading(kind.name if kind else "", kind, {}, odd=False)] * len(items)
         texts = list(zip(*(self.column(items, attribute) for attribute in self.matched), strict=True))
         known = {text: self.read_key(text) for text in set(texts)}
         return [known[text] for text in texts]
@@ -210,8 +214,8 @@ class Sieve:
             values = match(kind, item, loose=False)
             if values is not None:
                 odd = any(f.template and is_odd(f, values.get(f.name)) for f in self.fields[kind.name])
-                return KeyReading(kind, values, odd)
-        return KeyReading(None, {}, odd=any(match(kind, item, loose=True) is not None for kind in self.kinds))
+                return KeyReading(kind.name, kind, values, odd)
+        return KeyReading("", None, {}, odd=any(match(kind, item, loose=True) is not None for kind in self.kinds))
 
     def sift_fields(self, kind: Kind | None, lot: Lot, spill: Spill) -> None:
         """Items with an id that is not one, or without one that they must have, are odd."""

@@ -24,7 +24,8 @@ from devenv.state import write_private
 
 RECORD: Final = struct.Struct("16s8s4s")
 NOTHING: Final = bytes(8)
-FLUSH_BYTES: Final = 8_000_000
+# 28 bytes take about 70 in memory while they wait.
+FLUSH_RECORDS: Final = 200_000
 # Keys are encoded this many together: one lookup decodes no more.
 BLOCK_KEYS: Final = 64
 CHUNK_BYTES: Final = 1 << 20
@@ -32,12 +33,34 @@ CHUNK_BYTES: Final = 1 << 20
 Block = tuple[int, int]
 
 
+class Flush(msgspec.Struct, frozen=True):
+    """A part of a spill that was written at once: blocks by channel, then by partition, one behind the other.
+
+    `offsets` are where each block begins, and where the last one ends: 8 bytes each, in the machine's order.
+    """
+
+    channels: list[str]
+    offsets: bytes
+
+    def block(self, channel: str, partition: int) -> Block:
+        """(offset, length) of one block; of length 0 where there is none."""
+        if channel not in self.channels:
+            return 0, 0
+        offsets = memoryview(self.offsets).cast("Q")
+        at = self.channels.index(channel) * (len(offsets) // len(self.channels)) + partition
+        return offsets[at], offsets[at + 1] - offsets[at]
+
+
 class Sealed(msgspec.Struct, frozen=True):
-    """One finished spill: `files` maps a file's name to (size, crc32), `index` channel -> partition -> blocks."""
+    """One finished spill: `files` maps a file's name to (size, crc32)."""
 
     files: dict[str, tuple[int, int]]
-    index: dict[str, dict[int, list[Block]]]
+    flushes: list[Flush]
     facts: dict[str, Any] = {}
+
+    def blocks(self, channel: str, partition: int) -> list[Block]:
+        """The blocks of one partition of a channel that hold something."""
+        return [block for flush in self.flushes if (block := flush.block(channel, partition))[1]]
 
 
 def key_of(text: str) -> bytes:
@@ -80,7 +103,7 @@ class Checked:
 
 
 class Spill:
-    """Records on their way to disk. Memory is bounded: a part of it is written whenever it grows over FLUSH_BYTES."""
+    """Records on their way to disk. Memory is bounded: whenever there are FLUSH_RECORDS of them, they are written."""
 
     def __init__(self, folder: Path, name: str, partitions: int) -> None:
         self.folder = folder
@@ -88,7 +111,7 @@ class Spill:
         self.partitions = partitions
         self._file = Checked(folder / f"{name}.records")
         self._parts: dict[str, list[list[bytes]]] = {}
-        self._index: dict[str, dict[int, list[Block]]] = {}
+        self._flushes: list[Flush] = []
         self._held = 0
 
     def parts(self, channel: str) -> list[list[bytes]]:
@@ -100,26 +123,27 @@ class Spill:
 
     def added(self, records: int) -> None:
         """Tell that this many records were appended."""
-        self._held += records * RECORD.size
-        if self._held > FLUSH_BYTES:
+        self._held += records
+        if self._held > FLUSH_RECORDS:
             self.flush()
 
     def flush(self) -> None:
         """Write what is held."""
-        for channel, parts in self._parts.items():
-            index = self._index.setdefault(channel, {})
-            for partition, records in enumerate(parts):
+        offsets = array("Q", [self._file.size])
+        for parts in self._parts.values():
+            for records in parts:
                 if records:
-                    content = b"".join(records)
-                    index.setdefault(partition, []).append((self._file.write(content), len(content)))
+                    self._file.write(b"".join(records))
                     records.clear()
+                offsets.append(self._file.size)
+        self._flushes.append(Flush(list(self._parts), offsets.tobytes()))
         self._held = 0
 
     def seal(self, facts: dict[str, Any], *more: Checked) -> Sealed:
         """Finish: from now on the spill counts. `more` are further files of it."""
         self.flush()
         files = {file.path.name: file.close() for file in (self._file, *more)}
-        sealed = Sealed(files, self._index, facts)
+        sealed = Sealed(files, self._flushes, facts)
         write_private(self.folder / f"{self.name}.json", msgspec.json.encode(sealed))
         return sealed
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -104,8 +105,9 @@ def reading(run: Run, plan: Plan) -> Iterator[Reader]:
         yield Reader(plan, dynamodb, connection)
 
 
+@cache
 def read_index(folder: Path, name: str) -> Sealed:
-    """What a sealed spill of this run says of itself. OSError."""
+    """What a sealed spill of this run says of itself; every partition's job needs that of all. OSError."""
     return msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=Sealed)
 
 
