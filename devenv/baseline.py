@@ -2,25 +2,34 @@
 
 It is a snapshot in the form `database`, named by the hash of everything that made it: the steps' files, the engines,
 devenv itself. `doubt` names the first reason not to trust it; then the steps run, and the reason is told.
+
+Checkouts of one project (git worktrees, clones) share one more, in the user's cache: the whole cluster as files, so
+that the first `up` of another checkout copies it instead of running initdb and the steps.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import secrets
 import shutil
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
 
-from devenv import copies, snapshots
-from devenv.engines import dynamodb_file, postgres
+from devenv import copies, snapshots, state
+from devenv.engines import cluster, dynamodb_file, postgres
 from devenv.errors import DevenvError
 from devenv.snapshots import Manifest
 from devenv.stack import Stack
 
 DATABASE: Final = "devenv-baseline"
+SHARED: Final = 5
+DAY_MS: Final = 86_400_000
 SETTINGS: Final = (
     "SELECT count(*) FROM pg_database d WHERE d.datname = %s AND (d.datacl IS NOT NULL OR d.datconnlimit <> -1"
     " OR EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setdatabase = d.oid))"
@@ -28,17 +37,108 @@ SETTINGS: Final = (
 Inputs = Mapping[str, Any]
 
 
-def name_of(stack: Stack, inputs: Inputs) -> str:
-    """The name of the baseline that these inputs and engines make. DevenvError (10) without Postgres."""
+def name_of(stack: Stack, inputs: Inputs, known: Mapping[str, str | None] = MappingProxyType({})) -> str:
+    """The name of the baseline that these inputs and engines make. DevenvError (10) without Postgres.
+
+    `known` stands for versions that are to count in another way than by what was started here.
+    """
     settings = stack.settings
     binaries = postgres.find_binaries(settings.postgres.source, stack.engine.cache, stack.engine.account())
-    versions = {**snapshots.read_versions(stack), "postgres": binaries.version}
+    versions = {**snapshots.read_versions(stack), "postgres": binaries.version, **known}
     parts = [
         *(f"{name}={version}" for name, version in sorted(versions.items())),
         *(f"{name}={step.hash}" for name, step in inputs.items()),
         *(settings.project.name, settings.postgres.database, settings.postgres.user),
     ]
     return "baseline-" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]
+
+
+def shared_place(stack: Stack, inputs: Inputs) -> Path | None:
+    """Where the baseline is that all checkouts of this project share; None outside of git, which has no checkouts.
+
+    DynamoDB Local's version is not known before it is started, and its file is the same for all that are supported.
+    """
+    if not any((folder / ".git").exists() for folder in (stack.root, *stack.root.parents)) or not_repeatable(inputs):
+        return None
+    return stack.engine.cache / "baselines" / name_of(stack, inputs, {"dynamodb": None})
+
+
+def share_cluster(stack: Stack, place: Path) -> Path | None:
+    """The first half of sharing, once setup has run: copy the whole cluster, for which Postgres is stopped a moment.
+
+    Like `keep_database` it takes place while DynamoDB Local boots. The unfinished folder; None when it cannot be made.
+    """
+    fresh = place.with_name(f".new-{place.name}-{os.getpid()}")
+    try:
+        place.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        fresh.mkdir(mode=0o700)
+        stack.engine.stop("postgres")
+        try:
+            copies.copy_tree(stack.engine.home / "postgres", fresh / "postgres", None, cluster.without_wal)
+        finally:
+            snapshots.start_postgres(stack)
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)
+        return None
+    return fresh
+
+
+def share_rest(stack: Stack, place: Path, fresh: Path) -> None:
+    """The second half: the files that `keep_rest` kept, the secrets that fit the cluster, the manifest."""
+    kept = stack.engine.home / "baseline"
+    manifest = snapshots.read_manifest(kept)
+    if manifest is None or place.exists():
+        shutil.rmtree(fresh, ignore_errors=True)
+        return
+    for part in (snapshots.DYNAMODB, "ledger.sqlite"):
+        shutil.copy2(kept / part, fresh / part)
+    shutil.copy2(stack.engine.home / "secrets.json", fresh / "secrets.json")
+    manifest = msgspec.structs.replace(manifest, name=place.name, form="files", database=None)
+    snapshots.sealed(fresh, manifest, "copy", time.perf_counter())
+    try:
+        fresh.rename(place)
+    except OSError:
+        # Another checkout was first.
+        shutil.rmtree(fresh, ignore_errors=True)
+    for old in sorted(place.parent.glob("[!.]*"), key=lambda each: each.stat().st_mtime)[:-SHARED]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def adopt(stack: Stack, place: Path) -> bool:
+    """Begin a checkout's data with the shared baseline; False when there is none that can be trusted.
+
+    The cluster itself is copied when Postgres is started, beside the boot of DynamoDB Local. Were devenv killed before
+    that, the next `up` would make a new one, and DynamoDB would follow it like any rebuilt database.
+    """
+    engine = stack.engine
+    manifest = snapshots.read_manifest(place)
+    small = (snapshots.DYNAMODB, "ledger.sqlite", "secrets.json")
+    try:
+        if manifest is None or any(copies.checksum(place / part) != manifest.checksums[part] for part in small):
+            return False
+        snapshots.check_fits(stack, manifest)
+        engine.make_home()
+        for part in small[1:]:
+            state.write_private(engine.home / part, (place / part).read_bytes())
+        dynamodb_file.copy_store(place / snapshots.DYNAMODB, snapshots.store_file(stack), engine.account())
+        os.utime(place)
+    except (DevenvError, OSError, KeyError):
+        return False
+    renew(stack)
+    engine.forget_secrets()
+    engine.origin = (place / "postgres", manifest.checksums["postgres"])
+    return True
+
+
+def renew(stack: Stack) -> None:
+    """Let DynamoDB's tables be others than those they were copied from, and let the ledger know them."""
+    from devenv.steps.ledger import Ledger
+
+    identities = dynamodb_file.renew_identity(snapshots.store_file(stack), -1 - secrets.randbelow(DAY_MS))
+    with Ledger(stack.engine.home / "ledger.sqlite") as ledger:
+        for table, (old, new) in identities.items():
+            if ledger.identity(table) == old:
+                ledger.set_identity(table, new)
 
 
 def not_repeatable(inputs: Inputs) -> str | None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Literal
 
@@ -30,10 +31,12 @@ def clone_file(source: Path, target: Path) -> bool:
     return True
 
 
-def copy_tree(source: Path, target: Path, account: Account | None, skip: frozenset[str] = frozenset()) -> Method:
+def copy_tree(
+    source: Path, target: Path, account: Account | None, skip: Callable[[str], bool] = lambda name: False
+) -> Method:
     """Copy a folder with its modes to `target`, which must not exist; how it was done. OSError.
 
-    Symbolic links stay links. `account` owns the copy. `skip` are names of files of the top folder to leave out.
+    Symbolic links stay links. `account` owns the copy. `skip` is asked of each file's path in the folder.
     """
     cloning = True
     for folder, names, files in os.walk(source):
@@ -41,7 +44,7 @@ def copy_tree(source: Path, target: Path, account: Account | None, skip: frozens
         here.mkdir(mode=0o700)
         own(here, account)
         for name in [each for each in names if os.path.islink(os.path.join(folder, each))] + files:
-            if folder == str(source) and name in skip:
+            if skip(os.path.relpath(os.path.join(folder, name), source)):
                 continue
             from_, to = os.path.join(folder, name), here / name
             if os.path.islink(from_):

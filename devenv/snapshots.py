@@ -241,7 +241,9 @@ def save(stack: Stack, name: str, watch: Watch, *, reason: str = "saved", automa
     watch.begin("snapshot", f"saving `{name}`")
     with building(place) as fresh, still(stack):
         try:
-            method = copies.copy_tree(home / "postgres", fresh / "postgres", stack.engine.account(), LEFT_OUT)
+            method = copies.copy_tree(
+                home / "postgres", fresh / "postgres", stack.engine.account(), LEFT_OUT.__contains__
+            )
             for part in FILES[1:]:
                 if (home / part).exists():
                     shutil.copy2(home / part, fresh / part)

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from devenv import processes
+from devenv import processes, registry
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Action, Report, ServiceState, StepState
 from devenv.services import SERVICES, Service
@@ -22,6 +22,8 @@ from devenv.stack import Stack
 from devenv.watch import Watch
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from devenv.steps import Handles, Step, StepContext
 
 Inputs = Mapping[str, Any]
@@ -103,6 +105,9 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
     inputs = read_inputs(stack)
     run = Run(stack, options, watch, clock)
     run.fresh = not any((engine.home / name).exists() for name in STORES)
+    registry.register(engine.cache, stack.root, engine.home)
+    if run.fresh and not (options.force or options.first):
+        run.adopt_baseline(inputs)
     started = [action.target for action in plan if action.action == "start"]
     backend = next((action for action in plan if action.target == "backend"), None)
     try:
@@ -218,6 +223,10 @@ class Run:
         self.step_states: tuple[StepState, ...] = ()
         # Whether all data is made by this very run, so that it can become the baseline.
         self.fresh = False
+        # Where the baseline of all checkouts is or is to be; whether this run begins with it; what becomes of it.
+        self.shared: Path | None = None
+        self.adopted = False
+        self.sharing: Path | None = None
 
     def close(self) -> None:
         """End the waiting threads."""
@@ -354,9 +363,19 @@ class Run:
             self.ready(name)
         self.step_states = tuple(states)
         self.engine.remember_steps(self.step_states)
-        if self.fresh:
+        if self.fresh and (self.adopted or "baseline" in self.clock.parts):
             self.keep_baseline(inputs)
         return tuple(done)
+
+    def adopt_baseline(self, inputs: Inputs) -> None:
+        """Begin with what another checkout of the project keeps, if there is one."""
+        from devenv import baseline
+
+        self.shared = baseline.shared_place(self.stack, inputs)
+        if self.shared and self.shared.exists():
+            self.adopted = baseline.adopt(self.stack, self.shared)
+            if self.adopted:
+                self.watch.say("the data begins with the baseline of another checkout of this project")
 
     def keep_baseline_database(self, inputs: Inputs) -> bool:
         """Keep a copy of the database that setup just made, while DynamoDB Local may still boot."""
@@ -364,6 +383,8 @@ class Run:
 
         began = time.perf_counter()
         kept = baseline.not_repeatable(inputs) is None and baseline.keep_database(self.stack)
+        if kept and self.shared and not self.shared.exists():
+            self.sharing = baseline.share_cluster(self.stack, self.shared)
         self.clock.parts["baseline"] = time.perf_counter() - began
         return kept
 
@@ -373,7 +394,9 @@ class Run:
 
         began = time.perf_counter()
         baseline.keep_rest(self.stack, inputs, began)
-        self.clock.parts["baseline"] += time.perf_counter() - began
+        if self.sharing and self.shared:
+            baseline.share_rest(self.stack, self.shared, self.sharing)
+        self.clock.parts["baseline"] = self.clock.parts.get("baseline", 0.0) + time.perf_counter() - began
 
     def look(self, step: Step, context: StepContext, inputs: Any, handles: Handles) -> StepState:
         """How a step stands. A store that ran before this `up` is waited for only when it does not answer now."""

@@ -72,10 +72,15 @@ def count_items(store: Path) -> dict[str, int]:
         return {name: connection.execute(f'SELECT count(*) FROM "{quoted[name]}"').fetchone()[0] for name in names}  # noqa: S608 - quoted
 
 
-def renew_identity(store: Path, offset_ms: int) -> None:
-    """Let every table have been made `offset_ms` milliseconds later: a copy must not pass for what it was made from."""
+def renew_identity(store: Path, offset_ms: int) -> dict[str, tuple[str, str]]:
+    """Let every table have been made `offset_ms` milliseconds later: a copy must not pass for what it was made from.
+
+    Table -> its times of creation before and after, in seconds, as DescribeTable gives them.
+    """
     with translated(store), closing(connect(store)) as connection:
+        made = dict(connection.execute("SELECT TableName, CreationDateTime FROM dm"))
         connection.execute("UPDATE dm SET CreationDateTime = CreationDateTime + ?", (offset_ms,))
+    return {name: (str(at / 1000), str((at + offset_ms) / 1000)) for name, at in made.items()}
 
 
 def connect(store: Path | str) -> sqlite3.Connection:

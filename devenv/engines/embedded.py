@@ -29,6 +29,7 @@ from devenv.state import Mark, Process, Record
 
 if TYPE_CHECKING:
     from devenv.engines.parts import Progress
+    from devenv.engines.postgres import Binaries
 
 ACCESS_KEY = "devenvlocal"
 # 600 blocks of 20 ports below the range that systems hand out for outgoing connections (32768 on Linux).
@@ -68,6 +69,8 @@ class Embedded:
         self._guard = threading.Lock()
         self._secrets: state.Secrets | None = None
         self._improve: Callable[[], object] | None = None
+        # A stopped cluster (and its checksum) to copy instead of making one.
+        self.origin: tuple[Path, str] | None = None
 
     # What is there
 
@@ -313,7 +316,7 @@ class Embedded:
         data = self.home / "postgres"
         env = self.service_environment()
         postgres.check_version(data, binaries)
-        if not data.exists():
+        if not data.exists() and not self.copy_origin(binaries, data, env, account, progress):
             if account is not None:
                 who = f"devenv runs as root, so the stores run as {account.name}"
                 progress(f"{who}: data in {self.home}, parts in {self.cache}", 0, None)
@@ -322,6 +325,23 @@ class Embedded:
         postgres.clear_stale_pid(data)
         command = postgres.serve_command(binaries, data, self.port("postgres"))
         return Launch(command, env, self.home, account, binaries.version)
+
+    def copy_origin(
+        self,
+        binaries: Binaries,
+        data: Path,
+        env: Mapping[str, str],
+        account: Account | None,
+        progress: Progress,
+    ) -> bool:
+        """Make the cluster from the one that `origin` names. False when there is none, or it cannot be used."""
+        if self.origin is None:
+            return False
+        from devenv.engines.cluster import copy_cluster
+
+        source, checksum = self.origin
+        progress("copying the data folder of another checkout's baseline", 0, None)
+        return copy_cluster(binaries, source, data, checksum, env, account)
 
     def dynamodb(self, progress: Progress) -> Launch:
         """DynamoDB Local's launch; fetches it first when this machine does not have it."""

@@ -134,6 +134,10 @@ class Ledger:
         rows = self._rows("SELECT identity FROM tables WHERE name = ?", table)
         return rows[0][0] if rows else None
 
+    def set_identity(self, table: str, identity: str) -> None:
+        """Know `table` under another identity: the same items, in a copy of the store."""
+        self._run("UPDATE tables SET identity = ? WHERE name = ?", [(identity, table)])
+
     def forget(self, table: str, identity: str) -> None:
         """Begin anew with another incarnation of `table`: it holds nothing of ours."""
         with self.at_once():
