@@ -22,18 +22,19 @@ import msgspec
 
 from devenv.checks.facts import table_keys
 from devenv.config import Settings
-from devenv.errors import Exit, StoreError, UsageError
+from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.links import compile_plan
 from devenv.model import Failure, Report, Targets
 from devenv.state import lock, write_private
 from devenv.stores import postgres
 from devenv.stores.dynamodb import Dynamo
 from devenv.verify.crew import Crew, Job, Told
+from devenv.verify.plan import write_plan
 from devenv.verify.rows import column_classes, read_rows, snapshot
-from devenv.verify.run import Run, Task, segment_name
+from devenv.verify.run import Run, Target, Task, segment_name
 from devenv.verify.spill import read_sealed
 from devenv.verify.verdict import Coverage, TableCoverage, judge_coverage
-from devenv.verify.work import EXAMPLES
+from devenv.verify.work import EXAMPLES, open_private
 from devenv.verify.worker import peak_bytes
 from devenv.watch import Watch
 
@@ -76,15 +77,6 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Target:
-    """Which stores these are, however they are reached: cluster and database, and each table's own id and creation."""
-
-    system_identifier: str
-    database: str
-    tables: Mapping[str, Mapping[str, str]]
-
-
-@dataclass(frozen=True)
 class Seen:
     """One look at both stores before anything is read: who they are, and what the tables and columns are like."""
 
@@ -109,7 +101,11 @@ def verify(context: Context, options: Options, watch: Watch) -> Report:
         except StoreError as error:
             error.with_hint("devenv up")
             return report(context, Coverage(problems=(error.what,)), {}, error=error.failure, began=began)
-        return Comparison(context, options, watch, folder, seen, began).compare()
+        try:
+            return Comparison(context, options, watch, folder, seen, began).compare()
+        except OSError as error:
+            # Stores raise StoreErrors: this is a file.
+            raise DevenvError("a file of the comparison cannot be used", detail=str(error)) from None
 
 
 def look_at_stores(context: Context) -> Seen:
@@ -378,8 +374,6 @@ class Comparison:
             "target": msgspec.to_builtins(self.seen.target),
         }
         if self.options.plan is not None and not self.problems:
-            from devenv.repair_plan import write_plan
-
             body["plan"] = write_plan(self.options.plan, self.run, self.seen.target, self.rows, digest_of(findings))
         return report(self.context, coverage, body, error=self.error, began=self.began)
 
@@ -400,7 +394,7 @@ class Comparison:
         if self.problems:
             return None
         path = self.options.findings or self.context.folder / "findings.jsonl"
-        with path.open("wb") as file:
+        with open_private(path) as file:
             for part in sorted(self.folder.glob("findings-*")):
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, file)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +12,15 @@ import msgspec
 from devenv.config import Settings
 from devenv.links import Plan, compile_plan
 from devenv.model import DynamoTarget, PostgresTarget
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which stores these are, however they are reached: cluster and database, and each table's own id and creation."""
+
+    system_identifier: str
+    database: str
+    tables: Mapping[str, Mapping[str, str]]
 
 
 class Task(msgspec.Struct, frozen=True):
