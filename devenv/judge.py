@@ -132,14 +132,18 @@ def broken_by(layer: LayerName, trouble: Trouble) -> Broken:
 
 
 def drop_shadowed(found: list[Broken]) -> list[Broken]:
-    """Without what a service that does not answer makes of the data behind it: those were never seen."""
-    down = {name for broken in found if broken.kind in ("unreachable", "not_ready") for name in broken.about}
+    """Without what a store that does not answer, or lacks a table, makes of the data in it: they were never seen.
+
+    Nor what a changed column makes of the rows that have it.
+    """
+    down = {b.about for b in found if b.kind in ("unreachable", "not_ready", "missing_table")}
     hidden = {
         layer
         for layer, service in (("postgres", "postgres"), ("cross-store", "postgres"), ("dynamodb", "dynamodb"))
-        if service in down
+        if any(service in about for about in down)
     }
-    return [broken for broken in found if broken.layer not in hidden]
+    drifted = {name for b in found if b.kind == "schema_drift" for name in b.about} - STORES
+    return [b for b in found if b.layer not in hidden and not (b.layer == "postgres" and b.about & drifted)]
 
 
 def judge_layer(
@@ -406,7 +410,9 @@ def judge_run(
     between = replace(between, extra=strange)
     if (limit := subject.limits.get("library")) and len(ran.entries) >= limit:
         between = replace(between, missing=beyond(subject, expected, between.missing, limit))
-    fault = judge_content(subject, ran, declared, expected, between) or judge_order(subject, ran, expected, between)
+    fault = judge_content(subject, ran, declared, expected, between)
+    if fault is None and not any(broken.kind == "reordered" for broken in earlier):
+        fault = judge_order(subject, ran, expected, between)
     if fault is not None:
         yield fault
     if fault is None and declared is not None and (misuse := judge_query(ran, declared)):
@@ -613,7 +619,7 @@ def judge_member(
         where = f" to {member.location}" if member.location else ""
         yield http_fault(seen, "status", f"the API answers {member.status}{where}", reason(member, said))
     else:
-        yield from judge_body(subject, seen, member, expected)
+        yield from judge_body(subject, seen, member, expected, earlier)
 
 
 def implied(seen: Seen, earlier: Sequence[Broken]) -> bool:
@@ -622,12 +628,14 @@ def implied(seen: Seen, earlier: Sequence[Broken]) -> bool:
     failing = [
         g for g in (ran, *(guard for guard, _ in seen.library.guards)) if g is not None and g.outcome != "returned"
     ]
-    blind = [b for b in earlier if b.layer in ("environment", "services", "postgres")]
+    blind = [b for b in earlier if b.layer in ("environment", "services", "postgres", "library")]
     bad = [b for b in earlier if b.kind in ("missing_attribute", "wrong_type", "placeholder", "malformed_key")]
     return bool(failing or blind or bad) or not seen.dynamodb.found or not is_member(seen)
 
 
-def judge_body(subject: Subject, seen: Seen, member: Answer, expected: Sequence[Entry] | None) -> Iterator[Broken]:
+def judge_body(
+    subject: Subject, seen: Seen, member: Answer, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
+) -> Iterator[Broken]:
     """A 2xx answer."""
     said = log_text(seen)
     ran = seen.library.ran
@@ -645,7 +653,13 @@ def judge_body(subject: Subject, seen: Seen, member: Answer, expected: Sequence[
             text = f"{ran.function} fails, and the API answers {member.status} with an empty list"
             yield http_fault(seen, "status", text, "an error is answered as success")
     elif member.entries is not None:
-        yield from judge_list(subject, seen, member, expected, compare(expected, member.entries, subject.types))
+        between = compare(expected, member.entries, subject.types)
+        if any(broken.layer in ("pattern", "library") for broken in earlier):
+            # Pages are cut from a list that is already wrong: what is missing or out of order follows from that.
+            between = replace(between, missing=())
+            subject = replace(subject, orders={**subject.orders, "http": None})
+            expected = [entry for entry, _ in between.pairs]
+        yield from judge_list(subject, seen, member, expected, between)
 
 
 def judge_list(

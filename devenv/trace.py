@@ -116,10 +116,7 @@ def find_application(stack: Stack, context: DoctorContext) -> Application:
     if pid is None:
         return Application()
     log = stack.engine.log("backend") if ours else None
-    found = replace(look_at(pid), log=log)
-    edited = context.settings_changed
-    late = edited is not None and found.started is not None and edited > found.started
-    return replace(found, stale=ours and (late or stack.engine.settings_changed(stack.environment())))
+    return replace(look_at(pid), log=log, stale=ours and stack.engine.settings_changed(stack.environment()))
 
 
 def serving(pid: int, port: int | None) -> int:

@@ -245,6 +245,8 @@ def read_dynamodb(context: DoctorContext, tables: Sequence[str]) -> DynamoFacts:
 
     described: dict[str, Mapping[str, Any] | None] = {}
     items: dict[str, Sequence[Item]] = {}
+    with Dynamo(context.targets.dynamodb, timeout=ANSWER_S) as dynamodb:
+        dynamodb.call("ListTables", {"Limit": 1})  # one that hangs is known for it before the long reads
     with Dynamo(context.targets.dynamodb) as dynamodb:
         for table in tables:
             try:

@@ -65,8 +65,10 @@ def compare(expected: Sequence[Entry], observed: Sequence[Entry], types: Mapping
         waiting[entry.id].append(position)
     partner: dict[int, int] = {}
     for number, entry in enumerate(observed):
-        if entry.id is not None and waiting[entry.id]:
-            partner[number] = waiting[entry.id].pop(0)
+        if entry.id is not None and (same_id := waiting[entry.id]):
+            best = max(same_id, key=lambda position: alike(expected[position], entry, types))
+            same_id.remove(best)
+            partner[number] = best
     taken = set(partner.values())
     left = [position for position in range(len(expected)) if position not in taken]
     for number, entry in enumerate(observed):

@@ -18,6 +18,7 @@ from devenv.checks.settings import (
     find_database,
     find_endpoint,
     find_global_endpoint,
+    find_misspelt,
     find_stale,
     find_tables,
     other_database,
@@ -91,7 +92,7 @@ def find_troubles(inquiry: Inquiry, source: Source, notes: list[str]) -> Iterato
     found = [d for d in diversions(inquiry, source) if not leads_home(inquiry, source, d, notes)]
     if inquiry.application.stale and found:
         fresh = {
-            (d.kind, d.variable) for d in diversions(inquiry, replace(source, environ=inquiry.project_environment))
+            (d.kind, d.variable) for d in diversions(inquiry, replace(source, environ=inquiry.declared_environment))
         }
         found = [d if (d.kind, d.variable) in fresh else replace(d, kind="stale_process") for d in found]
     by_kind: dict[str, list[Diversion]] = {}
@@ -104,14 +105,14 @@ def find_troubles(inquiry: Inquiry, source: Source, notes: list[str]) -> Iterato
             CAUSES[kind],
             RESTART,
             tuple(dict.fromkeys(d.variable for d in same)),
-            frozenset([name for d in same for name in (store_of(inquiry, d.variable), *d.variable.split(", "))]),
+            frozenset(name for d in same for name in (store_of(inquiry, d), *d.variable.split(", "))),
         )
 
 
 def diversions(inquiry: Inquiry, source: Source) -> Iterator[Diversion]:
     """Every variable that sends the process elsewhere, of the stores that the project uses."""
     facts, context = inquiry.facts, inquiry.facts.context
-    expected = inquiry.project_environment
+    expected = inquiry.declared_environment
     lookup = look_up(facts)
     if facts.table_names:
         endpoint = list(find_endpoint(source, context.targets.dynamodb, lookup))
@@ -119,6 +120,8 @@ def diversions(inquiry: Inquiry, source: Source) -> Iterator[Diversion]:
         if not endpoint:
             yield from find_account(source, context.targets.dynamodb, read_profiles)
         yield from find_tables(source, own_variables(inquiry), facts.table_names)
+        declared = Source("devenv.toml", own_variables(inquiry), required=False)
+        yield from find_misspelt(declared, facts.table_names)
     if facts.plan.edges or inquiry.settings.person or inquiry.settings.steps.setup.files:
         yield from find_database(source, context.targets.postgres, expected, lookup)
     own = own_variables(inquiry)
@@ -129,7 +132,7 @@ def own_variables(inquiry: Inquiry) -> dict[str, str]:
     """The project's own variables, `[env]` and `[backend] env`, with the values that they have now."""
     settings = inquiry.settings
     names = [*settings.env, *(settings.backend.env if settings.backend else ())]
-    expected = inquiry.project_environment
+    expected = inquiry.declared_environment
     return {name: expected[name] for name in names if name in expected}
 
 
@@ -150,9 +153,14 @@ def leads_home(inquiry: Inquiry, source: Source, diversion: Diversion, notes: li
     return True
 
 
-def store_of(inquiry: Inquiry, variable: str) -> str:
+def store_of(inquiry: Inquiry, diversion: Diversion) -> str:
     """The store that a variable is about; empty when it is about none."""
-    if variable.startswith("AWS_") or own_variables(inquiry).get(variable) in inquiry.facts.table_names:
+    variable = diversion.variable
+    if (
+        diversion.kind == "wrong_table"
+        or variable.startswith("AWS_")
+        or own_variables(inquiry).get(variable) in inquiry.facts.table_names
+    ):
         return "dynamodb"
     value = inquiry.project_environment.get(variable, "")
     return "postgres" if variable.startswith("PG") or value.startswith("postgres") else ""

@@ -169,24 +169,29 @@ def ask_pages(inquiry: Inquiry, declared: TraceRequest, form: Form, ask: Ask) ->
     raw, ask = follow(declared, ask)
     answer = read(raw, form)
     entries = list(answer.entries or ())
-    seen = {entry.id for entry in entries}
+    seen = {signature(entry) for entry in entries}
     pages = 1
     following = next_page(inquiry, declared, ask, raw, answer.entries or ()) if answer.entries else None
     while following is not None and pages < MAX_PAGES:
         raw, ask = follow(declared, following)
         page = read(raw, form)
-        new = [entry for entry in page.entries or () if entry.id not in seen or entry.id is None]
+        new = [entry for entry in page.entries or () if signature(entry) not in seen]
         if page.entries is None or page.status is None or page.status >= 300:
             break
         pages += 1
         following = next_page(inquiry, declared, ask, raw, page.entries) if new else None
         # Pages go from new to old; an answer that is oldest first has the older page before it.
         entries = [*new, *entries] if declared.order and DIRECTIONS[declared.order] == "ascending" else [*entries, *new]
-        seen |= {entry.id for entry in new}
+        seen |= {signature(entry) for entry in new}
     more = following is not None
     ms = (time.perf_counter() - began) * 1000
     complete = None if answer.entries is None else tuple(entries)
     return replace(answer, entries=complete, pages=pages, more=more, ms=ms)
+
+
+def signature(entry: Entry) -> tuple[str | None, ...]:
+    """What tells one entry from another, also where ids are wrong."""
+    return (entry.id, *entry.fields.values())
 
 
 def next_page(inquiry: Inquiry, declared: TraceRequest, ask: Ask, raw: Raw, entries: Sequence[Entry]) -> Ask | None:

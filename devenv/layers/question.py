@@ -72,10 +72,19 @@ class Inquiry:
         return self.facts.context.settings
 
     @property
-    def project_environment(self) -> dict[str, str]:
+    def declared_environment(self) -> dict[str, str]:
         """What the application would be started with now, with the stores' own addresses in any case."""
         context = self.facts.context
         return {**(context.expected_application or self.shell), **context.environment}
+
+    @property
+    def project_environment(self) -> dict[str, str]:
+        """The same with the tables' right names, where a setting misspells one."""
+        settings, tables = self.settings, self.facts.table_names
+        declared = self.declared_environment
+        own = [*settings.env, *(settings.backend.env if settings.backend else ())]
+        near = {name: difflib.get_close_matches(declared.get(name, ""), tables, n=1, cutoff=0.8) for name in own}
+        return {**declared, **{name: found[0] for name, found in near.items() if found}}
 
     def parameters(
         self, person: Mapping[str, Any] | None = None, row: Mapping[str, Any] | None = None

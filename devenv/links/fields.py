@@ -89,9 +89,9 @@ def judge_text(record: Record, field: Field, text: str, groups: Mapping[str, str
             if CANONICAL_UUID.fullmatch(text):
                 return None
             meant = meant_id(record, field)
-            if is_placeholder(text):
+            known = uuid_text(text)  # `{5ae2…}` is an id in braces, not a blank to fill in
+            if known is None and is_placeholder(text):
                 return field_fault("placeholder", record, field, groups, f"{shown} is {text!r}", meant)
-            known = uuid_text(text)
             if known is not None:
                 record.ids.setdefault(field.name, known)
             problem = "is not written as a uuid is (lower case, 8-4-4-4-12)" if known else "is not a uuid"
