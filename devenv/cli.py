@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 import typer
 
 # Typer has no public name for "what the user typed is wrong"; its version is pinned for this too.
-from typer._click.exceptions import ClickException
+from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.models import CommandInfo
 
 from devenv import __version__
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     add_completion=False,
+    rich_markup_mode=None,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Start Postgres and DynamoDB Local, load them in order, and compare the two.",
@@ -212,15 +213,24 @@ def down(
     no_backup: Annotated[bool, typer.Option("--no-backup", help="With --data: keep no copy.")] = False,
     yes: Yes = False,
     timeout: Timeout = 120.0,
+    everything: Annotated[bool, typer.Option("--all", help="All projects of this user, deleted ones too.")] = False,
 ) -> None:
     """Stop what `up` started. Data stays, unless --data."""
     from devenv import up as work
+    from devenv.config import load_for_stopping
     from devenv.stack import open_locked
 
     if data:
         keeps = "for good, without a copy" if no_backup else "(a copy is kept)"
-        agreed(f"Delete all data of this project in both stores {keeps}?", yes)
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        whose = "of ALL projects of this user" if everything else "of this project"
+        agreed(f"Delete all data {whose} in both stores {keeps}?", yes)
+    if everything:
+        from devenv.projects import down_all
+
+        with watching() as watch:
+            report = down_all(data, not no_backup, timeout, watch)
+        show(report)
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say, load_for_stopping) as opened:
         report = work.down(opened, data, not no_backup, watch)
     show(report)
 
@@ -231,6 +241,14 @@ def status() -> None:
     from devenv.up import status as look
 
     show(look(stack()))
+
+
+@app.command()
+def ps() -> None:
+    """All projects of this user: what runs, where, and what is left of deleted folders."""
+    from devenv.projects import show_all
+
+    show(show_all())
 
 
 @app.command()
@@ -299,7 +317,8 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, 
     with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
         if losses := work.foreign_data(opened, names):
             watch.close()
-            agreed(f"{'; '.join(losses)}. Go on and lose it?", yes)
+            what = "; ".join(dict.fromkeys(losses))
+            agreed(f"{what}. Go on and lose it? (A snapshot is kept.)", yes)
         report = work.run_fresh(opened, names, command, work.Options(timeout), watch, clock)
     show(with_view(report, timings=timings))
 
@@ -661,6 +680,9 @@ def guarded(call: Callable[[], Any]) -> int:
         # The reader (`head`, `less`) has gone; Python's own attempt to flush at the end would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
+    except NoArgsIsHelpError as error:
+        typer.echo(error.format_message())
+        return Exit.USAGE
     except ClickException as error:
         return refuse(Report(chosen.command, None, failed or Exit.USAGE, error=failure(error.format_message())))
     except Exception as error:

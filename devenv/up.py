@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import threading
@@ -521,11 +522,15 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     recover(stack, watch)
     engine.adopt()
     stopped = []
-    for name in reversed(engine.services):
+    # What the state knows counts, whatever devenv.toml says by now.
+    for name in reversed([service.name for service in SERVICES if service.name in engine.state.services]):
+        if engine.look_at(name).state != "running":
+            engine.stop(name)
+            continue
         watch.begin(name, "stopping")
-        if engine.stop(name):
-            stopped.append(name)
-        watch.end(name, "stopped" if name in stopped else "was not running", ok=True)
+        engine.stop(name)
+        stopped.append(name)
+        watch.end(name, "stopped", ok=True)
     kept = remove_data(stack, backup) if data else None
     return Report(
         command="down",
@@ -548,6 +553,10 @@ def remove_data(stack: Stack, backup: bool) -> str | None:
             shutil.rmtree(part)
         else:
             part.unlink(missing_ok=True)
+    for folder in (home / "snapshots", home):
+        # Not while it holds snapshots, or is the project's own state folder.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
     stack.engine.forget_secrets()
     stack.engine.remember_steps(())
     return kept
@@ -562,9 +571,17 @@ def status(stack: Stack) -> Report:
         body={
             "engine": stack.engine.name,
             "services": [asdict(service) for service in stack.engine.look()],
-            "steps": [asdict(step) for step in step_states(stack, read_inputs(stack))],
+            "steps": [asdict(step) for step in readable_states(stack)],
         },
     )
+
+
+def readable_states(stack: Stack) -> tuple[StepState, ...]:
+    """How the steps stand, also while their files cannot be read: that is then their reason."""
+    try:
+        return step_states(stack, read_inputs(stack))
+    except UsageError as error:
+        return tuple(StepState(name, "failed", f"its files cannot be used: {error.what}") for name in ORDER)
 
 
 def run_fresh(stack: Stack, names: Sequence[str], command: str, options: Options, watch: Watch, clock: Clock) -> Report:

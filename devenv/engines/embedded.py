@@ -304,10 +304,14 @@ class Embedded:
             environment=fingerprint(self.backend_inputs(environment)) if name == "backend" else "",
         )
 
+    def marks(self) -> dict[str, str]:
+        """Variables that tell whose a process is: of which project, and of which user's devenv."""
+        return {"DEVENV_PROJECT": str(self.root), "DEVENV_CACHE": str(self.cache)}
+
     def service_environment(self) -> dict[str, str]:
         """A small environment for the stores: the user's own variables must not reach them (JAVA_TOOL_OPTIONS, PG…)."""
         kept = {name: self.environ[name] for name in ("PATH", "TMPDIR", "SYSTEMROOT", "TEMP") if name in self.environ}
-        return {**kept, "LC_ALL": "C.UTF-8", "HOME": str(self.home), "DEVENV_PROJECT": str(self.root)}
+        return {**kept, "LC_ALL": "C.UTF-8", "HOME": str(self.home), **self.marks()}
 
     def postgres(self, progress: Progress) -> Launch:
         """PostgreSQL's launch; makes the cluster first when there is none."""
@@ -381,7 +385,7 @@ class Embedded:
     def backend(self, environment: Mapping[str, str]) -> Launch:
         """The application's launch: the project's own command, as the user, with the settings of `devenv env`."""
         assert self.settings.backend is not None  # noqa: S101 - `services` lists the backend only when configured
-        env = {**self.environ, **environment, **self.backend_variables(), "DEVENV_PROJECT": str(self.root)}
+        env = {**self.environ, **environment, **self.backend_variables(), **self.marks()}
         fill = self.backend_values()
         return Launch([fill_in(word, fill) for word in self.settings.backend.command], env, self.root, None)
 

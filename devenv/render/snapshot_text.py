@@ -63,3 +63,31 @@ def reset_lines(report: Report, verbose: bool) -> list[str]:
     if body.get("snapshot"):
         lines += [f"to return: devenv snapshot restore {body['snapshot']}"]
     return lines
+
+
+def ps_text(report: Report, verbose: bool) -> list[str]:
+    """`ps`: one line per project, one below it per service."""
+    projects = report.body["projects"]
+    lines = []
+    for project in projects:
+        lines += [f"{project['state']:<8} {project['name'] or '?'}  {project['root']}"]
+        lines += [
+            f"    {s['name']:<12} pid {s['pid']}" + (f", port {s['port']}" if s["port"] else "")
+            for s in project["services"]
+        ]
+        if verbose or project["state"] == "deleted":
+            lines += [f"    data: {project['data'] or 'none'}"]
+    if any(project["state"] == "deleted" for project in projects):
+        lines += ["folders were deleted; what is left of them goes with: devenv down --all --data"]
+    return lines or ["no projects"]
+
+
+def down_all_lines(report: Report) -> list[str]:
+    """`down --all`: what was stopped, what could not be, what is left of deleted folders."""
+    body = report.body
+    lines = [f"stopped: {root}" for root in body["stopped"]] or ["nothing was running"]
+    lines += [f"not stopped: {each['root']}: {each['error']}" for each in body["failed"]]
+    lines += [f"data of the deleted {each['root']} is left: {each['data']}" for each in body["leftovers"]]
+    if body["leftovers"]:
+        lines += ["to delete the data of all projects: devenv down --all --data"]
+    return lines

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from devenv.model import Report
-from devenv.render.snapshot_text import reset_lines, snapshot_text
+from devenv.render.snapshot_text import down_all_lines, ps_text, reset_lines, snapshot_text
 from devenv.render.verify_text import repair_text, verify_text
 
 MARKS = {
@@ -55,6 +55,8 @@ def up_text(report: Report, verbose: bool) -> list[str]:
 def down_text(report: Report, verbose: bool) -> list[str]:
     """`down`: what was stopped, and where the data went."""
     stopped = report.body["stopped"]
+    if report.view.get("all"):
+        return down_all_lines(report)
     lines = [f"stopped: {', '.join(stopped)}" if stopped else "nothing was running"]
     if report.body["backup"]:
         lines += ["data deleted", f"to return: devenv snapshot restore {report.body['backup']}"]
@@ -165,8 +167,13 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
     if "explain" in body:
         return [str(body["explain"])]
     lines = [repair_line(repair) for repair in body.get("repairs", ())]
+    skipped = [check for check in body["checks"] if check["status"] == "skip"]
     for check in body["checks"]:
-        lines += check_lines(check, verbose)
+        if verbose or check["status"] != "skip":
+            lines += check_lines(check, verbose)
+    if skipped and not verbose:
+        reasons = ", ".join(dict.fromkeys(check["evidence"] for check in skipped))
+        lines += [f"{mark(CHECK_MARKS, 'skip')} {len(skipped)} further checks: {clean(reasons)}  (-v lists them)"]
     counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
     color = {"healthy": "green", "unhealthy": "red"}.get(body["verdict"], "yellow")
     return [*lines, typer.style(body["verdict"].replace("_", " "), fg=color, bold=True) + f"  ({counts})"]
@@ -218,6 +225,7 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "repair": repair_text,
     "trace": trace_lines,
     "snapshot": snapshot_text,
+    "ps": ps_text,
     "db": rows_text,
     "ddb": rows_text,
 }
