@@ -132,10 +132,18 @@ class TestPausedStores:
 
 
 class TestInterrupted:
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-    @pytest.mark.parametrize("moment", ["postgres", "dynamodb", "setup", "seed", "backend"])
+    @pytest.mark.parametrize(
+        ("moment", "number", "code"),
+        [
+            ("postgres", signal.SIGTERM, 143),
+            ("dynamodb", signal.SIGINT, 130),
+            ("setup", signal.SIGINT, 130),
+            ("seed", signal.SIGTERM, 143),
+            ("backend", signal.SIGINT, 130),
+        ],
+    )
     def test_an_interrupted_up_stops_what_it_started(
-        self, tmp_path: Path, undisturbed: world.Data, number: signal.Signals, code: int, moment: str
+        self, tmp_path: Path, undisturbed: world.Data, moment: str, number: signal.Signals, code: int
     ) -> None:
         project = reference_project(tmp_path / "project")
         try:
