@@ -300,6 +300,20 @@ class Loaded:
     origins: Mapping[str, str]
 
 
+def load_for_stopping(project: Path | None = None) -> Loaded:
+    """Settings for what must work whatever stands in devenv.toml: when it is not usable, defaults for its folder.
+
+    A mistake in the file must not keep its services from being stopped.
+    """
+    try:
+        return load(project)
+    except UsageError:
+        root = find_root(Path.cwd()) if project is None else project.resolve()
+        if not (root / FILE).is_file():
+            raise
+        return Loaded(root, Settings(project=Project(name=root.name)), {})
+
+
 def find_root(start: Path) -> Path:
     """The nearest folder at or above `start` that holds a devenv.toml. UsageError when there is none."""
     start = start.resolve()
@@ -438,7 +452,21 @@ def overrides(environ: Mapping[str, str]) -> list[tuple[str, Any, str]]:
                         hint=f"unset {variable}",
                     ) from None
                 found.append((f"{section}.{field.encode_name}", value, variable))
+    refuse_unknown(environ, [variable for _, _, variable in found])
     return found
+
+
+def refuse_unknown(environ: Mapping[str, str], taken: list[str]) -> None:
+    """UsageError for a variable that is meant to be a setting and is none: $DEVENV_POSTGRES_PROT."""
+    kinds: tuple[type[Section], ...] = (Project, Postgres, Dynamodb, Backend)
+    sections = {kind.__name__.upper(): kind for kind in kinds}
+    for variable in environ:
+        section, _, key = variable.removeprefix(PREFIX).partition("_")
+        if variable.startswith(PREFIX) and key and section in sections and variable not in taken:
+            known = [field.encode_name.upper() for field in msgspec.structs.fields(sections[section])]
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean ${PREFIX}{section}_{near[0]}?" if near else f"unset {variable}"
+            raise UsageError(f"${variable} names no setting", hint=hint)
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -95,6 +95,8 @@ def run_partiql(stack: Stack, statement: str, write: bool, limit: int) -> Report
             if not answer.get("NextToken"):
                 break
             body["NextToken"] = answer["NextToken"]
+    if not items and statement.strip().split(None, 1)[0].upper() != "SELECT":
+        return rows_report(stack, "ddb", [], [], "done")
     more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
     return items_report(stack, items[:limit], more)
 
@@ -111,7 +113,16 @@ class opened:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._dynamodb.close()
         if isinstance(error, StoreError):
-            error.with_hint("devenv ddb list-tables" if error.reached else START_HINT)
+            error.with_hint(ddb_hint(error) if error.reached else START_HINT)
+
+
+def ddb_hint(error: StoreError) -> str:
+    """The next command after a refused request. PartiQL takes a hyphen for a minus unless the name is quoted."""
+    if error.code == "ValidationException" and "ExecuteStatement" in error.what:
+        return (
+            """quote table names: devenv ddb sql 'SELECT * FROM "my-table"'; there is no count(*) or join in PartiQL"""
+        )
+    return "devenv ddb list-tables"
 
 
 def items_report(stack: Stack, items: Sequence[Mapping[str, Any]], more: str) -> Report:

@@ -12,6 +12,8 @@ from devenv import config, state
 from devenv.engines.embedded import Embedded
 from devenv.environment import connection_environment
 
+Load = Callable[[Path | None], config.Loaded]
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -37,20 +39,22 @@ class Stack:
         return connection_environment(self.settings, self.engine.targets())
 
 
-def open_stack(project: Path | None, *, locked: bool = False) -> Stack:
+def open_stack(project: Path | None, *, locked: bool = False, load: Load = config.load) -> Stack:
     """Read the project's configuration and state. DevenvError when either is not usable.
 
     `locked`: the caller holds the project's lock, so that what the commands change may be remembered.
     """
     environ = dict(os.environ)
-    loaded = config.load(project, environ)
+    loaded = load(project)
     folder = state.folder(loaded.root)
     return Stack(loaded, folder, Embedded(loaded, folder, environ, locked=locked), environ)
 
 
 @contextmanager
-def open_locked(project: Path | None, timeout_s: float, say: Callable[[str], None]) -> Iterator[Stack]:
+def open_locked(
+    project: Path | None, timeout_s: float, say: Callable[[str], None], load: Load = config.load
+) -> Iterator[Stack]:
     """The same, as the only devenv that may change the project: what it reads stays true until it is left."""
-    loaded = config.load(project)
-    with state.lock(state.folder(loaded.root), timeout_s, say):
-        yield open_stack(loaded.root, locked=True)
+    root = load(project).root
+    with state.lock(state.folder(root), timeout_s, say):
+        yield open_stack(root, locked=True, load=load)
