@@ -30,7 +30,6 @@ from devenv.render.trace_view import (
     plural,
     readable,
     sent_words,
-    short,
     told,
     trace_command,
 )
@@ -156,7 +155,9 @@ def verdict(body: Body) -> Iterator[str]:
         names = ", ".join(failed_layers(body))
         yield f'<p class="headline"><span class="chip {kind}">? {headline}</span>'
         yield f"<span>{text(names)} could not be asked</span></p>"
-    if found.get("summary"):
+        failures = (layer["failure"] for layer in body["layers"] if layer.get("failure"))
+        yield from failure(next(failures, None))
+    if found.get("layer") and found.get("summary"):
         yield f'<p class="summary">{text(sentence(found["summary"]))}</p>'
     if found.get("layer"):
         yield from remedy(found, trace_command(body))
@@ -363,10 +364,8 @@ def entries(layer: Layer) -> Iterator[str]:
 
 
 def entry_id(identity: str | None, more: str = "") -> str:
-    """The cell of an entry's id: short, in full on demand."""
-    return (
-        f'<div class="id"><span title="{text(identity or "without an id")}">{text(short(identity))}</span>{more}</div>'
-    )
+    """The cell of an entry's id."""
+    return f'<div class="id">{text(identity or "without an id")}{more}</div>'
 
 
 def entry_row(pair: Pair) -> str:

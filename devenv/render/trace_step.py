@@ -128,8 +128,8 @@ class Walk:
 
     def ask(self, words: str) -> str:
         """Wait for a key behind these words, which then go away."""
-        typer.echo(words, nl=False, color=self._color)
         try:
+            typer.echo(words, nl=False, color=self._color)
             return self._read()
         finally:
             typer.echo("\r\x1b[K", nl=False, color=True)
@@ -167,15 +167,12 @@ def inspected(layer: Layer) -> Iterator[str]:
         for pair in pairs:
             yield from entry_lines(pair.id, pair.state, width)
             for name, value in (("expected", pair.expected), ("observed", pair.observed)):
-                yield from nested({name: value}, width, "    ")
+                yield from nested({name: "not there" if value is None else value}, width, "    ")
     elif layer.get("entries") is not None:
         yield typer.style(f"entries ({len(layer['entries'])})", bold=True)
         for entry in layer["entries"]:
             yield from entry_lines(entry["id"], None, width)
             yield from nested(entry["fields"], width, "    ")
-    else:
-        yield typer.style("entries", bold=True)
-        yield "  not captured"
 
 
 def entry_lines(identity: str | None, state: str | None, width: int) -> Iterator[str]:
@@ -195,7 +192,7 @@ def nested(value: Any, width: int, guide: str) -> Iterator[str]:
     elif isinstance(value, list) and value:
         for part in value:
             if isinstance(part, Mapping | list) and part:
-                first, *rest = list(nested(part, width - 2, "")) or [""]
+                first, *rest = list(nested(part, width - len(guide) - 2, "")) or [""]
                 yield f"{guide}- {first}"
                 yield from (f"{guide}  {line}" for line in rest)
             else:
