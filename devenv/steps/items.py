@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import binascii
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final
 
 from devenv.errors import UsageError
+from devenv.links.read import Kind, match
+from devenv.links.values import DYNAMO_TYPES
 from devenv.steps.documents import read_json
 from devenv.steps.ledger import Item, Ledger, encode
 from devenv.steps.references import Reference, split_text
@@ -208,6 +210,36 @@ def check_item(seed: SeedItem, keys: Keys, value: Item) -> None:
     size = item_bytes(value)
     if size > ITEM_BYTES:
         raise UsageError(f"{place} has {size} bytes; DynamoDB keeps at most {ITEM_BYTES}")
+
+
+def check_types(seeds: Iterable[SeedItem], kinds: Sequence[Kind]) -> None:
+    """UsageError when an attribute has another type than `[entities]` declares. `kinds`: the most specific first."""
+    for seed in seeds:
+        known = {name: known_text(value) for name, value in seed.value.items()}
+        for kind in kinds:
+            if kind.table == seed.table and match(kind, known, loose=False) is not None:
+                check_kind(seed, kind)
+                break
+
+
+def known_text(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """An attribute value in which a reference, not yet resolved, stands as any text: enough to tell the item's kind."""
+    text = value.get("S")
+    return {"S": "".join(str(part) for part in text)} if isinstance(text, tuple) else value
+
+
+def check_kind(seed: SeedItem, kind: Kind) -> None:
+    """UsageError when the item, which is of this kind, has an attribute of another type than declared."""
+    for field in kind.fields:
+        value = seed.value.get(field.attribute)
+        if value is None or "NULL" in value or field.template is not None:
+            continue
+        wanted = DYNAMO_TYPES[field.type]
+        if not value.keys() & set(wanted):
+            raise UsageError(
+                f"{seed.place} of table {seed.table}: {field.attribute} must be of type {wanted[0]}",
+                detail=f"it is of type {next(iter(value))}; [entities.{kind.name}] declares it as {field.type}",
+            )
 
 
 def refuse_twins(items: Iterable[SeedItem], tables: Mapping[str, Keys]) -> None:

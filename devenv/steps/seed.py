@@ -16,7 +16,7 @@ import msgspec
 
 from devenv.config import Settings
 from devenv.errors import DevenvError, UsageError
-from devenv.links.read import Edge, compile_edge
+from devenv.links.read import Edge, compile_plan
 from devenv.model import StepState
 from devenv.steps import schema_load
 from devenv.steps.follow import Followed, Ids, Target, find_successors, find_targets, follow, read_fingerprint, read_ids
@@ -24,6 +24,7 @@ from devenv.steps.items import (
     Keys,
     SeedItem,
     check_item,
+    check_types,
     count_strangers,
     described_keys,
     fill,
@@ -71,8 +72,10 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Seed
     if not source.command:
         definitions = schema_load.parse(settings, root, read_files(root, source.files, "steps.schema-load"))
         tables = {each.table: Keys(each.key, each.types) for each in definitions}
-    edges = tuple(compile_edge(link) for link in settings.links)
-    return Seeds(read_items(files, tables), edges, msgspec.json.encode(settings.links))
+    plan = compile_plan(settings, {})
+    items = read_items(files, tables)
+    check_types(items, plan.kinds)
+    return Seeds(items, plan.edges, msgspec.json.encode(settings.links))
 
 
 def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:

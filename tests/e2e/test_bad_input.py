@@ -55,6 +55,13 @@ REFUSED = [
     ),
     pytest.param(ITEMS, swap('"sk":', '"ks":'), 2, [ITEMS, "item 1", "no sk", "cruddur-messages"], id="no-key"),
     pytest.param(ITEMS, swap('"sk": "', '"sk": 5, "x": "'), 2, [ITEMS, "item 1", "sk", "text"], id="number-for-text"),
+    pytest.param(
+        ITEMS,
+        swap('"message": "', '"message": 5, "x": "'),
+        2,
+        [ITEMS, "item 1", "message", "string"],
+        id="number-for-string",
+    ),
     pytest.param(ITEMS, repeat_last_item, 2, [ITEMS, "item 10", "item 9", "same key"], id="same-key-twice"),
     pytest.param(ITEMS, swap('"sk":', '"sk": "a", "sk":'), 2, [ITEMS, '"sk" twice'], id="same-name-twice"),
     pytest.param(ITEMS, append(b"\xff"), 2, [f"{ITEMS}:15", "not UTF-8"], id="items-not-utf8"),
