@@ -59,7 +59,7 @@ def trace_text(report: Report, verbose: bool) -> list[str]:
     for place, layer in enumerate(layers):
         last = place == len(layers) - 1
         head = layer_lines(layer, sizes, width, "└ " if last else "├ ")
-        rows = list(opened(body, layer, verbose) if is_first(body, layer) else remarks(layer, verbose))
+        rows = list(opened(body, layer, verbose) if is_first(body, layer) else remarks(body, layer, verbose))
         lines += head
         lines += indent(unsaid(rows, said, head[0], layer), width, "    " if last else "│   ")
         said = rows
@@ -143,10 +143,13 @@ def opened(body: Body, layer: Layer, verbose: bool) -> Iterator[Row]:
         declared = declared_query(body) if any(label == "differs" for label, _ in queries) else None
         yield from remedy_rows(first, with_cause=declared is None or declared not in (first["cause"] or ""))
         yield from then_rows(body, first)
+    told = list(remedy_rows(first)) if first else []
     for finding in others:
         yield "also", f"{finding['class']}: {finding['summary']}"
-        yield from remedy_rows(finding)
-    yield from remarks(layer, verbose, broken=True)
+        if (rows := list(remedy_rows(finding))) != told:
+            yield from rows
+            told = rows
+    yield from remarks(body, layer, verbose, broken=True)
 
 
 def failure_rows(failure: Mapping[str, Any]) -> Iterator[Row]:
@@ -157,12 +160,13 @@ def failure_rows(failure: Mapping[str, Any]) -> Iterator[Row]:
             yield ("run" if name == "hint" else name), failure[name]
 
 
-def remarks(layer: Layer, verbose: bool, *, broken: bool = False) -> Iterator[Row]:
+def remarks(body: Body, layer: Layer, verbose: bool, *, broken: bool = False) -> Iterator[Row]:
     """What is worth a word at a layer that is not the broken one."""
     if layer.get("unasked"):
         yield "", layer["unasked"]
     if not broken and (failure := layer.get("failure")):
-        yield from failure_rows(failure)
+        # Behind a layer that breaks, a failure is most likely its consequence.
+        yield from failure_rows(failure) if verbose or not body["verdict"].get("layer") else [("", failure["what"])]
     # An empty answer is always explained.
     if verbose or broken or layer.get("observed_count") == 0:
         for note in layer.get("notes") or ():

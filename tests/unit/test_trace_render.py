@@ -22,8 +22,10 @@ from tests.trace_samples import (
     NARROW,
     SAMPLES,
     STALE,
+    breaks,
     down,
     everywhere,
+    finding,
     healthy,
     healthy_body,
     mangled,
@@ -121,6 +123,17 @@ def test_layers_that_could_not_be_asked_say_why_once(monkeypatch: pytest.MonkeyP
     assert [line.split()[1] for line in lines if line[:1] in "├└"] == ["✓", "✓", "✓", "?", "?", "?", "-", "-"]
     narrow = shown(down(), monkeypatch, 40)
     assert sum("for the same reason" in line for line in narrow) == 3
+
+
+def test_behind_a_layer_that_breaks_a_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = dict(down().body)
+    same = ("it is not running", "start what does not run", "devenv up")
+    faults = [finding("services", "unreachable", f"{name} does not answer", *same) for name in ("DynamoDB", "Postgres")]
+    lines = shown(breaks(body, *faults, status="error"), monkeypatch)
+    assert not any("Connection refused" in line for line in lines)
+    assert sum(line.endswith("run       devenv up") for line in lines) == 1
+    assert "│   also      unreachable: Postgres does not answer" in lines
+    assert sum("DynamoDB at 127.0.0.1:8000 does not answer" in line for line in lines) == 3
 
 
 @pytest.mark.parametrize("name", SAMPLES)
