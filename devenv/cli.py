@@ -381,6 +381,31 @@ def snapshot_list() -> None:
     show(snapshots.show_all(stack()))
 
 
+@snapshot.command("export")
+def snapshot_export(name: str, file: Path) -> None:
+    """Write a snapshot into one file, for another machine."""
+    from devenv.archive import export
+
+    show(export(stack(), name, file))
+
+
+@snapshot.command("import")
+def snapshot_import(
+    file: Path,
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Another name than it was saved with.")
+    ] = None,
+    timeout: Timeout = 120.0,
+) -> None:
+    """Take a snapshot from a file that `snapshot export` wrote."""
+    from devenv.archive import take
+    from devenv.stack import open_locked
+
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        report = take(opened, file, name, watch)
+    show(report)
+
+
 @snapshot.command("delete")
 def snapshot_delete(name: str, timeout: Timeout = 120.0) -> None:
     """Delete a snapshot."""

@@ -16,6 +16,11 @@ def snapshot_text(report: Report, verbose: bool) -> list[str]:
     if "saved" in body:
         saved = body["saved"]
         return [f"saved `{saved['name']}`: {facts(saved)}", f"to return: devenv snapshot restore {saved['name']}"]
+    if "exported" in body:
+        return [f"written: {body['file']} ({body['bytes'] / 1e6:.1f} MB)"]
+    if "imported" in body:
+        name = body["imported"]["name"]
+        return [f"imported `{name}`: {facts(body['imported'])}", f"next: devenv snapshot restore {name}"]
     if "deleted" in body:
         return [f"deleted `{body['deleted']['name']}`"]
     lines = [f"restored `{body['restored']['name']}`: {facts(body['restored'])}"]

@@ -1,0 +1,159 @@
+"""A snapshot as one file, for another machine: a compressed tar with a checksum of every file in it.
+
+What comes from elsewhere is not trusted: only plain files and folders below one name are taken, under names without a
+way out of it, and only when each has the checksum that the archive gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Final
+
+import msgspec
+
+from devenv import snapshots, state
+from devenv.errors import DevenvError, UsageError
+from devenv.model import Report
+from devenv.snapshots import MANIFEST, Manifest
+from devenv.stack import Stack
+from devenv.watch import Watch
+
+TOP: Final = "devenv-snapshot"
+SUMS: Final = "SHA256SUMS"
+CHUNK: Final = 1 << 20
+LEVEL: Final = 1
+
+
+def export(stack: Stack, name: str, file: Path) -> Report:
+    """Write a snapshot into `file`, mode 0600: it holds all data and the password that fits it. UsageError (2)."""
+    place, manifest = snapshots.find(stack.engine.home, name)
+    if manifest.form != "files":
+        raise UsageError(
+            f"the snapshot `{name}` is a part of this project's data and cannot be exported alone",
+            hint=f"devenv snapshot restore {name} && devenv snapshot save NAME",
+        )
+    if file.exists():
+        raise UsageError(f"{file} exists already")
+    if any(path.is_symlink() for path in place.rglob("*")):
+        raise UsageError(f"the snapshot `{name}` has symbolic links (tablespaces), which an archive cannot hold")
+    half = file.with_name(f".{file.name}.part")
+    try:
+        with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
+            write_archive(place, output)
+        half.replace(file)
+    except OSError as error:
+        raise state.unwritable(file, error) from None
+    finally:
+        half.unlink(missing_ok=True)
+    body = {"exported": snapshots.plain(manifest), "file": str(file), "bytes": file.stat().st_size}
+    return snapshots.report(stack, body)
+
+
+def write_archive(place: Path, output: IO[bytes]) -> None:
+    """Write the files of a snapshot's folder, and then their checksums."""
+    sums = []
+    with tarfile.open(fileobj=output, mode="w:gz", compresslevel=LEVEL) as archive:
+        for path in sorted(place.rglob("*")):
+            name = path.relative_to(place).as_posix()
+            archive.add(path, f"{TOP}/{name}", recursive=False, filter=anonymous)
+            if path.is_file():
+                with open(path, "rb") as reader:
+                    sums.append(f"{hashlib.file_digest(reader, 'sha256').hexdigest()}  {name}\n")
+        content = "".join(sums).encode()
+        member = tarfile.TarInfo(f"{TOP}/{SUMS}")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+
+
+def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """The member without this machine's account in it."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
+    """Make a snapshot of what `export` wrote. UsageError when it is damaged, or the name is taken."""
+    snapshots.recover(stack, watch)
+    stack.engine.make_home()
+    home = stack.engine.home
+    with refused(file), open(file, "rb") as content:
+        if name is None:
+            name = read_name(content)
+            content.seek(0)
+        place = snapshots.folder(home) / snapshots.check_name(name)
+        if place.exists():
+            raise UsageError(f"there is a snapshot `{name}` already", hint="devenv snapshot import FILE --as NAME")
+        with snapshots.building(place) as fresh:
+            check_sums(fresh, unpack(content, fresh), file)
+            manifest = snapshots.read_manifest(fresh)
+            if manifest is None or manifest.form != "files" or manifest.format != snapshots.FORMAT:
+                raise UsageError(f"{file} is not a snapshot that this devenv can read")
+            manifest = msgspec.structs.replace(manifest, name=name, automatic=False)
+            snapshots.verify(fresh, manifest)
+            state.write_private(fresh / MANIFEST, msgspec.json.encode(manifest))
+    return snapshots.report(stack, {"imported": snapshots.plain(manifest), "file": str(file)})
+
+
+@contextmanager
+def refused(file: Path) -> Iterator[None]:
+    """What reading the file raises, as a UsageError that names it."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be imported", detail=str(error)) from None
+    except UsageError:
+        raise
+    except DevenvError as error:
+        raise UsageError(f"{file} cannot be imported", detail=error.what) from None
+
+
+def read_name(content: IO[bytes]) -> str:
+    """The snapshot's own name. UsageError when the archive has no manifest."""
+    with tarfile.open(fileobj=content, mode="r:gz") as archive:
+        for member in archive:
+            if member.name == f"{TOP}/{MANIFEST}" and member.isfile() and (reader := archive.extractfile(member)):
+                return msgspec.json.decode(reader.read(CHUNK), type=Manifest).name
+    raise UsageError("there is no manifest in it, so it is not a snapshot")
+
+
+def unpack(content: IO[bytes], fresh: Path) -> dict[str, str]:
+    """Unpack into the folder; file -> SHA-256 of what was unpacked. UsageError for anything but files and folders."""
+    found: dict[str, str] = {}
+    with tarfile.open(fileobj=content, mode="r:gz") as archive:
+        for member in archive:
+            parts = PurePosixPath(member.name).parts
+            inside = parts[:1] == (TOP,) and len(parts) > 1 and ".." not in parts and "\\" not in member.name
+            if not inside or not (member.isfile() or member.isdir()):
+                raise UsageError(f"it has an entry that does not belong into a snapshot: {member.name!r}")
+            target = fresh.joinpath(*parts[1:])
+            if member.isdir():
+                target.mkdir(mode=0o700)
+                continue
+            digest = hashlib.sha256()
+            reader = archive.extractfile(member)
+            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as writer:
+                while reader and (chunk := reader.read(CHUNK)):
+                    digest.update(chunk)
+                    writer.write(chunk)
+            found["/".join(parts[1:])] = digest.hexdigest()
+    return found
+
+
+def check_sums(fresh: Path, found: dict[str, str], file: Path) -> None:
+    """UsageError unless the archive's own list of checksums fits exactly what was in it."""
+    sums = fresh / SUMS
+    lines = sums.read_text().splitlines() if sums.exists() else []
+    listed = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+    found.pop(SUMS, None)
+    wrong = sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))
+    if wrong or not found:
+        raise UsageError(f"{file} is damaged", detail=f"not as it was exported: {', '.join(wrong[:3]) or 'all of it'}")
+    sums.unlink()

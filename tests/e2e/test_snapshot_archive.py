@@ -1,0 +1,150 @@
+"""A snapshot as one file: it works in another project folder, and a bad file is refused whole."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devenv.config import data_home
+from tests.e2e import world
+from tests.support import ProjectDir, reference_project
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ProjectDir, Path]]:
+    """A started project, and the file of its snapshot `one`."""
+    top = tmp_path_factory.mktemp("archive")
+    project = reference_project(top / "project")
+    project.ok("up", "--no-backend")
+    world.sql(project, "DELETE FROM activities WHERE likes_count = 0")
+    project.ok("snapshot", "save", "one")
+    project.ok("snapshot", "export", "one", str(top / "one.snapshot"))
+    yield project, top / "one.snapshot"
+    project.remove()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[ProjectDir]:
+    """The same project somewhere else, never started."""
+    project = reference_project(tmp_path / "other")
+    yield project
+    project.remove()
+
+
+def test_it_can_be_restored_elsewhere(exported: tuple[ProjectDir, Path], other: ProjectDir) -> None:
+    project, file = exported
+    assert file.stat().st_mode & 0o777 == 0o600
+    other.ok("snapshot", "import", str(file), "--as", "two")
+    other.ok("snapshot", "restore", "two")
+    other.ok("up", "--no-backend")
+    assert world.data(other) == world.data(project)
+    assert world.sql(other, "SELECT uuid FROM users ORDER BY 1") == world.sql(
+        project, "SELECT uuid FROM users ORDER BY 1"
+    )
+    other.ok("snapshot", "delete", "two")
+
+
+def test_what_cannot_be_done_is_refused(exported: tuple[ProjectDir, Path], tmp_path: Path) -> None:
+    project, file = exported
+    for arguments, words in (
+        (["export", "one", str(file)], "exists already"),
+        (["export", "none", str(tmp_path / "x")], "there is no snapshot `none`"),
+        (["import", str(file)], "there is a snapshot `one` already"),
+        (["import", str(file), "--as", "../x"], "cannot be a snapshot's name"),
+        (["import", str(tmp_path / "missing")], "cannot be imported"),
+    ):
+        ran = project.devenv("snapshot", *arguments)
+        assert (ran.code, words in ran.err) == (2, True), ran.err
+    kept = project.json("reset", "-y")["snapshot"]
+    ran = project.devenv("snapshot", "export", kept, str(tmp_path / "x"))
+    assert (ran.code, "cannot be exported alone" in ran.err) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def rewritten(file: Path, change: Callable[[tarfile.TarInfo, bytes], tuple[tarfile.TarInfo, bytes] | None]) -> bytes:
+    """The archive with every member changed, or left out."""
+    made = io.BytesIO()
+    with tarfile.open(file) as old, tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as new:
+        for member in old:
+            reader = old.extractfile(member)
+            changed = change(member, reader.read() if reader else b"")
+            if changed:
+                changed[0].size = len(changed[1])
+                new.addfile(changed[0], io.BytesIO(changed[1]))
+    return made.getvalue()
+
+
+def renamed(name: str) -> Any:
+    """A change that gives the ledger another name."""
+
+    def change(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+        if member.name.endswith("ledger.sqlite"):
+            member.name = name
+        return member, content
+
+    return change
+
+
+def linked(kind: bytes) -> Any:
+    """A change that makes the ledger a link."""
+
+    def change(member: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:
+        if member.name.endswith("ledger.sqlite"):
+            member.type, member.linkname = kind, "/etc/passwd"
+            return member, b""
+        return member, content
+
+    return change
+
+
+def spoilt(name: str, content: bytes) -> Any:
+    """A change of one member's content."""
+    return lambda member, old: (member, content if member.name.endswith(name) else old)
+
+
+BAD: dict[str, Callable[[Path], bytes]] = {
+    "no archive": lambda file: b"not a tar",
+    "empty": lambda file: b"",
+    "cut off": lambda file: file.read_bytes()[: file.stat().st_size // 2],
+    "one byte": lambda file: gzip.compress(
+        (raw := bytearray(gzip.decompress(file.read_bytes())), raw.__setitem__(len(raw) // 2, raw[len(raw) // 2] ^ 1))[
+            0
+        ],
+        1,
+    ),
+    "a path upwards": lambda file: rewritten(file, renamed("devenv-snapshot/../../evil")),
+    "an absolute path": lambda file: rewritten(file, renamed("/tmp/evil")),
+    "a symbolic link": lambda file: rewritten(file, linked(tarfile.SYMTYPE)),
+    "a hard link": lambda file: rewritten(file, linked(tarfile.LNKTYPE)),
+    "a device": lambda file: rewritten(file, linked(tarfile.CHRTYPE)),
+    "a file missing": lambda file: rewritten(
+        file, lambda member, content: None if member.name.endswith("secrets.json") else (member, content)
+    ),
+    "no checksums": lambda file: rewritten(
+        file, lambda member, content: None if member.name.endswith("SHA256SUMS") else (member, content)
+    ),
+    "another ledger": lambda file: rewritten(file, spoilt("ledger.sqlite", b"x")),
+    "no manifest": lambda file: rewritten(file, spoilt("manifest.json", json.dumps({"a": 1}).encode())),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_bad_file_is_refused_whole(exported: tuple[ProjectDir, Path], tmp_path: Path, kind: str) -> None:
+    project, file = exported
+    place = data_home(project.path.resolve()) / "snapshots"
+    before = sorted(place.iterdir())
+    bad = tmp_path / "bad.snapshot"
+    bad.write_bytes(BAD[kind](file))
+    ran = project.devenv("snapshot", "import", str(bad), "--as", "bad")
+    assert ran.code == 2, ran.all
+    assert "devenv itself failed" not in ran.all
+    assert sorted(place.iterdir()) == before
+    assert not Path("/tmp/evil").exists()
+    assert not (place / "evil").exists()
