@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import psutil
 
@@ -38,6 +39,7 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
         read_seeded=merge.read_seeded,
         run_steps=partial(run_steps, stack, watch or Silent()),
         settle=partial(settle, stack),
+        is_seeded=partial(is_seeded, stack),
         listeners=partial(read_listeners, stack),
         private_files=(stack.folder / "state.json", engine.home / "secrets.json"),
         dynamodb_folder=engine.home / "dynamodb",
@@ -71,6 +73,15 @@ def settle(stack: Stack, writes: Sequence[Write]) -> None:
                     changed[table][key_of(write.after, write.keys)] = normal_item(write.after)
         for table, items in changed.items():
             ledger.settle(table, items)
+
+
+def is_seeded(stack: Stack, table: str, item: Mapping[str, Mapping[str, Any]], keys: tuple[str, ...]) -> bool:
+    """Whether the ledger knows this item's key: a seed file made it."""
+    from devenv.steps.items import key_of
+    from devenv.steps.ledger import Ledger
+
+    with Ledger(up.step_context(stack, lambda _: None).ledger, create=False) as ledger:
+        return key_of(item, keys) in ledger.entries(table)
 
 
 def read_listeners(stack: Stack) -> Sequence[Listener]:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from devenv.checks.check import Check
+from devenv.checks.facts import Facts
 from devenv.checks.items import judged
+
+
+def not_compared(facts: Facts) -> str:
+    """The declared tables that nothing is declared about: `not compared: bookmarks (no link names it)`."""
+    tables = [table for table in facts.table_names if table not in facts.plan.tables]
+    if not tables:
+        return ""
+    return f"not compared: {', '.join(tables)} (no link names {'it' if len(tables) == 1 else 'them'})"
+
 
 NEEDS = ("SVC001", "SVC002", "SCH002", "SCH004")
 
@@ -13,7 +23,7 @@ CHECKS = (
         name="orphans",
         group="cross-store",
         title="every id in DynamoDB names a row in Postgres",
-        run=judged("orphan"),
+        run=judged("orphan", beside=not_compared),
         faults=("orphan",),
         needs=NEEDS,
         explain="""\
@@ -51,7 +61,7 @@ devenv up, or devenv seed, when the items come from seeds.""",
         explain="""\
 DynamoDB has no joins, so items carry copies of columns (a handle, a display name). Nothing refreshes them.
 
-How it happens: the row was changed in Postgres, by the application or by hand.
+How it happens: the row was changed in Postgres, by the application or by hand; or the item was.
 Repair: devenv doctor --fix puts the present values in. In the application: update the copies when the row changes.""",
     ),
 )

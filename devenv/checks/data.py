@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from devenv.checks.check import Check, Outcome, failed, passed
 from devenv.checks.facts import Facts, is_naming
-from devenv.checks.items import REBUILD, judged
+from devenv.checks.items import judged, name, text, word
+from devenv.links import Edge
 from devenv.links.values import canonical, is_placeholder
 from devenv.model import Fix
 
@@ -17,30 +18,43 @@ def run_row_blanks(facts: Facts) -> Outcome:
     found = facts.postgres()
     blanks: list[tuple[str, str]] = []
     columns: set[str] = set()
+    commands: list[str] = []
     for edge in {edge.relation: edge for edge in facts.plan.edges}.values():
         table = found.catalog.table(edge.relation)
         naming = [column.name for column in table.columns if is_naming(column.name, column.type)] if table else []
+        loaded = {canonical(row.get(edge.column) or ""): row for row in found.seeded.get(edge.relation, ())}
         for row in found.rows.get(edge.relation, ()):
-            for name in naming:
-                if name in row and isinstance(row[name], str) and is_placeholder(row[name]):
-                    where = ".".join((*edge.relation, name))
+            identifier = canonical(row[edge.column])
+            for column in naming:
+                if column in row and isinstance(row[column], str) and is_placeholder(row[column]):
+                    where = ".".join((*edge.relation, column))
                     columns.add(where)
-                    blanks.append(
-                        (canonical(row[edge.column]), f"{where} of {canonical(row[edge.column])} is {row[name]!r}")
-                    )
+                    blanks.append((identifier, f"{where} of {identifier} is {row[column]!r}"))
+                    before = loaded.get(identifier, {}).get(column)
+                    if before is not None and not is_placeholder(before):
+                        commands.append(put_back(edge, identifier, column, before))
     if not blanks:
         return passed()
-    texts = [text for _, text in blanks]
+    texts = [shown for _, shown in blanks]
     more = [f"and {len(texts) - 3} more"] if len(texts) > 3 else []
     return failed(
         [*texts[:3], *more],
-        cause="the seed's placeholder was never replaced: who signs in is looked up by this value and not found",
+        cause="either the seed's placeholder was never replaced, or it was written over: who signs in is looked up by "
+        "this value and not found",
         fix=Fix(
-            f"put the real value into {', '.join(sorted(columns))} (and the seed file), or rebuild (asks first)",
-            REBUILD,
+            f"put the real value into {', '.join(sorted(columns))} and, if it is not there, into the seed file"
+            + (". The command puts the first one back as setup loaded it" if commands else ""),
+            commands[0] if commands else None,
         ),
         subjects=(subject for subject, _ in blanks),
     )
+
+
+def put_back(edge: Edge, identifier: str, column: str, value: str) -> str:
+    """The command that gives one column of one row this value."""
+    table, key = ".".join(map(name, edge.relation)), f"{name(edge.column)}={text(identifier)}"
+    statement = f"UPDATE {table} SET {name(column)}={text(value)} WHERE {key}"  # noqa: S608 (all quoted, and only shown)
+    return f"devenv db --write {word(statement)}"
 
 
 CHECKS = (
@@ -147,7 +161,7 @@ A value that is declared unique occurs under two keys, a group has two rows of o
 is there twice.
 
 How it happens: a seed that makes new keys each time was loaded twice; a retried write made a new key.
-Repair: devenv reset loads the seeds from scratch; or delete the extra items.""",
+Repair: delete the extra items, with the command that the finding shows.""",
     ),
     Check(
         code="DAT008",
@@ -234,6 +248,6 @@ key: somebody is silently missing, cannot sign in and cannot be written to.
 
 How it happens: the row was deleted; or SQL files were run by another tool that went on after an error, such as a
 broken list of values. devenv itself stops at the first error and keeps nothing.
-Repair: devenv setup loads all rows again, and devenv up makes DynamoDB follow.""",
+Repair: the command that the finding shows inserts them as setup recorded them, with their ids.""",
     ),
 )

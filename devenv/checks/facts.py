@@ -51,7 +51,8 @@ class DoctorContext:
     text by column; `run_steps` runs the steps that are not done.
     `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
     is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
-    steps know their items again. `origins` and `logs` are for the bundle.
+    steps know their items again; `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
+    `origins` and `logs` are for the bundle.
     """
 
     settings: Settings
@@ -68,6 +69,7 @@ class DoctorContext:
     read_seeded: Callable[[Connection], Mapping[Relation, Sequence[Row]]] = lambda _: {}
     run_steps: Callable[[], None] | None = None
     settle: Callable[[Sequence[Write]], None] = lambda _: None
+    is_seeded: Callable[[str, Item, tuple[str, ...]], bool] = lambda *_: False
     listeners: Callable[[], Sequence[Listener]] = tuple
     private_files: tuple[Path, ...] = ()
     dynamodb_folder: Path | None = None

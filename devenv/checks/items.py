@@ -2,48 +2,193 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 from devenv.checks.check import Outcome, failed, passed
 from devenv.checks.facts import Facts
+from devenv.links import Fault, Folded, Record, Relation
+from devenv.links.faults import EXAMPLES
+from devenv.links.values import canonical
 from devenv.model import Fix
 
 MEND: Final = "devenv doctor --fix"
-RELOAD: Final = Fix(
-    "correct the items; or load everything from scratch (asks first, loses what was added)", "devenv reset"
+UUID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
+# What one fault of a class is counted as; of all others, as a fault.
+COUNTED: Final[Mapping[str, str]] = {"orphan": "id", "mismatched_id": "id", "missing_row": "row"}
+# Classes whose item can be deleted without making a hole in its group.
+DELETABLE: Final = frozenset(
+    [
+        *("malformed_key", "malformed_id", "placeholder", "missing_attribute", "wrong_type"),
+        *("mixed_time_format", "future_time", "duplicate", "foreign_member", "orphan"),
+    ]
 )
-REBUILD: Final = "devenv setup && devenv up"
-BY_HAND: Final[Mapping[str, Fix]] = {
-    "orphan": Fix("bring the row back, or delete these items; or load everything from scratch (asks)", "devenv reset"),
-    "missing_row": Fix("insert it again, or rebuild the database from the files (asks first)", REBUILD),
-    "ambiguous_row": Fix("give one row another natural key, and make it UNIQUE; or rebuild (asks first)", REBUILD),
-    "near_miss": Fix("correct the spelling in the row; or rebuild the database (asks first)", REBUILD),
+BY_HAND: Final[Mapping[str, str]] = {
+    "half_group": "write the missing row, or delete what is left of the group",
+    "stale_preview": "write the newest entry's time and preview into the row",
+    "missing_item": "write the lost entry again, or the newest one's time and preview into the row",
+    "duplicate": "delete the one that is too many",
+    "orphan": "bring the row back, or delete what names it",
+    "future_time": "correct the time, or delete the item",
 }
 
 
-def judged(*kinds: str) -> Callable[[Facts], Outcome]:
-    """The `run` of a check that passes when no fault of these classes was found."""
+def judged(*kinds: str, beside: Callable[[Facts], str] = lambda _: "") -> Callable[[Facts], Outcome]:
+    """The `run` of a check that passes when no fault of these classes was found.
+
+    `beside` is what its evidence says besides how many items were looked at.
+    """
 
     def run(facts: Facts) -> Outcome:
         judgement = facts.judgement()
         found = judgement.folded(*kinds)
         if not found:
-            return passed(f"{len(judgement.records)} items")
+            return passed("; ".join(filter(None, (plural(len(judgement.records), "item"), beside(facts)))))
         faults = [fault for one in found for fault in one.faults]
         safe = sum(fault.safe for fault in faults)
         several = len(found) > 1
-        evidence = [
-            f"{one.kind + ': ' if several else ''}{one.count} in {one.items} items: {one.summary}" for one in found
-        ]
+        evidence = [f"{one.kind + ': ' if several else ''}{count(one)}: {summary(one)}" for one in found]
         if safe == len(faults):
             fix = Fix("put in what belongs there; nothing is lost", MEND, safe=True)
         elif safe:
-            fix = Fix(f"mends {safe} of {len(faults)}; the others need you, or `devenv reset`", MEND, safe=True)
+            fix = Fix(f"mends {safe} of {len(faults)}; the others need you", MEND, safe=True)
         else:
-            fix = BY_HAND.get(found[0].kind, RELOAD)
+            fix = remedy(facts, faults)
         causes = dict.fromkeys(one.cause for one in found if one.cause)
         subjects = [subject for one in found for subject in one.subjects]
         return failed(evidence, cause="; ".join(causes) or None, fix=fix, subjects=subjects)
 
     return run
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 item`, `2 items`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def count(one: Folded) -> str:
+    """`3 faults in 2 items`; the items are left out where they are as many, or none."""
+    faults = plural(one.count, COUNTED.get(one.kind, "fault"))
+    return faults if one.items in (0, one.count) else f"{faults} in {plural(one.items, 'item')}"
+
+
+def summary(one: Folded) -> str:
+    """The examples in one line, each with its item, and the number of those not shown."""
+    places: dict[str, list[Record]] = {}
+    for fault in one.faults:
+        places.setdefault(fault.note, []).extend([fault.record] if fault.record else [])
+    shown = [placed(note, records) for note, records in list(places.items())[:EXAMPLES]]
+    more = one.count - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+
+
+def placed(note: str, records: list[Record]) -> str:
+    """A fault's note with table and key of its item; a note that begins with the key gets the table alone."""
+    if not records:
+        return note
+    first = records[0]
+    if note.startswith(first.key_text):
+        return f"{first.table} {note}"
+    more = f" and {plural(len(records) - 1, 'more item')}" if len(records) > 1 else ""
+    return f"{note} (in {first.table} {short_key(first)}{more})"
+
+
+def short_key(record: Record) -> str:
+    """`MSG#5ae290ed… 2023-06-24T…`: an item's key, of uuids the beginning."""
+    return UUID.sub(r"\1…", record.key_text)
+
+
+def remedy(facts: Facts, faults: list[Fault]) -> Fix:
+    """What a person can do about the first of these faults, which none but a person can mend."""
+    if lost := list(lost_rows(facts, faults)):
+        relation, column, ids = lost[0]
+        return Fix(
+            "load the missing rows again, as setup loaded them; nothing is lost", restoration(relation, column, ids)
+        )
+    rows = [fault for fault in faults if fault.kind in ("ambiguous_row", "near_miss", "missing_row")]
+    if rows:
+        text = (
+            "insert it again"
+            if rows[0].kind == "missing_row"
+            else "give one row another natural key, and make it UNIQUE"
+        )
+        return Fix(text, look_up(facts, rows[0]))
+    text = BY_HAND.get(faults[0].kind, "correct the item, or delete it")
+    deletable = [fault for fault in faults if fault.kind in DELETABLE and fault.record is not None]
+    records = [r for fault in deletable[:1] for r in (*fault.partners, fault.record) if r is not None and r.key]
+    if not records:
+        return Fix(text)
+    seeded = [facts.context.is_seeded(record.table, record.item, tuple(record.key)) for record in records]
+    # Of two that are one too many, the one that no file holds.
+    place = seeded.index(False) if False in seeded else len(records) - 1
+    if seeded[place]:
+        text += ". It came from the seed files: correct it there too, else loading them from scratch brings it back"
+    more = f". The command deletes the first of {len(faults)}" if len(faults) > 1 else ". The command deletes this item"
+    return Fix(text + more, deletion(records[place]))
+
+
+def deletion(record: Record) -> str:
+    """The command that deletes exactly this item."""
+    conditions = " AND ".join(f"{name(attribute)}={literal(value)}" for attribute, value in record.key.items())
+    statement = f"DELETE FROM {name(record.table)} WHERE {conditions}"  # noqa: S608 (all quoted, and only shown)
+    return f"devenv ddb sql --write {word(statement)}"
+
+
+def lost_rows(facts: Facts, faults: Iterable[Fault]) -> Iterator[tuple[Relation, str, list[str]]]:
+    """(relation, column, ids) of rows that faults miss and that setup once loaded with these ids."""
+    missing = {s for fault in faults if fault.kind in ("orphan", "missing_row") for s in fault.subjects[:1]}
+    if not missing:
+        return
+    loaded = facts.postgres().seeded
+    for edge in {(edge.relation, edge.column): edge for edge in facts.plan.edges}.values():
+        known = {canonical(row.get(edge.column) or "") for row in loaded.get(edge.relation, ())}
+        if ids := sorted(missing & known):
+            yield edge.relation, edge.column, ids
+
+
+def restoration(relation: Relation, column: str, ids: Iterable[str]) -> str:
+    """The command that inserts rows as setup recorded them. Those that are there stay as they are."""
+    schema, table = relation
+    title = f"{name(schema)}.{name(table)}"
+    wanted = ", ".join(text(each) for each in ids)
+    recorded = f'devenv.seeded AS s, jsonb_populate_record(NULL::{title}, s."row") AS made'
+    here = f's."schema"={text(schema)} AND s."table"={text(table)} AND s."row"->>{text(column)} IN ({wanted})'
+    statement = f"INSERT INTO {title} SELECT made.* FROM {recorded} WHERE {here} ON CONFLICT DO NOTHING"  # noqa: S608
+    return f"devenv db --write {word(statement)}"
+
+
+def look_up(facts: Facts, fault: Fault) -> str | None:
+    """The command that shows the rows of a fault; None when it is not known whose they are."""
+    wanted = set(fault.subjects)
+    for edge in facts.plan.edges:
+        rows = facts.postgres().rows.get(edge.relation, ())
+        if ids := sorted(wanted & {canonical(row[edge.column]) for row in rows}):
+            title = ".".join(map(name, edge.relation))
+            shown = ", ".join(text(each) for each in ids)
+            statement = f"SELECT * FROM {title} WHERE {name(edge.column)}::text IN ({shown})"  # noqa: S608 (only shown)
+            return f"devenv db {word(statement)}"
+    return None
+
+
+def name(identifier: str) -> str:
+    """A name in SQL or PartiQL."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text in SQL or PartiQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def literal(value: Mapping[str, Any]) -> str:
+    """A key attribute (`{"S": "x"}`) in PartiQL."""
+    return str(value["N"]) if "N" in value else text(str(value.get("S", "")))
+
+
+def word(statement: str) -> str:
+    """A statement as one word of a shell: in double quotes, which keep SQL's own readable, where that is safe."""
+    if "!" in statement:
+        return shlex.quote(statement)
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", statement) + '"'

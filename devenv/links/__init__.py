@@ -38,23 +38,25 @@ __all__ = [
 ]
 
 CAUSES: Final[Mapping[str, str]] = {
-    "missing_row": "it was deleted, or its statement failed and the SQL ran on after the error",
+    "missing_row": "either it was deleted, or its statement failed and the SQL ran on after the error",
     "ambiguous_row": "two rows answer to one natural key, so a link by it can mean either",
     "near_miss": "the same name written with stray blanks or other capitals is another name to both stores",
-    "malformed_key": "a key built by hand, or from a value that was not what its name says",
-    "malformed_id": "a value of another kind was stored where an id belongs",
-    "placeholder": "a template or a seed was loaded before its blanks were filled in",
-    "missing_attribute": "one writer leaves out what the readers rely on",
-    "wrong_type": "one writer stores this attribute as another type than declared",
+    "malformed_key": "either the key was built by hand, or from a value that was not what its name says",
+    "malformed_id": "either a value of another kind was stored where an id belongs, or the id was written by hand",
+    "placeholder": "either a template or a seed was loaded before its blanks were filled in, or somebody wrote it so",
+    "missing_attribute": "either one writer leaves out what readers rely on, or the items are older than the attribute",
+    "wrong_type": "either one writer stores another type than declared, or the declaration in [entities] is wrong",
     "mixed_time_format": "times are compared as text, so only one form in one zone sorts by time; `isoformat()` leaves "
     "out the fraction when it is 0 and the zone when there is none",
     "future_time": "what is written now sorts before it, and does not appear where the newest is looked for",
-    "duplicate": "the seed was loaded twice, or a retried write made a new key instead of the same one",
-    "half_group": "one of several writes was lost: they belong in one transaction",
-    "foreign_member": "an entry or a row names somebody who does not belong to the group",
-    "stale_preview": "an entry was written without moving the group's rows: they belong in one transaction",
-    "missing_item": "the group's rows were moved but the entry was lost or deleted",
-    "stale_copy": "the row was changed in Postgres; copies in DynamoDB are not refreshed by themselves",
+    "duplicate": "either something was loaded twice, or a retried write made a new key instead of the same one",
+    "half_group": "either one of several writes was lost (they belong in one transaction), or the row was deleted",
+    "foreign_member": "either a wrong id was stored, or membership was not checked before writing",
+    "stale_preview": "either an entry was written without moving the group's rows (they belong in one transaction), "
+    "or a row was changed",
+    "missing_item": "either the entry was lost or deleted, or the group's row was changed",
+    "stale_copy": "either the row was changed in Postgres (copies in DynamoDB are not refreshed by themselves), "
+    "or the item was",
 }
 
 

@@ -255,19 +255,22 @@ def explain_moved(target: str, moved: set[str], known: set[str]) -> str:
     """Why ids in items are not those of the rows they mean."""
     if not known:
         return (
-            f"every id of {target} has changed ({len(moved)} of {len(moved)}): the rows were made again after the "
-            "items were written, as rebuilding the database does, and each got a new id"
+            f"every id of {target} has changed ({len(moved)} of {len(moved)}): either the rows were made again after "
+            "the items were written, as rebuilding the database does, or the items are of another database"
         )
     return (
-        f"{len(moved)} of {len(moved | known)} ids of {target}: these rows were made again (deleted and inserted, or "
-        "their id changed) after the items were written, or the items were written with ids of another database"
+        f"{len(moved)} of {len(moved | known)} ids of {target}: either these rows were made again (deleted and "
+        "inserted, or their id changed) after the items were written, or the items were written with "
+        "ids of another database"
     )
 
 
 def explain_lost(target: str, empty: bool, others: bool) -> str:
     """Why ids in items name nothing."""
     if empty:
-        return f"{target.rpartition('.')[0]} has no rows: it was not loaded, or another database is meant"
+        return f"{target.rpartition('.')[0]} has no rows: either it was not loaded, or another database is meant"
     if not others:
-        return f"no id in DynamoDB names a row of {target}: the items belong to another database"
-    return f"rows of {target.rpartition('.')[0]} were deleted and their items left, or ids were typed by hand"
+        return (
+            f"no id in DynamoDB names a row of {target}: either the items are of another database, or all rows changed"
+        )
+    return f"either rows of {target.rpartition('.')[0]} were deleted and their items left, or ids were typed by hand"

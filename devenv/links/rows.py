@@ -27,8 +27,10 @@ def find_missing_rows(
         loaded = seeded.get(edge.relation, ())
         if not columns or not loaded or edge.relation not in rows:
             continue
+        known = {canonical(row.get(edge.column) or "") for row in loaded}
         ids = {canonical(row[edge.column]) for row in rows[edge.relation]}
-        keys = {natural_key(row, columns) for row in rows[edge.relation]}
+        # A row that was loaded as another one, and has this key since, is not this one.
+        keys = {natural_key(row, columns) for row in rows[edge.relation] if canonical(row[edge.column]) not in known}
         for row in loaded:
             identifier = canonical(row.get(edge.column) or "")
             key = natural_key(row, columns)

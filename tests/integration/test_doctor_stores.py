@@ -221,7 +221,7 @@ def test_all_ids_changed_by_plain_sql_is_one_finding_that_fix_mends(letters: Pro
     report = letters.doctor()
     (row,) = rows(report).values()
     assert row["code"] == "XST002"
-    assert row["evidence"].startswith("3 in 21 items: ")
+    assert row["evidence"].startswith("3 ids in 21 items: ")
     assert set(letters.ids().values()) & set(row["subjects"]) == {letters.ids()[h] for h in ("ada", "bo", "cy")}
     fixed = mend(letters.context)
     assert (fixed.exit_code, len(fixed.body["repairs"])) == (Exit.DONE, 21)
