@@ -315,11 +315,13 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, 
 
     clock = work.Clock()
     with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
-        if losses := work.foreign_data(opened, names):
-            watch.close()
-            what = "; ".join(dict.fromkeys(losses))
-            agreed(f"{what}. Go on and lose it? (A snapshot is kept.)", yes)
-        report = work.run_fresh(opened, names, command, work.Options(timeout), watch, clock)
+
+        def agree(losses: Sequence[str]) -> None:
+            if losses:
+                watch.close()
+                agreed(f"{'; '.join(losses)}. Go on and lose it? (A snapshot is kept.)", yes)
+
+        report = work.run_fresh(opened, names, command, work.Options(timeout), watch, clock, agree)
     show(with_view(report, timings=timings))
 
 
@@ -446,8 +448,11 @@ def doctor(
         from devenv.bundle import make_bundle
         from devenv.state import write_private
 
-        write_private(bundle, make_bundle(context, report).encode())
-        typer.echo(f"written: {bundle}", err=True)
+        try:
+            write_private(bundle, make_bundle(context, report).encode())
+            typer.echo(f"written: {bundle}", err=True)
+        except OSError as error:
+            typer.echo(f"not written: {bundle}: {error}", err=True)
     show(report)
 
 
@@ -582,9 +587,12 @@ def write_file(path: Path, text: str) -> None:
 
 def verify_context(opened: Stack) -> Context:
     """What `verify` and `repair` compare."""
-    from devenv.up import read_inputs
+    from devenv.queries import require_running
+    from devenv.up import STORES, read_inputs
     from devenv.verify import Context
 
+    for name in STORES:
+        require_running(opened, name)
     definitions = read_inputs(opened)["schema-load"].content or ()
     tables = {definition.table: definition.request for definition in definitions}
     return Context(opened.settings, opened.engine.targets(), opened.folder, tables)
@@ -670,6 +678,10 @@ def entry() -> NoReturn:
     are closed, locks released and threads joined by then (mypy leaves in the same way).
     """
     code = int(Exit.DONE)
+    # A shell may close them (`>&-`); Python then has None in their place, and every print would fail.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115
     try:
         main()
     except SystemExit as leave:
@@ -689,7 +701,9 @@ def guarded(call: Callable[[], Any]) -> int:
     """Call, and turn what it raises into a rendered report. Returns the exit code."""
     failed = Exit.RUN_FAILED if chosen.command == "run" else None
     try:
-        return int(call() or 0)
+        code = int(call() or 0)
+        # Typer turns a Ctrl-C into this code and says nothing.
+        return code if code != Exit.INTERRUPTED else refuse(interrupted())
     except DevenvError as error:
         if chosen.debug:
             raise
@@ -698,7 +712,7 @@ def guarded(call: Callable[[], Any]) -> int:
     except typer.Exit as leave:
         return leave.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return refuse(Report(chosen.command, None, Exit.INTERRUPTED, error=failure("interrupted")))
+        return refuse(interrupted())
     except Terminated:
         return refuse(Report(chosen.command, None, Exit.TERMINATED, error=failure("terminated")))
     except BrokenPipeError:
@@ -716,6 +730,11 @@ def guarded(call: Callable[[], Any]) -> int:
         what = f"devenv itself failed: {type(error).__name__}: {error}"
         told = Failure(what, hint="run it again with --debug, and report what it prints")
         return refuse(Report(chosen.command, None, failed or Exit.FOUND, error=told))
+
+
+def interrupted() -> Report:
+    """The report of a command that Ctrl-C ended."""
+    return Report(chosen.command, None, Exit.INTERRUPTED, error=failure("interrupted"))
 
 
 def failure(what: str) -> Failure:

@@ -18,6 +18,8 @@ import psutil
 from devenv.errors import DevenvError, Exit
 from devenv.state import Process
 
+# A symbolic link in the place of a log must not lead root elsewhere. (Windows has no such flag.)
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 LOG_LIMIT = 10 * 1024 * 1024
 # A start time is computed from the boot time, which moves by up to a second when the clock is adjusted.
 CLOCK_SLACK_S = 2.0
@@ -55,7 +57,7 @@ def spawn(
     """Start `command` detached (own session), output appended to `log`. OSError when it cannot be executed."""
     rotate(log)
     # As root the log stays root's own file: the service gets it already open.
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_FOLLOW, 0o600), "ab") as output:
         return subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
@@ -186,7 +188,7 @@ def environment(process: Process) -> dict[str, str] | None:
 def rotate(log: Path) -> None:
     """Move a log over LOG_LIMIT bytes to `<log>.1`, by copying, since a running service keeps its file open."""
     try:
-        if log.stat().st_size > LOG_LIMIT:
+        if not log.is_symlink() and log.stat().st_size > LOG_LIMIT:
             shutil.copy2(log, log.with_name(f"{log.name}.1"))
             os.truncate(log, 0)
     except FileNotFoundError:

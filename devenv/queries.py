@@ -32,7 +32,9 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
             exit_code=Exit.MISSING,
             hint='ask one question at a time: devenv db "select 1"',
         )
-    environment = {**stack.environ, **stack.environment()}
+    require_running(stack, "postgres")
+    own = {name: value for name, value in stack.environ.items() if not name.startswith("PG")}
+    environment = {**own, **stack.environment()}
     if not write:
         environment["PGOPTIONS"] = "-c default_transaction_read_only=on"
         sys.stderr.write("read-only; devenv db --write allows changes\n")
@@ -44,6 +46,7 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
     """One SQL statement against the project's database; its rows, or how many it changed."""
     from devenv.stores import postgres
 
+    require_running(stack, "postgres")
     try:
         columns, rows, status = postgres.query(stack.engine.targets().postgres, sql, write=write)
     except StoreError as error:
@@ -51,6 +54,14 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
     noun = "row" if len(rows) == 1 else "rows"
     summary = f"({len(rows)} {noun})" if columns else status
     return rows_report(stack, "db", columns, rows, summary)
+
+
+def require_running(stack: Stack, name: str) -> None:
+    """StoreError unless this project's own service runs: its port may be somebody else's by now."""
+    state = next(service for service in stack.engine.look() if service.name == name)
+    if state.state != "running":
+        why = f" ({state.detail})" if state.detail else ""
+        raise StoreError(f"{name} of this project does not run{why}", reached=False).with_hint(START_HINT)
 
 
 def sql_hint(error: StoreError) -> str:
@@ -105,6 +116,7 @@ class opened:
     """The project's DynamoDB for a `with` block; its errors get the next command."""
 
     def __init__(self, stack: Stack) -> None:
+        require_running(stack, "dynamodb")
         self._dynamodb = Dynamo(stack.engine.targets().dynamodb)
 
     def __enter__(self) -> Dynamo:

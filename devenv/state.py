@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets as random
@@ -59,8 +60,12 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class State(Version, frozen=True):
-    """All of state.json. `version` guards against files of another devenv."""
+    """All of state.json. `version` guards against files of another devenv.
 
+    `root` is the project's folder when this was written: a copied or moved folder is known by it.
+    """
+
+    root: str | None = None
     engine: str | None = None
     services: dict[str, Record] = {}
     steps: dict[str, Mark] = {}
@@ -128,6 +133,16 @@ def private_copy(path: Path, content: bytes) -> Iterator[str]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Like `write_private`, for what need not survive a power cut."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    os.replace(fresh, path)
 
 
 def read(state_folder: Path) -> State:
@@ -208,8 +223,9 @@ def lock(state_folder: Path, timeout_s: float, say: Callable[[str], None]) -> It
     except OSError as error:
         raise unwritable(state_folder / "lock", error) from None
     try:
-        with open(os.open(owner, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump({"pid": os.getpid(), "command": sys.argv[1:], "since": time.time()}, file)
+        # Replaced, not written into: a symbolic link in its place must not lead elsewhere.
+        note = json.dumps({"pid": os.getpid(), "command": sys.argv[1:], "since": time.time()})
+        replace_private(owner, note.encode())
         yield
     finally:
         guard.release()

@@ -508,7 +508,10 @@ def service_named(name: str) -> Service:
 
 
 def recover(stack: Stack, watch: Watch) -> None:
-    """Finish what a killed command began with the data folders. Cheap when there is nothing."""
+    """Finish what a killed command began with the data folders, or a moved project. Cheap when there is nothing."""
+    if stack.engine.moved_from:
+        watch.say(f"this project was moved here from {stack.engine.moved_from}; its data comes along")
+        stack.engine.follow_move()
     home = stack.engine.home
     if (home / "restore.json").exists() or any((home / "snapshots").glob(".*")):
         from devenv import snapshots
@@ -521,6 +524,11 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     engine = stack.engine
     recover(stack, watch)
     engine.adopt()
+    if (engine.home / "snapshots").exists() and not (data and not backup):
+        from devenv import snapshots
+
+        if snapshots.runs(stack, "postgres"):
+            snapshots.prune(stack, stopping=True)
     stopped = []
     # What the state knows counts, whatever devenv.toml says by now.
     for name in reversed([service.name for service in SERVICES if service.name in engine.state.services]):
@@ -584,8 +592,19 @@ def readable_states(stack: Stack) -> tuple[StepState, ...]:
         return tuple(StepState(name, "failed", f"its files cannot be used: {error.what}") for name in ORDER)
 
 
-def run_fresh(stack: Stack, names: Sequence[str], command: str, options: Options, watch: Watch, clock: Clock) -> Report:
+def run_fresh(
+    stack: Stack,
+    names: Sequence[str],
+    command: str,
+    options: Options,
+    watch: Watch,
+    clock: Clock,
+    agree: Callable[[Sequence[str]], None],
+) -> Report:
     """The named steps from scratch (`devenv setup|schema-load|seed|reset`); stores that are stopped are started.
+
+    `agree` is told what would be lost that devenv did not write, and raises unless the user agrees. Only running
+    stores can tell, so it is asked after they are up.
 
     The data of before is kept as a snapshot. A reset restores the baseline instead, unless there is a doubt.
     """
@@ -596,6 +615,7 @@ def run_fresh(stack: Stack, names: Sequence[str], command: str, options: Options
         run.start_stores([s.name for s in stack.engine.look() if s.name in STORES and s.state != "running"])
         for name in STORES:
             run.ready(name)
+        agree(foreign_data(stack, names, inputs))
         doubt, kept = run.reset(inputs) if command == "reset" else (None, None)
         if command != "reset" or doubt:
             kept = run.keep(f"before `devenv {command}`")
@@ -620,14 +640,10 @@ def run_fresh(stack: Stack, names: Sequence[str], command: str, options: Options
     )
 
 
-def foreign_data(stack: Stack, names: Sequence[str]) -> list[str]:
+def foreign_data(stack: Stack, names: Sequence[str], inputs: Inputs) -> list[str]:
     """Sentences about data that devenv did not write and that running `names` from scratch would destroy."""
     from devenv.steps import STEPS
 
-    running = {service.name for service in stack.engine.look() if service.state == "running"}
-    if not running.issuperset(STORES):
-        return []
-    inputs = read_inputs(stack)
     context = step_context(stack, lambda text: None)
     found = [step.foreign(context, inputs[step.name]) for step in STEPS if step.name in names]
-    return [sentence for sentence in found if sentence]
+    return list(dict.fromkeys(sentence for sentence in found if sentence))

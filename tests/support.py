@@ -84,7 +84,9 @@ class ProjectDir:
         return json.loads(self.ok("env", "--format", "json").out)
 
     def remove(self) -> None:
-        """Stop everything and delete the data, wherever it lies."""
+        """Stop everything and delete the data, wherever it lies. Nothing is left to do for a folder that was moved."""
+        if not self.path.exists():
+            return
         self.devenv("down", "--data", "--no-backup", "-y")
         shutil.rmtree(data_home(self.path.resolve()), ignore_errors=True)
         shutil.rmtree(self.path, ignore_errors=True)

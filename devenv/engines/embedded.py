@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from devenv import processes, state
-from devenv.config import Loaded, cache_folder, data_home
+from devenv.config import FILE, Loaded, cache_folder, data_home
 from devenv.engines import postgres
 from devenv.errors import DevenvError, Exit, UsageError
 from devenv.model import DynamoTarget, PostgresTarget, ServiceState, StepState, Targets
 from devenv.processes import Account
-from devenv.state import Mark, Process, Record
+from devenv.state import Mark, Process, Record, State
 
 if TYPE_CHECKING:
     from devenv.engines.parts import Progress
@@ -65,12 +65,45 @@ class Embedded:
                 f"this project's services were started by engine `{self.state.engine}`, not `{self.name}`",
                 hint=f"devenv down --engine {self.state.engine}",
             )
+        self.moved_from: Path | None = None
+        self.settle_origin()
         self._locked = locked
         self._guard = threading.Lock()
         self._secrets: state.Secrets | None = None
         self._improve: Callable[[], object] | None = None
         # A stopped cluster (and its checksum) to copy instead of making one.
         self.origin: tuple[Path, str] | None = None
+
+    def settle_origin(self) -> None:
+        """Tell a copied folder from a moved one. What a copy's state names belongs to the original, and is left alone.
+
+        A moved folder keeps its services and data; as root the data is still where the old folder's name put it, until
+        `follow_move` brings it along.
+        """
+        origin = Path(self.state.root) if self.state.root else self.root
+        if origin == self.root or (origin.exists() and origin.samefile(self.root)):
+            return
+        if (origin / FILE).is_file():
+            self.state = State()
+            return
+        self.moved_from = origin
+        if not self.home.exists() and data_home(origin).exists():
+            self.home = data_home(origin)
+
+    def follow_move(self) -> None:
+        """Under the lock: end the services that run under a moved folder's old name, and bring its data along."""
+        if self.moved_from is None:
+            return
+        for name in self.state.services:
+            self.stop(name)
+        home = data_home(self.root)
+        if self.home != home:
+            self.home.rename(home)
+            self.home = home
+        self._secrets = None
+        self.moved_from = None
+        self.state = replace(self.state, root=str(self.root))
+        self.save()
 
     # What is there
 
@@ -253,7 +286,8 @@ class Embedded:
         with self._guard:
             old = self.state.services.get(name) or Record(port=0)
             record = Record(**{field: changes.get(field, getattr(old, field)) for field in Record.__struct_fields__})  # type: ignore[arg-type]
-            self.state = replace(self.state, engine=self.name, services={**self.state.services, name: record})
+            services = {**self.state.services, name: record}
+            self.state = replace(self.state, engine=self.name, root=str(self.root), services=services)
             self.save()
 
     def remember_steps(self, seen: Sequence[StepState]) -> None:
