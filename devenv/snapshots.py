@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 AUTOMATIC: Final = 5
+FULL: Final = 20
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MANIFEST: Final = "manifest.json"
 DYNAMODB: Final = "dynamodb.sqlite"
@@ -612,10 +613,16 @@ def remove(stack: Stack, place: Path, manifest: Manifest) -> None:
     shutil.rmtree(gone, ignore_errors=True)
 
 
-def prune(stack: Stack, needed: str = "") -> list[str]:
-    """Delete the oldest automatic snapshots, but for the one that is `needed`; their names. Others stay for ever."""
+def prune(stack: Stack, *, needed: str = "", stopping: bool = False) -> list[str]:
+    """Delete the oldest automatic snapshots, but for the one that is `needed`; their names. Others stay for ever.
+
+    To drop a database Postgres writes all that is in memory to the disk, which a reset should not have to wait for. So
+    while it runs FULL snapshots may gather, and `down`, where Postgres writes all anyway, brings them to AUTOMATIC.
+    """
     home = stack.engine.home
     automatic = [manifest for manifest in read_all(home) if manifest.automatic]
+    if not stopping and len(automatic) <= FULL:
+        return []
     gone = [manifest for manifest in automatic[: max(0, len(automatic) - AUTOMATIC)] if manifest.name != needed]
     for manifest in gone:
         remove(stack, folder(home) / manifest.name, manifest)
