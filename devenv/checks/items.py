@@ -189,6 +189,6 @@ def literal(value: Mapping[str, Any]) -> str:
 
 def word(statement: str) -> str:
     """A statement as one word of a shell: in double quotes, which keep SQL's own readable, where that is safe."""
-    if "!" in statement:
+    if re.search(r"[!$`]", statement):
         return shlex.quote(statement)
-    return '"' + re.sub(r'([\\"$`])', r"\\\1", statement) + '"'
+    return '"' + re.sub(r'([\\"])', r"\\\1", statement) + '"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +10,7 @@ from devenv.checks.check import Check, Outcome, failed, passed
 from devenv.checks.facts import Facts
 from devenv.errors import StoreError
 from devenv.links import Plan
-from devenv.model import DynamoTarget, Fix
+from devenv.model import DynamoTarget, Fix, StepState
 
 if TYPE_CHECKING:
     from devenv.stores.postgres import Catalog
@@ -194,13 +195,47 @@ def run_steps(facts: Facts) -> Outcome:
     states = facts.steps()
     undone = [state for state in states if state.state != "done" and not state.follows]
     if not undone:
-        return passed(", ".join(state.name for state in states) or "no steps declared")
+        return passed(", ".join(map(show_step, states)) or "no steps declared")
     failing = any(state.state == "failed" for state in undone)
+    lost = next(filter(None, (find_reference(facts, state) for state in undone)), None)
     return failed(
         (f"{state.name} is {state.state}: {state.reason}" for state in undone),
         cause="a step failed, so what it loads is not there" if failing else "files changed, or a step has not run",
-        fix=Fix("run the steps that are not done", "devenv up", safe=True),
+        fix=lost or Fix("run the steps that are not done", "devenv up", safe=True),
         subjects=(state.name for state in undone),
+    )
+
+
+def show_step(state: StepState) -> str:
+    """A step that is no finding; one that is behind the rows says what its next run does."""
+    if state.state == "done":
+        return state.name
+    stuck = "${" in state.reason and " references have other values" not in state.reason
+    after = (
+        "`devenv up` will stop there: change the row back, or edit the seed file"
+        if stuck
+        else "the next `devenv up` makes the items follow"
+    )
+    return f"{state.name} is {state.state} ({state.reason}; {after})"
+
+
+def find_reference(facts: Facts, state: StepState) -> Fix | None:
+    """What to do about a step that failed at a reference which still names no row: running it again fails again."""
+    from devenv.steps.references import REFERENCE, read_reference, unquote
+
+    found = REFERENCE.search(state.reason) if state.state == "failed" else None
+    if found is None:
+        return None
+    asked = read_reference(found)
+    parts = (found["schema"] or "public", found["table"])
+    rows = facts.postgres().rows.get((unquote(parts[0]), unquote(parts[1])), ())
+    if any(str(row.get(asked.where)) == asked.value for row in rows):
+        return None
+    place = re.search(r"[^\s:]+\.json\b", state.reason)
+    where = place[0] if place else "the seed file"
+    return Fix(
+        f"no row of {asked.relation} has {asked.where} {asked.value!r}: change it back in the row, or edit "
+        f"{asked.text} in {where}; then: devenv up"
     )
 
 
@@ -272,6 +307,7 @@ Repair: correct the link, or the schema.""",
 setup, schema-load and seed load the project's files, in this order. A step is stale when its files changed
 since, or when what it loaded is not there any more; failed when its last run stopped.
 
-Repair: devenv up.""",
+A step whose items only have to follow changed rows is no finding: the items that need it are (XST002).
+Repair: devenv up. When a seed refers to a row that is gone: bring the row back, or edit the seed file.""",
     ),
 )

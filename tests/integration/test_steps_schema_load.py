@@ -174,6 +174,26 @@ def test_a_table_that_differs_only_by_case_is_another_one_and_is_said_so(small: 
             "tables.json: the key of table a is not defined",
         ),
         ('{"TableName": "a", "AttributeDefinitions": [], "KeySchema": []}', "tables.json: the key of table a"),
+        (
+            '{"TableName": "abc", "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],'
+            ' "KeySchema": [{"AttributeName": "k", "KeyType": "HSH"}]}',
+            "tables.json: KeyType 'HSH' of table abc is unknown",
+        ),
+        (
+            '{"TableName": "abc", "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "T"}],'
+            ' "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}]}',
+            "tables.json: AttributeType 'T' of table abc is unknown",
+        ),
+        (
+            '{"TableName": "abc", "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],'
+            ' "KeySchema": [{"AttributeName": "k", "KeyType": "RANGE"}]}',
+            "tables.json: the key of table abc is RANGE",
+        ),
+        (
+            '{"TableName": "a b", "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],'
+            ' "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}]}',
+            "tables.json: TableName 'a b' is no name for a table",
+        ),
         ('{"TableName": 7, "AttributeDefinitions": [], "KeySchema": []}', "tables.json: TableName must be a text"),
     ],
 )

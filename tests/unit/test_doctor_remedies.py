@@ -1,0 +1,165 @@
+"""What findings say and offer: items are named, counts are plain, commands lose no more than the finding names."""
+
+from __future__ import annotations
+
+import shlex
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from devenv.checks.cross_store import not_compared
+from devenv.checks.facts import DoctorContext, DynamoFacts, Facts, Once, PostgresFacts
+from devenv.checks.items import judged, word
+from devenv.checks.schema import run_steps
+from devenv.config import Settings
+from devenv.model import DynamoTarget, PostgresTarget, StepState, Targets
+from devenv.stores.dynamodb import typed_item
+from devenv.stores.postgres import Catalog
+from tests.shapes import NOW, TABLE, USERS, World, messaging_settings
+
+KEY = ({"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"})
+REASON = "the last run failed: seeds/a.json: item 1 of table t: ${users[handle=ada].uuid} cannot be resolved"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def facts(world: World, *, seeded: Sequence[dict[str, Any]] = (), **changes: Any) -> Facts:
+    """What a diagnosis of this world would know, without a store."""
+    context = DoctorContext(
+        settings=msgspec.convert(messaging_settings(TABLE, "letters"), Settings),
+        root=Path(),
+        targets=Targets(PostgresTarget("127.0.0.1", 1, "u", "p"), DynamoTarget("http://127.0.0.1:1", "r", "k", "s")),
+        services=(),
+        environment={},
+        shell={},
+        tables={TABLE: {"KeySchema": KEY}},
+        now=lambda: NOW if NOW.tzinfo else datetime.now(UTC),
+    )
+    made = Facts(replace(context, **changes))
+    items = DynamoFacts({TABLE: {"KeySchema": KEY}}, {TABLE: [typed_item(item) for item in world.items]})
+    nothing = Catalog()
+    loaded = {USERS: list(seeded)}
+    made.postgres = Once(lambda: PostgresFacts("1", nothing, nothing, {USERS: world.rows}, (), loaded))
+    made.dynamodb = Once(lambda: items)
+    made.judgement = Once(lambda: made._judge_once(items, made.postgres))
+    return made
+
+
+def test_a_bad_item_is_named_and_the_command_deletes_it_alone(world: World) -> None:
+    item = next(item for item in world.items if item["pk"].startswith("MSG#"))
+    del item["message"]
+    found = judged("missing_attribute")(facts(world))
+    assert found.evidence == f"1 fault: {TABLE} {item['pk']} {item['sk']}: `message` is missing"
+    assert found.fix is not None
+    assert found.fix.command is not None
+    assert not found.fix.safe
+    assert shlex.split(found.fix.command) == [
+        *("devenv", "ddb", "sql", "--write"),
+        f"""DELETE FROM "{TABLE}" WHERE "pk"='{item["pk"]}' AND "sk"='{item["sk"]}'""",
+    ]
+    assert "seed" not in found.fix.text
+    seeded = judged("missing_attribute")(facts(world, is_seeded=lambda *_: True))
+    assert seeded.fix is not None
+    assert "came from the seed files" in seeded.fix.text
+
+
+def test_of_two_that_are_one_too_many_the_one_no_seed_made_is_deleted(world: World) -> None:
+    item = next(item for item in world.items if item["pk"].startswith("MSG#"))
+    world.items.append({**item, "sk": "2023-01-01T00:00:00.000000+00:00"})
+    ours = lambda _, found, __: not found["sk"]["S"].startswith("2023-01-01")  # noqa: E731
+    found = judged("duplicate")(facts(world, is_seeded=ours))
+    assert found.fix is not None
+    assert "2023-01-01T00:00:00.000000+00:00" in str(found.fix.command)
+
+
+def test_counts_are_in_plain_words_and_examples_name_their_item(world: World) -> None:
+    world.row("bo")["display_name"] = "Bo Harbour"
+    found = judged("stale_copy")(facts(world))
+    assert found.evidence.startswith("1 fault in ")
+    assert f"(in {TABLE} " in found.evidence
+    assert " more items)" in found.evidence
+    assert found.cause is not None
+    assert found.cause.startswith("either ")
+    assert " in 1 items" not in found.evidence
+
+
+def test_a_seeded_row_that_is_gone_is_inserted_again(world: World) -> None:
+    seeded = [{name: str(value) for name, value in row.items()} for row in world.rows]
+    gone = world.row("bo")
+    world.rows.remove(gone)
+    found = judged("orphan")(facts(world, seeded=seeded))
+    assert found.fix is not None
+    words = shlex.split(str(found.fix.command))
+    assert words[:3] == ["devenv", "db", "--write"]
+    assert words[3].startswith('INSERT INTO "public"."users" SELECT')
+    assert str(gone["uuid"]) in words[3]
+    # A row that setup never loaded cannot be brought back so: the items that name it can be deleted.
+    unknown = judged("orphan")(facts(world))
+    assert unknown.fix is not None
+    assert "DELETE FROM" in str(unknown.fix.command)
+
+
+def test_a_missing_row_whose_natural_key_another_loaded_row_took(world: World) -> None:
+    seeded = [{name: str(value) for name, value in row.items()} for row in world.rows]
+    gone = world.row("di")
+    world.rows.remove(gone)
+    world.row("cy")["handle"] = "di"
+    found = judged("missing_row")(facts(world, seeded=seeded))
+    assert found.status == "fail"
+    assert str(gone["uuid"]) in found.subjects
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["""DELETE "t" WHERE "a"='\\ it''s'""", """DELETE "t" WHERE "a"='x $HOME `id` \\ "q" it''s'""", "'wow!'"],
+)
+def test_a_statement_is_one_word_of_a_shell(statement: str) -> None:
+    assert shlex.split(word(statement)) == [statement]
+
+
+def test_tables_that_nothing_is_declared_about_are_told(world: World) -> None:
+    assert not_compared(facts(world)) == ""
+    more = {TABLE: {"KeySchema": KEY}, "bookmarks": {"KeySchema": KEY}}
+    assert not_compared(facts(world, tables=more)) == "not compared: bookmarks (no link names it)"
+
+
+@pytest.mark.parametrize(
+    ("state", "evidence"),
+    [
+        (StepState("seed", "done", "all there"), "seed"),
+        (
+            StepState("seed", "stale", "7 of 8 ids changed", follows=True),
+            "seed is stale (7 of 8 ids changed; the next `devenv up` makes the items follow)",
+        ),
+        (
+            StepState("seed", "stale", "${users[handle=ada].uuid}: no row", follows=True),
+            "seed is stale (${users[handle=ada].uuid}: no row; `devenv up` will stop there: change the row back, or "
+            "edit the seed file)",
+        ),
+    ],
+)
+def test_a_step_that_is_behind_the_rows_is_no_finding_but_told(world: World, state: StepState, evidence: str) -> None:
+    found = run_steps(facts(world, look_steps=lambda: [state]))
+    assert (found.status, found.evidence) == ("ok", evidence)
+
+
+def test_a_step_that_would_fail_again_is_not_offered_again(world: World) -> None:
+    failed = StepState("seed", "failed", REASON)
+    again = run_steps(facts(world, look_steps=lambda: [failed]))
+    assert again.fix is not None
+    assert (again.fix.command, again.fix.safe) == ("devenv up", True)
+    world.row("ada")["handle"] = f"ada-{uuid.uuid4()}"
+    stuck = run_steps(facts(world, look_steps=lambda: [failed]))
+    assert stuck.fix is not None
+    assert (stuck.fix.command, stuck.fix.safe) == (None, False)
+    assert "change it back" in stuck.fix.text
+    assert "seeds/a.json" in stuck.fix.text
