@@ -72,6 +72,8 @@ def connect(
         connection = open_connection(target, name, timeout_s, autocommit, label)
     except psycopg.Error as error:
         failure = store_error(error, address)
+        if not failure.reached:
+            failure = store_error(error, target.address)  # no database answers: the project's tells most
         silent = isinstance(error, psycopg.errors.ConnectionTimeout)
         if name != "postgres" and not silent and not database_exists(target, name, timeout_s):
             failure = PostgresError(f"Postgres at {address} has no such database", code=NO_DATABASE)
@@ -122,15 +124,15 @@ def store_error(error: psycopg.Error, address: str) -> PostgresError:
     """The driver's error in our words: its SQLSTATE as `code`, its own text as `detail`."""
     diag = error.diag
     if error.sqlstate is None and "FATAL:" in str(error):
-        return refused_connection(str(error).strip(), address)
+        return refused_connection(plain(error), address)
     lost = isinstance(error, psycopg.OperationalError) and (
         error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
     )
     if error.sqlstate is None and not lost:
-        return PostgresError(f"Postgres at {address} could not be used", detail=str(error))
+        return PostgresError(f"Postgres at {address} could not be used", detail=plain(error))
     if lost:
         return PostgresError(
-            f"Postgres at {address} does not answer", detail=str(error).strip(), code=error.sqlstate, reached=False
+            f"Postgres at {address} does not answer", detail=plain(error), code=error.sqlstate, reached=False
         )
     extra = (diag.message_detail, diag.message_hint, diag.context)
     detail = "\n".join([diag.message_primary or str(error), *(part for part in extra if part)])
@@ -138,6 +140,11 @@ def store_error(error: psycopg.Error, address: str) -> PostgresError:
     return PostgresError(
         f"Postgres at {address} refused a statement", detail=detail, code=error.sqlstate, position=position
     )
+
+
+def plain(error: psycopg.Error) -> str:
+    """libpq's words in one line: it indents what follows with tabs."""
+    return " ".join(str(error).split())
 
 
 def refused_connection(text: str, address: str) -> PostgresError:
