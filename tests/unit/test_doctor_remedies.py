@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
 from devenv.checks.cross_store import not_compared
@@ -20,7 +21,7 @@ from devenv.checks.schema import run_steps
 from devenv.config import Settings
 from devenv.model import DynamoTarget, PostgresTarget, StepState, Targets
 from devenv.stores.dynamodb import typed_item
-from devenv.stores.postgres import Catalog
+from devenv.stores.postgres import Catalog, store_error
 from tests.shapes import NOW, TABLE, USERS, World, messaging_settings
 
 KEY = ({"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"})
@@ -163,3 +164,11 @@ def test_a_step_that_would_fail_again_is_not_offered_again(world: World) -> None
     assert (stuck.fix.command, stuck.fix.safe) == (None, False)
     assert "change it back" in stuck.fix.text
     assert "seeds/a.json" in stuck.fix.text
+
+
+def test_the_words_of_libpq_are_one_line() -> None:
+    error = psycopg.OperationalError("connection failed: Connection refused\n\tIs the server running on that host?\n")
+    assert (
+        store_error(error, "h:1/d").detail
+        == "connection failed: Connection refused Is the server running on that host?"
+    )
