@@ -77,7 +77,9 @@ def repair_text(report: Report, verbose: bool) -> list[str]:
     lines = [f"{body['applied']:,} items {word}, {body['already']:,} were so already"]
     if body["changed_meanwhile"]:
         lines.append(f"{body['changed_meanwhile']:,} were changed by somebody else, and left alone:")
-        lines += [clean(f"    {item['table']} {show_value(item['key'])}") for item in body["skipped"]]
+    if body["failed"]:
+        lines.append(f"{body['failed']:,} were not taken by DynamoDB:")
+    lines += [clean(f"    {item['state']}: {item['table']} {show_value(item['key'])}") for item in body["skipped"]]
     if body.get("left_out"):
         lines.append(f"{body['left_out']:,} would be deleted: add --allow-loss to do that too")
     if "verify" in body:

@@ -40,8 +40,8 @@ from devenv.watch import Watch
 
 ITEMS_PER_SEGMENT: Final = 10_000
 MAX_SEGMENTS: Final = 128
-ITEMS_PER_PARTITION: Final = 100_000
-MAX_PARTITIONS: Final = 256
+ITEMS_PER_PARTITION: Final = 50_000
+MAX_PARTITIONS: Final = 512
 MAX_WORKERS: Final = 8
 # A correct writer changes one store and then the other; what is still wrong after this long was not being written.
 GRACE_S: Final = 1.5

@@ -17,7 +17,7 @@ from devenv.verify.sieve import ODD, group_channels, link_channel, unique_channe
 from devenv.verify.spill import RECORD, Sealed, read_records
 
 # More records than this are not held at once: the partition is read in several passes, each taking a share of the keys.
-PASS_RECORDS: Final = 400_000
+PASS_RECORDS: Final = 200_000
 HEAD: Final = RECORD.size - 4
 Place = tuple[int, int]
 Finder = Callable[["Share"], set[bytes]]

@@ -25,7 +25,7 @@ from devenv.state import write_private
 RECORD: Final = struct.Struct("16s8s4s")
 NOTHING: Final = bytes(8)
 # 28 bytes take about 70 in memory while they wait.
-FLUSH_RECORDS: Final = 200_000
+FLUSH_RECORDS: Final = 100_000
 # Keys are encoded this many together: one lookup decodes no more.
 BLOCK_KEYS: Final = 64
 CHUNK_BYTES: Final = 1 << 20
@@ -79,13 +79,14 @@ def digest(value: Any) -> bytes:
 
 
 class Checked:
-    """A new file that knows its size and checksum."""
+    """A new file that knows its size and checksum. One of the same name is left to whoever still writes it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
         self.crc = 0
-        self._file: BinaryIO = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # noqa: SIM115
+        path.unlink(missing_ok=True)
+        self._file: BinaryIO = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: SIM115
 
     def write(self, content: bytes) -> int:
         """Append; the offset that `content` got."""
@@ -95,10 +96,13 @@ class Checked:
         return self.size - len(content)
 
     def close(self) -> tuple[int, int]:
-        """(size, crc32) of the whole, which is on the disk now."""
+        """(size, crc32) of the whole, which is on the disk now. OSError when a later comparison took the name over."""
         self._file.flush()
         os.fsync(self._file.fileno())
+        mine = os.fstat(self._file.fileno())
         self._file.close()
+        if not os.path.samestat(mine, self.path.stat()):
+            raise FileExistsError(f"{self.path} belongs to a later comparison")
         return self.size, self.crc
 
 

@@ -406,7 +406,7 @@ def test_other_settings_start_again_and_say_so(letters: Compared) -> None:
 
 
 def test_correct_writers_at_work_are_no_finding(letters: Compared, stores: Stores) -> None:
-    """Twenty changes a second while everything is read slowly: letters sent, people added and renamed."""
+    """Twenty changes a second while everything is read slowly: letters sent, people added."""
     project = letters.project
     handles = {h: (str(u), h, n) for u, h, n in project.sql("SELECT uuid, handle, display_name FROM users")}
     start = datetime(2024, 5, 2, tzinfo=UTC)

@@ -151,6 +151,18 @@ def test_a_spill_that_is_not_whole_does_not_count(tmp_path: Path, damage: str) -
     assert read_sealed(tmp_path, "s") is None
 
 
+def test_a_spill_whose_name_was_taken_over_is_never_sealed(tmp_path: Path) -> None:
+    orphan = Spill(tmp_path, "s", 1)
+    orphan.parts("a")[0].append(b"o" * RECORD.size)
+    later = Spill(tmp_path, "s", 1)
+    later.parts("a")[0].append(b"l" * RECORD.size)
+    with pytest.raises(FileExistsError):
+        orphan.seal({})
+    sealed = later.seal({})
+    assert read_sealed(tmp_path, "s") == sealed
+    assert list(read_records(tmp_path, "s", sealed.blocks("a", 0))) == [b"l" * RECORD.size]
+
+
 def test_keys_are_found_by_item_number(tmp_path: Path) -> None:
     writer = KeyWriter(tmp_path, "s", 2)
     keys = [[f"p{n}", str(n)] for n in range(1000)]
@@ -288,15 +300,21 @@ def test_the_text_form_of_a_repair_says_what_was_left_alone() -> None:
         "applied": 7,
         "already": 1,
         "changed_meanwhile": 1,
-        "skipped": [{"table": "t", "key": {"pk": "a"}}],
+        "failed": 1,
+        "skipped": [
+            {"table": "t", "key": {"pk": "a"}, "state": "changed_meanwhile"},
+            {"table": "t", "key": {"pk": "b"}, "state": "failed"},
+        ],
         "left_out": 2,
         "verify": {"verdict": "inconsistent", "reasons": [], "findings": {"orphan": 2}},
     }
     lines = repair_text(Report("repair", "p", 1, body), False)
-    assert lines[:4] == [
+    assert lines[:6] == [
         "7 items written, 1 were so already",
         "1 were changed by somebody else, and left alone:",
-        '    t {"pk": "a"}',
+        "1 were not taken by DynamoDB:",
+        '    changed_meanwhile: t {"pk": "a"}',
+        '    failed: t {"pk": "b"}',
         "2 would be deleted: add --allow-loss to do that too",
     ]
     assert lines[-1] == "  orphan: 2"
