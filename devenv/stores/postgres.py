@@ -5,7 +5,9 @@ Every driver error that leaves a `connect` or `translated` block is a PostgresEr
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ import msgspec
 import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
+from psycopg.types.string import TextLoader
 
 from devenv.errors import StoreError
 from devenv.model import PostgresTarget
@@ -30,6 +33,9 @@ SESSION = {
     "extra_float_digits": "1",
     "standard_conforming_strings": "on",
 }
+# Types with values that Python cannot hold: infinity, years BC, 24:00, a century's interval.
+TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 NO_DATABASE = "3D000"
 NO_TABLE = ("42P01", "3F000")
 NO_COLUMN = "42703"
@@ -88,18 +94,50 @@ def open_connection(
     target: PostgresTarget, database: str, timeout_s: int, autocommit: bool, label: str = "devenv"
 ) -> Connection:
     """A plain psycopg connection; the caller closes it. psycopg.Error."""
-    return psycopg.connect(
-        host=target.host,
-        port=target.port,
-        user=target.user,
-        password=target.password,
-        dbname=database,
-        connect_timeout=timeout_s,
-        application_name=label,
-        client_encoding="UTF8",
-        options=" ".join(f"-c {key}={value}" for key, value in SESSION.items()),
-        autocommit=autocommit,
-    )
+    # The servers that devenv starts speak neither TLS nor GSS.
+    plain = {"sslmode": "disable", "gssencmode": "disable"} if target.host in LOOPBACK else {}
+    with UNSTEERED:
+        return psycopg.connect(
+            host=target.host,
+            port=target.port,
+            user=target.user,
+            password=target.password,
+            dbname=database,
+            connect_timeout=timeout_s,
+            application_name=label,
+            client_encoding="UTF8",
+            options=" ".join(f"-c {key}={value}" for key, value in SESSION.items()),
+            autocommit=autocommit,
+            **plain,
+        )
+
+
+class Unsteered:
+    """A `with` block, of any number of threads at once, without libpq's variables in the environment.
+
+    PGHOSTADDR would lead every connection to another machine, PGSERVICE and PGTZ have no keyword to override them.
+    They come back at the end: the process may be somebody's test run, and the variables his.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._kept: dict[str, str] = {}
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._kept = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith("PG")}
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                os.environ.update(self._kept)
+
+
+UNSTEERED = Unsteered()
 
 
 def database_exists(target: PostgresTarget, database: str, timeout_s: int) -> bool:
@@ -165,11 +203,13 @@ def probe(target: PostgresTarget, timeout_s: int = 2) -> str:
 def query(target: PostgresTarget, text: str, *, write: bool) -> tuple[list[str], list[tuple[Any, ...]], str]:
     """One statement's column names, rows, and command tag (`UPDATE 3`). Only one: more than one is an error.
 
-    Without `write` the transaction is read-only; binary results force the protocol in which a second statement,
-    such as one that ends the transaction, is refused.
+    Without `write` the transaction is read-only; a prepared statement is one statement, so that a second, such as
+    one that ends the transaction, is refused. Times come as Postgres writes them.
     """
     with connect(target, read_only=not write) as connection, translated(target.address):
-        cursor = connection.execute(sql.SQL(text), binary=True)
+        for each in TIMES:
+            connection.adapters.register_loader(each, TextLoader)
+        cursor = connection.execute(sql.SQL(text), prepare=True)
         columns = [column.name for column in cursor.description or ()]
         return columns, cursor.fetchall() if columns else [], cursor.statusmessage or ""
 

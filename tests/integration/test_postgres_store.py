@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import socket
 from typing import Any
 
@@ -174,3 +175,51 @@ def test_driver_errors_of_a_nested_block_can_be_caught_as_ours(target: Any) -> N
         assert postgres.one(connection, "SELECT 1") == 1
     with pytest.raises(PostgresError, match="Postgres at here could not be used"), postgres.translated("here"):
         raise psycopg.ProgrammingError("the query has 1 placeholder but 0 parameters were passed")
+
+
+def test_the_shells_libpq_variables_lead_no_connection_elsewhere(target: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    steering = {
+        "PGHOSTADDR": "192.0.2.1",
+        "PGSERVICE": "elsewhere",
+        "PGSERVICEFILE": "/nowhere/services",
+        "PGSSLMODE": "verify-full",
+        "PGSSLNEGOTIATION": "direct",
+        "PGGSSENCMODE": "require",
+        "PGREQUIREAUTH": "none",
+        "PGOPTIONS": "-c search_path=nowhere",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGTZ": "Asia/Tokyo",
+        "PGDATESTYLE": "German",
+    }
+    for name, value in steering.items():
+        monkeypatch.setenv(name, value)
+    with postgres.connect(target) as connection:
+        settings = ("TimeZone", "DateStyle", "search_path")
+        found = [postgres.one(connection, f"SHOW {name}") for name in settings]
+    assert found == ["UTC", "ISO, MDY", '"$user", public']
+    assert {name: os.environ[name] for name in steering} == steering
+
+
+@pytest.mark.parametrize(
+    ("expression", "shown"),
+    [
+        ("'infinity'::timestamptz", "infinity"),
+        ("'-infinity'::date", "-infinity"),
+        ("'0044-03-15 BC'::date", "0044-03-15 BC"),
+        ("'24:00'::time", "24:00:00"),
+        ("'99999999 years'::interval", "99999999 years"),
+        ("'10000-01-01'::timestamp", "10000-01-01 00:00:00"),
+        ("array['infinity'::timestamptz]", ["infinity"]),
+        ("'2023-06-24 10:00:00.5+02'::timestamptz", "2023-06-24 08:00:00.5+00"),
+        ("1::bigint", 1),
+        ("true", True),
+    ],
+)
+def test_values_that_python_cannot_hold_are_shown(target: Any, expression: str, shown: object) -> None:
+    assert postgres.query(target, f"SELECT {expression} AS it", write=False)[:2] == (["it"], [(shown,)])
+
+
+def test_a_query_is_one_statement(target: Any) -> None:
+    with pytest.raises(PostgresError) as caught:
+        postgres.query(target, "COMMIT; CREATE TABLE public.never (a int)", write=False)
+    assert caught.value.code == "42601"
