@@ -18,9 +18,11 @@ from devenv.links.values import attribute_for, canonical
 if TYPE_CHECKING:
     from devenv.stores.dynamodb import Dynamo
 
-State = Literal["applied", "changed_meanwhile"]
+State = Literal["applied", "changed_meanwhile", "failed"]
 # What a condition that does not hold is called, alone and in a transaction.
 REFUSED: Final = frozenset(["ConditionalCheckFailedException", "TransactionCanceledException"])
+# Attributes in one condition.
+COMPARED: Final = 100
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,10 @@ class Write:
 
 @dataclass(frozen=True)
 class Written:
-    """What came of a write. `changed_meanwhile`: the item was not as planned any more, and was left alone."""
+    """What came of a write. `changed_meanwhile`: the item was not as planned any more, and was left alone.
+
+    `failed`: DynamoDB does not take the write, as when the item would be too large.
+    """
 
     write: Write
     state: State
@@ -156,7 +161,10 @@ def other_half(plan: Plan, fault: Fault, half: Item) -> Item:
     record, owner_row = fault.record, fault.row
     if record is None or owner_row is None or fault.expected is None or not group.owner or not group.other:
         raise ValueError("only a safe half_group has another half")
-    after: dict[str, Any] = dict(half)
+    # What is declared is the group's; anything else, as how much is unread, is the half's own.
+    declared = {*plan.keys[kind.table], *(field.attribute for field in kind.fields), kind.ttl}
+    declared |= {kind.attribute_of(name) for name in (group.time, *group.preview) if name}
+    after: dict[str, Any] = {name: value for name, value in half.items() if name in declared}
     own = kind.field(group.owner)
     values = {**record.values, group.owner: fault.expected}
     filled = own.template.fill(values[name] for name in own.template.names) if own.template else fault.expected
@@ -187,9 +195,9 @@ def apply_writes(dynamodb: Dynamo, writes: Iterable[Write]) -> Iterator[Written]
         try:
             dynamodb.call(*request(write))
         except StoreError as error:
-            if error.code not in REFUSED:
+            if error.code not in (*REFUSED, "ValidationException"):
                 raise
-            yield Written(write, "changed_meanwhile")
+            yield Written(write, "changed_meanwhile" if error.code in REFUSED else "failed")
         else:
             yield Written(write, "applied")
 
@@ -220,12 +228,20 @@ def put(write: Write, item: Item) -> dict[str, Any]:
 
 def delete(write: Write, item: Item) -> dict[str, Any]:
     """A delete of exactly this item."""
-    return {"TableName": write.table, "Key": {name: item[name] for name in write.keys}, **unchanged(item)}
+    return {
+        "TableName": write.table,
+        "Key": {name: item[name] for name in write.keys},
+        **unchanged(item, write.changes),
+    }
 
 
 def update(write: Write, before: Item) -> dict[str, Any]:
     """An update of the attributes that differ, where all others are as before; unknown new ones stay."""
-    body = {"TableName": write.table, "Key": {name: before[name] for name in write.keys}, **unchanged(before)}
+    body = {
+        "TableName": write.table,
+        "Key": {name: before[name] for name in write.keys},
+        **unchanged(before, write.changes),
+    }
     sets, removes = [], []
     for number, (name, (_, after)) in enumerate(write.changes.items()):
         body["ExpressionAttributeNames"][f"#n{number}"] = name
@@ -239,13 +255,19 @@ def update(write: Write, before: Item) -> dict[str, Any]:
     return body
 
 
-def unchanged(item: Item) -> dict[str, Any]:
-    """The condition that every attribute of `item` still has its value."""
-    names = {f"#o{number}": name for number, name in enumerate(item)}
+def unchanged(item: Item, first: Iterable[str] = ()) -> dict[str, Any]:
+    """The condition that the attributes of `item` still have their values.
+
+    An expression holds at most 4 KB: of an item with more than COMPARED attributes, those in `first` are compared,
+    then the others in their order.
+    """
+    names = list(item)
+    if len(names) > COMPARED:
+        names = list(dict.fromkeys([*(name for name in first if name in item), *item]))[:COMPARED]
     return {
-        "ConditionExpression": " AND ".join(f"#o{number} = :o{number}" for number in range(len(item))),
-        "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": {f":o{number}": value for number, value in enumerate(item.values())},
+        "ConditionExpression": " AND ".join(f"#o{number} = :o{number}" for number, _ in enumerate(names)),
+        "ExpressionAttributeNames": {f"#o{number}": name for number, name in enumerate(names)},
+        "ExpressionAttributeValues": {f":o{number}": item[name] for number, name in enumerate(names)},
     }
 
 

@@ -32,7 +32,7 @@ from devenv.watch import Watch
 JOURNAL_BATCH: Final = 50
 TRIES: Final = 3
 SHOWN: Final = 20
-State = Literal["applied", "already", "changed_meanwhile"]
+State = Literal["applied", "already", "changed_meanwhile", "failed"]
 
 
 def read_plan(path: Path) -> Head:
@@ -149,7 +149,7 @@ def apply_plan(context: verify.Context, path: Path, watch: Watch, *, allow_loss:
         "skipped": skipped,
         "verify": {key: after.body[key] for key in ("verdict", "reasons", "findings", "coverage")},
     }
-    code = after.exit_code or (Exit.FOUND if counts["changed_meanwhile"] else Exit.DONE)
+    code = after.exit_code or (Exit.FOUND if counts["changed_meanwhile"] + counts["failed"] else Exit.DONE)
     return Report("repair", context.settings.project.name, code, body)
 
 
@@ -163,7 +163,7 @@ def undo_plan(context: verify.Context, path: Path, watch: Watch) -> Report:
     chosen = ((number, write.undone()) for number, write in plan_lines(path) if number in ours)
     counts, skipped = carry_out(context, head, chosen, "undone", watch)
     body = {"action": "undo", "plan": str(path), **counts, "skipped": skipped}
-    code = Exit.FOUND if counts["changed_meanwhile"] else Exit.DONE
+    code = Exit.FOUND if counts["changed_meanwhile"] + counts["failed"] else Exit.DONE
     return Report("repair", context.settings.project.name, code, body)
 
 
@@ -174,7 +174,7 @@ def carry_out(
 
     Applying is noted before, so that whatever may have been written is known to be ours; taking back is noted after.
     """
-    counts = {"applied": 0, "already": 0, "changed_meanwhile": 0}
+    counts = {"applied": 0, "already": 0, "changed_meanwhile": 0, "failed": 0}
     skipped: list[dict[str, Any]] = []
     journal = Journal(context.folder / "repairs", head)
     watch.begin("repair", f"{head.writes} items")
@@ -188,7 +188,7 @@ def carry_out(
                 for number, write in batch:
                     state = settle(dynamodb, write)
                     counts[state] += 1
-                    if state == "changed_meanwhile":
+                    if state in ("changed_meanwhile", "failed"):
                         skipped += [describe_write(write, state)] if len(skipped) < SHOWN else []
                     else:
                         settled.append(number)
@@ -199,7 +199,7 @@ def carry_out(
         raise error.with_hint("run the same command again: it goes on where it was") from None
     finally:
         journal.close()
-    watch.end("repair", f"{counts['applied']} items written", ok=not counts["changed_meanwhile"])
+    watch.end("repair", f"{counts['applied']} items written", ok=not counts["changed_meanwhile"] + counts["failed"])
     return counts, skipped
 
 
@@ -207,8 +207,8 @@ def settle(dynamodb: Dynamo, write: Write) -> State:
     """Do one write; when its condition does not hold, look why."""
     for _ in range(TRIES):
         (written,) = apply_writes(dynamodb, [write])
-        if written.state == "applied":
-            return "applied"
+        if written.state in ("applied", "failed"):
+            return written.state
         if is_done(dynamodb, write):
             return "already"
         if not is_done(dynamodb, write.undone()):

@@ -28,6 +28,7 @@ from devenv.stores.dynamodb import Dynamo
 from devenv.stores.postgres import Connection, name, one
 
 TRIES: Final = 5
+INVALID: Final = "ValidationException"
 Successors = Mapping[str, Mapping[str, str]]
 
 
@@ -200,9 +201,13 @@ def rewrite_table(
 
         def change(dynamo: Dynamo, items: Sequence[Item]) -> list[str | None]:
             parts = [rewrite_parts(table, names, item, rewrite(item, edges, successors)) for item in items]
-            if try_write(dynamo, "TransactWriteItems", {"TransactItems": list(chain.from_iterable(parts))}):
-                return [None] * len(items)
-            # One of them is not what was read a moment ago, or its new key is taken: so each for itself.
+            try:
+                if try_write(dynamo, "TransactWriteItems", {"TransactItems": list(chain.from_iterable(parts))}):
+                    return [None] * len(items)
+            except StoreError as error:
+                if error.code != INVALID:
+                    raise
+            # One is not what was read a moment ago, cannot be written, or its new key is taken: each for itself.
             return [change_item(dynamo, table, names, item, edges, successors) for item in items]
 
         for _, warnings in fan_out(target, lots(old_items()), change):
@@ -228,13 +233,18 @@ def lots(items: Iterable[Item]) -> Iterator[list[Item]]:
 def change_item(
     dynamo: Dynamo, table: str, names: Sequence[str], item: Item, edges: Sequence[Edge], successors: Successors
 ) -> str | None:
-    """Rewrite one item, however often somebody else changes it meanwhile. A warning when its new key is taken."""
+    """Rewrite one item, however often somebody else changes it meanwhile. A warning when that is not possible."""
     key = {each: item[each] for each in names}
     current: Item | None = item
     for _ in range(TRIES):
         if current is None or (new := rewrite(current, edges, successors)) == current:
             return None
-        done = try_write(dynamo, "TransactWriteItems", {"TransactItems": rewrite_parts(table, names, current, new)})
+        try:
+            done = try_write(dynamo, "TransactWriteItems", {"TransactItems": rewrite_parts(table, names, current, new)})
+        except StoreError as error:
+            if error.code != INVALID:
+                raise
+            return f"table {table}: the item {show(key)} keeps its old ids: {error.detail}"
         if not done and any(new[each] != current[each] for each in names):
             taken = get_item(dynamo, table, {each: new[each] for each in names})
             if taken is not None and normal_item(taken) == normal_item(new):

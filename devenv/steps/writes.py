@@ -26,6 +26,8 @@ READ: Final = 100
 TOGETHER: Final = 100
 TOGETHER_BYTES: Final = 3_500_000
 READ_PAUSE_S: Final = 0.05
+# Attributes in one condition.
+COMPARED: Final = 100
 REFUSED: Final = ("ConditionalCheckFailedException", "TransactionCanceledException")
 
 
@@ -129,19 +131,30 @@ def write_together(dynamo: Dynamo, table: str, requests: Sequence[Mapping[str, A
         dynamo.write_batch(table, requests)
 
 
-def unchanged(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The condition that a stored item still has these attributes with these values."""
-    numbered = list(enumerate(item.items()))
+def unchanged(item: Mapping[str, Any], first: Iterable[str] = ()) -> dict[str, Any]:
+    """The condition that the attributes of `item` still have their values.
+
+    An expression holds at most 4 KB: of an item with more than COMPARED attributes, those in `first` are compared,
+    then the others in their order.
+    """
+    names = list(item)
+    if len(names) > COMPARED:
+        names = list(dict.fromkeys([*(name for name in first if name in item), *item]))[:COMPARED]
     return {
-        "ConditionExpression": " AND ".join(f"#o{number} = :o{number}" for number, _ in numbered),
-        "ExpressionAttributeNames": {f"#o{number}": name for number, (name, _) in numbered},
-        "ExpressionAttributeValues": {f":o{number}": value for number, (_, value) in numbered},
+        "ConditionExpression": " AND ".join(f"#o{number} = :o{number}" for number, _ in enumerate(names)),
+        "ExpressionAttributeNames": {f"#o{number}": name for number, name in enumerate(names)},
+        "ExpressionAttributeValues": {f":o{number}": item[name] for number, name in enumerate(names)},
     }
+
+
+def differing(old: Item, new: Item) -> list[str]:
+    """The attributes of `old` that `new` has otherwise or not at all."""
+    return [name for name in old if old[name] != new.get(name)]
 
 
 def replace_item(dynamo: Dynamo, table: str, old: Item, new: Item) -> bool:
     """Put `new` in the place of `old` (same key); False when the stored item is no longer `old`."""
-    return try_write(dynamo, "PutItem", {"TableName": table, "Item": new, **unchanged(old)})
+    return try_write(dynamo, "PutItem", {"TableName": table, "Item": new, **unchanged(old, differing(old, new))})
 
 
 def delete_item(dynamo: Dynamo, table: str, names: Sequence[str], old: Item) -> bool:
@@ -177,7 +190,7 @@ def replace_key(table: str, names: Sequence[str], old: Item, new: Item) -> list[
         "ConditionExpression": "attribute_not_exists(#k)",
         "ExpressionAttributeNames": {"#k": names[0]},
     }
-    delete = {"TableName": table, "Key": {name: old[name] for name in names}, **unchanged(old)}
+    delete = {"TableName": table, "Key": {name: old[name] for name in names}, **unchanged(old, differing(old, new))}
     return [{"Delete": delete}, {"Put": put}]
 
 

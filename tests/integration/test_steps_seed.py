@@ -529,6 +529,16 @@ def test_an_item_is_left_and_told_when_its_new_key_is_taken(chat: Any) -> None:
     assert "taken" in [item["text"] for item in chat.items("chat")]
 
 
+def test_an_item_with_very_many_attributes_follows_too(chat: Any) -> None:
+    chat.up()
+    many = {f"attribute_with_a_long_name_{number}": "x" for number in range(450)}
+    put(chat, pk=f"GRP#{ids(chat)['bob']}", sk="2024-01-01", user_uuid=ids(chat)["ada"], text="long", **many)
+    chat.run("setup", fresh=True)
+    assert chat.up()["seed"].warnings == ()
+    found = [(item["pk"], item["user_uuid"], len(item)) for item in chat.items("chat") if item["text"] == "long"]
+    assert found == [(f"GRP#{ids(chat)['bob']}", ids(chat)["ada"], 454)]
+
+
 def test_no_write_of_the_application_is_lost_while_items_follow(chat: Any) -> None:
     seeds(chat, [*ITEMS[:2], *({**message(1, "ada"), "sk": f"{n:04}"} for n in range(200))])
     chat.up()

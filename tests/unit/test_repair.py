@@ -215,3 +215,23 @@ def test_a_write_is_shown_before_and_after() -> None:
         "state": "applied",
         "changes": [{"attribute": "name", "before": "Bo", "after": "Bo Harbour"}],
     }
+
+
+def test_the_missing_half_has_nothing_of_the_other_sides_own(world: World) -> None:
+    lost = next(head for head in world.heads(world.first) if head["pk"] == f"GRP#{world.id('ada')}")
+    world.items.remove(lost)
+    (half,) = world.heads(world.first)
+    half.update(unread=3, muted=True)
+    (write,) = plan_repairs(world.judge(), PLAN)
+    assert write.after is not None
+    assert plain(write.after) == lost
+
+
+def test_a_condition_stays_below_what_an_expression_may_hold(world: World) -> None:
+    world.row("bo")["display_name"] = "Bo Harbour"
+    for item in world.items:
+        item.update({f"extra_{number}": number for number in range(450)})
+    for write in plan_repairs(world.judge(), PLAN):
+        _, body = request(write)
+        assert len(body["ConditionExpression"]) < 4096
+        assert "user_display_name" in body["ExpressionAttributeNames"].values()
