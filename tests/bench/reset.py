@@ -1,0 +1,190 @@
+"""What a reset, a second checkout and a restored pair per test cost beside the three steps: `make bench`.
+
+Three tables, each in one run on one machine:
+1. `reset` (its own work by `--timings`, with the snapshot it keeps) beside the three steps on the same running stores,
+   on the reference project and on 100,000 items.
+2. The first `up` of a second worktree beside the first one's.
+3. A suite of TESTS tests on two workers, each with a restored pair, beside the same suite that runs the three steps.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from devenv.config import cache_folder
+from tests.support import ProjectDir, reference_project
+
+RUNS = 5
+TESTS = 200
+STEP_TESTS = 40
+STEPS = ("setup", "schema-load", "seed")
+PATIENCE_S = 3600.0
+
+SUITE = """
+import os, pytest
+from devenv import up
+from devenv.stores import postgres
+from devenv.stores.dynamodb import Dynamo
+from devenv.watch import Silent
+
+@pytest.fixture
+def by_steps(devenv_stack):
+    run = up.Run(devenv_stack.stack, up.Options(), Silent(), up.Clock())
+    run.run_all(up.read_inputs(devenv_stack.stack), up.ORDER)
+    run.close()
+    return devenv_stack
+
+@pytest.mark.parametrize("number", range(int(os.environ["TESTS"])))
+def test_pair(request, number):
+    targets = request.getfixturevalue(os.environ["FIXTURE"]).stack.engine.targets()
+    with postgres.connect(targets.postgres) as connection:
+        assert postgres.one(connection, "SELECT count(*) FROM activities") == 8
+        connection.execute("DELETE FROM activities")
+    with Dynamo(targets.dynamodb) as dynamodb:
+        assert dynamodb.call("Scan", {"TableName": "cruddur-messages", "Select": "COUNT"})["Count"] == 162
+        dynamodb.call("PutItem", {"TableName": "cruddur-messages", "Item": {"pk": {"S": "mine"}, "sk": {"S": "x"}}})
+"""
+
+
+@contextmanager
+def place() -> Iterator[Path]:
+    """A temporary folder that every account may enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def with_items(path: Path, count: int) -> ProjectDir:
+    """The reference project with a seed file of `count` more messages."""
+    project = reference_project(path)
+    items = [
+        {
+            "pk": f"MSG#00000000-0000-4000-8000-{number // 1000:012}",
+            "sk": f"2023-01-01T00:00:00.{number:06}+00:00",
+            "message_uuid": f"00000000-0000-4000-9000-{number:012}",
+            "message": f"message {number}",
+            "user_uuid": "${users[handle=ines].uuid}",
+            "user_handle": "ines",
+        }
+        for number in range(count)
+    ]
+    document = {"table": "cruddur-messages", "items": items}
+    (path / "seeds/dynamodb/items/many.json").write_text(json.dumps(document))
+    return project
+
+
+def resets(project: ProjectDir, runs: int, *, large: bool = False) -> None:
+    """Print the median of the steps' work and of the reset's, and their ratio.
+
+    A large seed takes minutes: there the steps' work is that of the first `up`.
+    """
+    try:
+        first = project.json("up", "--no-backend", "--timeout", str(PATIENCE_S), timeout=PATIENCE_S)["timings"]
+        steps, work, methods = [sum(first[step] for step in STEPS)] if large else [], [], set()
+        for _ in range(runs):
+            if not large:
+                told = [project.json(step, "-y", timeout=PATIENCE_S)["timings"] for step in STEPS]
+                steps.append(sum(told[number][step] for number, step in enumerate(STEPS)))
+            told = project.json("reset", "-y", timeout=PATIENCE_S)
+            methods.add(told["method"])
+            work.append(sum(part for name, part in told["timings"].items() if name != "total"))
+        show("the three steps", steps, None)
+        show(f"reset (method: {', '.join(sorted(methods))})", work, statistics.median(steps))
+    finally:
+        project.remove()
+
+
+def worktrees(top: Path) -> None:
+    """Print the first `up` of the first checkout and of others."""
+    cache = top / "cache"
+    cache.mkdir()
+    for part in cache_folder().iterdir():
+        if part.name not in ("baselines", "projects"):
+            (cache / part.name).symlink_to(part)
+    firsts, seconds = [], []
+    for _ in range(RUNS):
+        first = ProjectDir(reference_project(top / "first").path, {"DEVENV_CACHE": str(cache)})
+        second = ProjectDir(top / "second", first.environ)
+        who = ["-c", "user.email=bench@example.com", "-c", "user.name=bench"]
+        for words in (
+            ["init", "-q"],
+            ["add", "-A"],
+            ["commit", "-qm", "x"],
+            ["worktree", "add", "-q", str(second.path)],
+        ):
+            subprocess.run(["git", *who, *words], cwd=first.path, check=True, capture_output=True)
+        for project, found in ((first, firsts), (second, seconds)):
+            began = time.perf_counter()
+            project.ok("up")
+            found.append(time.perf_counter() - began)
+            project.ok("down")
+        first.ok("down", "--all", "--data", "--no-backup", "-y")
+        for left in (first.path, second.path, cache / "baselines"):
+            shutil.rmtree(left)
+    show("first checkout, cold up", firsts, None)
+    show("second checkout, first up", seconds, statistics.median(firsts))
+
+
+def suite(project: ProjectDir) -> None:
+    """Print the time per test of the sample suite in both ways."""
+    (project.path / "test_suite.py").write_text(SUITE)
+    base = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider"]
+    if (
+        "devenv_stack"
+        not in subprocess.run([*base[:3], "--fixtures"], cwd=project.path, capture_output=True, text=True).stdout
+    ):
+        base += ["-p", "devenv.pytest_plugin"]
+    found = {}
+    for fixture, tests in (("by_steps", STEP_TESTS), ("devenv_stores", TESTS)):
+        spent = []
+        for count in (2, tests):
+            began = time.perf_counter()
+            env = project.environment(FIXTURE=fixture, TESTS=str(count))
+            subprocess.run(base, cwd=project.path, env=env, check=True, stdout=subprocess.DEVNULL)
+            spent.append(time.perf_counter() - began)
+        # The start and the end of the stores are the same in both: what a test costs is the difference.
+        found[fixture] = [(spent[1] - spent[0]) / (tests - 2)]
+        print(f"{fixture}: {tests} tests in {spent[1]:.1f} s, of which {spent[0]:.1f} s are start and end")
+    show("per test, three steps each time", found["by_steps"], None)
+    show("per test, a restored pair", found["devenv_stores"], found["by_steps"][0])
+
+
+def show(name: str, samples: list[float], base: float | None) -> None:
+    """One line: median, spread, ratio."""
+    median = statistics.median(samples)
+    ratio = f"{median / base:8.3f}" if base else " " * 8
+    print(f"{name:<40} {median:9.3f} {min(samples):9.3f} {max(samples):9.3f} {ratio}", flush=True)
+
+
+def main() -> None:
+    """Measure and print: all, or the parts that are named (small, worktrees, suite, and a number of items)."""
+    words = sys.argv[1:] or ["small", "worktrees", "suite", "100000"]
+    print(f"{'':<40} {'median s':>9} {'min':>9} {'max':>9} {'ratio':>8}")
+    with place() as top:
+        for word in words:
+            if word == "small":
+                print("reference project, 162 items")
+                resets(reference_project(top / "reference"), RUNS)
+            elif word == "worktrees":
+                worktrees(top)
+            elif word == "suite":
+                suite(reference_project(top / "suite"))
+            else:
+                print(f"{int(word) + 162} items")
+                resets(with_items(top / "many", int(word)), 2, large=True)
+
+
+if __name__ == "__main__":
+    main()
