@@ -89,7 +89,7 @@ def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Rec
         note = f"{name} has {present} rows, not {group.size}"
         yield Fault("duplicate", (identifier,), note, one.rows[0], group=group.name, partners=tuple(one.rows[1:]))
     known = present + len(one.damaged) + sum(is_mirror(group, row, half) for row in one.rows for half in lost)
-    if known < group.size:
+    if known < group.size and not any(is_alone(group, row) for row in one.rows):
         half = one.rows[0] if one.rows else None
         missing = half.id(group.other) if half is not None and group.other else None
         whose = f"; the one of {missing} is missing" if missing else ""
@@ -127,6 +127,11 @@ def with_partners(faults: Iterable[Fault], plan: Plan, named: Iterable[Named]) -
         yield replace(fault, row=owner, safe=sound)
 
 
+def is_alone(group: Group, row: Record) -> bool:
+    """Whether `row` is that of somebody's conversation with himself, which has no other half."""
+    return bool(group.owner and group.other) and row.id(group.owner or "") == row.id(group.other or "") is not None
+
+
 def is_mirror(group: Group, row: Record, half: Record) -> bool:
     """Whether `half`, whose group id is unusable, is the other half of `row`."""
     if not group.owner or not group.other:
@@ -154,7 +159,8 @@ def find_entry_faults(group: Group, identifier: str, one: Gathered) -> Iterator[
 def find_preview_faults(
     plan: Plan, group: Group, identifier: str, one: Gathered, lost: list[Record], now: datetime
 ) -> Iterator[Fault]:
-    """Rows that do not show the newest entry. Future entries are a fault of their own and not compared with.
+    """Rows that do not show the newest entry. Future entries are a fault of their own: not compared with, but a row
+    that shows one as it was before somebody moved it is part of that fault.
 
     `lost` are entries whose group id is unusable: what a row shows may be one of them.
     """
@@ -166,6 +172,7 @@ def find_preview_faults(
         return
     newest, entry = max(past, key=lambda pair: pair[0])
     gone = {moment_of(record, group.time) for record in (*one.expired, *lost)}
+    ahead = [record for moment, record in times if moment > now + AHEAD]
     unreadable = len(times) < len(one.entries)
     for row in newest_rows(group, one.rows):
         shown = moment_of(row, group.time)
@@ -175,7 +182,9 @@ def find_preview_faults(
         if newest - shown > WRITE:
             note = f"{name} shows {row.values[group.time]}, the newest entry is of {entry.values[group.time]}"
             yield preview_fault("stale_preview", identifier, group, row, entry, note)
-        elif shown - newest > WRITE and not (shown in gone or unreadable or expires(plan, group)):
+        elif shown - newest > WRITE and not (
+            shown in gone or unreadable or expires(plan, group) or any(shows(group, row, record) for record in ahead)
+        ):
             note = f"{name} shows an entry of {row.values[group.time]} that does not exist"
             yield Fault("missing_item", (identifier,), note, row, group=group.name, partners=(entry,))
         elif shown == newest and not any(shows(group, row, record) for moment, record in past if moment == newest):

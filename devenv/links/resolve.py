@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from devenv.links.faults import Fault
 from devenv.links.read import PLACE, Edge, Kind, Plan, Record
-from devenv.links.values import canonical, canonical_text, is_placeholder, same_value, scalar_text
+from devenv.links.values import canonical, canonical_text, is_placeholder, same_value, scalar_text, uuid_text
 
 Row = Mapping[str, Any]
 Relation = tuple[str, str]
@@ -45,6 +45,16 @@ class Index:
     def by_id(self, edge: Edge, identifier: str) -> Row | None:
         """The row whose linked column has this id (as `canonical` writes it)."""
         return self.ids[edge.relation, edge.column].get(identifier)
+
+    def fits(self, edge: Edge, text: str) -> bool:
+        """Whether a text has the form of the ids in the linked column; where none is known, of a uuid or a number."""
+        known = self.ids[edge.relation, edge.column]
+        one = next(iter(known), None)
+        if one is None:
+            return uuid_text(text) is not None or text.isdigit()
+        if uuid_text(one) is not None:
+            return uuid_text(text) is not None
+        return text.isdigit() if one.isdigit() else text != ""
 
     def by_natural_key(self, edge: Edge, record: Record) -> Row | None:
         """The one row that has the natural key written on the item; None when there is none, or more than one."""
@@ -149,6 +159,8 @@ def find_link_faults(named: Iterable[Named], index: Index) -> Iterator[Fault]:
             if one.row is not None:
                 yield from find_copy_faults(one, one.row)
             continue
+        if one.row is None and record.kind is None and record.near is None and not index.fits(edge, one.text):
+            continue  # Nobody declared that this attribute of such an item holds an id.
         if one.row is None:
             hints = [f"{a} {scalar_text(record.item.get(a))}" for a, _ in edge.natural if record.item.get(a)]
             beside = f" ({', '.join(hints)})" if hints else ""

@@ -689,3 +689,31 @@ def test_order_of_items_does_not_matter(world: World) -> None:
     expected = seen(world.judge())
     random.Random(7).shuffle(world.items)
     assert seen(world.judge()) == expected
+
+
+# --- false alarms
+
+
+def test_a_conversation_with_oneself_has_one_row(world: World) -> None:
+    rows = conversation(world.who("cy"), world.who("cy"), [], START)
+    world.items.append(rows[0])
+    assert seen(world.judge()) == {}
+
+
+@pytest.mark.parametrize("value", ["system", "", 7, "00000"])
+def test_what_is_no_id_on_an_item_of_no_declared_kind_is_no_orphan(world: World, value: object) -> None:
+    world.items.append({"pk": "AUDIT#1", "sk": "1", "user_uuid": value})
+    world.items.append({"pk": "MSG-COUNT", "sk": "1", "user_uuid": value})
+    assert seen(world.judge()) == {}
+
+
+def test_an_id_that_names_nothing_is_an_orphan_on_any_item(world: World) -> None:
+    lost = str(uuid.uuid4())
+    world.items.append({"pk": "AUDIT#1", "sk": "1", "user_uuid": lost})
+    assert seen(world.judge()) == {"orphan": {lost}}
+
+
+def test_a_newest_message_of_the_future_is_one_fault(world: World) -> None:
+    last = max(world.letters(world.first), key=lambda item: item["sk"])
+    last["sk"] = "9999" + last["sk"][4:]
+    assert set(seen(world.judge())) == {"future_time"}
