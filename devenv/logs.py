@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from devenv.processes import tail
+from devenv.render.text import clean
 
 POLL_S = 0.2
 
@@ -20,7 +21,7 @@ def read_logs(files: Mapping[str, Path], lines: int, follow: bool) -> Iterator[s
     places = {name: size(file) for name, file in files.items()}
     for name, file in files.items():
         for line in tail(file, lines):
-            yield f"{name} | {line}" if several else line
+            yield f"{name} | {shown(line)}" if several else shown(line)
     partial = dict.fromkeys(files, b"")
     while follow:
         for name, file in files.items():
@@ -33,9 +34,14 @@ def read_logs(files: Mapping[str, Path], lines: int, follow: bool) -> Iterator[s
                     *complete, partial[name] = (partial[name] + handle.read()).split(b"\n")
                     places[name] = handle.tell()
                 for raw in complete:
-                    line = raw.decode("utf-8", "replace")
+                    line = shown(raw.decode("utf-8", "replace"))
                     yield f"{name} | {line}" if several else line
         time.sleep(POLL_S)
+
+
+def shown(line: str) -> str:
+    """A line that cannot steer the terminal; it keeps its tabs. JSON has it as it was written."""
+    return "\t".join(map(clean, line.rstrip("\r").split("\t")))
 
 
 def size(file: Path) -> int:

@@ -35,7 +35,7 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     body = report.body
     if body.get("dry_run"):
         return ["plan (nothing was done):"] + [
-            f"  {line['action']:<8} {line['target']:<12} {line['reason']}" for line in body["plan"]
+            f"  {line['action']:<8} {line['target']:<12} {clean(line['reason'])}" for line in body["plan"]
         ]
     acted = [line for line in body["plan"] if line["action"] not in ("keep",)]
     head = f"{report.project}: up in {body['timings']['total']:.2f} s" if acted else f"{report.project}: already up"
@@ -44,7 +44,7 @@ def up_text(report: Report, verbose: bool) -> list[str]:
         f"  {mark(MARKS, s['state'])} {s['name']:<9} {s['url']}" for s in body["services"] if s["state"] == "running"
     ]
     if verbose:
-        lines += [f"  {line['action']:<8} {line['target']:<12} {line['reason']}" for line in body["plan"]]
+        lines += [f"  {line['action']:<8} {line['target']:<12} {clean(line['reason'])}" for line in body["plan"]]
     if report.view.get("timings") or verbose:
         lines += ["timings:"] + [f"  {name:<12} {spent:8.3f} s" for name, spent in body["timings"].items()]
     if acted:
@@ -74,10 +74,10 @@ def status_text(report: Report, verbose: bool) -> list[str]:
         facts += [f"since {service['started']}"] if service["started"] else []
         facts += [service["detail"]] if service["detail"] else []
         sign = mark(MARKS, service["state"])
-        line = f"  {sign} {service['name']:<12} {service['state']:<9} {service['url'] or ''}  {', '.join(facts)}"
+        line = f"  {sign} {service['name']:<12} {service['state']:<9} {service['url'] or ''}  {clean(', '.join(facts))}"
         lines += [line.rstrip()]
     for step in report.body["steps"]:
-        lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {step['reason']}"]
+        lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {clean(step['reason'])}"]
     return lines
 
 
@@ -85,7 +85,7 @@ def steps_text(report: Report, verbose: bool) -> list[str]:
     """A single step or `reset`: how the steps stand now."""
     lines = [typer.style(f"{report.command}: done in {report.body['timings']['total']:.2f} s", bold=True)]
     for step in report.body["steps"]:
-        lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {step['reason']}"]
+        lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {clean(step['reason'])}"]
     lines += reset_lines(report, verbose)
     if any(step["state"] != "done" for step in report.body["steps"]):
         lines += ["next: devenv up"]
@@ -95,8 +95,9 @@ def steps_text(report: Report, verbose: bool) -> list[str]:
 def config_text(report: Report, verbose: bool) -> list[str]:
     """`config show`: key, value, origin. `config check`: what was looked at."""
     if "settings" not in report.body:
-        return [f"ok: {line}" for line in report.body["checked"]]
-    rows = [(s["key"], json.dumps(s["value"], ensure_ascii=False), s["origin"]) for s in report.body["settings"]]
+        return [f"ok: {clean(line)}" for line in report.body["checked"]]
+    settings = report.body["settings"]
+    rows = [(clean(s["key"]), clean(json.dumps(s["value"], ensure_ascii=False)), clean(s["origin"])) for s in settings]
     wide = max(len(row[0]) for row in rows)
     return [f"{key:<{wide}}  {value}  {typer.style(f'({origin})', dim=True)}" for key, value, origin in rows]
 
@@ -136,7 +137,7 @@ def show_value(value: Any) -> str:
 
 
 def clean(text: str) -> str:
-    """Control characters as escapes, so that stored data cannot steer the terminal."""
+    """Control characters, those of the writing direction too, as escapes: stored data cannot steer the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devenv import render
 from devenv.errors import DevenvError, Exit
+from devenv.logs import read_logs
 from devenv.model import Failure, Report
 from devenv.render import text
 
@@ -143,12 +145,26 @@ STATUS = Report(
         "engine": "embedded",
         "services": [
             {
-                "name": "postgres", "state": "running", "pid": 5, "host": "127.0.0.1", "port": 5432,
-                "url": "postgresql://ann@127.0.0.1:5432/shop", "version": "18.6", "started": None, "detail": None,
+                "name": "postgres",
+                "state": "running",
+                "pid": 5,
+                "host": "127.0.0.1",
+                "port": 5432,
+                "url": "postgresql://ann@127.0.0.1:5432/shop",
+                "version": "18.6",
+                "started": None,
+                "detail": None,
             },
             {
-                "name": "dynamodb", "state": "crashed", "pid": None, "host": "127.0.0.1", "port": 8000,
-                "url": "http://127.0.0.1:8000", "version": None, "started": None, "detail": "it ended by itself",
+                "name": "dynamodb",
+                "state": "crashed",
+                "pid": None,
+                "host": "127.0.0.1",
+                "port": 8000,
+                "url": "http://127.0.0.1:8000",
+                "version": None,
+                "started": None,
+                "detail": "it ended by itself",
             },
         ],
         "steps": [{"name": "setup", "state": "stale", "reason": "users.sql changed"}],
@@ -190,3 +206,29 @@ def test_json_is_one_document_with_the_contracts_keys(capsys: pytest.CaptureFixt
 def test_a_failure_is_the_same_value_in_error_and_report() -> None:
     error = DevenvError("what", detail="d", cause="c").with_hint("h").with_hint("other")
     assert error.failure == Failure("what", "d", "c", "h")
+
+
+STEERING = "a\x1b[2J\u009b31m\u202eb\u2066"
+ESCAPED = r"a\x1b[2J\x9b31m\u202eb\u2066"
+
+
+def test_settings_states_and_plans_cannot_steer_the_terminal() -> None:
+    step = {"name": "seed", "state": "failed", "reason": STEERING}
+    service = {"name": "backend", "state": "crashed", "url": None, "pid": None, "version": None, "started": None}
+    bodies = {
+        "config": {"settings": [{"key": STEERING, "value": STEERING, "origin": STEERING}]},
+        "status": {"engine": "embedded", "services": [{**service, "detail": STEERING}], "steps": [step]},
+        "seed": {"timings": {"total": 1.0}, "steps": [step]},
+        "up": {"dry_run": True, "plan": [{"action": "run", "target": "seed", "reason": STEERING}]},
+    }
+    for command, body in bodies.items():
+        shown = unpainted("\n".join(text.RENDERERS[command](Report(command, "p", Exit.DONE, body), False)))
+        # JSON, in which a setting's value is shown, writes the first of them otherwise.
+        assert shown.replace("\\\\u001b", "\\x1b").count(ESCAPED) >= 1, command
+        assert all(c.isprintable() or c == "\n" for c in shown), command
+
+
+def test_log_lines_keep_tabs_and_steer_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "backend.log"
+    log.write_text(f"GET\t{STEERING}\n")
+    assert list(read_logs({"backend": log}, 5, follow=False)) == [f"GET\t{ESCAPED}"]
