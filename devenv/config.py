@@ -23,9 +23,9 @@ URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 MASK = "****"
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)", max_length=63)]
 EngineName = Literal["embedded"]
-Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)")]
 VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 FieldType = Literal["string", "uuid", "time", "number", "boolean", "binary", "list", "map", "set"]
 
@@ -54,7 +54,7 @@ class Dynamodb(Section, frozen=True):
     """`[dynamodb]`: DynamoDB Local. `local` names a folder with DynamoDBLocal.jar, else it is fetched once."""
 
     port: Port = 8000
-    region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$")] = "us-east-1"
+    region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$(?!\n)")] = "us-east-1"
     local: str | None = None
 
 

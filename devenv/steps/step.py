@@ -239,10 +239,15 @@ def hash_inputs(files: tuple[SourceFile, ...], command: list[str], content: Any)
 def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, ...]:
     """The files that the glob patterns name, in the order of the patterns, sorted within each, each once.
 
-    UsageError for a pattern that matches nothing and for a file that cannot be read or is not UTF-8.
+    UsageError for a pattern that leaves the folder or matches nothing; for a file that cannot be read or is not UTF-8.
     """
     names: dict[str, None] = {}
     for pattern in patterns:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            raise UsageError(
+                f"[{key}] files: {pattern!r} leaves the project's folder",
+                hint=f"name files of the project in [{key}] of devenv.toml",
+            )
         found = sorted(glob.glob(pattern, root_dir=root, recursive=True))
         found = [name for name in found if (root / name).is_file()]
         if not found:

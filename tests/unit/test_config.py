@@ -209,3 +209,15 @@ def test_the_schema_knows_every_section_and_describes_itself() -> None:
 
 def test_the_cache_can_be_named(tmp_path: Path) -> None:
     assert config.cache_folder({"DEVENV_CACHE": str(tmp_path / "c")}) == tmp_path / "c"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        NAMED + '[env]\n"FOO\\n" = "x"\n',
+        '[project]\nname = "demo\\n"\n',
+        NAMED + '[dynamodb]\nregion = "us-east-1\\n"\n',
+    ],
+)
+def test_a_line_break_ends_no_name(tmp_path: Path, text: str) -> None:
+    refused(tmp_path, text)

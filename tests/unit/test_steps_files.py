@@ -1,0 +1,28 @@
+"""Which files a step reads: those of the project, and no others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devenv.errors import Exit, UsageError
+from devenv.steps.step import read_files
+
+
+def test_files_come_in_the_order_of_the_patterns(tmp_path: Path) -> None:
+    for name in ("b.sql", "a.sql", "z/first.sql"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    files = read_files(tmp_path, ["z/*.sql", "./*.sql"], "steps.setup")
+    assert [file.text for file in files] == ["z/first.sql", "a.sql", "b.sql"]
+
+
+@pytest.mark.parametrize("pattern", ["../*.sql", "x/../../*.sql", "{outside}/*.sql"])
+def test_patterns_that_leave_the_project_are_refused(tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "outside.sql").write_text("SELECT 1")
+    project = tmp_path / "project"
+    (project / "x").mkdir(parents=True)
+    with pytest.raises(UsageError, match="leaves the project's folder") as caught:
+        read_files(project, [pattern.replace("{outside}", str(tmp_path))], "steps.setup")
+    assert caught.value.exit_code == Exit.USAGE
