@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -95,7 +96,7 @@ def scan(stack: Stack, table: str, limit: int) -> Report:
 
 def run_partiql(stack: Stack, statement: str, write: bool, limit: int) -> Report:
     """One PartiQL statement; the first `limit` items of its answer."""
-    if not write and statement.strip().split(None, 1)[:1] not in (["SELECT"], ["select"], ["Select"]):
+    if not write and verb(statement) != "SELECT":
         raise UsageError("only SELECT is allowed without --write", hint='devenv ddb sql --write "…"')
     items: list[Mapping[str, Any]] = []
     body: dict[str, Any] = {"Statement": statement}
@@ -106,10 +107,19 @@ def run_partiql(stack: Stack, statement: str, write: bool, limit: int) -> Report
             if not answer.get("NextToken"):
                 break
             body["NextToken"] = answer["NextToken"]
-    if not items and statement.strip().split(None, 1)[0].upper() != "SELECT":
+    if not items and verb(statement) != "SELECT":
         return rows_report(stack, "ddb", [], [], "done")
     more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
     return items_report(stack, items[:limit], more)
+
+
+def verb(statement: str) -> str:
+    """The first word of a statement, in capitals, behind comments and parentheses; "" where that is not certain.
+
+    Who takes a comment for longer or shorter than DynamoDB does takes a DELETE for a SELECT.
+    """
+    found = re.match(r"(?:[\s(]|--[^\r\n]*\r?\n|/\*(?:(?!/\*).)*?\*/)*(\w+)", statement, re.DOTALL)
+    return found[1].upper() if found else ""
 
 
 class opened:
