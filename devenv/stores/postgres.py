@@ -95,7 +95,7 @@ def open_connection(
 ) -> Connection:
     """A plain psycopg connection; the caller closes it. psycopg.Error."""
     # The servers that devenv starts speak neither TLS nor GSS.
-    plain = {"sslmode": "disable", "gssencmode": "disable"} if target.host in LOOPBACK else {}
+    plain: dict[str, Any] = {"sslmode": "disable", "gssencmode": "disable"} if target.host in LOOPBACK else {}
     with UNSTEERED:
         return psycopg.connect(
             host=target.host,
