@@ -79,4 +79,4 @@ def size(path: Path) -> int:
     """Bytes of a file, or of all files in a folder."""
     if not path.is_dir():
         return path.stat().st_size
-    return sum(each.lstat().st_size for each in path.rglob("*") if each.is_file())
+    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file() and not each.is_symlink())

@@ -1,0 +1,147 @@
+"""The parts of snapshots that need no server: names, copies, checksums, the control file, the registry."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from pathlib import Path
+
+import pytest
+
+from devenv import copies, registry, snapshots
+from devenv.engines import cluster, dynamodb_file
+from devenv.errors import DevenvError, UsageError
+
+
+@pytest.mark.parametrize("name", ["a", "A1", "before-x", "2026.01", "x_y", "x" * 63])
+def test_names(name: str) -> None:
+    assert snapshots.check_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".a", "-a", "a/b", "a\\b", "a b", "a\n", "ü", "x" * 64, "a\0"])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(UsageError):
+        snapshots.check_name(name)
+
+
+def tree(folder: Path) -> Path:
+    """A small folder with all kinds of entries."""
+    (folder / "a" / "empty").mkdir(parents=True)
+    (folder / "a" / "file").write_bytes(b"x" * 5000)
+    (folder / "top").write_bytes(b"y")
+    (folder / "top").chmod(0o600)
+    (folder / "a" / "link").symlink_to("file")
+    return folder
+
+
+def test_a_copy_has_everything_but_what_is_left_out(tmp_path: Path) -> None:
+    source = tree(tmp_path / "source")
+    assert copies.copy_tree(source, tmp_path / "copy", None) in ("copy", "clone")
+    copy = tmp_path / "copy"
+    assert sorted(path.relative_to(copy).as_posix() for path in copy.rglob("*")) == [
+        "a",
+        "a/empty",
+        "a/file",
+        "a/link",
+        "top",
+    ]
+    assert (copy / "a" / "link").is_symlink()
+    assert (copy / "top").stat().st_mode & 0o777 == 0o600
+    assert copies.checksum(copy) == copies.checksum(source)
+    copies.copy_tree(source, tmp_path / "less", None, lambda name: name in ("top", "a/file"))
+    assert sorted(path.name for path in (tmp_path / "less").rglob("*")) == ["a", "empty", "link"]
+
+
+def test_a_checksum_sees_content_names_and_lengths(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "source")
+    seen = {copies.checksum(folder)}
+    (folder / "top").write_bytes(b"z")
+    seen.add(copies.checksum(folder))
+    (folder / "top").rename(folder / "tip")
+    seen.add(copies.checksum(folder))
+    (folder / "tip").write_bytes(b"")
+    seen.add(copies.checksum(folder))
+    assert len(seen) == 4
+    assert copies.size(folder) == 5000
+
+
+def test_crc32c_is_the_known_one() -> None:
+    assert cluster.crc32c(b"123456789") == 0xE3069283
+
+
+def control(tmp_path: Path) -> Path:
+    """Something shaped like a control file: a number first, a checksum behind the last field, zeros to the end."""
+    body = struct.pack("=Q", 7) + bytes(range(200)) + b"\0" * 80
+    file = tmp_path / "pg_control"
+    file.write_bytes((body + struct.pack("=I", cluster.crc32c(body))).ljust(8192, b"\0"))
+    return file
+
+
+def test_a_new_number_keeps_the_control_file_valid(tmp_path: Path) -> None:
+    file = control(tmp_path)
+    place = cluster.find_checksum(file.read_bytes())
+    before = file.read_bytes()
+    cluster.renew_number(file)
+    after = file.read_bytes()
+    assert after[:8] != before[:8]
+    assert cluster.find_checksum(after) == place
+    assert after[8:place] == before[8:place]
+
+
+def test_a_control_file_without_its_checksum_is_refused(tmp_path: Path) -> None:
+    file = control(tmp_path)
+    content = bytearray(file.read_bytes())
+    content[20] ^= 1
+    with pytest.raises(DevenvError):
+        cluster.find_checksum(content)
+
+
+def store(path: Path, items: int) -> Path:
+    """A file shaped like DynamoDB Local's."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE dm (TableName TEXT, CreationDateTime INTEGER)")
+        connection.execute("INSERT INTO dm VALUES ('a\"b', 1500)")
+        connection.execute('CREATE TABLE "a""b" (n INTEGER)')
+        connection.executemany('INSERT INTO "a""b" VALUES (?)', [(n,) for n in range(items)])
+    connection.close()
+    return path
+
+
+def test_a_store_is_replaced_at_once_under_a_reader(tmp_path: Path) -> None:
+    source, target = store(tmp_path / "source", 3), store(tmp_path / "target", 1)
+    reader = sqlite3.connect(target)
+    assert reader.execute('SELECT count(*) FROM "a""b"').fetchone() == (1,)
+    dynamodb_file.copy_store(source, target)
+    assert reader.execute('SELECT count(*) FROM "a""b"').fetchone() == (3,)
+    reader.close()
+    assert dynamodb_file.count_items(target) == {'a"b': 3}
+    assert dynamodb_file.renew_identity(target, -500) == {'a"b': ("1.5", "1.0")}
+    dynamodb_file.copy_store(tmp_path / "none", target)
+    with pytest.raises(DevenvError):
+        dynamodb_file.count_items(target)
+
+
+def test_writers_are_held_and_let_go(tmp_path: Path) -> None:
+    file = store(tmp_path / "store", 1)
+    writer = sqlite3.connect(file, timeout=0)
+    with dynamodb_file.writers_held(file), pytest.raises(sqlite3.OperationalError):
+        writer.execute('INSERT INTO "a""b" VALUES (9)')
+    writer.execute('INSERT INTO "a""b" VALUES (9)')
+    writer.close()
+
+
+def test_the_registry_knows_each_project_once_and_nothing_else(tmp_path: Path) -> None:
+    root = tmp_path / "a project"
+    registry.register(tmp_path, root, tmp_path / "home")
+    registry.register(tmp_path, root, tmp_path / "home")
+    (tmp_path / "projects" / "broken.json").write_text("{")
+    assert registry.read_all(tmp_path) == [registry.Entry(str(root), str(tmp_path / "home"))]
+    assert registry.place(tmp_path, root).stat().st_mode & 0o077 == 0
+    registry.forget(tmp_path, root)
+    assert registry.read_all(tmp_path) == []
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "projects").write_text("a file")
+    registry.register(tmp_path, tmp_path, tmp_path)
+    assert registry.read_all(tmp_path) == []
