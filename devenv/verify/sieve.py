@@ -25,6 +25,7 @@ from devenv.links.values import CANONICAL_UUID, canonical, instant, number_text
 from devenv.verify.spill import NOTHING, Spill, digest, key_of
 
 ODD: Final = "odd"
+ABSENT: Final = "\0absent"
 TAGS: Final = ("S", "N", "BOOL", "NULL", "B", "SS", "NS", "L")
 # How a column's values are written as text, so that an item's text can be compared with it.
 ColumnClass = str
@@ -130,7 +131,7 @@ class Sieve:
         self.place = {attribute: f"f{number}" for number, attribute in enumerate(self.attributes)}
         self.fields = {kind.name: identity_fields(plan, kind) for kind in self.kinds}
         self.texts = {
-            (number, attribute): text_writer(classes.get((*edge.relation, column), PLAIN))
+            (number, attribute): WRITERS.get(classes.get((*edge.relation, column), PLAIN), plain_text)
             for number, edge in self.edges
             for attribute, column in pairs_of(edge)
         }
@@ -240,10 +241,7 @@ class Sieve:
         if edge.template is not None:
             parsed = {text: edge.template.parse(text) or () for text in set(ids)}
             ids, lot = several([parsed[text] for text in ids], lot)
-        columns = [
-            list(map(self.texts[number, attribute], self.values(lot.items, attribute)))
-            for attribute, _ in pairs_of(edge)
-        ]
+        columns = [self.copies(self.texts[number, attribute], attribute, lot.items) for attribute, _ in pairs_of(edge)]
         told = list(zip(ids, *columns, strict=True))
         masks = tally.masks.setdefault(link_channel(number), [])
         made: dict[Any, bytes] = {}
@@ -254,6 +252,15 @@ class Sieve:
                 masks.append(mask)
             made[one] = key_of(text) + copies_digest(mask, copies)
         self.spread_made(spill, link_channel(number), made, told, lot.places)
+
+    def copies(self, write: Callable[[Any], Any], attribute: str, items: Sequence[Any]) -> list[Any]:
+        """A copied attribute of these items, as `write` says that its column would write it."""
+        if write is plain_text:
+            # Nearly always they are all there, and strings.
+            found = self.column(items, attribute)
+            if None not in found:
+                return found
+        return list(map(write, self.values(items, attribute)))
 
     def sift_unique(self, kind: Kind, lot: Lot, spill: Spill) -> None:
         """One record for each value that must occur once."""
@@ -313,9 +320,6 @@ def several(many: Sequence[Sequence[str]], lot: Lot) -> tuple[list[str], Lot]:
     return [text for texts in many for text in texts], lot.pick(chosen)
 
 
-ABSENT: Final = "\0absent"
-
-
 def copies_digest(mask: int, copies: Sequence[Any]) -> bytes:
     """A digest of the copies that `mask` says are there."""
     return digest([mask, *(copy for place, copy in enumerate(copies) if mask >> place & 1)])
@@ -354,29 +358,37 @@ def ids_of(value: Any) -> list[str]:
     return [part for part in parts if part is not None]
 
 
-def text_writer(kind: ColumnClass) -> Callable[[Any], Any]:
-    """A function from an attribute's value to the text that a column of this class would have."""
+def plain_text(value: Any) -> Any:
+    """A copy's text; ABSENT where there is none, None for NULL, and what no column has for other types."""
+    if value is None:
+        return ABSENT
+    if value.S is not None:
+        return value.S
+    return None if value.NULL is not None else text_of(value) or "\0other"
 
-    def plain(value: Any) -> Any:
-        if value is None:
-            return ABSENT
-        if value.S is not None:
-            return value.S
-        return None if value.NULL is not None else text_of(value) or "\0other"
 
-    def number(value: Any) -> Any:
-        text = plain(value)
-        return number_text(text) if text and text is not ABSENT else text
+def number_copy(value: Any) -> Any:
+    """A copy of a number."""
+    text = plain_text(value)
+    return number_text(text) if text and text is not ABSENT else text
 
-    def time(value: Any) -> Any:
-        text = plain(value)
-        moment = instant(text) if text and text is not ABSENT else None
-        return canonical(moment) if moment is not None else text
 
-    def boolean(value: Any) -> Any:
-        return canonical(value.BOOL) if value is not None and value.BOOL is not None else plain(value)
+def time_copy(value: Any) -> Any:
+    """A copy of a time, in whatever form and zone."""
+    text = plain_text(value)
+    moment = instant(text) if text and text is not ABSENT else None
+    return canonical(moment) if moment is not None else text
 
-    return {NUMBER: number, TIME: time, BOOLEAN: boolean}.get(kind, plain)
+
+def boolean_copy(value: Any) -> Any:
+    """A copy of a truth value; a text that says the same is none."""
+    if value is not None and value.BOOL is not None:
+        return canonical(value.BOOL)
+    text = plain_text(value)
+    return "\0other" if text and text is not ABSENT else text
+
+
+WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {NUMBER: number_copy, TIME: time_copy, BOOLEAN: boolean_copy}
 
 
 def is_odd(declared: Field, text: str | None) -> bool:

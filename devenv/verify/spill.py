@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO, Final
-from uuid import UUID
 
 import msgspec
 
@@ -65,11 +64,9 @@ class Sealed(msgspec.Struct, frozen=True):
 
 def key_of(text: str) -> bytes:
     """16 bytes for an id in any spelling: the uuid itself, or a digest of its canonical text."""
-    if CANONICAL_UUID.fullmatch(text):
-        return UUID(text).bytes
-    known = canonical(text)
+    known = text if CANONICAL_UUID.fullmatch(text) else canonical(text)
     if CANONICAL_UUID.fullmatch(known):
-        return UUID(known).bytes
+        return bytes.fromhex(known.replace("-", ""))
     return blake2b(known.encode(errors="surrogatepass"), digest_size=16).digest()
 
 

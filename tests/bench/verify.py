@@ -3,8 +3,8 @@
 Part 1, on DynamoDB Local and Postgres (started here): 200,000 items, 50,000 people; beside verify, in the same run,
 (a) a boto3 paginator and a Python set, and (b) the same with one SELECT per id. Medians are not taken: (b) takes
 minutes. Part 2, with pages from a stand-in server (page_server.py), whose work takes its share of the same cores:
-10 million items without a difference, with 1, 10, 0.1 % and 30 % of them wrong. Part 3, --join: the join of 10
-million ids with 10 million, by our own partitions, by Postgres, and by DuckDB where it is installed.
+10 million items without a difference, with 1, 10, 0.1 % and 30 % of them wrong. Part 3, --join N: the join of N
+ids with N, by our own partitions, by Postgres, and by DuckDB where it is installed.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=10_000_000, help="items of part 2")
     parser.add_argument("--skip", default="", help="parts not to run: 1, 2, 12")
-    parser.add_argument("--join", action="store_true", help="also compare ways to join")
+    parser.add_argument("--join", type=int, metavar="N", default=0, help="also compare ways to join N ids with N")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.child:
@@ -82,7 +82,7 @@ def main() -> None:
             if "2" not in chosen.skip:
                 measure_large(postgres, users, chosen.items // 100)
             if chosen.join:
-                measure_joins(postgres)
+                measure_joins(postgres, chosen.join)
         finally:
             project.remove()
 
@@ -237,7 +237,7 @@ def spent_text(report: dict[str, Any]) -> str:
     return f"{parts}; {report['cpu']:.0f} processor seconds"
 
 
-def measure_joins(postgres: PostgresTarget, count: int = 10_000_000) -> None:
+def measure_joins(postgres: PostgresTarget, count: int) -> None:
     """Part 3: which of `count` 16-byte ids are not among `count` others; one in a thousand is not."""
     with tempfile.TemporaryDirectory() as folder:
         left, right = Path(folder) / "left", Path(folder) / "right"
@@ -340,6 +340,7 @@ def duckdb_join(left: Path, right: Path, target: PostgresTarget) -> int:
             for block in ids_of(path):
                 file.writelines(f"{one.hex()}\n" for one in block)
     engine = duckdb.connect(str(left.with_name("join.duckdb")), config={"memory_limit": "150MB", "threads": 1})
+    engine.execute("SET enable_progress_bar = false")
     for path in (left, right):
         read = f"read_csv('{path.with_suffix('.csv')}', header=false, columns={{'id': 'VARCHAR'}})"
         engine.execute(f"CREATE TABLE {path.name}_ids AS SELECT CAST(id AS UUID) AS id FROM {read}")
