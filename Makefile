@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: up test check bench clean
+.PHONY: up test check bench faults clean
 
 up: .venv/user.stamp
 	$(BIN)/devenv up
@@ -20,6 +20,9 @@ check: .venv/developer.stamp
 
 bench: .venv/developer.stamp
 	$(BIN)/python tests/bench/up.py
+
+faults: .venv/developer.stamp
+	$(BIN)/python -m tests.faults.trace $(ARGS)
 
 clean:
 	test ! -x $(BIN)/devenv || $(BIN)/devenv down

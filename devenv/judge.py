@@ -467,12 +467,12 @@ def judge_content(
         if unread and ran.asked:
             text = f"{head}: its query does not bring {count(len(unread))} that the declared pattern returns"
             return library_fault(ran, "wrong_query", text, side_by_side(ran.asked, declared), between, "missing")
-        if not ran.entries:
-            kind = "items_lost" if ran.asked or ran.asked is None else "nothing_returned"
-            cause = "the list is emptied after the query" if ran.asked else "it asked no store"
-        else:
-            kind, cause = "items_lost", which_part(subject, expected, between)
-        return library_fault(ran, kind, f"{head}, though its query brought them", cause, between, "missing")
+        if ran.asked == ():
+            kind = "wrong_query" if ran.entries else "nothing_returned"
+            return library_fault(ran, kind, f"{head}: it asks no store at all", None, between, "missing")
+        text = f"{head}, though its query brought them" if ran.asked else head
+        cause = which_part(subject, expected, between) if ran.entries else "the list is emptied after the query"
+        return library_fault(ran, "items_lost", text, cause, between, "missing")
     if between.extra:
         unasked = set(between.extra_ids) & set(brought.extra_ids) if brought else set()
         text = f"{ran.function} returns {count(len(between.extra))} that the declared pattern does not"
@@ -656,7 +656,8 @@ def judge_body(
         between = compare(expected, member.entries, subject.types)
         if any(broken.layer in ("pattern", "library") for broken in earlier):
             # Pages are cut from a list that is already wrong: what is missing or out of order follows from that.
-            between = replace(between, missing=())
+            known = {entry.id for entry in seen.dynamodb.entries or ()}
+            between = replace(between, missing=(), extra=tuple(e for e in between.extra if e.id not in known))
             subject = replace(subject, orders={**subject.orders, "http": None})
             expected = [entry for entry, _ in between.pairs]
         yield from judge_list(subject, seen, member, expected, between)
@@ -671,7 +672,10 @@ def judge_list(
     said = log_text(seen)
     if member.more and (limit := subject.limits.get("http") or len(entries)):
         between = replace(between, missing=beyond(subject, expected, between.missing, min(limit, len(entries))))
-    if between.missing:
+    if between.extra and not between.pairs:
+        text = f"the API answers {count(len(entries))}, none of which the function returns"
+        yield http_fault(seen, "body_changed", text, said, between, "mutated")
+    elif between.missing:
         logged = any(is_error_line(line) for line in seen.http.log or ())
         head = f"the API answers {len(entries)} of {len(expected)}"
         if not entries and logged:

@@ -1,0 +1,75 @@
+"""A part of the fault suite that is small enough for every run: one fault of each class, some controls and pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.trace.bench import Bench
+from tests.faults.trace.catalog import FAULTS, Fault
+from tests.faults.trace.figures import Case, figures, first_empty, first_error, wilson
+from tests.faults.trace.more import CONTROLS, PAIRS, UNSEEN, Control
+from tests.faults.trace.suite import run_control, run_fault, run_pair
+
+ONE_OF_EACH = list({(fault.layer, fault.kind): fault for fault in reversed((*FAULTS, *UNSEEN))}.values())[::-1]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench.open(tmp_path_factory.mktemp("faults") / "project")
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("fault", ONE_OF_EACH, ids=lambda fault: f"{fault.layer}-{fault.kind}")
+def test_the_first_layer_that_breaks_is_named_with_its_class(bench: Bench, fault: Fault) -> None:
+    case = run_fault(bench, fault)
+    assert case.counted, "the answer did not change, so this case proves nothing"
+    assert (case.said_layer, case.said_kind) == (fault.layer, fault.kind)
+
+
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+def test_nothing_is_said_of_what_is_healthy(bench: Bench, control: Control) -> None:
+    assert run_control(bench, control) is None
+
+
+@pytest.mark.parametrize("pair", PAIRS[::3], ids=lambda pair: f"{pair[0].name} + {pair[1].name}")
+def test_both_faults_of_a_pair_are_named(bench: Bench, pair: tuple[Fault, Fault]) -> None:
+    assert run_pair(bench, *pair)
+
+
+def test_wilson_intervals_are_those_of_the_textbook() -> None:
+    assert wilson(0, 0) == (0.0, 1.0)
+    assert [round(value, 3) for value in wilson(10, 10)] == [0.722, 1.0]
+    assert [round(value, 3) for value in wilson(1, 20)] == [0.009, 0.236]
+
+
+def test_cases_that_changed_nothing_are_not_counted() -> None:
+    rules: dict[str, str | None] = {"first error or non-2xx": "http", "first empty layer": None}
+    cases = [
+        Case("one", "library", "error", "library", "error", True, rules),
+        Case("two", "http", "cors", "library", "error", True, rules),
+        Case("three", "http", "cors", "http", "cors", False, rules),
+    ]
+    assert figures(cases) == [
+        "cases: 3, of which the answer really changed in 2",
+        "layer right:  1 of 2 (50.0 %, 9.5 to 90.5)",
+        "class right:  1 of 2 (50.0 %, 9.5 to 90.5)",
+        "rule `first error or non-2xx`: 1 of 2 (50.0 %, 9.5 to 90.5)",
+        "rule `first empty layer`: 0 of 2 (0.0 %, 0.0 to 65.8)",
+        "rule `always library`: 1 of 2 (50.0 %, 9.5 to 90.5)",
+        "  two: http/cors, said library/error",
+    ]
+
+
+def test_the_simple_rules_look_at_what_the_layers_gave_and_not_at_the_judgement() -> None:
+    quiet = {"failure": None, "observed_count": None, "status": "missing"}
+    layers = [
+        {**quiet, "name": "dynamodb", "output": {}, "observed_count": 3},
+        {**quiet, "name": "library", "output": {"outcome": "returned"}, "observed_count": 0},
+        {**quiet, "name": "http", "output": {"answers": [{"who": "member", "status": 500}]}},
+    ]
+    assert first_error({"layers": layers}) == "http"
+    assert first_empty({"layers": layers}) == "library"
+    assert first_error({"layers": layers[:2]}) is None
