@@ -20,6 +20,7 @@ check: .venv/developer.stamp
 
 bench: .venv/developer.stamp
 	$(BIN)/python tests/bench/up.py
+	$(BIN)/python tests/bench/reset.py
 
 faults: .venv/developer.stamp
 	$(BIN)/python -m tests.faults.trace $(ARGS)
