@@ -591,11 +591,13 @@ def verify_context(opened: Stack) -> Context:
     from devenv.up import STORES, read_inputs
     from devenv.verify import Context
 
-    for name in STORES:
-        require_running(opened, name)
+    def ready() -> None:
+        for name in STORES:
+            require_running(opened, name)
+
     definitions = read_inputs(opened)["schema-load"].content or ()
     tables = {definition.table: definition.request for definition in definitions}
-    return Context(opened.settings, opened.engine.targets(), opened.folder, tables)
+    return Context(opened.settings, opened.engine.targets(), opened.folder, tables, ready)
 
 
 @app.command()

@@ -222,11 +222,7 @@ def port_is_free(port: int) -> bool:
 def holder(port: int) -> Holder:
     """Who listens on `port`, as far as this user may know."""
     pid = next(
-        (
-            seen.pid
-            for seen in listeners()
-            if seen.laddr and seen.laddr.port == port and seen.status == psutil.CONN_LISTEN and seen.pid
-        ),
+        (seen.pid for seen in listeners() if is_listener(seen, port) and seen.pid),
         None,
     )
     if pid is None:
@@ -237,6 +233,27 @@ def holder(port: int) -> Holder:
         return Holder(port, pid, " ".join(command)[:120], process.username(), place_of(process, command))
     except psutil.Error:
         return Holder(port, pid, None, None, None)
+
+
+def stranger(port: int, process: Process) -> Holder | None:
+    """Who listens on `port` instead of `process` (or its children); None when they do, or as far as nobody can tell."""
+    if listens(process.pid, port) or any(listens(child, port) for child in children(process.pid)):
+        return None
+    found = holder(port)
+    return found if found.pid else None
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether this very process listens on `port`, as far as one may see."""
+    try:
+        return any(is_listener(seen, port) for seen in psutil.Process(pid).net_connections(kind="tcp"))
+    except psutil.Error:
+        return False
+
+
+def is_listener(seen: Any, port: int) -> bool:
+    """Whether a socket of psutil listens on `port`."""
+    return bool(seen.laddr and seen.laddr.port == port and seen.status == psutil.CONN_LISTEN)
 
 
 def listeners() -> list[Any]:

@@ -31,6 +31,8 @@ Inputs = Mapping[str, Any]
 ORDER = ("setup", "schema-load", "seed")
 STORES = ("postgres", "dynamodb")
 POLL_S = 0.01
+# Projects that start at the same moment may find the same port free; each time one of them gets it.
+PORT_TRIES = 5
 # A probe error is worth showing only once a start takes longer than it should.
 TELL_AFTER_S = 1.0
 
@@ -256,8 +258,7 @@ class Run:
         began = time.perf_counter()
         self.watch.begin(service.name, f"starting ({reason})")
         try:
-            self.engine.launch(service.name, self.stack.environment(), partial(self.preparing, service.name))
-            self.wait(service)
+            self.launch(service)
         except DevenvError as error:
             if self.cancel.is_set():
                 self.watch.end(service.name, "not waited for any longer", ok=True)
@@ -266,6 +267,19 @@ class Run:
             raise
         self.clock.parts[service.name] = time.perf_counter() - began
         self.watch.end(service.name, f"ready in {self.clock.parts[service.name]:.2f} s", ok=True)
+
+    def launch(self, service: Service) -> None:
+        """Launch one service and wait for it; on another port when somebody took the chosen one meanwhile."""
+        for left in reversed(range(PORT_TRIES)):
+            try:
+                self.engine.launch(service.name, self.stack.environment(), partial(self.preparing, service.name))
+                return self.wait(service)
+            except DevenvError as error:
+                if error.exit_code != Exit.PORT or self.options.strict_ports or not left:
+                    raise
+            for sentence in self.engine.assign_ports((service.name,), strict=False):
+                self.watch.say(sentence)
+        return None
 
     def preparing(self, target: str, text: str, done: int, total: int | None) -> None:
         """Tell what a launch does before the process starts: make a folder, fetch a part. Here it can be ended."""
@@ -287,7 +301,11 @@ class Run:
             if self.listens(service):
                 try:
                     service.probe(self.stack.settings, targets)
-                    return self.engine.confirm(service.name)
+                    # Another project's server may answer, when both found the port free at the same moment.
+                    stranger = self.engine.stranger(service.name)
+                    if stranger is None:
+                        return self.engine.confirm(service.name)
+                    last = f"port {self.engine.port(service.name)} is answered by {stranger}"
                 except StoreError as error:
                     last = f"{error.what}: {error.detail}" if error.detail else error.what
             waited = time.perf_counter() - began
@@ -351,6 +369,7 @@ class Run:
                 for needed in step.needs:
                     self.ready(needed)
                 context = step_context(self.stack, partial(self.watch.note, step.name))
+                handles.point_at(context)
                 action = plan_step(self.look(step, context, inputs[step.name], handles), self.options, ran=False)
                 if action.action == "run":
                     handles.close()

@@ -398,6 +398,11 @@ class Embedded:
         env = {**self.service_environment(), **dynamodb_local.ENVIRONMENT}
         return Launch(command, env, self.home, account, local.version)
 
+    def stranger(self, name: str) -> processes.Holder | None:
+        """Who answers on the service's port in its place, or None."""
+        process = self.process(name)
+        return processes.stranger(self.port(name), process) if process else None
+
     def confirm(self, name: str) -> None:
         """Refuse a service that answers, but not only on loopback: Amazon's archive changes under the same name."""
         from devenv.engines import dynamodb_local

@@ -106,6 +106,12 @@ class Handles:
     ) -> None:
         self._open.__exit__(kind, error, trace)
 
+    def point_at(self, ctx: StepContext) -> None:
+        """Look at the stores of `ctx` from now on: a store that had to change its port is another one."""
+        if (ctx.postgres, ctx.dynamodb) != (self._ctx.postgres, self._ctx.dynamodb):
+            self.close()
+        self._ctx = ctx
+
     def close(self) -> None:
         """Let go of everything."""
         self._open.close()

@@ -51,12 +51,16 @@ CHECKPOINT_S: Final = 3600.0
 
 @dataclass(frozen=True)
 class Context:
-    """What is compared. `folder` is the project's state folder, `tables` the declared CreateTable requests by name."""
+    """What is compared. `folder` is the project's state folder, `tables` the declared CreateTable requests by name.
+
+    `ready` raises a StoreError when one of the project's stores does not run.
+    """
 
     settings: Settings
     targets: Targets
     folder: Path
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ready: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,7 @@ def verify(context: Context, options: Options, watch: Watch) -> Report:
 
 def look_at_stores(context: Context) -> Seen:
     """Who both stores are. StoreError when one does not answer, or lacks a declared table or column."""
+    context.ready()
     plan = compile_plan(context.settings, {})
     with postgres.connect(context.targets.postgres, read_only=True) as connection:
         classes = column_classes(plan, postgres.read_catalog(connection))

@@ -364,6 +364,30 @@ class TestPorts:
         finally:
             project.remove()
 
+    def test_projects_that_want_the_same_ports_at_once_do_not_meet(
+        self, tmp_path: Path, undisturbed: world.Data
+    ) -> None:
+        """All see the ports free, and one of each gets them: no project may take another's server for its own."""
+        ports = {"postgres": world.free_port(), "dynamodb": world.free_port(), "backend": world.free_port()}
+        projects = [reference_project(tmp_path / name) for name in ("one", "two", "three")]
+        try:
+            for project in projects:
+                world.edit(project.path / "devenv.toml", "[postgres]\n", f"[postgres]\nport = {ports['postgres']}\n")
+                world.edit(project.path / "devenv.toml", "[backend]\n", f"[backend]\nport = {ports['backend']}\n")
+                with (project.path / "devenv.toml").open("a") as file:
+                    file.write(f"[dynamodb]\nport = {ports['dynamodb']}\n")
+            ran = [finish(child) for child in [start(project, "up") for project in projects]]
+            assert [each.code for each in ran] == [0, 0, 0], "\n".join(each.all for each in ran)
+            for project in projects:
+                assert world.orphans(project) == set()
+                assert world.data(project) == undisturbed
+                assert None not in world.pids(project).values()
+            for name in ("PGPORT", "AWS_ENDPOINT_URL_DYNAMODB", "BACKEND_URL"):
+                assert len({project.env()[name] for project in projects}) == 3
+        finally:
+            for project in projects:
+                project.remove()
+
     def test_two_projects_live_side_by_side(self, running: ProjectDir, tmp_path: Path) -> None:
         other = reference_project(tmp_path / "other")
         try:

@@ -239,6 +239,21 @@ def test_the_holder_of_a_port_is_named_with_its_devenv_project(tmp_path: Path) -
         child.communicate()
 
 
+def test_a_port_is_answered_by_the_process_by_its_child_or_by_a_stranger(start: Started) -> None:
+    listen = (
+        "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen(); print(s.getsockname()[1]);"
+    )
+    listen += "print('ready', flush=True); time.sleep(600)"
+    wrapper = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {listen!r}])"
+    direct, wrapped, other = start(listen), start(wrapper), start(WAITER)
+    ports = [int(processes.tail(start.folder / f"{number}.log")[0]) for number in (0, 1)]
+    assert processes.stranger(ports[0], direct) is None
+    assert processes.stranger(ports[1], wrapped) is None
+    found = processes.stranger(ports[0], other)
+    assert found is not None
+    assert found.pid == direct.pid
+
+
 def test_a_free_port_has_no_holder() -> None:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
