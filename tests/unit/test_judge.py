@@ -1,0 +1,737 @@
+"""The judgement alone: what the layers gave goes in as values, the first that breaks comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from devenv.judge import Judgement, judge
+from devenv.layers.observation import (
+    Answer,
+    DynamoSeen,
+    Entry,
+    HttpSeen,
+    LibrarySeen,
+    Observation,
+    PatternSeen,
+    PostgresSeen,
+    Ran,
+    Seen,
+    Subject,
+    Trouble,
+)
+from devenv.model import Failure
+from devenv.reads import Asked
+
+ORIGIN = "http://localhost:3000"
+GROUP = "g-1"
+
+
+def entry(number: int, **fields: str | None) -> Entry:
+    return Entry(f"m{number}", {"text": f"text {number}", "by": "ada", "at": f"2023-06-0{number}T10:00:00Z", **fields})
+
+
+STORED = tuple(entry(number) for number in (1, 2, 3, 4, 5))
+NEWEST_FIRST = STORED[::-1]
+DECLARED = Asked("Query", "letters", key={"pk": "MSG#g-1"}, direction="descending")
+SENT = replace(DECLARED, count=5, scanned=5)
+SUBJECT = Subject(
+    name="conversation",
+    identifier=GROUP,
+    fields=("text", "by", "at"),
+    types={"text": "string", "by": "string", "at": "time"},
+    sorted_by="at",
+    orders={"pattern": "descending", "library": "ascending", "http": "ascending"},
+    limits={"library": None, "http": None},
+    anonymous=(401,),
+    stranger=(403,),
+    origin=ORIGIN,
+    person="ada",
+    retry="devenv trace conversation g-1",
+    began=datetime(2026, 1, 1, tzinfo=UTC),
+)
+RAN = Ran("list_letters()", "returned", entries=STORED, asked=(SENT,), read=NEWEST_FIRST)
+MEMBER = Answer(200, entries=STORED, cors=ORIGIN)
+NOBODY = Answer(401, cors=ORIGIN)
+STRANGER = Answer(403, cors=ORIGIN)
+HEALTHY = Seen(
+    environment=Observation(),
+    services=Observation(),
+    postgres=PostgresSeen(person={"id": "u-ada", "handle": "ada"}),
+    dynamodb=DynamoSeen(entries=STORED, owners=frozenset(["u-ada", "u-bo"]), members=frozenset(["u-ada", "u-bo"])),
+    cross_store=Observation(),
+    pattern=PatternSeen(asked=DECLARED, entries=NEWEST_FIRST),
+    library=LibrarySeen(ran=RAN, guards=((Ran("may_read()", "returned"), None),)),
+    http=HttpSeen(member=MEMBER, anonymous=NOBODY, stranger=STRANGER, log=()),
+)
+
+
+def verdict(seen: Seen, subject: Subject = SUBJECT) -> tuple[str | None, str | None]:
+    first = judge(subject, seen).first
+    return (first.layer, first.kind) if first else (None, None)
+
+
+def also(seen: Seen, subject: Subject = SUBJECT) -> list[tuple[str, str]]:
+    return [(broken.layer, broken.kind) for broken in judge(subject, seen).also]
+
+
+def status(found: Judgement, name: str) -> str:
+    return next(layer.status for layer in found.layers if layer.name == name)
+
+
+def with_library(seen: Seen = HEALTHY, **changes: Any) -> Seen:
+    """The function's run changed; the API passes on what it returns, or fails where it fails."""
+    ran = replace(seen.library.ran or RAN, **changes)
+    answer = replace(MEMBER, entries=ran.entries)
+    if ran.outcome != "returned" or ran.nothing or ran.shape:
+        answer = Answer(500, cors=ORIGIN, detail="Internal Server Error")
+    return replace(seen, library=replace(seen.library, ran=ran), http=replace(seen.http, member=answer))
+
+
+def with_member(seen: Seen = HEALTHY, **changes: Any) -> Seen:
+    return replace(seen, http=replace(seen.http, member=replace(MEMBER, **changes)))
+
+
+def with_pattern(entries: Sequence[Entry], seen: Seen = HEALTHY, **changes: Any) -> Seen:
+    """The declared pattern gives this, and the application does the same."""
+    pattern = replace(seen.pattern, entries=tuple(entries), **changes)
+    asked = pattern.asked or DECLARED
+    ran = replace(RAN, asked=(asked,), read=tuple(entries), entries=tuple(sorted(entries, key=lambda e: e.id or "")))
+    return replace(
+        seen,
+        pattern=pattern,
+        library=replace(seen.library, ran=ran),
+        http=replace(seen.http, member=replace(MEMBER, entries=ran.entries)),
+    )
+
+
+# --- healthy ---
+
+
+def test_healthy() -> None:
+    found = judge(SUBJECT, HEALTHY)
+    assert (found.status, found.first, found.also) == ("ok", None, ())
+    assert {layer.status for layer in found.layers} == {"ok"}
+    assert [(layer.expected_count, layer.observed_count) for layer in found.layers][-3:] == [(5, 5)] * 3
+
+
+def test_an_empty_conversation_is_healthy() -> None:
+    seen = replace(
+        HEALTHY,
+        dynamodb=replace(HEALTHY.dynamodb, entries=()),
+        pattern=replace(HEALTHY.pattern, entries=()),
+        library=replace(HEALTHY.library, ran=replace(RAN, entries=(), read=(), asked=(replace(SENT, count=0),))),
+        http=replace(HEALTHY.http, member=replace(MEMBER, entries=())),
+    )
+    found = judge(SUBJECT, seen)
+    assert found.status == "ok"
+    assert [layer.observed_count for layer in found.layers][-3:] == [0, 0, 0]
+
+
+def test_what_nobody_declared_is_not_asked_and_no_fault() -> None:
+    seen = replace(
+        HEALTHY,
+        cross_store=Observation(unasked="the project declares no links"),
+        library=LibrarySeen(unasked="the subject declares no library"),
+        http=HttpSeen(unasked="the subject declares no request"),
+    )
+    found = judge(SUBJECT, seen)
+    assert found.status == "ok"
+    assert status(found, "library") == status(found, "http") == status(found, "cross-store") == "not_run"
+
+
+def test_without_a_library_the_api_is_held_against_the_pattern() -> None:
+    seen = replace(HEALTHY, library=LibrarySeen(unasked="none"))
+    assert verdict(seen) == (None, None)
+    assert verdict(replace(with_member(entries=STORED[1:]), library=seen.library)) == ("http", "items_lost")
+
+
+def test_a_layer_that_could_not_be_asked_leaves_the_trace_unverified() -> None:
+    seen = replace(HEALTHY, pattern=PatternSeen(failure=Failure("no answer")))
+    found = judge(SUBJECT, seen)
+    assert (found.status, found.unverified) == ("not_verified", ("pattern",))
+    assert status(found, "pattern") == "error"
+
+
+def test_a_fault_outranks_what_could_not_be_asked() -> None:
+    seen = replace(with_member(status=500, entries=None), postgres=PostgresSeen(failure=Failure("no answer")))
+    assert judge(SUBJECT, seen).status == "diverged"
+
+
+def test_an_entry_that_expired_or_was_written_meanwhile_may_be_there_or_not() -> None:
+    seen = replace(HEALTHY, dynamodb=replace(HEALTHY.dynamodb, fleeting=frozenset(["m5", "m6"])))
+    assert verdict(with_member(seen, entries=STORED[:4])) == (None, None)
+    assert verdict(with_member(seen, entries=(*STORED, entry(6)))) == (None, None)
+    late = replace(RAN, entries=(*STORED, entry(6)), read=(entry(6), *NEWEST_FIRST))
+    assert verdict(replace(with_member(seen, entries=late.entries), library=LibrarySeen(ran=late))) == (None, None)
+
+
+# --- a layer's own troubles ---
+
+
+@pytest.mark.parametrize(
+    ("layer", "kind"),
+    [
+        ("environment", "unset"),
+        ("services", "unreachable"),
+        ("services", "schema_drift"),
+        ("postgres", "missing_row"),
+        ("dynamodb", "duplicate"),
+        ("cross_store", "mismatched_id"),
+    ],
+)
+def test_a_layers_own_trouble_is_the_first_fault_and_later_ones_follow(layer: str, kind: str) -> None:
+    trouble = Trouble(kind, "what is wrong", about=frozenset(["backend"]))
+    observation = replace(getattr(HEALTHY, layer), troubles=(trouble,))
+    seen = replace(with_member(entries=STORED[1:]), **{layer: observation})
+    assert verdict(seen) == (layer.replace("_", "-"), kind)
+    assert also(seen) == [("http", "items_lost")]
+
+
+def test_environment_classes_come_in_the_order_of_their_weight() -> None:
+    troubles = (Trouble("wrong_table", "", about=frozenset(["dynamodb"])), Trouble("unset", "", about=frozenset(["X"])))
+    seen = replace(HEALTHY, environment=Observation(troubles=troubles), library=LibrarySeen())
+    assert [(b.layer, b.kind) for b in [judge(SUBJECT, seen).first, *judge(SUBJECT, seen).also] if b] == [
+        ("environment", "unset"),
+        ("environment", "wrong_table"),
+    ]
+
+
+def test_nothing_is_said_of_data_in_a_store_that_does_not_answer() -> None:
+    down = Trouble("unreachable", "down", about=frozenset(["postgres"]))
+    orphan = Trouble("orphan", "no row", about=frozenset(["user_uuid"]))
+    seen = replace(
+        HEALTHY,
+        services=Observation(troubles=(down,)),
+        cross_store=Observation(troubles=(orphan,)),
+        http=replace(HEALTHY.http, member=Answer(503, cors=ORIGIN)),
+    )
+    assert (verdict(seen), also(seen)) == (("services", "unreachable"), [])
+
+
+def test_a_column_of_another_type_explains_what_its_rows_look_like() -> None:
+    drift = Trouble("schema_drift", "", about=frozenset(["postgres", "sign_in"]))
+    twice = Trouble("ambiguous_row", "", about=frozenset(["people", "sign_in"]))
+    seen = replace(HEALTHY, services=Observation(troubles=(drift,)), postgres=PostgresSeen(troubles=(twice,)))
+    assert (verdict(seen), also(seen)) == (("services", "schema_drift"), [])
+
+
+def test_an_unknown_subject_explains_the_404() -> None:
+    seen = replace(
+        HEALTHY,
+        dynamodb=DynamoSeen(entries=(), found=False, troubles=(Trouble("missing_item", "there is none"),)),
+        pattern=replace(HEALTHY.pattern, entries=()),
+        library=LibrarySeen(
+            ran=replace(RAN, entries=(), read=(), asked=(replace(SENT, count=0),)),
+            guards=((Ran("may_read()", "raised", error="UnknownGroup"), None),),
+        ),
+        http=HttpSeen(member=Answer(404, cors=ORIGIN), anonymous=NOBODY, stranger=Answer(404, cors=ORIGIN)),
+    )
+    assert (verdict(seen), also(seen)) == (("dynamodb", "missing_item"), [])
+
+
+# --- environment: what the calls prove ---
+
+
+ELSEWHERE = replace(
+    SENT, target="127.0.0.1:9", elsewhere="port 9 is not 8000", elsewhere_kind="wrong_endpoint", count=0
+)
+
+
+def test_calls_that_go_elsewhere_although_the_variables_are_right() -> None:
+    seen = with_library(asked=(ELSEWHERE,), read=(), entries=())
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind, first.status) == ("environment", "wrong_endpoint", "wrong_target")
+    assert "127.0.0.1:9" in first.summary
+    assert also(seen) == []
+
+
+def test_variables_that_the_code_ignores_are_no_fault() -> None:
+    trouble = Trouble("unset", "the endpoint is not set", about=frozenset(["dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"]))
+    assert verdict(replace(HEALTHY, environment=Observation(troubles=(trouble,)))) == (None, None)
+
+
+def test_variables_that_nobody_can_say_the_code_ignores_are_a_fault() -> None:
+    trouble = Trouble("unset", "the endpoint is not set", about=frozenset(["dynamodb"]))
+    seen = replace(HEALTHY, environment=Observation(troubles=(trouble,)))
+    silent = replace(seen, library=LibrarySeen(ran=replace(RAN, asked=None)))
+    assert verdict(silent) == ("environment", "unset")
+
+
+def test_what_the_code_loads_by_itself_counts_as_environment() -> None:
+    loaded = Trouble("wrong_endpoint", "its code sets it", about=frozenset(["dynamodb"]))
+    seen = with_library(asked=(ELSEWHERE,), read=(), entries=())
+    seen = replace(seen, library=replace(seen.library, diverted=(loaded,)))
+    assert verdict(seen) == ("environment", "wrong_endpoint")
+    assert also(seen) == []
+
+
+def test_a_wrong_environment_and_a_wrong_query_are_told_apart_by_the_corrected_run() -> None:
+    trouble = Trouble("wrong_endpoint", "", about=frozenset(["dynamodb"]))
+    narrow = replace(SENT, sort="begins_with(sk, 2026)", count=0)
+    seen = with_library(asked=(ELSEWHERE,), read=(), entries=())
+    corrected = replace(RAN, asked=(narrow,), read=(), entries=())
+    seen = replace(seen, environment=Observation(troubles=(trouble,)))
+    assert also(replace(seen, library=replace(seen.library, corrected=RAN))) == []
+    assert also(replace(seen, library=replace(seen.library, corrected=corrected))) == [("library", "wrong_query")]
+
+
+# --- pattern ---
+
+
+def lifted(**changes: Any) -> Asked:
+    return replace(DECLARED, **changes)
+
+
+def test_a_sort_key_condition_narrows() -> None:
+    asked = lifted(sort="begins_with(sk, 2026)")
+    seen = with_pattern((), asked=asked, stages=(("sort", NEWEST_FIRST),))
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind, first.status) == ("pattern", "narrowed", "missing")
+    assert "begins_with(sk, 2026)" in first.summary
+    assert set(first.subjects) == {"m1", "m2", "m3", "m4", "m5"}
+    assert also(seen) == []
+
+
+def test_a_limit_without_the_next_page_truncates() -> None:
+    seen = with_pattern(NEWEST_FIRST[:2], asked=lifted(limit=2, followed=False), stages=(("limit", NEWEST_FIRST),))
+    assert verdict(seen) == ("pattern", "truncated")
+    assert status(judge(SUBJECT, seen), "pattern") == "truncated"
+
+
+def test_a_limit_that_is_not_reached_is_healthy() -> None:
+    seen = with_pattern(NEWEST_FIRST, asked=lifted(limit=20, followed=False), stages=(("limit", NEWEST_FIRST),))
+    assert verdict(seen) == (None, None)
+
+
+def test_a_filter_drops() -> None:
+    kept = NEWEST_FIRST[::2]
+    seen = with_pattern(kept, asked=lifted(filter="by = ada"), stages=(("filter", NEWEST_FIRST),))
+    assert verdict(seen) == ("pattern", "filtered")
+
+
+def test_of_two_restrictions_the_one_that_takes_more_comes_first() -> None:
+    asked = lifted(sort="sk > 2023-06-02", limit=2, followed=False)
+    stages = (("limit", NEWEST_FIRST[:4]), ("sort", NEWEST_FIRST))
+    seen = with_pattern(NEWEST_FIRST[:2], asked=asked, stages=stages)
+    assert (verdict(seen), also(seen)) == (("pattern", "truncated"), [("pattern", "narrowed")])
+
+
+def test_a_key_that_finds_something_else() -> None:
+    seen = with_pattern((), asked=lifted(key={"pk": "GRP#g-1"}), strays=2)
+    assert verdict(seen) == ("pattern", "wrong_key")
+
+
+def test_an_index_that_does_not_hold_the_items() -> None:
+    seen = with_pattern((), asked=lifted(index="by-group"), strays=2)
+    assert verdict(seen) == ("pattern", "wrong_index")
+
+
+def test_an_index_that_does_not_carry_all_attributes() -> None:
+    bare = tuple(Entry(e.id, {**e.fields, "text": None}) for e in NEWEST_FIRST)
+    assert verdict(with_pattern(bare, asked=lifted(index="by-group"))) == ("pattern", "wrong_index")
+
+
+def test_a_key_that_is_wider_than_the_subject() -> None:
+    assert verdict(with_pattern((*NEWEST_FIRST, entry(9)))) == ("pattern", "wrong_key")
+
+
+def test_a_pattern_that_the_store_refuses() -> None:
+    refused = PatternSeen(
+        asked=lifted(index="no-such"), refused="ValidationException", failure=Failure("no", "no index")
+    )
+    seen = replace(HEALTHY, pattern=refused)
+    assert verdict(seen) == ("pattern", "wrong_index")
+    assert also(seen) == []
+
+
+def test_a_pattern_in_the_wrong_order() -> None:
+    seen = with_pattern(STORED, asked=lifted(direction="ascending"))
+    assert verdict(seen) == ("pattern", "reordered")
+    assert status(judge(SUBJECT, seen), "pattern") == "reordered"
+
+
+def test_times_in_mixed_formats_are_in_order_when_the_store_sorts_them_as_text() -> None:
+    mixed = (entry(5, at="2023-06-05T12:00:00+02:00"), entry(4, at="2023-06-05T11:30:00Z"))
+    trouble = Trouble("mixed_time_format", "", about=frozenset(["at"]))
+    seen = with_pattern(mixed)
+    seen = replace(seen, dynamodb=replace(seen.dynamodb, entries=mixed[::-1], troubles=(trouble,)))
+    seen = replace(
+        seen,
+        library=LibrarySeen(ran=replace(RAN, entries=mixed[::-1], read=mixed)),
+        http=replace(seen.http, member=replace(MEMBER, entries=mixed[::-1])),
+    )
+    assert (verdict(seen), also(seen)) == (("dynamodb", "mixed_time_format"), [])
+
+
+def test_a_scan_where_a_query_does() -> None:
+    seen = with_pattern(NEWEST_FIRST, asked=lifted(operation="Scan", scanned=160))
+    assert verdict(seen) == ("pattern", "scan")
+
+
+def test_entries_that_their_key_does_not_reach_are_not_missed_again() -> None:
+    trouble = Trouble("malformed_key", "in capitals", about=frozenset(["pk"]))
+    seen = with_pattern(NEWEST_FIRST[1:])
+    seen = replace(seen, dynamodb=replace(seen.dynamodb, hidden=frozenset(["m5"]), troubles=(trouble,)))
+    assert (verdict(seen), also(seen)) == (("dynamodb", "malformed_key"), [])
+
+
+def test_a_wrong_pattern_is_not_held_against_an_application_that_does_better() -> None:
+    seen = replace(HEALTHY, pattern=replace(HEALTHY.pattern, entries=(), asked=lifted(key={"pk": "GRP#g-1"})))
+    assert (verdict(seen), also(seen)) == (("pattern", "wrong_key"), [])
+
+
+# --- library ---
+
+
+def test_a_query_that_brings_less_than_the_declared_one() -> None:
+    narrow = replace(SENT, sort="begins_with(sk, 2026)", count=0)
+    seen = with_library(asked=(narrow,), read=(), entries=())
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind) == ("library", "wrong_query")
+    assert "begins_with(sk, 2026)" in (first.cause or "")
+    assert "declared is Query letters where pk = MSG#g-1 descending" in (first.cause or "")
+    assert "differs in sort-key condition" in (first.cause or "")
+    assert also(seen) == []
+
+
+def test_a_limit_that_is_only_in_the_application() -> None:
+    cut = replace(SENT, limit=2, followed=False, count=2)
+    seen = with_library(asked=(cut,), read=NEWEST_FIRST[:2], entries=STORED[3:])
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind) == ("library", "wrong_query")
+    assert "limit 2 without the next page" in (first.cause or "")
+
+
+def test_a_query_that_the_store_refuses() -> None:
+    refused = replace(SENT, table="leters", error="ResourceNotFoundException", count=None)
+    seen = with_library(outcome="raised", error="ClientError", detail="no such table", asked=(refused,), read=())
+    assert (verdict(seen), also(seen)) == (("library", "wrong_query"), [])
+
+
+def test_sql_that_the_database_refuses() -> None:
+    refused = Asked("SQL", sql="SELECT nick FROM people", store="postgres", error="42703")
+    seen = with_library(outcome="raised", error="UndefinedColumn", detail="no column", asked=(refused,))
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_a_function_that_fails_by_itself() -> None:
+    seen = with_library(
+        outcome="raised", error="TypeError", detail="'NoneType' is not subscriptable", where="a.py:3 in f"
+    )
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind) == ("library", "error")
+    assert "a.py:3 in f" in first.summary
+    assert also(seen) == []
+
+
+def test_a_failure_that_names_what_an_item_lacks_follows_from_the_item() -> None:
+    trouble = Trouble("missing_attribute", "`user_handle` is missing", about=frozenset(["user_handle"]))
+    seen = with_library(outcome="raised", error="KeyError", detail="'user_handle'", entries=None)
+    seen = replace(seen, dynamodb=replace(seen.dynamodb, troubles=(trouble,)))
+    assert (verdict(seen), also(seen)) == (("dynamodb", "missing_attribute"), [])
+
+
+@pytest.mark.parametrize("outcome", ["exited", "unstarted", "unreadable"])
+def test_other_ends_are_errors_of_the_function(outcome: Any) -> None:
+    assert verdict(with_library(outcome=outcome, entries=None)) == ("library", "error")
+
+
+def test_a_function_that_never_returns_says_what_it_waits_for() -> None:
+    waiting = replace(SENT, count=None)
+    first = judge(SUBJECT, with_library(outcome="timed_out", entries=None, asked=(waiting,))).first
+    assert first is not None
+    assert (first.layer, first.kind) == ("library", "timed_out")
+    assert "waiting for Query letters" in first.summary
+
+
+def test_a_function_that_returns_nothing() -> None:
+    seen = with_library(entries=(), nothing=True)
+    assert (verdict(seen), also(seen)) == (("library", "nothing_returned"), [])
+
+
+def test_a_function_that_returns_nothing_and_asks_nothing() -> None:
+    assert verdict(with_library(entries=(), asked=(), read=())) == ("library", "nothing_returned")
+
+
+def test_made_up_entries() -> None:
+    assert verdict(with_library(entries=(entry(9, text="hi", by="x"),), asked=(), read=())) == (
+        "library",
+        "wrong_query",
+    )
+
+
+def test_entries_that_get_lost_after_the_query() -> None:
+    seen = with_library(entries=STORED[:3])
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind, first.subjects) == ("library", "items_lost", ("m5", "m4"))
+    assert first.cause == "the newest 2 are lost"
+    assert also(seen) == []
+
+
+def test_entries_that_get_lost_where_queries_were_not_captured() -> None:
+    assert verdict(with_library(entries=STORED[:3], asked=None, read=None)) == ("library", "items_lost")
+
+
+def test_entries_that_nobody_stored() -> None:
+    assert verdict(with_library(entries=(*STORED, entry(9)))) == ("library", "items_added")
+    assert verdict(with_library(entries=STORED * 2)) == ("library", "items_added")
+
+
+def test_entries_of_somebody_else_that_the_query_brings() -> None:
+    wide = (entry(9, by="cy"), *NEWEST_FIRST)
+    seen = with_library(entries=wide[::-1], read=wide, asked=(replace(SENT, key={"pk": "MSG#g-2"}),))
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_a_field_that_is_dropped() -> None:
+    bare = tuple(Entry(e.id, {**e.fields, "by": None}) for e in STORED)
+    first = judge(SUBJECT, with_library(entries=bare)).first
+    assert first is not None
+    assert (first.layer, first.kind, first.status) == ("library", "field_changed", "mutated")
+    assert first.summary == "list_letters() returns no `by` on 5 entries"
+
+
+def test_a_field_that_the_query_leaves_out() -> None:
+    bare = tuple(Entry(e.id, {**e.fields, "by": None}) for e in STORED)
+    projected = replace(SENT, projection="pk, sk, text")
+    seen = with_library(entries=bare, read=bare[::-1], asked=(projected,))
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_ids_that_are_those_of_something_else_are_changed_and_not_lost() -> None:
+    wrong = tuple(Entry("u-ada", e.fields) for e in STORED)
+    first = judge(SUBJECT, with_library(entries=wrong)).first
+    assert first is not None
+    assert (first.kind, first.summary) == ("field_changed", "list_letters() returns another `id` on 5 entries")
+
+
+def test_the_same_moment_in_another_spelling_is_no_change() -> None:
+    other = tuple(Entry(e.id, {**e.fields, "at": (e.fields["at"] or "").replace("Z", "+00:00")}) for e in STORED)
+    assert verdict(with_library(entries=other)) == (None, None)
+
+
+def test_a_time_that_lost_its_zone_is_changed() -> None:
+    other = tuple(Entry(e.id, {**e.fields, "at": (e.fields["at"] or "").replace("Z", "")}) for e in STORED)
+    assert verdict(with_library(entries=other)) == ("library", "field_changed")
+
+
+def test_another_form_than_the_declared_one() -> None:
+    assert verdict(with_library(entries=None, shape="a map with `m1`, not a list")) == ("library", "field_changed")
+
+
+def test_a_wrong_order() -> None:
+    seen = with_library(entries=NEWEST_FIRST)
+    assert (verdict(seen), also(seen)) == (("library", "reordered"), [])
+    assert status(judge(SUBJECT, seen), "library") == "reordered"
+
+
+def test_a_wrong_order_that_comes_from_the_query() -> None:
+    seen = with_library(asked=(replace(SENT, direction="ascending"),), read=STORED, entries=NEWEST_FIRST)
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_another_way_to_the_same_answer_is_healthy() -> None:
+    forward = replace(SENT, direction="ascending")
+    assert verdict(with_library(asked=(forward,), read=STORED)) == (None, None)
+    partiql = Asked("ExecuteStatement", sql="SELECT * FROM letters", count=5)
+    assert verdict(with_library(asked=(partiql,), read=STORED)) == (None, None)
+
+
+def test_a_scan_that_only_the_application_makes() -> None:
+    scan = Asked("Scan", "letters", filter="pk = MSG#g-1", count=5, scanned=160)
+    assert verdict(with_library(asked=(scan,))) == ("library", "wrong_query")
+
+
+def test_another_table_is_a_wrong_query_even_while_it_holds_the_same() -> None:
+    assert verdict(with_library(asked=(replace(SENT, table="letters-old"),))) == ("library", "wrong_query")
+
+
+def test_a_page_of_the_declared_size_may_end_if_it_has_the_newest() -> None:
+    subject = replace(SUBJECT, limits={"library": 2, "http": 2})
+    assert verdict(with_library(entries=STORED[3:]), subject) == (None, None)
+    assert verdict(with_library(entries=STORED[:2]), subject) == ("library", "items_lost")
+
+
+def test_a_guard_that_refuses_a_member() -> None:
+    refused = Ran("may_read()", "raised", error="NotAMember", asked=())
+    seen = replace(HEALTHY, library=LibrarySeen(ran=RAN, guards=((refused, None),)))
+    seen = replace(seen, http=replace(seen.http, member=Answer(403, cors=ORIGIN)))
+    assert (verdict(seen), also(seen)) == (("library", "error"), [])
+
+
+def test_a_guard_that_asks_otherwise_than_declared() -> None:
+    declared = Asked("Query", "letters", "by-group", {"group": "g-1"})
+    asked = replace(declared, index="by-person")
+    refused = Ran("may_read()", "raised", error="NotAMember", asked=(asked,))
+    seen = replace(HEALTHY, library=LibrarySeen(ran=RAN, guards=((refused, declared),)))
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_a_guard_that_refuses_somebody_whose_id_is_not_stored_is_right() -> None:
+    moved = Trouble("mismatched_id", "", about=frozenset(["user_uuid"]))
+    refused = Ran("may_read()", "raised", error="NotAMember")
+    seen = replace(
+        HEALTHY,
+        dynamodb=replace(HEALTHY.dynamodb, owners=frozenset(["old-ada", "u-bo"])),
+        cross_store=Observation(troubles=(moved,)),
+        library=LibrarySeen(ran=RAN, guards=((refused, None),)),
+        http=replace(HEALTHY.http, member=Answer(403, cors=ORIGIN)),
+    )
+    assert (verdict(seen), also(seen)) == (("cross-store", "mismatched_id"), [])
+
+
+# --- http ---
+
+
+@pytest.mark.parametrize("code", [301, 400, 404, 500, 503])
+def test_a_status_that_is_no_success(code: int) -> None:
+    assert verdict(with_member(status=code, entries=None)) == ("http", "status")
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_member_who_is_refused(code: int) -> None:
+    assert verdict(with_member(status=code, entries=None)) == ("http", "not_authorised")
+
+
+def test_a_refusal_follows_from_a_person_who_is_not_found() -> None:
+    trouble = Trouble("placeholder", "sign-in id is MOCK", about=frozenset(["sign_in"]))
+    seen = replace(with_member(status=401, entries=None), postgres=PostgresSeen(troubles=(trouble,)))
+    assert (verdict(seen), also(seen)) == (("postgres", "placeholder"), [])
+
+
+def test_no_answer_in_time() -> None:
+    assert verdict(with_member(status=None, problem="timed_out", entries=None)) == ("http", "timed_out")
+    assert verdict(with_member(status=None, problem="broken", entries=None)) == ("http", "status")
+
+
+def test_an_answer_that_is_no_json() -> None:
+    assert verdict(with_member(problem="not_json", entries=None, media="text/html")) == ("http", "not_json")
+
+
+def test_an_answer_that_is_too_large() -> None:
+    assert verdict(with_member(problem="too_large", entries=None)) == ("http", "body_changed")
+
+
+def test_success_with_nothing_in_it() -> None:
+    assert verdict(with_member(empty=True, entries=None)) == ("http", "status")
+    assert verdict(with_member(status=204, empty=True, entries=None)) == ("http", "status")
+
+
+def test_an_error_that_is_answered_as_an_empty_list() -> None:
+    seen = with_member(entries=())
+    assert verdict(seen) == ("http", "items_lost")
+    logged = replace(seen, http=replace(seen.http, log=("ERROR listing failed",)))
+    assert verdict(logged) == ("http", "status")
+
+
+def test_a_failing_function_behind_a_success() -> None:
+    seen = with_library(outcome="raised", error="ValueError", detail="x", entries=None)
+    seen = replace(seen, http=replace(seen.http, member=replace(MEMBER, entries=())))
+    assert (verdict(seen), also(seen)) == (("library", "error"), [("http", "status")])
+
+
+def test_another_form_of_the_body() -> None:
+    assert verdict(with_member(entries=None, shape="a map with `data`, not a list")) == ("http", "body_changed")
+
+
+def test_entries_lost_between_function_and_answer() -> None:
+    first = judge(SUBJECT, with_member(entries=STORED[3:])).first
+    assert first is not None
+    assert (first.kind, first.cause) == (
+        "items_lost",
+        "the oldest 3 are lost: a list that ends after 2, as a page does",
+    )
+
+
+def test_a_page_that_names_the_next_one_is_healthy() -> None:
+    assert verdict(with_member(entries=STORED[3:], more=True)) == (None, None)
+
+
+def test_a_page_that_leaves_out_the_newest_is_not() -> None:
+    assert verdict(with_member(entries=STORED[:2], more=True)) == ("http", "items_lost")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (*STORED, entry(9)),
+        STORED[::-1],
+        tuple(Entry(e.id, {**e.fields, "text": "other"}) for e in STORED),
+        (entry(9, text="other", by="cy"),),
+    ],
+    ids=["more", "reversed", "changed", "other"],
+)
+def test_a_body_that_differs(entries: tuple[Entry, ...]) -> None:
+    assert verdict(with_member(entries=entries)) == ("http", "body_changed")
+
+
+def test_strangers_and_people_without_a_token() -> None:
+    for who in ("stranger", "anonymous"):
+        seen = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER)}))
+        assert verdict(seen) == ("http", "open_to_strangers")
+        nothing = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER, entries=())}))
+        assert verdict(nothing) == (None, None)
+        other = replace(HEALTHY, http=replace(HEALTHY.http, **{who: Answer(404, cors=ORIGIN)}))
+        assert verdict(other) == (None, None)
+
+
+def test_a_stranger_who_sees_as_little_as_a_member_does_is_let_in_all_the_same() -> None:
+    empty = replace(MEMBER, entries=())
+    seen = replace(
+        HEALTHY,
+        dynamodb=replace(HEALTHY.dynamodb, entries=()),
+        pattern=replace(HEALTHY.pattern, entries=()),
+        library=LibrarySeen(ran=replace(RAN, entries=(), read=())),
+        http=HttpSeen(member=empty, stranger=empty, anonymous=NOBODY),
+    )
+    assert verdict(seen) == ("http", "open_to_strangers")
+
+
+def test_errors_without_cors_headers() -> None:
+    seen = replace(HEALTHY, http=replace(HEALTHY.http, stranger=Answer(403)))
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.kind, "not every answer" in first.summary, "403 to a stranger" in first.summary) == (
+        "cors",
+        True,
+        True,
+    )
+
+
+def test_any_origin_may_be_allowed() -> None:
+    open_to_all = replace(MEMBER, cors="*")
+    assert verdict(replace(HEALTHY, http=replace(HEALTHY.http, member=open_to_all))) == (None, None)
+
+
+def test_cors_is_not_judged_where_no_origin_is_declared() -> None:
+    seen = replace(HEALTHY, http=replace(HEALTHY.http, member=replace(MEMBER, cors=None)))
+    assert verdict(seen, replace(SUBJECT, origin=None)) == (None, None)
+
+
+def test_an_application_that_is_older_than_its_code_is_said() -> None:
+    seen = with_member(entries=STORED[1:])
+    seen = replace(seen, library=replace(seen.library, code_changed="app/letters.py"))
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert first.fix is not None
+    assert "app/letters.py was changed after the application was started" in (first.cause or "")
+    assert first.fix.command == "devenv down && devenv up"
+
+
+def test_no_text_of_an_entry_is_in_any_sentence() -> None:
+    secret = tuple(Entry(e.id, {**e.fields, "text": "a very private sentence"}) for e in STORED)
+    for seen in (with_library(entries=secret), with_member(entries=secret), with_pattern(secret)):
+        found = judge(SUBJECT, seen)
+        sentences = " ".join(f"{b.summary} {b.cause}" for b in (found.first, *found.also) if b)
+        assert "private" not in sentences
