@@ -72,7 +72,8 @@ class Bench:
         made.settings = toml.read_text("utf-8")
         made.items = made.scan()
         made.rows = {name: made.sql(f"SELECT to_jsonb(t) FROM {name} t") for name in ("users", "activities")}
-        made.table = made.dynamodb().call("DescribeTable", {"TableName": TABLE})["Table"]
+        with made.dynamodb() as dynamodb:
+            made.table = dynamodb.call("DescribeTable", {"TableName": TABLE})["Table"]
         made.sign_ins = dict(made.sql("SELECT handle, cognito_user_id FROM users"))
         return made
 

@@ -1,0 +1,194 @@
+"""A second project, traced by configuration alone: order lines under numbers, a backend in JavaScript."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devenv.model import DynamoTarget
+from devenv.stores.dynamodb import Dynamo, typed_item
+from tests.support import ProjectDir, empty_project
+
+NODE = Path(sys.executable).parent / "node"
+SETTINGS = """
+[project]
+name = "shop"
+
+[postgres]
+database = "shop"
+
+[backend]
+command = ["NODE", "shop.mjs", "serve", "{port}"]
+health = "/"
+
+[steps.setup]
+files = ["schema.sql"]
+
+[steps.schema-load]
+files = ["lines.json"]
+
+[entities.line]
+table = "lines"
+
+[entities.line.attributes]
+order_id = "number"
+line = "number"
+sku = "string"
+pieces = "number"
+customer_id = "number"
+customer_code = "string"
+
+[[links]]
+name = "customer"
+from = "dynamodb:lines.customer_id"
+to = "postgres:shop.customers.id"
+natural_key = { customer_code = "code" }
+
+[person]
+table = "shop.customers"
+id = "id"
+name = "code"
+
+[patterns.lines]
+table = "lines"
+key = { order_id = "{order_id}" }
+order = "ascending"
+
+[trace.order]
+params = { order_id = "number" }
+pattern = "lines"
+entity = "line"
+where = { order_id = "{order_id}" }
+ids = { dynamodb = "line", library = "position", http = "position" }
+fields = { article = "sku", pieces = "pieces" }
+sorted_by = "position"
+order = "ascending"
+
+[trace.order.library]
+command = ["NODE", "shop.mjs", "print", "{order_id}"]
+fields = { article = "article" }
+
+[trace.order.request]
+path = "/orders/{order_id}"
+headers = { X-Customer = "{person.code}" }
+items = "order.lines"
+"""
+TABLE = {
+    "TableName": "lines",
+    "KeySchema": [{"AttributeName": "order_id", "KeyType": "HASH"}, {"AttributeName": "line", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [
+        {"AttributeName": "order_id", "AttributeType": "N"},
+        {"AttributeName": "line", "AttributeType": "N"},
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+SQL = """
+CREATE SCHEMA shop;
+CREATE TABLE shop.customers (id bigint PRIMARY KEY, code text NOT NULL UNIQUE, title text NOT NULL);
+INSERT INTO shop.customers VALUES (1001, 'C-ONE', 'First Ltd'), (1002, 'C-TWO', 'Second Ltd');
+"""
+# DynamoDB Local reads region and key of a signature and does not check the rest, so no library is needed.
+APPLICATION = """
+import http from "node:http";
+const url = process.env.AWS_ENDPOINT_URL_DYNAMODB;
+const scope = `${process.env.AWS_ACCESS_KEY_ID}/20230101/${process.env.AWS_REGION}/dynamodb/aws4_request`;
+async function lines(order) {
+  const answer = await fetch(url, { method: "POST", headers: {
+    "Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "DynamoDB_20120810.Query",
+    "X-Amz-Date": "20230101T000000Z",
+    Authorization: `AWS4-HMAC-SHA256 Credential=${scope}, SignedHeaders=host, Signature=00` },
+    body: JSON.stringify({ TableName: "lines", KeyConditionExpression: "order_id = :o",
+      ExpressionAttributeValues: { ":o": { N: String(order) } } }) });
+  const { Items } = await answer.json();
+  return Items.map((i) => ({ position: Number(i.line.N), article: i.sku.S, pieces: Number(i.pieces.N) }));
+}
+const [mode, value] = process.argv.slice(2);
+if (mode === "print") {
+  console.log(JSON.stringify(await lines(value)));
+} else {
+  http.createServer(async (request, response) => {
+    if (request.url === "/") return response.end("ok");
+    const found = await lines(request.url.split("/").pop());
+    response.setHeader("Content-Type", "application/json");
+    response.end(JSON.stringify({ order: { lines: found } }));
+  }).listen(Number(value), "127.0.0.1");
+}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[ProjectDir]:
+    folder = tmp_path / "shop"
+    project = empty_project(folder, SETTINGS.replace("NODE", str(NODE)))
+    (folder / "schema.sql").write_text(SQL)
+    (folder / "lines.json").write_text(json.dumps(TABLE))
+    (folder / "shop.mjs").write_text(APPLICATION)
+    project.ok("up")
+    env = project.env()
+    target = DynamoTarget(
+        env["AWS_ENDPOINT_URL_DYNAMODB"], env["AWS_REGION"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
+    )
+    items = [
+        {"order_id": 7, "line": number, "sku": sku, "pieces": number, "customer_id": 1001, "customer_code": "C-ONE"}
+        for number, sku in enumerate(["apple", "pear", "plum"], 1)
+    ]
+    with Dynamo(target) as dynamodb:
+        dynamodb.write_batch("lines", [{"PutRequest": {"Item": typed_item(item)}} for item in items])
+    yield project
+    project.remove()
+
+
+def change(project: ProjectDir, old: str, new: str) -> None:
+    """Change the application's code and serve it anew."""
+    file = project.path / "shop.mjs"
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    project.ok("down")
+    project.ok("up")
+
+
+def named(document: dict[str, Any]) -> tuple[str | None, str | None]:
+    return document["verdict"]["layer"], document["verdict"]["class"]
+
+
+def test_a_healthy_order(shop: ProjectDir) -> None:
+    document = shop.json("trace", "order", "7", "--user", "C-ONE")
+    assert document["verdict"]["status"] == "ok", document["verdict"]
+    assert document["exit_code"] == 0
+    counts = {layer["name"]: layer["observed_count"] for layer in document["layers"]}
+    assert (counts["dynamodb"], counts["pattern"], counts["library"], counts["http"]) == (3, 3, 3, 3)
+    library = next(layer for layer in document["layers"] if layer["name"] == "library")
+    assert library["output"]["queries"] is None, "what was not captured is not the same as no queries"
+
+
+def test_a_field_that_the_function_drops(shop: ProjectDir) -> None:
+    change(shop, "pieces: Number(i.pieces.N)", "amount: Number(i.pieces.N)")
+    assert named(shop.json("trace", "order", "7", "--user", "C-ONE")) == ("library", "field_changed")
+
+
+def test_lines_that_only_the_route_loses(shop: ProjectDir) -> None:
+    change(shop, "lines: found }", "lines: found.slice(1) }")
+    document = shop.json("trace", "order", "7", "--user", "C-ONE")
+    assert named(document) == ("http", "items_lost")
+    assert next(layer for layer in document["layers"] if layer["name"] == "http")["missing"] == ["1"]
+
+
+def test_a_function_that_prints_no_json(shop: ProjectDir) -> None:
+    change(shop, "console.log(JSON.stringify(await lines(value)))", 'console.log("Hello")')
+    assert named(shop.json("trace", "order", "7", "--user", "C-ONE")) == ("library", "error")
+
+
+def test_an_order_that_does_not_exist(shop: ProjectDir) -> None:
+    document = shop.json("trace", "order", "8", "--user", "C-ONE")
+    assert (document["exit_code"], named(document)) == (1, ("dynamodb", "missing_item"))
+    assert document["verdict"]["fix"]["command"] == "devenv trace order 7"
+
+
+def test_a_customer_who_does_not_exist(shop: ProjectDir) -> None:
+    document = shop.json("trace", "order", "7", "--user", "c-one")
+    assert (document["exit_code"], named(document)) == (1, ("postgres", "near_miss"))
