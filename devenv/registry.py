@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -26,17 +27,17 @@ def place(cache: Path, root: Path) -> Path:
 def register(cache: Path, root: Path, home: Path) -> None:
     """Remember a project, unless it is known. A cache that cannot be written only costs `ps` the project's name."""
     file = place(cache, root)
-    if not file.exists():
-        try:
+    # Even the question whether it is there is refused in a cache whose projects are another user's.
+    with contextlib.suppress(OSError):
+        if not file.exists():
             file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
             state.write_private(file, msgspec.json.encode(Entry(str(root), str(home))))
-        except OSError:
-            return
 
 
 def forget(cache: Path, root: Path) -> None:
     """No longer remember a project."""
-    place(cache, root).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        place(cache, root).unlink(missing_ok=True)
 
 
 def read_all(cache: Path) -> list[Entry]:

@@ -111,7 +111,7 @@ def test_a_bad_file_on_running_stores_is_named_and_loses_nothing(
 
 FRESH = [
     pytest.param(USERS, append(b"SELECT 1/0;\n"), 8, ["users.sql:11", "division by zero"], id="setup"),
-    pytest.param(TABLE, swap("PAY_PER_REQUEST", "PAY_SOMEHOW"), 8, ["cruddur-messages", "refused the definition"], id="schema-load"),
+    pytest.param(TABLE, swap("PAY_PER_REQUEST", "PAY_SOMEHOW"), 8, ["refused the definition"], id="schema-load"),
     pytest.param(ITEMS, swap("[handle=jonas]", "[handle=nobody]"), 8, ["choir.json", "nobody"], id="seed"),
 ]
 
