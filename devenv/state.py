@@ -225,7 +225,10 @@ def lock(state_folder: Path, timeout_s: float, say: Callable[[str], None]) -> It
     try:
         # Replaced, not written into: a symbolic link in its place must not lead elsewhere.
         note = json.dumps({"pid": os.getpid(), "command": sys.argv[1:], "since": time.time()})
-        replace_private(owner, note.encode())
+        try:
+            replace_private(owner, note.encode())
+        except OSError as error:
+            raise unwritable(owner, error) from None
         yield
     finally:
         guard.release()
