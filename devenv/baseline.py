@@ -30,6 +30,8 @@ from devenv.stack import Stack
 DATABASE: Final = "devenv-baseline"
 SHARED: Final = 5
 DAY_MS: Final = 86_400_000
+SETTLE_S: Final = 5.0
+SETTLE_POLL_S: Final = 0.01
 SETTINGS: Final = (
     "SELECT count(*) FROM pg_database d WHERE d.datname = %s AND (d.datacl IS NOT NULL OR d.datconnlimit <> -1"
     " OR EXISTS (SELECT FROM pg_db_role_setting s WHERE s.setdatabase = d.oid))"
@@ -168,10 +170,13 @@ def keep_database(stack: Stack) -> bool:
     return True
 
 
-def keep_rest(stack: Stack, inputs: Inputs, began: float) -> None:
-    """The second half, once all steps have run: DynamoDB's file, the ledger, and the name."""
+def keep_rest(stack: Stack, inputs: Inputs, began: float) -> bool:
+    """The second half, once all steps have run: DynamoDB's file, the ledger, and the name. False when it cannot be."""
     home = stack.engine.home
-    counts: snapshots.Counts = {"postgres": None, "dynamodb": dynamodb_file.count_items(snapshots.store_file(stack))}
+    stored = count_settled(snapshots.store_file(stack), home / "ledger.sqlite", declared_tables(inputs))
+    if stored is None:
+        return False
+    counts: snapshots.Counts = {"postgres": None, "dynamodb": stored}
     manifest = snapshots.describe(stack, name_of(stack, inputs), "after the first up", automatic=True, counts=counts)
     manifest = msgspec.structs.replace(manifest, form="database", database=DATABASE)
     shutil.rmtree(home / "baseline", ignore_errors=True)
@@ -179,6 +184,31 @@ def keep_rest(stack: Stack, inputs: Inputs, began: float) -> None:
         dynamodb_file.copy_store(snapshots.store_file(stack), fresh / snapshots.DYNAMODB)
         dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
         snapshots.sealed(fresh, manifest, "template", began)
+    return True
+
+
+def declared_tables(inputs: Inputs) -> set[str]:
+    """The tables that schema-load's files define."""
+    return {definition.table for definition in inputs["schema-load"].content or ()}
+
+
+def count_settled(store: Path, ledger: Path, tables: set[str], patience_s: float = SETTLE_S) -> dict[str, int] | None:
+    """The items of each table, once the file holds all that devenv wrote into `tables`; None when it never does.
+
+    A server that has just booted was seen to answer before the last transaction was in its file.
+    """
+    from devenv.steps.ledger import Ledger
+
+    with Ledger(ledger, create=False) as written:
+        wanted = {table: count for table, count in written.counts().items() if table in tables}
+    deadline = time.monotonic() + patience_s
+    while True:
+        stored = dynamodb_file.count_items(store)
+        if all(stored.get(table, 0) >= count for table, count in wanted.items()):
+            return stored
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(SETTLE_POLL_S)
 
 
 def doubt(stack: Stack, inputs: Inputs) -> str | None:
@@ -232,8 +262,6 @@ def remake(stack: Stack, inputs: Inputs) -> bool:
     """Make the baseline from freshly loaded stores; False where there can be none. Both must run."""
     began = time.perf_counter()
     store = dynamodb_file.count_items(snapshots.store_file(stack))
-    declared = {definition.table for definition in inputs["schema-load"].content or ()}
-    if not_repeatable(inputs) or store.keys() - declared or not keep_database(stack):
+    if not_repeatable(inputs) or store.keys() - declared_tables(inputs) or not keep_database(stack):
         return False
-    keep_rest(stack, inputs, began)
-    return True
+    return keep_rest(stack, inputs, began)

@@ -132,6 +132,7 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     """Start and load the stores of a project with all data in `folder`. DevenvError as from `devenv up`."""
     from devenv import baseline, up
     from devenv.config import Loaded
+    from devenv.errors import DevenvError
     from devenv.stack import Stack
     from devenv.watch import Silent
 
@@ -146,7 +147,10 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     if not (stack.engine.home / "baseline").exists():
         # What a command makes may differ each time; here it need only be the same for all tests of this run.
         baseline.keep_database(stack)
-        baseline.keep_rest(stack, up.read_inputs(stack), 0.0)
+        if not baseline.keep_rest(stack, up.read_inputs(stack), 0.0):
+            raise DevenvError(
+                "DynamoDB Local did not write the seeded items to its file in time", hint="run pytest again"
+            )
     return stack
 
 

@@ -157,6 +157,10 @@ class Ledger:
         """Every table with items of ours."""
         return [row[0] for row in self._rows('SELECT DISTINCT "table" FROM items ORDER BY 1')]
 
+    def counts(self) -> dict[str, int]:
+        """Table -> how many items it holds by our hand."""
+        return dict(self._rows('SELECT "table", count(*) FROM items WHERE written IS NOT NULL GROUP BY 1'))
+
     def entries(self, table: str) -> dict[bytes, Entry]:
         """The entries of one table, by key."""
         rows = self._rows('SELECT key, written, intent FROM items WHERE "table" = ?', table)

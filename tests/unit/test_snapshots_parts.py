@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import threading
 from pathlib import Path
 
 import pytest
 
-from devenv import copies, registry, snapshots
+from devenv import baseline, copies, registry, snapshots
 from devenv.engines import cluster, dynamodb_file
 from devenv.errors import DevenvError, UsageError
+from devenv.steps.ledger import Ledger
 
 
 @pytest.mark.parametrize("name", ["a", "A1", "before-x", "2026.01", "x_y", "x" * 63])
@@ -119,6 +121,26 @@ def test_a_store_is_replaced_at_once_under_a_reader(tmp_path: Path) -> None:
     dynamodb_file.copy_store(tmp_path / "none", target)
     with pytest.raises(DevenvError):
         dynamodb_file.count_items(target)
+
+
+def test_a_baseline_waits_until_the_file_holds_what_was_written(tmp_path: Path) -> None:
+    table = 'a"b'
+    file = store(tmp_path / "store", 2)
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.settle(table, {str(n).encode(): {"n": {"N": str(n)}} for n in range(3)})
+        ledger.intend(table, {b"other": {"n": {"N": "9"}}})
+        ledger.settle("gone", {b"1": {"n": {"N": "1"}}})
+    assert baseline.count_settled(file, tmp_path / "ledger", {table}, patience_s=0.05) is None
+
+    def write_late() -> None:
+        with sqlite3.connect(file) as late:
+            late.execute('INSERT INTO "a""b" VALUES (2)')
+        late.close()
+
+    late = threading.Timer(0.2, write_late)
+    late.start()
+    assert baseline.count_settled(file, tmp_path / "ledger", {table}, patience_s=60) == {table: 3}
+    late.join()
 
 
 def test_writers_are_held_and_let_go(tmp_path: Path) -> None:
