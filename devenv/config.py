@@ -24,9 +24,10 @@ MASK = "****"
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)", max_length=63)]
-EngineName = Literal["embedded"]
+EngineName = Literal["embedded", "docker", "external"]
 Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)")]
 VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
+RegionName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$(?!\n)")]
 FieldType = Literal["string", "uuid", "time", "number", "boolean", "binary", "list", "map", "set"]
 
 
@@ -273,6 +274,29 @@ class Trace(Section, frozen=True):
     request: TraceRequest | None = None
 
 
+class Safety(Section, frozen=True):
+    """`[safety]`: what the data's protection must be, for `devenv doctor --only safety` and `devenv policy`.
+
+    `regions`: where the data may live (none: anywhere). `deletion_protection`, `point_in_time_recovery`: every declared
+    table must have it. `encryption_at_rest`: whose key at least. `backups`: files with the UpdateContinuousBackups
+    request of each table, in JSON, as table definitions do not hold it. `encrypted`: `entity.attribute`s that the
+    application encrypts itself before it stores them. `tls`: every endpoint and database outside of this machine
+    is reached through TLS. `no_user_keys`: no AWS access key of a user in the project's text files (but those that
+    match `user_keys_except`), and with `credentials_file` not in ~/.aws/credentials either.
+    """
+
+    regions: list[RegionName] = []
+    deletion_protection: bool = False
+    point_in_time_recovery: bool = False
+    backups: list[str] = []
+    encryption_at_rest: Literal["aws-owned", "aws-managed", "customer-managed"] = "aws-owned"
+    encrypted: list[Annotated[str, msgspec.Meta(pattern=r"^[^.]+\..+$")]] = []
+    tls: bool = True
+    no_user_keys: bool = True
+    user_keys_except: list[str] = []
+    credentials_file: bool = False
+
+
 class Settings(Section, frozen=True):
     """The whole of devenv.toml."""
 
@@ -288,6 +312,7 @@ class Settings(Section, frozen=True):
     token: Token | None = None
     patterns: dict[str, Pattern] = {}
     trace: dict[str, Trace] = {}
+    safety: Safety | None = None
     env: dict[Variable, VariableValue] = {}
 
 
