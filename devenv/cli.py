@@ -121,11 +121,11 @@ def show(report: Report) -> None:
     raise typer.Exit(report.exit_code)
 
 
-def stack() -> Stack:
+def stack(engine: str | None = None) -> Stack:
     """The project, opened for reading."""
-    from devenv.stack import open_stack
+    from devenv.stack import Asked, open_stack
 
-    return open_stack(chosen.project)
+    return open_stack(chosen.project, asked=Asked(engine))
 
 
 def watching() -> Any:
@@ -157,6 +157,9 @@ Timeout = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what would be asked.")]
 StepName = Annotated[str | None, typer.Option(metavar="STEP")]
+EngineOption = Annotated[
+    str | None, typer.Option("--engine", metavar="NAME", help="embedded, docker or external. Default: the last one.")
+]
 
 
 @app.command()
@@ -168,26 +171,24 @@ def up(
         str | None,
         typer.Option("--from", metavar="STEP", help="Skip the steps before STEP; run it and the later ones."),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="embedded.")] = None,
+    engine: EngineOption = None,
     no_backend: Annotated[bool, typer.Option("--no-backend", help="Only the stores.")] = False,
     strict_ports: Annotated[bool, typer.Option("--strict-ports", help="Fail when a port is taken.")] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Print what took how long.")] = False,
 ) -> None:
     """Start the services, wait until each answers, run the steps that are not done."""
     from devenv import up as work
-    from devenv.stack import open_locked
+    from devenv.stack import Asked, open_locked
 
     for name in (force, first):
         check_step(name)
-    if engine not in (None, "embedded"):
-        raise UsageError(f"there is no engine `{engine}`", hint="devenv up --engine embedded")
     options = work.Options(timeout, dry_run, force, first, not no_backend, strict_ports)
     clock = work.Clock()
     with watching() as watch:
         if dry_run:
-            report = work.up(stack(), options, watch, clock)
+            report = work.up(stack(engine), options, watch, clock)
         else:
-            with open_locked(chosen.project, timeout, watch.say) as opened:
+            with open_locked(chosen.project, timeout, watch.say, asked=Asked(engine)) as opened:
                 report = work.up(opened, options, watch, clock)
     show(with_view(report, timings=timings))
 
@@ -214,11 +215,12 @@ def down(
     yes: Yes = False,
     timeout: Timeout = 120.0,
     everything: Annotated[bool, typer.Option("--all", help="All projects of this user, deleted ones too.")] = False,
+    engine: EngineOption = None,
 ) -> None:
     """Stop what `up` started. Data stays, unless --data."""
     from devenv import up as work
     from devenv.config import load_for_stopping
-    from devenv.stack import open_locked
+    from devenv.stack import Asked, open_locked
 
     if data:
         keeps = "for good, without a copy" if no_backup else "(a copy is kept)"
@@ -230,17 +232,18 @@ def down(
         with watching() as watch:
             report = down_all(data, not no_backup, timeout, watch)
         show(report)
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say, load_for_stopping) as opened:
+    asked = Asked(engine, stopping=True)
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say, load_for_stopping, asked) as opened:
         report = work.down(opened, data, not no_backup, watch)
     show(report)
 
 
 @app.command()
-def status() -> None:
+def status(engine: EngineOption = None) -> None:
     """Services, ports, pids, versions and steps."""
     from devenv.up import status as look
 
-    show(look(stack()))
+    show(look(stack(engine)))
 
 
 @app.command()

@@ -19,6 +19,8 @@ from devenv.errors import UsageError
 FILE = "devenv.toml"
 PREFIX = "DEVENV_"
 SECRET = re.compile(r"(secret|password|passwd|token|api_?key|private)", re.IGNORECASE)
+# Further variables of a setting.
+SHORT = {"project.engine": (f"{PREFIX}ENGINE",)}
 URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 MASK = "****"
 
@@ -354,7 +356,8 @@ def find_root(start: Path) -> Path:
 def load(project: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
     """Read `project`/devenv.toml (default: the nearest one above the working folder). UsageError says what is wrong.
 
-    `DEVENV_<SECTION>_<KEY>` in `environ` overrides a plain value: `DEVENV_POSTGRES_PORT=5433`.
+    `DEVENV_<SECTION>_<KEY>` in `environ` overrides a plain value: `DEVENV_POSTGRES_PORT=5433`. `DEVENV_ENGINE` is
+    short for the one of `[project] engine`.
     """
     environ = os.environ if environ is None else environ
     if project is None:
@@ -465,20 +468,25 @@ def overrides(environ: Mapping[str, str]) -> list[tuple[str, Any, str]]:
     found: list[tuple[str, Any, str]] = []
     for section, kind in (("project", Project), ("postgres", Postgres), ("dynamodb", Dynamodb), ("backend", Backend)):
         for field in msgspec.structs.fields(kind):
-            variable = f"{PREFIX}{section}_{field.encode_name}".upper()
-            # Lists and tables have a default factory; they cannot be given by a variable.
-            if variable in environ and field.default_factory is msgspec.NODEFAULT:
-                try:
-                    value = msgspec.convert(environ[variable], field.type, strict=False)
-                except msgspec.ValidationError as error:
-                    raise UsageError(
-                        f"${variable} is not a valid value for {section}.{field.encode_name}",
-                        detail=f"{environ[variable]!r}: {error}",
-                        hint=f"unset {variable}",
-                    ) from None
-                found.append((f"{section}.{field.encode_name}", value, variable))
+            key = f"{section}.{field.encode_name}"
+            for variable in (f"{PREFIX}{section}_{field.encode_name}".upper(), *SHORT.get(key, ())):
+                # Lists and tables have a default factory; they cannot be given by a variable.
+                if variable in environ and field.default_factory is msgspec.NODEFAULT:
+                    found.append((key, variable_value(environ, variable, key, field.type), variable))
     refuse_unknown(environ, [variable for _, _, variable in found])
     return found
+
+
+def variable_value(environ: Mapping[str, str], variable: str, key: str, kind: Any) -> Any:
+    """A variable as the value of a setting. UsageError when it does not fit."""
+    try:
+        return msgspec.convert(environ[variable], kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"${variable} is not a valid value for {key}",
+            detail=f"{environ[variable]!r}: {error}",
+            hint=f"unset {variable}",
+        ) from None
 
 
 def refuse_unknown(environ: Mapping[str, str], taken: list[str]) -> None:

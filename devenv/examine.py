@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import psutil
-
-from devenv import processes, up
+from devenv import up
 from devenv.checks.facts import DoctorContext, Listener
 from devenv.config import FILE
 from devenv.repair import Write
@@ -22,7 +20,6 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
     engine = stack.engine
     seen = engine.look()
     environment = stack.environment()
-    process = engine.process("backend")
     backend = stack.settings.backend
     return DoctorContext(
         settings=stack.settings,
@@ -32,7 +29,7 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
         environment=environment,
         shell=stack.environ,
         expected_application={**environment, **engine.backend_variables()} if backend and backend.command else None,
-        application=processes.environment(process) if process else None,
+        application=engine.application_environment(),
         tables={definition.table: definition.request for definition in inputs["schema-load"].content or ()},
         look_steps=partial(up.step_states, stack, inputs),
         read_declared=setup.read_declared,
@@ -40,9 +37,9 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
         run_steps=partial(run_steps, stack, watch or Silent()),
         settle=partial(settle, stack),
         is_seeded=partial(is_seeded, stack),
-        listeners=partial(read_listeners, stack),
-        private_files=(stack.folder / "state.json", engine.home / "secrets.json"),
-        dynamodb_folder=engine.home / "dynamodb",
+        listeners=lambda: [Listener(each.service, each.ip, each.port) for each in engine.listeners()],
+        private_files=engine.private_files(),
+        dynamodb_folder=engine.home / "dynamodb" if engine.files else None,
         settings_changed=(stack.root / FILE).stat().st_mtime,
         origins=stack.loaded.origins,
         logs={name: engine.log(name) for name in (*engine.services, "steps")},
@@ -82,22 +79,3 @@ def is_seeded(stack: Stack, table: str, item: Mapping[str, Mapping[str, Any]], k
 
     with Ledger(up.step_context(stack, lambda _: None).ledger, create=False) as ledger:
         return key_of(item, keys) in ledger.entries(table)
-
-
-def read_listeners(stack: Stack) -> Sequence[Listener]:
-    """The sockets on which this project's services (and their children) listen."""
-    found = []
-    for service in stack.engine.look():
-        if service.pid is None:
-            continue
-        for pid in (service.pid, *processes.children(service.pid)):
-            try:
-                sockets = psutil.Process(pid).net_connections(kind="tcp")
-            except psutil.Error:
-                continue
-            found += [
-                Listener(service.name, seen.laddr.ip, seen.laddr.port)
-                for seen in sockets
-                if seen.status == psutil.CONN_LISTEN
-            ]
-    return found

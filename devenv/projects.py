@@ -18,7 +18,7 @@ import psutil
 from devenv import config, processes, registry, state, up
 from devenv.errors import DevenvError, Exit
 from devenv.model import Report
-from devenv.stack import open_locked
+from devenv.stack import Asked, open_locked
 from devenv.watch import Watch
 
 
@@ -144,7 +144,7 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
     for project in read_all(cache):
         try:
             if project.folder and (project.services or data):
-                with open_locked(Path(project.root), timeout_s, watch.say) as opened:
+                with open_locked(Path(project.root), timeout_s, watch.say, asked=Asked(stopping=True)) as opened:
                     up.down(opened, data, backup, watch)
             stop_rest(cache, project)
             if data and not project.folder and project.data:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from devenv import __version__, copies, processes, state
+from devenv import __version__, copies, state
 from devenv.engines import dynamodb_file, postgres
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Report
@@ -221,8 +221,8 @@ def store_file(stack: Stack) -> Path:
 
 
 def runs(stack: Stack, name: str) -> bool:
-    """Whether a service's process runs."""
-    return processes.is_running(stack.engine.process(name))
+    """Whether a service runs."""
+    return stack.engine.runs(name)
 
 
 # Save
@@ -320,7 +320,7 @@ def start_postgres(stack: Stack) -> None:
                 raise DevenvError(
                     "postgres ended while starting" if ended else f"postgres did not answer within {START_S:g} s",
                     exit_code=Exit.CRASHED if ended else Exit.TIMEOUT,
-                    detail="\n".join([error.what, *processes.tail(log), f"(whole log: {log})"]),
+                    detail="\n".join([error.what, *engine.tail("postgres"), f"(whole log: {log})"]),
                     hint="devenv up",
                 ) from None
         time.sleep(0.005)
@@ -712,6 +712,8 @@ def plain(manifest: Manifest) -> dict[str, object]:
 def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, watch: Watch) -> Report:
     """`snapshot save|restore|delete NAME`, under the project's lock."""
     recover(stack, watch)
+    if not stack.engine.files:
+        raise UsageError(f"engine `{stack.engine.name}` has no snapshots")
     if task == "save":
         return report(stack, {"saved": plain(save(stack, name, watch))})
     if task == "delete":

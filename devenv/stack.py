@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from devenv import config, state
-from devenv.engines.embedded import Embedded
+from devenv.engines import engine_class
+from devenv.engines.engine import Engine, read_state
 from devenv.environment import connection_environment
+from devenv.errors import UsageError
 
 Load = Callable[[Path | None], config.Loaded]
+DEFAULT = "embedded"
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Stack:
 
     loaded: config.Loaded
     folder: Path
-    engine: Embedded
+    engine: Engine
     environ: Mapping[str, str]
 
     @property
@@ -39,22 +42,69 @@ class Stack:
         return connection_environment(self.settings, self.engine.targets())
 
 
-def open_stack(project: Path | None, *, locked: bool = False, load: Load = config.load) -> Stack:
+@dataclass(frozen=True)
+class Asked:
+    """How a command was asked about the engine.
+
+    `engine` is the option. `stopping`: the command ends what is up, so what the state remembers comes first, and an
+    engine named by the option is another one beside it.
+    """
+
+    engine: str | None = None
+    stopping: bool = False
+
+
+def open_stack(
+    project: Path | None, *, locked: bool = False, load: Load = config.load, asked: Asked | None = None
+) -> Stack:
     """Read the project's configuration and state. DevenvError when either is not usable.
 
     `locked`: the caller holds the project's lock, so that what the commands change may be remembered.
     """
+    asked = asked or Asked()
     environ = dict(os.environ)
     loaded = load(project)
     folder = state.folder(loaded.root)
-    return Stack(loaded, folder, Embedded(loaded, folder, environ, locked=locked), environ)
+    known, _ = read_state(loaded.root, folder)
+    name, by = choose_engine(asked, loaded, known)
+    kind = engine_class(name)
+    aside = asked.stopping and known.engine not in (None, name)
+    if not aside:
+        refuse_two(name, by, known)
+    return Stack(loaded, folder, kind(loaded, folder, environ, locked=locked, aside=aside), environ)
+
+
+def choose_engine(asked: Asked, loaded: config.Loaded, known: state.State) -> tuple[str, str]:
+    """The engine's name, and who asks for it: the option, the variable, devenv.toml, the state, else the default."""
+    origin = loaded.origins.get("project.engine", "default")
+    if asked.engine:
+        return asked.engine, "--engine"
+    if known.engine and (asked.stopping or origin == "default"):
+        return known.engine, "the state"
+    return (loaded.settings.project.engine, origin) if origin != "default" else (DEFAULT, origin)
+
+
+def refuse_two(name: str, by: str, known: state.State) -> None:
+    """UsageError when services are up on another engine than the one that is asked for."""
+    up = state.meant_up(known)
+    if known.engine in (None, name) or not up:
+        return
+    raise UsageError(
+        f"this project is up on engine `{known.engine}` ({', '.join(up)}), and {by} asks for `{name}`",
+        detail=f"each engine has its own data; that of `{known.engine}` stays where it is when it is stopped",
+        hint="devenv down" + (f" && devenv up --engine {name}" if by == "--engine" else " && devenv up"),
+    )
 
 
 @contextmanager
 def open_locked(
-    project: Path | None, timeout_s: float, say: Callable[[str], None], load: Load = config.load
+    project: Path | None,
+    timeout_s: float,
+    say: Callable[[str], None],
+    load: Load = config.load,
+    asked: Asked | None = None,
 ) -> Iterator[Stack]:
     """The same, as the only devenv that may change the project: what it reads stays true until it is left."""
     root = load(project).root
     with state.lock(state.folder(root), timeout_s, say):
-        yield open_stack(root, locked=True, load=load)
+        yield open_stack(root, locked=True, load=load, asked=asked)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from devenv.errors import DevenvError, Exit
 from devenv.model import Done
@@ -31,10 +32,11 @@ class Process(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What devenv knows of one service it starts. `process` is None when it was stopped on purpose.
+    """What devenv knows of one service it starts. `process` is None when it was stopped on purpose, or is a container.
 
-    `environment` is a hash of the settings the process was started with, to see when they have changed. `wanted` is
-    the port that devenv.toml asked for when `port` was given; 0: not known.
+    `started` tells whether the service is meant to be up: `down` takes it away. `environment` is a hash of the settings
+    the process was started with, to see when they have changed. `wanted` is the port that devenv.toml asked for when
+    `port` was given; 0: not known.
     """
 
     port: int
@@ -59,16 +61,25 @@ class Version(msgspec.Struct, frozen=True):
     version: int = VERSION
 
 
+class Parked(msgspec.Struct, frozen=True):
+    """What is known of an engine that the project was on before."""
+
+    services: dict[str, Record] = {}
+    steps: dict[str, Mark] = {}
+
+
 class State(Version, frozen=True):
     """All of state.json. `version` guards against files of another devenv.
 
-    `root` is the project's folder when this was written: a copied or moved folder is known by it.
+    `root` is the project's folder when this was written: a copied or moved folder is known by it. `services` and
+    `steps` are those of `engine`; those of the other engines that the project has been on are `parked`.
     """
 
     root: str | None = None
     engine: str | None = None
     services: dict[str, Record] = {}
     steps: dict[str, Mark] = {}
+    parked: dict[str, Parked] = {}
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -76,6 +87,20 @@ class Secrets(msgspec.Struct, frozen=True):
 
     password: str
     key: str
+
+
+def switch(known: State, engine: str) -> State:
+    """The same knowledge with `engine` as the one that the project is on. Pure."""
+    if known.engine in (None, engine):
+        return known
+    parked = {**known.parked, str(known.engine): Parked(known.services, known.steps)}
+    own = parked.pop(engine, Parked())
+    return replace(known, engine=engine, services=own.services, steps=own.steps, parked=parked)
+
+
+def meant_up(known: State) -> list[str]:
+    """The services that were started on the state's engine and not stopped since. Pure."""
+    return [name for name, record in known.services.items() if record.started]
 
 
 def folder(root: Path) -> Path:

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from devenv import processes, registry
+from devenv import registry
+from devenv.engines.engine import STORES as STORES
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Action, Report, ServiceState, StepState
 from devenv.services import SERVICES, Service
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 Inputs = Mapping[str, Any]
 ORDER = ("setup", "schema-load", "seed")
-STORES = ("postgres", "dynamodb")
 POLL_S = 0.01
 # Projects that start at the same moment may find the same port free; each time one of them gets it.
 PORT_TRIES = 5
@@ -107,8 +107,8 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
         return dry_run(stack, options, plan, read_inputs(stack))
     inputs = read_inputs(stack)
     run = Run(stack, options, watch, clock)
-    run.fresh = not any((engine.home / name).exists() for name in STORES)
-    registry.register(engine.cache, stack.root, engine.home)
+    run.fresh = engine.files and not engine.has_data()
+    registry.register(engine.cache, stack.root, engine.base)
     if run.fresh and not (options.force or options.first):
         run.adopt_baseline(inputs)
     started = [action.target for action in plan if action.action == "start"]
@@ -242,6 +242,7 @@ class Run:
             self.watch.say(sentence)
         if names:
             self.engine.secrets()
+            self.engine.prepare(names)
         for name in names:
             self.begin(name, self.start, "it was not running")
 
@@ -297,7 +298,7 @@ class Run:
         last = "no answer yet"
         while not self.cancel.is_set():
             if not self.engine.recognise(service.name):
-                raise self.crashed(service)
+                raise self.engine.ended(service.name)
             if self.listens(service):
                 try:
                     service.probe(self.stack.settings, targets)
@@ -321,22 +322,10 @@ class Run:
         import socket
 
         try:
-            socket.create_connection(("127.0.0.1", self.engine.port(service.name)), timeout=1).close()
+            socket.create_connection(self.engine.address(service.name), timeout=1).close()
         except OSError:
             return False
         return True
-
-    def crashed(self, service: Service) -> DevenvError:
-        """The error for a service that ended while it was waited for, with its own last words."""
-        log = self.engine.log(service.name)
-        port = self.engine.port(service.name)
-        taken = None if processes.port_is_free(port) else processes.holder(port)
-        return DevenvError(
-            f"{service.name} ended while starting" + (f": port {port} is taken by {taken}" if taken else ""),
-            exit_code=Exit.PORT if taken else Exit.CRASHED,
-            detail="\n".join([*processes.tail(log), f"(whole log: {log})"]),
-            hint="devenv up" if taken else f"devenv logs {service.name}",
-        )
 
     def timed_out(self, service: Service, last: str) -> DevenvError:
         """The error for a service that runs but never answered."""
@@ -344,7 +333,7 @@ class Run:
         return DevenvError(
             f"{service.name} did not answer within {self.options.timeout_s:g} s",
             exit_code=Exit.TIMEOUT,
-            detail="\n".join([f"last answer: {last}", *processes.tail(log), f"(whole log: {log})"]),
+            detail="\n".join([f"last answer: {last}", *self.engine.tail(service.name), f"(whole log: {log})"]),
             cause="its process runs; it may be paused, or busy",
             hint=f"devenv logs {service.name}, or devenv down && devenv up --timeout 300",
         )
@@ -457,6 +446,8 @@ class Run:
         """Keep the present data before it is changed, and drop the oldest of what was kept so. The snapshot's name."""
         from devenv import snapshots
 
+        if not self.engine.files:
+            return None
         began = time.perf_counter()
         kept = snapshots.keep(self.stack, reason, began)
         snapshots.prune(self.stack)
@@ -468,7 +459,10 @@ class Run:
         from devenv import baseline, snapshots
 
         began = time.perf_counter()
-        if doubt := baseline.doubt(self.stack, inputs):
+        doubt = (
+            baseline.doubt(self.stack, inputs) if self.engine.files else f"engine {self.engine.name} has no baseline"
+        )
+        if doubt:
             self.watch.say(f"running the three steps: {doubt}")
             return doubt, None
         self.watch.begin("baseline", "restoring both stores")
@@ -528,6 +522,9 @@ def service_named(name: str) -> Service:
 
 def recover(stack: Stack, watch: Watch) -> None:
     """Finish what a killed command began with the data folders, or a moved project. Cheap when there is nothing."""
+    if stack.engine.came_from and not stack.engine.aside:
+        before, now = stack.engine.came_from, stack.engine.name
+        watch.say(f"from engine `{before}` to `{now}`: each has its own data, and that of `{before}` stays")
     if stack.engine.moved_from:
         watch.say(f"this project was moved here from {stack.engine.moved_from}; its data comes along")
         stack.engine.follow_move()
@@ -575,7 +572,8 @@ def remove_data(stack: Stack, backup: bool) -> str | None:
     kept = snapshots.move_away(stack).name if backup and (home / "postgres").exists() else None
     if not backup:
         snapshots.forget_databases(home)
-    for part in (home / "dynamodb", home / "baseline", *(home / name for name in snapshots.FILES)):
+    stack.engine.remove_data()
+    for part in (home / "baseline", home / "ledger.sqlite", home / "secrets.json"):
         if part.is_dir():
             shutil.rmtree(part)
         else:
@@ -639,7 +637,7 @@ def run_fresh(
         if command != "reset" or doubt:
             kept = run.keep(f"before `devenv {command}`")
             run.run_all(inputs, names)
-        if doubt:
+        if doubt and stack.engine.files:
             run.remake_baseline(inputs)
         states = step_states(stack, inputs)
         stack.engine.remember_steps(states)

@@ -2,151 +2,66 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import shlex
+import shutil
 import signal
-import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from msgspec.structs import replace
-
-from devenv import processes, state
-from devenv.config import FILE, Loaded, cache_folder, data_home
+from devenv import processes
+from devenv.config import Loaded
 from devenv.engines import postgres
-from devenv.errors import DevenvError, Exit, UsageError
-from devenv.model import DynamoTarget, PostgresTarget, ServiceState, StepState, Targets
+from devenv.engines.engine import STORES, Engine, iso
+from devenv.engines.engine import Launch as Launch
+from devenv.errors import DevenvError, Exit
+from devenv.model import DynamoTarget, PostgresTarget, ServiceState
 from devenv.processes import Account
-from devenv.state import Mark, Process, Record, State
+from devenv.state import Record
 
 if TYPE_CHECKING:
     from devenv.engines.parts import Progress
     from devenv.engines.postgres import Binaries
 
 ACCESS_KEY = "devenvlocal"
-# 600 blocks of 20 ports below the range that systems hand out for outgoing connections (32768 on Linux).
-BLOCK_BASE, BLOCKS, BLOCK_SIZE = 20000, 600, 20
 
 
-@dataclass(frozen=True)
-class Launch:
-    """How one service is run: command, environment, working folder, account, and the signal that ends it cleanly."""
+class Embedded(Engine):
+    """The services of one project as detached processes."""
 
-    command: list[str]
-    env: Mapping[str, str]
-    cwd: Path
-    account: Account | None
-    version: str | None = None
+    name: ClassVar[str] = "embedded"
+    files: ClassVar[bool] = True
 
-
-class Embedded:
-    """The services of one project as detached processes. Reading is free of side effects; `launch` and `stop` act."""
-
-    name = "embedded"
-
-    def __init__(self, loaded: Loaded, folder: Path, environ: Mapping[str, str], *, locked: bool = False) -> None:
-        self.root = loaded.root
-        self.settings = loaded.settings
-        self.folder = folder
-        self.environ = environ
-        self.home = data_home(loaded.root)
-        self.cache = cache_folder(environ)
-        self.state = state.read(folder)
-        if self.state.engine not in (None, self.name):
-            raise UsageError(
-                f"this project's services were started by engine `{self.state.engine}`, not `{self.name}`",
-                hint=f"devenv down --engine {self.state.engine}",
-            )
-        self.moved_from: Path | None = None
-        self.settle_origin()
-        self._locked = locked
-        self._guard = threading.Lock()
-        self._secrets: state.Secrets | None = None
+    def __init__(
+        self, loaded: Loaded, folder: Path, environ: Mapping[str, str], *, locked: bool = False, aside: bool = False
+    ) -> None:
+        super().__init__(loaded, folder, environ, locked=locked, aside=aside)
         self._improve: Callable[[], object] | None = None
-        # A stopped cluster (and its checksum) to copy instead of making one.
-        self.origin: tuple[Path, str] | None = None
 
-    def settle_origin(self) -> None:
-        """Tell a copied folder from a moved one. What a copy's state names belongs to the original, and is left alone.
-
-        A moved folder keeps its services and data; as root the data is still where the old folder's name put it, until
-        `follow_move` brings it along.
-        """
-        origin = Path(self.state.root) if self.state.root else self.root
-        if origin == self.root or (origin.exists() and origin.samefile(self.root)):
-            return
-        if (origin / FILE).is_file():
-            self.state = State()
-            return
-        self.moved_from = origin
-        if not self.home.exists() and data_home(origin).exists():
-            self.home = data_home(origin)
-
-    def follow_move(self) -> None:
-        """Under the lock: end the services that run under a moved folder's old name, and bring its data along."""
-        if self.moved_from is None:
-            return
-        for name in self.state.services:
-            self.stop(name)
-        home = data_home(self.root)
-        if self.home != home:
-            self.home.rename(home)
-            self.home = home
-        self._secrets = None
-        self.moved_from = None
-        self.state = replace(self.state, root=str(self.root))
-        self.save()
+    @classmethod
+    def place(cls, base: Path) -> Path:
+        """The data folder itself, where it was before there were other engines."""
+        return base
 
     # What is there
 
-    @property
-    def services(self) -> tuple[str, ...]:
-        """The names of the services this project has, in starting order."""
-        backend = self.settings.backend
-        return ("postgres", "dynamodb", "backend") if backend and backend.command else ("postgres", "dynamodb")
-
-    def look(self) -> tuple[ServiceState, ...]:
-        """The state of every service, from the process table alone (whether it answers is the probe's matter)."""
-        self.adopt()
-        return tuple(self.look_at(name) for name in self.services)
-
     def look_at(self, name: str) -> ServiceState:
-        """One service's state. `crashed` means that it ended without `devenv down`."""
-        record = self.state.services.get(name)
-        if record is None:
-            return ServiceState(name, "stopped", detail="never started")
-        process = record.process
-        running = processes.is_running(process)
-        # A process from before the last boot did not crash: the machine went down under it.
-        crashed = process is not None and not running and process.created > processes.boot_time()
-        detail = None
-        if process is not None and not running:
-            detail = "it ended by itself" if crashed else "the machine was restarted"
-        return ServiceState(
-            name=name,
-            state="running" if running else "crashed" if crashed else "stopped",
-            pid=process.pid if process and running else None,
-            host="127.0.0.1",
-            port=record.port,
-            url=self.url(name, record.port),
-            version=record.version,
-            started=record.started if running else None,
-            detail=detail,
-        )
+        """One service's state, from the process table alone."""
+        return self.look_at_process(name)
+
+    def has_data(self) -> bool:
+        """Whether there is a data folder of either store."""
+        return any((self.home / name).exists() for name in STORES)
 
     def adopt(self) -> None:
         """Find running services of this project that no record names (devenv was killed, or its state deleted)."""
         lost = {
             name: self.is_ours(name)
-            for name in ("postgres", "dynamodb")
+            for name in STORES
             if (self.home / name).exists()
             and not processes.is_running((self.state.services.get(name) or Record(0)).process)
         }
@@ -165,182 +80,45 @@ class Embedded:
 
         return matches
 
-    def process(self, name: str) -> Process | None:
-        """The recorded process of a service, running or not."""
-        record = self.state.services.get(name)
-        return record.process if record else None
-
-    def log(self, name: str) -> Path:
-        """The service's log file."""
-        return self.folder / "logs" / f"{name}.log"
-
-    def port(self, name: str) -> int:
-        """The port a service has, or would prefer: its last one, unless devenv.toml asks for another one since."""
-        record = self.state.services.get(name)
-        wanted = self.wanted_port(name)
-        return record.port if record and (record.process or record.wanted in (0, wanted)) else wanted
-
-    def wanted_port(self, name: str) -> int:
-        """The port that the settings ask for."""
-        return int(getattr(self.settings, name).port)
-
-    def url(self, name: str, port: int) -> str:
-        """The address to show. Passwords are not part of it."""
-        if name == "postgres":
-            return f"postgresql://{self.settings.postgres.user}@127.0.0.1:{port}/{self.settings.postgres.database}"
-        if name == "dynamodb" or self.settings.backend is None:
-            return f"http://127.0.0.1:{port}"
-        return self.settings.backend.url.replace("{port}", str(port))
-
-    def secrets(self) -> state.Secrets:
-        """Password and key of this project's data; they are generated with the data folder."""
-        if self._secrets is None:
-            self.make_home()
-            self._secrets = state.keep_secrets(self.home)
-        return self._secrets
-
-    def forget_secrets(self) -> None:
-        """Read them anew at the next use: other data was put into the place of the present one."""
-        self._secrets = None
-
-    def targets(self) -> Targets:
-        """Where the stores and the application are, running or not."""
-        secrets = self.secrets()
-        return Targets(
-            postgres=PostgresTarget(
+    def store_targets(self) -> tuple[PostgresTarget, DynamoTarget]:
+        """Both stores on loopback, with the generated password."""
+        settings = self.settings
+        return (
+            PostgresTarget(
                 host="127.0.0.1",
                 port=self.port("postgres"),
-                user=self.settings.postgres.user,
-                password=secrets.password,
-                database=self.settings.postgres.database,
+                user=settings.postgres.user,
+                password=self.secrets().password,
+                database=settings.postgres.database,
             ),
-            dynamodb=DynamoTarget(
+            DynamoTarget(
                 endpoint=f"http://127.0.0.1:{self.port('dynamodb')}",
-                region=self.settings.dynamodb.region,
+                region=settings.dynamodb.region,
                 access_key=ACCESS_KEY,
                 secret_key=ACCESS_KEY,
             ),
-            backend_url=self.url("backend", self.port("backend")) if self.settings.backend else None,
-            key=secrets.key,
         )
 
     # What changes
-
-    def make_home(self) -> None:
-        """The data folder, private; as root it belongs to the account that the services run as."""
-        try:
-            if self.home != self.folder:
-                self.home.parent.mkdir(parents=True, exist_ok=True)
-            self.home.mkdir(mode=0o700, exist_ok=True)
-            if account := self.account():
-                os.chown(self.home, account.uid, account.gid)
-            (self.folder / "logs").mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise state.unwritable(self.home, error) from None
 
     def account(self) -> Account | None:
         """The unprivileged account of the stores when devenv runs as root, else None."""
         return processes.choose_account(self.root, self.environ)
 
-    def assign_ports(self, names: tuple[str, ...], strict: bool) -> list[str]:
-        """Give each named service a free port: its last one, its default, else the next free one of the block.
-
-        Remembers them. Returns a sentence per port that had to change. `strict` raises DevenvError (exit 6)
-        that names the holder instead.
-        """
-        said: list[str] = []
-        taken: set[int] = {self.port(name) for name in self.services if name not in names}
-        for name in names:
-            wanted = self.port(name)
-            port = wanted
-            if wanted in taken or not processes.port_is_free(wanted):
-                holder = processes.holder(wanted)
-                if strict:
-                    raise DevenvError(
-                        f"port {wanted}, which {name} wants, is taken by {holder}",
-                        exit_code=Exit.PORT,
-                        cause="--strict-ports forbids to take another one",
-                        hint=f"stop it, or set [{name}] port in devenv.toml, or run devenv up without --strict-ports",
-                    )
-                port = next((p for p in self.block() if p not in taken and processes.port_is_free(p)), 0)
-                if not port:
-                    raise DevenvError(
-                        f"port {wanted} is taken by {holder}, and so is every port of this project's block",
-                        exit_code=Exit.PORT,
-                        detail=f"tried {self.block()[0]} to {self.block()[-1]}",
-                        hint=f"set [{name}] port in devenv.toml to a free one",
-                    )
-                said.append(f"port {wanted} is taken by {holder}: {name} gets {port}")
-            taken.add(port)
-            self.remember(name, port=port, wanted=self.wanted_port(name))
-        return said
-
-    def block(self) -> range:
-        """The 20 ports this project falls back to, by the hash of its folder."""
-        number = int.from_bytes(hashlib.sha256(os.fsencode(self.root)).digest()[:4], "big") % BLOCKS
-        start = BLOCK_BASE + number * BLOCK_SIZE
-        return range(start, start + BLOCK_SIZE)
-
-    def remember(self, name: str, **changes: object) -> None:
-        """Change one service's record and write the state."""
-        with self._guard:
-            old = self.state.services.get(name) or Record(port=0)
-            record = Record(**{field: changes.get(field, getattr(old, field)) for field in Record.__struct_fields__})  # type: ignore[arg-type]
-            services = {**self.state.services, name: record}
-            self.state = replace(self.state, engine=self.name, root=str(self.root), services=services)
-            self.save()
-
-    def remember_steps(self, seen: Sequence[StepState]) -> None:
-        """Note how the steps stood, for `status` while the stores are stopped."""
-        # The reason of a step that is done is wording; a second `up` has nothing to write.
-        news = {step.name: (step.state, "" if step.state == "done" else step.reason) for step in seen}
-        at = datetime.now(UTC).isoformat(timespec="seconds")
-        with self._guard:
-            steps = self.state.steps
-            if news != {
-                name: (mark.state, "" if mark.state == "done" else mark.reason) for name, mark in steps.items()
-            }:
-                marks = {step.name: Mark(step.state, step.reason, at) for step in seen}
-                self.state = replace(self.state, steps=marks)
-                self.save()
-
-    def save(self) -> None:
-        """Write the state. A command that only looks keeps what it finds to itself: another may be at work."""
-        if self._locked:
-            state.write(self.folder, self.state)
-
-    def restore_steps(self, marks: Mapping[str, Mark]) -> None:
-        """Note how the steps stood when the data that is here now was saved."""
-        with self._guard:
-            self.state = replace(self.state, steps=dict(marks))
-            self.save()
-
     def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:
-        """Start one service, detached, and remember it. `environment` is what `devenv env` gives (for the backend)."""
+        """Start one service's process."""
+        if name == "backend":
+            return self.launch_backend(environment)
         self.make_home()
-        plan = {"postgres": self.postgres, "dynamodb": self.dynamodb}.get(name)
-        launch = plan(progress) if plan else self.backend(environment)
-        try:
-            child = processes.spawn(
-                launch.command, log=self.log(name), cwd=launch.cwd, env=launch.env, account=launch.account
-            )
-        except OSError as error:
-            raise DevenvError(
-                f"{name} could not be started: {shlex.join(launch.command[:3])} …",
-                exit_code=Exit.MISSING if isinstance(error, FileNotFoundError) else Exit.CRASHED,
-                detail=str(error),
-            ) from None
-        self.remember(
-            name,
-            process=processes.identify_child(child) or Process(child.pid, 0.0, launch.command),
-            started=datetime.now(UTC).isoformat(timespec="seconds"),
-            version=launch.version,
-            environment=fingerprint(self.backend_inputs(environment)) if name == "backend" else "",
-        )
+        return self.launch_process(name, self.postgres(progress) if name == "postgres" else self.dynamodb(progress))
 
-    def marks(self) -> dict[str, str]:
-        """Variables that tell whose a process is: of which project, and of which user's devenv."""
-        return {"DEVENV_PROJECT": str(self.root), "DEVENV_CACHE": str(self.cache)}
+    def recognise(self, name: str) -> bool:
+        """Whether the process that was just launched still runs."""
+        return self.recognise_process(name)
+
+    def ended(self, name: str) -> DevenvError:
+        """The error for a process that ended while it was waited for."""
+        return self.process_ended(name)
 
     def service_environment(self) -> dict[str, str]:
         """A small environment for the stores: the user's own variables must not reach them (JAVA_TOOL_OPTIONS, PG…)."""
@@ -417,73 +195,24 @@ class Embedded:
             )
 
     def improve(self) -> None:
-        """Once services run: make, in the background, what starts DynamoDB Local faster the next time."""
+        """Make, in the background, what starts DynamoDB Local faster the next time."""
         if self._improve:
             self._improve()
 
-    def backend(self, environment: Mapping[str, str]) -> Launch:
-        """The application's launch: the project's own command, as the user, with the settings of `devenv env`."""
-        assert self.settings.backend is not None  # noqa: S101 - `services` lists the backend only when configured
-        env = {**self.environ, **environment, **self.backend_variables(), **self.marks()}
-        fill = self.backend_values()
-        return Launch([fill_in(word, fill) for word in self.settings.backend.command], env, self.root, None)
-
-    def backend_inputs(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """All that decides how the application runs: its variables and its command."""
-        command = shlex.join(self.settings.backend.command) if self.settings.backend else ""
-        return {**environment, **self.backend_variables(), "": command}
-
-    def recognise(self, name: str) -> bool:
-        """Whether a service that was just launched still runs, perhaps as another program (`env`, `sh -c "exec …"`)."""
-        process = self.process(name)
-        now = processes.identify(process.pid) if process else None
-        if process is None or now is None or not processes.same(now, replace(process, command=now.command)):
-            return False
-        if now.command != process.command:
-            self.remember(name, process=now)
-        return True
-
-    def backend_variables(self) -> dict[str, str]:
-        """The application's own variables, `[backend] env`."""
-        backend = self.settings.backend
-        fill = self.backend_values()
-        return {name: fill_in(text, fill) for name, text in (backend.env if backend else {}).items()}
-
-    def backend_values(self) -> dict[str, str]:
-        """What `{port}` and `{python}` stand for in `[backend]`."""
-        backend = self.settings.backend
-        return {"port": str(self.port("backend")), "python": (backend and backend.python) or sys.executable}
-
     def stop(self, name: str) -> bool:
-        """Stop one service cleanly and remember that it was meant. False when it was not running."""
-        record = self.state.services.get(name)
-        if record is None or record.process is None:
-            return False
-        # SIGINT is PostgreSQL's "fast" shutdown: sessions are ended, data is written.
-        how = signal.SIGINT if name == "postgres" else signal.SIGTERM
-        stopped = processes.stop(record.process, how=how)
-        self.remember(name, process=None, started=None)
-        return stopped
+        """End one service's process. SIGINT is PostgreSQL's "fast" shutdown: sessions are ended, data is written."""
+        return self.stop_process(name, signal.SIGINT if name == "postgres" else signal.SIGTERM)
 
-    def settings_changed(self, environment: Mapping[str, str]) -> bool:
-        """Whether the running application was started with other settings than `environment`."""
-        record = self.state.services.get("backend")
-        return record is not None and record.environment != fingerprint(self.backend_inputs(environment))
+    @contextmanager
+    def hold_writers(self) -> Iterator[bool]:
+        """DynamoDB Local's own file is locked for writing during the block."""
+        from devenv.engines import dynamodb_file
 
+        with dynamodb_file.writers_held(self.home / "dynamodb" / dynamodb_file.NAME):
+            yield True
 
-def fill_in(text: str, values: Mapping[str, str]) -> str:
-    """Replace `{name}` for the names in `values`; other braces stay as they are (JSON in a command, say)."""
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
-
-
-def fingerprint(environment: Mapping[str, str]) -> str:
-    """A hash of settings, so that they can be compared later without keeping secrets in the state file."""
-    lines = "\n".join(f"{name}={value}" for name, value in sorted(environment.items()))
-    return hashlib.sha256(lines.encode()).hexdigest()
-
-
-def iso(epoch_s: float) -> str:
-    """Epoch seconds as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="seconds")
+    def remove_data(self) -> None:
+        """Delete both data folders."""
+        for name in STORES:
+            if (self.home / name).exists():
+                shutil.rmtree(self.home / name)

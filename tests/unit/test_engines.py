@@ -1,0 +1,96 @@
+"""Which engine a command works on, what is remembered of the others, and what every engine has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from devenv import config, stack
+from devenv.engines import ENGINES, engine_class
+from devenv.engines.engine import Engine
+from devenv.errors import Exit, UsageError
+from devenv.stack import Asked, choose_engine, refuse_two
+from devenv.state import Mark, Parked, Record, State, switch
+
+UP = {"postgres": Record(5432, started="2023-06-24T20:57:02+00:00"), "dynamodb": Record(8000)}
+STEPS = {"setup": Mark("done", "it has what its files declare", "2023-06-24T20:57:02+00:00")}
+
+
+def loaded(engine: str = "embedded", origin: str = "default") -> config.Loaded:
+    """Settings that ask for an engine."""
+    settings = config.Settings(project=config.Project(name="p", engine=engine))  # type: ignore[arg-type]
+    return config.Loaded(Path("/p"), settings, {"project.engine": origin})
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings", "known", "chosen"),
+    [
+        (Asked(), loaded(), State(), ("embedded", "default")),
+        (Asked(), loaded(), State(engine="docker"), ("docker", "the state")),
+        (Asked(), loaded("docker", "devenv.toml"), State(), ("docker", "devenv.toml")),
+        (Asked(), loaded("docker", "devenv.toml"), State(engine="external"), ("docker", "devenv.toml")),
+        (Asked(), loaded("docker", "$DEVENV_ENGINE"), State(engine="external"), ("docker", "$DEVENV_ENGINE")),
+        (Asked("external"), loaded("docker", "$DEVENV_ENGINE"), State(engine="embedded"), ("external", "--engine")),
+        (Asked(stopping=True), loaded("docker", "devenv.toml"), State(engine="external"), ("external", "the state")),
+        (Asked("docker", stopping=True), loaded(), State(engine="external"), ("docker", "--engine")),
+        (Asked(stopping=True), loaded("docker", "devenv.toml"), State(), ("docker", "devenv.toml")),
+    ],
+)
+def test_option_then_variable_then_file_then_state_then_default(
+    asked: Asked, settings: config.Loaded, known: State, chosen: tuple[str, str]
+) -> None:
+    assert choose_engine(asked, settings, known) == chosen
+
+
+def test_devenv_engine_is_the_engine_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "devenv.toml").write_text('[project]\nname = "p"\nengine = "docker"\n')
+    found = config.load(tmp_path, {"DEVENV_ENGINE": "external"})
+    assert (found.settings.project.engine, found.origins["project.engine"]) == ("external", "$DEVENV_ENGINE")
+    with pytest.raises(UsageError, match=r"\$DEVENV_ENGINE is not a valid value for project\.engine"):
+        config.load(tmp_path, {"DEVENV_ENGINE": "podman"})
+
+
+def test_services_that_are_up_on_another_engine_are_named_with_the_way_on() -> None:
+    with pytest.raises(UsageError) as refused:
+        refuse_two("docker", "--engine", State(engine="embedded", services=UP))
+    error = refused.value
+    assert error.exit_code == Exit.USAGE
+    assert error.what == "this project is up on engine `embedded` (postgres), and --engine asks for `docker`"
+    assert error.hint == "devenv down && devenv up --engine docker"
+    with pytest.raises(UsageError) as refused:
+        refuse_two("docker", "devenv.toml", State(engine="embedded", services=UP))
+    assert refused.value.hint == "devenv down && devenv up"
+
+
+@pytest.mark.parametrize("known", [State(), State(engine="docker", services=UP), State(engine="embedded")])
+def test_a_project_that_is_down_may_move(known: State) -> None:
+    refuse_two("docker", "--engine", known)
+
+
+def test_what_is_known_of_an_engine_waits_until_the_project_comes_back() -> None:
+    first = State(root="/p", engine="embedded", services=UP, steps=STEPS)
+    second = switch(first, "docker")
+    assert second == State(root="/p", engine="docker", parked={"embedded": Parked(UP, STEPS)})
+    assert switch(second, "docker") == second
+    back = switch(second, "embedded")
+    assert (back.services, back.steps, back.parked) == (UP, STEPS, {"docker": Parked()})
+    assert switch(State(services=UP), "docker") == State(services=UP)
+
+
+def test_every_engine_of_the_registry_can_be_made_and_is_a_setting(tmp_path: Path) -> None:
+    (tmp_path / "devenv.toml").write_text('[project]\nname = "p"\n')
+    places = set()
+    for name in ENGINES:
+        kind = engine_class(name)
+        assert kind.name == name
+        made = kind(config.load(tmp_path, {}), tmp_path / ".devstate", {})
+        assert isinstance(made, Engine)
+        assert made.services == ("postgres", "dynamodb")
+        places.add(made.home)
+    assert len(places) == len(ENGINES), "engines share data"
+    assert set(ENGINES) <= set(get_args(config.EngineName))
+    assert stack.DEFAULT in ENGINES
+    with pytest.raises(UsageError, match="there is no engine `podman`"):
+        engine_class("podman")
