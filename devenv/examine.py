@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from devenv import up
@@ -37,6 +38,7 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
         run_steps=partial(run_steps, stack, watch or Silent()),
         settle=partial(settle, stack),
         is_seeded=partial(is_seeded, stack),
+        **safety_readers(stack),
         listeners=lambda: [Listener(each.service, each.ip, each.port) for each in engine.listeners()],
         private_files=engine.private_files(),
         dynamodb_folder=engine.home / "dynamodb" if engine.files else None,
@@ -44,6 +46,20 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
         origins=stack.loaded.origins,
         logs={name: engine.log(name) for name in (*engine.services, "steps")},
     )
+
+
+def safety_readers(stack: Stack) -> dict[str, Any]:
+    """What reads the files that `[safety]` is about; nothing without that section."""
+    safety = stack.settings.safety
+    if safety is None:
+        return {}
+    from devenv.checks.safety_files import read_backups, search_keys
+
+    home = Path(stack.environ.get("HOME") or Path.home())
+    return {
+        "read_backups": partial(read_backups, safety, stack.root),
+        "search_keys": partial(search_keys, safety, stack.root, home),
+    }
 
 
 def run_steps(stack: Stack, watch: Watch) -> None:

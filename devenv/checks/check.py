@@ -52,6 +52,11 @@ def passed(evidence: str = "") -> Outcome:
     return Outcome("ok", evidence)
 
 
+def unverified(evidence: str, *, fix: Fix | None = None, subjects: Iterable[str] = ()) -> Outcome:
+    """Nobody could look, so the title is neither held nor refuted: the verdict is `not_verified`."""
+    return Outcome("error", f"not verified: {evidence}", None, fix, tuple(dict.fromkeys(subjects)))
+
+
 def failed(
     evidence: str | Iterable[str],
     *,

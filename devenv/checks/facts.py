@@ -17,6 +17,7 @@ from devenv.links import Item, Judgement, Plan, Relation, Row, compile_plan, jud
 from devenv.model import ServiceState, StepState, Targets
 
 if TYPE_CHECKING:
+    from devenv.checks.safety_files import Searched
     from devenv.repair import Write
     from devenv.stores.postgres import Catalog, Connection
 
@@ -52,6 +53,7 @@ class DoctorContext:
     `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
     is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
     steps know their items again; `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
+    `read_backups` gives the requests for continuous backups by table, `search_keys` what keys of users lie in files.
     `origins` and `logs` are for the bundle.
     """
 
@@ -71,6 +73,8 @@ class DoctorContext:
     settle: Callable[[Sequence[Write]], None] = lambda _: None
     is_seeded: Callable[[str, Item, tuple[str, ...]], bool] = lambda *_: False
     listeners: Callable[[], Sequence[Listener]] = tuple
+    read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
+    search_keys: Callable[[], Searched | None] = lambda: None
     private_files: tuple[Path, ...] = ()
     dynamodb_folder: Path | None = None
     settings_changed: float | None = None
