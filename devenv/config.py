@@ -167,17 +167,38 @@ class Token(Section, frozen=True):
 
 
 Order = Literal["newest first", "oldest first", "ascending", "descending"]
+PatternCode = Annotated[str, msgspec.Meta(pattern=r"^PAT\d{3}$(?!\n)")]
 Condition = Literal["equals", "begins_with", "less", "at_most", "greater", "at_least", "between"]
+
+
+class Expected(Section, frozen=True):
+    """`expected = { … }` of a pattern: how many items and bytes one run brings, as far as that is known."""
+
+    at_least: Annotated[int, msgspec.Meta(ge=0)] = 0
+    at_most: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    bytes: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+Operation = Literal["Query", "GetItem", "Scan"]
+OPERATIONS: Mapping[str, Operation] = {"query": "Query", "get": "GetItem", "getitem": "GetItem", "scan": "Scan"}
+MONTH_S = 30 * 24 * 3600
 
 
 class Pattern(Section, frozen=True):
     """`[patterns.<name>]`: one declared way to read a store.
 
     Of DynamoDB: `key` gives the hash key (and may give the sort key), `sort` narrows the sort key
-    (`{ begins_with = "2023" }`, `{ between = ["a", "b"] }`), `filter` is a filter expression over `values`.
-    `paged` means that the next page is asked for until there is none; `limit` is then the size of a page.
+    (`{ begins_with = "2023" }`, `{ between = ["a", "b"] }`), `filter` is a filter expression over `values` and `names`
+    (`#s = :open`). `operation` is what it should amount to: `query`, `get` or `scan`.
+    `paged` means that the next page is asked for until there is none; `limit` is then the size of a page. `paging`
+    says what is wanted: `all` items, one `page` at a time, or only the `first` ones.
     Of Postgres: `sql` with `%(name)s` parameters.
-    Texts may use the parameters of what is traced: `{message_group_uuid}`, `{person.uuid}`, `{year}`.
+    Texts may use parameters: `{message_group_uuid}`, `{person.uuid}`, `{year}`. `params` gives samples of them, one or
+    several; the others are taken from the data. `projection` names the attributes that are wanted (none: all),
+    `entities` the kinds of items that it may bring. `expected` bounds the answer, `per_second` or `per_month` is the
+    load. `script` is the project's own command for the pattern; it prints JSON, whose list is at `items`; it is run by
+    `patterns run` and `patterns check --scripts` only. `accept` maps codes of `patterns check` to the reason for which
+    such a finding is accepted here.
     """
 
     purpose: str = ""
@@ -187,11 +208,61 @@ class Pattern(Section, frozen=True):
     sort: dict[Condition, str | int | list[str | int]] = {}
     filter: str | None = None
     values: dict[str, str | int | bool] = {}
+    names: dict[str, str] = {}
+    projection: list[str] = []
     order: Order | None = None
     limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
     paged: bool = True
-    operation: Literal["Query", "Scan"] = "Query"
+    paging: Literal["all", "page", "first"] | None = None
+    consistent: bool = False
+    operation: Literal["Query", "GetItem", "Scan", "query", "get", "scan"] = "Query"
     sql: str | None = None
+    entities: list[str] = []
+    params: dict[str, str | int | list[str | int]] = {}
+    expected: Expected = Expected()
+    per_second: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    per_month: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    script: list[str] = []
+    items: str = ""
+    seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    accept: dict[PatternCode, str] = {}
+
+    @property
+    def kind(self) -> Operation:
+        """The operation by DynamoDB's name, however it is spelt."""
+        return OPERATIONS[self.operation.lower()]
+
+    @property
+    def followed(self) -> bool:
+        """Whether the next page is asked for, at once or by who reads on."""
+        return self.paged and self.paging != "first"
+
+    @property
+    def requests_per_month(self) -> float | None:
+        """The stated load; a month has thirty days."""
+        return self.per_month if self.per_second is None else self.per_second * MONTH_S
+
+
+class Prices(Section, frozen=True):
+    """`[access.prices]`: what on-demand capacity costs. The defaults are DynamoDB's for us-east-1 since November 2024.
+
+    Per million request units, and per GB and month of storage. devenv asks nobody for prices: state your own here.
+    """
+
+    read_million: Annotated[float, msgspec.Meta(ge=0)] = 0.125
+    write_million: Annotated[float, msgspec.Meta(ge=0)] = 0.625
+    storage_gb_month: Annotated[float, msgspec.Meta(ge=0)] = 0.25
+    currency: str = "USD"
+
+
+class Access(Section, frozen=True):
+    """`[access]`: what `devenv patterns` computes with.
+
+    `accept` maps `"PAT006 <table or index>"` to the reason for which such a finding of `patterns check` is accepted.
+    """
+
+    prices: Prices = Prices()
+    accept: dict[str, str] = {}
 
 
 class Call(Section, frozen=True):
@@ -313,6 +384,7 @@ class Settings(Section, frozen=True):
     person: Person | None = None
     token: Token | None = None
     patterns: dict[str, Pattern] = {}
+    access: Access = Access()
     trace: dict[str, Trace] = {}
     safety: Safety | None = None
     env: dict[Variable, VariableValue] = {}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from devenv.capacity import item_bytes, read_units
 from devenv.config import Order, Pattern
 from devenv.errors import UsageError
 from devenv.reads import Asked, Cost, Direction
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from devenv.stores.dynamodb import Dynamo
     from devenv.stores.postgres import Connection
 
+__all__ = ["describe", "item_bytes", "prepare", "read_units", "request_of", "run", "run_sql"]
+
 Item = Mapping[str, Mapping[str, Any]]
 DIRECTIONS: Final[Mapping[Order, Direction]] = {
     "newest first": "descending",
@@ -23,7 +25,6 @@ DIRECTIONS: Final[Mapping[Order, Direction]] = {
     "oldest first": "ascending",
     "ascending": "ascending",
 }
-UNIT_BYTES: Final = 4096
 # A pattern whose pages do not end is cut here: 200 MB of items.
 MAX_PAGES: Final = 200
 OPERATORS: Final[Mapping[str, str]] = {
@@ -76,7 +77,7 @@ class Prepared:
         if "limit" in restrictions:
             from msgspec.structs import replace as changed
 
-            pattern = changed(pattern, limit=None, paged=True)
+            pattern = changed(pattern, limit=None, paged=True, paging=None)
         return replace(
             self,
             pattern=pattern,
@@ -88,7 +89,7 @@ class Prepared:
     def restrictions(self) -> tuple[Restriction, ...]:
         """What it declares that can take items away, in the order in which to lift it."""
         given: dict[Restriction, bool] = {
-            "limit": not self.pattern.paged,
+            "limit": not self.pattern.followed,
             "filter": self.filter is not None,
             "sort": bool(self.sort),
         }
@@ -121,6 +122,8 @@ def key_names(table: Mapping[str, Any] | None, index: str | None) -> tuple[str, 
 def request_of(prepared: Prepared) -> dict[str, Any]:
     """The request in DynamoDB's JSON. A Scan has the key as a filter, which is what makes it dear."""
     pattern = prepared.pattern
+    if pattern.kind == "GetItem":
+        return get_request(prepared)
     names: dict[str, str] = {}
     values: dict[str, Any] = {}
 
@@ -136,7 +139,7 @@ def request_of(prepared: Prepared) -> dict[str, Any]:
     conditions += [sort_condition(prepared, name, value)] if prepared.sort else []
     filters = [prepared.filter] if prepared.filter else []
     request: dict[str, Any] = {"TableName": pattern.table, "ReturnConsumedCapacity": "TOTAL"}
-    if pattern.operation == "Query":
+    if pattern.kind == "Query":
         request["KeyConditionExpression"] = " AND ".join(conditions)
         if pattern.order is not None:
             request["ScanIndexForward"] = DIRECTIONS[pattern.order] == "ascending"
@@ -144,16 +147,45 @@ def request_of(prepared: Prepared) -> dict[str, Any]:
         filters += conditions
     if filters:
         request["FilterExpression"] = " AND ".join(f"({each})" for each in filters)
-    if pattern.index is not None:
-        request["IndexName"] = pattern.index
-    if pattern.limit is not None:
-        request["Limit"] = pattern.limit
-    if names:
-        request["ExpressionAttributeNames"] = {placeholder: attribute for attribute, placeholder in names.items()}
+    request |= options_of(pattern, name)
+    placeholders = {placeholder: attribute for attribute, placeholder in names.items()}
     if prepared.filter:
+        placeholders |= {f"#{given.lstrip('#')}": attribute for given, attribute in pattern.names.items()}
         values |= {f":{given.lstrip(':')}": typed_as(content, None) for given, content in prepared.values.items()}
+    if placeholders:
+        request["ExpressionAttributeNames"] = placeholders
     if values:
         request["ExpressionAttributeValues"] = values
+    return request
+
+
+def options_of(pattern: Pattern, name: Callable[[str], str]) -> dict[str, Any]:
+    """The parts of a Query or Scan that are said as they are; `name` gives an attribute's placeholder."""
+    options: dict[str, Any] = {}
+    if pattern.index is not None:
+        options["IndexName"] = pattern.index
+    if pattern.consistent:
+        options["ConsistentRead"] = True
+    if pattern.projection:
+        options["ProjectionExpression"] = ", ".join(map(name, pattern.projection))
+    if pattern.limit is not None:
+        options["Limit"] = pattern.limit
+    return options
+
+
+def get_request(prepared: Prepared) -> dict[str, Any]:
+    """A GetItem, which takes the whole key of one item."""
+    pattern = prepared.pattern
+    whole = dict(prepared.key)
+    if "equals" in prepared.sort and len(prepared.keys) > 1:
+        whole[prepared.keys[1]] = prepared.sort["equals"]
+    key = {attribute: typed_as(text, prepared.types.get(attribute)) for attribute, text in whole.items()}
+    request: dict[str, Any] = {"TableName": pattern.table, "Key": key, "ReturnConsumedCapacity": "TOTAL"}
+    if pattern.consistent:
+        request["ConsistentRead"] = True
+    if pattern.projection:
+        request["ExpressionAttributeNames"] = {f"#n{n}": attribute for n, attribute in enumerate(pattern.projection)}
+        request["ProjectionExpression"] = ", ".join(request["ExpressionAttributeNames"])
     return request
 
 
@@ -161,8 +193,8 @@ def typed_as(value: Any, kind: str | None) -> dict[str, Any]:
     """A value as an attribute of the key's type, where that is known."""
     from devenv.stores.dynamodb import typed
 
-    if kind == "N":
-        return {"N": str(value)}
+    if kind in ("N", "B"):
+        return {kind: str(value)}
     return {"S": str(value)} if kind == "S" else typed(value)
 
 
@@ -197,36 +229,48 @@ def describe(prepared: Prepared) -> Asked:
         else:
             sort = f"{attribute} {OPERATORS[operator]} {operand}"
     return Asked(
-        operation=pattern.operation,
+        operation=pattern.kind,
         table=pattern.table,
         index=pattern.index,
         key={attribute: str(text) for attribute, text in prepared.key.items()},
         sort=sort,
         filter=prepared.filter,
+        projection=", ".join(pattern.projection) or None,
         limit=pattern.limit,
         direction=DIRECTIONS[pattern.order] if pattern.order else None,
-        followed=pattern.paged,
+        followed=pattern.followed,
     )
 
 
 def run(dynamodb: Dynamo, prepared: Prepared) -> Read:
     """All pages that the pattern asks for. StoreError with the store's own code when it refuses."""
+    pattern = prepared.pattern
     request = request_of(prepared)
     items: list[Item] = []
     pages = scanned = 0
     units = computed = 0.0
     told = False
     more = False
-    for page in take(dynamodb.pages(prepared.pattern.operation, request), prepared.pattern.paged):
+    for page in take(read_pages(dynamodb, prepared, request), pattern.followed):
         pages += 1
         items += page["Items"]
         scanned += page["ScannedCount"]
-        computed += read_units(page["Items"])
+        computed += read_units(page["Items"], pattern.consistent)
         if capacity := page.get("ConsumedCapacity"):
             told = True
             units += float(capacity["CapacityUnits"])
         more = bool(page.get("LastEvaluatedKey"))
     return Read(tuple(items), pages, scanned, units if told else None, computed, more)
+
+
+def read_pages(dynamodb: Dynamo, prepared: Prepared, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The pages of a read; the answer of a GetItem as one page."""
+    if prepared.pattern.kind != "GetItem":
+        yield from dynamodb.pages(prepared.pattern.kind, request)
+        return
+    answer = dynamodb.call("GetItem", request)
+    items = [answer["Item"]] if answer.get("Item") else []
+    yield {**answer, "Items": items, "ScannedCount": len(items)}
 
 
 def take(pages: Iterator[dict[str, Any]], paged: bool) -> Iterator[dict[str, Any]]:
@@ -235,37 +279,6 @@ def take(pages: Iterator[dict[str, Any]], paged: bool) -> Iterator[dict[str, Any
         yield page
         if not paged or number == MAX_PAGES:
             return
-
-
-def read_units(items: Sequence[Item], consistent: bool = False) -> float:
-    """What one page costs on AWS: its size in started units of 4 KB, half of that unless strongly consistent."""
-    size = sum(map(item_bytes, items))
-    return max(1, math.ceil(size / UNIT_BYTES)) * (1.0 if consistent else 0.5)
-
-
-def item_bytes(item: Item) -> int:
-    """An item's size as DynamoDB counts it: the names and the values."""
-    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
-
-
-def value_bytes(value: Mapping[str, Any]) -> int:
-    """An attribute value's size as DynamoDB counts it (a number: about two digits a byte and one more)."""
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return len(str(content).encode())
-        case "N":
-            digits = content.lstrip("-").replace(".", "").strip("0")
-            return (len(digits) + 1) // 2 + 1 + int(content.startswith("-"))
-        case "B":
-            return int(len(content) * 3 // 4)
-        case "L":
-            return 3 + sum(1 + value_bytes(part) for part in content)
-        case "M":
-            return 3 + sum(len(name.encode()) + 1 + value_bytes(part) for name, part in content.items())
-        case "SS" | "NS" | "BS":
-            return sum(value_bytes({kind[0]: part}) for part in content)
-    return 1
 
 
 def run_sql(
