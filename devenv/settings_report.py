@@ -28,4 +28,10 @@ def check_settings(loaded: Loaded) -> Report:
     for step in STEPS:
         step.read(loaded.settings, loaded.root)
         checked.append(f"the files of step {step.name}")
+    if loaded.settings.safety is not None:
+        from devenv.checks.safety_files import encrypted_attributes, read_backups
+
+        encrypted_attributes(loaded.settings)
+        read_backups(loaded.settings.safety, loaded.root)
+        checked.append("the files and entities of [safety]")
     return Report("config", loaded.settings.project.name, Exit.DONE, {"checked": checked})

