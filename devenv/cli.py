@@ -649,6 +649,45 @@ def repair_undo(plan: Annotated[Path, typer.Argument(metavar="FILE")], timeout: 
     show(report)
 
 
+@app.command()
+def policy(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="deny-deletion, organisation or application. Default: all.")
+    ] = None,
+    table: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Default: the declared ones.")] = None,
+    region: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Default: [safety] regions.")] = None,
+    account: Annotated[str | None, typer.Option(metavar="ID", help="The AWS account, 12 digits.")] = None,
+    admin: Annotated[list[str] | None, typer.Option(metavar="ARN", help="A role that the denials leave alone.")] = None,
+    writes: Annotated[bool, typer.Option("--writes", help="The application writes items too.")] = False,
+    lock: Annotated[bool, typer.Option("--lock", help="Deny also what undoes protection: UpdateTable, …")] = False,
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="json: the documents alone.")] = "text",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A file; without NAME a folder.")] = None,
+    yes: Yes = False,
+) -> None:
+    """Write the AWS policies that deny the deletion of tables, lock regions, and keep the application to its work."""
+    from dataclasses import replace
+
+    from devenv import config
+    from devenv import policy as work
+
+    loaded = config.load(chosen.project)
+    regions = region or (loaded.settings.safety.regions if loaded.settings.safety else [])
+    tables = tuple(table) if table else work.declared_tables(loaded)
+    wish = work.Wish(tables, tuple(regions), account, tuple(admin or ()), writes, lock)
+    report = work.make_report(loaded, wish, name)
+    if out is not None:
+        files = work.files_of(report, name, out)
+        if there := [str(path) for path in files if path.exists()]:
+            agreed(f"Overwrite {', '.join(there)}?", yes)
+        work.write_files(files)
+        report = replace(report, body={**report.body, "written": list(map(str, files))})
+    elif form == "json" and not chosen.json:
+        documents = {each["name"]: each["document"] for each in report.body["policies"]}
+        typer.echo(work.as_text(documents[name] if name else documents), nl=False)
+        raise typer.Exit
+    show(report)
+
+
 class Terminated(BaseException):
     """SIGTERM arrived: unwind like Ctrl-C, leave with 143."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any, NoReturn
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Report
 from devenv.stack import Stack
-from devenv.stores.dynamodb import Dynamo, plain
+from devenv.stores.dynamodb import Dynamo, plain, verb
 
 START_HINT = "devenv up"
 
@@ -111,15 +110,6 @@ def run_partiql(stack: Stack, statement: str, write: bool, limit: int) -> Report
         return rows_report(stack, "ddb", [], [], "done")
     more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
     return items_report(stack, items[:limit], more)
-
-
-def verb(statement: str) -> str:
-    """The first word of a statement, in capitals, behind comments and parentheses; "" where that is not certain.
-
-    Who takes a comment for longer or shorter than DynamoDB does takes a DELETE for a SELECT.
-    """
-    found = re.match(r"(?:[\s(]|--[^\r\n]*\r?\n|/\*(?:(?!/\*).)*?\*/)*(\w+)", statement, re.DOTALL)
-    return found[1].upper() if found else ""
 
 
 class opened:
