@@ -497,11 +497,13 @@ def partiql(
     statement: str,
     write: Annotated[bool, typer.Option("--write", help="Allow changes.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Items to show at most.")] = 100,
+    scan: Annotated[bool, typer.Option("--scan", help="Allow it to read a whole table.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it amounts to.")] = False,
 ) -> None:
-    """Run a PartiQL statement. Read-only unless --write."""
+    """Run a PartiQL statement, and tell what it amounts to. Read-only unless --write, no Scan unless --scan."""
     from devenv import queries
 
-    show(queries.run_partiql(stack(), statement, write, limit))
+    show(queries.run_partiql(stack(), statement, write, limit, scan, dry_run))
 
 
 @config_app.command("show")

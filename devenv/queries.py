@@ -6,12 +6,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from decimal import Decimal
 from itertools import islice
 from typing import Any, NoReturn
 
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Report
+from devenv.partiql import Amount, Unreadable, amount_of, parse
+from devenv.places import place_of
 from devenv.stack import Stack
 from devenv.stores.dynamodb import Dynamo, plain, verb
 
@@ -93,23 +96,79 @@ def scan(stack: Stack, table: str, limit: int) -> Report:
     return items_report(stack, items[:limit], more)
 
 
-def run_partiql(stack: Stack, statement: str, write: bool, limit: int) -> Report:
-    """One PartiQL statement; the first `limit` items of its answer."""
+def run_partiql(
+    stack: Stack, statement: str, write: bool, limit: int, scan: bool = False, dry_run: bool = False
+) -> Report:
+    """One PartiQL statement; the first `limit` items of its answer, and what it amounts to.
+
+    UsageError for a SELECT that reads a whole table, unless `scan`. `dry_run` only tells what it amounts to.
+    """
     if not write and verb(statement) != "SELECT":
         raise UsageError("only SELECT is allowed without --write", hint='devenv ddb sql --write "…"')
     items: list[Mapping[str, Any]] = []
-    body: dict[str, Any] = {"Statement": statement}
+    body: dict[str, Any] = {"Statement": statement, "ReturnConsumedCapacity": "TOTAL"}
+    pages = 0
+    units = 0.0
     with opened(stack) as dynamodb:
-        while len(items) <= limit:
+        amount = judge_statement(dynamodb, statement, scan or dry_run) if verb(statement) == "SELECT" else None
+        while len(items) <= limit and not dry_run:
             answer = dynamodb.call("ExecuteStatement", body)
+            pages += 1
+            units += float((answer.get("ConsumedCapacity") or {}).get("CapacityUnits") or 0)
             items += [plain(item) for item in answer.get("Items", [])]
             if not answer.get("NextToken"):
                 break
             body["NextToken"] = answer["NextToken"]
-    if not items and verb(statement) != "SELECT":
-        return rows_report(stack, "ddb", [], [], "done")
+    if not items and amount is None:
+        return rows_report(stack, "ddb", [], [], "not run" if dry_run else "done")
     more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
-    return items_report(stack, items[:limit], more)
+    report = items_report(stack, items[:limit], more)
+    told = {"amounts_to": None if amount is None else asdict(amount), "requests": pages, "read_units_local": units}
+    notes = [] if amount is None else [f"amounts to {amount_words(amount)}"]
+    summary = {"summary": "not run"} if dry_run else {}
+    return replace(report, body={**report.body, **told, **summary, "notes": notes})
+
+
+def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
+    """What a SELECT amounts to. UsageError when that is a Scan and it was not asked for (`scan`).
+
+    What cannot be read is shown to DynamoDB with a limit of one item, for its own words about it; then it is refused.
+    """
+    try:
+        select = parse(statement)
+    except Unreadable as error:
+        if not scan:
+            dynamodb.call("ExecuteStatement", {"Statement": statement, "Limit": 1})
+            raise UsageError(
+                "this statement may read a whole table, so it was not run",
+                detail=f"devenv cannot tell what it amounts to: {error}",
+                hint='devenv ddb sql --scan "…"',
+            ) from None
+        return Amount("Scan", f"devenv cannot tell what it amounts to: {error}")
+    table = dynamodb.call("DescribeTable", {"TableName": select.table})["Table"]
+    place = place_of(table, select.index)
+    if place is None:
+        raise UsageError(f"table {select.table} has no index {select.index}", hint="devenv ddb list-tables")
+    amount = amount_of(select, place)
+    if amount.operation == "Scan" and not scan:
+        raise UsageError(
+            "this statement reads a whole table (a Scan), so it was not run",
+            detail=f"{amount.reason}; only `{place.hash} = …` or `{place.hash} IN […]` leads to a Query",
+            hint='devenv ddb sql --scan "…"',
+        )
+    return amount
+
+
+def amount_words(amount: Amount) -> str:
+    """An amount in one line."""
+    what = {"GetItem": "key", "Query": "partition"}.get(amount.operation)
+    of = "" if what is None or amount.reads is None else f" of {amount.reads} {what}{'' if amount.reads == 1 else 's'}"
+    text = f"a {amount.operation}{of}: {amount.reason}"
+    if amount.narrowed and amount.operation == "Query":
+        text += ", and narrows the sort key"
+    if amount.filtered and amount.operation != "Scan":
+        text += f"; {', '.join(amount.filtered)} only filter{'s' if len(amount.filtered) == 1 else ''} what was read"
+    return text
 
 
 class opened:
