@@ -14,13 +14,19 @@ CheckStatus = Literal["ok", "warn", "fail", "error", "skip"]
 
 @dataclass(frozen=True)
 class PostgresTarget:
-    """Where and as whom to reach one Postgres database. `password` never shows in a repr."""
+    """Where and as whom to reach one Postgres database. `password` never shows in a repr.
+
+    `refused` says why nothing may be written there, `closed` why it may not even be asked; None: it may. Who speaks
+    to the store heeds both.
+    """
 
     host: str
     port: int
     user: str
     password: str = field(repr=False)
     database: str = "postgres"
+    refused: str | None = None
+    closed: str | None = None
 
     @property
     def address(self) -> str:
@@ -30,12 +36,18 @@ class PostgresTarget:
 
 @dataclass(frozen=True)
 class DynamoTarget:
-    """One DynamoDB: endpoint URL (`http://127.0.0.1:8000`), region and key pair."""
+    """One DynamoDB: endpoint URL (`http://127.0.0.1:8000`), region and key pair, with a session's token if it has one.
+
+    `refused` and `closed` as in PostgresTarget.
+    """
 
     endpoint: str
     region: str
     access_key: str
     secret_key: str = field(repr=False)
+    token: str = field(default="", repr=False)
+    refused: str | None = None
+    closed: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import http.client
 import random
+import re
 import select
 import time
 import zlib
@@ -22,7 +23,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from devenv.errors import StoreError
+from devenv.errors import StoreError, UsageError
 from devenv.model import DynamoTarget
 
 API: Final = "DynamoDB_20120810"
@@ -84,7 +85,8 @@ class Dynamo:
         return answer
 
     def _exchange(self, operation: str, body: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Send one request; the HTTP status and the body of what answered."""
+        """Send one request; the HTTP status and the body of what answered. UsageError for what may not be sent."""
+        self._guard(operation, body)
         try:
             payload = msgspec.json.encode(body)
         except UnicodeEncodeError as error:
@@ -108,6 +110,14 @@ class Dynamo:
             self.close()
             raise self._unreached(operation, body, str(error) or type(error).__name__) from None
         return status, answer
+
+    def _guard(self, operation: str, body: Mapping[str, Any]) -> None:
+        """Send nothing to a store that is closed, and no write to one that refuses them (engines/external.py)."""
+        reads = operation.startswith(READS) or (
+            operation == "ExecuteStatement" and verb(str(body.get("Statement", ""))) == "SELECT"
+        )
+        if reason := self.target.closed or (None if reads else self.target.refused):
+            raise UsageError(reason, detail=f"{operation} was not sent")
 
     def pages(self, operation: str, body: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Every page of `Scan`, `Query`, `ListTables` or `ExecuteStatement`, until the store says there is no more."""
@@ -227,6 +237,15 @@ class Dynamo:
         return f"DynamoDB {operation}{f' of table {table}' if table else ''} at {self.target.endpoint}"
 
 
+def verb(statement: str) -> str:
+    """The first word of a PartiQL statement, in capitals, behind comments and parentheses; "" where that is not sure.
+
+    Who takes a comment for longer or shorter than DynamoDB does takes a DELETE for a SELECT.
+    """
+    found = re.match(r"(?:[\s(]|--[^\r\n]*\r?\n|/\*(?:(?!/\*).)*?\*/)*(\w+)", statement, re.DOTALL)
+    return found[1].upper() if found else ""
+
+
 def probe(target: DynamoTarget, *, timeout: float = 2.0) -> None:
     """A signed ListTables: an open port or an unsigned GET says nothing. StoreError unless DynamoDB answers it."""
     with Dynamo(target, timeout=timeout) as dynamo:
@@ -259,6 +278,9 @@ def sign(target: DynamoTarget, operation: str, payload: bytes, now: str) -> dict
         "x-amz-date": now,
         "x-amz-target": f"{API}.{operation}",
     }
+    if target.token:
+        headers["x-amz-security-token"] = target.token
+        headers = dict(sorted(headers.items()))
     signed = ";".join(headers)
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     canonical = f"POST\n{url.path or '/'}\n\n{lines}\n{signed}\n{hashlib.sha256(payload).hexdigest()}"

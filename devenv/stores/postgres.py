@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.string import TextLoader
 
-from devenv.errors import StoreError
+from devenv.errors import StoreError, UsageError
 from devenv.model import PostgresTarget
 
 Connection = psycopg.Connection[TupleRow]
@@ -86,14 +86,20 @@ def connect(
         raise failure from None
     # psycopg leaves a connection open when its commit fails.
     with translated(address), closing(connection), connection:
-        connection.read_only = read_only
+        connection.read_only = read_only or target.refused is not None
         yield connection
 
 
 def open_connection(
     target: PostgresTarget, database: str, timeout_s: int, autocommit: bool, label: str = "devenv"
 ) -> Connection:
-    """A plain psycopg connection; the caller closes it. psycopg.Error."""
+    """A plain psycopg connection; the caller closes it. psycopg.Error. UsageError for a target that is closed.
+
+    To one that refuses writes it is read-only (engines/external.py).
+    """
+    if target.closed:
+        raise UsageError(target.closed, detail="nothing was sent")
+    session = SESSION if target.refused is None else {**SESSION, "default_transaction_read_only": "on"}
     # The servers that devenv starts speak neither TLS nor GSS.
     plain: dict[str, Any] = {"sslmode": "disable", "gssencmode": "disable"} if target.host in LOOPBACK else {}
     with UNSTEERED:
@@ -106,7 +112,7 @@ def open_connection(
             connect_timeout=timeout_s,
             application_name=label,
             client_encoding="UTF8",
-            options=" ".join(f"-c {key}={value}" for key, value in SESSION.items()),
+            options=" ".join(f"-c {key}={value}" for key, value in session.items()),
             autocommit=autocommit,
             **plain,
         )
