@@ -46,7 +46,7 @@ repair_app = typer.Typer(no_args_is_help=True, help="Carry out a repair plan, or
 app.add_typer(repair_app, name="repair")
 
 # Global options that take no value, and those that take one; `hoist` lets them stand behind the command too.
-FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--no-input", "--debug", "--version"}
+FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--no-input", "--debug", "--version", "--allow-remote"}
 VALUED = {"--project", "--color"}
 
 
@@ -61,6 +61,7 @@ class Globals:
     no_input: bool = False
     color: str = "auto"
     debug: bool = False
+    allow_remote: bool = False
     command: str = "devenv"
 
 
@@ -85,6 +86,9 @@ def global_options(
     no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; a question counts as no.")] = False,
     color: Annotated[str, typer.Option(help="auto, always or never. NO_COLOR counts too.")] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Read stores that are not on this machine (engine external).")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
     ] = False,
@@ -93,7 +97,7 @@ def global_options(
     if color not in ("auto", "always", "never"):
         raise typer.BadParameter(f"{color!r} is not one of auto, always, never", param_hint="--color")
     chosen.project, chosen.json, chosen.quiet, chosen.verbose = project, as_json, quiet, verbose
-    chosen.no_input, chosen.color, chosen.debug = no_input, color, debug
+    chosen.no_input, chosen.color, chosen.debug, chosen.allow_remote = no_input, color, debug, allow_remote
 
 
 def hoist(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -121,11 +125,14 @@ def show(report: Report) -> None:
     raise typer.Exit(report.exit_code)
 
 
-def stack(engine: str | None = None) -> Stack:
-    """The project, opened for reading."""
+def stack(engine: str | None = None, *, reads: bool = True) -> Stack:
+    """The project, opened for reading. `reads`: its stores too, which need not be on this machine."""
     from devenv.stack import Asked, open_stack
 
-    return open_stack(chosen.project, asked=Asked(engine))
+    opened = open_stack(chosen.project, asked=Asked(engine))
+    if reads:
+        opened.engine.admit(chosen.allow_remote, lambda text: typer.echo(text, err=True))
+    return opened
 
 
 def watching() -> Any:
@@ -135,12 +142,12 @@ def watching() -> Any:
     return open_watch(quiet=chosen.quiet, color=chosen.color)
 
 
-def agreed(question: str, yes: bool) -> None:
+def agreed(question: str, yes: bool, hint: str = "add -y to agree") -> None:
     """Ask before something is lost. UsageError when the answer is not yes, or nobody can be asked."""
     if yes:
         return
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
-        raise UsageError(question, detail="nobody can be asked here, so nothing was done", hint="add -y to agree")
+        raise UsageError(question, detail="nobody can be asked here, so nothing was done", hint=hint)
     if not typer.confirm(question, err=True):
         raise UsageError("not done: you did not agree")
 
@@ -175,6 +182,9 @@ def up(
     no_backend: Annotated[bool, typer.Option("--no-backend", help="Only the stores.")] = False,
     strict_ports: Annotated[bool, typer.Option("--strict-ports", help="Fail when a port is taken.")] = False,
     timings: Annotated[bool, typer.Option("--timings", help="Print what took how long.")] = False,
+    mark: Annotated[
+        bool, typer.Option("--mark", help="Engine external: agree that devenv writes to these stores from now on.")
+    ] = False,
 ) -> None:
     """Start the services, wait until each answers, run the steps that are not done."""
     from devenv import up as work
@@ -182,9 +192,14 @@ def up(
 
     for name in (force, first):
         check_step(name)
-    options = work.Options(timeout, dry_run, force, first, not no_backend, strict_ports)
     clock = work.Clock()
     with watching() as watch:
+
+        def agree(question: str) -> None:
+            watch.close()
+            agreed(question, mark, "devenv up --mark")
+
+        options = work.Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree)
         if dry_run:
             report = work.up(stack(engine), options, watch, clock)
         else:
@@ -263,7 +278,7 @@ def env(
 
     if form not in FORMATS:
         raise UsageError(f"there is no format `{form}`", hint=f"one of: {', '.join(FORMATS)}")
-    opened = stack()
+    opened = stack(reads=False)
     if any(service.state != "running" for service in opened.engine.look()):
         typer.echo("note: not all services run; start them with: devenv up", err=True)
     values = opened.environment()
@@ -277,7 +292,7 @@ def env(
 )
 def run(command: Annotated[list[str], typer.Argument(metavar="-- CMD…")]) -> None:
     """Run a command with the connection settings; its exit code passes through (125: devenv itself failed)."""
-    opened = stack()
+    opened = stack(reads=False)
     environment = {**opened.environ, **opened.environment()}
     sys.stdout.flush()
     try:
@@ -297,7 +312,7 @@ def logs(
     """Print the services' logs, also after a stop."""
     from devenv.logs import read_logs
 
-    opened = stack()
+    opened = stack(reads=False)
     names = (*opened.engine.services, "steps")
     if service is not None and service not in names:
         raise UsageError(f"there is no service `{service}`", hint=f"one of: {', '.join(names)}")
@@ -383,7 +398,7 @@ def snapshot_list() -> None:
     """The snapshots of this project, oldest first."""
     from devenv import snapshots
 
-    show(snapshots.show_all(stack()))
+    show(snapshots.show_all(stack(reads=False)))
 
 
 @snapshot.command("export")
@@ -391,7 +406,7 @@ def snapshot_export(name: str, file: Path) -> None:
     """Write a snapshot into one file, for another machine."""
     from devenv.archive import export
 
-    show(export(stack(), name, file))
+    show(export(stack(reads=False), name, file))
 
 
 @snapshot.command("import")
@@ -442,6 +457,8 @@ def doctor(
     from devenv.examine import doctor_context
 
     opened = stack()
+    if fix:
+        opened.engine.permit(None)
     inputs = steps.read_inputs(opened)
     with watching() as watch:
         context = doctor_context(opened, inputs, watch)
@@ -636,6 +653,7 @@ def repair_apply(
     from devenv.stack import open_locked
 
     with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        opened.engine.permit(None)
         report = apply_plan(verify_context(opened), plan, watch, allow_loss=allow_loss)
     show(report)
 
@@ -647,6 +665,7 @@ def repair_undo(plan: Annotated[Path, typer.Argument(metavar="FILE")], timeout: 
     from devenv.stack import open_locked
 
     with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        opened.engine.permit(None)
         report = undo_plan(verify_context(opened), plan, watch)
     show(report)
 

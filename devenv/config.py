@@ -61,6 +61,23 @@ class Dynamodb(Section, frozen=True):
     local: str | None = None
 
 
+class External(Section, frozen=True):
+    """`[external]`: stores that already run, for engine `external`. Passwords and keys rather by variables:
+    DEVENV_EXTERNAL_PASSWORD, _ACCESS_KEY, _SECRET_KEY, _SESSION_TOKEN.
+
+    `postgres` is `postgresql://user@host:port`, with a database if it is not that of `[postgres]`; `dynamodb` is
+    `http://host:port`. A DynamoDB Local that was started without -sharedDb has other tables for each key and region.
+    """
+
+    postgres: str | None = None
+    password: str | None = None
+    dynamodb: str | None = None
+    region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$(?!\n)")] | None = None
+    access_key: str | None = None
+    secret_key: str | None = None
+    session_token: str | None = None
+
+
 class Backend(Section, frozen=True):
     """`[backend]`: the project's own HTTP app. `{python}` and `{port}` are filled in inside command, url, env."""
 
@@ -376,6 +393,7 @@ class Settings(Section, frozen=True):
     project: Project
     postgres: Postgres = Postgres()
     dynamodb: Dynamodb = Dynamodb()
+    external: External = External()
     backend: Backend | None = None
     steps: Steps = Steps()
     entities: dict[str, Entity] = {}
@@ -388,6 +406,16 @@ class Settings(Section, frozen=True):
     trace: dict[str, Trace] = {}
     safety: Safety | None = None
     env: dict[Variable, VariableValue] = {}
+
+
+# The sections whose plain values can be given by variables.
+SECTIONS: Mapping[str, type[Section]] = {
+    "project": Project,
+    "postgres": Postgres,
+    "dynamodb": Dynamodb,
+    "external": External,
+    "backend": Backend,
+}
 
 
 @dataclass(frozen=True)
@@ -538,7 +566,7 @@ def overrides(environ: Mapping[str, str]) -> list[tuple[str, Any, str]]:
     UsageError names the variable whose value does not fit.
     """
     found: list[tuple[str, Any, str]] = []
-    for section, kind in (("project", Project), ("postgres", Postgres), ("dynamodb", Dynamodb), ("backend", Backend)):
+    for section, kind in SECTIONS.items():
         for field in msgspec.structs.fields(kind):
             key = f"{section}.{field.encode_name}"
             for variable in (f"{PREFIX}{section}_{field.encode_name}".upper(), *SHORT.get(key, ())):
@@ -563,8 +591,7 @@ def variable_value(environ: Mapping[str, str], variable: str, key: str, kind: An
 
 def refuse_unknown(environ: Mapping[str, str], taken: list[str]) -> None:
     """UsageError for a variable that is meant to be a setting and is none: $DEVENV_POSTGRES_PROT."""
-    kinds: tuple[type[Section], ...] = (Project, Postgres, Dynamodb, Backend)
-    sections = {kind.__name__.upper(): kind for kind in kinds}
+    sections = {name.upper(): kind for name, kind in SECTIONS.items()}
     for variable in environ:
         section, _, key = variable.removeprefix(PREFIX).partition("_")
         if variable.startswith(PREFIX) and key and section in sections and variable not in taken:

@@ -25,9 +25,13 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
     """Become psql, connected to the project's database. DevenvError (10) when there is no psql."""
     from devenv.engines.postgres import find_binaries
 
-    engine = stack.engine
-    binaries = find_binaries(stack.settings.postgres.source, engine.cache, None)
-    packaged = binaries.program("psql")
+    if write:
+        stack.engine.permit(None)
+    try:
+        packaged = find_binaries(stack.settings.postgres.source, stack.engine.cache, None).program("psql")
+    except DevenvError:
+        # Without an own PostgreSQL, on another engine: the system's psql does.
+        packaged = ""
     program = packaged if os.path.exists(packaged) else shutil.which("psql")
     if program is None:
         raise DevenvError(
@@ -49,6 +53,8 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
     """One SQL statement against the project's database; its rows, or how many it changed."""
     from devenv.stores import postgres
 
+    if write:
+        stack.engine.permit(None)
     require_running(stack, "postgres")
     try:
         columns, rows, status = postgres.query(stack.engine.targets().postgres, sql, write=write)
@@ -105,6 +111,8 @@ def run_partiql(
     """
     if not write and verb(statement) != "SELECT":
         raise UsageError("only SELECT is allowed without --write", hint='devenv ddb sql --write "…"')
+    if write:
+        stack.engine.permit(None)
     items: list[Mapping[str, Any]] = []
     body: dict[str, Any] = {"Statement": statement, "ReturnConsumedCapacity": "TOTAL"}
     pages = 0

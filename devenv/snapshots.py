@@ -711,6 +711,7 @@ def plain(manifest: Manifest) -> dict[str, object]:
 
 def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, watch: Watch) -> Report:
     """`snapshot save|restore|delete NAME`, under the project's lock."""
+    stack.engine.permit(None)
     recover(stack, watch)
     if not stack.engine.files:
         raise UsageError(f"engine `{stack.engine.name}` has no snapshots")

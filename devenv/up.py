@@ -39,7 +39,10 @@ TELL_AFTER_S = 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """How `up` was asked. `force` and `first` name a step; both include the later ones."""
+    """How `up` was asked. `force` and `first` name a step; both include the later ones.
+
+    `agree` is asked, and raises unless the user agrees, before stores that devenv did not start become its own.
+    """
 
     timeout_s: float = 120.0
     dry_run: bool = False
@@ -47,6 +50,7 @@ class Options:
     first: str | None = None
     backend: bool = True
     strict_ports: bool = False
+    agree: Callable[[str], None] | None = None
 
 
 @dataclass
@@ -77,7 +81,8 @@ def plan_services(seen: Sequence[ServiceState], wanted: Sequence[str], settings_
         elif service.name == "backend" and settings_changed:
             plan.append(Action(service.name, "restart", "its settings changed since it was started"))
         else:
-            plan.append(Action(service.name, "keep", f"running as pid {service.pid}"))
+            where = f"as pid {service.pid}" if service.pid else f"at {service.host}:{service.port}"
+            plan.append(Action(service.name, "keep", f"running {where}"))
     return tuple(plan)
 
 
@@ -98,6 +103,7 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
     """Start what is not running, wait until each service answers, run the steps that are not done."""
     engine = stack.engine
     if not options.dry_run:
+        engine.permit(options.agree)
         recover(stack, watch)
     wanted = tuple(name for name in engine.services if name != "backend" or options.backend)
     seen = engine.look()
@@ -625,6 +631,7 @@ def run_fresh(
 
     The data of before is kept as a snapshot. A reset restores the baseline instead, unless there is a doubt.
     """
+    stack.engine.permit(None)
     recover(stack, watch)
     inputs = read_inputs(stack)
     run = Run(stack, options, watch, clock)

@@ -15,7 +15,7 @@ An engine is one module with one class below `Engine`, and one line in `devenv.e
 All the rest has a meaning here that an engine may replace: ports, secrets, the state file, the application as a
 process of this machine (`launch_process`, `look_at_process`, `stop_process`, `recognise_process`,
 `process_ended`), logs, `adopt`, `stranger`, `confirm`, `improve`, `prepare`, `has_data`, `remove_data`,
-`application_environment`, `listeners`, `hold_writers`. Nothing asks of which class an engine is.
+`application_environment`, `listeners`, `hold_writers`, `admit`, `permit`. Nothing asks of which class an engine is.
 
 Each engine has its own data, and all that belongs to data: ledger, secrets, baseline, snapshots. They lie in
 `Engine.home`, a folder of the engine's name in the project's data folder (for `embedded`, that folder itself).
@@ -30,7 +30,7 @@ import signal
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -246,6 +246,15 @@ class Engine(ABC):
         return self.folder / "state.json", self.home / "secrets.json"
 
     # What changes
+
+    def admit(self, allow_remote: bool, say: Callable[[str], None]) -> None:  # noqa: B027 - few engines need it
+        """Before a command reads: refuse stores elsewhere unless `allow_remote`, and `say` where they are."""
+
+    def permit(self, agree: Callable[[str], None] | None) -> None:  # noqa: B027 - few engines need it
+        """Before a command writes: refuse stores that are not devenv's to write to. UsageError (2).
+
+        Where they can be made so, `agree` is asked, which raises unless the user agrees.
+        """
 
     def prepare(self, names: Sequence[str]) -> None:  # noqa: B027 - few engines need it
         """The stores that are about to be launched, each in a thread of its own: for what concerns them together."""
