@@ -46,10 +46,13 @@ TRAINING_PATIENCE_S: Final = 300.0
 RETRY_AFTER_S: Final = 24 * 3600.0
 
 
-def launch_command(java: Java, local: Local, archive_dir: Path, port: int, data_dir: Path) -> list[str]:
+def launch_command(
+    java: Java, local: Local, archive_dir: Path, port: int, data_dir: Path, temp: Path | None = None
+) -> list[str]:
     """The server's command line: 127.0.0.1:`port`, data in `data_dir`, the class archive if there is one.
 
-    Run it with ENVIRONMENT among its variables. DevenvError (2) when SQLite cannot open files in so long a path.
+    In `temp` it unpacks a library, which it leaves behind when it is killed: the system's temporary folder would fill
+    up. Run it with ENVIRONMENT among its variables. DevenvError (2) when SQLite cannot open files in so long a path.
     """
     if len(os.fsencode(data_dir)) > LONGEST_DATA_PATH:
         raise DevenvError(
@@ -60,7 +63,13 @@ def launch_command(java: Java, local: Local, archive_dir: Path, port: int, data_
         )
     archive = archive_ready(java, local, archive_dir)
     flags = [] if archive is None else archive_flags(java, archive)
+    flags += [] if temp is None else [temporary(temp)]
     return [*java_command(java, local, flags), *server_arguments(port, data_dir)]
+
+
+def temporary(folder: Path) -> str:
+    """The JVM option for its folder of temporary files."""
+    return f"-Djava.io.tmpdir={folder}"
 
 
 def java_command(java: Java, local: Local, flags: list[str]) -> list[str]:
@@ -198,7 +207,8 @@ def run_server(java: Java, local: Local, flags: list[str], folder: Path) -> None
         chosen.bind(("127.0.0.1", 0))
         port = int(chosen.getsockname()[1])
     # The launcher ends when its standard input does, so the server cannot outlive this process.
-    command = java_command(java, local, [*flags, "-Ddevenv.until=stdin"]) + server_arguments(port, data)
+    flags = [*flags, "-Ddevenv.until=stdin", temporary(folder)]
+    command = java_command(java, local, flags) + server_arguments(port, data)
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, cwd=folder, env=ENVIRONMENT)
     try:

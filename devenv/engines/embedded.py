@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from devenv.engines.postgres import Binaries
 
 ACCESS_KEY = "devenvlocal"
+# DynamoDB Local's temporary files, beside the data: they go with the server, and with the next start when it was killed.
+TEMPORARY = "temp"
 
 
 class Embedded(Engine):
@@ -167,11 +169,13 @@ class Embedded(Engine):
         named = self.settings.dynamodb.local
         java = parts.find_java(self.cache, self.environ, account)
         local = parts.find_local(self.cache, self.root / named if named else None, account, progress)
-        data = self.home / "dynamodb"
-        data.mkdir(mode=0o700, exist_ok=True)
-        if account is not None:
-            os.chown(data, account.uid, account.gid)
-        command = dynamodb_local.launch_command(java, local, self.cache, self.port("dynamodb"), data)
+        data, temp = self.home / "dynamodb", self.home / TEMPORARY
+        shutil.rmtree(temp, ignore_errors=True)
+        for folder in (data, temp):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            if account is not None:
+                os.chown(folder, account.uid, account.gid)
+        command = dynamodb_local.launch_command(java, local, self.cache, self.port("dynamodb"), data, temp)
         self._improve = partial(dynamodb_local.start_training, java, local, self.cache, self.environ)
         env = {**self.service_environment(), **dynamodb_local.ENVIRONMENT}
         return Launch(command, env, self.home, account, local.version)
@@ -201,7 +205,10 @@ class Embedded(Engine):
 
     def stop(self, name: str) -> bool:
         """End one service's process. SIGINT is PostgreSQL's "fast" shutdown: sessions are ended, data is written."""
-        return self.stop_process(name, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+        stopped = self.stop_process(name, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+        if name == "dynamodb" and not self.runs(name):
+            shutil.rmtree(self.home / TEMPORARY, ignore_errors=True)
+        return stopped
 
     @contextmanager
     def hold_writers(self) -> Iterator[bool]:
@@ -213,6 +220,6 @@ class Embedded(Engine):
 
     def remove_data(self) -> None:
         """Delete both data folders."""
-        for name in STORES:
+        for name in (*STORES, TEMPORARY):
             if (self.home / name).exists():
                 shutil.rmtree(self.home / name)
