@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from devenv.engines.postgres import Binaries
 
 ACCESS_KEY = "devenvlocal"
-# DynamoDB Local's temporary files, beside the data: they go with the server, and with the next start when it was killed.
+# DynamoDB Local's temporary files, beside the data. They go with the server; of a killed one, with the next start.
 TEMPORARY = "temp"
 
 
