@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from devenv.checks.check import Outcome, failed, passed
 from devenv.checks.facts import Facts
 from devenv.links import Fault, Folded, Record, Relation
 from devenv.links.faults import EXAMPLES
-from devenv.links.values import canonical
+from devenv.links.values import canonical, scalar_text
 from devenv.model import Fix
 
 MEND: Final = "devenv doctor --fix"
@@ -136,26 +136,41 @@ def deletion(record: Record) -> str:
     return f"devenv ddb sql --write {word(statement)}"
 
 
-def lost_rows(facts: Facts, faults: Iterable[Fault]) -> Iterator[tuple[Relation, str, list[str]]]:
-    """(relation, column, ids) of rows that faults miss and that setup once loaded with these ids."""
+def lost_rows(facts: Facts, faults: Sequence[Fault]) -> Iterator[tuple[Relation, str, dict[str, str]]]:
+    """(relation, column, id at its loading -> id that items name) of rows that faults miss and that setup once loaded.
+
+    A row whose id was changed since it was loaded is found by its natural key, which the items carry.
+    """
     missing = {s for fault in faults if fault.kind in ("orphan", "missing_row") for s in fault.subjects[:1]}
     if not missing:
         return
-    loaded = facts.postgres().seeded
+    found = facts.postgres()
     for edge in {(edge.relation, edge.column): edge for edge in facts.plan.edges}.values():
-        known = {canonical(row.get(edge.column) or "") for row in loaded.get(edge.relation, ())}
-        if ids := sorted(missing & known):
-            yield edge.relation, edge.column, ids
+        loaded = {canonical(row.get(edge.column) or ""): row for row in found.seeded.get(edge.relation, ())}
+        here = {canonical(row[edge.column]) for row in found.rows.get(edge.relation, ())}
+        lost = {id: id for id in missing & loaded.keys()}
+        for fault in faults:
+            if fault.kind != "orphan" or fault.record is None or fault.edge is None or fault.subjects[0] in lost:
+                continue
+            if (fault.edge.relation, fault.edge.column) != (edge.relation, edge.column) or not fault.edge.natural:
+                continue
+            texts = {column: scalar_text(fault.record.item.get(each)) for each, column in fault.edge.natural}
+            named = [id for id, row in loaded.items() if all(row.get(column) == texts[column] for column in texts)]
+            if len(named) == 1 and named[0] not in here:
+                lost[fault.subjects[0]] = named[0]
+        if lost:
+            yield edge.relation, edge.column, {old: new for new, old in sorted(lost.items())}
 
 
-def restoration(relation: Relation, column: str, ids: Iterable[str]) -> str:
-    """The command that inserts rows as setup recorded them. Those that are there stay as they are."""
+def restoration(relation: Relation, column: str, ids: Mapping[str, str]) -> str:
+    """The command that inserts rows as setup recorded them, by old id, under the new one. Those that are there stay."""
     schema, table = relation
     title = f"{name(schema)}.{name(table)}"
-    wanted = ", ".join(text(each) for each in ids)
-    recorded = f'devenv.seeded AS s, jsonb_populate_record(NULL::{title}, s."row") AS made'
-    here = f's."schema"={text(schema)} AND s."table"={text(table)} AND s."row"->>{text(column)} IN ({wanted})'
-    statement = f"INSERT INTO {title} SELECT made.* FROM {recorded} WHERE {here} ON CONFLICT DO NOTHING"  # noqa: S608
+    wanted = ", ".join(f"({text(old)}, {text(new)})" for old, new in ids.items())
+    recorded = f'devenv.seeded AS s JOIN (VALUES {wanted}) AS w (old, new) ON s."row"->>{text(column)} = w.old'
+    made = f'jsonb_populate_record(NULL::{title}, s."row" || jsonb_build_object({text(column)}, w.new)) AS made'
+    here = f's."schema"={text(schema)} AND s."table"={text(table)}'
+    statement = f"INSERT INTO {title} SELECT made.* FROM {recorded}, {made} WHERE {here} ON CONFLICT DO NOTHING"  # noqa: S608
     return f"devenv db --write {word(statement)}"
 
 

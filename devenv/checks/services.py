@@ -72,8 +72,25 @@ def run_postgres(facts: Facts) -> Outcome:
 
 
 def run_dynamodb(facts: Facts) -> Outcome:
-    """A signed ListTables."""
+    """A signed ListTables; and that all keys and regions see the same tables, as far as its process tells."""
+    pid = facts.context.service("dynamodb").pid
+    if pid is not None and is_divided(pid):
+        return failed(
+            f"its process {pid} runs without -sharedDb",
+            cause="it keeps one database for each access key and region, so tables seem gone to other clients",
+            fix=Fix("start it as devenv does", "devenv down && devenv up"),
+            subjects=[str(pid)],
+        )
     return run_probe(facts, "dynamodb")
+
+
+def is_divided(pid: int) -> bool:
+    """Whether a process is DynamoDB Local without its option -sharedDb; False when that cannot be read."""
+    try:
+        command = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+    return "-dbPath" in command and "-sharedDb" not in command
 
 
 def run_backend(facts: Facts) -> Outcome:
@@ -164,9 +181,11 @@ Repair: devenv up; `devenv logs postgres` tells why it ended.""",
         late="fail",
         explain="""\
 A signed ListTables was sent. An open port says little: DynamoDB Local accepts connections and hangs when it
-cannot write its data folder, and another program may hold the port.
+cannot write its data folder, and another program may hold the port. Without its option -sharedDb it keeps a database
+for each access key and region.
 
-How it happens: it was not started, is still starting, crashed, is paused, or another program has the port.
+How it happens: it was not started, is still starting, crashed, is paused, was started by hand, or another program has
+the port.
 Repair: devenv up; `devenv logs dynamodb` tells why it ended.""",
     ),
     Check(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from tests.faults.test_doctor_faults import findings
@@ -96,6 +97,25 @@ def test_another_program_on_the_port_is_not_the_service(project: ProjectDir) -> 
             squatter.terminate()
     row = findings(report)["SVC002"]
     assert "is not DynamoDB" in row["evidence"]
+
+
+def test_dynamodb_without_shared_db_is_named_and_its_command_mends_it(project: ProjectDir) -> None:
+    """Row 9: the tables are gone for every key and region but those they were made with."""
+    server = psutil.Process(pid(project, "dynamodb"))
+    taken, command, environ = port(project, "dynamodb"), server.cmdline(), server.environ()
+    server.kill()
+    server.wait(30)
+    with subprocess.Popen([word for word in command if word != "-sharedDb"], env=environ, cwd=project.path) as divided:
+        try:
+            wait_for(taken)
+            report = project.json("doctor")
+            assert list(findings(report)) == ["SVC002"]
+            assert (report["exit_code"], findings(report)["SVC002"]["subjects"]) == (1, [str(divided.pid)])
+            for part in findings(report)["SVC002"]["fix"]["command"].split(" && "):
+                project.ok(*part.split()[1:])
+        finally:
+            divided.kill()
+    assert project.json("doctor")["verdict"] == "healthy"
 
 
 def wait_for(number: int) -> None:
