@@ -212,6 +212,13 @@ def trace_lines(report: Report, verbose: bool) -> list[str]:
     return trace_text(report, verbose)
 
 
+def policy_lines(report: Report, verbose: bool) -> list[str]:
+    """`policy` (a module of its own, so that other commands need not load it)."""
+    from devenv.render.policy_text import policy_text
+
+    return policy_text(report, verbose)
+
+
 RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "up": up_text,
     "down": down_text,
@@ -227,6 +234,7 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "trace": trace_lines,
     "snapshot": snapshot_text,
     "ps": ps_text,
+    "policy": policy_lines,
     "db": rows_text,
     "ddb": rows_text,
 }
