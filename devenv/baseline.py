@@ -23,7 +23,8 @@ import msgspec
 
 from devenv import copies, snapshots, state
 from devenv.engines import cluster, dynamodb_file, postgres
-from devenv.errors import DevenvError
+from devenv.errors import DevenvError, StoreError
+from devenv.item_copies import copies_of, read_cluster
 from devenv.snapshots import Manifest
 from devenv.stack import Stack
 
@@ -45,8 +46,10 @@ def name_of(stack: Stack, inputs: Inputs, known: Mapping[str, str | None] = Mapp
     `known` stands for versions that are to count in another way than by what was started here.
     """
     settings = stack.settings
-    binaries = postgres.find_binaries(settings.postgres.source, stack.engine.cache, stack.engine.account())
-    versions = {**snapshots.read_versions(stack), "postgres": binaries.version, **known}
+    versions = {**snapshots.read_versions(stack), **known}
+    if stack.engine.files:
+        binaries = postgres.find_binaries(settings.postgres.source, stack.engine.cache, stack.engine.account())
+        versions["postgres"] = binaries.version
     parts = [
         *(f"{name}={version}" for name, version in sorted(versions.items())),
         *(f"{name}={step.hash}" for name, step in inputs.items()),
@@ -60,7 +63,8 @@ def shared_place(stack: Stack, inputs: Inputs) -> Path | None:
 
     DynamoDB Local's version is not known before it is started, and its file is the same for all that are supported.
     """
-    if not any((folder / ".git").exists() for folder in (stack.root, *stack.root.parents)) or not_repeatable(inputs):
+    in_git = any((folder / ".git").exists() for folder in (stack.root, *stack.root.parents))
+    if not stack.engine.files or not in_git or not_repeatable(inputs):
         return None
     return stack.engine.cache / "baselines" / name_of(stack, inputs, {"dynamodb": None})
 
@@ -165,23 +169,51 @@ def keep_database(stack: Stack) -> bool:
         # A database's own settings and grants are not a part of its copy.
         if one(admin, SETTINGS, [target.database]):
             return False
-        setup.drop_database(admin, DATABASE)
-        snapshots.copy_database(admin, target.database, DATABASE)
+        setup.drop_database(admin, database_of(stack))
+        snapshots.copy_database(admin, target.database, database_of(stack))
     return True
+
+
+def database_of(stack: Stack) -> str:
+    """The name of the baseline's database; in a server that others use too, with the project's mark."""
+    return f"{DATABASE}-{snapshots.project_mark(stack)}" if stack.engine.shared else DATABASE
+
+
+def nothing_there(stack: Stack, inputs: Inputs) -> bool:
+    """Whether neither the project's database nor a declared table has anything in it. Both stores must run."""
+    from devenv.steps.step import describe
+    from devenv.stores import postgres as store
+    from devenv.stores.dynamodb import Dynamo
+
+    targets = stack.engine.targets()
+    try:
+        with store.connect(targets.postgres, read_only=True) as connection:
+            if store.read_catalog(connection).tables:
+                return False
+    except StoreError as error:
+        if error.code != store.NO_DATABASE:
+            raise
+    with Dynamo(targets.dynamodb) as dynamo:
+        return all(describe(dynamo, table) is None for table in declared_tables(inputs))
 
 
 def keep_rest(stack: Stack, inputs: Inputs, began: float) -> bool:
     """The second half, once all steps have run: DynamoDB's file, the ledger, and the name. False when it cannot be."""
     home = stack.engine.home
-    stored = count_settled(snapshots.store_file(stack), home / "ledger.sqlite", declared_tables(inputs))
+    items = copies_of(stack)
+    stored: dict[str, int] | None
+    if stack.engine.files:
+        stored = count_settled(snapshots.store_file(stack), home / "ledger.sqlite", declared_tables(inputs))
+    else:
+        stored = items.count()
     if stored is None:
         return False
     counts: snapshots.Counts = {"postgres": None, "dynamodb": stored}
     manifest = snapshots.describe(stack, name_of(stack, inputs), "after the first up", automatic=True, counts=counts)
-    manifest = msgspec.structs.replace(manifest, form="database", database=DATABASE)
+    manifest = msgspec.structs.replace(manifest, form="database", database=database_of(stack))
     shutil.rmtree(home / "baseline", ignore_errors=True)
     with snapshots.building(home / "baseline") as fresh:
-        dynamodb_file.copy_store(snapshots.store_file(stack), fresh / snapshots.DYNAMODB)
+        items.copy_to(fresh / items.part)
         dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
         snapshots.sealed(fresh, manifest, "template", began)
     return True
@@ -224,7 +256,7 @@ def doubt(stack: Stack, inputs: Inputs) -> str | None:
     for part, wanted in manifest.checksums.items():
         if not (place / part).exists() or copies.checksum(place / part) != wanted:
             return f"the baseline is damaged: {part}"
-    if manifest.cluster != snapshots.read_cluster(stack.engine.home / "postgres"):
+    if manifest.cluster != read_cluster(stack):
         return "the baseline belongs to other data"
     return doubt_stores(stack, manifest)
 
@@ -234,16 +266,15 @@ def doubt_stores(stack: Stack, manifest: Manifest) -> str | None:
     from devenv.steps import setup
     from devenv.stores.postgres import one
 
-    live = dynamodb_file.count_items(snapshots.store_file(stack))
-    others = sorted(live.keys() - (manifest.counts["dynamodb"] or {}).keys())
+    others = sorted(set(copies_of(stack).tables()) - (manifest.counts["dynamodb"] or {}).keys())
     if others:
         return f"DynamoDB has a table that the steps do not make: {others[0]}"
     target = stack.engine.targets().postgres
     with setup.server(target) as admin:
         if one(admin, SETTINGS, [target.database]):
             return f"database {target.database} has settings or grants of its own"
-        if not one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]):
-            return f"the baseline's database {DATABASE} is gone"
+        if not one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [manifest.database]):
+            return f"the baseline's database {manifest.database} is gone"
     return None
 
 
@@ -261,7 +292,7 @@ def restore(stack: Stack) -> Manifest:
 def remake(stack: Stack, inputs: Inputs) -> bool:
     """Make the baseline from freshly loaded stores; False where there can be none. Both must run."""
     began = time.perf_counter()
-    store = dynamodb_file.count_items(snapshots.store_file(stack))
-    if not_repeatable(inputs) or store.keys() - declared_tables(inputs) or not keep_database(stack):
+    tables = set(copies_of(stack).tables())
+    if not_repeatable(inputs) or tables - declared_tables(inputs) or not keep_database(stack):
         return False
     return keep_rest(stack, inputs, began)

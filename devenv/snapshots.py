@@ -3,29 +3,32 @@
 A snapshot is a folder below `snapshots/` beside the data, in one of two forms:
 
 - `files`: the whole Postgres cluster as it lies on disk, copied while the server is stopped (a fifth of a second).
-  It needs nothing but itself, so it can be exported, and it outlives `devenv down --data`.
-- `database`: the project's database as a second database of the same cluster. Made before a step or a reset runs:
-  the server goes on, and a reset keeps the old database by renaming it, which costs nothing. It is as good as its
-  cluster, whose number the manifest has.
+  It needs nothing but itself, so it can be exported, and it outlives `devenv down --data`. Only where the data files
+  are devenv's (engine `embedded`).
+- `database`: the project's database as a second database of the same cluster. Made before a step or a reset runs, and
+  on the other engines always: the server goes on, and a reset keeps the old database by renaming it, which costs
+  nothing. It is as good as its cluster, whose number the manifest has.
 
-DynamoDB's part is its one file in both. Postgres is stopped (or its sessions ended) and DynamoDB's writers are held
-while a snapshot is taken. A restore first prepares everything beside the data, then writes a journal, then swaps.
-A killed restore has therefore either done nothing, or is finished by the next command that takes the project's lock.
+DynamoDB's part is one file in both (item_copies.py). Postgres is stopped (or its sessions ended) and DynamoDB's writers
+are held while a snapshot is taken; where the engine cannot hold them, `held` in the manifest says so. A restore first
+prepares everything beside the data, then writes a journal, then swaps. A killed restore has therefore either done
+nothing, or is finished by the next command that takes the project's lock.
 """
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import re
 import secrets
 import shutil
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -33,9 +36,11 @@ import msgspec
 
 from devenv import __version__, copies, state
 from devenv.engines import dynamodb_file, postgres
+from devenv.engines.engine import STORES
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.item_copies import FileCopies, copies_of, read_cluster
 from devenv.model import Report
-from devenv.services import probe_postgres
+from devenv.services import SERVICES
 from devenv.stack import Stack
 from devenv.watch import Watch
 
@@ -57,7 +62,8 @@ Counts = dict[str, dict[str, int] | None]
 class Manifest(msgspec.Struct, frozen=True):
     """What a snapshot is. `cluster` is the number initdb gave the Postgres cluster; `database`, in the form of that
     name, the copy inside it. `counts`: rows and items per table, None where they were not counted. `checksums`: one
-    per part. `size` in bytes, without the database of the form `database`. `seconds`: how long it took.
+    per part. `size` in bytes, without the database of the form `database`. `seconds`: how long it took. `held`: whether
+    nobody could write to DynamoDB meanwhile.
     """
 
     name: str
@@ -77,6 +83,7 @@ class Manifest(msgspec.Struct, frozen=True):
     size: int = 0
     method: copies.Method = "copy"
     seconds: float = 0.0
+    held: bool = True
     format: int = FORMAT
 
 
@@ -143,14 +150,6 @@ def find(home: Path, name: str) -> tuple[Path, Manifest]:
     return place, manifest
 
 
-def read_cluster(data: Path) -> str | None:
-    """The number of the cluster in a Postgres data folder: the first eight bytes of its control file."""
-    try:
-        return str(struct.unpack("=Q", (data / "global" / "pg_control").read_bytes()[:8])[0])
-    except (OSError, struct.error):
-        return None
-
-
 def describe(stack: Stack, name: str, reason: str, *, automatic: bool, counts: Counts) -> Manifest:
     """The manifest of a snapshot of the present data, before anything is copied."""
     engine = stack.engine
@@ -162,7 +161,7 @@ def describe(stack: Stack, name: str, reason: str, *, automatic: bool, counts: C
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         project=stack.settings.project.name,
         versions=read_versions(stack),
-        cluster=read_cluster(engine.home / "postgres") or "",
+        cluster=read_cluster(stack) or "",
         steps=read_steps(engine.home / "ledger.sqlite"),
         marks=dict(engine.state.steps),
         counts=counts,
@@ -212,12 +211,13 @@ def count_all(stack: Stack) -> Counts:
                 rows = {table.title: merge.count_rows(connection, table) for table in tables}
         except StoreError:
             rows = None
-    return {"postgres": rows, "dynamodb": dynamodb_file.count_items(store_file(stack))}
+    seen = stack.engine.files or runs(stack, "dynamodb")
+    return {"postgres": rows, "dynamodb": copies_of(stack).count() if seen else None}
 
 
 def store_file(stack: Stack) -> Path:
-    """DynamoDB Local's file of this project."""
-    return stack.engine.home / "dynamodb" / dynamodb_file.NAME
+    """DynamoDB Local's file of this project, where the engine has one."""
+    return FileCopies(stack.engine).store
 
 
 def runs(stack: Stack, name: str) -> bool:
@@ -229,15 +229,17 @@ def runs(stack: Stack, name: str) -> bool:
 
 
 def save(stack: Stack, name: str, watch: Watch, *, reason: str = "saved", automatic: bool = False) -> Manifest:
-    """Copy both stores as they are at one point, in the form `files`. UsageError when the name is taken."""
+    """Copy both stores as they are at one point. UsageError when the name is taken."""
     began = time.perf_counter()
     home = stack.engine.home
     place = folder(home) / check_name(name)
     if place.exists():
         raise UsageError(f"there is a snapshot `{name}` already", hint=f"devenv snapshot delete {name}")
+    stack.engine.adopt()
+    if not stack.engine.files:
+        return save_database(stack, name, watch, reason, automatic, began)
     if not (home / "postgres").exists():
         raise DevenvError("there is no data to save", hint="devenv up")
-    stack.engine.adopt()
     manifest = describe(stack, name, reason, automatic=automatic, counts=count_all(stack))
     watch.begin("snapshot", f"saving `{name}`")
     with building(place) as fresh, still(stack):
@@ -248,12 +250,28 @@ def save(stack: Stack, name: str, watch: Watch, *, reason: str = "saved", automa
             for part in FILES[1:]:
                 if (home / part).exists():
                     shutil.copy2(home / part, fresh / part)
-            dynamodb_file.copy_store(store_file(stack), fresh / DYNAMODB)
+            copies_of(stack).copy_to(fresh / DYNAMODB)
         except OSError as error:
             raise state.unwritable(fresh, error) from None
         manifest = sealed(fresh, manifest, method, began)
     watch.end("snapshot", f"`{name}` saved in {manifest.seconds:.2f} s", ok=True)
     return manifest
+
+
+def save_database(stack: Stack, name: str, watch: Watch, reason: str, automatic: bool, began: float) -> Manifest:
+    """The same in the form `database`, on an engine whose data files are not devenv's."""
+    watch.begin("snapshot", f"saving `{name}`")
+    with stores_up(stack):
+        manifest = describe(stack, name, reason, automatic=automatic, counts=count_all(stack))
+        kept = keep_as(stack, manifest, began)
+    if kept is None:
+        raise DevenvError("there is no data to save", hint="devenv up")
+    watch.end("snapshot", f"`{name}` saved in {kept.seconds:.2f} s", ok=True)
+    if not kept.held:
+        watch.say(
+            "who wrote to DynamoDB meanwhile was not held back: stop the application first, for one point in time"
+        )
+    return kept
 
 
 LEFT_OUT: Final = frozenset({"postmaster.pid", "postmaster.opts"})
@@ -295,7 +313,7 @@ def building(place: Path) -> Iterator[Path]:
 def still(stack: Stack) -> Iterator[None]:
     """Both stores at rest: DynamoDB's writers wait, and Postgres, if it runs, is stopped for the block."""
     running = runs(stack, "postgres")
-    with dynamodb_file.writers_held(store_file(stack)):
+    with stack.engine.hold_writers():
         stack.engine.stop("postgres")
         try:
             yield
@@ -306,21 +324,27 @@ def still(stack: Stack) -> Iterator[None]:
 
 def start_postgres(stack: Stack) -> None:
     """Start Postgres and wait until it answers. DevenvError (5 or 4) with the last lines of its log."""
+    start_store(stack, "postgres")
+
+
+def start_store(stack: Stack, name: str) -> None:
+    """Start a store and wait until it answers. DevenvError (5 or 4) with the last lines of its log."""
     engine = stack.engine
-    engine.launch("postgres", {}, lambda text, done, total: None)
+    engine.launch(name, {}, lambda text, done, total: None)
+    probe = next(service.probe for service in SERVICES if service.name == name)
     end = time.monotonic() + START_S
     while True:
         try:
-            probe_postgres(stack.settings, engine.targets())
+            probe(stack.settings, engine.targets())
             return
         except StoreError as error:
-            log = engine.log("postgres")
-            ended = not runs(stack, "postgres")
+            log = engine.log(name)
+            ended = not runs(stack, name)
             if ended or time.monotonic() > end:
                 raise DevenvError(
-                    "postgres ended while starting" if ended else f"postgres did not answer within {START_S:g} s",
+                    f"{name} ended while starting" if ended else f"{name} did not answer within {START_S:g} s",
                     exit_code=Exit.CRASHED if ended else Exit.TIMEOUT,
-                    detail="\n".join([error.what, *engine.tail("postgres"), f"(whole log: {log})"]),
+                    detail="\n".join([error.what, *engine.tail(name), f"(whole log: {log})"]),
                     hint="devenv up",
                 ) from None
         time.sleep(0.005)
@@ -335,14 +359,26 @@ def restore(stack: Stack, name: str, watch: Watch) -> tuple[Manifest, Manifest |
     Refused before anything is touched: another engine version (exit 9), another cluster, a damaged snapshot.
     """
     place, manifest = find(stack.engine.home, name)
-    check_fits(stack, manifest)
     stack.engine.adopt()
-    watch.begin("snapshot", f"restoring `{name}`")
-    had_data = (stack.engine.home / "postgres").exists()
-    kept = describe_kept(stack, f"before `snapshot restore {name}`", count_all(stack)) if had_data else None
-    put_back(stack, place, manifest, kept)
+    with stores_up(stack):
+        check_fits(stack, manifest)
+        watch.begin("snapshot", f"restoring `{name}`")
+        kept = describe_kept(stack, f"before `snapshot restore {name}`", count_all(stack)) if has_data(stack) else None
+        put_back(stack, place, manifest, kept)
     watch.end("snapshot", f"`{name}` restored", ok=True)
     return manifest, kept
+
+
+def has_data(stack: Stack) -> bool:
+    """Whether there is present data, which a restore has to keep."""
+    if stack.engine.files:
+        return (stack.engine.home / "postgres").exists()
+    from devenv.steps import setup
+
+    target = stack.engine.targets().postgres
+    with setup.server(target) as admin:
+        row = admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [target.database]).fetchone()
+    return row is not None
 
 
 def describe_kept(stack: Stack, reason: str, counts: Counts) -> Manifest:
@@ -355,9 +391,16 @@ def describe_kept(stack: Stack, reason: str, counts: Counts) -> Manifest:
 
 def check_fits(stack: Stack, manifest: Manifest) -> None:
     """Refuse (exit 9) what the installed engine could not open, and what belongs to another cluster."""
-    account = stack.engine.account()
-    binaries = postgres.find_binaries(stack.settings.postgres.source, stack.engine.cache, account)
-    here = {**read_versions(stack), "postgres": binaries.version}
+    here = read_versions(stack)
+    if stack.engine.files:
+        account = stack.engine.account()
+        binaries = postgres.find_binaries(stack.settings.postgres.source, stack.engine.cache, account)
+        here["postgres"] = binaries.version
+    elif manifest.form == "files":
+        raise UsageError(
+            f"the snapshot `{manifest.name}` is a copy of data files, which engine `{stack.engine.name}` cannot take",
+            hint="devenv up --engine embedded, and restore it there",
+        )
     for part, title in (("postgres", "PostgreSQL"), ("dynamodb", "DynamoDB Local"), ("platform", "platform")):
         then, now = manifest.versions.get(part), here[part]
         if then and now and decisive(part, then) != decisive(part, now):
@@ -367,7 +410,7 @@ def check_fits(stack: Stack, manifest: Manifest) -> None:
                 cause="a copy of the data can be opened by the same engine only; nothing was touched",
                 hint=f"install {title} {then} again, or rebuild from the seeds: devenv reset",
             )
-    if manifest.form == "database" and manifest.cluster != read_cluster(stack.engine.home / "postgres"):
+    if manifest.form == "database" and manifest.cluster != read_cluster(stack):
         raise DevenvError(
             f"the snapshot `{manifest.name}` is a part of data that is no longer here",
             cause="it was made before a step or a reset, inside the Postgres cluster of then",
@@ -387,7 +430,7 @@ def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | Non
     if manifest.form == "files":
         stage(stack, place, home / ".incoming", manifest)
     elif kept is not None:
-        kept = msgspec.structs.replace(kept, form="database", database=database_name(kept.name))
+        kept = msgspec.structs.replace(kept, form="database", database=database_name(stack, kept.name))
     journal = Journal(str(place), manifest, kept, runs(stack, "postgres"))
     state.write_private(home / "restore.json", msgspec.json.encode(journal))
     finish(stack, journal)
@@ -422,25 +465,35 @@ def stage(stack: Stack, place: Path, incoming: Path, manifest: Manifest) -> None
 
 def finish(stack: Stack, journal: Journal) -> None:
     """Carry out what the journal says, from wherever a killed run had got to."""
+    with stores_up(stack):
+        exchange(stack, journal)
+    if journal.running and not runs(stack, "postgres"):
+        start_postgres(stack)
+
+
+def exchange(stack: Stack, journal: Journal) -> None:
+    """The same, with the stores up that have to be."""
     home = stack.engine.home
+    items = copies_of(stack)
     kept = folder(home) / journal.kept.name if journal.kept else None
     is_kept = kept is None or kept.exists()
     out = home / ".outgoing" if kept is None or is_kept else kept.with_name(f".new-{kept.name}")
     out.parent.mkdir(mode=0o700, exist_ok=True)
     out.mkdir(mode=0o700, exist_ok=True)
     if not is_kept:
-        keep_once(store_file(stack), out / DYNAMODB)
+        once(items.copy_to, out / items.part)
     if journal.manifest.form == "files":
         swap_files(stack, journal, out)
-        dynamodb_file.copy_store(home / ".incoming" / DYNAMODB, store_file(stack), stack.engine.account())
+        items.copy_from(home / ".incoming" / items.part)
     else:
         place = Path(journal.source)
         if not is_kept:
             keep_once(home / "ledger.sqlite", out / "ledger.sqlite")
         with postgres_up(stack):
             swap_database(stack, journal)
-        dynamodb_file.copy_store(place / DYNAMODB, store_file(stack), stack.engine.account())
+        items.copy_from(place / items.part)
         replace_file(place / "ledger.sqlite", home / "ledger.sqlite")
+        items.settle(place / items.part, home / "ledger.sqlite")
     stack.engine.restore_steps(journal.manifest.marks)
     if kept is not None and journal.kept is not None and not is_kept:
         sealed(out, journal.kept, "template" if journal.kept.form == "database" else "move", time.perf_counter())
@@ -448,16 +501,19 @@ def finish(stack: Stack, journal: Journal) -> None:
     (home / "restore.json").unlink()
     for left in (home / ".incoming", home / ".outgoing"):
         shutil.rmtree(left, ignore_errors=True)
-    if journal.running and not runs(stack, "postgres"):
-        start_postgres(stack)
 
 
 def keep_once(source: Path, target: Path) -> None:
     """Copy an SQLite file unless an earlier, killed run had done so: by now the source may be the new one."""
+    once(partial(dynamodb_file.copy_store, source), target)
+
+
+def once(copy: Callable[[Path], None], target: Path) -> None:
+    """Let `copy` make the file, unless it is there; it is there only when it is whole."""
     if not target.exists():
         half = target.with_name(f".half-{target.name}")
         half.unlink(missing_ok=True)
-        dynamodb_file.copy_store(source, half)
+        copy(half)
         if half.exists():
             half.rename(target)
 
@@ -498,6 +554,8 @@ def swap_database(stack: Stack, journal: Journal) -> None:
         copy_database(admin, journal.manifest.database or "", new)
         if target.database not in names:
             rename_database(admin, new, target.database)
+            if comment := setup.read_comment(admin, journal.manifest.database or ""):
+                setup.write_comment(admin, target.database, comment)
         elif kept and kept not in names:
             setup.swap(admin, target.database, new, kept)
         else:
@@ -508,9 +566,15 @@ def swap_database(stack: Stack, journal: Journal) -> None:
 # The form `database`
 
 
-def database_name(name: str) -> str:
-    """The name of the database that holds a snapshot."""
-    return f"devenv-kept-{name}"[:63]
+def database_name(stack: Stack, name: str) -> str:
+    """The name of the database that holds a snapshot; in a server that others use too, with the project's mark."""
+    made = f"devenv-kept-{project_mark(stack)}-{name}" if stack.engine.shared else f"devenv-kept-{name}"
+    return made if len(made) <= 63 else f"{made[:50]}-{hashlib.sha256(made.encode()).hexdigest()[:12]}"
+
+
+def project_mark(stack: Stack) -> str:
+    """Eight digits that tell this project's databases from those of others in the same server."""
+    return hashlib.sha256(f"{stack.root}\0{stack.engine.targets().postgres.database}".encode()).hexdigest()[:8]
 
 
 def keep(stack: Stack, reason: str, began: float) -> Manifest | None:
@@ -518,21 +582,26 @@ def keep(stack: Stack, reason: str, began: float) -> Manifest | None:
 
     Postgres and DynamoDB must run.
     """
+    return keep_as(stack, describe_kept(stack, reason, count_all(stack)), began)
+
+
+def keep_as(stack: Stack, manifest: Manifest, began: float) -> Manifest | None:
+    """The same, as the snapshot that is described."""
     from devenv.steps import setup
 
     target = stack.engine.targets().postgres
     home = stack.engine.home
-    manifest = describe_kept(stack, reason, count_all(stack))
-    manifest = msgspec.structs.replace(manifest, form="database", database=database_name(manifest.name))
+    items = copies_of(stack)
+    manifest = msgspec.structs.replace(manifest, form="database", database=database_name(stack, manifest.name))
     with setup.server(target) as admin:
         names = {row[0] for row in admin.execute("SELECT datname FROM pg_database")}
         if target.database not in names:
             return None
-        with building(folder(home) / manifest.name) as fresh, dynamodb_file.writers_held(store_file(stack)):
+        with building(folder(home) / manifest.name) as fresh, items.held() as held:
             copy_database(admin, target.database, manifest.database or "")
-            dynamodb_file.copy_store(store_file(stack), fresh / DYNAMODB)
+            items.copy_to(fresh / items.part)
             dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
-            manifest = sealed(fresh, manifest, "template", began)
+            manifest = sealed(fresh, msgspec.structs.replace(manifest, held=held), "template", began)
     return manifest
 
 
@@ -591,6 +660,22 @@ def postgres_up(stack: Stack) -> Iterator[None]:
             stack.engine.stop("postgres")
 
 
+@contextmanager
+def stores_up(stack: Stack) -> Iterator[None]:
+    """Both stores run during the block where they have to be asked for their data; else nothing is done."""
+    started = [name for name in STORES if not runs(stack, name)] if not stack.engine.files else []
+    if started:
+        stack.engine.assign_ports(tuple(started), False)
+        stack.engine.prepare(started)
+    for name in started:
+        start_store(stack, name)
+    try:
+        yield
+    finally:
+        for name in started:
+            stack.engine.stop(name)
+
+
 # Delete, tidy, recover
 
 
@@ -607,9 +692,11 @@ def remove(stack: Stack, place: Path, manifest: Manifest) -> None:
 
     gone = place.with_name(f".gone-{place.name}")
     place.rename(gone)
-    if manifest.database and manifest.cluster == read_cluster(stack.engine.home / "postgres"):
-        with postgres_up(stack), setup.server(stack.engine.targets().postgres) as admin:
-            setup.drop_database(admin, manifest.database)
+    if manifest.database and (not stack.engine.files or manifest.cluster == read_cluster(stack)):
+        with postgres_up(stack):
+            if manifest.cluster == read_cluster(stack):
+                with setup.server(stack.engine.targets().postgres) as admin:
+                    setup.drop_database(admin, manifest.database)
     shutil.rmtree(gone, ignore_errors=True)
 
 
@@ -636,6 +723,42 @@ def forget_databases(home: Path) -> None:
             shutil.rmtree(folder(home) / manifest.name)
 
 
+def take_away(stack: Stack, backup: bool) -> str | None:
+    """`down --data` on stores that go on running, or whose files are not devenv's: the data goes, but for a copy.
+
+    The copy is whole before anything is deleted. Its name, if there was anything to copy.
+    """
+    began = time.perf_counter()
+    kept = None
+    with stores_up(stack):
+        if backup and has_data(stack):
+            kept = keep_as(stack, describe_kept(stack, "before `devenv down --data`", count_all(stack)), began)
+        if stack.engine.shared:
+            erase(stack, kept)
+    return kept.name if kept else None
+
+
+def erase(stack: Stack, kept: Manifest | None) -> None:
+    """Delete what this project has in stores that others use too. With `kept`, snapshots and the mark stay."""
+    from devenv.steps import schema_load, setup
+    from devenv.stores.dynamodb import Dynamo
+
+    targets = stack.engine.targets()
+    database = targets.postgres.database
+    ours = {database, f"devenv-baseline-{project_mark(stack)}", *setup.side_names(database)}
+    if kept is None:
+        ours |= {manifest.database for manifest in read_all(stack.engine.home) if manifest.database}
+    with setup.server(targets.postgres) as admin:
+        comment = setup.read_comment(admin, database)
+        if kept is not None and kept.database and comment:
+            setup.write_comment(admin, kept.database, comment)
+        for name in sorted(ours):
+            setup.drop_database(admin, name)
+    with Dynamo(targets.dynamodb) as dynamo:
+        for table in copies_of(stack).tables():
+            schema_load.delete_table(dynamo, table)
+
+
 def move_away(stack: Stack) -> Manifest:
     """The data of stopped stores becomes an automatic snapshot: its folders are moved. For `down --data`."""
     manifest = describe_kept(stack, "before `devenv down --data`", count_all(stack))
@@ -649,7 +772,7 @@ def move_away(stack: Stack) -> Manifest:
 def finish_moving(stack: Stack, moving: Path, manifest: Manifest) -> Manifest:
     """Move what is still in its place, then let the snapshot have its name."""
     home = stack.engine.home
-    keep_once(store_file(stack), moving / DYNAMODB)
+    once(copies_of(stack).copy_to, moving / DYNAMODB)
     for part in FILES:
         if (home / part).exists() and not (moving / part).exists():
             (home / part).rename(moving / part)
@@ -694,9 +817,11 @@ def report(stack: Stack, body: Mapping[str, object]) -> Report:
 
 def show_all(stack: Stack) -> Report:
     """`snapshot list`."""
-    cluster = read_cluster(stack.engine.home / "postgres")
+    # Without an answer it is not known, and a restore tells.
+    cluster = read_cluster(stack) if stack.engine.files or runs(stack, "postgres") else None
+    unknown = cluster is None and not stack.engine.files
     found = [
-        {**plain(manifest), "usable": manifest.form == "files" or manifest.cluster == cluster}
+        {**plain(manifest), "usable": manifest.form == "files" or unknown or manifest.cluster == cluster}
         for manifest in read_all(stack.engine.home)
     ]
     return report(stack, {"snapshots": found})
@@ -713,8 +838,6 @@ def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, wat
     """`snapshot save|restore|delete NAME`, under the project's lock."""
     stack.engine.permit(None)
     recover(stack, watch)
-    if not stack.engine.files:
-        raise UsageError(f"engine `{stack.engine.name}` has no snapshots")
     if task == "save":
         return report(stack, {"saved": plain(save(stack, name, watch))})
     if task == "delete":

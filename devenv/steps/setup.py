@@ -328,6 +328,7 @@ def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, statements: tup
 def swap(admin: Connection, database: str, new: str, old: str) -> int:
     """Rename `database` to `old` and `new` to `database`, at once. How many sessions had to be ended for it."""
     ended: set[int] = set()
+    comment = read_comment(admin, database)
     for attempt in range(1, SWAP_TRIES + 1):
         sessions = admin.execute(
             "SELECT datname, pid, pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = ANY(%s)"
@@ -339,6 +340,8 @@ def swap(admin: Connection, database: str, new: str, old: str) -> int:
             with admin.transaction(), postgres.translated(database):
                 admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(name(database), name(old)))
                 admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(name(new), name(database)))
+                if comment:
+                    write_comment(admin, database, comment)
         except StoreError as error:
             # An application's pool connects again at once; the rename itself waits, so a few tries are enough.
             if error.code != IN_USE or attempt == SWAP_TRIES:
@@ -346,6 +349,17 @@ def swap(admin: Connection, database: str, new: str, old: str) -> int:
             continue
         break
     return len(ended)
+
+
+def read_comment(admin: Connection, database: str) -> str | None:
+    """The comment on a database, which the mark of a store that devenv did not start is; None without."""
+    found = one(admin, "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [database])
+    return None if found is None else str(found)
+
+
+def write_comment(admin: Connection, database: str, comment: str) -> None:
+    """COMMENT ON DATABASE."""
+    admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name(database), sql.Literal(comment)))
 
 
 def strangers(ctx: StepContext, inputs: Inputs) -> str | None:

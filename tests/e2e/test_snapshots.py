@@ -164,7 +164,7 @@ KILLS = (
     "devenv.copies.copy_tree",
     "devenv.snapshots.stage",
     "devenv.state.write_private",
-    "devenv.snapshots.keep_once",
+    "devenv.snapshots.once",
     "devenv.engines.embedded.Embedded.stop",
     "pathlib.Path.rename:2",
     "pathlib.Path.rename:3",
@@ -373,7 +373,7 @@ class TestReset:
         [
             "devenv.baseline.doubt",
             "devenv.state.write_private",
-            "devenv.snapshots.keep_once:2",
+            "devenv.snapshots.once:2",
             "devenv.snapshots.copy_database",
             "devenv.snapshots.swap_database",
             "devenv.engines.dynamodb_file.copy_store:3",
