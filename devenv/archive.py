@@ -43,17 +43,39 @@ def export(stack: Stack, name: str, file: Path) -> Report:
         raise UsageError(f"{file} exists already")
     if any(path.is_symlink() for path in place.rglob("*")):
         raise UsageError(f"the snapshot `{name}` has symbolic links (tablespaces), which an archive cannot hold")
-    half = file.with_name(f".{file.name}.part")
     try:
-        with open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
+        with unnamed(file) as output:
             write_archive(place, output)
-        half.replace(file)
     except OSError as error:
         raise state.unwritable(file, error) from None
-    finally:
-        half.unlink(missing_ok=True)
     body = {"exported": snapshots.plain(manifest), "file": str(file), "bytes": file.stat().st_size}
     return snapshots.report(stack, body)
+
+
+@contextmanager
+def unnamed(file: Path) -> Iterator[IO[bytes]]:
+    """A new file, mode 0600, that gets its name when the block ends well. OSError.
+
+    Where the system has files without a name, nothing is left when devenv is killed meanwhile.
+    """
+    half: Path | None = None
+    try:
+        handle = os.open(file.parent, os.O_WRONLY | os.O_TMPFILE, 0o600)
+    except (AttributeError, OSError):
+        half = file.with_name(f".{file.name}.part")
+        handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with open(handle, "wb") as output:
+            yield output
+            output.flush()
+            if half:
+                half.rename(file)
+            else:
+                os.link(f"/proc/self/fd/{handle}", file, follow_symlinks=True)
+    except BaseException:
+        if half:
+            half.unlink(missing_ok=True)
+        raise
 
 
 def write_archive(place: Path, output: IO[bytes]) -> None:

@@ -107,4 +107,7 @@ def open_locked(
     """The same, as the only devenv that may change the project: what it reads stays true until it is left."""
     root = load(project).root
     with state.lock(state.folder(root), timeout_s, say):
-        yield open_stack(root, locked=True, load=load, asked=asked)
+        opened = open_stack(root, locked=True, load=load, asked=asked)
+        for folder in {opened.folder, opened.engine.home}:
+            state.sweep(folder)
+        yield opened

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets as random
 import sys
 import tempfile
@@ -21,6 +22,8 @@ from devenv.model import Done
 
 FOLDER = ".devstate"
 VERSION = 1
+# `.state.json.1234.k2j3h4k5`: of process 1234.
+HALF_WRITTEN = re.compile(r"\.[\w-]+\.\w+\.(\d+)(?:\.\w+)?")
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -147,8 +150,8 @@ def create_private(path: Path, content: bytes) -> bool:
 
 @contextmanager
 def private_copy(path: Path, content: bytes) -> Iterator[str]:
-    """A finished file with `content` beside `path`, mode 0600; removed when the block fails."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    """A finished file with `content` beside `path`, mode 0600; removed when the block fails. (See `sweep`.)"""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -168,6 +171,22 @@ def replace_private(path: Path, content: bytes) -> None:
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
     os.replace(fresh, path)
+
+
+def sweep(folder: Path) -> None:
+    """Remove from a folder the half written files of processes that were killed: their names tell whose they are."""
+    for left in folder.glob(".*.*"):
+        found = HALF_WRITTEN.fullmatch(left.name)
+        if found and not is_alive(int(found[1])):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    import psutil
+
+    return psutil.pid_exists(pid)
 
 
 def read(state_folder: Path) -> State:

@@ -540,7 +540,7 @@ def recover(stack: Stack, watch: Watch) -> None:
         watch.say(f"this project was moved here from {stack.engine.moved_from}; its data comes along")
         stack.engine.follow_move()
     home = stack.engine.home
-    if (home / "restore.json").exists() or any((home / "snapshots").glob(".*")):
+    if any((home / name).exists() for name in ("restore.json", ".incoming")) or any((home / "snapshots").glob(".*")):
         from devenv import snapshots
 
         snapshots.recover(stack, watch)
