@@ -43,7 +43,7 @@ Restriction = Literal["limit", "filter", "sort"]
 class Read:
     """What a pattern brought: all items in order, of how many pages, and what was read for them.
 
-    `more`: it stopped although there is more.
+    `more`: it stopped although there is more. `sizes` are those of the items of each page, in bytes.
     """
 
     items: tuple[Item, ...]
@@ -52,6 +52,7 @@ class Read:
     units: float | None
     computed: float
     more: bool
+    sizes: tuple[tuple[int, ...], ...] = ()
 
     @property
     def cost(self) -> Cost:
@@ -251,16 +252,18 @@ def run(dynamodb: Dynamo, prepared: Prepared) -> Read:
     units = computed = 0.0
     told = False
     more = False
+    sizes: list[tuple[int, ...]] = []
     for page in take(read_pages(dynamodb, prepared, request), pattern.followed):
         pages += 1
         items += page["Items"]
         scanned += page["ScannedCount"]
         computed += read_units(page["Items"], pattern.consistent)
+        sizes.append(tuple(map(item_bytes, page["Items"])))
         if capacity := page.get("ConsumedCapacity"):
             told = True
             units += float(capacity["CapacityUnits"])
         more = bool(page.get("LastEvaluatedKey"))
-    return Read(tuple(items), pages, scanned, units if told else None, computed, more)
+    return Read(tuple(items), pages, scanned, units if told else None, computed, more, tuple(sizes))
 
 
 def read_pages(dynamodb: Dynamo, prepared: Prepared, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
