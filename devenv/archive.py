@@ -71,7 +71,8 @@ def unnamed(file: Path) -> Iterator[IO[bytes]]:
             if half:
                 half.rename(file)
             else:
-                os.link(f"/proc/self/fd/{handle}", file, follow_symlinks=True)
+                # Only with a folder given (an absolute path ignores it) does Python call what follows the link.
+                os.link(f"/proc/self/fd/{handle}", file, src_dir_fd=handle, follow_symlinks=True)
     except BaseException:
         if half:
             half.unlink(missing_ok=True)
