@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,9 +80,13 @@ class External(Section, frozen=True):
 
 
 class Backend(Section, frozen=True):
-    """`[backend]`: the project's own HTTP app. `{python}` and `{port}` are filled in inside command, url, env."""
+    """`[backend]`: the project's own HTTP app. `{python}` and `{port}` are filled in inside command, url, env.
+
+    It runs in `folder`, relative to the project's. `python` is its interpreter; by default devenv's own.
+    """
 
     command: list[str] = []
+    folder: str = "."
     url: str = "http://127.0.0.1:{port}"
     port: Port = 4567
     health: str = "/"
@@ -90,7 +95,11 @@ class Backend(Section, frozen=True):
 
 
 class StepSource(Section, frozen=True):
-    """`[steps.<name>]`: glob patterns of files, in order, or the project's own command (an argument list)."""
+    """`[steps.<name>]`: glob patterns of files, in order, or the project's own command (an argument list).
+
+    `{python}` in a command is the interpreter of `[backend] python`. A command with `files` counts as stale when one of
+    them changes.
+    """
 
     files: list[str] = []
     command: list[str] = []
@@ -550,6 +559,15 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("devenv", appauthor=False)
+
+
+def interpreter(settings: Settings, root: Path) -> str:
+    """The Python that `{python}` stands for: the project's own, or the one that devenv runs with."""
+    named = settings.backend.python if settings.backend else None
+    if named is None:
+        return sys.executable
+    # With a slash it is a place in the project, wherever the command runs; else a program on PATH.
+    return str(root / named) if "/" in named else named
 
 
 def data_home(root: Path) -> Path:

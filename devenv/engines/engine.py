@@ -28,7 +28,6 @@ import hashlib
 import os
 import shlex
 import signal
-import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -42,8 +41,8 @@ import psutil
 from msgspec.structs import replace
 
 from devenv import processes, state
-from devenv.config import FILE, Loaded, cache_folder, data_home
-from devenv.errors import DevenvError, Exit
+from devenv.config import FILE, Loaded, cache_folder, data_home, interpreter
+from devenv.errors import DevenvError, Exit, UsageError
 from devenv.model import DynamoTarget, PostgresTarget, ServiceState, StepState, Targets
 from devenv.processes import Account
 from devenv.state import Mark, Process, Record, State
@@ -474,14 +473,19 @@ class Engine(ABC):
         env = {**self.environ, **environment, **self.backend_variables(), **self.marks()}
         fill = self.backend_values()
         command = [fill_in(word, fill) for word in self.settings.backend.command]
+        folder = self.root / self.settings.backend.folder
+        if not folder.is_dir():
+            raise UsageError(f"[backend] folder: there is no folder {folder}", hint="devenv config show")
         self.launch_process(
-            "backend", Launch(command, env, self.root, None), fingerprint(self.backend_inputs(environment))
+            "backend", Launch(command, env, folder, None), fingerprint(self.backend_inputs(environment))
         )
 
     def backend_inputs(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """All that decides how the application runs: its variables and its command."""
-        command = shlex.join(self.settings.backend.command) if self.settings.backend else ""
-        return {**environment, **self.backend_variables(), "": command}
+        """All that decides how the application runs: its variables, its command and where it runs."""
+        backend = self.settings.backend
+        command = shlex.join(backend.command) if backend else ""
+        where = backend.folder if backend and backend.folder != "." else ""
+        return {**environment, **self.backend_variables(), "": command + where}
 
     def backend_variables(self) -> dict[str, str]:
         """The application's own variables, `[backend] env`."""
@@ -491,8 +495,7 @@ class Engine(ABC):
 
     def backend_values(self) -> dict[str, str]:
         """What `{port}` and `{python}` stand for in `[backend]`."""
-        backend = self.settings.backend
-        return {"port": str(self.port("backend")), "python": (backend and backend.python) or sys.executable}
+        return {"port": str(self.port("backend")), "python": interpreter(self.settings, self.root)}
 
     def settings_changed(self, environment: Mapping[str, str]) -> bool:
         """Whether the running application was started with other settings than `environment`."""

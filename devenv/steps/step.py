@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from devenv.config import Settings, StepSource
+from devenv.config import Settings, StepSource, interpreter
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import DynamoTarget, PostgresTarget, ServiceName, StepState
 from devenv.steps.ledger import Ledger
@@ -283,7 +283,9 @@ def read_text(path: Path, name: str) -> str:
 def run_command(ctx: StepContext, inputs: Inputs) -> Outcome:
     """Run the project's own command in its root; its output goes to the log. DevenvError with its last lines."""
     ctx.log.parent.mkdir(parents=True, exist_ok=True)
-    shown = " ".join(inputs.command)
+    python = interpreter(ctx.settings, ctx.root)
+    command = [word.replace("{python}", python) for word in inputs.command]
+    shown = " ".join(command)
     ctx.say(f"running {shown}")
     with ctx.log.open("ab") as log:
         log.write(f"$ {shown}\n".encode())
@@ -291,7 +293,7 @@ def run_command(ctx: StepContext, inputs: Inputs) -> Outcome:
         start = log.tell()
         try:
             code = subprocess.run(
-                inputs.command,
+                command,
                 cwd=ctx.root,
                 env=dict(ctx.environ),
                 stdin=subprocess.DEVNULL,
