@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from devenv.config import TraceLibrary
+from devenv.config import interpreter as own_interpreter
 from devenv.errors import DevenvError
 from devenv.layers import requests
 from devenv.layers.answers import form_of_answer, form_of_items, read_answer
@@ -163,13 +164,16 @@ def folder_of(inquiry: Inquiry, section: TraceLibrary) -> Path:
     """Where it is run: as declared, where the application's process works, else in the project."""
     if section.folder is not None:
         return inquiry.facts.context.root / section.folder
-    return inquiry.application.folder or inquiry.facts.context.root
+    backend = inquiry.settings.backend
+    return inquiry.application.folder or inquiry.facts.context.root / (backend.folder if backend else ".")
 
 
 def interpreter(inquiry: Inquiry) -> str:
     """The application's Python: as declared, as it runs with, else devenv's own."""
     declared = inquiry.settings.backend.python if inquiry.settings.backend else None
-    return declared or inquiry.application.python or sys.executable
+    if declared:
+        return own_interpreter(inquiry.settings, inquiry.facts.context.root)
+    return inquiry.application.python or sys.executable
 
 
 def begin(inquiry: Inquiry, environ: Mapping[str, str]) -> Running | None:
