@@ -75,7 +75,8 @@ class State(Version, frozen=True):
     """All of state.json. `version` guards against files of another devenv.
 
     `root` is the project's folder when this was written: a copied or moved folder is known by it. `services` and
-    `steps` are those of `engine`; those of the other engines that the project has been on are `parked`.
+    `steps` are those of `engine`; those of the other engines that the project has been on are `parked`. `training` is
+    what the embedded engine left at work in the background.
     """
 
     root: str | None = None
@@ -83,6 +84,7 @@ class State(Version, frozen=True):
     services: dict[str, Record] = {}
     steps: dict[str, Mark] = {}
     parked: dict[str, Parked] = {}
+    training: Process | None = None
 
 
 class Secrets(msgspec.Struct, frozen=True):

@@ -558,6 +558,7 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
 
         if snapshots.runs(stack, "postgres"):
             snapshots.prune(stack, stopping=True)
+    engine.stop_improving()
     kept = None
     if data and not engine.files and engine.has_data():
         from devenv import snapshots

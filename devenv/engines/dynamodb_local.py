@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -283,6 +284,8 @@ def exercise(dynamo: Dynamo) -> None:
 def main(task: str) -> None:
     """The background process: `task` is what `start_training` wrote."""
     os.nice(15)
+    # `devenv down` ends it: what it began goes with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     tree = msgspec.json.decode(task)
     java = Java(Path(tree["java"]["path"]), tree["java"]["version"])
     local = Local(

@@ -6,12 +6,15 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+
+from msgspec.structs import replace
 
 from devenv import processes
 from devenv.config import Loaded
@@ -42,7 +45,7 @@ class Embedded(Engine):
         self, loaded: Loaded, folder: Path, environ: Mapping[str, str], *, locked: bool = False, aside: bool = False
     ) -> None:
         super().__init__(loaded, folder, environ, locked=locked, aside=aside)
-        self._improve: Callable[[], object] | None = None
+        self._improve: Callable[[], subprocess.Popen[bytes] | None] | None = None
 
     @classmethod
     def place(cls, base: Path) -> Path:
@@ -200,8 +203,16 @@ class Embedded(Engine):
 
     def improve(self) -> None:
         """Make, in the background, what starts DynamoDB Local faster the next time."""
-        if self._improve:
-            self._improve()
+        if self._improve and (trainer := self._improve()):
+            self.state = replace(self.state, training=processes.identify_child(trainer))
+            self.save()
+
+    def stop_improving(self) -> None:
+        """End the making of the class archive, if this project's `up` began it."""
+        if self.state.training:
+            processes.stop(self.state.training)
+            self.state = replace(self.state, training=None)
+            self.save()
 
     def stop(self, name: str) -> bool:
         """End one service's process. SIGINT is PostgreSQL's "fast" shutdown: sessions are ended, data is written."""

@@ -270,6 +270,9 @@ class Engine(ABC):
     def improve(self) -> None:  # noqa: B027 - few engines need it
         """Once services run: make, in the background, what starts them faster the next time."""
 
+    def stop_improving(self) -> None:  # noqa: B027 - few engines need it
+        """End what `improve` began, if it is still at work."""
+
     @contextmanager
     def hold_writers(self) -> Iterator[bool]:
         """Nothing is written to DynamoDB during the block, though reading goes on; False where that cannot be had."""

@@ -7,10 +7,12 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
-from devenv.config import data_home
+from devenv.config import cache_folder, data_home
 from tests.e2e import world
 from tests.support import LIMIT_S, ProjectDir, Ran, empty_project, reference_project
 
@@ -640,3 +642,31 @@ def test_no_network_and_nothing_cached_is_a_missing_prerequisite(tmp_path: Path)
     finally:
         listener.close()
         project.remove()
+
+
+def test_down_ends_what_up_left_at_work_in_the_background() -> None:
+    """The first `up` on a machine trains DynamoDB Local's class archive, ten seconds after the command has ended."""
+    top = Path(tempfile.mkdtemp(prefix="cold-"))
+    # As root the stores run as another account, which has to reach the cache.
+    top.chmod(0o755)
+    cache = top / "cache"
+    cache.mkdir(mode=0o755)
+    for part in cache_folder().iterdir():
+        if part.name in ("dynamodb-local", "java.json") or part.name.startswith("launch-"):
+            (cache / part.name).symlink_to(part)
+    project = ProjectDir(empty_project(top / "project").path, {"DEVENV_CACHE": str(cache)})
+    try:
+        project.ok("up")
+        assert len(background(cache)) == 1
+        project.ok("down")
+        assert background(cache) == []
+        assert not list(cache.glob("training-*"))
+    finally:
+        project.remove()
+        shutil.rmtree(top)
+
+
+def background(cache: Path) -> list[int]:
+    """The processes that train an archive for this cache."""
+    found = [p for p in psutil.process_iter(["cmdline"]) if str(cache) in " ".join(p.info["cmdline"] or [])]
+    return [process.pid for process in found if "devenv.engines.dynamodb_local" in process.info["cmdline"]]
