@@ -556,7 +556,7 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     if (engine.home / "snapshots").exists() and not (data and not backup):
         from devenv import snapshots
 
-        if snapshots.runs(stack, "postgres"):
+        if snapshots.runs(stack, "postgres") and may_write(stack):
             snapshots.prune(stack, stopping=True)
     engine.stop_improving()
     kept = None
@@ -589,6 +589,15 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
         exit_code=Exit.DONE,
         body={"stopped": stopped, "left": left, "data": "deleted" if data else "kept", "backup": kept},
     )
+
+
+def may_write(stack: Stack) -> bool:
+    """Whether the stores are devenv's to write to: what only tidies up need not fail over it."""
+    try:
+        stack.engine.permit(None)
+    except DevenvError:
+        return False
+    return True
 
 
 def remove_data(stack: Stack, backup: bool) -> str | None:

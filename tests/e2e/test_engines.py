@@ -1,0 +1,256 @@
+"""The same scenarios on every engine, with the same results. The tests of an engine share a project, in this order."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e import world
+from tests.e2e.engines import OPEN
+from tests.support import ProjectDir
+
+EVERYTHING = {"postgres", "dynamodb", "backend"}
+STEPS = ("setup", "schema-load", "seed")
+
+
+@pytest.fixture(scope="module", params=OPEN)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine's name."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def first(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ProjectDir, dict[str, Any]]]:
+    """The reference project on one engine, and the report of its first `up`."""
+    with OPEN[engine](tmp_path_factory.mktemp(engine)) as project:
+        ran = project.devenv("up", "--mark", "--json")
+        assert ran.code == 0, ran.all
+        yield project, ran.document
+
+
+@pytest.fixture
+def engine_project(first: tuple[ProjectDir, dict[str, Any]]) -> ProjectDir:
+    """The same, up. Tests leave it up, with the data of the seeds."""
+    return first[0]
+
+
+def state(project: ProjectDir) -> dict[str, str]:
+    """Service or step -> state, as `status` tells."""
+    seen = project.json("status")
+    return {each["name"]: each["state"] for each in (*seen["services"], *seen["steps"])}
+
+
+def uuids(project: ProjectDir) -> dict[str, str]:
+    return {handle: str(uuid) for handle, uuid in world.sql(project, "SELECT handle, uuid FROM users")}
+
+
+def test_up_cold_loads_both_stores(engine: str, first: tuple[ProjectDir, dict[str, Any]], running: ProjectDir) -> None:
+    project, document = first
+    assert document["engine"] == engine
+    plan = {line["target"]: line["action"] for line in document["plan"]}
+    assert {name: plan[name] for name in STEPS} == dict.fromkeys(STEPS, "run")
+    assert plan["backend"] == "start"
+    assert world.data(project) == world.data(running)
+    assert world.orphans(project) == set()
+
+
+def test_up_again_changes_nothing(engine_project: ProjectDir) -> None:
+    def look() -> object:
+        rows = world.sql(engine_project, "SELECT xmin, * FROM users ORDER BY uuid")
+        return rows, world.data(engine_project), world.pids(engine_project)
+
+    before = look()
+    ran = engine_project.ok("up")
+    assert "already up" in ran.out
+    assert {line["action"] for line in engine_project.json("up")["plan"]} == {"keep"}
+    assert look() == before
+
+
+def test_a_dry_run_plans_and_does_nothing(engine_project: ProjectDir) -> None:
+    before = world.data(engine_project)
+    ran = engine_project.ok("up", "--dry-run", "--force", "schema-load")
+    lines = [tuple(line.split(maxsplit=2)[:2]) for line in ran.out.splitlines()[1:]]
+    services = [("keep", "postgres"), ("keep", "dynamodb"), ("keep", "backend")]
+    assert lines == [*services, ("keep", "setup"), ("run", "schema-load"), ("run", "seed")]
+    assert world.data(engine_project) == before
+
+
+def test_status_says_what_the_contract_names(engine: str, engine_project: ProjectDir) -> None:
+    document = engine_project.json("status")
+    assert document["engine"] == engine
+    for service in document["services"]:
+        assert set(service) >= {"name", "state", "pid", "host", "port", "url", "version", "started"}
+        assert service["state"] == "running"
+        assert str(service["port"]) in service["url"]
+    assert [service["name"] for service in document["services"]] == ["postgres", "dynamodb", "backend"]
+    assert document["services"][0]["version"]
+    assert {step["state"] for step in document["steps"]} == {"done"}
+
+
+def test_env_and_run_lead_to_the_stores(engine_project: ProjectDir) -> None:
+    env = engine_project.env()
+    assert env["PGPASSWORD"] not in engine_project.ok("status", "-v").all + engine_project.ok("config", "show").all
+    code = "import psycopg; print(psycopg.connect('').execute('SELECT count(*) FROM users').fetchone()[0])"
+    assert engine_project.ok("run", "--", sys.executable, "-c", code).out == "6\n"
+    assert engine_project.devenv("run", "--", "sh", "-c", "exit 7").code == 7
+
+
+def test_logs_have_what_the_application_writes(engine_project: ProjectDir) -> None:
+    world.until(lambda: "/api/health-check" in engine_project.ok("logs", "backend").out, "a line per request")
+    assert set(engine_project.json("logs")["logs"]) == {*EVERYTHING, "steps"}
+
+
+def test_looking_is_free_and_changing_needs_write(engine_project: ProjectDir) -> None:
+    change = "UPDATE users SET display_name = 'Mei' WHERE handle = 'mei'"
+    refused = engine_project.devenv("db", change)
+    assert (refused.code, "read-only" in refused.err) == (1, True)
+    delete = f"DELETE FROM \"{world.TABLE}\" WHERE pk = 'x' AND sk = 'y'"
+    assert engine_project.devenv("ddb", "sql", delete).code == 2
+    insert = f"INSERT INTO \"{world.TABLE}\" VALUE {{'pk': 'x', 'sk': 'y'}}"
+    assert engine_project.ok("ddb", "sql", "--write", insert).out == "done\n"
+    found = f"SELECT pk FROM \"{world.TABLE}\" WHERE pk = 'x'"
+    assert engine_project.json("ddb", "sql", found)["rows"] == [["x"]]
+    engine_project.ok("ddb", "sql", "--write", delete)
+    assert engine_project.json("ddb", "sql", found)["rows"] == []
+    count = "SELECT count(*) FROM users"
+    assert engine_project.ok("db", "--write", "DELETE FROM activities WHERE false").out == "DELETE 0\n"
+    assert engine_project.json("db", count)["rows"] == [[6]]
+    assert world.TABLE in [row[0] for row in engine_project.json("ddb", "list-tables")["rows"]]
+
+
+def test_a_single_step_and_what_follows_it(engine_project: ProjectDir) -> None:
+    before, data = uuids(engine_project), world.data(engine_project)
+    engine_project.ok("setup", "-y")
+    after = uuids(engine_project)
+    assert set(after) == set(before)
+    assert not set(after.values()) & set(before.values())
+    assert state(engine_project)["seed"] == "stale"
+    engine_project.ok("up")
+    assert world.orphans(engine_project) == set()
+    assert world.data(engine_project) == data
+
+
+def test_a_changed_seed_arrives_in_both_stores(engine_project: ProjectDir) -> None:
+    data = world.data(engine_project)
+    seed = engine_project.path / "seeds" / "postgres" / "users.sql"
+    world.edit(seed, "Mei Santangelo", "Mei S.")
+    engine_project.ok("up")
+    names = {item["user_display_name"] for item in world.items(engine_project) if item["user_handle"] == "mei"}
+    assert names == {"Mei S."}
+    world.edit(seed, "Mei S.", "Mei Santangelo")
+    engine_project.ok("up")
+    assert world.data(engine_project) == data
+
+
+def test_reset_gives_back_the_data_of_the_seeds(engine_project: ProjectDir) -> None:
+    data = world.data(engine_project)
+    # The first one may have to run the steps (the rows were set up again above); from then on there is a baseline.
+    engine_project.ok("reset", "-y")
+    people = uuids(engine_project)
+    world.sql(engine_project, "DELETE FROM activities")
+    world.dynamodb(engine_project).Table(world.TABLE).put_item(Item={"pk": "mine", "sk": "1"})
+    document = engine_project.json("reset", "-y")
+    assert (document["exit_code"], document["method"]) == (0, "baseline")
+    assert world.data(engine_project) == data
+    assert uuids(engine_project) == people
+    assert {line["action"] for line in engine_project.json("up")["plan"]} == {"keep"}
+
+
+def test_a_snapshot_brings_both_stores_back(engine_project: ProjectDir) -> None:
+    data, people = world.data(engine_project), uuids(engine_project)
+    saved = engine_project.json("snapshot", "save", "before")
+    assert saved["saved"]["counts"]["dynamodb"][world.TABLE] == len(world.items(engine_project))
+    world.sql(engine_project, "DELETE FROM activities")
+    world.sql(engine_project, "UPDATE users SET handle = 'other' WHERE handle = 'mei'")
+    for item in world.items(engine_project)[:30]:
+        world.dynamodb(engine_project).Table(world.TABLE).delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+    damaged = world.items(engine_project)
+    restored = engine_project.json("snapshot", "restore", "before")
+    assert restored["exit_code"] == 0
+    assert (world.data(engine_project), uuids(engine_project)) == (data, people)
+    assert set(state(engine_project).values()) == {"running", "done"}
+    engine_project.ok("snapshot", "restore", restored["kept"])
+    assert sorted(map(str, world.items(engine_project))) == sorted(map(str, damaged))
+    engine_project.ok("snapshot", "restore", "before")
+    assert (world.data(engine_project), uuids(engine_project)) == (data, people)
+    engine_project.ok("snapshot", "delete", "before")
+    assert "before" not in [each["name"] for each in engine_project.json("snapshot", "list")["snapshots"]]
+    assert engine_project.devenv("snapshot", "restore", "before").code == 2
+
+
+def test_doctor_is_healthy_finds_a_fault_and_mends_it(engine_project: ProjectDir) -> None:
+    document = engine_project.json("doctor")
+    assert (document["verdict"], document["exit_code"]) == ("healthy", 0)
+    data = world.data(engine_project)
+    world.sql(engine_project, "UPDATE users SET display_name = 'Mei S.' WHERE handle = 'mei'")
+    document = engine_project.json("doctor")
+    failed = {check["code"] for check in document["checks"] if check["status"] == "fail"}
+    assert (document["exit_code"], "XST003" in failed) == (1, True)
+    engine_project.devenv("doctor", "--fix")
+    names = {item["user_display_name"] for item in world.items(engine_project) if item["user_handle"] == "mei"}
+    assert names == {"Mei S."}
+    world.sql(engine_project, "UPDATE users SET display_name = 'Mei Santangelo' WHERE handle = 'mei'")
+    engine_project.ok("doctor", "--fix")
+    assert world.data(engine_project) == data
+
+
+def test_trace_agrees_and_names_the_layer_that_breaks(engine_project: ProjectDir) -> None:
+    document = engine_project.json("trace", "conversation", world.TELESCOPE)
+    assert (document["verdict"]["status"], document["exit_code"]) == ("ok", 0), document["verdict"]
+    assert [layer["status"] for layer in document["layers"]] == ["ok"] * 8
+    groups = [item for item in world.items(engine_project) if item.get("message_group_uuid") == world.TELESCOPE]
+    table = world.dynamodb(engine_project).Table(world.TABLE)
+    table.delete_item(Key={"pk": groups[0]["pk"], "sk": groups[0]["sk"]})
+    document = engine_project.json("trace", "conversation", world.TELESCOPE)
+    table.put_item(Item=groups[0])
+    verdict = document["verdict"]
+    assert (verdict["status"], verdict["layer"], verdict["class"]) == ("diverged", "dynamodb", "half_group")
+    assert document["exit_code"] == 1
+
+
+def test_verify_proves_and_repair_mends(engine_project: ProjectDir) -> None:
+    assert engine_project.json("verify")["verdict"] == "consistent"
+    data = world.data(engine_project)
+    table = world.dynamodb(engine_project).Table(world.TABLE)
+    item = next(item for item in world.items(engine_project) if item["pk"].startswith("MSG#"))
+    table.put_item(Item={**item, "user_display_name": "Stale"})
+    plan = engine_project.path / "plan.json"
+    document = engine_project.json("verify", "--plan", str(plan))
+    assert (document["verdict"], document["findings"]["stale_copy"]) == ("inconsistent", 1)
+    engine_project.ok("repair", "apply", str(plan))
+    plan.unlink()
+    assert world.data(engine_project) == data
+
+
+def test_down_keeps_the_data(engine_project: ProjectDir) -> None:
+    data = world.data(engine_project)
+    document = engine_project.json("down")
+    assert document["exit_code"] == 0, document
+    assert document["data"] == "kept"
+    assert "backend" in document["stopped"]
+    assert state(engine_project)["backend"] == "stopped"
+    actions = {line["target"]: line["action"] for line in engine_project.json("up")["plan"]}
+    assert {name: actions[name] for name in STEPS} == dict.fromkeys(STEPS, "keep")
+    assert world.data(engine_project) == data
+
+
+def test_down_data_keeps_a_snapshot_that_brings_it_back(engine_project: ProjectDir) -> None:
+    data, people = world.data(engine_project), uuids(engine_project)
+    document = engine_project.json("down", "--data", "-y")
+    assert (document["exit_code"], document["data"]) == (0, "deleted")
+    engine_project.ok("snapshot", "restore", document["backup"])
+    engine_project.ok("up")
+    assert (world.data(engine_project), uuids(engine_project)) == (data, people)
+
+
+def test_without_a_backup_nothing_is_left(engine_project: ProjectDir) -> None:
+    data, people = world.data(engine_project), uuids(engine_project)
+    document = engine_project.json("down", "--data", "--no-backup", "-y")
+    assert (document["exit_code"], document["backup"]) == (0, None)
+    plan = {line["target"]: line["action"] for line in engine_project.json("up", "--mark")["plan"]}
+    assert {name: plan[name] for name in STEPS} == dict.fromkeys(STEPS, "run")
+    assert world.data(engine_project) == data
+    assert not set(uuids(engine_project).values()) & set(people.values())
