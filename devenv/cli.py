@@ -45,6 +45,9 @@ app.add_typer(config_app, name="config")
 repair_app = typer.Typer(no_args_is_help=True, help="Carry out a repair plan, or take it back.")
 app.add_typer(repair_app, name="repair")
 
+patterns_app = typer.Typer(no_args_is_help=True, help="Access patterns: list, run, check, explain, matrix.")
+app.add_typer(patterns_app, name="patterns")
+
 # Global options that take no value, and those that take one; `hoist` lets them stand behind the command too.
 FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--no-input", "--debug", "--version", "--allow-remote"}
 VALUED = {"--project", "--color"}
@@ -706,6 +709,60 @@ def policy(
         documents = {each["name"]: each["document"] for each in report.body["policies"]}
         typer.echo(work.as_text(documents[name] if name else documents), nl=False)
         raise typer.Exit
+    show(report)
+
+
+@patterns_app.command("list")
+def patterns_list() -> None:
+    """The declared patterns. No store is asked."""
+    from devenv.access import command
+
+    show(command.list_patterns(stack()))
+
+
+@patterns_app.command("run")
+def patterns_run(
+    name: str,
+    param: Annotated[list[str] | None, typer.Option(metavar="K=V", help="A parameter. Default: from the data.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Items to show at most.")] = 20,
+) -> None:
+    """Execute one pattern, and its script if it has one: items, pages, read units, cost, PartiQL."""
+    from devenv.access import command
+
+    show(command.run_pattern(stack(), name, param or (), limit))
+
+
+@patterns_app.command("check")
+def patterns_check(
+    scripts: Annotated[bool, typer.Option("--scripts", help="Run the patterns' scripts, and compare.")] = False,
+    rules: Annotated[bool, typer.Option("--list", help="Print the rules.")] = False,
+) -> None:
+    """Run all patterns, and judge them, their keys, their indexes and the data."""
+    from devenv.access import command
+
+    show(command.list_rules(stack()) if rules else command.check_patterns(stack(), scripts))
+
+
+@patterns_app.command("explain")
+def patterns_explain(name: str) -> None:
+    """Why a pattern is a Query, a GetItem or a Scan, and what it reads, in two paragraphs."""
+    from devenv.access import command
+
+    show(command.explain_pattern(stack(), name))
+
+
+@patterns_app.command("matrix")
+def patterns_matrix(
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it as one page.")] = None,
+) -> None:
+    """Entities, patterns and keys against each other; one table against one per entity."""
+    from devenv.access import command
+
+    report = command.show_matrix(stack())
+    if html:
+        from devenv.render.patterns_html import write_html
+
+        write_file(html, write_html(report))
     show(report)
 
 

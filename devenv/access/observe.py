@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
@@ -34,12 +35,14 @@ def look(
     given: Mapping[str, str] | None = None,
     now: datetime | None = None,
 ) -> Observed:
-    """Read every table that a pattern, an entity or a definition names, and run the patterns `names` (all without it).
+    """Read every table that a pattern, an entity or a definition names, and run all patterns.
 
-    `declared` are CreateTable requests by table. StoreError when DynamoDB does not answer.
+    With `names` only these are run, and only their tables are read. `declared` are CreateTable requests by table.
+    StoreError when DynamoDB does not answer.
     """
     wanted = {name: settings.patterns[name] for name in (settings.patterns if names is None else names)}
-    tables = {name: read_table(dynamodb, name, declared.get(name)) for name in table_names(settings, declared)}
+    needed = table_names(settings, declared) if names is None else [each.table or "" for each in wanted.values()]
+    tables = {name: read_table(dynamodb, name, declared.get(name)) for name in dict.fromkeys(filter(None, needed))}
     kinds = {name: kinds_of(settings, table) for name, table in tables.items()}
     moment = now or datetime.now(UTC)
     builtin = {"year": f"{moment:%Y}", "today": f"{moment:%Y-%m-%d}"}
@@ -101,8 +104,9 @@ def try_out(
     known = dict(zip((key_of(table, item) for item in table.items), kinds[table.name], strict=True))
     for each in samples:
         seen, items = run_once(dynamodb, pattern, place, table, each)
-        runs.append(seen)
-        entities |= dict.fromkeys(filter(None, (known.get(key_of(table, item)) for item in items)))
+        runs.append(replace(seen, kinds=tuple(known.get(key_of(table, item)) for item in items)))
+        brought = items if pattern.projection or seen.read is None else seen.read.items
+        entities |= dict.fromkeys(filter(None, (known.get(key_of(table, item)) for item in brought)))
     return Access(name, pattern, place, amount, tuple(runs), entities=tuple(entities))
 
 
@@ -149,8 +153,6 @@ def pages_of(sizes: Sequence[Sequence[int]], items: Sequence[Item]) -> Iterable[
 
 def read_bare(dynamodb: Dynamo, prepared: Prepared, pages: int) -> tuple[tuple[tuple[int, ...], ...], tuple[Item, ...]]:
     """The same pages without filter and projection: what DynamoDB reads, and counts, before it throws away."""
-    from dataclasses import replace
-
     pattern = changed(prepared.pattern, projection=[], filter=None)
     bare = replace(prepared, pattern=pattern, filter=None)
     if pattern.kind == "Scan":

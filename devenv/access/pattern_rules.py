@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from devenv.access import advice
@@ -356,7 +356,7 @@ def find_scripts(seen: Observed) -> Iterator[Problem]:
         script, run = access.script, access.main
         if script is None:
             continue
-        texts = [*script_faults(access)]
+        texts = [*script_faults(access, seen.tables[access.pattern.table or ""].places[0].keys)]
         if texts:
             yield Problem(
                 name,
@@ -367,8 +367,8 @@ def find_scripts(seen: Observed) -> Iterator[Problem]:
             )
 
 
-def script_faults(access: Access) -> Iterator[str]:
-    """In what a script differs from the declaration, in words."""
+def script_faults(access: Access, keys: Sequence[str]) -> Iterator[str]:
+    """In what a script differs from the declaration, in words. `keys` are the table's, to tell its items apart."""
     script, run = access.script, access.main
     if script is None:
         return
@@ -385,11 +385,16 @@ def script_faults(access: Access) -> Iterator[str]:
     if run is None or run.read is None:
         return
     if script.items is not None:
-        missing = len(run.read.items) - len(script.items)
-        if missing > 0:
-            yield f"it got {plural(len(script.items), 'item')} of {len(run.read.items):,}"
-        elif missing < 0:
-            yield f"it got {plural(-missing, 'item')} more than the {len(run.read.items):,} declared"
+        got, wanted = (
+            [str([item.get(name) for name in keys]) for item in each] for each in (script.items, run.read.items)
+        )
+        missing, extra = len(set(wanted) - set(got)), len(set(got) - set(wanted))
+        if missing:
+            yield f"it did not get {missing:,} of {plural(len(wanted), 'item')}"
+        if extra:
+            yield f"it got {plural(extra, 'item')} that the declared pattern does not bring"
+        if not missing and not extra and got != wanted:
+            yield "it got the items in another order"
     if script.printed is not None and script.printed != len(run.read.items):
         yield f"it printed {script.printed:,} of {plural(len(run.read.items), 'item')}"
 

@@ -71,7 +71,8 @@ class Unsampled:
 class RunSeen:
     """One run of a pattern: the request, what it brought, or the store's refusal (`code`, `detail`).
 
-    `pages` are the sizes of all items that were read, page by page, thrown away ones too. `units` is our arithmetic.
+    `pages` are the sizes of all items that were read, page by page, thrown away ones too; `kinds`
+    are their entities, in one row. `units` is our arithmetic.
     """
 
     sample: Sample
@@ -80,6 +81,7 @@ class RunSeen:
     pages: tuple[tuple[int, ...], ...] = ()
     units: float | None = None
     ms: float | None = None
+    kinds: tuple[str | None, ...] = ()
     code: str | None = None
     detail: str | None = None
 

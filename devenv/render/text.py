@@ -222,6 +222,13 @@ def policy_lines(report: Report, verbose: bool) -> list[str]:
     return policy_text(report, verbose)
 
 
+def patterns_lines(report: Report, verbose: bool) -> list[str]:
+    """`patterns` (a module of its own, too)."""
+    from devenv.render.patterns_text import patterns_text
+
+    return patterns_text(report, verbose)
+
+
 RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "up": up_text,
     "down": down_text,
@@ -235,6 +242,7 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "verify": verify_text,
     "repair": repair_text,
     "trace": trace_lines,
+    "patterns": patterns_lines,
     "snapshot": snapshot_text,
     "ps": ps_text,
     "policy": policy_lines,
