@@ -130,6 +130,29 @@ def find_all(matches: Mapping[str, Callable[[list[str]], bool]]) -> dict[str, Pr
     return found
 
 
+def find_marked(marks: Mapping[str, str]) -> tuple[Process, dict[str, str]] | None:
+    """The running process that `spawn` began with these variables, and its environment.
+
+    Its children have them too, but are not the first of their session.
+    """
+    for process in psutil.process_iter(["pid"]):
+        try:
+            environ = process.environ()
+            if marks.items() <= environ.items() and leads_session(process.pid) and (seen := identify(process.pid)):
+                return seen, environ
+        except psutil.Error:
+            continue
+    return None
+
+
+def leads_session(pid: int) -> bool:
+    """Whether a process began its session, as those do that `spawn` starts; True where there are no sessions."""
+    try:
+        return not hasattr(os, "getsid") or os.getsid(pid) == pid
+    except OSError:
+        return False
+
+
 def stop(process: Process, *, how: signal.Signals = signal.SIGTERM, patience_s: float = 10.0) -> bool:
     """Signal the process (and its group, which `spawn` made), wait, kill what stays. False when it was not running."""
     if not is_running(process):

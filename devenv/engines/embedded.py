@@ -64,6 +64,7 @@ class Embedded(Engine):
 
     def adopt(self) -> None:
         """Find running services of this project that no record names (devenv was killed, or its state deleted)."""
+        self.adopt_backend()
         lost = {
             name: self.is_ours(name)
             for name in STORES

@@ -36,6 +36,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
 
 import psutil
 from msgspec.structs import replace
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
     from devenv.engines.parts import Progress
 
 STORES = ("postgres", "dynamodb")
+# A variable of the application, by which it is known among the processes that carry the project's marks.
+BACKEND_MARK = "DEVENV_SERVICE"
 # 600 blocks of 20 ports below the range that systems hand out for outgoing connections (32768 on Linux).
 BLOCK_BASE, BLOCKS, BLOCK_SIZE = 20000, 600, 20
 
@@ -159,8 +162,21 @@ class Engine(ABC):
         """Whether a service runs."""
         return self.look_at(name).state == "running"
 
-    def adopt(self) -> None:  # noqa: B027 - few engines need it
+    def adopt(self) -> None:
         """Find running services of this project that no record names (devenv was killed, or its state deleted)."""
+        self.adopt_backend()
+
+    def adopt_backend(self) -> None:
+        """Find the application, as a process of this machine, by the variables that it was given."""
+        if "backend" not in self.services or not self.log("backend").exists():
+            return
+        if processes.is_running((self.state.services.get("backend") or Record(0)).process):
+            return
+        found = processes.find_marked({**self.marks(), BACKEND_MARK: "backend"})
+        if found is not None:
+            process, environ = found
+            port = urlsplit(environ.get("BACKEND_URL", "")).port
+            self.remember("backend", port=port or self.port("backend"), process=process, started=iso(process.created))
 
     def has_data(self) -> bool:
         """Whether a first `up` has begun to load data here."""
@@ -473,7 +489,7 @@ class Engine(ABC):
         """The application as a process of this machine: the project's own command, as the user."""
         assert self.settings.backend is not None  # noqa: S101 - `services` lists the backend only when configured
         self.make_home()
-        env = {**self.environ, **environment, **self.backend_variables(), **self.marks()}
+        env = {**self.environ, **environment, **self.backend_variables(), **self.marks(), BACKEND_MARK: "backend"}
         fill = self.backend_values()
         command = [fill_in(word, fill) for word in self.settings.backend.command]
         folder = self.root / self.settings.backend.folder
