@@ -25,7 +25,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -803,8 +803,23 @@ def recover(stack: Stack, watch: Watch) -> None:
             finish_moving(stack, moving, manifest)
         else:
             moving.rmdir()
-    for left in (home / ".incoming", home / ".outgoing", *folder(home).glob(".new-*"), *folder(home).glob(".gone-*")):
+    halves = [*folder(home).glob(".new-*"), *folder(home).glob(".gone-*")]
+    drop_halves(stack, halves)
+    for left in (home / ".incoming", home / ".outgoing", *halves):
         shutil.rmtree(left, ignore_errors=True)
+
+
+def drop_halves(stack: Stack, halves: Sequence[Path]) -> None:
+    """Drop the databases of automatic snapshots that a killed command had half made, or half deleted."""
+    from devenv.steps import setup
+
+    named = [half.name.removeprefix(".new-").removeprefix(".gone-") for half in halves]
+    wanted = {database_name(stack, name) for name in named if name.startswith("auto-")}
+    if not wanted or (stack.engine.files and not (stack.engine.home / "postgres").exists()):
+        return
+    with postgres_up(stack), setup.server(stack.engine.targets().postgres) as admin:
+        for row in admin.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [list(wanted)]).fetchall():
+            setup.drop_database(admin, row[0])
 
 
 # Reports of the commands
