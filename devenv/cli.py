@@ -320,13 +320,15 @@ def logs(
     if service is not None and service not in names:
         raise UsageError(f"there is no service `{service}`", hint=f"one of: {', '.join(names)}")
     wanted = [service] if service else list(names)
+    opened.engine.gather_logs(wanted)
     if chosen.json:
         from devenv.processes import tail
 
         found = {name: tail(opened.engine.log(name), lines) for name in wanted}
         show(Report("logs", opened.settings.project.name, Exit.DONE, {"logs": found}))
-    for line in read_logs({name: opened.engine.log(name) for name in wanted}, lines, follow):
-        typer.echo(line)
+    with opened.engine.following_logs(wanted if follow else ()):
+        for line in read_logs({name: opened.engine.log(name) for name in wanted}, lines, follow):
+            typer.echo(line)
 
 
 def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, timings: bool = False) -> None:
@@ -671,6 +673,14 @@ def repair_undo(plan: Annotated[Path, typer.Argument(metavar="FILE")], timeout: 
         opened.engine.permit(None)
         report = undo_plan(verify_context(opened), plan, watch)
     show(report)
+
+
+@app.command("init")
+def start_project() -> None:
+    """Write a commented devenv.toml: an example in an empty folder, fitted to what it finds in a project's."""
+    from devenv.init import init
+
+    show(init((chosen.project or Path.cwd()).resolve()))
 
 
 @app.command()

@@ -289,7 +289,7 @@ def application(patterns: Mapping[str, Pattern], wish: Wish) -> Policy:
         if pattern.table is None or not is_meant(pattern.table, wish.tables):
             continue
         resource = f"table/{pattern.table}" + (f"/index/{pattern.index}" if pattern.index else "")
-        wanted.setdefault(resource, {})[f"dynamodb:{pattern.operation}"] = None
+        wanted.setdefault(resource, {})[f"dynamodb:{pattern.kind}"] = None
     if not wanted:
         raise UsageError(
             "no access pattern reads these tables, so what the application needs is not known",

@@ -215,6 +215,13 @@ def trace_lines(report: Report, verbose: bool) -> list[str]:
     return trace_text(report, verbose)
 
 
+def init_lines(report: Report, verbose: bool) -> list[str]:
+    """`init` (a module of its own, so that other commands need not load it)."""
+    from devenv.render.init_text import init_text
+
+    return init_text(report, verbose)
+
+
 def policy_lines(report: Report, verbose: bool) -> list[str]:
     """`policy` (a module of its own, so that other commands need not load it)."""
     from devenv.render.policy_text import policy_text
@@ -245,6 +252,7 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "patterns": patterns_lines,
     "snapshot": snapshot_text,
     "ps": ps_text,
+    "init": init_lines,
     "policy": policy_lines,
     "db": rows_text,
     "ddb": rows_text,

@@ -1,0 +1,352 @@
+"""What a project's Python code asks of its tables: queries, items, functions, routes, variables. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from devenv.init.source import (
+    Scope,
+    Unclear,
+    module_scope,
+    pairs,
+    read_variable,
+    template_of,
+    typed_part,
+    value_of,
+)
+from devenv.init.tables import own_nodes
+
+EQUALS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
+BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
+ROUTE_PLACE: Final = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
+PYTHON_TYPES: Final = {"S": "string", "N": "number", "BOOL": "boolean", "B": "binary", "L": "list", "M": "map"}
+TIMELY: Final = re.compile(r"(_at$|^at$|time|date|\bnow\b|created|updated|isoformat)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function: `name` with its class, parameters, the item attribute behind each field of what it returns.
+
+    `reverses`: it turns a list round. `line` is where it begins; the module itself has the name "".
+    """
+
+    file: str
+    line: int
+    name: str
+    parameters: tuple[str, ...] = ()
+    results: Mapping[str, str] = field(default_factory=dict)
+    reverses: bool = False
+
+    @property
+    def short(self) -> str:
+        """Its name without the class."""
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query or scan. `key` maps attributes to templates; `narrowed` is the attribute of a begins_with."""
+
+    function: Function
+    line: int
+    operation: str
+    table: str | None
+    index: str | None
+    key: Mapping[str, str]
+    narrowed: str | None = None
+    forward: bool | None = None
+    limit: int | None = None
+    pages: bool = False
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute of an item that the code writes: its type, and its template if it is put together."""
+
+    type: str
+    template: str | None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One item that the code writes."""
+
+    function: Function
+    line: int
+    attributes: Mapping[str, Attribute]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One HTTP route for GET: its path with `{name}` for parameters."""
+
+    file: str
+    line: int
+    path: str
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """What one file has."""
+
+    file: str
+    functions: tuple[Function, ...]
+    queries: tuple[Query, ...]
+    shapes: tuple[Shape, ...]
+    routes: tuple[Route, ...]
+    variables: Mapping[str, int]
+    endpoints: Mapping[str, int]
+    uses_dynamodb: bool
+    writes: bool
+
+
+def read_code(file: str, tree: ast.Module, variables: Mapping[str, str], keys: frozenset[str]) -> Code:
+    """A file's queries, items and routes. `keys` are the key attributes of the known tables."""
+    module = module_scope(tree, variables)
+    functions: list[Function] = []
+    queries: list[Query] = []
+    shapes: list[Shape] = []
+    for name, owner in owners(tree):
+        scope = module if isinstance(owner, ast.Module) else module.inside(owner)
+        function = describe(file, name, owner, scope)
+        functions.append(function)
+        nodes = list(own_nodes(owner))
+        # What does the paging stands beside the query: both name the key of the last item.
+        pages = any(isinstance(n, ast.Constant) and n.value == "ExclusiveStartKey" for n in nodes) or any(
+            isinstance(n, ast.keyword) and n.arg == "ExclusiveStartKey" for n in nodes
+        )
+        for node in nodes:
+            if query := read_query(node, function, scope, pages):
+                queries.append(query)
+            if shape := read_shape(node, function, scope, keys):
+                shapes.append(shape)
+    nodes = list(ast.walk(tree))
+    texts = {
+        node.value: node.lineno for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return Code(
+        file=file,
+        functions=tuple(functions),
+        queries=tuple(queries),
+        shapes=tuple(shapes),
+        routes=tuple(read_routes(file, tree)),
+        variables={found[0]: getattr(n, "lineno", 1) for n in nodes if (found := read_variable(n))},
+        endpoints={text: line for text, line in texts.items() if re.match(r"https?://[\w.-]+:\d+/?$", text)},
+        uses_dynamodb="dynamodb" in texts,
+        writes=bool(names & {"put_item", "batch_write_item", "transact_write_items", "batch_writer"}),
+    )
+
+
+def owners(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """The module (""), its functions, and the methods of its classes as `Class.method`."""
+    yield "", tree
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name, node
+        elif isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, ast.FunctionDef):
+                    yield f"{node.name}.{inner.name}", inner
+
+
+def describe(file: str, name: str, owner: ast.AST, scope: Scope) -> Function:
+    """What a function takes and gives back."""
+    if not isinstance(owner, ast.FunctionDef):
+        return Function(file, 1, name)
+    nodes = list(own_nodes(owner))
+    results: dict[str, str] = {}
+    for node in nodes:
+        if isinstance(node, ast.Dict):
+            found = read_result(node, scope)
+            results = found if len(found) > len(results) else results
+    calls = {node.func.attr for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
+    called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    parameters = tuple(argument.arg for argument in owner.args.args if argument.arg not in ("self", "cls"))
+    return Function(file, owner.lineno, name, parameters, results, "reverse" in calls or "reversed" in called)
+
+
+def read_result(node: ast.Dict, scope: Scope) -> dict[str, str]:
+    """field -> attribute of a dict like `{"handle": item["user_handle"]["S"]}`; empty for any other."""
+    found: dict[str, str] = {}
+    for key, value in zip(node.keys, node.values, strict=True):
+        attribute = item_attribute(value, scope)
+        if isinstance(key, ast.Constant) and isinstance(key.value, str) and attribute:
+            found[key.value] = attribute
+    return found
+
+
+def item_attribute(node: ast.expr, scope: Scope) -> str | None:
+    """`a` of `item["a"]["S"]`, `item["a"]`, `item.get("a")`, or of a name that was given one of these."""
+    match node:
+        case ast.Subscript(value=inner, slice=ast.Constant(value="S" | "N" | "BOOL" | "B")):
+            return item_attribute(inner, scope)
+        case ast.Subscript(value=ast.Name(), slice=ast.Constant(value=str(name))):
+            return name
+        case ast.Call(func=ast.Attribute(value=ast.Name(), attr="get"), args=[ast.Constant(value=str(name)), *_]):
+            return name
+        case ast.Name(id=name) if name in scope.names and not isinstance(scope.names[name], ast.Name):
+            return item_attribute(scope.names[name], scope)
+    return None
+
+
+def read_query(node: ast.AST, function: Function, scope: Scope, pages: bool) -> Query | None:
+    """A query of boto3: `client.query(…)`, `table.query(…)`, `paginator.paginate(…)`, with the request spelt out."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return None
+    operation = {"query": "Query", "scan": "Scan", "paginate": "Query"}.get(node.func.attr)
+    request = request_of(node, scope)
+    if operation is None or not ({"KeyConditionExpression", "TableName"} & set(request)):
+        return None
+    if operation == "Query" and "KeyConditionExpression" not in request:
+        return None
+    key, narrowed = key_condition(request, scope)
+    return Query(
+        function=function,
+        line=node.lineno,
+        operation=operation,
+        table=plain_value(request.get("TableName"), scope) or table_of(node.func.value, scope),
+        index=plain_value(request.get("IndexName"), scope),
+        key=key,
+        narrowed=narrowed,
+        forward=plain_value(request.get("ScanIndexForward"), scope),
+        limit=plain_value(request.get("Limit"), scope),
+        pages=pages or node.func.attr == "paginate",
+    )
+
+
+def request_of(call: ast.Call, scope: Scope) -> dict[str, ast.expr]:
+    """The arguments of a call by name, those of `**request` too."""
+    found: dict[str, ast.expr] = {}
+    for word in call.keywords:
+        if word.arg is not None:
+            found[word.arg] = word.value
+            continue
+        given = scope.names.get(word.value.id) if isinstance(word.value, ast.Name) else word.value
+        if isinstance(given, ast.Dict):
+            for key, value in zip(given.keys, given.values, strict=True):
+                if isinstance(key, ast.Constant):
+                    found[str(key.value)] = value
+    return found
+
+
+def plain_value(node: ast.expr | None, scope: Scope) -> Any:
+    """The value that is spelt out; None when it is not."""
+    try:
+        return None if node is None else value_of(node, scope)
+    except Unclear:
+        return None
+
+
+def table_of(node: ast.expr, scope: Scope) -> str | None:
+    """The name in `resource.Table("name")`, which the object of a call is or was given."""
+    given = scope.names.get(node.id) if isinstance(node, ast.Name) else node
+    if isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute) and given.func.attr == "Table":
+        found = plain_value(given.args[0], scope) if given.args else None
+        return found if isinstance(found, str) else None
+    return None
+
+
+def key_condition(request: Mapping[str, ast.expr], scope: Scope) -> tuple[dict[str, str], str | None]:
+    """attribute -> template of every `=` in a key condition, and the attribute that begins_with narrows."""
+    condition = request.get("KeyConditionExpression")
+    if condition is None:
+        return {}, None
+    text = plain_value(condition, scope)
+    if isinstance(text, str):
+        names = plain_value(request.get("ExpressionAttributeNames"), scope) or {}
+        values = expression_values(request.get("ExpressionAttributeValues"), scope)
+        key = {names.get(n, n): values[place] for n, place in EQUALS.findall(text) if place in values}
+        begins = BEGINS.search(text)
+        return key, names.get(begins[1], begins[1]) if begins else None
+    key = {}
+    narrowed = None
+    for node in ast.walk(condition):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(
+                    value=ast.Call(args=[ast.Constant(value=str(name))]), attr="eq" | "begins_with" as how
+                ),
+                args=[value],
+            ):
+                if how == "begins_with":
+                    narrowed = name
+                    continue
+                try:
+                    key[name] = template_of(value, scope)
+                except Unclear:
+                    continue
+    return key, narrowed
+
+
+def expression_values(node: ast.expr | None, scope: Scope) -> dict[str, str]:
+    """ ":pk" -> template, from ExpressionAttributeValues in either form."""
+    if isinstance(node, ast.Name):
+        node = scope.names.get(node.id)
+    found: dict[str, str] = {}
+    if isinstance(node, ast.Dict):
+        for key, value in zip(node.keys, node.values, strict=True):
+            typed = typed_part(value)
+            try:
+                if isinstance(key, ast.Constant):
+                    found[str(key.value)] = template_of(typed[1] if typed else value, scope)
+            except Unclear:
+                continue
+    return found
+
+
+def read_shape(node: ast.AST, function: Function, scope: Scope, keys: frozenset[str]) -> Shape | None:
+    """An item: a dict with the key attributes of a table, and more, in either form."""
+    if not isinstance(node, ast.Dict) or not keys:
+        return None
+    try:
+        parts = {str(key.value): value for key, value in pairs(node) if isinstance(key, ast.Constant)}
+    except Unclear:
+        return None
+    if not keys & set(parts) or len(parts) < len(keys) + 1 or any(name.startswith((":", "#")) for name in parts):
+        return None
+    typed = {name: typed_part(value) for name, value in parts.items()}
+    if not any(typed.values()) and function.short == "":
+        return None
+    attributes = {}
+    for name, value in parts.items():
+        part = typed[name]
+        attributes[name] = attribute(name, part[0] if part else "S", part[1] if part else value, scope)
+    return Shape(function, node.lineno, attributes)
+
+
+def attribute(name: str, kind: str, node: ast.expr, scope: Scope) -> Attribute:
+    """One attribute: its declared type, by what it is written as and by its name."""
+    if kind in ("SS", "NS", "BS"):
+        return Attribute("set", None)
+    if kind != "S":
+        return Attribute(PYTHON_TYPES.get(kind, "string"), None)
+    try:
+        template = template_of(node, scope)
+    except Unclear:
+        template = None
+    if name.endswith("uuid"):
+        return Attribute("uuid", template)
+    told = f"{name} {template or ''} {ast.unparse(node)[:80]}"
+    return Attribute("time" if TIMELY.search(told) else "string", template)
+
+
+def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
+    """`@app.route("/x/<y>")`, `@app.get("/x/{y}")` of Flask, FastAPI and the like, for GET."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        for decorator in node.decorator_list:
+            match decorator:
+                case ast.Call(
+                    func=ast.Attribute(attr="route" | "get" as how), args=[ast.Constant(value=str(path)), *_]
+                ):
+                    methods = next((ast.unparse(w.value) for w in decorator.keywords if w.arg == "methods"), "GET")
+                    if how == "get" or "GET" in methods:
+                        shown = ROUTE_PLACE.sub(r"{\1}", path)
+                        yield Route(file, node.lineno, shown, tuple(re.findall(r"\{(\w+)", shown)))

@@ -1,0 +1,282 @@
+"""What the found code and SQL suggest: kinds of items, references by name, patterns, who asks. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from devenv.init.code import Attribute, Code, Query, Route
+from devenv.init.sql_tables import Column, Table
+from devenv.init.survey import Survey
+from devenv.init.tables import Found
+
+UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+PLACE: Final = re.compile(r"\{(\w+)\}")
+VERBS: Final = re.compile(r"^(list|get|query|fetch|find|read|load|create|put|add|insert|new|save|make|write|send)_")
+NATURAL: Final = ("handle", "username", "user_name", "login", "email", "code", "slug", "name")
+SIGN_IN: Final = ("cognito_user_id", "cognito_id", "auth_id", "auth0_id", "sub", "external_id")
+ID_NAMES: Final = ("uuid", "id", "guid")
+LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One kind of items: its fields with their types, the fields that a template holds, and where it was seen."""
+
+    name: str
+    table: str
+    match: Mapping[str, str]
+    attributes: Mapping[str, str]
+    seen: tuple[str, ...]
+
+    def place(self, attribute: str) -> str | None:
+        """The field in the template of an attribute."""
+        found = PLACE.findall(self.match.get(attribute, ""))
+        return found[0] if found else None
+
+
+@dataclass(frozen=True)
+class Link:
+    """One reference to a row. `sure`: the attribute is called as the table and its column."""
+
+    name: str
+    source: str
+    target: Table
+    column: str
+    natural: Mapping[str, str]
+    copies: Mapping[str, str]
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One declared query: the same, wherever the code has it, the application's own function first."""
+
+    name: str
+    queries: tuple[Query, ...]
+    key: Mapping[str, str]
+
+    @property
+    def query(self) -> Query:
+        """The application's own."""
+        return self.queries[0]
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """Where it stands."""
+        return tuple(f"{query.function.file}:{query.line}" for query in self.queries)
+
+
+def find_seed(code: Iterable[Code]) -> Code | None:
+    """The script that loads items: it writes, and is called a seed."""
+    scripts = [each for each in code if each.writes and "seed" in PurePosixPath(each.file).name.lower()]
+    return min(scripts, key=lambda each: (each.file.count("/"), each.file), default=None)
+
+
+def find_entities(survey: Survey) -> tuple[Entity, ...]:
+    """The kinds of items that the code writes, by the literal part of their key."""
+    found: dict[tuple[str, str], Entity] = {}
+    for shape in (shape for code in survey.code for shape in code.shapes):
+        table = owner_of(shape.attributes, survey.tables)
+        if table is None:
+            continue
+        hash_key = key_of(table)[0]
+        template = shape.attributes[hash_key].template
+        literal = PLACE.sub("", template or "")
+        where = f"{shape.function.file}:{shape.line}"
+        name = VERBS.sub("", shape.function.short) or literal.strip("#:_-").lower() or table.table
+        fields = fields_of(shape.attributes, hash_key, template)
+        if (known := found.get((table.table, literal))) is not None:
+            found[table.table, literal] = merge(known, fields, where)
+            continue
+        match = {hash_key: template} if template and literal else {}
+        label = LABEL.sub("_", name)
+        if any(each.name == label for each in found.values()):
+            label = f"{label}_{len(found) + 1}"
+        found[table.table, literal] = Entity(label, table.table, match, fields, (where,))
+    # Two kinds in one table are told apart by their keys, or not at all.
+    bare = [each.table for each in found.values() if not each.match]
+    return tuple(e for e in found.values() if e.match or bare.count(e.table) == 1)
+
+
+def owner_of(attributes: Mapping[str, Attribute], tables: Iterable[Found]) -> Found | None:
+    """The table whose key an item has."""
+    return next((table for table in tables if set(key_of(table)) <= set(attributes)), None)
+
+
+def key_of(table: Found) -> tuple[str, ...]:
+    """The key attributes, the hash key first."""
+    parts = sorted(table.request["KeySchema"], key=lambda part: str(part["KeyType"]) != "HASH")
+    return tuple(str(part["AttributeName"]) for part in parts)
+
+
+def fields_of(attributes: Mapping[str, Attribute], hash_key: str, template: str | None) -> dict[str, str]:
+    """Field -> type: what stands in the key's template, then the attributes."""
+    places = PLACE.findall(template or "") if template and PLACE.sub("", template) else []
+    fields = {place: "uuid" if place.endswith("uuid") else "string" for place in places}
+    for name, attribute in attributes.items():
+        if name != hash_key or not places:
+            fields.setdefault(name, attribute.type)
+    return fields
+
+
+def merge(entity: Entity, fields: Mapping[str, str], where: str) -> Entity:
+    """The same kind, seen once more: what is not always there is optional. The first names of places stay."""
+    places = {place for text in entity.match.values() for place in PLACE.findall(text)}
+    known = {n: t if n in places or n in fields else t.rstrip("?") + "?" for n, t in entity.attributes.items()}
+    more = {n: t + "?" for n, t in fields.items() if n not in known and len(known) > len(places) and n not in places}
+    kept = more if not places else {n: t for n, t in more.items() if not n.startswith(("my_", "other_"))}
+    return Entity(entity.name, entity.table, entity.match, {**known, **kept}, (*entity.seen, where))
+
+
+def own_id(entity: Entity) -> str | None:
+    """The attribute that is the item's own id: called after the entity."""
+    names = [f"{entity.name}_{suffix}" for suffix in ID_NAMES]
+    return next((name for name in names if name in entity.attributes and name not in places_of(entity)), None)
+
+
+def places_of(entity: Entity) -> set[str]:
+    """The fields that stand in the entity's key."""
+    return {place for text in entity.match.values() for place in PLACE.findall(text)}
+
+
+def singular(name: str) -> str:
+    """`users` -> `user`, `companies` -> `company`."""
+    return name[:-3] + "y" if name.endswith("ies") else name[:-1] if name.endswith("s") else name
+
+
+def find_links(entities: Iterable[Entity], tables: Iterable[Table]) -> tuple[Link, ...]:
+    """References by name: `user_uuid` is `users.uuid`; a longer name that ends so may be."""
+    found: dict[str, Link] = {}
+    tables = tuple(tables)
+    for entity in entities:
+        places = places_of(entity)
+        for field in entity.attributes:
+            for table in tables:
+                for column in (c for c in table.columns if c.name in ID_NAMES and (c.primary or c.unique)):
+                    wanted = f"{singular(table.name)}_{column.name}"
+                    if field != wanted and not field.endswith(f"_{wanted}"):
+                        continue
+                    attribute = next((a for a, t in entity.match.items() if f"{{{field}}}" in t), field)
+                    part = PLACE.sub("{}", entity.match[attribute]) if field in places else ""
+                    source = f"{entity.table}.{attribute}" + (f"[{part}]" if part else "")
+                    prefix = field.removesuffix(column.name)
+                    copies = {
+                        f"{prefix}{c.name}": c.name
+                        for c in table.columns
+                        if f"{prefix}{c.name}" in entity.attributes and c.name != column.name
+                    }
+                    found.setdefault(
+                        source,
+                        Link(
+                            name=prefix.rstrip("_"),
+                            source=source,
+                            target=table,
+                            column=column.name,
+                            natural=natural_of(copies, table),
+                            copies=copies,
+                            sure=field == wanted and not part,
+                        ),
+                    )
+    return tuple(found.values())
+
+
+def natural_of(copies: Mapping[str, str], table: Table) -> dict[str, str]:
+    """Of the copies, the one that tells rows apart: a unique column, or one that is called so."""
+    columns: list[Column] = [c for c in table.columns if c.name in copies.values()]
+    best = next((c.name for c in columns if c.unique), None)
+    best = best or next((name for name in NATURAL if any(c.name == name for c in columns)), None)
+    return {attribute: column for attribute, column in copies.items() if column == best}
+
+
+def find_person(tables: Iterable[Table], links: Iterable[Link]) -> tuple[Table, str, str, str | None] | None:
+    """(table, id, name, sign-in) of the table of people: the one that most links lead to, or that is called so."""
+    tables = list(tables)
+    led = [link.target.name for link in links]
+    ranked = sorted(tables, key=lambda t: (t.name not in ("users", "user", "accounts", "people"), -led.count(t.name)))
+    for table in ranked:
+        id_ = next((c.name for c in table.columns if c.name in ID_NAMES), None)
+        name = next((n for n in NATURAL if table.column(n)), None)
+        if id_ and name and (table.name in led or table.name in ("users", "user", "accounts", "people")):
+            return table, id_, name, next((n for n in SIGN_IN if table.column(n)), None)
+    return None
+
+
+def is_person(name: str, table: Table) -> bool:
+    """Whether a parameter is the id of who asks: `user_uuid`, `my_user_uuid`."""
+    return any(name == w or name.endswith(f"_{w}") for w in (f"{singular(table.name)}_{i}" for i in ID_NAMES))
+
+
+def find_patterns(
+    survey: Survey, entities: Iterable[Entity], person: Any, links: Iterable[Link]
+) -> tuple[Pattern, ...]:
+    """The queries that the code makes, each once; the application's own name for it wins over a script's."""
+    found: dict[tuple[str, str | None, str], Pattern] = {}
+    tables = {table.table for table in survey.tables}
+    queries = [q for code in survey.code for q in code.queries if q.operation == "Query" and q.table in tables]
+    for query in sorted(queries, key=lambda q: (not q.function.name, q.function.file, q.line)):
+        key = {a: f"{{{a}}}" if UUID.fullmatch(t) else t for a, t in query.key.items()}
+        shown = {
+            a: PLACE.sub(
+                lambda m: "{person." + person[1] + "}" if person and is_person(m[1], person[0]) else m[0],
+                t,
+            )
+            for a, t in key.items()
+        }
+        if not shown:
+            continue
+        mark = (str(query.table), query.index, str(sorted((a, PLACE.sub("{}", t)) for a, t in shown.items())))
+        if (known := found.get(mark)) is not None:
+            found[mark] = Pattern(known.name, (*known.queries, query), known.key)
+            continue
+        own = query.function.short or PurePosixPath(query.function.file).stem.replace("-", "_")
+        name = LABEL.sub("_", VERBS.sub("", own)) or f"pattern_{len(found) + 1}"
+        if any(each.name == name for each in found.values()):
+            name = f"{name}_{len(found) + 1}"
+        found[mark] = Pattern(name, (query,), shown)
+    return tuple(found.values())
+
+
+def order_of(pattern: Pattern, entities: Iterable[Entity]) -> str:
+    """`newest first` where the sort key is a time, else `descending`."""
+    timely = any("time" in kind for e in entities if e.table == pattern.query.table for kind in e.attributes.values())
+    names = ("newest first", "oldest first") if timely else ("descending", "ascending")
+    return names[0] if pattern.query.forward is False else names[1]
+
+
+def traced_entity(pattern: Pattern, entities: Iterable[Entity]) -> Entity | None:
+    """The entity that a pattern's answer consists of: its key has the same literal part."""
+    if pattern.query.index:
+        return None
+    for entity in (each for each in entities if each.table == pattern.query.table):
+        for attribute, template in entity.match.items():
+            wanted = re.sub(r"\{[\w.]+\}", "{}", pattern.key.get(attribute, ""))
+            if wanted == PLACE.sub("{}", template) and len(PLACE.findall(template)) == 1:
+                return entity
+    return None
+
+
+def find_route(code: Iterable[Code], params: tuple[str, ...], name: str) -> Route | None:
+    """The one GET route with exactly these parameters; of several, the one that is called after the pattern."""
+    if not params:
+        return None
+    routes = [route for each in code for route in each.routes if set(route.parameters) == set(params)]
+    named = [route for route in routes if name in route.path]
+    best = named or routes
+    return best[0] if len(best) == 1 else None
+
+
+def source_folder(file: str, survey: Survey) -> str | None:
+    """The folder that imports begin at: the application's, when the file is in it; None: the project's."""
+    application = survey.compose.application if survey.compose else None
+    folder = (application.build or "").removeprefix("./").rstrip("/") if application else ""
+    return folder if folder and file.startswith(f"{folder}/") else None
+
+
+def module_of(file: str, folder: str | None) -> str:
+    """`backend/lib/ddb.py` below `backend` -> `lib.ddb`."""
+    inner = file.removeprefix(f"{folder}/") if folder else file
+    return inner.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

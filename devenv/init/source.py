@@ -1,0 +1,164 @@
+"""Reading program text without running it: the values that Python code spells out, and the texts it puts together.
+
+Everything here works on `ast` trees. A name stands for what it was assigned last in its function or module; a variable
+of the environment for what the project's compose or .env file gives it, or for its default in the code.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+PYTHON_BYTES: Final = 300_000
+DEPTH: Final = 20
+# What boto3's low-level client calls the types of a value.
+TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS")
+
+
+class Unclear(Exception):
+    """The text does not spell this value out."""
+
+
+def parse_python(text: str) -> ast.Module | None:
+    """The tree of a Python file; None for what is none, or is made to be hard to read. Nothing is executed."""
+    if len(text) > PYTHON_BYTES:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(text)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What names stand for: assignments of the function, then of the module; and variables of the environment."""
+
+    names: Mapping[str, ast.expr]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def inside(self, function: ast.AST) -> Scope:
+        """The scope inside a function."""
+        return Scope({**self.names, **dict(assignments(function))}, self.variables)
+
+
+def module_scope(tree: ast.Module, variables: Mapping[str, str]) -> Scope:
+    """The scope of a module's own statements."""
+    return Scope(dict(assignments(tree)), variables)
+
+
+def assignments(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """`name = value` of a module or a function, not of the functions inside it."""
+    pending: list[ast.AST] = list(ast.iter_child_nodes(tree))
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            yield node.targets[0].id, node.value
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            yield node.target.id, node.value
+        pending += ast.iter_child_nodes(node)
+
+
+def value_of(node: ast.expr, scope: Scope, depth: int = 0) -> Any:
+    """The value that an expression spells out. Unclear."""
+    if depth > DEPTH:
+        raise Unclear
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            return [value_of(part, scope, depth + 1) for part in parts]
+        case ast.Dict():
+            return {str(value_of(key, scope, depth + 1)): value_of(part, scope, depth + 1) for key, part in pairs(node)}
+        case ast.Name(id=name) if name in scope.names:
+            return value_of(scope.names[name], scope, depth + 1)
+        case ast.BoolOp(op=ast.Or(), values=[first, *_]):
+            return value_of(first, scope, depth + 1)
+        case ast.Call(func=ast.Name(id="dict"), args=[]) | ast.Call(func=ast.Name(id="dict"), args=()):
+            return {word.arg: value_of(word.value, scope, depth + 1) for word in node.keywords if word.arg}
+    return variable_of(node, scope)
+
+
+def pairs(node: ast.Dict) -> list[tuple[ast.expr, ast.expr]]:
+    """The entries of a dict display. Unclear when it has `**` in it."""
+    found = [(key, value) for key, value in zip(node.keys, node.values, strict=True) if key is not None]
+    if len(found) < len(node.keys):
+        raise Unclear
+    return found
+
+
+def variable_of(node: ast.expr, scope: Scope) -> str:
+    """The value of a variable of the environment that an expression reads. Unclear."""
+    read = read_variable(node)
+    if read is None:
+        raise Unclear
+    name, default = read
+    if name in scope.variables:
+        return scope.variables[name]
+    if default is None:
+        raise Unclear
+    return default
+
+
+def read_variable(node: ast.AST) -> tuple[str, str | None] | None:
+    """(name, default) of `os.environ["X"]`, `os.environ.get("X", "d")`, `os.getenv("X")`; None for anything else."""
+    match node:
+        case ast.Subscript(value=ast.Attribute(attr="environ"), slice=ast.Constant(value=str(name))):
+            return name, None
+        case ast.Call(func=ast.Attribute(attr="getenv" | "get") as func, args=[ast.Constant(value=str(name)), *rest]):
+            if func.attr == "get" and not (isinstance(func.value, ast.Attribute) and func.value.attr == "environ"):
+                return None
+            default = rest[0].value if rest and isinstance(rest[0], ast.Constant) else None
+            return name, default if isinstance(default, str) else None
+    return None
+
+
+def template_of(node: ast.expr, scope: Scope, depth: int = 0) -> str:
+    """A text as a template: `f"MSG#{group_uuid}"` is `MSG#{group_uuid}`, a bare name `{name}`. Unclear."""
+    if depth > DEPTH:
+        raise Unclear
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.Constant(value=int(number)):
+            return str(number)
+        case ast.JoinedStr(values=parts):
+            return "".join(template_of(part, scope, depth + 1) for part in parts)
+        case ast.FormattedValue(value=value):
+            return place_of(value, scope, depth + 1)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return template_of(left, scope, depth + 1) + template_of(right, scope, depth + 1)
+        case ast.Name(id=name) if isinstance(scope.names.get(name), ast.JoinedStr | ast.Constant | ast.BinOp):
+            return template_of(scope.names[name], scope, depth + 1)
+    try:
+        return variable_of(node, scope)
+    except Unclear:
+        return place_of(node, scope, depth + 1)
+
+
+def place_of(node: ast.expr, scope: Scope, depth: int) -> str:
+    """`{name}` for what a text is filled with: a name, an attribute, an item, the argument of `str(…)`. Unclear."""
+    match node:
+        case ast.Name(id=name):
+            return f"{{{name}}}"
+        case ast.Attribute(attr=name) | ast.Subscript(slice=ast.Constant(value=str(name))):
+            return f"{{{name}}}"
+        case ast.Call(func=ast.Name(id="str"), args=[inner]):
+            return place_of(inner, scope, depth + 1)
+        case ast.Call(func=ast.Attribute(value=inner, attr="isoformat" | "strftime")):
+            return place_of(inner, scope, depth + 1)
+    raise Unclear
+
+
+def typed_part(node: ast.expr) -> tuple[str, ast.expr] | None:
+    """("S", value) of `{"S": value}`, as boto3's low-level client writes a value."""
+    match node:
+        case ast.Dict(keys=[ast.Constant(value=str(kind))], values=[value]) if kind in TYPES:
+            return kind, value
+    return None

@@ -1,0 +1,124 @@
+"""What a folder holds that devenv.toml could be about. Files are read, bounded, and never run or imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Final
+
+from devenv.files import list_files, read_text
+from devenv.init.code import Code, read_code
+from devenv.init.compose import Compose, read_compose, read_dotenv
+from devenv.init.source import parse_python
+from devenv.init.sql_tables import SqlFile, order_files, read_sql
+from devenv.init.tables import Found, read_json_tables, read_python_tables, read_terraform_tables, read_yaml_tables
+
+MOST_FILES: Final = 5_000
+MOST_BYTES: Final = 1_000_000
+COMPOSE: Final = re.compile(r"(docker-)?compose(\.[\w-]+)?\.ya?ml")
+DOTENV: Final[tuple[str, ...]] = (".env", ".env.example", ".env.sample", "example.env", ".env.local", ".env.dev")
+# A script without a suffix, by its first line.
+SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
+INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Everything that was found. `variables` are those of .env files and of the application's service."""
+
+    root: Path
+    compose: Compose | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    dotenv: tuple[str, ...] = ()
+    sql: tuple[SqlFile, ...] = ()
+    tables: tuple[Found, ...] = ()
+    code: tuple[Code, ...] = ()
+    scripts: tuple[str, ...] = ()
+    python: str | None = None
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing that devenv.toml could be about."""
+        return not (self.compose or self.sql or self.tables)
+
+
+def survey(root: Path) -> Survey:
+    """Look through a folder."""
+    listing = list_files(root, MOST_FILES)
+    left_out = [f"more than {MOST_FILES} files: the rest was not read"] if listing.cut else []
+    texts: dict[str, str] = {}
+    for path in listing.files:
+        if is_wanted(path):
+            text = read(root / path, left_out, str(path))
+            if text is not None:
+                texts[path.as_posix()] = text
+    dotenv = tuple(name for name in DOTENV if name in texts)
+    given: dict[str, str] = {}
+    for name in reversed(dotenv):
+        given |= read_dotenv(texts[name])
+    compose = find_compose(texts, given)
+    application = compose.application if compose else None
+    known = {name: value for name, value in (application.environment if application else {}).items() if value}
+    variables = {**given, **known}
+    trees = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
+    tables: dict[str, Found] = {}
+    for name, text in texts.items():
+        found = [
+            *(read_json_tables(name, text) if name.endswith(".json") else ()),
+            *(read_yaml_tables(name, text) if name.endswith((".yml", ".yaml")) else ()),
+            *(read_terraform_tables(name, text) if name.endswith(".tf") else ()),
+            *(read_python_tables(name, trees[name], variables) if name in trees else ()),
+        ]
+        for each in found:
+            tables.setdefault(each.table, each)
+    keys = frozenset(part["AttributeName"] for each in tables.values() for part in each.request["KeySchema"])
+    return Survey(
+        root=root,
+        compose=compose,
+        variables=variables,
+        dotenv=dotenv,
+        sql=tuple(order_files(f for name, t in texts.items() if name.endswith(".sql") and (f := read_sql(name, t)))),
+        tables=tuple(tables.values()),
+        code=tuple(read_code(name, tree, variables, keys) for name, tree in trees.items()),
+        scripts=tuple(name for name, text in texts.items() if text.startswith("#!")),
+        # Only its name is used; it may well be a link to the system's interpreter.
+        python=next((each for each in INTERPRETERS if (root / each).exists()), None),
+        left_out=tuple(left_out),
+    )
+
+
+def is_wanted(path: PurePath) -> bool:
+    """Whether a file can hold something of interest, by its name: scripts often have no suffix."""
+    if path.suffix in (".sql", ".json", ".yml", ".yaml", ".tf", ".py") or path.name in DOTENV:
+        return path.name not in ("package.json", "package-lock.json", "tsconfig.json")
+    return not path.suffix and not path.name.startswith(".")
+
+
+def is_python(name: str, text: str) -> bool:
+    """Whether a text is Python, by its name or its first line; tests are none of the application."""
+    parts = PurePath(name).parts
+    if "tests" in parts or parts[-1].startswith(("test_", "conftest")):
+        return False
+    return name.endswith(".py") or bool(SHEBANG.match(text.partition("\n")[0]))
+
+
+def read(path: Path, left_out: list[str], name: str) -> str | None:
+    """The text of a file; None when it is binary, too large or unreadable, which is noted where it matters."""
+    try:
+        text = read_text(path, MOST_BYTES)
+        if text is None and path.suffix == ".sql":
+            left_out.append(f"{name}: binary, or larger than {MOST_BYTES // 1000} kB")
+        return text
+    except OSError as error:
+        left_out.append(f"{name}: {error.strerror}")
+        return None
+
+
+def find_compose(texts: Mapping[str, str], variables: Mapping[str, str]) -> Compose | None:
+    """The uppermost compose file that has one of the stores, or any."""
+    names = sorted((n for n in texts if COMPOSE.fullmatch(PurePath(n).name)), key=lambda n: (n.count("/"), len(n), n))
+    found = [compose for name in names if (compose := read_compose(name, texts[name], variables))]
+    return next((each for each in found if each.postgres or each.dynamodb), next(iter(found), None))

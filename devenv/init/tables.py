@@ -1,0 +1,254 @@
+"""Table definitions, wherever a project keeps them: CreateTable requests in JSON, CloudFormation, Terraform, Python."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from devenv.errors import UsageError
+from devenv.init.compose import load_yaml
+from devenv.init.source import Scope, Unclear, module_scope, value_of
+from devenv.steps.schema_load import check_request
+
+KEPT: Final = (
+    "TableName",
+    "AttributeDefinitions",
+    "KeySchema",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+    "BillingMode",
+    "ProvisionedThroughput",
+    "StreamSpecification",
+    "DeletionProtectionEnabled",
+)
+NODES: Final = 20_000
+TOKEN: Final = re.compile(
+    r"""(?P<skip>\s+|\#[^\n]*|//[^\n]*|/\*.*?\*/)|(?P<text>"(?:[^"\\\n]|\\.)*")|(?P<word>[A-Za-z_][\w.\[\]-]*)"""
+    r"""|(?P<number>-?\d+(?:\.\d+)?)|(?P<mark>.)""",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """One table definition. `whole`: the file holds requests and nothing else, so that it can be used as it is."""
+
+    file: str
+    line: int
+    request: Mapping[str, Any]
+    whole: bool = False
+
+    @property
+    def table(self) -> str:
+        """Its name."""
+        return str(self.request["TableName"])
+
+
+def accept(file: str, line: int, request: Any, *, whole: bool = False) -> Found | None:
+    """A definition, if it is one that DynamoDB would take."""
+    if not isinstance(request, dict):
+        return None
+    kept = {name: request[name] for name in KEPT if request.get(name) is not None}
+    kept.setdefault("BillingMode", "PROVISIONED" if "ProvisionedThroughput" in kept else "PAY_PER_REQUEST")
+    try:
+        check_request(kept, file)
+        plain(kept, [NODES])
+    except (UsageError, Unclear, ValueError, TypeError):
+        return None
+    return Found(file, line, kept, whole)
+
+
+def plain(value: Any, left: list[int]) -> Any:
+    """The value, counted: a text of a few lines can stand for millions of nodes. Unclear when it does."""
+    left[0] -= 1
+    if left[0] < 0:
+        raise Unclear
+    if isinstance(value, dict):
+        return {str(name): plain(part, left) for name, part in value.items()}
+    if isinstance(value, list):
+        return [plain(part, left) for part in value]
+    return value
+
+
+def read_json_tables(file: str, text: str) -> list[Found]:
+    """CreateTable requests of a JSON file, or the tables of a CloudFormation template in JSON."""
+    if "KeySchema" not in text:
+        return []
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    if isinstance(tree, dict) and "Resources" in tree:
+        return list(cloudformation(file, tree))
+    requests = tree if isinstance(tree, list) else [tree]
+    found = [each for request in requests if (each := accept(file, 1, request, whole=True))]
+    return found if len(found) == len(requests) else []
+
+
+def read_yaml_tables(file: str, text: str) -> list[Found]:
+    """The tables of a CloudFormation, SAM or serverless template."""
+    if "AWS::DynamoDB::Table" not in text:
+        return []
+    tree = load_yaml(text)
+    if isinstance(tree, dict) and isinstance(tree.get("resources"), dict):
+        tree = tree["resources"]
+    return list(cloudformation(file, tree)) if isinstance(tree, dict) else []
+
+
+def cloudformation(file: str, tree: Mapping[str, Any]) -> Iterator[Found]:
+    """The AWS::DynamoDB::Table resources; one without a name is called as the template calls it."""
+    resources = tree.get("Resources")
+    for name, resource in resources.items() if isinstance(resources, dict) else ():
+        if not isinstance(resource, dict) or resource.get("Type") != "AWS::DynamoDB::Table":
+            continue
+        properties = resource.get("Properties")
+        if isinstance(properties, dict):
+            given = properties.get("TableName")
+            found = accept(file, 1, {**properties, "TableName": given if isinstance(given, str) else str(name)})
+            if found is not None:
+                yield found
+
+
+def read_python_tables(file: str, tree: ast.Module, variables: Mapping[str, str]) -> list[Found]:
+    """The `create_table(…)` calls whose arguments are spelt out."""
+    module = module_scope(tree, variables)
+    found: list[Found] = []
+    for owner in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]:
+        scope = module if isinstance(owner, ast.Module) else module.inside(owner)
+        for node in own_nodes(owner):
+            match node:
+                case ast.Call(func=ast.Attribute(attr="create_table") | ast.Name(id="create_table")):
+                    made = accept(file, node.lineno, arguments(node, scope))
+                    found += [made] if made is not None and all(made.table != each.table for each in found) else []
+    return found
+
+
+def own_nodes(owner: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a module or a function, without those of the functions inside it."""
+    pending = list(ast.iter_child_nodes(owner))
+    while pending:
+        node = pending.pop(0)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        yield node
+        pending += ast.iter_child_nodes(node)
+
+
+def arguments(call: ast.Call, scope: Scope) -> dict[str, Any]:
+    """The keyword arguments that are spelt out, also those of `**request`."""
+    found: dict[str, Any] = {}
+    for word in call.keywords:
+        try:
+            value = value_of(word.value, scope)
+        except Unclear:
+            continue
+        if word.arg is not None:
+            found[word.arg] = value
+        elif isinstance(value, dict):
+            found |= value
+    return found
+
+
+# --- Terraform: as much of its language as a table needs
+
+
+def read_terraform_tables(file: str, text: str) -> list[Found]:
+    """The `aws_dynamodb_table` resources whose values are spelt out."""
+    if "aws_dynamodb_table" not in text:
+        return []
+    tokens = [(m.lastgroup, m[0], text.count("\n", 0, m.start()) + 1) for m in TOKEN.finditer(text) if not m["skip"]]
+    found: list[Found] = []
+    for at, (_, word, line) in enumerate(tokens):
+        labels = [each[1] for each in tokens[at + 1 : at + 4]]
+        if word == "resource" and labels[:1] == ['"aws_dynamodb_table"'] and labels[2:] == ["{"]:
+            body, _ = read_block(tokens, at + 4)
+            made = accept(file, line, from_terraform(body))
+            found += [made] if made is not None else []
+    return found
+
+
+def read_block(tokens: Sequence[tuple[str | None, str, int]], at: int) -> tuple[dict[str, Any], int]:
+    """The attributes and blocks (lists of them) up to the closing brace, and the place behind it."""
+    body: dict[str, Any] = {}
+    while at < len(tokens) and tokens[at][1] != "}":
+        name = tokens[at][1]
+        following = tokens[at + 1][1] if at + 1 < len(tokens) else ""
+        if following == "{":
+            inner, at = read_block(tokens, at + 2)
+            body.setdefault(name, []).append(inner)
+        elif following == "=":
+            body[name], at = read_value(tokens, at + 2)
+        else:
+            at += 1
+    return body, at + 1
+
+
+def read_value(tokens: Sequence[tuple[str | None, str, int]], at: int) -> tuple[Any, int]:
+    """A text, number, boolean or list of texts, and the place behind it; None for what is computed."""
+    if at >= len(tokens):
+        return None, at
+    kind, text, _ = tokens[at]
+    if text in ("[", "{"):
+        closing, parts = {"[": "]", "{": "}"}[text], []
+        at += 1
+        while at < len(tokens) and tokens[at][1] != closing:
+            part, at = read_value(tokens, at)
+            parts += [] if part is None else [part]
+        return parts, at + 1
+    if kind == "text":
+        return (None if "${" in text else text[1:-1]), at + 1
+    if kind == "number":
+        return (float(text) if "." in text else int(text)), at + 1
+    return {"true": True, "false": False}.get(text), at + 1
+
+
+def from_terraform(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The CreateTable request of a Terraform table."""
+    request: dict[str, Any] = {
+        "TableName": body.get("name"),
+        "AttributeDefinitions": [
+            {"AttributeName": each.get("name"), "AttributeType": each.get("type")} for each in body.get("attribute", [])
+        ],
+        "KeySchema": terraform_key(body),
+        "BillingMode": body.get("billing_mode", "PROVISIONED"),
+        "DeletionProtectionEnabled": body.get("deletion_protection_enabled"),
+    }
+    for block, section in (
+        ("global_secondary_index", "GlobalSecondaryIndexes"),
+        ("local_secondary_index", "LocalSecondaryIndexes"),
+    ):
+        if body.get(block):
+            request[section] = [terraform_index(each, body) for each in body[block]]
+    if request["BillingMode"] == "PROVISIONED":
+        request["ProvisionedThroughput"] = terraform_capacity(body)
+        for index in request.get("GlobalSecondaryIndexes", []):
+            index["ProvisionedThroughput"] = terraform_capacity(body)
+    return request
+
+
+def terraform_key(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The KeySchema of a table or an index."""
+    parts = [(body.get("hash_key"), "HASH"), (body.get("range_key"), "RANGE")]
+    return [{"AttributeName": name, "KeyType": kind} for name, kind in parts if name]
+
+
+def terraform_index(index: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
+    """One index. A local one has the table's hash key."""
+    projection: dict[str, Any] = {"ProjectionType": index.get("projection_type", "ALL")}
+    if index.get("non_key_attributes"):
+        projection["NonKeyAttributes"] = index["non_key_attributes"]
+    key = terraform_key({"hash_key": table.get("hash_key"), **index})
+    return {"IndexName": index.get("name"), "KeySchema": key, "Projection": projection}
+
+
+def terraform_capacity(body: Mapping[str, Any]) -> dict[str, int]:
+    """ProvisionedThroughput; what is computed counts as 1, as it means nothing to a local table."""
+    read, write = body.get("read_capacity"), body.get("write_capacity")
+    return {
+        "ReadCapacityUnits": read if isinstance(read, int) else 1,
+        "WriteCapacityUnits": write if isinstance(write, int) else 1,
+    }

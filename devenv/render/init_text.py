@@ -1,0 +1,19 @@
+"""The text form of `init`: what was found, what was written, what is left to do."""
+
+from __future__ import annotations
+
+import typer
+
+from devenv.model import Report
+from devenv.render.text import clean
+
+
+def init_text(report: Report, verbose: bool) -> list[str]:
+    """What was found and written, the edits that the file asks for, the next command."""
+    body = report.body
+    lines = [f"found: {clean(each)}" for each in body["found"]]
+    if body["example"]:
+        lines += ["nothing to fit to, so this is a small example"]
+    lines += [f"written: {clean(name)}" for name in body["written"]]
+    lines += [f"could not tell (EDIT {n}): {clean(each)}" for n, each in enumerate(body["edits"], 1)]
+    return [*lines, typer.style(f"next: {body['next']}", bold=True)]

@@ -1,0 +1,3 @@
+SELECT users.uuid, users.display_name
+FROM public.users
+WHERE users.handle = %(handle)s
