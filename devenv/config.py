@@ -46,20 +46,41 @@ class Project(Section, frozen=True):
 
 
 class Postgres(Section, frozen=True):
-    """`[postgres]`: one server, one database. `source = "system"` uses the machine's own binaries."""
+    """`[postgres]`: one server, one database. `source = "system"` uses the machine's own binaries.
+
+    `image` is that of engine `docker`.
+    """
 
     database: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = "postgres"
     user: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = "postgres"
     port: Port = 5432
     source: Literal["wheel", "system"] = "wheel"
+    image: str = "postgres:18.6"
 
 
 class Dynamodb(Section, frozen=True):
-    """`[dynamodb]`: DynamoDB Local. `local` names a folder with DynamoDBLocal.jar, else it is fetched once."""
+    """`[dynamodb]`: DynamoDB Local. `local` names a folder with DynamoDBLocal.jar, else it is fetched once.
+
+    `image` is that of engine `docker`.
+    """
 
     port: Port = 8000
     region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$(?!\n)")] = "us-east-1"
     local: str | None = None
+    image: str = "amazon/dynamodb-local:3.3.1"
+
+
+class Docker(Section, frozen=True):
+    """`[docker]`: engine `docker`. `file` is a compose file of the project's own, in the place of devenv's.
+
+    It has the services `postgres` and `dynamodb`, published on 127.0.0.1. With `backend = "container"` the
+    application runs in a container too, built of `dockerfile` in the folder `context` (relative to the project's).
+    """
+
+    file: str | None = None
+    backend: Literal["process", "container"] = "process"
+    context: str = "."
+    dockerfile: str = "compose/Dockerfile"
 
 
 class External(Section, frozen=True):
@@ -82,7 +103,8 @@ class External(Section, frozen=True):
 class Backend(Section, frozen=True):
     """`[backend]`: the project's own HTTP app. `{python}` and `{port}` are filled in inside command, url, env.
 
-    It runs in `folder`, relative to the project's. `python` is its interpreter; by default devenv's own.
+    It runs in `folder`, relative to the project's. `python` is its interpreter; by default devenv's own. `image` is
+    what its container's image is built on (engine `docker`).
     """
 
     command: list[str] = []
@@ -92,6 +114,7 @@ class Backend(Section, frozen=True):
     health: str = "/"
     env: dict[Variable, VariableValue] = {}
     python: str | None = None
+    image: str = "python:3.13-slim"
 
 
 class StepSource(Section, frozen=True):
@@ -402,6 +425,7 @@ class Settings(Section, frozen=True):
     project: Project
     postgres: Postgres = Postgres()
     dynamodb: Dynamodb = Dynamodb()
+    docker: Docker = Docker()
     external: External = External()
     backend: Backend | None = None
     steps: Steps = Steps()
@@ -422,6 +446,7 @@ SECTIONS: Mapping[str, type[Section]] = {
     "project": Project,
     "postgres": Postgres,
     "dynamodb": Dynamodb,
+    "docker": Docker,
     "external": External,
     "backend": Backend,
 }

@@ -20,8 +20,9 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
     """The context of one diagnosis. `inputs` are the steps' files; `watch` is told when `--fix` runs a step."""
     engine = stack.engine
     seen = engine.look()
+    engine.gather_logs(engine.services)
     environment = stack.environment()
-    backend = stack.settings.backend
+    has_application = "backend" in engine.services
     return DoctorContext(
         settings=stack.settings,
         root=stack.root,
@@ -29,7 +30,7 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
         services=seen,
         environment=environment,
         shell=stack.environ,
-        expected_application={**environment, **engine.backend_variables()} if backend and backend.command else None,
+        expected_application=engine.expected_application_environment(environment) if has_application else None,
         application=engine.application_environment(),
         tables={definition.table: definition.request for definition in inputs["schema-load"].content or ()},
         look_steps=partial(up.step_states, stack, inputs),

@@ -227,6 +227,7 @@ class Run:
         self.watch = watch
         self.clock = clock
         self.cancel = threading.Event()
+        self.engine.halt = self.halt
         self.pool = ThreadPoolExecutor(max_workers=len(SERVICES))
         self.waits: dict[str, Any] = {}
         self.step_states: tuple[StepState, ...] = ()
@@ -236,6 +237,17 @@ class Run:
         self.shared: Path | None = None
         self.adopted = False
         self.sharing: Path | None = None
+
+    def halt(self) -> None:
+        """Raise when this run is over, for what an engine waits for. DevenvError: 130, or 4 at the deadline."""
+        if self.cancel.is_set():
+            raise DevenvError("not waited for any longer", exit_code=Exit.INTERRUPTED)
+        if self.clock.elapsed() > self.options.timeout_s:
+            raise DevenvError(
+                f"the services could not be started within {self.options.timeout_s:g} s",
+                exit_code=Exit.TIMEOUT,
+                hint="devenv up --timeout 300",
+            )
 
     def close(self) -> None:
         """End the waiting threads."""
@@ -336,12 +348,13 @@ class Run:
     def timed_out(self, service: Service, last: str) -> DevenvError:
         """The error for a service that runs but never answered."""
         log = self.engine.log(service.name)
+        cause, hint = self.engine.stalled(service.name)
         return DevenvError(
             f"{service.name} did not answer within {self.options.timeout_s:g} s",
             exit_code=Exit.TIMEOUT,
             detail="\n".join([f"last answer: {last}", *self.engine.tail(service.name), f"(whole log: {log})"]),
-            cause="its process runs; it may be paused, or busy",
-            hint=f"devenv logs {service.name}, or devenv down && devenv up --timeout 300",
+            cause=cause,
+            hint=hint,
         )
 
     def ready(self, name: str) -> None:
@@ -560,7 +573,8 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
             snapshots.prune(stack, stopping=True)
     engine.stop_improving()
     kept = None
-    if data and not engine.files and engine.has_data():
+    # Volumes go as a whole: only for a copy of what is in them, or for stores that others use too, must they run.
+    if data and not engine.files and (backup or engine.shared) and engine.has_data():
         from devenv import snapshots
 
         watch.begin("data", "deleting, but for a copy" if backup else "deleting")

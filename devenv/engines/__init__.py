@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 ENGINES: Final[Mapping[str, str]] = {
     "embedded": "devenv.engines.embedded:Embedded",
+    "docker": "devenv.engines.docker:OnDocker",
     "external": "devenv.engines.external:External",
 }
 

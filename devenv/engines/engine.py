@@ -108,6 +108,8 @@ class Engine(ABC):
         self.aside = aside
         self._guard = threading.Lock()
         self._secrets: state.Secrets | None = None
+        # Called while something takes long; it raises when that is no longer wanted.
+        self.halt: Callable[[], None] = lambda: None
         # A stopped cluster (and its checksum) to copy instead of making one. Only where `files`.
         self.origin: tuple[Path, str] | None = None
 
@@ -210,6 +212,10 @@ class Engine(ABC):
                 ]
         return found
 
+    def expected_application_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """What the application is to have. `environment` is what `devenv env` gives."""
+        return {**environment, **self.backend_variables()}
+
     def log(self, name: str) -> Path:
         """The service's log file."""
         return self.folder / "logs" / f"{name}.log"
@@ -217,6 +223,14 @@ class Engine(ABC):
     def tail(self, name: str, lines: int = 10) -> list[str]:
         """The last lines that a service (or `steps`) has written; [] where there are none."""
         return processes.tail(self.log(name), lines)
+
+    def gather_logs(self, names: Sequence[str]) -> None:  # noqa: B027 - few engines need it
+        """Bring the log files up to date, where services do not write into them by themselves."""
+
+    @contextmanager
+    def following_logs(self, names: Sequence[str]) -> Iterator[None]:
+        """During the block the log files follow what the services write."""
+        yield
 
     def port(self, name: str) -> int:
         """The port a service has, or would prefer: its last one, unless devenv.toml asks for another one since."""
@@ -282,6 +296,11 @@ class Engine(ABC):
 
     def confirm(self, name: str) -> None:  # noqa: B027 - few engines need it
         """Refuse a service that answers, but not as it should (beyond loopback, say). DevenvError."""
+
+    def stalled(self, name: str) -> tuple[str, str]:
+        """Why a service that runs may not answer, and what to do."""
+        hint = f"devenv logs {name}, or devenv down && devenv up --timeout 300"
+        return "its process runs; it may be paused, or busy", hint
 
     def improve(self) -> None:  # noqa: B027 - few engines need it
         """Once services run: make, in the background, what starts them faster the next time."""
