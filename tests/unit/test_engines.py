@@ -10,9 +10,13 @@ import pytest
 from devenv import config, stack
 from devenv.engines import ENGINES, engine_class
 from devenv.engines.engine import Engine
+from devenv.engines.external import account_of, is_loopback, parse_dynamodb, parse_postgres
 from devenv.errors import Exit, UsageError
+from devenv.model import DynamoTarget, PostgresTarget
 from devenv.stack import Asked, choose_engine, refuse_two
 from devenv.state import Mark, Parked, Record, State, switch
+from devenv.stores import postgres
+from devenv.stores.dynamodb import Dynamo
 
 UP = {"postgres": Record(5432, started="2023-06-24T20:57:02+00:00"), "dynamodb": Record(8000)}
 STEPS = {"setup": Mark("done", "it has what its files declare", "2023-06-24T20:57:02+00:00")}
@@ -94,3 +98,88 @@ def test_every_engine_of_the_registry_can_be_made_and_is_a_setting(tmp_path: Pat
     assert stack.DEFAULT in ENGINES
     with pytest.raises(UsageError, match="there is no engine `podman`"):
         engine_class("podman")
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        *[(host, True) for host in ("127.0.0.1", "127.8.9.1", "localhost", "::1")],
+        *[(host, False) for host in ("10.0.0.1", "0.0.0.0", "127.1", "db", "localhost.example.com", "fe80::1", "")],
+        ("::ffff:10.0.0.1", False),
+    ],
+)
+def test_loopback_is_what_is_written_so_and_nothing_is_looked_up(host: str, here: bool) -> None:
+    assert is_loopback(host) is here
+
+
+@pytest.mark.parametrize(
+    ("key", "account"),
+    [("ASIAQNZGKIQY56JQ7WML", "029608264753"), ("devenvlocal", None), ("AKIA0000000000000000", None), ("", None)],
+)
+def test_the_account_that_a_key_belongs_to(key: str, account: str | None) -> None:
+    assert account_of(key) == account
+
+
+def test_external_addresses_are_taken_apart() -> None:
+    external = config.External(postgres="postgresql://me:p%40ss@[::1]:5433/mine", dynamodb="http://127.0.0.1:8000/")
+    assert parse_postgres(external, "postgres", "p") == PostgresTarget("::1", 5433, "me", "p@ss", "mine")
+    assert parse_dynamodb(external, "eu-west-1") == DynamoTarget(
+        "http://127.0.0.1:8000", "eu-west-1", "devenvlocal", "devenvlocal"
+    )
+    plain = config.External(postgres="postgres://localhost", password="secret")
+    assert parse_postgres(plain, "postgres", "p") == PostgresTarget("localhost", 5432, "postgres", "secret", "p")
+
+
+@pytest.mark.parametrize(
+    ("external", "says"),
+    [
+        (config.External(), "needs Postgres's address"),
+        (config.External(postgres="mysql://x"), "is not an address"),
+        (config.External(postgres="postgresql://me:secret@h/d?host=/tmp"), "is not an address"),
+        (config.External(postgres="postgresql://me:secret@h:port"), "is not an address"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_without_showing_its_password(external: config.External, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as refused:
+        parse_postgres(external, "postgres", "p")
+    assert "secret" not in f"{refused.value.failure}"
+
+
+@pytest.mark.parametrize(
+    ("external", "says"),
+    [
+        (config.External(), "needs DynamoDB's address"),
+        (config.External(dynamodb="127.0.0.1:8000"), "is not an address"),
+        (config.External(dynamodb="http://127.0.0.1:8000/path"), "is not an endpoint"),
+        (config.External(dynamodb="https://dynamodb.eu-west-1.amazonaws.com"), "needs keys"),
+    ],
+)
+def test_an_endpoint_that_is_none_is_refused(external: config.External, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        parse_dynamodb(external, "eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("operation", "statement"),
+    [
+        *[(name, "") for name in ("PutItem", "DeleteTable", "BatchWriteItem", "TransactWriteItems", "UpdateTable")],
+        ("ExecuteStatement", "DELETE FROM t"),
+        ("ExecuteStatement", "/* SELECT */ UPDATE t SET a = 1"),
+    ],
+)
+def test_a_target_that_refuses_writes_is_sent_none(operation: str, statement: str) -> None:
+    # Nothing listens there: had it been sent, it would not have been reached.
+    target = DynamoTarget("http://127.0.0.1:9", "us-east-1", "k", "k", refused="not marked")
+    with pytest.raises(UsageError, match="not marked"), Dynamo(target) as dynamo:
+        dynamo.call(operation, {"Statement": statement} if statement else {})
+
+
+def test_a_closed_target_is_sent_nothing() -> None:
+    with (
+        pytest.raises(UsageError, match="elsewhere"),
+        Dynamo(DynamoTarget("http://h", "r", "k", "k", closed="elsewhere")) as d,
+    ):
+        d.call("ListTables", {})
+    target = PostgresTarget("127.0.0.1", 9, "me", "", closed="elsewhere")
+    with pytest.raises(UsageError, match="elsewhere"), postgres.connect(target):
+        pass

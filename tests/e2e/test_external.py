@@ -1,0 +1,304 @@
+"""Stores that somebody else started: nothing is written before they are marked, nothing ever beyond this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from devenv.engines.external import MARK_TABLE
+from devenv.errors import StoreError
+from devenv.model import PostgresTarget
+from devenv.stores.postgres import connect
+from tests.e2e import world
+from tests.e2e.engines import contents, external_project, fill, other_stores, without_marks
+from tests.support import ProjectDir
+
+ITEM = f"INSERT INTO \"{world.TABLE}\" VALUE {{'pk': 'x', 'sk': 'y'}}"
+# A plan for `repair`: whether it may be carried out is asked before it is read.
+WRITES = (
+    "up",
+    "up --force setup",
+    "up --no-input",
+    "up --json",
+    "setup -y",
+    "schema-load -y",
+    "seed -y",
+    "reset -y",
+    "db --write 'CREATE TABLE x (y int)'",
+    f"ddb sql --write|{ITEM}",
+    "ddb sql --write|DELETE FROM \"their-carts\" WHERE pk = 'their-carts 0'",
+    "snapshot save one",
+    "snapshot restore one",
+    "snapshot delete one",
+    "doctor --fix",
+    "repair apply plan.json",
+    "repair undo plan.json",
+)
+# Nothing of these is meant to write; they get what looks like a write.
+READS = (
+    "status",
+    "up --dry-run",
+    "db|CREATE DATABASE mine",
+    "db|CREATE TABLE x (y int)",
+    f"ddb sql|{ITEM}",
+    "ddb list-tables",
+    "ddb scan their-carts",
+    "doctor",
+    "verify",
+    f"trace conversation {world.TELESCOPE}",
+    "down --data -y",
+    "down",
+    "env",
+    "logs",
+    "snapshot list",
+)
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
+    """A PostgreSQL and a DynamoDB Local with somebody's data."""
+    with other_stores(tmp_path_factory.mktemp("theirs")) as made:
+        fill(made)
+        yield made
+
+
+@pytest.fixture
+def project(stores: ProjectDir, tmp_path: Path) -> Iterator[ProjectDir]:
+    """The reference project, pointed at them; nothing of it is left there."""
+    made = external_project(tmp_path / "project", stores)
+    yield made
+    made.remove()
+
+
+def words(line: str) -> list[str]:
+    """The arguments of a command: what follows `|` is one, quotes hold one together."""
+    front, _, statement = line.partition("|")
+    return [word.strip("'") for word in re.findall(r"'[^']*'|\S+", front)] + ([statement] if statement else [])
+
+
+def test_unmarked_stores_are_not_written_to_by_any_command(project: ProjectDir, stores: ProjectDir) -> None:
+    before = contents(stores)
+    for line in WRITES:
+        ran = project.devenv(*words(line))
+        assert ran.code == 2, f"{line} exited {ran.code}: {ran.all}"
+        assert "devenv up" in ran.all, f"{line} does not say the way on: {ran.all}"
+    for line in READS:
+        project.devenv(*words(line))
+    assert contents(stores) == before
+
+
+def test_the_store_itself_refuses_what_a_command_forgot_to_ask_for(stores: ProjectDir) -> None:
+    env = stores.env()
+    target = PostgresTarget("127.0.0.1", int(env["PGPORT"]), env["PGUSER"], env["PGPASSWORD"], "theirs", refused="no")
+    for statement in (b"CREATE DATABASE mine", b"DELETE FROM orders", b"COMMENT ON DATABASE theirs IS 'mine'"):
+        for autocommit in (True, False):
+            with (
+                pytest.raises(StoreError, match="refused a statement") as refused,
+                connect(target, autocommit=autocommit) as connection,
+            ):
+                connection.execute(statement)
+            assert refused.value.code in ("25006", "25001"), statement
+
+
+def test_consent_names_what_it_is_about_and_how_to_give_it(project: ProjectDir) -> None:
+    ran = project.devenv("up", "--no-input")
+    assert "databases: postgres, theirs" in ran.err
+    assert "their-carts, their-events" in ran.err
+    assert "write database `cruddur`" in ran.err
+    assert ran.err.endswith("hint: devenv up --mark\n")
+
+
+def test_marked_stores_work_and_somebodys_data_stays_as_it_was(project: ProjectDir, stores: ProjectDir) -> None:
+    before = contents(stores)
+    project.ok("up", "--mark")
+    marked = contents(stores)
+    assert {name: marked[name] for name in before if name != "databases"} == {
+        name: what for name, what in before.items() if name != "databases"
+    }
+    assert f"dynamodb {MARK_TABLE}" in marked
+    # From now on nobody is asked, and every command works.
+    project.ok("up", "--no-input")
+    project.ok("reset", "-y")
+    project.ok("db", "--write", "DELETE FROM activities")
+    project.ok("snapshot", "save", "one")
+    project.ok("seed", "-y")
+    assert project.json("doctor")["summary"]["fail"] == 0
+    # A mark is for this database in this very cluster.
+    [comment] = [comment for name, _, comment in marked["databases"] if name == "cruddur"]
+    [(number,)] = world.sql(project, "SELECT system_identifier FROM pg_control_system()")
+    assert comment == f"devenv may write database cruddur (cluster {number})"
+    project.ok("down", "--data", "--no-backup", "-y")
+    assert contents(stores) == before
+
+
+def test_a_mark_that_was_copied_to_another_cluster_is_none(project: ProjectDir, stores: ProjectDir) -> None:
+    project.ok("up", "--mark")
+    world.sql(project, "COMMENT ON DATABASE cruddur IS 'devenv may write database cruddur (cluster 1)'")
+    assert project.devenv("seed", "-y").code == 2
+    project.ok("up", "--mark")
+    project.ok("down", "--data", "--no-backup", "-y")
+
+
+def test_a_database_of_that_name_with_tables_is_foreign(project: ProjectDir, stores: ProjectDir) -> None:
+    url = stores.env()["DATABASE_URL"]
+    world.query(url, "CREATE DATABASE cruddur")
+    try:
+        with psycopg.connect(url, dbname="cruddur", autocommit=True) as connection:
+            connection.execute("CREATE TABLE users (id int)")
+        before = contents(stores)
+        ran = project.devenv("up", "--mark")
+        assert (ran.code, "is foreign" in ran.err) == (2, True), ran.all
+        assert "[postgres] database" in ran.err
+        assert contents(stores) == before
+    finally:
+        world.query(url, "DROP DATABASE cruddur")
+
+
+class TestElsewhere:
+    """A host that is not loopback as it is written: `127.1`, which does lead here, so that a connection would show."""
+
+    @pytest.fixture
+    def remote(self, stores: ProjectDir, tmp_path: Path) -> ProjectDir:
+        env = stores.env()
+        return external_project(
+            tmp_path / "remote",
+            stores,
+            postgres=f"postgresql://{env['PGUSER']}@127.1:{env['PGPORT']}/theirs",
+            dynamodb=env["AWS_ENDPOINT_URL_DYNAMODB"].replace("127.0.0.1", "127.1"),
+            access_key="ASIAQNZGKIQY56JQ7WML",
+        )
+
+    def test_it_is_refused_without_a_connection(self, stores: ProjectDir, tmp_path: Path) -> None:
+        connections: list[object] = []
+        with socket.create_server(("127.0.0.1", 0)) as server:
+
+            def accept() -> None:
+                with contextlib.suppress(OSError):
+                    while True:
+                        connections.append(server.accept())
+
+            threading.Thread(target=accept, daemon=True).start()
+            port = server.getsockname()[1]
+            project = external_project(
+                tmp_path / "p", stores, postgres=f"postgresql://me@127.1:{port}", dynamodb=f"http://127.1:{port}"
+            )
+            for line in (*WRITES, *READS):
+                ran = project.devenv(*words(line))
+                quiet = line in ("env", "logs", "down", "down --data -y", "snapshot list")
+                assert ran.code == (0 if quiet else 2), f"{line} exited {ran.code}: {ran.all}"
+            for line in WRITES:
+                assert project.devenv(*words(line), "--allow-remote").code == 2, line
+            assert connections == []
+
+    def test_it_is_read_when_that_is_allowed_and_named_first(self, remote: ProjectDir, stores: ProjectDir) -> None:
+        before = contents(stores)
+        ran = remote.ok("--allow-remote", "ddb", "scan", "their-carts")
+        first, second, *_ = ran.err.splitlines()
+        env = stores.env()
+        assert first == f"reading from Postgres at 127.1:{env['PGPORT']}/theirs as {env['PGUSER']}"
+        where = env["AWS_ENDPOINT_URL_DYNAMODB"].replace("127.0.0.1", "127.1")
+        assert second == f"reading from DynamoDB at {where}, region us-east-1, account 029608264753 by its key"
+        assert remote.json("db", "SELECT count(*) FROM orders", "--allow-remote")["rows"] == [[20]]
+        states = {each["name"]: each["state"] for each in remote.json("status", "--allow-remote")["services"]}
+        assert (states["postgres"], states["dynamodb"]) == ("running", "running")
+        for line in (*WRITES, "db|DELETE FROM orders"):
+            assert remote.devenv(*words(line), "--allow-remote").code in (1, 2), line
+        assert contents(stores) == before
+
+
+class Cloud(BaseHTTPRequestHandler):
+    """What AWS answers, as far as it is asked: tables with its own ARNs, no key that it did not give out."""
+
+    tables: tuple[str, ...] = ()
+    asked: list[str]
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.answer(200, "healthy: dynamodb.eu-west-1.amazonaws.com")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+        self.asked.append(operation)
+        if "Credential=devenvlocal/" not in self.headers["Authorization"]:
+            self.answer(400, json.dumps({"__type": "x#UnrecognizedClientException", "message": "no such key"}))
+        elif operation == "ListTables":
+            self.answer(200, json.dumps({"TableNames": self.tables}))
+        elif operation == "DescribeTable":
+            arn = f"arn:aws:dynamodb:eu-west-1:123456789012:table/{self.tables[0]}"
+            self.answer(200, json.dumps({"Table": {"TableArn": arn}}))
+        else:
+            self.answer(200, "{}")
+
+    def answer(self, status: int, body: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *values: Any) -> None:
+        """Quiet."""
+
+
+@pytest.mark.parametrize("tables", [("prod",), ()], ids=["by its ARNs", "without tables"])
+def test_a_tunnel_to_aws_is_refused_on_loopback_too(
+    stores: ProjectDir, tmp_path: Path, tables: tuple[str, ...]
+) -> None:
+    asked: list[str] = []
+    handler = type("Handler", (Cloud,), {"tables": tables, "asked": asked})
+    before = contents(stores)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        project = external_project(
+            tmp_path / "p", stores, dynamodb=f"http://127.0.0.1:{server.server_address[1]}", access_key="devenvlocal"
+        )
+        ran = project.devenv("up", "--mark")
+        server.shutdown()
+    assert ran.code == 2, ran.all
+    assert ("not DynamoDB Local" if tables else "leads to AWS") in ran.err
+    assert set(asked) <= {"ListTables", "DescribeTable"}
+    assert contents(stores) == before
+
+
+class TestMoving:
+    """From one engine to another: explained, never guessed, and each with its own data."""
+
+    def test_up_on_one_engine_down_and_up_on_another_and_back(self, stores: ProjectDir, tmp_path: Path) -> None:
+        made = external_project(tmp_path / "project", stores)
+        settings: Mapping[str, str] = {name: value for name, value in made.environ.items() if name != "DEVENV_ENGINE"}
+        project = ProjectDir(made.path, dict(settings))
+        try:
+            project.ok("up")
+            world.sql(project, "DELETE FROM activities")
+            here = world.data(project)
+            ran = project.devenv("up", "--engine", "external", "--mark")
+            assert ran.code == 2
+            assert "this project is up on engine `embedded` (postgres, dynamodb, backend)" in ran.err
+            assert ran.err.endswith("hint: devenv down && devenv up --engine external\n")
+            assert project.devenv("status", DEVENV_ENGINE="external").code == 2
+            project.ok("down", DEVENV_ENGINE="external")
+            ran = project.ok("up", "--engine", "external", "--mark")
+            assert "from engine `embedded` to `external`: each has its own data" in ran.err
+            assert world.data(project) != here
+            assert project.json("status")["engine"] == "external"
+            assert project.devenv("up", "--engine", "embedded").code == 2
+            # The other engine's data can be looked at, and deleted, from here.
+            assert project.devenv("down", "--engine", "podman").code == 2
+            project.ok("down", "--data", "--no-backup", "-y")
+            ran = project.ok("up", "--engine", "embedded")
+            assert world.data(project) == here
+            assert project.json("status")["engine"] == "embedded"
+        finally:
+            project.remove()
+        assert set(without_marks(contents(stores))) == set(contents(stores))
