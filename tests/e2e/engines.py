@@ -12,6 +12,7 @@ import boto3
 import psycopg
 
 from devenv.engines.external import MARK_TABLE
+from tests.e2e.docker_support import on_docker
 from tests.support import ProjectDir, empty_project, reference_project
 
 
@@ -36,7 +37,11 @@ def on_external(folder: Path) -> Iterator[ProjectDir]:
             project.remove()
 
 
-OPEN: Mapping[str, Callable[[Path], Any]] = {"embedded": on_embedded, "external": on_external}
+OPEN: Mapping[str, Callable[[Path], Any]] = {
+    "embedded": on_embedded,
+    "docker": on_docker,
+    "external": on_external,
+}
 
 
 @contextmanager
