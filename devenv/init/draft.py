@@ -242,8 +242,8 @@ class Drafter:
             self.sheet.key("files", names)
         if self.seed:
             self.sheet.above(
-                f"{self.seed.file} runs once, and again when it changed or by `devenv seed`; after `devenv setup` run"
-                " that too, as every row has a new id. Items in JSON files would follow by themselves."
+                f"{self.seed.file} runs once, and again when it changed. After `devenv setup`, which gives every row a"
+                " new id, `devenv doctor --fix` makes its items follow; items in JSON files would by themselves."
             )
             self.sheet.section("steps", "seed")
             self.sheet.key("command", ["{python}", self.seed.file])

@@ -35,7 +35,7 @@ def data_messages(message_group_uuid):
 
 @app.route("/api/messages", methods=["POST"])
 def data_create_message():
-    user = user_by_handle(request.json["handle"])
-    group = request.json["message_group_uuid"]
-    sent = Ddb.create_message(Ddb.client(), group, request.json["message"], str(user[0]), user[1], request.json["handle"])
-    return jsonify(sent)
+    given = request.json
+    user = user_by_handle(given["handle"])
+    who = (str(user[0]), user[1], given["handle"])
+    return jsonify(Ddb.create_message(Ddb.client(), given["message_group_uuid"], given["message"], *who))

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import boto3
 
@@ -66,7 +66,7 @@ class Ddb:
 
     @staticmethod
     def create_message(client, message_group_uuid, message, my_user_uuid, my_user_display_name, my_user_handle):
-        created_at = datetime.now(timezone.utc).isoformat()
+        created_at = datetime.now(UTC).isoformat()
         message_uuid = str(uuid.uuid4())
         record = {
             "pk": {"S": f"MSG#{message_group_uuid}"},
