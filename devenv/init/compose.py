@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 YAML_BYTES: Final = 300_000
-PORT: Final = re.compile(r"(?:(?:[\d.]+|\[[^\]]*\]):)?(?:(\d+):)?(\d+)(?:/tcp)?")
+PORT: Final = re.compile(r"(?:(?:\d+(?:\.\d+){3}|\[[^\]]*\]):)?(?:(\d+):)?(\d+)(?:/tcp)?")
 DEFAULT: Final = re.compile(r"\$\{(\w+):?-([^}]*)\}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -222,14 +223,14 @@ class Drafter:
         good = [file for file in self.survey.sql if file.problem is None]
         if good:
             self.sheet.section("steps", "setup")
-            self.sheet.key("files", [file.name for file in good])
+            self.sheet.key("files", [glob.escape(file.name) for file in good])
         for file in self.survey.sql:
             if file.problem:
                 self.sheet.note(
                     f"{file.name} cannot be loaded: {file.problem}. Mend it, and add it to the files above."
                 )
         whole = [table for table in self.survey.tables if table.whole]
-        names = list(dict.fromkeys(table.file for table in whole))
+        names = list(dict.fromkeys(glob.escape(table.file) for table in whole))
         for table in (table for table in self.survey.tables if not table.whole):
             name = f"seeds/dynamodb/tables/{LABEL.sub('-', table.table)}.json"
             self.files[name] = table.request
@@ -247,7 +248,7 @@ class Drafter:
             )
             self.sheet.section("steps", "seed")
             self.sheet.key("command", ["{python}", self.seed.file])
-            self.sheet.key("files", [self.seed.file])
+            self.sheet.key("files", [glob.escape(self.seed.file)])
 
     def entity_sections(self) -> None:
         """`[entities.*]`, from the items that the code writes."""

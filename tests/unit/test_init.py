@@ -1,0 +1,400 @@
+"""`devenv init`: what it reads out of files of every kind, what it writes, what it must not do. Nothing is started."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devenv.config import Settings, load, parse
+from devenv.errors import UsageError
+from devenv.init import init, project_name
+from devenv.init.compose import read_compose, read_dotenv
+from devenv.init.draft import Drafter
+from devenv.init.sheet import Sheet, toml
+from devenv.init.sql_tables import order_files, read_sql
+from devenv.init.survey import survey
+from devenv.init.tables import read_json_tables, read_terraform_tables, read_yaml_tables
+from devenv.settings_report import check_settings
+from tests.support import ProjectDir
+
+KEY = [{"AttributeName": "pk", "KeyType": "HASH"}]
+TABLE = {
+    "TableName": "orders",
+    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    "KeySchema": KEY,
+}
+
+
+def write(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return root
+
+
+def drafted(root: Path) -> Settings:
+    """The settings that init would write, and those with every edit agreed to, which must be valid too."""
+    text = Drafter(survey(root), "x").draft().text
+    parse(tomllib.loads(re.sub(r"(?m)^#~ ", "", text)), root)
+    return parse(tomllib.loads(text), root)
+
+
+# --- an empty folder
+
+
+def test_an_empty_folder_gets_an_example_that_is_valid(tmp_path: Path) -> None:
+    report = init(tmp_path)
+    assert report.body["example"] is True
+    assert report.body["written"][0] == "devenv.toml"
+    checked = check_settings(load(tmp_path, {})).body["checked"]
+    assert "the files of step seed" in checked
+    assert {"notes", "topic"} == set(load(tmp_path, {}).settings.patterns)
+
+
+def test_a_project_is_left_alone(tmp_path: Path) -> None:
+    init(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UsageError, match=r"devenv\.toml is there already"):
+        init(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("name", ["seeds/postgres/users.sql", "seeds/dynamodb/items/notes.json"])
+def test_all_is_written_or_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="so nothing was written"):
+        init(tmp_path)
+    assert not (tmp_path / "devenv.toml").exists()
+
+
+def test_no_file_is_written_through_a_link(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    project = tmp_path / "project"
+    outside.mkdir()
+    project.mkdir()
+    (project / "seeds").symlink_to(outside)
+    with pytest.raises(UsageError, match="so nothing was kept"):
+        init(project)
+    assert (list(outside.iterdir()), [path.name for path in project.iterdir()]) == ([], ["seeds"])
+
+
+def test_the_command_and_its_document(tmp_path: Path) -> None:
+    project = ProjectDir(tmp_path)
+    document = project.json("init")
+    assert (document["schema"], document["next"]) == ("devenv.init/1", "devenv up")
+    assert project.ok("config", "check")
+    refused = project.devenv("init")
+    assert refused.code == 2
+    assert "hint: devenv config check" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("shop", "shop"), ("My Shop!", "My-Shop"), ("...", "project"), ("x" * 99, "x" * 63)]
+)
+def test_the_project_is_called_as_its_folder(folder: str, name: str) -> None:
+    assert project_name(Path("/") / folder) == name
+
+
+# --- table definitions
+
+
+def test_tables_of_cloudformation_in_yaml() -> None:
+    text = """
+Resources:
+  Orders:
+    Type: AWS::DynamoDB::Table
+    DeletionPolicy: Retain
+    Properties:
+      TableName: orders
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+      PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: true}
+      Tags: [{Key: stage, Value: !Ref Stage}]
+  Unnamed:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: !Sub "${Stage}-lines"
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+  Bucket:
+    Type: AWS::S3::Bucket
+"""
+    found = read_yaml_tables("template.yaml", text)
+    assert [each.request for each in found] == [
+        {**TABLE, "BillingMode": "PAY_PER_REQUEST"},
+        {**TABLE, "TableName": "Unnamed", "BillingMode": "PAY_PER_REQUEST"},
+    ]
+
+
+def test_tables_of_terraform() -> None:
+    text = """
+# the orders
+resource "aws_dynamodb_table" "orders" {
+  name           = "orders"
+  billing_mode   = "PROVISIONED"
+  read_capacity  = var.read
+  write_capacity = 5
+  hash_key       = "pk"
+  range_key      = "at"
+  attribute { name = "pk" type = "S" }
+  attribute {
+    name = "at"
+    type = "N"
+  }
+  attribute { name = "sku" type = "S" }
+  global_secondary_index {
+    name               = "by-sku"
+    hash_key           = "sku"
+    range_key          = "at"
+    projection_type    = "INCLUDE"
+    non_key_attributes = ["pieces", "price"]
+  }
+  tags = { Name = "orders-${var.stage}" }
+  deletion_protection_enabled = true
+}
+resource "aws_dynamodb_table" "computed" {
+  name = "x-${var.stage}"
+}
+"""
+    (found,) = read_terraform_tables("main.tf", text)
+    assert found.line == 3
+    assert found.request["KeySchema"] == [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "at", "KeyType": "RANGE"},
+    ]
+    (index,) = found.request["GlobalSecondaryIndexes"]
+    assert index["KeySchema"][0] == {"AttributeName": "sku", "KeyType": "HASH"}
+    assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["pieces", "price"]}
+    assert found.request["ProvisionedThroughput"] == {"ReadCapacityUnits": 1, "WriteCapacityUnits": 5}
+    assert found.request["DeletionProtectionEnabled"] is True
+
+
+def test_requests_in_json_are_used_where_they_are(tmp_path: Path) -> None:
+    write(tmp_path, {"infra/orders.json": json.dumps([TABLE]), "infra/other.json": '{"KeySchema": 1}'})
+    assert drafted(tmp_path).steps.schema_load.files == ["infra/orders.json"]
+    assert read_json_tables("x", json.dumps({"a": TABLE})) == []
+
+
+SCRIPT = """
+import os, boto3
+from boto3.dynamodb.conditions import Key
+TABLE = os.environ.get("ORDERS_TABLE", "orders")
+resource = boto3.resource("dynamodb")
+table = resource.Table(TABLE)
+
+def make():
+    request = dict(
+        TableName=TABLE,
+        KeySchema=[dict(AttributeName="pk", KeyType="HASH"), {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[dict(AttributeName="pk", AttributeType="S"), dict(AttributeName="sk", AttributeType="S")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    resource.create_table(**request)
+
+def list_orders(customer_id):
+    found = table.query(KeyConditionExpression=Key("pk").eq("CUST#" + customer_id) & Key("sk").begins_with("2024"))
+    return [{"id": item["order_id"], "sku": item["sku"], "when": item.get("sk")} for item in found["Items"]]
+
+def put_order(customer_id, order_id, sku, created_at, pieces):
+    table.put_item(Item={"pk": f"CUST#{customer_id}", "sk": created_at, "order_id": order_id, "sku": sku})
+"""
+
+
+def test_code_with_the_resource_interface(tmp_path: Path) -> None:
+    sql = "CREATE TABLE customers (id text PRIMARY KEY, email text NOT NULL UNIQUE);"
+    write(tmp_path, {"shop/store.py": SCRIPT, "schema.sql": sql})
+    settings = drafted(tmp_path)
+    (entity,) = settings.entities.values()
+    assert entity.match == {"pk": "CUST#{customer_id}"}
+    assert entity.attributes == {"customer_id": "string", "sk": "time", "order_id": "string", "sku": "string"}
+    pattern = settings.patterns["orders"]
+    assert (pattern.table, pattern.key) == ("orders", {"pk": "CUST#{person.id}"})
+    assert "narrows it by begins_with(sk, …)" in Drafter(survey(tmp_path), "x").draft().text
+    trace = settings.trace["orders"]
+    assert trace.library is not None
+    assert trace.library.function == "shop.store:list_orders"
+    assert trace.library.arguments == {"customer_id": "{person.id}"}
+    assert trace.fields == {"sku": "sku", "when": "sk"}
+    assert settings.env == {"ORDERS_TABLE": "orders"}
+    assert settings.person is not None
+    assert (settings.person.table, settings.person.name) == ("public.customers", "email")
+
+
+# --- SQL
+
+
+def test_sql_files_run_in_an_order_that_works(tmp_path: Path) -> None:
+    texts = {
+        "a_rows.sql": "INSERT INTO lines VALUES (1); INSERT INTO orders VALUES (1);",
+        "b_lines.sql": "CREATE TABLE lines (id int PRIMARY KEY, order_id int REFERENCES public.orders (id));",
+        "c_orders.sql": 'CREATE TABLE IF NOT EXISTS "orders" (id integer, at timestamptz, PRIMARY KEY (id));',
+        "d_rows.sql": "INSERT INTO orders VALUES (2);",
+        "query.sql": "SELECT * FROM orders WHERE id = %(id)s",
+        "template.sql": "INSERT INTO orders VALUES (%(id)s);",
+    }
+    files = [found for name, text in texts.items() if (found := read_sql(name, text))]
+    assert [file.name for file in order_files(files)] == ["c_orders.sql", "b_lines.sql", "d_rows.sql", "a_rows.sql"]
+    (orders,) = files[2].tables
+    assert [(c.name, c.type, c.unique) for c in orders.columns] == [
+        ("id", "integer", True),
+        ("at", "timestamptz", False),
+    ]
+
+
+def test_sql_that_devenv_cannot_run_is_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, {"a.sql": "CREATE TABLE t (id int);", "b.sql": "CREATE TABLE u (id int);\n\\copy u from 'x.csv'\n"})
+    draft = Drafter(survey(tmp_path), "x").draft()
+    assert drafted(tmp_path).steps.setup.files == ["a.sql"]
+    assert any(edit.startswith("b.sql cannot be loaded: b.sql:2") for edit in draft.edits)
+
+
+def test_extensions_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
+    sql = 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp";\nCREATE TABLE t (id uuid DEFAULT uuid_generate_v4());'
+    write(tmp_path, {"schema.sql": sql})
+    draft = Drafter(survey(tmp_path), "x").draft()
+    assert '#~ source = "system"' in draft.text
+    assert "uuid-ossp" in draft.edits[0]
+
+
+# --- compose files and variables
+
+
+def test_a_compose_file() -> None:
+    text = """
+services:
+  api:
+    build: {context: ./api}
+    command: ["python", "-m", "uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8080", "--reload"]
+    environment:
+      - DB=postgresql://me:${PASSWORD:-pw}@db:5432/shop
+      - DYNAMO=http://dynamo:8000
+      - TOKEN=${TOKEN}
+    ports: ["127.0.0.1:9000:8080"]
+  db:
+    image: public.ecr.aws/docker/library/postgres:16
+    environment: {POSTGRES_DB: shop, POSTGRES_USER: me, POSTGRES_PASSWORD: 1}
+    ports: [{target: 5432, published: "5544"}]
+  dynamo:
+    image: amazon/dynamodb-local
+    ports: ["${PORT}:8000"]
+"""
+    found = read_compose("compose.yaml", text, {"PORT": "8123"})
+    assert found is not None
+    assert found.postgres is not None
+    assert found.dynamodb is not None
+    assert found.application is not None
+    assert (found.postgres.port(), found.dynamodb.port(), found.application.port()) == (5544, 8123, 9000)
+    assert found.application.environment["DB"] == "postgresql://me:pw@db:5432/shop"
+    assert found.application.environment["TOKEN"] is None
+
+
+def test_addresses_are_filled_in_and_secrets_left_out(tmp_path: Path) -> None:
+    compose = """
+services:
+  api:
+    build: .
+    command: uvicorn main:app --host 0.0.0.0 --port 8080
+    ports: ["8080:8080"]
+    environment:
+      DB: postgresql://me:hunter2@db:5432/shop
+      DYNAMO: http://dynamo:8000
+      API_SECRET: hunter2
+      STAGE: dev
+  db: {image: "postgres:16"}
+  dynamo: {image: amazon/dynamodb-local}
+"""
+    write(tmp_path, {"compose.yaml": compose, ".env": "STRIPE_API_KEY=hunter2\nexport COLOR='blue' \n"})
+    settings = drafted(tmp_path)
+    assert settings.env == {"COLOR": "blue", "DB": "{postgres_url}", "DYNAMO": "{dynamodb_url}", "STAGE": "dev"}
+    assert settings.postgres.database == "shop"
+    assert settings.backend is not None
+    assert settings.backend.command[:3] == ["{python}", "-m", "uvicorn"]
+    assert settings.backend.command[-4:] == ["--host", "127.0.0.1", "--port", "{port}"]
+    assert "hunter2" not in Drafter(survey(tmp_path), "x").draft().text
+
+
+def test_a_dotenv_file() -> None:
+    assert read_dotenv("# no\nA=1\nexport B = 'two words'\nno line\nC=\n") == {"A": "1", "B": "two words", "C": ""}
+
+
+# --- files that are made to do harm
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(12)
+)
+HOSTILE = {
+    "run.py": "import pathlib\npathlib.Path('RAN').write_text('x')\nraise SystemExit(3)\n",
+    "bin/seed": "#!/usr/bin/env python3\nimport os\nos.system('touch RAN')\nclient.put_item(Item={})\n",
+    "deep.py": "x = " + "(" * 5000 + ")" * 5000,
+    "null.py": "x = 1\0",
+    "loop.py": "TableName = TableName\ncreate_table(TableName=TableName, KeySchema=TableName)\n",
+    "docker-compose.yml": "services: !!python/object/apply:os.system ['touch RAN']\n",
+    "template.yml": BOMB + "Resources: {T: {Type: AWS::DynamoDB::Table, Properties: {TableName: *m, KeySchema: *m}}}\n",
+    "deep.yml": "AWS::DynamoDB::Table" + "[" * 20_000,
+    "deep.json": '{"KeySchema": ' + "[" * 50_000,
+    "odd.tf": 'resource "aws_dynamodb_table" "x" {{{ name = ',
+    "odd.sql": "CREATE TABLE t (id int, 'unclosed",
+    "name\nwith a break.sql": "CREATE TABLE broken (id int PRIMARY KEY);",
+    "quote\"]\n[project]\nname='x'.sql": "CREATE TABLE evil (id int PRIMARY KEY);",
+}
+
+
+def test_hostile_files_are_read_and_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, HOSTILE)
+    os.mkfifo(tmp_path / "pipe.sql")
+    (tmp_path / "big.sql").write_text("CREATE TABLE big (id int);" + " " * 1_100_000)
+    (tmp_path / "binary.sql").write_bytes(b"CREATE TABLE bin (id int);\0")
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    write(outside, {"secret.sql": "CREATE TABLE stolen (id int);"})
+    (tmp_path / "linked").symlink_to(outside)
+    (tmp_path / "linked.sql").symlink_to(outside / "secret.sql")
+    report = init(tmp_path)
+    assert not (tmp_path / "RAN").exists()
+    text = (tmp_path / "devenv.toml").read_text()
+    loaded = load(tmp_path, {})
+    assert loaded.settings.project.name == project_name(tmp_path)
+    assert "the files of step setup" in check_settings(loaded).body["checked"]
+    broken, evil = sorted(loaded.settings.steps.setup.files)
+    assert (broken, evil.startswith('quote"]\n')) == ("name\nwith a break.sql", True)
+    assert not any(word in text for word in ("stolen", "big.sql", "binary.sql"))
+    assert "big.sql: binary, or larger than 1000 kB" in report.body["found"]
+
+
+def test_many_files_are_cut_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devenv.init.survey.MOST_FILES", 2)
+    write(tmp_path, dict.fromkeys(("a.sql", "b.sql", "c.sql"), "CREATE TABLE t (id int);"))
+    assert survey(tmp_path).left_out == ("more than 2 files: the rest was not read",)
+
+
+# --- the file's form
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["plain", 'quote " and \\ slash', "line\nbreak", "tab\t del\x7f nul\x01", "ünï 漢", 7, 1.5, True, ["a", "b"], {}],
+)
+def test_values_come_back_as_they_were(value: Any) -> None:
+    assert tomllib.loads(f"x = {toml(value)}") == {"x": value}
+    assert tomllib.loads(f"x = {toml({'odd key': value})}") == {"x": {"odd key": value}}
+
+
+def test_edits_have_no_effect_until_they_are_agreed_to() -> None:
+    sheet = Sheet()
+    sheet.ask("Is it so?")
+    sheet.section("links", array=True)
+    sheet.key("name", "x")
+    sheet.agreed()
+    sheet.section("project")
+    sheet.key("name", "y", "a note\nthat breaks")
+    assert tomllib.loads(sheet.text) == {"project": {"name": "y"}}
+    assert tomllib.loads(sheet.text.replace("#~ ", "")) == {"links": [{"name": "x"}], "project": {"name": "y"}}
