@@ -45,6 +45,9 @@ RULES: Final[tuple[Rule, ...]] = (
 
 # What a refusal is explained by, when another rule has found it.
 REFUSED: Final = "PAT024"
+# A key of the wrong type matches nothing: that is one fault.
+UNMATCHED: Final = "PAT004"
+MISTYPED: Final = ("PAT005", "PAT015")
 UNVERIFIED: Final = "PAT030"
 
 
@@ -54,6 +57,8 @@ def judge(seen: Observed) -> list[Finding]:
     What is accepted (`accept` of the pattern, or of `[access]`) is a row with status ok that tells the reason.
     """
     found = {rule.code: list(rule.find(seen)) for rule in RULES}
+    mistyped = {each.subject for code in MISTYPED for each in found[code]}
+    found[UNMATCHED] = [each for each in found[UNMATCHED] if each.subject not in mistyped]
     explained = {each.subject for code, problems in found.items() if code != REFUSED for each in problems}
     found[REFUSED] = [each for each in found[REFUSED] if each.subject not in explained]
     rows: list[Finding] = []

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from devenv import __version__
 from devenv.model import Report
-from devenv.render.patterns_text import cost_words, figure
+from devenv.render.patterns_text import figure, money
 from devenv.render.trace_html import text
 
 BAR: Final = 220
@@ -114,11 +114,18 @@ def patterns(body: Mapping[str, Any]) -> Iterator[str]:
         where = f"{text(row['place'] or '-')}<br><code>{text(key)}</code>"
         name = text(row["pattern"]) + (f'<br><span class="dim">{text(row["purpose"])}</span>' if row["purpose"] else "")
         reads = [mark(kind in row["entities"], f"{row['pattern']} reads {kind}") for kind in kinds]
-        cost = text(cost_words(row["cost"]).removeprefix("cost ")) if row["cost"] else "not run"
+        cost = text(cost_cell(row["cost"])) if row["cost"] else "not run"
         figures = [cell(row[each]) for each in ("items", "requests", "read_units")]
         rows.append([("", name), ("", text(row["amounts_to"])), ("", where), *reads, *figures, ("", cost)])
     yield from grid(heads, rows)
     yield "</section>"
+
+
+def cost_cell(cost: Mapping[str, Any]) -> str:
+    """The cost of a month where the load is stated, else of a million requests."""
+    if cost["per_month"] is None:
+        return f"{money(cost['per_million_requests'], cost['currency'])} a million"
+    return f"{money(cost['per_month'], cost['currency'])} a month"
 
 
 def layouts(body: Mapping[str, Any]) -> Iterator[str]:
