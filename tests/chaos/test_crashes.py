@@ -1,0 +1,298 @@
+"""The crash matrix: every command that changes something, killed (`kill -9`) at the transitions of its work and in the
+midst of what a store does for it; then `up`. What is there then is what an undisturbed run makes, or what was before.
+
+Other kills are tried where they belong: the steps alone in tests/integration/test_steps_killed.py, a repair plan
+between its writes in test_verify_repair.py, `up` at random moments and with killed stores in
+tests/e2e/test_bad_luck.py, snapshots after each of their own functions in tests/e2e/test_snapshots.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.chaos.scenario import (
+    FULL,
+    Change,
+    changes,
+    check_whole,
+    choose_kills,
+    count,
+    dice,
+    kill,
+    own_snapshots,
+    told,
+    transitions,
+)
+from tests.e2e import world
+from tests.support import ProjectDir
+
+KILLS = 40 if FULL else 3
+MINE = {"pk": "MINE#1", "sk": "1", "user_uuid": "", "text": "of my own"}
+UP = ("up", "--no-backend")
+
+
+@dataclass(frozen=True)
+class State:
+    """What a user would call the state of his project."""
+
+    data: world.Data
+    tables: tuple[str, ...]
+    snapshots: frozenset[str]
+
+
+def state(project: ProjectDir) -> State:
+    """The state now; both stores must run."""
+    tables = sorted(table.name for table in world.dynamodb(project).tables.all())
+    orphans = world.orphans(project)
+    assert orphans == set()
+    return State(world.data(project), tuple(tables), frozenset(own_snapshots(project)))
+
+
+def bring_mine(project: ProjectDir) -> None:
+    """A row and an item that devenv did not write. (The same ones each time.)"""
+    world.sql(
+        project,
+        "INSERT INTO activities (uuid, user_uuid, message, created_at) SELECT"
+        " '11111111-2222-3333-4444-555555555555', uuid, 'of my own', '2024-01-01' FROM users WHERE handle = 'ines'"
+        " ON CONFLICT DO NOTHING",
+    )
+    uuid = world.sql(project, "SELECT uuid::text FROM users WHERE handle = 'ines'")[0][0]
+    world.dynamodb(project).Table(world.TABLE).put_item(Item={**MINE, "user_uuid": uuid})
+
+
+def saved(name: str) -> Callable[[ProjectDir], None]:
+    """There is a snapshot of that name, with other data than now."""
+
+    def prepare(project: ProjectDir) -> None:
+        world.sql(project, "DELETE FROM activities WHERE message = 'of my own'")
+        if name not in own_snapshots(project):
+            told(project, "snapshot", "save", name)
+        bring_mine(project)
+
+    return prepare
+
+
+def unsaved(name: str) -> Callable[[ProjectDir], None]:
+    """There is no snapshot of that name."""
+
+    def prepare(project: ProjectDir) -> None:
+        if name in own_snapshots(project):
+            told(project, "snapshot", "delete", name)
+        bring_mine(project)
+
+    return prepare
+
+
+def exported(project: ProjectDir) -> None:
+    """There is a file to import, and no snapshot of that name."""
+    unsaved("taken")(project)
+    if not (project.path / "given").exists():
+        told(project, "snapshot", "save", "given")
+        told(project, "snapshot", "export", "given", str(project.path / "given"))
+        told(project, "snapshot", "delete", "given")
+
+
+def other_files(project: ProjectDir) -> None:
+    """The seeds changed: another name, another item, an index; or back again."""
+    bring_mine(project)
+    users = project.path / "seeds" / "postgres" / "users.sql"
+    items = project.path / "seeds" / "dynamodb" / "items" / "choir.json"
+    schema = project.path / "seeds" / "postgres" / "schema.sql"
+    if "Inez" in users.read_text():
+        users.write_text(users.read_text().replace("Inez", "Ines"))
+        document = json.loads(items.read_text())
+        items.write_text(json.dumps({**document, "items": document["items"][:-1]}))
+    else:
+        users.write_text(users.read_text().replace("Ines", "Inez"))
+        document = json.loads(items.read_text())
+        more = {**document["items"][0], "pk": "EXTRA#1"}
+        items.write_text(json.dumps({**document, "items": [*document["items"], more]}))
+        if "by_message" not in schema.read_text():
+            schema.write_text(schema.read_text() + "CREATE INDEX by_message ON activities (message);\n")
+
+
+# Command, and what is to be there before it. After a kill, `up` must find or make one of the two states.
+ON_DATA = [
+    pytest.param(("setup", "-y"), bring_mine, id="setup"),
+    pytest.param(("schema-load", "-y"), bring_mine, id="schema-load"),
+    pytest.param(("seed", "-y"), bring_mine, id="seed"),
+    pytest.param(("reset", "-y"), bring_mine, id="reset"),
+    pytest.param(("down",), bring_mine, id="down"),
+    pytest.param(("snapshot", "save", "made"), unsaved("made"), id="snapshot-save"),
+    pytest.param(("snapshot", "restore", "there"), saved("there"), id="snapshot-restore"),
+    pytest.param(("snapshot", "delete", "there"), saved("there"), id="snapshot-delete"),
+    pytest.param(("snapshot", "import", "given", "--as", "taken"), exported, id="snapshot-import"),
+    pytest.param(("db", "--write", "DELETE FROM activities WHERE message = 'of my own'"), bring_mine, id="db"),
+    pytest.param(
+        ("ddb", "sql", "--write", f"DELETE FROM \"{world.TABLE}\" WHERE pk = 'MINE#1' AND sk = '1'"),
+        bring_mine,
+        id="ddb",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "prepare"), ON_DATA)
+def test_killed_it_has_done_all_or_nothing(
+    seeded: ProjectDir, words: tuple[str, ...], prepare: Callable[[ProjectDir], None], request: pytest.FixtureRequest
+) -> None:
+    rng = dice(request.node.callspec.id)
+    prepare(seeded)
+    before = state(seeded)
+    seen = changes(seeded, *words)
+    told(seeded, *UP)
+    after = state(seeded)
+    check_whole(seeded)
+    for moment in choose_kills(seen, KILLS, rng):
+        prepare(seeded)
+        assert state(seeded) == before, "the state before is not the same twice: the test is wrong"
+        killed = kill(seeded, moment, *words)
+        told(seeded, *UP)
+        found = state(seeded)
+        assert found in ((before, after) if killed else (after,)), f"{words} killed at {moment}"
+        check_whole(seeded)
+        count("commands killed", killed)
+
+
+def test_killed_in_a_first_up(lone: ProjectDir) -> None:
+    rng = dice("first up")
+    seen = changes(lone, *UP)
+    expected = state(lone)
+    for moment in choose_kills(seen, KILLS, rng):
+        told(lone, "down", "--data", "--no-backup", "-y")
+        killed = kill(lone, moment, *UP)
+        told(lone, *UP)
+        assert state(lone) == expected, moment
+        check_whole(lone)
+        count("commands killed", killed)
+
+
+def test_killed_while_changed_files_are_merged(seeded: ProjectDir) -> None:
+    rng = dice("merge")
+    expected = {}
+    for _ in range(3):
+        other_files(seeded)
+        seen = changes(seeded, *UP)
+        expected[(seeded.path / "seeds/postgres/users.sql").read_text()] = state(seeded)
+    assert len(expected) == 2
+    for moment in choose_kills(seen, KILLS, rng):
+        other_files(seeded)
+        killed = kill(seeded, moment, *UP)
+        told(seeded, *UP)
+        assert state(seeded) == expected[(seeded.path / "seeds/postgres/users.sql").read_text()], moment
+        check_whole(seeded)
+        count("commands killed", killed)
+
+
+def test_killed_while_the_data_is_taken_away(seeded: ProjectDir) -> None:
+    """`down --data` keeps a snapshot: killed anywhere, the data is in its place or there."""
+    rng = dice("down --data")
+    bring_mine(seeded)
+    before = state(seeded)
+    words = ("down", "--data", "-y")
+    seen = changes(seeded, *words)
+    for moment in choose_kills(seen, KILLS, rng):
+        told(seeded, *UP)
+        bring_mine(seeded)
+        assert state(seeded).data == before.data
+        known = {each["name"] for each in told(seeded, "snapshot", "list")["snapshots"]}
+        killed = kill(seeded, moment, *words)
+        told(seeded, *UP)
+        if state(seeded).data != before.data:
+            kept = [each for each in told(seeded, "snapshot", "list")["snapshots"] if each["name"] not in known]
+            told(seeded, "snapshot", "restore", kept[-1]["name"])
+            assert state(seeded).data == before.data, moment
+        check_whole(seeded)
+        count("commands killed", killed)
+
+
+def test_killed_while_it_exports(seeded: ProjectDir) -> None:
+    """The file is there, whole, or it is not there."""
+    rng = dice("export")
+    saved("there")(seeded)
+    file = seeded.path / "out"
+    words = ("snapshot", "export", "there", str(file))
+    for moment in choose_kills(changes(seeded, *words), KILLS, rng):
+        file.unlink(missing_ok=True)
+        killed = kill(seeded, moment, *words)
+        if file.exists():
+            told(seeded, "snapshot", "import", str(file), "--as", "back")
+            told(seeded, "snapshot", "delete", "back")
+        else:
+            told(seeded, *words)
+        told(seeded, *UP)
+        check_whole(seeded)
+        count("commands killed", killed)
+
+
+def test_killed_while_it_repairs(seeded: ProjectDir) -> None:
+    """A killed `repair apply` is taken back exactly, a killed `repair undo` or `doctor --fix` is finished exactly."""
+    rng = dice("repair")
+    plan = str(seeded.path / "plan")
+    world.sql(seeded, "UPDATE users SET display_name = %s WHERE handle = %s", "Renamed", "ines")
+    damaged = items(seeded)
+    told(seeded, "verify", "--plan", plan, codes=(1,))
+    applying = changes(seeded, "repair", "apply", plan)
+    repaired = items(seeded)
+    assert repaired != damaged
+    undoing = changes(seeded, "repair", "undo", plan)
+    assert items(seeded) == damaged
+    for moment in choose_kills(applying, KILLS, rng):
+        killed = kill(seeded, moment, "repair", "apply", plan)
+        told(seeded, "repair", "undo", plan)
+        assert items(seeded) == damaged, moment
+        count("commands killed", killed)
+    for moment in choose_kills(undoing, KILLS, rng):
+        told(seeded, "repair", "apply", plan)
+        killed = kill(seeded, moment, "repair", "undo", plan)
+        told(seeded, "repair", "undo", plan)
+        assert items(seeded) == damaged, moment
+        count("commands killed", killed)
+    for moment in choose_kills(applying, KILLS // 2, rng):
+        killed = kill(seeded, moment, "doctor", "--fix", "--only", "cross-store")
+        told(seeded, "doctor", "--fix", "--only", "cross-store")
+        assert items(seeded) == repaired, moment
+        with world.dynamodb(seeded).Table(world.TABLE).batch_writer() as batch:
+            for item in damaged:
+                batch.put_item(Item=json.loads(item))
+        count("commands killed", killed)
+
+
+def items(project: ProjectDir) -> list[str]:
+    """Every item, exactly."""
+    return sorted(json.dumps(item, sort_keys=True, default=str) for item in world.items(project))
+
+
+def test_killed_while_it_compares(seeded: ProjectDir) -> None:
+    """`verify` only reads: a plan is there, whole, or not at all; the next run goes on and says the same."""
+    rng = dice("verify")
+    plan, findings = seeded.path / "compared", seeded.path / "findings"
+    words = ("verify", "--plan", str(plan), "--findings", str(findings))
+    world.sql(seeded, "UPDATE users SET display_name = %s WHERE handle = %s", "Renamed", "ines")
+    before = items(seeded)
+    wanted = told(seeded, *words, codes=(1,))
+    number = len(plan.read_bytes().splitlines())
+    points = choose_kills(changes(seeded, *words, code=1), KILLS, rng)
+    for moment in points:
+        plan.unlink(missing_ok=True)
+        killed = kill(seeded, moment, *words, code=1)
+        assert not plan.exists() or len(plan.read_bytes().splitlines()) == number, moment
+        found = told(seeded, *words, codes=(1,))
+        assert found["findings"] == wanted["findings"]
+        assert items(seeded) == before
+        count("commands killed", killed)
+
+
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        (["open a", "rename a b"], [1, 2]),
+        (["mkdir /x/postgres/1", "open /x/postgres/2", "chown /x/postgres/2", "rename c d"], [1, 3, 4]),
+    ],
+)
+def test_transitions_of_a_copied_folder_are_its_ends(labels: list[str], kept: list[int]) -> None:
+    seen = [Change(number, 0.0, what) for number, what in enumerate(labels, 1)]
+    assert [change.number for change in transitions(seen)] == kept
