@@ -43,6 +43,11 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
     own = {name: value for name, value in stack.environ.items() if not name.startswith("PG")}
     environment = {**own, **stack.environment()}
     if not write:
+        if stack.engine.starts:
+            from devenv.stores import postgres
+
+            reader = postgres.as_reader(stack.engine.targets().postgres)
+            environment |= {"PGUSER": reader.user, "PGPASSWORD": reader.password}
         environment["PGOPTIONS"] = "-c default_transaction_read_only=on"
         sys.stderr.write("read-only; devenv db --write allows changes\n")
     sys.stdout.flush()
@@ -57,7 +62,11 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
         stack.engine.permit(None)
     require_running(stack, "postgres")
     try:
-        columns, rows, status = postgres.query(stack.engine.targets().postgres, sql, write=write)
+        target = stack.engine.targets().postgres
+        # In a server that devenv only connects to it makes no roles.
+        if not write and stack.engine.starts:
+            target = postgres.as_reader(target)
+        columns, rows, status = postgres.query(target, sql, write=write)
     except StoreError as error:
         raise error.with_hint(START_HINT if not error.reached else sql_hint(error)) from None
     noun = "row" if len(rows) == 1 else "rows"
@@ -75,7 +84,11 @@ def require_running(stack: Stack, name: str) -> None:
 
 def sql_hint(error: StoreError) -> str:
     """The next command after a refused statement."""
-    hints = {"25006": 'devenv db --write "…"', "42P01": 'devenv db "select * from information_schema.tables"'}
+    hints = {
+        "25006": 'devenv db --write "…"',
+        "42501": 'devenv db --write "…"',
+        "42P01": 'devenv db "select * from information_schema.tables"',
+    }
     return hints.get(error.code or "", "devenv db  (a shell, to try it in)")
 
 

@@ -5,12 +5,14 @@ Every driver error that leaves a `connect` or `translated` block is a PostgresEr
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -40,6 +42,7 @@ NO_DATABASE = "3D000"
 NO_TABLE = ("42P01", "3F000")
 NO_COLUMN = "42703"
 FOREIGN_KEY = "23503"
+READER = "devenv_reader"
 
 
 class PostgresError(StoreError):
@@ -218,6 +221,29 @@ def query(target: PostgresTarget, text: str, *, write: bool) -> tuple[list[str],
         cursor = connection.execute(sql.SQL(text), prepare=True)
         columns = [column.name for column in cursor.description or ()]
         return columns, cursor.fetchall() if columns else [], cursor.statusmessage or ""
+
+
+def as_reader(target: PostgresTarget) -> PostgresTarget:
+    """The same database as a role that may read everything and change nothing; made in the server when it is not there.
+
+    A read-only transaction alone is not enough: a superuser's may still write files and run programs (COPY … TO
+    PROGRAM), and can become any role again from within a query.
+    """
+    reader = replace(target, user=READER, password=hashlib.sha256(f"{READER} {target.password}".encode()).hexdigest())
+    with connect(target, autocommit=True) as connection:
+        if one(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]):
+            return reader
+        # Its hash, so that no log can hold the password.
+        secret = connection.pgconn.encrypt_password(reader.password.encode(), READER.encode(), b"scram-sha-256")
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(READER.encode())])
+            if not one(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]):
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {} IN ROLE pg_read_all_data, pg_monitor").format(
+                        sql.Identifier(READER), sql.Literal(secret.decode())
+                    )
+                )
+    return reader
 
 
 def one(connection: Connection, query: Any, parameters: Sequence[Any] = ()) -> Any:
