@@ -129,13 +129,14 @@ def run_partiql(
     items: list[Mapping[str, Any]] = []
     body: dict[str, Any] = {"Statement": statement, "ReturnConsumedCapacity": "TOTAL"}
     pages = 0
-    units = 0.0
+    units: float | None = None
     with opened(stack) as dynamodb:
         amount = judge_statement(dynamodb, statement, scan or dry_run) if verb(statement) == "SELECT" else None
         while len(items) <= limit and not dry_run:
             answer = dynamodb.call("ExecuteStatement", body)
             pages += 1
-            units += float((answer.get("ConsumedCapacity") or {}).get("CapacityUnits") or 0)
+            if capacity := answer.get("ConsumedCapacity"):
+                units = (units or 0.0) + float(capacity["CapacityUnits"])
             items += [plain(item) for item in answer.get("Items", [])]
             if not answer.get("NextToken"):
                 break

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from devenv.access.explain import explain
-from devenv.access.judge import exit_code, judge
+from devenv.access.judge import RULES, UNVERIFIED, exit_code, judge
 from devenv.access.matrix import cost_of, matrix
 from devenv.access.observe import look
 from devenv.access.pattern_rules import script_faults
@@ -255,9 +255,10 @@ def check_report(stack: Stack, seen: Observed, findings: Sequence[Finding]) -> R
 
 def list_rules(stack: Stack) -> Report:
     """The rules of `patterns check`."""
-    from devenv.access.judge import RULES
-
-    rows = [{"code": rule.code, "name": rule.name, "layer": rule.group, "title": rule.title} for rule in RULES]
+    rows = [
+        {"code": rule.code, "name": rule.name, "layer": rule.group, "title": rule.title}
+        for rule in (*RULES, UNVERIFIED)
+    ]
     return report(stack, "check", Exit.DONE, {"list": rows})
 
 

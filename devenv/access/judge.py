@@ -48,7 +48,7 @@ REFUSED: Final = "PAT024"
 # A key of the wrong type matches nothing: that is one fault.
 UNMATCHED: Final = "PAT004"
 MISTYPED: Final = ("PAT005", "PAT015")
-UNVERIFIED: Final = "PAT030"
+UNVERIFIED: Final = Rule("PAT030", "run", "data", "Every pattern was run on data", lambda _: ())
 
 
 def judge(seen: Observed) -> list[Finding]:
@@ -107,7 +107,6 @@ def accepted(rule: Rule, problem: Problem, seen: Observed) -> str | None:
 def unverified(seen: Observed, explained: Iterable[str]) -> list[Finding]:
     """PAT030: the patterns that could not be run, and tables that were not read to their end."""
     rows = []
-    title = "Every pattern was run on data"
     for name, access in seen.accesses.items():
         if access.unsampled is not None and not access.unsampled.fault and name not in explained:
             rows.append((name, f"{name} was not run: {access.unsampled.reason}"))
@@ -116,9 +115,12 @@ def unverified(seen: Observed, explained: Iterable[str]) -> list[Finding]:
         for table in seen.tables.values()
         if not table.complete
     ]
+    rule = UNVERIFIED
     if not rows:
-        return [Finding(UNVERIFIED, "run", "data", title, "ok")]
-    return [Finding(UNVERIFIED, "run", "data", title, "skip", text, subjects=(name,)) for name, text in rows]
+        return [Finding(rule.code, rule.name, rule.group, rule.title, "ok")]
+    return [
+        Finding(rule.code, rule.name, rule.group, rule.title, "skip", text, subjects=(name,)) for name, text in rows
+    ]
 
 
 def exit_code(findings: Iterable[Finding]) -> Exit:

@@ -96,6 +96,9 @@ def try_out(
     amount = amount_of(pattern, place)
     if table is None or table.described is None or place is None:
         return Access(name, pattern, place, amount, entities=tuple(pattern.entities))
+    if wrong := malformed(pattern):
+        refused = RunSeen(Sample({}, "none"), code="not possible", detail=wrong)
+        return Access(name, pattern, place, amount, (refused,), entities=tuple(pattern.entities))
     samples = sample(pattern, place, table, given, builtin)
     if isinstance(samples, Unsampled):
         return Access(name, pattern, place, amount, unsampled=samples, entities=tuple(pattern.entities))
@@ -108,6 +111,22 @@ def try_out(
         brought = items if pattern.projection or seen.read is None else seen.read.items
         entities |= dict.fromkeys(filter(None, (known.get(key_of(table, item)) for item in brought)))
     return Access(name, pattern, place, amount, tuple(runs), entities=tuple(entities))
+
+
+def malformed(pattern: Pattern) -> str | None:
+    """Why the condition on the sort key is none; None when it is one, or there is none."""
+    if not pattern.sort:
+        return None
+    if len(pattern.sort) > 1:
+        return f"sort has {len(pattern.sort)} conditions, a Query takes one"
+    ((operator, operand),) = pattern.sort.items()
+    wanted = 2 if operator == "between" else 1
+    given = len(operand) if isinstance(operand, list) else 1
+    if given != wanted or (wanted == 1 and isinstance(operand, list)):
+        return (
+            f"sort = {{ {operator} = {operand!r} }}: it takes {'two values in a list' if wanted == 2 else 'one value'}"
+        )
+    return None
 
 
 def key_of(table: TableSeen, item: Item) -> tuple[str, ...]:

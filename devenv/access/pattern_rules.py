@@ -406,7 +406,7 @@ def find_loads(seen: Observed) -> Iterator[Problem]:
         if load is None or run is None or run.units is None:
             continue
         per_second = run.units * load / MONTH_S
-        fixed = not PLACE.search(str(access.pattern.key.get(place.hash, "{}x")))
+        fixed = place.hash in access.pattern.key and not PLACE.search(str(access.pattern.key[place.hash]))
         if fixed and per_second > PARTITION_READS:
             yield Problem(
                 name,

@@ -306,6 +306,9 @@ FAULTS = {
     "a filter that is none": Design(
         ROOM + 'filter = "who is :w"\nvalues = { w = "x" }\n', chat(), BASE, "PAT024", ["ValidationException"]
     ),
+    "a range with one end": Design(
+        ROOM + 'sort = { between = ["2026"] }\n', chat(), BASE, "PAT024", ["not possible", "two values in a list"]
+    ),
     "more load than a partition serves": Design(
         '[patterns.front]\ntable = "Tab"\nkey = { pk = "ROOM#0" }\nper_second = 10000\n',
         chat(),
