@@ -21,6 +21,7 @@ HOT_SHARE: Final = 0.5
 HOT_TIMES: Final = 20
 SPREAD_ITEMS: Final = 200
 SPREAD_VALUES: Final = 10
+SHORT: Final = 3
 NEAR: Final = 0.8
 LOCAL_INDEXES: Final = 5
 GLOBAL_INDEXES: Final = 20
@@ -120,7 +121,8 @@ def find_few(seen: Observed) -> Iterator[Problem]:
         for place in table.places:
             spread = partitions(place, table)
             total = sum(count for count, _ in spread.values())
-            if total >= SPREAD_ITEMS and len(spread) < SPREAD_VALUES:
+            words = sum(is_word(text) for text in spread)
+            if total >= SPREAD_ITEMS and len(spread) < SPREAD_VALUES and words >= NEAR * len(spread):
                 examples = ", ".join(sorted(spread)[:3])
                 yield Problem(
                     place.subject,
@@ -136,6 +138,11 @@ def find_few(seen: Observed) -> Iterator[Problem]:
                         else "; a sparse index, which holds only the few that are asked for, is fine"
                     ),
                 )
+
+
+def is_word(text: str) -> bool:
+    """Whether a key is one of a kind's names (`open`, `DE`, `1`) and no id: of ids there will be more."""
+    return len(text) < SHORT or not any(character.isdigit() for character in text)
 
 
 def find_dated(seen: Observed) -> Iterator[Problem]:

@@ -533,6 +533,11 @@ def test_an_index_with_few_values() -> None:
     assert "many values" in told(finding)
 
 
+def test_a_few_ids_are_not_few_kinds() -> None:
+    items = [{"pk": f"MSG#{number % 3}-5ae290ed", "sk": f"{number:03}"} for number in range(300)]
+    assert judged(BASE, items) == []
+
+
 def test_a_partition_near_ten_gigabytes_under_a_local_index() -> None:
     definition = table("pk", "sk", local=[index("by-who", "pk", "who")])
     seen = TableSeen("Tab", definition, [typed_item({"pk": "a", "sk": "1", "who": "x"})])
