@@ -284,6 +284,7 @@ def env(
     opened = stack(reads=False)
     if any(service.state != "running" for service in opened.engine.look()):
         typer.echo("note: not all services run; start them with: devenv up", err=True)
+    opened.engine.keep_secrets()
     values = opened.environment()
     if chosen.json:
         show(Report("env", opened.settings.project.name, Exit.DONE, {"env": values}))
@@ -296,6 +297,7 @@ def env(
 def run(command: Annotated[list[str], typer.Argument(metavar="-- CMD…")]) -> None:
     """Run a command with the connection settings; its exit code passes through (125: devenv itself failed)."""
     opened = stack(reads=False)
+    opened.engine.keep_secrets()
     environment = {**opened.environ, **opened.environment()}
     sys.stdout.flush()
     try:

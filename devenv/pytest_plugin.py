@@ -141,6 +141,7 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     state.mkdir(mode=0o700)
     environ = dict(os.environ)
     stack = Stack(loaded, state, disposable_engine(loaded, state, folder / "data", environ), environ)
+    stack.engine.keep_secrets()
     for name in up.STORES:
         stack.engine.remember(name, port=free_port())
     up.up(stack, up.Options(backend=False), Silent(), up.Clock())

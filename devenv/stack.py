@@ -64,14 +64,17 @@ def open_stack(
     asked = asked or Asked()
     environ = dict(os.environ)
     loaded = load(project)
-    folder = state.folder(loaded.root)
+    # Who only looks leaves no trace in somebody else's folder.
+    folder = state.folder(loaded.root) if locked else state.place(loaded.root)
     known, _ = read_state(loaded.root, folder)
     name, by = choose_engine(asked, loaded, known)
     kind = engine_class(name)
     aside = asked.stopping and known.engine not in (None, name)
     if not aside:
         refuse_two(name, by, known)
-    return Stack(loaded, folder, kind(loaded, folder, environ, locked=locked, aside=aside), environ)
+    engine = kind(loaded, folder, environ, locked=locked, aside=aside)
+    state.refuse_links(engine.base, engine.home, engine.home / "snapshots")
+    return Stack(loaded, folder, engine, environ)
 
 
 def choose_engine(asked: Asked, loaded: config.Loaded, known: state.State) -> tuple[str, str]:

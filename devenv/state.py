@@ -22,6 +22,7 @@ from devenv.model import Done
 
 FOLDER = ".devstate"
 VERSION = 1
+REPLACED = ("state.json", "lock.json")
 # `.state.json.1234.k2j3h4k5`: of process 1234.
 HALF_WRITTEN = re.compile(r"\.[\w-]+\.\w+\.(\d+)(?:\.\w+)?")
 
@@ -108,12 +109,39 @@ def meant_up(known: State) -> list[str]:
     return [name for name, record in known.services.items() if record.started]
 
 
+def place(root: Path) -> Path:
+    """Where the project's state folder is, or would be. DevenvError for one that leads elsewhere."""
+    path = root / FOLDER
+    if path.is_symlink():
+        raise link_refused(path)
+    refuse_links(path, path / "logs", path / "repairs")
+    return path
+
+
+def refuse_links(*folders: Path) -> None:
+    """DevenvError for a symbolic link directly in one of the folders: what is written there would end up elsewhere.
+
+    Files that are only ever replaced as a whole may be links: the link itself is replaced.
+    """
+    for folder in folders:
+        try:
+            with os.scandir(folder) as entries:
+                found = next((each.path for each in entries if each.is_symlink() and each.name not in REPLACED), None)
+        except OSError:
+            continue
+        if found:
+            raise link_refused(Path(found))
+
+
+def link_refused(path: Path) -> DevenvError:
+    """The error for a symbolic link among devenv's own files."""
+    return DevenvError(f"{path} is a symbolic link, which devenv does not follow", hint=f"remove it: rm {path}")
+
+
 def folder(root: Path) -> Path:
     """The project's state folder, made 0700 when missing. DevenvError when it cannot be written."""
-    path = root / FOLDER
+    path = place(root)
     try:
-        if path.is_symlink():
-            raise DevenvError(f"{path} is a symbolic link, which devenv does not follow", hint=f"remove it: rm {path}")
         path.mkdir(mode=0o700, exist_ok=True)
         ignore = path / ".gitignore"
         if not ignore.exists():
@@ -228,14 +256,14 @@ def write(state_folder: Path, state: State) -> None:
         raise unwritable(file, error) from None
 
 
-def keep_secrets(home: Path) -> Secrets:
-    """The secrets of the data in `home`, generated at the first call."""
+def keep_secrets(home: Path, *, keep: bool = True) -> Secrets:
+    """The secrets of the data in `home`, generated at the first call; without `keep`, for this process only."""
     file = home / "secrets.json"
     try:
         if file.exists():
             return msgspec.json.decode(file.read_bytes(), type=Secrets)
         made = Secrets(password=random.token_urlsafe(24), key=random.token_urlsafe(48))
-        return made if create_private(file, msgspec.json.encode(made)) else keep_secrets(home)
+        return made if not keep or create_private(file, msgspec.json.encode(made)) else keep_secrets(home)
     except OSError as error:
         raise unwritable(file, error) from None
     except msgspec.DecodeError as error:

@@ -256,11 +256,22 @@ class Engine(ABC):
         return self.settings.backend.url.replace("{port}", str(port))
 
     def secrets(self) -> state.Secrets:
-        """Password and key of this project's data; they are generated with the data folder."""
+        """Password and key of this project's data; they are generated with the data folder.
+
+        A command that only looks at a project that has none yet leaves none behind.
+        """
         if self._secrets is None:
-            self.make_home()
-            self._secrets = state.keep_secrets(self.home)
+            if self._locked:
+                self.make_home()
+            self._secrets = state.keep_secrets(self.home, keep=self._locked)
         return self._secrets
+
+    def keep_secrets(self) -> None:
+        """Generate them now unless there are some, for who will rely on what `environment` gives."""
+        if self.folder.parent == self.root:
+            state.folder(self.root)
+        self.make_home()
+        self._secrets = state.keep_secrets(self.home)
 
     def forget_secrets(self) -> None:
         """Read them anew at the next use: other data was put into the place of the present one."""
