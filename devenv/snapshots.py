@@ -274,6 +274,8 @@ def save_database(stack: Stack, name: str, watch: Watch, reason: str, automatic:
     return kept
 
 
+# A snapshot's part for the time after its cluster.
+DUMP: Final = "postgres.dump"
 LEFT_OUT: Final = frozenset({"postmaster.pid", "postmaster.opts"})
 
 
@@ -361,12 +363,33 @@ def restore(stack: Stack, name: str, watch: Watch) -> tuple[Manifest, Manifest |
     place, manifest = find(stack.engine.home, name)
     stack.engine.adopt()
     with stores_up(stack):
+        manifest = revived(stack, place, manifest)
         check_fits(stack, manifest)
         watch.begin("snapshot", f"restoring `{name}`")
         kept = describe_kept(stack, f"before `snapshot restore {name}`", count_all(stack)) if has_data(stack) else None
         put_back(stack, place, manifest, kept)
     watch.end("snapshot", f"`{name}` restored", ok=True)
     return manifest, kept
+
+
+def revived(stack: Stack, place: Path, manifest: Manifest) -> Manifest:
+    """A snapshot whose cluster is gone gets its database back from the dump that was made of it, if there is one."""
+    from psycopg import sql
+
+    from devenv.steps import setup
+    from devenv.stores import postgres as store
+
+    cluster = "" if stack.engine.files else read_cluster(stack)
+    if not cluster or not manifest.database or manifest.cluster == cluster or DUMP not in manifest.checksums:
+        return manifest
+    verify(place, manifest)
+    with setup.server(stack.engine.targets().postgres) as admin:
+        setup.drop_database(admin, manifest.database)
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(store.name(manifest.database)))
+    stack.engine.load_database(manifest.database, place / DUMP)
+    manifest = msgspec.structs.replace(manifest, cluster=cluster)
+    state.write_private(place / MANIFEST, msgspec.json.encode(manifest))
+    return manifest
 
 
 def has_data(stack: Stack) -> bool:
@@ -585,8 +608,8 @@ def keep(stack: Stack, reason: str, began: float) -> Manifest | None:
     return keep_as(stack, describe_kept(stack, reason, count_all(stack)), began)
 
 
-def keep_as(stack: Stack, manifest: Manifest, began: float) -> Manifest | None:
-    """The same, as the snapshot that is described."""
+def keep_as(stack: Stack, manifest: Manifest, began: float, *, dump: bool = False) -> Manifest | None:
+    """The same, as the snapshot that is described. With `dump` it outlives its cluster."""
     from devenv.steps import setup
 
     target = stack.engine.targets().postgres
@@ -601,6 +624,8 @@ def keep_as(stack: Stack, manifest: Manifest, began: float) -> Manifest | None:
             copy_database(admin, target.database, manifest.database or "")
             items.copy_to(fresh / items.part)
             dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
+            if dump:
+                stack.engine.dump_database(manifest.database or "", fresh / DUMP)
             manifest = sealed(fresh, msgspec.structs.replace(manifest, held=held), "template", began)
     return manifest
 
@@ -732,7 +757,8 @@ def take_away(stack: Stack, backup: bool) -> str | None:
     kept = None
     with stores_up(stack):
         if backup and has_data(stack):
-            kept = keep_as(stack, describe_kept(stack, "before `devenv down --data`", count_all(stack)), began)
+            manifest = describe_kept(stack, "before `devenv down --data`", count_all(stack))
+            kept = keep_as(stack, manifest, began, dump=not stack.engine.shared)
         if stack.engine.shared:
             erase(stack, kept)
     return kept.name if kept else None
@@ -836,7 +862,10 @@ def show_all(stack: Stack) -> Report:
     cluster = read_cluster(stack) if stack.engine.files or runs(stack, "postgres") else None
     unknown = cluster is None and not stack.engine.files
     found = [
-        {**plain(manifest), "usable": manifest.form == "files" or unknown or manifest.cluster == cluster}
+        {
+            **plain(manifest),
+            "usable": manifest.form == "files" or unknown or manifest.cluster == cluster or DUMP in manifest.checksums,
+        }
         for manifest in read_all(stack.engine.home)
     ]
     return report(stack, {"snapshots": found})

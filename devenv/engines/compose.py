@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from devenv.errors import DevenvError, Exit
 
@@ -120,22 +120,29 @@ def clean_environment(environ: Mapping[str, str], endpoint: str) -> dict[str, st
 
 
 def call(
-    command: Sequence[str], environ: Mapping[str, str], cwd: Path, check: Callable[[], None] = lambda: None
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    cwd: Path,
+    check: Callable[[], None] = lambda: None,
+    *,
+    source: IO[bytes] | None = None,
+    target: IO[bytes] | None = None,
 ) -> None:
-    """Run one Compose command to its end. Failed when it fails; `check` may raise meanwhile, which ends it."""
+    """Run one Compose command to its end. Failed when it fails; `check` may raise meanwhile, which ends it.
+
+    `source` and `target` are files for its input and output; without them there is neither.
+    """
     with subprocess.Popen(
         list(command),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if source is None else source,
+        stdout=subprocess.DEVNULL if target is None else target,
         stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
         env=dict(environ),
         cwd=cwd,
         # A Ctrl-C in the terminal is devenv's to handle.
         start_new_session=True,
     ) as child:
-        words = ""
+        words = b""
         while True:
             try:
                 _, words = child.communicate(timeout=POLL_S)
@@ -147,4 +154,4 @@ def call(
                     child.terminate()
                     raise
     if child.returncode:
-        raise Failed("\n".join(words.strip().splitlines()[-12:]))
+        raise Failed("\n".join(words.decode("utf-8", "replace").strip().splitlines()[-12:]))

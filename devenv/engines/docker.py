@@ -19,7 +19,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
 from devenv import processes, state
 from devenv.config import Loaded
@@ -380,7 +380,29 @@ class OnDocker(Engine):
             return super().expected_application_environment(environment)
         return {**connection_environment(self.settings, self.inside_targets()), **self.backend_variables()}
 
-    def compose(self, *words: str) -> None:
+    def dump_database(self, database: str, file: Path) -> None:
+        """Write a database to a file, which outlives the volume."""
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            self.in_postgres(f"{database} could not be copied", "pg_dump", "-Fc", "--dbname", database, target=out)
+
+    def load_database(self, database: str, file: Path) -> None:
+        """Fill an empty database from such a file. Owners and grants are not part of it."""
+        words = ("pg_restore", "--exit-on-error", "--no-owner", "--no-acl", "--dbname", database)
+        with open(file, "rb") as source:
+            self.in_postgres(f"{database} could not be restored", *words, source=source)
+
+    def in_postgres(
+        self, what: str, *words: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None
+    ) -> None:
+        """Run one of PostgreSQL's programs in its container. DevenvError when it fails."""
+        user = self.store_targets()[0].user
+        program, *rest = words
+        try:
+            self.compose("exec", "-T", "postgres", program, "-U", user, *rest, source=source, target=target)
+        except compose.Failed as failed:
+            raise DevenvError(what, detail=failed.words, hint="devenv logs postgres") from None
+
+    def compose(self, *words: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None) -> None:
         """Run Compose on this project. Failed when it fails; DevenvError when there is none, or no engine."""
         program = compose.find_compose(self.environ)
         if not self.compose_file.is_file():
@@ -391,7 +413,8 @@ class OnDocker(Engine):
             files += ["--file", str(self.home / "backend.json"), "--profile", "backend"]
         env_file = ["--env-file", str(self.home / "compose.env")]
         command = [str(program.program), "--ansi", "never", *where, *files, *env_file, *words]
-        compose.call(command, compose.clean_environment(self.environ, self.docker.endpoint.url), self.root, self.halt)
+        environ = compose.clean_environment(self.environ, self.docker.endpoint.url)
+        compose.call(command, environ, self.root, self.halt, source=source, target=target)
 
     def stop(self, name: str) -> bool:
         """Stop one service cleanly and remember that it was meant. False when it was not running."""

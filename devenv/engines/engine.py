@@ -327,6 +327,14 @@ class Engine(ABC):
     def remove_data(self) -> None:  # noqa: B027 - few engines need it
         """Delete the stores' data, for good; the stores are stopped."""
 
+    def dump_database(self, database: str, file: Path) -> None:
+        """Write a database of the running server to a file, for where the cluster goes away with the data."""
+        raise NotImplementedError
+
+    def load_database(self, database: str, file: Path) -> None:
+        """Fill an empty database of the running server from such a file."""
+        raise NotImplementedError
+
     def account(self) -> Account | None:
         """The unprivileged account that owns the data files when devenv runs as root, else None."""
         return None
