@@ -13,7 +13,8 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -42,6 +43,7 @@ class DevenvStack:
     env: Mapping[str, str] = field(repr=False)
     stack: Stack = field(repr=False)
     admin: Connection = field(repr=False)
+    spare: Spare = field(repr=False)
 
     @property
     def postgres_url(self) -> str:
@@ -55,17 +57,51 @@ class DevenvStack:
 
     def restore(self) -> None:
         """Bring both stores to what the steps loaded. Open connections to the database are ended."""
-        from devenv import baseline, snapshots
+        from devenv import snapshots
         from devenv.engines import dynamodb_file
         from devenv.steps import setup
 
-        database = self.stack.settings.postgres.database
-        _, new, old = setup.side_names(database)
-        snapshots.copy_database(self.admin, baseline.DATABASE, new, "FILE_COPY")
-        setup.swap(self.admin, database, new, old)
-        setup.drop_database(self.admin, old)
+        self.spare.wait()
+        setup.swap(self.admin, self.stack.settings.postgres.database, self.spare.name, self.spare.used)
+        self.spare.renew()
         kept = self.stack.engine.home / "baseline" / snapshots.DYNAMODB
         dynamodb_file.copy_store(kept, snapshots.store_file(self.stack), durable=False)
+
+
+class Spare:
+    """A copy of the baseline's database for the next restore, made in a thread while a test runs.
+
+    `admin` is its own connection; `name` is the copy; `used` is what the restore calls the database of the test before,
+    which goes first.
+    """
+
+    def __init__(self, admin: Connection, database: str) -> None:
+        from devenv.steps import setup
+
+        self.admin = admin
+        _, self.name, self.used = setup.side_names(database)
+        self.pool = ThreadPoolExecutor(max_workers=1)
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin to make the next copy."""
+        self.made = self.pool.submit(self.make)
+
+    def make(self) -> None:
+        """Drop what was used, copy anew."""
+        from devenv import baseline, snapshots
+        from devenv.steps import setup
+
+        setup.drop_database(self.admin, self.used)
+        snapshots.copy_database(self.admin, baseline.DATABASE, self.name, "FILE_COPY")
+
+    def wait(self) -> None:
+        """Until the copy is there; raises what its making raised."""
+        self.made.result()
+
+    def close(self) -> None:
+        """End the thread."""
+        self.pool.shutdown(wait=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -91,14 +127,18 @@ def devenv_stack(pytestconfig: pytest.Config) -> Iterator[DevenvStack]:
                 stack = start_stack(config.load(root), folder)
                 from devenv.steps import setup
 
-                admin = opened.enter_context(setup.server(stack.engine.targets().postgres))
+                target = stack.engine.targets().postgres
+                admin = opened.enter_context(setup.server(target))
+                spare = opened.enter_context(
+                    closing(Spare(opened.enter_context(setup.server(target)), target.database))
+                )
             except DevenvError as error:
                 pytest.fail(f"devenv: {error.what}\n{error.detail or ''}\n{error.hint or ''}", pytrace=False)
             env = stack.environment()
             env.pop("BACKEND_URL", None)
             for name, value in env.items():
                 patch.setenv(name, value)
-            yield DevenvStack(env, stack, admin)
+            yield DevenvStack(env, stack, admin, spare)
     finally:
         guarding.stdin.close()
         guarding.wait()
