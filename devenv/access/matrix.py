@@ -7,13 +7,15 @@ from typing import Any
 
 from devenv.access.seen import Access, Observed, TableSeen
 from devenv.capacity import STORED_BYTES, item_bytes, page_units, units_of, write_units
+from devenv.config import Prices
 from devenv.places import Place
 
 
 def matrix(seen: Observed) -> dict[str, Any]:
     """The whole view, for JSON: `places`, `entities`, `patterns`, `layouts`."""
     tables = [table for table in seen.tables.values() if table.places]
-    entities = [row for table in tables for row in entity_rows(table, seen.kinds[table.name])]
+    prices = seen.settings.access.prices
+    entities = [row for table in tables for row in entity_rows(table, seen.kinds[table.name], prices)]
     layouts = [layout_row(access) for access in seen.accesses.values() if access.main and access.main.read]
     return {
         "places": [place_row(place, table) for table in tables for place in table.places],
@@ -38,11 +40,11 @@ def place_row(place: Place, table: TableSeen) -> dict[str, Any]:
     }
 
 
-def entity_rows(table: TableSeen, kinds: Sequence[str | None]) -> list[dict[str, Any]]:
+def entity_rows(table: TableSeen, kinds: Sequence[str | None], prices: Prices) -> list[dict[str, Any]]:
     """Each entity of a table: how many, how heavy, in which indexes, and what one of them costs.
 
     `read_units` is one eventually consistent GetItem, `write_units` one new item with its copies in the indexes,
-    `stored_bytes` what storage is billed for; all of an item of average size.
+    `stored_bytes` what storage is billed for; all of an item of average size. `cost` is that of a million of them.
     """
     rows = []
     for kind in dict.fromkeys(kinds):
@@ -60,6 +62,7 @@ def entity_rows(table: TableSeen, kinds: Sequence[str | None]) -> list[dict[str,
                     share = len(entries) / len(mine)
                     copies += share * write_units(int(sum(entries) / len(entries)))
                     stored += share * (sum(entries) / len(entries) + STORED_BYTES)
+        reads, writes = units_of(int(average)), write_units(int(average)) + round(copies, 2)
         rows.append(
             {
                 "entity": kind,
@@ -69,9 +72,15 @@ def entity_rows(table: TableSeen, kinds: Sequence[str | None]) -> list[dict[str,
                 "average_bytes": round(average),
                 "largest_bytes": max(sizes),
                 "places": places,
-                "read_units": units_of(int(average)),
-                "write_units": write_units(int(average)) + round(copies, 2),
+                "read_units": reads,
+                "write_units": writes,
                 "stored_bytes": round(stored),
+                "cost": {
+                    "million_reads": reads * prices.read_million,
+                    "million_writes": writes * prices.write_million,
+                    "million_stored_a_month": stored * 1e6 / 1024**3 * prices.storage_gb_month,
+                    "currency": prices.currency,
+                },
             }
         )
     return rows

@@ -11,7 +11,7 @@ from typing import Any, Final
 from devenv.access.order import Inversion, find_inversion
 from devenv.access.problem import Problem, kilobytes, plural
 from devenv.access.seen import Observed, TableSeen
-from devenv.capacity import COLLECTION_LIMIT, ITEM_LIMIT, PARTITION_READS, item_bytes
+from devenv.capacity import COLLECTION_LIMIT, ITEM_LIMIT, PARTITION_READS, PARTITION_WRITES, item_bytes
 from devenv.links.values import scalar_text
 from devenv.places import Place, keys_of
 
@@ -106,11 +106,10 @@ def find_hot(seen: Observed) -> Iterator[Problem]:
             if most > total * HOT_SHARE and most > HOT_TIMES * median(counts.values()):
                 yield Problem(
                     place.subject,
-                    f"{place.name}: {place.hash} = {text} has {most:,} of {total:,} items, half of the others have "
-                    "at most "
-                    f"{median(counts.values()):g}",
-                    f"a partition serves {PARTITION_READS:,} read and 1,000 write units a second, whatever the table "
-                    "has",
+                    f"{place.name}: {place.hash} = {text} has {most:,} of {total:,} items; half of all values have at "
+                    f"most {median(counts.values()):g}",
+                    f"a partition serves {PARTITION_READS:,} read and {PARTITION_WRITES:,} write units a second, "
+                    "whatever the table has",
                     "choose a partition key that spreads (an id instead of a kind), or put a shard number behind it",
                 )
 
@@ -124,19 +123,13 @@ def find_few(seen: Observed) -> Iterator[Problem]:
             words = sum(is_word(text) for text in spread)
             if total >= SPREAD_ITEMS and len(spread) < SPREAD_VALUES and words >= NEAR * len(spread):
                 examples = ", ".join(sorted(spread)[:3])
+                sparse = "; an index that holds only the few items that are asked for is fine" if place.index else ""
                 yield Problem(
                     place.subject,
                     f"{place.name}: {plural(total, 'item')} under {plural(len(spread), 'value')} of {place.hash} "
                     f"({examples})",
                     "all items of one value lie in one partition, and every write of them goes there",
-                    f"put something with many values into the partition key: {place.hash} together with an id, or "
-                    "with a "
-                    "shard number"
-                    + (
-                        ""
-                        if place.kind == "table"
-                        else "; a sparse index, which holds only the few that are asked for, is fine"
-                    ),
+                    f"put {place.hash} together with an id or a shard number into the partition key{sparse}",
                 )
 
 

@@ -88,16 +88,28 @@ def entities(body: Mapping[str, Any]) -> Iterator[str]:
     names = [place["place"] for place in body["places"]]
     yield '<section aria-labelledby="entities"><h2 id="entities">Entities and keys</h2>'
     yield '<p class="dim">How many items of each entity every table and index holds. Read: one GetItem, eventually '
-    yield "consistent. Write: one new item, with its copies in the indexes. Stored: with 100 bytes for each copy.</p>"
+    yield "consistent. Write: one new item, with its copies in the indexes. Stored: with 100 bytes for each copy. "
+    yield "Cost: of a million reads, writes, and items stored for a month.</p>"
     heads = [("", "entity"), *(("number", text(name)) for name in names)]
     heads += [("number", word) for word in ("average bytes", "largest", "read units", "write units", "stored bytes")]
+    heads.append(("", "cost"))
     rows = []
     for row in body["entities"]:
+        cost = row["cost"]
+        each = (cost["million_reads"], cost["million_writes"], cost["million_stored_a_month"])
+        costs = " / ".join(money(amount, "").strip() for amount in each)
         figures = [
             row[name] for name in ("average_bytes", "largest_bytes", "read_units", "write_units", "stored_bytes")
         ]
         held = [cell(row["places"][name]) if name in row["places"] else ("no", "·") for name in names]
-        rows.append([("", text(row["entity"] or "(undeclared)")), *held, *map(cell, figures)])
+        rows.append(
+            [
+                ("", text(row["entity"] or "(undeclared)")),
+                *held,
+                *map(cell, figures),
+                ("", text(f"{costs} {cost['currency']}")),
+            ]
+        )
     yield from grid(heads, rows)
     yield "</section>"
 

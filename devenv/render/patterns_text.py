@@ -31,6 +31,7 @@ def columns(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     """Rows under their heads, without lines; numbers to the right."""
     from devenv.render.text import cell_width, clean, pad
 
+    heads = [clean(head) for head in heads]
     cells = [[clean("" if value is None else str(value)) for value in row] for row in rows]
     numbers = [
         all(isinstance(row[place], int | float) or row[place] in ("", None) for row in rows)
@@ -56,10 +57,10 @@ def figure(value: float | None) -> Any:
 
 
 def money(amount: float, currency: str) -> str:
-    """`0.0012 USD`: small amounts keep their first two digits."""
+    """`0.0012 USD`: small amounts keep their first three digits."""
     if amount >= 1:
         return f"{amount:,.2f} {currency}"
-    return f"{amount:.2g} {currency}" if amount else f"0 {currency}"
+    return f"{amount:.3g} {currency}" if amount else f"0 {currency}"
 
 
 def condition(row: Mapping[str, Any]) -> str:
@@ -215,7 +216,7 @@ def matrix_lines(report: Report, verbose: bool) -> list[str]:
     """`patterns matrix`: which entity lies where, which pattern reads what, and both layouts."""
     body = report.body
     places = [place["place"] for place in body["places"]]
-    heads = ["entity", *places, "avg bytes", "read", "write"]
+    heads = ["entity", *places, "avg bytes", "read", "write", "a million reads / writes"]
     lines = [typer.style("entities (items in each table and index; units of one item)", bold=True)]
     lines += columns(
         heads,
@@ -226,6 +227,7 @@ def matrix_lines(report: Report, verbose: bool) -> list[str]:
                 row["average_bytes"],
                 figure(row["read_units"]),
                 figure(row["write_units"]),
+                costs(row["cost"]),
             ]
             for row in body["entities"]
         ],
@@ -252,6 +254,11 @@ def matrix_lines(report: Report, verbose: bool) -> list[str]:
         [layout_cells(row["pattern"], row) for row in [*body["layouts"], {**body["totals"], "pattern": "together"}]],
     )
     return [*lines, body["totals"]["conclusion"]]
+
+
+def costs(cost: Mapping[str, Any]) -> str:
+    """A million reads and a million writes of one item."""
+    return " / ".join(money(cost[f"million_{each}"], cost["currency"]) for each in ("reads", "writes"))
 
 
 def layout_cells(name: str, row: Mapping[str, Any]) -> list[Any]:

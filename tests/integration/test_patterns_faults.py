@@ -530,7 +530,7 @@ def test_an_index_with_few_values() -> None:
     finding = one_of(judged(definition, items), "PAT009")
     assert finding.subjects == ("Tab/by-status",)
     assert "300 items under 2 values of status (closed, open)" in finding.evidence
-    assert "many values" in told(finding)
+    assert "an id or a shard number" in told(finding)
 
 
 def test_a_few_ids_are_not_few_kinds() -> None:
