@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from devenv.access.seen import Access, Item, ScriptSeen
 from devenv.config import Settings
@@ -106,8 +107,15 @@ def read_told(
     best = min(range(len(asked)), key=lambda number: len(differences(asked[number], declared)))
     items = tuple(item for one in folded[best] for item in one.items or ())
     url = folded[best][0].url
-    wrong = url is not None and url.rstrip("/") != target.endpoint.rstrip("/")
+    wrong = url is not None and address_of(url) != address_of(target.endpoint)
     return tuple(asked), items, f"it asks {url}, and this project's DynamoDB is {target.endpoint}" if wrong else None
+
+
+def address_of(endpoint: str) -> tuple[str, int | None]:
+    """Host and port of an endpoint; this machine has one name."""
+    url = urlsplit(endpoint)
+    host = url.hostname or ""
+    return ("127.0.0.1" if host in ("localhost", "::1") else host), url.port
 
 
 def failure_of(ended: Ended, seconds: float) -> str | None:
