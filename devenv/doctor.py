@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from devenv.checks import cross_store, data, environment, safety, schema, services
+from devenv.checks import cross_store, data, docker, environment, safety, schema, services
 from devenv.checks.check import Check, Outcome
 from devenv.checks.facts import DoctorContext, Facts
 from devenv.errors import DevenvError, Exit, UsageError
@@ -26,6 +26,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *data.CHECKS,
     *cross_store.CHECKS,
     *safety.CHECKS,
+    *docker.CHECKS,
 )
 MENDED_BY_STEPS: Final = frozenset(["SCH001", "SCH002", "SCH003", "SCH005"])
 ROUNDS: Final = 3

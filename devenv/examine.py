@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devenv import up
 from devenv.checks.facts import DoctorContext, Listener
@@ -14,6 +14,10 @@ from devenv.repair import Write
 from devenv.stack import Stack, open_locked
 from devenv.steps import merge, setup
 from devenv.watch import Silent, Watch
+
+if TYPE_CHECKING:
+    from devenv.engines.docker_view import View
+    from devenv.engines.engine import Engine
 
 
 def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) -> DoctorContext:
@@ -41,12 +45,22 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
         is_seeded=partial(is_seeded, stack),
         **safety_readers(stack),
         listeners=lambda: [Listener(each.service, each.ip, each.port) for each in engine.listeners()],
+        look_at_docker=cache(partial(look_at_docker, engine)),
         private_files=engine.private_files(),
         dynamodb_folder=engine.home / "dynamodb" if engine.files else None,
         settings_changed=(stack.root / FILE).stat().st_mtime,
         origins=stack.loaded.origins,
         logs={name: engine.log(name) for name in (*engine.services, "steps")},
     )
+
+
+def look_at_docker(engine: Engine) -> View | None:
+    """What doctor asks of Docker; None where this project never was on it."""
+    if engine.name != "docker" and not engine.state.parked:
+        return None
+    from devenv.engines.docker_view import look
+
+    return look(engine)
 
 
 def safety_readers(stack: Stack) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from devenv.model import CheckStatus, Fix
 if TYPE_CHECKING:
     from devenv.checks.facts import Facts
 
-Group = Literal["environment", "services", "schema", "data", "cross-store", "safety"]
+Group = Literal["environment", "services", "schema", "data", "cross-store", "safety", "docker"]
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from devenv.model import ServiceState, StepState, Targets
 
 if TYPE_CHECKING:
     from devenv.checks.safety_files import Searched
+    from devenv.engines.docker_view import View
     from devenv.repair import Write
     from devenv.stores.postgres import Catalog, Connection
 
@@ -54,7 +55,7 @@ class DoctorContext:
     is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
     steps know their items again; `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
     `read_backups` gives the requests for continuous backups by table, `search_keys` what keys of users lie in files.
-    `origins` and `logs` are for the bundle.
+    `look_at_docker` tells of Docker. `origins` and `logs` are for the bundle.
     """
 
     settings: Settings
@@ -75,6 +76,7 @@ class DoctorContext:
     listeners: Callable[[], Sequence[Listener]] = tuple
     read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
     search_keys: Callable[[], Searched | None] = lambda: None
+    look_at_docker: Callable[[], View | None] = lambda: None
     private_files: tuple[Path, ...] = ()
     dynamodb_folder: Path | None = None
     settings_changed: float | None = None
