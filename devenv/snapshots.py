@@ -831,7 +831,7 @@ def recover(stack: Stack, watch: Watch) -> None:
             moving.rmdir()
     halves = [*folder(home).glob(".new-*"), *folder(home).glob(".gone-*")]
     drop_halves(stack, halves)
-    for left in (home / ".incoming", home / ".outgoing", *halves):
+    for left in (home / ".incoming", home / ".outgoing", home / ".new-baseline", *halves):
         shutil.rmtree(left, ignore_errors=True)
 
 

@@ -445,8 +445,18 @@ class Run:
                 raise
             handles.close()
             for name in step.needs:
-                self.wait(service_named(name))
+                self.wait_or_start(name)
             return step.look(context, inputs, handles)
+
+    def wait_or_start(self, name: str) -> None:
+        """Wait for a store that ran before; start one that was ending already when this `up` found it running."""
+        try:
+            self.wait(service_named(name))
+        except DevenvError as error:
+            if error.exit_code != Exit.CRASHED or name in self.waits:
+                raise
+            self.start_stores([name])
+            self.ready(name)
 
     def run_step(self, step: Step, context: StepContext, inputs: Any, reason: str, fresh: bool = False) -> None:
         """Run one step and tell of it."""
@@ -553,7 +563,8 @@ def recover(stack: Stack, watch: Watch) -> None:
         watch.say(f"this project was moved here from {stack.engine.moved_from}; its data comes along")
         stack.engine.follow_move()
     home = stack.engine.home
-    if any((home / name).exists() for name in ("restore.json", ".incoming")) or any((home / "snapshots").glob(".*")):
+    left = any((home / name).exists() for name in ("restore.json", ".incoming", ".new-baseline"))
+    if left or any((home / "snapshots").glob(".*")):
         from devenv import snapshots
 
         snapshots.recover(stack, watch)
