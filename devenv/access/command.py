@@ -73,6 +73,7 @@ def list_patterns(stack: Stack) -> Report:
                 "operation": "SQL" if pattern.sql is not None else pattern.kind,
                 "table": pattern.table,
                 "index": pattern.index,
+                "sql": pattern.sql,
                 "key": {attribute: str(value) for attribute, value in pattern.key.items()},
                 "sort": dict(pattern.sort),
                 "filter": pattern.filter,
@@ -138,8 +139,9 @@ def run_body(seen: Observed, access: Access, limit: int) -> dict[str, Any]:
         "not_run": None,
     }
     if run is None:
-        why = access.unsampled.reason if access.unsampled else "there is no such table or index"
-        return {**body, "not_run": why}
+        gap = access.unsampled
+        why = gap.reason if gap else "there is no such table or index"
+        return {**body, "not_run": why + (f"; stored are {', '.join(gap.stored)}" if gap and gap.stored else "")}
     body |= {
         "params": dict(run.sample.values),
         "sample": run.sample.why,
@@ -197,6 +199,8 @@ def run_sql_pattern(stack: Stack, name: str, text: str, values: Mapping[str, str
     if missing := [each for each in re.findall(r"%\(([^)]+)\)s", text) if each not in values]:
         raise UsageError(f"`{name}` needs {missing[0]}", hint=f"devenv patterns run {name} --param {missing[0]}=…")
     target = stack.engine.targets().postgres
+    # As `devenv db` does: a role that can change nothing, but no role is made in a server that is not devenv's.
+    target = postgres.as_reader(target) if stack.engine.starts else target
     began = time.perf_counter()
     with postgres.connect(target, read_only=True) as connection, postgres.translated(target.address):
         columns, rows, plan = run_sql(connection, text, values)

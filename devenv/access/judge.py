@@ -40,6 +40,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("PAT026", "load", "pattern", "The stated load can be served", pattern_rules.find_loads),
     Rule("PAT027", "index-writes", "index", "Global indexes can follow their table", table_rules.find_slow_indexes),
     Rule("PAT028", "date-partition", "data", "No partition key is a date", table_rules.find_dated),
+    Rule("PAT031", "clock", "pattern", "No condition follows the clock", pattern_rules.find_clocks),
     Rule("PAT029", "empty-index", "index", "Every index holds items", table_rules.find_empty),
 )
 

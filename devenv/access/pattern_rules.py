@@ -13,13 +13,15 @@ from devenv.access.seen import Access, Observed
 from devenv.capacity import PARTITION_READS, item_bytes
 from devenv.config import MONTH_S
 from devenv.links.read import compile_plan
+from devenv.links.values import scalar_text
 from devenv.places import Place
 from devenv.reads import differences, shown
-from devenv.templates import PLACE
+from devenv.templates import PLACE, fill, names_in
 
 # A filter may throw away half of what was read; of a few items it may be more.
 KEPT: Final = 0.5
 FEW_READ: Final = 10
+CLOCKS: Final = frozenset(["year", "today"])
 NUMERIC: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -279,6 +281,9 @@ def find_cuts(seen: Observed) -> Iterator[Problem]:
         pattern, run = access.pattern, access.main
         if run is None or run.read is None or pattern.paged or pattern.paging in ("page", "first"):
             continue
+        # DynamoDB says that there may be more also when the limit is what there is.
+        if run.sample.count is not None and run.read.scanned >= run.sample.count:
+            continue
         if run.read.more:
             of = f" of {run.sample.count:,}" if run.sample.count and not pattern.filter else ""
             limit = f"limit {pattern.limit}" if pattern.limit else "1 MB"
@@ -292,6 +297,28 @@ def find_cuts(seen: Observed) -> Iterator[Problem]:
                 'follow the pages (paging = "all"), hand the cursor on (paging = "page"), or say that only the first '
                 'are wanted (paging = "first")',
             )
+
+
+def find_clocks(seen: Observed) -> Iterator[Problem]:
+    """PAT031: the condition on the sort key follows the clock."""
+    for name, access, place in patterns_of(seen):
+        run = access.main
+        clocks = names_in(dict(access.pattern.sort)) & CLOCKS
+        if not clocks or run is None or run.read is None or place.sort is None:
+            continue
+        key = access.pattern.key.get(place.hash)
+        value = str(fill(key, run.sample.values))
+        held = sum(scalar_text(item.get(place.hash)) == value for item in seen.tables[place.table].items)
+        left_out = held - run.read.scanned
+        yield Problem(
+            name,
+            f"{name} reads only what is {words(access.pattern.sort)} of {place.hash} = {value}"
+            + (
+                f": it leaves out {left_out:,} of {plural(held, 'item')}" if left_out > 0 else ": all there is, for now"
+            ),
+            f"{{{min(clocks)}}} moves on by itself: what is older is not found any more, and no error tells",
+            "leave the condition out, read newest first, and follow the pages as far as they are wanted",
+        )
 
 
 def find_sizes(seen: Observed) -> Iterator[Problem]:

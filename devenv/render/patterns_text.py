@@ -65,6 +65,8 @@ def money(amount: float, currency: str) -> str:
 
 def condition(row: Mapping[str, Any]) -> str:
     """The key and what else is asked, in one line."""
+    if row["sql"]:
+        return " ".join(row["sql"].split())
     parts = [f"{name} = {value}" for name, value in row["key"].items()]
     parts += [f"sort {operator} {operand}" for operator, operand in row["sort"].items()]
     parts += [f"filter {row['filter']}"] if row["filter"] else []

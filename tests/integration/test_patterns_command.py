@@ -39,6 +39,9 @@ attributes = { customer_no = "number", placed = "number", sku = "string", state 
 read_million = 1.0
 currency = "EUR"
 
+[patterns.greeting]
+sql = "SELECT 'hello ' || %(who)s AS greeting"
+
 [patterns.customer]
 purpose = "one customer, by number"
 table = "shop-customers"
@@ -245,9 +248,20 @@ def test_run_tells_what_a_pattern_reads_and_costs(shop: ProjectDir) -> None:
     assert "a month at 5,184,000 requests a month" in text
 
 
+def test_a_pattern_of_postgres_is_run_read_only(shop: ProjectDir, settings: Path) -> None:
+    document = shop.json("patterns", "run", "greeting", "--param", "who=Ines")
+    assert (document["rows"], document["count"]) == ([["hello Ines"]], 1)
+    assert "Result" in document["plan"]
+    assert "%(who)s" in shop.ok("patterns", "list").out
+    settings.write_text(SETTINGS.replace("SELECT 'hello ' || %(who)s AS greeting", "CREATE TABLE mine (a int)"))
+    assert shop.devenv("patterns", "run", "greeting").code == 1
+    assert shop.devenv("db", "SELECT * FROM mine").code == 1
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
+        (["run", "greeting"], "`greeting` needs who"),
         (["run", "ordrs"], "did you mean `orders`?"),
         (["run", "orders", "--param", "no"], "name=value"),
         (["explain", "nothing"], "devenv patterns list"),
@@ -331,7 +345,7 @@ def test_only_run_and_check_with_scripts_run_code_of_the_file(shop: ProjectDir, 
 def test_list_needs_no_store(tmp_path: Path) -> None:
     stopped = empty_project(tmp_path / "stopped", SETTINGS)
     assert "customer_no = {no} and sort between" in stopped.ok("patterns", "list").out
-    assert [row["name"] for row in stopped.json("patterns", "list")["patterns"]][:2] == ["customer", "orders"]
+    assert [row["name"] for row in stopped.json("patterns", "list")["patterns"]][:2] == ["greeting", "customer"]
     ran = stopped.devenv("patterns", "check")
     assert (ran.code, "devenv up" in ran.err) == (3, True)
 

@@ -170,6 +170,13 @@ FAULTS = {
         "PAT004",
         ["begins_with = {year}", "stored are 2023-06-24"],
     ),
+    "only this year": Design(
+        ROOM + 'sort = { begins_with = "{year}" }\n',
+        [*chat(), {"pk": "ROOM#1", "sk": "2025-12-31T23:59:59Z"}],
+        BASE,
+        "PAT031",
+        ["leaves out 1 of 7 items", "follow the pages"],
+    ),
     "an entity with another key": Design(
         '[patterns.room]\ntable = "Tab"\nkey = { pk = "CHAT#{room}" }\n'
         '[entities.message]\ntable = "Tab"\nmatch = { pk = "ROOM#{room}" }\n',
@@ -395,6 +402,7 @@ SOUND = {
         table("pk", "sk", local=[index("by-who", "pk", "who", projection=["text"])]),
     ),
     "the newest few": Design(ROOM + 'order = "newest first"\nlimit = 3\npaging = "first"\n', chat(), BASE),
+    "as many as the limit": Design(ROOM + "limit = 6\npaged = false\n", chat(), BASE),
     "page by page": Design(ROOM + 'limit = 3\npaging = "page"\nexpected = { at_most = 3 }\n', chat(), BASE),
     "pages to the end": Design(
         ROOM + 'limit = 2\npaging = "all"\nexpected = { at_least = 6, at_most = 6 }\n', chat(), BASE
