@@ -275,6 +275,7 @@ def ps() -> None:
 @app.command()
 def env(
     form: Annotated[str, typer.Option("--format", help="shell, dotenv, json, fish or powershell.")] = "shell",
+    token: Annotated[str | None, typer.Option(metavar="HANDLE", help="Print a bearer token of this person.")] = None,
 ) -> None:
     """Print the connection settings for a shell: eval "$(devenv env)"."""
     from devenv.environment import FORMATS, format_environment
@@ -286,6 +287,17 @@ def env(
         typer.echo("note: not all services run; start them with: devenv up", err=True)
     opened.engine.keep_secrets()
     values = opened.environment()
+    if token is not None:
+        from devenv.layers.tokens import token_of
+        from devenv.queries import require_running
+
+        require_running(opened, "postgres")
+        environ = {**values, **opened.engine.backend_variables()}
+        made = token_of(opened.settings, opened.engine.targets().postgres, environ, token)
+        if chosen.json:
+            show(Report("env", opened.settings.project.name, Exit.DONE, {"token": made}))
+        typer.echo(made)
+        return
     if chosen.json:
         show(Report("env", opened.settings.project.name, Exit.DONE, {"env": values}))
     typer.echo(format_environment(values, form))

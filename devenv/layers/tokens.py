@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import shlex
 import subprocess
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
-from devenv.config import Token
-from devenv.errors import DevenvError
+from devenv.config import Settings, Token
+from devenv.errors import DevenvError, UsageError
 from devenv.layers.question import Inquiry
+from devenv.layers.services import relation_of
+from devenv.model import PostgresTarget
 from devenv.templates import Unknown, fill
 
 DIGESTS: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
@@ -29,12 +32,54 @@ def make_token(inquiry: Inquiry, person: Mapping[str, Any]) -> str:
     try:
         if declared.command:
             return run_command(fill(declared.command, values), environ, inquiry)
-        key = environ.get(declared.env or "")
-        if not key:
-            raise DevenvError(f"[token] env = {declared.env!r}: this variable is not set by [env] or [backend] env")
+    except Unknown as error:
+        raise unknown(error) from None
+    return signed(declared, values, environ)
+
+
+def signed(declared: Token, values: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    """The JWT that `[token]` declares, of the person in `values`. DevenvError when the key or a claim is not known."""
+    key = environ.get(declared.env or "")
+    if not key:
+        raise DevenvError(f"[token] env = {declared.env!r}: this variable is not set by [env] or [backend] env")
+    try:
         return sign(fill(declared.claims, values), key, declared, time.time())
     except Unknown as error:
-        raise DevenvError(f"[token] needs {{{error.name}}}, which is not known") from None
+        raise unknown(error) from None
+
+
+def unknown(error: Unknown) -> DevenvError:
+    """A claim, or a word of the command, that nothing gives a value."""
+    return DevenvError(f"[token] needs {{{error.name}}}, which is not known")
+
+
+def token_of(settings: Settings, target: PostgresTarget, environ: Mapping[str, str], handle: str) -> str:
+    """The token of the person with this handle. UsageError when devenv.toml declares none, or nobody has the handle.
+
+    The project's own command is not run: `devenv env` starts nothing.
+    """
+    from psycopg import sql
+    from psycopg.rows import dict_row
+
+    from devenv.stores import postgres
+
+    person, declared = settings.person, settings.token
+    if person is None or declared is None:
+        raise UsageError("devenv.toml has no [person] or no [token]", hint="devenv config schema")
+    if declared.command:
+        raise UsageError("[token] is a command of the project", hint=f"devenv run -- {shlex.join(declared.command)}")
+    query = sql.SQL("SELECT * FROM {} WHERE {}::text = %s LIMIT 2").format(
+        postgres.name(*relation_of(person.table)), postgres.name(person.name)
+    )
+    with postgres.connect(target, read_only=True) as connection, postgres.translated(target.address):
+        rows = connection.cursor(row_factory=dict_row).execute(query, [handle]).fetchall()
+    if len(rows) != 1:
+        raise UsageError(
+            f"{'nobody has' if not rows else 'several people have'} {person.name} `{handle}` in {person.table}",
+            hint=f'devenv db "select {person.name} from {person.table}"',  # noqa: S608 - only shown
+        )
+    values = {f"person.{name}": str(value) for name, value in rows[0].items() if value is not None}
+    return signed(declared, {**values, "user": handle}, environ)
 
 
 def sign(claims: Mapping[str, Any], key: str, declared: Token, now: float) -> str:

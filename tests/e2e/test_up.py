@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,18 @@ def test_plain_drivers_see_the_people_and_the_conversation(running: ProjectDir) 
     assert users >= 4
     assert messages >= 100
     assert groups == 2
+
+
+def test_a_token_lets_a_person_in(running: ProjectDir) -> None:
+    token = running.ok("env", "--token", "ines").out.strip()
+    url = running.env()["BACKEND_URL"] + "/api/message_groups"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert (answer.status, bool(json.load(answer))) == (200, True)
+    for nobody in ("nobody", "x' OR '1'='1", "", "%"):
+        ran = running.devenv("env", "--token", nobody)
+        assert (ran.code, ran.out) == (2, "")
+        assert "nobody has handle" in ran.err
 
 
 def test_every_user_id_in_dynamodb_names_a_row(running: ProjectDir) -> None:

@@ -105,7 +105,11 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
             "unknown key `onwer` in `groups[0]`",
             "did you mean `owner`?",
         ),
-        ("[postgres]\nzzzzzz = 1\n", "unknown key `zzzzzz` in `postgres`", "known here: database, image, port, source, user"),
+        (
+            "[postgres]\nzzzzzz = 1\n",
+            "unknown key `zzzzzz` in `postgres`",
+            "known here: database, image, port, source, user",
+        ),
     ],
 )
 def test_an_unknown_key_is_an_error_with_a_suggestion(tmp_path: Path, text: str, place: str, hint: str) -> None:
