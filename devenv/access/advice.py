@@ -62,7 +62,11 @@ def index_for(access: Access, table: TableSeen, places: Sequence[Place]) -> str:
         else ""
     )
     local = ", or as a local index, which needs a new table" if partition == places[0].hash and sort is not None else ""
-    return f"add a global index {both}; it can be added online{local}{composed}: {definition(partition, sort, table)}"
+    example = definition(partition, sort, table)
+    return (
+        f"add a global index {both}; it can be added online{local}{composed}: put {example} into the table's definition, "
+        "under GlobalSecondaryIndexes"
+    )
 
 
 def definition(partition: str, sort: str | None, table: TableSeen) -> str:

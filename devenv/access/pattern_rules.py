@@ -22,6 +22,7 @@ from devenv.templates import PLACE, fill, names_in
 KEPT: Final = 0.5
 FEW_READ: Final = 10
 CLOCKS: Final = frozenset(["year", "today"])
+FOLLOWING: Final = "leave the condition out, read newest first, and follow the pages as far as they are wanted"
 NUMERIC: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -78,15 +79,17 @@ def find_unmatched(seen: Observed) -> Iterator[Problem]:
         gap = access.unsampled
         if gap is not None and gap.fault:
             stored = f"; stored are {', '.join(gap.stored)}" if gap.stored else ""
-            what: Mapping[Any, Any] = access.pattern.key if gap.part == "key" else access.pattern.sort
+            what = words(access.pattern.key) if gap.part == "key" else gap.asked
+            clock = gap.part == "sort" and bool(names_in(dict(access.pattern.sort)) & CLOCKS)
             yield Problem(
                 name,
-                f"{name} asks {place.name} for {words(what)}: {gap.reason}{stored}",
+                f"{name} asks {place.name} for {what}: {gap.reason}{stored}",
                 "a key is compared letter by letter, and only `=` is possible on the partition key"
                 if gap.part == "key"
                 else "what the condition leaves out is never found, however much there is",
-                "write the condition as the keys are written: "
-                + ", ".join(gap.stored[:1] or ["look with devenv ddb scan " + place.table]),
+                FOLLOWING
+                if clock
+                else f"write the condition as the keys are written: {gap.stored[0] if gap.stored else '?'}",
                 f"devenv ddb scan {place.table} --limit 5",
             )
         elif text := contradicted(seen, access, place):
@@ -317,7 +320,7 @@ def find_clocks(seen: Observed) -> Iterator[Problem]:
                 f": it leaves out {left_out:,} of {plural(held, 'item')}" if left_out > 0 else ": all there is, for now"
             ),
             f"{{{min(clocks)}}} moves on by itself: what is older is not found any more, and no error tells",
-            "leave the condition out, read newest first, and follow the pages as far as they are wanted",
+            FOLLOWING,
         )
 
 

@@ -70,7 +70,9 @@ def sample_of(
     chosen = narrowed(pattern, place, groups, known)
     if not chosen:
         texts = stored(max(groups, key=weight).items, place.sort or "")
-        return Unsampled("no item with such a key satisfies the condition on the sort key", True, "sort", texts)
+        ((operator, operand),) = pattern.sort.items()
+        asked = f"{place.sort} {operator} {fill(operand, {name: f'{{{name}}}' for name in wanted} | dict(known))}"
+        return Unsampled("no item with such a key satisfies that", True, "sort", texts, asked)
     if wanted <= set(known):
         return (Sample(known, "as declared", sum(each.count for each in chosen)),)
     return choices(pattern, place, chosen, wanted, known)

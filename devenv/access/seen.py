@@ -58,13 +58,14 @@ class Sample:
 class Unsampled:
     """Why a pattern has no parameters to run with. `fault`: because the data contradicts the declaration.
 
-    `part` is what matches nothing: the `key`, or the condition on the `sort` key.
+    `part` is what matches nothing: the `key`, or the condition on the `sort` key; `asked` is it with its parameters.
     """
 
     reason: str
     fault: bool = False
     part: str = "key"
     stored: tuple[str, ...] = ()
+    asked: str = ""
 
 
 @dataclass(frozen=True)

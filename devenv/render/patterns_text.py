@@ -136,7 +136,8 @@ def run_lines(report: Report, verbose: bool) -> list[str]:
     )
     lines.append(f"  read units {figure(units['computed'])} by the published rules, {local}")
     lines.append(f"  {cost_words(body['cost'])}")
-    lines.append(clean(f"  PartiQL: {body['partiql']}"))
+    limit = f"  (with Limit {body['request']['Limit']})" if body["request"].get("Limit") else ""
+    lines.append(clean(f"  PartiQL: {body['partiql']}{limit}"))
     if script := body.get("script"):
         lines += script_lines(script)
     return [line if isinstance(line, str) else show_value(line) for line in lines]

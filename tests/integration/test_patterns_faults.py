@@ -168,7 +168,7 @@ FAULTS = {
         [item | {"sk": item["sk"].replace("2026", "2023")} for item in chat()],
         BASE,
         "PAT004",
-        ["begins_with = {year}", "stored are 2023-06-24"],
+        ["sk begins_with 2026", "stored are 2023-06-24", "leave the condition out"],
     ),
     "only this year": Design(
         ROOM + 'sort = { begins_with = "{year}" }\n',
