@@ -1,0 +1,92 @@
+"""Nothing is left: by commands, by killed servers, by `down --data`. (Every project of this suite ends with the same
+comparison: tests/chaos/scenario.py, `nothing_left`.)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+
+from tests.chaos.scenario import count, footprint, home, leftovers, told
+from tests.e2e import world
+from tests.support import ProjectDir
+
+COMMANDS = [
+    ("up", "--no-backend"),
+    ("status",),
+    ("env",),
+    ("ps",),
+    ("logs",),
+    ("doctor",),
+    ("verify",),
+    ("trace", "conversation", world.TELESCOPE),
+    ("patterns", "check"),
+    ("db", "SELECT 1"),
+    ("ddb", "scan", world.TABLE),
+    ("snapshot", "list"),
+    ("config", "check"),
+    ("setup", "-y"),
+    ("up",),
+    ("reset", "-y"),
+    ("snapshot", "save", "one"),
+    ("snapshot", "restore", "one"),
+    ("snapshot", "delete", "one"),
+    ("down",),
+]
+
+
+def test_no_command_leaves_anything(lone: ProjectDir) -> None:
+    temp = Path(lone.environ["TMPDIR"])
+    for words in COMMANDS:
+        told(lone, *words, codes=(0, 1) if words[0] in ("doctor", "trace", "patterns") else (0,))
+        assert list(temp.iterdir()) == [], words
+        assert leftovers(lone) == [], words
+        names = {process.split(" ")[0] for process in footprint(temp.parent).processes}
+        assert names <= {"postgres", "java", "python", Path(sys.executable).name, f"python3.{sys.version_info.minor}"}
+        count("commands after which nothing was left")
+    assert footprint(temp.parent).processes == {}
+    assert footprint(temp.parent).ports == frozenset()
+
+
+def unpacked(pid: int) -> set[Path]:
+    """The library that DynamoDB Local has unpacked, as the process has it mapped."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    return {Path(found) for found in re.findall(r"(/\S*libsqlite4java\S*\.so)\b", maps)}
+
+
+def test_what_a_killed_dynamodb_unpacked_is_gone_after_the_next_start(shared: ProjectDir) -> None:
+    temp = home(shared) / "temp"
+    for _ in range(3):
+        pid = world.pids(shared)["dynamodb"]
+        assert {path.parent for path in unpacked(pid)} == {temp}
+        os.kill(pid, signal.SIGKILL)
+        world.until(lambda pid=pid: not psutil.pid_exists(pid), "the end of the process")
+        told(shared, "up", "--no-backend")
+        assert len(list(temp.iterdir())) == 1
+        count("killed servers after which nothing was left")
+    told(shared, "down")
+    assert not temp.exists()
+    told(shared, "up", "--no-backend")
+
+
+def test_a_terminal_that_goes_away_leaves_nothing(lone: ProjectDir) -> None:
+    """SIGHUP and SIGPIPE: `up | head`, a closed window."""
+    for number in (signal.SIGHUP, signal.SIGTERM):
+        child = subprocess.Popen(
+            lone.command("up"), env=lone.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=lone.path
+        )
+        assert child.stderr is not None
+        child.stderr.readline()
+        child.send_signal(number)
+        child.communicate(timeout=120)
+        assert child.returncode != 0
+        told(lone, "down")
+        assert footprint(lone.path.parent).processes == {}
+        assert leftovers(lone) == []
+        count("commands ended by a signal")
