@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Mapping
@@ -89,7 +90,7 @@ def read_service(name: str, tree: Mapping[str, Any], variables: Mapping[str, str
     build = tree.get("build")
     folder = build.get("context") if isinstance(build, dict) else build
     command = tree.get("command")
-    words = shlex.split(command) if isinstance(command, str) else command if isinstance(command, list) else []
+    words = split_words(command) if isinstance(command, str) else command if isinstance(command, list) else []
     ports = [found for each in tree.get("ports") or () if (found := read_port(each, variables))]
     return Service(
         name=name,
@@ -106,7 +107,8 @@ def read_port(value: Any, variables: Mapping[str, str]) -> tuple[int, int] | Non
     if isinstance(value, dict):
         value = f"{value.get('published', value.get('target'))}:{value.get('target')}"
     found = PORT.fullmatch(fill_in(str(value), variables) or "")
-    return (int(found[1] or found[2]), int(found[2])) if found else None
+    ports = (int(found[1] or found[2]), int(found[2])) if found else (0, 0)
+    return ports if all(0 < port < 65536 for port in ports) else None
 
 
 def read_environment(tree: Any, variables: Mapping[str, str]) -> dict[str, str | None]:
@@ -128,6 +130,29 @@ def fill_in(text: str, variables: Mapping[str, str]) -> str | None:
     text = DEFAULT.sub(lambda found: variables.get(found[1], found[2]), text)
     text = re.sub(r"\$\{?(\w+)\}?", lambda found: variables.get(found[1], found[0]), text)
     return None if re.search(r"\$\{?\w", text) else text.replace("$$", "$")
+
+
+def read_dockerfile(file: str, text: str) -> tuple[str, ...]:
+    """The words of a Dockerfile's last CMD, in either form; () when it has none."""
+    if not file.rpartition("/")[2].startswith("Dockerfile"):
+        return ()
+    found = re.findall(r"^[ \t]*CMD[ \t]+((?:\\\n|[^\n])+)", text, re.MULTILINE | re.IGNORECASE)
+    if not found:
+        return ()
+    try:
+        listed = json.loads(found[-1])
+    except ValueError:
+        listed = None
+    words = listed if isinstance(listed, list) else split_words(found[-1].replace("\\\n", " "))
+    return tuple(map(str, words))
+
+
+def split_words(command: str) -> list[str]:
+    """The words of a command line; none when a quote in it is never closed."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
 
 
 def read_dotenv(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from devenv.config import SECRET
+from devenv.config import SECRET, URL_PASSWORD
 from devenv.init.code import Function
 from devenv.init.propose import (
     ID_NAMES,
@@ -43,6 +43,7 @@ GIVEN: Final = frozenset(
         *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
     ]
 )
+SECRETIVE: Final = re.compile(r"pass|pwd|credential|salt|dsn|key$", re.IGNORECASE)
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 MODULE_SERVER: Final = ("flask", "uvicorn", "gunicorn", "hypercorn", "waitress", "http.server")
 
@@ -161,15 +162,20 @@ class Drafter:
         folder = folder if not folder.startswith(("/", "..")) and (self.survey.root / folder).is_dir() else "."
         routes = [route for code in self.survey.code for route in code.routes]
         health = next((r.path for r in routes if "health" in r.path and not r.parameters), None)
+        place = "" if folder == "." else f"{folder}/"
+        written = application.command or self.survey.commands.get(f"{place}Dockerfile", ())
+        port = application.ports[0][1] if application.ports else None
+        command = local_command(written, port)
         self.sheet.section("backend")
-        if not application.command:
+        if not command:
             self.sheet.note(
                 f"Which command starts the application (service {application.name})? It must listen on 127.0.0.1 and"
                 ' {port}. For instance: command = ["{python}", "-m", "uvicorn", "app:app", "--port", "{port}"]'
             )
         else:
-            port = application.ports[0][1] if application.ports else None
-            self.sheet.key("command", local_command(application.command, port))
+            if not any("{port}" in word for word in command):
+                self.sheet.note("The command names no port: let it listen on {port}, at 127.0.0.1.")
+            self.sheet.key("command", command)
         if folder != ".":
             self.sheet.key("folder", folder)
         if application.port():
@@ -184,27 +190,12 @@ class Drafter:
 
     def variables(self) -> None:
         """`[env]`: the application's variables, with the stores' addresses filled in when they are asked for."""
-        known = dict(self.survey.variables)
-        if self.application:
-            known |= {name: value or "" for name, value in self.application.environment.items()}
-        read = {name for code in self.survey.code for name in code.variables}
-        entries: dict[str, str] = {}
-        notes: list[str] = []
-        for name, value in known.items():
-            if name in GIVEN or not re.fullmatch(r"[A-Za-z_]\w*", name):
-                continue
-            if name == GLOBAL_ENDPOINT:
-                notes.append(
-                    f"{name} is left out: it would send every AWS service to DynamoDB. boto3 reads"
-                    " AWS_ENDPOINT_URL_DYNAMODB by itself, which devenv sets."
-                )
-            elif not value or SECRET.search(name):
-                notes.append(f"{name}: set it in your shell, where the application needs it (no secret belongs here).")
-            else:
-                entries[name] = store_url(value, self.survey) or value
-        tables = {table.table for table in self.survey.tables}
-        missing = [name for name in sorted(read - set(entries) - GIVEN) if "TABLE" in name and len(tables) == 1]
-        entries |= {name: next(iter(tables)) for name in missing}
+        entries, own, notes = self.sorted_variables()
+        if own:
+            notes.append(
+                f"Not copied, as they are secrets, private or not known: {', '.join(own)}. Set them in your shell,"
+                " where the application needs them."
+            )
         if not entries and not notes:
             return
         self.sheet.blank()
@@ -216,6 +207,34 @@ class Drafter:
             self.sheet.section("env")
             for name, value in entries.items():
                 self.sheet.key(name, value)
+
+    def sorted_variables(self) -> tuple[dict[str, str], list[str], list[str]]:
+        """The variables for `[env]`, the names of those that are not copied, and what else is to be said."""
+        known = dict(self.survey.variables)
+        if self.application:
+            known |= {name: value or "" for name, value in self.application.environment.items()}
+        tables = {table.table for table in self.survey.tables}
+        entries: dict[str, str] = {}
+        own: list[str] = []
+        notes: list[str] = []
+        for name, value in known.items():
+            if name in GIVEN or not re.fullmatch(r"[A-Za-z_]\w*", name):
+                continue
+            if name == GLOBAL_ENDPOINT:
+                notes.append(
+                    f"{name} is left out: it would send every AWS service to DynamoDB. boto3 reads"
+                    " AWS_ENDPOINT_URL_DYNAMODB by itself, which devenv sets."
+                )
+            elif place := store_url(value, self.survey):
+                entries[name] = place
+            elif value in tables or (self.survey.shared.get(name) == value != "" and not is_secret(name, value)):
+                entries[name] = value
+            else:
+                own.append(name)
+        if len(tables) == 1:
+            read = {name for code in self.survey.code for name in code.variables}
+            entries |= {name: next(iter(tables)) for name in sorted(read - set(known) - GIVEN) if "TABLE" in name}
+        return entries, own, notes
 
     def steps(self) -> None:
         """`[steps.*]`: the SQL files in order, the table definitions, the seed script."""
@@ -235,7 +254,7 @@ class Drafter:
             name = f"seeds/dynamodb/tables/{LABEL.sub('-', table.table)}.json"
             self.files[name] = table.request
             names.append(name)
-            self.sheet.comment(
+            self.sheet.above(
                 f"Table {table.table} is defined in {table.file}:{table.line}; this is its request in JSON."
             )
         if names:
@@ -445,10 +464,18 @@ def database_of(survey: Survey) -> tuple[str | None, str | None]:
     user, database = given.get("POSTGRES_USER"), given.get("POSTGRES_DB")
     for value in survey.variables.values():
         if re.match(r"postgres(ql)?(\+\w+)?://", value):
-            url = urlsplit(value)
-            database = database or unquote(url.path.strip("/")) or None
-            user = user or url.username
-    return database, user
+            try:
+                url = urlsplit(value)
+                database = database or unquote(url.path.strip("/")) or None
+                user = user or url.username
+            except ValueError:
+                continue
+    return (database or "")[:63] or None, (user or "")[:63] or None
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a variable holds something that belongs into no file of a project."""
+    return bool(SECRET.search(name) or SECRETIVE.search(name) or URL_PASSWORD.search(value))
 
 
 def store_url(value: str, survey: Survey) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -53,16 +54,16 @@ def module_scope(tree: ast.Module, variables: Mapping[str, str]) -> Scope:
 
 def assignments(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
     """`name = value` of a module or a function, not of the functions inside it."""
-    pending: list[ast.AST] = list(ast.iter_child_nodes(tree))
+    pending = deque(ast.iter_child_nodes(tree))
     while pending:
-        node = pending.pop(0)
+        node = pending.popleft()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             continue
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             yield node.targets[0].id, node.value
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
             yield node.target.id, node.value
-        pending += ast.iter_child_nodes(node)
+        pending.extend(ast.iter_child_nodes(node))
 
 
 def value_of(node: ast.expr, scope: Scope, depth: int = 0) -> Any:

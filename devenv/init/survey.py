@@ -10,32 +10,41 @@ from typing import Final
 
 from devenv.files import list_files, read_text
 from devenv.init.code import Code, read_code
-from devenv.init.compose import Compose, read_compose, read_dotenv
+from devenv.init.compose import Compose, read_compose, read_dockerfile, read_dotenv
 from devenv.init.source import parse_python
 from devenv.init.sql_tables import SqlFile, order_files, read_sql
 from devenv.init.tables import Found, read_json_tables, read_python_tables, read_terraform_tables, read_yaml_tables
 
 MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 1_000_000
+MOST_IN_ALL: Final = 50_000_000
 COMPOSE: Final = re.compile(r"(docker-)?compose(\.[\w-]+)?\.ya?ml")
-DOTENV: Final[tuple[str, ...]] = (".env", ".env.example", ".env.sample", "example.env", ".env.local", ".env.dev")
+# What people keep to themselves, and what they share.
+PRIVATE: Final[tuple[str, ...]] = (".env", ".env.local", ".env.dev")
+SHARED: Final[tuple[str, ...]] = (".env.example", ".env.sample", "example.env")
 # A script without a suffix, by its first line.
 SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
+# What a Python file must mention to be of interest: parsing all of a large project takes a while.
+TELLING: Final = re.compile(r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(")
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
 
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything that was found. `variables` are those of .env files and of the application's service."""
+    """Everything that was found.
+
+    `variables` are those of .env files and of the application's service; `shared` those of them that stand in files
+    that people share, so that they may be written into another. `commands` are the CMDs of Dockerfiles.
+    """
 
     root: Path
     compose: Compose | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
-    dotenv: tuple[str, ...] = ()
+    shared: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     sql: tuple[SqlFile, ...] = ()
     tables: tuple[Found, ...] = ()
     code: tuple[Code, ...] = ()
-    scripts: tuple[str, ...] = ()
     python: str | None = None
     left_out: tuple[str, ...] = ()
 
@@ -47,62 +56,85 @@ class Survey:
 
 def survey(root: Path) -> Survey:
     """Look through a folder."""
-    listing = list_files(root, MOST_FILES)
-    left_out = [f"more than {MOST_FILES} files: the rest was not read"] if listing.cut else []
-    texts: dict[str, str] = {}
-    for path in listing.files:
-        if is_wanted(path):
-            text = read(root / path, left_out, str(path))
-            if text is not None:
-                texts[path.as_posix()] = text
-    dotenv = tuple(name for name in DOTENV if name in texts)
-    given: dict[str, str] = {}
-    for name in reversed(dotenv):
-        given |= read_dotenv(texts[name])
+    texts, left_out = read_texts(root)
+    shared = merged(texts, SHARED)
+    given = {**shared, **merged(texts, PRIVATE)}
     compose = find_compose(texts, given)
-    application = compose.application if compose else None
-    known = {name: value for name, value in (application.environment if application else {}).items() if value}
-    variables = {**given, **known}
+    open_ = find_compose(texts, shared)
+    variables = {**given, **known_variables(compose)}
     trees = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     tables: dict[str, Found] = {}
     for name, text in texts.items():
-        found = [
+        tables_here = [
             *(read_json_tables(name, text) if name.endswith(".json") else ()),
             *(read_yaml_tables(name, text) if name.endswith((".yml", ".yaml")) else ()),
             *(read_terraform_tables(name, text) if name.endswith(".tf") else ()),
             *(read_python_tables(name, trees[name], variables) if name in trees else ()),
         ]
-        for each in found:
+        for each in tables_here:
             tables.setdefault(each.table, each)
     keys = frozenset(part["AttributeName"] for each in tables.values() for part in each.request["KeySchema"])
     return Survey(
         root=root,
         compose=compose,
         variables=variables,
-        dotenv=dotenv,
+        shared={**shared, **known_variables(open_)},
+        commands={name: found for name, t in texts.items() if (found := read_dockerfile(name, t))},
         sql=tuple(order_files(f for name, t in texts.items() if name.endswith(".sql") and (f := read_sql(name, t)))),
         tables=tuple(tables.values()),
         code=tuple(read_code(name, tree, variables, keys) for name, tree in trees.items()),
-        scripts=tuple(name for name, text in texts.items() if text.startswith("#!")),
         # Only its name is used; it may well be a link to the system's interpreter.
         python=next((each for each in INTERPRETERS if (root / each).exists()), None),
         left_out=tuple(left_out),
     )
 
 
+def read_texts(root: Path) -> tuple[dict[str, str], list[str]]:
+    """Path -> text of every file that can be of interest, and what was left out that should not be."""
+    listing = list_files(root, MOST_FILES)
+    left_out = [f"more than {MOST_FILES} files: the rest was not read"] if listing.cut else []
+    texts: dict[str, str] = {}
+    room = MOST_IN_ALL
+    for path in filter(is_wanted, listing.files):
+        text = read(root / path, left_out, str(path))
+        if text is None:
+            continue
+        room -= len(text)
+        if room < 0:
+            left_out.append(f"more than {MOST_IN_ALL // 1_000_000} MB of text: the rest was not read")
+            break
+        texts[path.as_posix()] = text
+    return texts, left_out
+
+
+def merged(texts: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    """The variables of these .env files; of two, the first file's."""
+    found: dict[str, str] = {}
+    for name in reversed([name for name in names if name in texts]):
+        found |= read_dotenv(texts[name])
+    return found
+
+
+def known_variables(compose: Compose | None) -> dict[str, str]:
+    """The variables of the application's service that have a value."""
+    application = compose.application if compose else None
+    return {name: value for name, value in (application.environment if application else {}).items() if value}
+
+
 def is_wanted(path: PurePath) -> bool:
     """Whether a file can hold something of interest, by its name: scripts often have no suffix."""
-    if path.suffix in (".sql", ".json", ".yml", ".yaml", ".tf", ".py") or path.name in DOTENV:
+    if path.suffix in (".sql", ".json", ".yml", ".yaml", ".tf", ".py") or path.name in (*PRIVATE, *SHARED):
         return path.name not in ("package.json", "package-lock.json", "tsconfig.json")
     return not path.suffix and not path.name.startswith(".")
 
 
 def is_python(name: str, text: str) -> bool:
-    """Whether a text is Python, by its name or its first line; tests are none of the application."""
+    """Whether a text is Python that may ask the stores, by its name or first line; tests are no part of it."""
     parts = PurePath(name).parts
     if "tests" in parts or parts[-1].startswith(("test_", "conftest")):
         return False
-    return name.endswith(".py") or bool(SHEBANG.match(text.partition("\n")[0]))
+    python = name.endswith(".py") or bool(SHEBANG.match(text.partition("\n")[0]))
+    return python and bool(TELLING.search(text))
 
 
 def read(path: Path, left_out: list[str], name: str) -> str | None:

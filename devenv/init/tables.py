@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -129,13 +130,13 @@ def read_python_tables(file: str, tree: ast.Module, variables: Mapping[str, str]
 
 def own_nodes(owner: ast.AST) -> Iterator[ast.AST]:
     """The nodes of a module or a function, without those of the functions inside it."""
-    pending = list(ast.iter_child_nodes(owner))
+    pending = deque(ast.iter_child_nodes(owner))
     while pending:
-        node = pending.pop(0)
+        node = pending.popleft()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         yield node
-        pending += ast.iter_child_nodes(node)
+        pending.extend(ast.iter_child_nodes(node))
 
 
 def arguments(call: ast.Call, scope: Scope) -> dict[str, Any]:

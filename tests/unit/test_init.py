@@ -308,17 +308,63 @@ services:
       DYNAMO: http://dynamo:8000
       API_SECRET: hunter2
       STAGE: dev
+      FROM_ENV: "${STAGE_NAME}"
   db: {image: "postgres:16"}
   dynamo: {image: amazon/dynamodb-local}
 """
-    write(tmp_path, {"compose.yaml": compose, ".env": "STRIPE_API_KEY=hunter2\nexport COLOR='blue' \n"})
+    private = "STRIPE=hunter2\nexport COLOR='blue' \nORDERS=orders\nSTAGE_NAME=hunter2\n"
+    shared = "SIZE=large\nDB_PASS=hunter2\nCACHE=redis://:hunter2@cache:6379\n"
+    files = {"compose.yaml": compose, ".env": private, ".env.example": shared, "t.json": json.dumps(TABLE)}
+    write(tmp_path, files)
     settings = drafted(tmp_path)
-    assert settings.env == {"COLOR": "blue", "DB": "{postgres_url}", "DYNAMO": "{dynamodb_url}", "STAGE": "dev"}
+    assert settings.env == {
+        "SIZE": "large",
+        "ORDERS": "orders",
+        "DB": "{postgres_url}",
+        "DYNAMO": "{dynamodb_url}",
+        "STAGE": "dev",
+    }
     assert settings.postgres.database == "shop"
     assert settings.backend is not None
     assert settings.backend.command[:3] == ["{python}", "-m", "uvicorn"]
     assert settings.backend.command[-4:] == ["--host", "127.0.0.1", "--port", "{port}"]
-    assert "hunter2" not in Drafter(survey(tmp_path), "x").draft().text
+    text = Drafter(survey(tmp_path), "x").draft().text.replace("\n# ", " ")
+    assert "hunter2" not in text
+    assert "private or not known: DB_PASS, CACHE, STRIPE, COLOR, STAGE_NAME, API_SECRET, FROM_ENV." in text
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "command"),
+    [
+        (
+            'FROM x\nCMD ["python3", "-m", "flask", "run", "--port=4567"]\n',
+            ["{python}", "-m", "flask", "run", "--port={port}"],
+        ),
+        ("FROM x\nCMD echo no\nCMD flask run \\\n  --host 0.0.0.0 -p 4567\n", None),
+        ("FROM x\nCMD echo 'unclosed\n", []),
+        ("FROM x\n", []),
+    ],
+)
+def test_the_command_of_a_dockerfile(tmp_path: Path, dockerfile: str, command: list[str] | None) -> None:
+    compose = 'services: {backend: {build: "./api", ports: ["4567:4567"]}, db: {image: postgres}}'
+    write(tmp_path, {"docker-compose.yml": compose, "api/Dockerfile": dockerfile})
+    backend = drafted(tmp_path).backend
+    assert backend is not None
+    wanted = ["{python}", "-m", "flask", "run", "--host", "127.0.0.1", "-p", "{port}"] if command is None else command
+    assert (backend.command, backend.folder, backend.port) == (wanted, "api", 4567)
+    asked = " ".join(Drafter(survey(tmp_path), "x").draft().edits)
+    assert ("Which command starts the application" in asked) is (wanted == [])
+
+
+def test_values_that_cannot_be_settings_are_left_out(tmp_path: Path) -> None:
+    compose = """
+services:
+  api: {build: ., command: "run 'unclosed", environment: {A: "postgresql://[bad", B: "postgresql://x@h/y"}}
+  db: {image: postgres, ports: ["99999:5432"], environment: {POSTGRES_DB: NAME}}
+""".replace("NAME", "n" * 99)
+    write(tmp_path, {"compose.yml": compose})
+    settings = drafted(tmp_path)
+    assert (settings.postgres.port, settings.postgres.database) == (5432, "n" * 63)
 
 
 def test_a_dotenv_file() -> None:
