@@ -64,8 +64,8 @@ def index_for(access: Access, table: TableSeen, places: Sequence[Place]) -> str:
     local = ", or as a local index, which needs a new table" if partition == places[0].hash and sort is not None else ""
     example = definition(partition, sort, table)
     return (
-        f"add a global index {both}; it can be added online{local}{composed}: put {example} into the table's definition, "
-        "under GlobalSecondaryIndexes"
+        f"add a global index {both}; it can be added online{local}{composed}: put {example} into the table's "
+        "definition, under GlobalSecondaryIndexes"
     )
 
 

@@ -5,6 +5,9 @@ Where a fact needs more data than a test should write (10 GB, thousands of items
 
 from __future__ import annotations
 
+import json
+import re
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -502,6 +505,27 @@ def test_what_could_not_be_run_is_not_called_sound(dynamodb: Dynamo) -> None:
     findings = bad(judge(observe(dynamodb, Design(ROOM, [], BASE))))
     assert [(finding.code, finding.status) for finding in findings] == [("PAT030", "skip")]
     assert "holds no item" in findings[0].evidence
+
+
+def test_the_advised_index_makes_it_sound(dynamodb: Dynamo) -> None:
+    design = FAULTS["no key serves"]
+    finding = one_of(bad(judge(observe(dynamodb, design))), "PAT007")
+    assert finding.fix is not None
+    found = re.search(r"put (\{.*\}) \(types: (\w+) (\w) (\w+) (\w)\)", finding.fix.text)
+    assert found is not None
+    made = json.loads(found[1])
+    types = [{"AttributeName": found[n], "AttributeType": found[n + 1]} for n in (2, 4)]
+    change = {"TableName": "Tab", "AttributeDefinitions": types, "GlobalSecondaryIndexUpdates": [{"Create": made}]}
+    dynamodb.call("UpdateTable", change)
+    end = time.monotonic() + 60
+    while (
+        dynamodb.call("DescribeTable", {"TableName": "Tab"})["Table"]["GlobalSecondaryIndexes"][0]["IndexStatus"]
+        != "ACTIVE"
+    ):
+        assert time.monotonic() < end, "the index is never ready"
+        time.sleep(0.05)
+    patterns = design.patterns + f'index = "{made["IndexName"]}"\n'
+    assert bad(judge(look(dynamodb, settings_of(patterns), {}, now=NOW))) == []
 
 
 # --- on values, without a store ---
