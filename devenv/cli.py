@@ -741,7 +741,7 @@ def patterns_list() -> None:
     """The declared patterns. No store is asked."""
     from devenv.access import command
 
-    show(command.list_patterns(stack()))
+    show(command.list_patterns(stack(reads=False)))
 
 
 @patterns_app.command("run")
@@ -764,7 +764,7 @@ def patterns_check(
     """Run all patterns, and judge them, their keys, their indexes and the data."""
     from devenv.access import command
 
-    show(command.list_rules(stack()) if rules else command.check_patterns(stack(), scripts))
+    show(command.list_rules(stack(reads=False)) if rules else command.check_patterns(stack(), scripts))
 
 
 @patterns_app.command("explain")
