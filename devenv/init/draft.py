@@ -470,6 +470,7 @@ def database_of(survey: Survey) -> tuple[str | None, str | None]:
                 user = user or url.username
             except ValueError:
                 continue
+    database = database or next(iter(survey.databases), None)
     return (database or "")[:63] or None, (user or "")[:63] or None
 
 

@@ -79,6 +79,7 @@ class Sheet:
 
     def key(self, name: str, value: Any, note: str = "") -> None:
         """`name = value  # note`; a long list goes over several lines."""
+        self._heading = False
         text = toml(value)
         line = f"{self._mark}{toml_key(name)} = {text}"
         if isinstance(value, Sequence) and not isinstance(value, str) and len(line) > WIDTH:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Final
@@ -26,6 +27,11 @@ SHARED: Final[tuple[str, ...]] = (".env.example", ".env.sample", "example.env")
 SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
 TELLING: Final = re.compile(r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(")
+DATABASE: Final = re.compile(
+    r"CREATE\s+DATABASE\s+\"?([a-z_]\w{0,62})\"?\s*;|\bcreatedb\b[^\n;|&]*\s([a-z_]\w{0,62})[ \t]*(?=$|[;|&])"
+    r"|postgres(?:ql)?://[^\s\"'/$]+/([a-z_]\w{0,62})\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
 
 
@@ -34,7 +40,8 @@ class Survey:
     """Everything that was found.
 
     `variables` are those of .env files and of the application's service; `shared` those of them that stand in files
-    that people share, so that they may be written into another. `commands` are the CMDs of Dockerfiles.
+    that people share, so that they may be written into another. `commands` are the CMDs of Dockerfiles. `databases`
+    are those that scripts make or connect to, the most frequent first.
     """
 
     root: Path
@@ -45,6 +52,7 @@ class Survey:
     sql: tuple[SqlFile, ...] = ()
     tables: tuple[Found, ...] = ()
     code: tuple[Code, ...] = ()
+    databases: tuple[str, ...] = ()
     python: str | None = None
     left_out: tuple[str, ...] = ()
 
@@ -83,6 +91,7 @@ def survey(root: Path) -> Survey:
         sql=tuple(order_files(f for name, t in texts.items() if name.endswith(".sql") and (f := read_sql(name, t)))),
         tables=tuple(tables.values()),
         code=tuple(read_code(name, tree, variables, keys) for name, tree in trees.items()),
+        databases=find_databases(texts.values()),
         # Only its name is used; it may well be a link to the system's interpreter.
         python=next((each for each in INTERPRETERS if (root / each).exists()), None),
         left_out=tuple(left_out),
@@ -105,6 +114,12 @@ def read_texts(root: Path) -> tuple[dict[str, str], list[str]]:
             break
         texts[path.as_posix()] = text
     return texts, left_out
+
+
+def find_databases(texts: Iterable[str]) -> tuple[str, ...]:
+    """The databases that texts make (CREATE DATABASE, createdb) or name in a URL, the most frequent first."""
+    found = Counter(next(filter(None, names)) for text in texts for names in DATABASE.findall(text))
+    return tuple(name for name, _ in found.most_common() if name not in ("postgres", "template1"))
 
 
 def merged(texts: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

@@ -264,6 +264,19 @@ def test_extensions_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
     assert "uuid-ossp" in draft.edits[0]
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "#!/bin/bash\npsql $URL -c 'CREATE DATABASE shop;'\n",
+        "#!/bin/bash\ncreatedb -h localhost shop\n",
+        "#!/bin/bash\npsql postgresql://me:pw@localhost:5432/shop < schema.sql\npsql postgresql://me:pw@db:5432/postgres",
+    ],
+)
+def test_the_database_that_a_script_makes(tmp_path: Path, script: str) -> None:
+    write(tmp_path, {"schema.sql": "CREATE TABLE t (id int);", "bin/db/create": script})
+    assert drafted(tmp_path).postgres.database == "shop"
+
+
 # --- compose files and variables
 
 
