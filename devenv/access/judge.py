@@ -40,8 +40,8 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("PAT026", "load", "pattern", "The stated load can be served", pattern_rules.find_loads),
     Rule("PAT027", "index-writes", "index", "Global indexes can follow their table", table_rules.find_slow_indexes),
     Rule("PAT028", "date-partition", "data", "No partition key is a date", table_rules.find_dated),
-    Rule("PAT031", "clock", "pattern", "No condition follows the clock", pattern_rules.find_clocks),
     Rule("PAT029", "empty-index", "index", "Every index holds items", table_rules.find_empty),
+    Rule("PAT030", "clock", "pattern", "No condition follows the clock", pattern_rules.find_clocks),
 )
 
 # What a refusal is explained by, when another rule has found it.
@@ -49,7 +49,7 @@ REFUSED: Final = "PAT024"
 # A key of the wrong type matches nothing: that is one fault.
 UNMATCHED: Final = "PAT004"
 MISTYPED: Final = ("PAT005", "PAT015")
-UNVERIFIED: Final = Rule("PAT030", "run", "data", "Every pattern was run on data", lambda _: ())
+UNVERIFIED: Final = Rule("PAT031", "run", "data", "Every pattern was run on data", lambda _: ())
 
 
 def judge(seen: Observed) -> list[Finding]:
@@ -106,7 +106,7 @@ def accepted(rule: Rule, problem: Problem, seen: Observed) -> str | None:
 
 
 def unverified(seen: Observed, explained: Iterable[str]) -> list[Finding]:
-    """PAT030: the patterns that could not be run, and tables that were not read to their end."""
+    """PAT031: the patterns that could not be run, and tables that were not read to their end."""
     rows = []
     for name, access in seen.accesses.items():
         if access.unsampled is not None and not access.unsampled.fault and name not in explained:

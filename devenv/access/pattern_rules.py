@@ -303,7 +303,7 @@ def find_cuts(seen: Observed) -> Iterator[Problem]:
 
 
 def find_clocks(seen: Observed) -> Iterator[Problem]:
-    """PAT031: the condition on the sort key follows the clock."""
+    """PAT030: the condition on the sort key follows the clock."""
     for name, access, place in patterns_of(seen):
         run = access.main
         clocks = names_in(dict(access.pattern.sort)) & CLOCKS
