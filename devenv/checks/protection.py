@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,6 +26,8 @@ SECRET_KEY: Final = re.compile(
     r"(?i:secret_?access_?key)[\"']?\s*(?:[=:,]|=>)\s*[\"']?(?P<value>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
 )
 DIFFERENT: Final = 8
+# Of one file and kind: more tell no more.
+MOST_LEAKS: Final = 50
 
 
 @dataclass(frozen=True)
@@ -186,10 +189,10 @@ def find_keys(file: str, text: str) -> list[Leak]:
     if "AKIA" not in text and "secret" not in text.lower():
         return []
     found: list[Leak] = []
-    for match in KEY_ID.finditer(text):
+    for match in islice(KEY_ID.finditer(text), MOST_LEAKS):
         if not is_made_up(match[0][4:]):
             found.append(Leak(file, text.count("\n", 0, match.start()) + 1, f"access key id AKIA…{match[0][-4:]}"))
-    for match in SECRET_KEY.finditer(text):
+    for match in islice(SECRET_KEY.finditer(text), MOST_LEAKS):
         if not is_made_up(match["value"]):
             found.append(Leak(file, text.count("\n", 0, match.start()) + 1, "secret access key ****"))
     return sorted(found, key=lambda leak: leak.line)

@@ -22,6 +22,8 @@ from devenv.init.tables import own_nodes
 
 EQUALS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
+# DynamoDB takes expressions of 4 KB.
+CONDITION: Final = 4096
 ROUTE_PLACE: Final = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 PYTHON_TYPES: Final = {"S": "string", "N": "number", "BOOL": "boolean", "B": "binary", "L": "list", "M": "map"}
 TIMELY: Final = re.compile(r"(_at$|^at$|time|date|\bnow\b|created|updated|isoformat)", re.IGNORECASE)
@@ -259,6 +261,7 @@ def key_condition(request: Mapping[str, ast.expr], scope: Scope) -> tuple[dict[s
         return {}, None
     text = plain_value(condition, scope)
     if isinstance(text, str):
+        text = text[:CONDITION]
         names = plain_value(request.get("ExpressionAttributeNames"), scope) or {}
         values = expression_values(request.get("ExpressionAttributeValues"), scope)
         key = {names.get(n, n): values[place] for n, place in EQUALS.findall(text) if place in values}

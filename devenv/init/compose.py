@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-YAML_BYTES: Final = 300_000
+YAML_BYTES: Final = 200_000
 PORT: Final = re.compile(r"(?:(?:\d+(?:\.\d+){3}|\[[^\]]*\]):)?(?:(\d+):)?(\d+)(?:/tcp)?")
 DEFAULT: Final = re.compile(r"\$\{(\w+):?-([^}]*)\}")
 
@@ -159,7 +159,7 @@ def read_dotenv(text: str) -> dict[str, str]:
     """The variables of a .env file."""
     found = {}
     for line in text.splitlines():
-        matched = re.fullmatch(r"\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*", line)
-        if matched:
-            found[matched[1]] = matched[2].strip("'\"")
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and re.fullmatch(r"[A-Za-z_]\w*", name.strip()):
+            found[name.strip()] = value.strip().strip("'\"")
     return found

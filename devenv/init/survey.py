@@ -28,8 +28,8 @@ SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
 TELLING: Final = re.compile(r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(")
 DATABASE: Final = re.compile(
-    r"CREATE\s+DATABASE\s+\"?([a-z_]\w{0,62})\"?\s*;|\bcreatedb\b[^\n;|&]*\s([a-z_]\w{0,62})[ \t]*(?=$|[;|&])"
-    r"|postgres(?:ql)?://[^\s\"'/$]+/([a-z_]\w{0,62})\b",
+    r"CREATE\s+DATABASE\s+\"?([a-z_]\w{0,62})\"?\s*;|\bcreatedb\b[^\n;|&]{0,200}\s([a-z_]\w{0,62})[ \t]*(?=$|[;|&])"
+    r"|postgres(?:ql)?://[^\s\"'/$]{1,300}/([a-z_]\w{0,62})\b",
     re.IGNORECASE | re.MULTILINE,
 )
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")

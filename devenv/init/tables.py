@@ -28,7 +28,7 @@ KEPT: Final = (
 )
 NODES: Final = 20_000
 TOKEN: Final = re.compile(
-    r"""(?P<skip>\s+|\#[^\n]*|//[^\n]*|/\*.*?\*/)|(?P<text>"(?:[^"\\\n]|\\.)*")|(?P<word>[A-Za-z_][\w.\[\]-]*)"""
+    r"""(?P<skip>\s+|\#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z))|(?P<text>"(?:[^"\\\n]|\\.)*")|(?P<word>[A-Za-z_][\w.\[\]-]*)"""
     r"""|(?P<number>-?\d+(?:\.\d+)?)|(?P<mark>.)""",
     re.DOTALL,
 )
@@ -161,13 +161,16 @@ def read_terraform_tables(file: str, text: str) -> list[Found]:
     """The `aws_dynamodb_table` resources whose values are spelt out."""
     if "aws_dynamodb_table" not in text:
         return []
-    tokens = [(m.lastgroup, m[0], text.count("\n", 0, m.start()) + 1) for m in TOKEN.finditer(text) if not m["skip"]]
+    tokens = [(m.lastgroup, m[0], m.start()) for m in TOKEN.finditer(text) if not m["skip"]]
     found: list[Found] = []
-    for at, (_, word, line) in enumerate(tokens):
+    for at, (_, word, offset) in enumerate(tokens):
         labels = [each[1] for each in tokens[at + 1 : at + 4]]
         if word == "resource" and labels[:1] == ['"aws_dynamodb_table"'] and labels[2:] == ["{"]:
-            body, _ = read_block(tokens, at + 4)
-            made = accept(file, line, from_terraform(body))
+            try:
+                body, _ = read_block(tokens, at + 4)
+            except RecursionError:
+                continue
+            made = accept(file, text.count("\n", 0, offset) + 1, from_terraform(body))
             found += [made] if made is not None else []
     return found
 

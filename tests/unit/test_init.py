@@ -401,6 +401,11 @@ HOSTILE = {
     "deep.yml": "AWS::DynamoDB::Table" + "[" * 20_000,
     "deep.json": '{"KeySchema": ' + "[" * 50_000,
     "odd.tf": 'resource "aws_dynamodb_table" "x" {{{ name = ',
+    "deep.tf": 'resource "aws_dynamodb_table" "x" {' + "a {" * 20_000,
+    "unclosed.tf": 'resource "aws_dynamodb_table" "x" {' + "/*" * 200_000,
+    "blank.sql": f"CREATE TABLE blank (a b{' ' * 400_000}x);",
+    ".env": f"A=x{' ' * 400_000}y\n",
+    "long.py": f"import boto3\nclient.query(TableName='t', KeyConditionExpression='{'a' * 250_000}')\n",
     "odd.sql": "CREATE TABLE t (id int, 'unclosed",
     "name\nwith a break.sql": "CREATE TABLE broken (id int PRIMARY KEY);",
     "quote\"]\n[project]\nname='x'.sql": "CREATE TABLE evil (id int PRIMARY KEY);",
@@ -423,7 +428,7 @@ def test_hostile_files_are_read_and_never_run(tmp_path: Path, monkeypatch: pytes
     loaded = load(tmp_path, {})
     assert loaded.settings.project.name == project_name(tmp_path)
     assert "the files of step setup" in check_settings(loaded).body["checked"]
-    broken, evil = sorted(loaded.settings.steps.setup.files)
+    _, broken, evil = sorted(loaded.settings.steps.setup.files)
     assert (broken, evil.startswith('quote"]\n')) == ("name\nwith a break.sql", True)
     assert not any(word in text for word in ("stolen", "big.sql", "binary.sql"))
     assert "big.sql: binary, or larger than 1000 kB" in report.body["found"]
