@@ -85,8 +85,9 @@ def in_aws(facts: Facts) -> bool:
 
 
 def definitions(facts: Facts) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """(table, what was looked at, what it says): each table's definition; in AWS, and without one, the table itself."""
-    described = facts.dynamodb().described if in_aws(facts) or not facts.context.tables else {}
+    """(table, what was looked at, what it says): each table's definition; in AWS, or without one, the table itself."""
+    undeclared = set(facts.table_names) - set(facts.context.tables)
+    described = facts.dynamodb().described if undeclared or in_aws(facts) else {}
     for name in facts.table_names:
         if name in facts.context.tables:
             yield name, "its definition", facts.context.tables[name]

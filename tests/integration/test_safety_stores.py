@@ -51,6 +51,21 @@ def test_no_value_at_all_is_not_verified(letters: Project) -> None:
     assert (outcome(letters)["status"], letters.doctor(only=["SAF007"]).body["verdict"]) == ("error", "not_verified")
 
 
+def test_a_table_that_a_command_made_is_asked_itself(letters: Project) -> None:
+    demands = Safety(deletion_protection=True, encryption_at_rest="aws-managed")
+    settings = msgspec.structs.replace(letters.context.settings, safety=demands)
+    made = replace(letters, context=replace(letters.context, settings=settings, tables={}))
+    found = rows(made.doctor(only=["SAF003", "SAF005"]))
+    assert found["SAF003"]["evidence"] == f"table {letters.table}: the table itself has no DeletionProtectionEnabled"
+    assert found["SAF005"]["status"] == "fail"
+    with Dynamo(letters.context.targets.dynamodb) as dynamo:
+        dynamo.call("UpdateTable", {"TableName": letters.table, "DeletionProtectionEnabled": True})
+        try:
+            assert rows(made.doctor(only=["SAF003"])) == {}
+        finally:
+            dynamo.call("UpdateTable", {"TableName": letters.table, "DeletionProtectionEnabled": False})
+
+
 def test_a_protected_table_can_be_made_anew(small: Any) -> None:
     table = {
         "TableName": small.table("things"),
