@@ -41,6 +41,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
@@ -110,6 +111,8 @@ def find_application(stack: Stack, context: DoctorContext) -> Application:
     recorded = stack.engine.process("backend")
     ours = recorded is not None and processes.is_running(recorded)
     url = urlsplit(context.targets.backend_url or "")
+    if not ours and (contained := find_contained(stack, url.port)):
+        return contained
     pid = serving(recorded.pid, url.port) if ours and recorded else None
     if pid is None and url.hostname in ("127.0.0.1", "localhost", "::1") and url.port:
         pid = processes.holder(url.port).pid
@@ -117,6 +120,40 @@ def find_application(stack: Stack, context: DoctorContext) -> Application:
         return Application()
     log = stack.engine.log("backend") if ours else None
     return replace(look_at(pid), log=log, stale=ours and stack.engine.settings_changed(stack.environment()))
+
+
+def find_contained(stack: Stack, port: int | None) -> Application | None:
+    """The application where it is a container: the project's own, or one that publishes the port; else None."""
+    from devenv import processes
+
+    if stack.engine.name != "docker" and (port is None or not is_forwarder(processes.holder(port).pid)):
+        return None
+    from devenv.engines.docker import OnDocker
+
+    engine = stack.engine
+    try:
+        docker = engine if isinstance(engine, OnDocker) else OnDocker(engine.loaded, engine.folder, engine.environ)
+        container = docker.application_container(port)
+    except DevenvError:
+        return None
+    if container is None:
+        return None
+    ours = docker is engine and docker.contained
+    return Application(
+        container.pid or 0,
+        docker.seen_from_here(container),
+        started=datetime.fromisoformat(f"{container.started[:19]}+00:00").timestamp(),
+        log=engine.log("backend") if ours else None,
+        stale=ours and engine.settings_changed(stack.environment()),
+    )
+
+
+def is_forwarder(pid: int | None) -> bool:
+    """Whether a process is Docker's own, which stands before a container's port."""
+    try:
+        return pid is not None and psutil.Process(pid).name() == "docker-proxy"
+    except psutil.Error:
+        return False
 
 
 def serving(pid: int, port: int | None) -> int:

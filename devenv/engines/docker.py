@@ -40,6 +40,9 @@ ALIVE: Final = ("running", "paused", "restarting")
 # What PostgreSQL says about data of another version.
 OTHER_VERSION: Final = re.compile(r"database files are incompatible with server|initialized by PostgreSQL version")
 POLL_S: Final = 0.3
+# A host (and port) inside a URL or a connection string.
+ADDRESS: Final = re.compile(r"(?P<before>//(?:[^/@\s]*@)?|\bhost=)(?P<host>\[[^\]]+\]|[^:/?\s\[]+)(?::(?P<port>\d+))?")
+DEFAULT_PORTS: Final[Mapping[str, int]] = {"postgres": 5432}
 
 
 class OnDocker(Engine):
@@ -171,11 +174,27 @@ class OnDocker(Engine):
         return found
 
     def application_environment(self) -> dict[str, str] | None:
-        """The variables that the running application has; those of its container as they are there."""
+        """The variables that the running application has; addresses in a container's as they are from here."""
         if not self.contained:
             return super().application_environment()
-        container = self.find("backend")
-        return dict(container.environment) if container and container.state in ALIVE else None
+        container = self.application_container()
+        return self.seen_from_here(container) if container else None
+
+    def application_container(self, port: int | None = None) -> Container | None:
+        """The running container of the application: this project's, or whoever publishes `port`."""
+        found = self.find("backend") if self.contained else None
+        if found is None and port is not None:
+            found = self.docker.container_publishing(port)
+        return found if found is not None and found.state in ALIVE else None
+
+    def seen_from_here(self, container: Container) -> dict[str, str]:
+        """A container's variables with the addresses that they mean from this machine."""
+        own = self.backend_variables()
+        # What `[backend] env` says of the stores is as right or wrong as any other value.
+        inside = {**own, **connection_environment(self.settings, self.inside_targets())}
+        outside = {**own, **connection_environment(self.settings, self.targets())}
+        services = {(name, INSIDE[name]): self.port(name) for name in STORES}
+        return seen_from_here(container, services, inside, outside)
 
     def private_files(self) -> tuple[Path, ...]:
         """Files with secrets, which must be readable by their owner alone."""
@@ -374,12 +393,6 @@ class OnDocker(Engine):
             self.secrets().key,
         )
 
-    def expected_application_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """What the application is to have; a container's addresses are the services' names."""
-        if not self.contained:
-            return super().expected_application_environment(environment)
-        return {**connection_environment(self.settings, self.inside_targets()), **self.backend_variables()}
-
     def dump_database(self, database: str, file: Path) -> None:
         """Write a database to a file, which outlives the volume."""
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
@@ -525,6 +538,39 @@ def judge(name: str, container: Container | None, meant: str | None, boot_s: flo
         return ServiceState(name, "stopped", version=version, detail="the machine was restarted")
     detail = f"it ended by itself: its container exited with code {container.exit_code}"
     return ServiceState(name, "crashed", version=version, detail=detail)
+
+
+def seen_from_here(
+    container: Container,
+    services: Mapping[tuple[str, int], int],
+    inside: Mapping[str, str],
+    outside: Mapping[str, str],
+) -> dict[str, str]:
+    """A container's variables with the addresses that they mean from this machine. Pure.
+
+    What is as it should be `inside` becomes what it should be `outside`; not every address is one of a store.
+    Otherwise `services` maps (name, port) in the container's network to ports here. `localhost` is the container
+    itself there: it becomes a name that leads nowhere from here, and says so. `host.docker.internal` is this machine.
+    """
+    itself = f"localhost-in-container-{container.name}"
+
+    def replaced(found: re.Match[str]) -> str:
+        before, host, port = found["before"], found["host"], found["port"]
+        if host in ("localhost", "127.0.0.1", "[::1]", "0.0.0.0"):  # noqa: S104 - compared only
+            return f"{before}{itself}" + (f":{port}" if port else "")
+        if host == "host.docker.internal":
+            return f"{before}127.0.0.1" + (f":{port}" if port else "")
+        here = services.get((host, int(port or DEFAULT_PORTS.get(host, 0))))
+        return found[0] if here is None else f"{before}127.0.0.1:{here}"
+
+    values = {
+        name: outside.get(name, value) if inside.get(name) == value else ADDRESS.sub(replaced, value)
+        for name, value in container.environment.items()
+    }
+    if (host := values.get("PGHOST")) and inside.get("PGHOST") != container.environment["PGHOST"]:
+        place = ADDRESS.sub(replaced, f"//{host}:{values.get('PGPORT') or 5432}")
+        values["PGHOST"], _, values["PGPORT"] = place.removeprefix("//").rpartition(":")
+    return values
 
 
 def version_of(container: Container) -> str:

@@ -27,7 +27,9 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import shutil
 import signal
+import subprocess
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -212,10 +214,6 @@ class Engine(ABC):
                 ]
         return found
 
-    def expected_application_environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """What the application is to have. `environment` is what `devenv env` gives."""
-        return {**environment, **self.backend_variables()}
-
     def log(self, name: str) -> Path:
         """The service's log file."""
         return self.folder / "logs" / f"{name}.log"
@@ -328,12 +326,41 @@ class Engine(ABC):
         """Delete the stores' data, for good; the stores are stopped."""
 
     def dump_database(self, database: str, file: Path) -> None:
-        """Write a database of the running server to a file, for where the cluster goes away with the data."""
-        raise NotImplementedError
+        """Write a database of the running server to a file, which outlives the server. DevenvError.
+
+        By this machine's own programs of PostgreSQL, which must not be older than the server.
+        """
+        self.postgres_program(f"{database} could not be copied", "pg_dump", "-Fc", "--file", str(file), database)
+        file.chmod(0o600)
 
     def load_database(self, database: str, file: Path) -> None:
-        """Fill an empty database of the running server from such a file."""
-        raise NotImplementedError
+        """Fill an empty database of the running server from such a file. Owners and grants are not part of it."""
+        words = ("--exit-on-error", "--no-owner", "--no-acl", "--dbname", database)
+        self.postgres_program(f"{database} could not be restored", "pg_restore", *words, str(file))
+
+    def postgres_program(self, what: str, program: str, *words: str) -> None:
+        """Run one of PostgreSQL's programs on the server. DevenvError: `what` with its words; 10 without it."""
+        from devenv.engines.postgres import find_binaries
+
+        target = self.store_targets()[0]
+        try:
+            path = find_binaries(self.settings.postgres.source, self.cache, None).program(program)
+        except DevenvError:
+            path = shutil.which(program) or ""
+        if not os.path.exists(path):
+            raise DevenvError(
+                f"there is no {program} on this machine", exit_code=Exit.MISSING, hint="install PostgreSQL"
+            )
+        own = {name: value for name, value in self.environ.items() if not name.startswith("PG")}
+        where = {
+            "PGHOST": target.host,
+            "PGPORT": str(target.port),
+            "PGUSER": target.user,
+            "PGPASSWORD": target.password,
+        }
+        ran = subprocess.run([path, *words], env={**own, **where}, capture_output=True, text=True, check=False)
+        if ran.returncode:
+            raise DevenvError(what, detail=ran.stderr.strip()[-2000:], hint="devenv doctor")
 
     def account(self) -> Account | None:
         """The unprivileged account that owns the data files when devenv runs as root, else None."""

@@ -229,7 +229,7 @@ def test_a_stopped_engine_and_its_return(tmp_path: Path) -> None:
 
 
 class OwnEngine:
-    """A second dockerd with a folder, a socket and addresses of its own; it leaves the first one's packet filter alone."""
+    """A second dockerd with a folder, a socket and addresses of its own; it leaves the packet filter alone."""
 
     def __init__(self) -> None:
         # Sockets have short paths.
@@ -243,12 +243,15 @@ class OwnEngine:
     def __exit__(self, *reason: object) -> None:
         if self.process:
             self.stop()
+        # A dockerd that could not start leaves its folder mounted on itself.
+        subprocess.run(["umount", "-l", self.folder / "data"], capture_output=True, check=False)
         shutil.rmtree(self.folder)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        words = ["dockerd", "-H", self.host, "--data-root", str(self.folder / "data"), "--exec-root",
-                 str(self.folder / "exec"), "--pidfile", str(self.folder / "pid"), "--bridge", "none", "--iptables=false",
+        words = ["dockerd", "-H", self.host, "--data-root", str(self.folder / "data"),
+                 "--exec-root", str(self.folder / "exec"), "--pidfile", str(self.folder / "pid"),
+                 "--bridge", "none", "--iptables=false",
                  "--default-address-pool", "base=10.213.0.0/16,size=24"]  # fmt: skip
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
@@ -264,11 +267,11 @@ class OwnEngine:
 
     def copy_images(self) -> None:
         """Give it the stores' images of the first one."""
-        save = subprocess.Popen(
-            ["docker", "save", IMAGES["DEVENV_POSTGRES_IMAGE"], IMAGES["DEVENV_DYNAMODB_IMAGE"]], stdout=subprocess.PIPE
-        )
-        subprocess.run(["docker", "-H", self.host, "load", "-q"], stdin=save.stdout, check=True, capture_output=True)
-        assert save.wait(60) == 0
+        names = [IMAGES["DEVENV_POSTGRES_IMAGE"], IMAGES["DEVENV_DYNAMODB_IMAGE"]]
+        with subprocess.Popen(["docker", "save", *names], stdout=subprocess.PIPE) as saved:
+            load = ["docker", "-H", self.host, "load", "-q"]
+            subprocess.run(load, stdin=saved.stdout, check=True, capture_output=True)
+        assert saved.returncode == 0
 
 
 # Side by side
@@ -317,8 +320,8 @@ def test_the_application_in_a_container_and_where_its_variables_lead(tmp_path: P
                    f'DATABASE_URL = "postgresql://postgres:x@localhost:{port}/cruddur", CORS')  # fmt: skip
         project.devenv("up", "--timeout", "5")
         verdict = project.json("trace", "conversation", world.TELESCOPE)["verdict"]
-        assert (verdict["layer"], verdict["class"]) == ("environment", "wrong_endpoint"), verdict
-        assert "container" in json.dumps(verdict)
+        assert (verdict["layer"], verdict["class"]) == ("environment", "wrong_database"), verdict
+        assert f"localhost-in-container-{container(project, 'backend')}" in json.dumps(verdict)
         docker("rmi", "-f", f"{compose_project(project)}-backend")
 
 
