@@ -7,6 +7,7 @@ import msgspec
 from devenv.config import FILE, Loaded, flatten, mask
 from devenv.errors import Exit
 from devenv.model import Report
+from devenv.patterns import check_declared
 
 
 def show_settings(loaded: Loaded) -> Report:
@@ -24,6 +25,7 @@ def check_settings(loaded: Loaded) -> Report:
     """Read every file that the steps name. UsageError says what is wrong; reaching the end means all is well."""
     from devenv.steps import STEPS
 
+    check_declared(loaded.settings)
     checked = [str(loaded.root / FILE)]
     for step in STEPS:
         step.read(loaded.settings, loaded.root)

@@ -17,7 +17,7 @@ from devenv.capacity import Mode, fetching_units, item_bytes, units_of
 from devenv.config import Pattern, Settings
 from devenv.errors import StoreError, UsageError
 from devenv.links.read import compile_plan, match
-from devenv.patterns import MAX_PAGES, Prepared, prepare, read_pages, request_of, run
+from devenv.patterns import MAX_PAGES, Prepared, check_declared, prepare, read_pages, request_of, run
 from devenv.places import Place
 from devenv.stores.dynamodb import Dynamo
 from devenv.templates import Unknown
@@ -38,8 +38,9 @@ def look(
     """Read every table that a pattern, an entity or a definition names, and run all patterns.
 
     With `names` only these are run, and only their tables are read. `declared` are CreateTable requests by table.
-    StoreError when DynamoDB does not answer.
+    StoreError when DynamoDB does not answer, UsageError for a declaration that contradicts itself.
     """
+    check_declared(settings)
     wanted = {name: settings.patterns[name] for name in (settings.patterns if names is None else names)}
     needed = table_names(settings, declared) if names is None else [each.table or "" for each in wanted.values()]
     tables = {name: read_table(dynamodb, name, declared.get(name)) for name in dict.fromkeys(filter(None, needed))}

@@ -60,36 +60,43 @@ def run_script(
 
 
 def execute(command: Sequence[str], environ: Mapping[str, str], folder: Path, seconds: float) -> tuple[Ended, bytes]:
-    """Run a command to its end, at most for so long; how it ended with what it told, and what it printed."""
+    """Run a command to its end, at most for so long; how it ended with what it told, and what it printed.
+
+    Who prints without end is ended (`too_much`).
+    """
     said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `finish`
-    read_end, write_end = os.pipe()
+    (read_end, write_end), (printed_end, print_end) = os.pipe(), os.pipe()
     paths = [str(WATCH), *filter(None, [environ.get("PYTHONPATH")])]
-    variables = {**environ, TELL: str(write_end), "PYTHONPATH": os.pathsep.join(paths)}
-    with tempfile.TemporaryFile() as out:
-        try:
-            process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=said,
-                cwd=folder,
-                env=variables,
-                pass_fds=[write_end],
-                start_new_session=True,
-            )
-        except OSError:
-            os.close(read_end)
-            said.close()
-            raise
-        finally:
-            os.close(write_end)
-        told = bytearray()
-        too_much = threading.Event()
-        reader = threading.Thread(target=drain, args=(read_end, told, too_much), daemon=True)
+    try:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=print_end,
+            stderr=said,
+            cwd=folder,
+            env={**environ, TELL: str(write_end), "PYTHONPATH": os.pathsep.join(paths)},
+            pass_fds=[write_end],
+            start_new_session=True,
+        )
+    except OSError:
+        os.close(read_end)
+        os.close(printed_end)
+        said.close()
+        raise
+    finally:
+        os.close(write_end)
+        os.close(print_end)
+    told, printed = bytearray(), bytearray()
+    too_much = threading.Event()
+    readers = [
+        threading.Thread(target=drain, args=(end, into, too_much), daemon=True)
+        for end, into in ((read_end, told), (printed_end, printed))
+    ]
+    for reader in readers:
         reader.start()
-        ended = finish(Running(process, said, told, reader, too_much), seconds)
-        out.seek(0)
-        return ended, out.read(ANSWER_BYTES)
+    ended = finish(Running(process, said, told, readers[0], too_much), seconds)
+    readers[1].join(1.0)
+    return ended, bytes(printed)
 
 
 def read_told(
@@ -120,6 +127,8 @@ def address_of(endpoint: str) -> tuple[str, int | None]:
 
 def failure_of(ended: Ended, seconds: float) -> str | None:
     """Why it gave no answer; None when it did."""
+    if ended.too_much:
+        return f"it printed or told more than {2 * ANSWER_BYTES:,} bytes"
     if ended.status is None:
         return f"it did not end within {seconds:g} s"
     if ended.status != 0:

@@ -331,6 +331,22 @@ def test_a_script_that_fails_is_told(shop: ProjectDir, settings: Path) -> None:
     assert "it ended with status 1: no such customer" in ran.out
 
 
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("import time; time.sleep(600)", "it did not end within 1 s"),
+        ("while True: print('x' * 1_000_000)", "it printed or told more than 100,000,000 bytes"),
+    ],
+)
+def test_a_script_that_does_not_end_is_ended(shop: ProjectDir, settings: Path, script: str, told: str) -> None:
+    (shop.path / "orders.py").write_text(script)
+    seconds = 1 if "sleep" in script else 60
+    settings.write_text(SETTINGS.replace('script = ["{python}"', f'seconds = {seconds}\nscript = ["{{python}}"'))
+    ran = shop.devenv("patterns", "run", "orders")
+    assert ran.code == 1
+    assert told in ran.out
+
+
 def test_only_run_and_check_with_scripts_run_code_of_the_file(shop: ProjectDir, settings: Path) -> None:
     trap = shop.path / "trap"
     settings.write_text(SETTINGS.replace('["{python}", "orders.py", "{no}"]', '["sh", "-c", "echo [] && touch trap"]'))
