@@ -18,6 +18,7 @@ from devenv.init.propose import (
     Entity,
     Pattern,
     find_entities,
+    find_group,
     find_links,
     find_patterns,
     find_person,
@@ -73,6 +74,8 @@ class Drafter:
         self.person = find_person(self.columns, self.links)
         self.patterns = find_patterns(survey, self.entities, self.person, self.links)
         self.seed = find_seed(survey.code)
+        self.group = find_group(self.entities, self.links)
+        self.group_edit = 0
 
     def draft(self) -> Draft:
         """The whole file."""
@@ -87,6 +90,7 @@ class Drafter:
         self.steps()
         self.entity_sections()
         self.link_sections()
+        self.group_section()
         self.pattern_sections()
         self.trace_sections()
         self.safety()
@@ -310,6 +314,33 @@ class Drafter:
                 self.sheet.key("copies", link.copies)
             self.sheet.agreed()
 
+    def group_section(self) -> None:
+        """`[[groups]]`: items that seem to exist together; nobody but the project can say so."""
+        group = self.group
+        if group is None:
+            return
+        self.sheet.ask(
+            f"Do two {group.rows.name}, one of each person, and every {group.entries.name} with the same {group.id}"
+            f" belong together, and does each {group.rows.name} show the newest {group.entries.name}?"
+        )
+        self.sheet.section("groups", array=True)
+        for name, value in (
+            ("name", group.name),
+            ("rows", group.rows.name),
+            ("id", group.id),
+            ("size", 2),
+            ("owner", group.owner),
+            ("other", group.other),
+            ("entries", group.entries.name),
+            ("author", group.author),
+            ("time", group.time),
+        ):
+            self.sheet.key(name, value)
+        if group.preview:
+            self.sheet.key("preview", group.preview)
+        self.sheet.agreed()
+        self.group_edit = len(self.sheet.edits)
+
     def pattern_sections(self) -> None:
         """`[person]` and `[patterns.*]`."""
         if self.person:
@@ -380,6 +411,8 @@ class Drafter:
         self.sheet.key("pattern", pattern.name)
         self.sheet.key("entity", entity.name)
         self.sheet.key("where", {str(entity.place(attribute)): inner[0] if inner else template})
+        if self.group and entity in (self.group.rows, self.group.entries):
+            self.sheet.maybe("group", self.group.name, f"with EDIT {self.group_edit}")
         self.sheet.key("ids", {"dynamodb": own, "library": shown, **({"http": shown} if route else {})})
         fields = {f: a for f, a in function.results.items() if f != shown}
         self.sheet.key("fields", fields)

@@ -52,6 +52,21 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Items that seem to exist together: a row per owner, who names the other, and entries under their common id."""
+
+    name: str
+    rows: Entity
+    entries: Entity
+    id: str
+    owner: str
+    other: str
+    author: str
+    time: str
+    preview: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Pattern:
     """One declared query: the same, wherever the code has it, the application's own function first."""
 
@@ -182,6 +197,27 @@ def find_links(entities: Iterable[Entity], tables: Iterable[Table]) -> tuple[Lin
                         ),
                     )
     return tuple(found.values())
+
+
+def find_group(entities: Iterable[Entity], links: Iterable[Link]) -> Group | None:
+    """Rows under a person's id with an attribute that is the key of other items, which name a person too."""
+    entities, links = tuple(entities), tuple(links)
+    for rows in entities:
+        owners = [place for place in places_of(rows) if any(link.source.startswith(rows.table) for link in links)]
+        for entries in (each for each in entities if each.table == rows.table and each is not rows):
+            ids = [n for n in places_of(entries) if n in rows.attributes and n not in places_of(rows)]
+            people = [
+                link.source.partition(".")[2] for link in links if link.sure and link.source.startswith(rows.table)
+            ]
+            named = [n for n in people if n in rows.attributes and n in entries.attributes]
+            times = [n for n, kind in rows.attributes.items() if kind == "time" and entries.attributes.get(n) == "time"]
+            if owners and ids and named and times:
+                copied = set(next(tuple(link.copies) for link in links if link.source.endswith(f".{named[0]}")))
+                same = [n for n, kind in rows.attributes.items() if entries.attributes.get(n) == kind == "string"]
+                preview = {n: n for n in same if n not in copied}
+                name = re.sub(r"_?(uuid|id|guid)$", "", ids[0]) or "group"
+                return Group(name, rows, entries, ids[0], owners[0], named[0], named[0], times[0], preview)
+    return None
 
 
 def natural_of(copies: Mapping[str, str], table: Table) -> dict[str, str]:

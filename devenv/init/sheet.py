@@ -89,6 +89,12 @@ class Sheet:
             return
         self.lines.append(line + (f" # {one_line(note)}" if note else ""))
 
+    def maybe(self, name: str, value: Any, note: str) -> None:
+        """One key that belongs to an edit which was asked for before."""
+        self._mark = MARK
+        self.key(name, value, note)
+        self._mark = ""
+
     def ask(self, question: str) -> None:
         """Ask for an edit: the lines up to `agreed` have no effect until somebody takes their mark away."""
         self.note(f"{question} If so, take `{MARK.strip()}` away from the lines that follow.")

@@ -36,12 +36,13 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
     report = made.json("init")
     assert report["written"] == WRITTEN
     assert {name: digest for name, digest in digests(path).items() if name not in WRITTEN} == before
-    # The one edit that it asks for: agree to the link that only a part of a name speaks for.
-    (edit,) = report["edits"]
-    assert edit.startswith("Does talk-messages.pk[GRP#{}] hold ids of users.uuid?")
+    # What it asks for: to agree to a link that only a part of a name speaks for, and to what belongs together.
+    link, group = report["edits"]
+    assert link.startswith("Does talk-messages.pk[GRP#{}] hold ids of users.uuid?")
+    assert group.startswith("Do two message_group, one of each person, and every message with the same")
     file = path / "devenv.toml"
     asked = [line for line in file.read_text().splitlines() if line.startswith(MARK)]
-    assert len(asked) == 4
+    assert (len(asked), asked.count('#~ group = "message_group" # with EDIT 2')) == (17, 2)
     file.write_text("".join(line.removeprefix(MARK) for line in file.read_text().splitlines(keepends=True)))
     try:
         made.ok("up")
@@ -77,7 +78,7 @@ def test_doctor_sees_what_the_links_are_for(harbour: ProjectDir) -> None:
 
 
 def test_trace_follows_both_subjects(harbour: ProjectDir) -> None:
-    messages = harbour.json("trace", "messages", GROUP, "--user", "nora")
+    messages = harbour.json("trace", "messages", GROUP)
     assert messages["verdict"]["status"] == "ok"
     assert {layer["name"]: layer["observed_count"] for layer in messages["layers"][5:]} == {
         "pattern": 5,

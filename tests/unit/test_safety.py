@@ -16,7 +16,7 @@ import pytest
 from devenv.checks.facts import DoctorContext
 from devenv.checks.protection import find_keys, key_owner, why_plain
 from devenv.checks.safety_files import encrypted_attributes, read_backups, search_keys
-from devenv.config import Safety, Settings
+from devenv.config import Safety, Settings, parse, schema
 from devenv.doctor import CHECKS, diagnose
 from devenv.errors import Exit, UsageError
 from devenv.files import list_files, read_text
@@ -84,6 +84,22 @@ def test_without_the_section_nothing_is_demanded() -> None:
 def test_what_is_not_verified_is_not_healthy() -> None:
     report: Report = diagnose(context({"point_in_time_recovery": True}), only=["SAF008"])
     assert (report.exit_code, report.body["verdict"]) == (Exit.UNCHECKED, "not_verified")
+
+
+@pytest.mark.parametrize(
+    ("safety", "told"),
+    [
+        ({"region": ["eu-central-1"]}, "did you mean `regions`?"),
+        ({"regions": ["Europe"]}, "safety.regions[0]"),
+        ({"encryption_at_rest": "strong"}, "safety.encryption_at_rest"),
+        ({"encrypted": ["message"]}, "safety.encrypted[0]"),
+    ],
+)
+def test_the_section_is_typed(safety: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError) as error:
+        parse({"project": {"name": "x"}, "safety": safety}, Path("devenv.toml"))
+    assert told in f"{error.value.detail} {error.value.hint}"
+    assert "Safety" in schema()["$defs"]
 
 
 def test_every_code_has_its_page() -> None:
