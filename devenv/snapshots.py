@@ -24,6 +24,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -392,6 +393,22 @@ def revived(stack: Stack, place: Path, manifest: Manifest) -> Manifest:
     return manifest
 
 
+@contextmanager
+def portable(stack: Stack, place: Path, manifest: Manifest) -> Iterator[Path]:
+    """A copy of a snapshot of the form `database` that needs no cluster, because it has a dump; gone with the block."""
+    if DUMP in manifest.checksums:
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="devenv-export-") as name, stores_up(stack):
+        if manifest.cluster != read_cluster(stack):
+            check_fits(stack, manifest)
+        for part in manifest.checksums:
+            shutil.copy2(place / part, Path(name) / part)
+        stack.engine.dump_database(manifest.database or "", Path(name) / DUMP)
+        sealed(Path(name), manifest, manifest.method, time.perf_counter() - manifest.seconds)
+        yield Path(name)
+
+
 def has_data(stack: Stack) -> bool:
     """Whether there is present data, which a restore has to keep."""
     if stack.engine.files:
@@ -424,7 +441,9 @@ def check_fits(stack: Stack, manifest: Manifest) -> None:
             f"the snapshot `{manifest.name}` is a copy of data files, which engine `{stack.engine.name}` cannot take",
             hint="devenv up --engine embedded, and restore it there",
         )
-    for part, title in (("postgres", "PostgreSQL"), ("dynamodb", "DynamoDB Local"), ("platform", "platform")):
+    dumped = not stack.engine.files and DUMP in manifest.checksums
+    depends = (("postgres", "PostgreSQL"), ("dynamodb", "DynamoDB Local"), ("platform", "platform"))
+    for part, title in () if dumped else depends:
         then, now = manifest.versions.get(part), here[part]
         if then and now and decisive(part, then) != decisive(part, now):
             raise DevenvError(
@@ -811,6 +830,19 @@ def finish_moving(stack: Stack, moving: Path, manifest: Manifest) -> Manifest:
     return done
 
 
+def check_journal(home: Path, journal: Journal) -> None:
+    """DevenvError for a journal that leads out of the project's data: devenv did not write it here."""
+    source = Path(journal.source)
+    inside = source.parent in (folder(home), home) and ".." not in source.parts
+    if not inside or (journal.kept and not NAME.fullmatch(journal.kept.name)):
+        raise DevenvError(
+            f"{home / 'restore.json'} names files outside of this project's data",
+            detail=f"{journal.source}, {journal.kept.name if journal.kept else 'nothing kept'}",
+            cause="the folder was copied from somewhere with it, or moved in the midst of a restore; nothing was done",
+            hint=f"mv {home / 'restore.json'} {home / 'restore.json.old'} && devenv up",
+        )
+
+
 def recover(stack: Stack, watch: Watch) -> None:
     """Finish the restore that a killed command began, and remove what other killed commands left half made."""
     home = stack.engine.home
@@ -821,6 +853,7 @@ def recover(stack: Stack, watch: Watch) -> None:
     except (OSError, msgspec.DecodeError) as error:
         raise DevenvError(f"{home / 'restore.json'} cannot be read", detail=str(error)) from None
     if journal is not None:
+        check_journal(home, journal)
         watch.say(f"finishing the interrupted restore of `{journal.manifest.name}`")
         stack.engine.adopt()
         finish(stack, journal)

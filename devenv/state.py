@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from msgspec.structs import replace
@@ -80,7 +81,7 @@ class State(Version, frozen=True):
     what the embedded engine left at work in the background.
     """
 
-    root: str | None = None
+    root: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
     engine: str | None = None
     services: dict[str, Record] = {}
     steps: dict[str, Mark] = {}

@@ -596,9 +596,10 @@ def read_state(root: Path, folder: Path) -> tuple[State, Path | None]:
     """
     known = state.read(folder)
     origin = Path(known.root) if known.root else root
-    if origin == root or (origin.exists() and origin.samefile(root)):
+    # Not by Path's own methods, which raise for what cannot be a path.
+    if origin == root or (os.path.exists(origin) and os.path.samefile(origin, root)):
         return known, None
-    if (origin / FILE).is_file():
+    if os.path.isfile(origin / FILE):
         return State(), None
     return known, origin
 
