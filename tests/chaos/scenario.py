@@ -30,6 +30,7 @@ from tests.e2e import world
 from tests.support import LIMIT_S, ProjectDir, Ran, reference_project
 
 HOOK = Path(__file__).with_name("hook.py")
+FULL = os.environ.get("CHAOS_SIZE") == "full"
 SEED = int(os.environ.get("CHAOS_SEED", "20261123"))
 CODES = {int(code) for code in Exit}
 # Codes with which a command says that it could not do what it was asked.
