@@ -89,8 +89,9 @@ def choices(
         values = {**guesses(pattern, place, each), **known, **each.values}
         if missing := sorted(wanted - set(values)):
             return Unsampled(f"no value for {{{missing[0]}}} is declared in params or found in an item")
-        if not found or found[0].values != values:
-            found.append(Sample({name: values[name] for name in sorted(wanted)}, f"from the data: {word}", each.count))
+        chosen = {name: values[name] for name in sorted(wanted)}
+        if not found or found[0].values != chosen:
+            found.append(Sample(chosen, f"from the data: {word}", each.count))
     return tuple(found)
 
 
