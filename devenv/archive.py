@@ -12,7 +12,7 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
@@ -20,6 +20,7 @@ import msgspec
 
 from devenv import snapshots, state
 from devenv.errors import DevenvError, UsageError
+from devenv.item_copies import copies_of
 from devenv.model import Report
 from devenv.snapshots import MANIFEST, Manifest
 from devenv.stack import Stack
@@ -34,7 +35,7 @@ LEVEL: Final = 1
 def export(stack: Stack, name: str, file: Path) -> Report:
     """Write a snapshot into `file`, mode 0600: it holds all data and the password that fits it. UsageError (2)."""
     place, manifest = snapshots.find(stack.engine.home, name)
-    if manifest.form != "files":
+    if manifest.form != "files" and stack.engine.files:
         raise UsageError(
             f"the snapshot `{name}` is a part of this project's data and cannot be exported alone",
             hint=f"devenv snapshot restore {name} && devenv snapshot save NAME",
@@ -43,9 +44,10 @@ def export(stack: Stack, name: str, file: Path) -> Report:
         raise UsageError(f"{file} exists already")
     if any(path.is_symlink() for path in place.rglob("*")):
         raise UsageError(f"the snapshot `{name}` has symbolic links (tablespaces), which an archive cannot hold")
+    whole = nullcontext(place) if manifest.form == "files" else snapshots.portable(stack, place, manifest)
     try:
-        with unnamed(file) as output:
-            write_archive(place, output)
+        with whole as folder, unnamed(file) as output:
+            write_archive(folder, output)
     except OSError as error:
         raise state.unwritable(file, error) from None
     body = {"exported": snapshots.plain(manifest), "file": str(file), "bytes": file.stat().st_size}
@@ -117,9 +119,22 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
         with snapshots.building(place) as fresh:
             check_sums(fresh, unpack(content, fresh), file)
             manifest = snapshots.read_manifest(fresh)
-            if manifest is None or manifest.form != "files" or manifest.format != snapshots.FORMAT:
+            here = {path.name for path in fresh.iterdir()}
+            if manifest is None or manifest.format != snapshots.FORMAT or not manifest.checksums.keys() <= here:
                 raise UsageError(f"{file} is not a snapshot that this devenv can read")
+            if manifest.form != ("files" if stack.engine.files else "database"):
+                raise UsageError(
+                    f"{file} is of another kind than the snapshots of engine `{stack.engine.name}`",
+                    detail="`embedded` keeps data files; `docker` and `external` keep a dump and a file of items",
+                    hint="import it on an engine like that which it comes from: devenv up --engine NAME",
+                )
             manifest = msgspec.structs.replace(manifest, name=name, automatic=False)
+            if manifest.form == "database":
+                if not {snapshots.DUMP, copies_of(stack).part} <= manifest.checksums.keys():
+                    raise UsageError(f"{file} is not a whole snapshot")
+                # Of no cluster: the next restore makes its database, under a name of this project's own.
+                own = snapshots.database_name(stack, name)
+                manifest = msgspec.structs.replace(manifest, cluster="", database=own)
             snapshots.verify(fresh, manifest)
             state.write_private(fresh / MANIFEST, msgspec.json.encode(manifest))
     return snapshots.report(stack, {"imported": snapshots.plain(manifest), "file": str(file)})

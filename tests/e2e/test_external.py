@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,9 @@ from devenv.model import PostgresTarget
 from devenv.stores.postgres import connect
 from tests.e2e import world
 from tests.e2e.engines import contents, external_project, fill, other_stores, without_marks
+from tests.e2e.test_snapshots import killed_after
 from tests.support import ProjectDir
+from tests.terminal import open_terminal
 
 ITEM = f"INSERT INTO \"{world.TABLE}\" VALUE {{'pk': 'x', 'sk': 'y'}}"
 # A plan for `repair`: whether it may be carried out is asked before it is read.
@@ -302,3 +305,111 @@ class TestMoving:
         finally:
             project.remove()
         assert set(without_marks(contents(stores))) == set(contents(stores))
+
+
+def test_a_person_is_asked_once(stores: ProjectDir, tmp_path: Path) -> None:
+    project = external_project(tmp_path / "project", stores)
+    before = contents(stores)
+    try:
+        for answer, code in (("n\n", 2), ("y\n", 0)):
+            with open_terminal(project.command("up", "--no-backend"), project.environment()) as terminal:
+                terminal.until("[y/N]")
+                terminal.press(answer)
+                assert terminal.end() == code, terminal.seen
+            assert (contents(stores) == before) is (code == 2)
+        with open_terminal(project.command("up", "--no-backend"), project.environment()) as terminal:
+            assert terminal.end() == 0
+            assert "[y/N]" not in terminal.seen
+    finally:
+        project.remove()
+    assert contents(stores) == before
+
+
+# The calls of one restore after which devenv is killed: the journal is there from the second on.
+KILLS = (
+    "devenv.snapshots.verify",
+    "devenv.snapshots.once",
+    "devenv.snapshots.swap_database",
+    "devenv.item_copies.make_as",
+    "devenv.steps.writes.write_together",
+    "devenv.snapshots.replace_file",
+    "devenv.snapshots.sealed",
+)
+
+
+@pytest.fixture(scope="module")
+def kept(stores: ProjectDir, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
+    """A project of its own there, up."""
+    made = external_project(tmp_path_factory.mktemp("kept") / "project", stores, postgres=kept_url(stores))
+    made.ok("up", "--mark", "--no-backend")
+    yield made
+    made.remove()
+
+
+def kept_url(stores: ProjectDir) -> str:
+    """The same server, with a database of this module's other project."""
+    env = stores.env()
+    return f"postgresql://{env['PGUSER']}@127.0.0.1:{env['PGPORT']}/kept"
+
+
+class TestKept:
+    """Snapshots where the data files are not devenv's."""
+
+    def test_a_killed_restore_is_finished_or_has_done_nothing(self, kept: ProjectDir) -> None:
+        sums = {}
+        for name in ("here", "there"):
+            world.sql(kept, "DELETE FROM activities WHERE likes_count = 0")
+            for item in world.items(kept)[:5]:
+                world.dynamodb(kept).Table(world.TABLE).delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+            kept.ok("snapshot", "save", name)
+            sums[name] = world.data(kept)
+        now, finished = "there", []
+        for call in KILLS:
+            other = "here" if now == "there" else "there"
+            assert killed_after(kept, call, "snapshot", "restore", other) == -signal.SIGKILL, call
+            kept.ok("snapshot", "save", call)
+            seen = world.data(kept)
+            assert seen in sums.values(), call
+            if seen == sums[other] and seen != sums[now]:
+                finished.append(call)
+                now = other
+        assert finished == list(KILLS[1:])
+
+    def test_a_table_that_was_made_anew_is_known_again(self, kept: ProjectDir) -> None:
+        kept.ok("reset", "-y")
+        kept.ok("snapshot", "save", "known")
+        data = world.data(kept)
+        kept.ok("schema-load", "-y")
+        kept.ok("snapshot", "restore", "known")
+        assert world.data(kept) == data
+        # The seeds count as loaded by devenv: nothing to do, and nobody is asked.
+        assert {line["action"] for line in kept.json("up", "--no-backend")["plan"]} == {"keep"}
+        kept.ok("seed")
+
+    def test_it_can_be_restored_in_another_place(self, kept: ProjectDir, tmp_path: Path) -> None:
+        kept.ok("reset", "-y")
+        world.sql(kept, "DELETE FROM activities WHERE likes_count = 0")
+        kept.ok("snapshot", "save", "portable")
+        data, people = world.data(kept), world.sql(kept, "SELECT uuid FROM users ORDER BY 1")
+        file = tmp_path / "one.snapshot"
+        kept.ok("snapshot", "export", "portable", str(file))
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert external_embedded(kept).devenv("snapshot", "import", str(file)).code == 2
+        with other_stores(tmp_path) as elsewhere:
+            project = external_project(tmp_path / "project", elsewhere)
+            project.ok("snapshot", "import", str(file), "--as", "two")
+            project.ok("up", "--mark", "--no-backend")
+            project.ok("snapshot", "restore", "two")
+            assert world.data(project) == data
+            assert world.sql(project, "SELECT uuid FROM users ORDER BY 1") == people
+            project.ok("snapshot", "delete", "two")
+            before = [row[0] for row in world.query(elsewhere.env()["DATABASE_URL"], "SELECT datname FROM pg_database")]
+            assert not [name for name in before if "two" in name]
+
+
+def external_embedded(project: ProjectDir) -> ProjectDir:
+    """The same folder on the engine `embedded`, beside."""
+    other = ProjectDir(project.path.with_name("other"), {})
+    other.path.mkdir()
+    (other.path / "devenv.toml").write_text('[project]\nname = "other"\n')
+    return other
