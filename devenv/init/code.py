@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -105,6 +105,7 @@ class Code:
     endpoints: Mapping[str, int]
     uses_dynamodb: bool
     writes: bool
+    imports: frozenset[str] = frozenset()
 
 
 def read_code(file: str, tree: ast.Module, variables: Mapping[str, str], keys: frozenset[str]) -> Code:
@@ -142,7 +143,18 @@ def read_code(file: str, tree: ast.Module, variables: Mapping[str, str], keys: f
         endpoints={text: line for text, line in texts.items() if re.match(r"https?://[\w.-]+:\d+/?$", text)},
         uses_dynamodb="dynamodb" in texts,
         writes=bool(names & {"put_item", "batch_write_item", "transact_write_items", "batch_writer"}),
+        imports=frozenset(imported(nodes)),
     )
+
+
+def imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """The last words of the modules that are imported: `ddb` of `from lib.ddb import Ddb`."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.rpartition(".")[2] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names)
+            yield (node.module or "").rpartition(".")[2]
 
 
 def owners(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:

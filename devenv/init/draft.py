@@ -143,7 +143,7 @@ class Drafter:
                 self.sheet.key("source", "system")
                 self.sheet.agreed()
         dynamodb = compose.dynamodb if compose else None
-        region = next((v for n in ("AWS_REGION", "AWS_DEFAULT_REGION") if (v := self.survey.variables.get(n))), None)
+        region = self.region()
         self.sheet.section("dynamodb")
         if dynamodb and dynamodb.port():
             self.sheet.key("port", dynamodb.port())
@@ -156,6 +156,10 @@ class Drafter:
                 f"Endpoints that are written into scripts: {shown}. They work as long as `devenv up` gets that port;"
                 " without endpoint_url boto3 reads AWS_ENDPOINT_URL_DYNAMODB by itself."
             )
+
+    def region(self) -> str | None:
+        """The region that the variables name."""
+        return next((v for n in ("AWS_REGION", "AWS_DEFAULT_REGION") if (v := self.survey.variables.get(n))), None)
 
     def backend(self) -> None:
         """`[backend]`: the application's command, on loopback, on devenv's port."""
@@ -243,15 +247,13 @@ class Drafter:
     def steps(self) -> None:
         """`[steps.*]`: the SQL files in order, the table definitions, the seed script."""
         self.sheet.title("Steps: what `devenv up` loads, always in this order")
-        good = [file for file in self.survey.sql if file.problem is None]
-        if good:
-            self.sheet.section("steps", "setup")
-            self.sheet.key("files", [glob.escape(file.name) for file in good])
         for file in self.survey.sql:
             if file.problem:
-                self.sheet.note(
-                    f"{file.name} cannot be loaded: {file.problem}. Mend it, and add it to the files above."
-                )
+                self.sheet.note(f"{file.problem}: devenv cannot load {file.name}. Mend it, then take `#~` away below.")
+        if self.survey.sql:
+            self.sheet.section("steps", "setup")
+            aside = [glob.escape(file.name) for file in self.survey.sql if file.problem]
+            self.sheet.key("files", [glob.escape(file.name) for file in self.survey.sql], aside=aside)
         whole = [table for table in self.survey.tables if table.whole]
         names = list(dict.fromkeys(glob.escape(table.file) for table in whole))
         for table in (table for table in self.survey.tables if not table.whole):
@@ -401,7 +403,7 @@ class Drafter:
         attribute = next(iter(entity.match))
         template = next(iter(pattern.key.values()))
         inner = re.search(r"\{[\w.]+\}", template)
-        route = find_route(self.survey.code, tuple(params), pattern.name)
+        route = find_route(self.survey.code, self.parameters(pattern), pattern.name)
         self.sheet.section("trace", pattern.name)
         self.sheet.key("title", f"the {pattern.name.replace('_', ' ')}")
         if params:
@@ -434,19 +436,24 @@ class Drafter:
             self.sheet.section("trace", pattern.name, "request")
             self.sheet.key("path", route.path, f"{route.file}:{route.line}")
 
+    def parameters(self, pattern: Pattern) -> dict[str, str]:
+        """What the code calls the parameters of a pattern -> what they are called in devenv.toml."""
+        raw = {name for template in pattern.query.key.values() for name in PLACE.findall(template)}
+        person = self.person
+        return {
+            name: "{person." + person[1] + "}" if person and is_person(name, person[0]) else f"{{{name}}}"
+            for name in sorted(raw)
+        }
+
     def arguments(self, function: Function, pattern: Pattern) -> tuple[dict[str, Any], list[str]]:
         """The arguments of a function by name, and those that nobody can tell."""
         found: dict[str, Any] = {}
         unknown: list[str] = []
-        raw = {name for template in pattern.query.key.values() for name in PLACE.findall(template)}
-        key = dict(zip(sorted(raw), (f"{{{n}}}" for n in sorted(raw)), strict=True))
-        person = {n: "{person." + self.person[1] + "}" for n in raw if self.person and is_person(n, self.person[0])}
+        known = self.parameters(pattern)
         for parameter in function.parameters:
             maker = self.maker(function, parameter)
-            if parameter in person:
-                found[parameter] = person[parameter]
-            elif parameter in key:
-                found[parameter] = key[parameter]
+            if parameter in known:
+                found[parameter] = known[parameter]
             elif maker:
                 folder = source_folder(function.file, self.survey)
                 found[parameter] = {"call": f"{module_of(maker.file, folder)}:{maker.name}"}
@@ -469,7 +476,7 @@ class Drafter:
         self.sheet.section("safety")
         self.sheet.key("tls", True)
         self.sheet.key("no_user_keys", True)
-        region = self.survey.variables.get("AWS_DEFAULT_REGION") or "eu-central-1"
+        region = self.region() or "eu-central-1"
         self.sheet.comment(f'regions = ["{region}"]  deletion_protection = true  point_in_time_recovery = true')
 
 

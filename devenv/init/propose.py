@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -86,8 +86,11 @@ class Pattern:
 
 
 def find_seed(code: Iterable[Code]) -> Code | None:
-    """The script that loads items: it writes, and is called a seed."""
-    scripts = [each for each in code if each.writes and "seed" in PurePosixPath(each.file).name.lower()]
+    """The script that loads items: it is called a seed, and writes, or imports what does."""
+    code = tuple(code)
+    writers = {PurePosixPath(each.file).stem for each in code if each.writes}
+    scripts = [each for each in code if "seed" in PurePosixPath(each.file).name.lower()]
+    scripts = [each for each in scripts if each.writes or each.imports & writers]
     return min(scripts, key=lambda each: (each.file.count("/"), each.file), default=None)
 
 
@@ -295,14 +298,19 @@ def traced_entity(pattern: Pattern, entities: Iterable[Entity]) -> Entity | None
     return None
 
 
-def find_route(code: Iterable[Code], params: tuple[str, ...], name: str) -> Route | None:
-    """The one GET route with exactly these parameters; of several, the one that is called after the pattern."""
-    if not params:
+def find_route(code: Iterable[Code], key: Mapping[str, str], name: str) -> Route | None:
+    """The one GET route with exactly the parameters that a pattern has, which `key` maps to what they are called here.
+
+    Of several, the one that is called after the pattern.
+    """
+    if not key:
         return None
-    routes = [route for each in code for route in each.routes if set(route.parameters) == set(params)]
-    named = [route for route in routes if name in route.path]
-    best = named or routes
-    return best[0] if len(best) == 1 else None
+    routes = [route for each in code for route in each.routes if set(route.parameters) == set(key)]
+    best = [route for route in routes if name in route.path] or routes
+    if len(best) != 1:
+        return None
+    path = PLACE.sub(lambda found: key[found[1]], best[0].path)
+    return replace(best[0], path=path)
 
 
 def source_folder(file: str, survey: Survey) -> str | None:

@@ -77,14 +77,14 @@ class Sheet:
         head = ".".join(map(toml_key, names))
         self.lines.append(f"{self._mark}[[{head}]]" if array else f"{self._mark}[{head}]")
 
-    def key(self, name: str, value: Any, note: str = "") -> None:
-        """`name = value  # note`; a long list goes over several lines."""
+    def key(self, name: str, value: Any, note: str = "", aside: Sequence[str] = ()) -> None:
+        """`name = value  # note`; a long list goes over several lines, and so does one with parts to agree to."""
         self._heading = False
         text = toml(value)
         line = f"{self._mark}{toml_key(name)} = {text}"
-        if isinstance(value, Sequence) and not isinstance(value, str) and len(line) > WIDTH:
+        if isinstance(value, Sequence) and not isinstance(value, str) and (aside or len(line) > WIDTH):
             self.lines.append(f"{self._mark}{toml_key(name)} = [")
-            self.lines += [f"{self._mark}    {toml(part)}," for part in value]
+            self.lines += [f"{MARK if part in aside else self._mark}    {toml(part)}," for part in value]
             self.lines.append(f"{self._mark}]")
             return
         self.lines.append(line + (f" # {one_line(note)}" if note else ""))

@@ -253,7 +253,8 @@ def test_sql_that_devenv_cannot_run_is_asked_for(tmp_path: Path) -> None:
     write(tmp_path, {"a.sql": "CREATE TABLE t (id int);", "b.sql": "CREATE TABLE u (id int);\n\\copy u from 'x.csv'\n"})
     draft = Drafter(survey(tmp_path), "x").draft()
     assert drafted(tmp_path).steps.setup.files == ["a.sql"]
-    assert any(edit.startswith("b.sql cannot be loaded: b.sql:2") for edit in draft.edits)
+    assert draft.edits[0].startswith("b.sql:2: \\copy is a command of psql, not SQL: devenv cannot load b.sql.")
+    assert '#~     "b.sql",' in draft.text
 
 
 def test_extensions_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
