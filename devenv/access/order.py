@@ -16,10 +16,22 @@ from typing import Final, Literal
 from devenv.links.values import instant, time_form
 
 NUMBER: Final = re.compile(r"(?P<prefix>.*?)(?P<number>\d{1,18})")
-# Forms of times that sort wrongly whatever they are: day or month first, names of months.
-SHUFFLED: Final = (
-    (re.compile(r"(\d{1,2})[./-](\d{1,2})[./-](\d{4})(?:[ T,]+(\d{1,2}):(\d\d)(?::(\d\d))?)?"), (3, 2, 1)),
+# Forms of times that sort wrongly whatever they are: day or month first, names of months, days of one digit.
+CLOCKS: Final = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p")
+DATES: Final = (
+    "%d.%m.%Y",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%d-%m-%Y",
+    "%d %b %Y",
+    "%d-%b-%Y",
+    "%b %d, %Y",
+    "%b %d %Y",
+    "%Y-%m-%d",
 )
+DATED: Final = re.compile(r"(?:[A-Z][a-z]{2},? )?(?=.*\b\d{4}\b)[\w ,./:-]{8,30}")
+DAY: Final = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ")
+SEPARATOR: Final = re.compile(r"(?<=\d)[T,](?: )?(?=\d{1,2}:)")
 MOST: Final = 5000
 
 
@@ -76,23 +88,25 @@ def inversion_of(texts: Sequence[str]) -> Inversion | None:
 
 
 def moment_of(text: str) -> datetime | None:
-    """The moment that a text names, also day first; None when it names none."""
+    """The moment that a text names, also in forms that no machine should write; None when it names none."""
     if time_form(text) is not None or (len(text) == 10 and text[4:5] == "-"):
         return instant(text)
-    for pattern, (year, month, day) in SHUFFLED:
-        if found := pattern.fullmatch(text):
-            hour, minute, second = (int(found[place] or 0) for place in (4, 5, 6))
-            for one, other in ((month, day), (day, month)):
-                try:
-                    return datetime(
-                        int(found[year]), int(found[one]), int(found[other]), hour, minute, second, tzinfo=UTC
-                    )
-                except ValueError:
-                    continue
+    return odd_moment(text) if DATED.fullmatch(text) and not text.isdigit() else None
+
+
+def odd_moment(text: str) -> datetime | None:
+    """The moment of a text like `24.06.2023 10:00`, `Jun 24, 2023` or `2023-6-4`; UTC, as none of these says more."""
+    plain = SEPARATOR.sub(" ", DAY.sub("", text)).removesuffix(" GMT").removesuffix(" UTC")
+    for date in DATES:
+        for clock in CLOCKS if ":" in plain else CLOCKS[:1]:
+            try:
+                return datetime.strptime(plain, date + clock).replace(tzinfo=UTC)
+            except ValueError:
+                continue
     return None
 
 
 def form_of(text: str) -> str:
     """How a time is written, in words."""
     form = time_form(text)
-    return str(form) if form is not None else re.sub(r"\d", "9", text)
+    return str(form) if form is not None else re.sub(r"[A-Za-z]{3}", "xxx", re.sub(r"\d+", "9", text))

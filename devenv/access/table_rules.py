@@ -19,7 +19,7 @@ from devenv.places import Place, keys_of
 HOT_ITEMS: Final = 500
 HOT_SHARE: Final = 0.5
 HOT_TIMES: Final = 20
-SPREAD_ITEMS: Final = 200
+SPREAD_ITEMS: Final = 100
 SPREAD_VALUES: Final = 10
 SHORT: Final = 3
 NEAR: Final = 0.8
