@@ -33,6 +33,7 @@ DATED: Final = re.compile(r"(?:[A-Z][a-z]{2},? )?(?=.*\b\d{4}\b)[\w ,./:-]{8,30}
 DAY: Final = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ")
 SEPARATOR: Final = re.compile(r"(?<=\d)[T,](?: )?(?=\d{1,2}:)")
 MOST: Final = 5000
+PROBES: Final = 50
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,12 @@ def find_inversion(texts: Iterable[str]) -> Inversion | None:
 
 def inversion_of(texts: Sequence[str]) -> Inversion | None:
     """The same for texts that are in text order, without a common prefix."""
-    times = [(moment_of(text), text) for text in texts]
+    # Most keys are no times, and then it is not worth looking at all of them.
+    probe = texts[:: max(1, len(texts) // PROBES)]
+    timely = sum(moment_of(text) is not None for text in probe) * 2 > len(probe)
+    times = [(moment_of(text), text) for text in texts] if timely else []
     known = [(moment, text) for moment, text in times if moment is not None]
-    if len(known) * 2 > len(texts):
+    if timely:
         forms = tuple(dict.fromkeys(form_of(text) for _, text in known))
         for (moment, text), (after, later) in pairwise(known):
             if after < moment:

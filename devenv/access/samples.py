@@ -9,7 +9,6 @@ from typing import Any, Final
 from devenv.access.seen import Item, Sample, TableSeen, Unsampled
 from devenv.capacity import item_bytes
 from devenv.config import Pattern
-from devenv.links.read import compile_template
 from devenv.links.values import number_text, scalar_text
 from devenv.places import Place
 from devenv.templates import PLACE, fill, names_in
@@ -126,15 +125,40 @@ def group(templates: Mapping[str, Any], items: Iterable[Item], known: Mapping[st
     return list(found.values())
 
 
-def matcher(text: Any) -> tuple[Any, tuple[str, ...]]:
+@dataclass(frozen=True)
+class Form:
+    """A template that reads parameters out of a text: the literal parts around them. Linear, whatever the text is."""
+
+    literals: tuple[str, ...]
+
+    def parse(self, text: str) -> tuple[str, ...] | None:
+        """The texts of the parameters in order, each as short as it can be; None when the text has another form."""
+        first, *others = self.literals
+        if not others:
+            return () if text == first else None
+        if not text.startswith(first):
+            return None
+        found, place = [], len(first)
+        for literal in others[:-1]:
+            end = text.find(literal, place)
+            if end < 0:
+                return None
+            found.append(text[place:end])
+            place = end + len(literal)
+        end = len(text) - len(others[-1])
+        if end < place or not text.endswith(others[-1]):
+            return None
+        return (*found, text[place:end])
+
+
+def matcher(text: Any) -> tuple[Form, tuple[str, ...]]:
     """A template that reads parameters out of a text, and their names in order."""
-    template = str(text)
-    names = tuple(found[1] for found in PLACE.finditer(template))
-    return compile_template(PLACE.sub("{}", template)), names
+    parts = PLACE.split(str(text))
+    return Form(tuple(parts[::2])), tuple(parts[1::2])
 
 
 def parameters(
-    compiled: Mapping[str, tuple[Any, tuple[str, ...]]], item: Item, known: Mapping[str, str]
+    compiled: Mapping[str, tuple[Form, tuple[str, ...]]], item: Item, known: Mapping[str, str]
 ) -> dict[str, str] | None:
     """The parameters that an item's key gives; None when it does not fit."""
     values: dict[str, str] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from devenv.access.order import find_inversion
-from devenv.access.samples import sample
+from devenv.access.samples import matcher, sample
 from devenv.access.seen import Sample, TableSeen, Unsampled
 from devenv.config import Settings, parse
 from devenv.errors import UsageError
@@ -117,6 +117,24 @@ def test_what_no_item_fits_is_a_fault(text: str, part: str, stored: tuple[str, .
     found = taken(text)
     assert isinstance(found, Unsampled)
     assert (found.fault, found.part, found.stored) == (True, part, stored)
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "values"),
+    [
+        ("ROOM#{room}", "ROOM#a#b", ("a#b",)),
+        ("{a}#{b}", "x#y#z", ("x", "y#z")),
+        ("{a}#{b}!", "x#y!#z!", ("x", "y!#z")),
+        ("{a}{b}", "xy", ("", "xy")),
+        ("A#{a}#B", "A##B", ("",)),
+        ("A#{a}#B", "A#B", None),
+        ("A", "A", ()),
+        ("A", "AB", None),
+        ("{a}#{b}#{c}#{d}#{e}!", "#" * 2000, None),
+    ],
+)
+def test_parameters_are_read_out_of_a_text(template: str, text: str, values: tuple[str, ...] | None) -> None:
+    assert matcher(template)[0].parse(text) == values
 
 
 def test_what_the_user_types_wins() -> None:
