@@ -83,8 +83,7 @@ def reading(access: Access, seen: Observed, place: Place) -> Iterator[str]:
         if pattern.filter:
             yield (
                 f"The filter ({pattern.filter}) comes after reading, and after the limit: what it throws away is "
-                "read and "
-                "paid for, and a page can come back empty although more is to be found."
+                "read and paid for, and a page can come back empty although more is to be found."
             )
         elif pattern.limit:
             yield "The limit counts what is read: with a filter, a page of it could come back empty."
@@ -96,10 +95,8 @@ def reading(access: Access, seen: Observed, place: Place) -> Iterator[str]:
         )
         yield (
             f"In the data at hand it reads {plural(run.read.scanned, 'item')} of "
-            f"{len(seen.tables[place.table].items):,} in "
-            f"{plural(run.read.pages, 'page')}, {kilobytes(run.bytes)} together, and returns "
-            f"{len(run.read.items):,}; {units}, "
-            f"so it costs {run.units:g}."
+            f"{len(seen.tables[place.table].items):,} in {plural(run.read.pages, 'page')}, {kilobytes(run.bytes)} "
+            f"together, and returns {len(run.read.items):,}; {units}, so it costs {run.units:g}."
         )
     elif access.unsampled is not None:
         yield f"It was not run: {access.unsampled.reason}."

@@ -29,7 +29,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. `code` is permanent, `title` says what holds when it finds nothing, `why` is the rule behind it."""
+    """One rule. `code` is permanent, `title` says what holds when `find` finds nothing."""
 
     code: str
     name: str

@@ -113,7 +113,7 @@ class ScriptSeen:
 class Access:
     """One declared pattern with what was seen of it. `place` is None when there is no such table or index.
 
-    `amount` is what it amounts to by the keys that there are, `wanted` the attributes of its key and sort conditions.
+    `amount` is what it amounts to by the keys that there are, `entities` are the kinds of items that it brings.
     """
 
     name: str
@@ -133,7 +133,10 @@ class Access:
 
 @dataclass(frozen=True)
 class Observed:
-    """Everything that the judgement, the explanation and the matrix are made of."""
+    """Everything that the judgement, the explanation and the matrix are made of.
+
+    `kinds` are the entities of each table's items, in the order of the items (None: of none that is declared).
+    """
 
     settings: Settings
     tables: Mapping[str, TableSeen]

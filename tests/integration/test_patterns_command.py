@@ -7,6 +7,9 @@ knows about it is its devenv.toml.
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import pytest
 
 from devenv.model import DynamoTarget
 from devenv.stores.dynamodb import Dynamo, typed_item
-from tests.support import ProjectDir, empty_project
+from tests.support import REPOSITORY, ProjectDir, empty_project
 
 SETTINGS = """
 [project]
@@ -345,6 +348,16 @@ def test_a_script_that_does_not_end_is_ended(shop: ProjectDir, settings: Path, s
     ran = shop.devenv("patterns", "run", "orders")
     assert ran.code == 1
     assert told in ran.out
+
+
+def test_a_sitecustomize_of_the_project_still_runs(tmp_path: Path) -> None:
+    watch = REPOSITORY / "devenv" / "inside" / "watch"
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.own = 'ran'")
+    environ = {"PYTHONPATH": f"{watch}{os.pathsep}{tmp_path}", "DEVENV_TELL": "99"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; print(sys.own)"], env=environ, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ran\n", "")
 
 
 def test_only_run_and_check_with_scripts_run_code_of_the_file(shop: ProjectDir, settings: Path) -> None:
