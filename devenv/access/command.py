@@ -253,6 +253,7 @@ def check_report(stack: Stack, seen: Observed, findings: Sequence[Finding]) -> R
         "summary": {status: sum(finding.status == status for finding in findings) for status in STATUSES},
         "checks": [asdict(finding) for finding in findings],
         "patterns": rows,
+        "not_judged": [name for name, pattern in stack.settings.patterns.items() if pattern.sql is not None],
     }
     return report(stack, "check", code, body)
 

@@ -171,6 +171,7 @@ def script_lines(script: Mapping[str, Any]) -> list[str]:
 def check_lines(report: Report, verbose: bool) -> list[str]:
     """`patterns check`: what was found opened, the rest in one line."""
     from devenv.render.text import check_lines as opened
+    from devenv.render.text import clean
 
     body = report.body
     if "list" in body:
@@ -199,6 +200,8 @@ def check_lines(report: Report, verbose: bool) -> list[str]:
     )
     if any(row["script"] is False for row in body["patterns"]):
         lines.append("scripts were not run; devenv patterns check --scripts compares them too")
+    if body["not_judged"]:
+        lines.append(clean(f"not judged, as they are SQL: {', '.join(body['not_judged'])}"))
     counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
     verdict = typer.style(body["verdict"].replace("_", " "), fg=COLORS[body["verdict"]], bold=True)
     return [*lines, f"{verdict}  ({counts})"]

@@ -201,6 +201,7 @@ def test_a_learner_s_tables_are_sound(shop: ProjectDir) -> None:
         "open": ("Query", "shop-orders/by-state", 13),
     }
     assert [row["script"] for row in document["patterns"]] == [None, False, None, None, None]
+    assert document["not_judged"] == ["greeting"]
 
 
 def test_a_learner_s_fault_is_found(shop: ProjectDir, settings: Path) -> None:
