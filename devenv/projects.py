@@ -16,18 +16,19 @@ from pathlib import Path
 import psutil
 
 from devenv import config, processes, registry, state, up
+from devenv.engines.engine import STORES
 from devenv.errors import DevenvError, Exit
 from devenv.model import Report
-from devenv.stack import Asked, open_locked
+from devenv.stack import DEFAULT, Asked, open_locked, open_stack
 from devenv.watch import Watch
 
 
 @dataclass(frozen=True)
 class Running:
-    """One service that runs: its name (or its program's), pid and port."""
+    """One service that runs: its name (or its program's), pid (None: it is none of this machine's own) and port."""
 
     name: str
-    pid: int
+    pid: int | None
     port: int | None
 
 
@@ -60,14 +61,28 @@ def look(root: str, home: str | None, found: Sequence[psutil.Process]) -> Projec
             if record.process and processes.is_running(record.process)
         }
     pids = {process.pid: (program(process), None) for process in found} | records
+    services = [Running(name, pid, port) for pid, (name, port) in sorted(pids.items())]
+    others = read_others(Path(root)) if folder else []
     data = Path(home) if home else config.data_home(Path(root))
     return Project(
         root=root,
         name=read_name(Path(root)) if folder else None,
         folder=folder,
-        services=tuple(Running(name, pid, port) for pid, (name, port) in sorted(pids.items())),
+        services=(*services, *(other for other in others if other.name not in {each.name for each in services})),
         data=str(data) if data.exists() else None,
     )
+
+
+def read_others(root: Path) -> list[Running]:
+    """The services that an engine runs as something else than processes of this machine, as it tells."""
+    try:
+        if state.read(root / state.FOLDER).engine in (None, DEFAULT):
+            return []
+        engine = open_stack(root, asked=Asked(stopping=True)).engine
+        seen = [each for each in engine.look() if engine.starts or each.name not in STORES]
+    except (DevenvError, OSError):
+        return []
+    return [Running(each.name, each.pid, each.port) for each in seen if each.state in ("running", "starting")]
 
 
 def read_records(root: Path) -> list[tuple[str, state.Record]]:
@@ -144,8 +159,10 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
     for project in read_all(cache):
         try:
             if project.folder and (project.services or data):
-                with open_locked(Path(project.root), timeout_s, watch.say, asked=Asked(stopping=True)) as opened:
-                    up.down(opened, data, backup, watch)
+                for engine in (None, *(parked_engines(Path(project.root)) if data else ())):
+                    asked = Asked(engine, stopping=True)
+                    with open_locked(Path(project.root), timeout_s, watch.say, asked=asked) as opened:
+                        up.down(opened, data, backup, watch)
             stop_rest(cache, project)
             if data and not project.folder and project.data:
                 shutil.rmtree(project.data)
@@ -157,6 +174,11 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
     left = [describe(project) for project in read_all(cache) if project.data and not project.folder]
     body = {"stopped": stopped, "failed": failed, "leftovers": left, "data": "deleted" if data else "kept"}
     return Report("down", None, code, body, view={"all": True})
+
+
+def parked_engines(root: Path) -> tuple[str, ...]:
+    """The other engines that a project has been on, and may have data on."""
+    return tuple(state.read(root / state.FOLDER).parked)
 
 
 def stop_rest(cache: Path, project: Project) -> None:

@@ -77,7 +77,7 @@ def ps_text(report: Report, verbose: bool) -> list[str]:
     for project in projects:
         lines += [f"{project['state']:<8} {project['name'] or '?'}  {project['root']}"]
         lines += [
-            f"    {s['name']:<12} pid {s['pid']}" + (f", port {s['port']}" if s["port"] else "")
+            f"    {s['name']:<12} " + ", ".join(f"{word} {s[word]}" for word in ("pid", "port") if s[word])
             for s in project["services"]
         ]
         if verbose or project["state"] == "deleted":
