@@ -90,6 +90,13 @@ def test_status_says_what_the_contract_names(engine: str, engine_project: Projec
     assert {step["state"] for step in document["steps"]} == {"done"}
 
 
+def test_ps_lists_what_devenv_started(engine: str, engine_project: ProjectDir) -> None:
+    [mine] = [each for each in engine_project.json("ps")["projects"] if each["root"] == str(engine_project.path)]
+    assert mine["state"] == "running"
+    started = {"backend"} if engine == "external" else EVERYTHING
+    assert {service["name"] for service in mine["services"]} == started
+
+
 def test_env_and_run_lead_to_the_stores(engine_project: ProjectDir) -> None:
     env = engine_project.env()
     assert env["PGPASSWORD"] not in engine_project.ok("status", "-v").all + engine_project.ok("config", "show").all
