@@ -469,6 +469,8 @@ def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | Non
     """Prepare beside the data, write the journal, swap. Before the journal nothing has changed."""
     home = stack.engine.home
     verify(place, manifest)
+    if manifest.form == "database" and DUMP not in manifest.checksums:
+        require_database(stack, manifest)
     if manifest.form == "files":
         stage(stack, place, home / ".incoming", manifest)
     elif kept is not None:
@@ -476,6 +478,21 @@ def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | Non
     journal = Journal(str(place), manifest, kept, runs(stack, "postgres"))
     state.write_private(home / "restore.json", msgspec.json.encode(journal))
     finish(stack, journal)
+
+
+def require_database(stack: Stack, manifest: Manifest) -> None:
+    """DevenvError unless the snapshot's database is in the server: an older copy of the same cluster lacks it."""
+    from devenv.steps import setup
+    from devenv.stores.postgres import one
+
+    with postgres_up(stack), setup.server(stack.engine.targets().postgres) as admin:
+        if not one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [manifest.database or ""]):
+            raise DevenvError(
+                f"the snapshot `{manifest.name}` is a part of data that is no longer here",
+                exit_code=Exit.VERSION,
+                cause="a snapshot older than it was restored since, and with it the server's data of then",
+                hint="devenv snapshot list  (restore the snapshot with that data first)",
+            )
 
 
 def verify(place: Path, manifest: Manifest) -> None:

@@ -486,7 +486,10 @@ class Run:
         from devenv import snapshots
 
         began = time.perf_counter()
-        kept = snapshots.keep(self.stack, reason, began)
+        try:
+            kept = snapshots.keep(self.stack, reason, began)
+        except StoreError as error:
+            raise error.with_hint("make room on the disk (df -h), then the same command again") from None
         snapshots.prune(self.stack)
         self.clock.parts["snapshot"] = time.perf_counter() - began
         return kept.name if kept else None
