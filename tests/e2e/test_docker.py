@@ -248,10 +248,10 @@ class OwnEngine:
         shutil.rmtree(self.folder)
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it answers. (With --bridge it would remove the first one's default bridge.)"""
         words = ["dockerd", "-H", self.host, "--data-root", str(self.folder / "data"),
                  "--exec-root", str(self.folder / "exec"), "--pidfile", str(self.folder / "pid"),
-                 "--bridge", "none", "--iptables=false",
+                 "--iptables=false",
                  "--default-address-pool", "base=10.213.0.0/16,size=24"]  # fmt: skip
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
