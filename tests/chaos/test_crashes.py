@@ -296,3 +296,19 @@ def test_killed_while_it_compares(seeded: ProjectDir) -> None:
 def test_transitions_of_a_copied_folder_are_its_ends(labels: list[str], kept: list[int]) -> None:
     seen = [Change(number, 0.0, what) for number, what in enumerate(labels, 1)]
     assert [change.number for change in transitions(seen)] == kept
+
+
+def test_a_snapshot_that_went_with_newer_data_is_refused_before_anything_is_touched(seeded: ProjectDir) -> None:
+    """What `setup` keeps is a database of the cluster; an older cluster, put back, lacks it."""
+    told(seeded, "snapshot", "save", "older")
+    kept = told(seeded, "setup", "-y")["snapshot"]
+    told(seeded, *UP)
+    returning = told(seeded, "snapshot", "restore", "older")["kept"]
+    before = state(seeded)
+    told(seeded, "snapshot", "restore", kept, codes=(9,))
+    told(seeded, *UP)
+    assert state(seeded) == before
+    told(seeded, "snapshot", "restore", returning)
+    told(seeded, "snapshot", "restore", kept)
+    for name in ("older",):
+        told(seeded, "snapshot", "delete", name)
