@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: up test check bench faults clean
+.PHONY: up test check bench faults clean chaos soak
 
 up: .venv/user.stamp
 	$(BIN)/devenv up
@@ -27,6 +27,12 @@ bench: .venv/developer.stamp
 
 faults: .venv/developer.stamp
 	$(BIN)/python -m tests.faults.trace $(ARGS)
+
+chaos: .venv/developer.stamp
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+soak: .venv/developer.stamp
+	CHAOS_SOAK_S=$${CHAOS_SOAK_S:-3600} $(BIN)/python -m pytest -s tests/chaos/test_soak.py $(ARGS)
 
 clean:
 	test ! -x $(BIN)/devenv || $(BIN)/devenv down
