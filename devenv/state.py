@@ -238,7 +238,7 @@ def read(state_folder: Path) -> State:
                 hint="run `devenv down` with that version first, then `devenv up` with this one",
             )
         return msgspec.json.decode(content, type=State)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DevenvError(
             f"{file} is damaged",
             exit_code=Exit.USAGE,
@@ -267,7 +267,7 @@ def keep_secrets(home: Path, *, keep: bool = True) -> Secrets:
         return made if not keep or create_private(file, msgspec.json.encode(made)) else keep_secrets(home)
     except OSError as error:
         raise unwritable(file, error) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DevenvError(
             f"{file} is damaged, so the password of the data beside it is unknown",
             detail=str(error),
