@@ -1,0 +1,126 @@
+"""What is judged of Docker without Docker: endpoints, states, Compose's errors, a container's addresses, doctor."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from devenv.checks.docker import judge_health, judge_images, judge_ports, judge_room, judge_volumes
+from devenv.engines.compose import Compose, Failed, clean_environment, env_file
+from devenv.engines.docker import judge, project_name, seen_from_here
+from devenv.engines.docker_api import Container, demultiplex, find_endpoint
+from devenv.engines.docker_view import Missing, View, Volume
+from devenv.errors import UsageError
+
+MEANT = "2026-06-24T20:57:02+00:00"
+
+
+def made(state: str = "running", **fields: object) -> Container:
+    """A container of Postgres."""
+    told = {
+        "id": "1", "name": "p-backend-1", "service": "postgres", "image": "postgres:18.6", "state": state,
+        "health": "healthy", "exit_code": 137, "killed_for_memory": False, "pid": 7, "started": f"{MEANT[:19]}.5Z",
+        "environment": {}, "ports": {5432: (("127.0.0.1", 5432),)},
+    }  # fmt: skip
+    return Container(**{**told, **fields})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("container", "meant", "boot", "state"),
+    [
+        (None, None, 0.0, "stopped"),
+        (None, MEANT, 0.0, "crashed"),
+        (made(), None, 0.0, "running"),
+        (made("paused"), MEANT, 0.0, "running"),
+        (made("restarting"), MEANT, 0.0, "starting"),
+        (made("exited"), MEANT, 0.0, "crashed"),
+        (made("exited"), None, 0.0, "stopped"),
+        (made("exited"), MEANT, 4e9, "stopped"),
+        (made("created"), MEANT, 0.0, "stopped"),
+    ],
+)
+def test_the_contracts_word_for_a_container(
+    container: Container | None, meant: str | None, boot: float, state: str
+) -> None:
+    assert judge("postgres", container, meant, boot).state == state
+
+
+def test_the_engine_is_that_of_docker_host_then_the_context(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"currentContext": "far"}))
+    meta = tmp_path / "contexts" / "meta" / "8b1a5bd1a3e8c3b4"
+    environ = {"DOCKER_CONFIG": str(tmp_path)}
+    with pytest.raises(UsageError, match="Docker's context `far` cannot be read"):
+        find_endpoint(environ)
+    assert not meta.exists()
+    assert find_endpoint({**environ, "DOCKER_HOST": "unix:///x.sock"}).path == "/x.sock"
+    with pytest.raises(UsageError, match="is a remote one"):
+        find_endpoint({**environ, "DOCKER_HOST": "tcp://127.0.0.1:2375"})
+
+
+@pytest.mark.parametrize(
+    ("words", "port"),
+    [
+        ("Bind for 127.0.0.1:15432 failed: port is already allocated", 15432),
+        ("userland proxy: listen tcp4 127.0.0.1:8000: bind: address already in use", 8000),
+        ("failed to bind host port 127.0.0.1:5432/tcp: address already in use", 5432),
+        ("dial tcp 10.0.0.1:443: connection refused", None),
+    ],
+)
+def test_a_taken_port_is_read_from_composes_words(words: str, port: int | None) -> None:
+    assert Failed(words).port == port
+
+
+def test_values_for_compose_are_literal_and_the_shells_do_not_outrank_them() -> None:
+    assert env_file({"A": "x$y", "B": "it's"}) == b"A='x$y'\nB=\"it's\"\n"
+    environ = {"PATH": "/bin", "POSTGRES_PASSWORD": "x", "DEVENV_POSTGRES_PORT": "1", "COMPOSE_FILE": "y"}
+    assert clean_environment(environ, "unix:///s") == {"PATH": "/bin", "DOCKER_HOST": "unix:///s"}
+
+
+def test_compose_of_python_and_early_plugins_are_too_old() -> None:
+    assert [Compose(Path("c"), version).is_old for version in ("1.29.2", "2.19.1", "2.20.0", "5.6.1")] == [
+        True, True, False, False,
+    ]  # fmt: skip
+
+
+def test_a_containers_addresses_as_they_are_from_here() -> None:
+    environment = {
+        "DATABASE_URL": "postgresql://u:p@postgres:5432/d",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://localhost:8000",
+        "OTHER_URL": "http://host.docker.internal:9/x",
+        "CORS_ORIGINS": "http://localhost:3000",
+    }
+    same = {"CORS_ORIGINS": "http://localhost:3000"}
+    seen = seen_from_here(made(environment=environment), {("postgres", 5432): 15432}, same, same)
+    assert seen == {
+        "DATABASE_URL": "postgresql://u:p@127.0.0.1:15432/d",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://localhost-in-container-p-backend-1:8000",
+        "OTHER_URL": "http://127.0.0.1:9/x",
+        "CORS_ORIGINS": "http://localhost:3000",
+    }
+
+
+def test_each_folder_has_a_compose_project_of_its_own() -> None:
+    names = {project_name("My App.x", Path(path)) for path in ("/a", "/b")}
+    assert len(names) == 2
+    assert all(name.startswith("devenv-my-app-x-") for name in names)
+
+
+def test_a_log_in_frames_becomes_lines() -> None:
+    assert demultiplex(b"\1\0\0\0\0\0\0\4a\nb\n\2\0\0\0\0\0\0\2c\n") == ["a", "b", "c"]
+    assert demultiplex(b"plain\n") == ["plain"]
+
+
+def test_doctor_judges_what_was_seen() -> None:
+    everywhere = View("docker", containers=(made(ports={5432: (("0.0.0.0", 5432),)}),))
+    assert judge_ports(everywhere).status == "fail"
+    assert judge_ports(View("docker", containers=(made(),))).status == "ok"
+    assert judge_health(View("docker", containers=(made(health=None),))).status == "warn"
+    assert judge_health(View("docker", containers=(made(health="unhealthy"),))).status == "fail"
+    assert [judge_room(View("docker", free=free)).status for free in (10**6, 10**8, 10**10)] == ["fail", "warn", "ok"]
+    assert judge_images(View("docker", missing=(Missing("x:1", "denied"),))).status == "fail"
+    assert judge_images(View("docker", missing=(Missing("x:1", None),))).status == "ok"
+    wrong, right = (Volume("dynamodb", "v", owner, 1000, None) for owner in (0, 1000))
+    assert judge_volumes(View("docker", volumes=(wrong,))).status == "fail"
+    assert judge_volumes(View("docker", volumes=(right,))).status == "ok"
