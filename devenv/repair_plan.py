@@ -105,7 +105,7 @@ class Journal:
     """What was begun and what came of it, on disk before it is done: `begin n`, `applied n`, `undone n`."""
 
     def __init__(self, folder: Path, head: Head) -> None:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path = folder / f"{head.sha256[:24]}.journal"
         if not self.path.exists():
             write_private(self.path, b"")

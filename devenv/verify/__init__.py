@@ -97,14 +97,14 @@ def verify(context: Context, options: Options, watch: Watch) -> Report:
             hint="declare [entities], [[links]] and [[groups]] in devenv.toml",
         )
     began = time.monotonic()
+    try:
+        seen = look_at_stores(context)
+    except StoreError as error:
+        error.with_hint("devenv up")
+        return report(context, Coverage(problems=(error.what,)), {}, error=error.failure, began=began)
     folder = context.folder / "verify"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock(folder, 0.0, watch.say):
-        try:
-            seen = look_at_stores(context)
-        except StoreError as error:
-            error.with_hint("devenv up")
-            return report(context, Coverage(problems=(error.what,)), {}, error=error.failure, began=began)
         try:
             return Comparison(context, options, watch, folder, seen, began).compare()
         except OSError as error:
