@@ -596,9 +596,6 @@ def whole_seconds(time_: str) -> str:
     return f"{time_[:19]}+00:00"
 
 
-def epoch(time_: str) -> str:
-    """A log line's time as the seconds (and nanoseconds) that Docker wants to hear; empty for none. Pure."""
-    if not time_:
-        return ""
-    whole, _, rest = time_.rstrip("Z").partition(".")
-    return f"{int(datetime.fromisoformat(f'{whole}+00:00').timestamp())}.{rest or 0}"
+def epoch(time_: str) -> float | None:
+    """A moment before a log line's time, in seconds: its nanoseconds do not fit a float. None for none. Pure."""
+    return datetime.fromisoformat(f"{time_[:19]}+00:00").timestamp() - 0.001 if time_ else None

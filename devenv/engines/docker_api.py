@@ -1,24 +1,24 @@
 """Look at Docker: which engine is meant, and what its containers, images and volumes are. Reading only.
 
-Plain HTTP over the engine's Unix socket, which takes a few milliseconds; importing the Docker SDK takes a third of a
-second, half of what `devenv up` with nothing to do may cost. Whatever is to be changed is Compose's matter.
+The Docker SDK asks; its lower half, whose answers are the engine's own. Whatever is to be changed is Compose's matter.
 """
 
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
 import os
 import shutil
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, Final
 
 from devenv.errors import DevenvError, Exit, UsageError
+
+if TYPE_CHECKING:
+    from docker.api import APIClient
 
 SOCKET: Final = "/var/run/docker.sock"
 PROJECT: Final = "com.docker.compose.project"
@@ -114,82 +114,80 @@ def context_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
         ) from None
 
 
-class UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
-
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self) -> None:
-        """Open the socket."""
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
 class Docker:
-    """Questions to one engine. Every method raises Unreachable when it cannot be asked."""
+    """Questions to one engine. Every method raises Unreachable when it cannot be asked, DevenvError when it refuses."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
 
-    def get(self, path: str, **query: Any) -> Any:
-        """The JSON answer to one GET; None for 404. DevenvError for another status."""
-        status, body = self.ask(path, query)
-        if status == 404:
-            return None
-        if status >= 400:
-            raise DevenvError(f"Docker answers {status} to GET {path}", detail=body.decode("utf-8", "replace"))
-        return json.loads(body)
+    @cached_property
+    def client(self) -> APIClient:
+        """The SDK's connection; it asks which version of the API the engine speaks."""
+        from docker.api import APIClient
 
-    def ask(self, path: str, query: Mapping[str, Any]) -> tuple[int, bytes]:
-        """Status and body of one GET. Dicts in the query are sent as JSON."""
-        words = {name: json.dumps(value) if isinstance(value, dict) else value for name, value in query.items()}
-        connection = UnixConnection(self.endpoint.path, ANSWER_S)
+        return APIClient(base_url=self.endpoint.url, version="auto", timeout=ANSWER_S)
+
+    def ask(self, question: Callable[[APIClient], Any]) -> Any:
+        """The engine's answer; None for what is not there."""
+        from docker.errors import APIError, DockerException, NotFound
+        from requests import RequestException
+
         try:
-            connection.request("GET", f"{path}?{urlencode(words)}" if words else path)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise unreachable(self.endpoint, error) from None
-        finally:
-            connection.close()
+            return question(self.client)
+        except NotFound:
+            return None
+        except APIError as error:
+            raise DevenvError("Docker refuses an answer", detail=str(error.explanation or error)) from None
+        except (DockerException, RequestException, OSError) as error:
+            raise unreachable(self.endpoint, reason_of(error)) from None
 
     def containers(self, project: str) -> dict[str, str]:
         """Service -> id of the containers of a Compose project, running or not."""
-        found = self.get("/containers/json", all=1, filters={"label": [f"{PROJECT}={project}"]}) or []
+        labels = {"label": [f"{PROJECT}={project}"]}
+        found = self.ask(lambda client: client.containers(all=True, filters=labels)) or []
         return {entry["Labels"].get(SERVICE, ""): entry["Id"] for entry in reversed(found)}
 
     def container(self, name: str) -> Container | None:
         """One container by its id; None when it is gone."""
-        told = self.get(f"/containers/{name}/json")
+        told = self.ask(lambda client: client.inspect_container(name))
         return None if told is None else read_container(told)
 
     def container_publishing(self, port: int) -> Container | None:
         """The running container that publishes this port of the machine, or None."""
-        for entry in self.get("/containers/json", filters={"publish": [str(port)]}) or []:
+        for entry in self.ask(lambda client: client.containers(filters={"publish": [str(port)]})) or []:
             return self.container(entry["Id"])
         return None
 
     def volumes(self, project: str) -> list[str]:
         """Names of the volumes of a Compose project."""
-        told = self.get("/volumes", filters={"label": [f"{PROJECT}={project}"]}) or {}
+        told = self.ask(lambda client: client.volumes(filters={"label": [f"{PROJECT}={project}"]})) or {}
         return [entry["Name"] for entry in told.get("Volumes") or []]
+
+    def volume_folder(self, name: str) -> str | None:
+        """Where a volume lies on the engine's machine; None for one that is not there."""
+        told = self.ask(lambda client: client.inspect_volume(name)) or {}
+        return told.get("Mountpoint")
 
     def has_image(self, name: str) -> bool:
         """Whether an image is on this machine."""
-        return self.get(f"/images/{quote(name, safe='')}/json") is not None
+        return self.ask(lambda client: client.inspect_image(name)) is not None
+
+    def is_published(self, name: str) -> bool:
+        """Whether an image's registry has it, as the engine says. DevenvError when the registry cannot be asked."""
+        return self.ask(lambda client: client.inspect_distribution(name)) is not None
 
     def version(self) -> str:
         """The engine's version."""
-        return str((self.get("/version") or {}).get("Version", ""))
+        return str((self.ask(lambda client: client.version()) or {}).get("Version", ""))
 
-    def logs(self, container: str, *, lines: int | None = None, since: str = "") -> list[str]:
-        """A container's output, each line behind its time (RFC 3339); [] for one that is gone."""
-        query = {"stdout": 1, "stderr": 1, "timestamps": 1, "tail": "all" if lines is None else lines}
-        status, body = self.ask(f"/containers/{container}/logs", {**query, **({"since": since} if since else {})})
-        return demultiplex(body) if status == 200 else []
+    def folder(self) -> str:
+        """Where the engine keeps its data."""
+        return str((self.ask(lambda client: client.info()) or {}).get("DockerRootDir", ""))
+
+    def logs(self, container: str, *, since: float | None = None) -> list[str]:
+        """A container's output since a time (epoch seconds), each behind its own (RFC 3339); [] when it is gone."""
+        told = self.ask(lambda client: client.logs(container, timestamps=True, since=since)) or b""
+        return bytes(told).decode("utf-8", "replace").splitlines()
 
 
 def read_container(told: Mapping[str, Any]) -> Container:
@@ -222,24 +220,20 @@ def read_container(told: Mapping[str, Any]) -> Container:
     )
 
 
-def demultiplex(stream: bytes) -> list[str]:
-    """The lines of a log that Docker sends in frames (kind, 3 zeros, length in 4 bytes, text). Pure."""
-    return b"".join(frames(stream)).decode("utf-8", "replace").splitlines()
+def reason_of(error: BaseException) -> BaseException:
+    """The system's own error inside those that the SDK wraps around it, or the given one."""
+    from requests import RequestException, Timeout
+
+    if isinstance(error, Timeout):
+        return TimeoutError(str(error))
+    if isinstance(error, OSError) and not isinstance(error, RequestException):
+        return error
+    inner = [error.__cause__, error.__context__, *error.args]
+    found = [reason_of(each) for each in inner if isinstance(each, BaseException)]
+    return next((each for each in found if isinstance(each, OSError)), error)
 
 
-def frames(stream: bytes) -> Iterator[bytes]:
-    """The texts of all frames; a container with a terminal sends its output as it is."""
-    at = 0
-    while at < len(stream):
-        if stream[at] > 2 or stream[at + 1 : at + 4] != b"\0\0\0":
-            yield stream[at:]
-            return
-        length = int.from_bytes(stream[at + 4 : at + 8], "big")
-        yield stream[at + 8 : at + 8 + length]
-        at += 8 + length
-
-
-def unreachable(endpoint: Endpoint, error: Exception) -> Unreachable:
+def unreachable(endpoint: Endpoint, error: BaseException) -> Unreachable:
     """Why the engine cannot be asked: not installed, not running, not allowed, or busy."""
     detail = f"{endpoint.url} ({endpoint.origin}): {error or type(error).__name__}"
     if isinstance(error, PermissionError):

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 import psutil
 
@@ -75,7 +74,7 @@ def look(engine: Engine) -> View:
     except DevenvError as error:
         none = error.failure
     containers = [engine.find(name) for name in engine.services if engine.is_contained(name)]
-    folder = str((engine.docker.get("/info") or {}).get("DockerRootDir", ""))
+    folder = engine.docker.folder()
     return View(
         engine=engine.name,
         version=version,
@@ -97,7 +96,7 @@ def find_missing(engine: OnDocker) -> Iterator[Missing]:
             continue
         why: str | None = "its registry does not have it"
         try:
-            if engine.docker.get(f"/distribution/{quote(image, safe='')}/json") is not None:
+            if engine.docker.is_published(image):
                 why = None
         except DevenvError as error:
             why = error.detail or error.what
@@ -118,7 +117,7 @@ def look_at_volumes(engine: OnDocker) -> Iterator[Volume]:
     if container is None or container.state not in ALIVE:
         return
     name = f"{engine.compose_project}_dynamodb"
-    place = (engine.docker.get(f"/volumes/{quote(name, safe='')}") or {}).get("Mountpoint")
+    place = engine.docker.volume_folder(name)
     owner = user = None
     with contextlib.suppress(OSError, psutil.Error):
         if place and container.pid:

@@ -10,7 +10,7 @@ import pytest
 from devenv.checks.docker import judge_health, judge_images, judge_ports, judge_room, judge_volumes
 from devenv.engines.compose import Compose, Failed, clean_environment, env_file
 from devenv.engines.docker import judge, project_name, seen_from_here
-from devenv.engines.docker_api import Container, demultiplex, find_endpoint
+from devenv.engines.docker_api import Container, find_endpoint
 from devenv.engines.docker_view import Missing, View, Volume
 from devenv.errors import UsageError
 
@@ -105,11 +105,6 @@ def test_each_folder_has_a_compose_project_of_its_own() -> None:
     names = {project_name("My App.x", Path(path)) for path in ("/a", "/b")}
     assert len(names) == 2
     assert all(name.startswith("devenv-my-app-x-") for name in names)
-
-
-def test_a_log_in_frames_becomes_lines() -> None:
-    assert demultiplex(b"\1\0\0\0\0\0\0\4a\nb\n\2\0\0\0\0\0\0\2c\n") == ["a", "b", "c"]
-    assert demultiplex(b"plain\n") == ["plain"]
 
 
 def test_doctor_judges_what_was_seen() -> None:
