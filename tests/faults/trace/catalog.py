@@ -353,7 +353,7 @@ FILTER = (
 )
 FILTER_VALUES = (QUERY, '    if pk.startswith("MSG#"):\n        values[":me"] = {"S": "ines"}\n' + QUERY)
 FORWARD = ("ScanIndexForward=False", 'ScanIndexForward=pk.startswith("MSG#")')
-MESSAGES = 'key = { pk = "MSG#{message_group_uuid}" }\norder = "newest first"'
+MESSAGES = 'key = { pk = "MSG#{message_group_uuid}" }\norder = "newest first"\noperation = "query"'
 
 
 def code(file: str, *changes: tuple[str, str]) -> Callable[[Bench], None]:
@@ -600,7 +600,7 @@ FAULTS: tuple[Fault, ...] = (
         33,
         "pattern",
         "scan",
-        declared(MESSAGES.replace('order = "newest first"', 'operation = "Scan"'), SCAN),
+        declared(MESSAGES.replace('order = "newest first"\noperation = "query"', 'operation = "Scan"'), SCAN),
         changed=dearer,
     ),
     Fault(
