@@ -318,7 +318,7 @@ def test_the_application_in_a_container_and_where_its_variables_lead(tmp_path: P
         port = project.env()["PGPORT"]
         world.edit(wrong, "env = { CORS", f'env = {{ PGHOST = "localhost", PGPORT = "{port}", '
                    f'DATABASE_URL = "postgresql://postgres:x@localhost:{port}/cruddur", CORS')  # fmt: skip
-        project.devenv("up", "--timeout", "5")
+        project.devenv("up", "--timeout", "20")
         verdict = project.json("trace", "conversation", world.TELESCOPE)["verdict"]
         assert (verdict["layer"], verdict["class"]) == ("environment", "wrong_database"), verdict
         assert f"localhost-in-container-{container(project, 'backend')}" in json.dumps(verdict)
