@@ -24,6 +24,7 @@ from psycopg.types.json import Jsonb
 
 from devenv.model import DynamoTarget
 from devenv.stores.dynamodb import Dynamo
+from tests.e2e.world import free_port
 from tests.support import REPOSITORY, ProjectDir, reference_project
 
 GROUP = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
@@ -53,7 +54,8 @@ class Bench:
     @classmethod
     def open(cls, path: Path) -> Bench:
         """A fresh project with its application copied into it, up and running."""
-        project = reference_project(path)
+        # A port of its own: the usual one is free while the application is started anew, and others would take it.
+        project = ProjectDir(reference_project(path).path, {"DEVENV_BACKEND_PORT": str(free_port())})
         package = path / "chat"
         package.mkdir()
         for file in (REPOSITORY / "devenv" / "backend").glob("*.py"):
