@@ -97,7 +97,8 @@ def test_twenty_commands_at_once_on_one_project(lone: ProjectDir, tmp_path: Path
     told(lone, "up", "--no-backend")
     told(lone, "reset", "-y")
     assert world.data(lone) == expected
-    check_whole(lone)
+    # What `setup` keeps is a database of the cluster: a restore that came after it has put an older cluster back.
+    check_whole(lone, snapshots_too=("snapshot", "restore", "same") not in chosen)
     count("commands at once", len(chosen))
 
 
