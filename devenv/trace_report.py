@@ -10,7 +10,8 @@ from typing import Any, Final
 from devenv.bundle import known_secrets
 from devenv.config import MASK
 from devenv.errors import Exit
-from devenv.judge import Broken, Judgement, LayerVerdict
+from devenv.judge import Judgement, LayerVerdict
+from devenv.judge.broken import Broken
 from devenv.layers.observation import QUESTIONS, Entry, Observation, Seen, Subject
 from devenv.layers.question import Inquiry
 from devenv.model import Report
