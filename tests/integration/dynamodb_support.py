@@ -69,13 +69,17 @@ def launched(command: list[str], log: Path, cwd: Path) -> Iterator[subprocess.Po
 def serving(
     java: Java, local: Local, folder: Path, archives: Path | None = None
 ) -> Iterator[tuple[DynamoTarget, subprocess.Popen[bytes]]]:
-    """DynamoDB Local on `folder`, ready. Its log is `<folder>.log`, its working folder `<folder>.cwd`."""
+    """DynamoDB Local on `folder`, ready. Its log is `<folder>.log`, its working folder `<folder>.cwd`, and what it
+    unpacks is in `<folder>.tmp`.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    temp = folder.with_name(f"{folder.name[:100]}.tmp")
+    temp.mkdir(exist_ok=True)
     cwd = folder.with_name(f"{folder.name[:100]}.cwd")
     cwd.mkdir(exist_ok=True)
     log = folder.with_name(f"{folder.name[:100]}.log")
     where = target(free_port())
-    command = launch_command(java, local, archives or folder, int(where.endpoint.rsplit(":", 1)[1]), folder)
+    command = launch_command(java, local, archives or folder, int(where.endpoint.rsplit(":", 1)[1]), folder, temp)
     with launched(command, log, cwd) as process:
 
         def ready() -> bool:
