@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import json
 import os
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,12 +25,17 @@ SECRET = re.compile(r"(secret|password|passwd|token|api_?key|private)", re.IGNOR
 SHORT = {"project.engine": (f"{PREFIX}ENGINE",)}
 URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 MASK = "****"
+DEPTH = 50
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)", max_length=63)]
 EngineName = Literal["embedded", "docker", "external"]
 Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)")]
-VariableValue = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
+# What the system is given: paths, commands, variables. NUL would end it.
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
+PostgresName = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=r"^[^\x00]*$")]
+# Longer than a day no sleep and no socket needs to wait.
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 RegionName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$(?!\n)")]
 FieldType = Literal["string", "uuid", "time", "number", "boolean", "binary", "list", "map", "set"]
 
@@ -51,11 +57,11 @@ class Postgres(Section, frozen=True):
     `image` is that of engine `docker`.
     """
 
-    database: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = "postgres"
-    user: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = "postgres"
+    database: PostgresName = "postgres"
+    user: PostgresName = "postgres"
     port: Port = 5432
     source: Literal["wheel", "system"] = "wheel"
-    image: str = "postgres:18.6"
+    image: Text = "postgres:18.6"
 
 
 class Dynamodb(Section, frozen=True):
@@ -66,8 +72,8 @@ class Dynamodb(Section, frozen=True):
 
     port: Port = 8000
     region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$(?!\n)")] = "us-east-1"
-    local: str | None = None
-    image: str = "amazon/dynamodb-local:3.3.1"
+    local: Text | None = None
+    image: Text = "amazon/dynamodb-local:3.3.1"
 
 
 class Docker(Section, frozen=True):
@@ -77,10 +83,10 @@ class Docker(Section, frozen=True):
     application runs in a container too, built of `dockerfile` in the folder `context` (relative to the project's).
     """
 
-    file: str | None = None
+    file: Text | None = None
     backend: Literal["process", "container"] = "process"
-    context: str = "."
-    dockerfile: str = "compose/Dockerfile"
+    context: Text = "."
+    dockerfile: Text = "compose/Dockerfile"
 
 
 class External(Section, frozen=True):
@@ -91,13 +97,13 @@ class External(Section, frozen=True):
     `http://host:port`. A DynamoDB Local that was started without -sharedDb has other tables for each key and region.
     """
 
-    postgres: str | None = None
-    password: str | None = None
-    dynamodb: str | None = None
+    postgres: Text | None = None
+    password: Text | None = None
+    dynamodb: Text | None = None
     region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$(?!\n)")] | None = None
-    access_key: str | None = None
-    secret_key: str | None = None
-    session_token: str | None = None
+    access_key: Text | None = None
+    secret_key: Text | None = None
+    session_token: Text | None = None
 
 
 class Backend(Section, frozen=True):
@@ -107,14 +113,14 @@ class Backend(Section, frozen=True):
     what its container's image is built on (engine `docker`).
     """
 
-    command: list[str] = []
-    folder: str = "."
-    url: str = "http://127.0.0.1:{port}"
+    command: list[Text] = []
+    folder: Text = "."
+    url: Text = "http://127.0.0.1:{port}"
     port: Port = 4567
-    health: str = "/"
-    env: dict[Variable, VariableValue] = {}
-    python: str | None = None
-    image: str = "python:3.13-slim"
+    health: Text = "/"
+    env: dict[Variable, Text] = {}
+    python: Text | None = None
+    image: Text = "python:3.13-slim"
 
 
 class StepSource(Section, frozen=True):
@@ -124,8 +130,8 @@ class StepSource(Section, frozen=True):
     them changes.
     """
 
-    files: list[str] = []
-    command: list[str] = []
+    files: list[Text] = []
+    command: list[Text] = []
 
 
 class Steps(Section, frozen=True, rename={"schema_load": "schema-load"}):
@@ -212,7 +218,7 @@ class Token(Section, frozen=True):
     claims: dict[str, str | int | bool] = {}
     algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     seconds: Annotated[int, msgspec.Meta(ge=1)] = 600
-    command: list[str] = []
+    command: list[Text] = []
 
 
 Order = Literal["newest first", "oldest first", "ascending", "descending"]
@@ -265,15 +271,15 @@ class Pattern(Section, frozen=True):
     paging: Literal["all", "page", "first"] | None = None
     consistent: bool = False
     operation: Literal["Query", "GetItem", "Scan", "query", "get", "scan"] = "Query"
-    sql: str | None = None
+    sql: Text | None = None
     entities: list[str] = []
     params: dict[str, str | int | list[str | int]] = {}
     expected: Expected = Expected()
     per_second: Annotated[float, msgspec.Meta(gt=0)] | None = None
     per_month: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    script: list[str] = []
+    script: list[Text] = []
     items: str = ""
-    seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    seconds: Seconds = 20.0
     accept: dict[PatternCode, str] = {}
 
     @property
@@ -321,7 +327,7 @@ class Call(Section, frozen=True):
     `pattern` names the access pattern that the function should use.
     """
 
-    function: str
+    function: Text
     arguments: dict[str, Any] = {}
     pattern: str | None = None
 
@@ -333,16 +339,16 @@ class TraceLibrary(Section, frozen=True):
     to other names than `[trace.<subject>] fields` has. `guards` are functions that must let the one who asks pass.
     """
 
-    function: str | None = None
+    function: Text | None = None
     arguments: dict[str, Any] = {}
-    command: list[str] = []
+    command: list[Text] = []
     guards: list[Call] = []
     items: str = ""
     fields: dict[str, str] = {}
     order: Order | None = None
     limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    folder: str | None = None
-    seconds: Annotated[float, msgspec.Meta(gt=0)] = 20.0
+    folder: Text | None = None
+    seconds: Seconds = 20.0
 
 
 class TraceRequest(Section, frozen=True):
@@ -354,10 +360,10 @@ class TraceRequest(Section, frozen=True):
     answers, errors too, must have the CORS headers for it.
     """
 
-    path: str
+    path: Text
     method: str = "GET"
     headers: dict[str, str] = {}
-    body: str | None = None
+    body: Text | None = None
     items: str = ""
     fields: dict[str, str] = {}
     order: Order | None = None
@@ -366,7 +372,7 @@ class TraceRequest(Section, frozen=True):
     anonymous: list[int] = []
     stranger: list[int] = []
     origin: str | None = None
-    seconds: Annotated[float, msgspec.Meta(gt=0)] = 10.0
+    seconds: Seconds = 10.0
 
 
 class Trace(Section, frozen=True):
@@ -382,7 +388,7 @@ class Trace(Section, frozen=True):
 
     title: str = ""
     params: dict[str, Literal["uuid", "string", "number"]] = {}
-    sql: str | None = None
+    sql: Text | None = None
     pattern: str | None = None
     entity: str | None = None
     where: dict[str, str] = {}
@@ -438,7 +444,7 @@ class Settings(Section, frozen=True):
     access: Access = Access()
     trace: dict[str, Trace] = {}
     safety: Safety | None = None
-    env: dict[Variable, VariableValue] = {}
+    env: dict[Variable, Text] = {}
 
 
 # The sections whose plain values can be given by variables.
@@ -518,14 +524,36 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
 
 def read_toml(file: Path) -> dict[str, Any]:
     """The file's tree. UsageError for what cannot be read, is not UTF-8, or is not TOML (with line and column)."""
+    wrong = f"{file} is not valid TOML"
     try:
-        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+        tree = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8", detail=str(error), hint="save the file as UTF-8") from None
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UsageError(f"{file}:{line} is not UTF-8", detail=str(error), hint="save the file as UTF-8") from None
+    except RecursionError:
+        raise UsageError(wrong, detail="it is nested too deeply", hint="devenv config schema") from None
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{file} is not valid TOML", detail=str(error), hint="devenv config check") from None
+        raise UsageError(wrong, detail=str(error), hint="devenv config check") from None
+    except ValueError:
+        # Python's own limit for what it reads as a number.
+        raise UsageError(wrong, detail="a number has thousands of digits", hint="devenv config schema") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be read", detail=str(error)) from None
+    if is_deep(tree):
+        raise UsageError(wrong, detail=f"it is nested more than {DEPTH} levels deep", hint="devenv config schema")
+    return tree
+
+
+def is_deep(tree: Any) -> bool:
+    """Whether tables and lists are nested so deeply that functions which call themselves might not reach the end."""
+    level = [tree]
+    for _ in range(DEPTH + 1):
+        level = [
+            part
+            for each in level
+            for part in (each.values() if isinstance(each, dict) else each if isinstance(each, list) else ())
+        ]
+    return bool(level)
 
 
 def parse(tree: Mapping[str, Any], file: Path) -> Settings:
@@ -534,17 +562,79 @@ def parse(tree: Mapping[str, Any], file: Path) -> Settings:
         return msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
         text = str(error)
+        place = Place(tree, text)
         hint = "devenv config schema"
-        if unknown := re.search(r"unknown field `([^`]+)`(?: - at `\$\.?(.*)`)?", text):
-            key, place = unknown[1], unknown[2] or ""
-            near = difflib.get_close_matches(key, known_keys(place), n=1)
-            text = f"unknown key `{key}`" + (f" in `{place}`" if place else "")
-            hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known_keys(place))}"
+        if unknown := re.match(r"Object contains unknown field `(.*?)`(?: - at `\$|$)", text, re.DOTALL):
+            key = unknown[1]
+            known = known_keys(place.keys)
+            near = difflib.get_close_matches(key, known, n=1)
+            text = f"unknown key `{key}`" + (f" in `{place.title}`" if place.keys else "")
+            hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
+        elif place.keys:
+            what = "as a name, at" if place.of_name else "at"
+            text = f"{place.words} - {what} `$.{place.title}`"
         raise UsageError(f"{file} is not a valid configuration", detail=text, hint=hint) from None
 
 
-def known_keys(place: str) -> list[str]:
-    """The keys allowed at a dotted `place` of devenv.toml, as msgspec names it (`steps.setup`, `links[0]`)."""
+class Place:
+    """Where in the tree msgspec's complaint is: `keys`, and `words` without the place. `of_name`: it is the last key.
+
+    msgspec shows the name of any entry of a table as `[...]`: it is found by leaving the other entries out.
+    """
+
+    def __init__(self, tree: Mapping[str, Any], text: str) -> None:
+        found = re.search(r" - at (`key` in )?`\$\.?([^`]*)`$", text)
+        self.words = text[: found.start()] if found else text
+        self.of_name = bool(found and found[1])
+        self.keys: tuple[str | int, ...] = ()
+        parts = re.findall(r"\[[^\]]*\]|[^.\[\]]+", found[2]) if found else []
+        for part in [*parts, "[...]"] if self.of_name else parts:
+            if part == "[...]":
+                names = list(at(tree, self.keys))
+                name = next((each for each in names if complaint(only(tree, self.keys, each)) == text), names[0])
+                tree = only(tree, self.keys, name)
+                self.keys += (name,)
+            else:
+                self.keys += (int(part[1:-1]) if part.startswith("[") else part,)
+
+    @property
+    def title(self) -> str:
+        """`links[0].from`, `patterns.messages.limit`; a name that TOML would quote is quoted."""
+        text = ""
+        for key in self.keys:
+            name = key if isinstance(key, int) or re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False)
+            text += f"[{name}]" if isinstance(key, int) else f".{name}"
+        return text.removeprefix(".")
+
+
+def complaint(tree: Mapping[str, Any]) -> str | None:
+    """What msgspec finds wrong with the tree."""
+    try:
+        msgspec.convert(tree, Settings)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
+
+
+def at(tree: Any, keys: Iterable[str | int]) -> Any:
+    """What is in the tree at `keys`."""
+    for key in keys:
+        tree = tree[key]
+    return tree
+
+
+def only(tree: Any, keys: Sequence[str | int], name: str) -> Any:
+    """The tree, in whose table at `keys` only the entry `name` is left."""
+    if not keys:
+        return {name: tree[name]}
+    inner = only(tree[keys[0]], keys[1:], name)
+    if isinstance(tree, list):
+        return [inner if number == keys[0] else each for number, each in enumerate(tree)]
+    return {**tree, keys[0]: inner}
+
+
+def known_keys(place: Iterable[str | int]) -> list[str]:
+    """The keys allowed in the table at `place` of devenv.toml (`("links", 0)`)."""
     node: Any = schema()
     definitions = node["$defs"]
 
@@ -558,11 +648,9 @@ def known_keys(place: str) -> list[str]:
         return part
 
     node = resolve(node)
-    for part in re.findall(r"[^.\[\]]+|\[[^\]]*\]", place):
-        if part.startswith("["):
-            node = resolve(node.get("items") or node.get("additionalProperties") or {})
-        else:
-            node = resolve(node.get("properties", {}).get(part) or node.get("additionalProperties") or {})
+    for key in place:
+        known = node.get("items") if isinstance(key, int) else node.get("properties", {}).get(key)
+        node = resolve(known or node.get("additionalProperties") or {})
     return sorted(node.get("properties", {}))
 
 

@@ -70,8 +70,19 @@ def test_broken_toml_names_file_line_and_column(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     error = refused(tmp_path, '[project]\nname = "caf\xe9"\n'.encode("latin-1"))
-    assert error.what == f"{tmp_path / 'devenv.toml'} is not UTF-8"
+    assert error.what == f"{tmp_path / 'devenv.toml'}:2 is not UTF-8"
     assert "UTF-8" in (error.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("x = " + "[" * 5_000, "nested"), (".".join("a" * 5_000) + " = 1", "nested"), ("x = " + "1" * 5_000, "digits")],
+    ids=["lists", "dotted", "number"],
+)
+def test_what_python_cannot_read_is_refused_like_other_mistakes(tmp_path: Path, text: str, says: str) -> None:
+    error = refused(tmp_path, text)
+    assert error.what == f"{tmp_path / 'devenv.toml'} is not valid TOML"
+    assert says in (error.detail or "")
 
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
@@ -92,7 +103,7 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
         ("[steps.schema-load]\nfils = []\n", "unknown key `fils` in `steps.schema-load`", "did you mean `files`?"),
         (
             "[entities.message]\ntable = 't'\nuniqe = []\n",
-            "unknown key `uniqe` in `entities[...]`",
+            "unknown key `uniqe` in `entities.message`",
             "did you mean `unique`?",
         ),
         (
@@ -133,13 +144,20 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(tmp_path: Path, text: str,
         ("[steps.setup]\nfiles = 'a.sql'\n", "$.steps.setup.files"),
         ("[steps]\nsetup = []\n", "$.steps.setup"),
         ("[env]\nA = 1\n", "$.env"),
-        ("[env]\n'A; rm -rf ~' = 'x'\n", "in `$.env`"),
+        ("[env]\n'A; rm -rf ~' = 'x'\n", 'as a name, at `$.env."A; rm -rf ~"`'),
         ('[env]\nA = "a\\u0000b"\n', "$.env"),
-        ("[backend.env]\n'A B' = 'x'\n", "in `$.backend.env`"),
+        ("[backend.env]\n'A B' = 'x'\n", 'at `$.backend.env."A B"`'),
         ("[[links]]\nfrom = 'x'\nto = 'postgres:a.b'\n", "$.links[0].from"),
         ("[[links]]\nfrom = 'dynamodb:t.a'\n", "to"),
-        ("[entities.m]\ntable = 't'\nattributes = { a = 'uid' }\n", "$.entities[...].attributes"),
+        ("[entities.m]\ntable = 't'\nattributes = { a = 'uid' }\n", "$.entities.m.attributes.a"),
         ("[[groups]]\nname = 'g'\nrows = 'r'\nid = 'i'\nsize = 0\n", "$.groups[0].size"),
+        ("[patterns.a]\ntable = 't'\n[patterns.b]\nlimit = 0\n", "$.patterns.b.limit"),
+        ("[patterns.a.params]\nx = [1, 2]\ny = [1, 1.5]\n", "$.patterns.a.params.y[1]"),
+        ("[patterns.a]\n[patterns.'b.c'.accept]\nno = 'x'\n", 'as a name, at `$.patterns."b.c".accept.no`'),
+        ("[postgres]\n'a`b' = 1\n", "unknown key `a`b` in `postgres`"),
+        ("[postgres]\n'' = 1\n", "unknown key `` in `postgres`"),
+        ('[steps.seed]\ncommand = ["a\\u0000"]\n', "$.steps.seed.command[0]"),
+        ("[trace.a.request]\npath = '/'\nseconds = inf\n", "$.trace.a.request.seconds"),
     ],
 )
 def test_a_wrong_value_names_its_key(tmp_path: Path, text: str, says: str) -> None:
@@ -206,8 +224,8 @@ def test_every_effective_value_has_an_origin(tmp_path: Path) -> None:
 def test_the_schema_knows_every_section_and_describes_itself() -> None:
     schema = config.schema()
     named = {"project", "postgres", "dynamodb", "backend", "steps", "entities", "links", "groups", "env"}
-    assert named <= set(config.known_keys(""))
-    assert "schema-load" in config.known_keys("steps")
+    assert named <= set(config.known_keys(()))
+    assert "schema-load" in config.known_keys(("steps",))
     assert json.loads(json.dumps(schema))["$defs"]["Postgres"]["additionalProperties"] is False
 
 
