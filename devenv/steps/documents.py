@@ -15,8 +15,8 @@ def read_json(file: SourceFile) -> Any:
     try:
         return json.loads(
             file.text,
-            parse_int=Decimal,
-            parse_float=Decimal,
+            parse_int=read_number,
+            parse_float=read_number,
             parse_constant=refuse_constant,
             object_pairs_hook=unique_names,
         )
@@ -28,6 +28,14 @@ def read_json(file: SourceFile) -> Any:
         raise UsageError(f"{file.name}: {error}", hint=f"mend {file.name}") from None
     except RecursionError:
         raise UsageError(f"{file.name} is nested too deeply", hint=f"mend {file.name}") from None
+
+
+def read_number(text: str) -> Decimal:
+    """A number, exactly. ValueError for an exponent that not even Python can hold."""
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise ValueError(f"{text[:40]} is not a number that can be stored") from None
 
 
 def refuse_constant(text: str) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final
 
+from devenv.capacity import ITEM_LIMIT, item_bytes, value_bytes
 from devenv.errors import UsageError
 from devenv.links.read import Kind, match
 from devenv.links.values import DYNAMO_TYPES
@@ -18,8 +19,9 @@ from devenv.steps.references import Reference, split_text
 from devenv.steps.step import SourceFile, describe
 from devenv.stores.dynamodb import Dynamo
 
-ITEM_BYTES: Final = 400 * 1024
 KEY_BYTES: Final = {"HASH": 2048, "RANGE": 1024}
+NAME_BYTES: Final = 65_535
+NAME_SHOWN: Final = 80
 DIGITS: Final = 38
 EXPONENTS: Final = (-130, 125)
 DEPTH: Final = 32
@@ -63,7 +65,7 @@ def read_items(files: Iterable[SourceFile], tables: Mapping[str, Keys] | None) -
         found += (read_item(file.name, number, table, each) for number, each in enumerate(tree["items"], 1))
     if tables is not None:
         for item in found:
-            check_item(item, tables[item.table], item.value)
+            check_item(item, tables[item.table])
         refuse_twins(found, tables)
     return tuple(found)
 
@@ -97,16 +99,14 @@ def read_item(file: str, number: int, table: str, value: Any) -> SeedItem:
     typed: Item = {}
     for name, part in value.items():
         try:
-            typed[name] = type_value(part, references.append, 1)
+            typed[type_name(name)] = type_value(part, references.append, 1)
         except ValueError as error:
-            raise UsageError(f"{place}, attribute {name}: {error}", hint=f"mend {file}") from None
+            raise UsageError(f"{place}, attribute {name[:NAME_SHOWN]}: {error}", hint=f"mend {file}") from None
     return SeedItem(file, number, table, typed, tuple(references))
 
 
 def type_value(value: Any, note: Callable[[Reference], None], depth: int) -> dict[str, Any]:
     """One JSON value as an attribute value; `note` is told of each reference. ValueError when it cannot be stored."""
-    if depth > DEPTH:
-        raise ValueError(f"it is nested more than {DEPTH} levels deep")
     match value:
         case None:
             return {"NULL": True}
@@ -117,7 +117,8 @@ def type_value(value: Any, note: Callable[[Reference], None], depth: int) -> dic
         case Decimal():
             return {"N": type_number(value)}
         case list():
-            return {"L": [type_value(part, note, depth + 1) for part in value]}
+            inner = deeper(depth)
+            return {"L": [type_value(part, note, inner) for part in value]}
         case {"$set": members, **rest} if not rest:
             return type_set(members, note)
         case {"$binary": text, **rest} if not rest:
@@ -125,22 +126,37 @@ def type_value(value: Any, note: Callable[[Reference], None], depth: int) -> dic
         case dict():
             if strange := [name for name in value if name.startswith("$")]:
                 raise ValueError(f'"{strange[0]}" is unknown; there are {{"$set": […]}} and {{"$binary": "…"}}')
-            return {"M": {type_name(name): type_value(part, note, depth + 1) for name, part in value.items()}}
+            inner = deeper(depth)
+            return {"M": {type_name(name): type_value(part, note, inner) for name, part in value.items()}}
     raise ValueError(f"{type(value).__name__} cannot be stored")
 
 
+def deeper(depth: int) -> int:
+    """The level of what is in a list or a map. ValueError when there is none, whether or not something is in it."""
+    if depth >= DEPTH:
+        raise ValueError(f"it is nested more than {DEPTH} levels deep")
+    return depth + 1
+
+
 def type_name(text: str) -> str:
-    """An attribute name. ValueError when it is no Unicode."""
-    text.encode()
+    """An attribute name. ValueError when it is no Unicode, or of a length that DynamoDB does not take."""
+    refuse_half(text)
+    if not 0 < len(text.encode()) <= NAME_BYTES:
+        raise ValueError(f"an attribute's name has 1 to {NAME_BYTES} bytes")
     return text
 
 
-def type_text(text: str, note: Callable[[Reference], None]) -> str | tuple[str | Reference, ...]:
-    """A text; a tuple of parts when it has references."""
+def refuse_half(text: str) -> None:
+    """ValueError for a text with half of a surrogate pair, which JSON can escape and nothing can store."""
     try:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError("it has half of a surrogate pair, which is no Unicode text") from None
+
+
+def type_text(text: str, note: Callable[[Reference], None]) -> str | tuple[str | Reference, ...]:
+    """A text; a tuple of parts when it has references."""
+    refuse_half(text)
     if "${" not in text:
         return text
     parts = split_text(text)
@@ -152,11 +168,11 @@ def type_text(text: str, note: Callable[[Reference], None]) -> str | tuple[str |
 
 def type_number(number: Decimal) -> str:
     """A number as text, exactly. ValueError when DynamoDB cannot keep it exactly."""
-    exact = EXACT.normalize(number) if len(number.as_tuple().digits) <= EXACT.prec else number
-    if len(exact.as_tuple().digits) > DIGITS:
-        raise ValueError(f"a number has more than {DIGITS} digits")
     if number and not EXPONENTS[0] <= number.adjusted() <= EXPONENTS[1]:
-        raise ValueError(f"{number} is outside of DynamoDB's range (1E{EXPONENTS[0]} to 1E{EXPONENTS[1] + 1})")
+        raise ValueError(f"{number:.20g} is outside of DynamoDB's range (1E{EXPONENTS[0]} to 1E{EXPONENTS[1] + 1})")
+    exact = EXACT.normalize(number) if len(number.as_tuple().digits) <= EXACT.prec else number
+    if number and len(exact.as_tuple().digits) > DIGITS:
+        raise ValueError(f"a number has more than {DIGITS} digits")
     return number_text(number)
 
 
@@ -190,26 +206,28 @@ def type_set(members: Any, note: Callable[[Reference], None]) -> dict[str, Any]:
     return {f"{kind}S": values}
 
 
-def check_item(seed: SeedItem, keys: Keys, value: Item) -> None:
+def check_item(seed: SeedItem, keys: Keys) -> None:
     """UsageError when the item lacks a key attribute, has one of the wrong type, or is too large."""
     place = f"{seed.place} of table {seed.table}"
+    # What references will add is not known yet.
+    value = fill(seed.value, dict.fromkeys(seed.references, ""))
     for name in keys.names:
         if name not in value:
             raise UsageError(f"{place} has no {name}", detail=f"the key of the table is {', '.join(keys.names)}")
     for name, kind in keys.types.items():
         if name not in value:
             continue
-        ((have, content),) = value[name].items()
+        (have,) = value[name]
         if have != kind:
             raise UsageError(f"{place}: {name} must be {WORDS[kind]}, as it is part of a key", detail=f"it is {have}")
-        if not content:
+        if not seed.value[name][kind]:
             raise UsageError(f"{place}: {name} is empty, but is part of a key")
         limit = KEY_BYTES["HASH" if name == keys.names[0] else "RANGE"]
         if name in keys.names and value_bytes(value[name]) > limit:
             raise UsageError(f"{place}: {name} is longer than {limit} bytes, but is part of the key")
     size = item_bytes(value)
-    if size > ITEM_BYTES:
-        raise UsageError(f"{place} has {size} bytes; DynamoDB keeps at most {ITEM_BYTES}")
+    if size > ITEM_LIMIT:
+        raise UsageError(f"{place} has {size} bytes; DynamoDB keeps at most {ITEM_LIMIT}")
 
 
 def check_types(seeds: Iterable[SeedItem], kinds: Sequence[Kind]) -> None:
@@ -250,31 +268,6 @@ def refuse_twins(items: Iterable[SeedItem], tables: Mapping[str, Keys]) -> None:
         if key in seen:
             raise UsageError(f"{item.place} has the same key as {seen[key].place} (table {item.table})")
         seen[key] = item
-
-
-def item_bytes(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """The size of an item by DynamoDB's rules, without what references will add."""
-    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
-
-
-def value_bytes(value: Mapping[str, Any]) -> int:
-    """The size of one attribute value by DynamoDB's rules."""
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            parts = content if isinstance(content, tuple) else (content,)
-            return sum(len(part.encode()) for part in parts if isinstance(part, str))
-        case "N":
-            return len(content) // 2 + 2
-        case "B":
-            return len(content) * 3 // 4
-        case "L":
-            return 3 + sum(1 + value_bytes(part) for part in content)
-        case "M":
-            return 3 + len(content) + item_bytes(content)
-        case "SS" | "NS" | "BS":
-            return sum(value_bytes({kind[0]: part}) for part in content)
-    return 1
 
 
 def fill(value: Any, answers: Mapping[Reference, str]) -> Any:

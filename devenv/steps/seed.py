@@ -190,7 +190,7 @@ def fill_items(
     ]
     try:
         for seed in filled:
-            check_item(seed, keys[seed.table], seed.value)
+            check_item(seed, keys[seed.table])
         refuse_twins(filled, keys)
     except UsageError as error:
         raise DevenvError(f"with its references filled in, {error.what}", detail=error.detail) from None

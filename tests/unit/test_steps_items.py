@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from decimal import Decimal
 from typing import Any
@@ -10,10 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.steps.items import fill, item_bytes, key_of, normal_item, number_text, type_number, type_value
+from devenv.capacity import item_bytes
+from devenv.errors import UsageError
+from devenv.steps.items import Keys, fill, key_of, normal_item, number_text, read_items, type_number, type_value
 from devenv.steps.ledger import Ledger
 from devenv.steps.references import Reference, nearest, quote, split_text, unquote
 from devenv.steps.schema_load import diff_table
+from devenv.steps.step import SourceFile
 from devenv.stores.dynamodb import plain_value
 
 ADA = Reference('"users"', "handle", "ada", "uuid")
@@ -83,12 +87,60 @@ def test_trailing_zeros_are_no_digits() -> None:
     assert type_number(Decimal("1" + "0" * 60)) == "1" + "0" * 60
 
 
-def test_nesting_has_an_end() -> None:
-    value: Any = "x"
-    for _ in range(40):
-        value = [value]
-    with pytest.raises(ValueError, match="32 levels"):
-        type_value(value, lambda reference: None, 1)
+KEYS = Keys(("pk",), {"pk": "S"})
+
+
+def read(text: str) -> Any:
+    """A seed file with one item, which has a key and these further attributes."""
+    return read_items([SourceFile("f.json", f'{{"table": "t", "items": [{{"pk": "a", {text}}}]}}')], {"t": KEYS})
+
+
+def nested(levels: int, inner: str) -> str:
+    return '"x": ' + "[" * levels + inner + "]" * levels
+
+
+# What DynamoDB Local 3.3.1 takes, and what it refuses; the names too.
+@pytest.mark.parametrize(
+    "text", [nested(31, '"a"'), nested(31, '{"$set": [1]}'), nested(31, ""), '"' + "x" * 65_535 + '": 1']
+)
+def test_what_dynamodb_takes_is_taken(text: str) -> None:
+    read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (nested(32, '"a"'), "32 levels"),
+        (nested(32, ""), "32 levels"),
+        (nested(31, "{}"), "32 levels"),
+        ('"": 1', "1 to 65535 bytes"),
+        ('"x": [{"": 1}]', "1 to 65535 bytes"),
+        ('"' + "x" * 65_536 + '": 1', "1 to 65535 bytes"),
+        ('"\\ud800": 1', "surrogate"),
+        ('"x": {"\\udfff": 1}', "surrogate"),
+        ('"x": {"$set": ["\\ud800"]}', "surrogate"),
+        ('"x": 1e9999999', "range"),
+        ('"x": -1e-9999999', "range"),
+        ('"x": 1e99999999999999999999', "can be stored"),
+        ('"x": 0e99999999999999999999', "can be stored"),
+    ],
+)
+def test_what_dynamodb_cannot_keep_is_refused_with_its_place(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says) as refused:
+        read(text)
+    assert refused.value.what.startswith("f.json: ")
+    assert len(refused.value.what) < 300
+
+
+@pytest.mark.parametrize("padding", ["", "=", "=="])
+def test_a_binary_value_may_fill_an_item(padding: str) -> None:
+    """400 KB with the names and the key: by its bytes, not by those of its base64."""
+    size = 400 * 1024 - len("pkax") - {"": 0, "=": 1, "==": 2}[padding]
+    text = base64.b64encode(bytes(size)).decode()
+    read(f'"x": {{"$binary": "{text}"}}')
+    more = base64.b64encode(bytes(400 * 1024 - len("pkax") + 1)).decode()
+    with pytest.raises(UsageError, match="409601 bytes"):
+        read(f'"x": {{"$binary": "{more}"}}')
 
 
 def test_filling_puts_the_answers_in_their_places() -> None:
