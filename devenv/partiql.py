@@ -115,7 +115,10 @@ def tokens_of(statement: str) -> list[Token]:
 
 def parse(statement: str) -> Select:
     """A SELECT. Unreadable when it is none, or not one that this grammar knows."""
-    return Parser(tokens_of(statement)).select()
+    try:
+        return Parser(tokens_of(statement)).select()
+    except RecursionError:
+        raise Unreadable("it is nested too deeply") from None
 
 
 class Parser:
@@ -439,7 +442,9 @@ def literal(value: Mapping[str, Any]) -> str:
         "BOOL": lambda truth: "true" if truth else "false",
         "NULL": lambda _: "null",
         "L": lambda parts: "[" + ", ".join(map(literal, parts)) + "]",
-        "M": lambda parts: "{" + ", ".join(f"'{name}': {literal(part)}" for name, part in parts.items()) + "}",
+        "M": lambda parts: (
+            "{" + ", ".join(f"{literal({'S': name})}: {literal(part)}" for name, part in parts.items()) + "}"
+        ),
         "SS": lambda texts: "<<" + ", ".join(literal({"S": text}) for text in texts) + ">>",
         "NS": lambda numbers: "<<" + ", ".join(numbers) + ">>",
     }

@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+# Postgres keeps up to 131,072 digits before the decimal point, DynamoDB 126.
+MOST_DIGITS: Final = 131_072
 NIL_UUID: Final = "00000000-0000-0000-0000-000000000000"
 CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Other spellings that PostgreSQL accepts for a uuid: capitals, braces, hyphens after any four digits, or none.
@@ -99,16 +101,18 @@ def reform(text: str, form: TimeForm) -> str | None:
         return None
     moment = moment.astimezone(UTC)
     tail = f".{fraction:0<{form.digits}}" if form.digits else ""
-    return f"{moment:%Y-%m-%d}{form.separator}{moment:%H:%M:%S}{tail}{form.zone}"
+    # `%Y` would leave out the zeros of a year before 1000.
+    return f"{moment.date()}{form.separator}{moment:%H:%M:%S}{tail}{form.zone}"
 
 
 def instant(text: str) -> datetime | None:
-    """The moment a text names, read as UTC when it has no zone; None when it names none."""
+    """The moment a text names, read as UTC when it has no zone; None when it names none that UTC has."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        # The first or the last hours of the calendar may not have a time in UTC any more.
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def is_placeholder(text: str) -> bool:
@@ -135,14 +139,19 @@ def canonical(value: Any) -> str:
 
 
 def number_text(text: str) -> str:
-    """A number without superfluous zeros and exponent: `12.0` and `1.2E+1` are `12`. Other text stays as it is."""
+    """A number without superfluous zeros and exponent: `12.0` and `1.2E+1` are `12`. Other text stays as it is.
+
+    So does a number that neither store can hold: its zeros alone could fill the memory.
+    """
     if text.isdigit() and not text.startswith("0"):
         return text
     try:
         number = Decimal(text)
     except InvalidOperation:
         return text
-    if not number.is_finite():
+    if not number:
+        return "0"
+    if not number.is_finite() or abs(number.adjusted()) > MOST_DIGITS:
         return text
     plain = f"{number:f}"
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
