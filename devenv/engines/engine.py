@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -37,7 +38,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 from urllib.parse import urlsplit
 
 import psutil
@@ -58,6 +59,7 @@ STORES = ("postgres", "dynamodb")
 BACKEND_MARK = "DEVENV_SERVICE"
 # 600 blocks of 20 ports below the range that systems hand out for outgoing connections (32768 on Linux).
 BLOCK_BASE, BLOCKS, BLOCK_SIZE = 20000, 600, 20
+NO_MODULE: Final = re.compile(r"No module named '?([\w.]+)")
 
 
 @dataclass(frozen=True)
@@ -539,11 +541,16 @@ class Engine(ABC):
         """The error for a process that ended while it was waited for: 6 when somebody else has its port, else 5."""
         port = self.port(name)
         taken = None if processes.port_is_free(port) else processes.holder(port)
+        tail = self.tail(name)
+        backend = self.settings.backend if name == "backend" and not taken else None
+        python = self.backend_values()["python"] if backend and "{python}" in backend.command else None
+        cause, hint = missing_module(tail, python, backend is not None and backend.python is not None)
         return DevenvError(
             f"{name} ended while starting" + (f": port {port} is taken by {taken}" if taken else ""),
             exit_code=Exit.PORT if taken else Exit.CRASHED,
-            detail="\n".join([*self.tail(name), f"(whole log: {self.log(name)})"]),
-            hint="devenv up" if taken else f"devenv logs {name}",
+            detail="\n".join([*tail, f"(whole log: {self.log(name)})"]),
+            cause=cause,
+            hint=hint or ("devenv up" if taken else f"devenv logs {name}"),
         )
 
     def marks(self) -> dict[str, str]:
@@ -585,6 +592,25 @@ class Engine(ABC):
         """Whether the running application was started with other settings than `environment`."""
         record = self.state.services.get("backend")
         return record is not None and record.environment != fingerprint(self.backend_inputs(environment))
+
+
+def missing_module(lines: Sequence[str], python: str | None, named: bool) -> tuple[str | None, str | None]:
+    """(cause, hint) when an application's last words are that its interpreter `python` lacks a module; else None. Pure.
+
+    `named`: devenv.toml names that interpreter; else it is the one that runs devenv.
+    """
+    lacks = next((found[1] for line in reversed(lines) if (found := NO_MODULE.search(line))), None)
+    if lacks is None or python is None:
+        return None, None
+    if named:
+        return (
+            f"{python} has no module `{lacks}`",
+            f"{shlex.quote(python)} -m pip install …  (what the application needs)",
+        )
+    return (
+        f"{python}, which runs devenv, has no module `{lacks}`",
+        'in devenv.toml, [backend]: python = ".venv/bin/python"  (the application\'s own interpreter)',
+    )
 
 
 def read_state(root: Path, folder: Path) -> tuple[State, Path | None]:

@@ -9,7 +9,7 @@ import pytest
 
 from devenv import config, stack
 from devenv.engines import ENGINES, engine_class
-from devenv.engines.engine import Engine
+from devenv.engines.engine import Engine, missing_module
 from devenv.engines.external import account_of, is_loopback, parse_dynamodb, parse_postgres
 from devenv.errors import Exit, UsageError
 from devenv.model import DynamoTarget, PostgresTarget
@@ -183,3 +183,14 @@ def test_a_closed_target_is_sent_nothing() -> None:
     target = PostgresTarget("127.0.0.1", 9, "me", "", closed="elsewhere")
     with pytest.raises(UsageError, match="elsewhere"), postgres.connect(target):
         pass
+
+
+@pytest.mark.parametrize("word", ["ModuleNotFoundError: No module named 'flask.cli'", "/p: No module named flask.cli"])
+def test_an_application_whose_interpreter_lacks_a_module(word: str) -> None:
+    cause, hint = missing_module(["Traceback …", word], "/venv of devenv/python", named=False)
+    assert cause == "/venv of devenv/python, which runs devenv, has no module `flask.cli`"
+    assert 'python = ".venv/bin/python"' in str(hint)
+    cause, hint = missing_module([word], "/my app/python", named=True)
+    assert cause == "/my app/python has no module `flask.cli`"
+    assert str(hint).startswith("'/my app/python' -m pip install ")
+    assert missing_module(["KeyError: 'module'"], "/p", named=False) == (None, None)
