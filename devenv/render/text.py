@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -69,7 +70,8 @@ def down_text(report: Report, verbose: bool) -> list[str]:
 
 
 def status_text(report: Report, verbose: bool) -> list[str]:
-    """`status`: one line per service and step."""
+    """`status`: one line per service and step; two for a service where the terminal is too narrow."""
+    width = shutil.get_terminal_size((10_000, 24)).columns
     lines = [f"{report.project} (engine {report.body['engine']})"]
     for service in report.body["services"]:
         facts = [f"pid {service['pid']}"] if service["pid"] else []
@@ -77,8 +79,10 @@ def status_text(report: Report, verbose: bool) -> list[str]:
         facts += [f"since {service['started']}"] if service["started"] else []
         facts += [service["detail"]] if service["detail"] else []
         sign = mark(MARKS, service["state"])
-        line = f"  {sign} {service['name']:<12} {service['state']:<9} {service['url'] or ''}  {clean(', '.join(facts))}"
-        lines += [line.rstrip()]
+        told = f"{service['name']:<12} {service['state']:<9} {service['url'] or ''}"
+        more = clean(", ".join(facts))
+        fits = len("  ● ") + cell_width(told) + 2 + cell_width(more) <= width
+        lines += [f"  {sign} {told}  {more}".rstrip()] if fits else [f"  {sign} {told}", f"      {more}"]
     for step in report.body["steps"]:
         lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {clean(step['reason'])}"]
     return lines
@@ -154,6 +158,10 @@ def pad(text: str, width: int) -> str:
     return text + " " * (width - cell_width(text))
 
 
+# `doctor --fix` can mend thousands of items.
+REPAIRS_SHOWN = 10
+# A need in the evidence of a check that was skipped.
+NOT_HELD = re.compile(r"\b([A-Z]{3}\d{3}) \([^()]*\) is (\w+)")
 CHECK_MARKS = {
     "ok": ("✓", "green"),
     "warn": ("!", "yellow"),
@@ -170,17 +178,33 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
         return [f"{c['code']}  {c['layer']:<12} {c['name']:<22} {c['title']}" for c in body["list"]]
     if "explain" in body:
         return [str(body["explain"])]
-    lines = [repair_line(repair) for repair in body.get("repairs", ())]
+    repairs = body.get("repairs", ())
+    lines = [repair_line(repair) for repair in (repairs if verbose else repairs[:REPAIRS_SHOWN])]
+    if len(lines) < len(repairs):
+        lines.append(f"and {len(repairs) - len(lines):,} more repairs  (-v lists them)")
     skipped = [check for check in body["checks"] if check["status"] == "skip"]
     for check in body["checks"]:
         if verbose or check["status"] != "skip":
             lines += check_lines(check, verbose)
     if skipped and not verbose:
-        reasons = ", ".join(dict.fromkeys(check["evidence"] for check in skipped))
-        lines += [f"{mark(CHECK_MARKS, 'skip')} {len(skipped)} further checks: {clean(reasons)}  (-v lists them)"]
+        reasons = clean(skip_reasons(skipped))
+        lines += [f"{mark(CHECK_MARKS, 'skip')} {len(skipped)} further checks not run: {reasons}  (-v lists them)"]
     counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
     color = {"healthy": "green", "unhealthy": "red"}.get(body["verdict"], "yellow")
     return [*lines, typer.style(body["verdict"].replace("_", " "), fg=color, bold=True) + f"  ({counts})"]
+
+
+def skip_reasons(skipped: Sequence[Mapping[str, Any]]) -> str:
+    """Why checks were not run: the ones that do not hold, each once; not those that were skipped for them in turn."""
+    codes: dict[str, None] = {}
+    others: dict[str, None] = {}
+    for check in skipped:
+        named = NOT_HELD.findall(check["evidence"])
+        if named:
+            codes |= dict.fromkeys(code for code, status in named if status != "skip")
+        else:
+            others[check["evidence"].removeprefix("not run: ")] = None
+    return "; ".join([*([f"they need {', '.join(codes)}"] if codes else []), *others])
 
 
 def check_lines(check: Mapping[str, Any], verbose: bool) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +233,44 @@ def test_log_lines_keep_tabs_and_steer_nothing(tmp_path: Path) -> None:
     log = tmp_path / "backend.log"
     log.write_text(f"GET\t{STEERING}\n")
     assert list(read_logs({"backend": log}, 5, follow=False)) == [f"GET\t{ESCAPED}"]
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 2), (140, 1)])
+def test_a_service_fits_the_terminal(columns: int, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    service = {**STATUS.body["services"][0], "started": "2026-01-02T03:04:05+00:00"}
+    printed = text.status_text(replace(STATUS, body={**STATUS.body, "services": [service]}), verbose=False)
+    of_service = printed[1 : 1 + lines]
+    assert "since 2026-01-02T03:04:05+00:00" in of_service[-1]
+    assert unpainted(printed[1 + lines]).startswith("  ! setup")
+    assert all(text.cell_width(unpainted(line)) <= columns for line in of_service)
+
+
+def diagnosis(**body: Any) -> Report:
+    return Report("doctor", "shop", Exit.FOUND, {"checks": [], "summary": {}, "verdict": "unhealthy", **body})
+
+
+def test_many_repairs_are_counted_and_listed_only_with_verbose() -> None:
+    change = {"attribute": "id", "before": "a", "after": "b"}
+    repairs = [{"state": "applied", "table": "t", "key": {"pk": n}, "changes": [change]} for n in range(1234)]
+    short = text.doctor_text(diagnosis(repairs=repairs), verbose=False)
+    assert short[0] == "applied: t 0: id a -> b"
+    assert short[-2] == "and 1,224 more repairs  (-v lists them)"
+    assert len(short) == 12
+    assert len(text.doctor_text(diagnosis(repairs=repairs), verbose=True)) == 1235
+
+
+def test_skipped_checks_name_each_root_once() -> None:
+    evidence = (
+        "not run: SVC001 (Postgres answers queries) is fail",
+        "not run: SVC002 (DynamoDB answers requests) is fail, SCH002 (DynamoDB has the declared tables) is skip",
+        "not run: there is no database (SCH001)",
+    )
+    checks = [
+        {"code": f"X{n}", "title": "", "status": "skip", "evidence": e, "cause": None, "fix": None}
+        for n, e in enumerate(evidence)
+    ]
+    line = text.doctor_text(diagnosis(checks=checks), verbose=False)[0]
+    assert line.endswith(
+        "3 further checks not run: they need SVC001, SVC002; there is no database (SCH001)  (-v lists them)"
+    )
