@@ -123,6 +123,10 @@ def remedy(facts: Facts, faults: list[Fault]) -> Fix:
     seeded = [facts.context.is_seeded(record.table, record.item, tuple(record.key)) for record in records]
     # Of two that are one too many, the one that no file holds.
     place = seeded.index(False) if False in seeded else len(records) - 1
+    # Stale, and able to run: a reference that names no row would stop it.
+    follows = (state for state in facts.steps() if state.name == "seed" and state.follows and "${" not in state.reason)
+    if seeded[place] and deletable[0].kind == "orphan" and any(follows):
+        return Fix("let the seed items follow the rows, which were made anew; nothing is lost", "devenv up")
     if seeded[place]:
         text += ". It came from the seed files: correct it there too, else loading them from scratch brings it back"
     more = f". The command deletes the first of {len(faults)}" if len(faults) > 1 else ". The command deletes this item"

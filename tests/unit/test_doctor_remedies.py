@@ -82,6 +82,22 @@ def test_of_two_that_are_one_too_many_the_one_no_seed_made_is_deleted(world: Wor
     assert "2023-01-01T00:00:00.000000+00:00" in str(found.fix.command)
 
 
+@pytest.mark.parametrize(
+    ("reason", "command"),
+    [
+        ("3 of 3 ids in public.users.uuid changed", "devenv up"),
+        ("${users[handle=bo].uuid} names no row", "DELETE FROM"),
+    ],
+)
+def test_a_seeded_item_whose_row_was_made_anew_follows(world: World, reason: str, command: str) -> None:
+    world.rows.remove(world.row("bo"))
+    state = StepState("seed", "stale", reason, follows=True)
+    found = judged("orphan")(facts(world, is_seeded=lambda *_: True, look_steps=lambda: [state]))
+    assert found.fix is not None
+    assert command in str(found.fix.command)
+    assert ("DELETE" in str(found.fix.command)) is (command != "devenv up")
+
+
 def test_counts_are_in_plain_words_and_examples_name_their_item(world: World) -> None:
     world.row("bo")["display_name"] = "Bo Harbour"
     found = judged("stale_copy")(facts(world))
