@@ -200,7 +200,7 @@ def up(
 
         def agree(question: str) -> None:
             watch.close()
-            agreed(question, mark, "devenv up --mark")
+            agreed(question, mark, "devenv up --engine external --mark")
 
         options = work.Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree)
         if dry_run:
@@ -504,6 +504,8 @@ def db(
     from devenv import queries
 
     opened = stack()
+    if sql is None and chosen.json:
+        raise UsageError("--json needs a statement: a shell prints no document", hint='devenv db --json "select 1"')
     if sql is None:
         queries.open_shell(opened, write)
     show(queries.run_sql(opened, sql or "", write))
@@ -565,6 +567,8 @@ def config_schema() -> None:
 
     from devenv.config import schema
 
+    if chosen.json:
+        show(Report("config", None, Exit.DONE, {"json_schema": schema()}))
     typer.echo(json.dumps(schema(), indent=2))
 
 

@@ -35,8 +35,9 @@ SHOWN: Final = 20
 State = Literal["applied", "already", "changed_meanwhile", "failed"]
 
 
-def read_plan(path: Path) -> Head:
-    """A plan's head, when all of the plan is as it was written. UsageError otherwise."""
+def read_plan(path: Path, hint: str | None = None) -> Head:
+    """A plan's head, when all of the plan is as it was written. UsageError, with `hint`, otherwise."""
+    hint = hint or f"devenv verify --plan {path}"
     try:
         with path.open("rb") as file:
             head = msgspec.json.decode(file.readline(), type=Head)
@@ -44,14 +45,12 @@ def read_plan(path: Path) -> Head:
             while part := file.read(1 << 20):
                 sha256.update(part)
     except OSError as error:
-        raise UsageError(f"{path} cannot be read", detail=str(error), hint=f"devenv verify --plan {path}") from None
+        raise UsageError(f"{path} cannot be read", detail=str(error), hint=hint) from None
     except msgspec.DecodeError as error:
-        raise UsageError(
-            f"{path} is not a repair plan", detail=str(error), hint=f"devenv verify --plan {path}"
-        ) from None
+        raise UsageError(f"{path} is not a repair plan", detail=str(error), hint=hint) from None
     if head.schema != SCHEMA or sha256.hexdigest() != head.sha256:
         detail = "it was changed after it was written" if head.schema == SCHEMA else f"its format is {head.schema}"
-        raise UsageError(f"{path} is not a usable repair plan", detail=detail, hint=f"devenv verify --plan {path}")
+        raise UsageError(f"{path} is not a usable repair plan", detail=detail, hint=hint)
     return head
 
 
@@ -155,7 +154,7 @@ def apply_plan(context: verify.Context, path: Path, watch: Watch, *, allow_loss:
 
 def undo_plan(context: verify.Context, path: Path, watch: Watch) -> Report:
     """Put everything back that applying this plan changed. Items changed since then are left alone and reported."""
-    head = read_plan(path)
+    head = read_plan(path, "devenv repair undo FILE, with the file that was applied, as it was written")
     check_target(path, head, context, rows=False)
     journal = Journal(context.folder / "repairs", head)
     ours = journal.ours()

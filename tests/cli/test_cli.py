@@ -256,6 +256,8 @@ def test_config_schema_is_a_json_schema_that_the_reference_project_fits() -> Non
     jsonschema_rs.validate(schema, tomllib.loads((REPOSITORY / "devenv.toml").read_text()))
     with pytest.raises(jsonschema_rs.ValidationError, match="nmae"):
         jsonschema_rs.validate(schema, {"project": {"name": "x", "nmae": "y"}})
+    document = json.loads(devenv("config", "schema", "--json", cwd=REPOSITORY).out)
+    assert document == {"schema": "devenv.config/1", "project": None, "exit_code": 0, "json_schema": schema}
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -118,7 +118,7 @@ def test_consent_names_what_it_is_about_and_how_to_give_it(project: ProjectDir) 
     assert "databases: postgres, theirs" in ran.err
     assert "their-carts, their-events" in ran.err
     assert "write database `cruddur`" in ran.err
-    assert ran.err.endswith("hint: devenv up --mark\n")
+    assert ran.err.endswith("hint: devenv up --engine external --mark\n")
 
 
 def test_marked_stores_work_and_somebodys_data_stays_as_it_was(project: ProjectDir, stores: ProjectDir) -> None:
