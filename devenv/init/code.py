@@ -24,6 +24,7 @@ EQUALS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
 # DynamoDB takes expressions of 4 KB.
 CONDITION: Final = 4096
+OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
 ROUTE_PLACE: Final = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 PYTHON_TYPES: Final = {"S": "string", "N": "number", "BOOL": "boolean", "B": "binary", "L": "list", "M": "map"}
 TIMELY: Final = re.compile(r"(_at$|^at$|time|date|\bnow\b|created|updated|isoformat)", re.IGNORECASE)
@@ -51,7 +52,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Query:
-    """One query or scan. `key` maps attributes to templates; `narrowed` is the attribute of a begins_with."""
+    """One query, get_item or scan. `key` maps attributes to templates; `narrowed` is the attribute of a begins_with."""
 
     function: Function
     line: int
@@ -213,13 +214,13 @@ def read_query(node: ast.AST, function: Function, scope: Scope, pages: bool) -> 
     """A query of boto3: `client.query(…)`, `table.query(…)`, `paginator.paginate(…)`, with the request spelt out."""
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return None
-    operation = {"query": "Query", "scan": "Scan", "paginate": "Query"}.get(node.func.attr)
+    operation = OPERATIONS.get(node.func.attr)
     request = request_of(node, scope)
-    if operation is None or not ({"KeyConditionExpression", "TableName"} & set(request)):
+    if operation is None or not ({"KeyConditionExpression", "TableName", "Key"} & set(request)):
         return None
     if operation == "Query" and "KeyConditionExpression" not in request:
         return None
-    key, narrowed = key_condition(request, scope)
+    key, narrowed = key_condition(request, scope) if operation != "GetItem" else (whole_key(request, scope), None)
     return Query(
         function=function,
         line=node.lineno,
@@ -299,8 +300,16 @@ def key_condition(request: Mapping[str, ast.expr], scope: Scope) -> tuple[dict[s
     return key, narrowed
 
 
+def whole_key(request: Mapping[str, ast.expr], scope: Scope) -> dict[str, str]:
+    """attribute -> template of the `Key` of a get_item; empty when a part of it is not spelt out."""
+    parts = expression_values(request.get("Key"), scope)
+    given = request.get("Key")
+    given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
+    return parts if isinstance(given, ast.Dict) and len(parts) == len(given.keys) else {}
+
+
 def expression_values(node: ast.expr | None, scope: Scope) -> dict[str, str]:
-    """ ":pk" -> template, from ExpressionAttributeValues in either form."""
+    """ ":pk" -> template, from ExpressionAttributeValues (or a Key) in either form."""
     if isinstance(node, ast.Name):
         node = scope.names.get(node.id)
     found: dict[str, str] = {}

@@ -42,7 +42,10 @@ class Compose:
 
 
 def load_yaml(text: str) -> Any:
-    """The value of a YAML text; None for what is none. Tags (`!Ref`) stand for nothing, aliases are not expanded."""
+    """The value of a YAML text; None for what is none. Aliases are not expanded.
+
+    Tags stand for nothing, but for CloudFormation's `!Sub "${Stage}-x"` and `!Ref Stage`: they are texts with `${…}`.
+    """
     import yaml  # type: ignore[import-untyped]
 
     if len(text) > YAML_BYTES:
@@ -51,7 +54,12 @@ def load_yaml(text: str) -> Any:
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
         """A loader that makes plain values only."""
 
-    Loader.add_multi_constructor("!", lambda loader, suffix, node: None)
+    def computed(loader: Any, suffix: str, node: Any) -> str | None:
+        if suffix not in ("Sub", "Ref") or not isinstance(node, yaml.ScalarNode):
+            return None
+        return str(node.value) if suffix == "Sub" else f"${{{node.value}}}"
+
+    Loader.add_multi_constructor("!", computed)
     try:
         return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError, ValueError, TypeError):

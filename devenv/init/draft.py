@@ -263,6 +263,11 @@ class Drafter:
             self.sheet.above(
                 f"Table {table.table} is defined in {table.file}:{table.line}; this is its request in JSON."
             )
+        for table in (table for table in self.survey.tables if table.computed):
+            self.sheet.note(
+                f"What is table {table.table} called? {table.file} puts its name together ({table.computed}). If"
+                f" otherwise, change it in the file of its request and wherever this file names it."
+            )
         if names:
             self.sheet.section("steps", "schema-load")
             self.sheet.key("files", names)
@@ -372,12 +377,15 @@ class Drafter:
             if query.index:
                 self.sheet.key("index", query.index)
             self.sheet.key("key", pattern.key)
+            if query.operation == "GetItem":
+                self.sheet.key("operation", "get")
             if query.forward is not None:
                 self.sheet.key("order", order_of(pattern, self.entities))
 
     def trace_sections(self) -> None:
         """`[trace.*]`: the functions of the application that ask a pattern."""
         traced = [(p, e) for p in self.patterns if (e := traced_entity(p, self.entities)) and p.query.function.name]
+        traced = [(p, e) for p, e in traced if p.query.operation == "Query"]
         if not traced or self.person is None:
             return
         self.sheet.title("Traces: one request, followed through all layers (devenv trace SUBJECT …)")

@@ -255,7 +255,7 @@ def find_patterns(
     """The queries that the code makes, each once; the application's own name for it wins over a script's."""
     found: dict[tuple[str, str | None, str], Pattern] = {}
     tables = {table.table for table in survey.tables}
-    queries = [q for code in survey.code for q in code.queries if q.operation == "Query" and q.table in tables]
+    queries = [q for code in survey.code for q in code.queries if q.operation != "Scan" and q.table in tables]
     for query in sorted(queries, key=lambda q: (not q.function.name, q.function.file, q.line)):
         key = {a: f"{{{a}}}" if UUID.fullmatch(t) else t for a, t in query.key.items()}
         shown = {
@@ -267,7 +267,11 @@ def find_patterns(
         }
         if not shown:
             continue
-        mark = (str(query.table), query.index, str(sorted((a, PLACE.sub("{}", t)) for a, t in shown.items())))
+        mark = (
+            str(query.table),
+            query.index,
+            query.operation + str(sorted((a, PLACE.sub("{}", t)) for a, t in shown.items())),
+        )
         if (known := found.get(mark)) is not None:
             found[mark] = Pattern(known.name, (*known.queries, query), known.key)
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -12,7 +13,8 @@ from typing import Final
 from devenv.files import list_files, read_text
 from devenv.init.code import Code, read_code
 from devenv.init.compose import Compose, read_compose, read_dockerfile, read_dotenv
-from devenv.init.source import parse_python
+from devenv.init.names import settle_names, table_variables
+from devenv.init.source import parse_python, read_variable
 from devenv.init.sql_tables import SqlFile, order_files, read_sql
 from devenv.init.tables import Found, read_json_tables, read_python_tables, read_terraform_tables, read_yaml_tables
 
@@ -81,7 +83,10 @@ def survey(root: Path) -> Survey:
         ]
         for each in tables_here:
             tables.setdefault(each.table, each)
-    keys = frozenset(part["AttributeName"] for each in tables.values() for part in each.request["KeySchema"])
+    settled = settle_names(tables.values(), variables)
+    asked = {each[0] for tree in trees.values() for node in ast.walk(tree) if (each := read_variable(node))}
+    variables |= table_variables(sorted(asked), settled, variables)
+    keys = frozenset(part["AttributeName"] for each in settled for part in each.request["KeySchema"])
     return Survey(
         root=root,
         compose=compose,
@@ -89,7 +94,7 @@ def survey(root: Path) -> Survey:
         shared={**shared, **known_variables(open_)},
         commands={name: found for name, t in texts.items() if (found := read_dockerfile(name, t))},
         sql=tuple(order_files(f for name, t in texts.items() if name.endswith(".sql") and (f := read_sql(name, t)))),
-        tables=tuple(tables.values()),
+        tables=settled,
         code=tuple(read_code(name, tree, variables, keys) for name, tree in trees.items()),
         databases=find_databases(texts.values()),
         # Only its name is used; it may well be a link to the system's interpreter.

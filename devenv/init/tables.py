@@ -7,7 +7,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devenv.errors import UsageError
@@ -36,12 +36,17 @@ TOKEN: Final = re.compile(
 
 @dataclass(frozen=True)
 class Found:
-    """One table definition. `whole`: the file holds requests and nothing else, so that it can be used as it is."""
+    """One table definition. `whole`: the file holds requests and nothing else, so that it can be used as it is.
+
+    `computed` is the template that the real name is put together from, as in `${Stage}-orders`; the table is then
+    called as its template calls it.
+    """
 
     file: str
     line: int
     request: Mapping[str, Any]
     whole: bool = False
+    computed: str | None = None
 
     @property
     def table(self) -> str:
@@ -64,9 +69,11 @@ def accept(file: str, line: int, request: Any, *, whole: bool = False) -> Found 
 
 
 def plain(value: Any, left: list[int]) -> Any:
-    """The value, counted: a text of a few lines can stand for millions of nodes. Unclear when it does."""
+    """The value, counted, as a few lines can stand for millions of nodes. Unclear when so, or if computed."""
     left[0] -= 1
     if left[0] < 0:
+        raise Unclear
+    if isinstance(value, str) and "${" in value:
         raise Unclear
     if isinstance(value, dict):
         return {str(name): plain(part, left) for name, part in value.items()}
@@ -109,9 +116,22 @@ def cloudformation(file: str, tree: Mapping[str, Any]) -> Iterator[Found]:
         properties = resource.get("Properties")
         if isinstance(properties, dict):
             given = properties.get("TableName")
-            found = accept(file, 1, {**properties, "TableName": given if isinstance(given, str) else str(name)})
+            if isinstance(given, dict):
+                given = given.get("Fn::Sub") or (f"${{{given['Ref']}}}" if "Ref" in given else None)
+            given = fill_in_defaults(given, tree.get("Parameters")) if isinstance(given, str) else None
+            plain_name = given if given and "${" not in given else str(name)
+            found = accept(file, 1, {**properties, "TableName": plain_name})
             if found is not None:
-                yield found
+                yield replace(found, computed=given if given and "${" in given else None)
+
+
+def fill_in_defaults(text: str, parameters: Any) -> str:
+    """`${Stage}-orders` with the defaults of a template's parameters."""
+    for name, parameter in parameters.items() if isinstance(parameters, dict) else ():
+        default = parameter.get("Default") if isinstance(parameter, dict) else None
+        if isinstance(default, str | int) and default != "":
+            text = text.replace(f"${{{name}}}", str(default))
+    return text
 
 
 def read_python_tables(file: str, tree: ast.Module, variables: Mapping[str, str]) -> list[Found]:
@@ -170,8 +190,11 @@ def read_terraform_tables(file: str, text: str) -> list[Found]:
                 body, _ = read_block(tokens, at + 4)
             except RecursionError:
                 continue
+            named = body.get("name")
+            if isinstance(named, str) and "${" in named:
+                body["name"] = labels[1].strip('"')
             made = accept(file, text.count("\n", 0, offset) + 1, from_terraform(body))
-            found += [made] if made is not None else []
+            found += [replace(made, computed=None if body["name"] == named else named)] if made is not None else []
     return found
 
 
@@ -192,7 +215,7 @@ def read_block(tokens: Sequence[tuple[str | None, str, int]], at: int) -> tuple[
 
 
 def read_value(tokens: Sequence[tuple[str | None, str, int]], at: int) -> tuple[Any, int]:
-    """A text, number, boolean or list of texts, and the place behind it; None for what is computed."""
+    """A text (as written, also with `${…}`), number, boolean or list, and the place behind it; None for the rest."""
     if at >= len(tokens):
         return None, at
     kind, text, _ = tokens[at]
@@ -204,7 +227,7 @@ def read_value(tokens: Sequence[tuple[str | None, str, int]], at: int) -> tuple[
             parts += [] if part is None else [part]
         return parts, at + 1
     if kind == "text":
-        return (None if "${" in text else text[1:-1]), at + 1
+        return text[1:-1], at + 1
     if kind == "number":
         return (float(text) if "." in text else int(text)), at + 1
     return {"true": True, "false": False}.get(text), at + 1

@@ -16,10 +16,11 @@ from devenv.errors import UsageError
 from devenv.init import init, project_name
 from devenv.init.compose import read_compose, read_dotenv
 from devenv.init.draft import Drafter
+from devenv.init.names import table_variables
 from devenv.init.sheet import Sheet, toml
 from devenv.init.sql_tables import order_files, read_sql
 from devenv.init.survey import survey
-from devenv.init.tables import read_json_tables, read_terraform_tables, read_yaml_tables
+from devenv.init.tables import Found, read_json_tables, read_terraform_tables, read_yaml_tables
 from devenv.settings_report import check_settings
 from tests.support import ProjectDir
 
@@ -175,6 +176,85 @@ resource "aws_dynamodb_table" "computed" {
     assert index["Projection"] == {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["pieces", "price"]}
     assert found.request["ProvisionedThroughput"] == {"ReadCapacityUnits": 1, "WriteCapacityUnits": 5}
     assert found.request["DeletionProtectionEnabled"] is True
+
+
+def test_a_computed_name_of_terraform_is_that_of_the_resource() -> None:
+    text = """
+resource "aws_dynamodb_table" "carts" {
+  name = "${var.stage}-carts"
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key = "pk"
+  attribute { name = "pk" type = "S" }
+}
+resource "aws_dynamodb_table" "computed_key" {
+  name = "x"
+  hash_key = "${var.key}"
+  attribute { name = "${var.key}" type = "S" }
+}
+"""
+    (found,) = read_terraform_tables("main.tf", text)
+    assert (found.table, found.computed) == ("carts", "${var.stage}-carts")
+
+
+SHOP = {
+    "infra/template.yaml": """
+Parameters: {Kind: {Default: carts}}
+Resources:
+  Orders:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: !Sub "${AWS::StackName}-orders"
+      AttributeDefinitions: [{AttributeName: customer_id, AttributeType: N}, {AttributeName: at, AttributeType: S}]
+      KeySchema: [{AttributeName: customer_id, KeyType: HASH}, {AttributeName: at, KeyType: RANGE}]
+  Carts:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: !Ref Kind
+      AttributeDefinitions: [{AttributeName: customer_id, AttributeType: N}]
+      KeySchema: [{AttributeName: customer_id, KeyType: HASH}]
+""",
+    "shop/orders.py": """
+import os, boto3
+from boto3.dynamodb.conditions import Key
+table = boto3.resource("dynamodb").Table(os.environ["ORDERS_TABLE"])
+
+def orders_of(customer_id):
+    return table.query(KeyConditionExpression=Key("customer_id").eq(customer_id), ScanIndexForward=False)["Items"]
+
+def cart(client, customer_id):
+    return client.get_item(TableName="carts", Key={"customer_id": {"N": customer_id}}).get("Item")
+
+def unclear(client, key):
+    return client.get_item(TableName="carts", Key=key)
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("dotenv", "orders", "edits"),
+    [
+        ("ORDERS_TABLE=shop-orders\nSECRET_TABLE=x\n", "shop-orders", 0),
+        ("", "Orders", 1),
+        ("A_TABLE=lines\n", "Orders", 1),
+    ],
+)
+def test_a_computed_name_is_what_a_variable_says_or_is_asked_for(
+    tmp_path: Path, dotenv: str, orders: str, edits: int
+) -> None:
+    settings = drafted(write(tmp_path, {**SHOP, ".env": dotenv}))
+    assert settings.env == {"ORDERS_TABLE": orders}
+    of, cart = settings.patterns["orders_of"], settings.patterns["cart"]
+    assert (of.table, of.key, of.order) == (orders, {"customer_id": "{customer_id}"}, "descending")
+    assert (cart.table, cart.key, cart.operation) == ("carts", {"customer_id": "{customer_id}"}, "get")
+    assert len(settings.patterns) == 2
+    asked = [edit for edit in Drafter(survey(tmp_path), "x").draft().edits if "is table" in edit]
+    assert len(asked) == edits
+
+
+def test_a_variable_that_could_be_either_table_is_none() -> None:
+    tables = [Found("f", 1, {"TableName": name}) for name in ("a-orders", "b-orders", "lines")]
+    read = ["ORDER_TABLE", "DDB_LINE_TABLE_NAME", "TABLE_NAME", "LINES", "A_ORDERS_TABLE"]
+    assert table_variables(read, tables, {}) == {"DDB_LINE_TABLE_NAME": "lines", "A_ORDERS_TABLE": "a-orders"}
 
 
 def test_requests_in_json_are_used_where_they_are(tmp_path: Path) -> None:

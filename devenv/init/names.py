@@ -1,0 +1,56 @@
+"""The names of tables that a template puts together, and the variables that code reads them from. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from devenv.init.tables import Found
+
+PLACE: Final = re.compile(r"\$\{[^}]*\}")
+# Words of a variable's name that say nothing about which table it is.
+FILLERS: Final = frozenset(("TABLE", "NAME", "DDB", "DYNAMODB", "DYNAMO", "DB", "AWS"))
+
+
+def settle_names(tables: Iterable[Found], variables: Mapping[str, str]) -> tuple[Found, ...]:
+    """The tables; one with a computed name gets the one known value of a variable for tables that fits it."""
+    tables = tuple(tables)
+    taken = {table.table for table in tables}
+    values = {value for name, value in variables.items() if "TABLE" in name.upper() and value not in taken}
+    settled = []
+    for table in tables:
+        fitting = [value for value in values if table.computed and fits(table.computed, value)]
+        if len(fitting) == 1 and len([t for t in tables if t.computed and fits(t.computed, fitting[0])]) == 1:
+            settled.append(replace(table, request={**table.request, "TableName": fitting[0]}, computed=None))
+        else:
+            settled.append(table)
+    return tuple(settled)
+
+
+def fits(template: str, name: str) -> bool:
+    """Whether a name can come of `${stage}-orders`: what is spelt out must be there, so a bare `${name}` fits none."""
+    parts = PLACE.split(template)
+    return any(parts) and re.fullmatch(".+".join(map(re.escape, parts)), name) is not None
+
+
+def table_variables(read: Iterable[str], tables: Iterable[Found], variables: Mapping[str, str]) -> dict[str, str]:
+    """variable -> table for what code reads and nobody gives a value: `ORDERS_TABLE` is the one table of orders."""
+    names = [table.table for table in tables]
+    found: dict[str, str] = {}
+    for variable in read:
+        words = variable.upper().split("_")
+        wanted = bare("".join(word for word in words if word not in FILLERS))
+        if variable in variables or not {"TABLE", "TABLENAME"} & set(words) or not wanted:
+            continue
+        exact = [name for name in names if bare(name) == wanted]
+        like = exact or [name for name in names if bare(name).endswith(wanted)]
+        if len(like) == 1:
+            found[variable] = like[0]
+    return found
+
+
+def bare(name: str) -> str:
+    """A name for comparing: small letters and digits, in the singular."""
+    return re.sub(r"[^a-z0-9]", "", name.lower()).removesuffix("s")
