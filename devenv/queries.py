@@ -27,6 +27,16 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
 
     if write:
         stack.engine.permit(None)
+    elif not stack.engine.starts:
+        # A shell cannot be kept from BEGIN READ WRITE.
+        try:
+            stack.engine.permit(None)
+        except UsageError as error:
+            raise UsageError(
+                "a shell could write there, so none is opened",
+                detail=error.what,
+                hint='ask one question at a time: devenv db "select 1"',
+            ) from None
     try:
         packaged = find_binaries(stack.settings.postgres.source, stack.engine.cache, None).program("psql")
     except DevenvError:
@@ -66,7 +76,7 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
         # In a server that devenv only connects to it makes no roles.
         if not write and stack.engine.starts:
             target = postgres.as_reader(target)
-        columns, rows, status = postgres.query(target, sql, write=write)
+        columns, rows, status = postgres.query(target, sql, write=write, bounded=not write and not stack.engine.starts)
     except StoreError as error:
         raise error.with_hint(START_HINT if not error.reached else sql_hint(error)) from None
     noun = "row" if len(rows) == 1 else "rows"
@@ -87,6 +97,7 @@ def sql_hint(error: StoreError) -> str:
     hints = {
         "25006": 'devenv db --write "…"',
         "42501": 'devenv db --write "…"',
+        "3D000": START_HINT,
         "42P01": 'devenv db "select * from information_schema.tables"',
     }
     return hints.get(error.code or "", "devenv db  (a shell, to try it in)")

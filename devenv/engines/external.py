@@ -338,7 +338,9 @@ def split(address: str, schemes: tuple[str, ...], example: str) -> SplitResult:
         kind = "postgres" if "postgres" in schemes else "dynamodb"
         raise UsageError(
             f"[external] {kind} is not an address that devenv understands",
-            detail="scheme, user, host, port and database, nothing more",
+            detail="scheme, user, host, port and database, nothing more"
+            if kind == "postgres"
+            else "scheme, host and port, nothing more",
             hint=f'write it like "{example}"',
         )
     return url

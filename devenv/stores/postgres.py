@@ -43,6 +43,14 @@ NO_TABLE = ("42P01", "3F000")
 NO_COLUMN = "42703"
 FOREIGN_KEY = "23503"
 READER = "devenv_reader"
+READ_ONLY = "25006"
+# What only reads, and what a read-only transaction refuses in Postgres's own words.
+READING = ("SELECT", "WITH", "TABLE", "VALUES", "SHOW", "EXPLAIN")
+REFUSED = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE")
+LESS = b"""
+SELECT set_config('role', 'pg_read_all_data', true), set_config('row_security', 'off', true)
+WHERE current_setting('is_superuser') = 'on' AND to_regrole('pg_read_all_data') IS NOT NULL
+"""
 
 
 class PostgresError(StoreError):
@@ -209,18 +217,36 @@ def probe(target: PostgresTarget, timeout_s: int = 2) -> str:
         return str(one(connection, "SELECT current_setting('server_version')")).split(" ")[0]
 
 
-def query(target: PostgresTarget, text: str, *, write: bool) -> tuple[list[str], list[tuple[Any, ...]], str]:
+def query(
+    target: PostgresTarget, text: str, *, write: bool, bounded: bool = False
+) -> tuple[list[str], list[tuple[Any, ...]], str]:
     """One statement's column names, rows, and command tag (`UPDATE 3`). Only one: more than one is an error.
 
     Without `write` the transaction is read-only; a prepared statement is one statement, so that a second, such as
-    one that ends the transaction, is refused. Times come as Postgres writes them.
+    one that ends the transaction, is refused. Times come as Postgres writes them. `bounded` is for a server in which
+    no reader can be made (`as_reader`): what a read-only transaction lets pass though it is none is refused.
     """
+    if bounded and (word := first_word(text)) not in READING + REFUSED:
+        raise PostgresError(
+            f"{word or 'this statement'} is not run in Postgres at {target.address} without being asked to write",
+            detail="a read-only transaction does not bound it: it may write files or run programs",
+            code=READ_ONLY,
+        )
     with connect(target, read_only=not write) as connection, translated(target.address):
+        if bounded:
+            # Not as a superuser, who may do anything with a function; rows that are hidden then are an error.
+            connection.execute(LESS)
         for each in TIMES:
             connection.adapters.register_loader(each, TextLoader)
         cursor = connection.execute(sql.SQL(text), prepare=True)
         columns = [column.name for column in cursor.description or ()]
         return columns, cursor.fetchall() if columns else [], cursor.statusmessage or ""
+
+
+def first_word(text: str) -> str:
+    """The first word of a statement, in capitals, behind comments and parentheses. Pure."""
+    found = re.match(r"(?:[\s(]+|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w*)", text, re.DOTALL)
+    return found[1].upper() if found else ""
 
 
 def as_reader(target: PostgresTarget) -> PostgresTarget:

@@ -53,6 +53,10 @@ READS = (
     "up --dry-run",
     "db|CREATE DATABASE mine",
     "db|CREATE TABLE x (y int)",
+    "db|COPY (SELECT 1) TO PROGRAM 'touch {file}'",
+    "db|/* */ -- x\n COPY (SELECT 1) TO '{file}'",
+    "db|DO $$ BEGIN EXECUTE $x$ COPY (SELECT 1) TO '{file}' $x$; END $$",
+    "db|SELECT lo_export(1, '{file}')",
     f"ddb sql|{ITEM}",
     "ddb list-tables",
     "ddb scan their-carts",
@@ -64,7 +68,11 @@ READS = (
     "env",
     "logs",
     "snapshot list",
+    "patterns check",
+    "config show",
 )
+# Where a statement that reads tried to write.
+FILE = Path("/var/tmp/devenv-test-written")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +93,7 @@ def project(stores: ProjectDir, tmp_path: Path) -> Iterator[ProjectDir]:
 
 def words(line: str) -> list[str]:
     """The arguments of a command: what follows `|` is one, quotes hold one together."""
-    front, _, statement = line.partition("|")
+    front, _, statement = line.replace("{file}", str(FILE)).partition("|")
     return [word.strip("'") for word in re.findall(r"'[^']*'|\S+", front)] + ([statement] if statement else [])
 
 
@@ -97,6 +105,10 @@ def test_unmarked_stores_are_not_written_to_by_any_command(project: ProjectDir, 
         assert "devenv up" in ran.all, f"{line} does not say the way on: {ran.all}"
     for line in READS:
         project.devenv(*words(line))
+    # Not even by the server's own programs and files, which a superuser may use in a read-only transaction.
+    assert not FILE.exists()
+    ran = project.devenv("db")
+    assert (ran.code, "a shell could write there" in ran.err) == (2, True)
     assert contents(stores) == before
 
 
@@ -359,8 +371,9 @@ class TestKept:
         sums = {}
         for name in ("here", "there"):
             world.sql(kept, "DELETE FROM activities WHERE likes_count = 0")
-            for item in world.items(kept)[:5]:
-                world.dynamodb(kept).Table(world.TABLE).delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+            with world.dynamodb(kept).Table(world.TABLE).batch_writer() as table:
+                for item in world.items(kept)[:5]:
+                    table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
             kept.ok("snapshot", "save", name)
             sums[name] = world.data(kept)
         now, finished = "there", []
