@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -155,3 +157,33 @@ def call(
                     raise
     if child.returncode:
         raise Failed("\n".join(words.decode("utf-8", "replace").strip().splitlines()[-12:]))
+
+
+@contextmanager
+def running(
+    command: Sequence[str], environ: Mapping[str, str], cwd: Path, patience_s: float
+) -> Iterator[subprocess.Popen[str]]:
+    """One Compose command that runs during the block; the end of its input, which also a killed devenv gives, ends it.
+
+    After `patience_s` in all it is killed.
+    """
+    with subprocess.Popen(
+        list(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=dict(environ),
+        cwd=cwd,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        clock = threading.Timer(patience_s, child.kill)
+        clock.start()
+        try:
+            yield child
+        finally:
+            assert child.stdin is not None  # noqa: S101 - it is a pipe
+            with contextlib.suppress(OSError):
+                child.stdin.close()
+            child.wait()
+            clock.cancel()

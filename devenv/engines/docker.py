@@ -7,6 +7,7 @@ live side by side.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import json
@@ -18,12 +19,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
 from devenv import processes, state
 from devenv.config import Loaded
-from devenv.engines import compose
+from devenv.engines import compose, dynamodb_file
 from devenv.engines.docker_api import Container, Docker, Unreachable, find_endpoint
 from devenv.engines.engine import STORES, Engine, Listening, fingerprint
 from devenv.environment import connection_environment
@@ -40,6 +42,15 @@ ALIVE: Final = ("running", "paused", "restarting")
 # What PostgreSQL says about data of another version.
 OTHER_VERSION: Final = re.compile(r"database files are incompatible with server|initialized by PostgreSQL version")
 POLL_S: Final = 0.3
+HOLDER: Final = Path(__file__).parent / "java" / "HoldWriters.class"
+# Run in DynamoDB Local's container, with the class (base64), the file, and how long at most.
+HOLD: Final = """\
+d=$(mktemp -d) || exit 1
+trap 'rm -r "$d"' EXIT
+echo "$1" | base64 -d >"$d/HoldWriters.class"
+java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$d" HoldWriters "$2" "$3"
+"""
+HOLD_S: Final = 600
 # A host (and port) inside a URL or a connection string.
 ADDRESS: Final = re.compile(r"(?P<before>//(?:[^/@\s]*@)?|\bhost=)(?P<host>\[[^\]]+\]|[^:/?\s\[]+)(?::(?P<port>\d+))?")
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"postgres": 5432}
@@ -132,17 +143,21 @@ class OnDocker(Engine):
         return places[0][1] if places else None
 
     def adopt(self) -> None:
-        """Running containers of this project count as started, whoever started them (or the state was deleted)."""
+        """Running containers of this project count as started, whoever started them (or the state was deleted).
+
+        Their ports are what they publish, whatever the state says.
+        """
         with contextlib.suppress(Unreachable):
             for name in filter(self.is_contained, self.services):
                 record = self.state.services.get(name)
-                if record is not None and record.started:
-                    continue
                 container = self.find(name)
-                if container is not None and container.state in ALIVE:
-                    port = self.published(container, name) or self.port(name)
-                    version = version_of(container)
-                    self.remember(name, port=port, started=whole_seconds(container.started), version=version)
+                if container is None or container.state not in ALIVE:
+                    continue
+                port = self.published(container, name) or self.port(name)
+                if record is not None and record.started and record.port == port:
+                    continue
+                started = record.started if record and record.started else whole_seconds(container.started)
+                self.remember(name, port=port, started=started, version=version_of(container))
 
     def has_data(self) -> bool:
         """Whether there are volumes of this project."""
@@ -162,6 +177,13 @@ class OnDocker(Engine):
                 f"http://127.0.0.1:{self.port('dynamodb')}", self.settings.dynamodb.region, ACCESS_KEY, ACCESS_KEY
             ),
         )
+
+    def url(self, name: str, port: int) -> str:
+        """The address to show, with the user that an own compose file gives Postgres."""
+        shown = super().url(name, port)
+        if name == "postgres" and self.settings.docker.file:
+            return shown.replace(f"//{self.settings.postgres.user}@", f"//{self.store_targets()[0].user}@")
+        return shown
 
     def listeners(self) -> list[Listening]:
         """What the containers publish, and the sockets of the application's process."""
@@ -251,6 +273,12 @@ class OnDocker(Engine):
 
     # What changes
 
+    def assign_ports(self, names: tuple[str, ...], strict: bool) -> list[str]:
+        """The same, once Docker answers: a port that one of its own containers has would pass for taken."""
+        if any(map(self.is_contained, names)):
+            self.docker.version()
+        return super().assign_ports(names, strict)
+
     def prepare(self, names: Sequence[str]) -> None:
         """These stores are created by one call of Compose, whichever thread comes first."""
         self._together = tuple(names)
@@ -290,7 +318,7 @@ class OnDocker(Engine):
         self.docker.version()
         self.gather_logs(names)
         self.write_files(environment if "backend" in names else None)
-        missing = [image for image in map(self.image, names) if image and not self.docker.has_image(image)]
+        missing = [image for name in names if (image := self.image(name)) and not self.is_here(name, image)]
         for image in missing:
             progress(f"fetching the image {image}", 0, None)
         # Compose would start what the application depends on, too; the stores run by now.
@@ -306,9 +334,38 @@ class OnDocker(Engine):
             return ""
         return str(getattr(self.settings, name).image)
 
+    def is_here(self, name: str, image: str) -> bool:
+        """Whether an image is on this machine. UsageError for what cannot be an image's name."""
+        try:
+            return self.docker.has_image(image)
+        except Unreachable:
+            raise
+        except DevenvError as error:
+            raise UsageError(
+                f"`{image}` cannot be an image's name", detail=error.detail, hint=f"mend [{name}] image in devenv.toml"
+            ) from None
+
+    def refuse_own_file(self, words: str) -> None:
+        """UsageError when it is the project's own compose file that Compose cannot use."""
+        if not self.settings.docker.file:
+            return
+        try:
+            self.compose("config", "--quiet")
+        except compose.Failed as failed:
+            words = failed.words
+        else:
+            if "no such service" not in words:
+                return
+        raise UsageError(
+            f"Compose cannot use {self.compose_file}",
+            detail=words,
+            hint=f"docker compose -f {self.compose_file} config",
+        )
+
     def not_created(self, names: Sequence[str], failed: compose.Failed, missing: Sequence[str]) -> DevenvError:
         """The error for containers that Compose could not start."""
         who = " and ".join(names)
+        self.refuse_own_file(failed.words)
         if failed.port is not None:
             holder = processes.holder(failed.port)
             name = next((name for name in names if self.port(name) == failed.port), who)
@@ -329,7 +386,10 @@ class OnDocker(Engine):
             )
         if "no space left" in failed.words.lower():
             return DevenvError(
-                f"Docker could not start {who}: its disk is full", detail=failed.words, hint="docker system df"
+                f"Docker could not start {who}: its disk is full",
+                exit_code=Exit.CRASHED,
+                detail=failed.words,
+                hint="docker system df",
             )
         return DevenvError(
             f"Docker Compose could not start {who}",
@@ -417,6 +477,11 @@ class OnDocker(Engine):
 
     def compose(self, *words: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None) -> None:
         """Run Compose on this project. Failed when it fails; DevenvError when there is none, or no engine."""
+        command, environ = self.compose_call(*words)
+        compose.call(command, environ, self.root, self.halt, source=source, target=target)
+
+    def compose_call(self, *words: str) -> tuple[list[str], dict[str, str]]:
+        """How Compose is called on this project: command and environment. DevenvError when there is none."""
         program = compose.find_compose(self.environ)
         if not self.compose_file.is_file():
             raise UsageError(f"there is no {self.compose_file}", hint="mend [docker] file in devenv.toml")
@@ -426,8 +491,33 @@ class OnDocker(Engine):
             files += ["--file", str(self.home / "backend.json"), "--profile", "backend"]
         env_file = ["--env-file", str(self.home / "compose.env")]
         command = [str(program.program), "--ansi", "never", *where, *files, *env_file, *words]
-        environ = compose.clean_environment(self.environ, self.docker.endpoint.url)
-        compose.call(command, environ, self.root, self.halt, source=source, target=target)
+        return command, compose.clean_environment(self.environ, self.docker.endpoint.url)
+
+    @contextmanager
+    def hold_writers(self) -> Iterator[bool]:
+        """DynamoDB Local's file is locked for writing during the block, by a small program in its container.
+
+        False where it has no such file (`-inMemory`), or the image lacks what the program needs. DevenvError when the
+        container ended meanwhile.
+        """
+        container = self.find("dynamodb")
+        file = shared_file(container.arguments) if container and container.state == "running" else None
+        if file is None:
+            yield False
+            return
+        program = base64.b64encode(HOLDER.read_bytes()).decode()
+        words = ("exec", "-T", "dynamodb", "sh", "-c", HOLD, "sh", program, file, str(HOLD_S))
+        command, environ = self.compose_call(*words)
+        with compose.running(command, environ, self.root, HOLD_S) as child:
+            assert child.stdout is not None  # noqa: S101 - it is a pipe
+            held = child.stdout.readline().strip() == "held"
+            yield held
+            if held and child.poll() is not None:
+                raise DevenvError(
+                    "DynamoDB's writers were not held until the copy was finished",
+                    cause="its container ended, or the copy took too long",
+                    hint="devenv up",
+                )
 
     def stop(self, name: str) -> bool:
         """Stop one service cleanly and remember that it was meant. False when it was not running."""
@@ -484,21 +574,22 @@ class OnDocker(Engine):
             return self.process_ended(name)
         container = self.find(name)
         said = self.tail(name)
-        other = any(OTHER_VERSION.search(line) for line in said)
         code = f" with code {container.exit_code}" if container else ""
         memory = container is not None and container.killed_for_memory
+        exit_code, cause, hint = Exit.CRASHED, None, f"devenv logs {name}"
+        if any(OTHER_VERSION.search(line) for line in said):
+            exit_code, cause = Exit.VERSION, "the data was made by another version of PostgreSQL"
+            hint = f"name the image that made the data: [{name}] image in devenv.toml"
+        elif any("no space left" in line.lower() for line in said):
+            cause, hint = "its disk is full", "docker system df"
+        elif memory:
+            cause = "Docker killed it because it needed more memory than it may have"
         return DevenvError(
             f"{name} ended while starting: its container exited{code}",
-            exit_code=Exit.VERSION if other else Exit.CRASHED,
+            exit_code=exit_code,
             detail="\n".join([*said, f"(whole log: {self.log(name)})"]),
-            cause="the data was made by another version of PostgreSQL"
-            if other
-            else "Docker killed it because it needed more memory than it may have"
-            if memory
-            else None,
-            hint=f"name the image that made the data: [{name}] image in devenv.toml"
-            if other
-            else f"devenv logs {name}",
+            cause=cause,
+            hint=hint,
         )
 
     def stalled(self, name: str) -> tuple[str, str]:
@@ -507,8 +598,7 @@ class OnDocker(Engine):
         if container is not None and container.state == "paused":
             return f"its container {container.name} is paused", f"docker unpause {container.name}"
         if any("unable to open database file" in line for line in self.tail(name, 50)):
-            volume = f"{self.compose_project}_dynamodb"
-            return f"it cannot write its volume {volume}, which belongs to another user", "devenv doctor"
+            return "it cannot write its volume, which belongs to another user", "devenv doctor --only DOC007"
         return super().stalled(name)
 
 
@@ -530,7 +620,7 @@ def judge(name: str, container: Container | None, meant: str | None, boot_s: flo
             pid=container.pid,
             version=version,
             started=whole_seconds(container.started),
-            detail="its container is paused" if container.state == "paused" else None,
+            detail=f"its container is paused: docker unpause {container.name}" if container.state == "paused" else None,
         )
     if not meant or container.state == "created":
         return ServiceState(name, "stopped", version=version)
@@ -577,6 +667,14 @@ def version_of(container: Container) -> str:
     """What the image says of its version: the official Postgres image in a variable, others by their tag. Pure."""
     told = container.environment.get("PG_VERSION", "").partition("-")[0]
     return told or container.image.rpartition("/")[2].partition(":")[2] or container.image
+
+
+def shared_file(arguments: Sequence[str]) -> str | None:
+    """Where DynamoDB Local keeps its data, by its arguments; None when not in one file. Pure."""
+    if "-inMemory" in arguments or "-sharedDb" not in arguments:
+        return None
+    folder = next((value for option, value in pairwise(arguments) if option == "-dbPath"), ".")
+    return f"{folder}/{dynamodb_file.NAME}"
 
 
 def project_name(name: str, root: Path) -> str:

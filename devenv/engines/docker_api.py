@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -48,11 +48,20 @@ class Unreachable(DevenvError):
 
 
 @dataclass(frozen=True)
+class Mount:
+    """What lies at one folder of a container: the volume's name (of a folder of this machine, its path), and where."""
+
+    name: str
+    folder: str
+
+
+@dataclass(frozen=True)
 class Container:
     """One container, as the engine tells it. `ports` maps a container's port to (address, port) pairs of this machine.
 
     `state` is Docker's word: created, running, paused, restarting, removing, exited or dead. `health` is None for one
-    without a health check. Times are ISO 8601.
+    without a health check. Times are ISO 8601. `arguments` are those of its first process, `mounts` its
+    volumes by their folder inside.
     """
 
     id: str
@@ -67,6 +76,8 @@ class Container:
     started: str
     environment: Mapping[str, str]
     ports: Mapping[int, tuple[tuple[str, int], ...]]
+    arguments: tuple[str, ...] = ()
+    mounts: Mapping[str, Mount] = field(default_factory=dict)
 
 
 def find_endpoint(environ: Mapping[str, str]) -> Endpoint:
@@ -163,11 +174,6 @@ class Docker:
         told = self.ask(lambda client: client.volumes(filters={"label": [f"{PROJECT}={project}"]})) or {}
         return [entry["Name"] for entry in told.get("Volumes") or []]
 
-    def volume_folder(self, name: str) -> str | None:
-        """Where a volume lies on the engine's machine; None for one that is not there."""
-        told = self.ask(lambda client: client.inspect_volume(name)) or {}
-        return told.get("Mountpoint")
-
     def has_image(self, name: str) -> bool:
         """Whether an image is on this machine."""
         return self.ask(lambda client: client.inspect_image(name)) is not None
@@ -216,6 +222,11 @@ def read_container(told: Mapping[str, Any]) -> Container:
                 if entry.get("HostPort")
             )
             for port, places in bound.items()
+        },
+        arguments=tuple(told.get("Args") or ()),
+        mounts={
+            each["Destination"]: Mount(each.get("Name") or each.get("Source", ""), each.get("Source", ""))
+            for each in told.get("Mounts") or ()
         },
     )
 

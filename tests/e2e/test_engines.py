@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from tests.e2e import world
+from tests.e2e import world, writer
+from tests.e2e.docker_support import container, docker
 from tests.e2e.engines import OPEN
+from tests.e2e.test_snapshots import killed_after
 from tests.support import ProjectDir
 
 EVERYTHING = {"postgres", "dynamodb", "backend"}
@@ -35,6 +42,12 @@ def first(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 def engine_project(first: tuple[ProjectDir, dict[str, Any]]) -> ProjectDir:
     """The same, up. Tests leave it up, with the data of the seeds."""
     return first[0]
+
+
+@pytest.fixture
+def stores(engine: str, engine_project: ProjectDir) -> ProjectDir | None:
+    """The project that runs the stores of engine `external`."""
+    return ProjectDir(engine_project.path.parent / "stores") if engine == "external" else None
 
 
 def state(project: ProjectDir) -> dict[str, str]:
@@ -172,8 +185,9 @@ def test_a_snapshot_brings_both_stores_back(engine_project: ProjectDir) -> None:
     assert saved["saved"]["counts"]["dynamodb"][world.TABLE] == len(world.items(engine_project))
     world.sql(engine_project, "DELETE FROM activities")
     world.sql(engine_project, "UPDATE users SET handle = 'other' WHERE handle = 'mei'")
-    for item in world.items(engine_project)[:30]:
-        world.dynamodb(engine_project).Table(world.TABLE).delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
+    with world.dynamodb(engine_project).Table(world.TABLE).batch_writer() as table:
+        for item in world.items(engine_project)[:30]:
+            table.delete_item(Key={"pk": item["pk"], "sk": item["sk"]})
     damaged = world.items(engine_project)
     restored = engine_project.json("snapshot", "restore", "before")
     assert restored["exit_code"] == 0
@@ -186,6 +200,122 @@ def test_a_snapshot_brings_both_stores_back(engine_project: ProjectDir) -> None:
     engine_project.ok("snapshot", "delete", "before")
     assert "before" not in [each["name"] for each in engine_project.json("snapshot", "list")["snapshots"]]
     assert engine_project.devenv("snapshot", "restore", "before").code == 2
+
+
+def test_writers_of_both_stores_end_at_one_point(engine: str, engine_project: ProjectDir) -> None:
+    data = world.data(engine_project)
+    with writer.at_work(engine_project) as number:
+        saved = engine_project.ok("snapshot", "save", "written")
+        seen = number()
+        for _ in range(20):
+            seen = max(seen, number())
+    # What others run cannot be held, which is said.
+    assert ("was not held back" in saved.err) is (engine == "external")
+    engine_project.ok("snapshot", "restore", "written")
+    rows, items = writer.numbers(engine_project)
+    assert rows
+    if engine != "external":
+        assert (items - rows, len(rows - items) <= writer.WRITERS) == (set(), True)
+    engine_project.ok("snapshot", "delete", "written")
+    world.sql(engine_project, "DROP TABLE numbers")
+    engine_project.ok("reset", "-y")
+    assert world.data(engine_project) == data
+
+
+def test_an_exported_snapshot_comes_back_by_import(engine_project: ProjectDir, tmp_path: Path) -> None:
+    data, people = world.data(engine_project), uuids(engine_project)
+    engine_project.ok("snapshot", "save", "out")
+    file = tmp_path / "out.snapshot"
+    engine_project.ok("snapshot", "export", "out", str(file))
+    engine_project.ok("snapshot", "delete", "out")
+    world.sql(engine_project, "DELETE FROM activities")
+    engine_project.ok("snapshot", "import", str(file), "--as", "back")
+    engine_project.ok("snapshot", "restore", "back")
+    assert (world.data(engine_project), uuids(engine_project)) == (data, people)
+    engine_project.ok("snapshot", "delete", "back")
+
+
+def test_a_step_killed_midway_is_finished_by_the_next_up(engine_project: ProjectDir) -> None:
+    data = world.data(engine_project)
+    for call, command in (
+        ("devenv.steps.setup.swap", ("setup", "-y")),
+        ("devenv.steps.writes.write_together", ("seed", "-y")),
+    ):
+        assert killed_after(engine_project, call, *command) == -signal.SIGKILL, call
+        engine_project.ok("up")
+        assert (world.data(engine_project), world.orphans(engine_project)) == (data, set()), call
+
+
+def test_a_bad_seed_loses_nothing_and_the_mended_one_is_loaded(engine_project: ProjectDir) -> None:
+    data, people = world.data(engine_project), uuids(engine_project)
+    seed = engine_project.path / "seeds" / "postgres" / "users.sql"
+    good = seed.read_text()
+    seed.write_text(good.replace("Mei Santangelo", "Mei S.") + "SELECT 1/0;\n")
+    ran = engine_project.devenv("up")
+    assert (ran.code, "division by zero" in ran.err, "hint: " in ran.err) == (8, True, True), ran.all
+    assert (world.data(engine_project), uuids(engine_project)) == (data, people)
+    seed.write_text(good)
+    engine_project.ok("up")
+    assert (world.data(engine_project), uuids(engine_project)) == (data, people)
+
+
+def test_four_at_once_change_nothing_and_start_one_application(engine_project: ProjectDir) -> None:
+    data = world.data(engine_project)
+    engine_project.ok("down")
+    command, environ = engine_project.command("up"), engine_project.environment()
+    children = [
+        subprocess.Popen(command, env=environ, cwd=engine_project.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    said = [child.communicate(timeout=120) for child in children]
+    assert [child.returncode for child in children] == [0] * 4, said
+    assert sum(b"already up" in out for out, _ in said) == 3
+    assert world.data(engine_project) == data
+
+
+def test_a_killed_store_is_told_of_and_comes_back_with_its_data(
+    engine: str, engine_project: ProjectDir, stores: ProjectDir | None
+) -> None:
+    data = world.data(engine_project)
+    kill_dynamodb(engine, engine_project, stores)
+    assert engine_project.devenv("ddb", "list-tables").code == 3
+    document = engine_project.json("doctor", "--only", "SVC002")
+    assert (document["exit_code"], document["checks"][0]["status"]) == (1, "fail")
+    assert engine_project.devenv("verify").code == 3
+    if stores:
+        # Not devenv's to start.
+        ran = engine_project.devenv("up", "--timeout", "5")
+        assert (ran.code, "hint: start it, then: devenv up" in ran.err) == (3, True), ran.all
+        stores.ok("up")
+    engine_project.ok("up")
+    assert world.data(engine_project) == data
+
+
+def kill_dynamodb(engine: str, project: ProjectDir, stores: ProjectDir | None) -> None:
+    """`kill -9` of DynamoDB Local, wherever it runs."""
+    if engine == "docker":
+        docker("kill", container(project, "dynamodb"))
+    else:
+        pid = world.pids(stores or project)["dynamodb"]
+        os.kill(pid, signal.SIGKILL)
+        world.until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", "its end")
+
+
+def test_patterns_are_checked_on_the_live_tables(engine_project: ProjectDir) -> None:
+    document = engine_project.json("patterns", "check")
+    assert document["exit_code"] == 0, document
+    run = engine_project.json("patterns", "run", "messages")
+    assert (run["exit_code"], run["count"], run["scanned"]) == (0, 127, 127)
+
+
+def test_trace_as_a_stranger_and_of_an_unknown_conversation(engine_project: ProjectDir) -> None:
+    members = {item["user_handle"] for item in world.items(engine_project) if item["pk"] == f"MSG#{world.TELESCOPE}"}
+    stranger = next(handle for handle in sorted(uuids(engine_project)) if handle not in members)
+    document = engine_project.json("trace", "conversation", world.TELESCOPE, "--user", stranger)
+    assert (document["exit_code"], document["verdict"]["status"]) == (0, "ok"), document["verdict"]
+    document = engine_project.json("trace", "conversation", "00000000-0000-4000-8000-000000000000")
+    verdict = document["verdict"]
+    assert (document["exit_code"], verdict["layer"], verdict["class"]) == (1, "dynamodb", "missing_item")
 
 
 def test_doctor_is_healthy_finds_a_fault_and_mends_it(engine_project: ProjectDir) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -118,45 +117,6 @@ def test_a_connected_application_is_sent_away_and_can_come_back(project: Project
     assert world.query(url, "SELECT 1") == [(1,)]
     assert checksum(project) == before
     project.ok("snapshot", "delete", "connected")
-
-
-def test_writers_of_both_stores_end_at_one_point(project: ProjectDir) -> None:
-    """A writer notes each number first in Postgres, then in DynamoDB: they never differ by more than the one."""
-    world.sql(project, "CREATE TABLE numbers (n int)")
-    code = (
-        "import itertools, os, time, boto3, psycopg\n"
-        "table = boto3.resource('dynamodb').Table(os.environ['DDB_MESSAGE_TABLE'])\n"
-        "for n in itertools.count():\n"
-        "    while True:\n"
-        "        try:\n"
-        "            with psycopg.connect('') as c: c.execute('INSERT INTO numbers VALUES (%s)', [n])\n"
-        "            break\n"
-        "        except psycopg.OperationalError: time.sleep(0.01)\n"
-        "    table.put_item(Item={'pk': 'NUMBER', 'sk': f'{n:06}'})\n"
-        "    print(n, flush=True)\n"
-    )
-    writer = subprocess.Popen(
-        [sys.executable, "-c", code], env={**os.environ, **project.env()}, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert writer.stdout is not None
-        for _ in range(5):
-            assert writer.stdout.readline()
-        project.ok("snapshot", "save", "written")
-        seen = int(writer.stdout.readline())
-        while int(writer.stdout.readline()) < seen + 5:
-            pass
-    finally:
-        writer.kill()
-        writer.communicate()
-    project.ok("snapshot", "restore", "written")
-    rows = {n for (n,) in world.sql(project, "SELECT n FROM numbers")}
-    items = {int(item["sk"]) for item in world.items(project) if item["pk"] == "NUMBER"}
-    assert items <= rows
-    assert len(rows - items) <= 1
-    assert rows == set(range(len(rows)))
-    project.ok("snapshot", "delete", "written")
-    world.sql(project, "DROP TABLE numbers")
 
 
 # The calls of one restore after which devenv is killed: before the journal, at it, and between all later ones.

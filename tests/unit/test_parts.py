@@ -325,14 +325,18 @@ def test_the_wheels_npm_answers():
 # The launcher
 
 
-def test_the_launchers_class_is_its_compiled_source(tmp_path):
-    source = LAUNCHER.with_suffix(".java")
-    sums = dict(reversed(line.split()) for line in LAUNCHER.with_name("SHA256SUMS").read_text().splitlines())
-    assert sums == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (source, LAUNCHER)}
+def test_each_class_is_its_compiled_source(tmp_path):
+    folder = LAUNCHER.parent
+    sources = sorted(folder.glob("*.java"))
+    sums = dict(reversed(line.split()) for line in (folder / "SHA256SUMS").read_text().splitlines())
+    files = [file for source in sources for file in (source, source.with_suffix(".class"))]
+    assert sums == {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     # The sums hold where there is no compiler; where there is one (on CI), they are proved.
     if javac := shutil.which("javac"):
         options = ["--release", "17", "-g:none", "-XDstringConcat=inline", "-d", str(tmp_path)]
-        subprocess.run([javac, *options, str(source)], check=True)
-        assert (tmp_path / LAUNCHER.name).read_bytes() == LAUNCHER.read_bytes()
+        subprocess.run([javac, *options, *map(str, sources)], check=True)
+        for source in sources:
+            made = source.with_suffix(".class")
+            assert (tmp_path / made.name).read_bytes() == made.read_bytes()
     else:
         assert not os.environ.get("CI"), "CI must have a Java compiler"
