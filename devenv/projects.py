@@ -2,6 +2,7 @@
 
 A project is known by the registry, and a running service by the variables that it was started with (its project's
 folder, the user's cache folder), so that one is found even when the registry and the project's folder are gone.
+Containers and volumes are found by the name of their Compose project, which the registry has too.
 """
 
 from __future__ import annotations
@@ -34,23 +35,27 @@ class Running:
 
 @dataclass(frozen=True)
 class Project:
-    """One project of this user. `folder` tells whether its folder is still there; `data` where data of it lies."""
+    """One project of this user. `folder` tells whether its folder is still there; `data`, in words, where data of it
+    lies; `home` the folder among that; `compose` the name of its Compose project, if it has one.
+    """
 
     root: str
     name: str | None
     folder: bool
     services: tuple[Running, ...]
     data: str | None
+    home: str | None = None
+    compose: str = ""
 
 
 def read_all(cache: Path) -> list[Project]:
     """Every project that is remembered or runs, by folder."""
     running = read_running(cache)
-    homes = {entry.root: entry.home for entry in registry.read_all(cache)}
-    return [look(root, homes.get(root), running.get(root, [])) for root in sorted({*homes, *running})]
+    known = {entry.root: entry for entry in registry.read_all(cache)}
+    return [look(root, known.get(root), running.get(root, [])) for root in sorted({*known, *running})]
 
 
-def look(root: str, home: str | None, found: Sequence[psutil.Process]) -> Project:
+def look(root: str, entry: registry.Entry | None, found: Sequence[psutil.Process]) -> Project:
     """One project. `found` are the processes that were started for it."""
     folder = (Path(root) / config.FILE).is_file()
     records = {}
@@ -63,14 +68,42 @@ def look(root: str, home: str | None, found: Sequence[psutil.Process]) -> Projec
     pids = {process.pid: (program(process), None) for process in found} | records
     services = [Running(name, pid, port) for pid, (name, port) in sorted(pids.items())]
     others = read_others(Path(root)) if folder else []
-    data = Path(home) if home else config.data_home(Path(root))
+    contained = read_contained(entry.compose) if entry and entry.compose else Contained()
+    data = Path(entry.home) if entry else config.data_home(Path(root))
+    services += [other for other in others if other.name not in {each.name for each in services}]
+    services += [each for each in contained.services if each.name not in {service.name for service in services}]
+    places = [str(data)] if data.exists() else []
     return Project(
         root=root,
         name=read_name(Path(root)) if folder else None,
         folder=folder,
-        services=(*services, *(other for other in others if other.name not in {each.name for each in services})),
-        data=str(data) if data.exists() else None,
+        services=tuple(services),
+        data=", ".join((*places, *contained.data)) or None,
+        home=str(data) if data.exists() else None,
+        compose=entry.compose if entry else "",
     )
+
+
+@dataclass(frozen=True)
+class Contained:
+    """What Docker has of a project: services that run, and in words where data lies."""
+
+    services: tuple[Running, ...] = ()
+    data: tuple[str, ...] = ()
+
+
+def read_contained(name: str) -> Contained:
+    """What Docker has of a Compose project."""
+    from devenv.engines import docker_left
+
+    left = docker_left.look(name, os.environ)
+    if not left.known:
+        return Contained(data=(f"perhaps volumes of {name} (Docker cannot be asked)",))
+    services = [
+        Running(each.service, each.pid, next((at for places in each.ports.values() for _, at in places), None))
+        for each in left.running
+    ]
+    return Contained(tuple(services), tuple(f"Docker volume {volume}" for volume in left.volumes))
 
 
 def read_others(root: Path) -> list[Running]:
@@ -144,7 +177,8 @@ def is_gone(project: Project) -> bool:
 def describe(project: Project) -> dict[str, object]:
     """A project for a report: `state` is running, stopped, or deleted (its folder is)."""
     kind = "deleted" if not project.folder else "running" if project.services else "stopped"
-    return {**asdict(project), "state": kind}
+    shown = {name: value for name, value in asdict(project).items() if name not in ("home", "compose")}
+    return {**shown, "state": kind}
 
 
 def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report:
@@ -164,8 +198,9 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
                     with open_locked(Path(project.root), timeout_s, watch.say, asked=asked) as opened:
                         up.down(opened, data, backup, watch)
             stop_rest(cache, project)
-            if data and not project.folder and project.data:
-                shutil.rmtree(project.data)
+            stop_contained(project, data)
+            if data and not project.folder and project.home:
+                shutil.rmtree(project.home)
             if project.services:
                 stopped.append(project.root)
         except (DevenvError, OSError) as error:
@@ -174,6 +209,19 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
     left = [describe(project) for project in read_all(cache) if project.data and not project.folder]
     body = {"stopped": stopped, "failed": failed, "leftovers": left, "data": "deleted" if data else "kept"}
     return Report("down", None, code, body, view={"all": True})
+
+
+def stop_contained(project: Project, data: bool) -> None:
+    """End what still runs of it in containers; with `data` those of a deleted folder go, and their volumes."""
+    if not project.compose:
+        return
+    from devenv.engines import docker_left
+
+    left = docker_left.look(project.compose, os.environ)
+    if data and not project.folder and (left.containers or left.volumes):
+        docker_left.remove(project.compose, os.environ)
+    elif left.running:
+        docker_left.stop(project.compose, os.environ)
 
 
 def parked_engines(root: Path) -> tuple[str, ...]:

@@ -114,7 +114,7 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
     inputs = read_inputs(stack)
     run = Run(stack, options, watch, clock)
     run.fresh = not engine.has_data()
-    registry.register(engine.cache, stack.root, engine.base)
+    registry.register(engine.cache, stack.root, engine.base, engine.compose_project)
     if run.fresh and not (options.force or options.first):
         run.adopt_baseline(inputs)
     started = [action.target for action in plan if action.action == "start"]

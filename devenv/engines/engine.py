@@ -184,6 +184,11 @@ class Engine(ABC):
             port = urlsplit(environ.get("BACKEND_URL", "")).port
             self.remember("backend", port=port or self.port("backend"), process=process, started=iso(process.created))
 
+    @property
+    def compose_project(self) -> str:
+        """The Compose project of this project's containers, by which they are found once its folder is gone; or ""."""
+        return ""
+
     def has_data(self) -> bool:
         """Whether a first `up` has begun to load data here."""
         return (self.home / "ledger.sqlite").exists()
