@@ -21,7 +21,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.models import CommandInfo
 
 from devenv import __version__
-from devenv.errors import DevenvError, Exit, UsageError
+from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Failure, Report
 
 if TYPE_CHECKING:
@@ -855,6 +855,8 @@ def guarded(call: Callable[[], Any]) -> int:
         # Typer turns a Ctrl-C into this code and says nothing.
         return code if code != Exit.INTERRUPTED else refuse(interrupted())
     except DevenvError as error:
+        if isinstance(error, StoreError) and not error.reached:
+            error.with_hint("devenv doctor")
         if chosen.debug:
             raise
         code = failed if failed and error.exit_code not in (Exit.NOT_EXECUTABLE, Exit.NO_COMMAND) else error.exit_code

@@ -133,7 +133,7 @@ def judge_volumes(view: View) -> Outcome:
             return failed(
                 evidence if wrong else f"{volume.name}: {volume.complaint}",
                 cause="a new volume belongs to root, and the image's user may not write it",
-                fix=AGAIN,
+                fix=Fix("give the volume to that user", volume.repair) if volume.repair else AGAIN,
                 subjects=(volume.name,),
             )
     return passed()
@@ -239,7 +239,8 @@ Repair: `healthcheck` in the compose file; devenv's own compose/compose.yaml sho
 The image runs as a user of its own, and a new volume belongs to root: "unable to open database file", and requests
 hang. devenv's compose file gives the volume to that user before the container starts.
 
-Repair: devenv down && devenv up; in an own compose file, a container that runs chown first.""",
+Repair: devenv down && devenv up; with a compose file of your own the command that is shown, or a container there that
+runs chown first.""",
     ),
     Check(
         code="DOC008",

@@ -45,6 +45,10 @@ def silence(state: ServiceState) -> tuple[str, Fix]:
         return state.detail or f"port {state.port} is held by another program", UP
     if state.pid is not None and is_paused(state.pid):
         return f"its process {state.pid} is paused (SIGSTOP)", Fix("let it go on", f"kill -CONT {state.pid}")
+    if state.state == "running" and state.detail:
+        # An engine's own words, and after them what to do.
+        cause, _, command = state.detail.partition(": ")
+        return cause, Fix("let it go on", command) if command else UP
     if state.state == "running":
         restart = Fix(
             "read its log; then start it again", f"devenv logs {state.name} --tail 50; devenv down; devenv up"

@@ -29,13 +29,17 @@ class Missing:
 
 @dataclass(frozen=True)
 class Volume:
-    """A container's volume: who owns it, and as whom the container's process runs (None: this account may not know)."""
+    """A container's volume: who owns it, and as whom the container's process runs (None: this account may not know).
+
+    `repair` is a command that gives it to that user, where starting anew does not.
+    """
 
     service: str
     name: str
     owner: int | None
     user: int | None
     complaint: str | None
+    repair: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,18 @@ def look_at_volumes(engine: OnDocker) -> Iterator[Volume]:
     container = engine.find("dynamodb")
     if container is None or container.state not in ALIVE:
         return
-    name = f"{engine.compose_project}_dynamodb"
-    place = engine.docker.volume_folder(name)
+    mount = next((container.mounts[each] for each in container.arguments if each in container.mounts), None)
+    if mount is None:
+        return
     owner = user = None
     with contextlib.suppress(OSError, psutil.Error):
-        if place and container.pid:
-            owner, user = Path(place).stat().st_uid, psutil.Process(container.pid).uids().effective
+        if container.pid:
+            owner, user = Path(mount.folder).stat().st_uid, psutil.Process(container.pid).uids().effective
     said = (line for line in reversed(engine.tail("dynamodb", 50)) if "unable to open database file" in line)
-    yield Volume("dynamodb", name, owner, user, next(said, None))
+    # devenv's own compose file gives the volume away before each start.
+    chown = f"docker run --rm -u 0 --entrypoint chown -v {mount.name}:/data {container.image} -R {user} /data"
+    own = engine.settings.docker.file and user is not None
+    yield Volume("dynamodb", mount.name, owner, user, next(said, None), f"{chown} && devenv up" if own else None)
 
 
 def find_elsewhere(engine: Engine) -> Iterator[str]:

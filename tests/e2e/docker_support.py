@@ -18,9 +18,9 @@ from devenv.engines.docker import project_name
 from tests.support import REPOSITORY, ProjectDir, reference_project
 
 IMAGES: Mapping[str, str] = {
-    "DEVENV_POSTGRES_IMAGE": "devenv-test/postgres:15",
-    "DEVENV_DYNAMODB_IMAGE": "devenv-test/dynamodb-local:1",
-    "DEVENV_BACKEND_IMAGE": "devenv-test/python:3.11",
+    "DEVENV_POSTGRES_IMAGE": "devenv-test/postgres:15-r2",
+    "DEVENV_DYNAMODB_IMAGE": "devenv-test/dynamodb-local:1-r2",
+    "DEVENV_BACKEND_IMAGE": "devenv-test/python:3.11-r2",
 }
 COMPOSE = Path(sys.executable).with_name("docker-compose")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import re
@@ -18,7 +20,12 @@ import boto3
 import psycopg
 import pytest
 
+from devenv.checks.docker import judge_engine
 from devenv.config import data_home
+from devenv.engines.docker import project_name
+from devenv.engines.docker_api import Docker, Endpoint, Unreachable
+from devenv.engines.docker_view import View
+from tests.chaos.test_security import stranger
 from tests.e2e import world
 from tests.e2e.docker_support import (
     IMAGES,
@@ -30,7 +37,7 @@ from tests.e2e.docker_support import (
     need_docker,
     on_docker,
 )
-from tests.support import ProjectDir, reference_project
+from tests.support import ProjectDir, empty_project, reference_project
 
 
 @pytest.fixture(scope="module")
@@ -104,11 +111,13 @@ def test_a_paused_container_is_called_so(docker_project: ProjectDir) -> None:
     docker("pause", name)
     try:
         ran = docker_project.devenv("up", "--timeout", "3")
+        [check, *_] = docker_project.json("doctor", "--only", "SVC001")["checks"]
     finally:
         docker("unpause", name)
     assert ran.code == 4
     assert f"its container {name} is paused" in ran.err
     assert f"hint: docker unpause {name}" in ran.err
+    assert check["fix"]["command"] == f"docker unpause {name}"
     docker_project.ok("up")
 
 
@@ -118,7 +127,7 @@ def test_a_container_that_ends_while_starting_ends_the_wait(tmp_path: Path) -> N
         folder = tmp_path / "broken"
         folder.mkdir()
         # It says why, and ends.
-        words = 'FROM devenv-test/postgres:15\nENTRYPOINT ["sh", "-c", "echo out of luck >&2; exit 3"]\n'
+        words = 'FROM devenv-test/postgres:15-r2\nENTRYPOINT ["sh", "-c", "echo out of luck >&2; exit 3"]\n'
         (folder / "Dockerfile").write_text(words)
         docker("build", "-q", "-t", image, str(folder))
         try:
@@ -153,6 +162,76 @@ def test_a_volume_of_another_user_is_given_back(docker_project: ProjectDir) -> N
            IMAGES["DEVENV_DYNAMODB_IMAGE"], "-R", "0:0", "/data")  # fmt: skip
     docker_project.ok("up")
     assert world.data(docker_project) == data
+
+
+OWN_FILE = """\
+services:
+  postgres:
+    image: {DEVENV_POSTGRES_IMAGE}
+    environment: {{POSTGRES_PASSWORD: theirs, POSTGRES_USER: boss}}
+    ports: ["{port}:5432"]
+  dynamodb:
+    image: {DEVENV_DYNAMODB_IMAGE}
+    command: -jar DynamoDBLocal.jar -sharedDb -dbPath /data
+    ports: ["127.0.0.1:${{DEVENV_DYNAMODB_PORT}}:8000"]
+    volumes: ["data:/data"]
+volumes:
+  data:
+"""
+
+
+def test_an_own_compose_file_and_what_doctor_finds_in_it(tmp_path: Path) -> None:
+    """On all interfaces, without health checks, with a volume that belongs to root: as many have it."""
+    with on_docker(tmp_path, DEVENV_DOCKER_FILE="own.yaml") as project:
+        own, port = project.path / "own.yaml", world.free_port()
+        ran = project.devenv("up")
+        assert (ran.code, f"there is no {own}" in ran.err) == (2, True), ran.all
+        own.write_text("services: {db: {image: x}}")
+        ran = project.devenv("up")
+        assert (ran.code, f"hint: docker compose -f {own} config" in ran.err) == (2, True), ran.all
+        own.write_text(OWN_FILE.format(port=port, **IMAGES))
+        ran = project.devenv("up", "--no-backend", "--timeout", "9")
+        assert (ran.code, "cannot write its volume" in ran.err) == (4, True), ran.all
+        checks = {check["code"]: check for check in project.json("doctor", "--only", "docker")["checks"]}
+        assert {code: checks[code]["status"] for code in ("DOC005", "DOC006", "DOC007")} == {
+            "DOC005": "fail", "DOC006": "warn", "DOC007": "fail",
+        }  # fmt: skip
+        assert f"0.0.0.0:{port}" in checks["DOC005"]["evidence"]
+        # The printed command mends it.
+        subprocess.run(checks["DOC007"]["fix"]["command"].partition(" && ")[0].split(), check=True)
+        project.ok("up", "--no-backend")
+        assert project.json("doctor", "--only", "DOC007")["exit_code"] == 0
+        assert f"postgresql://boss@127.0.0.1:{port}/cruddur" in project.ok("status").out
+        assert world.orphans(project) == set()
+        assert "was not held back" not in project.ok("snapshot", "save", "one").err
+
+
+def test_an_image_that_is_nowhere_is_a_missing_prerequisite(project: ProjectDir) -> None:
+    need_docker()
+    nowhere = {**IMAGES, "DEVENV_ENGINE": "docker", "DEVENV_DYNAMODB_IMAGE": "localhost:9/none:1"}
+    ran = project.devenv("up", **nowhere)
+    assert ran.code == 10
+    assert "the image localhost:9/none:1 is not on this machine and could not be fetched" in ran.err
+    assert "hint: docker pull localhost:9/none:1, or name another one: [dynamodb] image" in ran.err
+    [check] = project.json("doctor", "--only", "DOC003", **nowhere)["checks"]
+    assert (check["status"], check["fix"]["command"]) == ("fail", "docker pull localhost:9/none:1")
+    ran = project.devenv("up", **{**nowhere, "DEVENV_DYNAMODB_IMAGE": "No Image"})
+    assert (ran.code, "`No Image` cannot be an image's name" in ran.err) == (2, True)
+    shutil.rmtree(data_home(project.path.resolve()), ignore_errors=True)
+
+
+def test_no_room_in_a_volume_is_told(tmp_path: Path) -> None:
+    """A volume of 8 MB: the server ends while it makes its data, and says why."""
+    with on_docker(tmp_path) as project:
+        name = compose_project(project)
+        labels = [f"--label=com.docker.compose.{key}" for key in (f"project={name}", "volume=postgres")]
+        small = ["--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", "o=size=8m"]
+        docker("volume", "create", *labels, *small, f"{name}_postgres")
+        ran = project.devenv("up", "--no-backend")
+        assert ran.code == 5
+        assert "No space left on device" in ran.err
+        assert "cause: its disk is full" in ran.err
+        assert "hint: docker system df" in ran.err
 
 
 # Ports
@@ -193,6 +272,23 @@ def test_an_engine_that_is_not_there_is_a_missing_prerequisite(
     assert project.devenv("status", "--engine", "docker", **environ).code == 0
 
 
+def test_while_docker_cannot_be_asked_nothing_is_mixed_up(docker_project: ProjectDir) -> None:
+    """Its containers still hold their ports, which are not taken by somebody else."""
+    nowhere = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    data, port = world.data(docker_project), docker_project.env()["PGPORT"]
+    for line in (["snapshot", "save", "x"], ["reset", "-y"], ["setup", "-y"], ["up"]):
+        ran = docker_project.devenv(*line, **nowhere)
+        assert (ran.code, "hint: sudo systemctl start docker" in ran.err) == (10, True), ran.all
+    assert docker_project.devenv("db", "SELECT 1", **nowhere).code == 3
+    assert (docker_project.env()["PGPORT"], world.data(docker_project)) == (port, data)
+    # A state that says something else is put right.
+    state = docker_project.path / ".devstate" / "state.json"
+    world.edit(state, f'"port": {port}', '"port": 4')
+    assert docker_project.json("db", "SELECT 1")["rows"] == [[1]]
+    assert {line["action"] for line in docker_project.json("up")["plan"]} == {"keep"}
+    assert docker_project.env()["PGPORT"] == port
+
+
 def test_a_remote_engine_is_refused_with_the_reason(project: ProjectDir, tmp_path: Path) -> None:
     for host in ("tcp://10.1.2.3:2375", "ssh://somebody@elsewhere"):
         ran = project.devenv("up", "--engine", "docker", DOCKER_HOST=host)
@@ -202,16 +298,37 @@ def test_a_remote_engine_is_refused_with_the_reason(project: ProjectDir, tmp_pat
     assert not (tmp_path / "docker").exists()
 
 
+def test_an_engine_that_this_account_may_not_ask(tmp_path: Path) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="socket-"))
+    folder.chmod(0o755)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "docker.sock"))
+        listener.listen()
+        (folder / "docker.sock").chmod(0o600 if os.geteuid() == 0 else 0)
+        with stranger(), pytest.raises(Unreachable) as refused:
+            Docker(Endpoint(f"unix://{folder}/docker.sock", "the default")).version()
+    shutil.rmtree(folder)
+    assert (refused.value.exit_code, refused.value.what) == (10, "you may not use Docker")
+    assert (refused.value.hint or "").startswith("sudo usermod -aG docker $USER")
+    outcome = judge_engine(View("docker", unusable=refused.value.failure))
+    assert (outcome.status, outcome.fix and outcome.fix.command) == ("fail", "sudo usermod -aG docker $USER")
+
+
 def test_a_stopped_engine_and_its_return(tmp_path: Path) -> None:
-    """With an engine of the test's own, on its own socket: stopped under a running project, and started again."""
+    """With an engine of the test's own, on its own socket and disk: filled, stopped under a running project, and
+    started again. It is the current context's.
+    """
     need_docker()
     with OwnEngine() as engine:
         engine.start()
         engine.copy_images()
-        with_engine = {"DEVENV_ENGINE": "docker", "DOCKER_HOST": engine.host, **IMAGES}
+        with_engine = {"DEVENV_ENGINE": "docker", "DOCKER_CONFIG": str(engine.context()), **IMAGES}
         project = ProjectDir(reference_project(tmp_path / "project").path, with_engine)
         project.ok("up", "--no-backend")
         data = world.data(project)
+        with engine.filled():
+            [check] = project.json("doctor", "--only", "DOC004")["checks"]
+            assert (check["status"], check["fix"]["command"]) == ("fail", "docker system df"), check
         engine.stop()
         assert set(states(project).values()) == {"stopped"}
         ran = project.devenv("up")
@@ -234,6 +351,8 @@ class OwnEngine:
     def __init__(self) -> None:
         # Sockets have short paths.
         self.folder = Path(tempfile.mkdtemp(prefix="dockerd-"))
+        (self.folder / "data").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", self.folder / "data"], check=True)
         self.host = f"unix://{self.folder}/docker.sock"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -243,9 +362,30 @@ class OwnEngine:
     def __exit__(self, *reason: object) -> None:
         if self.process:
             self.stop()
-        # A dockerd that could not start leaves its folder mounted on itself.
+        # A dockerd that could not start leaves its folder mounted on itself, too.
+        subprocess.run(["umount", "-l", self.folder / "data"], capture_output=True, check=False)
         subprocess.run(["umount", "-l", self.folder / "data"], capture_output=True, check=False)
         shutil.rmtree(self.folder)
+
+    def context(self) -> Path:
+        """A folder of settings whose current context is this engine."""
+        folder = self.folder / "config"
+        meta = folder / "contexts" / "meta" / hashlib.sha256(b"own").hexdigest()
+        meta.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps({"currentContext": "own"}))
+        (meta / "meta.json").write_text(json.dumps({"Name": "own", "Endpoints": {"docker": {"Host": self.host}}}))
+        return folder
+
+    @contextlib.contextmanager
+    def filled(self) -> Iterator[None]:
+        """Its disk is full but for some megabytes."""
+        filler = self.folder / "data" / "filler"
+        with open(filler, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(filler).free - 20 * 1024 * 1024)
+        try:
+            yield
+        finally:
+            filler.unlink()
 
     def start(self) -> None:
         """Start it, and wait until it answers. (With --bridge it would remove the first one's default bridge.)"""
@@ -293,6 +433,54 @@ def test_a_copy_on_docker_and_its_original_do_not_see_each_other(
     assert world.sql(docker_project, "SELECT display_name FROM users WHERE handle = 'ines'") == [("Somebody",)]
     docker_project.ok("reset", "-y")
     assert world.data(docker_project) == data
+
+
+def test_both_engines_at_once_are_a_finding(docker_project: ProjectDir) -> None:
+    """Containers that somebody starts by hand while the project is on another engine."""
+    docker_project.ok("down")
+    variables = {name: value for name, value in docker_project.environ.items() if name != "DEVENV_ENGINE"}
+    project = ProjectDir(docker_project.path, variables)
+    project.ok("up", "--engine", "embedded", "--no-backend")
+    name = container(project, "postgres")
+    docker("start", name)
+    [check] = project.json("doctor", "--only", "DOC008")["checks"]
+    assert (check["status"], name in check["evidence"]) == ("warn", True), check
+    assert check["fix"]["command"] == "devenv down --engine docker"
+    project.ok("down", "--engine", "docker")
+    assert not inspect(name)["State"]["Running"]
+    assert project.json("doctor", "--only", "DOC008")["exit_code"] == 0
+    project.ok("down", "--data", "--no-backup", "-y")
+    docker_project.ok("up", "--engine", "docker")
+
+
+def test_what_is_left_of_a_deleted_folder_is_found_and_goes(tmp_path: Path) -> None:
+    need_docker()
+    cache = {"DEVENV_ENGINE": "docker", "DEVENV_CACHE": str(tmp_path / "cache"), **IMAGES}
+    project = ProjectDir(empty_project(tmp_path / "project").path, cache)
+    beside = ProjectDir(empty_project(tmp_path / "beside").path, cache)
+    name, root = project_name("empty", project.path.resolve()), str(project.path)
+    try:
+        project.ok("up")
+        shutil.rmtree(project.path)
+        [seen] = beside.json("ps")["projects"]
+        assert (seen["root"], seen["state"]) == (root, "deleted")
+        assert {service["name"] for service in seen["services"]} == {"postgres", "dynamodb"}
+        # Without its engine there may be something: it is not forgotten.
+        [seen] = beside.json("ps", DOCKER_HOST="unix:///nonexistent/docker.sock")["projects"]
+        assert "Docker cannot be asked" in seen["data"]
+        ran = beside.ok("down", "--all")
+        assert f"stopped: {root}" in ran.out
+        assert f"Docker volume {name}_postgres" in ran.out
+        assert docker("ps", "-q", "--filter", f"label=com.docker.compose.project={name}") == ""
+        # Volumes are found without their containers too.
+        containers = docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={name}").split()
+        docker("rm", *containers)
+        beside.ok("down", "--all", "--data", "-y")
+        assert beside.json("ps")["projects"] == []
+        assert docker("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={name}") == ""
+    finally:
+        compose(tmp_path, name, "down", "-v")
+        shutil.rmtree(data_home(project.path.resolve()), ignore_errors=True)
 
 
 # The application in a container, and Compose by hand

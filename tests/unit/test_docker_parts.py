@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from devenv.checks.docker import judge_health, judge_images, judge_ports, judge_room, judge_volumes
+from devenv.checks.docker import judge_compose, judge_health, judge_images, judge_ports, judge_room, judge_volumes
+from devenv.engines import compose, docker_api
 from devenv.engines.compose import Compose, Failed, clean_environment, env_file
-from devenv.engines.docker import judge, project_name, seen_from_here
+from devenv.engines.docker import judge, project_name, seen_from_here, shared_file
 from devenv.engines.docker_api import Container, find_endpoint
 from devenv.engines.docker_view import Missing, View, Volume
-from devenv.errors import UsageError
+from devenv.errors import DevenvError, UsageError
 
 MEANT = "2026-06-24T20:57:02+00:00"
 
@@ -82,6 +83,44 @@ def test_compose_of_python_and_early_plugins_are_too_old() -> None:
     assert [Compose(Path("c"), version).is_old for version in ("1.29.2", "2.19.1", "2.20.0", "5.6.1")] == [
         True, True, False, False,
     ]  # fmt: skip
+
+
+def test_an_old_compose_alone_is_told_with_the_way_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "cli-plugins" / "docker-compose"
+    old.parent.mkdir()
+    old.write_text("#!/bin/sh\necho 1.29.2\n")
+    old.chmod(0o755)
+    # Whatever this machine has besides.
+    monkeypatch.setattr(compose, "PLUGIN_FOLDERS", ())
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    environ = {"DOCKER_CONFIG": str(tmp_path), "PATH": str(tmp_path)}
+    with pytest.raises(DevenvError) as refused:
+        compose.find_compose(environ)
+    assert (refused.value.exit_code, refused.value.what) == (10, "Docker Compose 1.29.2 is too old")
+    outcome = judge_compose(View("docker", no_compose=refused.value.failure))
+    assert (outcome.status, outcome.fix and outcome.fix.command) == ("fail", "pip install 'devenv[docker]'")
+    old.unlink()
+    with pytest.raises(DevenvError, match="is not installed"):
+        compose.find_compose(environ)
+
+
+def test_a_rootless_engines_socket_is_taken_where_there_is_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docker_api, "SOCKET", str(tmp_path / "none.sock"))
+    environ = {"DOCKER_CONFIG": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    assert find_endpoint(environ).path == str(tmp_path / "none.sock")
+    (tmp_path / "docker.sock").touch()
+    found = find_endpoint(environ)
+    assert (found.path, found.origin) == (str(tmp_path / "docker.sock"), "the rootless engine")
+
+
+def test_where_dynamodb_keeps_its_data_is_read_from_its_arguments() -> None:
+    whole = ["-jar", "DynamoDBLocal.jar", "-sharedDb", "-dbPath", "/data"]
+    assert shared_file(whole) == "/data/shared-local-instance.db"
+    assert shared_file(["-jar", "x", "-sharedDb"]) == "./shared-local-instance.db"
+    assert shared_file(["-jar", "x", "-inMemory", "-sharedDb"]) is None
+    assert shared_file(["-jar", "x", "-dbPath", "/data"]) is None
 
 
 def test_a_containers_addresses_as_they_are_from_here() -> None:
