@@ -657,6 +657,8 @@ def keep_as(stack: Stack, manifest: Manifest, began: float, *, dump: bool = Fals
         if target.database not in names:
             return None
         with building(folder(home) / manifest.name) as fresh, items.held() as held:
+            # What a killed command left under this name.
+            setup.drop_database(admin, manifest.database or "")
             copy_database(admin, target.database, manifest.database or "")
             items.copy_to(fresh / items.part)
             dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
@@ -886,11 +888,13 @@ def recover(stack: Stack, watch: Watch) -> None:
 
 
 def drop_halves(stack: Stack, halves: Sequence[Path]) -> None:
-    """Drop the databases of automatic snapshots that a killed command had half made, or half deleted."""
+    """Drop the databases of snapshots that a killed command had half made, or half deleted."""
     from devenv.steps import setup
 
     named = [half.name.removeprefix(".new-").removeprefix(".gone-") for half in halves]
-    wanted = {database_name(stack, name) for name in named if name.startswith("auto-")}
+    # Where the data are files, only the automatic ones are databases.
+    named = [name for name in named if name.startswith("auto-") or not stack.engine.files]
+    wanted = {database_name(stack, name) for name in named}
     if not wanted or (stack.engine.files and not (stack.engine.home / "postgres").exists()):
         return
     with postgres_up(stack), setup.server(stack.engine.targets().postgres) as admin:

@@ -222,6 +222,19 @@ def test_writers_of_both_stores_end_at_one_point(engine: str, engine_project: Pr
     assert world.data(engine_project) == data
 
 
+def test_a_killed_save_holds_nobody_and_can_be_done_again(engine_project: ProjectDir) -> None:
+    data = world.data(engine_project)
+    assert killed_after(engine_project, "devenv.snapshots.sealed", "snapshot", "save", "halved") == -signal.SIGKILL
+    table = world.dynamodb(engine_project).Table(world.TABLE)
+    table.put_item(Item={"pk": "mine", "sk": "1"})
+    table.delete_item(Key={"pk": "mine", "sk": "1"})
+    assert engine_project.json("up")["exit_code"] == 0
+    assert "halved" not in str(world.sql(engine_project, "SELECT datname FROM pg_database"))
+    engine_project.ok("snapshot", "save", "halved")
+    engine_project.ok("snapshot", "delete", "halved")
+    assert world.data(engine_project) == data
+
+
 def test_an_exported_snapshot_comes_back_by_import(engine_project: ProjectDir, tmp_path: Path) -> None:
     data, people = world.data(engine_project), uuids(engine_project)
     engine_project.ok("snapshot", "save", "out")
