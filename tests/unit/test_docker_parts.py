@@ -98,7 +98,7 @@ def test_an_old_compose_alone_is_told_with_the_way_on(tmp_path: Path, monkeypatc
         compose.find_compose(environ)
     assert (refused.value.exit_code, refused.value.what) == (10, "Docker Compose 1.29.2 is too old")
     outcome = judge_compose(View("docker", no_compose=refused.value.failure))
-    assert (outcome.status, outcome.fix and outcome.fix.command) == ("fail", "pip install 'devenv[docker]'")
+    assert (outcome.status, outcome.fix and outcome.fix.command) == ("fail", compose.INSTALL)
     old.unlink()
     with pytest.raises(DevenvError, match="is not installed"):
         compose.find_compose(environ)
