@@ -52,12 +52,22 @@ def read_all(cache: Path) -> list[Project]:
     """Every project that is remembered or runs, by folder."""
     running = read_running(cache)
     known = {entry.root: entry for entry in registry.read_all(cache)}
+    # A moved project has its containers along: what its old folder's entry says of them is over.
+    living = {entry.compose for entry in known.values() if is_project(entry.root)}
+    for entry in known.values():
+        if not is_project(entry.root) and entry.compose in living:
+            known[entry.root] = registry.Entry(entry.root, entry.home)
     return [look(root, known.get(root), running.get(root, [])) for root in sorted({*known, *running})]
+
+
+def is_project(root: str) -> bool:
+    """Whether a project's folder is still there."""
+    return (Path(root) / config.FILE).is_file()
 
 
 def look(root: str, entry: registry.Entry | None, found: Sequence[psutil.Process]) -> Project:
     """One project. `found` are the processes that were started for it."""
-    folder = (Path(root) / config.FILE).is_file()
+    folder = is_project(root)
     records = {}
     if folder and (Path(root) / state.FOLDER).is_dir():
         records = {

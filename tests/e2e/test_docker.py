@@ -22,6 +22,7 @@ import boto3
 import psycopg
 import pytest
 
+from devenv import registry
 from devenv.checks.docker import judge_engine
 from devenv.config import data_home
 from devenv.engines.docker import project_name
@@ -474,6 +475,13 @@ def test_what_is_left_of_a_deleted_folder_is_found_and_goes(tmp_path: Path) -> N
         [seen] = beside.json("ps")["projects"]
         assert (seen["root"], seen["state"]) == (root, "deleted")
         assert {service["name"] for service in seen["services"]} == {"postgres", "dynamodb"}
+        # A project that was moved took its containers along.
+        place = Path(cache["DEVENV_CACHE"])
+        registry.register(place, beside.path, beside.path, name)
+        data = {each["root"]: each["data"] or "" for each in beside.json("ps")["projects"]}
+        assert [where for where in data if "Docker volume" in data[where]] == [str(beside.path)]
+        registry.forget(place, beside.path)
+        registry.register(place, project.path, data_home(project.path), name)
         # Without its engine there may be something: it is not forgotten.
         [seen] = beside.json("ps", DOCKER_HOST="unix:///nonexistent/docker.sock")["projects"]
         assert "Docker cannot be asked" in seen["data"]

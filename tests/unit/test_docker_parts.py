@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
 import pytest
 
 from devenv.checks.docker import judge_compose, judge_health, judge_images, judge_ports, judge_room, judge_volumes
-from devenv.engines import compose, docker_api
+from devenv.engines import compose, docker_api, docker_left
 from devenv.engines.compose import Compose, Failed, clean_environment, env_file
 from devenv.engines.docker import judge, project_name, seen_from_here, shared_file
 from devenv.engines.docker_api import Container, find_endpoint
@@ -144,6 +145,17 @@ def test_each_folder_has_a_compose_project_of_its_own() -> None:
     names = {project_name("My App.x", Path(path)) for path in ("/a", "/b")}
     assert len(names) == 2
     assert all(name.startswith("devenv-my-app-x-") for name in names)
+
+
+# The SDK leaves a socket that leads nowhere to the garbage collector.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_no_other_compose_project_is_touched_whatever_the_registry_says() -> None:
+    nowhere = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    for name in ("", "shop", "devenv-shop", "devenv-x-1234567", "../devenv-x-12345678"):
+        assert docker_left.look(name, nowhere) == docker_left.Left()
+        docker_left.remove(name, nowhere)
+    assert docker_left.look("devenv-x-12345678", nowhere) == docker_left.Left(known=False)
+    gc.collect()
 
 
 def test_doctor_judges_what_was_seen() -> None:
