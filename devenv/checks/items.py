@@ -115,12 +115,17 @@ def remedy(facts: Facts, faults: list[Fault]) -> Fix:
             else "give one row another natural key, and make it UNIQUE"
         )
         return Fix(text, look_up(facts, rows[0]))
+    is_seeded = facts.context.is_seeded
     text = BY_HAND.get(faults[0].kind, "correct the item, or delete it")
     deletable = [fault for fault in faults if fault.kind in DELETABLE and fault.record is not None]
     records = [r for fault in deletable[:1] for r in (*fault.partners, fault.record) if r is not None and r.key]
+    first = faults[0].record
+    if faults[0].kind == "missing_item" and first and is_seeded(first.table, first.item, tuple(first.key)):
+        again = "The row came from the seed files: loading them again asks before it loses what they did not bring"
+        return Fix(f"{text}. {again}", "devenv seed")
     if not records:
         return Fix(text)
-    seeded = [facts.context.is_seeded(record.table, record.item, tuple(record.key)) for record in records]
+    seeded = [is_seeded(record.table, record.item, tuple(record.key)) for record in records]
     # Of two that are one too many, the one that no file holds.
     place = seeded.index(False) if False in seeded else len(records) - 1
     # Stale, and able to run: a reference that names no row would stop it.

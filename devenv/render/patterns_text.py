@@ -125,8 +125,8 @@ def run_lines(report: Report, verbose: bool) -> list[str]:
         )
     left = body["count"] - len(items)
     lines.append(
-        f"({body['count']} "
-        f"items{f', {left} not shown' if left else ''}{', and there are more pages' if body['more'] else ''})"
+        f"({body['count']} item{'' if body['count'] == 1 else 's'}"
+        f"{f', {left} not shown' if left else ''}{', and there are more pages' if body['more'] else ''})"
     )
     units = body["read_units"]
     local = "not told" if units["local"] is None else f"{figure(units['local'])} (local)"

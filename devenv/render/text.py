@@ -49,7 +49,7 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     if report.view.get("timings") or verbose:
         lines += ["timings:"] + [f"  {name:<12} {spent:8.3f} s" for name, spent in body["timings"].items()]
     if acted:
-        lines += ['next: eval "$(devenv env)"   devenv status   devenv db "select * from users"']
+        lines += ['next: eval "$(devenv env)"   devenv status   devenv ddb list-tables']
     return lines
 
 

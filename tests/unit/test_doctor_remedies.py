@@ -98,6 +98,20 @@ def test_a_seeded_item_whose_row_was_made_anew_follows(world: World, reason: str
     assert ("DELETE" in str(found.fix.command)) is (command != "devenv up")
 
 
+def test_a_lost_entry_of_the_seeds_is_loaded_again(world: World) -> None:
+    world.items.remove(world.letters(world.first)[-1])
+    shape = messaging_settings(TABLE, "letters")
+    del shape["entities"]["letter"]["ttl"]  # what may have expired is not missed
+    settings = msgspec.convert(shape, Settings)
+    ours = judged("missing_item")(facts(world, settings=settings, is_seeded=lambda *_: True)).fix
+    assert ours is not None
+    assert ours.command == "devenv seed"
+    assert not ours.safe
+    other = judged("missing_item")(facts(world, settings=settings)).fix
+    assert other is not None
+    assert other.command is None
+
+
 def test_counts_are_in_plain_words_and_examples_name_their_item(world: World) -> None:
     world.row("bo")["display_name"] = "Bo Harbour"
     found = judged("stale_copy")(facts(world))
