@@ -173,6 +173,10 @@ def translated(address: str) -> Iterator[None]:
         yield
     except psycopg.Error as error:
         raise store_error(error, address) from None
+    except UnicodeEncodeError as error:
+        # Bytes of a command line that are not UTF-8, or half of a surrogate pair: never sent.
+        what = f"Postgres at {address} cannot be asked: the text is not Unicode"
+        raise PostgresError(what, detail=str(error)) from None
 
 
 def store_error(error: psycopg.Error, address: str) -> PostgresError:

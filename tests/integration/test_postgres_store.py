@@ -59,6 +59,14 @@ def test_an_error_has_the_drivers_words_the_code_and_the_position(target: Any) -
     assert error.detail == 'column "nope" does not exist'
 
 
+def test_text_that_is_not_unicode_is_an_error_of_ours(target: Any) -> None:
+    """Bytes of a command line that are not UTF-8, in a statement and as a bound value."""
+    for query, values in (("SELECT '\udcff'", []), ("SELECT %s", ["\udcff"])):
+        with pytest.raises(PostgresError, match="not Unicode") as failed, postgres.connect(target) as connection:
+            connection.execute(query, values)
+        assert failed.value.reached
+
+
 def test_a_violation_that_shows_only_at_commit_is_translated_too(made: Any) -> None:
     made.sql("CREATE TABLE t (a int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
     with pytest.raises(PostgresError) as caught, postgres.connect(made.postgres) as connection:
