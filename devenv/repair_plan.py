@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -18,12 +17,12 @@ from typing import Any, Final, Literal
 import msgspec
 
 from devenv import verify
-from devenv.errors import Exit, StoreError, UsageError
+from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.links import compile_plan
 from devenv.model import Report, Targets
 from devenv.repair import Write, apply_writes, describe_write
-from devenv.state import write_private
 from devenv.stores.dynamodb import Dynamo, split_endpoint
+from devenv.verify.journal import Journal, journal_path, read_ours
 from devenv.verify.look import key_bytes
 from devenv.verify.plan import SCHEMA, Head
 from devenv.verify.rows import fingerprints, snapshot
@@ -67,6 +66,7 @@ def check_target(path: Path, head: Head, context: verify.Context, *, rows: bool)
     refuse_remote(context.targets)
     hint = f"devenv verify --plan {path}"
     try:
+        context.ready()
         seen = verify.look_at_stores(context)
     except StoreError as error:
         raise error.with_hint("devenv up") from None
@@ -100,36 +100,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.startswith("/")
 
 
-class Journal:
-    """What was begun and what came of it, on disk before it is done: `begin n`, `applied n`, `undone n`."""
-
-    def __init__(self, folder: Path, head: Head) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.path = folder / f"{head.sha256[:24]}.journal"
-        if not self.path.exists():
-            write_private(self.path, b"")
-        self._file = self.path.open("ab")
-
-    def ours(self) -> set[int]:
-        """The numbers of the writes that were begun and not taken back: those that may be in the store."""
-        found: set[int] = set()
-        for line in self.path.read_text().splitlines():
-            word, _, number = line.partition(" ")
-            if number.isdigit():
-                (found.discard if word == "undone" else found.add)(int(number))
-        return found
-
-    def note(self, word: str, numbers: Sequence[int]) -> None:
-        """Write lines, and be sure that they are on the disk."""
-        self._file.write("".join(f"{word} {number}\n" for number in numbers).encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-
 def apply_plan(context: verify.Context, path: Path, watch: Watch, *, allow_loss: bool) -> Report:
     """Carry out a plan, then compare again. UsageError for a plan that is damaged, stale, or for other stores.
 
@@ -156,9 +126,7 @@ def undo_plan(context: verify.Context, path: Path, watch: Watch) -> Report:
     """Put everything back that applying this plan changed. Items changed since then are left alone and reported."""
     head = read_plan(path, "devenv repair undo FILE, with the file that was applied, as it was written")
     check_target(path, head, context, rows=False)
-    journal = Journal(context.folder / "repairs", head)
-    ours = journal.ours()
-    journal.close()
+    ours = read_ours(journal_path(context.folder, head.sha256))
     chosen = ((number, write.undone()) for number, write in plan_lines(path) if number in ours)
     counts, skipped = carry_out(context, head, chosen, "undone", watch)
     body = {"action": "undo", "plan": str(path), **counts, "skipped": skipped}
@@ -175,7 +143,7 @@ def carry_out(
     """
     counts = {"applied": 0, "already": 0, "changed_meanwhile": 0, "failed": 0}
     skipped: list[dict[str, Any]] = []
-    journal = Journal(context.folder / "repairs", head)
+    journal = Journal(journal_path(context.folder, head.sha256))
     watch.begin("repair", f"{head.writes} items")
     try:
         with Dynamo(context.targets.dynamodb) as dynamodb:
@@ -196,6 +164,13 @@ def carry_out(
                 watch.note("repair", f"{sum(counts.values())} of {head.writes} items")
     except StoreError as error:
         raise error.with_hint("run the same command again: it goes on where it was") from None
+    except KeyboardInterrupt:
+        raise DevenvError(
+            "interrupted",
+            exit_code=Exit.INTERRUPTED,
+            detail=f"{sum(counts.values())} of {head.writes} items were looked at; each is as before or as planned",
+            hint="run the same command again: it goes on where it was",
+        ) from None
     finally:
         journal.close()
     watch.end("repair", f"{counts['applied']} items written", ok=not counts["changed_meanwhile"] + counts["failed"])

@@ -13,8 +13,9 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -29,17 +30,24 @@ from devenv.state import lock, write_private
 from devenv.stores import postgres
 from devenv.stores.dynamodb import Dynamo
 from devenv.verify.crew import Crew, Job, Told
-from devenv.verify.plan import write_plan
+from devenv.verify.journal import journal_path, read_ours
+from devenv.verify.output import FINDINGS, PLAN, check_output, replacing
+from devenv.verify.plan import Head, write_plan
 from devenv.verify.rows import column_classes, read_rows, snapshot
 from devenv.verify.run import Run, Target, Task, segment_name
 from devenv.verify.spill import read_sealed
 from devenv.verify.verdict import Coverage, TableCoverage, judge_coverage
-from devenv.verify.work import EXAMPLES, open_private
+from devenv.verify.work import EXAMPLES
 from devenv.verify.worker import peak_bytes
 from devenv.watch import Watch
 
-ITEMS_PER_SEGMENT: Final = 10_000
-MAX_SEGMENTS: Final = 128
+ITEMS_PER_TASK: Final = 10_000
+MAX_TASKS: Final = 128
+# Half of what fits into a page, so that a segment nearly always is one: for every page DynamoDB Local reads the
+# whole rest of the segment, which made a scan in one segment 20 times as slow as one in a hundred.
+SEGMENT_BYTES: Final = 500_000
+# More than this would cost requests, where segments of many pages are as fast: in AWS.
+MAX_SEGMENTS: Final = 4096
 ITEMS_PER_PARTITION: Final = 50_000
 MAX_PARTITIONS: Final = 512
 MAX_WORKERS: Final = 8
@@ -97,24 +105,61 @@ def verify(context: Context, options: Options, watch: Watch) -> Report:
             hint="declare [entities], [[links]] and [[groups]] in devenv.toml",
         )
     began = time.monotonic()
+    options = replace(options, plan=plan_file(context, options.plan), findings=findings_file(options))
+    folder = context.folder / "verify"
     try:
-        seen = look_at_stores(context)
+        context.ready()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with lock(folder, 0.0, watch.say), Crew(folder) as crew:
+            seen = look_at_stores(context)
+            comparison = Comparison(context, options, watch, folder, seen, began)
+            try:
+                return comparison.compare(crew)
+            except KeyboardInterrupt:
+                raise comparison.interrupted() from None
     except StoreError as error:
         error.with_hint("devenv up")
         return report(context, Coverage(problems=(error.what,)), {}, error=error.failure, began=began)
-    folder = context.folder / "verify"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with lock(folder, 0.0, watch.say):
-        try:
-            return Comparison(context, options, watch, folder, seen, began).compare()
-        except OSError as error:
-            # Stores raise StoreErrors: this is a file.
-            raise DevenvError("a file of the comparison cannot be used", detail=str(error)) from None
+    except OSError as error:
+        # Stores raise StoreErrors: this is a file.
+        raise DevenvError(
+            "a file of the comparison cannot be used",
+            detail=str(error),
+            hint="run the same command again: it goes on where it was",
+        ) from None
+
+
+def plan_file(context: Context, path: Path | None) -> Path | None:
+    """Where to write the plan. UsageError where that would lose something: what an applied plan changed, too."""
+    if path is None:
+        return None
+    place = check_output(path, PLAN)
+    try:
+        with place.open("rb") as file:
+            head = msgspec.json.decode(file.readline(), type=Head)
+    except (OSError, msgspec.DecodeError):
+        return place
+    if read_ours(journal_path(context.folder, head.sha256)):
+        raise UsageError(
+            f"{path} is not replaced",
+            detail="it was applied, and holds what is needed to take that back",
+            hint="name another file",
+        )
+    return place
+
+
+def findings_file(options: Options) -> Path | None:
+    """Where to write all findings. UsageError as above, and for one file for both."""
+    path = options.findings
+    if path is None:
+        return None
+    if options.plan is not None and os.path.realpath(path) == os.path.realpath(options.plan):
+        raise UsageError(f"{path} cannot be both the plan and the findings", hint="name another file")
+    return check_output(path, FINDINGS)
 
 
 def look_at_stores(context: Context) -> Seen:
     """Who both stores are. StoreError when one does not answer, or lacks a declared table or column."""
-    context.ready()
     plan = compile_plan(context.settings, {})
     with postgres.connect(context.targets.postgres, read_only=True) as connection:
         classes = column_classes(plan, postgres.read_catalog(connection))
@@ -140,11 +185,17 @@ def describe_tables(context: Context, names: Sequence[str]) -> dict[str, Mapping
 
 
 def plan_tasks(described: Mapping[str, Mapping[str, Any]], segments: int | None) -> tuple[Task, ...]:
-    """The segments of all tables: many small ones, as each is a unit of progress, of memory and of the checkpoint."""
+    """The segments of all tables, some together as a task, which is a unit of progress and of the checkpoint.
+
+    `segments`: as many of each table, each a task of its own.
+    """
     tasks: list[Task] = []
     for table, description in described.items():
-        total = segments or min(MAX_SEGMENTS, 1 + int(description["ItemCount"]) // ITEMS_PER_SEGMENT)
-        tasks += [Task(table, segment, total) for segment in range(total)]
+        count = segments or min(MAX_TASKS, 1 + int(description["ItemCount"]) // ITEMS_PER_TASK)
+        size = int(description.get("TableSizeBytes", 0))
+        total = segments or max(count, min(MAX_SEGMENTS, 1 + size // SEGMENT_BYTES))
+        bounds = [total * number // count for number in range(count + 1)]
+        tasks += [Task(table, first, total, end - first) for first, end in pairwise(bounds)]
     return tuple(tasks)
 
 
@@ -205,19 +256,18 @@ class Comparison:
         self.seconds: dict[str, float] = {}
         self.error: Failure | None = None
 
-    def compare(self) -> Report:
+    def compare(self, crew: Crew) -> Report:
         """All phases, each only when the one before was complete."""
         self.open_checkpoint()
         count = self.options.workers or min(MAX_WORKERS, os.cpu_count() or 1, len(self.run.tasks))
-        with Crew(self.run, count) as crew:
-            if self.scan(crew) and self.read_rows() and not self.one_sided():
-                partitions = range(self.run.partitions)
-                if self.phase(crew, "join", partitions, self.note_joined) and self.suspects:
-                    # Give writes under way the time to end.
-                    time.sleep(self.options.grace_s)
-                    self.phase(crew, "confirm", partitions, self.note_confirmed)
-            peak = crew.peak_bytes + peak_bytes()
-        made = self.finish(peak)
+        crew.begin(self.run, count)
+        if self.scan(crew) and self.read_rows() and not self.one_sided():
+            partitions = range(self.run.partitions)
+            if self.phase(crew, "join", partitions, self.note_joined) and self.suspects:
+                # Give writes under way the time to end.
+                time.sleep(self.options.grace_s)
+                self.phase(crew, "confirm", partitions, self.note_confirmed)
+        made = self.finish(crew.peak_bytes + peak_bytes())
         if not self.problems:
             self.clear()
         return made
@@ -240,8 +290,9 @@ class Comparison:
                 self.run = msgspec.structs.replace(run, tasks=before.tasks, partitions=before.partitions)
                 found = {n: read_sealed(self.folder, segment_name(n)) for n in range(len(before.tasks))}
                 self.segments = {n: sealed.facts for n, sealed in found.items() if sealed is not None}
-                self.resumed = len(self.segments)
-                self.watch.say(f"resuming: {self.resumed} of {len(before.tasks)} segments are there")
+                self.resumed = sum(before.tasks[n].count for n in self.segments)
+                total = sum(task.count for task in before.tasks)
+                self.watch.say(f"resuming: {self.resumed} of {total} segments are there")
                 return
         self.clear()
         write_private(file, msgspec.json.encode(mark))
@@ -258,6 +309,16 @@ class Comparison:
         for path in self.folder.iterdir():
             if path.name.partition("-")[0].partition(".")[0] in TEMPORARY:
                 path.unlink()
+
+    def interrupted(self) -> DevenvError:
+        """What Ctrl-C leaves."""
+        read = sum(self.run.tasks[n].count for n in self.segments)
+        return DevenvError(
+            "interrupted",
+            exit_code=Exit.INTERRUPTED,
+            detail=f"{read} of {sum(task.count for task in self.run.tasks)} segments are read and kept",
+            hint="run the same command again: it goes on where it was",
+        )
 
     def phase(self, crew: Crew, kind: str, numbers: Sequence[int], note: Callable[[Told], None]) -> bool:
         """Have all jobs of a kind done; False when one failed or is missing."""
@@ -351,8 +412,8 @@ class Comparison:
             found.append(
                 TableCoverage(
                     table=table,
-                    segments=len(numbers),
-                    finished=sum(fact["ended"] for fact in facts),
+                    segments=sum(self.run.tasks[n].count for n in numbers),
+                    finished=sum(fact["finished"] for fact in facts),
                     capped=sum(fact["capped"] for fact in facts),
                     items=sum(fact["items"] for fact in facts),
                     known=sum(fact["known" if table in kinds else "items"] for fact in facts),
@@ -399,7 +460,7 @@ class Comparison:
         if self.problems:
             return None
         path = self.options.findings or self.context.folder / "findings.jsonl"
-        with open_private(path) as file:
+        with replacing(path) as file:
             for part in sorted(self.folder.glob("findings-*")):
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, file)
@@ -417,7 +478,7 @@ class Comparison:
         }
 
 
-TEMPORARY: Final = frozenset(["segment", "rows", "suspects", "findings", "writes", "worker", "checkpoint", "merge"])
+TEMPORARY: Final = frozenset(["segment", "rows", "suspects", "findings", "writes", "checkpoint", "merge"])
 TITLES: Final = {
     "scan": "reading DynamoDB",
     "rows": "reading Postgres",
@@ -439,12 +500,14 @@ def progress_text(kind: str, items: int, done: int, parts: int, spent: float, ex
 def count_items(run: Run, before: Mapping[str, Any], table: TableCoverage) -> int:
     """The store's number of items, to hold against those read. StoreError.
 
-    The description's number is cheap but may be old. Only when it is larger than what was read, by more than what
-    changed meanwhile, the items are counted by reading them.
+    The description's number may be old. Only when it is larger than what was read, by more than what changed
+    meanwhile, the table is described again (which DynamoDB Local does by counting), and then counted by reading it.
     """
+    estimate = int(before["ItemCount"])
+    if estimate <= table.items + table.slack:
+        return max(estimate, table.items)
     with Dynamo(run.dynamodb, timeout=30.0) as dynamodb:
-        now = int(dynamodb.call("DescribeTable", {"TableName": table.table})["Table"]["ItemCount"])
-        estimate = min(int(before["ItemCount"]), now)
+        estimate = min(estimate, int(dynamodb.call("DescribeTable", {"TableName": table.table})["Table"]["ItemCount"]))
         if estimate <= table.items + table.slack:
             return max(estimate, table.items)
         request = {"TableName": table.table, "Select": "COUNT"}

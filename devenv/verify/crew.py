@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -39,17 +40,27 @@ class Told:
 
 
 class Crew:
-    """`count` workers for one run; a context manager that leaves none behind."""
+    """Workers for one run, which keeps its files in `folder`; a context manager that leaves none behind.
 
-    def __init__(self, run: Run, count: int) -> None:
-        self.run = run
-        self._workers = [self._start(number) for number in range(count)]
+    The first one starts at once, so that it is ready when it is known what there is to do.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._workers = [self._start(0)]
+        self._peaks: list[int] = []
+
+    def begin(self, run: Run, count: int) -> None:
+        """Have `count` workers, and tell them the run."""
+        self._workers += [self._start(number) for number in range(1, count)]
         self._peaks = [0] * count
+        for worker in self._workers:
+            self._send(worker, run)
 
     def _start(self, number: int) -> subprocess.Popen[bytes]:
         """One worker. It finds this devenv wherever this process found it, and nothing in the working folder."""
-        with open_private(self.run.folder / f"worker-{number}.log") as log:
-            worker = subprocess.Popen(
+        with open_private(self.folder / f"worker-{number}.log") as log:
+            return subprocess.Popen(
                 [sys.executable, "-P", "-m", "devenv.verify.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -57,8 +68,6 @@ class Crew:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                 start_new_session=True,
             )
-        self._send(worker, self.run)
-        return worker
 
     def __enter__(self) -> Crew:
         return self
@@ -67,6 +76,8 @@ class Crew:
         for worker in self._workers:
             worker.kill()
             worker.communicate()
+        for log in self.folder.glob("worker-*.log"):
+            log.unlink()
 
     @property
     def peak_bytes(self) -> int:
@@ -94,7 +105,13 @@ class Crew:
             yield told
 
     def _lead(self, number: int, waiting: deque[Job], heard: queue.SimpleQueue[Told | None]) -> None:
-        """Give one worker jobs until there are none."""
+        """Give one worker jobs until there are none; whatever happens, say that it has ended."""
+        try:
+            self._give_jobs(number, waiting, heard)
+        finally:
+            heard.put(None)
+
+    def _give_jobs(self, number: int, waiting: deque[Job], heard: queue.SimpleQueue[Told | None]) -> None:
         worker = self._workers[number]
         assert worker.stdout is not None  # noqa: S101 - it was started with a pipe
         while waiting:
@@ -116,7 +133,6 @@ class Crew:
             else:
                 heard.put(Told(job, failed=self._obituary(number)))
                 break
-        heard.put(None)
 
     def _send(self, worker: subprocess.Popen[bytes], message: Any) -> None:
         """One line to a worker; one that is dead shows when it is listened to."""
@@ -130,6 +146,6 @@ class Crew:
     def _obituary(self, number: int) -> dict[str, Any]:
         """The failure of a job whose worker died."""
         code = self._workers[number].wait()
-        log = (self.run.folder / f"worker-{number}.log").read_text(errors="replace")[-LOG_TAIL:].strip()
+        log = (self.folder / f"worker-{number}.log").read_text(errors="replace")[-LOG_TAIL:].strip()
         how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         return {"what": f"a worker died ({how})", "detail": log or None}

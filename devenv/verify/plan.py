@@ -7,6 +7,7 @@ has, or contradicts itself, is left out and counted.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ import msgspec
 from devenv.repair import Write
 from devenv.stores.dynamodb import Dynamo
 from devenv.verify.look import key_bytes
+from devenv.verify.output import replacing
 from devenv.verify.run import Run, Target
 from devenv.verify.work import open_private
 
@@ -76,13 +78,10 @@ def write_plan(
         classes=classes,
         sha256=sha256.hexdigest(),
     )
-    unfinished = path.with_name(path.name + ".part")
-    with open_private(unfinished) as file:
+    with replacing(path) as file:
         file.write(msgspec.json.encode(head) + b"\n")
         with body.open("rb") as source:
-            while part := source.read(1 << 20):
-                file.write(part)
-    unfinished.replace(path)
+            shutil.copyfileobj(source, file)
     return {"file": str(path), "writes": number, "loss": loss, "classes": classes, "left_out": left_out}
 
 

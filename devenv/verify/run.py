@@ -24,18 +24,24 @@ class Target:
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One segment of one table's parallel scan."""
+    """`count` segments of one table's parallel scan, from `segment` on, of `total`: what goes into one spill."""
 
     table: str
     segment: int
     total: int
+    count: int = 1
+
+    @property
+    def segments(self) -> range:
+        """Their numbers."""
+        return range(self.segment, self.segment + self.count)
 
 
 class Run(msgspec.Struct, frozen=True):
     """A comparison. `place` is the folder of its files.
 
     `keys` maps a table to its key attributes and their types (S, N, B), the hash key first. `classes` are
-    `schema.table.column` -> how the column's values are written (see sieve). `cap` bounds the items of a segment.
+    `schema.table.column` -> how the column's values are written (see sieve). `cap` bounds the items of a task.
     `plan` says whether repairs shall be planned.
     """
 

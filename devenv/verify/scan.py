@@ -25,9 +25,10 @@ Ask = Callable[[dict[str, Any]], Any]
 
 
 def scan_segment(run: Run, number: int, tell: Callable[[int], None]) -> dict[str, Any]:
-    """Read one segment into a sealed spill; what was seen of it: the facts of `Sealed`.
+    """Read a task's segments into a sealed spill; what was seen of them: the facts of `Sealed`.
 
-    `ended` is the proof: the last answer named no further page, and asking on from the last item gave nothing.
+    `finished` counts the segments with the proof that they ended: the last answer named no further page, and asking
+    on from the last item gave nothing.
     `tell` is told how many items came with each page. StoreError when a page is missing, cut or not to be read.
     """
     task = run.tasks[number]
@@ -37,31 +38,41 @@ def scan_segment(run: Run, number: int, tell: Callable[[int], None]) -> dict[str
     spill = Spill(run.folder, segment_name(number), run.partitions)
     keys = KeyWriter(run.folder, segment_name(number), len(plan.keys[task.table]))
     tally = Tally()
-    ended = True
+    finished, capped = 0, False
     with Dynamo(run.dynamodb, timeout=TIMEOUT_S) as dynamodb, ThreadPoolExecutor(1) as pool:
-        pages = read_pages(open_reader(run, sieve, dynamodb), sieve, scan_request(sieve, task))
+        pages = read_segments(open_reader(run, sieve, dynamodb), sieve, task)
         pending = pool.submit(next, pages, None)
-        while (page := pending.result()) is not None:
+        while (read := pending.result()) is not None:
+            before, page = read
             if run.cap is not None and tally.items + len(page.Items) >= run.cap:
-                ended = False
+                capped = True
             else:
                 pending = pool.submit(next, pages, None)
+            # When no further page comes, the segment of the last one has ended too.
+            finished = before + (not capped)
             keys.add(sieve.keys(page.Items))
             sieve.sift(page.Items, tally.items, time.time(), spill, tally)
             tell(len(page.Items))
-            if not ended:
+            if capped:
                 break
-    facts = {**asdict(tally), "ended": ended, "capped": not ended}
+    facts = {**asdict(tally), "finished": finished, "capped": capped}
     spill.seal(facts, *keys.finish())
     return facts
 
 
-def scan_request(sieve: Sieve, task: Task) -> dict[str, Any]:
+def read_segments(ask: Ask, sieve: Sieve, task: Task) -> Iterator[tuple[int, Any]]:
+    """(number of segments that ended before it, page) for every page of a task."""
+    for before, segment in enumerate(task.segments):
+        for page in read_pages(ask, sieve, scan_request(sieve, task, segment)):
+            yield before, page
+
+
+def scan_request(sieve: Sieve, task: Task, segment: int) -> dict[str, Any]:
     """The first request for a segment: only the attributes that are compared."""
     names = {f"#{number}": name for number, name in enumerate(sieve.attributes)}
     return {
         "TableName": task.table,
-        "Segment": task.segment,
+        "Segment": segment,
         "TotalSegments": task.total,
         "ProjectionExpression": ",".join(names),
         "ExpressionAttributeNames": names,

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ import pytest
 
 from devenv import verify
 from devenv.checks.facts import Facts
+from devenv.errors import DevenvError, Exit
 from devenv.links import VERIFY_NAMES
 from devenv.model import PostgresTarget
 from devenv.stores.dynamodb import Dynamo, plain
 from devenv.verify.look import class_name
 from tests.conftest import Stores
 from tests.integration.doctor_support import messaging, orders
-from tests.integration.verify_support import Compared, Proxy, compared, proxied
+from tests.integration.verify_support import Compared, Heard, Proxy, compared, proxied
 from tests.shapes import TIME, conversation
 
 CLASSES = {"orphan", "mismatched_id", "stale_copy", "missing_member", "duplicate", "malformed_id"}
@@ -82,6 +84,19 @@ def test_many_segments_and_workers_and_the_sdk_read_the_same(letters: Compared) 
     for options in ({"segments": 7, "workers": 3}, {"reader": "sdk"}):
         report = letters.verify(**options)
         assert (report.body["verdict"], report.body["coverage"]["items_scanned"]) == ("consistent", 21)
+
+
+def test_a_large_table_is_read_in_segments_of_a_page_and_a_cap_ends_in_one_of_them(letters: Compared) -> None:
+    like = first(letters)
+    for number in range(3):
+        at = {"S": f"2024-03-01T00:00:0{number}.000000+00:00"}
+        letters.project.put(
+            {**like, "sk": at, "message_uuid": {"S": str(uuid.uuid4())}, "message": {"S": "x" * 390_000}}
+        )
+    coverage = letters.verify().body["coverage"]
+    assert (coverage["segments"], coverage["segments_finished"], coverage["items_scanned"]) == (3, 3, 24)
+    body = not_verified(letters, "stopped", max_items=1)
+    assert 0 <= body["coverage"]["segments_finished"] < 3
 
 
 def user_deleted(made: Compared) -> str:
@@ -402,41 +417,109 @@ def test_other_settings_start_again_and_say_so(letters: Compared) -> None:
     ]
 
 
+class Interrupted(Heard):
+    """Ctrl-C when a phase begins."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__()
+        self.phase = phase
+
+    def begin(self, target: str, text: str) -> None:
+        if target == self.phase:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(("phase", "kept"), [("scan", 0), ("rows", 4), ("join", 4), ("confirm", 4)])
+def test_ctrl_c_keeps_what_was_read_and_says_so(letters: Compared, phase: str, kept: int) -> None:
+    user_renamed(letters)
+    with pytest.raises(DevenvError) as caught:
+        replace(letters, watch=Interrupted(phase)).verify(segments=4)
+    assert caught.value.exit_code == Exit.INTERRUPTED
+    assert caught.value.detail == f"{kept} of 4 segments are read and kept"
+    assert caught.value.failure.hint == "run the same command again: it goes on where it was"
+    assert workers() == []
+    report = letters.verify(segments=4)
+    assert report.body["coverage"]["segments_resumed"] == kept
+    assert report.body["findings"] == judged(letters)
+
+
+def test_a_second_comparison_at_once_is_refused(letters: Compared) -> None:
+    class Second(Heard):
+        def begin(self, target: str, text: str) -> None:
+            with pytest.raises(DevenvError) as caught:
+                letters.verify()
+            assert caught.value.exit_code == Exit.LOCKED
+            self.say("refused")
+
+    first_one = replace(letters, watch=Second())
+    assert first_one.verify().body["verdict"] == "consistent"
+    assert "refused" in first_one.watch.said
+
+
 # --- writers at work
 
 
 def test_correct_writers_at_work_are_no_finding(letters: Compared, stores: Stores) -> None:
-    """Twenty changes a second while everything is read slowly: letters sent, people added."""
+    """Changes of both stores twenty times a second, at least one with every page: letters, new people, new names."""
     project = letters.project
     handles = {h: (str(u), h, n) for u, h, n in project.sql("SELECT uuid, handle, display_name FROM users")}
     start = datetime(2024, 5, 2, tzinfo=UTC)
     project.put(*conversation(handles["bo"], handles["cy"], [f"text {n}" for n in range(40)], start))
     stop = threading.Event()
+    changed = threading.Semaphore(0)
     done: list[str] = []
 
     def write() -> None:
-        rng = random.Random(5)
+        ways = random.Random(5).choices([add_person, send, rename], k=10_000)
+        began = time.monotonic()
         with Dynamo(stores.dynamodb) as dynamodb:
-            while not stop.wait(0.05):
-                done.append(rng.choice([add_person, send])(letters, dynamodb, len(done)))
+            while not stop.wait(max(0.0, began + 0.05 * len(done) - time.monotonic())):
+                done.append(ways[len(done)](letters, dynamodb, len(done)))
+                changed.release()
 
     with proxied(stores.dynamodb) as proxy:
 
         def before(operation: str, request: dict[str, Any]) -> dict[str, Any]:
             if operation != "Scan" or request.get("Select"):
                 return request
-            time.sleep(0.05)
-            return {**request, "Limit": 3}
+            pages.append(operation)
+            assert changed.acquire(timeout=30)
+            return {**request, "Limit": 10}
 
+        pages: list[str] = []
         proxy.before = before
         writer = threading.Thread(target=write)
         writer.start()
-        report = letters.through(proxy).verify(segments=3, workers=1, grace_s=0.3)
-        stop.set()
-        writer.join()
+        try:
+            report = letters.through(proxy).verify(segments=3, workers=1, grace_s=0.3)
+        finally:
+            stop.set()
+            writer.join()
     assert report.body["findings"] == {}
     assert report.body["verdict"] == "consistent"
-    assert len(done) > 10
+    assert report.body["rechecked"] > 0
+    assert len(done) > len(pages) > 10
+    assert set(done) == {"sent", "added", "renamed"}
+
+
+def rename(made: Compared, dynamodb: Dynamo, number: int) -> str:
+    """Another name for bo: in Postgres, and then in all items that copy it."""
+    name = f"Bo {number}"
+    ((bo,),) = made.project.sql("UPDATE users SET display_name = %s WHERE handle = 'bo' RETURNING uuid", name)
+    updates = [
+        {
+            "Update": {
+                "TableName": made.project.table,
+                "Key": {part: item[part] for part in ("pk", "sk")},
+                "UpdateExpression": "SET user_display_name = :name",
+                "ExpressionAttributeValues": {":name": {"S": name}},
+            }
+        }
+        for item in made.project.items(user_uuid=str(bo))
+    ]
+    for first_of_them in range(0, len(updates), 100):
+        dynamodb.call("TransactWriteItems", {"TransactItems": updates[first_of_them : first_of_them + 100]})
+    return "renamed"
 
 
 def send(made: Compared, dynamodb: Dynamo, number: int) -> str:

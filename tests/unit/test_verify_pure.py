@@ -16,7 +16,7 @@ from devenv.model import Report
 from devenv.render.verify_text import repair_text, verify_text
 from devenv.repair import Write
 from devenv.stores.dynamodb import typed_item
-from devenv.verify import progress_text
+from devenv.verify import MAX_SEGMENTS, MAX_TASKS, plan_tasks, progress_text
 from devenv.verify.join import is_whole
 from devenv.verify.look import fill, key_bytes
 from devenv.verify.plan import merge
@@ -173,6 +173,39 @@ def test_keys_are_found_by_item_number(tmp_path: Path) -> None:
         file.close()
     wanted = [0, 63, 64, 500, 998, 999]
     assert read_keys(tmp_path, "s", wanted) == {n: keys[n] for n in wanted}
+
+
+# --- segments
+
+
+def described(items: int, size: int) -> dict[str, Any]:
+    return {"t": {"ItemCount": items, "TableSizeBytes": size}}
+
+
+@pytest.mark.parametrize(
+    ("items", "size", "tasks", "segments"),
+    [
+        (0, 0, 1, 1),
+        (21, 9_000, 1, 1),
+        (3, 1_200_000, 1, 3),
+        (200_000, 47_686_400, 21, 96),
+        (10**9, 10**12, MAX_TASKS, MAX_SEGMENTS),
+    ],
+)
+def test_segments_are_about_a_page_and_tasks_take_all_of_them_in_turn(
+    items: int, size: int, tasks: int, segments: int
+) -> None:
+    planned = plan_tasks(described(items, size), None)
+    assert len(planned) == tasks
+    assert [n for task in planned for n in task.segments] == list(range(segments))
+    assert {task.total for task in planned} == {segments}
+
+
+def test_asked_for_segments_are_tasks_of_their_own() -> None:
+    planned = plan_tasks({**described(5, 5), "u": {"ItemCount": 1}}, 3)
+    assert [(task.table, list(task.segments), task.total) for task in planned] == [
+        (table, [n], 3) for table in "tu" for n in range(3)
+    ]
 
 
 # --- the sieve
