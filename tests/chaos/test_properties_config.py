@@ -158,7 +158,7 @@ def test_a_setting_is_taken_or_refused_by_its_name(
     answered(project, *reading, codes=(0, 1, 2, 3))
 
 
-@many(100)
+@many(60)
 @given(pieces=st.lists(st.sampled_from(PIECES) | st.binary(max_size=4), max_size=12))
 def test_any_bytes_are_read_or_refused_by_their_line(project: ProjectDir, pieces: list[bytes]) -> None:
     error = judge(project, b"".join(pieces))
@@ -166,7 +166,7 @@ def test_any_bytes_are_read_or_refused_by_their_line(project: ProjectDir, pieces
         assert PLACED.search(texts(error)), error
 
 
-@many(60)
+@many(40)
 @given(data=st.data())
 def test_a_mutilated_file_is_taken_or_refused(project: ProjectDir, data: st.DataObject) -> None:
     """Lines twice, gone, moved, cut; other line ends and encodings: of the file as it is, with its comments."""
