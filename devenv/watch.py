@@ -11,8 +11,8 @@ class Watch(Protocol):
     def begin(self, target: str, text: str) -> None:
         """Work on `target` starts; `text` says why."""
 
-    def note(self, target: str, text: str) -> None:
-        """What `target` is doing or waiting for now, such as the last probe error."""
+    def note(self, target: str, text: str, share: float | None = None) -> None:
+        """What `target` is doing or waiting for now, such as the last probe error; `share`: how much is done, of 1."""
 
     def progress(self, target: str, done: int, total: int | None) -> None:
         """Bytes or items so far; `total` None when unknown."""
@@ -30,7 +30,7 @@ class Silent:
     def begin(self, target: str, text: str) -> None:
         """Nothing."""
 
-    def note(self, target: str, text: str) -> None:
+    def note(self, target: str, text: str, share: float | None = None) -> None:
         """Nothing."""
 
     def progress(self, target: str, done: int, total: int | None) -> None:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 PLAIN_EVERY_S = 5.0
 
 
+def draw_bar(share: float) -> str:
+    """How much is done, of 1."""
+    filled = int(20 * min(share, 1.0))
+    return "█" * filled + "░" * (20 - filled)
+
+
 class Plain:
     """Lines as things happen; notes and progress only now and then."""
 
@@ -38,7 +44,7 @@ class Plain:
         self._told[target] = time.monotonic()
         self.line(f"{target}: {text}")
 
-    def note(self, target: str, text: str) -> None:
+    def note(self, target: str, text: str, share: float | None = None) -> None:
         """Say what is waited for, every few seconds."""
         now = time.monotonic()
         if now - self._told.get(target, 0.0) > PLAIN_EVERY_S:
@@ -103,16 +109,14 @@ class Live:
         """Add the target's line."""
         self._change(target, text=text, began=time.monotonic(), ended=None, ok=None)
 
-    def note(self, target: str, text: str) -> None:
-        """Change what the line says."""
-        self._change(target, text=text)
+    def note(self, target: str, text: str, share: float | None = None) -> None:
+        """Change what the line says, behind a bar when it is known how much is done."""
+        self._change(target, text=text if share is None else f"{draw_bar(share)} {text}")
 
     def progress(self, target: str, done: int, total: int | None) -> None:
         """Show a bar, or the amount when the total is unknown."""
         if total:
-            filled = int(20 * min(done, total) / total)
-            bar = "█" * filled + "░" * (20 - filled)
-            self._change(target, text=f"{bar} {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+            self._change(target, text=f"{draw_bar(done / total)} {done / 1e6:.0f} of {total / 1e6:.0f} MB")
         else:
             self._change(target, text=f"{done / 1e6:.0f} MB")
 
@@ -148,9 +152,9 @@ class Lazy:
         """See `Watch`."""
         self._open().begin(target, text)
 
-    def note(self, target: str, text: str) -> None:
+    def note(self, target: str, text: str, share: float | None = None) -> None:
         """See `Watch`."""
-        self._open().note(target, text)
+        self._open().note(target, text, share)
 
     def progress(self, target: str, done: int, total: int | None) -> None:
         """See `Watch`."""

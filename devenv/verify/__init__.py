@@ -247,7 +247,7 @@ class Comparison:
         self.began = began
         self.run = make_run(context, options, folder, seen)
         self.segments: dict[int, Mapping[str, Any]] = {}
-        self.resumed = 0
+        self.resumed = self.items_resumed = 0
         self.rows: Mapping[str, Mapping[str, Any]] = {}
         self.counts: dict[str, int] = {}
         self.examples: dict[str, list[dict[str, Any]]] = {}
@@ -291,6 +291,7 @@ class Comparison:
                 found = {n: read_sealed(self.folder, segment_name(n)) for n in range(len(before.tasks))}
                 self.segments = {n: sealed.facts for n, sealed in found.items() if sealed is not None}
                 self.resumed = sum(before.tasks[n].count for n in self.segments)
+                self.items_resumed = sum(facts["items"] for facts in self.segments.values())
                 total = sum(task.count for task in before.tasks)
                 self.watch.say(f"resuming: {self.resumed} of {total} segments are there")
                 return
@@ -333,9 +334,9 @@ class Comparison:
             elif told.done is not None:
                 done += 1
                 note(told)
-            self.watch.note(
-                kind, progress_text(kind, items, done, len(jobs), time.monotonic() - started, self.expected())
-            )
+            expected = self.expected()
+            text = progress_text(kind, items, done, len(jobs), time.monotonic() - started, expected)
+            self.watch.note(kind, text, items / expected if kind == "scan" and expected else done / len(jobs))
         self.seconds[kind] = time.monotonic() - started
         whole = done == len(jobs)
         if not whole and not self.problems:
@@ -350,8 +351,9 @@ class Comparison:
         self.error = self.error or Failure(failed["what"], failed.get("detail"), hint="devenv status")
 
     def expected(self) -> int:
-        """How many items the tables say they have."""
-        return sum(int(table["ItemCount"]) for table in self.seen.described.values())
+        """How many items are still to read, as the tables say."""
+        items = sum(int(table["ItemCount"]) for table in self.seen.described.values())
+        return max(0, items - self.items_resumed)
 
     def scan(self, crew: Crew) -> bool:
         """Read DynamoDB."""

@@ -13,6 +13,7 @@ import pytest
 
 from devenv.config import Group
 from devenv.model import Report
+from devenv.render.progress import draw_bar
 from devenv.render.verify_text import repair_text, verify_text
 from devenv.repair import Write
 from devenv.stores.dynamodb import typed_item
@@ -294,6 +295,10 @@ def test_keys_are_the_same_bytes_in_any_order() -> None:
 def test_progress_has_rate_and_remaining_time() -> None:
     assert progress_text("scan", 300_000, 1, 9, 2.0, 900_000) == "300,000 of about 900,000 items, 150,000/s, 4 s left"
     assert progress_text("join", 20, 2, 8, 2.0, 0) == "2 of 8 parts, 20 items looked at, 6 s left"
+
+
+def test_a_bar_is_as_full_as_the_work_is_done() -> None:
+    assert [draw_bar(share) for share in (0.0, 0.26, 1.3)] == ["░" * 20, "█" * 5 + "░" * 15, "█" * 20]
 
 
 def test_the_text_form_says_what_was_read_found_and_concluded() -> None:
