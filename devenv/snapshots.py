@@ -7,7 +7,8 @@ A snapshot is a folder below `snapshots/` beside the data, in one of two forms:
   are devenv's (engine `embedded`).
 - `database`: the project's database as a second database of the same cluster. Made before a step or a reset runs, and
   on the other engines always: the server goes on, and a reset keeps the old database by renaming it, which costs
-  nothing. It is as good as its cluster, whose number the manifest has.
+  nothing. It is as good as its cluster, whose number the manifest has; one that a person saves on `docker`
+  has a dump besides, and outlives it.
 
 DynamoDB's part is one file in both (item_copies.py). Postgres is stopped (or its sessions ended) and DynamoDB's writers
 are held while a snapshot is taken; where the engine cannot hold them, `held` in the manifest says so. A restore first
@@ -264,7 +265,8 @@ def save_database(stack: Stack, name: str, watch: Watch, reason: str, automatic:
     watch.begin("snapshot", f"saving `{name}`")
     with stores_up(stack):
         manifest = describe(stack, name, reason, automatic=automatic, counts=count_all(stack))
-        kept = keep_as(stack, manifest, began)
+        # What a person saves outlives the data, on every engine that starts its stores.
+        kept = keep_as(stack, manifest, began, dump=not automatic and not stack.engine.shared)
     if kept is None:
         raise DevenvError("there is no data to save", hint="devenv up")
     watch.end("snapshot", f"`{name}` saved in {kept.seconds:.2f} s", ok=True)
@@ -656,12 +658,13 @@ def keep_as(stack: Stack, manifest: Manifest, began: float, *, dump: bool = Fals
         names = {row[0] for row in admin.execute("SELECT datname FROM pg_database")}
         if target.database not in names:
             return None
-        with building(folder(home) / manifest.name) as fresh, items.held() as held:
+        with building(folder(home) / manifest.name) as fresh:
             # What a killed command left under this name.
             setup.drop_database(admin, manifest.database or "")
-            copy_database(admin, target.database, manifest.database or "")
-            items.copy_to(fresh / items.part)
-            dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
+            with items.held() as held:
+                copy_database(admin, target.database, manifest.database or "")
+                items.copy_to(fresh / items.part)
+                dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
             if dump:
                 stack.engine.dump_database(manifest.database or "", fresh / DUMP)
             manifest = sealed(fresh, msgspec.structs.replace(manifest, held=held), "template", began)
@@ -779,10 +782,10 @@ def prune(stack: Stack, *, needed: str = "", stopping: bool = False) -> list[str
     return [manifest.name for manifest in gone]
 
 
-def forget_databases(home: Path) -> None:
-    """Delete the snapshots that are a part of the data, before that is deleted for good."""
+def forget_databases(home: Path, shared: bool) -> None:
+    """Delete the snapshots that are a part of the data, before that goes for good; in a `shared` server all are."""
     for manifest in read_all(home):
-        if manifest.form == "database":
+        if manifest.form == "database" and (shared or DUMP not in manifest.checksums):
             shutil.rmtree(folder(home) / manifest.name)
 
 

@@ -636,7 +636,7 @@ def remove_data(stack: Stack, backup: bool) -> str | None:
     movable = backup and stack.engine.files and (home / "postgres").exists()
     kept = snapshots.move_away(stack).name if movable else None
     if not backup:
-        snapshots.forget_databases(home)
+        snapshots.forget_databases(home, stack.engine.shared)
     stack.engine.remove_data()
     for part in (home / "baseline", home / "ledger.sqlite", home / "secrets.json"):
         if part.is_dir():

@@ -51,6 +51,8 @@ echo "$1" | base64 -d >"$d/HoldWriters.class"
 java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$d" HoldWriters "$2" "$3"
 """
 HOLD_S: Final = 600
+# How long whoever writes may take to finish.
+PATIENCE_S: Final = 20
 # A host (and port) inside a URL or a connection string.
 ADDRESS: Final = re.compile(r"(?P<before>//(?:[^/@\s]*@)?|\bhost=)(?P<host>\[[^\]]+\]|[^:/?\s\[]+)(?::(?P<port>\d+))?")
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"postgres": 5432}
@@ -510,7 +512,10 @@ class OnDocker(Engine):
         command, environ = self.compose_call(*words)
         with compose.running(command, environ, self.root, HOLD_S) as child:
             assert child.stdout is not None  # noqa: S101 - it is a pipe
+            patience = threading.Timer(PATIENCE_S, child.kill)
+            patience.start()
             held = child.stdout.readline().strip() == "held"
+            patience.cancel()
             yield held
             if held and child.poll() is not None:
                 raise DevenvError(

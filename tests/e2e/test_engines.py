@@ -389,10 +389,15 @@ def test_down_keeps_the_data(engine_project: ProjectDir) -> None:
 
 def test_down_data_keeps_a_snapshot_that_brings_it_back(engine_project: ProjectDir) -> None:
     data, people = world.data(engine_project), uuids(engine_project)
+    engine_project.ok("snapshot", "save", "mine")
+    world.sql(engine_project, "DELETE FROM activities")
     document = engine_project.json("down", "--data", "-y")
     assert (document["exit_code"], document["data"]) == (0, "deleted")
     engine_project.ok("snapshot", "restore", document["backup"])
     engine_project.ok("up")
+    assert (world.data(engine_project).activities, uuids(engine_project)) == ([], people)
+    # What a person saved outlives the data, too.
+    engine_project.ok("snapshot", "restore", "mine")
     assert (world.data(engine_project), uuids(engine_project)) == (data, people)
 
 
