@@ -28,6 +28,8 @@ from devenv.verify.plan import SCHEMA, Head
 from devenv.verify.rows import fingerprints, snapshot
 from devenv.watch import Watch
 
+# A first line that is longer is no plan's, and may be too much for memory.
+HEAD_BYTES: Final = 1 << 20
 JOURNAL_BATCH: Final = 50
 TRIES: Final = 3
 SHOWN: Final = 20
@@ -39,7 +41,7 @@ def read_plan(path: Path, hint: str | None = None) -> Head:
     hint = hint or f"devenv verify --plan {path}"
     try:
         with path.open("rb") as file:
-            head = msgspec.json.decode(file.readline(), type=Head)
+            head = msgspec.json.decode(file.readline(HEAD_BYTES), type=Head)
             sha256 = hashlib.sha256()
             while part := file.read(1 << 20):
                 sha256.update(part)

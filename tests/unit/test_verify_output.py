@@ -12,6 +12,7 @@ import pytest
 from devenv.config import Settings
 from devenv.errors import UsageError
 from devenv.model import DynamoTarget, PostgresTarget, Targets
+from devenv.repair_plan import read_plan
 from devenv.verify import Context, Options, verify
 from devenv.verify.journal import Journal, journal_path
 from devenv.verify.output import FINDINGS, PLAN, check_output, replacing
@@ -64,6 +65,19 @@ def test_a_plan_that_was_applied_is_kept_until_it_is_taken_back(tmp_path: Path) 
     journal.note("undone", [0, 1])
     journal.close()
     assert check_output(path, PLAN) == path
+
+
+def test_what_is_no_plan_is_refused_however_large(tmp_path: Path) -> None:
+    path = tmp_path / "plan"
+    with path.open("wb") as file:
+        file.write(PLAN + b'1","made":"')
+        file.truncate(1 << 40)  # A terabyte, of which nothing is on the disk.
+    with pytest.raises(UsageError, match="is not a repair plan"):
+        read_plan(path)
+    for content in (b"", b"{}", b"\0\1\2", b"[1]\n"):
+        path.write_bytes(content)
+        with pytest.raises(UsageError, match="is not a repair plan"):
+            read_plan(path)
 
 
 def test_links_are_followed_and_own_files_replaced(tmp_path: Path) -> None:
