@@ -11,7 +11,7 @@ up: .venv/user.stamp
 
 # Tests of real processes can fail when the machine is too busy for their deadlines: what failed runs once more, alone.
 test: .venv/developer.stamp
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS) || \
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || \
 	{ test $$? -eq 1 && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
 
 check: .venv/developer.stamp

@@ -30,7 +30,7 @@ from tests.chaos.scenario import (
 from tests.e2e import world
 from tests.support import ProjectDir
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "3"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
 MINE = {"pk": "MINE#1", "sk": "1", "user_uuid": "", "text": "of my own"}
 UP = ("up", "--no-backend")
 
