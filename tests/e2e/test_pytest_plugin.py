@@ -52,6 +52,13 @@ def test_each_has_its_own_pair(devenv_stores, number):
     assert devenv_stores.dynamodb_url == endpoint
     spoil()
 
+def test_a_copy_has_what_makes_it_cheap(devenv_stores):
+    listing = "SELECT pg_ls_dir('base/' || oid) FROM pg_database WHERE datname = %s"
+    with psycopg.connect(dbname="postgres") as connection:
+        files = {row[0] for row in connection.execute(listing, [os.environ["PGDATABASE"]])}
+    assert "pg_internal.init" in files
+    assert not [name for name in files if name.endswith("_vm")]
+
 class TestModule:
     def test_first(self, devenv_stores_module):
         assert look()[:2] == (8, 162)
