@@ -65,11 +65,19 @@ class DevenvStack:
         """Bring both stores to what the steps loaded. Open connections to the database are ended."""
         from devenv import snapshots
         from devenv.engines import dynamodb_file
+        from devenv.errors import StoreError
         from devenv.steps import setup
+        from devenv.stores.postgres import NO_DATABASE
 
         database = self.stack.settings.postgres.database
         self.spare.wait()
-        setup.swap(self.admin, database, self.spare.name, self.spare.used)
+        try:
+            setup.swap(self.admin, database, self.spare.name, self.spare.used)
+        except StoreError as error:
+            if error.code != NO_DATABASE:
+                raise
+            # The test before dropped it.
+            snapshots.rename_database(self.admin, self.spare.name, database)
         self.spare.renew()
         kept = self.stack.engine.home / "baseline" / snapshots.DYNAMODB
         dynamodb_file.copy_store(kept, snapshots.store_file(self.stack), durable=False)

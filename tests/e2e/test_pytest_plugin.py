@@ -59,6 +59,18 @@ def test_a_copy_has_what_makes_it_cheap(devenv_stores):
     assert "pg_internal.init" in files
     assert not [name for name in files if name.endswith("_vm")]
 
+def test_drops_the_database(devenv_stores):
+    with psycopg.connect(dbname="postgres", autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{os.environ["PGDATABASE"]}" WITH (FORCE)')
+    boto3.client("dynamodb").delete_table(TableName="cruddur-messages")
+
+def test_leaves_transactions_open(devenv_stores):
+    assert look()[:2] == (8, 162)
+    left = psycopg.connect("")
+    left.execute("LOCK TABLE activities")
+    left.execute("DELETE FROM activities")
+    globals()["left"] = left
+
 class TestModule:
     def test_first(self, devenv_stores_module):
         assert look()[:2] == (8, 162)
