@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -28,8 +28,18 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
     made.remove()
 
 
+OTHERS: Final = (
+    "SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2",
+    "SELECT loid::text, pageno, encode(data, 'hex') FROM pg_largeobject ORDER BY 1, 2",
+    "SELECT schemaname, viewname, definition FROM pg_views"
+    " WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, 2",
+)
+
+
 def checksum(project: ProjectDir) -> str:
-    """One number over all rows of all tables, devenv's own record included, all items and the ledger's own view."""
+    """One number over all rows of all tables, devenv's own record included, all items, and what is neither: how far
+    sequences got, large objects, views, indexes, and when items expire.
+    """
     env = project.env()
     digest = hashlib.sha256()
     with psycopg.connect(env["DATABASE_URL"]) as connection:
@@ -40,11 +50,15 @@ def checksum(project: ProjectDir) -> str:
         for (table,) in tables:
             rows = connection.execute(f"SELECT t::text FROM {table} AS t ORDER BY 1").fetchall()  # type: ignore[arg-type]
             digest.update(json.dumps([table, rows]).encode())
+        for other in OTHERS:
+            digest.update(json.dumps(connection.execute(other).fetchall()).encode())
     tables_of = world.resource(env).meta.client
     for name in tables_of.list_tables()["TableNames"]:
         described = tables_of.describe_table(TableName=name)["Table"]
         items = sorted(json.dumps(item, sort_keys=True, default=str) for item in world.scan(env, name))
-        digest.update(json.dumps([name, str(described["CreationDateTime"]), items]).encode())
+        expiry = tables_of.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+        indexes = sorted(index["IndexName"] for index in described.get("GlobalSecondaryIndexes", ()))
+        digest.update(json.dumps([name, str(described["CreationDateTime"]), items, expiry, indexes]).encode())
     return digest.hexdigest()
 
 
@@ -53,6 +67,10 @@ def change(project: ProjectDir, mark: str) -> None:
     world.sql(project, "UPDATE users SET display_name = display_name || %s", mark)
     world.sql(project, "DELETE FROM activities WHERE uuid = (SELECT min(uuid::text)::uuid FROM activities)")
     world.sql(project, f'CREATE TABLE IF NOT EXISTS "extra {mark}" (n int)')
+    world.sql(project, f'CREATE SCHEMA "apart {mark}" CREATE TABLE t (n serial) CREATE VIEW v AS SELECT n FROM t')
+    world.sql(project, f'INSERT INTO "apart {mark}".t DEFAULT VALUES')
+    world.sql(project, f"SELECT nextval('\"apart {mark}\".t_n_seq')")
+    world.sql(project, f"SELECT lo_from_bytea(0, '{mark}')")
     table = world.dynamodb(project).Table(world.TABLE)
     item = world.items(project)[0]
     table.put_item(Item={**item, "message": mark})
@@ -62,6 +80,9 @@ def change(project: ProjectDir, mark: str) -> None:
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+    )
+    world.dynamodb(project).meta.client.update_time_to_live(
+        TableName=f"extra-{mark}", TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
     )
 
 
