@@ -4,7 +4,9 @@ Three tables, each in one run on one machine:
 1. `reset` (its own work by `--timings`, with the snapshot it keeps) beside the three steps on the same running stores,
    on the reference project and on 100,000 items.
 2. The first `up` of a second worktree beside the first one's.
-3. A suite of TESTS tests on two workers, each with a restored pair, beside the same suite that runs the three steps.
+3. A suite of TESTS tests on two workers, each with a restored pair, beside the same suite that runs the three steps: in
+   the test's own process on the same stores (no command to start, no disk to wait for), and, as who has no plugin does
+   it, by the three commands on the project's stores, which one process has for itself.
 """
 
 from __future__ import annotations
@@ -29,12 +31,14 @@ from tests.support import ProjectDir, reference_project
 RUNS = 5
 TESTS = 200
 STEP_TESTS = 40
+COMMAND_TESTS = 5
 STEPS = ("setup", "schema-load", "seed")
 PATIENCE_S = 3600.0
 
 SUITE = """
-import os, time, pytest
-from devenv import up
+import os, subprocess, sys, time, pytest
+from types import SimpleNamespace
+from devenv import stack, up
 from devenv.stores import postgres
 from devenv.stores.dynamodb import Dynamo
 from devenv.watch import Silent
@@ -45,6 +49,12 @@ def by_steps(devenv_stack):
     run.run_all(up.read_inputs(devenv_stack.stack), up.ORDER)
     run.close()
     return devenv_stack
+
+@pytest.fixture
+def by_commands():
+    for step in ("setup", "schema-load", "seed"):
+        subprocess.run([sys.executable, "-m", "devenv", "-q", step, "-y"], check=True, capture_output=True)
+    return SimpleNamespace(stack=stack.open_stack(None))
 
 @pytest.mark.parametrize("number", range(int(os.environ["TESTS"])))
 def test_pair(request, number):
@@ -143,23 +153,38 @@ def worktrees(top: Path) -> None:
 def suite(project: ProjectDir) -> None:
     """Print the time per test of the sample suite in both ways."""
     (project.path / "test_suite.py").write_text(SUITE)
-    base = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider"]
+    base = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     if (
         "devenv_stack"
         not in subprocess.run([*base[:3], "--fixtures"], cwd=project.path, capture_output=True, text=True).stdout
     ):
         base += ["-p", "devenv.pytest_plugin"]
-    found = {}
-    for fixture, tests in (("by_steps", STEP_TESTS), ("devenv_stores", TESTS)):
+
+    def took(fixture: str, tests: int, workers: int) -> list[float]:
         env = project.environment(FIXTURE=fixture, TESTS=str(tests))
-        subprocess.run(base, cwd=project.path, env=env, check=True, stdout=subprocess.DEVNULL)
-        found[fixture] = []
+        subprocess.run([*base, "-n", str(workers)], cwd=project.path, env=env, check=True, stdout=subprocess.DEVNULL)
+        found = []
         for file in project.path.glob("took-*"):
-            # A worker's first test waits for its stores to start, in both ways.
-            found[fixture] += [float(line) for line in file.read_text().splitlines()[1:]]
+            # A worker's first test waits for its stores to start.
+            found += [float(line) for line in file.read_text().splitlines()[1:]]
             file.unlink()
-    show(f"per test, three steps ({STEP_TESTS} tests)", found["by_steps"], None)
-    show(f"per test, a restored pair ({TESTS} tests)", found["devenv_stores"], statistics.median(found["by_steps"]))
+        return found
+
+    steps = took("by_steps", STEP_TESTS, 2)
+    pairs = took("devenv_stores", TESTS, 2)
+    try:
+        project.ok("up", "--no-backend")
+        commands = took("by_commands", COMMAND_TESTS, 1)
+    finally:
+        project.remove()
+    pair = statistics.median(pairs)
+    show(f"per test, a restored pair ({TESTS} tests)", pairs, None)
+    for name, samples in (
+        (f"the steps in-process, same stores ({STEP_TESTS})", steps),
+        (f"the three commands, 1 process ({COMMAND_TESTS})", commands),
+    ):
+        show(name, samples, None)
+        print(f"  {statistics.median(samples) / pair:.1f} x a restored pair")
 
 
 def show(name: str, samples: list[float], base: float | None) -> None:
