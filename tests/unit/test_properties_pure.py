@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import pytest
@@ -23,12 +23,14 @@ from devenv.links.values import (
     time_form,
     uuid_text,
 )
+from devenv.model import Done, StepState
 from devenv.partiql import Unreadable, amount_of, literal, parse, quoted, statement_of, tokens_of
 from devenv.places import Place
 from devenv.steps.ledger import Entry
 from devenv.steps.references import Reference, quote, split_text
 from devenv.steps.seed import judge
 from devenv.stores.dynamodb import plain_value, typed
+from devenv.up import ORDER, Options, plan_step
 
 NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40)
 WORDS = st.text(max_size=20) | st.sampled_from(
@@ -264,3 +266,30 @@ def test_only_what_is_ours_is_ever_overwritten_or_deleted(wanted: Any, entry: En
     # What is wanted and was never written or is as written comes to be.
     if wanted is not None and stored is not None and entry is not None and stored == entry.written:
         assert verdict == ("ours" if stored == wanted else "replace")
+
+
+# --- the plan of the steps ---
+
+STATES = st.tuples(
+    *(st.builds(StepState, st.just(name), st.sampled_from(get_args(Done)), st.just("why")) for name in ORDER)
+)
+NAMED = st.none() | st.sampled_from(list(ORDER))
+
+
+@given(STATES, NAMED, NAMED)
+def test_no_work_is_left_out_and_none_is_done_that_nobody_needs(
+    states: tuple[StepState, ...], force: str | None, first: str | None
+) -> None:
+    options = Options(120, force=force, first=first)
+    actions: list[str] = []
+    for state in states:
+        actions.append(plan_step(state, options, "run" in actions).action)
+    skipped = ORDER.index(first) if first else 0
+    asked = min(ORDER.index(name) for name in (force, first) if name) if force or first else len(ORDER)
+    for number, (state, action) in enumerate(zip(states, actions, strict=True)):
+        if number < skipped:
+            assert action == "keep"
+        elif number >= asked or state.state != "done":
+            assert action == "run"
+        else:
+            assert action == ("check" if "run" in actions[:number] else "keep")
