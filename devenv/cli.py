@@ -485,13 +485,8 @@ def doctor(
         report = run(context, only=only or (), skip=skip or (), fail_on=fail_on)
     if bundle:
         from devenv.bundle import make_bundle
-        from devenv.state import write_private
 
-        try:
-            write_private(bundle, make_bundle(context, report).encode())
-            typer.echo(f"written: {bundle}", err=True)
-        except OSError as error:
-            typer.echo(f"not written: {bundle}: {error}", err=True)
+        write_file(bundle, make_bundle(context, report))
     show(report)
 
 
@@ -617,16 +612,9 @@ def trace(
 
 def write_file(path: Path, text: str) -> None:
     """Write a file that only its owner may read, and say so. UsageError when it cannot be written."""
-    from devenv.state import write_private
+    from devenv.state import write_out
 
-    target = path.resolve()
-    try:
-        if target.exists() and not target.is_file():
-            target.write_text(text, "utf-8")  # a pipe or a device, not to be replaced
-        else:
-            write_private(target, text.encode())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written", detail=str(error)) from None
+    write_out(path, text)
     typer.echo(f"written: {path}", err=True)
 
 

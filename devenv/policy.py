@@ -25,6 +25,7 @@ from typing import Any, Final, Literal
 from devenv.config import Loaded, Pattern, Settings
 from devenv.errors import Exit, UsageError
 from devenv.model import Report
+from devenv.state import write_out
 
 Name = Literal["deny-deletion", "organisation", "application"]
 NAMES: Final[tuple[Name, ...]] = ("deny-deletion", "organisation", "application")
@@ -384,6 +385,6 @@ def write_files(files: Mapping[Path, str]) -> None:
     for path, text in files.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
         except OSError as error:
             raise UsageError(f"{path} cannot be written", detail=str(error)) from None
+        write_out(path, text)

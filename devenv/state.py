@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 from msgspec.structs import replace
 
-from devenv.errors import DevenvError, Exit
+from devenv.errors import DevenvError, Exit, UsageError
 from devenv.model import Done
 
 FOLDER = ".devstate"
@@ -179,6 +179,22 @@ def create_private(path: Path, content: bytes) -> bool:
     return True
 
 
+def write_out(path: Path, text: str) -> None:
+    """Write a file that the user asked for, in one step, only its owner's; a pipe or a device is written into.
+
+    UsageError when it cannot be written. What an earlier, killed attempt left beside it is removed.
+    """
+    target = path.resolve()
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, "utf-8")
+            return
+        sweep(target.parent, re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.\w+"))
+        write_private(target, text.encode())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written", detail=str(error)) from None
+
+
 @contextmanager
 def private_copy(path: Path, content: bytes) -> Iterator[str]:
     """A finished file with `content` beside `path`, mode 0600; removed when the block fails. (See `sweep`.)"""
@@ -204,10 +220,10 @@ def replace_private(path: Path, content: bytes) -> None:
     os.replace(fresh, path)
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, names: re.Pattern[str] = HALF_WRITTEN) -> None:
     """Remove from a folder the half written files of processes that were killed: their names tell whose they are."""
     for left in folder.glob(".*.*"):
-        found = HALF_WRITTEN.fullmatch(left.name)
+        found = names.fullmatch(left.name)
         if found and not is_alive(int(found[1])):
             with contextlib.suppress(OSError):
                 left.unlink()

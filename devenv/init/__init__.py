@@ -1,12 +1,14 @@
 """`devenv init`: a commented devenv.toml for a folder, fitted to what is there; with an example when it is empty.
 
 What it finds is read as text; no program, script or module of the folder is run. It overwrites nothing: when one of the
-files that it would write is there, it writes none.
+files that it would write is there, it writes none. A note says meanwhile what it is about to write, so that the next
+`devenv init` takes away what a killed one has left.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -17,7 +19,9 @@ from typing import Any, Final
 from devenv.config import FILE
 from devenv.errors import DevenvError, Exit, UsageError
 from devenv.model import Report
+from devenv.state import create_private, sweep, write_private
 
+NOTE: Final = ".devenv-init"
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -29,6 +33,7 @@ def init(root: Path) -> Report:
 
     if not root.is_dir():
         raise UsageError(f"{root} is not a folder", hint=f"mkdir {root}")
+    take_back(root)
     if os.path.lexists(root / FILE):
         raise UsageError(f"{root / FILE} is there already", hint="devenv config check")
     found = survey(root)
@@ -90,17 +95,50 @@ def write_all(root: Path, files: Mapping[str, str]) -> None:
             hint=f"move {there[0]} away, then: devenv init",
         )
     made: list[Path] = []
+    # devenv.toml last: without it the folder is no project, whatever else is there.
+    ordered = sorted(files.items(), key=lambda each: each[0] == FILE)
     try:
-        for name, text in files.items():
+        write_private(root / NOTE, as_json({name: digest(text.encode()) for name, text in ordered}).encode())
+        made.append(root / NOTE)
+        for name, text in ordered:
             make_folders(root, root / name, made)
-            with open(os.open(root / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
-                made.append(root / name)
-                file.write(text)
+            if not create_private(root / name, text.encode()):
+                raise OSError(f"{name} was made by somebody else meanwhile")
+            made.append(root / name)
+            (root / name).chmod(0o644)
+        (root / NOTE).unlink()
     except OSError as error:
         for path in reversed(made):
             with contextlib.suppress(OSError):
                 path.rmdir() if path.is_dir() else path.unlink()
         raise UsageError(f"{root} cannot be written, so nothing was kept", detail=str(error)) from None
+
+
+def take_back(root: Path) -> None:
+    """Remove what a killed `init` has left: the files of its note, as far as nobody has changed them since."""
+    try:
+        wanted = json.loads((root / NOTE).read_bytes())
+        files = {root / str(name): str(sum_) for name, sum_ in wanted.items()}
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (ValueError, AttributeError, OSError):
+        raise UsageError(f"{root / NOTE} is not devenv's note", hint=f"rm {root / NOTE}") from None
+    for path, sum_ in files.items():
+        if path.resolve().parent != path.parent.absolute() or not path.is_relative_to(root) or ".." in path.parts:
+            continue  # A link, or a note by hand, leads elsewhere.
+        with contextlib.suppress(OSError):
+            sweep(path.parent, re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.\w+"))
+            if not path.is_symlink() and digest(path.read_bytes()) == sum_:
+                path.unlink()
+        with contextlib.suppress(OSError):
+            for folder in [each for each in path.parents if each != root and each.is_relative_to(root)]:
+                folder.rmdir()
+    (root / NOTE).unlink()
+
+
+def digest(content: bytes) -> str:
+    """How a note knows a file again."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def make_folders(root: Path, file: Path, made: list[Path]) -> None:

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.chaos.scenario import (
+    FULL,
     Change,
+    Kill,
     changes,
     check_whole,
     choose_kills,
@@ -226,6 +230,62 @@ def test_killed_while_it_exports(seeded: ProjectDir) -> None:
         told(seeded, *UP)
         check_whole(seeded)
         count("commands killed", killed)
+
+
+FILES = [
+    ("trace", "conversation", world.TELESCOPE, "--html"),
+    ("trace", "conversation", world.TELESCOPE, "--otlp"),
+    ("patterns", "matrix", "--html"),
+    ("doctor", "--only", "SVC001", "--bundle"),
+    ("policy", "deny-deletion", "-y", "--out"),
+]
+
+
+@pytest.mark.parametrize("words", FILES, ids=lambda words: f"{words[0]} {words[-1]}")
+def test_killed_while_it_writes_a_file(seeded: ProjectDir, words: tuple[str, ...]) -> None:
+    """The file is the older one or a new, whole one; the next run leaves nothing beside it."""
+    rng = dice(" ".join(words))
+    folder = seeded.path / "written"
+    folder.mkdir(exist_ok=True)
+    file = folder / words[-1].strip("-")
+    # (A trace of a project without its application ends with 1.)
+    code = 1 if words[0] == "trace" else 0
+    seen = changes(seeded, *words, str(file), code=code)
+    end = next(each for each in seen if each.what.startswith("rename ") and each.what.endswith(str(file)))
+    length = file.stat().st_size
+    # Before its temporary file, while it is written, before it takes its place; and wherever else.
+    for moment in [Kill(end.number - n, 0.0, end.what) for n in (0, 1)] + choose_kills(seen, KILLS - 2, rng):
+        file.write_text("older")
+        killed = kill(seeded, moment, *words, str(file), code=code)
+        assert file.read_text() == "older" if killed else file.stat().st_size > 100, moment
+        told(seeded, *words, str(file), codes=(code,))
+        assert file.stat().st_size > length / 2  # (A trace's later runs have fewer spans than the first.)
+        assert list(folder.glob(".*")) == []
+        count("commands killed", killed)
+    # Below what is a file nothing can be written, which is an error and not a word on the way to exit 0.
+    told(seeded, *words, str(file / "below"), codes=(2,))
+    file.unlink()
+
+
+def test_killed_in_init(tmp_path: Path) -> None:
+    """Killed before each of its changes, `init` can be done again, and makes what an undisturbed one makes."""
+    project = ProjectDir(tmp_path / "fresh")
+    project.path.mkdir()
+
+    def tree() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in project.path.rglob("*") if path.is_file()}
+
+    seen = changes(project, "init")
+    expected = tree()
+    assert len(expected) >= 3
+    moments = [each for each in seen if str(project.path) in each.what]
+    for each in moments if FULL else dice("init").sample(moments, KILLS):
+        shutil.rmtree(project.path)
+        project.path.mkdir()
+        assert kill(project, Kill(each.number, 0.0, each.what), "init")
+        told(project, "init")
+        assert tree() == expected, each
+        count("commands killed")
 
 
 def test_killed_while_it_repairs(seeded: ProjectDir) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -13,7 +14,7 @@ import pytest
 
 from devenv.config import Settings, load, parse
 from devenv.errors import UsageError
-from devenv.init import init, project_name
+from devenv.init import init, project_name, take_back
 from devenv.init.compose import read_compose, read_dotenv
 from devenv.init.draft import Drafter
 from devenv.init.names import table_variables
@@ -543,3 +544,23 @@ def test_edits_have_no_effect_until_they_are_agreed_to() -> None:
     sheet.key("name", "y", "a note\nthat breaks")
     assert tomllib.loads(sheet.text) == {"project": {"name": "y"}}
     assert tomllib.loads(sheet.text.replace("#~ ", "")) == {"links": [{"name": "x"}], "project": {"name": "y"}}
+
+
+def test_what_a_killed_init_left_goes_and_what_was_changed_since_stays(tmp_path: Path) -> None:
+    root, outside = tmp_path / "root", tmp_path / "outside"
+    (root / "seeds").mkdir(parents=True)
+    for path in (outside, root / "seeds" / "mine", root / "same"):
+        path.write_text("left")
+    (root / "seeds" / "edited").write_text("by hand")
+    (root / "seeds" / "link").symlink_to(outside)
+    names = ("same", "seeds/edited", "seeds/link", "../outside", str(outside), "nowhere/x")
+    (root / ".devenv-init").write_text(json.dumps(dict.fromkeys(names, hashlib.sha256(b"left").hexdigest())))
+    take_back(root)
+    assert outside.read_text() == "left"
+    assert {path.name for path in root.rglob("*")} == {"seeds", "mine", "edited", "link"}
+
+
+def test_a_note_that_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".devenv-init").write_text("[1]")
+    with pytest.raises(UsageError, match="not devenv's note"):
+        take_back(tmp_path)
