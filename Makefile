@@ -32,7 +32,7 @@ chaos: .venv/developer.stamp
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 soak: .venv/developer.stamp
-	CHAOS_SOAK_S=$${CHAOS_SOAK_S:-3600} $(BIN)/python -m pytest -s tests/chaos/test_soak.py $(ARGS)
+	CHAOS_SOAK_S=$${CHAOS_SOAK_S:-3600} $(BIN)/python -m pytest -s -p no:cacheprovider tests/chaos/test_soak.py $(ARGS)
 
 clean:
 	test ! -x $(BIN)/devenv || $(BIN)/devenv down

@@ -1,4 +1,8 @@
-"""`make chaos`: the suite at full size, and a table of what was tried, for the README. CHAOS_SEED repeats a run."""
+"""`make chaos`: the suite at full size, and a table of what was tried, for the README. CHAOS_SEED repeats a run.
+
+The soak is a process of its own beside the rest. With CHAOS_FIGURES naming a file, figures are added to those that it
+has, so that a run can be made in pieces: ARGS are pytest's.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +16,44 @@ from collections import Counter
 from pathlib import Path
 
 SIZES = {"CHAOS_SIZE": "full", "CHAOS_KILLS": "12", "CHAOS_SOAK_S": "300"}
+SOAK = "tests/chaos/test_soak.py"
+PYTEST = (sys.executable, "-m", "pytest", "--timeout", "3600")
+
+
+def run(environ: dict[str, str], arguments: list[str]) -> int:
+    """The suite, the soak beside it unless ARGUMENTS choose tests; pytest's exit code, the worse one."""
+    if arguments:
+        where = [] if any(Path(each.partition("::")[0]).exists() for each in arguments) else ["tests/chaos"]
+        return subprocess.run([*PYTEST, *where, *arguments], env=environ, check=False).returncode
+    with tempfile.TemporaryFile("w+") as said:
+        soak = subprocess.Popen([*PYTEST, "-s", "-p", "no:cacheprovider", SOAK], env=environ, stdout=said, stderr=said)
+        code = subprocess.run([*PYTEST, "tests/chaos", f"--ignore={SOAK}"], env=environ, check=False).returncode
+        code = soak.wait() or code
+        said.seek(0)
+        print(said.read())
+    return code
+
+
+def table(figures: Path) -> str:
+    """What was tried, by class, in the form of README."""
+    tried: Counter[str] = Counter()
+    for line in figures.read_text().splitlines() if figures.exists() else ():
+        fault, number = json.loads(line)
+        tried[fault] += int(number)
+    rows = [f"| {name} | {number} |" for name, number in sorted(tried.items())]
+    rows = [f"| {name} | {number} |" for name, number in sorted(tried.items())]
+    return "\n".join(["| tried | number |", "| --- | --- |", *rows])
 
 
 def main() -> int:
     """Run the suite, print the table; pytest's exit code."""
     with tempfile.TemporaryDirectory(prefix="chaos-figures-") as folder:
-        figures = Path(folder) / "figures"
+        figures = Path(os.environ.get("CHAOS_FIGURES", f"{folder}/figures"))
         seed = os.environ.get("CHAOS_SEED", str(int(time.time())))
         environ = {**SIZES, **os.environ, "CHAOS_SEED": seed, "CHAOS_FIGURES": str(figures)}
-        command = [sys.executable, "-m", "pytest", "tests/chaos", "--timeout", "3600", *sys.argv[1:]]
-        code = subprocess.run(command, env=environ, check=False).returncode
-        tried: Counter[str] = Counter()
-        for line in figures.read_text().splitlines() if figures.exists() else ():
-            fault, number = json.loads(line)
-            tried[fault] += int(number)
-    print(f"\nCHAOS_SEED={seed}\n\n| tried | number |\n| --- | --- |")
-    print("\n".join(f"| {fault} | {number} |" for fault, number in sorted(tried.items())))
+        code = run(environ, sys.argv[1:])
+        sizes = " ".join(f"{name}={environ[name]}" for name in ("CHAOS_SEED", *SIZES))
+        print(f"\n{sizes}\n\n{table(figures)}")
     print("\nlost, left, let in: nothing" if code == 0 else "\nsomething failed: see above")
     return code
 

@@ -88,9 +88,11 @@ def untruths(project: ProjectDir, words: Sequence[str], ran: Ran) -> list[str]:
         return found
     document = ran.document
     for service in document.get("services", ()):
-        alive = service["pid"] is not None and psutil.pid_exists(service["pid"])
-        if (service["state"] == "running") != alive:
-            found.append(f"{service['name']} is said to be {service['state']}, its process is {alive}")
+        # A service in a container, or one that somebody else started, is no process of ours: its port tells.
+        pid, port = service["pid"], service["port"]
+        alive = psutil.pid_exists(pid) if pid else port is not None and not port_is_free(port)
+        if (service["state"] == "running") != alive and (pid or service["state"] == "running"):
+            found.append(f"{service['name']} is said to be {service['state']}, and is {alive}")
         if (
             words[0] == "up"
             and (service["state"] != "running" or port_is_free(service["port"]))
@@ -101,7 +103,11 @@ def untruths(project: ProjectDir, words: Sequence[str], ran: Ran) -> list[str]:
         found += [f"step {step['name']} is {step['state']}" for step in document["steps"] if step["state"] != "done"]
     if words[0] == "down" and any(world.servers(project).values()):
         found.append(f"`down` ended well, and there is {world.servers(project)}")
+    if words[0] == "reset" and all(world.servers(project).values()) and (lost := world.orphans(project)):
+        found.append(f"`reset` ended well, and there are items of nobody: {lost}")
     known = {path.name for path in (home(project) / "snapshots").glob("[!.]*")}
+    if words[:2] == ["snapshot", "list"] and {each["name"] for each in document["snapshots"]} != known:
+        found.append(f"snapshots are said to be {document['snapshots']}, there are {known}")
     if words[:2] in (["snapshot", "save"], ["snapshot", "import"]) and words[2] not in known and "--as" not in words:
         found.append(f"{words[2]} is said to be saved")
     if words[:2] == ["snapshot", "delete"] and words[2] in known:
@@ -275,9 +281,15 @@ def footprint(top: Path) -> Footprint:
                 ports |= {seen.laddr.port for seen in process.net_connections("tcp") if seen.status == "LISTEN"}
         except psutil.Error:
             continue
-    shared = data_home(Path("/x")).parent
-    homes = {str(path) for path in shared.glob(f"*{top.name}*")} if shared != Path("/x") else set()
+    # This project's alone: other workers and sessions have projects of the same name.
+    kept = data_home(project_below(top))
+    homes = {str(kept)} if kept.exists() else set()
     return Footprint(processes, frozenset(ports), frozenset(map(str, (top / "tmp").rglob("*"))), frozenset(homes))
+
+
+def project_below(top: Path) -> Path:
+    """The project's folder in a test's own."""
+    return top.resolve() / f"{top.name}-project"
 
 
 @contextmanager
@@ -287,7 +299,7 @@ def nothing_left(top: Path) -> Iterator[ProjectDir]:
     temp.mkdir(mode=0o755)
     temp.chmod(0o1777)
     before = footprint(top)
-    made = reference_project(top / f"{top.name}-project")
+    made = reference_project(project_below(top))
     project = replace(made, environ={"TMPDIR": str(temp)})
     try:
         yield project

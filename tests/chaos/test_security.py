@@ -42,6 +42,8 @@ READING = [
     ("snapshot", "list"),
     ("patterns", "list"),
     ("patterns", "check"),
+    ("patterns", "matrix"),
+    ("policy",),
     ("up", "--dry-run"),
 ]
 
