@@ -39,6 +39,14 @@ CATALOGS: Final = (
     "SELECT relnamespace::regnamespace::text, relname FROM pg_class"
     " WHERE relkind = 'r' AND NOT relisshared AND oid < 16384 ORDER BY oid"
 )
+BESIDE: Final = (
+    "UPDATE pg_database AS t SET datacl = s.datacl, datconnlimit = s.datconnlimit FROM pg_database AS s"
+    " WHERE s.datname = %s AND t.datname = %s"
+    " AND (s.datacl, s.datconnlimit) IS DISTINCT FROM (t.datacl, t.datconnlimit)",
+    "INSERT INTO pg_db_role_setting (setdatabase, setrole, setconfig)"
+    " SELECT t.oid, c.setrole, c.setconfig FROM pg_db_role_setting AS c JOIN pg_database AS s ON s.oid = c.setdatabase"
+    " CROSS JOIN pg_database AS t WHERE s.datname = %s AND t.datname = %s",
+)
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,7 @@ class Spare:
 
         setup.drop_database(self.admin, self.used)
         snapshots.copy_database(self.admin, baseline.DATABASE, self.name, "FILE_COPY")
+        copy_settings(self.admin, baseline.DATABASE, self.name)
 
     def wait(self) -> None:
         """Until the copy is there; raises what its making raised."""
@@ -222,12 +231,31 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     up.up(stack, up.Options(backend=False), Silent(), up.Clock())
     if not (stack.engine.home / "baseline").exists():
         # What a command makes may differ each time; here it need only be the same for all tests of this run.
-        baseline.keep_database(stack)
+        if not baseline.keep_database(stack):
+            keep_with_settings(stack)
         if not baseline.keep_rest(stack, up.read_inputs(stack), 0.0):
             raise DevenvError(
                 "DynamoDB Local did not write the seeded items to its file in time", hint="run pytest again"
             )
     return stack
+
+
+def keep_with_settings(stack: Stack) -> None:
+    """Copy a database that has settings or grants of its own, which `reset` does not take on, to the baseline's."""
+    from devenv import baseline, snapshots
+    from devenv.steps import setup
+
+    target = stack.engine.targets().postgres
+    with setup.server(target) as admin:
+        setup.drop_database(admin, baseline.DATABASE)
+        snapshots.copy_database(admin, target.database, baseline.DATABASE)
+        copy_settings(admin, target.database, baseline.DATABASE)
+
+
+def copy_settings(admin: Connection, source: str, target: str) -> None:
+    """Give a fresh copy what lies beside a database: grants, limit, settings. By the catalogs: the cluster is ours."""
+    for statement in BESIDE:
+        admin.execute(statement, [source, target])
 
 
 def disposable_engine(loaded: object, state: Path, home: Path, environ: Mapping[str, str]) -> Embedded:

@@ -135,6 +135,23 @@ def test_each_worker_has_a_pair_of_its_own(suite: ProjectDir) -> None:
     assert traces() <= before
 
 
+def test_each_test_finds_the_databases_settings_and_grants_as_the_files_made_them(suite: ProjectDir) -> None:
+    with (suite.path / "seeds/postgres/users.sql").open("a") as file:
+        file.write("\nGRANT CONNECT ON DATABASE cruddur TO PUBLIC;\nALTER DATABASE cruddur SET work_mem = '5MB';\n")
+    (suite.path / "test_suite.py").write_text(
+        "import psycopg, pytest\n"
+        "@pytest.mark.parametrize('number', range(3))\n"
+        "def test_settings(devenv_stores, number):\n"
+        "    with psycopg.connect('') as connection:\n"
+        "        assert connection.execute('SHOW work_mem').fetchone()[0] == '5MB'\n"
+        "        granted = 'SELECT datacl IS NOT NULL FROM pg_database WHERE datname = current_database()'\n"
+        "        assert connection.execute(granted).fetchone()[0]\n"
+        "        connection.execute(\"ALTER DATABASE cruddur SET work_mem = '6MB'\")\n"
+        "        connection.execute('REVOKE ALL ON DATABASE cruddur FROM PUBLIC')\n"
+    )
+    run(suite, "test_suite.py")
+
+
 @pytest.mark.parametrize("where", ["a test", "the start"])
 def test_a_killed_pytest_leaves_nothing_behind(suite: ProjectDir, where: str) -> None:
     before = traces()
