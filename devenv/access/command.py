@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
+
+import msgspec
 
 from devenv.access.explain import explain
 from devenv.access.judge import RULES, UNVERIFIED, exit_code, judge
@@ -22,6 +25,7 @@ from devenv.queries import START_HINT, portable, require_running
 from devenv.reads import shown
 from devenv.stack import Stack
 from devenv.stores.dynamodb import Dynamo, plain
+from devenv.templates import names_in
 
 STATUSES: Final = ("ok", "warn", "fail", "skip")
 VERDICTS: Final[Mapping[Exit, str]] = {Exit.DONE: "sound", Exit.FOUND: "faulty", Exit.UNCHECKED: "not_verified"}
@@ -99,10 +103,23 @@ def parse_params(words: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def refuse_unknown(name: str, pattern: Pattern, given: Iterable[str]) -> None:
+    """UsageError for a parameter that the pattern does not use: a slip would silently ask for something else. Pure."""
+    known = names_in(msgspec.to_builtins(pattern)) | set(pattern.params)
+    known |= set(re.findall(r"%\(([^)]+)\)s", pattern.sql or ""))
+    if unknown := sorted(set(given) - known):
+        raise UsageError(
+            f"`{name}` has no parameter `{unknown[0]}`",
+            detail=f"it has: {', '.join(sorted(known))}" if known else "it has none",
+            hint=f"devenv patterns explain {name}",
+        )
+
+
 def run_pattern(stack: Stack, name: str, params: Sequence[str], limit: int) -> Report:
     """Execute one pattern on the live table, and its script if it has one."""
     pattern = pattern_named(stack, name)
     given = parse_params(params)
+    refuse_unknown(name, pattern, given)
     if pattern.sql is not None:
         return run_sql_pattern(stack, name, pattern.sql, {**{k: str(v) for k, v in pattern.params.items()}, **given})
     seen = observe(stack, [name], given)
@@ -189,7 +206,6 @@ def script_row(access: Access, differs: Sequence[str]) -> dict[str, Any]:
 
 def run_sql_pattern(stack: Stack, name: str, text: str, values: Mapping[str, str]) -> Report:
     """A pattern of Postgres, read-only."""
-    import re
     import time
 
     from devenv.patterns import run_sql

@@ -268,6 +268,7 @@ def test_a_pattern_of_postgres_is_run_read_only(shop: ProjectDir, settings: Path
         (["run", "greeting"], "`greeting` needs who"),
         (["run", "ordrs"], "did you mean `orders`?"),
         (["run", "orders", "--param", "no"], "name=value"),
+        (["run", "orders", "--param", "nr=1"], "`orders` has no parameter `nr`\ndetail: it has: no"),
         (["explain", "nothing"], "devenv patterns list"),
     ],
 )
