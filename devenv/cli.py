@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -867,9 +868,16 @@ def guarded(call: Callable[[], Any]) -> int:
     except Exception as error:
         if chosen.debug:
             raise
-        what = f"devenv itself failed: {type(error).__name__}: {error}"
-        told = Failure(what, hint="run it again with --debug, and report what it prints")
-        return refuse(Report(chosen.command, None, failed or Exit.FOUND, error=told))
+        return refuse(Report(chosen.command, None, failed or Exit.FOUND, error=unforeseen(error)))
+
+
+def unforeseen(error: Exception) -> Failure:
+    """The failure for what nothing below has understood: a disk without room, or a fault of devenv."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        what = f"{error.filename or 'a file'} cannot be written"
+        return Failure(what, detail=str(error), hint="make room on the disk, then run it again: df -h")
+    what = f"devenv itself failed: {type(error).__name__}: {error}"
+    return Failure(what, hint="run it again with --debug, and report what it prints")
 
 
 def interrupted() -> Report:
