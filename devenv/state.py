@@ -189,7 +189,7 @@ def write_out(path: Path, text: str) -> None:
         if target.exists() and not target.is_file():
             target.write_text(text, "utf-8")
             return
-        sweep(target.parent, re.compile(rf"\.{re.escape(target.name)}\.(\d+)\.\w+"))
+        sweep(target.parent, half_of(target.name))
         write_private(target, text.encode())
     except OSError as error:
         raise UsageError(f"{path} cannot be written", detail=str(error)) from None
@@ -218,6 +218,11 @@ def replace_private(path: Path, content: bytes) -> None:
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
     os.replace(fresh, path)
+
+
+def half_of(name: str) -> re.Pattern[str]:
+    """The names of `private_copy` for a file of this name."""
+    return re.compile(rf"\.{re.escape(name)}\.(\d+)\.\w+")
 
 
 def sweep(folder: Path, names: re.Pattern[str] = HALF_WRITTEN) -> None:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from devenv.config import FILE
 from devenv.errors import DevenvError, Exit, UsageError
 from devenv.model import Report
-from devenv.state import create_private, sweep, write_private
+from devenv.state import create_private, half_of, sweep, write_private
 
 NOTE: Final = ".devenv-init"
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -116,6 +116,7 @@ def write_all(root: Path, files: Mapping[str, str]) -> None:
 
 def take_back(root: Path) -> None:
     """Remove what a killed `init` has left: the files of its note, as far as nobody has changed them since."""
+    sweep(root, half_of(NOTE))
     try:
         wanted = json.loads((root / NOTE).read_bytes())
         files = {root / str(name): str(sum_) for name, sum_ in wanted.items()}
@@ -127,7 +128,7 @@ def take_back(root: Path) -> None:
         if path.resolve().parent != path.parent.absolute() or not path.is_relative_to(root) or ".." in path.parts:
             continue  # A link, or a note by hand, leads elsewhere.
         with contextlib.suppress(OSError):
-            sweep(path.parent, re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.\w+"))
+            sweep(path.parent, half_of(path.name))
             if not path.is_symlink() and digest(path.read_bytes()) == sum_:
                 path.unlink()
         with contextlib.suppress(OSError):
