@@ -476,7 +476,8 @@ def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | Non
     if manifest.form == "files":
         stage(stack, place, home / ".incoming", manifest)
     elif kept is not None:
-        kept = msgspec.structs.replace(kept, form="database", database=database_name(stack, kept.name))
+        # Its two halves are set aside one after the other, with writers at work in between.
+        kept = msgspec.structs.replace(kept, form="database", database=database_name(stack, kept.name), held=False)
     journal = Journal(str(place), manifest, kept, runs(stack, "postgres"))
     state.write_private(home / "restore.json", msgspec.json.encode(journal))
     finish(stack, journal)

@@ -24,7 +24,9 @@ def on_docker(judge: Callable[[View], Outcome]) -> Callable[[Facts], Outcome]:
 
     def run(facts: Facts) -> Outcome:
         view = facts.context.look_at_docker()
-        return passed("the project's engine is another one") if view is None or view.engine != "docker" else judge(view)
+        if view is None or view.engine != "docker":
+            return Outcome("skip", "not run: the project is on another engine")
+        return judge(view)
 
     return run
 

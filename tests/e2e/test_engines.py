@@ -191,6 +191,8 @@ def test_a_snapshot_brings_both_stores_back(engine_project: ProjectDir) -> None:
     damaged = world.items(engine_project)
     restored = engine_project.json("snapshot", "restore", "before")
     assert restored["exit_code"] == 0
+    [kept] = [each for each in engine_project.json("snapshot", "list")["snapshots"] if each["name"] == restored["kept"]]
+    assert kept["held"] == (kept["form"] == "files"), "data files are moved while the stores stand still"
     assert (world.data(engine_project), uuids(engine_project)) == (data, people)
     assert set(state(engine_project).values()) == {"running", "done"}
     engine_project.ok("snapshot", "restore", restored["kept"])
