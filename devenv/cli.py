@@ -784,11 +784,11 @@ def patterns_matrix(
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived: unwind like Ctrl-C, leave with 143."""
+    """SIGTERM or SIGHUP arrived: unwind like Ctrl-C, leave with 143."""
 
 
 def terminate(number: int, frame: FrameType | None) -> None:
-    """Signal handler for SIGTERM."""
+    """Signal handler for SIGTERM and SIGHUP."""
     raise Terminated
 
 
@@ -796,6 +796,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `devenv` command."""
     front, rest = hoist(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, terminate)
+    # A closed terminal. Under nohup it is ignored, and Windows has none.
+    if (hangup := getattr(signal, "SIGHUP", None)) and signal.getsignal(hangup) is signal.SIG_DFL:
+        signal.signal(hangup, terminate)
     # Importing makes many objects and no garbage: collecting meanwhile takes a twentieth of a short command.
     gc.set_threshold(200_000)
     for stream in (sys.stdout, sys.stderr):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Inputs = Mapping[str, Any]
 ORDER = ("setup", "schema-load", "seed")
 POLL_S = 0.01
+# Windows has no SIGHUP.
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 # Projects that start at the same moment may find the same port free; each time one of them gets it.
 PORT_TRIES = 5
 # A probe error is worth showing only once a start takes longer than it should.
@@ -537,12 +539,12 @@ class Run:
 
 @contextmanager
 def held_signals() -> Iterator[None]:
-    """Hold SIGINT and SIGTERM back until the block is left, then let the first of them do its work."""
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block is left, then let the first of them do its work."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     caught: list[int] = []
-    usual = {n: signal.signal(n, lambda number, frame: caught.append(number)) for n in (signal.SIGINT, signal.SIGTERM)}
+    usual = {n: signal.signal(n, lambda number, frame: caught.append(number)) for n in ENDING}
     try:
         yield
     finally:

@@ -20,6 +20,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, seed, settings
 
 from devenv import cli
+from devenv.up import ENDING
 from tests.chaos.scenario import FULL, SEED, contradictions
 from tests.support import ProjectDir, Ran
 
@@ -56,7 +57,7 @@ def own_process(environ: dict[str, str], stdin: str) -> Iterator[tuple[io.BytesI
     """What a new process of devenv would have to itself: streams, environment, parsers, signals. All is put back."""
     kept = sys.stdout, sys.stderr, sys.stdin
     before, commands, groups = dict(os.environ), cli.app.registered_commands, cli.app.registered_groups
-    handler, threshold = signal.getsignal(signal.SIGTERM), gc.get_threshold()
+    handlers, threshold = {number: signal.getsignal(number) for number in ENDING}, gc.get_threshold()
     out, err = io.BytesIO(), io.BytesIO()
     sys.stdout, sys.stderr = (io.TextIOWrapper(each, "utf-8", write_through=True) for each in (out, err))
     sys.stdin = io.StringIO(stdin)
@@ -72,7 +73,8 @@ def own_process(environ: dict[str, str], stdin: str) -> Iterator[tuple[io.BytesI
         os.environ.clear()
         os.environ.update(before)
         cli.app.registered_commands, cli.app.registered_groups = commands, groups
-        signal.signal(signal.SIGTERM, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         gc.set_threshold(*threshold)
 
 

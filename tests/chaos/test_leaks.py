@@ -85,7 +85,7 @@ def test_a_terminal_that_goes_away_leaves_nothing(lone: ProjectDir) -> None:
         child.stderr.readline()
         child.send_signal(number)
         child.communicate(timeout=120)
-        assert child.returncode != 0
+        assert child.returncode == 143
         told(lone, "down")
         assert footprint(lone.path.parent).processes == {}
         assert leftovers(lone) == []
