@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,10 @@ import pytest
 
 from devenv.model import DynamoTarget, PostgresTarget
 from tests.support import ProjectDir, empty_project, reference_project
+
+# Behind a shell's `&` it is ignored, and then it would be for every process that a test starts, too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
