@@ -80,6 +80,15 @@ def test_undo_puts_everything_back_and_can_be_applied_again(damaged: Compared) -
     assert items_of(damaged) == after
 
 
+def test_an_applied_plan_stays_until_it_is_taken_back(damaged: Compared) -> None:
+    path = damaged.plan()
+    damaged.apply(path)
+    with pytest.raises(UsageError, match="is not replaced"):
+        damaged.plan()
+    damaged.undo(path)
+    assert damaged.plan() == path
+
+
 def test_undo_of_a_plan_that_was_never_applied_changes_nothing(damaged: Compared) -> None:
     before = items_of(damaged)
     report = damaged.undo(damaged.plan())
