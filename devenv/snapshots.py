@@ -38,7 +38,7 @@ import msgspec
 
 from devenv import __version__, copies, state
 from devenv.engines import dynamodb_file, postgres
-from devenv.engines.engine import STORES
+from devenv.engines.engine import PORT_TRIES, STORES
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.item_copies import FileCopies, copies_of, read_cluster
 from devenv.model import Report
@@ -333,9 +333,24 @@ def start_postgres(stack: Stack) -> None:
 
 
 def start_store(stack: Stack, name: str) -> None:
-    """Start a store and wait until it answers. DevenvError (5 or 4) with the last lines of its log."""
+    """Start a store and wait until it answers; on another port when somebody took its own while it stood still.
+
+    DevenvError (5, 4 or 6) with the last lines of its log.
+    """
+    for left in reversed(range(PORT_TRIES)):
+        stack.engine.launch(name, {}, lambda text, done, total: None)
+        try:
+            return await_store(stack, name)
+        except DevenvError as error:
+            if error.exit_code != Exit.PORT or not left:
+                raise
+        stack.engine.assign_ports((name,), False)
+    return None
+
+
+def await_store(stack: Stack, name: str) -> None:
+    """Wait until a store that was launched answers."""
     engine = stack.engine
-    engine.launch(name, {}, lambda text, done, total: None)
     probe = next(service.probe for service in SERVICES if service.name == name)
     end = time.monotonic() + START_S
     while True:
@@ -343,13 +358,13 @@ def start_store(stack: Stack, name: str) -> None:
             probe(stack.settings, engine.targets())
             return
         except StoreError as error:
-            log = engine.log(name)
-            ended = not runs(stack, name)
-            if ended or time.monotonic() > end:
+            if not runs(stack, name):
+                raise engine.ended(name).with_hint("devenv up") from None
+            if time.monotonic() > end:
                 raise DevenvError(
-                    f"{name} ended while starting" if ended else f"{name} did not answer within {START_S:g} s",
-                    exit_code=Exit.CRASHED if ended else Exit.TIMEOUT,
-                    detail="\n".join([error.what, *engine.tail(name), f"(whole log: {log})"]),
+                    f"{name} did not answer within {START_S:g} s",
+                    exit_code=Exit.TIMEOUT,
+                    detail="\n".join([error.what, *engine.tail(name), f"(whole log: {engine.log(name)})"]),
                     hint="devenv up",
                 ) from None
         time.sleep(0.005)

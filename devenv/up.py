@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from devenv import registry
+from devenv.engines.engine import PORT_TRIES
 from devenv.engines.engine import STORES as STORES
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Action, Report, ServiceState, StepState
@@ -33,8 +34,6 @@ ORDER = ("setup", "schema-load", "seed")
 POLL_S = 0.01
 # Windows has no SIGHUP.
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-# Projects that start at the same moment may find the same port free; each time one of them gets it.
-PORT_TRIES = 5
 # A probe error is worth showing only once a start takes longer than it should.
 TELL_AFTER_S = 1.0
 

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     from devenv.engines.parts import Progress
 
 STORES = ("postgres", "dynamodb")
+# Projects that start at the same moment may find the same port free; each time one of them gets it.
+PORT_TRIES: Final = 5
 # A variable of the application, by which it is known among the processes that carry the project's marks.
 BACKEND_MARK = "DEVENV_SERVICE"
 # 600 blocks of 20 ports below the range that systems hand out for outgoing connections (32768 on Linux).

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -123,6 +127,31 @@ def test_a_stopped_project_can_be_saved_and_restored(project: ProjectDir) -> Non
     assert checksum(project) == before
     project.ok("snapshot", "delete", "cold")
     assert "cold" not in project.ok("snapshot", "list").out.split()
+
+
+def test_a_port_that_somebody_takes_while_postgres_stands_still_is_given_up(project: ProjectDir) -> None:
+    project.ok("up", "--no-backend")
+    port = int(project.env()["PGPORT"])
+    before = world.data(project)
+    taken = threading.Event()
+
+    def take(server: socket.socket) -> None:
+        end = time.monotonic() + 60
+        while not taken.is_set() and time.monotonic() < end:
+            with contextlib.suppress(OSError):
+                server.bind(("127.0.0.1", port))
+                server.listen()
+                taken.set()
+
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        thread = threading.Thread(target=take, args=(server,))
+        thread.start()
+        project.ok("snapshot", "save", "moved")
+        thread.join()
+        assert taken.is_set()
+        assert int(project.env()["PGPORT"]) != port
+        assert world.data(project) == before
 
 
 def test_a_connected_application_is_sent_away_and_can_come_back(project: ProjectDir) -> None:
