@@ -58,6 +58,8 @@ DYNAMODB: Final = "dynamodb.sqlite"
 FILES: Final = ("postgres", "ledger.sqlite", "secrets.json")
 START_S: Final = 60.0
 SHARE_TRIES: Final = 5
+# With this the names of the databases begin that hold a snapshot.
+KEPT: Final = "devenv-kept-"
 Counts = dict[str, dict[str, int] | None]
 
 
@@ -645,7 +647,7 @@ def swap_database(stack: Stack, journal: Journal) -> None:
 
 def database_name(stack: Stack, name: str) -> str:
     """The name of the database that holds a snapshot; in a server that others use too, with the project's mark."""
-    made = f"devenv-kept-{project_mark(stack)}-{name}" if stack.engine.shared else f"devenv-kept-{name}"
+    made = f"{KEPT}{project_mark(stack)}-{name}" if stack.engine.shared else f"{KEPT}{name}"
     return made if len(made) <= 63 else f"{made[:50]}-{hashlib.sha256(made.encode()).hexdigest()[:12]}"
 
 
@@ -795,7 +797,25 @@ def prune(stack: Stack, *, needed: str = "", stopping: bool = False) -> list[str
     gone = [manifest for manifest in automatic[: max(0, len(automatic) - AUTOMATIC)] if manifest.name != needed]
     for manifest in gone:
         remove(stack, folder(home) / manifest.name, manifest)
+    if stopping:
+        drop_strays(stack)
     return [manifest.name for manifest in gone]
+
+
+def drop_strays(stack: Stack) -> None:
+    """Drop the databases of snapshots that are gone: the copy of an older cluster brings them back. Postgres must run.
+
+    In a server that others use too there is nothing to do: its files are never replaced.
+    """
+    from devenv.steps import setup
+
+    if stack.engine.shared:
+        return
+    known = {manifest.database for manifest in read_all(stack.engine.home)}
+    with setup.server(stack.engine.targets().postgres) as admin:
+        for (name,) in admin.execute("SELECT datname FROM pg_database").fetchall():
+            if name.startswith(KEPT) and name not in known:
+                setup.drop_database(admin, name)
 
 
 def forget_databases(home: Path, shared: bool) -> None:
@@ -961,6 +981,8 @@ def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, wat
         return report(stack, {"deleted": plain(delete(stack, name))})
     manifest, kept = restore(stack, name, watch)
     gone = prune(stack, needed=name)
+    if manifest.form == "files" and runs(stack, "postgres"):
+        drop_strays(stack)
     restart = runs(stack, "backend") and stack.engine.settings_changed(stack.environment())
     body = {
         "restored": plain(manifest),

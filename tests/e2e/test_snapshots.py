@@ -316,6 +316,30 @@ def test_automatic_snapshots_are_bounded(project: ProjectDir) -> None:
     assert {name for (name,) in kept} == {each["database"] for each in automatic() if each["form"] == "database"}
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_the_copy_of_an_older_cluster_brings_back_no_database_of_a_deleted_snapshot(
+    project: ProjectDir, running: bool
+) -> None:
+    def kept() -> set[str]:
+        return {name for (name,) in world.sql(project, "SELECT datname FROM pg_database") if "devenv-kept-" in name}
+
+    project.ok("seed", "-y")
+    old = f"older-{running}"
+    project.ok("snapshot", "save", old)
+    gone = [each for each in project.json("snapshot", "list")["snapshots"] if each["database"]][-1]
+    assert gone["database"] in kept()
+    project.ok("snapshot", "delete", gone["name"])
+    if not running:
+        project.ok("down")
+    project.ok("snapshot", "restore", old)
+    if not running:
+        # Nobody asks the database then; `down` does.
+        project.ok("up", "--no-backend")
+        project.ok("down")
+        project.ok("up", "--no-backend")
+    assert gone["database"] not in kept()
+
+
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
     """Another one, for resets."""
