@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
 
 import typer
 
@@ -874,11 +874,21 @@ def guarded(call: Callable[[], Any]) -> int:
         return refuse(Report(chosen.command, None, failed or Exit.FOUND, error=unforeseen(error)))
 
 
+ROOM: Final = "make room on the disk, then run it again: df -h"
+
+
 def unforeseen(error: Exception) -> Failure:
     """The failure for what nothing below has understood: a disk without room, or a fault of devenv."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-        what = f"{error.filename or 'a file'} cannot be written"
-        return Failure(what, detail=str(error), hint="make room on the disk, then run it again: df -h")
+    import shutil
+
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+    if isinstance(error, OSError) and error.errno in full:
+        return Failure(f"{error.filename or 'a file'} cannot be written", detail=str(error), hint=ROOM)
+    if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
+        # A copied folder's error has no number, but a line for each file.
+        for _, target, why in error.args[0]:
+            if any(f"[Errno {number}]" in why for number in full):
+                return Failure(f"{target} cannot be written", detail=why, hint=ROOM)
     what = f"devenv itself failed: {type(error).__name__}: {error}"
     return Failure(what, hint="run it again with --debug, and report what it prints")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +21,22 @@ def test_a_disk_without_room_is_no_fault_of_devenv(
 
     monkeypatch.setattr(cli, "chosen", cli.Globals(json=True, command="reset"))
     assert cli.guarded(fail) == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["what"].startswith("devenv itself failed") == ours
+    assert ("df -h" in error["hint"]) != ours
+
+
+@pytest.mark.parametrize(("target", "ours"), [("/dev/full", False), ("missing/there", True)])
+def test_a_folder_that_could_not_be_copied_for_want_of_room_is_no_fault_of_devenv(
+    tmp_path: Path, target: str, ours: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, place = tmp_path / "source", tmp_path / "place"
+    for folder in (source, place):
+        folder.mkdir()
+    (source / "file").write_text("content")
+    (place / "file").symlink_to(target)
+    monkeypatch.setattr(cli, "chosen", cli.Globals(json=True, command="up"))
+    assert cli.guarded(lambda: shutil.copytree(source, place, dirs_exist_ok=True) and None) == 1
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["what"].startswith("devenv itself failed") == ours
     assert ("df -h" in error["hint"]) != ours
