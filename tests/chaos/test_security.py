@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -196,6 +197,28 @@ def test_no_name_leads_out_of_the_project(whole: ProjectDir, words: tuple[str, .
     assert outside.read_text() == "mine"
     assert set(whole.path.parent.iterdir()) == seen
     assert footprint(whole.path.parent).processes == before
+
+
+def test_no_name_of_a_table_leads_out_of_the_project(lone: ProjectDir) -> None:
+    """Names that DynamoDB takes (`...`, `a..b`) become tables and nothing else; the others are refused, and named."""
+    told(lone, "up", "--no-backend")
+    expected = {table.name for table in world.dynamodb(lone).tables.all()}
+    seen = set(lone.path.parent.iterdir())
+    file = lone.path / "seeds" / "dynamodb" / "tables" / "more.json"
+    schema = json.loads((lone.path / "seeds" / "dynamodb" / "tables" / f"{world.TABLE}.json").read_text())
+    for name in [*ESCAPES, "...", "a..b"]:
+        file.write_text(json.dumps({**schema, "TableName": name}))
+        if re.fullmatch(r"[a-zA-Z0-9_.-]{3,255}", name):
+            told(lone, "up", "--no-backend")
+            expected.add(name)
+        else:
+            assert "more.json" in json.dumps(told(lone, "up", "--no-backend", codes=(2, 8))["error"]), name
+        count("names that lead elsewhere")
+    told(lone, "snapshot", "save", "dots")
+    told(lone, "reset", "-y")
+    told(lone, "snapshot", "restore", "dots")
+    assert {table.name for table in world.dynamodb(lone).tables.all()} == expected
+    assert set(lone.path.parent.iterdir()) == seen
 
 
 INJECTIONS = [
