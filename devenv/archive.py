@@ -1,14 +1,17 @@
 """A snapshot as one file, for another machine: a compressed tar with a checksum of every file in it.
 
 What comes from elsewhere is not trusted: only plain files and folders below one name are taken, under names without a
-way out of it, and only when each has the checksum that the archive gives.
+way out of it, and only when each has the checksum that the archive gives. Before anything is unpacked, all entries are
+looked at: together they must not be larger than the manifest says, nor than there is room.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ from typing import IO, Final
 import msgspec
 
 from devenv import snapshots, state
-from devenv.errors import DevenvError, UsageError
+from devenv.errors import MAKE_ROOM, DevenvError, UsageError
 from devenv.item_copies import copies_of
 from devenv.model import Report
 from devenv.snapshots import MANIFEST, Manifest
@@ -30,6 +33,8 @@ TOP: Final = "devenv-snapshot"
 SUMS: Final = "SHA256SUMS"
 CHUNK: Final = 1 << 20
 LEVEL: Final = 1
+# Bytes of the two files that belong to no part, and that are read whole.
+MOST: Final = {MANIFEST: CHUNK, SUMS: 64 * CHUNK}
 
 
 def export(stack: Stack, name: str, file: Path) -> Report:
@@ -110,9 +115,9 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
     stack.engine.make_home()
     home = stack.engine.home
     with refused(file), open(file, "rb") as content:
-        if name is None:
-            name = read_name(content)
-            content.seek(0)
+        announced = survey(content, shutil.disk_usage(home).free)
+        name = announced.name if name is None else name
+        content.seek(0)
         place = snapshots.folder(home) / snapshots.check_name(name)
         if place.exists():
             raise UsageError(f"there is a snapshot `{name}` already", hint="devenv snapshot import FILE --as NAME")
@@ -145,7 +150,7 @@ def refused(file: Path) -> Iterator[None]:
     """What reading the file raises, as a UsageError that names it."""
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} cannot be imported", detail=str(error)) from None
     except UsageError:
         raise
@@ -153,25 +158,74 @@ def refused(file: Path) -> Iterator[None]:
         raise UsageError(f"{file} cannot be imported", detail=error.what) from None
 
 
-def read_name(content: IO[bytes]) -> str:
-    """The snapshot's own name. UsageError when the archive has no manifest."""
-    with tarfile.open(fileobj=content, mode="r:gz") as archive:
-        for member in archive:
-            if member.name == f"{TOP}/{MANIFEST}" and member.isfile() and (reader := archive.extractfile(member)):
-                return msgspec.json.decode(reader.read(CHUNK), type=Manifest).name
-    raise UsageError("there is no manifest in it, so it is not a snapshot")
+class Bounded(gzip.GzipFile):
+    """A compressed file of which no more than CHUNK bytes are read at once.
+
+    An entry's further headers, in which any size may stand, would be read whole into memory.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Up to `size` bytes. ReadError for too many of them."""
+        if size is None or not 0 <= size <= CHUNK:
+            raise tarfile.ReadError("an entry has headers that are too large")
+        return super().read(size)
+
+
+@contextmanager
+def entries(content: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, Iterator[tuple[tarfile.TarInfo, str]]]]:
+    """The archive, and its entries with their names in the snapshot. UsageError for all but files and folders."""
+
+    def each() -> Iterator[tuple[tarfile.TarInfo, str]]:
+        while member := archive.next():
+            # It would remember all of them.
+            archive.members.clear()  # type: ignore[attr-defined]
+            parts = PurePosixPath(member.name).parts
+            inside = parts[:1] == (TOP,) and len(parts) > 1 and ".." not in parts and "\\" not in member.name
+            if not inside or not (member.isfile() or member.isdir()) or member.size < 0:
+                raise UsageError(f"{content.name} has an entry that does not belong into a snapshot: {member.name!r}")
+            yield member, "/".join(parts[1:])
+
+    with Bounded(fileobj=content, mode="rb") as raw, tarfile.open(fileobj=raw, mode="r:") as archive:
+        yield archive, each()
+
+
+def survey(content: IO[bytes], free: int) -> Manifest:
+    """The manifest, after a look at all entries. UsageError for no manifest, and for more bytes than it says or `free`.
+
+    What says that it is too large is not read to its end.
+    """
+    manifest: Manifest | None = None
+    total = 0
+    with entries(content) as (archive, found):
+        for member, name in found:
+            if name in (MANIFEST, SUMS) and member.size > MOST[name]:
+                raise UsageError(f"{name} in {content.name} is too large", detail=f"{member.size:,} bytes")
+            if name == MANIFEST and (reader := archive.extractfile(member)):
+                manifest = msgspec.json.decode(reader.read(member.size), type=Manifest)
+            elif name != SUMS:
+                total += member.size
+            if manifest and total > manifest.size:
+                raise UsageError(
+                    f"{content.name} holds more than its manifest says, so it was not made by `devenv snapshot export`",
+                    detail=f"{manifest.size:,} bytes are announced; {total:,} or more are in it",
+                )
+            if total > free:
+                raise UsageError(
+                    f"there is no room to unpack {content.name}",
+                    detail=f"{total:,} bytes or more are in it; {free:,} are free",
+                    hint=MAKE_ROOM,
+                )
+    if manifest is None:
+        raise UsageError(f"there is no manifest in {content.name}, so it is not a snapshot")
+    return manifest
 
 
 def unpack(content: IO[bytes], fresh: Path) -> dict[str, str]:
     """Unpack into the folder; file -> SHA-256 of what was unpacked. UsageError for anything but files and folders."""
     found: dict[str, str] = {}
-    with tarfile.open(fileobj=content, mode="r:gz") as archive:
-        for member in archive:
-            parts = PurePosixPath(member.name).parts
-            inside = parts[:1] == (TOP,) and len(parts) > 1 and ".." not in parts and "\\" not in member.name
-            if not inside or not (member.isfile() or member.isdir()):
-                raise UsageError(f"it has an entry that does not belong into a snapshot: {member.name!r}")
-            target = fresh.joinpath(*parts[1:])
+    with entries(content) as (archive, members):
+        for member, name in members:
+            target = fresh / name
             if member.isdir():
                 target.mkdir(mode=0o700)
                 continue
@@ -181,7 +235,7 @@ def unpack(content: IO[bytes], fresh: Path) -> dict[str, str]:
                 while reader and (chunk := reader.read(CHUNK)):
                     digest.update(chunk)
                     writer.write(chunk)
-            found["/".join(parts[1:])] = digest.hexdigest()
+            found[name] = digest.hexdigest()
     return found
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -22,7 +22,7 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.models import CommandInfo
 
 from devenv import __version__
-from devenv.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.errors import MAKE_ROOM, DevenvError, Exit, StoreError, UsageError
 from devenv.model import Failure, Report
 
 if TYPE_CHECKING:
@@ -874,21 +874,18 @@ def guarded(call: Callable[[], Any]) -> int:
         return refuse(Report(chosen.command, None, failed or Exit.FOUND, error=unforeseen(error)))
 
 
-ROOM: Final = "make room on the disk, then run it again: df -h"
-
-
 def unforeseen(error: Exception) -> Failure:
     """The failure for what nothing below has understood: a disk without room, or a fault of devenv."""
     import shutil
 
     full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
     if isinstance(error, OSError) and error.errno in full:
-        return Failure(f"{error.filename or 'a file'} cannot be written", detail=str(error), hint=ROOM)
+        return Failure(f"{error.filename or 'a file'} cannot be written", detail=str(error), hint=MAKE_ROOM)
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
         # A copied folder's error has no number, but a line for each file.
         for _, target, why in error.args[0]:
             if any(f"[Errno {number}]" in why for number in full):
-                return Failure(f"{target} cannot be written", detail=why, hint=ROOM)
+                return Failure(f"{target} cannot be written", detail=why, hint=MAKE_ROOM)
     what = f"devenv itself failed: {type(error).__name__}: {error}"
     return Failure(what, hint="run it again with --debug, and report what it prints")
 

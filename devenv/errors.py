@@ -6,6 +6,8 @@ from enum import IntEnum
 
 from devenv.model import Failure
 
+MAKE_ROOM = "make room on the disk, then run it again: df -h"
+
 
 class Exit(IntEnum):
     """Exit codes of the contract, by name."""

@@ -109,6 +109,53 @@ def spoilt(name: str, content: bytes) -> Any:
     return lambda member, old: (member, content if member.name.endswith(name) else old)
 
 
+def crafted(*members: tuple[str, int, bytes]) -> bytes:
+    """An archive of these entries: name, the size that its header tells, content (which may be another)."""
+    made = io.BytesIO()
+    with gzip.open(made, "wb", 9) as output:
+        for name, size, content in members:
+            member = tarfile.TarInfo(f"devenv-snapshot/{name}")
+            member.size = size
+            output.write(member.tobuf(tarfile.GNU_FORMAT) + content + b"\0" * (-len(content) % tarfile.BLOCKSIZE))
+    return made.getvalue()
+
+
+def manifest(file: Path, **changed: Any) -> bytes:
+    """The archive's manifest with some changes."""
+    with tarfile.open(file) as archive:
+        reader = archive.extractfile("devenv-snapshot/manifest.json")
+        assert reader
+        return json.dumps({**json.load(reader), **changed}).encode()
+
+
+def headers(kind: bytes, number: int, content: bytes) -> bytes:
+    """An archive that begins with further headers of an entry, which a reader keeps in memory."""
+    member = tarfile.TarInfo("devenv-snapshot/x")
+    member.type, member.size = kind, len(content)
+    return gzip.compress((member.tobuf(tarfile.GNU_FORMAT) + content) * number, 9)
+
+
+def inflated(file: Path, announced: int, size: int, *, first: bool) -> bytes:
+    """An archive of 64 MB of nothing, of which its header says that they are `size` bytes."""
+    plain = manifest(file, size=announced)
+    parts = [("manifest.json", len(plain), plain), ("dynamodb.sqlite", size, b"\0" * (64 << 20))]
+    return crafted(*(parts if first else reversed(parts)))
+
+
+# What is in the archive, and words of the answer.
+LARGE: dict[str, tuple[Callable[[Path], bytes], str]] = {
+    "more than announced": (lambda file: inflated(file, 1000, 64 << 20, first=True), "1,000 bytes are announced"),
+    "the manifest last": (lambda file: inflated(file, 1000, 64 << 20, first=False), "1,000 bytes are announced"),
+    "more than the disk has": (lambda file: inflated(file, 1 << 60, 1 << 60, first=True), "no room to unpack"),
+    "less than nothing": (lambda file: inflated(file, 1000, -(1 << 20), first=True), "does not belong"),
+    "checksums without end": (lambda file: crafted(("SHA256SUMS", 1 << 30, b"")), "SHA256SUMS in "),
+    "a manifest without end": (lambda file: crafted(("manifest.json", 1 << 30, b"")), "manifest.json in "),
+    "a header without end": (lambda file: headers(tarfile.XHDTYPE, 1, b"\0" * (64 << 20)), "too large"),
+    "a name without end": (lambda file: headers(tarfile.GNUTYPE_LONGNAME, 1, b"x" * (64 << 20)), "too large"),
+    "headers without end": (lambda file: headers(tarfile.GNUTYPE_LONGNAME, 5000, b"x" * 512), "cannot be imported"),
+}
+
+
 BAD: dict[str, Callable[[Path], bytes]] = {
     "no archive": lambda file: b"not a tar",
     "empty": lambda file: b"",
@@ -148,3 +195,20 @@ def test_a_bad_file_is_refused_whole(exported: tuple[ProjectDir, Path], tmp_path
     assert sorted(place.iterdir()) == before
     assert not Path("/tmp/evil").exists()
     assert not (place / "evil").exists()
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_what_says_to_be_large_is_refused_before_it_is_unpacked(
+    exported: tuple[ProjectDir, Path], tmp_path: Path, kind: str
+) -> None:
+    project, file = exported
+    make, words = LARGE[kind]
+    place = data_home(project.path.resolve()) / "snapshots"
+    before = sorted(place.iterdir())
+    bad = tmp_path / "bad.snapshot"
+    bad.write_bytes(make(file))
+    assert bad.stat().st_size < 1 << 20
+    for name in ([], ["--as", "bad"]):
+        ran = project.devenv("snapshot", "import", str(bad), *name)
+        assert (ran.code, words in ran.err, "devenv itself failed" in ran.err) == (2, True, False), ran.all
+        assert sorted(place.iterdir()) == before
