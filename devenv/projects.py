@@ -8,6 +8,7 @@ Containers and volumes are found by the name of their Compose project, which the
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from devenv.engines.engine import STORES
 from devenv.errors import DevenvError, Exit
 from devenv.model import Report
 from devenv.stack import DEFAULT, Asked, open_locked, open_stack
-from devenv.watch import Watch
+from devenv.watch import Named, Watch
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Running:
 @dataclass(frozen=True)
 class Project:
     """One project of this user. `folder` tells whether its folder is still there; `data`, in words, where data of it
-    lies; `home` the folder among that; `compose` the name of its Compose project, if it has one.
+    lies; `connected` the stores that it is up on and devenv did not start (engine external); `home` the folder among
+    the data; `compose` the name of its Compose project, if it has one.
     """
 
     root: str
@@ -44,6 +46,7 @@ class Project:
     folder: bool
     services: tuple[Running, ...]
     data: str | None
+    connected: tuple[Running, ...] = ()
     home: str | None = None
     compose: str = ""
 
@@ -77,7 +80,7 @@ def look(root: str, entry: registry.Entry | None, found: Sequence[psutil.Process
         }
     pids = {process.pid: (program(process), None) for process in found} | records
     services = [Running(name, pid, port) for pid, (name, port) in sorted(pids.items())]
-    others = read_others(Path(root)) if folder else []
+    others, connected = read_others(Path(root)) if folder else ([], [])
     contained = read_contained(entry.compose) if entry and entry.compose else Contained()
     data = Path(entry.home) if entry else config.data_home(Path(root))
     services += [other for other in others if other.name not in {each.name for each in services}]
@@ -89,6 +92,7 @@ def look(root: str, entry: registry.Entry | None, found: Sequence[psutil.Process
         folder=folder,
         services=tuple(services),
         data=", ".join((*places, *contained.data)) or None,
+        connected=tuple(connected),
         home=str(data) if data.exists() else None,
         compose=entry.compose if entry else "",
     )
@@ -116,16 +120,22 @@ def read_contained(name: str) -> Contained:
     return Contained(tuple(services), tuple(f"Docker volume {volume}" for volume in left.volumes))
 
 
-def read_others(root: Path) -> list[Running]:
-    """The services that an engine runs as something else than processes of this machine, as it tells."""
+def read_others(root: Path) -> tuple[list[Running], list[Running]]:
+    """The services that an engine runs as something else than processes of this machine, as it tells; and the stores
+    that the project is up on without having started them.
+    """
     try:
-        if state.read(root / state.FOLDER).engine in (None, DEFAULT):
-            return []
+        known = state.read(root / state.FOLDER)
+        if known.engine in (None, DEFAULT):
+            return [], []
         engine = open_stack(root, asked=Asked(stopping=True)).engine
-        seen = [each for each in engine.look() if engine.starts or each.name not in STORES]
+        if not engine.starts:
+            names = [name for name in state.meant_up(known) if name in STORES and up.may_run(engine, name)]
+            return [], [Running(name, None, known.services[name].port) for name in sorted(names)]
+        seen = [each for each in engine.look() if each.state in ("running", "starting")]
     except (DevenvError, OSError):
-        return []
-    return [Running(each.name, each.pid, each.port) for each in seen if each.state in ("running", "starting")]
+        return [], []
+    return [Running(each.name, each.pid, each.port) for each in seen], []
 
 
 def read_records(root: Path) -> list[tuple[str, state.Record]]:
@@ -186,9 +196,15 @@ def is_gone(project: Project) -> bool:
 
 def describe(project: Project) -> dict[str, object]:
     """A project for a report: `state` is running, stopped, or deleted (its folder is)."""
-    kind = "deleted" if not project.folder else "running" if project.services else "stopped"
+    kind = "deleted" if not project.folder else "running" if project.services or project.connected else "stopped"
     shown = {name: value for name, value in asdict(project).items() if name not in ("home", "compose")}
     return {**shown, "state": kind}
+
+
+def title(project: Project) -> str:
+    """A project's name, with its folder's where that is another: checkouts of one project share the name."""
+    folder = Path(project.root).name
+    return folder if project.name in (None, folder) else f"{project.name} ({folder})"
 
 
 def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report:
@@ -198,15 +214,19 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
     """
     cache = config.cache_folder()
     stopped: list[str] = []
+    kept: list[dict[str, object]] = []
     failed: list[dict[str, object]] = []
     code = Exit.DONE
     for project in read_all(cache):
         try:
-            if project.folder and (project.services or data):
+            if project.folder and (project.services or project.connected or data):
                 for engine in (None, *(parked_engines(Path(project.root)) if data else ())):
                     asked = Asked(engine, stopping=True)
-                    with open_locked(Path(project.root), timeout_s, watch.say, asked=asked) as opened:
-                        up.down(opened, data, backup, watch)
+                    told = Named(title(project), watch)
+                    with open_locked(Path(project.root), timeout_s, told.say, asked=asked) as opened:
+                        body = up.down(opened, data, backup, told).body
+                    if engine is None and body["left"]:
+                        kept.append({"root": project.root, "services": body["left"]})
             stop_rest(cache, project)
             stop_contained(project, data)
             if data and not project.folder and project.home:
@@ -214,10 +234,18 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
             if project.services:
                 stopped.append(project.root)
         except (DevenvError, OSError) as error:
-            failed.append({"root": project.root, "error": str(error)})
+            hint = error.hint if isinstance(error, DevenvError) else None
+            own = f"devenv down --project {shlex.quote(project.root)}"
+            failed.append({"root": project.root, "error": str(error), "hint": hint or own})
             code = error.exit_code if isinstance(error, DevenvError) else Exit.FOUND
     left = [describe(project) for project in read_all(cache) if project.data and not project.folder]
-    body = {"stopped": stopped, "failed": failed, "leftovers": left, "data": "deleted" if data else "kept"}
+    body = {
+        "stopped": stopped,
+        "left": kept,
+        "failed": failed,
+        "leftovers": left,
+        "data": "deleted" if data else "kept",
+    }
     return Report("down", None, code, body, view={"all": True})
 
 

@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from devenv import registry
-from devenv.engines.engine import PORT_TRIES
+from devenv.engines.engine import PORT_TRIES, Engine
 from devenv.engines.engine import STORES as STORES
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Action, Report, ServiceState, StepState
@@ -599,12 +599,12 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     left = []
     # What the state knows counts, whatever devenv.toml says by now.
     for name in reversed([service.name for service in SERVICES if service.name in engine.state.services]):
-        if engine.look_at(name).state != "running":
+        if not engine.starts and name in STORES:
+            left += [name] if may_run(engine, name) else []
             engine.stop(name)
             continue
-        if not engine.starts and name in STORES:
+        if engine.look_at(name).state != "running":
             engine.stop(name)
-            left.append(name)
             continue
         watch.begin(name, "stopping")
         engine.stop(name)
@@ -618,6 +618,14 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
         exit_code=Exit.DONE,
         body={"stopped": stopped, "left": left, "data": "deleted" if data else "kept", "backup": kept},
     )
+
+
+def may_run(engine: Engine, name: str) -> bool:
+    """Whether a store that devenv did not start runs; it counts as running where these settings lack its address."""
+    try:
+        return engine.look_at(name).state == "running"
+    except UsageError:
+        return True
 
 
 def may_write(stack: Stack) -> bool:

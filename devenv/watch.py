@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -41,3 +42,31 @@ class Silent:
 
     def say(self, text: str) -> None:
         """Nothing."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """A watch for one of several projects: every line begins with its name."""
+
+    name: str
+    watch: Watch
+
+    def begin(self, target: str, text: str) -> None:
+        """See `Watch`."""
+        self.watch.begin(f"{self.name} {target}", text)
+
+    def note(self, target: str, text: str, share: float | None = None) -> None:
+        """See `Watch`."""
+        self.watch.note(f"{self.name} {target}", text, share)
+
+    def progress(self, target: str, done: int, total: int | None) -> None:
+        """See `Watch`."""
+        self.watch.progress(f"{self.name} {target}", done, total)
+
+    def end(self, target: str, text: str, ok: bool) -> None:
+        """See `Watch`."""
+        self.watch.end(f"{self.name} {target}", text, ok)
+
+    def say(self, text: str) -> None:
+        """See `Watch`."""
+        self.watch.say(f"{self.name}: {text}")

@@ -117,10 +117,12 @@ class External(Engine):
 
     def url(self, name: str, port: int) -> str:
         """The address to show, without password."""
+        if name not in STORES:
+            return super().url(name, port)
         postgres, dynamodb = self.store_targets()
-        if name == "postgres":
-            return f"postgresql://{postgres.user}@{shown_host(postgres.host)}:{postgres.port}/{postgres.database}"
-        return dynamodb.endpoint if name == "dynamodb" else super().url(name, port)
+        if name == "dynamodb":
+            return dynamodb.endpoint
+        return f"postgresql://{postgres.user}@{shown_host(postgres.host)}:{postgres.port}/{postgres.database}"
 
     def look_at(self, name: str) -> ServiceState:
         """Whether something listens at a store's address. A store elsewhere is not tried unless that is allowed."""

@@ -80,6 +80,7 @@ def ps_text(report: Report, verbose: bool) -> list[str]:
             f"    {s['name']:<12} " + ", ".join(f"{word} {s[word]}" for word in ("pid", "port") if s[word])
             for s in project["services"]
         ]
+        lines += [f"    {s['name']:<12} port {s['port']}, not started by devenv" for s in project["connected"]]
         if verbose or project["state"] == "deleted":
             lines += [f"    data: {project['data'] or 'none'}"]
     if any(project["state"] == "deleted" for project in projects):
@@ -90,8 +91,15 @@ def ps_text(report: Report, verbose: bool) -> list[str]:
 def down_all_lines(report: Report) -> list[str]:
     """`down --all`: what was stopped, what could not be, what is left of deleted folders."""
     body = report.body
-    lines = [f"stopped: {root}" for root in body["stopped"]] or ["nothing was running"]
-    lines += [f"not stopped: {each['root']}: {each['error']}" for each in body["failed"]]
+    lines = [f"stopped: {root}" for root in body["stopped"]]
+    lines += [
+        f"left running: {', '.join(each['services'])}, which devenv did not start (of {each['root']})"
+        for each in body["left"]
+    ]
+    if not lines and not body["failed"]:
+        lines += ["nothing was running"]
+    for each in body["failed"]:
+        lines += [f"not stopped: {each['root']}: {each['error']}", f"  hint: {each['hint']}"]
     lines += [f"data of the deleted {each['root']} is left: {each['data']}" for each in body["leftovers"]]
     if body["leftovers"]:
         lines += ["to delete the data of all projects: devenv down --all --data"]

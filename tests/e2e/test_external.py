@@ -337,6 +337,46 @@ def test_a_person_is_asked_once(stores: ProjectDir, tmp_path: Path) -> None:
     assert contents(stores) == before
 
 
+def test_all_projects_are_listed_and_stopped_without_its_settings(stores: ProjectDir, tmp_path: Path) -> None:
+    cache = {"DEVENV_CACHE": str(tmp_path / "cache")}
+    made = external_project(tmp_path / "project", stores)
+    made = ProjectDir(made.path, {**made.environ, **cache})
+    # Another shell, in which the addresses of the stores are not set.
+    elsewhere = ProjectDir(made.path, cache)
+    try:
+        made.ok("up", "--mark", "--no-backend")
+        for project in (made, elsewhere):
+            [seen] = project.json("ps")["projects"]
+            assert (seen["state"], seen["services"]) == ("running", [])
+            assert {(store["name"], store["pid"]) for store in seen["connected"]} == {
+                ("postgres", None), ("dynamodb", None),
+            }  # fmt: skip
+        assert re.search(r"postgres +port \d+, not started by devenv", elsewhere.ok("ps").out)
+        gone = {
+            "DEVENV_EXTERNAL_POSTGRES": "postgresql://127.0.0.1:1",
+            "DEVENV_EXTERNAL_DYNAMODB": "http://127.0.0.1:1",
+        }
+        assert made.json("ps", **gone)["projects"][0]["state"] == "stopped"
+
+        made.ok("up")
+        refused = elsewhere.devenv("down", "--all", "--data", "-y")
+        assert refused.code == 2
+        assert f"not stopped: {made.path}: engine external needs Postgres's address\n  hint: name it by" in refused.out
+        ran = elsewhere.ok("down", "--all")
+        assert ran.out.splitlines() == [
+            f"stopped: {made.path}",
+            f"left running: dynamodb, postgres, which devenv did not start (of {made.path})",
+        ]
+        # The folder's name tells checkouts apart.
+        assert "cruddur (project) backend: stopped\n" in ran.err
+        [seen] = elsewhere.json("ps")["projects"]
+        assert (seen["state"], seen["services"], seen["connected"]) == ("stopped", [], [])
+        assert elsewhere.ok("down", "--all").out == "nothing was running\n"
+        assert stores.json("status")["services"][0]["state"] == "running"
+    finally:
+        made.remove()
+
+
 # The calls of one restore after which devenv is killed: the journal is there from the second on.
 KILLS = (
     "devenv.snapshots.verify",
