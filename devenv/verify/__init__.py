@@ -37,7 +37,7 @@ from devenv.verify.rows import column_classes, read_rows, snapshot
 from devenv.verify.run import Run, Target, Task, segment_name
 from devenv.verify.spill import read_sealed
 from devenv.verify.verdict import Coverage, TableCoverage, judge_coverage
-from devenv.verify.work import EXAMPLES
+from devenv.verify.work import first_examples
 from devenv.verify.worker import peak_bytes
 from devenv.watch import Watch
 
@@ -380,7 +380,8 @@ class Comparison:
             self.watch.end("rows", error.what, ok=False)
             return False
         self.seconds["rows"] = time.monotonic() - started
-        total = sum(facts["rows"] for facts in self.rows.values())
+        # Several links may lead to the same rows.
+        total = sum(Coverage(rows=self.rows).targets().values())
         self.watch.end("rows", f"{total:,} rows, {self.seconds['rows']:.1f} s", ok=True)
         return True
 
@@ -401,7 +402,7 @@ class Comparison:
         done = told.done or {}
         for name, count in done["counts"].items():
             self.counts[name] = self.counts.get(name, 0) + count
-            self.examples[name] = [*self.examples.get(name, ()), *done["examples"][name]][:EXAMPLES]
+            self.examples[name] = first_examples([*self.examples.get(name, ()), *done["examples"][name]])
 
     def tables(self) -> list[TableCoverage]:
         """What was read of each table."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -73,8 +73,7 @@ def confirm_partition(run: Run, number: int, tell: Tell) -> dict[str, Any]:
             for fault, name in found:
                 described = describe(fault, name)
                 counts[name] = counts.get(name, 0) + 1
-                if len(examples.setdefault(name, [])) < EXAMPLES:
-                    examples[name].append(described)
+                examples[name] = first_examples([*examples.get(name, ()), described])
                 findings.write(msgspec.json.encode(described) + b"\n")
             if run.plan:
                 mine = {id(fault) for fault, _ in found}
@@ -86,6 +85,14 @@ def confirm_partition(run: Run, number: int, tell: Tell) -> dict[str, Any]:
                     writes.write(msgspec.json.encode(write) + b"\n")
             tell(len(chunk.suspects))
     return {"counts": counts, "examples": examples}
+
+
+def first_examples(described: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first findings, each of other words: the same twice shows nothing more."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in described:
+        found.setdefault(each["note"], each)
+    return list(found.values())[:EXAMPLES]
 
 
 def deletions(plan: Plan, records: list[Any]) -> Iterator[Write]:

@@ -26,6 +26,12 @@ def test_fsck_rule_verify_repair_verify(project: ProjectDir) -> None:
     assert len(lines.read_text().splitlines()) == sum(found["findings"].values())
     shown = project.devenv("verify")
     assert (shown.code, "inconsistent" in shown.out, "✗ stale_copy" in shown.out) == (1, True, True)
+    # Two links lead to the six users; an example is not shown twice.
+    assert "rows: 6 rows, " in shown.err
+    assert "and 6 rows\n" in shown.out
+    examples = [line for line in shown.out.splitlines() if line.startswith("    ")]
+    assert len(examples) == len(set(examples)) > 2
+    assert all(0 < len(found["examples"][name]) <= 3 for name in found["findings"])
 
     repaired = project.json("repair", "apply", str(plan))
     assert (repaired["schema"], repaired["exit_code"]) == ("devenv.repair/1", 0)
