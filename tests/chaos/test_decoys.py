@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.chaos.scenario import FULL, check_whole, count, dice, home, told, untruths
+from tests.chaos.scenario import FULL, check_whole, count, dice, home, nothing_left, told, untruths
 from tests.e2e import world
 from tests.support import ProjectDir
 
@@ -246,12 +246,20 @@ OTHERS = [
 ]
 
 
+@pytest.fixture(scope="module")
+def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
+    """A running project with a snapshot, whose files may be edited; in the end nothing of it may be left."""
+    with nothing_left(tmp_path_factory.mktemp("keeper")) as project:
+        told(project, *UP)
+        told(project, "snapshot", "save", "kept")
+        yield project
+
+
 @pytest.mark.parametrize("name", OTHERS)
-def test_an_edited_file_of_another_kind_is_named_or_understood(lone: ProjectDir, name: str) -> None:
-    told(lone, *UP)
-    told(lone, "snapshot", "save", "kept")
-    data = world.data(lone)
-    place = (lone.path / ".devstate" / name) if name == "lock.json" else home(lone) / name
+def test_an_edited_file_of_another_kind_is_named_or_understood(keeper: ProjectDir, name: str) -> None:
+    told(keeper, *UP)
+    data = world.data(keeper)
+    place = (keeper.path / ".devstate" / name) if name == "lock.json" else home(keeper) / name
     good = place.read_bytes() if place.exists() else None
     rng = dice(name)
     contents = [b"", b"{}", b"null", b"\xff" * 100, b'{"password": 1}', b"[" * 50_000, (good or b"x" * 100)[:50]]
@@ -259,8 +267,8 @@ def test_an_edited_file_of_another_kind_is_named_or_understood(lone: ProjectDir,
     for content in contents if FULL else rng.sample(contents, 2):
         for words in (UP, *(commands if FULL else [rng.choice(commands)])):
             place.write_bytes(content)
-            ran = lone.devenv(*words, "--json")
-            assert untruths(lone, list(words), ran) == [], (content[:60], words, ran.all[-2000:])
+            ran = keeper.devenv(*words, "--json")
+            assert untruths(keeper, list(words), ran) == [], (content[:60], words, ran.all[-2000:])
             assert ran.code in (0, 1, 2, 3, 8), (content[:60], words, ran.all[-2000:])
             if good is None:
                 place.unlink(missing_ok=True)
@@ -268,32 +276,31 @@ def test_an_edited_file_of_another_kind_is_named_or_understood(lone: ProjectDir,
                 place.parent.mkdir(exist_ok=True)
                 place.write_bytes(good)
         count("edited files")
-    told(lone, *UP)
-    told(lone, "reset", "-y")
-    assert world.data(lone) == data
+    told(keeper, *UP)
+    told(keeper, "reset", "-y")
+    assert world.data(keeper) == data
 
 
-def test_a_journal_that_leads_elsewhere_is_refused(lone: ProjectDir) -> None:
-    """A clone can bring a `.devstate` with it: what it says of other places is not done."""
-    told(lone, *UP)
-    told(lone, "snapshot", "save", "kept")
-    manifest = json.loads((home(lone) / "snapshots" / "kept" / "manifest.json").read_text())
-    outside = lone.path.parent / "outside"
+def test_a_journal_that_leads_elsewhere_is_refused(keeper: ProjectDir) -> None:
+    """A ckeeper can bring a `.devstate` with it: what it says of other places is not done."""
+    told(keeper, *UP)
+    manifest = json.loads((home(keeper) / "snapshots" / "kept" / "manifest.json").read_text())
+    outside = keeper.path.parent / "outside"
     outside.mkdir()
     (outside / "dynamodb.sqlite").write_text("mine")
-    journal = home(lone) / "restore.json"
-    for source, kept in ((str(outside), "auto-x"), (str(home(lone) / "snapshots" / "kept"), "../../../outside/new")):
+    journal = home(keeper) / "restore.json"
+    for source, kept in ((str(outside), "auto-x"), (str(home(keeper) / "snapshots" / "kept"), "../../../outside/new")):
         told_ = {**manifest, "name": kept, "automatic": True}
         journal.write_text(json.dumps({"source": source, "manifest": manifest, "kept": told_, "running": True}))
         before = tree(outside)
         for words in (UP, ("down",)):
-            ran = lone.devenv(*words, "--json")
-            assert untruths(lone, list(words), ran) == [], ran.all
+            ran = keeper.devenv(*words, "--json")
+            assert untruths(keeper, list(words), ran) == [], ran.all
             assert ran.code in (1, 2), ran.all
             assert tree(outside) == before
         count("edited files")
     journal.unlink()
-    told(lone, *UP)
+    told(keeper, *UP)
 
 
 def test_a_port_of_a_foreign_listener_in_the_state_is_not_taken_for_ours(
