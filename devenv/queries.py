@@ -17,6 +17,7 @@ from devenv.partiql import Amount, Unreadable, amount_of, parse
 from devenv.places import place_of
 from devenv.stack import Stack
 from devenv.stores.dynamodb import Dynamo, plain, verb
+from devenv.words import number_of
 
 START_HINT = "devenv up"
 
@@ -79,8 +80,7 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
         columns, rows, status = postgres.query(target, sql, write=write, bounded=not write and not stack.engine.starts)
     except StoreError as error:
         raise error.with_hint(START_HINT if not error.reached else sql_hint(error)) from None
-    noun = "row" if len(rows) == 1 else "rows"
-    summary = f"({len(rows)} {noun})" if columns else status
+    summary = f"({number_of(len(rows), 'row')})" if columns else status
     return rows_report(stack, "db", columns, rows, summary)
 
 
@@ -195,7 +195,7 @@ def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
 def amount_words(amount: Amount) -> str:
     """An amount in one line."""
     what = {"GetItem": "key", "Query": "partition"}.get(amount.operation)
-    of = "" if what is None or amount.reads is None else f" of {amount.reads} {what}{'' if amount.reads == 1 else 's'}"
+    of = "" if what is None or amount.reads is None else f" of {number_of(amount.reads, what)}"
     text = f"a {amount.operation}{of}: {amount.reason}"
     if amount.narrowed and amount.operation == "Query":
         text += ", and narrows the sort key"
@@ -238,7 +238,7 @@ def items_report(stack: Stack, items: Sequence[Mapping[str, Any]], more: str) ->
 
 def count(rows: Sequence[object], noun: str) -> str:
     """`(1 item)`, `(2 items)`."""
-    return f"({len(rows)} {noun}{'' if len(rows) == 1 else 's'})"
+    return f"({number_of(len(rows), noun)})"
 
 
 def rows_report(

@@ -27,6 +27,7 @@ from devenv.verify.look import key_bytes
 from devenv.verify.plan import SCHEMA, Head
 from devenv.verify.rows import fingerprints, snapshot
 from devenv.watch import Watch
+from devenv.words import number_of
 
 # A first line that is longer is no plan's, and may be too much for memory.
 HEAD_BYTES: Final = 1 << 20
@@ -146,7 +147,7 @@ def carry_out(
     counts = {"applied": 0, "already": 0, "changed_meanwhile": 0, "failed": 0}
     skipped: list[dict[str, Any]] = []
     journal = Journal(journal_path(context.folder, head.sha256))
-    watch.begin("repair", f"{head.writes} items")
+    watch.begin("repair", number_of(head.writes, "item"))
     try:
         with Dynamo(context.targets.dynamodb) as dynamodb:
             while batch := list(islice(writes, JOURNAL_BATCH)):
@@ -163,19 +164,23 @@ def carry_out(
                         settled.append(number)
                 if word == "undone":
                     journal.note(word, settled)
-                watch.note("repair", f"{sum(counts.values())} of {head.writes} items")
+                watch.note("repair", f"{sum(counts.values())} of {number_of(head.writes, 'item')}")
     except StoreError as error:
         raise error.with_hint("run the same command again: it goes on where it was") from None
     except KeyboardInterrupt:
         raise DevenvError(
             "interrupted",
             exit_code=Exit.INTERRUPTED,
-            detail=f"{sum(counts.values())} of {head.writes} items were looked at; each is as before or as planned",
+            detail=f"looked at {sum(counts.values())} of {number_of(head.writes, 'item')}: as before, or as planned",
             hint="run the same command again: it goes on where it was",
         ) from None
     finally:
         journal.close()
-    watch.end("repair", f"{counts['applied']} items written", ok=not counts["changed_meanwhile"] + counts["failed"])
+    watch.end(
+        "repair",
+        f"{number_of(counts['applied'], 'item')} written",
+        ok=not counts["changed_meanwhile"] + counts["failed"],
+    )
     return counts, skipped
 
 

@@ -15,6 +15,7 @@ from devenv.judge.broken import Broken
 from devenv.layers.observation import QUESTIONS, Entry, Observation, Seen, Subject
 from devenv.layers.question import Inquiry
 from devenv.model import Report
+from devenv.words import number_of
 
 ENTRIES: Final = 500
 # Shorter texts would blot out words of ours.
@@ -132,7 +133,7 @@ def shown(name: str, text: str | None, hidden: Sequence[str]) -> str | None:
     """A field's text, or how long it is."""
     if text is None or name not in hidden:
         return text
-    return f"[{len(text)} character{'' if len(text) == 1 else 's'}]"
+    return f"[{number_of(len(text), 'character')}]"
 
 
 def payload_texts(seen: Seen, hidden: Sequence[str]) -> Iterable[str]:
@@ -172,4 +173,4 @@ class Cleaner:
         return JWT.sub(MASK, text)
 
     def _replace(self, found: re.Match[str]) -> str:
-        return MASK if found[0] in self._known else f"[{len(found[0])} characters]"
+        return MASK if found[0] in self._known else f"[{number_of(len(found[0]), 'character')}]"

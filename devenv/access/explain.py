@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from devenv.access import advice
 from devenv.access.pattern_rules import words
-from devenv.access.problem import kilobytes, plural
+from devenv.access.problem import kilobytes
 from devenv.access.seen import Access, Observed
 from devenv.places import Place
+from devenv.words import number_of
 
 
 def explain(access: Access, seen: Observed) -> tuple[str, str]:
@@ -74,7 +75,7 @@ def reading(access: Access, seen: Observed, place: Place) -> Iterator[str]:
     """What is read for it, and what that costs."""
     pattern, run = access.pattern, access.main
     if access.amount != "GetItem":
-        limit = f"after {plural(pattern.limit, 'item')}" if pattern.limit else "after 1 MB"
+        limit = f"after {number_of(pattern.limit, 'item')}" if pattern.limit else "after 1 MB"
         yield f"A page ends {limit}, and says with LastEvaluatedKey that there is more;"
         yield {
             True: "it is declared that the next page is asked for until there is none.",
@@ -94,8 +95,8 @@ def reading(access: Access, seen: Observed, place: Place) -> Iterator[str]:
             else ("read eventually consistent, each 4 KB begun is half a read unit")
         )
         yield (
-            f"In the data at hand it reads {plural(run.read.scanned, 'item')} of "
-            f"{len(seen.tables[place.table].items):,} in {plural(run.read.pages, 'page')}, {kilobytes(run.bytes)} "
+            f"In the data at hand it reads {number_of(run.read.scanned, 'item')} of "
+            f"{len(seen.tables[place.table].items):,} in {number_of(run.read.pages, 'page')}, {kilobytes(run.bytes)} "
             f"together, and returns {len(run.read.items):,}; {units}, so it costs {run.units:g}."
         )
     elif access.unsampled is not None:

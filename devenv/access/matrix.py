@@ -9,6 +9,7 @@ from devenv.access.seen import Access, Observed, TableSeen
 from devenv.capacity import STORED_BYTES, item_bytes, page_units, units_of, write_units
 from devenv.config import Prices
 from devenv.places import Place
+from devenv.words import number_of
 
 
 def matrix(seen: Observed) -> dict[str, Any]:
@@ -170,7 +171,7 @@ def conclusion(one: Mapping[str, Any], many: Mapping[str, Any]) -> str:
         return "no declared pattern reads several entities at once, so one table and one per entity cost the same here"
     better = "one table" if (units, requests) > (0, 0) else "one table per entity"
     return (
-        f"{better} is cheaper for the declared patterns: {one['requests']} requests and {one['read_units']:g} read "
-        "units in "
-        f"one table, {many['requests']} and {many['read_units']:g} with a table per entity"
+        f"{better} is cheaper for the declared patterns: {number_of(one['requests'], 'request')} and "
+        f"{one['read_units']:g} read units in one table, "
+        f"{many['requests']} and {many['read_units']:g} with a table per entity"
     )

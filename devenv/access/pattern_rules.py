@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from devenv.access import advice
-from devenv.access.problem import Problem, kilobytes, patterns_of, plural
+from devenv.access.problem import Problem, kilobytes, patterns_of
 from devenv.access.seen import Access, Observed
 from devenv.capacity import PARTITION_READS, item_bytes
 from devenv.config import MONTH_S
@@ -17,6 +17,7 @@ from devenv.links.values import scalar_text
 from devenv.places import Place
 from devenv.reads import differences, shown
 from devenv.templates import PLACE, fill, names_in
+from devenv.words import number_of
 
 # A filter may throw away half of what was read; of a few items it may be more.
 KEPT: Final = 0.5
@@ -33,7 +34,9 @@ def find_scans(seen: Observed) -> Iterator[Problem]:
             continue
         run = access.main
         read = (
-            f"it read {plural(run.read.scanned, 'item')} ({kilobytes(run.bytes)})" if run and run.read else "declared"
+            f"it read {number_of(run.read.scanned, 'item')} ({kilobytes(run.bytes)})"
+            if run and run.read
+            else "declared"
         )
         if place.hash in access.pattern.key:
             text = f'say operation = "query": {place.name} has the partition key {place.hash}, which the pattern gives'
@@ -60,7 +63,7 @@ def find_unserved(seen: Observed) -> Iterator[Problem]:
         asked = ", ".join(pattern.key) or "no key"
         run = access.main
         cost = (
-            f"; as a Scan it reads {plural(run.read.scanned, 'item')} for {len(run.read.items):,}"
+            f"; as a Scan it reads {number_of(run.read.scanned, 'item')} for {len(run.read.items):,}"
             if run and run.read
             else ""
         )
@@ -261,7 +264,7 @@ def find_filters(seen: Observed) -> Iterator[Problem]:
         if read >= FEW_READ and kept < read * KEPT:
             yield Problem(
                 name,
-                f"{name} read {plural(read, 'item')} ({kilobytes(run.bytes)}, {run.units:g} read units) and "
+                f"{name} read {number_of(read, 'item')} ({kilobytes(run.bytes)}, {run.units:g} read units) and "
                 f"returned {kept:,}: "
                 f"the filter {access.pattern.filter} threw away {100 * (read - kept) / read:.0f} %",
                 "a filter is applied after reading: what it throws away is paid for, and a limit counts it too",
@@ -293,7 +296,7 @@ def find_cuts(seen: Observed) -> Iterator[Problem]:
             before = ", and the filter throws some of those away" if pattern.filter else ""
             yield Problem(
                 name,
-                f"{name} returned {plural(len(run.read.items), 'item')}{of}: {limit} ended it, there are more "
+                f"{name} returned {number_of(len(run.read.items), 'item')}{of}: {limit} ended it, there are more "
                 f"pages{before}",
                 "a limit counts what is read, before a filter; the rest is only found by asking again from "
                 "LastEvaluatedKey",
@@ -317,7 +320,9 @@ def find_clocks(seen: Observed) -> Iterator[Problem]:
             name,
             f"{name} reads only what is {words(access.pattern.sort)} of {place.hash} = {value}"
             + (
-                f": it leaves out {left_out:,} of {plural(held, 'item')}" if left_out > 0 else ": all there is, for now"
+                f": it leaves out {left_out:,} of {number_of(held, 'item')}"
+                if left_out > 0
+                else ": all there is, for now"
             ),
             f"{{{min(clocks)}}} moves on by itself: what is older is not found any more, and no error tells",
             FOLLOWING,
@@ -335,9 +340,9 @@ def find_sizes(seen: Observed) -> Iterator[Problem]:
             returned = sum(map(item_bytes, run.read.items))
             who = ", ".join(f"{key} {value}" for key, value in run.sample.values.items()) or "it"
             if wanted.at_most is not None and count > wanted.at_most:
-                text = f"{count:,} items, expected at most {wanted.at_most:,}"
+                text = f"{number_of(count, 'item')}, expected at most {wanted.at_most:,}"
             elif count < wanted.at_least:
-                text = f"{plural(count, 'item')}, expected at least {wanted.at_least:,}"
+                text = f"{number_of(count, 'item')}, expected at least {wanted.at_least:,}"
             elif wanted.bytes is not None and returned > wanted.bytes:
                 text = f"{kilobytes(returned)}, expected at most {kilobytes(wanted.bytes)}"
             else:
@@ -420,13 +425,13 @@ def script_faults(access: Access, keys: Sequence[str]) -> Iterator[str]:
         )
         missing, extra = len(set(wanted) - set(got)), len(set(got) - set(wanted))
         if missing:
-            yield f"it did not get {missing:,} of {plural(len(wanted), 'item')}"
+            yield f"it did not get {missing:,} of {number_of(len(wanted), 'item')}"
         if extra:
-            yield f"it got {plural(extra, 'item')} that the declared pattern does not bring"
+            yield f"it got {number_of(extra, 'item')} that the declared pattern does not bring"
         if not missing and not extra and got != wanted:
             yield "it got the items in another order"
     if script.printed is not None and script.printed != len(run.read.items):
-        yield f"it printed {script.printed:,} of {plural(len(run.read.items), 'item')}"
+        yield f"it printed {script.printed:,} of {number_of(len(run.read.items), 'item')}"
 
 
 def find_loads(seen: Observed) -> Iterator[Problem]:
@@ -468,7 +473,7 @@ def find_lacking(seen: Observed) -> Iterator[Problem]:
             continue
         run = access.main
         count = len(run.read.items) if run and run.read else 0
-        more = f": {plural(count, 'further read')} for {plural(count, 'item')}" if count else ""
+        more = f": {number_of(count, 'further read')} for {number_of(count, 'item')}" if count else ""
         second = (
             "a GetItem or BatchGetItem of the table for each item"
             if place.kind == "global"

@@ -45,11 +45,6 @@ def patterns_of(seen: Observed) -> Iterator[tuple[str, Access, Place]]:
             yield name, access, access.place
 
 
-def plural(count: int, noun: str) -> str:
-    """`1 item`, `1,200 items`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def kilobytes(size: float) -> str:
     """`312 bytes`, `35.2 KB`."""
     return f"{size:,.0f} bytes" if size < 1024 else f"{size / 1024:,.1f} KB"

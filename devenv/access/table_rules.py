@@ -9,11 +9,12 @@ from statistics import median
 from typing import Any, Final
 
 from devenv.access.order import Inversion, find_inversion
-from devenv.access.problem import Problem, kilobytes, plural
+from devenv.access.problem import Problem, kilobytes
 from devenv.access.seen import Observed, TableSeen
 from devenv.capacity import COLLECTION_LIMIT, ITEM_LIMIT, PARTITION_READS, PARTITION_WRITES, item_bytes
 from devenv.links.values import scalar_text
 from devenv.places import Place, keys_of
+from devenv.words import number_of
 
 # Below these numbers the data is too little to say how it is spread.
 HOT_ITEMS: Final = 500
@@ -126,7 +127,7 @@ def find_few(seen: Observed) -> Iterator[Problem]:
                 sparse = "; an index that holds only the few items that are asked for is fine" if place.index else ""
                 yield Problem(
                     place.subject,
-                    f"{place.name}: {plural(total, 'item')} under {plural(len(spread), 'value')} of {place.hash} "
+                    f"{place.name}: {number_of(total, 'item')} under {number_of(len(spread), 'value')} of {place.hash} "
                     f"({examples})",
                     "all items of one value lie in one partition, and every write of them goes there",
                     f"put {place.hash} together with an id or a shard number into the partition key{sparse}",
@@ -165,7 +166,7 @@ def find_large(seen: Observed) -> Iterator[Problem]:
             yield Problem(
                 table.name,
                 f"{key} has {kilobytes(size)} of 400 KB"
-                + (f", and {plural(len(large) - 1, 'other')} more" if len(large) > 1 else "")
+                + (f", and {number_of(len(large) - 1, 'other')} more" if len(large) > 1 else "")
                 + f"; most of it is {widest}",
                 "beyond 400 KB a write is refused; and reading it costs 4 KB a unit, whatever is wanted of it",
                 f"keep {widest} elsewhere (an object store, with its key here), or split it into items of their own",
@@ -316,7 +317,7 @@ def find_empty(seen: Observed) -> Iterator[Problem]:
                 lacking = [name for name in place.keys if not any(name in item for item in table.items)]
                 yield Problem(
                     place.subject,
-                    f"{place.name} holds none of {plural(len(table.items), 'item')}: "
+                    f"{place.name} holds none of {number_of(len(table.items), 'item')}: "
                     + (
                         f"no item has {' or '.join(lacking)}"
                         if lacking

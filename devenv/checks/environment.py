@@ -26,6 +26,7 @@ from devenv.checks.settings import (
 )
 from devenv.errors import StoreError
 from devenv.model import DynamoTarget, Fix, PostgresTarget
+from devenv.words import number_of
 
 RESTART = Fix(
     "start the application again with the project's settings (its own .env file or code may set the variable, too)",
@@ -220,7 +221,7 @@ def run_stale(facts: Facts) -> Outcome:
 
     if context.application is None:
         return passed("no application process to compare with")
-    return judge(facts, find, f"{len(own)} variables as in the settings")
+    return judge(facts, find, f"{number_of(len(own), 'variable')} as in the settings")
 
 
 CHECKS = (

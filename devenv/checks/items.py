@@ -13,6 +13,7 @@ from devenv.links import Fault, Folded, Record, Relation
 from devenv.links.faults import EXAMPLES
 from devenv.links.values import canonical, scalar_text
 from devenv.model import Fix
+from devenv.words import number_of
 
 MEND: Final = "devenv doctor --fix"
 UUID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
@@ -45,7 +46,7 @@ def judged(*kinds: str, beside: Callable[[Facts], str] = lambda _: "") -> Callab
         judgement = facts.judgement()
         found = judgement.folded(*kinds)
         if not found:
-            return passed("; ".join(filter(None, (plural(len(judgement.records), "item"), beside(facts)))))
+            return passed("; ".join(filter(None, (number_of(len(judgement.records), "item"), beside(facts)))))
         faults = [fault for one in found for fault in one.faults]
         safe = sum(fault.safe for fault in faults)
         several = len(found) > 1
@@ -63,15 +64,10 @@ def judged(*kinds: str, beside: Callable[[Facts], str] = lambda _: "") -> Callab
     return run
 
 
-def plural(number: int, noun: str) -> str:
-    """`1 item`, `2 items`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
 def count(one: Folded) -> str:
     """`3 faults in 2 items`; the items are left out where they are as many, or none."""
-    faults = plural(one.count, COUNTED.get(one.kind, "fault"))
-    return faults if one.items in (0, one.count) else f"{faults} in {plural(one.items, 'item')}"
+    faults = number_of(one.count, COUNTED.get(one.kind, "fault"))
+    return faults if one.items in (0, one.count) else f"{faults} in {number_of(one.items, 'item')}"
 
 
 def summary(one: Folded) -> str:
@@ -91,7 +87,7 @@ def placed(note: str, records: list[Record]) -> str:
     first = records[0]
     if note.startswith(first.key_text):
         return f"{first.table} {note}"
-    more = f" and {plural(len(records) - 1, 'more item')}" if len(records) > 1 else ""
+    more = f" and {number_of(len(records) - 1, 'more item')}" if len(records) > 1 else ""
     return f"{note} (in {first.table} {short_key(first)}{more})"
 
 

@@ -33,6 +33,7 @@ from devenv.checks.settings import is_loopback as is_this_machine
 from devenv.config import Safety
 from devenv.errors import StoreError
 from devenv.model import Fix
+from devenv.words import number_of
 
 EXAMPLES: Final = 3
 NOTHING: Final = "nothing is demanded: devenv.toml has no [safety]"
@@ -49,7 +50,7 @@ def run_listeners(facts: Facts) -> Outcome:
             fix=Fix("start it again through devenv, which binds 127.0.0.1", "devenv down && devenv up"),
             subjects=(each.service for each in open_),
         )
-    return passed(f"{len(found)} listeners")
+    return passed(number_of(len(found), "listener"))
 
 
 def is_loopback(ip: str) -> bool:
@@ -70,7 +71,7 @@ def run_modes(facts: Facts) -> Outcome:
             fix=Fix("take the others' rights away", "chmod go= " + " ".join(map(str, loose))),
             subjects=map(str, loose),
         )
-    return passed(f"{len(files)} files")
+    return passed(number_of(len(files), "file"))
 
 
 def demanded(facts: Facts) -> Safety | None:
@@ -223,7 +224,7 @@ def run_tls(facts: Facts) -> Outcome:
             fix=Fix("use https:// for endpoints, and sslmode=verify-full for Postgres"),
             subjects=(name for name, _ in found),
         )
-    return passed(f"{looked} variables: what leaves this machine has TLS; loopback needs none")
+    return passed(f"{number_of(looked, 'variable')}: what leaves this machine has TLS; loopback needs none")
 
 
 def run_encrypted(facts: Facts) -> Outcome:
@@ -245,7 +246,7 @@ def run_encrypted(facts: Facts) -> Outcome:
         shown = [f"{each.entity} {each.key}: {each.attribute} {each.why}" for each in found[:EXAMPLES]]
         more = [f"and {len(found) - EXAMPLES} more"] if len(found) > EXAMPLES else []
         return failed(
-            [f"{len(found)} of {looked} values are readable", *shown, *more],
+            [f"{len(found)} of {number_of(looked, 'value')} readable", *shown, *more],
             cause="they were written by a seed, or by code that does not encrypt them",
             fix=Fix(
                 "encrypt them in the application before PutItem (AWS Database Encryption SDK), and write them again"
@@ -254,7 +255,10 @@ def run_encrypted(facts: Facts) -> Outcome:
         )
     if not looked:
         return unverified(f"no item has {', '.join(safety.encrypted)}, so nothing could be looked at")
-    return passed(f"{looked} values are binary and no text; that they are encrypted well cannot be seen from outside")
+    return passed(
+        f"{number_of(looked, 'value is', 'values are')} binary and no text; "
+        "that they are encrypted well cannot be seen from outside"
+    )
 
 
 def run_recovery(facts: Facts) -> Outcome:

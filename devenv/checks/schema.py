@@ -11,6 +11,7 @@ from devenv.checks.facts import Facts
 from devenv.errors import StoreError
 from devenv.links import Plan
 from devenv.model import DynamoTarget, Fix, StepState
+from devenv.words import number_of
 
 if TYPE_CHECKING:
     from devenv.stores.postgres import Catalog
@@ -44,7 +45,7 @@ def run_postgres(facts: Facts) -> Outcome:
             fix=REBUILD,
             subjects=(subject for subject, _ in differences),
         )
-    return passed(f"{len(found.declared.tables)} tables")
+    return passed(number_of(len(found.declared.tables), "table"))
 
 
 def diff_catalog(declared: Catalog, found: Catalog) -> Iterator[tuple[str, str]]:
@@ -136,7 +137,7 @@ def run_keys(facts: Facts) -> Outcome:
             fix=again if losing else Fix("add or replace the indexes; no item is lost", "devenv up", safe=True),
             subjects=(name for name, _ in differences),
         )
-    return passed(f"{len(facts.context.tables)} tables")
+    return passed(number_of(len(facts.context.tables), "table"))
 
 
 def run_links(facts: Facts) -> Outcome:
@@ -151,7 +152,7 @@ def run_links(facts: Facts) -> Outcome:
         return Outcome("skip", "not run: there is no database (SCH001)")
     differences = list(diff_links(facts.plan, found.catalog))
     if not differences:
-        return passed(f"{len(facts.plan.edges)} links")
+        return passed(number_of(len(facts.plan.edges), "link"))
     known = {subject for subject, _ in diff_catalog(found.declared or found.catalog, found.catalog)}
     new = [(subject, text) for subject, text in differences if subject not in known]
     if not new:

@@ -13,6 +13,7 @@ from devenv.checks.facts import Facts
 from devenv.errors import StoreError
 from devenv.model import Fix, ServiceState
 from devenv.services import SERVICES
+from devenv.words import number_of
 
 UP = Fix("start what does not run", "devenv up")
 IDLE_S = 3.0
@@ -151,7 +152,7 @@ def run_sessions(facts: Facts) -> Outcome:
     return failed(
         (
             f"session {s.pid} ({s.application or 'unnamed'}) is {s.state} for {s.idle_s:.0f} s"
-            + (f", {s.blocks} others wait for it" if s.blocks else "")
+            + (f", {number_of(s.blocks, 'other waits', 'others wait')} for it" if s.blocks else "")
             for s in stuck
         ),
         cause="a program began a transaction and neither commits nor rolls back; its locks block changes of the schema",

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from devenv.layers.difference import Change, Difference, compare
 from devenv.layers.observation import Answer, Entry, LayerName, Seen, Subject, Trouble
 from devenv.model import Fix
+from devenv.words import number_of
 
 LayerStatus = Literal["ok", "missing", "extra", "mutated", "reordered", "truncated", "error", "wrong_target", "not_run"]
 # How a layer looks from outside when it breaks in a way that is no difference between two lists.
@@ -96,14 +97,15 @@ def which_part(subject: Subject, expected: Sequence[Entry], between: Difference)
     """Which entries are lost, as far as their place tells: the oldest, the newest, or some in between."""
     missing = {entry.id for entry in between.missing}
     if subject.sorted_by is None:
-        return f"{count(len(missing))} are lost"
+        return f"{number_of(len(missing), 'entry is', 'entries are')} lost"
     ordered = sorted(expected, key=lambda entry: entry.fields.get(subject.sorted_by or "") or "")
     lost = [entry.id in missing for entry in ordered]
     number = sum(lost)
     if all(lost[:number]):
-        return f"the oldest {number} are lost: a list that ends after {len(ordered) - number}, as a page does"
+        oldest = f"the oldest {number_of(number, 'is', 'are')} lost"
+        return f"{oldest}: a list that ends after {len(ordered) - number}, as a page does"
     if all(lost[-number:]):
-        return f"the newest {number} are lost"
+        return f"the newest {number_of(number, 'is', 'are')} lost"
     return f"{count(number)} in between are lost"
 
 
@@ -118,8 +120,7 @@ def changed_text(head: str, changed: Sequence[Change]) -> str:
 
 def count(number: int, noun: str = "entry") -> str:
     """`1 entry`, `2 entries`."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{number} {noun if number == 1 else plural}"
+    return number_of(number, noun)
 
 
 def reason(answer: Answer, said: str | None) -> str | None:

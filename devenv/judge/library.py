@@ -23,6 +23,7 @@ from devenv.layers.difference import Difference, ids, in_order
 from devenv.layers.observation import Entry, Ran, Seen, Subject
 from devenv.model import Fix
 from devenv.reads import Asked, differences, shown, side_by_side
+from devenv.words import number_of
 
 # What a store answers when the request itself is wrong, as opposed to the store not being reached.
 REFUSED: Final = frozenset(["ResourceNotFoundException", "ValidationException", "SerializationException"])
@@ -68,7 +69,7 @@ def judge_run(
         return
     if ran.nothing:
         if expected or ran.asked:
-            text = f"{ran.function} returns nothing (None){f', {count(len(ran.read))} were read' if ran.read else ''}"
+            text = f"{ran.function} returns nothing (None){f', having read {count(len(ran.read))}' if ran.read else ''}"
             yield library_fault(ran, "nothing_returned", text, "it does not return what it made", status="missing")
         return
     if ran.shape is not None:
@@ -97,7 +98,8 @@ def judge_query(ran: Ran, declared: Asked) -> str | None:
     asked = [one for one in ran.asked or () if one.store == declared.store and one.table is not None]
     scans = [one for one in asked if one.operation == "Scan" and one.table == declared.table]
     if scans and declared.operation == "Query":
-        return f"{ran.function} scans the whole table ({scans[0].scanned} items read); the declared pattern is a Query"
+        read = number_of(scans[0].scanned or 0, "item")
+        return f"{ran.function} scans the whole table ({read} read); the declared pattern is a Query"
     tables = list(dict.fromkeys(one.table for one in asked))
     if declared.table is not None and tables and declared.table not in tables:
         return f"{ran.function} reads table {tables[0]}; the declared pattern reads {declared.table}"

@@ -9,6 +9,7 @@ from devenv.layers.difference import Difference, ids, in_order
 from devenv.layers.observation import Entry, Seen, Subject
 from devenv.model import Fix
 from devenv.reads import shown_key
+from devenv.words import number_of
 
 
 def judge_pattern(subject: Subject, seen: Seen, earlier: Sequence[Broken]) -> list[Broken]:
@@ -47,7 +48,7 @@ def judge_pattern(subject: Subject, seen: Seen, earlier: Sequence[Broken]) -> li
         )
         found.append(pattern_fault("reordered", text, cause, between))
     if asked.operation == "Scan" and asked.key:
-        text = f"it reads the whole table ({asked.scanned} items) for {len(pattern.entries)}"
+        text = f"it reads the whole table ({number_of(asked.scanned or 0, 'item')}) for {len(pattern.entries)}"
         found.append(pattern_fault("scan", text, "a Scan is declared where a Query by key does", between))
     return found
 

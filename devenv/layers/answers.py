@@ -11,6 +11,7 @@ from devenv.layers.difference import as_text
 from devenv.layers.observation import Entry
 from devenv.links.read import Kind, Plan, Record, read_record
 from devenv.stores.dynamodb import plain_value
+from devenv.words import number_of
 
 Item = Mapping[str, Mapping[str, Any]]
 
@@ -71,7 +72,7 @@ def describe(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return f"a text of {len(value)} characters"
+            return f"a text of {number_of(len(value), 'character')}"
         case int() | float():
             return "a number"
         case Mapping():

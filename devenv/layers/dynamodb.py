@@ -19,6 +19,7 @@ from devenv.links.read import read_records
 from devenv.links.values import canonical, instant
 from devenv.model import Fix
 from devenv.templates import Unknown, fill, names_in
+from devenv.words import number_of
 
 # What is written while we look need not be in every answer.
 MEANWHILE: Final = timedelta(seconds=3)
@@ -185,7 +186,8 @@ def notes(inquiry: Inquiry, gathered: Gathered, expired: int) -> Iterator[str]:
     if gathered.rows and not gathered.entries and inquiry.question.values:
         yield "it is empty: its group rows exist, and no entry does"
     if expired:
-        yield f"{expired} items of this kind are past their time to live and count as gone"
+        items = number_of(expired, "item of this kind is", "items of this kind are")
+        yield f"{items} past the time to live and counted as gone"
 
 
 # --- what is wrong with them ---
@@ -296,7 +298,7 @@ def find_elsewhere(inquiry: Inquiry, value: str) -> Iterator[str]:
                 items = dynamodb.call("Scan", {"TableName": name})["Items"]
                 number = sum(value in str(item).lower() for item in items)
                 if number:
-                    yield f"{number} items with it are in table {name}"
+                    yield f"{number_of(number, 'item with it is', 'items with it are')} in table {name}"
         except StoreError:
             return
 
@@ -316,7 +318,8 @@ def find_strayed(inquiry: Inquiry, found: Judgement, gathered: Gathered) -> Iter
             and signature(record, [group.time, *group.preview.values()]) in shown
         ):
             number = sum(is_kind(r, group.entries) and meant(r, group.id) == home for r in found.records)
-            text = f"it has no entries; what its rows show as the newest lies under {home}, with {number} entries"
+            entries = number_of(number, "entry")
+            text = f"it has no entries; what its rows show as the newest lies under {home}, with {entries}"
             cause = "the entries were written with another id than the rows"
             fix = Fix("load both with one id", "devenv seed && devenv up")
             yield Trouble("missing_item", text, cause, fix, tuple(filter(None, (inquiry.question.identifier, home))))

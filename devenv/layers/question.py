@@ -15,6 +15,7 @@ from devenv.checks.facts import Facts
 from devenv.config import Settings, Trace
 from devenv.errors import UsageError
 from devenv.links.values import number_text, uuid_text
+from devenv.words import number_of
 
 EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"
 
@@ -115,7 +116,7 @@ def ask(settings: Settings, subject: str, typed: tuple[str, ...], user: str | No
     if len(typed) != len(trace.params):
         wanted = " ".join(name.upper() for name in trace.params) or "no value"
         raise UsageError(
-            f"`{subject}` takes {wanted}, not {len(typed)} value{'' if len(typed) == 1 else 's'}",
+            f"`{subject}` takes {wanted}, not {number_of(len(typed), 'value')}",
             hint=f"devenv trace {subject} {' '.join(name.upper() for name in trace.params)}".rstrip(),
         )
     said: list[str] = []

@@ -16,6 +16,7 @@ from devenv.links.fields import AHEAD
 from devenv.links.read import Plan, Record
 from devenv.links.resolve import Named, Row, record_ids
 from devenv.links.values import instant
+from devenv.words import number_of
 
 # An entry and its group's rows may be written one after the other: a lag within this is a write, not a fault.
 WRITE: Final = timedelta(seconds=2)
@@ -81,19 +82,21 @@ def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Rec
     name = f"{group.name} {identifier}"
     if len(one.rows) > present:
         twice = sorted({str(owner) for owner in owners if owners.count(owner) > 1})
-        note = f"{name} has {len(one.rows)} rows of {present} owners: twice {', '.join(twice)}"
+        note = (
+            f"{name} has {number_of(len(one.rows), 'row')} of {number_of(present, 'owner')}: twice {', '.join(twice)}"
+        )
         yield Fault(
             "duplicate", (identifier, *twice), note, one.rows[0], group=group.name, partners=tuple(one.rows[1:])
         )
     elif present > group.size:
-        note = f"{name} has {present} rows, not {group.size}"
+        note = f"{name} has {number_of(present, 'row')}, not {group.size}"
         yield Fault("duplicate", (identifier,), note, one.rows[0], group=group.name, partners=tuple(one.rows[1:]))
     known = present + len(one.damaged) + sum(is_mirror(group, row, half) for row in one.rows for half in lost)
     if known < group.size and not any(is_alone(group, row) for row in one.rows):
         half = one.rows[0] if one.rows else None
         missing = half.id(group.other) if half is not None and group.other else None
         whose = f"; the one of {missing} is missing" if missing else ""
-        note = f"{name} has {known} of {group.size} rows{whose}"
+        note = f"{name} has {known} of {number_of(group.size, 'row')}{whose}"
         subjects = (identifier, missing) if missing else (identifier,)
         yield Fault("half_group", subjects, note, half, group=group.name, expected=missing)
     if group.owner and group.other and present == group.size:

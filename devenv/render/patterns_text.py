@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from devenv.model import Report
+from devenv.words import number_of
 
 COLORS = {"sound": "green", "faulty": "red", "not_verified": "yellow"}
 
@@ -103,7 +104,7 @@ def run_lines(report: Report, verbose: bool) -> list[str]:
         shown = {
             "columns": body["columns"],
             "rows": body["rows"],
-            "summary": f"({body['count']} rows, {body['ms']} ms)",
+            "summary": f"({number_of(body['count'], 'row')}, {body['ms']} ms)",
         }
         return [*rows_text(Report("db", None, 0, shown), verbose), *map(clean, body["plan"].splitlines())]
     place = body["place"]
@@ -125,7 +126,7 @@ def run_lines(report: Report, verbose: bool) -> list[str]:
         )
     left = body["count"] - len(items)
     lines.append(
-        f"({body['count']} item{'' if body['count'] == 1 else 's'}"
+        f"({number_of(body['count'], 'item')}"
         f"{f', {left} not shown' if left else ''}{', and there are more pages' if body['more'] else ''})"
     )
     units = body["read_units"]
@@ -162,7 +163,7 @@ def script_lines(script: Mapping[str, Any]) -> list[str]:
     else:
         lines += [clean(f"    asks {query}") for query in script["queries"]]
     if script["printed"] is not None:
-        lines.append(f"    printed {script['printed']} entries")
+        lines.append(f"    printed {number_of(script['printed'], 'entry')}")
     if not script["differs"]:
         return [*lines, "    " + typer.style("as declared", fg="green")]
     return [*lines, *(typer.style(clean(f"    differs: {text}"), fg="red") for text in script["differs"])]
@@ -182,7 +183,7 @@ def check_lines(report: Report, verbose: bool) -> list[str]:
             lines += opened(check, verbose or check["status"] == "ok")
     held = sum(check["status"] == "ok" and not check["evidence"] for check in body["checks"])
     if held and not verbose:
-        lines.append(f"{typer.style('✓', fg='green')} {held} rules hold  (-v lists them)")
+        lines.append(f"{typer.style('✓', fg='green')} {number_of(held, 'rule holds', 'rules hold')}  (-v lists them)")
     lines += columns(
         ["pattern", "amounts to", "of", "items", "scanned", "pages", "units"],
         [

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from devenv.model import Report
+from devenv.words import number_of
 
 
 def snapshot_text(report: Report, verbose: bool) -> list[str]:
@@ -49,8 +50,8 @@ def facts(manifest: Mapping[str, Any]) -> str:
     """`14 rows, 162 items, 46.1 MB, copy`; what was not counted is left out."""
     counts = manifest["counts"]
     parts = [
-        f"{sum(counts[store].values())} {word}"
-        for store, word in (("postgres", "rows"), ("dynamodb", "items"))
+        number_of(sum(counts[store].values()), word)
+        for store, word in (("postgres", "row"), ("dynamodb", "item"))
         if counts.get(store) is not None
     ]
     return ", ".join([*parts, f"{manifest['size'] / 1e6:.1f} MB", manifest["method"]])

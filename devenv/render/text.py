@@ -14,6 +14,7 @@ import typer
 from devenv.model import Report
 from devenv.render.snapshot_text import down_all_lines, ps_text, reset_lines, snapshot_text
 from devenv.render.verify_text import repair_text, verify_text
+from devenv.words import number_of
 
 MARKS = {
     "running": ("●", "green"),
@@ -181,14 +182,15 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
     repairs = body.get("repairs", ())
     lines = [repair_line(repair) for repair in (repairs if verbose else repairs[:REPAIRS_SHOWN])]
     if len(lines) < len(repairs):
-        lines.append(f"and {len(repairs) - len(lines):,} more repairs  (-v lists them)")
+        lines.append(f"and {number_of(len(repairs) - len(lines), 'more repair')}  (-v lists them)")
     skipped = [check for check in body["checks"] if check["status"] == "skip"]
     for check in body["checks"]:
         if verbose or check["status"] != "skip":
             lines += check_lines(check, verbose)
     if skipped and not verbose:
         reasons = clean(skip_reasons(skipped))
-        lines += [f"{mark(CHECK_MARKS, 'skip')} {len(skipped)} further checks not run: {reasons}  (-v lists them)"]
+        further = number_of(len(skipped), "further check")
+        lines += [f"{mark(CHECK_MARKS, 'skip')} {further} not run: {reasons}  (-v lists them)"]
     counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
     color = {"healthy": "green", "unhealthy": "red"}.get(body["verdict"], "yellow")
     return [*lines, typer.style(body["verdict"].replace("_", " "), fg=color, bold=True) + f"  ({counts})"]

@@ -27,12 +27,12 @@ from devenv.render.trace_view import (
     is_first,
     judgement,
     pair_entries,
-    plural,
     readable,
     sent_words,
     told,
     trace_command,
 )
+from devenv.words import number_of
 
 # Rows of a list that stand open; further ones are folded away, and beyond the second number only counted.
 OPEN: Final = 8
@@ -340,7 +340,7 @@ def folded(rows: Sequence[str], begin: str, end: str, noun: str, total: int, mos
     if hidden := rows[most:MOST]:
         yield f'<details class="fold more"><summary>{len(hidden)} more</summary>{begin}{"".join(hidden)}{end}</details>'
     if total > MOST:
-        yield f'<p class="more">and {plural(total - MOST, f"further {noun}", f"further {noun}s")} not shown</p>'
+        yield f'<p class="more">and {number_of(total - MOST, f"further {noun}")} not shown</p>'
 
 
 def entries(layer: Layer) -> Iterator[str]:
@@ -354,12 +354,14 @@ def entries(layer: Layer) -> Iterator[str]:
             yield from folded(different, "", "", "entry", len(different))
             yield "</div></div>"
         if same:
-            yield f'<details class="fold"><summary>{plural(len(same), "entry is", "entries are")} the same</summary>'
+            yield f'<details class="fold"><summary>{number_of(len(same), "entry is", "entries are")} the same</summary>'
             yield f'<div class="entries">{"".join(same)}</div></details>'
     elif found := layer.get("entries"):
         rows = [f'<div class="entry single">{entry_id(e["id"])}<div>{fields(e["fields"])}</div></div>' for e in found]
         total = layer.get("observed_count") or len(rows)
-        extent = f"{total} entries, the first {len(rows)}" if total > len(rows) else plural(total, "entry", "entries")
+        extent = (
+            f"{total} entries, the first {len(rows)}" if total > len(rows) else number_of(total, "entry", "entries")
+        )
         yield f'<details class="fold"><summary>{extent}</summary><div class="entries">{"".join(rows)}</div></details>'
 
 

@@ -25,6 +25,7 @@ from devenv.render.trace_text import (
     wrap,
 )
 from devenv.render.trace_view import Body, Layer, cost_words, pair_entries, readable
+from devenv.words import number_of
 
 # Inspecting shows values in full, up to what a terminal can still be read by.
 FULL: Final = 20_000
@@ -123,7 +124,10 @@ class Walk:
         for begin in range(0, len(lines), height):
             self.say(lines[begin : begin + height])
             left = len(lines) - begin - height
-            if left > 0 and self.ask(typer.style(f"{left} more lines: any key, or q ", fg="cyan")) in LEAVE:
+            if (
+                left > 0
+                and self.ask(typer.style(f"{number_of(left, 'more line')}: any key, or q ", fg="cyan")) in LEAVE
+            ):
                 return
 
     def ask(self, words: str) -> str:

@@ -22,7 +22,6 @@ from devenv.render.trace_view import (
     failed_layers,
     is_first,
     judgement,
-    plural,
     queries_matter,
     readable,
     sent_queries,
@@ -31,6 +30,7 @@ from devenv.render.trace_view import (
     told,
     trace_command,
 )
+from devenv.words import number_of
 
 SIGNS: Final[Mapping[str, tuple[str, str]]] = {"ok": ("✓", "green"), "not_run": ("-", "white")}
 BROKEN: Final = ("✗", "red")
@@ -187,7 +187,7 @@ def difference_rows(layer: Layer, verbose: bool) -> Iterator[Row]:
             for change in shown
         )
         rest = f"; and {len(changes) - len(shown)} more" if len(changes) > len(shown) else ""
-        entries = plural(len({change["id"] for change in changes}), "entry", "entries")
+        entries = number_of(len({change["id"] for change in changes}), "entry", "entries")
         yield "changed", f"{field} on {entries}: {examples}{rest}"
     if layer.get("reordered"):
         yield "order", "the same entries in another order"
@@ -204,7 +204,7 @@ def query_rows(body: Body, layer: Layer) -> Iterator[Row]:
     if layer["name"] == "pattern" and layer["findings"] and declared:
         yield "declared", declared
         for stage in layer["output"].get("stages") or ():
-            yield "without", f"its {stage['without']}: {plural(stage['count'], 'entry', 'entries')}"
+            yield "without", f"its {stage['without']}: {number_of(stage['count'], 'entry', 'entries')}"
     if not queries_matter(body, layer):
         return
     if declared:
@@ -213,7 +213,7 @@ def query_rows(body: Body, layer: Layer) -> Iterator[Row]:
     for query in sent[:QUERIES]:
         yield "sent", query
     if len(sent) > QUERIES:
-        yield "", f"and {len(sent) - QUERIES} more queries"
+        yield "", f"and {number_of(len(sent) - QUERIES, 'more query')}"
     if not sent:
         captured = layer["output"].get("queries") is not None
         yield "sent", "no query at all" if captured else "not captured"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from devenv.config import MASK, mask
+from devenv.words import number_of
 
 Body = Mapping[str, Any]
 Layer = Mapping[str, Any]
@@ -50,7 +51,7 @@ def readable(value: Any, limit: int = VALUE, name: str = "") -> Any:
         seen = MASK
     seen = CREDENTIAL.sub(lambda found: f"{found['kept'] or ''}{MASK}", str(mask(name, seen)))
     left = len(text) - limit
-    return f"{seen[:limit]} … {left:,} more characters" if left > 0 and seen != MASK else seen
+    return f"{seen[:limit]} … {number_of(left, 'more character')}" if left > 0 and seen != MASK else seen
 
 
 def broken_layer(body: Body) -> Layer | None:
@@ -91,11 +92,6 @@ def counts(layer: Layer) -> str:
     return f"{'?' if observed is None else observed} of {expected}"
 
 
-def plural(number: int, one: str, many: str) -> str:
-    """`1 entry`, `2 entries`."""
-    return f"{number} {one if number == 1 else many}"
-
-
 def duration(ms: float | None) -> str:
     """`<1 ms`, `4 ms`, `1.2 s`; empty when it is not known."""
     if ms is None:
@@ -128,7 +124,7 @@ def told(layer: Layer) -> str:
             return f"in table {request['table']}" if request.get("table") else ""
         case "cross-store":
             ids = sum(link["ids"] for link in output.get("links") or ())
-            return f"{plural(ids, 'id', 'ids')} looked up" if ids else ""
+            return f"{number_of(ids, 'id', 'ids')} looked up" if ids else ""
         case "pattern":
             return str(output.get("declared") or request.get("declared") or request.get("sql") or "")
         case "library":
@@ -210,7 +206,7 @@ def judgement(body: Body, layer: Layer) -> list[str]:
     if failure := layer.get("failure"):
         return [f"It could not be asked: {failure['what']}."]
     expected, observed = layer.get("expected_count"), layer.get("observed_count")
-    entries = "" if observed is None else plural(observed, "entry", "entries")
+    entries = "" if observed is None else number_of(observed, "entry", "entries")
     if layer["findings"]:
         first = body["verdict"].get("layer") == layer["name"]
         where = "This is the first layer that breaks" if first else "This is broken too"
@@ -221,7 +217,7 @@ def judgement(body: Body, layer: Layer) -> list[str]:
         tail = "nothing is lost, new or changed" if expected == observed else "and that is allowed here"
         return [f"{head}: {tail}."] if expected == observed else [f"{head}, {tail}."]
     if expected is not None:
-        return [f"{plural(expected, 'entry', 'entries')} went in; what came out was not captured."]
+        return [f"{number_of(expected, 'entry', 'entries')} went in; what came out was not captured."]
     if observed is not None:
         return [f"{entries} found; the next layers are held against them."]
     return ["It is as the project declares it."]

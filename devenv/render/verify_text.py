@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from devenv.model import Report
+from devenv.words import number_of
 
 COLORS = {"consistent": "green", "inconsistent": "red", "not_verified": "yellow"}
 
@@ -39,26 +40,27 @@ def verify_text(report: Report, verbose: bool) -> list[str]:
 def coverage_lines(coverage: Mapping[str, Any], verbose: bool) -> list[str]:
     """What was read, of how much."""
     resumed = f", {coverage['segments_resumed']} of an earlier run" if coverage["segments_resumed"] else ""
-    ended = f"{coverage['segments_finished']} of {coverage['segments']} segments"
-    lines = [f"read {coverage['items_scanned']:,} items in {ended}{resumed}, and {coverage['rows_read']:,} rows"]
+    ended = f"{coverage['segments_finished']} of {number_of(coverage['segments'], 'segment')}"
+    items = number_of(coverage["items_scanned"], "item")
+    lines = [f"read {items} in {ended}{resumed}, and {number_of(coverage['rows_read'], 'row')}"]
     if verbose:
         lines += [
-            f"    {table['table']}: {table['items']:,} items, {table['known']:,} of declared kinds, "
-            f"{table['expired']:,} expired, {table['finished']} of {table['segments']} segments"
+            f"    {table['table']}: {number_of(table['items'], 'item')}, {table['known']:,} of declared kinds, "
+            f"{table['expired']:,} expired, {table['finished']} of {number_of(table['segments'], 'segment')}"
             for table in coverage["tables"]
         ]
-        lines += [f"    {rows['target']}: {rows['rows']:,} rows" for rows in coverage["rows"]]
+        lines += [f"    {rows['target']}: {number_of(rows['rows'], 'row')}" for rows in coverage["rows"]]
     return lines
 
 
 def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     """What a plan would do, and how to have it done."""
     classes = ", ".join(f"{count:,} {name}" for name, count in plan["classes"].items()) or "nothing"
-    lines = [f"plan: {plan['writes']:,} items to write ({classes}): {plan['file']}"]
+    lines = [f"plan: {number_of(plan['writes'], 'item')} to write ({classes}): {plan['file']}"]
     if plan["left_out"]:
         lines.append(f"    {plan['left_out']:,} more cannot be mended without losing something")
     if plan["loss"]:
-        lines.append(f"    {plan['loss']:,} of them are deleted, and only with --allow-loss")
+        lines.append(f"    {number_of(plan['loss'], 'of them is', 'of them are')} deleted, and only with --allow-loss")
     return [*lines, f"next: devenv repair apply {plan['file']}"] if plan["writes"] else lines
 
 
@@ -74,11 +76,11 @@ def repair_text(report: Report, verbose: bool) -> list[str]:
 
     body = report.body
     word = {"apply": "written", "undo": "put back"}[body["action"]]
-    lines = [f"{body['applied']:,} items {word}, {body['already']:,} were so already"]
+    lines = [f"{number_of(body['applied'], 'item')} {word}, {number_of(body['already'], 'was', 'were')} so already"]
     if body["changed_meanwhile"]:
-        lines.append(f"{body['changed_meanwhile']:,} were changed by somebody else, and left alone:")
+        lines.append(f"{number_of(body['changed_meanwhile'], 'was', 'were')} changed by somebody else, and left alone:")
     if body["failed"]:
-        lines.append(f"{body['failed']:,} were not taken by DynamoDB:")
+        lines.append(f"{number_of(body['failed'], 'was', 'were')} not taken by DynamoDB:")
     lines += [clean(f"    {item['state']}: {item['table']} {show_value(item['key'])}") for item in body["skipped"]]
     if body.get("left_out"):
         lines.append(f"{body['left_out']:,} would be deleted: add --allow-loss to do that too")

@@ -26,6 +26,7 @@ from devenv.steps.writes import TOGETHER, TOGETHER_BYTES, delete_item, fan_out, 
 from devenv.stores import postgres
 from devenv.stores.dynamodb import Dynamo
 from devenv.stores.postgres import Connection, name, one
+from devenv.words import number_of
 
 TRIES: Final = 5
 INVALID: Final = "ValidationException"
@@ -171,8 +172,8 @@ def follow(
         done.ids += len(successors[goal.title])
         if vanished := find_vanished(known, ids):
             shown = ", ".join(", ".join(decode(natural.encode())) for natural in vanished[:5])
-            gone = f"{len(vanished)} rows of {'.'.join(goal.relation)} are gone ({shown})"
-            done.warnings.append(f"{gone}: items that name them are left as they are")
+            gone = f"gone from {'.'.join(goal.relation)}: {number_of(len(vanished), 'row')} ({shown})"
+            done.warnings.append(f"{gone}; items that name them are left as they are")
     if not done.ids:
         return done
     for goal, ids in now.items():

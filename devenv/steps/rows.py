@@ -17,6 +17,7 @@ from psycopg import sql
 
 from devenv.errors import DevenvError
 from devenv.stores.postgres import Catalog, Connection, Table, name
+from devenv.words import number_of
 
 Values = dict[str, str | None]
 TableId = tuple[str, str]
@@ -66,7 +67,7 @@ def pair_runs(table: Table, first: list[Values], second: list[Values], sequences
     if len(first) != len(second):
         raise DevenvError(
             f"the files make another number of rows in {table.title} every time they run",
-            detail=f"{len(first)} rows in one run, {len(second)} in the next",
+            detail=f"{number_of(len(first), 'row')} in one run, {len(second)} in the next",
             hint="devenv setup (rebuilds the database; all data in it is lost)",
         )
     counters = {column: last for (id, column), last in sequences.items() if id == table.id}

@@ -40,6 +40,7 @@ from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext,
 from devenv.steps.writes import delete_item, empty_table, fan_out, is_empty, put_all, read_by_key, replace_item
 from devenv.stores import postgres
 from devenv.stores.dynamodb import Dynamo
+from devenv.words import number_of
 
 TELL_EVERY: Final = 5_000
 EXAMPLES: Final = 3
@@ -115,7 +116,7 @@ def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
         known = ledger.ids(target.title)
         changed = find_successors(known, read_ids(connection, target))
         if changed:
-            return f"{len(changed)} of {len(known)} ids in {target.title} changed"
+            return f"{len(changed)} of {number_of(len(known), 'id')} in {target.title} changed"
     try:
         answers = resolve(connection, seeds.references)
     except Unresolved as error:
@@ -123,7 +124,8 @@ def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
     known_answers = ledger.answers()
     differ = [reference for reference, answer in answers.items() if known_answers.get(reference.key) != answer]
     if differ:
-        return f"{len(differ)} references have other values now ({differ[0].text})"
+        references = number_of(len(differ), "reference has another value", "references have other values")
+        return f"{references} now ({differ[0].text})"
     return None
 
 
@@ -139,7 +141,9 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
         prepare_tables(ctx, dynamo, ledger, keys, fresh)
         followed = follow(ctx.dynamodb, ledger, seeds.edges, ids, ledger.tables())
         if followed.items:
-            ctx.say(f"{followed.items} items follow {followed.ids} changed ids")
+            ctx.say(
+                f"{number_of(followed.items, 'item follows', 'items follow')} {number_of(followed.ids, 'changed id')}"
+            )
         work = Load(ctx, ledger)
         for table in dict.fromkeys([*seeds.tables, *ledger.tables()]):
             names = keys[table].names if table in keys else table_key(dynamo, table)
@@ -278,8 +282,8 @@ class Load:
         if keys:
             shown = "; ".join(key.decode() for key in keys[:EXAMPLES])
             self.warnings.append(
-                f"table {table}: {len(keys)} items are there already and were not written by devenv:"
-                f" they are left as they are ({shown})"
+                f"table {table}: {number_of(len(keys), 'item is', 'items are')} there already, not written by devenv:"
+                f" left as they are ({shown})"
             )
 
     def _settle_unwritten(
@@ -317,7 +321,7 @@ class Load:
             self.counts["items loaded"] += len(batch)
             loaded = self.counts["items loaded"] - before
             if len(puts) > TELL_EVERY and loaded % TELL_EVERY < len(batch):
-                self.ctx.say(f"table {table}: {loaded} of {len(puts)} items")
+                self.ctx.say(f"table {table}: {loaded:,} of {number_of(len(puts), 'item')}")
 
         def change(dynamo: Dynamo, key: bytes) -> bool:
             if changes[key]:

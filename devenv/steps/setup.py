@@ -28,6 +28,7 @@ from devenv.steps.sql import Statement, split_statements
 from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext
 from devenv.stores import postgres
 from devenv.stores.postgres import Catalog, Connection, PostgresError, name, one
+from devenv.words import number_of
 
 REBUILD: Final = "devenv setup (rebuilds the database; all data in it is lost)"
 LOCK_WAIT: Final = "10s"
@@ -126,7 +127,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
     with postgres.connect(ctx.postgres, label=label(database)) as connection:
         live = postgres.read_catalog(connection)
         if not live.tables and read_record(connection) is None:
-            ctx.say(f"loading {len(inputs.files)} SQL files")
+            ctx.say(f"loading {number_of(len(inputs.files), 'SQL file')}")
             return load(connection, inputs.hash, statements)
     ctx.say("running the changed SQL files in a scratch database")
     return refresh(ctx, inputs.hash, run_in_scratch(ctx.postgres, statements))
@@ -322,7 +323,7 @@ def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, statements: tup
         raise
     ended = swap(admin, database, new, old)
     drop_database(admin, old)
-    return Outcome(outcome.counts, (f"{ended} sessions on the old database were ended",) if ended else ())
+    return Outcome(outcome.counts, (f"ended {number_of(ended, 'session')} on the old database",) if ended else ())
 
 
 def swap(admin: Connection, database: str, new: str, old: str) -> int:

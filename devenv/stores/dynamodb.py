@@ -25,6 +25,7 @@ import msgspec
 
 from devenv.errors import StoreError, UsageError
 from devenv.model import DynamoTarget
+from devenv.words import number_of
 
 API: Final = "DynamoDB_20120810"
 CONTENT_TYPE: Final = "application/x-amz-json-1.0"
@@ -151,7 +152,7 @@ class Dynamo:
                 left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
                 if left and time.monotonic() + pause > end:
                     raise StoreError(
-                        f"{len(left)} items of table {table} could not be read from DynamoDB at {self.target.endpoint}",
+                        f"{number_of(len(left), 'item')} of {table} not read from DynamoDB at {self.target.endpoint}",
                         detail=f"still unprocessed after {deadline_s:g} s of retries",
                         code="UnprocessedKeys",
                     )
@@ -176,7 +177,7 @@ class Dynamo:
                     break
                 if time.monotonic() + pause > end:
                     raise StoreError(
-                        f"{len(left)} items of table {table} were not accepted by DynamoDB at {self.target.endpoint}",
+                        f"{number_of(len(left), 'item')} of {table} not accepted by DynamoDB at {self.target.endpoint}",
                         detail=f"still unprocessed after {deadline_s:g} s of retries",
                         code="UnprocessedItems",
                     )

@@ -40,6 +40,7 @@ from devenv.verify.verdict import Coverage, TableCoverage, judge_coverage
 from devenv.verify.work import first_examples
 from devenv.verify.worker import peak_bytes
 from devenv.watch import Watch
+from devenv.words import number_of
 
 ITEMS_PER_TASK: Final = 10_000
 MAX_TASKS: Final = 128
@@ -293,7 +294,7 @@ class Comparison:
                 self.resumed = sum(before.tasks[n].count for n in self.segments)
                 self.items_resumed = sum(facts["items"] for facts in self.segments.values())
                 total = sum(task.count for task in before.tasks)
-                self.watch.say(f"resuming: {self.resumed} of {total} segments are there")
+                self.watch.say(f"resuming: {self.resumed} of {number_of(total, 'segment')} there")
                 return
         self.clear()
         write_private(file, msgspec.json.encode(mark))
@@ -317,7 +318,7 @@ class Comparison:
         return DevenvError(
             "interrupted",
             exit_code=Exit.INTERRUPTED,
-            detail=f"{read} of {sum(task.count for task in self.run.tasks)} segments are read and kept",
+            detail=f"{read} of {number_of(sum(task.count for task in self.run.tasks), 'segment')} read and kept",
             hint="run the same command again: it goes on where it was",
         )
 
@@ -340,8 +341,12 @@ class Comparison:
         self.seconds[kind] = time.monotonic() - started
         whole = done == len(jobs)
         if not whole and not self.problems:
-            self.problems.append(f"{len(jobs) - done} of {len(jobs)} parts of the {kind} phase were not done")
-        self.watch.end(kind, f"{done} of {len(jobs)} parts, {items:,} items, {self.seconds[kind]:.1f} s", whole)
+            self.problems.append(f"{len(jobs) - done} of {number_of(len(jobs), 'part')} of the {kind} phase not done")
+        self.watch.end(
+            kind,
+            f"{done} of {number_of(len(jobs), 'part')}, {number_of(items, 'item')}, {self.seconds[kind]:.1f} s",
+            whole,
+        )
         return whole
 
     def fail(self, kind: str, told: Told) -> None:
@@ -382,7 +387,7 @@ class Comparison:
         self.seconds["rows"] = time.monotonic() - started
         # Several links may lead to the same rows.
         total = sum(Coverage(rows=self.rows).targets().values())
-        self.watch.end("rows", f"{total:,} rows, {self.seconds['rows']:.1f} s", ok=True)
+        self.watch.end("rows", f"{number_of(total, 'row')}, {self.seconds['rows']:.1f} s", ok=True)
         return True
 
     def one_sided(self) -> bool:
@@ -495,9 +500,9 @@ def progress_text(kind: str, items: int, done: int, parts: int, spent: float, ex
     rate = items / spent if spent else 0.0
     if kind != "scan":
         left = f", {spent / done * (parts - done):.0f} s left" if done else ""
-        return f"{done} of {parts} parts, {items:,} items looked at{left}"
+        return f"{done} of {number_of(parts, 'part')}, {number_of(items, 'item')} looked at{left}"
     left = f", {max(0, expected - items) / rate:.0f} s left" if rate else ""
-    return f"{items:,} of about {expected:,} items, {rate:,.0f}/s{left}"
+    return f"{items:,} of about {number_of(expected, 'item')}, {rate:,.0f}/s{left}"
 
 
 def count_items(run: Run, before: Mapping[str, Any], table: TableCoverage) -> int:

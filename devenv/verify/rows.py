@@ -19,6 +19,7 @@ from devenv.stores.postgres import Catalog, Connection, name
 from devenv.verify.run import ROWS, Run
 from devenv.verify.sieve import BOOLEAN, NUMBER, PLAIN, TIME, copies_digest, link_channel, pairs_of
 from devenv.verify.spill import Spill, digest, key_of
+from devenv.words import number_of
 
 NUMBERS: Final = re.compile(r"smallint|integer|bigint|numeric.*|real|double precision")
 
@@ -79,7 +80,9 @@ def read_rows(run: Run, connection: Connection, masks: Mapping[str, Iterable[int
                 total += fingerprint_part(key, texts)
         counted = count_rows(connection, edge)
         if counted != read:
-            raise StoreError(f"Postgres counts {counted} rows of {edge.target} and sent {read}", reached=False)
+            raise StoreError(
+                f"Postgres counts {number_of(counted, 'row')} of {edge.target} and sent {read}", reached=False
+            )
         facts[channel] = {"target": edge.target, "rows": read, "fingerprint": f"{total % (1 << 64):016x}"}
     spill.seal(facts)
     return facts

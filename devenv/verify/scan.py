@@ -15,6 +15,7 @@ from devenv.stores.dynamodb import Dynamo
 from devenv.verify.run import Run, Task, segment_name
 from devenv.verify.sieve import Sieve, Tally
 from devenv.verify.spill import KeyWriter, Spill
+from devenv.words import number_of
 
 TIMEOUT_S: Final = 30.0
 BUSY: Final = frozenset(
@@ -97,7 +98,7 @@ def checked(read: Callable[[], Any], request: Mapping[str, Any]) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{subject} cannot be read", detail=str(error), reached=False) from None
     if not len(page.Items) == page.Count == page.ScannedCount:
-        detail = f"it holds {len(page.Items)} items, says {page.Count}, and read {page.ScannedCount}"
+        detail = f"it holds {number_of(len(page.Items), 'item')}, says {page.Count}, and read {page.ScannedCount}"
         raise StoreError(f"{subject} is cut", detail=detail, reached=False)
     return page
 

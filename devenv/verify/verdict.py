@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from devenv.words import number_of
+
 
 class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """What was read of one table. `known`: items of a declared kind (all, where no kind is declared).
@@ -82,11 +84,12 @@ def doubt(table: TableCoverage) -> Iterator[str]:
     if table.capped:
         yield f"the scan of {table.table} stopped at the given number of items"
     elif table.finished < table.segments:
-        yield f"{table.segments - table.finished} of {table.segments} segments of {table.table} did not end"
+        segments = number_of(table.segments, "segment")
+        yield f"{table.segments - table.finished} of {segments} of {table.table} did not end"
     if table.counted is not None and table.counted > table.items + table.slack:
-        yield f"{table.items} items of {table.table} were read, and it has {table.counted}"
+        yield f"{number_of(table.items, 'item')} of {table.table} read, and it has {table.counted:,}"
     if table.items and not table.known:
-        yield f"none of the {table.items} items of {table.table} is of a declared kind"
+        yield f"none of {number_of(table.items, 'item')} of {table.table} is of a declared kind"
 
 
 def emptiness(coverage: Coverage) -> Iterator[str]:

@@ -173,7 +173,7 @@ def test_items_that_stay_unprocessed_are_a_failure():
     with answering([left] * 9) as (where, _), Dynamo(where) as dynamo, pytest.raises(StoreError) as caught:
         dynamo.write_batch("t", [{"PutRequest": {"Item": {"pk": {"S": "b"}}}}], deadline_s=0.1)
     assert caught.value.code == "UnprocessedItems"
-    assert caught.value.what == f"1 items of table t were not accepted by DynamoDB at {where.endpoint}"
+    assert caught.value.what == f"1 item of t not accepted by DynamoDB at {where.endpoint}"
 
 
 def test_the_type_of_an_error_has_no_prefix():

@@ -417,8 +417,8 @@ def test_a_seed_that_meets_an_item_of_somebody_else_leaves_it(chat: Any) -> None
     outcome = chat.run("seed")
     assert outcome.summary == "4 items loaded"
     assert outcome.warnings == (
-        f"table {chat.table('chat')}: 1 items are there already and were not written by devenv:"
-        ' they are left as they are ({"pk":{"S":"MSG#1"},"sk":{"S":"2023-01-01"}})',
+        f"table {chat.table('chat')}: 1 item is there already, not written by devenv:"
+        ' left as they are ({"pk":{"S":"MSG#1"},"sk":{"S":"2023-01-01"}})',
     )
     seeds(chat, [])
     chat.run("seed")
@@ -432,7 +432,7 @@ def test_a_changed_row_is_read_again(chat: Any) -> None:
     assert list(ran) == ["setup", "seed"]
     assert {item["user_name"] for item in chat.items("chat") if "user_name" in item} == {"Ada", "Robert"}
     chat.sql("UPDATE users SET name = 'Roberta' WHERE handle = 'bob'")
-    assert chat.look("seed").reason == "1 references have other values now (${users[handle=bob].name})"
+    assert chat.look("seed").reason == "1 reference has another value now (${users[handle=bob].name})"
     chat.up()
     assert {item["user_name"] for item in chat.items("chat") if "user_name" in item} == {"Ada", "Roberta"}
 
@@ -511,7 +511,7 @@ def test_ids_whose_row_is_gone_are_left_and_told(chat: Any) -> None:
     chat.write("users.sql", USERS.replace("('bob', 'Bob'), ", ""))
     chat.run("setup", fresh=True)
     outcome = chat.up()["seed"]
-    assert outcome.warnings == ("1 rows of public.users are gone (bob): items that name them are left as they are",)
+    assert outcome.warnings == ("gone from public.users: 1 row (bob); items that name them are left as they are",)
     assert [item["user_uuid"] for item in chat.items("chat") if item["text"] == "of bob"] == [old["bob"]]
     # The row comes back, with another id again: now its items follow.
     chat.write("users.sql", USERS)

@@ -590,7 +590,7 @@ def test_open_sessions_do_not_stop_a_rebuild(loaded: Any) -> None:
     ) as session:
         session.execute("SELECT * FROM users")
         outcome = loaded.run("setup", fresh=True)
-        assert outcome.warnings == ("1 sessions on the old database were ended",)
+        assert outcome.warnings == ("ended 1 session on the old database",)
         with pytest.raises(psycopg.OperationalError):
             session.execute("SELECT 1")
     assert users(loaded) != before

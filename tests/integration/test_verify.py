@@ -435,7 +435,7 @@ def test_ctrl_c_keeps_what_was_read_and_says_so(letters: Compared, phase: str, k
     with pytest.raises(DevenvError) as caught:
         replace(letters, watch=Interrupted(phase)).verify(segments=4)
     assert caught.value.exit_code == Exit.INTERRUPTED
-    assert caught.value.detail == f"{kept} of 4 segments are read and kept"
+    assert caught.value.detail == f"{kept} of 4 segments read and kept"
     assert caught.value.failure.hint == "run the same command again: it goes on where it was"
     assert workers() == []
     report = letters.verify(segments=4)

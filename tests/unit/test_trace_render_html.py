@@ -165,7 +165,7 @@ def test_lists_are_cut_where_nobody_would_read_on() -> None:
     library.update(missing=[f"{number:08x}" for number in range(3 * MOST)], expected=None, entries=None)
     words = squeezed(Page(write_html(Report("trace", "chat", 1, body))))
     assert f"Missing: {3 * MOST}" in words
-    assert f"and {2 * MOST} further ids not shown" in words
+    assert f"and {2 * MOST:,} further ids not shown" in words
 
 
 def test_a_long_list_of_entries_says_how_many_there_are() -> None:

@@ -137,7 +137,7 @@ def test_a_list_inside_an_answer_with_nested_fields() -> None:
     [
         ({"error": "x"}, "a map with `error` without `data.items`"),
         ({"data": {"items": {"a": 1}}}, "a map with `a` in `data.items`, not a list"),
-        ({"data": {"items": ["x"]}}, "a list with a text of 1 characters in it, not of maps"),
+        ({"data": {"items": ["x"]}}, "a list with a text of 1 character in it, not of maps"),
         ([], "a list of 0 without `data.items`"),
         ("boom", "a text of 4 characters without `data.items`"),
     ],

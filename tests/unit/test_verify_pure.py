@@ -56,8 +56,8 @@ def test_everything_read_is_a_proof() -> None:
     [
         ({"finished": 3}, "1 of 4 segments of t did not end"),
         ({"capped": 1, "finished": 3}, "the scan of t stopped at the given number of items"),
-        ({"counted": 1011}, "1000 items of t were read, and it has 1011"),
-        ({"known": 0}, "none of the 1000 items of t is of a declared kind"),
+        ({"counted": 1011}, "1,000 items of t read, and it has 1,011"),
+        ({"known": 0}, "none of 1,000 items of t is of a declared kind"),
         ({"items": 0, "known": 0, "counted": 0}, "table t has no items"),
         ({"keys": ("id",)}, "table t is not the declared one: its key is id, declared pk, sk"),
     ],
@@ -348,9 +348,9 @@ def test_the_text_form_of_a_repair_says_what_was_left_alone() -> None:
     }
     lines = repair_text(Report("repair", "p", 1, body), False)
     assert lines[:6] == [
-        "7 items written, 1 were so already",
-        "1 were changed by somebody else, and left alone:",
-        "1 were not taken by DynamoDB:",
+        "7 items written, 1 was so already",
+        "1 was changed by somebody else, and left alone:",
+        "1 was not taken by DynamoDB:",
         '    changed_meanwhile: t {"pk": "a"}',
         '    failed: t {"pk": "b"}',
         "2 would be deleted: add --allow-loss to do that too",
