@@ -121,7 +121,7 @@ def list_tables(stack: Stack) -> Report:
 def scan(stack: Stack, table: str, limit: int) -> Report:
     """The first `limit` items of a table, in the table's own order."""
     with opened(stack) as dynamodb:
-        items = [plain(item) for item in islice(dynamodb.scan(table), limit + 1)]
+        items = list(islice(dynamodb.scan(table), limit + 1))
     more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
     return items_report(stack, items[:limit], more)
 
@@ -148,7 +148,7 @@ def run_partiql(
             pages += 1
             if capacity := answer.get("ConsumedCapacity"):
                 units = (units or 0.0) + float(capacity["CapacityUnits"])
-            items += [plain(item) for item in answer.get("Items", [])]
+            items += answer.get("Items", [])
             if not answer.get("NextToken"):
                 break
             body["NextToken"] = answer["NextToken"]
@@ -230,10 +230,15 @@ def ddb_hint(error: StoreError) -> str:
 
 
 def items_report(stack: Stack, items: Sequence[Mapping[str, Any]], more: str) -> Report:
-    """Items as rows: every attribute that occurs is a column, in order of appearance."""
+    """Items as rows: every attribute that occurs is a column, in order of appearance.
+
+    Rows are for reading: a missing attribute is null in them, as NULL is. `items` has them in DynamoDB's own JSON.
+    """
     columns = list(dict.fromkeys(name for item in items for name in item))
-    rows = [[item.get(name) for name in columns] for item in items]
-    return rows_report(stack, "ddb", columns, rows, count(rows, "item") + more)
+    values = map(plain, items)
+    rows = [[item.get(name) for name in columns] for item in values]
+    report = rows_report(stack, "ddb", columns, rows, count(rows, "item") + more)
+    return replace(report, body={**report.body, "items": list(items)})
 
 
 def count(rows: Sequence[object], noun: str) -> str:

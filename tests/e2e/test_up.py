@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -258,6 +259,12 @@ class TestLook:
         assert document["columns"] == ["a", "b", "c", "d", "e"]
         assert document["rows"] == [[1, None, "1.5", {"x": 1}, True]]
 
+    def test_a_shell_prints_no_document(self, running: ProjectDir) -> None:
+        document = running.json("db")
+        assert document["exit_code"] == 2
+        assert "--json needs a statement" in document["error"]["what"]
+        assert document["error"]["hint"] == 'devenv db --json "select 1"'
+
     def test_tables_and_items(self, running: ProjectDir) -> None:
         [table] = running.json("ddb", "list-tables")["rows"]
         assert table[:3] == ["cruddur-messages", "pk, sk", "message-group-sk-index"]
@@ -266,6 +273,28 @@ class TestLook:
         assert "there are more" in document["summary"]
         total = len(world.items(running))
         assert running.json("ddb", "scan", "cruddur-messages", "--limit", "10000")["summary"] == f"({total} items)"
+
+    def test_json_items_are_in_dynamodbs_own_form(self, running: ProjectDir) -> None:
+        table = world.dynamodb(running).Table(world.TABLE)
+        table.put_item(
+            Item={"pk": "types", "sk": "1", "none": None, "raw": b"\0\xff", "tags": {"a"}, "n": Decimal("1.5")}
+        )
+        table.put_item(Item={"pk": "types", "sk": "2"})
+        try:
+            statement = f"SELECT * FROM \"{world.TABLE}\" WHERE pk = 'types'"
+            for words in (("sql", statement), ("scan", world.TABLE, "--limit", "1000")):
+                document = running.json("ddb", *words)
+                assert len(document["items"]) == len(document["rows"])
+                found = {item["sk"]["S"]: item for item in document["items"] if item["pk"] == {"S": "types"}}
+                own = {"none": {"NULL": True}, "raw": {"B": "AP8="}, "tags": {"SS": ["a"]}, "n": {"N": "1.5"}}
+                assert found["1"] == {"pk": {"S": "types"}, "sk": {"S": "1"}, **own}
+                assert found["2"] == {"pk": {"S": "types"}, "sk": {"S": "2"}}
+                rows = [dict(zip(document["columns"], row, strict=True)) for row in document["rows"]]
+                shown = {row["sk"]: row for row in rows if row["pk"] == "types"}
+                assert (shown["1"]["raw"], shown["1"]["none"], shown["2"]["none"]) == ("00ff", None, None)
+        finally:
+            for sort in ("1", "2"):
+                table.delete_item(Key={"pk": "types", "sk": sort})
 
     def test_an_unknown_table_is_named_with_the_way_to_the_names(self, running: ProjectDir) -> None:
         ran = running.devenv("ddb", "scan", "nope")
