@@ -954,14 +954,29 @@ def show_all(stack: Stack) -> Report:
     # Without an answer it is not known, and a restore tells.
     cluster = read_cluster(stack) if stack.engine.files or runs(stack, "postgres") else None
     unknown = cluster is None and not stack.engine.files
-    found = [
-        {
-            **plain(manifest),
-            "usable": manifest.form == "files" or unknown or manifest.cluster == cluster or DUMP in manifest.checksums,
-        }
-        for manifest in read_all(stack.engine.home)
-    ]
+    manifests = read_all(stack.engine.home)
+    names = read_databases(stack) if any(manifest.form == "database" for manifest in manifests) else None
+
+    def is_usable(manifest: Manifest) -> bool:
+        if manifest.form == "files" or DUMP in manifest.checksums or unknown:
+            return True
+        return manifest.cluster == cluster and (names is None or manifest.database in names)
+
+    found = [{**plain(manifest), "usable": is_usable(manifest)} for manifest in manifests]
     return report(stack, {"snapshots": found})
+
+
+def read_databases(stack: Stack) -> set[str] | None:
+    """The names of the server's databases; None when it does not run, or does not answer."""
+    from devenv.stores import postgres as store
+
+    if not runs(stack, "postgres"):
+        return None
+    try:
+        with store.connect(stack.engine.targets().postgres, database="postgres", read_only=True) as connection:
+            return {str(row[0]) for row in connection.execute("SELECT datname FROM pg_database")}
+    except StoreError:
+        return None
 
 
 def plain(manifest: Manifest) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import typer
@@ -29,8 +29,8 @@ def patterns_text(report: Report, verbose: bool) -> list[str]:
 
 
 def columns(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
-    """Rows under their heads, without lines; numbers to the right."""
-    from devenv.render.text import cell_width, clean, pad
+    """Rows under their heads, without lines; numbers to the right. Opened where the terminal is too narrow for that."""
+    from devenv.render.text import cell_width, clean, pad, shown_width
 
     heads = [clean(head) for head in heads]
     cells = [[clean("" if value is None else str(value)) for value in row] for row in rows]
@@ -39,6 +39,8 @@ def columns(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
         for place in range(len(heads))
     ]
     widths = [max(map(cell_width, column)) for column in zip(heads, *cells, strict=True)]
+    if sum(widths) + 2 * (len(widths) - 1) > shown_width():
+        return [line for row in cells for line in opened_row(heads, row)]
 
     def line(row: Sequence[str]) -> str:
         parts = [
@@ -48,6 +50,20 @@ def columns(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
         return "  ".join(parts).rstrip()
 
     return [typer.style(line(heads), dim=True), *map(line, cells)]
+
+
+def opened_row(heads: Sequence[str], row: Sequence[str]) -> Iterator[str]:
+    """A row of a table that is too wide: its first cell, and below it what is not empty of the others, each named."""
+    from devenv.render.text import shown_width
+
+    yield row[0]
+    # A pair stays together: its spaces are no place to break the line.
+    pairs = [f"{head} {cell}".replace(" ", "\0") for head, cell in zip(heads[1:], row[1:], strict=True) if cell]
+    margin = " " * 4
+    for line in textwrap.wrap(
+        ", ".join(pairs), shown_width(), initial_indent=margin, subsequent_indent=margin, break_long_words=False
+    ):
+        yield line.replace("\0", " ")
 
 
 def figure(value: float | None) -> Any:
@@ -221,6 +237,8 @@ def explain_lines(report: Report, verbose: bool) -> list[str]:
 
 def matrix_lines(report: Report, verbose: bool) -> list[str]:
     """`patterns matrix`: which entity lies where, which pattern reads what, and both layouts."""
+    from devenv.render.text import shown_width
+
     body = report.body
     places = [place["place"] for place in body["places"]]
     heads = ["entity", *places, "avg bytes", "read", "write", "a million reads / writes"]
@@ -260,7 +278,7 @@ def matrix_lines(report: Report, verbose: bool) -> list[str]:
         ["pattern", "requests", "units", "bytes", "| requests", "units", "bytes"],
         [layout_cells(row["pattern"], row) for row in [*body["layouts"], {**body["totals"], "pattern": "together"}]],
     )
-    return [*lines, body["totals"]["conclusion"]]
+    return [*lines, *textwrap.wrap(body["totals"]["conclusion"], shown_width())]
 
 
 def costs(cost: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,17 +34,31 @@ def snapshot_text(report: Report, verbose: bool) -> list[str]:
 
 
 def list_lines(snapshots: list[Mapping[str, Any]], verbose: bool) -> list[str]:
-    """One line per snapshot; its manifest below it with `-v`."""
+    """One line per snapshot, more where the terminal is too narrow; its manifest below it with `-v`."""
+    from devenv.render.text import cell_width, clean, shown_width
+
     if not snapshots:
         return ["no snapshots; make one with: devenv snapshot save NAME"]
     wide = max(len(each["name"]) for each in snapshots)
     lines = []
     for each in snapshots:
         note = "" if each["usable"] else "  (a part of data that is no longer here)"
-        lines += [f"{each['name']:<{wide}}  {each['created'][:19]}Z  {each['reason']}, {facts(each)}{note}"]
+        head = f"{each['name']:<{wide}}  {each['created'][:19]}Z"
+        more = clean(f"{each['reason']}, {facts(each)}{note}")
+        if cell_width(head) + 2 + cell_width(more) <= shown_width():
+            lines += [f"{head}  {more}"]
+        else:
+            lines += [f"{each['name']}  {each['created'][:19]}Z", *indented(more)]
         if verbose:
             lines += [f"    {name}: {value}" for name, value in each.items() if name not in ("name", "reason")]
     return lines
+
+
+def indented(words: str) -> list[str]:
+    """Words in as many lines as they need, with a margin."""
+    from devenv.render.text import shown_width
+
+    return textwrap.wrap(words, shown_width(), initial_indent=" " * 4, subsequent_indent=" " * 4)
 
 
 def facts(manifest: Mapping[str, Any]) -> str:

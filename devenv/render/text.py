@@ -72,7 +72,7 @@ def down_text(report: Report, verbose: bool) -> list[str]:
 
 def status_text(report: Report, verbose: bool) -> list[str]:
     """`status`: one line per service and step; two for a service where the terminal is too narrow."""
-    width = shutil.get_terminal_size((10_000, 24)).columns
+    width = shown_width()
     lines = [f"{report.project} (engine {report.body['engine']})"]
     for service in report.body["services"]:
         facts = [f"pid {service['pid']}"] if service["pid"] else []
@@ -147,6 +147,11 @@ def show_value(value: Any) -> str:
 def clean(text: str) -> str:
     """Control characters, those of the writing direction too, as escapes: stored data cannot steer the terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shown_width() -> int:
+    """How many cells a line may take: the terminal's, or any number where the reader is a program."""
+    return shutil.get_terminal_size((10_000, 24)).columns
 
 
 def cell_width(text: str) -> int:

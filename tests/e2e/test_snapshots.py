@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -329,6 +330,9 @@ def test_the_copy_of_an_older_cluster_brings_back_no_database_of_a_deleted_snaps
     gone = [each for each in project.json("snapshot", "list")["snapshots"] if each["database"]][-1]
     assert gone["database"] in kept()
     project.ok("snapshot", "delete", gone["name"])
+    project.ok("seed", "-y")
+    lost = project.json("snapshot", "list")["snapshots"][-1]
+    assert (lost["form"], lost["usable"]) == ("database", True)
     if not running:
         project.ok("down")
     project.ok("snapshot", "restore", old)
@@ -338,6 +342,11 @@ def test_the_copy_of_an_older_cluster_brings_back_no_database_of_a_deleted_snaps
         project.ok("down")
         project.ok("up", "--no-backend")
     assert gone["database"] not in kept()
+    # A snapshot that is younger than the restored one, and a part of the data that is no longer here.
+    seen = {each["name"]: each["usable"] for each in project.json("snapshot", "list")["snapshots"]}
+    assert (seen[lost["name"]], seen[old]) == (False, True)
+    assert re.search(rf"{lost['name']}.*a part of data that is no longer here", project.ok("snapshot", "list").out)
+    assert project.devenv("snapshot", "restore", lost["name"]).code == 9
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,20 @@ def test_the_terminal_gets_no_escape_of_others() -> None:
     assert "● reads this entity" in "\n".join(lines)
 
 
+@pytest.mark.parametrize("wide", [80, 60])
+def test_the_matrix_fits_the_terminal(wide: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(wide))
+    painted = patterns_text(report({"action": "matrix", **matrix(observed("all-orders-of-a-customer"))}), False)
+    lines = [re.sub(r"\x1b\[\d+m", "", line) for line in painted]
+    assert max(map(len, lines)) <= wide
+    if wide == 60:
+        at = lines.index("line")
+        assert lines[at + 1 : at + 3] == [
+            "    orders 2, avg bytes 5017, read 1, write 5,",
+            "    a million reads / writes 0.125 USD / 3.12 USD",
+        ]
+
+
 @pytest.mark.parametrize(
     ("amount", "words"), [(0, "0 EUR"), (0.000125, "0.000125 EUR"), (0.625, "0.625 EUR"), (1234.5, "1,234.50 EUR")]
 )

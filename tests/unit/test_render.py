@@ -246,6 +246,19 @@ def test_a_service_fits_the_terminal(columns: int, lines: int, monkeypatch: pyte
     assert all(text.cell_width(unpainted(line)) <= columns for line in of_service)
 
 
+@pytest.mark.parametrize(("columns", "lines"), [(80, 2), (140, 1)])
+def test_a_snapshot_fits_the_terminal(columns: int, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    made = {"name": "auto-20260102T030405-setup-ab12", "created": "2026-01-02T03:04:05.678+00:00", "usable": True}
+    facts = {"counts": {"postgres": {"users": 1}, "dynamodb": {"t": 2}}, "size": 300_000, "method": "template"}
+    seen = {**made, **facts, "reason": "before `devenv setup`"}
+    printed = text.snapshot_text(Report("snapshot", "shop", Exit.DONE, {"snapshots": [seen]}), False)
+    assert len(printed) == lines
+    assert printed[0].startswith("auto-20260102T030405-setup-ab12  2026-01-02T03:04:05Z")
+    assert printed[-1].endswith("before `devenv setup`, 1 row, 2 items, 0.3 MB, template")
+    assert all(text.cell_width(line) <= columns for line in printed)
+
+
 def diagnosis(**body: Any) -> Report:
     return Report("doctor", "shop", Exit.FOUND, {"checks": [], "summary": {}, "verdict": "unhealthy", **body})
 
