@@ -914,6 +914,8 @@ def recover(stack: Stack, watch: Watch) -> None:
         check_journal(home, journal)
         watch.say(f"finishing the interrupted restore of `{journal.manifest.name}`")
         stack.engine.adopt()
+        if runs(stack, "postgres"):
+            end_orphans(stack)
         finish(stack, journal)
     for moving in folder(home).glob(".moving-*"):
         if manifest := read_manifest(moving):
@@ -936,9 +938,23 @@ def drop_halves(stack: Stack, halves: Sequence[Path]) -> None:
     wanted = {database_name(stack, name) for name in named}
     if not wanted or (stack.engine.files and not (stack.engine.home / "postgres").exists()):
         return
-    with postgres_up(stack), setup.server(stack.engine.targets().postgres) as admin:
-        for row in admin.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [list(wanted)]).fetchall():
-            setup.drop_database(admin, row[0])
+    with postgres_up(stack):
+        end_orphans(stack)
+        with setup.server(stack.engine.targets().postgres) as admin:
+            found = admin.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", [list(wanted)]).fetchall()
+            for row in found:
+                setup.drop_database(admin, row[0])
+
+
+def end_orphans(stack: Stack) -> None:
+    """End what Postgres still does for a killed command: a copy that it finished later would be nobody's."""
+    from devenv.steps import setup
+
+    # It may be starting yet, for the killed command.
+    await_store(stack, "postgres")
+    target = stack.engine.targets().postgres
+    with setup.server(target) as admin:
+        setup.end_orphans(admin, target.database)
 
 
 # Reports of the commands

@@ -8,13 +8,16 @@ tests/e2e/test_bad_luck.py, snapshots after each of their own functions in tests
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.chaos.scenario import (
@@ -356,6 +359,35 @@ def test_killed_while_it_compares(seeded: ProjectDir) -> None:
 def test_transitions_of_a_copied_folder_are_its_ends(labels: list[str], kept: list[int]) -> None:
     seen = [Change(number, 0.0, what) for number, what in enumerate(labels, 1)]
     assert [change.number for change in transitions(seen)] == kept
+
+
+@pytest.mark.parametrize(("words", "source"), [(("setup", "-y"), None), (("reset", "-y"), "devenv-baseline")])
+def test_what_the_server_still_does_for_a_killed_command_is_ended(
+    seeded: ProjectDir, words: tuple[str, ...], source: str | None
+) -> None:
+    """The server goes on with a statement whose client is gone; a copy that it finishes later would be nobody's."""
+    before, env = state(seeded), seeded.env()
+    asking = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CREATE DATABASE%' AND state = 'active'"
+    with (
+        psycopg.connect(env["DATABASE_URL"], dbname="postgres", autocommit=True) as looking,
+        psycopg.connect(env["DATABASE_URL"], dbname="postgres") as holding,
+    ):
+        # The copy of this database now takes as long as that of a large one: until this comment is done.
+        holding.execute(f'COMMENT ON DATABASE "{source or env["PGDATABASE"]}" IS NULL')
+        running = subprocess.Popen(seeded.command(*words), env=seeded.environment(), stderr=subprocess.DEVNULL)
+        world.until(lambda: looking.execute(asking).fetchone() == (1,), "the server's copy")
+        running.kill()
+        running.wait()
+        with subprocess.Popen(seeded.command(*UP), env=seeded.environment(), stderr=subprocess.PIPE) as again:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                again.wait(1.5)
+            holding.rollback()
+            _, said = again.communicate(timeout=60)
+        assert again.returncode == 0, said
+        world.until(lambda: looking.execute(asking).fetchone() == (0,), "its end")
+    assert state(seeded) == before
+    check_whole(seeded)
+    count("commands killed")
 
 
 def test_a_snapshot_that_went_with_newer_data_is_refused_before_anything_is_touched(seeded: ProjectDir) -> None:
