@@ -67,6 +67,7 @@ class Globals:
     debug: bool = False
     allow_remote: bool = False
     command: str = "devenv"
+    again: str = "devenv"
 
 
 chosen = Globals()
@@ -806,6 +807,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     chosen.command = next((word for word in rest if not word.startswith("-")), "devenv")
+    chosen.again = command_words(rest)
     chosen.json, chosen.debug = "--json" in front, "--debug" in front
     # Building the parsers of all commands takes as long as a query; an unknown word needs them, for the suggestion.
     if one := [command for command in app.registered_commands if named(command) == chosen.command]:
@@ -858,7 +860,7 @@ def guarded(call: Callable[[], Any]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return refuse(interrupted())
     except Terminated:
-        return refuse(Report(chosen.command, None, Exit.TERMINATED, error=failure("terminated")))
+        return refuse(Report(chosen.command, None, Exit.TERMINATED, error=stopped("terminated")))
     except BrokenPipeError:
         # The reader (`head`, `less`) has gone; Python's own attempt to flush at the end would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -892,7 +894,22 @@ def unforeseen(error: Exception) -> Failure:
 
 def interrupted() -> Report:
     """The report of a command that Ctrl-C ended."""
-    return Report(chosen.command, None, Exit.INTERRUPTED, error=failure("interrupted"))
+    return Report(chosen.command, None, Exit.INTERRUPTED, error=stopped("interrupted"))
+
+
+def stopped(what: str) -> Failure:
+    """The failure of a command that a signal ended, with the one that goes on."""
+    if chosen.command in ("up", "setup", "schema-load", "seed", "reset"):
+        return Failure(what, hint="devenv up  (goes on where it was)")
+    return Failure(what, hint="devenv logs --follow" if chosen.command == "logs" else f"again: {chosen.again}")
+
+
+def command_words(words: Sequence[str]) -> str:
+    """What was typed, up to the command's name: a statement behind it may have somebody's password in it."""
+    groups = {group.name for group in app.registered_groups}
+    names = [word for word in words if not word.startswith("-")]
+    called = names[: 2 if names[:1] and names[0] in groups else 1]
+    return " ".join(["devenv", *called, *(["…"] if len(words) > len(called) else [])])
 
 
 def failure(what: str) -> Failure:

@@ -333,11 +333,13 @@ def test_logs_of_each_service(running: ProjectDir) -> None:
     assert set(running.json("logs")["logs"]) >= {"postgres", "dynamodb", "backend"}
 
 
-def test_logs_can_be_followed(running: ProjectDir) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_logs_can_be_followed(running: ProjectDir, number: signal.Signals, code: int) -> None:
     following = subprocess.Popen(
         running.command("logs", "-f", "postgres", "--tail", "1"),
         env=running.environment(),
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     assert following.stdout is not None
@@ -345,9 +347,10 @@ def test_logs_can_be_followed(running: ProjectDir) -> None:
     running.devenv("db", "SELECT followed FROM nowhere")
     while "followed" not in following.stdout.readline():
         assert following.poll() is None
-    following.send_signal(signal.SIGINT)
-    following.communicate()
-    assert following.returncode == 130
+    following.send_signal(number)
+    _, told = following.communicate()
+    assert following.returncode == code
+    assert told.endswith("hint: devenv logs --follow\n")
 
 
 def test_status_is_json_for_scripts(running: ProjectDir) -> None:

@@ -40,3 +40,37 @@ def test_a_folder_that_could_not_be_copied_for_want_of_room_is_no_fault_of_deven
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["what"].startswith("devenv itself failed") == ours
     assert ("df -h" in error["hint"]) != ours
+
+
+@pytest.mark.parametrize(
+    ("words", "again"),
+    [
+        ("doctor", "devenv doctor"),
+        ("db --write secret", "devenv db …"),
+        ("snapshot restore one", "devenv snapshot restore …"),
+        ("ddb sql secret", "devenv ddb sql …"),
+    ],
+)
+def test_what_was_typed_behind_a_command_is_not_repeated(words: str, again: str) -> None:
+    assert cli.command_words(words.split()) == again
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("seed", "devenv up  (goes on where it was)"),
+        ("logs", "devenv logs --follow"),
+        ("verify", "again: devenv verify"),
+    ],
+)
+def test_a_stopped_command_says_how_to_go_on(
+    command: str, hint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def end() -> None:
+        cli.terminate(15, None)
+
+    again = cli.command_words([command])
+    monkeypatch.setattr(cli, "chosen", cli.Globals(json=True, command=command, again=again))
+    assert cli.guarded(end) == 143
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["what"], error["hint"]) == ("terminated", hint)
