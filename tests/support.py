@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+import psutil
 
 from devenv.config import data_home
 
@@ -110,6 +113,20 @@ class ProjectDir:
         self.devenv("down", "--data", "--no-backup", "-y")
         shutil.rmtree(data_home(self.path.resolve()), ignore_errors=True)
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def unwind_on_sigterm() -> None:
+    """Let SIGTERM end this process as an exception does, so that what it started is cleaned up."""
+
+    def leave(number: int, frame: object) -> NoReturn:
+        # A command under way is not killed, as `subprocess.run` would: what it has started would go on without it.
+        commands = psutil.Process().children()
+        for each in commands:
+            each.terminate()
+        psutil.wait_procs(commands, LIMIT_S)
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def reference_project(path: Path) -> ProjectDir:

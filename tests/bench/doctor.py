@@ -22,7 +22,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 from devenv.links import judge
 from devenv.stores.dynamodb import typed_item
 from tests.shapes import NOW, PLAN, START, TABLE, USERS, World, conversation
-from tests.support import reference_project
+from tests.support import reference_project, unwind_on_sigterm
 
 RUNS = 7
 CONVERSATIONS = 2_000
@@ -66,6 +66,7 @@ def judged_per_second() -> tuple[int, float]:
 
 def main() -> None:
     """Measure and print."""
+    unwind_on_sigterm()
     doctor, base = whole_process()
     print(f"devenv doctor, healthy        {doctor:6.3f} s   {doctor / base:4.2f} B   (wanted: at most 2.2 B)")
     print(f"B: import boto3, psycopg      {base:6.3f} s")

@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from devenv.config import cache_folder
-from tests.support import ProjectDir, reference_project
+from tests.support import ProjectDir, reference_project, unwind_on_sigterm
 
 RUNS = 5
 TESTS = 200
@@ -127,25 +127,28 @@ def worktrees(top: Path) -> None:
         if part.name not in ("baselines", "projects"):
             (cache / part.name).symlink_to(part)
     firsts, seconds = [], []
+    first = ProjectDir(top / "first", {"DEVENV_CACHE": str(cache)})
+    second = ProjectDir(top / "second", first.environ)
+    who = ["-c", "user.email=bench@example.com", "-c", "user.name=bench"]
     for _ in range(RUNS):
-        first = ProjectDir(reference_project(top / "first").path, {"DEVENV_CACHE": str(cache)})
-        second = ProjectDir(top / "second", first.environ)
-        who = ["-c", "user.email=bench@example.com", "-c", "user.name=bench"]
-        for words in (
-            ["init", "-q"],
-            ["add", "-A"],
-            ["commit", "-qm", "x"],
-            ["worktree", "add", "-q", str(second.path)],
-        ):
-            subprocess.run(["git", *who, *words], cwd=first.path, check=True, capture_output=True)
-        for project, found in ((first, firsts), (second, seconds)):
-            began = time.perf_counter()
-            project.ok("up")
-            found.append(time.perf_counter() - began)
-            project.ok("down")
-        first.ok("down", "--all", "--data", "--no-backup", "-y")
-        for left in (first.path, second.path, cache / "baselines"):
-            shutil.rmtree(left)
+        try:
+            reference_project(first.path)
+            for words in (
+                ["init", "-q"],
+                ["add", "-A"],
+                ["commit", "-qm", "x"],
+                ["worktree", "add", "-q", str(second.path)],
+            ):
+                subprocess.run(["git", *who, *words], cwd=first.path, check=True, capture_output=True)
+            for project, found in ((first, firsts), (second, seconds)):
+                began = time.perf_counter()
+                project.ok("up")
+                found.append(time.perf_counter() - began)
+                project.ok("down")
+        finally:
+            first.devenv("down", "--all", "--data", "--no-backup", "-y")
+            for left in (first.path, second.path, cache / "baselines"):
+                shutil.rmtree(left, ignore_errors=True)
     show("first checkout, cold up", firsts, None)
     show("second checkout, first up", seconds, statistics.median(firsts))
 
@@ -196,6 +199,7 @@ def show(name: str, samples: list[float], base: float | None) -> None:
 
 def main() -> None:
     """Measure and print: all, or the parts that are named (small, worktrees, suite, and a number of items)."""
+    unwind_on_sigterm()
     words = sys.argv[1:] or ["small", "worktrees", "suite", "100000"]
     print(f"{'':<40} {'median s':>9} {'min':>9} {'max':>9} {'ratio':>8}")
     with place() as top:

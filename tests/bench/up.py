@@ -25,7 +25,7 @@ from devenv.config import cache_folder
 from devenv.engines import dynamodb_local, parts
 from devenv.model import DynamoTarget
 from devenv.stores.dynamodb import Dynamo
-from tests.support import ProjectDir, reference_project
+from tests.support import ProjectDir, reference_project, unwind_on_sigterm
 
 RUNS = 5
 
@@ -86,6 +86,7 @@ def plain_java() -> float:
 
 def main() -> None:
     """Measure and print."""
+    unwind_on_sigterm()
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         project = reference_project(Path(folder) / "bench")

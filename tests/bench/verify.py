@@ -45,7 +45,7 @@ from devenv.watch import Silent
 from tests.bench.page_server import NAMES, World, raw
 from tests.integration.dynamodb_support import find_parts, serving
 from tests.shapes import MESSAGING_TABLE, messaging_settings
-from tests.support import empty_project
+from tests.support import empty_project, unwind_on_sigterm
 
 ROUNDS = 2
 PAGE_SERVER = Path(__file__).with_name("page_server.py")
@@ -59,6 +59,7 @@ ANALYZE public.users;
 
 def main() -> None:
     """Start stores, measure, print."""
+    unwind_on_sigterm()
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=10_000_000, help="items of part 2")
     parser.add_argument("--skip", default="", help="parts not to run: 1, 2, 12")
