@@ -356,10 +356,22 @@ def delete_table(dynamo: Dynamo, table: str) -> None:
 def wait_active(dynamo: Dynamo, table: str) -> None:
     """Wait until the table and all its indexes can be used."""
     end = time.monotonic() + WAIT_S
-    while (described := describe(dynamo, table)) is None or not is_active(described):
+    while not usable(dynamo, table):
         if time.monotonic() > end:
             raise DevenvError(f"table {table} is not ready {WAIT_S:g} s after it was made")
         time.sleep(PAUSE_S)
+
+
+def usable(dynamo: Dynamo, table: str) -> bool:
+    """Whether the table and all its indexes can be used by now."""
+    try:
+        described = describe(dynamo, table)
+    except StoreError as error:
+        # While an index goes, DynamoDB Local at times has it in one list and no longer in another.
+        if error.code != "InternalFailure":
+            raise
+        return False
+    return described is not None and is_active(described)
 
 
 def strangers(ctx: StepContext, inputs: Inputs) -> str | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import json
+import threading
 from typing import Any
 
 import pytest
 
-from devenv.errors import DevenvError, UsageError
+from devenv.errors import DevenvError, StoreError, UsageError
+from devenv.steps.schema_load import wait_active
 from devenv.steps.step import describe
 from devenv.stores.dynamodb import Dynamo
 
@@ -92,6 +94,36 @@ def test_a_missing_index_is_added_and_a_changed_one_replaced_without_losing_an_i
             "ExpressionAttributeValues": {":o": {"S": "o"}},
         }
         assert dynamo.call("Query", request)["Items"] == [ITEM]
+
+
+def test_a_table_whose_index_goes_is_waited_for(small: Any) -> None:
+    """DynamoDB Local answers DescribeTable with InternalFailure at times, while an index goes."""
+    declare(small, with_index(small))
+    small.run("schema-load")
+    table = small.table("things")
+    failed: list[StoreError] = []
+    over = threading.Event()
+
+    def wait() -> None:
+        with Dynamo(small.dynamodb) as dynamo:
+            while not over.is_set() and not failed:
+                try:
+                    wait_active(dynamo, table)
+                except StoreError as error:
+                    failed.append(error)
+
+    waiting = [threading.Thread(target=wait) for _ in range(4)]
+    for each in waiting:
+        each.start()
+    try:
+        for projection in ("KEYS_ONLY", "ALL") * 2:
+            declare(small, with_index(small, projection=projection))
+            assert small.run("schema-load").summary == "1 index made"
+    finally:
+        over.set()
+        for each in waiting:
+            each.join()
+    assert failed == []
 
 
 def test_an_index_made_by_hand_stays_and_is_no_difference(small: Any) -> None:
