@@ -493,6 +493,18 @@ def find_root(start: Path) -> Path:
     )
 
 
+def check_path(root: Path) -> None:
+    """UsageError for a folder whose path has no UTF-8, in which state and reports name it."""
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"the path {os.fsencode(root)!r} cannot be read as {sys.getfilesystemencoding()}",
+            detail="what devenv keeps of a project, and its reports, name the folder as UTF-8",
+            hint="rename the folder, or, when only the locale is another: export PYTHONUTF8=1 LC_ALL=C.UTF-8",
+        ) from None
+
+
 def load(project: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
     """Read `project`/devenv.toml (default: the nearest one above the working folder). UsageError says what is wrong.
 
@@ -506,6 +518,7 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
         root = project.resolve()
     else:
         raise UsageError(f"no {FILE} in {project}", hint="name the folder that holds it with --project DIR")
+    check_path(root)
     file = root / FILE
     tree = read_toml(file)
     origins: dict[str, str] = dict.fromkeys(flatten(tree), FILE)

@@ -21,7 +21,7 @@ from tests.support import ProjectDir, reference_project
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ProjectDir, Path]]:
     """A started project, and the file of its snapshot `one`."""
     top = tmp_path_factory.mktemp("archive")
-    project = reference_project(top / "project")
+    project = reference_project(top / "ein Projekt, größer 日")
     project.ok("up", "--no-backend")
     world.sql(project, "DELETE FROM activities WHERE likes_count = 0")
     project.ok("snapshot", "save", "one")

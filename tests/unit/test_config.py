@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -243,3 +244,14 @@ def test_the_cache_can_be_named(tmp_path: Path) -> None:
 )
 def test_a_line_break_ends_no_name(tmp_path: Path, text: str) -> None:
     refused(tmp_path, text)
+
+
+def test_a_folder_that_has_no_utf8_is_refused(tmp_path: Path) -> None:
+    root = Path(os.fsdecode(os.fsencode(tmp_path) + b"/Gr\xf6\xdfe"))
+    root.mkdir()
+    (root / "devenv.toml").write_text('[project]\nname = "x"\n')
+    with pytest.raises(UsageError, match=r"Gr\\xf6\\xdfe' cannot be read as utf-8") as caught:
+        config.load(root)
+    assert "rename the folder" in (caught.value.hint or "")
+    # What it has may have been started before it was renamed.
+    assert config.load_for_stopping(root).root == root
