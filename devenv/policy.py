@@ -82,7 +82,8 @@ MOST: Final[Mapping[Name, int]] = {"deny-deletion": 6144, "organisation": 5120, 
 ACCOUNT: Final = re.compile(r"\d{12}")
 REGION: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 TABLE: Final = re.compile(r"[A-Za-z0-9_.*-]{3,255}|\*")
-PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|\*):(role|user)/[\w+=,.@/*-]+")
+# With a name of asterisks alone, everybody would be left alone.
+PRINCIPAL: Final = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}|\*):(role|user)/(?=[/*]*[\w+=,.@-])[\w+=,.@/*-]+")
 
 
 @dataclass(frozen=True)
@@ -172,13 +173,13 @@ def check_wish(wish: Wish) -> None:
         raise UsageError(
             f"{wish.account!r} is no AWS account", detail="it must be 12 digits", hint="--account 12 digits"
         )
-    for value, form, what in (
-        *((region, REGION, "region") for region in wish.regions),
-        *((table, TABLE, "table name") for table in wish.tables),
-        *((admin, PRINCIPAL, "ARN of a role") for admin in wish.admins),
+    for value, form, what, hint in (
+        *((region, REGION, "region", "--region eu-central-1") for region in wish.regions),
+        *((table, TABLE, "table name", "devenv ddb list-tables") for table in wish.tables),
+        *((each, PRINCIPAL, "ARN of a role", "--admin arn:aws:iam::123456789012:role/NAME") for each in wish.admins),
     ):
         if not form.fullmatch(value):
-            raise UsageError(f"{value!r} is no {what}", hint="devenv policy --help")
+            raise UsageError(f"{value!r} is no {what}", hint=hint)
     if not wish.tables:
         raise UsageError("there is no table to protect", hint="declare one in [steps.schema-load], or add --table NAME")
 

@@ -95,6 +95,9 @@ def test_the_application_gets_what_its_patterns_need() -> None:
         Wish(("or ders",)),
         Wish(("x",)),
         Wish(("orders",), admins=("admin",)),
+        Wish(("orders",), admins=(f"arn:aws:iam::{ACCOUNT}:role/*",)),
+        Wish(("orders",), admins=("arn:aws:iam::*:role/*/**",)),
+        Wish(("orders",), admins=(f"arn:aws:sts::{ACCOUNT}:assumed-role/admin/session",)),
         Wish(()),
     ],
 )
@@ -102,6 +105,10 @@ def test_what_is_no_part_of_an_arn_is_refused(wish: Wish) -> None:
     """AWS would take such a policy, and it would protect nothing."""
     with pytest.raises(UsageError):
         check_wish(wish)
+
+
+def test_a_role_may_have_a_path_and_a_name_that_ends_differently() -> None:
+    check_wish(Wish(("orders",), admins=(ADMIN, f"arn:aws:iam::{ACCOUNT}:role/aws-reserved/*/Admin_*")))
 
 
 def test_a_document_that_aws_would_not_take_is_refused() -> None:
