@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ import pytest
 
 from devenv.model import DynamoTarget, PostgresTarget
 from tests.support import ProjectDir, empty_project, reference_project
+
+# Some machines have it set. Then every command of a test would compile all of devenv again: a third of its time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # Behind a shell's `&` it is ignored, and then it would be for every process that a test starts, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
