@@ -210,8 +210,9 @@ class TestKilledDevenv:
         finally:
             project.remove()
 
-    @pytest.mark.parametrize("target", ["postgres", "dynamodb", "setup", "schema-load", "seed", "backend"])
-    def test_killed_as_each_part_begins(self, tmp_path: Path, undisturbed: world.Data, target: str) -> None:
+    # Moments within the steps are in tests/chaos/test_crashes.py and tests/integration/test_steps_killed.py.
+    @pytest.mark.parametrize("target", ["postgres", "dynamodb", "schema-load", "backend"])
+    def test_killed_as_a_part_begins(self, tmp_path: Path, undisturbed: world.Data, target: str) -> None:
         project = reference_project(tmp_path / "project")
         try:
             child = start(project, "up")

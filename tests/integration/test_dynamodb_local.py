@@ -223,14 +223,18 @@ def test_a_killed_training_takes_its_server_along_and_the_next_one_cleans_up(fou
     assert not list(archives.glob("training-*"))
 
 
-def test_two_trainings_at_once_make_one_archive(found_java, local, tmp_path):
+def test_two_trainings_at_once_make_one_archive_and_touch_no_server_that_runs(found_java, local, tmp_path):
     made: list[bool] = []
-    workers = [threading.Thread(target=lambda: made.append(train(found_java, local, tmp_path))) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(120)
-    assert sorted(made) == [False, True]
+    archives = tmp_path / "archives"
+    workers = [threading.Thread(target=lambda: made.append(train(found_java, local, archives))) for _ in range(2)]
+    with serving(found_java, local, tmp_path / "data") as (where, _), Dynamo(where) as dynamo:
+        dynamo.call("CreateTable", TABLE)
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join(120)
+        assert sorted(made) == [False, True]
+        assert dynamo.call("ListTables") == {"TableNames": ["kept"]}
 
 
 def test_training_that_fails_says_why_and_is_not_tried_again_the_same_day(found_java, local, tmp_path):
@@ -251,10 +255,3 @@ def test_training_that_fails_says_why_and_is_not_tried_again_the_same_day(found_
 def test_a_cache_that_cannot_be_written_only_costs_the_archive(found_java, local, tmp_path):
     (tmp_path / "file").write_text("")
     assert start_training(found_java, local, tmp_path / "file/cache", os.environ) is None
-
-
-def test_training_does_not_touch_a_server_that_runs(found_java, local, tmp_path):
-    with serving(found_java, local, tmp_path / "data") as (where, _), Dynamo(where) as dynamo:
-        dynamo.call("CreateTable", TABLE)
-        assert train(found_java, local, tmp_path / "archives")
-        assert dynamo.call("ListTables") == {"TableNames": ["kept"]}

@@ -18,7 +18,7 @@ from devenv.stores.dynamodb import Dynamo, typed_item
 pytest_plugins = ("tests.integration.step_support",)
 
 ROOT = Path(__file__).parents[2]
-ROUNDS = 6
+ROUNDS = 4
 LONGEST_S = 3.0  # on a busy machine one run can take much longer than the next
 SCHEMA = """
 CREATE TABLE users (uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), handle text NOT NULL UNIQUE, name text NOT NULL);
