@@ -850,6 +850,7 @@ def erase(stack: Stack, kept: Manifest | None) -> None:
     database = targets.postgres.database
     ours = {database, f"devenv-baseline-{project_mark(stack)}", *setup.side_names(database)}
     if kept is None:
+        stack.engine.expect_erasure()
         ours |= {manifest.database for manifest in read_all(stack.engine.home) if manifest.database}
     with setup.server(targets.postgres) as admin:
         comment = setup.read_comment(admin, database)

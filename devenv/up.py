@@ -577,7 +577,8 @@ def recover(stack: Stack, watch: Watch) -> None:
 def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     """Stop the services, last started first. With `data` their data goes too; with `backup` a snapshot keeps it."""
     engine = stack.engine
-    if data and not engine.files and engine.has_data():
+    traces = data and not engine.files and engine.has_traces()
+    if traces:
         engine.permit(None)
     recover(stack, watch)
     engine.adopt()
@@ -589,7 +590,7 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     engine.stop_improving()
     kept = None
     # Volumes go as a whole: only for a copy of what is in them, or for stores that others use too, must they run.
-    if data and not engine.files and (backup or engine.shared) and engine.has_data():
+    if traces and (backup or engine.shared):
         from devenv import snapshots
 
         watch.begin("data", "deleting, but for a copy" if backup else "deleting")
@@ -647,7 +648,8 @@ def remove_data(stack: Stack, backup: bool) -> str | None:
     if not backup:
         snapshots.forget_databases(home, stack.engine.shared)
     stack.engine.remove_data()
-    for part in (home / "baseline", home / "ledger.sqlite", home / "secrets.json"):
+    # What was agreed to last: by it a killed `down` can be done again.
+    for part in (home / "baseline", home / "ledger.sqlite", home / "secrets.json", home / "agreed.json"):
         if part.is_dir():
             shutil.rmtree(part)
         else:

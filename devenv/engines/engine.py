@@ -15,8 +15,9 @@ An engine is one module with one class below `Engine`, and one line in `devenv.e
 
 All the rest has a meaning here that an engine may replace: ports, secrets, the state file, the application as a
 process of this machine (`launch_process`, `look_at_process`, `stop_process`, `recognise_process`,
-`process_ended`), logs, `adopt`, `stranger`, `confirm`, `improve`, `prepare`, `has_data`, `remove_data`,
-`application_environment`, `listeners`, `hold_writers`, `admit`, `permit`. Nothing asks of which class an engine is.
+`process_ended`), logs, `adopt`, `stranger`, `confirm`, `improve`, `prepare`, `has_data`, `has_traces`, `remove_data`,
+`expect_erasure`, `application_environment`, `listeners`, `hold_writers`, `admit`, `permit`. Nothing asks of which class
+an engine is.
 
 Each engine has its own data, and all that belongs to data: ledger, secrets, baseline, snapshots. They lie in
 `Engine.home`, a folder of the engine's name in the project's data folder (for `embedded`, that folder itself).
@@ -195,6 +196,10 @@ class Engine(ABC):
         """Whether a first `up` has begun to load data here."""
         return (self.home / "ledger.sqlite").exists()
 
+    def has_traces(self) -> bool:
+        """Whether there is anything that `down --data` has to take away from stores whose files are not devenv's."""
+        return self.has_data()
+
     def process(self, name: str) -> Process | None:
         """The recorded process of a service, running or not; None where it is no process of this machine's own."""
         record = self.state.services.get(name)
@@ -333,6 +338,9 @@ class Engine(ABC):
 
     def remove_data(self) -> None:  # noqa: B027 - few engines need it
         """Delete the stores' data, for good; the stores are stopped."""
+
+    def expect_erasure(self) -> None:  # noqa: B027 - only where stores are shared
+        """Before all of this project is taken out of stores that others use too: killed, it can be done again."""
 
     def dump_database(self, database: str, file: Path) -> None:
         """Write a database of the running server to a file, which outlives the server. DevenvError.

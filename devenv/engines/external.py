@@ -19,16 +19,20 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hashlib
 import http.client
 import ipaddress
+import json
 import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from devenv import state
 from devenv.config import External as Settings
 from devenv.engines.engine import STORES, Engine
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
@@ -43,6 +47,10 @@ LOCAL_ARN: Final = "arn:aws:dynamodb:ddblocal:"
 LOCAL_KEY: Final = "devenvlocal"
 CONNECT_S: Final = 1.0
 WAYS: Final = "[external] in devenv.toml, or DEVENV_EXTERNAL_POSTGRES and DEVENV_EXTERNAL_DYNAMODB"
+END_OTHERS: Final = (
+    b"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+    b" WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
+)
 SURVEY: Final = b"""
 SELECT current_setting('server_version'), (SELECT system_identifier::text FROM pg_control_system()),
   ARRAY(SELECT datname::text FROM pg_database WHERE NOT datistemplate ORDER BY 1),
@@ -137,6 +145,15 @@ class External(Engine):
             return replace(state, detail=f"nothing listens at {host}:{port}, and engine external starts nothing")
         return replace(state, state="running", version=record.version if record else None)
 
+    @property
+    def agreement(self) -> Path:
+        """What the user agreed to, while marks are set or taken away: a killed command leaves only some of them."""
+        return self.home / "agreed.json"
+
+    def has_traces(self) -> bool:
+        """Also before data is loaded: marks, and the database with one of them."""
+        return self.has_data() or self.agreement.exists()
+
     # What changes
 
     def admit(self, allow_remote: bool, say: Callable[[str], None]) -> None:
@@ -174,16 +191,39 @@ class External(Engine):
         try:
             survey = self.survey(postgres, dynamodb)
             if not (survey.postgres_marked and survey.dynamodb_marked):
-                self.ask(survey, postgres, dynamodb, agree)
+                self.ask(survey, postgres, dynamodb, (lambda text: None) if self.has_agreed(survey) else agree)
                 self.set_marks(survey, replace(postgres, refused=None), replace(dynamodb, refused=None))
         except StoreError as error:
             raise error.with_hint("start it, then: devenv up" if not error.reached else "devenv doctor") from None
         self._permitted = True
+        if self.has_data():
+            self.agreement.unlink(missing_ok=True)
         for name, version in (("postgres", survey.version), ("dynamodb", None)):
             record = self.state.services.get(name)
             if record is None or not record.started or record.version != version:
                 at = datetime.now(UTC).isoformat(timespec="seconds")
                 self.remember(name, port=self.port(name), version=version, started=at)
+
+    def has_agreed(self, survey: Survey) -> bool:
+        """Whether the user agreed to marks on these very stores, and they are missing because a command was killed."""
+        # Once data was loaded, a mark that is missing was taken away, unless that is what devenv was doing.
+        tasks = ("erase",) if self.has_data() else ("erase", "mark")
+        noted = self.agreement.read_bytes() if self.agreement.exists() else b""
+        return noted in [self.subject(survey, task) for task in tasks]
+
+    def note_agreement(self, survey: Survey, task: Literal["mark", "erase"]) -> None:
+        """Keep what the user agreed to, until all marks are set or gone."""
+        self.make_home()
+        state.write_private(self.agreement, self.subject(survey, task))
+
+    def subject(self, survey: Survey, task: str) -> bytes:
+        """What an agreement is about: the database, the cluster, and DynamoDB's address."""
+        postgres, dynamodb = self.store_targets()
+        return json.dumps([task, postgres.database, survey.cluster, dynamodb.endpoint]).encode()
+
+    def expect_erasure(self) -> None:
+        """Postgres's mark goes with its database, before DynamoDB's."""
+        self.note_agreement(self.survey(*self.store_targets()), "erase")
 
     def survey(self, postgres: PostgresTarget, dynamodb: DynamoTarget) -> Survey:
         """Read the marks, and what is in both stores. UsageError when one is not what it should be."""
@@ -231,17 +271,20 @@ class External(Engine):
         )
 
     def set_marks(self, survey: Survey, postgres: PostgresTarget, dynamodb: DynamoTarget) -> None:
-        """Set the marks that are missing. DynamoDB first: it may turn out to be none."""
+        """Note what was agreed, then set the marks that are missing. DynamoDB first: it may turn out to be none."""
         from devenv.stores.dynamodb import Dynamo
 
         if not survey.dynamodb_marked:
             refuse_cloud(dynamodb)
+        if not self.has_agreed(survey):
+            self.note_agreement(survey, "mark")
+        if not survey.dynamodb_marked:
             with Dynamo(dynamodb) as client:
                 if MARK_TABLE not in survey.tables:
                     make_mark_table(client)
                 client.call("PutItem", {**self.mark_item(), "ReturnValues": "NONE"})
         if not survey.postgres_marked:
-            mark_database(postgres, mark_text(postgres.database, survey.cluster), postgres.database in survey.databases)
+            mark_database(postgres, mark_text(postgres.database, survey.cluster))
 
     def mark_key(self) -> dict[str, Any]:
         """The request for this project's mark in DynamoDB."""
@@ -414,17 +457,20 @@ def refuse_foreign(postgres: PostgresTarget) -> None:
         )
 
 
-def mark_database(postgres: PostgresTarget, text: str, exists: bool) -> None:
+def mark_database(postgres: PostgresTarget, text: str) -> None:
     """Make the project's database, if it is missing, and put the mark on it."""
     from psycopg import sql
 
     from devenv.stores import postgres as store
 
+    label = f"devenv-mark-{hashlib.sha256(postgres.database.encode()).hexdigest()[:12]}"
     with (
-        store.connect(postgres, database="postgres", autocommit=True) as connection,
+        store.connect(postgres, database="postgres", autocommit=True, label=label) as connection,
         store.translated(postgres.address),
     ):
-        if not exists:
+        # The server goes on with what a killed devenv asked it for.
+        connection.execute(END_OTHERS)
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [postgres.database]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(store.name(postgres.database)))
         connection.execute(
             sql.SQL("COMMENT ON DATABASE {} IS {}").format(store.name(postgres.database), sql.Literal(text))

@@ -156,6 +156,22 @@ def test_marked_stores_work_and_somebodys_data_stays_as_it_was(project: ProjectD
     assert contents(stores) == before
 
 
+def test_a_killed_command_leaves_no_mark_for_good(project: ProjectDir, stores: ProjectDir) -> None:
+    """A store is marked in two steps and unmarked in two: `down --data` finishes what a killed command had begun."""
+    before = contents(stores)
+    up, away = ("up", "--no-backend", "--mark"), ("down", "--data", "--no-backup", "-y")
+    for call in ("engines.external.make_mark_table", "engines.external.mark_database", "registry.register"):
+        assert killed_after(project, f"devenv.{call}", *up) == -signal.SIGKILL, call
+        project.ok(*away)
+        assert contents(stores) == before, call
+    # Without the question, too: it was answered.
+    assert killed_after(project, "devenv.engines.external.make_mark_table", *up) == -signal.SIGKILL
+    project.ok("up", "--no-backend", "--no-input")
+    assert killed_after(project, "devenv.snapshots.erase", *away) == -signal.SIGKILL
+    project.ok(*away)
+    assert contents(stores) == before
+
+
 def test_a_mark_that_was_copied_to_another_cluster_is_none(project: ProjectDir, stores: ProjectDir) -> None:
     project.ok("up", "--mark")
     world.sql(project, "COMMENT ON DATABASE cruddur IS 'devenv may write database cruddur (cluster 1)'")
