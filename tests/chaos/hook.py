@@ -21,6 +21,7 @@ CHANGES = {
     "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chown", "os.kill",
     "shutil.rmtree", "subprocess.Popen", "sqlite3.connect", "fcntl.flock",
 }  # fmt: skip
+NEEDS_NONE, NEEDS_ONE = ("os.mkdir",), ("os.remove", "shutil.rmtree")
 READS = ("List", "Describe", "Get", "BatchGet", "TransactGet", "Query", "Scan")
 TARGET = b"DynamoDB_20120810."
 
@@ -41,6 +42,11 @@ def change(event: str, arguments: tuple[object, ...]) -> str | None:
         return None if operation.startswith(READS) else f"send {operation}"
     if event not in CHANGES or (event == "sqlite3.connect" and arguments[0] == ":memory:"):
         return None
+    if event in (*NEEDS_NONE, *NEEDS_ONE):
+        path, useless = str(arguments[0]), event in NEEDS_NONE
+        # The folder is there already, or nothing is there to be removed.
+        if os.path.isabs(path) and os.path.lexists(path) == useless:
+            return None
     return " ".join([event.partition(".")[2], *map(str, arguments[:2])])[:300]
 
 

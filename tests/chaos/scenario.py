@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -23,10 +23,12 @@ import psutil
 
 from devenv import copies, snapshots
 from devenv.config import data_home
-from devenv.engines.postgres import read_cluster
+from devenv.engines import engine_class
+from devenv.engines.docker import project_name
 from devenv.errors import Exit
 from devenv.processes import port_is_free
 from tests.e2e import world
+from tests.e2e.docker_support import docker
 from tests.support import LIMIT_S, ProjectDir, Ran, reference_project
 
 HOOK = Path(__file__).with_name("hook.py")
@@ -101,9 +103,10 @@ def untruths(project: ProjectDir, words: Sequence[str], ran: Ran) -> list[str]:
             found.append(f"`up` ended well, and {service['name']} is {service['state']}")
     if words[0] == "up":
         found += [f"step {step['name']} is {step['state']}" for step in document["steps"] if step["state"] != "done"]
-    if words[0] == "down" and any(world.servers(project).values()):
-        found.append(f"`down` ended well, and there is {world.servers(project)}")
-    if words[0] == "reset" and all(world.servers(project).values()) and (lost := world.orphans(project)):
+    if words[0] == "down" and any(servers(project).values()):
+        found.append(f"`down` ended well, and there is {servers(project)}")
+    whole = engine(project) == "external" or all(servers(project).values())
+    if words[0] == "reset" and whole and (lost := world.orphans(project)):
         found.append(f"`reset` ended well, and there are items of nobody: {lost}")
     known = {path.name for path in (home(project) / "snapshots").glob("[!.]*")}
     if words[:2] == ["snapshot", "list"] and {each["name"] for each in document["snapshots"]} != known:
@@ -190,8 +193,13 @@ class Kill:
 
 
 def choose_kills(seen: Sequence[Change], number: int, rng: random.Random) -> list[Kill]:
-    """`number` moments, or all when there are no more: at transitions, and within long gaps between them. Pure."""
-    points = [Kill(change.number, 0.0, change.what) for change in transitions(seen)[8:]]
+    """`number` moments, or all when there are no more: at transitions, and within long gaps between them. Pure.
+
+    What comes before the project's lock is held is the same for all commands, and left out.
+    """
+    locked = next((change.number for change in seen if change.what.endswith("/.devstate/lock.json")), 0)
+    seen = [change for change in seen if change.number > locked]
+    points = [Kill(change.number, 0.0, change.what) for change in transitions(seen)]
     for one, other in pairwise(seen):
         # A gap of more than some milliseconds is work that the hook cannot see: a store's own.
         if other.at - one.at > 0.005:
@@ -210,9 +218,33 @@ def kill(project: ProjectDir, moment: Kill, *words: str, code: int = 0) -> bool:
 # What is there, and what was left
 
 
+def engine(project: ProjectDir) -> str:
+    """The engine that the project is on."""
+    return project.environ.get("DEVENV_ENGINE", "embedded")
+
+
 def home(project: ProjectDir) -> Path:
-    """Where the project's data lies."""
-    return data_home(project.path.resolve())
+    """Where the project's data lies, or what devenv keeps beside it when the stores have it themselves."""
+    return engine_class(engine(project)).place(data_home(project.path.resolve()))
+
+
+def servers(project: ProjectDir) -> dict[str, list[Any]]:
+    """Store -> the processes or containers of devenv's own that really serve this project's data."""
+    if engine(project) == "embedded":
+        return {**world.servers(project)}
+    found: dict[str, list[Any]] = {"postgres": [], "dynamodb": []}
+    for each in of_docker(project, "container", "--format", '{{.Label "com.docker.compose.service"}} {{.ID}}'):
+        found[each.partition(" ")[0]].append(each)
+    return found
+
+
+def of_docker(project: ProjectDir | Path, kind: str, *words: str) -> list[str]:
+    """What Docker lists of a project: its running containers (with `-a`: all), its volumes or its networks."""
+    folder = project.path if isinstance(project, ProjectDir) else project
+    if isinstance(project, ProjectDir) and engine(project) != "docker":
+        return []
+    label = f"label=com.docker.compose.project={project_name('cruddur', folder.resolve())}"
+    return sorted(docker(kind, "ls", "--filter", label, *words).splitlines())
 
 
 def leftovers(project: ProjectDir) -> list[str]:
@@ -224,19 +256,22 @@ def leftovers(project: ProjectDir) -> list[str]:
 
 
 def stray_databases(project: ProjectDir, names: set[str], own: str) -> set[str]:
-    """Databases that no snapshot and no setting accounts for."""
+    """Databases that no snapshot and no setting accounts for; in somebody's server, those of devenv's names."""
     kept = {manifest.database for manifest in snapshots.read_all(home(project))}
+    if engine(project) == "external":
+        baseline = sorted(name for name in names if name.startswith("devenv-baseline-"))[:1]
+        return {name for name in names if name.startswith("devenv-")} - {*baseline, *kept}
     return names - {"postgres", "template0", "template1", "devenv-baseline", own, *kept}
 
 
 def damaged_snapshots(project: ProjectDir, databases: set[str]) -> list[str]:
-    """Snapshots that are listed and could not be restored."""
+    """Snapshots that are listed and could not be restored. Postgres must run."""
     found = []
+    [(cluster,)] = world.sql(project, "SELECT system_identifier::text FROM pg_control_system()")
     for manifest in snapshots.read_all(home(project)):
         place = snapshots.folder(home(project)) / manifest.name
         wrong = [part for part, sum_ in manifest.checksums.items() if copies.checksum(place / part) != sum_]
-        here = manifest.cluster == read_cluster(home(project) / "postgres")
-        lost = here and manifest.database is not None and manifest.database not in databases
+        lost = manifest.cluster == cluster and manifest.database is not None and manifest.database not in databases
         found += [f"{manifest.name}: {wrong or 'its database is gone'}"] if wrong or lost else []
     return found
 
@@ -248,7 +283,11 @@ def own_snapshots(project: ProjectDir) -> set[str]:
 
 def check_whole(project: ProjectDir, *, snapshots_too: bool = True) -> None:
     """One server each, nothing half made, every snapshot sound (unless older data was put back since)."""
-    assert {name: len(found) for name, found in world.servers(project).items()} == {"postgres": 1, "dynamodb": 1}
+    number = 0 if engine(project) == "external" else 1
+    assert {name: len(found) for name, found in servers(project).items()} == {"postgres": number, "dynamodb": number}
+    # With the container that gives DynamoDB Local its volume.
+    there = [len(of_docker(project, *words)) for words in (("container", "-aq"), ("volume", "-q"), ("network", "-q"))]
+    assert there == ([3, 2, 1] if engine(project) == "docker" else [0, 0, 0])
     assert leftovers(project) == []
     env = project.env()
     databases = {name for (name,) in world.query(env["DATABASE_URL"], "SELECT datname FROM pg_database")}
@@ -293,18 +332,26 @@ def project_below(top: Path) -> Path:
 
 
 @contextmanager
-def nothing_left(top: Path) -> Iterator[ProjectDir]:
-    """A reference project below `top`, with a folder for temporary files of its own; all is as before in the end."""
+def nothing_left(
+    top: Path,
+    make: Callable[[Path], ProjectDir] = reference_project,
+    elsewhere: Callable[[Path], object] = lambda path: None,
+) -> Iterator[ProjectDir]:
+    """A reference project below `top`, with a folder for temporary files of its own; all is as before in the end.
+
+    `elsewhere` tells what there is outside of this machine's processes and files, in Docker or in somebody's stores.
+    """
     temp = top / "tmp"
     temp.mkdir(mode=0o755)
     temp.chmod(0o1777)
-    before = footprint(top)
-    made = reference_project(project_below(top))
-    project = replace(made, environ={"TMPDIR": str(temp)})
+    before, beyond = footprint(top), elsewhere(project_below(top))
+    made = make(project_below(top))
+    project = replace(made, environ={**made.environ, "TMPDIR": str(temp)})
     try:
         yield project
     finally:
         project.remove()
     after = footprint(top)
     assert after == before, "what was left"
+    assert elsewhere(project_below(top)) == beyond, "what was left elsewhere"
     count("scenarios after which nothing was left")

@@ -1,0 +1,178 @@
+"""The crash matrix (test_crashes.py) on the engines whose data are no files of devenv's own: `docker` and `external`.
+
+A killed devenv does not end what it has asked for: Compose goes on until it has something to say, and the server with a
+statement until its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.scenario import (
+    FULL,
+    changes,
+    check_whole,
+    choose_kills,
+    count,
+    dice,
+    engine,
+    kill,
+    nothing_left,
+    of_docker,
+    told,
+)
+from tests.chaos.test_crashes import KILLS as ON_EMBEDDED
+from tests.chaos.test_crashes import ON_DATA, bring_mine, other_files, state
+from tests.e2e import world
+from tests.e2e.docker_support import IMAGES, need_docker
+from tests.e2e.engines import contents, external_project, fill, other_stores
+from tests.support import ProjectDir, reference_project
+
+UP = ("up", "--no-backend", "--mark")
+KILLS = (ON_EMBEDDED + 1) // 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """A project, and a look at what Docker or somebody's stores have of it."""
+
+    project: ProjectDir
+    elsewhere: Callable[[], object]
+
+
+def docker_objects(folder: Path) -> object:
+    """The containers, volumes and networks of a project in that folder."""
+    return [of_docker(folder, *words) for words in (("container", "-aq"), ("volume", "-q"), ("network", "-q"))]
+
+
+@contextmanager
+def on_docker(top: Path) -> Iterator[Case]:
+    """The reference project on containers; in the end no container, volume or network of it may be left."""
+    need_docker()
+
+    def make(path: Path) -> ProjectDir:
+        return ProjectDir(reference_project(path).path, {"DEVENV_ENGINE": "docker", **IMAGES})
+
+    with nothing_left(top, make, docker_objects) as project:
+        yield Case(project, partial(docker_objects, project.path))
+
+
+@contextmanager
+def on_external(top: Path) -> Iterator[Case]:
+    """The same in the stores of somebody, who in the end has what he had."""
+    with other_stores(top.with_name(f"{top.name}-others")) as stores:
+        fill(stores)
+        with nothing_left(top, partial(external_project, stores=stores), lambda path: contents(stores)) as project:
+            yield Case(project, partial(contents, stores))
+
+
+ENGINES = {"docker": on_docker, "external": on_external}
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """The reference project on one engine after its first `up`, for all tests."""
+    with ENGINES[request.param](tmp_path_factory.mktemp(request.param)) as made:
+        told(made.project, *UP)
+        yield made
+
+
+@pytest.fixture
+def shared(case: Case) -> ProjectDir:
+    """The project, running. Tests leave it so."""
+    return case.project
+
+
+# What imports is a file's matter, as on the other engine; a statement of `ddb` is the store's.
+@pytest.mark.parametrize(
+    ("words", "prepare"), [each for each in ON_DATA if FULL or each.id not in ("ddb", "snapshot-import")]
+)
+def test_killed_it_has_done_all_or_nothing(
+    shared: ProjectDir, words: tuple[str, ...], prepare: Callable[[ProjectDir], None]
+) -> None:
+    rng = dice(f"{engine(shared)} {words}")
+    prepare(shared)
+    before = state(shared)
+    seen = changes(shared, *words)
+    told(shared, *UP)
+    after = state(shared)
+    for moment in choose_kills(seen, KILLS, rng):
+        prepare(shared)
+        assert state(shared) == before, "the state before is not the same twice: the test is wrong"
+        killed = kill(shared, moment, *words)
+        told(shared, *UP)
+        found = state(shared)
+        assert found in ((before, after) if killed else (after,)), f"{words} killed at {moment}"
+        check_whole(shared)
+        count(f"kills on {engine(shared)}", killed)
+
+
+def test_killed_while_changed_files_are_merged(shared: ProjectDir) -> None:
+    rng = dice(f"{engine(shared)} merge")
+    users = shared.path / "seeds/postgres/users.sql"
+    expected = {}
+    for _ in range(3):
+        other_files(shared)
+        seen = changes(shared, *UP)
+        expected[users.read_text()] = state(shared)
+    assert len(expected) == 2
+    for moment in choose_kills(seen, KILLS, rng):
+        other_files(shared)
+        killed = kill(shared, moment, *UP)
+        told(shared, *UP)
+        assert state(shared) == expected[users.read_text()], moment
+        check_whole(shared)
+        count(f"kills on {engine(shared)}", killed)
+
+
+def test_killed_while_the_data_is_taken_away(shared: ProjectDir) -> None:
+    """`down --data` keeps a snapshot: killed anywhere, the data is in its place or there."""
+    rng = dice(f"{engine(shared)} down --data")
+    bring_mine(shared)
+    data = world.data(shared)
+    words = ("down", "--data", "-y")
+    seen = changes(shared, *words)
+    for moment in choose_kills(seen, KILLS, rng):
+        told(shared, *UP)
+        bring_mine(shared)
+        assert world.data(shared) == data
+        known = {each["name"] for each in told(shared, "snapshot", "list")["snapshots"]}
+        killed = kill(shared, moment, *words)
+        told(shared, *UP)
+        if world.data(shared) != data:
+            kept = [each for each in told(shared, "snapshot", "list")["snapshots"] if each["name"] not in known]
+            told(shared, "snapshot", "restore", kept[-1]["name"])
+            assert world.data(shared) == data, moment
+        check_whole(shared)
+        count(f"kills on {engine(shared)}", killed)
+
+
+def test_killed_in_a_first_up_or_while_all_is_taken_away(case: Case) -> None:
+    """The next `up` goes on from there; who gives it up gets rid of it, also by a second `down`."""
+    project = case.project
+    rng = dice(f"{engine(project)} first up")
+    away = ("down", "--data", "--no-backup", "-y")
+    told(project, *away)
+    nothing = case.elsewhere()
+    coming = choose_kills(changes(project, *UP), 2 * KILLS, rng)
+    expected = state(project)
+    going = choose_kills(changes(project, *away), KILLS, rng)
+    assert case.elsewhere() == nothing
+    for number, moment in enumerate(coming):
+        killed = kill(project, moment, *UP)
+        if number % 2 or number // 2 >= len(going):
+            told(project, *away)
+        else:
+            told(project, *UP)
+            assert state(project) == expected, moment
+            check_whole(project)
+            killed += kill(project, going[number // 2], *away)
+            told(project, *away)
+        assert case.elsewhere() == nothing, (moment, going)
+        count(f"kills on {engine(project)}", killed)
