@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SOCKET: Final = "/var/run/docker.sock"
 PROJECT: Final = "com.docker.compose.project"
 SERVICE: Final = "com.docker.compose.service"
+ONE_OFF: Final = "com.docker.compose.oneoff"
 ANSWER_S: Final = 15.0
 
 
@@ -153,8 +154,8 @@ class Docker:
             raise unreachable(self.endpoint, reason_of(error)) from None
 
     def containers(self, project: str) -> dict[str, str]:
-        """Service -> id of the containers of a Compose project, running or not."""
-        labels = {"label": [f"{PROJECT}={project}"]}
+        """Service -> id of the containers of a Compose project, running or not, but for those of `compose run`."""
+        labels = {"label": [f"{PROJECT}={project}", f"{ONE_OFF}=False"]}
         found = self.ask(lambda client: client.containers(all=True, filters=labels)) or []
         return {entry["Labels"].get(SERVICE, ""): entry["Id"] for entry in reversed(found)}
 

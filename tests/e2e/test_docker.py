@@ -124,6 +124,26 @@ def test_a_paused_container_is_called_so(docker_project: ProjectDir) -> None:
     docker_project.ok("up")
 
 
+@pytest.mark.parametrize("one_off", [("--label", "com.docker.compose.oneoff=True"), ()], ids=["compose run", "foreign"])
+def test_another_container_with_a_service_label_is_not_the_service(
+    docker_project: ProjectDir, one_off: tuple[str, ...]
+) -> None:
+    """As `docker compose run postgres psql` makes one, or whoever."""
+    project, before = compose_project(docker_project), world.pids(docker_project)
+    labels = [
+        f"--label=com.docker.compose.{key}={value}" for key, value in (("project", project), ("service", "postgres"))
+    ]
+    other = docker("run", "-d", *labels, *one_off, "--entrypoint", "sleep", IMAGES["DEVENV_POSTGRES_IMAGE"], "600")
+    try:
+        assert world.pids(docker_project) == before
+        docker_project.ok("down")
+        assert states(docker_project)["postgres"] == "stopped"
+        docker_project.ok("up", "--timeout", "60")
+        assert inspect(other)["State"]["Running"]
+    finally:
+        docker("rm", "-f", "-v", other)
+
+
 def test_a_container_that_ends_while_starting_ends_the_wait(tmp_path: Path) -> None:
     with on_docker(tmp_path) as project:
         image = f"{compose_project(project)}-broken"
