@@ -296,9 +296,15 @@ def keep_secrets(home: Path, *, keep: bool = True) -> Secrets:
         ) from None
 
 
+WAIT: Final = "wait for it to end, or give it longer: devenv up --timeout 300"
+
+
 @contextmanager
-def lock(state_folder: Path, timeout_s: float, say: Callable[[str], None]) -> Iterator[None]:
-    """Be the only devenv that changes this project. Waits up to `timeout_s` seconds, then exit 7 names the holder."""
+def lock(state_folder: Path, timeout_s: float, say: Callable[[str], None], hint: str = WAIT) -> Iterator[None]:
+    """Be the only devenv that changes this project. Waits up to `timeout_s` seconds, then exit 7 names the holder.
+
+    `hint` says what to do then.
+    """
     from filelock import FileLock, Timeout
 
     guard = FileLock(state_folder / "lock", mode=0o600)
@@ -314,7 +320,7 @@ def lock(state_folder: Path, timeout_s: float, say: Callable[[str], None]) -> It
                 f"another devenv holds this project: {describe_owner(owner)}",
                 exit_code=Exit.LOCKED,
                 detail=f"waited {timeout_s:g} s for {guard.lock_file}",
-                hint="wait for it to end, or give it longer: devenv up --timeout 300",
+                hint=hint,
             ) from None
     except OSError as error:
         raise unwritable(state_folder / "lock", error) from None

@@ -111,7 +111,7 @@ def verify(context: Context, options: Options, watch: Watch) -> Report:
     try:
         context.ready()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with lock(folder, 0.0, watch.say), Crew(folder) as crew:
+        with lock(folder, 0.0, watch.say, "wait for it to end, then: devenv verify"), Crew(folder) as crew:
             seen = look_at_stores(context)
             comparison = Comparison(context, options, watch, folder, seen, began)
             try:

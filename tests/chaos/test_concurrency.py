@@ -90,7 +90,9 @@ def test_twenty_commands_at_once_on_one_project(lone: ProjectDir, tmp_path: Path
         # What is there by now is others' work too, so only code and document are compared.
         changed = [line for line in untruths(lone, [words[0]], each) if "is said to be" not in line]
         assert [line for line in changed if "ended well" not in line] == [], (words, each.all)
-        assert each.code in (0, 1, 2, 3, 5), (words, each.all)
+        # One comparison at a time, as it keeps what it has read: a second one does not wait for it.
+        codes = (0, 1, 2, 3, 5, *([7] if words == ("verify",) else []))
+        assert each.code in codes, (words, each.all)
     held = sorted(found for file in files if (found := ownership(file)))
     assert len(held) >= 10
     assert [(one, other) for one, other in pairwise(held) if one[1] > other[0]] == [], "two owners at a time"

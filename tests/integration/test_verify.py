@@ -449,6 +449,7 @@ def test_a_second_comparison_at_once_is_refused(letters: Compared) -> None:
             with pytest.raises(DevenvError) as caught:
                 letters.verify()
             assert caught.value.exit_code == Exit.LOCKED
+            assert caught.value.failure.hint == "wait for it to end, then: devenv verify"
             self.say("refused")
 
     first_one = replace(letters, watch=Second())
