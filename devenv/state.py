@@ -23,6 +23,7 @@ from devenv.model import Done
 
 FOLDER = ".devstate"
 VERSION = 1
+WAIT = "wait for it to end, or give it longer: devenv up --timeout 300"
 REPLACED = ("state.json", "lock.json")
 # `.state.json.1234.k2j3h4k5`: of process 1234.
 HALF_WRITTEN = re.compile(r"\.[\w-]+\.\w+\.(\d+)(?:\.\w+)?")
@@ -294,9 +295,6 @@ def keep_secrets(home: Path, *, keep: bool = True) -> Secrets:
             detail=str(error),
             hint="devenv down --data",
         ) from None
-
-
-WAIT: Final = "wait for it to end, or give it longer: devenv up --timeout 300"
 
 
 @contextmanager
