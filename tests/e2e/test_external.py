@@ -463,7 +463,9 @@ class TestKept:
         file = tmp_path / "one.snapshot"
         kept.ok("snapshot", "export", "portable", str(file))
         assert file.stat().st_mode & 0o777 == 0o600
-        assert external_embedded(kept).devenv("snapshot", "import", str(file)).code == 2
+        embedded = external_embedded(kept)
+        assert embedded.devenv("snapshot", "import", str(file)).code == 2
+        embedded.remove()
         with other_stores(tmp_path) as elsewhere:
             project = external_project(tmp_path / "project", elsewhere)
             project.ok("snapshot", "import", str(file), "--as", "two")
