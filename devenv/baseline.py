@@ -89,6 +89,14 @@ def share_cluster(stack: Stack, place: Path) -> Path | None:
     return fresh
 
 
+def drop_halves(cache: Path) -> None:
+    """Delete what killed commands had half copied for other checkouts."""
+    for left in (cache / "baselines").glob(".new-*"):
+        number = left.name.rpartition("-")[2]
+        if not (number.isdecimal() and state.is_alive(int(number))):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def share_rest(stack: Stack, place: Path, fresh: Path) -> None:
     """The second half: the files that `keep_rest` kept, the secrets that fit the cluster, the manifest."""
     kept = stack.engine.home / "baseline"
@@ -124,6 +132,7 @@ def adopt(stack: Stack, place: Path) -> bool:
             return False
         snapshots.check_fits(stack, manifest)
         engine.make_home()
+        dynamodb_file.forget_journal(engine.home / "ledger.sqlite")
         for part in small[1:]:
             state.write_private(engine.home / part, (place / part).read_bytes())
         dynamodb_file.copy_store(place / snapshots.DYNAMODB, snapshots.store_file(stack), engine.account())

@@ -599,6 +599,7 @@ def once(copy: Callable[[Path], None], target: Path) -> None:
 
 def replace_file(source: Path, target: Path) -> None:
     """Let `target` be a copy of `source`, at once; without a source it goes."""
+    dynamodb_file.forget_journal(target)
     if not source.exists():
         return target.unlink(missing_ok=True)
     return state.write_private(target, source.read_bytes())

@@ -567,6 +567,10 @@ def recover(stack: Stack, watch: Watch) -> None:
         watch.say(f"this project was moved here from {stack.engine.moved_from}; its data comes along")
         stack.engine.follow_move()
     home = stack.engine.home
+    if any((stack.engine.cache / "baselines").glob(".new-*")):
+        from devenv import baseline
+
+        baseline.drop_halves(stack.engine.cache)
     left = any((home / name).exists() for name in ("restore.json", ".incoming", ".new-baseline"))
     if left or any((home / "snapshots").glob(".*")):
         from devenv import snapshots
@@ -641,6 +645,7 @@ def may_write(stack: Stack) -> bool:
 def remove_data(stack: Stack, backup: bool) -> str | None:
     """Take the data of stopped stores away: into a snapshot, or for good. The snapshot's name, if made."""
     from devenv import snapshots
+    from devenv.engines import dynamodb_file
 
     home = stack.engine.home
     movable = backup and stack.engine.files and (home / "postgres").exists()
@@ -649,7 +654,9 @@ def remove_data(stack: Stack, backup: bool) -> str | None:
         snapshots.forget_databases(home, stack.engine.shared)
     stack.engine.remove_data()
     # What was agreed to last: by it a killed `down` can be done again.
-    for part in (home / "baseline", home / "ledger.sqlite", home / "secrets.json", home / "agreed.json"):
+    ledger = home / "ledger.sqlite"
+    journal = home / f"ledger.sqlite{dynamodb_file.JOURNAL}"
+    for part in (home / "baseline", ledger, journal, home / "secrets.json", home / "agreed.json"):
         if part.is_dir():
             shutil.rmtree(part)
         else:

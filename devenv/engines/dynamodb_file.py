@@ -18,8 +18,15 @@ from devenv.errors import DevenvError
 from devenv.processes import Account
 
 NAME: Final = "shared-local-instance.db"
+# What SQLite writes beside a file, for the case that its writer is killed.
+JOURNAL: Final = "-journal"
 BUSY_S: Final = 10.0
 PAUSE_S: Final = 0.005
+
+
+def forget_journal(file: Path) -> None:
+    """Before another file takes the place of this one: a killed writer's journal would be played back into it."""
+    file.with_name(file.name + JOURNAL).unlink(missing_ok=True)
 
 
 def copy_store(source: Path, target: Path, account: Account | None = None, *, durable: bool = True) -> None:

@@ -137,8 +137,9 @@ def make_cluster(
     binaries: Binaries, data: Path, user: str, password: str, env: Mapping[str, str], account: Account | None
 ) -> None:
     """initdb into `data`, all or nothing: it is made beside and renamed, so a crash leaves no half cluster."""
-    # Names of this process's own: the initdb of a killed devenv may still be at work on the ones left over.
-    for leftover in data.parent.glob(f"{data.name}.new-*"):
+    # Names of this process's own: the initdb of a killed devenv may still be at work on the ones left over. (The name
+    # without a number is that of a copy, see cluster.py.)
+    for leftover in data.parent.glob(f"{data.name}.new*"):
         shutil.rmtree(leftover, ignore_errors=True)
     for leftover in data.parent.glob("initdb.password-*"):
         leftover.unlink(missing_ok=True)
