@@ -16,12 +16,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from devenv import registry
+from devenv.engines import engine_class
 from devenv.engines.engine import PORT_TRIES, Engine
 from devenv.engines.engine import STORES as STORES
 from devenv.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.model import Action, Report, ServiceState, StepState
 from devenv.services import SERVICES, Service
 from devenv.stack import Stack
+from devenv.state import meant_up
 from devenv.watch import Watch
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ def plan_step(state: StepState, options: Options, ran: bool) -> Action:
 def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
     """Start what is not running, wait until each service answers, run the steps that are not done."""
     engine = stack.engine
+    refuse_left(stack)
     if not options.dry_run:
         engine.permit(options.agree)
         recover(stack, watch)
@@ -556,6 +559,21 @@ def held_signals() -> Iterator[None]:
 def service_named(name: str) -> Service:
     """The service of that name."""
     return next(service for service in SERVICES if service.name == name)
+
+
+def refuse_left(stack: Stack) -> None:
+    """UsageError when a killed command left services up on the engine of before, which the state does not know yet."""
+    engine = stack.engine
+    if not engine.came_from:
+        return
+    before = engine_class(engine.came_from)(stack.loaded, stack.folder, stack.environ, aside=True)
+    with contextlib.suppress(DevenvError):
+        before.adopt()
+    if left := meant_up(before.state):
+        raise UsageError(
+            f"this project is up on engine `{before.name}` ({', '.join(left)}): a killed command left it so",
+            hint=f"devenv down && devenv up --engine {engine.name}",
+        )
 
 
 def recover(stack: Stack, watch: Watch) -> None:

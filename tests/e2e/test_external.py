@@ -172,6 +172,22 @@ def test_a_killed_command_leaves_no_mark_for_good(project: ProjectDir, stores: P
     assert contents(stores) == before
 
 
+def test_what_a_killed_move_left_running_is_told_of_before_the_next(project: ProjectDir) -> None:
+    """A store was started, and the state does not know it yet: `down` would not see it from the other engine."""
+    project.ok("up", "--no-backend", "--mark")
+    project.ok("down")
+    move = ("up", "--no-backend", "--engine", "embedded")
+    assert killed_after(project, "devenv.processes.spawn", *move) == -signal.SIGKILL
+    world.until(lambda: any(world.servers(project).values()), "what was started")
+    ran = project.devenv("up", "--no-backend")
+    assert (ran.code, "is up on engine `embedded`" in ran.err) == (2, True), ran.all
+    assert ran.err.endswith("hint: devenv down && devenv up --engine external\n")
+    project.ok("down")
+    assert not any(world.servers(project).values())
+    project.ok("up", "--no-backend")
+    project.ok("down", "--engine", "embedded", "--data", "--no-backup", "-y")
+
+
 def test_a_mark_that_was_copied_to_another_cluster_is_none(project: ProjectDir, stores: ProjectDir) -> None:
     project.ok("up", "--mark")
     world.sql(project, "COMMENT ON DATABASE cruddur IS 'devenv may write database cruddur (cluster 1)'")
