@@ -318,6 +318,7 @@ class Run:
         targets = self.engine.targets()
         began = time.perf_counter()
         last = "no answer yet"
+        refusal = None
         while not self.cancel.is_set():
             if not self.engine.recognise(service.name):
                 raise self.engine.ended(service.name)
@@ -329,13 +330,15 @@ class Run:
                     if stranger is None:
                         return self.engine.confirm(service.name)
                     last = f"port {self.engine.port(service.name)} is answered by {stranger}"
+                    refusal = None
                 except StoreError as error:
                     last = f"{error.what}: {error.detail}" if error.detail else error.what
+                    refusal = error.what if error.reached and service.name == "backend" else None
             waited = time.perf_counter() - began
             if waited > TELL_AFTER_S:
                 self.watch.note(service.name, last)
             if self.clock.elapsed() > self.options.timeout_s:
-                raise self.timed_out(service, last)
+                raise self.timed_out(service, last, refusal)
             self.cancel.wait(POLL_S if waited < TELL_AFTER_S else 10 * POLL_S)
         raise DevenvError(f"{service.name} was not waited for", exit_code=Exit.INTERRUPTED)
 
@@ -349,12 +352,15 @@ class Run:
             return False
         return True
 
-    def timed_out(self, service: Service, last: str) -> DevenvError:
-        """The error for a service that runs but never answered."""
+    def timed_out(self, service: Service, last: str, refusal: str | None) -> DevenvError:
+        """The error for a service that runs but never was ready; `refusal`: what an application answered instead."""
         log = self.engine.log(service.name)
-        cause, hint = self.engine.stalled(service.name)
+        if refusal:
+            verb, cause, hint = "was not ready", f"it answers, but not that it is well: {refusal}", "devenv doctor"
+        else:
+            verb, (cause, hint) = "did not answer", self.engine.stalled(service.name)
         return DevenvError(
-            f"{service.name} did not answer within {self.options.timeout_s:g} s",
+            f"{service.name} {verb} within {self.options.timeout_s:g} s",
             exit_code=Exit.TIMEOUT,
             detail="\n".join([f"last answer: {last}", *self.engine.tail(service.name), f"(whole log: {log})"]),
             cause=cause,

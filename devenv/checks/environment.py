@@ -22,6 +22,7 @@ from devenv.checks.settings import (
     find_misspelt,
     find_stale,
     find_tables,
+    mend_declared,
     read_profiles,
 )
 from devenv.errors import StoreError
@@ -137,11 +138,12 @@ def judge(facts: Facts, find: Callable[[Source], Iterable[Diversion]], good: str
     if not found:
         absent = facts.context.settings.backend is not None and len(asked) == 1
         return passed(good + ("; the application does not run" if absent else ""))
-    from_application = any(diversion.source.required for diversion in found)
+    theirs = [diversion for diversion in found if diversion.source.required]
+    declared = mend_declared(theirs, facts.context.settings, facts.context.expected_application)
     return failed(
         (diversion.evidence for diversion in found),
-        cause=cause(facts, found),
-        fix=RESTART if from_application else CLEAN_SHELL,
+        cause="devenv.toml gives it to the application so" if declared else cause(facts, found),
+        fix=declared or (RESTART if theirs else CLEAN_SHELL),
         subjects=(diversion.variable for diversion in found),
     )
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from devenv.model import DynamoTarget, PostgresTarget
+from devenv.config import FILE, Settings
+from devenv.model import DynamoTarget, Fix, PostgresTarget
 
 Kind = Literal[
     "unset", "malformed", "wrong_endpoint", "wrong_database", "wrong_region_or_key", "wrong_table", "stale_process"
@@ -63,6 +64,26 @@ class Lookup:
     addresses: Callable[[str], tuple[str, ...]]
     same_postgres: Callable[[PostgresTarget], str | None]
     same_dynamodb: Callable[[DynamoTarget], str | None]
+
+
+def mend_declared(found: Iterable[Diversion], settings: Settings, expected: Mapping[str, str] | None) -> Fix | None:
+    """What to do where devenv.toml itself gives a process the wrong value; None where it does not. Pure.
+
+    `expected`: what the application would be started with now. Where its process has another value, starting it again
+    helps.
+    """
+    own = dict.fromkeys(settings.env, "[env]")
+    own |= dict.fromkeys(settings.backend.env if settings.backend else (), "[backend] env")
+    wrong = {
+        variable: own[variable]
+        for diversion in found
+        for variable in diversion.variable.split(", ")
+        if variable in own and diversion.source.environ.get(variable) == (expected or {}).get(variable)
+    }
+    if not wrong:
+        return None
+    places = ", ".join(f"{variable} in {place}" for variable, place in wrong.items())
+    return Fix(f"correct {places} of {FILE}, or take it out there, then let the application start again", "devenv up")
 
 
 def find_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:

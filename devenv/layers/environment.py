@@ -21,6 +21,7 @@ from devenv.checks.settings import (
     find_misspelt,
     find_stale,
     find_tables,
+    mend_declared,
     other_database,
     parse_database,
     parse_variables,
@@ -103,7 +104,7 @@ def find_troubles(inquiry: Inquiry, source: Source, notes: list[str]) -> Iterato
             kind,
             "; ".join(d.evidence for d in same),
             CAUSES[kind],
-            RESTART,
+            mend_declared(same, inquiry.settings, inquiry.facts.context.expected_application) or RESTART,
             tuple(dict.fromkeys(d.variable for d in same)),
             frozenset(name for d in same for name in (store_of(inquiry, d), *d.variable.split(", "))),
         )

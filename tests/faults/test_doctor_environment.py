@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -162,3 +163,33 @@ def test_a_table_misspelt_in_the_settings(application: ProjectDir) -> None:
     found = findings(application.json("doctor", "--only", "table-variables"))
     assert list(found) == ["ENV006"]
     assert "did you mean 'cruddur-messages'?" in found["ENV006"]["evidence"]
+
+
+def test_a_wrong_variable_in_devenv_toml_is_named_where_it_stands(tmp_path: Path) -> None:
+    """The application answers all the time, that it is not well: neither more time nor a new start would help."""
+    project = reference_project(tmp_path / "project")
+    file = project.path / "devenv.toml"
+    right = file.read_text()
+    wrong = right.replace("env = {", 'env = { AWS_ENDPOINT_URL_DYNAMODB = "http://127.0.0.1:9",')
+    try:
+        project.ok("up", "--no-backend")
+        file.write_text(wrong)
+        error = project.json("up", "--timeout", "8")["error"]
+        assert error["what"] == "backend was not ready within 8 s"
+        assert error["cause"].startswith("it answers, but not that it is well: GET http://127.0.0.1:")
+        assert error["cause"].endswith("/api/health-check answers 503")
+        assert "127.0.0.1:9" in error["detail"]
+        assert error["hint"] == "devenv doctor"
+        place = "AWS_ENDPOINT_URL_DYNAMODB in [backend] env of devenv.toml"
+        found = findings(project.json("doctor"))["ENV002"]
+        assert found["cause"] == "devenv.toml gives it to the application so"
+        assert place in found["fix"]["text"]
+        assert found["fix"]["command"] == "devenv up"
+        traced = project.json("trace", "conversations", "--user", "ines")["verdict"]
+        assert (traced["layer"], traced["class"]) == ("environment", "wrong_endpoint")
+        assert place in str(traced["fix"])
+        file.write_text(right)
+        project.ok(*found["fix"]["command"].split()[1:])
+        assert "ENV002" not in findings(project.json("doctor"))
+    finally:
+        project.remove()
