@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.checks import cross_store, data, docker, environment, safety, schema, services
-from devenv.checks.check import Check, Outcome
+from devenv.checks.check import Check, Outcome, unneeded
 from devenv.checks.facts import DoctorContext, Facts
 from devenv.errors import DevenvError, Exit, UsageError
 from devenv.model import Finding, Fix, Report
@@ -196,9 +196,14 @@ def finding_of(check: Check, outcome: Outcome, ms: float) -> Finding:
 
 
 def skipped(check: Check, needed: Sequence[Finding]) -> Finding:
-    """The row of a check that would have no meaning."""
-    reasons = ", ".join(f"{finding.code} ({finding.title}) is {finding.status}" for finding in needed)
-    return finding_of(check, Outcome("skip", f"not run: {reasons}"), 0.0)
+    """The row of a check that would have no meaning: why, down to the first that does not hold."""
+    reasons = dict.fromkeys(
+        finding.evidence.removeprefix("not run: ")
+        if finding.status == "skip"
+        else f"{finding.code} ({finding.title}) is {finding.status}"
+        for finding in needed
+    )
+    return finding_of(check, unneeded(", ".join(reasons)), 0.0)
 
 
 def too_late(check: Check) -> Finding:

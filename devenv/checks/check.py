@@ -52,6 +52,11 @@ def passed(evidence: str = "") -> Outcome:
     return Outcome("ok", evidence)
 
 
+def unneeded(why: str) -> Outcome:
+    """There is nothing that the title could hold of, or nothing to compare: a skip, which leaves the verdict alone."""
+    return Outcome("skip", f"not run: {why}")
+
+
 def unverified(evidence: str, *, fix: Fix | None = None, subjects: Iterable[str] = ()) -> Outcome:
     """Nobody could look, so the title is neither held nor refuted: the verdict is `not_verified`."""
     return Outcome("error", f"not verified: {evidence}", None, fix, tuple(dict.fromkeys(subjects)))

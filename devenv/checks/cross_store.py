@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devenv.checks.check import Check
 from devenv.checks.facts import Facts
-from devenv.checks.items import judged
+from devenv.checks.items import judged, no_copies, no_natural_keys
 
 
 def not_compared(facts: Facts) -> str:
@@ -38,7 +38,7 @@ Repair: bring the row back, or delete the items. Expired items are not counted."
         name="ids-match",
         group="cross-store",
         title="ids in both stores are the same for the same natural key",
-        run=judged("mismatched_id"),
+        run=judged("mismatched_id", lacks=no_natural_keys),
         faults=("mismatched_id",),
         needs=NEEDS,
         explain="""\
@@ -55,7 +55,7 @@ devenv up, or devenv seed, when the items come from seeds.""",
         name="copies-fresh",
         group="cross-store",
         title="copies in DynamoDB are what the rows hold",
-        run=judged("stale_copy"),
+        run=judged("stale_copy", lacks=no_copies),
         faults=("stale_copy",),
         needs=NEEDS,
         explain="""\

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from devenv.checks.check import Check, Outcome, failed, passed
 from devenv.checks.facts import Facts, is_naming
-from devenv.checks.items import judged, name, text, word
+from devenv.checks.items import (
+    judged,
+    name,
+    no_entities,
+    no_groups,
+    no_items,
+    no_natural_keys,
+    text,
+    word,
+)
 from devenv.links import Edge
 from devenv.links.values import canonical, is_placeholder
 from devenv.model import Fix
@@ -63,7 +72,7 @@ CHECKS = (
         name="attributes-present",
         group="data",
         title="every item has the attributes that its kind requires",
-        run=judged("missing_attribute"),
+        run=judged("missing_attribute", lacks=no_entities),
         faults=("missing_attribute",),
         needs=ITEMS,
         explain="""\
@@ -78,7 +87,7 @@ Repair: add the attribute to these items, or declare it optional with `?`.""",
         name="ids-well-formed",
         group="data",
         title="ids and keys have the form that is declared for them",
-        run=judged("malformed_key", "malformed_id"),
+        run=judged("malformed_key", "malformed_id", lacks=no_entities),
         faults=("malformed_key", "malformed_id"),
         needs=ITEMS,
         explain="""\
@@ -93,7 +102,7 @@ Repair: another spelling of the same id is corrected by devenv doctor --fix; any
         name="attribute-types",
         group="data",
         title="attributes have their declared types",
-        run=judged("wrong_type"),
+        run=judged("wrong_type", lacks=no_entities),
         faults=("wrong_type",),
         needs=ITEMS,
         explain="""\
@@ -107,7 +116,7 @@ Repair: correct the writer and load the items again.""",
         name="no-placeholders",
         group="data",
         title="no placeholder was stored as a value",
-        run=judged("placeholder"),
+        run=judged("placeholder", lacks=no_items),
         faults=("placeholder",),
         needs=ITEMS,
         explain="""\
@@ -122,7 +131,7 @@ Repair: where the row that is meant is known, devenv doctor --fix puts its value
         name="one-time-format",
         group="data",
         title="times are written in one form, in UTC",
-        run=judged("mixed_time_format"),
+        run=judged("mixed_time_format", lacks=no_entities),
         faults=("mixed_time_format",),
         needs=ITEMS,
         explain="""\
@@ -139,7 +148,7 @@ you. In the application: one function that formats times.""",
         name="no-future-times",
         group="data",
         title="no entry of a group is dated in the future",
-        run=judged("future_time"),
+        run=judged("future_time", lacks=no_groups),
         faults=("future_time",),
         needs=ITEMS,
         explain="""\
@@ -153,7 +162,7 @@ Repair: correct the dates in the seed, then devenv seed.""",
         name="no-duplicates",
         group="data",
         title="nothing is stored twice",
-        run=judged("duplicate"),
+        run=judged("duplicate", lacks=no_entities),
         faults=("duplicate",),
         needs=ITEMS,
         explain="""\
@@ -168,7 +177,7 @@ Repair: delete the extra items, with the command that the finding shows.""",
         name="groups-complete",
         group="data",
         title="every group has all its rows",
-        run=judged("half_group"),
+        run=judged("half_group", lacks=no_groups),
         faults=("half_group",),
         needs=ITEMS,
         explain="""\
@@ -183,7 +192,7 @@ Repair: devenv doctor --fix makes the missing row from the other. In the applica
         name="members-only",
         group="data",
         title="rows and entries of a group name its members only",
-        run=judged("foreign_member"),
+        run=judged("foreign_member", lacks=no_groups),
         faults=("foreign_member",),
         needs=ITEMS,
         explain="""\
@@ -197,7 +206,7 @@ Repair: correct the id, or add the member.""",
         name="previews-fresh",
         group="data",
         title="the rows of every group show its newest entry",
-        run=judged("stale_preview", "missing_item"),
+        run=judged("stale_preview", "missing_item", lacks=no_groups),
         faults=("stale_preview", "missing_item"),
         needs=ITEMS,
         explain="""\
@@ -212,7 +221,7 @@ Repair: devenv doctor --fix moves the rows. In the application: one transaction.
         name="natural-keys",
         group="data",
         title="natural keys tell rows apart",
-        run=judged("ambiguous_row", "near_miss"),
+        run=judged("ambiguous_row", "near_miss", lacks=no_natural_keys),
         faults=("ambiguous_row", "near_miss"),
         needs=(*ITEMS, *ROWS),
         explain="""\
@@ -239,7 +248,7 @@ Repair: write the real value into the seed file and run devenv up.""",
         name="seeded-rows",
         group="data",
         title="every linked row that setup loaded is there",
-        run=judged("missing_row"),
+        run=judged("missing_row", lacks=no_natural_keys),
         faults=("missing_row",),
         needs=(*ITEMS, *ROWS),
         explain="""\

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from devenv.checks.check import Check, Outcome, failed, passed
+from devenv.checks.check import Check, Outcome, failed, passed, unneeded
 from devenv.checks.facts import Facts
 from devenv.model import Failure, Fix
 
@@ -25,7 +25,7 @@ def on_docker(judge: Callable[[View], Outcome]) -> Callable[[Facts], Outcome]:
     def run(facts: Facts) -> Outcome:
         view = facts.context.look_at_docker()
         if view is None or view.engine != "docker":
-            return Outcome("skip", "not run: the project is on another engine")
+            return unneeded("the project is on another engine")
         return judge(view)
 
     return run

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from devenv.checks.check import Check, Outcome, failed, passed
+from devenv.checks.check import Check, Outcome, failed, passed, unneeded
 from devenv.checks.facts import Facts
 from devenv.checks.settings import (
     Diversion,
@@ -222,7 +222,7 @@ def run_stale(facts: Facts) -> Outcome:
         return find_stale(source, own, tables) if source.required else ()
 
     if context.application is None:
-        return passed("no application process to compare with")
+        return unneeded("no application of the project runs")
     return judge(facts, find, f"{number_of(len(own), 'variable')} as in the settings")
 
 

@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from devenv.checks.check import Outcome, failed, passed
+from devenv.checks.check import Outcome, failed, passed, unneeded
 from devenv.checks.facts import Facts
-from devenv.links import Fault, Folded, Record, Relation
+from devenv.links import Fault, Folded, Plan, Record, Relation
 from devenv.links.faults import EXAMPLES
 from devenv.links.values import canonical, scalar_text
 from devenv.model import Fix
@@ -36,13 +36,44 @@ BY_HAND: Final[Mapping[str, str]] = {
 }
 
 
-def judged(*kinds: str, beside: Callable[[Facts], str] = lambda _: "") -> Callable[[Facts], Outcome]:
+def no_entities(plan: Plan) -> str:
+    """Why no single item can be judged; empty when some can."""
+    return "" if plan.kinds else "no [entities] are declared in devenv.toml"
+
+
+def no_items(plan: Plan) -> str:
+    """Why neither items nor the copies in them can be judged."""
+    return "" if plan.tables else "no [entities] and no [[links]] are declared in devenv.toml"
+
+
+def no_groups(plan: Plan) -> str:
+    """Why no items can be held against each other."""
+    return "" if plan.groups else "no [[groups]] are declared in devenv.toml"
+
+
+def no_natural_keys(plan: Plan) -> str:
+    """Why nothing tells which row is meant when an id does not."""
+    return "" if any(edge.natural for edge in plan.edges) else "no natural_key is declared in [[links]]"
+
+
+def no_copies(plan: Plan) -> str:
+    """Why no copy can be held against a row."""
+    declared = any(edge.natural or edge.copies for edge in plan.edges)
+    return "" if declared else "no copies are declared in [[links]]"
+
+
+def judged(
+    *kinds: str, lacks: Callable[[Plan], str] = lambda _: "", beside: Callable[[Facts], str] = lambda _: ""
+) -> Callable[[Facts], Outcome]:
     """The `run` of a check that passes when no fault of these classes was found.
 
-    `beside` is what its evidence says besides how many items were looked at.
+    `lacks` says what is not declared, so that nothing would be compared; `beside` is what its evidence says besides how
+    many items were looked at.
     """
 
     def run(facts: Facts) -> Outcome:
+        if why := lacks(facts.plan):
+            return unneeded(why)
         judgement = facts.judgement()
         found = judgement.folded(*kinds)
         if not found:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
-from devenv.checks.check import Check, Outcome, failed, passed
+from devenv.checks.check import Check, Outcome, failed, passed, unneeded
 from devenv.checks.facts import Facts
 from devenv.errors import StoreError
 from devenv.links import Plan
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from devenv.stores.postgres import Catalog
 
 NO_DATABASE: Final = "3D000"
+NO_LINKS: Final = "no [[links]] are declared in devenv.toml"
 LOAD: Final = Fix("load what is missing", "devenv up", safe=True)
 REBUILD: Final = Fix(
     "change the schema file and run `devenv up`, or rebuild the database from the files (asks first)",
@@ -143,20 +144,20 @@ def run_keys(facts: Facts) -> Outcome:
 def run_links(facts: Facts) -> Outcome:
     """Every table and column that a link names exists, and can hold the ids that are compared with it."""
     if not facts.plan.edges:
-        return passed("no links declared")
+        return unneeded(NO_LINKS)
     try:
         found = facts.postgres()
     except StoreError as error:
         if error.code != NO_DATABASE:
             raise
-        return Outcome("skip", "not run: there is no database (SCH001)")
+        return unneeded("there is no database (SCH001)")
     differences = list(diff_links(facts.plan, found.catalog))
     if not differences:
         return passed(number_of(len(facts.plan.edges), "link"))
     known = {subject for subject, _ in diff_catalog(found.declared or found.catalog, found.catalog)}
     new = [(subject, text) for subject, text in differences if subject not in known]
     if not new:
-        return Outcome("skip", f"not run: {', '.join(subject for subject, _ in differences)} differs (SCH001)")
+        return unneeded(f"{', '.join(subject for subject, _ in differences)} differs (SCH001)")
     return failed(
         (text for _, text in new),
         cause="the column was renamed, or devenv.toml misspells it",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from devenv.checks.check import Check, Outcome, failed, passed
+from devenv.checks.check import Check, Outcome, failed, passed, unneeded
 from devenv.checks.facts import Facts
 from devenv.errors import StoreError
 from devenv.model import Fix, ServiceState
@@ -101,7 +101,7 @@ def is_divided(pid: int) -> bool:
 def run_backend(facts: Facts) -> Outcome:
     """The health path of the project's own application."""
     if facts.context.settings.backend is None:
-        return passed("the project declares no application")
+        return unneeded("the project declares no application")
     return run_probe(facts, "backend")
 
 

@@ -96,11 +96,15 @@ class Project:
 def rows(report: Report, *statuses: str) -> dict[str, dict[str, Any]]:
     """Code -> row, of the rows with one of these statuses (default: what is wrong).
 
-    Without Docker's checks that are skipped: these stores are not on Docker.
+    Without the skipped ones of Docker and of an application: these stores are not on Docker, and nothing uses them.
     """
     wanted = statuses or ("fail", "warn", "error")
-    checks = [row for row in report.body["checks"] if (row["layer"], row["status"]) != ("docker", "skip")]
-    return {row["code"]: row for row in checks if row["status"] in wanted}
+    absent = [
+        row
+        for row in report.body["checks"]
+        if row["status"] == "skip" and (row["layer"] == "docker" or row["code"] in ("SVC003", "ENV007"))
+    ]
+    return {row["code"]: row for row in report.body["checks"] if row["status"] in wanted and row not in absent}
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -291,7 +292,65 @@ def test_a_plan_can_be_taken_back(letters: Project) -> None:
 
 def test_a_project_of_another_shape_is_healthy(shop: Project) -> None:
     report = shop.doctor()
-    assert rows(report, "fail", "warn", "error", "skip") == {}, show(report)
+    assert rows(report) == {}, show(report)
+    assert set(rows(report, "skip")) == {"DAT006", "DAT008", "DAT009", "DAT010"}  # it has no groups
+
+
+NO_LINKS = "not run: no [[links]] are declared in devenv.toml"
+NO_GROUPS = "not run: no [[groups]] are declared in devenv.toml"
+NO_ENTITIES = "not run: no [entities] are declared in devenv.toml"
+NOTHING = "not run: no [entities] and no [[links]] are declared in devenv.toml"
+OF_GROUPS = ("DAT006", "DAT008", "DAT009", "DAT010")
+OF_LINKS = ("SCH004", "XST001", "XST002", "XST003", "DAT011", "DAT012", "DAT013")
+OF_ITEMS = ("DAT001", "DAT002", "DAT003", "DAT005", "DAT007")
+
+
+@pytest.mark.parametrize(
+    ("gone", "skipped"),
+    [
+        (("groups",), dict.fromkeys(OF_GROUPS, NO_GROUPS)),
+        (("links",), dict.fromkeys(OF_LINKS, NO_LINKS)),
+        (
+            ("entities", "links", "groups"),
+            {
+                **dict.fromkeys(OF_LINKS, NO_LINKS),
+                **dict.fromkeys(OF_GROUPS, NO_GROUPS),
+                **dict.fromkeys(OF_ITEMS, NO_ENTITIES),
+                "DAT004": NOTHING,
+            },
+        ),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, tuple) else None,
+)
+def test_what_nothing_is_declared_about_is_not_said_to_hold(
+    letters: Project, gone: tuple[str, ...], skipped: dict[str, str]
+) -> None:
+    """Damage that would be seen is not looked for: then no ✓ may claim that there is none."""
+    letters.sql("DELETE FROM users WHERE handle = 'bo'")
+    settings = msgspec.structs.replace(
+        letters.context.settings, **{name: type(getattr(letters.context.settings, name))() for name in gone}
+    )
+    report = replace(letters, context=replace(letters.context, settings=settings)).doctor()
+    assert {code: row["evidence"] for code, row in rows(report, "skip").items()} == skipped
+    if "links" in gone:
+        assert (report.body["verdict"], report.exit_code) == ("healthy", Exit.DONE), show(report)
+
+
+def test_links_without_natural_keys_and_copies_compare_ids_alone(letters: Project) -> None:
+    settings = letters.context.settings
+    bare = [msgspec.structs.replace(link, natural_key={}, copies={}) for link in settings.links]
+    context = replace(letters.context, settings=msgspec.structs.replace(settings, links=bare))
+    assert {
+        code: row["evidence"] for code, row in rows(replace(letters, context=context).doctor(), "skip").items()
+    } == {
+        **dict.fromkeys(("XST002", "DAT011", "DAT013"), "not run: no natural_key is declared in [[links]]"),
+        "XST003": "not run: no copies are declared in [[links]]",
+    }
+
+
+def test_the_application_that_a_project_has_not_does_not_answer(letters: Project) -> None:
+    (row,) = (row for row in letters.doctor().body["checks"] if row["code"] == "SVC003")
+    assert (row["status"], row["evidence"]) == ("skip", "not run: the project declares no application")
 
 
 @pytest.mark.parametrize(
