@@ -79,7 +79,7 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
             target = postgres.as_reader(target)
         columns, rows, status = postgres.query(target, sql, write=write, bounded=not write and not stack.engine.starts)
     except StoreError as error:
-        raise error.with_hint(START_HINT if not error.reached else sql_hint(error)) from None
+        raise error.with_hint(START_HINT if not error.reached else sql_hint(error, write)) from None
     summary = f"({number_of(len(rows), 'row')})" if columns else status
     return rows_report(stack, "db", columns, rows, summary)
 
@@ -92,15 +92,18 @@ def require_running(stack: Stack, name: str) -> None:
         raise StoreError(f"{name} of this project does not run{why}", reached=False).with_hint(START_HINT)
 
 
-def sql_hint(error: StoreError) -> str:
-    """The next command after a refused statement."""
+def sql_hint(error: StoreError, write: bool) -> str:
+    """The next command after a refused statement, in a shell that may do as much (`write`)."""
+    shell = "devenv db --write" if write else "devenv db"
+    if "multiple commands" in f"{error.what} {error.detail}":
+        return f"{shell}  (a shell, which takes several statements; here one at a time)"
     hints = {
         "25006": 'devenv db --write "…"',
         "42501": 'devenv db --write "…"',
         "3D000": START_HINT,
         "42P01": 'devenv db "select * from information_schema.tables"',
     }
-    return hints.get(error.code or "", "devenv db  (a shell, to try it in)")
+    return hints.get(error.code or "", f"{shell}  (a shell, to try it in)")
 
 
 def list_tables(stack: Stack) -> Report:

@@ -254,6 +254,15 @@ class TestLook:
         assert ran.code == 1
         assert "nowhere" in ran.err
 
+    @pytest.mark.parametrize(("option", "shell"), [("--write", "devenv db --write"), ("-v", "devenv db")])
+    def test_several_statements_are_for_a_shell_that_may_do_as_much(
+        self, running: ProjectDir, option: str, shell: str
+    ) -> None:
+        ran = running.devenv("db", option, "SELECT 1; SELECT 2")
+        assert ran.code == 1
+        assert f"hint: {shell}  (a shell, which takes several statements; here one at a time)\n" in ran.err
+        assert f"hint: {shell}  (a shell, to try it in)\n" in running.devenv("db", option, "SELECT FROM FROM").err
+
     def test_json_rows(self, running: ProjectDir) -> None:
         document = running.json("db", "SELECT 1 AS a, NULL AS b, 1.5 AS c, '{\"x\": 1}'::jsonb AS d, true AS e")
         assert document["columns"] == ["a", "b", "c", "d", "e"]
