@@ -32,6 +32,8 @@ def verify_text(report: Report, verbose: bool) -> list[str]:
     if body.get("findings_file") and body["findings"]:
         lines.append(f"all findings: {clean(body['findings_file'])}")
     lines += verdict_lines(body)
+    if body["verdict"] == "inconsistent" and not plan:
+        lines.append("next: devenv verify --plan plan.jsonl; then: devenv repair apply plan.jsonl")
     if error := body.get("error"):
         lines += [f"  {name}: {clean(str(error[name]))}" for name in ("what", "detail", "hint") if error[name]]
     return lines

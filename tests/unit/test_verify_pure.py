@@ -332,6 +332,20 @@ def test_the_text_form_says_what_was_read_found_and_concluded() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("verdict", "last"),
+    [
+        ("inconsistent", "next: devenv verify --plan plan.jsonl; then: devenv repair apply plan.jsonl"),
+        ("consistent", "\x1b[32m\x1b[1mconsistent\x1b[0m"),
+        ("not_verified", "\x1b[33m\x1b[1mnot verified\x1b[0m"),
+    ],
+)
+def test_what_is_inconsistent_says_how_to_go_on(verdict: str, last: str) -> None:
+    coverage = Coverage((TABLE_READ,), ROWS, (), resumed=0).document()
+    body = {"verdict": verdict, "reasons": [], "coverage": coverage, "findings": {}, "examples": {}, "rates": None}
+    assert verify_text(Report("verify", "p", 1, body), False)[-1] == last
+
+
 def test_the_text_form_of_a_repair_says_what_was_left_alone() -> None:
     body = {
         "action": "apply",
