@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -489,7 +490,7 @@ def find_root(start: Path) -> Path:
             return folder
     raise UsageError(
         f"no {FILE} in {start} or any folder above it",
-        hint="go to your project's folder, or name it with --project DIR",
+        hint="devenv init  (makes a project of this folder), or go to your project, or name it with --project DIR",
     )
 
 
@@ -517,7 +518,10 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
     elif (project / FILE).is_file():
         root = project.resolve()
     else:
-        raise UsageError(f"no {FILE} in {project}", hint="name the folder that holds it with --project DIR")
+        raise UsageError(
+            f"no {FILE} in {project}",
+            hint=f"devenv init --project {shlex.quote(str(project))}, or name the folder that holds it",
+        )
     check_path(root)
     file = root / FILE
     tree = read_toml(file)

@@ -139,16 +139,13 @@ def devenv_stack(pytestconfig: pytest.Config) -> Iterator[DevenvStack]:
     from devenv import config, guard
     from devenv.errors import DevenvError
 
-    named = str(pytestconfig.getini("devenv_project") or "")
-    start = pytestconfig.rootpath / named
     folder = make_folder()
     guarding = guard.start(folder)
     assert guarding.stdin is not None  # noqa: S101 - it was asked for
     try:
         with ExitStack() as opened, pytest.MonkeyPatch.context() as patch:
             try:
-                root = config.find_root(start)
-                stack = start_stack(config.load(root), folder)
+                stack = start_stack(config.load(find_project(pytestconfig)), folder)
                 from devenv.steps import setup
 
                 target = stack.engine.targets().postgres
@@ -181,6 +178,18 @@ def devenv_stores_module(devenv_stack: DevenvStack) -> DevenvStack:
     """Both stores as the steps loaded them, before the tests of a module, which share what they change."""
     devenv_stack.restore()
     return devenv_stack
+
+
+def find_project(pytestconfig: pytest.Config) -> Path:
+    """The folder with devenv.toml, at or above the one that is named. UsageError with pytest's own way to name it."""
+    from devenv.config import find_root
+    from devenv.errors import UsageError
+
+    try:
+        return find_root(pytestconfig.rootpath / str(pytestconfig.getini("devenv_project") or ""))
+    except UsageError as error:
+        hint = "in pytest's configuration: devenv_project = the project's folder, as seen from pytest's rootdir"
+        raise UsageError(error.what, hint=hint) from None
 
 
 def make_lean(target: PostgresTarget) -> None:

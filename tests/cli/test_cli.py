@@ -158,6 +158,7 @@ def test_without_a_project_the_way_to_one_is_told(command: str, tmp_path: Path) 
     ran = devenv(*command.split(), cwd=tmp_path)
     assert ran.code == 2
     assert f"no devenv.toml in {tmp_path}" in ran.err
+    assert "hint: devenv init " in ran.err
     assert "--project" in ran.err
 
 

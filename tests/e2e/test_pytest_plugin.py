@@ -191,6 +191,16 @@ def test_a_project_that_cannot_start_is_told_in_words(suite: ProjectDir) -> None
     assert "Traceback" not in ran.stdout
 
 
+def test_without_a_project_pytests_own_way_to_name_one_is_told(tmp_path: Path) -> None:
+    (tmp_path / "test_suite.py").write_text("def test_first(devenv_stores):\n    pass\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\ndevenv_project = elsewhere\n")
+    ran = subprocess.run(command(), cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert f"devenv: no devenv.toml in {tmp_path / 'elsewhere'} or any folder above it" in ran.stdout
+    assert "in pytest's configuration: devenv_project = " in ran.stdout
+    assert "--project" not in ran.stdout
+
+
 def test_the_plugin_is_installed_with_devenv() -> None:
     import tomllib
 

@@ -41,10 +41,12 @@ def test_no_file_names_the_folder_and_the_option(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as above:
         config.find_root(tmp_path)
     assert str(tmp_path) in above.value.what
+    assert (above.value.hint or "").startswith("devenv init ")
     assert "--project" in (above.value.hint or "")
     with pytest.raises(UsageError) as named:
         config.load(tmp_path / "missing", {})
     assert str(tmp_path / "missing") in named.value.what
+    assert (named.value.hint or "").startswith(f"devenv init --project {tmp_path / 'missing'}, or ")
 
 
 def test_defaults_are_those_of_the_contract(tmp_path: Path) -> None:
