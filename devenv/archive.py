@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import os
+import shlex
 import shutil
 import tarfile
 import zlib
@@ -33,6 +34,7 @@ TOP: Final = "devenv-snapshot"
 SUMS: Final = "SHA256SUMS"
 CHUNK: Final = 1 << 20
 LEVEL: Final = 1
+AGAIN: Final = "devenv snapshot export NAME FILE  (again, where it comes from)"
 # Bytes of the two files that belong to no part, and that are read whole.
 MOST: Final = {MANIFEST: CHUNK, SUMS: 64 * CHUNK}
 
@@ -46,7 +48,7 @@ def export(stack: Stack, name: str, file: Path) -> Report:
             hint=f"devenv snapshot restore {name} && devenv snapshot save NAME",
         )
     if file.exists():
-        raise UsageError(f"{file} exists already")
+        raise UsageError(f"{file} exists already", hint=f"devenv snapshot export {name} ANOTHER-FILE")
     if any(path.is_symlink() for path in place.rglob("*")):
         raise UsageError(f"the snapshot `{name}` has symbolic links (tablespaces), which an archive cannot hold")
     whole = nullcontext(place) if manifest.form == "files" else snapshots.portable(stack, place, manifest)
@@ -114,13 +116,16 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
     snapshots.recover(stack, watch)
     stack.engine.make_home()
     home = stack.engine.home
+    if name is not None:
+        snapshots.check_name(name)
     with refused(file), open(file, "rb") as content:
         announced = survey(content, shutil.disk_usage(home).free)
         name = announced.name if name is None else name
         content.seek(0)
         place = snapshots.folder(home) / snapshots.check_name(name)
         if place.exists():
-            raise UsageError(f"there is a snapshot `{name}` already", hint="devenv snapshot import FILE --as NAME")
+            hint = f"choose another name with --as, or first: devenv snapshot delete {name}"
+            raise UsageError(f"there is a snapshot `{name}` already", hint=hint)
         with snapshots.building(place) as fresh:
             check_sums(fresh, unpack(content, fresh), file)
             manifest = snapshots.read_manifest(fresh)
@@ -151,11 +156,13 @@ def refused(file: Path) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{file} cannot be imported", detail=str(error)) from None
-    except UsageError:
-        raise
+        # A file that is no gzip file is an OSError too, without a number.
+        hint = AGAIN if getattr(error, "errno", None) is None else f"ls -l {shlex.quote(str(file.parent))}"
+        raise UsageError(f"{file} cannot be imported", detail=str(error), hint=hint) from None
+    except UsageError as error:
+        raise error.with_hint(AGAIN) from None
     except DevenvError as error:
-        raise UsageError(f"{file} cannot be imported", detail=error.what) from None
+        raise UsageError(f"{file} cannot be imported", detail=error.what, hint=AGAIN) from None
 
 
 class Bounded(gzip.GzipFile):

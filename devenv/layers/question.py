@@ -122,13 +122,22 @@ def ask(settings: Settings, subject: str, typed: tuple[str, ...], user: str | No
     said: list[str] = []
     values = {}
     for (name, kind), text in zip(trace.params.items(), typed, strict=True):
-        values[name] = normal(name, kind, text)
+        try:
+            values[name] = normal(name, kind, text)
+        except UsageError as error:
+            raise error.with_hint(where_values_are(settings, trace)) from None
         if values[name] != text:
             said.append(f"{text} is read as {values[name]}")
     if user is not None and user.startswith("@"):
         user = user[1:]
         said.append(f"@{user} is read as {user}")
     return Question(subject, trace, values, user, tuple(said))
+
+
+def where_values_are(settings: Settings, trace: Trace) -> str:
+    """A command that shows items with values that could have been typed."""
+    table = settings.patterns[trace.pattern].table if trace.pattern else None
+    return f"devenv ddb scan {table} --limit 3  (shows some)" if table else "devenv ddb list-tables"
 
 
 def check_names(settings: Settings, subject: str, trace: Trace) -> None:

@@ -53,15 +53,16 @@ def test_it_can_be_restored_elsewhere(exported: tuple[ProjectDir, Path], other: 
 
 def test_what_cannot_be_done_is_refused(exported: tuple[ProjectDir, Path], tmp_path: Path) -> None:
     project, file = exported
-    for arguments, words in (
-        (["export", "one", str(file)], "exists already"),
-        (["export", "none", str(tmp_path / "x")], "there is no snapshot `none`"),
-        (["import", str(file)], "there is a snapshot `one` already"),
-        (["import", str(file), "--as", "../x"], "cannot be a snapshot's name"),
-        (["import", str(tmp_path / "missing")], "cannot be imported"),
+    for arguments, words, hint in (
+        (["export", "one", str(file)], "exists already", "devenv snapshot export one ANOTHER-FILE\n"),
+        (["export", "none", str(tmp_path / "x")], "there is no snapshot `none`", "devenv snapshot list\n"),
+        (["import", str(file)], "there is a snapshot `one` already", "or first: devenv snapshot delete one\n"),
+        (["import", str(file), "--as", "one"], "there is a snapshot `one` already", "choose another name with --as,"),
+        (["import", str(file), "--as", "../x"], "cannot be a snapshot's name", ""),
+        (["import", str(tmp_path / "missing")], "cannot be imported", f"ls -l {tmp_path}\n"),
     ):
         ran = project.devenv("snapshot", *arguments)
-        assert (ran.code, words in ran.err) == (2, True), ran.err
+        assert (ran.code, words in ran.err, hint in ran.err) == (2, True, True), ran.err
     kept = project.json("reset", "-y")["snapshot"]
     ran = project.devenv("snapshot", "export", kept, str(tmp_path / "x"))
     assert (ran.code, "cannot be exported alone" in ran.err) == (2, True)
@@ -192,6 +193,7 @@ def test_a_bad_file_is_refused_whole(exported: tuple[ProjectDir, Path], tmp_path
     ran = project.devenv("snapshot", "import", str(bad), "--as", "bad")
     assert ran.code == 2, ran.all
     assert "devenv itself failed" not in ran.all
+    assert "hint: devenv snapshot export NAME FILE  (again, where it comes from)\n" in ran.err
     assert sorted(place.iterdir()) == before
     assert not Path("/tmp/evil").exists()
     assert not (place / "evil").exists()

@@ -368,6 +368,18 @@ def test_questions_that_cannot_be_asked(trace: dict[str, Any], subject: str, typ
         ask(settings(**trace), subject, typed, None)
     assert says in caught.value.what
     assert caught.value.exit_code == 2
+    assert caught.value.hint
+
+
+def test_what_is_no_uuid_is_answered_with_where_there_are_some() -> None:
+    read = messaging_settings("t", "d")
+    patterns = {"letters": {"table": "t", "key": {"pk": "MSG#{id}"}}}
+    made = msgspec.convert(
+        {**read, "patterns": patterns, "trace": {"thread": {"params": {"id": "uuid"}, "pattern": "letters"}}}, Settings
+    )
+    with pytest.raises(UsageError) as caught:
+        ask(made, "thread", ("nonsense",), None)
+    assert caught.value.hint == "devenv ddb scan t --limit 3  (shows some)"
 
 
 def test_numbers_are_brought_into_one_spelling() -> None:
