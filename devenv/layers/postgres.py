@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,8 @@ Row = Mapping[str, Any]
 DENIED: Final = frozenset(["42501", "28P01", "28000"])
 MANY: Final = 5000
 SHOWN: Final = 5
+# All names of people where they are no more than these.
+NAMES: Final = 12
 
 
 def observe(inquiry: Inquiry, members: Callable[[], Sequence[str]]) -> PostgresSeen:
@@ -112,15 +115,37 @@ def choose(
     near = near_misses(declared, people, user)
     if near:
         text = f"no row of {declared.table} has {declared.name} {user!r}; near it: {', '.join(near[:SHOWN])}"
-        fix = Fix("use the name as it is stored, or correct the row", f"--user {near[0]}")
+        fix = Fix("use the name as it is stored, or correct the row", command(inquiry, near[0]))
         return [], [Trouble("near_miss", text, "the name is written in two ways", fix, (user,), about(declared))]
-    names = ", ".join(str(row[declared.name]) for row in people[:SHOWN])
-    text = f"no row of {declared.table} has {declared.name} {user!r}; there are {names or 'none at all'}"
-    cause = "the row was never made, or the seed that makes it failed" if people else f"{declared.table} is empty"
-    return [], [Trouble("missing_row", text, cause, SETUP, (user,), about(declared))]
+    return [], [nobody(inquiry, declared, people, members)]
 
 
 SETUP: Final = Fix("load the rows again", "devenv up --from setup")
+
+
+def nobody(inquiry: Inquiry, declared: Person, people: Sequence[Row], members: Callable[[], Sequence[str]]) -> Trouble:
+    """Why no row is the one who asks: it is gone, or there never was such a name."""
+    user = str(inquiry.question.user)
+    names = [str(row[declared.name]) for row in people if row[declared.name] is not None]
+    listed = ", ".join(names if len(names) <= NAMES else [*names[:NAMES], "…"]) or "none at all"
+    text = f"there is no {declared.name} {user!r} in {declared.table}; there are {listed}"
+    loaded = inquiry.facts.postgres().seeded.get(relation_of(declared.table), ())
+    if not names:
+        cause, fix = f"{declared.table} is empty", SETUP
+    elif any(user in {row.get(column) for column in keys(declared)} for row in loaded):
+        cause, fix = "setup loaded this row, and it is gone since", SETUP
+    else:
+        known = set(members())
+        asker = next((str(row[declared.name]) for row in people if canonical(row[declared.id]) in known), names[0])
+        cause = f"the {declared.name} is another one, or its row was deleted"
+        fix = Fix("ask as somebody who is there", command(inquiry, asker))
+    return Trouble("missing_row", text, cause, fix, (user,), about(declared))
+
+
+def command(inquiry: Inquiry, user: str) -> str:
+    """The same trace, asked as somebody else."""
+    question = inquiry.question
+    return shlex.join(["devenv", "trace", question.subject, *question.values.values(), "--user", user])
 
 
 def keys(declared: Person) -> tuple[str, ...]:

@@ -18,7 +18,10 @@ from devenv.checks.cross_store import not_compared
 from devenv.checks.facts import DoctorContext, DynamoFacts, Facts, Once, PostgresFacts
 from devenv.checks.items import judged, word
 from devenv.checks.schema import run_steps
-from devenv.config import Settings
+from devenv.config import Person, Settings, Trace
+from devenv.layers.observation import Trouble
+from devenv.layers.postgres import nobody
+from devenv.layers.question import Application, Inquiry, Question
 from devenv.model import DynamoTarget, PostgresTarget, StepState, Targets
 from devenv.stores.dynamodb import typed_item
 from devenv.stores.postgres import Catalog, store_error
@@ -202,3 +205,34 @@ def test_the_words_of_libpq_are_one_line() -> None:
         store_error(error, "h:1/d").detail
         == "connection failed: Connection refused Is the server running on that host?"
     )
+
+
+WHO = Person(table="public.users", id="uuid", name="handle")
+
+
+def asked(world: World, user: str, seeded: Sequence[dict[str, Any]] = ()) -> Trouble:
+    """What a trace says of somebody who has no row; bo alone is a member."""
+    question = Question("conversation", Trace(), {"group": "g-1"}, user)
+    inquiry = Inquiry(question, facts(world, seeded=seeded), Application())
+    return nobody(inquiry, WHO, world.rows, lambda: [world.id("bo")])
+
+
+def test_who_is_not_there_is_told_who_is(world: World) -> None:
+    found = asked(world, "nobody")
+    assert found.summary == "there is no handle 'nobody' in public.users; there are ada, bo, cy, di"
+    assert found.fix is not None
+    assert found.fix.command == "devenv trace conversation g-1 --user bo"
+    world.rows += [{"uuid": uuid.uuid4(), "handle": f"x{number:02}"} for number in range(9)]
+    assert asked(world, "nobody").summary.endswith("ada, bo, cy, di, x00, x01, x02, x03, x04, x05, x06, x07, …")
+
+
+def test_a_row_that_setup_loaded_and_a_table_without_rows_are_loaded_again(world: World) -> None:
+    gone = asked(world, "eve", seeded=[{"uuid": str(uuid.uuid4()), "handle": "eve"}])
+    assert gone.cause == "setup loaded this row, and it is gone since"
+    assert gone.fix is not None
+    assert gone.fix.command == "devenv up --from setup"
+    bo = world.id("bo")
+    inquiry = Inquiry(Question("conversation", Trace(), {}, "ada"), facts(world), Application())
+    empty = nobody(inquiry, WHO, [], lambda: [bo])
+    assert (empty.cause, empty.fix) == ("public.users is empty", gone.fix)
+    assert empty.summary.endswith("there are none at all")
