@@ -13,7 +13,7 @@ from devenv.errors import StoreError
 from devenv.layers.answers import Items, form_of_items
 from devenv.layers.observation import DynamoSeen, Entry, Trouble
 from devenv.layers.question import Inquiry
-from devenv.links import Fault, Judgement, Record
+from devenv.links import Fault, Folded, Judgement, Record
 from devenv.links.fields import is_expired
 from devenv.links.read import read_records
 from devenv.links.values import canonical, instant
@@ -26,7 +26,7 @@ MEANWHILE: Final = timedelta(seconds=3)
 NEAR: Final = 5
 SHOWN: Final = 500
 OTHER_TABLES: Final = 10
-REPAIR: Final = Fix("see all of them, and what can be repaired safely", "devenv doctor --fix")
+MEND: Final = "devenv doctor --fix"
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,19 @@ def own_troubles(inquiry: Inquiry, found: Judgement, gathered: Gathered, layer: 
         chosen = [f for f in chosen if f.record is None or id(f.record) in rows | mine]
     for folded in Judgement(chosen, found.causes, found.records, found.named).folded():
         about = {name for fault in folded.faults for name in (fault.attribute, fault.field, fault.observed) if name}
-        cause = folded.cause
-        yield Trouble(folded.kind, folded.summary, cause, REPAIR, folded.subjects, frozenset(about))
+        fix = remedy(folded)
+        yield Trouble(folded.kind, folded.summary, folded.cause, fix, folded.subjects, frozenset(about))
+
+
+def remedy(folded: Folded) -> Fix:
+    """What a person can do about faults of one class: a command that changes items is said to change them."""
+    safe = sum(fault.safe for fault in folded.faults)
+    if not safe:
+        return Fix("see each of them, and what can be done about it; this only looks", "devenv doctor")
+    rest = len(folded.faults) - safe
+    words = "rewrite what is wrong in the items, here and elsewhere, where nothing is lost by it"
+    need = f"; {number_of(rest, 'of them needs', 'of them need')} you" if rest else ""
+    return Fix(f"{words}{need}. `devenv doctor` only looks", MEND, safe=True)
 
 
 def concerns(fault: Fault, mine: set[int], gathered: Gathered, ids: set[str | None]) -> bool:

@@ -20,10 +20,12 @@ from devenv.inside import run_function
 from devenv.layers import requests
 from devenv.layers.answers import Form, read_answer
 from devenv.layers.difference import Change, as_text, compare, in_order, same
+from devenv.layers.dynamodb import remedy
 from devenv.layers.http import NEXT, fill_path
 from devenv.layers.observation import Entry
 from devenv.layers.question import ask
 from devenv.layers.tokens import sign
+from devenv.links.faults import Fault, fold
 from devenv.patterns import describe, item_bytes, prepare, read_units, request_of
 from devenv.reads import Asked, differences, shown
 from devenv.templates import Unknown, fill, names_in
@@ -456,3 +458,23 @@ def test_a_report_holds_neither_secrets_nor_peoples_words() -> None:
         "t": f"Bearer eyJhbGci.{'a' * 9}.{'b' * 9}",
     }
     assert clean(body) == {"a": ["key=****", ["KeyError: '[15 characters]'"]], "n": 1, "t": "Bearer ****"}
+
+
+@pytest.mark.parametrize(
+    ("safe", "command", "text"),
+    [
+        ((True, True), "devenv doctor --fix", "nothing is lost by it. `devenv doctor` only looks"),
+        (
+            (True, False),
+            "devenv doctor --fix",
+            "; 1 of them needs you. `devenv doctor` only looks",
+        ),
+        ((False, False), "devenv doctor", "this only looks"),
+    ],
+)
+def test_a_command_that_changes_items_is_said_to(safe: tuple[bool, ...], command: str, text: str) -> None:
+    (folded,) = fold([Fault("stale_copy", (str(number),), "", safe=one) for number, one in enumerate(safe)], {})
+    fix = remedy(folded)
+    assert (fix.command, fix.safe) == (command, any(safe))
+    assert fix.text.endswith(text)
+    assert fix.text.startswith("rewrite") == any(safe)
