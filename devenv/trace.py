@@ -21,6 +21,8 @@ contract's keys, for those who render it:
       findings            [{layer, class, summary, cause, fix, subjects: [ids]}], the worst first
       unasked             why the layer was not asked, else null;  failure: {what, detail, cause, hint} | null
       notes               [text]: seen, but no fault
+      follows             the layer whose fault explains a bad answer of this one, which is `ok` itself; else null
+      right               why a refusal is no fault: who asks is no member; else null
 
 `output` by layer:
     environment   {process: {pid, folder, python, started} | null, targets: {store: {project, application, same}},

@@ -116,6 +116,8 @@ def layer(number: int, judged: LayerVerdict, seen: Observation, hidden: Sequence
         "unasked": seen.unasked,
         "failure": asdict(seen.failure) if seen.failure else None,
         "notes": list(seen.notes),
+        "follows": judged.follows,
+        "right": judged.right,
     }
 
 

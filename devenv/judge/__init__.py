@@ -8,12 +8,12 @@ left out only where an earlier layer's own output already implies it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from devenv.judge.broken import STORES, Broken, LayerStatus, broken_by, difference, reachable
+from devenv.judge.broken import OK, STORES, Broken, LayerStatus, broken_by, difference, reachable
 from devenv.judge.environment import judge_environment
-from devenv.judge.http import expected_of_http, judge_http
+from devenv.judge.http import expected_of_http, judge_http, rightly_refused
 from devenv.judge.library import expected_of_library, judge_library
 from devenv.judge.pattern import judge_pattern
 from devenv.layers.difference import Difference
@@ -22,7 +22,11 @@ from devenv.layers.observation import LAYERS, Entry, LayerName, Seen, Subject
 
 @dataclass(frozen=True)
 class LayerVerdict:
-    """One layer judged. `expected` are the entries of the layer before, `entries` its own (None: not captured)."""
+    """One layer judged. `expected` are the entries of the layer before, `entries` its own (None: not captured).
+
+    `follows` is the earlier layer whose fault explains a bad answer that is no fault of this one; `right` says why a
+    refusal is none at all.
+    """
 
     name: LayerName
     status: LayerStatus
@@ -30,6 +34,8 @@ class LayerVerdict:
     entries: Sequence[Entry] | None
     difference: Difference | None
     broken: tuple[Broken, ...]
+    follows: LayerName | None = None
+    right: str | None = None
 
     @property
     def expected_count(self) -> int | None:
@@ -76,7 +82,8 @@ def judge(subject: Subject, seen: Seen) -> Judgement:
     member = seen.http.member
     compared["http"] = (shown, difference(subject, shown, member.entries if member else None))
     found += judge_http(subject, seen, shown, found)
-    layers = tuple(judge_layer(name, seen, found, *compared.get(name, (None, None))) for name in LAYERS)
+    judged = (judge_layer(name, seen, found, *compared.get(name, (None, None))) for name in LAYERS)
+    layers = tuple(explained(subject, seen, found, layer) if layer.status == "ok" else layer for layer in judged)
     unverified = tuple(
         layer.name for layer in layers if seen.layer(layer.name).failure is not None and not layer.broken
     )
@@ -115,6 +122,32 @@ def judge_layer(
         status = "ok"
     evidence = mine[0].difference if mine and mine[0].difference else between if mine else None
     return LayerVerdict(name, status, expected, entries, evidence, mine)
+
+
+def explained(subject: Subject, seen: Seen, found: Sequence[Broken], layer: LayerVerdict) -> LayerVerdict:
+    """A layer without a fault of its own, with why its answer is bad, where it is: nobody shall take it for healthy."""
+    if not is_bad(layer.name, seen):
+        return layer
+    before = LAYERS[: LAYERS.index(layer.name)]
+    follows = next((broken.layer for broken in found if broken.layer in before), None)
+    return replace(
+        layer, follows=follows, right=rightly_refused(subject, seen, found) if layer.name == "http" else None
+    )
+
+
+def is_bad(name: LayerName, seen: Seen) -> bool:
+    """Whether what a layer gave is a refusal or a failure, whoever is to blame for it."""
+    match name:
+        case "pattern":
+            return seen.pattern.refused is not None
+        case "library":
+            ran = seen.library.corrected or seen.library.ran
+            guards = (guard for guard, _ in seen.library.guards)
+            return any(run is not None and run.outcome != "returned" for run in (ran, *guards))
+        case "http":
+            member = seen.http.member
+            return member is not None and (member.status is None or member.status not in OK)
+    return False
 
 
 def observed_entries(name: LayerName, seen: Seen) -> Sequence[Entry] | None:

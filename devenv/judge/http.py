@@ -26,6 +26,7 @@ from devenv.layers.difference import Difference, compare, in_order
 from devenv.layers.observation import Answer, Entry, Seen, Subject
 from devenv.model import Fix
 
+REFUSALS: Final = (401, 403, 404)
 LOG: Final = Fix("read what the application said", "devenv logs backend --tail 50")
 
 
@@ -86,6 +87,16 @@ def implied(seen: Seen, earlier: Sequence[Broken]) -> bool:
     blind = [b for b in earlier if b.layer in ("environment", "services", "postgres", "library")]
     bad = [b for b in earlier if b.kind in ("missing_attribute", "wrong_type", "placeholder", "malformed_key")]
     return bool(failing or blind or bad) or not seen.dynamodb.found or not is_member(seen)
+
+
+def rightly_refused(subject: Subject, seen: Seen, earlier: Sequence[Broken]) -> str | None:
+    """Why a refusal is what must come: who asks is no member, and nothing that was found could have hidden that."""
+    member = seen.http.member
+    if member is None or member.status not in (subject.stranger or REFUSALS) or is_member(seen):
+        return None
+    if any(broken.layer not in ("pattern", "library", "http") for broken in earlier):
+        return None
+    return f"{subject.person or 'who asks'} is not a member, so {member.status} is right"
 
 
 def judge_body(

@@ -29,6 +29,7 @@ from devenv.render.trace_view import (
     pair_entries,
     readable,
     sent_words,
+    standing,
     told,
     trace_command,
 )
@@ -41,6 +42,7 @@ MOST: Final = 500
 TONES: Final[Mapping[str, tuple[str, str]]] = {"ok": ("ok", "✓"), "not_run": ("idle", "-")}
 BAD: Final = ("bad", "✗")
 UNANSWERED: Final = ("warn", "?")
+FOLLOWS: Final = ("warn", "=")
 VERDICTS: Final = {"ok": ("ok", "Healthy"), "diverged": ("bad", "Broken"), "not_verified": ("warn", "Not verified")}
 STATES: Final = {"missing": "bad", "extra": "bad", "changed": "warn", "moved": "warn", "same": "ok"}
 THIN: Final = 0.6
@@ -100,6 +102,8 @@ def tone(layer: Layer) -> tuple[str, str]:
     """Class and sign of a layer."""
     if layer.get("failure") and not layer["findings"]:
         return UNANSWERED
+    if layer.get("follows"):
+        return FOLLOWS
     return TONES.get(layer["status"], BAD)
 
 
@@ -150,7 +154,8 @@ def verdict(body: Body) -> Iterator[str]:
         yield f'<span class="chip class">{text(found["class"])}</span></p>'
     elif found["status"] == "ok":
         yield f'<p class="headline"><span class="chip {kind}">✓ {headline}</span>'
-        yield "<span>Every layer agrees with the one before</span></p>"
+        right = [layer["right"] for layer in body["layers"] if layer.get("right")]
+        yield f"<span>{text('; '.join(['Every layer agrees with the one before', *right]))}</span></p>"
     else:
         names = ", ".join(failed_layers(body))
         yield f'<p class="headline"><span class="chip {kind}">? {headline}</span>'
@@ -212,7 +217,7 @@ def flow(body: Body) -> Iterator[str]:
         yield f'<li><a href="#layer-{layer["index"]:d}"{first}>'
         yield f'<span class="sign {kind}" aria-hidden="true">{sign}</span>'
         yield f'<span class="name">{text(layer["name"])}</span>'
-        yield f'<span class="status"><span class="chip {kind}">{text(words(layer["status"]))}</span></span>'
+        yield f'<span class="status"><span class="chip {kind}">{text(standing(layer))}</span></span>'
         yield f'<span class="count">{text(counts(layer))}</span>'
         yield '<span class="chart"><svg aria-hidden="true" focusable="false">'
         yield '<rect class="track" x="0" y="6" width="100%" height="2" rx="1"/>'
@@ -232,7 +237,7 @@ def layer_block(body: Body, layer: Layer) -> Iterator[str]:
     yield f'<details class="layer{" broken" if layer["findings"] else ""}"{" open" if first else ""}>'
     yield f'<summary><span class="sign {kind}" aria-hidden="true">{sign}</span>'
     yield f'<span class="name">{layer["index"]:d}. {text(layer["name"])}</span>'
-    yield f'<span class="chip {kind}">{text(words(layer["status"]))}</span>'
+    yield f'<span class="chip {kind}">{text(standing(layer))}</span>'
     if count := counts(layer):
         yield f'<span class="dim">{text(count)}</span>'
     yield f'<span class="told">{text(told(layer))}</span></summary>'

@@ -102,9 +102,11 @@ def layer_span(body: Body, layer: Layer, trace: str, parent: str, span: str, beg
         "devenv.layer.changed_count": len(layer["changed"]),
         "devenv.layer.reordered": bool(layer.get("reordered")),
         "devenv.layer.unasked": layer.get("unasked"),
+        "devenv.layer.follows": layer.get("follows"),
         **dict(peers(body, layer)),
     }
     failed = bool(layer["findings"] or layer.get("failure")) or layer["status"] not in ("ok", "not_run")
+    unset = layer["status"] == "not_run" or layer.get("follows")
     why = next((finding["summary"] for finding in layer["findings"]), (layer.get("failure") or {}).get("what"))
     return {
         "traceId": trace,
@@ -116,7 +118,7 @@ def layer_span(body: Body, layer: Layer, trace: str, parent: str, span: str, beg
         "endTimeUnixNano": str(end),
         "attributes": attributes(told),
         "events": [event(finding, end) for finding in layer["findings"]],
-        "status": status(ERROR if failed else UNSET if layer["status"] == "not_run" else OK, why),
+        "status": status(ERROR if failed else UNSET if unset else OK, why),
     }
 
 

@@ -27,6 +27,7 @@ from devenv.render.trace_view import (
     sent_queries,
     short,
     short_ids,
+    standing,
     told,
     trace_command,
 )
@@ -35,6 +36,7 @@ from devenv.words import number_of
 SIGNS: Final[Mapping[str, tuple[str, str]]] = {"ok": ("✓", "green"), "not_run": ("-", "white")}
 BROKEN: Final = ("✗", "red")
 UNANSWERED: Final = ("?", "yellow")
+FOLLOWS: Final = ("=", "yellow")
 VERDICTS: Final = {"ok": ("✓", "green"), "diverged": ("✗", "red"), "not_verified": ("?", "yellow")}
 LABEL: Final = 10
 WIDEST: Final = 120
@@ -93,12 +95,14 @@ def sign_of(layer: Layer) -> tuple[str, str]:
     """The sign of a layer and its colour; its status always stands beside it."""
     if layer.get("failure") and not layer["findings"]:
         return UNANSWERED
+    if layer.get("follows"):
+        return FOLLOWS
     return SIGNS.get(layer["status"], BROKEN)
 
 
 def cells_of(layer: Layer) -> tuple[str, str, str, str]:
     """Name, status, counts, time."""
-    return layer["name"], layer["status"].replace("_", " "), counts(layer), duration(layer.get("ms"))
+    return layer["name"], standing(layer), counts(layer), duration(layer.get("ms"))
 
 
 def columns(layers: Sequence[Layer]) -> list[int]:
@@ -284,7 +288,8 @@ def verdict_lines(body: Body, width: int) -> list[str]:
         names = ", ".join(failed_layers(body))
         words += f": {verdict.get('summary') or f'{names} could not be asked'}"
     else:
-        words = "ok: every layer agrees with the one before"
+        right = [layer["right"] for layer in body["layers"] if layer.get("right")]
+        words = "; ".join(["ok: every layer agrees with the one before", *right])
     return [typer.style(line, fg=color, bold=True) for line in wrap(f"{sign} {words}", width)]
 
 

@@ -101,10 +101,24 @@ def duration(ms: float | None) -> str:
     return f"{ms:.0f} ms" if ms < 999.5 else f"{ms / 1000:.1f} s"
 
 
+def standing(layer: Layer) -> str:
+    """A layer's status as one reads it; that of one whose bad answer follows from an earlier layer is no `ok`."""
+    return "follows" if layer.get("follows") else str(layer["status"]).replace("_", " ")
+
+
 def told(layer: Layer) -> str:
     """One layer's own words in a line: what is wrong, or what it saw."""
     if layer["findings"]:
         return ", ".join(dict.fromkeys(finding["class"] for finding in layer["findings"]))
+    if layer.get("right"):
+        return str(layer["right"])
+    if layer.get("follows"):
+        return ": ".join(filter(None, (f"from {layer['follows']}", saw(layer))))
+    return saw(layer)
+
+
+def saw(layer: Layer) -> str:
+    """What a layer saw, in a line."""
     if layer.get("unasked"):
         return str(layer["unasked"])
     if layer.get("failure"):
@@ -205,6 +219,10 @@ def judgement(body: Body, layer: Layer) -> list[str]:
         return [f"It was not asked: {layer['unasked']}."]
     if failure := layer.get("failure"):
         return [f"It could not be asked: {failure['what']}."]
+    if layer.get("right"):
+        return [f"It is as it must be: {layer['right']}."]
+    if layer.get("follows"):
+        return [f"Its answer is bad, and follows from {layer['follows']}: nothing of its own is known to be wrong."]
     expected, observed = layer.get("expected_count"), layer.get("observed_count")
     entries = "" if observed is None else number_of(observed, "entry", "entries")
     if layer["findings"]:

@@ -591,6 +591,48 @@ def test_a_guard_that_refuses_somebody_whose_id_is_not_stored_is_right() -> None
     assert (verdict(seen), also(seen)) == (("cross-store", "mismatched_id"), [])
 
 
+# --- bad answers that are nobody's fault, or an earlier layer's ---
+
+
+def explained(seen: Seen) -> dict[str, tuple[str, str | None, str | None]]:
+    """The layers whose bad answer is explained, each with its status."""
+    layers = judge(SUBJECT, seen).layers
+    return {each.name: (each.status, each.follows, each.right) for each in layers if each.follows or each.right}
+
+
+def test_what_fails_behind_a_fault_follows_from_it() -> None:
+    lost = Trouble("wrong_endpoint", "", about=frozenset(["AWS_ENDPOINT_URL_DYNAMODB"]))
+    failing = Ran("list_letters()", "raised", error="EndpointConnectionError", detail="AWS_ENDPOINT_URL_DYNAMODB")
+    seen = replace(with_member(status=503, entries=None), environment=Observation(troubles=(lost,)))
+    assert explained(seen) == {"http": ("ok", "environment", None)}
+    assert explained(replace(seen, library=LibrarySeen(ran=failing))) == {
+        "library": ("ok", "environment", None),
+        "http": ("ok", "environment", None),
+    }
+    # What the function gives with the project's own settings is what its line shows.
+    corrected = replace(seen, library=LibrarySeen(ran=failing, corrected=RAN))
+    assert explained(corrected) == {"http": ("ok", "environment", None)}
+
+
+def test_a_member_whose_group_row_is_lost_is_refused_for_that() -> None:
+    half = Trouble("half_group", "")
+    lone = frozenset(["u-bo"])
+    seen = replace(
+        with_member(status=403, entries=None),
+        dynamodb=replace(HEALTHY.dynamodb, owners=lone, members=lone, troubles=(half,)),
+        library=LibrarySeen(ran=RAN, guards=((Ran("may_read()", "raised", error="NotAMember"), None),)),
+    )
+    assert verdict(seen) == ("dynamodb", "half_group")
+    assert explained(seen) == {"library": ("ok", "dynamodb", None), "http": ("ok", "dynamodb", None)}
+
+
+def test_who_is_no_member_is_rightly_refused() -> None:
+    seen = replace(with_member(status=403, entries=None), postgres=PostgresSeen(person={"id": "u-cy", "handle": "cy"}))
+    assert judge(SUBJECT, seen).status == "ok"
+    assert explained(seen) == {"http": ("ok", None, f"{SUBJECT.person} is not a member, so 403 is right")}
+    assert explained(HEALTHY) == {}
+
+
 # --- http ---
 
 

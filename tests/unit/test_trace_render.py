@@ -65,6 +65,31 @@ def test_a_healthy_trace_has_one_line_per_layer(monkeypatch: pytest.MonkeyPatch)
     ]
 
 
+def test_a_layer_that_fails_for_an_earlier_one_is_not_shown_as_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = healthy_body()
+    fault = finding("environment", "wrong_endpoint", "AWS_ENDPOINT_URL_DYNAMODB leads elsewhere", None, None)
+    report = breaks(body, fault, status="wrong_target")
+    http = named(body, "http")
+    http.update(observed_count=None, entries=None, follows="environment")
+    http["output"]["answers"][0]["status"] = 503
+    lines = shown(report, monkeypatch, 120)
+    assert lines[-2] == "└ = http         follows        ? of 12   66 ms  from environment: member 503, stranger 403"
+    assert '<span class="chip warn">follows</span>' in write_html(report)
+    assert '"stringValue":"environment"' in write_otlp(report).replace(" ", "")
+
+
+def test_a_refusal_that_is_right_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = healthy()
+    right = "tove is not a member, so 403 is right"
+    named(report.body, "http").update(observed_count=None, entries=None, right=right)
+    lines = shown(report, monkeypatch)
+    assert lines[-2:] == [
+        f"└ ✓ http         ok   ? of 12   66 ms  {right}",
+        f"✓ ok: every layer agrees with the one before; {right}",
+    ]
+    assert f"Every layer agrees with the one before; {right}" in write_html(report)
+
+
 def test_the_broken_layer_stands_open(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(wrong_query(), monkeypatch)
     first = next(number for number, line in enumerate(lines) if "library" in line and "✗" in line)
