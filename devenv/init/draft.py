@@ -25,6 +25,7 @@ from devenv.init.propose import (
     find_route,
     find_seed,
     is_person,
+    keyed,
     module_of,
     order_of,
     own_id,
@@ -70,7 +71,7 @@ class Drafter:
         self.columns = tuple(table for file in survey.sql for table in file.tables)
         self.application = survey.compose.application if survey.compose else None
         self.entities = find_entities(survey)
-        self.links = find_links(self.entities, self.columns)
+        self.links = find_links((*self.entities, *keyed(survey.tables, self.entities)), self.columns)
         self.person = find_person(self.columns, self.links)
         self.patterns = find_patterns(survey, self.entities, self.person, self.links)
         self.seed = find_seed(survey.code)
@@ -114,6 +115,9 @@ class Drafter:
         yield from (f"{table.file}:{table.line}: the definition of table {table.table}" for table in survey.tables)
         if self.seed:
             yield f"{self.seed.file}: a script that loads items"
+        yield from (f"{', '.join(each.seen)}: entity {each.name} (table {each.table})" for each in self.entities)
+        for link in self.links:
+            yield f"link {link.source} -> {link.target.name}.{link.column}" + ("" if link.sure else ", to be agreed to")
         yield from (f"{seen}: access pattern {each.name}" for each in self.patterns for seen in each.seen)
         yield from survey.left_out
 
@@ -310,7 +314,8 @@ class Drafter:
         for link in self.links:
             target = f"{link.target.name}.{link.column}"
             if not link.sure:
-                self.sheet.ask(f"Does {link.source} hold ids of {target}? Only a part of its name says so.")
+                why = "Only a part of its name says so." if link.column in ID_NAMES else "Both are only called alike."
+                self.sheet.ask(f"Does {link.source} hold ids of {target}? {why}")
             self.sheet.section("links", array=True)
             self.sheet.key("name", link.name)
             self.sheet.key("from", f"dynamodb:{link.source}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -19,6 +19,7 @@ VERBS: Final = re.compile(r"^(list|get|query|fetch|find|read|load|create|put|add
 NATURAL: Final = ("handle", "username", "user_name", "login", "email", "code", "slug", "name")
 SIGN_IN: Final = ("cognito_user_id", "cognito_id", "auth_id", "auth0_id", "sub", "external_id")
 ID_NAMES: Final = ("uuid", "id", "guid")
+ID_END: Final = re.compile(r"(uuid|guid|id)$")
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -166,40 +167,57 @@ def singular(name: str) -> str:
     return name[:-3] + "y" if name.endswith("ies") else name[:-1] if name.endswith("s") else name
 
 
+def keyed(tables: Iterable[Found], entities: Iterable[Entity]) -> Iterator[Entity]:
+    """Of tables whose items nobody was seen to write, what their keys tell."""
+    known = {entity.table for entity in entities}
+    for table in tables:
+        if table.table not in known:
+            yield Entity(table.table, table.table, {}, dict.fromkeys(key_of(table), "string"), ())
+
+
 def find_links(entities: Iterable[Entity], tables: Iterable[Table]) -> tuple[Link, ...]:
-    """References by name: `user_uuid` is `users.uuid`; a longer name that ends so may be."""
+    """References by name: `user_uuid` is `users.uuid`; a longer name that ends so may be, or a column called alike."""
+    seen = [(entity, field) for entity in entities for field in entity.attributes]
+    columns = [(table, column.name) for table in tables for column in table.columns if column.primary or column.unique]
     found: dict[str, Link] = {}
-    tables = tuple(tables)
-    for entity in entities:
-        places = places_of(entity)
-        for field in entity.attributes:
-            for table in tables:
-                for column in (c for c in table.columns if c.name in ID_NAMES and (c.primary or c.unique)):
-                    wanted = f"{singular(table.name)}_{column.name}"
-                    if field != wanted and not field.endswith(f"_{wanted}"):
-                        continue
-                    attribute = next((a for a, t in entity.match.items() if f"{{{field}}}" in t), field)
-                    part = PLACE.sub("{}", entity.match[attribute]) if field in places else ""
-                    source = f"{entity.table}.{attribute}" + (f"[{part}]" if part else "")
-                    prefix = field.removesuffix(column.name)
-                    copies = {
-                        f"{prefix}{c.name}": c.name
-                        for c in table.columns
-                        if f"{prefix}{c.name}" in entity.attributes and c.name != column.name
-                    }
-                    found.setdefault(
-                        source,
-                        Link(
-                            name=prefix.rstrip("_"),
-                            source=source,
-                            target=table,
-                            column=column.name,
-                            natural=natural_of(copies, table),
-                            copies=copies,
-                            sure=field == wanted and not part,
-                        ),
-                    )
+    for is_meant in (is_called_after, is_called_alike):
+        for entity, field in seen:
+            for table, column in columns:
+                if is_meant(field, table, column):
+                    link = make_link(entity, field, table, column)
+                    found.setdefault(link.source, link)
     return tuple(found.values())
+
+
+def is_called_after(field: str, table: Table, column: str) -> bool:
+    """`user_uuid`, `my_user_uuid` for `users.uuid`."""
+    return column in ID_NAMES and f"_{field}".endswith(f"_{singular(table.name)}_{column}")
+
+
+def is_called_alike(field: str, table: Table, column: str) -> bool:
+    """`customer_id` for `customers.customer_id`."""
+    return field == column and re.search("_" + ID_END.pattern, field) is not None
+
+
+def make_link(entity: Entity, field: str, table: Table, column: str) -> Link:
+    """The reference from a field to a column, with the copies that are called like it."""
+    attribute = next((a for a, t in entity.match.items() if f"{{{field}}}" in t), field)
+    part = PLACE.sub("{}", entity.match[attribute]) if field in places_of(entity) else ""
+    prefix = ID_END.sub("", field)
+    copies = {
+        f"{prefix}{c.name}": c.name
+        for c in table.columns
+        if f"{prefix}{c.name}" in entity.attributes and c.name != column
+    }
+    return Link(
+        name=prefix.rstrip("_"),
+        source=f"{entity.table}.{attribute}" + (f"[{part}]" if part else ""),
+        target=table,
+        column=column,
+        natural=natural_of(copies, table),
+        copies=copies,
+        sure=field == f"{singular(table.name)}_{column}" and not part,
+    )
 
 
 def find_group(entities: Iterable[Entity], links: Iterable[Link]) -> Group | None:

@@ -309,6 +309,30 @@ def test_code_with_the_resource_interface(tmp_path: Path) -> None:
     assert (settings.person.table, settings.person.name) == ("public.customers", "email")
 
 
+def test_a_column_that_is_only_called_alike_is_asked_for(tmp_path: Path) -> None:
+    sql = "CREATE TABLE customers (customer_id text PRIMARY KEY, email text UNIQUE, paid text UNIQUE);"
+    users = "CREATE TABLE users (uuid uuid UNIQUE);"
+    more = '{"user_uuid": sku, "customer_email": sku, "paid": sku, "pk"'
+    code = SCRIPT.replace('{"pk"', more)
+    key = [{"AttributeName": "customer_id", "KeyType": "HASH"}]
+    kinds = [{"AttributeName": "customer_id", "AttributeType": "S"}]
+    carts = {"TableName": "carts", "AttributeDefinitions": kinds, "KeySchema": key}
+    write(tmp_path, {"store.py": code, "schema.sql": sql + users, "carts.json": json.dumps(carts)})
+    draft = Drafter(survey(tmp_path), "x").draft()
+    assert [link.source for link in drafted(tmp_path).links] == ["dynamodb:orders.user_uuid"]
+    asked = "Does carts.customer_id hold ids of customers.customer_id? Both are only called alike."
+    assert any(edit.startswith(asked) for edit in draft.edits)
+    assert '#~ from = "dynamodb:carts.customer_id"\n#~ to = "postgres:customers.customer_id"\n' in draft.text
+    assert '#~ natural_key = { customer_email = "email" }\n' in draft.text
+    links = [line for line in draft.found if line.startswith("link ")]
+    assert links == [
+        "link orders.user_uuid -> users.uuid",
+        "link orders.pk[CUST#{}] -> customers.customer_id, to be agreed to",
+        "link carts.customer_id -> customers.customer_id, to be agreed to",
+    ]
+    assert any(line.endswith(": entity order (table orders)") for line in draft.found)
+
+
 # --- SQL
 
 
