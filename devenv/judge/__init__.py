@@ -126,16 +126,32 @@ def judge_layer(
 
 def explained(subject: Subject, seen: Seen, found: Sequence[Broken], layer: LayerVerdict) -> LayerVerdict:
     """A layer without a fault of its own, with why its answer is bad, where it is: nobody shall take it for healthy."""
-    if not is_bad(layer.name, seen):
-        return layer
     before = LAYERS[: LAYERS.index(layer.name)]
+    right = None
+    if is_failure(layer.name, seen):
+        right = rightly_refused(subject, seen, found) if layer.name == "http" else None
+    elif layer.name in ("library", "http") and is_another_list(subject, seen, layer):
+        # Rows and items that are wrong leave a list as long as it was: these take from it, or add to it.
+        before = tuple(name for name in before if name in ("environment", "services", "pattern", "library"))
+    else:
+        return layer
     follows = next((broken.layer for broken in found if broken.layer in before), None)
-    return replace(
-        layer, follows=follows, right=rightly_refused(subject, seen, found) if layer.name == "http" else None
-    )
+    return replace(layer, follows=follows, right=right)
 
 
-def is_bad(name: LayerName, seen: Seen) -> bool:
+def is_another_list(subject: Subject, seen: Seen, layer: LayerVerdict) -> bool:
+    """Whether a layer gave other entries than are stored, though it agrees with the layer before; a page may end."""
+    stored, given = reachable(seen), layer.entries
+    limit = subject.limits.get(layer.name)
+    if stored is None or given is None or (limit and len(given) >= limit):
+        return False
+    if layer.name == "http" and seen.http.member is not None and seen.http.member.more:
+        return False
+    between = {entry.id for entry in given} ^ {entry.id for entry in stored}
+    return bool(between - seen.dynamodb.fleeting)
+
+
+def is_failure(name: LayerName, seen: Seen) -> bool:
     """Whether what a layer gave is a refusal or a failure, whoever is to blame for it."""
     match name:
         case "pattern":

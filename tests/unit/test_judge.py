@@ -626,6 +626,35 @@ def test_a_member_whose_group_row_is_lost_is_refused_for_that() -> None:
     assert explained(seen) == {"library": ("ok", "dynamodb", None), "http": ("ok", "dynamodb", None)}
 
 
+def test_what_passes_a_wrong_list_on_follows_from_who_made_it() -> None:
+    assert explained(with_pattern(NEWEST_FIRST[:2])) == {
+        "library": ("ok", "pattern", None),
+        "http": ("ok", "pattern", None),
+    }
+    assert explained(with_library(entries=(), read=(), asked=(replace(SENT, count=0),))) == {
+        "http": ("ok", "library", None)
+    }
+    elsewhere = Trouble("wrong_endpoint", "", about=frozenset(["dynamodb"]))
+    empty = replace(RAN, entries=(), read=(), asked=(replace(SENT, count=0, elsewhere="another port"),))
+    seen = replace(with_member(entries=()), environment=Observation(troubles=(elsewhere,)))
+    seen = replace(seen, library=LibrarySeen(ran=empty, corrected=RAN))
+    assert explained(seen) == {"http": ("ok", "environment", None)}
+
+
+def test_a_page_and_a_fault_of_the_data_are_no_wrong_list() -> None:
+    stale = Trouble("stale_copy", "")
+    page = with_library(entries=STORED[3:])
+    subject = replace(SUBJECT, limits={"library": 2, "http": 2})
+    copied = judge(subject, replace(page, cross_store=Observation(troubles=(stale,))))
+    assert [layer.status for layer in copied.layers] == [*["ok"] * 4, "mutated", *["ok"] * 3]
+    assert [layer.follows for layer in copied.layers] == [None] * 8
+    variable = Trouble("stale_process", "", about=frozenset(["GREETING"]))
+    late = judge(subject, replace(page, environment=Observation(troubles=(variable,))))
+    assert [layer.follows for layer in late.layers] == [None] * 8
+    scanned = with_pattern(NEWEST_FIRST, asked=replace(DECLARED, operation="Scan"))
+    assert explained(scanned) == {}
+
+
 def test_who_is_no_member_is_rightly_refused() -> None:
     seen = replace(with_member(status=403, entries=None), postgres=PostgresSeen(person={"id": "u-cy", "handle": "cy"}))
     assert judge(SUBJECT, seen).status == "ok"
