@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from devenv.checks.check import Check, Outcome, failed, passed, unverified
+from devenv.checks.check import Check, Outcome, failed, passed, unneeded, unverified
 from devenv.checks.environment import look_up, own_variables, sources
 from devenv.checks.facts import Facts
 from devenv.checks.protection import (
@@ -100,7 +100,7 @@ def run_deletion(facts: Facts) -> Outcome:
     """Deletion protection, where it is demanded."""
     safety = demanded(facts)
     if safety is None or not safety.deletion_protection:
-        return passed("not demanded: [safety] deletion_protection" if safety else NOTHING)
+        return unneeded("not demanded: [safety] deletion_protection" if safety else NOTHING)
     looked = list(definitions(facts))
     bare = [(name, what) for name, what, table in looked if not is_protected(table)]
     if bare:
@@ -126,14 +126,14 @@ def no_tables(facts: Facts) -> Outcome:
     """There is nothing to judge: either no table, or only tables that a command of the project makes."""
     if facts.table_names:
         return unverified(f"no definition of {', '.join(facts.table_names)} is known, nor is the table there")
-    return passed("no tables declared")
+    return unneeded("no tables are declared")
 
 
 def run_regions(facts: Facts) -> Outcome:
     """Every region that settings, variables and tables name."""
     safety, context = demanded(facts), facts.context
     if safety is None or not safety.regions:
-        return passed("not demanded: [safety] regions" if safety else NOTHING)
+        return unneeded("not demanded: [safety] regions" if safety else NOTHING)
     places = list(named_regions(facts))
     outside = [place for place in places if place.region not in safety.regions]
     if outside:
@@ -174,7 +174,7 @@ def run_encryption(facts: Facts) -> Outcome:
     """Whose key encrypts the tables at rest."""
     safety = demanded(facts)
     if safety is None:
-        return passed(NOTHING)
+        return unneeded(NOTHING)
     wanted = safety.encryption_at_rest
     looked = list(definitions(facts))
     owners = [(name, what, key_owner(table)) for name, what, table in looked]
@@ -207,7 +207,7 @@ def run_tls(facts: Facts) -> Outcome:
     """Endpoints and databases outside of this machine."""
     safety, context = demanded(facts), facts.context
     if safety is None or not safety.tls:
-        return passed("not demanded: [safety] tls" if safety else NOTHING)
+        return unneeded("not demanded: [safety] tls" if safety else NOTHING)
     lookup = look_up(facts)
     expected = {**context.environment, **(context.expected_application or {})}
     found: list[tuple[str, str]] = []
@@ -231,7 +231,7 @@ def run_encrypted(facts: Facts) -> Outcome:
     """The stored values of the attributes that the application encrypts itself."""
     safety = demanded(facts)
     if safety is None or not safety.encrypted:
-        return passed("not demanded: [safety] encrypted" if safety else NOTHING)
+        return unneeded("not demanded: [safety] encrypted" if safety else NOTHING)
     wanted = encrypted_attributes(facts.context.settings)
     found: list[Plain] = []
     looked = 0
@@ -265,7 +265,7 @@ def run_recovery(facts: Facts) -> Outcome:
     """Point-in-time recovery, where it is demanded."""
     safety = demanded(facts)
     if safety is None or not safety.point_in_time_recovery:
-        return passed("not demanded: [safety] point_in_time_recovery" if safety else NOTHING)
+        return unneeded("not demanded: [safety] point_in_time_recovery" if safety else NOTHING)
     asked = {name: ask_recovery(facts, name) for name in facts.table_names} if in_aws(facts) else {}
     declared = facts.context.read_backups()
     told = [(name, "the table itself", answer) for name, answer in asked.items() if answer is not None]
@@ -308,7 +308,7 @@ def run_keys(facts: Facts) -> Outcome:
     """Long-lived keys of users in the project's files."""
     safety = demanded(facts)
     if safety is None or not safety.no_user_keys:
-        return passed("not demanded: [safety] no_user_keys" if safety else NOTHING)
+        return unneeded("not demanded: [safety] no_user_keys" if safety else NOTHING)
     searched = facts.context.search_keys()
     if searched is None:
         return unverified("the project's files were not searched")

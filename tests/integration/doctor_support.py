@@ -96,13 +96,13 @@ class Project:
 def rows(report: Report, *statuses: str) -> dict[str, dict[str, Any]]:
     """Code -> row, of the rows with one of these statuses (default: what is wrong).
 
-    Without the skipped ones of Docker and of an application: these stores are not on Docker, and nothing uses them.
+    Without what is skipped as these projects lack it: Docker, an application, demands of `[safety]`.
     """
     wanted = statuses or ("fail", "warn", "error")
     absent = [
         row
         for row in report.body["checks"]
-        if row["status"] == "skip" and (row["layer"] == "docker" or row["code"] in ("SVC003", "ENV007"))
+        if row["status"] == "skip" and (row["layer"] in ("docker", "safety") or row["code"] in ("SVC003", "ENV007"))
     ]
     return {row["code"]: row for row in report.body["checks"] if row["status"] in wanted and row not in absent}
 
