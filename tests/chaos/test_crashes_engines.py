@@ -153,43 +153,44 @@ def test_killed_while_the_data_is_taken_away(shared: ProjectDir) -> None:
         count(f"kills on {engine(shared)}", killed)
 
 
-@pytest.mark.skipif(not FULL, reason="it starts all stores a dozen times: `make chaos`")
-def test_killed_in_a_move_between_engines(case: Case) -> None:
-    """Each engine has its own data: a killed move loses none of it, and is finished or taken back."""
-    other = engine(case.project)
-    rng = dice(f"{other} move")
-    # What the state remembers decides, not a variable.
-    environ = {name: value for name, value in case.project.environ.items() if name != "DEVENV_ENGINE"}
-    project = replace(case.project, environ=environ)
-    here, there = (*UP, "--engine", "embedded"), (*UP, "--engine", other)
-    expected = {}
-    for words in (there, here, there):
-        told(project, *words)
-        bring_mine(project) if words is here else None
-        expected[words] = world.data(project)
-        told(project, "down")
-    for words, back in ((there, here), (here, there)):
-        told(project, *back)
-        told(project, "down")
-        seen = changes(project, *words)
-        told(project, "down")
-        for moment in choose_kills(seen, KILLS, rng):
+if FULL:
+    # It starts all stores a dozen times: not for every run.
+    def test_killed_in_a_move_between_engines(case: Case) -> None:
+        """Each engine has its own data: a killed move loses none of it, and is finished or taken back."""
+        other = engine(case.project)
+        rng = dice(f"{other} move")
+        # What the state remembers decides, not a variable.
+        environ = {name: value for name, value in case.project.environ.items() if name != "DEVENV_ENGINE"}
+        project = replace(case.project, environ=environ)
+        here, there = (*UP, "--engine", "embedded"), (*UP, "--engine", other)
+        expected = {}
+        for words in (there, here, there):
+            told(project, *words)
+            bring_mine(project) if words is here else None
+            expected[words] = world.data(project)
+            told(project, "down")
+        for words, back in ((there, here), (here, there)):
             told(project, *back)
             told(project, "down")
-            killed = kill(project, moment, *words)
-            # Once a store of the other engine may be up, `down` is asked for first.
-            if "error" in told(project, *back, codes=(0, 2)):
-                told(project, "down")
+            seen = changes(project, *words)
+            told(project, "down")
+            for moment in choose_kills(seen, KILLS, rng):
                 told(project, *back)
-            assert world.data(project) == expected[back], moment
-            told(project, "down")
-            told(project, *words)
-            assert world.data(project) == expected[words], moment
-            told(project, "down")
-            count(f"kills on {other}", killed)
-    told(project, "down", "--engine", "embedded", "--data", "--no-backup", "-y")
-    told(case.project, *UP)
-    check_whole(case.project)
+                told(project, "down")
+                killed = kill(project, moment, *words)
+                # Once a store of the other engine may be up, `down` is asked for first.
+                if "error" in told(project, *back, codes=(0, 2)):
+                    told(project, "down")
+                    told(project, *back)
+                assert world.data(project) == expected[back], moment
+                told(project, "down")
+                told(project, *words)
+                assert world.data(project) == expected[words], moment
+                told(project, "down")
+                count(f"kills on {other}", killed)
+        told(project, "down", "--engine", "embedded", "--data", "--no-backup", "-y")
+        told(case.project, *UP)
+        check_whole(case.project)
 
 
 def test_killed_in_a_first_up_or_while_all_is_taken_away(case: Case) -> None:
