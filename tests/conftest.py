@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psutil
 import pytest
 
 from devenv.model import DynamoTarget, PostgresTarget
@@ -18,6 +19,11 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Behind a shell's `&` it is ignored, and then it would be for every process that a test starts, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: a test waits for the stores a third of its time."""
+    return (psutil.cpu_count(logical=False) or psutil.cpu_count() or 1) + 1
 
 
 @dataclass(frozen=True)
