@@ -591,10 +591,12 @@ def recover(stack: Stack, watch: Watch) -> None:
         watch.say(f"this project was moved here from {stack.engine.moved_from}; its data comes along")
         stack.engine.follow_move()
     home = stack.engine.home
-    if any((stack.engine.cache / "baselines").glob(".new-*")):
-        from devenv import baseline
+    # In a cache that this account may not look into it has nothing, either.
+    with contextlib.suppress(PermissionError):
+        if any((stack.engine.cache / "baselines").glob(".new-*")):
+            from devenv import baseline
 
-        baseline.drop_halves(stack.engine.cache)
+            baseline.drop_halves(stack.engine.cache)
     left = any((home / name).exists() for name in ("restore.json", ".incoming", ".new-baseline"))
     if left or any((home / "snapshots").glob(".*")):
         from devenv import snapshots
