@@ -951,12 +951,12 @@ def drop_halves(stack: Stack, halves: Sequence[Path]) -> None:
 def end_orphans(stack: Stack) -> None:
     """End what Postgres still does for a killed command: a copy that it finished later would be nobody's."""
     from devenv.steps import setup
+    from devenv.stores.postgres import end_others
 
     # It may be starting yet, for the killed command.
     await_store(stack, "postgres")
-    target = stack.engine.targets().postgres
-    with setup.server(target) as admin:
-        setup.end_orphans(admin, target.database)
+    with setup.server(stack.engine.targets().postgres) as admin:
+        end_others(admin)
 
 
 # Reports of the commands

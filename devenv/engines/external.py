@@ -47,10 +47,6 @@ LOCAL_ARN: Final = "arn:aws:dynamodb:ddblocal:"
 LOCAL_KEY: Final = "devenvlocal"
 CONNECT_S: Final = 1.0
 WAYS: Final = "[external] in devenv.toml, or DEVENV_EXTERNAL_POSTGRES and DEVENV_EXTERNAL_DYNAMODB"
-END_OTHERS: Final = (
-    b"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-    b" WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
-)
 SURVEY: Final = b"""
 SELECT current_setting('server_version'), (SELECT system_identifier::text FROM pg_control_system()),
   ARRAY(SELECT datname::text FROM pg_database WHERE NOT datistemplate ORDER BY 1),
@@ -468,8 +464,7 @@ def mark_database(postgres: PostgresTarget, text: str) -> None:
         store.connect(postgres, database="postgres", autocommit=True, label=label) as connection,
         store.translated(postgres.address),
     ):
-        # The server goes on with what a killed devenv asked it for.
-        connection.execute(END_OTHERS)
+        store.end_others(connection)
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [postgres.database]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(store.name(postgres.database)))
         connection.execute(

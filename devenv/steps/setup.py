@@ -116,7 +116,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
     statements: tuple[Statement, ...] = inputs.content
     database = ctx.postgres.database
     with server(ctx.postgres) as admin:
-        end_orphans(admin, database)
+        postgres.end_others(admin)
         for name_ in side_names(database):
             drop_database(admin, name_)
         exists = one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None
@@ -144,15 +144,6 @@ def server(target: PostgresTarget) -> Iterator[Connection]:
 def label(database: str) -> str:
     """The name under which the server lists the sessions that set up `database`."""
     return side_names(database)[0].replace("scratch", "setup")
-
-
-def end_orphans(admin: Connection, database: str) -> None:
-    """End the sessions of a killed run, and wait for their end: the server would go on with what they were asked."""
-    admin.execute(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-        " WHERE application_name = %s AND pid <> pg_backend_pid()",
-        [label(database)],
-    )
 
 
 def side_names(database: str) -> tuple[str, str, str]:

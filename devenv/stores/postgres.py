@@ -282,6 +282,17 @@ def one(connection: Connection, query: Any, parameters: Sequence[Any] = ()) -> A
     return row[0] if row else None
 
 
+def end_others(connection: Connection) -> None:
+    """End the other sessions of this one's label, and wait for their end, up to ten seconds each.
+
+    They are a killed devenv's: the server goes on with what it was asked for, though nobody waits for the answer.
+    """
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+        " WHERE application_name = current_setting('application_name') AND pid <> pg_backend_pid()"
+    )
+
+
 def system_identifier(connection: Connection) -> str:
     """The number initdb gave this cluster; another one means another cluster."""
     return str(one(connection, "SELECT system_identifier FROM pg_control_system()"))

@@ -142,26 +142,87 @@ ON_DATA = [
 ]
 
 
+@dataclass(frozen=True)
+class Matrix:
+    """A running project whose commands are killed: how it is brought up, at how many moments, counted as what."""
+
+    project: ProjectDir
+    up: tuple[str, ...]
+    kills: int
+    counted: str
+
+    def check_command(self, words: tuple[str, ...], prepare: Callable[[ProjectDir], None]) -> None:
+        """Killed, a command has done all or nothing."""
+        rng = dice(f"{self.counted} {words}")
+        prepare(self.project)
+        before = state(self.project)
+        seen = changes(self.project, *words)
+        told(self.project, *self.up)
+        after = state(self.project)
+        check_whole(self.project)
+        for moment in choose_kills(seen, self.kills, rng):
+            prepare(self.project)
+            assert state(self.project) == before, "the state before is not the same twice: the test is wrong"
+            killed = kill(self.project, moment, *words)
+            told(self.project, *self.up)
+            found = state(self.project)
+            assert found in ((before, after) if killed else (after,)), f"{words} killed at {moment}"
+            check_whole(self.project)
+            count(self.counted, killed)
+
+    def check_merge(self) -> None:
+        """Killed while changed files are merged, the next `up` goes on to their end."""
+        rng = dice(f"{self.counted} merge")
+        users = self.project.path / "seeds/postgres/users.sql"
+        expected = {}
+        for _ in range(3):
+            other_files(self.project)
+            seen = changes(self.project, *self.up)
+            expected[users.read_text()] = state(self.project)
+        assert len(expected) == 2
+        for moment in choose_kills(seen, self.kills, rng):
+            other_files(self.project)
+            killed = kill(self.project, moment, *self.up)
+            told(self.project, *self.up)
+            assert state(self.project) == expected[users.read_text()], moment
+            check_whole(self.project)
+            count(self.counted, killed)
+
+    def check_taking_away(self) -> None:
+        """`down --data` keeps a snapshot: killed anywhere, the data is in its place or there."""
+        rng = dice(f"{self.counted} down --data")
+        bring_mine(self.project)
+        data = world.data(self.project)
+        words = ("down", "--data", "-y")
+        seen = changes(self.project, *words)
+        for moment in choose_kills(seen, self.kills, rng):
+            told(self.project, *self.up)
+            bring_mine(self.project)
+            assert world.data(self.project) == data
+            known = {each["name"] for each in told(self.project, "snapshot", "list")["snapshots"]}
+            killed = kill(self.project, moment, *words)
+            told(self.project, *self.up)
+            if world.data(self.project) != data:
+                kept = [
+                    each for each in told(self.project, "snapshot", "list")["snapshots"] if each["name"] not in known
+                ]
+                told(self.project, "snapshot", "restore", kept[-1]["name"])
+                assert world.data(self.project) == data, moment
+            check_whole(self.project)
+            count(self.counted, killed)
+
+
+@pytest.fixture
+def matrix(seeded: ProjectDir) -> Matrix:
+    """The shared project on the engine `embedded`."""
+    return Matrix(seeded, UP, KILLS, "commands killed")
+
+
 @pytest.mark.parametrize(("words", "prepare"), ON_DATA)
 def test_killed_it_has_done_all_or_nothing(
-    seeded: ProjectDir, words: tuple[str, ...], prepare: Callable[[ProjectDir], None], request: pytest.FixtureRequest
+    matrix: Matrix, words: tuple[str, ...], prepare: Callable[[ProjectDir], None]
 ) -> None:
-    rng = dice(request.node.callspec.id)
-    prepare(seeded)
-    before = state(seeded)
-    seen = changes(seeded, *words)
-    told(seeded, *UP)
-    after = state(seeded)
-    check_whole(seeded)
-    for moment in choose_kills(seen, KILLS, rng):
-        prepare(seeded)
-        assert state(seeded) == before, "the state before is not the same twice: the test is wrong"
-        killed = kill(seeded, moment, *words)
-        told(seeded, *UP)
-        found = state(seeded)
-        assert found in ((before, after) if killed else (after,)), f"{words} killed at {moment}"
-        check_whole(seeded)
-        count("commands killed", killed)
+    matrix.check_command(words, prepare)
 
 
 def test_killed_in_a_first_up(lone: ProjectDir) -> None:
@@ -177,43 +238,12 @@ def test_killed_in_a_first_up(lone: ProjectDir) -> None:
         count("commands killed", killed)
 
 
-def test_killed_while_changed_files_are_merged(seeded: ProjectDir) -> None:
-    rng = dice("merge")
-    expected = {}
-    for _ in range(3):
-        other_files(seeded)
-        seen = changes(seeded, *UP)
-        expected[(seeded.path / "seeds/postgres/users.sql").read_text()] = state(seeded)
-    assert len(expected) == 2
-    for moment in choose_kills(seen, KILLS, rng):
-        other_files(seeded)
-        killed = kill(seeded, moment, *UP)
-        told(seeded, *UP)
-        assert state(seeded) == expected[(seeded.path / "seeds/postgres/users.sql").read_text()], moment
-        check_whole(seeded)
-        count("commands killed", killed)
+def test_killed_while_changed_files_are_merged(matrix: Matrix) -> None:
+    matrix.check_merge()
 
 
-def test_killed_while_the_data_is_taken_away(seeded: ProjectDir) -> None:
-    """`down --data` keeps a snapshot: killed anywhere, the data is in its place or there."""
-    rng = dice("down --data")
-    bring_mine(seeded)
-    before = state(seeded)
-    words = ("down", "--data", "-y")
-    seen = changes(seeded, *words)
-    for moment in choose_kills(seen, KILLS, rng):
-        told(seeded, *UP)
-        bring_mine(seeded)
-        assert state(seeded).data == before.data
-        known = {each["name"] for each in told(seeded, "snapshot", "list")["snapshots"]}
-        killed = kill(seeded, moment, *words)
-        told(seeded, *UP)
-        if state(seeded).data != before.data:
-            kept = [each for each in told(seeded, "snapshot", "list")["snapshots"] if each["name"] not in known]
-            told(seeded, "snapshot", "restore", kept[-1]["name"])
-            assert state(seeded).data == before.data, moment
-        check_whole(seeded)
-        count("commands killed", killed)
+def test_killed_while_the_data_is_taken_away(matrix: Matrix) -> None:
+    matrix.check_taking_away()
 
 
 def test_killed_while_it_exports(seeded: ProjectDir) -> None:

@@ -28,7 +28,7 @@ from tests.chaos.scenario import (
     told,
 )
 from tests.chaos.test_crashes import KILLS as ON_EMBEDDED
-from tests.chaos.test_crashes import ON_DATA, bring_mine, other_files, state
+from tests.chaos.test_crashes import ON_DATA, Matrix, bring_mine, state
 from tests.e2e import world
 from tests.e2e.docker_support import IMAGES, need_docker
 from tests.e2e.engines import contents, external_project, fill, other_stores
@@ -84,9 +84,9 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def shared(case: Case) -> ProjectDir:
-    """The project, running. Tests leave it so."""
-    return case.project
+def matrix(case: Case) -> Matrix:
+    """The same, running. Tests leave it so."""
+    return Matrix(case.project, UP, KILLS, f"kills on {engine(case.project)}")
 
 
 # What imports is a file's matter, as on the other engine; a statement of `ddb` is the store's.
@@ -94,63 +94,17 @@ def shared(case: Case) -> ProjectDir:
     ("words", "prepare"), [each for each in ON_DATA if FULL or each.id not in ("ddb", "snapshot-import")]
 )
 def test_killed_it_has_done_all_or_nothing(
-    shared: ProjectDir, words: tuple[str, ...], prepare: Callable[[ProjectDir], None]
+    matrix: Matrix, words: tuple[str, ...], prepare: Callable[[ProjectDir], None]
 ) -> None:
-    rng = dice(f"{engine(shared)} {words}")
-    prepare(shared)
-    before = state(shared)
-    seen = changes(shared, *words)
-    told(shared, *UP)
-    after = state(shared)
-    for moment in choose_kills(seen, KILLS, rng):
-        prepare(shared)
-        assert state(shared) == before, "the state before is not the same twice: the test is wrong"
-        killed = kill(shared, moment, *words)
-        told(shared, *UP)
-        found = state(shared)
-        assert found in ((before, after) if killed else (after,)), f"{words} killed at {moment}"
-        check_whole(shared)
-        count(f"kills on {engine(shared)}", killed)
+    matrix.check_command(words, prepare)
 
 
-def test_killed_while_changed_files_are_merged(shared: ProjectDir) -> None:
-    rng = dice(f"{engine(shared)} merge")
-    users = shared.path / "seeds/postgres/users.sql"
-    expected = {}
-    for _ in range(3):
-        other_files(shared)
-        seen = changes(shared, *UP)
-        expected[users.read_text()] = state(shared)
-    assert len(expected) == 2
-    for moment in choose_kills(seen, KILLS, rng):
-        other_files(shared)
-        killed = kill(shared, moment, *UP)
-        told(shared, *UP)
-        assert state(shared) == expected[users.read_text()], moment
-        check_whole(shared)
-        count(f"kills on {engine(shared)}", killed)
+def test_killed_while_changed_files_are_merged(matrix: Matrix) -> None:
+    matrix.check_merge()
 
 
-def test_killed_while_the_data_is_taken_away(shared: ProjectDir) -> None:
-    """`down --data` keeps a snapshot: killed anywhere, the data is in its place or there."""
-    rng = dice(f"{engine(shared)} down --data")
-    bring_mine(shared)
-    data = world.data(shared)
-    words = ("down", "--data", "-y")
-    seen = changes(shared, *words)
-    for moment in choose_kills(seen, KILLS, rng):
-        told(shared, *UP)
-        bring_mine(shared)
-        assert world.data(shared) == data
-        known = {each["name"] for each in told(shared, "snapshot", "list")["snapshots"]}
-        killed = kill(shared, moment, *words)
-        told(shared, *UP)
-        if world.data(shared) != data:
-            kept = [each for each in told(shared, "snapshot", "list")["snapshots"] if each["name"] not in known]
-            told(shared, "snapshot", "restore", kept[-1]["name"])
-            assert world.data(shared) == data, moment
-        check_whole(shared)
-        count(f"kills on {engine(shared)}", killed)
+def test_killed_while_the_data_is_taken_away(matrix: Matrix) -> None:
+    matrix.check_taking_away()
 
 
 if FULL:
