@@ -1,18 +1,27 @@
-# The two commands of the README, `make up` and `make test`, and `make check`. Run them here or with `make -C DIR`.
+# `make up` and `make test` need Python and make, nothing else. Run them here or with `make -C DIR`.
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: up test check bench faults clean chaos soak
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
+
+.PHONY: up test test-rest test-all check bench faults clean chaos soak
 
 up: .venv/user.stamp
 	$(BIN)/devenv up
 	@echo 'in your shell: source .venv/bin/activate'
 
-# Tests of real processes can fail when the machine is too busy for their deadlines: what failed runs once more, alone.
+# Every test is in one of two halves; its markers say in which (tests/conftest.py: NEEDS).
 test: .venv/developer.stamp
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS) || \
-	{ test $$? -eq 1 && $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
+	$(PYTEST) --half bare $(ARGS)
+
+test-rest: .venv/developer.stamp
+	$(PYTEST) --half rest $(ARGS)
+
+# Needs what `.ci/setup` installs.
+test-all:
+	$(MAKE) test
+	$(MAKE) test-rest
 
 check: .venv/developer.stamp
 	$(BIN)/ruff check .

@@ -1,24 +1,107 @@
-"""Fixtures for all tests: real stores, started by devenv itself."""
+"""Fixtures for all tests: real stores, started by devenv itself. And what a test needs, which decides where it runs."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import psutil
 import pytest
 
-from devenv.model import DynamoTarget, PostgresTarget
-from tests.support import ProjectDir, empty_project, reference_project
+# Modules of assertions. Named before anything imports them: whichever tests are collected, and in whatever order.
+pytest.register_assert_rewrite("tests.support", "tests.chaos.scenario", "tests.chaos.examples", "tests.e2e.world")
+
+from devenv.model import DynamoTarget, PostgresTarget  # noqa: E402
+from tests.support import SEED, ProjectDir, empty_project, reference_project  # noqa: E402
 
 # Some machines have it set. Then every command of a test would compile all of devenv again: a third of its time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# And pytest would rewrite the asserts of all tests again in each process: eight seconds each.
+sys.dont_write_bytecode = False
 
 # Behind a shell's `&` it is ignored, and then it would be for every process that a test starts, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@dataclass(frozen=True)
+class Need:
+    """Why a test is not in `make test`, and the programs that give it away."""
+
+    what: str
+    programs: tuple[str, ...] = ()
+
+
+# A test with one of these markers runs in `make test-all` only; `make test` has all others.
+NEEDS: Mapping[str, Need] = {
+    "needs_docker": Need("Docker's engine, and the test images of .ci/docker", ("docker", "dockerd")),
+    "needs_browser": Need("Chromium and its driver", ("chromium", "chromedriver")),
+    "needs_javac": Need("a Java compiler", ("javac",)),
+    "needs_git": Need("git", ("git",)),
+    "long": Need("time: its size, or the number of its kind, is more than a run on every change should take"),
+}
+TESTS = os.path.dirname(__file__) + os.sep
+HALVES = ("bare", "rest")
+# The markers of the test that runs.
+RUNNING: set[str] = set()
+
+
+def half(markers: Iterable[str]) -> str:
+    """Return the half that a test with these markers belongs to: `bare` needs nothing but Python's packages. Pure."""
+    return "rest" if NEEDS.keys() & set(markers) else "bare"
+
+
+def missing_markers(program: str, markers: Iterable[str]) -> list[str]:
+    """Return the markers that a test must have to start `program` (a path or a name). Pure."""
+    name = os.path.basename(program)
+    return [marker for marker, need in NEEDS.items() if name in need.programs and marker not in markers]
+
+
+def refuse_unmarked(event: str, arguments: tuple[object, ...]) -> None:
+    """Audit hook: a test that starts a program without its marker would fail on a bare machine only.
+
+    devenv itself may start what is there, and does without what is not.
+    """
+    if event != "subprocess.Popen" or not (missing := missing_markers(str(arguments[0]), RUNNING)):
+        return
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals["__name__"] == "subprocess":
+        frame = frame.f_back
+    if RUNNING and frame.f_code.co_filename.startswith(TESTS):
+        raise AssertionError(f"a test that starts {arguments[0]} must be marked {', '.join(missing)}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--half", choices=HALVES, help="only this half of the tests; tests/conftest.py: NEEDS")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker, need in NEEDS.items():
+        config.addinivalue_line("markers", f"{marker}: {need.what}")
+    sys.addaudithook(refuse_unmarked)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if wanted := config.getoption("--half"):
+        others = [item for item in items if half(mark.name for mark in item.iter_markers()) != wanted]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    RUNNING.update(("a test", *(mark.name for mark in item.iter_markers())))
+    try:
+        return (yield)
+    finally:
+        RUNNING.clear()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"CHAOS_SEED={SEED} repeats what was drawn")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +20,8 @@ from devenv.config import data_home
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LIMIT_S = 120.0
+# What tests draw (moments of a kill, edits, examples) changes every day. Workers of a run inherit the day it began.
+SEED = os.environ.setdefault("CHAOS_SEED", datetime.now(UTC).strftime("%Y%m%d"))
 ENVIRONMENTS: dict[tuple[Any, ...], dict[str, str]] = {}
 
 
@@ -113,6 +117,12 @@ class ProjectDir:
         self.devenv("down", "--data", "--no-backup", "-y")
         shutil.rmtree(data_home(self.path.resolve()), ignore_errors=True)
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+def dice(name: str) -> random.Random:
+    """Return random numbers for one test. CHAOS_SEED, which pytest prints at its end, repeats them."""
+    print(f"CHAOS_SEED={SEED}")
+    return random.Random(f"{SEED} {name}")
 
 
 def unwind_on_sigterm() -> None:

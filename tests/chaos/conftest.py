@@ -6,10 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest.register_assert_rewrite("tests.chaos.scenario")
-
-from tests.chaos.scenario import nothing_left, told  # noqa: E402
-from tests.support import ProjectDir  # noqa: E402
+from tests.chaos.scenario import nothing_left, told
+from tests.support import ProjectDir
 
 
 @pytest.fixture

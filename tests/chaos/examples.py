@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, Phase, seed, settings
 
 from devenv import cli
 from devenv.up import ENDING
-from tests.chaos.scenario import FULL, SEED, contradictions
-from tests.support import ProjectDir, Ran
+from tests.chaos.scenario import FULL, contradictions
+from tests.support import SEED, ProjectDir, Ran
 
 # A command on stores that run takes a tenth of a second; with two cores and several workers, some seconds.
 HANG_S = 60.0

@@ -33,17 +33,10 @@ from tests.support import LIMIT_S, ProjectDir, Ran, reference_project
 
 HOOK = Path(__file__).with_name("hook.py")
 FULL = os.environ.get("CHAOS_SIZE") == "full"
-SEED = int(os.environ.get("CHAOS_SEED", "20261123"))
 CODES = {int(code) for code in Exit}
 # Codes with which a command says that it could not do what it was asked.
 REFUSALS = {2, 4, 5, 6, 7, 8, 9, 10, 130, 143}
 GOOD = {"doctor": {"healthy"}, "verify": {"consistent"}, "trace": {"ok"}}
-
-
-def dice(name: str) -> random.Random:
-    """Random numbers for one test, from the one seed that is told when it fails: CHAOS_SEED=… repeats it."""
-    print(f"CHAOS_SEED={SEED}")
-    return random.Random(f"{SEED} {name}")
 
 
 def count(fault: str, number: int = 1) -> None:

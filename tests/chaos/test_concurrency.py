@@ -17,9 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.scenario import HOOK, check_whole, count, dice, nothing_left, told, untruths
+from tests.chaos.scenario import HOOK, check_whole, count, nothing_left, told, untruths
 from tests.e2e import world
-from tests.support import ProjectDir, Ran
+from tests.support import ProjectDir, Ran, dice
+
+pytestmark = pytest.mark.long
 
 PATIENCE_S = 240.0
 CHANGING = [

@@ -28,14 +28,15 @@ from tests.chaos.scenario import (
     check_whole,
     choose_kills,
     count,
-    dice,
     kill,
     own_snapshots,
     told,
     transitions,
 )
 from tests.e2e import world
-from tests.support import ProjectDir
+from tests.support import ProjectDir, dice
+
+pytestmark = pytest.mark.long
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "2"))
 MINE = {"pk": "MINE#1", "sk": "1", "user_uuid": "", "text": "of my own"}

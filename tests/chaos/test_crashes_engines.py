@@ -20,7 +20,6 @@ from tests.chaos.scenario import (
     check_whole,
     choose_kills,
     count,
-    dice,
     engine,
     kill,
     nothing_left,
@@ -31,8 +30,10 @@ from tests.chaos.test_crashes import KILLS as ON_EMBEDDED
 from tests.chaos.test_crashes import ON_DATA, Matrix, bring_mine, state
 from tests.e2e import world
 from tests.e2e.docker_support import IMAGES, need_docker
-from tests.e2e.engines import contents, external_project, fill, other_stores
-from tests.support import ProjectDir, reference_project
+from tests.e2e.engines import MARKS, contents, external_project, fill, other_stores
+from tests.support import ProjectDir, dice, reference_project
+
+pytestmark = pytest.mark.long
 
 UP = ("up", "--no-backend", "--mark")
 KILLS = (ON_EMBEDDED + 1) // 2
@@ -75,7 +76,7 @@ def on_external(top: Path) -> Iterator[Case]:
 ENGINES = {"docker": on_docker, "external": on_external}
 
 
-@pytest.fixture(scope="module", params=ENGINES)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=MARKS[name]) for name in ENGINES])
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     """The reference project on one engine after its first `up`, for all tests."""
     with ENGINES[request.param](tmp_path_factory.mktemp(request.param)) as made:

@@ -8,14 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from devenv import baseline
-from tests.chaos.scenario import changes, check_whole, choose_kills, count, dice, home, kill, told
+from tests.chaos.scenario import changes, check_whole, choose_kills, count, home, kill, told
 from tests.chaos.test_crashes import KILLS as BOTH
 from tests.chaos.test_crashes import UP, state
 from tests.e2e.test_worktrees import Repository, repository
-from tests.support import ProjectDir
+from tests.support import ProjectDir, dice
 
 __all__ = ["repository"]
+pytestmark = [pytest.mark.needs_git, pytest.mark.long]
 KILLS = (BOTH + 1) // 2
 AWAY = ("down", "--data", "--no-backup", "-y")
 

@@ -21,9 +21,11 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.chaos.scenario import FULL, check_whole, count, dice, home, nothing_left, told, untruths
+from tests.chaos.scenario import FULL, check_whole, count, home, nothing_left, told, untruths
 from tests.e2e import world
-from tests.support import ProjectDir
+from tests.support import ProjectDir, dice
+
+pytestmark = pytest.mark.long
 
 UP = ("up", "--no-backend")
 COMMANDS = [

@@ -18,9 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.scenario import FULL, check_whole, count, dice, home, told, untruths
+from tests.chaos.scenario import FULL, check_whole, count, home, told, untruths
 from tests.e2e import world
-from tests.support import LIMIT_S, ProjectDir, Ran
+from tests.support import LIMIT_S, ProjectDir, Ran, dice
+
+pytestmark = pytest.mark.long
 
 UP = ("up", "--no-backend")
 WRITING = [

@@ -21,6 +21,8 @@ from tests.chaos.examples import answered, call, many
 from tests.chaos.scenario import contradictions, count
 from tests.support import REPOSITORY, ProjectDir, reference_project
 
+pytestmark = pytest.mark.long
+
 FILE = "devenv.toml"
 VALID = (REPOSITORY / FILE).read_bytes()
 TREE: dict[str, Any] = tomllib.loads(VALID.decode())

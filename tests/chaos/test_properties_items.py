@@ -21,6 +21,8 @@ from tests.chaos.scenario import FULL, count, told
 from tests.e2e import world
 from tests.support import ProjectDir
 
+pytestmark = pytest.mark.long
+
 UP = ("up", "--no-backend")
 ITEM = 400 * 1024
 # A text in a seed: `${` begins a reference, and is written `$${` to be itself.

@@ -20,6 +20,8 @@ from tests.chaos.scenario import count, told
 from tests.e2e import world
 from tests.support import ProjectDir
 
+pytestmark = pytest.mark.long
+
 UP = ("up", "--no-backend")
 ITEMS = "seeds/dynamodb/items/choir.json"
 SQL = ["seeds/postgres/users.sql", "seeds/postgres/activities.sql"]

@@ -13,6 +13,8 @@ from tests.chaos.scenario import contradictions, count, told
 from tests.e2e import world
 from tests.support import ProjectDir
 
+pytestmark = pytest.mark.long
+
 # What a shell can hand over: no NUL; bytes that are not UTF-8 arrive as halves of surrogate pairs.
 BYTES = st.binary(max_size=8).map(lambda raw: raw.replace(b"\0", b"").decode("utf-8", "surrogateescape"))
 TYPED = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)

@@ -13,9 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.chaos.scenario import check_whole, count, dice, footprint, home, told
+from tests.chaos.scenario import check_whole, count, footprint, home, told
 from tests.e2e import world
-from tests.support import ProjectDir
+from tests.support import ProjectDir, dice
+
+pytestmark = pytest.mark.long
 
 SECONDS = float(os.environ.get("CHAOS_SOAK_S", "45"))
 OPERATIONS = [

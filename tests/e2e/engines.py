@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import psycopg
+import pytest
 
 from devenv.engines.external import MARK_TABLE
 from tests.e2e.docker_support import on_docker
@@ -42,6 +43,10 @@ OPEN: Mapping[str, Callable[[Path], Any]] = {
     "docker": on_docker,
     "external": on_external,
 }
+
+
+# What keeps an engine out of `make test`.
+MARKS: Mapping[str, pytest.MarkDecorator] = {"docker": pytest.mark.needs_docker, "external": pytest.mark.long}
 
 
 @contextmanager

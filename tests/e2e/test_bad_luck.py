@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import resource
 import shutil
@@ -23,7 +22,7 @@ import pytest
 
 from devenv.config import cache_folder, data_home
 from tests.e2e import world
-from tests.support import LIMIT_S, ProjectDir, Ran, empty_project, reference_project
+from tests.support import LIMIT_S, ProjectDir, Ran, dice, empty_project, reference_project
 
 # Where only the data is looked at, the application need not start.
 STORES = ("up", "--no-backend")
@@ -232,9 +231,7 @@ class TestKilledDevenv:
             project.remove()
 
     def test_killed_at_random_moments(self, tmp_path: Path, undisturbed: world.Data) -> None:
-        seed = int(os.environ.get("KILL_SEED", "20261122"))
-        print(f"KILL_SEED={seed}")
-        delays = random.Random(seed)
+        delays = dice("killed at random moments")
         project = reference_project(tmp_path / "project")
         try:
             for _ in range(8):

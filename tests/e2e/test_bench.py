@@ -10,10 +10,13 @@ import tempfile
 from pathlib import Path
 
 import psutil
+import pytest
 
 from devenv.config import data_home
 from tests.e2e import world
 from tests.support import LIMIT_S, REPOSITORY
+
+pytestmark = pytest.mark.long
 
 
 def started_in(folder: Path) -> list[int]:

@@ -15,15 +15,17 @@ import pytest
 
 from tests.e2e import world, writer
 from tests.e2e.docker_support import container, docker
-from tests.e2e.engines import OPEN
+from tests.e2e.engines import MARKS, OPEN
 from tests.e2e.test_snapshots import killed_after
 from tests.support import ProjectDir
 
+# `external` differs in who starts the stores; what is special about it is in test_external.py.
+NAMES = [pytest.param(name, marks=MARKS.get(name, ())) for name in OPEN]
 EVERYTHING = {"postgres", "dynamodb", "backend"}
 STEPS = ("setup", "schema-load", "seed")
 
 
-@pytest.fixture(scope="module", params=OPEN)
+@pytest.fixture(scope="module", params=NAMES)
 def engine(request: pytest.FixtureRequest) -> str:
     """The engine's name."""
     return str(request.param)

@@ -26,6 +26,8 @@ from tests.e2e.test_snapshots import killed_after
 from tests.support import ProjectDir
 from tests.terminal import open_terminal
 
+pytestmark = pytest.mark.long
+
 ITEM = f"INSERT INTO \"{world.TABLE}\" VALUE {{'pk': 'x', 'sk': 'y'}}"
 # A plan for `repair`: whether it may be carried out is asked before it is read.
 WRITES = (

@@ -28,6 +28,7 @@ FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+pytestmark = pytest.mark.needs_browser
 WIDTHS = {"desktop": 1280, "phone": 360}
 
 

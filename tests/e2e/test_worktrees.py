@@ -19,6 +19,7 @@ from devenv.config import cache_folder, data_home
 from tests.e2e import world
 from tests.support import ProjectDir, reference_project
 
+pytestmark = pytest.mark.needs_git
 WORKTREES = 10
 
 

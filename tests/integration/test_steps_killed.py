@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import secrets
 import subprocess
 import sys
 import time
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from devenv.stores.dynamodb import Dynamo, typed_item
+from tests.support import dice
 
 pytest_plugins = ("tests.integration.step_support",)
 
@@ -138,8 +137,7 @@ def forget_everything(small: Any) -> None:
 
 
 def test_killed_in_a_first_load(chat: Any) -> None:
-    seed = secrets.randbits(32)
-    dice = random.Random(seed)
+    rng = dice("a first load")
     write_version(chat, 1)
     done, length = run_and_kill(chat, None, [])
     assert done
@@ -147,16 +145,15 @@ def test_killed_in_a_first_load(chat: Any) -> None:
     assert len(expected[1]) == 600
     for number in range(ROUNDS):
         forget_everything(chat)
-        delay = dice.uniform(0, min(length, LONGEST_S))
+        delay = rng.uniform(0, min(length, LONGEST_S))
         run_and_kill(chat, delay, [])
         chat.up()
-        assert (rows(chat), items(chat)) == expected, f"seed {seed}, round {number}, killed after {delay:.3f} s"
+        assert (rows(chat), items(chat)) == expected, f"round {number}, killed after {delay:.3f} s"
         assert chat.databases() == [chat.database]
 
 
 def test_killed_while_the_ids_change_and_the_files_too(chat: Any) -> None:
-    seed = secrets.randbits(32)
-    dice = random.Random(seed)
+    rng = dice("ids and files change")
     expected = {}
     length = 0.0
     for version in (1, 2, 1, 2):
@@ -175,13 +172,13 @@ def test_killed_while_the_ids_change_and_the_files_too(chat: Any) -> None:
     for number in range(ROUNDS):
         version = 1 + number % 2
         write_version(chat, version)
-        delay = dice.uniform(0, min(length, LONGEST_S))
+        delay = rng.uniform(0, min(length, LONGEST_S))
         run_and_kill(chat, delay, ["setup"])
         if number % 3 == 2:
             # Killed once more, in the recovery.
-            run_and_kill(chat, dice.uniform(0, min(length, LONGEST_S)), [])
+            run_and_kill(chat, rng.uniform(0, min(length, LONGEST_S)), [])
         chat.up()
-        told = f"seed {seed}, round {number}, killed after {delay:.3f} s"
+        told = f"round {number}, killed after {delay:.3f} s"
         assert rows(chat) == expected[version][0], told
         assert items(chat) == sorted([*expected[version][1], own]), told
         assert chat.databases() == [chat.database]

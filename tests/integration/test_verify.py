@@ -30,6 +30,7 @@ from tests.conftest import Stores
 from tests.integration.doctor_support import messaging, orders
 from tests.integration.verify_support import Compared, Heard, Proxy, compared, proxied
 from tests.shapes import TIME, conversation
+from tests.support import dice
 
 CLASSES = {"orphan", "mismatched_id", "stale_copy", "missing_member", "duplicate", "malformed_id"}
 assert {"missing_member", "malformed_id"} == set(VERIFY_NAMES.values())
@@ -193,7 +194,7 @@ def test_a_difference_is_found_in_its_class_and_counted_as_doctor_counts_it(
 
 @pytest.mark.parametrize("seed", range(4))
 def test_several_differences_at_once_are_found_as_doctor_finds_them(letters: Compared, seed: int) -> None:
-    for damage in random.Random(seed).sample(DAMAGES[:8], 3):
+    for damage in dice(f"differences {seed}").sample(DAMAGES[:8], 3):
         damage(letters)
     report = letters.verify(segments=3)
     assert report.body["findings"] == judged(letters)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import threading
 import uuid
@@ -20,6 +19,7 @@ from devenv.model import DynamoTarget, Targets
 from tests.conftest import Stores
 from tests.integration.doctor_support import messaging
 from tests.integration.verify_support import Compared, compared, item_key, proxied
+from tests.support import dice
 
 WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 Items = list[dict[str, Any]]
@@ -112,7 +112,7 @@ def test_killed_at_any_point_it_is_finished_or_taken_back_exactly(
     damaged: Compared, ends: tuple[Path, Items, Items], seed: int
 ) -> None:
     path, before, after = ends
-    rng = random.Random(seed)
+    rng = dice(f"a repair killed {seed}")
     last, answered = rng.randrange(1, 18), rng.random() < 0.5
     with proxied(damaged.context.targets.dynamodb) as proxy:
         killed = threading.Event()

@@ -276,7 +276,7 @@ def outside_git(root: Path) -> None:
 @pytest.mark.parametrize(
     ("where", "files"),
     [
-        (in_git, [".env", "backend/.env", "tracked.py"]),
+        pytest.param(in_git, [".env", "backend/.env", "tracked.py"], marks=pytest.mark.needs_git),
         (outside_git, [".env", "backend/.env", "notes.txt", "tracked.py"]),
     ],
 )
@@ -297,6 +297,7 @@ def test_which_files_are_searched(tmp_path: Path, where: Callable[[Path], None],
     assert aside["status"] == "ok"
 
 
+@pytest.mark.needs_git
 def test_the_users_own_credentials_are_looked_at_only_when_that_is_asked(tmp_path: Path) -> None:
     (tmp_path / "home" / ".aws").mkdir(parents=True)
     (tmp_path / "home" / ".aws" / "credentials").write_text(f"aws_access_key_id = {KEY}\n")

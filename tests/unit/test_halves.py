@@ -1,0 +1,86 @@
+"""`make test` and the rest of `make test-all`: every test in exactly one of them, and CI runs both."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from collections.abc import Sequence
+
+import pytest
+
+from tests.conftest import HALVES, NEEDS, half, missing_markers
+from tests.support import REPOSITORY
+
+
+@pytest.mark.parametrize(
+    ("markers", "wanted"),
+    [
+        ((), "bare"),
+        (("parametrize", "timeout", "filterwarnings"), "bare"),
+        *(((marker,), "rest") for marker in NEEDS),
+        (("parametrize", "needs_git", "long"), "rest"),
+    ],
+)
+def test_one_need_is_enough_to_be_in_the_rest(markers: Sequence[str], wanted: str) -> None:
+    assert half(markers) == wanted
+
+
+@pytest.mark.parametrize(
+    ("program", "markers", "missing"),
+    [
+        ("git", (), ["needs_git"]),
+        ("/usr/bin/docker", ("needs_git",), ["needs_docker"]),
+        ("/usr/bin/docker", ("needs_docker",), []),
+        ("/usr/bin/digit", (), []),
+    ],
+)
+def test_a_program_gives_away_what_a_test_needs(program: str, markers: Sequence[str], missing: list[str]) -> None:
+    assert missing_markers(program, markers) == missing
+
+
+def test_a_test_that_starts_a_program_without_its_marker_fails() -> None:
+    with pytest.raises(AssertionError, match="must be marked needs_git"):
+        subprocess.run(["git", "--version"], check=False)
+
+
+def command_of(target: str) -> list[str]:
+    """Return the command line of pytest that `make TARGET` runs."""
+    asked = ["make", "--no-print-directory", "--dry-run", "--assume-old", ".venv/developer.stamp", target]
+    lines = subprocess.run(asked, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
+    [line] = [line for line in lines if "pytest" in line]
+    return shlex.split(line)
+
+
+def collected(target: str) -> tuple[set[str], int]:
+    """Return the tests that `make TARGET` runs, and how many there are in all."""
+    words = command_of(target)
+    words[words.index("--numprocesses") + 1] = "0"
+    said = subprocess.run([*words, "--collect-only"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    counts = re.search(r"^(\d+)/(\d+) tests collected \((\d+) deselected\)", said, re.MULTILINE)
+    assert counts, said[-2000:]
+    found = {line for line in said.splitlines() if "::" in line}
+    assert len(found) == int(counts[1])
+    return found, int(counts[2])
+
+
+@pytest.mark.long
+def test_every_test_is_in_exactly_one_half() -> None:
+    bare, number = collected("test")
+    rest, again = collected("test-rest")
+    assert bare & rest == set()
+    assert number == again == len(bare | rest)
+    assert min(len(bare), len(rest)) > 100
+
+
+def test_ci_and_test_all_run_both_halves_unchanged() -> None:
+    lines = (REPOSITORY / ".ci" / "run").read_text().splitlines()
+    assert [line for line in lines if re.search(r"\bmake\b", line) and not line.startswith("#")] == [
+        "make check",
+        "make test",
+        "CHAOS_SOAK_S=300 make test-rest",
+    ]
+    halves = [command_of(target)[-1] for target in ("test", "test-rest")]
+    assert halves == list(HALVES)
+    recipe = (REPOSITORY / "Makefile").read_text().partition("\ntest-all:")[2].partition("\n\n")[0].split()
+    assert recipe == ["$(MAKE)", "test", "$(MAKE)", "test-rest"]
