@@ -36,6 +36,8 @@ ORDER = ("setup", "schema-load", "seed")
 POLL_S = 0.01
 # Windows has no SIGHUP.
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# How long past the deadline a thread may take to see it: a probe under way has a timeout of its own.
+LATE_S = 5.0
 # A probe error is worth showing only once a start takes longer than it should.
 TELL_AFTER_S = 1.0
 
@@ -70,6 +72,19 @@ class Clock:
     def finish(self) -> dict[str, float]:
         """All parts and the total, rounded to milliseconds."""
         return {name: round(spent, 3) for name, spent in {**self.parts, "total": self.elapsed()}.items()}
+
+
+def join_late(late: Mapping[str, DevenvError]) -> DevenvError:
+    """Return one error for all services that missed the deadline. Pure."""
+    if len(late) == 1:
+        return next(iter(late.values()))
+    return DevenvError(
+        ", ".join(error.what for error in late.values()),
+        exit_code=Exit.TIMEOUT,
+        detail="\n".join(f"{name}: {error.detail}" for name, error in late.items() if error.detail) or None,
+        cause="; ".join(f"{name}: {error.cause}" for name, error in late.items() if error.cause) or None,
+        hint="; ".join(dict.fromkeys(error.hint for error in late.values() if error.hint)) or None,
+    )
 
 
 def plan_services(seen: Sequence[ServiceState], wanted: Sequence[str], settings_changed: bool) -> tuple[Action, ...]:
@@ -374,7 +389,23 @@ class Run:
         while wait is not None and not futures.wait([wait], timeout=0.1).done:
             pass
         if wait is not None:
-            wait.result()
+            try:
+                wait.result()
+            except DevenvError as error:
+                raise self.with_others_late(name, error) from None
+
+    def with_others_late(self, name: str, error: DevenvError) -> DevenvError:
+        """Return `error`, and at the deadline, which all services share, one error that names every late service."""
+        if error.exit_code != Exit.TIMEOUT:
+            return error
+        late = {name: error}
+        for other, wait in self.waits.items():
+            # Its thread sees the deadline at its next poll.
+            if other != name and futures.wait([wait], timeout=LATE_S).done:
+                found = wait.exception()
+                if isinstance(found, DevenvError) and found.exit_code == Exit.TIMEOUT:
+                    late[other] = found
+        return join_late(late)
 
     def load(self, inputs: Inputs) -> tuple[Action, ...]:
         """Look at each step in order and run it unless it is done. A step waits only for the services it needs."""

@@ -122,6 +122,22 @@ class TestPausedStores:
         running.ok("up")
         assert world.pids(running)[store] == pid
 
+    def test_one_error_names_all_stores_that_missed_the_deadline(self, tmp_path: Path) -> None:
+        project = empty_project(tmp_path)
+        try:
+            project.ok("up")
+            project.ok("down")
+            # PostgreSQL lets nobody in for a minute; Java alone takes longer than the time that is given.
+            with (data_home(project.path.resolve()) / "postgres" / "postgresql.auto.conf").open("a") as conf:
+                conf.write("pre_auth_delay = 60\n")
+            ran = project.devenv("up", "--timeout", "0.1")
+            assert ran.code == 4, ran.all
+            assert "error: postgres did not answer within 0.1 s, dynamodb did not answer within 0.1 s" in ran.err
+            assert ("postgres: last answer: " in ran.err, "dynamodb: last answer: " in ran.err) == (True, True), ran.err
+            assert "hint: devenv logs postgres" in ran.err
+        finally:
+            project.remove()
+
     def test_a_paused_store_can_still_be_stopped(self, tmp_path: Path) -> None:
         project = empty_project(tmp_path)
         try:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from devenv.model import Action, ServiceState, StepState
-from devenv.up import ORDER, Options, plan_services, plan_step
+from devenv.errors import DevenvError, Exit
+from devenv.model import Action, Failure, ServiceState, StepState
+from devenv.up import ORDER, Options, join_late, plan_services, plan_step
 
 PG = ServiceState("postgres", "running", pid=11)
 DB = ServiceState("dynamodb", "running", pid=12)
@@ -149,3 +150,21 @@ def plan_all(states: tuple[StepState, ...], **options: Any) -> str:
 )
 def test_steps(states: tuple[str, ...], options: dict[str, Any], plan: str) -> None:
     assert plan_all(steps(*states), **options) == plan
+
+
+LATE = {
+    "postgres": DevenvError("postgres is late", exit_code=Exit.TIMEOUT, detail="one", cause="busy", hint="wait"),
+    "dynamodb": DevenvError("dynamodb is late", exit_code=Exit.TIMEOUT, cause="no volume", hint="look"),
+    "backend": DevenvError("backend is late", exit_code=Exit.TIMEOUT, hint="wait"),
+}
+
+
+def test_services_that_are_late_together_are_one_error() -> None:
+    assert join_late(LATE).failure == Failure(
+        what="postgres is late, dynamodb is late, backend is late",
+        detail="postgres: one",
+        cause="postgres: busy; dynamodb: no volume",
+        hint="wait; look",
+    )
+    assert join_late(LATE).exit_code == Exit.TIMEOUT
+    assert join_late({"postgres": LATE["postgres"]}) is LATE["postgres"]
