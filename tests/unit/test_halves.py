@@ -52,27 +52,6 @@ def command_of(target: str) -> list[str]:
     return shlex.split(line)
 
 
-def collected(target: str) -> tuple[set[str], int]:
-    """Return the tests that `make TARGET` runs, and how many there are in all."""
-    words = command_of(target)
-    words[words.index("--numprocesses") + 1] = "0"
-    said = subprocess.run([*words, "--collect-only"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    counts = re.search(r"^(\d+)/(\d+) tests collected \((\d+) deselected\)", said, re.MULTILINE)
-    assert counts, said[-2000:]
-    found = {line for line in said.splitlines() if "::" in line}
-    assert len(found) == int(counts[1])
-    return found, int(counts[2])
-
-
-@pytest.mark.long
-def test_every_test_is_in_exactly_one_half() -> None:
-    bare, number = collected("test")
-    rest, again = collected("test-rest")
-    assert bare & rest == set()
-    assert number == again == len(bare | rest)
-    assert min(len(bare), len(rest)) > 100
-
-
 def test_ci_and_test_all_run_both_halves_unchanged() -> None:
     lines = (REPOSITORY / ".ci" / "run").read_text().splitlines()
     assert [line for line in lines if re.search(r"\bmake\b", line) and not line.startswith("#")] == [
