@@ -1,5 +1,5 @@
 """`python -m devenv`."""
 
-from devenv.cli import entry
+from devenv.cli.app import entry
 
 entry()

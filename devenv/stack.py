@@ -8,11 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from devenv import config, state
-from devenv.engines import engine_class
-from devenv.engines.engine import Engine, read_state
-from devenv.environment import connection_environment
-from devenv.errors import UsageError
+from devenv.config import schema as config
+from devenv.config.environment import connection_environment
+from devenv.core.errors import UsageError
+from devenv.engines.base import Engine, read_state
+from devenv.engines.registry import engine_class
+from devenv.host import state
 
 Load = Callable[[Path | None], config.Loaded]
 DEFAULT = "embedded"

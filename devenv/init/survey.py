@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Final
 
-from devenv.files import list_files, read_text
+from devenv.host.files import list_files, read_text
 from devenv.init.code import Code, read_code
 from devenv.init.compose import Compose, read_compose, read_dockerfile, read_dotenv
 from devenv.init.names import settle_names, table_variables

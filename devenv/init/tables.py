@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 from devenv.init.compose import load_yaml
 from devenv.init.source import Scope, Unclear, module_scope, value_of
-from devenv.steps.schema_load import check_request
+from devenv.steps.schema_load.schema_load import check_request
 
 KEPT: Final = (
     "TableName",

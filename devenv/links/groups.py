@@ -10,13 +10,13 @@ from typing import Final
 
 import msgspec
 
-from devenv.config import Group
+from devenv.config.schema import Group
+from devenv.core.plural import number_of
 from devenv.links.faults import Fault
 from devenv.links.fields import AHEAD
 from devenv.links.read import Plan, Record
 from devenv.links.resolve import Named, Row, record_ids
 from devenv.links.values import instant
-from devenv.words import number_of
 
 # An entry and its group's rows may be written one after the other: a lag within this is a write, not a fault.
 WRITE: Final = timedelta(seconds=2)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from devenv.config import Entity, Group, Link, Settings
-from devenv.errors import UsageError
+from devenv.config.schema import Entity, Group, Link, Settings
+from devenv.core.errors import UsageError
 from devenv.links.values import scalar_text
 
 Item = Mapping[str, Mapping[str, Any]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from devenv.model import Report
+from devenv.core.model import Report
 from devenv.render.text import clean
 
 

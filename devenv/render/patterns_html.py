@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Final
 
 from devenv import __version__
-from devenv.model import Report
+from devenv.core.model import Report
 from devenv.render.patterns_text import figure, money
 from devenv.render.trace_html import text
 

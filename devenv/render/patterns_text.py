@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 
-from devenv.model import Report
-from devenv.words import number_of
+from devenv.core.model import Report
+from devenv.core.plural import number_of
 
 COLORS = {"sound": "green", "faulty": "red", "not_verified": "yellow"}
 

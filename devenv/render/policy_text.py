@@ -6,7 +6,7 @@ import json
 
 import typer
 
-from devenv.model import Report
+from devenv.core.model import Report
 
 
 def policy_text(report: Report, verbose: bool) -> list[str]:

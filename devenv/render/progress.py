@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from devenv.render import text, use_color
-from devenv.watch import Silent
+from devenv.core.events import Silent
+from devenv.render import text
+from devenv.render.report import use_color
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -6,8 +6,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from devenv.model import Report
-from devenv.words import number_of
+from devenv.core.model import Report
+from devenv.core.plural import number_of
 
 
 def snapshot_text(report: Report, verbose: bool) -> list[str]:

@@ -11,10 +11,10 @@ from typing import Any
 
 import typer
 
-from devenv.model import Report
+from devenv.core.model import Report
+from devenv.core.plural import number_of
 from devenv.render.snapshot_text import down_all_lines, ps_text, reset_lines, snapshot_text
 from devenv.render.verify_text import repair_text, verify_text
-from devenv.words import number_of
 
 MARKS = {
     "running": ("●", "green"),

@@ -13,7 +13,8 @@ from importlib import resources
 from typing import Any, Final
 
 from devenv import __version__
-from devenv.model import Report
+from devenv.core.model import Report
+from devenv.core.plural import number_of
 from devenv.render.text import clean
 from devenv.render.trace_view import (
     Body,
@@ -33,7 +34,6 @@ from devenv.render.trace_view import (
     told,
     trace_command,
 )
-from devenv.words import number_of
 
 # Rows of a list that stand open; further ones are folded away, and beyond the second number only counted.
 OPEN: Final = 8

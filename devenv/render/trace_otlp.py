@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from devenv import __version__
-from devenv.model import Report
+from devenv.core.model import Report
 from devenv.render.trace_view import ANSWERED, Body, Layer, declared_query, readable
 
 INTERNAL: Final = 1

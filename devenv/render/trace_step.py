@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import typer
 
-from devenv.errors import UsageError
-from devenv.model import Report
+from devenv.core.errors import UsageError
+from devenv.core.model import Report
+from devenv.core.plural import number_of
 from devenv.render.text import cell_width
 from devenv.render.trace_text import (
     columns,
@@ -25,7 +26,6 @@ from devenv.render.trace_text import (
     wrap,
 )
 from devenv.render.trace_view import Body, Layer, cost_words, pair_entries, readable
-from devenv.words import number_of
 
 # Inspecting shows values in full, up to what a terminal can still be read by.
 FULL: Final = 20_000

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import typer
 
-from devenv.model import Report
+from devenv.core.model import Report
+from devenv.core.plural import number_of
 from devenv.render.text import cell_width, clean, pad
 from devenv.render.trace_view import (
     Body,
@@ -31,7 +32,6 @@ from devenv.render.trace_view import (
     told,
     trace_command,
 )
-from devenv.words import number_of
 
 SIGNS: Final[Mapping[str, tuple[str, str]]] = {"ok": ("✓", "green"), "not_run": ("-", "white")}
 BROKEN: Final = ("✗", "red")

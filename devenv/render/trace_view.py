@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from devenv.config import MASK, mask
-from devenv.words import number_of
+from devenv.config.schema import MASK, mask
+from devenv.core.plural import number_of
 
 Body = Mapping[str, Any]
 Layer = Mapping[str, Any]

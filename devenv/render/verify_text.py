@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
-from devenv.model import Report
-from devenv.words import number_of
+from devenv.core.model import Report
+from devenv.core.plural import number_of
 
 COLORS = {"consistent": "green", "inconsistent": "red", "not_verified": "yellow"}
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Self
 
 import msgspec
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 
 Item = dict[str, Any]
 

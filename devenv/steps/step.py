@@ -13,12 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from devenv.config import Settings, StepSource, interpreter
-from devenv.errors import DevenvError, Exit, StoreError, UsageError
-from devenv.model import DynamoTarget, PostgresTarget, ServiceName, StepState
+from devenv.config.schema import Settings, StepSource, interpreter
+from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.core.model import DynamoTarget, PostgresTarget, ServiceName, StepState
 from devenv.steps.ledger import Ledger
-from devenv.stores import postgres
-from devenv.stores.dynamodb import Dynamo
+from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.postgres import client as postgres
 
 FORMAT: Final = b"1"  # A part of every hash: raise it when what a step writes for the same files changes.
 TAIL_LINES: Final = 15

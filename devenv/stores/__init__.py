@@ -1,1 +1,1 @@
-"""."""
+"""Clients of the two stores."""

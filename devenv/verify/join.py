@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
-from devenv.config import Group
+from devenv.config.schema import Group
+from devenv.verify.candidate_filter import ODD, group_channels, link_channel, unique_channel
 from devenv.verify.run import ROWS, Run, segment_name
-from devenv.verify.sieve import ODD, group_channels, link_channel, unique_channel
 from devenv.verify.spill import RECORD, Sealed, read_records
 
 # More records than this are not held at once: the partition is read in several passes, each taking a share of the keys.

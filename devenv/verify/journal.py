@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from devenv.state import write_private
+from devenv.host.state import write_private
 
 
 def journal_path(folder: Path, sha256: str) -> Path:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from devenv.errors import UsageError
+from devenv.core.errors import UsageError
 from devenv.verify.work import open_private
 
 # How these files begin: only such a one is replaced.

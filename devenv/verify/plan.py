@@ -17,10 +17,10 @@ from zlib import crc32
 
 import msgspec
 
-from devenv.repair import Write
-from devenv.stores.dynamodb import Dynamo
-from devenv.verify.look import key_bytes
+from devenv.stores.dynamodb.client import Dynamo
 from devenv.verify.output import replacing
+from devenv.verify.recheck import key_bytes
+from devenv.verify.repair import Write
 from devenv.verify.run import Run, Target
 from devenv.verify.work import open_private
 

@@ -10,16 +10,16 @@ from zlib import crc32
 
 from psycopg import sql
 
-from devenv.errors import StoreError
-from devenv.links import Edge, Plan
+from devenv.core.errors import StoreError
+from devenv.core.model import PostgresTarget
+from devenv.core.plural import number_of
+from devenv.links.judge import Edge, Plan
 from devenv.links.values import canonical, instant, number_text
-from devenv.model import PostgresTarget
-from devenv.stores import postgres
-from devenv.stores.postgres import Catalog, Connection, name
+from devenv.stores.postgres import client as postgres
+from devenv.stores.postgres.client import Catalog, Connection, name
+from devenv.verify.candidate_filter import BOOLEAN, NUMBER, PLAIN, TIME, copies_digest, link_channel, pairs_of
 from devenv.verify.run import ROWS, Run
-from devenv.verify.sieve import BOOLEAN, NUMBER, PLAIN, TIME, copies_digest, link_channel, pairs_of
 from devenv.verify.spill import Spill, digest, key_of
-from devenv.words import number_of
 
 NUMBERS: Final = re.compile(r"smallint|integer|bigint|numeric.*|real|double precision")
 
@@ -141,7 +141,7 @@ def fingerprints(connection: Connection, plan: Plan, classes: Mapping[str, str])
 def find_rows(
     connection: Connection, plan: Plan, items: Mapping[str, Sequence[Any]]
 ) -> dict[Any, list[dict[str, Any]]]:
-    """The rows that these items may mean, by id or by natural key: (schema, table) -> rows, for `devenv.links`."""
+    """The rows that these items may mean, by id or by natural key: (schema, table) -> rows, for `links.judge`."""
     wanted: dict[tuple[str, str], dict[str, set[str]]] = {relation: {} for relation in plan.relations}
     for edge in plan.edges:
         columns = wanted[edge.relation]

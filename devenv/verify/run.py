@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 
-from devenv.config import Settings
-from devenv.links import Plan, compile_plan
-from devenv.model import DynamoTarget, PostgresTarget
+from devenv.config.schema import Settings
+from devenv.core.model import DynamoTarget, PostgresTarget
+from devenv.links.judge import Plan, compile_plan
 
 
 @dataclass(frozen=True)

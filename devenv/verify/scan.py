@@ -10,12 +10,12 @@ from typing import Any, Final
 
 import msgspec
 
-from devenv.errors import StoreError
-from devenv.stores.dynamodb import Dynamo
+from devenv.core.errors import StoreError
+from devenv.core.plural import number_of
+from devenv.stores.dynamodb.client import Dynamo
+from devenv.verify.candidate_filter import Sieve, Tally
 from devenv.verify.run import Run, Task, segment_name
-from devenv.verify.sieve import Sieve, Tally
 from devenv.verify.spill import KeyWriter, Spill
-from devenv.words import number_of
 
 TIMEOUT_S: Final = 30.0
 BUSY: Final = frozenset(
@@ -83,7 +83,7 @@ def scan_request(sieve: Sieve, task: Task, segment: int) -> dict[str, Any]:
 def open_reader(run: Run, sieve: Sieve, dynamodb: Dynamo) -> Ask:
     """What asks for one page and gives it in the sieve's form: the light client, or the SDK."""
     if run.reader == "sdk":
-        from devenv.stores.dynamodb_sdk import open_scan
+        from devenv.stores.dynamodb.sdk import open_scan
 
         scan = open_scan(run.dynamodb, timeout=TIMEOUT_S)
         return lambda request: checked(lambda: msgspec.convert(scan(request), sieve.page), request)

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
+from devenv.host.state import write_private
 from devenv.links.values import CANONICAL_UUID, canonical
-from devenv.state import write_private
 
 RECORD: Final = struct.Struct("16s8s4s")
 NOTHING: Final = bytes(8)

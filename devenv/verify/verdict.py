@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from devenv.words import number_of
+from devenv.core.plural import number_of
 
 
 class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,12 +15,11 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from devenv.links import Plan
-from devenv.repair import Write, plan_repairs
-from devenv.stores import postgres
-from devenv.stores.dynamodb import Dynamo
+from devenv.links.judge import Plan
+from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.postgres import client as postgres
 from devenv.verify.join import Partition
-from devenv.verify.look import (
+from devenv.verify.recheck import (
     LINK_FAULTS,
     Chunk,
     Reader,
@@ -30,6 +29,7 @@ from devenv.verify.look import (
     identity_faults,
     make_chunks,
 )
+from devenv.verify.repair import Write, plan_repairs
 from devenv.verify.run import ROWS, Run, segment_name
 from devenv.verify.scan import TIMEOUT_S, scan_segment
 from devenv.verify.spill import Sealed

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from devenv.errors import DevenvError
+from devenv.core.errors import DevenvError
 from devenv.verify.run import Run
 from devenv.verify.work import JOBS
 

@@ -203,7 +203,7 @@ def serve(seeded: Seeded, folder: Path, **changed: str) -> Iterator[Backend]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     running = Backend(seeded, f"http://127.0.0.1:{port}", folder / "stdout", folder / "stderr")
-    command = [sys.executable, "-m", "uvicorn", "devenv.backend.app:app", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", "devenv.example.app:app", "--host", "127.0.0.1", "--port", str(port)]
     with running.log.open("wb") as out, running.errors.open("wb") as err:
         process = subprocess.Popen(
             [*command, "--no-access-log"], cwd=ROOT, env=environment(seeded, **changed), stdout=out, stderr=err

@@ -19,8 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 # As on a user's machine, where Python keeps compiled modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-from devenv.links import judge
-from devenv.stores.dynamodb import typed_item
+from devenv.links.judge import judge
+from devenv.stores.dynamodb.client import typed_item
 from tests.shapes import NOW, PLAN, START, TABLE, USERS, World, conversation
 from tests.support import reference_project, unwind_on_sigterm
 

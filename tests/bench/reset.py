@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from devenv.config import cache_folder
+from devenv.config.schema import cache_folder
 from tests.support import ProjectDir, reference_project, unwind_on_sigterm
 
 RUNS = 5
@@ -38,10 +38,11 @@ PATIENCE_S = 3600.0
 SUITE = """
 import os, subprocess, sys, time, pytest
 from types import SimpleNamespace
-from devenv import stack, up
-from devenv.stores import postgres
-from devenv.stores.dynamodb import Dynamo
-from devenv.watch import Silent
+from devenv import stack
+from devenv.lifecycle import up
+from devenv.stores.postgres import client as postgres
+from devenv.stores.dynamodb.client import Dynamo
+from devenv.core.events import Silent
 
 @pytest.fixture
 def by_steps(devenv_stack):
@@ -161,7 +162,7 @@ def suite(project: ProjectDir) -> None:
         "devenv_stack"
         not in subprocess.run([*base[:3], "--fixtures"], cwd=project.path, capture_output=True, text=True).stdout
     ):
-        base += ["-p", "devenv.pytest_plugin"]
+        base += ["-p", "devenv.testing.pytest_plugin"]
 
     def took(fixture: str, tests: int, workers: int) -> list[float]:
         env = project.environment(FIXTURE=fixture, TESTS=str(tests))

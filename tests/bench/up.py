@@ -21,10 +21,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 # As on a user's machine, where Python keeps compiled modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-from devenv.config import cache_folder
-from devenv.engines import dynamodb_local, parts
-from devenv.model import DynamoTarget
-from devenv.stores.dynamodb import Dynamo
+from devenv.config.schema import cache_folder
+from devenv.core.model import DynamoTarget
+from devenv.engines.embedded import dynamodb_local, parts
+from devenv.stores.dynamodb.client import Dynamo
 from tests.support import ProjectDir, reference_project, unwind_on_sigterm
 
 RUNS = 5

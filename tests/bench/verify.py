@@ -34,14 +34,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import msgspec
 import psycopg
 
-from devenv.config import Settings
-from devenv.links import compile_plan
-from devenv.model import DynamoTarget, PostgresTarget, Targets
-from devenv.stores.dynamodb import Dynamo
-from devenv.verify import Context, Options, plan_tasks, verify
+from devenv.config.schema import Settings
+from devenv.core.events import Silent
+from devenv.core.model import DynamoTarget, PostgresTarget, Targets
+from devenv.links.judge import compile_plan
+from devenv.stores.dynamodb.client import Dynamo
+from devenv.verify.candidate_filter import Sieve
+from devenv.verify.compare import Context, Options, plan_tasks, verify
 from devenv.verify.scan import read_segments
-from devenv.verify.sieve import Sieve
-from devenv.watch import Silent
 from tests.bench.page_server import NAMES, World, raw
 from tests.integration.dynamodb_support import find_parts, serving
 from tests.shapes import MESSAGING_TABLE, messaging_settings
@@ -328,7 +328,7 @@ CHILD = f"""
 import sys; sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
 from pathlib import Path
 import msgspec
-from devenv.model import PostgresTarget
+from devenv.core.model import PostgresTarget
 from tests.bench import verify as bench
 target = msgspec.json.decode(sys.argv[3], type=PostgresTarget)
 print(bench.timed(lambda: bench.{{name}}(Path(sys.argv[1]), Path(sys.argv[2]), target)))

@@ -19,8 +19,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, seed, settings
 
-from devenv import cli
-from devenv.up import ENDING
+from devenv.cli import app as cli
+from devenv.lifecycle.up import ENDING
 from tests.chaos.scenario import FULL, contradictions
 from tests.support import SEED, ProjectDir, Ran
 

@@ -85,6 +85,6 @@ def install() -> None:
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])
     install()
-    from devenv.cli import entry
+    from devenv.cli.app import entry
 
     entry()

@@ -21,12 +21,13 @@ from typing import Any
 
 import psutil
 
-from devenv import copies, snapshots
-from devenv.config import data_home
-from devenv.engines import engine_class
-from devenv.engines.docker import project_name
-from devenv.errors import Exit
-from devenv.processes import port_is_free
+from devenv.config.schema import data_home
+from devenv.core.errors import Exit
+from devenv.engines.docker.engine import project_name
+from devenv.engines.registry import engine_class
+from devenv.host import file_clone as copies
+from devenv.host.processes import port_is_free
+from devenv.snapshots import snapshots
 from tests.e2e import world
 from tests.e2e.docker_support import docker
 from tests.support import LIMIT_S, ProjectDir, Ran, reference_project

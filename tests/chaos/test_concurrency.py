@@ -127,7 +127,7 @@ def test_five_projects_at_once(tmp_path_factory: pytest.TempPathFactory) -> None
 def test_a_reader_does_not_wait_for_who_changes(shared: ProjectDir, words: tuple[str, ...]) -> None:
     """The owner is stopped in the middle of its work, so that who waited for it would wait for ever."""
     code = (
-        "import os, signal, sys; from pathlib import Path; from devenv import state\n"
+        "import os, signal, sys; from pathlib import Path; from devenv.host import state\n"
         "with state.lock(Path(sys.argv[1]) / '.devstate', 5, print): os.kill(os.getpid(), signal.SIGSTOP)"
     )
     owner = subprocess.Popen([sys.executable, "-c", code, str(shared.path)], env=shared.environment(), cwd=shared.path)

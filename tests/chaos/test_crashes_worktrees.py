@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv import baseline
+from devenv.snapshots import baseline
 from tests.chaos.scenario import changes, check_whole, choose_kills, count, home, kill, told
 from tests.chaos.test_crashes import KILLS as BOTH
 from tests.chaos.test_crashes import UP, state

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from devenv import __version__
-from devenv.cli import app, hoist
+from devenv.cli.app import app, hoist
 from tests.support import REPOSITORY, ProjectDir, Ran, empty_project, reference_project
 
 
@@ -299,7 +299,7 @@ def code_of(readme: str) -> list[str]:
 
 def test_help_needs_no_heavy_library(folder: Path) -> None:
     code = (
-        "import sys; from devenv.cli import main\n"
+        "import sys; from devenv.cli.app import main\n"
         "try: main(['up', '--help'])\n"
         "except SystemExit: pass\n"
         "print(sorted({'boto3', 'botocore', 'psycopg', 'docker', 'fastapi'} & set(sys.modules)))"

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devenv.config import cache_folder, data_home
-from devenv.engines.postgres import can_reach
-from devenv.processes import Account
+from devenv.config.schema import cache_folder, data_home
+from devenv.engines.embedded.postgres import can_reach
+from devenv.host.processes import Account
 from tests.e2e import world
 from tests.support import REPOSITORY, ProjectDir, Ran, reference_project
 

@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from devenv.config import cache_folder, data_home
+from devenv.config.schema import cache_folder, data_home
 from tests.e2e import world
 from tests.support import LIMIT_S, ProjectDir, Ran, dice, empty_project, reference_project
 
@@ -286,7 +286,7 @@ def test_four_at_once_start_one_of_each(tmp_path: Path, undisturbed: world.Data)
 
 def test_a_held_lock_is_waited_for_and_then_named(running: ProjectDir) -> None:
     code = (
-        "import sys; from pathlib import Path; from devenv import state\n"
+        "import sys; from pathlib import Path; from devenv.host import state\n"
         "with state.lock(Path(sys.argv[1]) / '.devstate', 5, print): print('held', flush=True); sys.stdin.read()"
     )
     holder = subprocess.Popen(
@@ -686,4 +686,4 @@ def test_down_ends_what_up_left_at_work_in_the_background() -> None:
 def background(cache: Path) -> list[int]:
     """The processes that train an archive for this cache."""
     found = [p for p in psutil.process_iter(["cmdline"]) if str(cache) in " ".join(p.info["cmdline"] or [])]
-    return [process.pid for process in found if "devenv.engines.dynamodb_local" in process.info["cmdline"]]
+    return [process.pid for process in found if "devenv.engines.embedded.dynamodb_local" in process.info["cmdline"]]

@@ -20,9 +20,9 @@ import boto3
 import psycopg
 import pytest
 
-from devenv import registry
-from devenv.config import data_home
-from devenv.engines.docker import project_name
+from devenv.config.schema import data_home
+from devenv.engines.docker.engine import project_name
+from devenv.host import registry
 from tests.e2e import world
 from tests.e2e.docker_support import (
     IMAGES,

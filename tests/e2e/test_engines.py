@@ -228,7 +228,10 @@ def test_writers_of_both_stores_end_at_one_point(engine: str, engine_project: Pr
 
 def test_a_killed_save_holds_nobody_and_can_be_done_again(engine_project: ProjectDir) -> None:
     data = world.data(engine_project)
-    assert killed_after(engine_project, "devenv.snapshots.sealed", "snapshot", "save", "halved") == -signal.SIGKILL
+    assert (
+        killed_after(engine_project, "devenv.snapshots.snapshots.sealed", "snapshot", "save", "halved")
+        == -signal.SIGKILL
+    )
     table = world.dynamodb(engine_project).Table(world.TABLE)
     table.put_item(Item={"pk": "mine", "sk": "1"})
     table.delete_item(Key={"pk": "mine", "sk": "1"})
@@ -255,8 +258,8 @@ def test_an_exported_snapshot_comes_back_by_import(engine_project: ProjectDir, t
 def test_a_step_killed_midway_is_finished_by_the_next_up(engine_project: ProjectDir) -> None:
     data = world.data(engine_project)
     for call, command in (
-        ("devenv.steps.setup.swap", ("setup", "-y")),
-        ("devenv.steps.writes.write_together", ("seed", "-y")),
+        ("devenv.steps.setup.setup.swap", ("setup", "-y")),
+        ("devenv.steps.seed.writes.write_together", ("seed", "-y")),
     ):
         assert killed_after(engine_project, call, *command) == -signal.SIGKILL, call
         engine_project.ok("up")

@@ -16,10 +16,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from devenv.engines.external import MARK_TABLE
-from devenv.errors import StoreError
-from devenv.model import PostgresTarget
-from devenv.stores.postgres import connect
+from devenv.core.errors import StoreError
+from devenv.core.model import PostgresTarget
+from devenv.engines.external.engine import MARK_TABLE
+from devenv.stores.postgres.client import connect
 from tests.e2e import world
 from tests.e2e.engines import contents, external_project, fill, other_stores, without_marks
 from tests.e2e.test_snapshots import killed_after
@@ -167,9 +167,9 @@ def test_a_killed_command_leaves_no_mark_for_good(project: ProjectDir, stores: P
         project.ok(*away)
         assert contents(stores) == before, call
     # Without the question, too: it was answered.
-    assert killed_after(project, "devenv.engines.external.make_mark_table", *up) == -signal.SIGKILL
+    assert killed_after(project, "devenv.engines.external.engine.make_mark_table", *up) == -signal.SIGKILL
     project.ok("up", "--no-backend", "--no-input")
-    assert killed_after(project, "devenv.snapshots.erase", *away) == -signal.SIGKILL
+    assert killed_after(project, "devenv.snapshots.snapshots.erase", *away) == -signal.SIGKILL
     project.ok(*away)
     assert contents(stores) == before
 
@@ -179,7 +179,7 @@ def test_what_a_killed_move_left_running_is_told_of_before_the_next(project: Pro
     project.ok("up", "--no-backend", "--mark")
     project.ok("down")
     move = ("up", "--no-backend", "--engine", "embedded")
-    assert killed_after(project, "devenv.processes.spawn", *move) == -signal.SIGKILL
+    assert killed_after(project, "devenv.host.processes.spawn", *move) == -signal.SIGKILL
     world.until(lambda: any(world.servers(project).values()), "what was started")
     ran = project.devenv("up", "--no-backend")
     assert (ran.code, "is up on engine `embedded`" in ran.err) == (2, True), ran.all
@@ -413,13 +413,13 @@ def test_all_projects_are_listed_and_stopped_without_its_settings(stores: Projec
 
 # The calls of one restore after which devenv is killed: the journal is there from the second on.
 KILLS = (
-    "devenv.snapshots.verify",
-    "devenv.snapshots.once",
-    "devenv.snapshots.swap_database",
-    "devenv.item_copies.make_as",
-    "devenv.steps.writes.write_together",
-    "devenv.snapshots.replace_file",
-    "devenv.snapshots.sealed",
+    "devenv.snapshots.snapshots.verify",
+    "devenv.snapshots.snapshots.once",
+    "devenv.snapshots.snapshots.swap_database",
+    "devenv.snapshots.item_backup.make_as",
+    "devenv.steps.seed.writes.write_together",
+    "devenv.snapshots.snapshots.replace_file",
+    "devenv.snapshots.snapshots.sealed",
 )
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devenv.config import data_home
-from devenv.pytest_plugin import MEMORY
+from devenv.config.schema import data_home
+from devenv.testing.pytest_plugin import MEMORY
 from tests.e2e.world import until
 from tests.support import REPOSITORY, ProjectDir, reference_project
 
@@ -93,7 +93,7 @@ def suite(tmp_path: Path) -> Iterator[ProjectDir]:
 def command(*arguments: str) -> list[str]:
     """pytest with the plugin, whether devenv is installed here or only on the path."""
     installed = any(each.name == "devenv" for each in importlib.metadata.entry_points(group="pytest11"))
-    plugin = [] if installed else ["-p", "devenv.pytest_plugin"]
+    plugin = [] if installed else ["-p", "devenv.testing.pytest_plugin"]
     return [sys.executable, "-m", "pytest", *plugin, "-q", "-p", "no:cacheprovider", *arguments]
 
 
@@ -112,7 +112,9 @@ def traces() -> set[str]:
     running = set()
     for process in psutil.process_iter(["cmdline", "status"]):
         words = " ".join(process.info["cmdline"] or [])
-        if process.info["status"] != psutil.STATUS_ZOMBIE and ("devenv-pytest-" in words or "devenv.guard" in words):
+        if process.info["status"] != psutil.STATUS_ZOMBIE and (
+            "devenv-pytest-" in words or "devenv.testing.reaper" in words
+        ):
             running.add(f"{process.pid} {words}")
     return folders | running
 
@@ -205,5 +207,5 @@ def test_the_plugin_is_installed_with_devenv() -> None:
     import tomllib
 
     told = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
-    assert told["project"]["entry-points"]["pytest11"] == {"devenv": "devenv.pytest_plugin"}
+    assert told["project"]["entry-points"]["pytest11"] == {"devenv": "devenv.testing.pytest_plugin"}
     assert os.path.exists(REPOSITORY / "devenv" / "pytest_plugin.py")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from devenv.config import data_home
+from devenv.config.schema import data_home
 from tests.e2e import world
 from tests.support import ProjectDir, reference_project
 

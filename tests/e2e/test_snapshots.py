@@ -19,7 +19,7 @@ from typing import Any, Final
 import psycopg
 import pytest
 
-from devenv.config import data_home
+from devenv.config.schema import data_home
 from tests.e2e import world
 from tests.support import ProjectDir, reference_project
 
@@ -172,19 +172,19 @@ def test_a_connected_application_is_sent_away_and_can_come_back(project: Project
 
 # The calls of one restore after which devenv is killed: before the journal, at it, and between all later ones.
 KILLS = (
-    "devenv.copies.copy_tree",
-    "devenv.snapshots.stage",
-    "devenv.state.write_private",
-    "devenv.snapshots.once",
-    "devenv.engines.embedded.Embedded.stop",
+    "devenv.host.file_clone.copy_tree",
+    "devenv.snapshots.snapshots.stage",
+    "devenv.host.state.write_private",
+    "devenv.snapshots.snapshots.once",
+    "devenv.engines.embedded.engine.Embedded.stop",
     "pathlib.Path.rename:2",
     "pathlib.Path.rename:3",
     "pathlib.Path.rename:4",
-    "devenv.snapshots.swap_files",
-    "devenv.engines.embedded.Embedded.restore_steps",
-    "devenv.snapshots.sealed",
+    "devenv.snapshots.snapshots.swap_files",
+    "devenv.engines.embedded.engine.Embedded.restore_steps",
+    "devenv.snapshots.snapshots.sealed",
     "shutil.rmtree:5",
-    "devenv.snapshots.start_postgres",
+    "devenv.snapshots.snapshots.start_postgres",
 )
 KILLED = """
 import importlib, os, signal, sys
@@ -210,7 +210,7 @@ def killed(*arguments, **more):
         os.kill(os.getpid(), signal.SIGKILL)
     return result
 setattr(owner, names[-1], killed)
-from devenv.cli import main
+from devenv.cli.app import main
 main(sys.argv[2:])
 """
 
@@ -253,7 +253,9 @@ def test_a_killed_restore_is_finished_or_taken_back(project: ProjectDir) -> None
         project.ok("snapshot", "delete", name)
 
 
-@pytest.mark.parametrize("call", ["devenv.copies.copy_tree", "devenv.snapshots.sealed", "pathlib.Path.rename"])
+@pytest.mark.parametrize(
+    "call", ["devenv.host.file_clone.copy_tree", "devenv.snapshots.snapshots.sealed", "pathlib.Path.rename"]
+)
 def test_a_killed_save_leaves_a_whole_snapshot_or_none(project: ProjectDir, call: str) -> None:
     before = checksum(project)
     assert killed_after(project, call, "snapshot", "save", "half") == -signal.SIGKILL
@@ -413,14 +415,14 @@ class TestReset:
     @pytest.mark.parametrize(
         "call",
         [
-            "devenv.baseline.doubt",
-            "devenv.state.write_private",
-            "devenv.snapshots.once:2",
-            "devenv.snapshots.copy_database",
-            "devenv.snapshots.swap_database",
-            "devenv.engines.dynamodb_file.copy_store:3",
-            "devenv.snapshots.replace_file",
-            "devenv.snapshots.sealed",
+            "devenv.snapshots.baseline.doubt",
+            "devenv.host.state.write_private",
+            "devenv.snapshots.snapshots.once:2",
+            "devenv.snapshots.snapshots.copy_database",
+            "devenv.snapshots.snapshots.swap_database",
+            "devenv.engines.embedded.dynamodb_file.copy_store:3",
+            "devenv.snapshots.snapshots.replace_file",
+            "devenv.snapshots.snapshots.sealed",
         ],
     )
     def test_a_killed_reset_is_finished_by_the_next_command(self, fresh: ProjectDir, call: str) -> None:
@@ -432,7 +434,7 @@ class TestReset:
         before = checksum(fresh)
         assert killed_after(fresh, call, "reset", "-y") == -signal.SIGKILL
         fresh.ok("up", "--no-backend")
-        assert checksum(fresh) == (before if call == "devenv.baseline.doubt" else after)
+        assert checksum(fresh) == (before if call == "devenv.snapshots.baseline.doubt" else after)
 
 
 def damage(file: Path) -> None:

@@ -14,8 +14,8 @@ import boto3
 import psutil
 import psycopg
 
-from devenv.config import data_home
-from devenv.processes import port_is_free
+from devenv.config.schema import data_home
+from devenv.host.processes import port_is_free
 from tests.support import ProjectDir
 
 TABLE = "cruddur-messages"

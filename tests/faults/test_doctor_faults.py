@@ -17,8 +17,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from devenv.model import DynamoTarget
-from devenv.stores.dynamodb import Dynamo
+from devenv.core.model import DynamoTarget
+from devenv.stores.dynamodb.client import Dynamo
 from tests.support import ProjectDir, reference_project
 
 TABLE = "cruddur-messages"

@@ -15,12 +15,12 @@ import msgspec
 import psycopg
 from psycopg import sql
 
-from devenv.checks.facts import DoctorContext
-from devenv.config import Settings
-from devenv.doctor import diagnose
-from devenv.environment import connection_environment
-from devenv.model import DynamoTarget, PostgresTarget, Report, ServiceState, Targets
-from devenv.stores.dynamodb import Dynamo, typed_item
+from devenv.config.environment import connection_environment
+from devenv.config.schema import Settings
+from devenv.core.model import DynamoTarget, PostgresTarget, Report, ServiceState, Targets
+from devenv.doctor.checks.facts import DoctorContext
+from devenv.doctor.runner import diagnose
+from devenv.stores.dynamodb.client import Dynamo, typed_item
 from tests.shapes import (
     MESSAGING_SQL,
     MESSAGING_TABLE,

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from devenv.config import cache_folder
-from devenv.engines import parts
-from devenv.engines.dynamodb_local import ENVIRONMENT, launch_command
-from devenv.engines.parts import Java, Local
-from devenv.errors import StoreError
-from devenv.model import DynamoTarget
-from devenv.stores import dynamodb
+from devenv.config.schema import cache_folder
+from devenv.core.errors import StoreError
+from devenv.core.model import DynamoTarget
+from devenv.engines.embedded import parts
+from devenv.engines.embedded.dynamodb_local import ENVIRONMENT, launch_command
+from devenv.engines.embedded.parts import Java, Local
+from devenv.stores.dynamodb import client as dynamodb
 
 
 def say_nothing(text: str, done: int, total: int | None) -> None:

@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from devenv.model import DynamoTarget, PostgresTarget
+from devenv.core.model import DynamoTarget, PostgresTarget
 from tests.integration.step_support import SmallProject
 
 

@@ -14,11 +14,11 @@ import msgspec
 import psycopg
 import pytest
 
-from devenv.config import Settings
-from devenv.model import DynamoTarget, PostgresTarget, StepState
-from devenv.steps import STEPS, Outcome, Step, StepContext
-from devenv.steps.setup import side_names
-from devenv.stores.dynamodb import Dynamo, plain
+from devenv.config.schema import Settings
+from devenv.core.model import DynamoTarget, PostgresTarget, StepState
+from devenv.steps.registry import STEPS, Outcome, Step, StepContext
+from devenv.steps.setup.setup import side_names
+from devenv.stores.dynamodb.client import Dynamo, plain
 
 
 @pytest.fixture

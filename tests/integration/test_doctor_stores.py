@@ -21,10 +21,10 @@ import msgspec
 import psycopg
 import pytest
 
-from devenv.bundle import make_bundle
-from devenv.doctor import mend
-from devenv.errors import Exit
-from devenv.model import ServiceState, StepState
+from devenv.core.errors import Exit
+from devenv.core.model import ServiceState, StepState
+from devenv.doctor.bundle import make_bundle
+from devenv.doctor.runner import mend
 from tests.conftest import Stores
 from tests.integration.doctor_support import Project, messaging, orders, rows, show
 from tests.shapes import TIME, conversation
@@ -177,7 +177,7 @@ def test_healthy_variations_give_no_finding(letters: Project, vary: Callable[[Pr
 
 def test_letters_sent_while_doctor_looks_give_no_finding(letters: Project) -> None:
     """Correct writers, each letter and both rows in one transaction, as fast as they can."""
-    from devenv.stores.dynamodb import Dynamo, typed_item
+    from devenv.stores.dynamodb.client import Dynamo, typed_item
 
     heads = [head for head in letters.items(pk="GRP#") if head["user_handle"]["S"] in ("ada", "bo")]
     group = next(h["message_group_uuid"]["S"] for h in heads if h["user_handle"]["S"] == "bo")
@@ -251,9 +251,9 @@ def test_fix_mends_only_what_was_chosen(letters: Project) -> None:
 
 
 def test_fix_leaves_an_item_that_changed_meanwhile(letters: Project) -> None:
-    from devenv.checks.facts import Facts
-    from devenv.repair import apply_writes, plan_repairs
-    from devenv.stores.dynamodb import Dynamo
+    from devenv.doctor.checks.facts import Facts
+    from devenv.stores.dynamodb.client import Dynamo
+    from devenv.verify.repair import apply_writes, plan_repairs
 
     letters.sql("UPDATE users SET uuid = gen_random_uuid() WHERE handle = 'bo'")
     facts = Facts(letters.context)
@@ -267,9 +267,9 @@ def test_fix_leaves_an_item_that_changed_meanwhile(letters: Project) -> None:
 
 
 def test_a_plan_can_be_taken_back(letters: Project) -> None:
-    from devenv.checks.facts import Facts
-    from devenv.repair import apply_writes, plan_repairs
-    from devenv.stores.dynamodb import Dynamo
+    from devenv.doctor.checks.facts import Facts
+    from devenv.stores.dynamodb.client import Dynamo
+    from devenv.verify.repair import apply_writes, plan_repairs
 
     def ordered() -> list[Any]:
         return sorted(letters.items(), key=json.dumps)
@@ -491,7 +491,7 @@ def test_a_stale_step_is_run_by_fix(letters: Project) -> None:
 
 
 def test_files_that_others_can_read_and_open_listeners(letters: Project, tmp_path: Path) -> None:
-    from devenv.checks.facts import Listener
+    from devenv.doctor.checks.facts import Listener
 
     secret = tmp_path / "secrets.json"
     secret.write_text("{}")
@@ -544,11 +544,11 @@ def test_a_second_look_lets_a_write_under_way_finish(letters: Project) -> None:
 
 def test_many_items_are_scanned_in_segments(letters: Project) -> None:
     people = person(letters, "ada"), person(letters, "bo")
-    from devenv.checks import facts as reading
+    from devenv.doctor.checks import facts as reading
 
     texts = [f"text {n}" for n in range(reading.SEGMENT_ABOVE + 100)]
     items = conversation(*people, texts, datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=1))
-    from devenv.stores.dynamodb import Dynamo, typed_item
+    from devenv.stores.dynamodb.client import Dynamo, typed_item
 
     with Dynamo(letters.context.targets.dynamodb) as dynamodb:
         dynamodb.write_batch(letters.table, [{"PutRequest": {"Item": typed_item(item)}} for item in items])

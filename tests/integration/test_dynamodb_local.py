@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devenv.engines import dynamodb_local
-from devenv.engines.dynamodb_local import archive_path, archive_ready, launch_command, start_training, train
-from devenv.engines.parts import Java, Local
-from devenv.errors import DevenvError, Exit
-from devenv.stores.dynamodb import Dynamo
+from devenv.core.errors import DevenvError, Exit
+from devenv.engines.embedded import dynamodb_local
+from devenv.engines.embedded.dynamodb_local import archive_path, archive_ready, launch_command, start_training, train
+from devenv.engines.embedded.parts import Java, Local
+from devenv.stores.dynamodb.client import Dynamo
 from tests.integration.dynamodb_support import find_parts, free_port, launched, serving, wait_for, wheel_java
 
 TABLE = {
@@ -118,7 +118,7 @@ def test_data_survives_a_kill_in_any_folder(found_java, local, tmp_path, name):
 
 
 def test_it_works_from_a_cache_with_spaces_and_letters(found_java, local, tmp_path):
-    from devenv.engines.parts import find_local
+    from devenv.engines.embedded.parts import find_local
 
     moved = find_local(tmp_path / "Zoë's cache", local.libraries.resolve().parent, None, lambda *_: None)
     with serving(found_java, moved, tmp_path / "data") as (where, _), Dynamo(where) as dynamo:

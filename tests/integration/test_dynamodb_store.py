@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from devenv.errors import StoreError
-from devenv.model import DynamoTarget
-from devenv.stores.dynamodb import Dynamo, plain, probe, typed_item
+from devenv.core.errors import StoreError
+from devenv.core.model import DynamoTarget
+from devenv.stores.dynamodb.client import Dynamo, plain, probe, typed_item
 from tests.integration.dynamodb_support import answering, find_parts, free_port, reply, serving, target, wait_for
 
 REFUSED = reply(

@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from devenv.engines.parts import NPM, Download, NpmPackage, find_local
-from devenv.errors import DevenvError, Exit
+from devenv.core.errors import DevenvError, Exit
+from devenv.engines.embedded.parts import NPM, Download, NpmPackage, find_local
 from tests.integration.dynamodb_support import free_port, say_nothing, wait_for
 from tests.unit.test_parts import FILES, make_archive
 
 FETCH = """
 import sys
 from pathlib import Path
-from devenv.engines.parts import Download, find_local
+from devenv.engines.embedded.parts import Download, find_local
 find_local(Path(sys.argv[1]), None, None, lambda *_: None, [Download(sys.argv[2])])
 """
 

@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from devenv.access.judge import judge
-from devenv.access.observe import look
-from devenv.access.seen import Access, Observed, TableSeen
-from devenv.config import Settings, parse
-from devenv.errors import StoreError
-from devenv.model import Finding
-from devenv.partiql import statement_of
-from devenv.stores.dynamodb import Dynamo, typed_item
+from devenv.config.schema import Settings, parse
+from devenv.core.errors import StoreError
+from devenv.core.model import Finding
+from devenv.patterns.judge import judge
+from devenv.patterns.observe import look
+from devenv.patterns.seen import Access, Observed, TableSeen
+from devenv.stores.dynamodb.client import Dynamo, typed_item
+from devenv.stores.dynamodb.partiql import statement_of
 from tests.conftest import Stores
 
 NOW = datetime(2026, 6, 24, tzinfo=UTC)

@@ -22,8 +22,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from devenv.config import cache_folder
-from devenv.policy import DELETION, REPLICAS, UNDOING
+from devenv.config.schema import cache_folder
+from devenv.policy.documents import DELETION, REPLICAS, UNDOING
 from tests.e2e.world import free_port
 from tests.support import REPOSITORY, ProjectDir, reference_project
 

@@ -1,4 +1,4 @@
-"""devenv.stores.postgres against a real server."""
+"""devenv.stores.postgres.client against a real server."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from devenv.errors import StoreError
-from devenv.stores import postgres
-from devenv.stores.postgres import Column, Constraint, Index, PostgresError
+from devenv.core.errors import StoreError
+from devenv.stores.postgres import client as postgres
+from devenv.stores.postgres.client import Column, Constraint, Index, PostgresError
 
 pytest_plugins = ("tests.integration.step_support",)
 

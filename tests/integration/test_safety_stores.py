@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.config import Safety
+from devenv.config.schema import Safety
 from devenv.steps.step import describe
-from devenv.stores.dynamodb import Dynamo
+from devenv.stores.dynamodb.client import Dynamo
 from tests.conftest import Stores
 from tests.integration.doctor_support import Project, messaging, rows
 

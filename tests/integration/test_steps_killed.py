@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from devenv.stores.dynamodb import Dynamo, typed_item
+from devenv.stores.dynamodb.client import Dynamo, typed_item
 from tests.support import dice
 
 pytest_plugins = ("tests.integration.step_support",)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from devenv.errors import DevenvError, StoreError, UsageError
-from devenv.steps.schema_load import wait_active
+from devenv.core.errors import DevenvError, StoreError, UsageError
+from devenv.steps.schema_load.schema_load import wait_active
 from devenv.steps.step import describe
-from devenv.stores.dynamodb import Dynamo
+from devenv.stores.dynamodb.client import Dynamo
 
 pytest_plugins = ("tests.integration.step_support",)
 

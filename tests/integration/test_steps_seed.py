@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from devenv.errors import DevenvError, UsageError
-from devenv.stores.dynamodb import Dynamo, typed_item
+from devenv.core.errors import DevenvError, UsageError
+from devenv.stores.dynamodb.client import Dynamo, typed_item
 
 pytest_plugins = ("tests.integration.step_support",)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from devenv.errors import DevenvError, UsageError
+from devenv.core.errors import DevenvError, UsageError
 
 pytest_plugins = ("tests.integration.step_support",)
 
@@ -467,8 +467,8 @@ def test_what_adds_to_the_schema_is_applied_in_place(loaded: Any) -> None:
     assert loaded.sql("SELECT id, label, mood, twice FROM extra.tags") == [(1, "x", "good", 6)]
     assert loaded.sql("SELECT handle FROM loud ORDER BY 1") == [("ADA",), ("BOB",), ("CY",)]
     # A fresh load of the same files declares exactly the same, but for what was made by hand.
-    from devenv.steps.setup import read_declared
-    from devenv.stores import postgres
+    from devenv.steps.setup.setup import read_declared
+    from devenv.stores.postgres import client as postgres
 
     with postgres.connect(loaded.postgres) as connection:
         live, declared = postgres.read_catalog(connection), read_declared(connection)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from devenv.model import DynamoTarget
-from devenv.stores.dynamodb import Dynamo, typed_item
+from devenv.core.model import DynamoTarget
+from devenv.stores.dynamodb.client import Dynamo, typed_item
 from tests.support import ProjectDir, empty_project
 
 NODE = Path(sys.executable).parent / "node"

@@ -19,13 +19,13 @@ from typing import Any
 import psutil
 import pytest
 
-from devenv import verify
-from devenv.checks.facts import Facts
-from devenv.errors import DevenvError, Exit
-from devenv.links import VERIFY_NAMES
-from devenv.model import PostgresTarget
-from devenv.stores.dynamodb import Dynamo, plain
-from devenv.verify.look import class_name
+from devenv.core.errors import DevenvError, Exit
+from devenv.core.model import PostgresTarget
+from devenv.doctor.checks.facts import Facts
+from devenv.links.judge import VERIFY_NAMES
+from devenv.stores.dynamodb.client import Dynamo, plain
+from devenv.verify import compare as verify
+from devenv.verify.recheck import class_name
 from tests.conftest import Stores
 from tests.integration.doctor_support import messaging, orders
 from tests.integration.verify_support import Compared, Heard, Proxy, compared, proxied
@@ -558,7 +558,7 @@ def add_person(made: Compared, dynamodb: Dynamo, number: int) -> str:
     ((ada, ada_name),) = made.project.sql("SELECT uuid, display_name FROM users WHERE handle = 'ada'")
     at = datetime(2024, 7, 1, tzinfo=UTC) + timedelta(seconds=number)
     items = conversation((str(new), name, name), (str(ada), "ada", ada_name), ["hi"], at)
-    from devenv.stores.dynamodb import typed_item
+    from devenv.stores.dynamodb.client import typed_item
 
     puts = [{"Put": {"TableName": made.project.table, "Item": typed_item(item)}} for item in items]
     dynamodb.call("TransactWriteItems", {"TransactItems": puts})

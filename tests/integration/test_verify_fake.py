@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.errors import StoreError
-from devenv.model import DynamoTarget
-from devenv.stores.dynamodb import Dynamo
+from devenv.core.errors import StoreError
+from devenv.core.model import DynamoTarget
+from devenv.stores.dynamodb.client import Dynamo
 from tests.bench.page_server import NAMES, World, make_server, raw
 from tests.conftest import Stores
 from tests.integration.doctor_support import project

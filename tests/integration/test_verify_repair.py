@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from devenv import verify
-from devenv.errors import UsageError
-from devenv.model import DynamoTarget, Targets
+from devenv.core.errors import UsageError
+from devenv.core.model import DynamoTarget, Targets
+from devenv.verify import compare as verify
 from tests.conftest import Stores
 from tests.integration.doctor_support import messaging
 from tests.integration.verify_support import Compared, compared, item_key, proxied
@@ -224,6 +224,6 @@ def test_the_plan_tells_what_it_was_made_from(damaged: Compared) -> None:
 
 
 def verify_head(path: Path) -> Any:
-    from devenv.repair_plan import read_plan
+    from devenv.verify.repair_plan import read_plan
 
     return read_plan(path)

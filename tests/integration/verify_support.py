@@ -18,10 +18,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from devenv import repair_plan, verify
-from devenv.config import Settings
-from devenv.model import DynamoTarget, Report, Targets
-from devenv.watch import Silent
+from devenv.config.schema import Settings
+from devenv.core.events import Silent
+from devenv.core.model import DynamoTarget, Report, Targets
+from devenv.verify import compare as verify
+from devenv.verify import repair_plan
 from tests.integration.doctor_support import Project
 from tests.support import REPOSITORY
 

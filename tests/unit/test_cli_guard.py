@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv import cli
+from devenv.cli import app as cli
 
 
 @pytest.mark.parametrize(("number", "ours"), [(errno.ENOSPC, False), (errno.EROFS, False), (errno.EBADF, True)])

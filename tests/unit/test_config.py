@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv import config
-from devenv.errors import Exit, UsageError
+from devenv.config import schema as config
+from devenv.core.errors import Exit, UsageError
 from tests.support import REPOSITORY
 
 NAMED = '[project]\nname = "shop"\n'

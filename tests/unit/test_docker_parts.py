@@ -8,13 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from devenv.checks.docker import judge_compose, judge_health, judge_images, judge_ports, judge_room, judge_volumes
-from devenv.engines import compose, docker_api, docker_left
-from devenv.engines.compose import Compose, Failed, clean_environment, env_file
-from devenv.engines.docker import judge, project_name, seen_from_here, shared_file
-from devenv.engines.docker_api import Container, find_endpoint
-from devenv.engines.docker_view import Missing, View, Volume
-from devenv.errors import DevenvError, UsageError
+from devenv.core.errors import DevenvError, UsageError
+from devenv.doctor.checks.docker import (
+    judge_compose,
+    judge_health,
+    judge_images,
+    judge_ports,
+    judge_room,
+    judge_volumes,
+)
+from devenv.engines.docker import api as docker_api
+from devenv.engines.docker import compose
+from devenv.engines.docker import orphans as docker_left
+from devenv.engines.docker.api import Container, find_endpoint
+from devenv.engines.docker.compose import Compose, Failed, clean_environment, env_file
+from devenv.engines.docker.engine import judge, project_name, seen_from_here, shared_file
+from devenv.engines.docker.inspect import Missing, View, Volume
 
 MEANT = "2026-06-24T20:57:02+00:00"
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from devenv.checks.check import Check, Outcome, failed, passed
-from devenv.checks.facts import DoctorContext, Facts, Once
-from devenv.config import Settings
-from devenv.doctor import CHECKS, explain, list_checks, make_report, run_checks, select, with_needs
-from devenv.errors import Exit, StoreError, UsageError
-from devenv.links import LAYERS
-from devenv.model import DynamoTarget, Finding, PostgresTarget, Targets
+from devenv.config.schema import Settings
+from devenv.core.errors import Exit, StoreError, UsageError
+from devenv.core.model import DynamoTarget, Finding, PostgresTarget, Targets
+from devenv.doctor.checks.check import Check, Outcome, failed, passed
+from devenv.doctor.checks.facts import DoctorContext, Facts, Once
+from devenv.doctor.runner import CHECKS, explain, list_checks, make_report, run_checks, select, with_needs
+from devenv.links.judge import LAYERS
 
 CONTEXT = DoctorContext(
     settings=msgspec.convert({"project": {"name": "p"}}, Settings),

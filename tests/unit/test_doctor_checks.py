@@ -11,17 +11,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.bundle import make_bundle
-from devenv.checks.check import failed
-from devenv.checks.environment import is_ours
-from devenv.checks.facts import DoctorContext, is_naming
-from devenv.checks.safety import is_loopback
-from devenv.checks.schema import diff_catalog, diff_links
-from devenv.checks.services import can_write
-from devenv.config import Settings
-from devenv.doctor import CHECKS, finding_of, make_report, select
-from devenv.model import DynamoTarget, PostgresTarget, ServiceState, Targets
-from devenv.stores.postgres import Catalog, Column, Constraint, Index, Table
+from devenv.config.schema import Settings
+from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets
+from devenv.doctor.bundle import make_bundle
+from devenv.doctor.checks.check import failed
+from devenv.doctor.checks.environment import is_ours
+from devenv.doctor.checks.facts import DoctorContext, is_naming
+from devenv.doctor.checks.safety import is_loopback
+from devenv.doctor.checks.schema import diff_catalog, diff_links
+from devenv.doctor.checks.services import can_write
+from devenv.doctor.runner import CHECKS, finding_of, make_report, select
+from devenv.stores.postgres.client import Catalog, Column, Constraint, Index, Table
 from tests.shapes import PLAN
 
 USERS = Table(
@@ -122,7 +122,7 @@ def test_who_may_write(tmp_path: Path) -> None:
 
 def test_which_program_is_this_one(tmp_path: Path) -> None:
     ours, other = tmp_path / "ours", tmp_path / "other"
-    ours.write_text("#!/usr/bin/python\nfrom devenv.cli import main\n")
+    ours.write_text("#!/usr/bin/python\nfrom devenv.cli.app import main\n")
     other.write_text("#!/usr/bin/env bash\nexec nix develop\n")
     assert is_ours(ours)
     assert not is_ours(other)

@@ -14,17 +14,17 @@ import msgspec
 import psycopg
 import pytest
 
-from devenv.checks.cross_store import not_compared
-from devenv.checks.facts import DoctorContext, DynamoFacts, Facts, Once, PostgresFacts
-from devenv.checks.items import judged, word
-from devenv.checks.schema import run_steps
-from devenv.config import Person, Settings, Trace
-from devenv.layers.observation import Trouble
-from devenv.layers.postgres import nobody
-from devenv.layers.question import Application, Inquiry, Question
-from devenv.model import DynamoTarget, PostgresTarget, StepState, Targets
-from devenv.stores.dynamodb import typed_item
-from devenv.stores.postgres import Catalog, store_error
+from devenv.config.schema import Person, Settings, Trace
+from devenv.core.model import DynamoTarget, PostgresTarget, StepState, Targets
+from devenv.doctor.checks.cross_store import not_compared
+from devenv.doctor.checks.facts import DoctorContext, DynamoFacts, Facts, Once, PostgresFacts
+from devenv.doctor.checks.items import judged, word
+from devenv.doctor.checks.schema import run_steps
+from devenv.stores.dynamodb.client import typed_item
+from devenv.stores.postgres.client import Catalog, store_error
+from devenv.trace.layers.postgres import nobody
+from devenv.trace.observation import Trouble
+from devenv.trace.question import Application, Inquiry, Question
 from tests.shapes import NOW, TABLE, USERS, World, messaging_settings
 
 KEY = ({"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"})

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from devenv.checks.settings import (
+from devenv.core.model import DynamoTarget, PostgresTarget
+from devenv.doctor.checks.settings import (
     Diversion,
     Lookup,
     Source,
@@ -21,7 +22,6 @@ from devenv.checks.settings import (
     parse_database,
     read_profiles,
 )
-from devenv.model import DynamoTarget, PostgresTarget
 
 DYNAMODB = DynamoTarget("http://127.0.0.1:8000", "us-east-1", "key", "secret")
 POSTGRES = PostgresTarget("127.0.0.1", 5432, "postgres", "pw", "app")

@@ -10,9 +10,9 @@ from botocore.credentials import Credentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.errors import StoreError
-from devenv.model import DynamoTarget
-from devenv.stores.dynamodb import (
+from devenv.core.errors import StoreError
+from devenv.core.model import DynamoTarget
+from devenv.stores.dynamodb.client import (
     API,
     BATCH_BYTES,
     CONTENT_TYPE,

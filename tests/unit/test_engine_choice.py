@@ -7,16 +7,17 @@ from typing import get_args
 
 import pytest
 
-from devenv import config, stack
-from devenv.engines import ENGINES, engine_class
-from devenv.engines.engine import Engine, missing_module
-from devenv.engines.external import account_of, is_loopback, parse_dynamodb, parse_postgres
-from devenv.errors import Exit, UsageError
-from devenv.model import DynamoTarget, PostgresTarget
+from devenv import stack
+from devenv.config import schema as config
+from devenv.core.errors import Exit, UsageError
+from devenv.core.model import DynamoTarget, PostgresTarget
+from devenv.engines.base import Engine, missing_module
+from devenv.engines.external.engine import account_of, is_loopback, parse_dynamodb, parse_postgres
+from devenv.engines.registry import ENGINES, engine_class
+from devenv.host.state import Mark, Parked, Record, State, switch
 from devenv.stack import Asked, choose_engine, refuse_two
-from devenv.state import Mark, Parked, Record, State, switch
-from devenv.stores import postgres
-from devenv.stores.dynamodb import Dynamo
+from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.postgres import client as postgres
 
 UP = {"postgres": Record(5432, started="2023-06-24T20:57:02+00:00"), "dynamodb": Record(8000)}
 STEPS = {"setup": Mark("done", "it has what its files declare", "2023-06-24T20:57:02+00:00")}

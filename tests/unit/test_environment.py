@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from devenv import config
-from devenv.environment import FORMATS, connection_environment, format_environment
-from devenv.model import DynamoTarget, PostgresTarget, Targets
+from devenv.config import schema as config
+from devenv.config.environment import FORMATS, connection_environment, format_environment
+from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 
 HOSTILE = {
     "PLAIN": "value",

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from devenv.config import Settings, load, parse
-from devenv.errors import UsageError
-from devenv.init import init, project_name, take_back
+from devenv.cli.settings_report import check_settings
+from devenv.config.schema import Settings, load, parse
+from devenv.core.errors import UsageError
+from devenv.init.command import init, project_name, take_back
 from devenv.init.compose import read_compose, read_dotenv
 from devenv.init.draft import Drafter
 from devenv.init.names import table_variables
@@ -22,7 +23,6 @@ from devenv.init.sheet import Sheet, toml
 from devenv.init.sql_tables import order_files, read_sql
 from devenv.init.survey import survey
 from devenv.init.tables import Found, read_json_tables, read_terraform_tables, read_yaml_tables
-from devenv.settings_report import check_settings
 from tests.support import ProjectDir
 
 KEY = [{"AttributeName": "pk", "KeyType": "HASH"}]

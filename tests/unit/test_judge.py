@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from devenv.judge import Judgement, judge
-from devenv.layers.observation import (
+from devenv.capture.calls import Asked
+from devenv.core.model import Failure
+from devenv.trace.judge.verdict import Judgement, judge
+from devenv.trace.observation import (
     Answer,
     DynamoSeen,
     Entry,
@@ -24,8 +26,6 @@ from devenv.layers.observation import (
     Subject,
     Trouble,
 )
-from devenv.model import Failure
-from devenv.reads import Asked
 
 ORIGIN = "http://localhost:3000"
 GROUP = "g-1"

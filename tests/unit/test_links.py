@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.config import Settings
-from devenv.errors import UsageError
-from devenv.links import Judgement, compile_plan, judge
+from devenv.config.schema import Settings
+from devenv.core.errors import UsageError
+from devenv.links.judge import Judgement, compile_plan, judge
 from devenv.links.read import compile_template
-from devenv.stores.dynamodb import typed_item
+from devenv.stores.dynamodb.client import typed_item
 from tests.shapes import NOW, PLAN, SETTINGS, START, TABLE, TIME, USERS, World, conversation, orders_settings
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from devenv.engines import parts
-from devenv.engines.parts import JAR, LAUNCHER, LIBRARIES, MANIFEST, Java, Unavailable, find_java, find_local
-from devenv.errors import DevenvError, Exit, UsageError
-from devenv.processes import Account
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.engines.embedded import parts
+from devenv.engines.embedded.parts import JAR, LAUNCHER, LIBRARIES, MANIFEST, Java, Unavailable, find_java, find_local
+from devenv.host.processes import Account
 
 NOBODY = Account("nobody", 65534, 65534)
 

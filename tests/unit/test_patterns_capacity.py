@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from devenv.capacity import (
+from devenv.stores.dynamodb.capacity import (
     fetching_units,
     get_units,
     item_bytes,

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from devenv.access.order import find_inversion
-from devenv.access.samples import matcher, sample
-from devenv.access.seen import Sample, TableSeen, Unsampled
-from devenv.config import Settings, parse
-from devenv.errors import UsageError
-from devenv.patterns import check_declared, prepare, request_of
-from devenv.places import places_of
-from devenv.stores.dynamodb import typed_item
+from devenv.config.schema import Settings, parse
+from devenv.core.errors import UsageError
+from devenv.patterns.declared import check_declared, prepare, request_of
+from devenv.patterns.order import find_inversion
+from devenv.patterns.samples import matcher, sample
+from devenv.patterns.seen import Sample, TableSeen, Unsampled
+from devenv.stores.dynamodb.client import typed_item
+from devenv.stores.dynamodb.key_schema import places_of
 
 TABLE: dict[str, Any] = {
     "TableName": "chats",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from devenv.partiql import Unreadable, amount_of, parse, statement_of
-from devenv.places import Place
+from devenv.stores.dynamodb.key_schema import Place
+from devenv.stores.dynamodb.partiql import Unreadable, amount_of, parse, statement_of
 
 ORDERS = Place("Orders", None, "table", "OrderID")
 CHATS = Place("my-chats", None, "table", "pk", "sk")

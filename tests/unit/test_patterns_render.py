@@ -8,14 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.access.matrix import matrix
-from devenv.access.seen import Access, Observed, RunSeen, Sample, TableSeen
-from devenv.config import Settings
-from devenv.model import Report
-from devenv.patterns import Read
+from devenv.config.schema import Settings
+from devenv.core.model import Report
+from devenv.patterns.declared import Read
+from devenv.patterns.matrix import matrix
+from devenv.patterns.seen import Access, Observed, RunSeen, Sample, TableSeen
 from devenv.render.patterns_html import write_html
 from devenv.render.patterns_text import cost_words, money, patterns_text
-from devenv.stores.dynamodb import typed_item
+from devenv.stores.dynamodb.client import typed_item
 
 EVIL = "<script>alert(1)</script>\x1b[31m\"'&"
 TABLE = {

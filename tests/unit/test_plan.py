@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from devenv.errors import DevenvError, Exit
-from devenv.model import Action, Failure, ServiceState, StepState
-from devenv.up import ORDER, Options, join_late, plan_services, plan_step
+from devenv.core.errors import DevenvError, Exit
+from devenv.core.model import Action, Failure, ServiceState, StepState
+from devenv.lifecycle.up import ORDER, Options, join_late, plan_services, plan_step
 
 PG = ServiceState("postgres", "running", pid=11)
 DB = ServiceState("dynamodb", "running", pid=12)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from devenv.config import Pattern
-from devenv.errors import UsageError
-from devenv.policy import Wish, application, check_size, check_wish, deny_deletion, organisation
+from devenv.config.schema import Pattern
+from devenv.core.errors import UsageError
+from devenv.policy.documents import Wish, application, check_size, check_wish, deny_deletion, organisation
 from tests.support import ProjectDir, reference_project
 
 ACCOUNT = "123456789012"

@@ -16,9 +16,9 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
-from devenv import processes
-from devenv.processes import Account, Holder
-from devenv.state import Process
+from devenv.host import processes
+from devenv.host.processes import Account, Holder
+from devenv.host.state import Process
 
 # Says that it is ready, then waits for ever.
 WAITER = "import sys, time; print('ready', flush=True); time.sleep(600)"

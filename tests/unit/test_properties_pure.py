@@ -11,7 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from devenv.capacity import ITEM_LIMIT, get_units, item_bytes, page_units, units_of, value_bytes
+from devenv.core.model import Done, StepState
+from devenv.lifecycle.up import ORDER, Options, plan_step
 from devenv.links.values import (
     attribute_for,
     canonical,
@@ -23,14 +24,13 @@ from devenv.links.values import (
     time_form,
     uuid_text,
 )
-from devenv.model import Done, StepState
-from devenv.partiql import Unreadable, amount_of, literal, parse, quoted, statement_of, tokens_of
-from devenv.places import Place
 from devenv.steps.ledger import Entry
-from devenv.steps.references import Reference, quote, split_text
-from devenv.steps.seed import judge
-from devenv.stores.dynamodb import plain_value, typed
-from devenv.up import ORDER, Options, plan_step
+from devenv.steps.seed.references import Reference, quote, split_text
+from devenv.steps.seed.seed import judge
+from devenv.stores.dynamodb.capacity import ITEM_LIMIT, get_units, item_bytes, page_units, units_of, value_bytes
+from devenv.stores.dynamodb.client import plain_value, typed
+from devenv.stores.dynamodb.key_schema import Place
+from devenv.stores.dynamodb.partiql import Unreadable, amount_of, literal, parse, quoted, statement_of, tokens_of
 
 NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40)
 WORDS = st.text(max_size=20) | st.sampled_from(

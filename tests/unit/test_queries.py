@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.queries import verb
+from devenv.query.queries import verb
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from devenv import render
-from devenv.errors import DevenvError, Exit
-from devenv.logs import read_logs
-from devenv.model import Failure, Report
+from devenv.cli.logs import read_logs
+from devenv.core.errors import DevenvError, Exit
+from devenv.core.model import Failure, Report
+from devenv.render import report as render
 from devenv.render import text
 
 

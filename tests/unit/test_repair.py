@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from devenv.links import Judgement
-from devenv.repair import Write, describe_write, plan_repairs, request
-from devenv.stores.dynamodb import plain, typed_item
+from devenv.links.judge import Judgement
+from devenv.stores.dynamodb.client import plain, typed_item
+from devenv.verify.repair import Write, describe_write, plan_repairs, request
 from tests.shapes import PLAN, TABLE, World
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.checks.facts import DoctorContext
-from devenv.checks.protection import find_keys, key_owner, why_plain
-from devenv.checks.safety_files import encrypted_attributes, read_backups, search_keys
-from devenv.config import Safety, Settings, parse, schema
-from devenv.doctor import CHECKS, diagnose
-from devenv.errors import Exit, UsageError
-from devenv.files import list_files, read_text
-from devenv.model import DynamoTarget, PostgresTarget, Report, ServiceState, Targets
+from devenv.config.schema import Safety, Settings, parse, schema
+from devenv.core.errors import Exit, UsageError
+from devenv.core.model import DynamoTarget, PostgresTarget, Report, ServiceState, Targets
+from devenv.doctor.checks.facts import DoctorContext
+from devenv.doctor.checks.protection import find_keys, key_owner, why_plain
+from devenv.doctor.checks.safety_files import encrypted_attributes, read_backups, search_keys
+from devenv.doctor.runner import CHECKS, diagnose
+from devenv.host.files import list_files, read_text
 from tests.shapes import MESSAGING_TABLE, messaging_settings
 
 TABLE = "letters"

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from devenv import baseline, copies, registry, snapshots
-from devenv.engines import cluster, dynamodb_file
-from devenv.errors import DevenvError, UsageError
+from devenv.core.errors import DevenvError, UsageError
+from devenv.engines.embedded import cluster, dynamodb_file
+from devenv.host import file_clone as copies
+from devenv.host import registry
+from devenv.snapshots import baseline, snapshots
 from devenv.steps.ledger import Ledger
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from devenv import state
-from devenv.errors import DevenvError, Exit
+from devenv.core.errors import DevenvError, Exit
+from devenv.host import state
 from tests.support import REPOSITORY
 
 HOLD = """
 import sys
 from pathlib import Path
-from devenv import state
+from devenv.host import state
 sys.argv = ["devenv", "up", "--timings"]
 with state.lock(Path({folder!r}), 5, print):
     print("held", flush=True)
@@ -118,10 +118,10 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
     """The real limit of the system on a file's size stands in for a full disk."""
     state.write(tmp_path, state.State(engine="embedded"))
     code = (
-        "import resource, signal, sys; from pathlib import Path; from devenv import state\n"
+        "import resource, signal, sys; from pathlib import Path; from devenv.host import state\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5))\n"
-        "from devenv.errors import DevenvError\n"
+        "from devenv.core.errors import DevenvError\n"
         "try: state.write(Path(sys.argv[1]), state.State(engine='other'))\n"
         "except DevenvError as error: print(error.what, '|', error.hint)\n"
     )
@@ -165,7 +165,7 @@ def test_secrets_are_made_once_private_and_long(tmp_path: Path) -> None:
 
 def test_two_commands_that_make_the_secrets_at_once_agree(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from devenv import state\n"
+        "import sys; from pathlib import Path; from devenv.host import state\n"
         "print('ready', flush=True); sys.stdin.readline(); print(state.keep_secrets(Path(sys.argv[1])).password)"
     )
     for number in range(4):

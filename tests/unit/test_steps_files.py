@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.errors import Exit, UsageError
+from devenv.core.errors import Exit, UsageError
 from devenv.steps.step import read_files
 
 

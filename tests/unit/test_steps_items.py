@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.capacity import item_bytes
-from devenv.errors import UsageError
-from devenv.steps.items import Keys, fill, key_of, normal_item, number_text, read_items, type_number, type_value
+from devenv.core.errors import UsageError
 from devenv.steps.ledger import Ledger
-from devenv.steps.references import Reference, nearest, quote, split_text, unquote
-from devenv.steps.schema_load import diff_table
+from devenv.steps.schema_load.schema_load import diff_table
+from devenv.steps.seed.items import Keys, fill, key_of, normal_item, number_text, read_items, type_number, type_value
+from devenv.steps.seed.references import Reference, nearest, quote, split_text, unquote
 from devenv.steps.step import SourceFile
-from devenv.stores.dynamodb import plain_value
+from devenv.stores.dynamodb.capacity import item_bytes
+from devenv.stores.dynamodb.client import plain_value
 
 ADA = Reference('"users"', "handle", "ada", "uuid")
 
@@ -291,7 +291,7 @@ def test_the_ledger_keeps_intents_until_they_are_settled(tmp_path: Any) -> None:
 
 
 def test_a_broken_ledger_is_named_with_the_way_out(tmp_path: Any) -> None:
-    from devenv.errors import DevenvError
+    from devenv.core.errors import DevenvError
 
     path = tmp_path / "ledger.sqlite"
     path.write_text("this is not a database, whatever its name says, and it is long enough to be sure")

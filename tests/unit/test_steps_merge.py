@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from devenv.config import Link
-from devenv.errors import DevenvError
+from devenv.config.schema import Link
+from devenv.core.errors import DevenvError
 from devenv.links.read import compile_edge
-from devenv.steps.follow import Ids, Target, find_successors, find_targets, find_vanished, rewrite
 from devenv.steps.ledger import Entry
-from devenv.steps.merge import cut_records
-from devenv.steps.migrate import plan_migration
-from devenv.steps.rows import Row, order_rows, pair_runs
-from devenv.steps.seed import is_settled, judge
-from devenv.stores.postgres import Catalog, Column, Constraint, Index, Object, Table
+from devenv.steps.seed.follow import Ids, Target, find_successors, find_targets, find_vanished, rewrite
+from devenv.steps.seed.seed import is_settled, judge
+from devenv.steps.setup.merge import cut_records
+from devenv.steps.setup.migrate import plan_migration
+from devenv.steps.setup.rows import Row, order_rows, pair_runs
+from devenv.stores.postgres.client import Catalog, Column, Constraint, Index, Object, Table
 
 KEY = Constraint("users_pkey", "primary", 'PRIMARY KEY ("id")', ("id",))
 UNIQUE = Constraint("users_handle_key", "unique", "UNIQUE (handle)", ("handle",))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devenv.errors import UsageError
-from devenv.steps.sql import split_statements
+from devenv.core.errors import UsageError
+from devenv.steps.setup.sql import split_statements
 
 
 def texts(text: str) -> list[str]:

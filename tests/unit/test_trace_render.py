@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from devenv import render
-from devenv.model import Report
+from devenv.core.model import Report
+from devenv.render import report as render
 from devenv.render import trace_view
 from devenv.render.text import cell_width
 from devenv.render.trace_html import write_html

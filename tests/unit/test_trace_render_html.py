@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from devenv.model import Report
+from devenv.core.model import Report
 from devenv.render.trace_html import MOST, write_html
 from tests.trace_samples import (
     GROUP,

@@ -11,7 +11,7 @@ from google.protobuf import json_format
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
-from devenv.model import Report
+from devenv.core.model import Report
 from devenv.render.trace_otlp import write_otlp
 from tests.trace_samples import (
     DECLARED,

@@ -20,7 +20,7 @@ from tests.trace_samples import GROUP, NAMES, message_id
 # What the command does, with samples in place of stores; a second report is what asking again gives.
 DRIVER = """
 import signal, sys
-from devenv import cli
+from devenv.cli import app as cli
 from devenv.render.trace_step import walk
 from tests.trace_samples import SAMPLES
 

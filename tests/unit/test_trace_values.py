@@ -14,22 +14,22 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.config import Pattern, Settings, Token
-from devenv.errors import UsageError
-from devenv.inside import run_function
-from devenv.layers import requests
-from devenv.layers.answers import Form, read_answer
-from devenv.layers.difference import Change, as_text, compare, in_order, same
-from devenv.layers.dynamodb import remedy
-from devenv.layers.http import NEXT, fill_path
-from devenv.layers.observation import Entry
-from devenv.layers.question import ask
-from devenv.layers.tokens import sign
+from devenv.capture import requests
+from devenv.capture import runner as run_function
+from devenv.capture.calls import Asked, differences, shown
+from devenv.config.schema import Pattern, Settings, Token
+from devenv.core.errors import UsageError
+from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.faults import Fault, fold
-from devenv.patterns import describe, item_bytes, prepare, read_units, request_of
-from devenv.reads import Asked, differences, shown
-from devenv.templates import Unknown, fill, names_in
-from devenv.trace_report import Cleaner
+from devenv.patterns.declared import describe, item_bytes, prepare, read_units, request_of
+from devenv.trace.answers import Form, read_answer
+from devenv.trace.difference import Change, as_text, compare, in_order, same
+from devenv.trace.layers.dynamodb import remedy
+from devenv.trace.layers.http import NEXT, fill_path
+from devenv.trace.observation import Entry
+from devenv.trace.question import ask
+from devenv.trace.report import Cleaner
+from devenv.trace.tokens import sign
 from tests.shapes import messaging_settings
 
 TABLE = {

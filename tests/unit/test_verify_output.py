@@ -9,16 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.config import Settings
-from devenv.errors import UsageError
-from devenv.model import DynamoTarget, PostgresTarget, Targets
-from devenv.repair_plan import read_plan
-from devenv.verify import Context, Options, verify
+from devenv.config.schema import Settings
+from devenv.core.errors import UsageError
+from devenv.core.events import Silent
+from devenv.core.model import DynamoTarget, PostgresTarget, Targets
+from devenv.verify.compare import Context, Options, verify
 from devenv.verify.journal import Journal, journal_path
 from devenv.verify.output import FINDINGS, PLAN, check_output, replacing
 from devenv.verify.plan import Head
+from devenv.verify.repair_plan import read_plan
 from devenv.verify.run import Target
-from devenv.watch import Silent
 from tests.shapes import messaging_settings
 
 

@@ -11,17 +11,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.config import Group
-from devenv.model import Report
+from devenv.config.schema import Group
+from devenv.core.model import Report
 from devenv.render.progress import draw_bar
 from devenv.render.verify_text import repair_text, verify_text
-from devenv.repair import Write
-from devenv.stores.dynamodb import typed_item
-from devenv.verify import MAX_SEGMENTS, MAX_TASKS, plan_tasks, progress_text
+from devenv.stores.dynamodb.client import typed_item
+from devenv.verify.candidate_filter import Sieve, Tally, all_uuids, keys_of, row_value
+from devenv.verify.compare import MAX_SEGMENTS, MAX_TASKS, plan_tasks, progress_text
 from devenv.verify.join import is_whole
-from devenv.verify.look import fill, key_bytes
 from devenv.verify.plan import merge
-from devenv.verify.sieve import Sieve, Tally, all_uuids, keys_of, row_value
+from devenv.verify.recheck import fill, key_bytes
+from devenv.verify.repair import Write
 from devenv.verify.spill import RECORD, KeyWriter, Spill, key_of, read_keys, read_records, read_sealed
 from devenv.verify.verdict import Coverage, TableCoverage, judge_coverage
 from tests.shapes import PLAN, TABLE, World

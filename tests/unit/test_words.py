@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.words import number_of
+from devenv.core.plural import number_of
 
 
 @pytest.mark.parametrize(

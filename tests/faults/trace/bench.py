@@ -22,8 +22,8 @@ import psutil
 import psycopg
 from psycopg.types.json import Jsonb
 
-from devenv.model import DynamoTarget
-from devenv.stores.dynamodb import Dynamo
+from devenv.core.model import DynamoTarget
+from devenv.stores.dynamodb.client import Dynamo
 from tests.e2e.world import free_port
 from tests.support import REPOSITORY, ProjectDir, reference_project
 
@@ -59,9 +59,9 @@ class Bench:
         package = path / "chat"
         package.mkdir()
         for file in (REPOSITORY / "devenv" / "backend").glob("*.py"):
-            (package / file.name).write_text(file.read_text("utf-8").replace("devenv.backend", "chat"), "utf-8")
+            (package / file.name).write_text(file.read_text("utf-8").replace("devenv.example", "chat"), "utf-8")
         toml = path / "devenv.toml"
-        text = toml.read_text("utf-8").replace("devenv.backend", "chat")
+        text = toml.read_text("utf-8").replace("devenv.example", "chat")
         for section in ("library", "request"):
             text = text.replace(f"[trace.conversation.{section}]\n", f"[trace.conversation.{section}]\nseconds = 4\n")
         # Served even when a store cannot be reached: that is what a developer's server does.

@@ -1,0 +1,1 @@
+"""Run the application's code in its own interpreter and record its store calls."""

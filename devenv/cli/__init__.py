@@ -1,0 +1,1 @@
+"""Commands: global options, one file for each command group."""

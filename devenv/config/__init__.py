@@ -1,0 +1,1 @@
+"""devenv.toml: schema, loading, masking; the environment that processes get."""

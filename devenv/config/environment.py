@@ -1,0 +1,85 @@
+"""The connection settings that `devenv env` and `devenv run` give to a process, and their shell forms. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from devenv.config.schema import Settings
+from devenv.core.model import Targets
+
+FORMATS = ("shell", "dotenv", "json", "fish", "powershell")
+
+
+def connection_environment(settings: Settings, targets: Targets) -> dict[str, str]:
+    """Variable -> value for one project (contract: Environment a process gets).
+
+    Values of `[env]` may use `{postgres_url}`, `{dynamodb_url}`, `{backend_url}`, `{region}` and `{key}`, the
+    project's generated development key.
+    """
+    postgres, dynamodb = targets.postgres, targets.dynamodb
+    user, password, database = (quote(part, safe="") for part in (postgres.user, postgres.password, postgres.database))
+    url = f"postgresql://{user}:{password}@{postgres.host}:{postgres.port}/{database}"
+    values = {
+        "DATABASE_URL": url,
+        "CONNECTION_URL": url,
+        "PGHOST": postgres.host,
+        "PGPORT": str(postgres.port),
+        "PGUSER": postgres.user,
+        "PGPASSWORD": postgres.password,
+        "PGDATABASE": postgres.database,
+        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb.endpoint,
+        "AWS_REGION": dynamodb.region,
+        "AWS_DEFAULT_REGION": dynamodb.region,
+        "AWS_ACCESS_KEY_ID": dynamodb.access_key,
+        "AWS_SECRET_ACCESS_KEY": dynamodb.secret_key,
+    }
+    if targets.backend_url:
+        values["BACKEND_URL"] = targets.backend_url
+    fill = {
+        "postgres_url": url,
+        "dynamodb_url": dynamodb.endpoint,
+        "backend_url": targets.backend_url or "",
+        "region": dynamodb.region,
+        "key": targets.key,
+    }
+    for name, text in settings.env.items():
+        # In one pass: what a placeholder is replaced by is not searched for placeholders.
+        values[name] = re.sub(r"\{(\w+)\}", lambda found: fill.get(found[1], found[0]), text)
+    return values
+
+
+def format_environment(values: Mapping[str, str], form: str) -> str:
+    """The variables as text that a shell (or a .env reader) takes; every value is quoted for that reader."""
+    if form == "json":
+        return json.dumps(dict(values), indent=2)
+    return "\n".join(line(form, name, value) for name, value in values.items())
+
+
+def line(form: str, name: str, value: str) -> str:
+    """One variable for one reader."""
+    if form == "dotenv":
+        return f"{name}={quote_dotenv(value)}"
+    if form == "fish":
+        return f"set -gx {name} {quote_fish(value)}"
+    if form == "powershell":
+        quoted = value.replace("'", "''")
+        return f"$env:{name} = '{quoted}'"
+    return f"export {name}={shlex.quote(value)}"
+
+
+def quote_dotenv(value: str) -> str:
+    """A value for a .env file: single quotes, which every reader takes literally, where the value allows it."""
+    if "'" not in value and "\n" not in value:
+        return f"'{value}'"
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("$", "\\$")
+    return f'"{escaped}"'
+
+
+def quote_fish(value: str) -> str:
+    """A value for fish, whose single quotes know two escapes."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,1 @@
+"""Results, errors, events and templates that everything else uses."""

@@ -1,0 +1,1 @@
+"""`devenv doctor`: runs the checks and proposes fixes."""

@@ -1,0 +1,75 @@
+"""A check as a record, and what it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from devenv.core.model import CheckStatus, Fix
+
+if TYPE_CHECKING:
+    from devenv.doctor.checks.facts import Facts
+
+Group = Literal["environment", "services", "schema", "data", "cross-store", "safety", "docker"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check saw. `subjects` are ids; `evidence` is what was seen, in words."""
+
+    status: CheckStatus
+    evidence: str = ""
+    cause: str | None = None
+    fix: Fix | None = None
+    subjects: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check. `code` is permanent. `title` says what holds when it passes.
+
+    `needs` are codes of checks without which this one has no meaning: when one of them does not pass, it is skipped.
+    `faults` are the classes of faults (devenv.links.judge) that it reports, where it reports such.
+    `run` may raise a StoreError: a store that does not answer is a failure. `limit_s` bounds it in seconds; what
+    exceeding it means is `late`. `explain` is the page that `--explain CODE` prints below the title.
+    """
+
+    code: str
+    name: str
+    group: Group
+    title: str
+    run: Callable[[Facts], Outcome]
+    explain: str
+    needs: tuple[str, ...] = ()
+    limit_s: float = 20.0
+    late: Literal["fail", "error"] = "error"
+    faults: tuple[str, ...] = ()
+
+
+def passed(evidence: str = "") -> Outcome:
+    """The check's title holds."""
+    return Outcome("ok", evidence)
+
+
+def unneeded(why: str) -> Outcome:
+    """There is nothing that the title could hold of, or nothing to compare: a skip, which leaves the verdict alone."""
+    return Outcome("skip", f"not run: {why}")
+
+
+def unverified(evidence: str, *, fix: Fix | None = None, subjects: Iterable[str] = ()) -> Outcome:
+    """Nobody could look, so the title is neither held nor refuted: the verdict is `not_verified`."""
+    return Outcome("error", f"not verified: {evidence}", None, fix, tuple(dict.fromkeys(subjects)))
+
+
+def failed(
+    evidence: str | Iterable[str],
+    *,
+    cause: str | None = None,
+    fix: Fix | None = None,
+    subjects: Iterable[str] = (),
+    status: CheckStatus = "fail",
+) -> Outcome:
+    """The check's title does not hold; several pieces of evidence become one line."""
+    text = evidence if isinstance(evidence, str) else "; ".join(evidence)
+    return Outcome(status, text, cause, fix, tuple(dict.fromkeys(subjects)))

@@ -1,0 +1,326 @@
+"""Environment: where the user's shell and the application's own process are sent, and what `devenv` is."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+from devenv.core.errors import StoreError
+from devenv.core.model import DynamoTarget, Fix, PostgresTarget
+from devenv.core.plural import number_of
+from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
+from devenv.doctor.checks.facts import Facts
+from devenv.doctor.checks.settings import (
+    Diversion,
+    Lookup,
+    Source,
+    find_account,
+    find_database,
+    find_endpoint,
+    find_global_endpoint,
+    find_misspelt,
+    find_stale,
+    find_tables,
+    mend_declared,
+    read_profiles,
+)
+
+RESTART = Fix(
+    "start the application again with the project's settings (its own .env file or code may set the variable, too)",
+    "devenv down && devenv up",
+)
+CLEAN_SHELL = Fix("take the variable out of this shell, or set it as devenv does", 'eval "$(devenv env)"')
+ASK_S = 2
+
+
+def run_which(facts: Facts) -> Outcome:
+    """Which program answers to `devenv` in the user's shell."""
+    found = shutil.which("devenv", path=facts.context.shell.get("PATH", ""))
+    if found is None or is_ours(Path(found)):
+        return passed(found or "no devenv on PATH; this one runs by its own path")
+    return failed(
+        f"{found} is first on PATH and is not this devenv ({sys.executable} -m devenv)",
+        cause="another tool has the same name (devenv.sh and a Python package do)",
+        fix=Fix(
+            "put this one first on PATH, or call it by its path", f"export PATH={Path(sys.executable).parent}:$PATH"
+        ),
+        status="warn",
+    )
+
+
+def is_ours(program: Path) -> bool:
+    """Whether a program on PATH starts this package: the same folder as our interpreter, or a script that says so."""
+    if program.parent.resolve() == Path(sys.executable).parent.resolve():
+        return True
+    try:
+        return b"devenv.cli" in program.read_bytes()[:4000]
+    except OSError:
+        return False
+
+
+def sources(facts: Facts) -> tuple[Source, ...]:
+    """The shell, and the application's process when it runs."""
+    context = facts.context
+    shell = Source("this shell", context.shell, required=False)
+    if context.application is None:
+        return (shell,)
+    pid = context.service("backend").pid
+    return shell, Source(f"the application (pid {pid})", context.application, required=True)
+
+
+def look_up(facts: Facts) -> Lookup:
+    """The machine's answers about names and targets."""
+
+    def same_postgres(target: PostgresTarget) -> str | None:
+        return other_cluster(facts, target)
+
+    def same_dynamodb(target: DynamoTarget) -> str | None:
+        return other_tables(facts, target)
+
+    return Lookup(resolve, same_postgres, same_dynamodb)
+
+
+def resolve(host: str) -> tuple[str, ...]:
+    """The IP addresses of a host name; () when it has none."""
+    if host.startswith("/"):
+        return ("127.0.0.1",)
+    try:
+        return tuple(dict.fromkeys(str(info[4][0]) for info in socket.getaddrinfo(host, None)))
+    except (OSError, UnicodeError):
+        return ()
+
+
+def other_cluster(facts: Facts, target: PostgresTarget) -> str | None:
+    """None when `target` is the project's database: the same cluster, by its own number, and the same name."""
+    from devenv.stores.postgres import client as postgres
+
+    stack = facts.context.targets.postgres
+    try:
+        with postgres.connect(target, timeout_s=ASK_S, read_only=True) as connection:
+            identifier = postgres.system_identifier(connection)
+    except StoreError as error:
+        return f"{error.detail or error.what}".splitlines()[0]
+    try:
+        ours = facts.postgres().system_identifier
+    except StoreError:
+        return f"the project's is {stack.address}"
+    if (identifier, target.database) == (ours, stack.database):
+        return None
+    where = "the same server, another database" if identifier == ours else "another server"
+    return f"{where}; the project's is {stack.address}"
+
+
+def other_tables(facts: Facts, target: DynamoTarget) -> str | None:
+    """None when `target` shows the project's tables: the same ones, by number and time of creation."""
+    from devenv.stores.dynamodb.client import Dynamo
+
+    stack = facts.context.targets.dynamodb
+    try:
+        ours = {name: table for name, table in facts.dynamodb().described.items() if table is not None}
+        with Dynamo(target, timeout=ASK_S) as dynamodb:
+            for name, table in ours.items():
+                seen = dynamodb.call("DescribeTable", {"TableName": name})["Table"]
+                if any(seen.get(key) != table.get(key) for key in ("TableArn", "TableId", "CreationDateTime")):
+                    return f"its table {name} is another one; the project's is {stack.endpoint}"
+    except StoreError as error:
+        return error.detail or error.what
+    return None if ours else f"the project's is {stack.endpoint}"
+
+
+def judge(facts: Facts, find: Callable[[Source], Iterable[Diversion]], good: str) -> Outcome:
+    """One check over all sources: what `find` gives for each, as one outcome."""
+    asked = sources(facts)
+    found = [diversion for source in asked for diversion in find(source)]
+    if not found:
+        absent = facts.context.settings.backend is not None and len(asked) == 1
+        return passed(good + ("; the application does not run" if absent else ""))
+    theirs = [diversion for diversion in found if diversion.source.required]
+    declared = mend_declared(theirs, facts.context.settings, facts.context.expected_application)
+    return failed(
+        (diversion.evidence for diversion in found),
+        cause="devenv.toml gives it to the application so" if declared else cause(facts, found),
+        fix=declared or (RESTART if theirs else CLEAN_SHELL),
+        subjects=(diversion.variable for diversion in found),
+    )
+
+
+def cause(facts: Facts, found: Iterable[Diversion]) -> str | None:
+    """Whether the application is older than the settings; nothing is said about a shell."""
+    changed = facts.context.settings_changed
+    started = facts.context.service("backend").started
+    if changed is None or started is None or not any(diversion.source.required for diversion in found):
+        return None
+    if datetime.fromisoformat(started).timestamp() < changed:
+        return "the settings were edited after the application was started, and it still runs with the old ones"
+    return "the application was started with other variables, or loads them from a file of its own"
+
+
+def run_endpoint(facts: Facts) -> Outcome:
+    """AWS_ENDPOINT_URL_DYNAMODB, or what stands in for it."""
+    stack, lookup = facts.context.targets.dynamodb, look_up(facts)
+    return judge(facts, lambda source: find_endpoint(source, stack, lookup), stack.endpoint)
+
+
+def run_global_endpoint(facts: Facts) -> Outcome:
+    """AWS_ENDPOINT_URL, which is for every AWS service."""
+    stack, lookup = facts.context.targets.dynamodb, look_up(facts)
+    return judge(facts, lambda source: find_global_endpoint(source, stack, lookup), "not set to DynamoDB Local")
+
+
+def run_account(facts: Facts) -> Outcome:
+    """Region, credentials and profile."""
+    stack, lookup = facts.context.targets.dynamodb, look_up(facts)
+
+    def find(source: Source) -> Iterator[Diversion]:
+        # A shell that is sent elsewhere altogether is the endpoint check's finding; its region is of no interest.
+        if source.required or not any(find_endpoint(source, stack, lookup)):
+            yield from find_account(source, stack, read_profiles)
+
+    return judge(facts, find, f"{stack.region}, the project's key")
+
+
+def run_database(facts: Facts) -> Outcome:
+    """DATABASE_URL, CONNECTION_URL, PG*, and every other variable of the project that holds a Postgres URL."""
+    context, lookup = facts.context, look_up(facts)
+    expected = {**context.environment, **(context.expected_application or {})}
+    stack = context.targets.postgres
+    return judge(facts, lambda source: find_database(source, stack, expected, lookup), stack.address)
+
+
+def run_tables(facts: Facts) -> Outcome:
+    """Variables that name DynamoDB tables: in the settings, in the shell, in the application."""
+    context = facts.context
+    tables = facts.table_names
+    declared = Source("devenv.toml [env]", own_variables(facts), required=False)
+    misspelt = list(find_misspelt(declared, tables))
+    if misspelt:
+        fix = Fix("correct the name in devenv.toml, then start the application again", "devenv down && devenv up")
+        return failed((each.evidence for each in misspelt), fix=fix, subjects=(each.variable for each in misspelt))
+    expected = {**context.environment, **(context.expected_application or {})}
+    return judge(facts, lambda source: find_tables(source, expected, tables), ", ".join(tables) or "no tables declared")
+
+
+def own_variables(facts: Facts) -> dict[str, str]:
+    """The project's own variables, by `[env]` and `[backend] env`, with the values that they have now."""
+    settings = facts.context.settings
+    names = {*settings.env, *(settings.backend.env if settings.backend else ())}
+    expected = {**facts.context.environment, **(facts.context.expected_application or {})}
+    return {name: expected[name] for name in sorted(names) if name in expected}
+
+
+def run_stale(facts: Facts) -> Outcome:
+    """The project's other variables: the process against what it would be started with now."""
+    context = facts.context
+    own = own_variables(facts)
+    tables = [name for name, value in own.items() if value in facts.table_names]
+
+    def find(source: Source) -> Iterable[Diversion]:
+        return find_stale(source, own, tables) if source.required else ()
+
+    if context.application is None:
+        return unneeded("no application of the project runs")
+    return judge(facts, find, f"{number_of(len(own), 'variable')} as in the settings")
+
+
+CHECKS = (
+    Check(
+        code="ENV001",
+        name="which-devenv",
+        group="environment",
+        title="`devenv` in this shell is this devenv",
+        run=run_which,
+        explain="""\
+Two other programs are called `devenv`: the Nix-based tool of devenv.sh, and a Python package.
+When one of them stands first on PATH, the commands that this tool prints do something else.
+
+How it happens: both are installed, and the order of PATH decides.
+Repair: put the folder of this one first, or call it by its full path. The other tool's variables
+(DEVENV_ROOT, DEVENV_STATE, DEVENV_DOTFILE, DEVENV_PROFILE, DEVENV_RUNTIME) are never read or set here.""",
+    ),
+    Check(
+        code="ENV002",
+        name="dynamodb-endpoint",
+        group="environment",
+        title="the DynamoDB endpoint in use is the project's",
+        run=run_endpoint,
+        explain="""\
+The AWS SDK finds DynamoDB by AWS_ENDPOINT_URL_DYNAMODB, else by AWS_ENDPOINT_URL, else in the cloud.
+Without a variable the application talks to real AWS: the list is empty, or a table is "not found", while the
+local tables are full. A wrong port or host gives "connection refused"; `localhost` inside a container is the
+container itself, and a service's name is known to containers only. An endpoint without a port, or with a path
+behind it, is refused by the SDK or leads nowhere.
+
+How it happens: the variable was set in another terminal, in a file that is not loaded, or the port changed.
+Repair: start the program by `devenv run -- …`, or `eval "$(devenv env)"` first; `devenv up` gives the application
+the right one. Addresses are compared by where they lead: localhost, 127.0.0.1 and ::1 are one place.""",
+    ),
+    Check(
+        code="ENV003",
+        name="global-endpoint",
+        group="environment",
+        title="AWS_ENDPOINT_URL does not send other AWS services to DynamoDB",
+        run=run_global_endpoint,
+        explain="""\
+AWS_ENDPOINT_URL is for all AWS services at once. Set to DynamoDB Local it works for DynamoDB, and
+calls to Cognito, S3 or anything else go there too and fail with odd messages about unknown operations.
+
+Repair: use AWS_ENDPOINT_URL_DYNAMODB instead, and take AWS_ENDPOINT_URL away.""",
+    ),
+    Check(
+        code="ENV004",
+        name="aws-account",
+        group="environment",
+        title="region and credentials are the ones that the tables were made with",
+        run=run_account,
+        explain="""\
+The SDK needs a region and a key even for DynamoDB Local: without them it stops with NoRegionError or
+NoCredentialsError. Real AWS keeps tables apart by region and account, and DynamoDB Local without -sharedDb by
+region and key: a table made with one key is "gone" for a program with another.
+
+How it happens: AWS_PROFILE or a region for other work is exported in the shell's start file.
+Repair: start programs by `devenv run -- …`; take AWS_PROFILE out of the application's environment.""",
+    ),
+    Check(
+        code="ENV005",
+        name="database-url",
+        group="environment",
+        title="every Postgres setting in use leads to the project's database",
+        run=run_database,
+        explain="""\
+DATABASE_URL, CONNECTION_URL and the PG* variables can each name another database. Then one program
+fills the one and another reads the other: everything "works" and the application is empty.
+
+How it happens: two settings were made at different times and only one was changed.
+Repair: take all of them from `devenv env`. They are compared by where they lead: the server is asked for its own
+number (system identifier), so another name or port for the same database is no fault.""",
+    ),
+    Check(
+        code="ENV006",
+        name="table-variables",
+        group="environment",
+        title="variables that name a table name one of the project's tables",
+        run=run_tables,
+        explain="""\
+A table's name travels in a variable ([env] in devenv.toml). Unset it gives "TableName None" or a
+validation error; misspelt, or different in one script, it gives ResourceNotFoundException, or a second table that
+one program writes and the other never reads.
+
+Repair: correct the name in devenv.toml and start the application again.""",
+    ),
+    Check(
+        code="ENV007",
+        name="stale-process",
+        group="environment",
+        title="the application runs with the present settings",
+        run=run_stale,
+        explain="""\
+A process keeps the variables that it was started with. After an edit of devenv.toml, or of a file
+that the application reads once, nothing changes until it is started again.
+
+Repair: devenv down && devenv up (data stays).""",
+    ),
+)

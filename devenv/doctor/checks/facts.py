@@ -1,0 +1,285 @@
+"""What the checks judge: both stores, read once and shared; and what the command that calls doctor must hand over."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+from devenv.config.schema import Settings
+from devenv.core.errors import StoreError
+from devenv.core.model import ServiceState, StepState, Targets
+from devenv.links.judge import Item, Judgement, Plan, Relation, Row, compile_plan, judge
+
+if TYPE_CHECKING:
+    from devenv.doctor.checks.safety_files import Searched
+    from devenv.engines.docker.inspect import View
+    from devenv.stores.postgres.client import Catalog, Connection
+    from devenv.verify.repair import Write
+
+T = TypeVar("T")
+# A table larger than this is scanned in segments; DescribeTable's count is only an estimate, so it decides no more.
+SEGMENT_ABOVE: Final = 5_000
+SEGMENTS: Final = 4
+SECOND_LOOKS: Final = 2
+PAUSE_S: Final = 0.15
+ANSWER_S: Final = 2
+# Columns that hold somebody's name in another system: there, and not in free text, a blank is a fault.
+NAMING: Final = frozenset(["id", "ids", "sub", "uuid", "guid", "key", "token", "arn", "email", "login", "username"])
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One listening TCP socket of one of the project's own services."""
+
+    service: str
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True)
+class DoctorContext:
+    """Everything doctor is told; it reads nothing of the machine by itself except the stores and these paths.
+
+    `environment` is what `devenv env` gives now, `expected_application` what the application would be started with
+    (None: the project has none), `application` what its running process really has (None: it does not run).
+    `tables` are the declared CreateTable requests by table name. `look_steps` tells how the steps stand;
+    `read_declared` reads the catalog that setup declared (None: it has not run), `read_seeded` the rows it loaded, as
+    text by column; `run_steps` runs the steps that are not done.
+    `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
+    is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
+    steps know their items again; `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
+    `read_backups` gives the requests for continuous backups by table, `search_keys` what keys of users lie in files.
+    `look_at_docker` tells of Docker. `origins` and `logs` are for the bundle.
+    """
+
+    settings: Settings
+    root: Path
+    targets: Targets
+    services: tuple[ServiceState, ...]
+    environment: Mapping[str, str]
+    shell: Mapping[str, str]
+    expected_application: Mapping[str, str] | None = None
+    application: Mapping[str, str] | None = None
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    look_steps: Callable[[], Sequence[StepState]] = tuple
+    read_declared: Callable[[Connection], Catalog | None] = lambda _: None
+    read_seeded: Callable[[Connection], Mapping[Relation, Sequence[Row]]] = lambda _: {}
+    run_steps: Callable[[], None] | None = None
+    settle: Callable[[Sequence[Write]], None] = lambda _: None
+    is_seeded: Callable[[str, Item, tuple[str, ...]], bool] = lambda *_: False
+    listeners: Callable[[], Sequence[Listener]] = tuple
+    read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
+    search_keys: Callable[[], Searched | None] = lambda: None
+    look_at_docker: Callable[[], View | None] = lambda: None
+    private_files: tuple[Path, ...] = ()
+    dynamodb_folder: Path | None = None
+    settings_changed: float | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    logs: Mapping[str, Path] = field(default_factory=dict)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def service(self, name: str) -> ServiceState:
+        """The state of one service; stopped when nothing is known of it."""
+        return next((state for state in self.services if state.name == name), ServiceState(name, "stopped"))
+
+
+@dataclass(frozen=True)
+class Session:
+    """Another session in the project's database. `idle_s`: seconds in its state; `blocks`: how many wait for it."""
+
+    pid: int
+    application: str
+    state: str
+    idle_s: float
+    blocks: int
+
+
+@dataclass(frozen=True)
+class PostgresFacts:
+    """One look at the project's database. `rows` holds the linked tables whose linked columns all exist."""
+
+    system_identifier: str
+    catalog: Catalog
+    declared: Catalog | None
+    rows: Mapping[Relation, Sequence[Row]]
+    sessions: tuple[Session, ...]
+    seeded: Mapping[Relation, Sequence[Row]]
+
+
+@dataclass(frozen=True)
+class DynamoFacts:
+    """One look at DynamoDB: the description of each declared table (None: there is none), and its items."""
+
+    described: Mapping[str, Mapping[str, Any] | None]
+    items: Mapping[str, Sequence[Item]]
+
+
+class Once(Generic[T]):
+    """A value that is read at the first call, by one thread, and remembered for all; an error is remembered too."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
+        self._guard = threading.Lock()
+        self._value: T
+        self._error: StoreError | None = None
+        self._done = False
+
+    def __call__(self) -> T:
+        """The value. StoreError when reading it failed, at every call."""
+        with self._guard:
+            if not self._done:
+                try:
+                    self._value = self._read()
+                except StoreError as error:
+                    self._error = error
+                self._done = True
+            if self._error is not None:
+                raise self._error
+            return self._value
+
+
+class Facts:
+    """What is known in one run. Every method may be called by several threads; each store is asked once."""
+
+    def __init__(self, context: DoctorContext) -> None:
+        self.context = context
+        keys = {name: table_keys(request) for name, request in context.tables.items()}
+        self.plan: Plan = compile_plan(context.settings, keys)
+        self.table_names = tuple(dict.fromkeys([*context.tables, *self.plan.tables]))
+        self.postgres = Once(lambda: read_postgres(context, self.plan))
+        self.dynamodb = Once(lambda: read_dynamodb(context, self.table_names))
+        self.judgement = Once(self._judge)
+        self.steps = Once(lambda: tuple(context.look_steps()))
+
+    def _judge(self) -> Judgement:
+        """Judge what was read; what may be a write under way is read and judged again before it counts."""
+        found = self._judge_once(self.dynamodb(), self.postgres)
+        for _ in range(SECOND_LOOKS):
+            if not found.passing:
+                break
+            time.sleep(PAUSE_S)
+            items = read_dynamodb(self.context, self.table_names)
+            found = found.confirmed(self._judge_once(items, lambda: read_postgres(self.context, self.plan)))
+        return found
+
+    def _judge_once(self, items: DynamoFacts, read: Callable[[], PostgresFacts]) -> Judgement:
+        """Links whose rows could not be read are left out: without rows every id would look lost."""
+        try:
+            found = read()
+            rows, seeded = found.rows, found.seeded
+        except StoreError:
+            rows, seeded = {}, {}
+        known = tuple(edge for edge in self.plan.edges if edge.relation in rows)
+        plan = replace(self.known_plan(items), edges=known)
+        return judge(plan, items.items, rows, self.context.now(), seeded)
+
+    def known_plan(self, items: DynamoFacts | None = None) -> Plan:
+        """The plan with the keys that the tables really have."""
+        described = (items or self.dynamodb()).described
+        keys = {name: table_keys(table) for name, table in described.items() if table is not None}
+        return replace(self.plan, keys={**self.plan.keys, **keys})
+
+
+def table_keys(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """The key attributes of a CreateTable request or a table description, the hash key first."""
+    keys = sorted(table.get("KeySchema", ()), key=lambda key: str(key["KeyType"]) != "HASH")
+    return tuple(str(key["AttributeName"]) for key in keys)
+
+
+SESSIONS: Final = """
+SELECT a.pid, a.application_name, coalesce(a.state, ''), extract(epoch FROM clock_timestamp() - a.state_change)::float,
+       (SELECT count(*)::int FROM pg_stat_activity w WHERE a.pid = ANY (pg_blocking_pids(w.pid)))
+FROM pg_stat_activity a
+WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state LIKE 'idle in transaction%'
+"""
+
+
+def read_postgres(context: DoctorContext, plan: Plan) -> PostgresFacts:
+    """One read-only snapshot of what the checks ask of Postgres. StoreError when it cannot be read."""
+    from devenv.stores.postgres import client as postgres
+
+    target = context.targets.postgres
+    with (
+        postgres.connect(target, read_only=True, timeout_s=ANSWER_S) as connection,
+        postgres.translated(target.address),
+    ):
+        catalog = postgres.read_catalog(connection)
+        rows = {
+            relation: read_rows(connection, relation, columns)
+            for relation, linked in plan.relations.items()
+            if (columns := readable_columns(catalog, relation, linked)) is not None
+        }
+        sessions = tuple(Session(*row) for row in connection.execute(SESSIONS.encode()).fetchall())
+        identifier = postgres.system_identifier(connection)
+        declared = context.read_declared(connection)
+        seeded = context.read_seeded(connection) if declared is not None else {}
+        return PostgresFacts(identifier, catalog, declared, rows, sessions, seeded)
+
+
+def readable_columns(catalog: Catalog, relation: Relation, linked: Iterable[str]) -> tuple[str, ...] | None:
+    """The linked columns of a table and those that name somebody elsewhere; None when a linked one is missing."""
+    table = catalog.table(relation)
+    if table is None or not set(linked) <= {column.name for column in table.columns}:
+        return None
+    return tuple(dict.fromkeys([*linked, *(c.name for c in table.columns if is_naming(c.name, c.type))]))
+
+
+def is_naming(name: str, type_name: str) -> bool:
+    """Whether a text column's name says that it holds an id, a key or an address of somebody in another system."""
+    words = set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()))
+    return bool(words & NAMING) and type_name.startswith(("text", "character", "citext"))
+
+
+def read_rows(connection: Connection, relation: Relation, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """These columns of every row of a table."""
+    from psycopg import sql
+
+    from devenv.stores.postgres.client import name
+
+    wanted = sql.SQL(", ").join(map(name, columns))
+    query = sql.SQL("SELECT {} FROM {}").format(wanted, name(*relation))
+    return [dict(zip(columns, row, strict=True)) for row in connection.execute(query).fetchall()]
+
+
+def read_dynamodb(context: DoctorContext, tables: Sequence[str]) -> DynamoFacts:
+    """Description and items of each of these tables. StoreError when DynamoDB does not answer."""
+    from devenv.stores.dynamodb.client import Dynamo
+
+    described: dict[str, Mapping[str, Any] | None] = {}
+    items: dict[str, Sequence[Item]] = {}
+    with Dynamo(context.targets.dynamodb, timeout=ANSWER_S) as dynamodb:
+        dynamodb.call("ListTables", {"Limit": 1})  # one that hangs is known for it before the long reads
+    with Dynamo(context.targets.dynamodb) as dynamodb:
+        for table in tables:
+            try:
+                described[table] = dynamodb.call("DescribeTable", {"TableName": table})["Table"]
+            except StoreError as error:
+                if error.code != "ResourceNotFoundException":
+                    raise
+                described[table] = None
+                continue
+            if described[table]["ItemCount"] > SEGMENT_ABOVE:  # type: ignore[index]
+                items[table] = scan_segments(context, table)
+            else:
+                items[table] = list(dynamodb.scan(table))
+    return DynamoFacts(described, items)
+
+
+def scan_segments(context: DoctorContext, table: str) -> list[Item]:
+    """Every item of a large table, by parallel segments."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from devenv.stores.dynamodb.client import Dynamo
+
+    def scan(segment: int) -> list[Item]:
+        with Dynamo(context.targets.dynamodb) as dynamodb:
+            return list(dynamodb.scan(table, Segment=segment, TotalSegments=SEGMENTS))
+
+    with ThreadPoolExecutor(SEGMENTS) as pool:
+        return [item for part in pool.map(scan, range(SEGMENTS)) for item in part]

@@ -1,0 +1,245 @@
+"""From the faults that `links` finds to a check's outcome: shared by the data and the cross-store checks."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from devenv.core.model import Fix
+from devenv.core.plural import number_of
+from devenv.doctor.checks.check import Outcome, failed, passed, unneeded
+from devenv.doctor.checks.facts import Facts
+from devenv.links.faults import EXAMPLES
+from devenv.links.judge import Fault, Folded, Plan, Record, Relation
+from devenv.links.values import canonical, scalar_text
+
+MEND: Final = "devenv doctor --fix"
+UUID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
+# What one fault of a class is counted as; of all others, as a fault.
+COUNTED: Final[Mapping[str, str]] = {"orphan": "id", "mismatched_id": "id", "missing_row": "row"}
+# Classes whose item can be deleted without making a hole in its group.
+DELETABLE: Final = frozenset(
+    [
+        *("malformed_key", "malformed_id", "placeholder", "missing_attribute", "wrong_type"),
+        *("mixed_time_format", "future_time", "duplicate", "foreign_member", "orphan"),
+    ]
+)
+BY_HAND: Final[Mapping[str, str]] = {
+    "half_group": "write the missing row, or delete what is left of the group",
+    "stale_preview": "write the newest entry's time and preview into the row",
+    "missing_item": "write the lost entry again, or the newest one's time and preview into the row",
+    "duplicate": "delete the one that is too many",
+    "orphan": "bring the row back, or delete what names it",
+    "future_time": "correct the time, or delete the item",
+}
+
+
+def no_entities(plan: Plan) -> str:
+    """Why no single item can be judged; empty when some can."""
+    return "" if plan.kinds else "no [entities] are declared in devenv.toml"
+
+
+def no_items(plan: Plan) -> str:
+    """Why neither items nor the copies in them can be judged."""
+    return "" if plan.tables else "no [entities] and no [[links]] are declared in devenv.toml"
+
+
+def no_groups(plan: Plan) -> str:
+    """Why no items can be held against each other."""
+    return "" if plan.groups else "no [[groups]] are declared in devenv.toml"
+
+
+def no_natural_keys(plan: Plan) -> str:
+    """Why nothing tells which row is meant when an id does not."""
+    return "" if any(edge.natural for edge in plan.edges) else "no natural_key is declared in [[links]]"
+
+
+def no_copies(plan: Plan) -> str:
+    """Why no copy can be held against a row."""
+    declared = any(edge.natural or edge.copies for edge in plan.edges)
+    return "" if declared else "no copies are declared in [[links]]"
+
+
+def judged(
+    *kinds: str, lacks: Callable[[Plan], str] = lambda _: "", beside: Callable[[Facts], str] = lambda _: ""
+) -> Callable[[Facts], Outcome]:
+    """The `run` of a check that passes when no fault of these classes was found.
+
+    `lacks` says what is not declared, so that nothing would be compared; `beside` is what its evidence says besides how
+    many items were looked at.
+    """
+
+    def run(facts: Facts) -> Outcome:
+        if why := lacks(facts.plan):
+            return unneeded(why)
+        judgement = facts.judgement()
+        found = judgement.folded(*kinds)
+        if not found:
+            return passed("; ".join(filter(None, (number_of(len(judgement.records), "item"), beside(facts)))))
+        faults = [fault for one in found for fault in one.faults]
+        safe = sum(fault.safe for fault in faults)
+        several = len(found) > 1
+        evidence = [f"{one.kind + ': ' if several else ''}{count(one)}: {summary(one)}" for one in found]
+        if safe == len(faults):
+            fix = Fix("put in what belongs there; nothing is lost", MEND, safe=True)
+        elif safe:
+            fix = Fix(f"mends {safe} of {len(faults)}; the others need you", MEND, safe=True)
+        else:
+            fix = remedy(facts, faults)
+        causes = dict.fromkeys(one.cause for one in found if one.cause)
+        subjects = [subject for one in found for subject in one.subjects]
+        return failed(evidence, cause="; ".join(causes) or None, fix=fix, subjects=subjects)
+
+    return run
+
+
+def count(one: Folded) -> str:
+    """`3 faults in 2 items`; the items are left out where they are as many, or none."""
+    faults = number_of(one.count, COUNTED.get(one.kind, "fault"))
+    return faults if one.items in (0, one.count) else f"{faults} in {number_of(one.items, 'item')}"
+
+
+def summary(one: Folded) -> str:
+    """The examples in one line, each with its item, and the number of those not shown."""
+    places: dict[str, list[Record]] = {}
+    for fault in one.faults:
+        places.setdefault(fault.note, []).extend([fault.record] if fault.record else [])
+    shown = [placed(note, records) for note, records in list(places.items())[:EXAMPLES]]
+    more = one.count - len(shown)
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+
+
+def placed(note: str, records: list[Record]) -> str:
+    """A fault's note with table and key of its item; a note that begins with the key gets the table alone."""
+    if not records:
+        return note
+    first = records[0]
+    if note.startswith(first.key_text):
+        return f"{first.table} {note}"
+    more = f" and {number_of(len(records) - 1, 'more item')}" if len(records) > 1 else ""
+    return f"{note} (in {first.table} {short_key(first)}{more})"
+
+
+def short_key(record: Record) -> str:
+    """`MSG#5ae290ed… 2023-06-24T…`: an item's key, of uuids the beginning."""
+    return UUID.sub(r"\1…", record.key_text)
+
+
+def remedy(facts: Facts, faults: list[Fault]) -> Fix:
+    """What a person can do about the first of these faults, which none but a person can mend."""
+    if lost := list(lost_rows(facts, faults)):
+        relation, column, ids = lost[0]
+        return Fix(
+            "load the missing rows again, as setup loaded them; nothing is lost", restoration(relation, column, ids)
+        )
+    rows = [fault for fault in faults if fault.kind in ("ambiguous_row", "near_miss", "missing_row")]
+    if rows:
+        text = (
+            "insert it again"
+            if rows[0].kind == "missing_row"
+            else "give one row another natural key, and make it UNIQUE"
+        )
+        return Fix(text, look_up(facts, rows[0]))
+    is_seeded = facts.context.is_seeded
+    text = BY_HAND.get(faults[0].kind, "correct the item, or delete it")
+    deletable = [fault for fault in faults if fault.kind in DELETABLE and fault.record is not None]
+    records = [r for fault in deletable[:1] for r in (*fault.partners, fault.record) if r is not None and r.key]
+    first = faults[0].record
+    if faults[0].kind == "missing_item" and first and is_seeded(first.table, first.item, tuple(first.key)):
+        again = "The row came from the seed files: loading them again asks before it loses what they did not bring"
+        return Fix(f"{text}. {again}", "devenv seed")
+    if not records:
+        return Fix(text)
+    seeded = [is_seeded(record.table, record.item, tuple(record.key)) for record in records]
+    # Of two that are one too many, the one that no file holds.
+    place = seeded.index(False) if False in seeded else len(records) - 1
+    # Stale, and able to run: a reference that names no row would stop it.
+    follows = (state for state in facts.steps() if state.name == "seed" and state.follows and "${" not in state.reason)
+    if seeded[place] and deletable[0].kind == "orphan" and any(follows):
+        return Fix("let the seed items follow the rows, which were made anew; nothing is lost", "devenv up")
+    if seeded[place]:
+        text += ". It came from the seed files: correct it there too, else loading them from scratch brings it back"
+    more = f". The command deletes the first of {len(faults)}" if len(faults) > 1 else ". The command deletes this item"
+    return Fix(text + more, deletion(records[place]))
+
+
+def deletion(record: Record) -> str:
+    """The command that deletes exactly this item."""
+    conditions = " AND ".join(f"{name(attribute)}={literal(value)}" for attribute, value in record.key.items())
+    statement = f"DELETE FROM {name(record.table)} WHERE {conditions}"  # noqa: S608 (all quoted, and only shown)
+    return f"devenv ddb sql --write {word(statement)}"
+
+
+def lost_rows(facts: Facts, faults: Sequence[Fault]) -> Iterator[tuple[Relation, str, dict[str, str]]]:
+    """(relation, column, id at its loading -> id that items name) of rows that faults miss and that setup once loaded.
+
+    A row whose id was changed since it was loaded is found by its natural key, which the items carry.
+    """
+    missing = {s for fault in faults if fault.kind in ("orphan", "missing_row") for s in fault.subjects[:1]}
+    if not missing:
+        return
+    found = facts.postgres()
+    for edge in {(edge.relation, edge.column): edge for edge in facts.plan.edges}.values():
+        loaded = {canonical(row.get(edge.column) or ""): row for row in found.seeded.get(edge.relation, ())}
+        here = {canonical(row[edge.column]) for row in found.rows.get(edge.relation, ())}
+        lost = {id: id for id in missing & loaded.keys()}
+        for fault in faults:
+            if fault.kind != "orphan" or fault.record is None or fault.edge is None or fault.subjects[0] in lost:
+                continue
+            if (fault.edge.relation, fault.edge.column) != (edge.relation, edge.column) or not fault.edge.natural:
+                continue
+            texts = {column: scalar_text(fault.record.item.get(each)) for each, column in fault.edge.natural}
+            named = [id for id, row in loaded.items() if all(row.get(column) == texts[column] for column in texts)]
+            if len(named) == 1 and named[0] not in here:
+                lost[fault.subjects[0]] = named[0]
+        if lost:
+            yield edge.relation, edge.column, {old: new for new, old in sorted(lost.items())}
+
+
+def restoration(relation: Relation, column: str, ids: Mapping[str, str]) -> str:
+    """The command that inserts rows as setup recorded them, by old id, under the new one. Those that are there stay."""
+    schema, table = relation
+    title = f"{name(schema)}.{name(table)}"
+    wanted = ", ".join(f"({text(old)}, {text(new)})" for old, new in ids.items())
+    recorded = f'devenv.seeded AS s JOIN (VALUES {wanted}) AS w (old, new) ON s."row"->>{text(column)} = w.old'
+    made = f'jsonb_populate_record(NULL::{title}, s."row" || jsonb_build_object({text(column)}, w.new)) AS made'
+    here = f's."schema"={text(schema)} AND s."table"={text(table)}'
+    statement = f"INSERT INTO {title} SELECT made.* FROM {recorded}, {made} WHERE {here} ON CONFLICT DO NOTHING"  # noqa: S608
+    return f"devenv db --write {word(statement)}"
+
+
+def look_up(facts: Facts, fault: Fault) -> str | None:
+    """The command that shows the rows of a fault; None when it is not known whose they are."""
+    wanted = set(fault.subjects)
+    for edge in facts.plan.edges:
+        rows = facts.postgres().rows.get(edge.relation, ())
+        if ids := sorted(wanted & {canonical(row[edge.column]) for row in rows}):
+            title = ".".join(map(name, edge.relation))
+            shown = ", ".join(text(each) for each in ids)
+            statement = f"SELECT * FROM {title} WHERE {name(edge.column)}::text IN ({shown})"  # noqa: S608 (only shown)
+            return f"devenv db {word(statement)}"
+    return None
+
+
+def name(identifier: str) -> str:
+    """A name in SQL or PartiQL."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A text in SQL or PartiQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def literal(value: Mapping[str, Any]) -> str:
+    """A key attribute (`{"S": "x"}`) in PartiQL."""
+    return str(value["N"]) if "N" in value else text(str(value.get("S", "")))
+
+
+def word(statement: str) -> str:
+    """A statement as one word of a shell: in double quotes, which keep SQL's own readable, where that is safe."""
+    if re.search(r"[!$`]", statement):
+        return shlex.quote(statement)
+    return '"' + re.sub(r'([\\"])', r"\\\1", statement) + '"'

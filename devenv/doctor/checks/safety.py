@@ -1,0 +1,459 @@
+"""Safety: what of this stack others could reach or read, and whether the data is protected as `[safety]` demands.
+
+DynamoDB Local encrypts nothing, keeps no backups and lies in no region: there the definitions are judged, which the
+real tables are made from, and the evidence says so. A table in AWS is asked itself.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from devenv.config.schema import Safety
+from devenv.core.errors import StoreError
+from devenv.core.model import Fix
+from devenv.core.plural import number_of
+from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded, unverified
+from devenv.doctor.checks.environment import look_up, own_variables, sources
+from devenv.doctor.checks.facts import Facts
+from devenv.doctor.checks.protection import (
+    Place,
+    Plain,
+    find_open_lines,
+    find_plain,
+    has_recovery,
+    is_enough,
+    is_protected,
+    key_owner,
+    places_of_table,
+    places_of_variables,
+)
+from devenv.doctor.checks.safety_files import encrypted_attributes
+from devenv.doctor.checks.settings import REGIONS
+from devenv.doctor.checks.settings import is_loopback as is_this_machine
+
+EXAMPLES: Final = 3
+NOTHING: Final = "nothing is demanded: devenv.toml has no [safety]"
+
+
+def run_listeners(facts: Facts) -> Outcome:
+    """Every listening socket of the project's own services is on loopback."""
+    found = list(facts.context.listeners())
+    open_ = [each for each in found if not is_loopback(each.ip)]
+    if open_:
+        return failed(
+            (f"{each.service} listens on {each.ip}:{each.port}" for each in open_),
+            cause="whoever reaches this machine reaches the data: DynamoDB Local asks for no password at all",
+            fix=Fix("start it again through devenv, which binds 127.0.0.1", "devenv down && devenv up"),
+            subjects=(each.service for each in open_),
+        )
+    return passed(number_of(len(found), "listener"))
+
+
+def is_loopback(ip: str) -> bool:
+    """Whether an address can be reached from this machine only."""
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def run_modes(facts: Facts) -> Outcome:
+    """Files with secrets can be read by their owner alone."""
+    files = [path for path in facts.context.private_files if path.exists()]
+    loose = [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
+    if loose:
+        return failed(
+            (f"{path} has mode {stat.S_IMODE(path.stat().st_mode):04o}" for path in loose),
+            cause="it was copied, or its mode was changed",
+            fix=Fix("take the others' rights away", "chmod go= " + " ".join(map(str, loose))),
+            subjects=map(str, loose),
+        )
+    return passed(number_of(len(files), "file"))
+
+
+def demanded(facts: Facts) -> Safety | None:
+    """`[safety]`, if the project has it."""
+    return facts.context.settings.safety
+
+
+def in_aws(facts: Facts) -> bool:
+    """Whether the project's DynamoDB is on another machine, and so no DynamoDB Local."""
+    host = urlsplit(facts.context.targets.dynamodb.endpoint).hostname or ""
+    return not is_this_machine(host, look_up(facts))
+
+
+def definitions(facts: Facts) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """(table, what was looked at, what it says): each table's definition; in AWS, or without one, the table itself."""
+    undeclared = set(facts.table_names) - set(facts.context.tables)
+    described = facts.dynamodb().described if undeclared or in_aws(facts) else {}
+    for name in facts.table_names:
+        if name in facts.context.tables:
+            yield name, "its definition", facts.context.tables[name]
+        if (table := described.get(name)) is not None:
+            yield name, "the table itself", table
+
+
+def run_deletion(facts: Facts) -> Outcome:
+    """Deletion protection, where it is demanded."""
+    safety = demanded(facts)
+    if safety is None or not safety.deletion_protection:
+        return unneeded("not demanded: [safety] deletion_protection" if safety else NOTHING)
+    looked = list(definitions(facts))
+    bare = [(name, what) for name, what, table in looked if not is_protected(table)]
+    if bare:
+        return failed(
+            (f"table {name}: {what} has no DeletionProtectionEnabled" for name, what in bare),
+            cause="DynamoDB's default is off: whoever may call DeleteTable deletes the table and all its items",
+            fix=Fix(
+                'add "DeletionProtectionEnabled": true to the table\'s definition, and to the table in AWS by: '
+                "aws dynamodb update-table --table-name NAME --deletion-protection-enabled; "
+                "`devenv policy` writes the policies that deny DeleteTable"
+            ),
+            subjects=(name for name, _ in bare),
+        )
+    return passed(f"DeletionProtectionEnabled: {show_looked(looked)}") if looked else no_tables(facts)
+
+
+def show_looked(looked: Iterable[tuple[str, str, Any]]) -> str:
+    """Which tables were looked at, and by what."""
+    return ", ".join(f"{what} of {name}" if what == "its definition" else f"{what} {name}" for name, what, _ in looked)
+
+
+def no_tables(facts: Facts) -> Outcome:
+    """There is nothing to judge: either no table, or only tables that a command of the project makes."""
+    if facts.table_names:
+        return unverified(f"no definition of {', '.join(facts.table_names)} is known, nor is the table there")
+    return unneeded("no tables are declared")
+
+
+def run_regions(facts: Facts) -> Outcome:
+    """Every region that settings, variables and tables name."""
+    safety, context = demanded(facts), facts.context
+    if safety is None or not safety.regions:
+        return unneeded("not demanded: [safety] regions" if safety else NOTHING)
+    places = list(named_regions(facts))
+    outside = [place for place in places if place.region not in safety.regions]
+    if outside:
+        return failed(
+            (f"{place.where} is in {place.region}" for place in outside),
+            cause=f"the data may live in {', '.join(safety.regions)} only ([safety] regions)",
+            fix=Fix("change the region there, or [safety] regions in devenv.toml", "devenv config show"),
+            subjects=(place.region for place in outside),
+        )
+    local = "" if in_aws(facts) else "; DynamoDB Local itself is on this machine"
+    asked = "settings, variables, endpoints and table definitions" + (
+        "" if context.application is None else ", the application too"
+    )
+    return passed(f"{len(places)} in {', '.join(safety.regions)} ({asked}){local}")
+
+
+def named_regions(facts: Facts) -> Iterator[Place]:
+    """Every region that the data could lie in, and what names it."""
+    context = facts.context
+    yield Place("devenv.toml: [dynamodb] region", context.settings.dynamodb.region)
+    expected = {**context.environment, **(context.expected_application or {})}
+    yield from places_of_variables("devenv.toml", expected, own_variables(facts))
+    for source in sources(facts):
+        names = [name for name in source.environ if name in expected or is_endpoint(name)]
+        # A shell's region may be for other work: it counts where the process is the application.
+        kept = [name for name in names if source.required or name not in REGIONS]
+        yield from places_of_variables(source.who, source.environ, kept)
+    for name, _, table in definitions(facts):
+        yield from places_of_table(name, table)
+
+
+def is_endpoint(name: str) -> bool:
+    """Whether a variable is one of the AWS SDK's for endpoints."""
+    return name.startswith("AWS_ENDPOINT_URL")
+
+
+def run_encryption(facts: Facts) -> Outcome:
+    """Whose key encrypts the tables at rest."""
+    safety = demanded(facts)
+    if safety is None:
+        return unneeded(NOTHING)
+    wanted = safety.encryption_at_rest
+    looked = list(definitions(facts))
+    owners = [(name, what, key_owner(table)) for name, what, table in looked]
+    # A table itself does not tell whose KMS key it has: its definition does.
+    weak = [
+        (name, what, owner)
+        for name, what, owner in owners
+        if not is_enough(owner, wanted) and not (what == "the table itself" and owner == "aws-managed")
+    ]
+    if weak:
+        return failed(
+            (f"table {name}: by {what} its key is {owner}" for name, what, owner in weak),
+            cause=f"[safety] encryption_at_rest demands a key that is {wanted}",
+            fix=Fix(
+                'set SSESpecification in the table\'s definition: {"Enabled": true, "SSEType": "KMS"}'
+                + (', and "KMSMasterKeyId" with your key' if wanted == "customer-managed" else "")
+            ),
+            subjects=(name for name, _, _ in weak),
+        )
+    told = {name for name, _, owner in owners if is_enough(owner, wanted)}
+    unknown = [name for name in facts.table_names if name not in told]
+    if unknown and wanted != "aws-owned":
+        names = ", ".join(unknown)
+        return unverified(f"no definition says whose key {names} has, and the table cannot tell", subjects=unknown)
+    local = "" if in_aws(facts) else "; DynamoDB Local's own files are not encrypted"
+    return passed(", ".join(f"{name}: {owner}, by {what}" for name, what, owner in owners) + local)
+
+
+def run_tls(facts: Facts) -> Outcome:
+    """Endpoints and databases outside of this machine."""
+    safety, context = demanded(facts), facts.context
+    if safety is None or not safety.tls:
+        return unneeded("not demanded: [safety] tls" if safety else NOTHING)
+    lookup = look_up(facts)
+    expected = {**context.environment, **(context.expected_application or {})}
+    found: list[tuple[str, str]] = []
+    looked = 0
+    asked = [("devenv env", expected), *((source.who, source.environ) for source in sources(facts))]
+    for who, environ in asked:
+        names = [name for name in environ if name in expected or is_endpoint(name)]
+        looked += len(names)
+        found += find_open_lines(who, environ, names, lambda host: is_this_machine(host, lookup))
+    if found:
+        return failed(
+            dict.fromkeys(why for _, why in found),
+            cause="whoever sits on the way reads the data, and the password",
+            fix=Fix("use https:// for endpoints, and sslmode=verify-full for Postgres"),
+            subjects=(name for name, _ in found),
+        )
+    return passed(f"{number_of(looked, 'variable')}: what leaves this machine has TLS; loopback needs none")
+
+
+def run_encrypted(facts: Facts) -> Outcome:
+    """The stored values of the attributes that the application encrypts itself."""
+    safety = demanded(facts)
+    if safety is None or not safety.encrypted:
+        return unneeded("not demanded: [safety] encrypted" if safety else NOTHING)
+    wanted = encrypted_attributes(facts.context.settings)
+    found: list[Plain] = []
+    looked = 0
+    seen = facts.dynamodb()
+    plan = facts.known_plan(seen)
+    for table, items in seen.items.items():
+        kinds = tuple(kind for kind in plan.kinds if kind.table == table)
+        table_found, table_looked = find_plain(kinds, wanted, plan.keys.get(table, ()), table, items)
+        found += table_found
+        looked += table_looked
+    if found:
+        shown = [f"{each.entity} {each.key}: {each.attribute} {each.why}" for each in found[:EXAMPLES]]
+        more = [f"and {len(found) - EXAMPLES} more"] if len(found) > EXAMPLES else []
+        return failed(
+            [f"{len(found)} of {number_of(looked, 'value')} readable", *shown, *more],
+            cause="they were written by a seed, or by code that does not encrypt them",
+            fix=Fix(
+                "encrypt them in the application before PutItem (AWS Database Encryption SDK), and write them again"
+            ),
+            subjects=(each.key for each in found),
+        )
+    if not looked:
+        return unverified(f"no item has {', '.join(safety.encrypted)}, so nothing could be looked at")
+    return passed(
+        f"{number_of(looked, 'value is', 'values are')} binary and no text; "
+        "that they are encrypted well cannot be seen from outside"
+    )
+
+
+def run_recovery(facts: Facts) -> Outcome:
+    """Point-in-time recovery, where it is demanded."""
+    safety = demanded(facts)
+    if safety is None or not safety.point_in_time_recovery:
+        return unneeded("not demanded: [safety] point_in_time_recovery" if safety else NOTHING)
+    asked = {name: ask_recovery(facts, name) for name in facts.table_names} if in_aws(facts) else {}
+    declared = facts.context.read_backups()
+    told = [(name, "the table itself", answer) for name, answer in asked.items() if answer is not None]
+    told += [(name, "[safety] backups", declared[name]) for name in facts.table_names if name in declared]
+    off = [(name, what) for name, what, answer in told if not has_recovery(answer)]
+    if off:
+        return failed(
+            (f"table {name}: it is off, by {what}" for name, what in off),
+            cause="DynamoDB's default is off: what is overwritten or deleted by mistake is gone",
+            fix=Fix(
+                "aws dynamodb update-continuous-backups --table-name NAME "
+                "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
+            ),
+            subjects=(name for name, _ in off),
+        )
+    known = {name for name, _, _ in told}
+    if unknown := [name for name in facts.table_names if name not in known]:
+        return unverified(
+            f"DynamoDB Local has no backups, and no file of [safety] backups has {', '.join(unknown)}",
+            fix=Fix("name the files with your UpdateContinuousBackups requests in [safety] backups of devenv.toml"),
+            subjects=unknown,
+        )
+    return passed(", ".join(f"{name}, by {what}" for name, what, _ in told) or "no tables declared")
+
+
+def ask_recovery(facts: Facts, table: str) -> Mapping[str, Any] | None:
+    """DescribeContinuousBackups of a table; None when this DynamoDB, or who asks, cannot be told."""
+    from devenv.stores.dynamodb.client import Dynamo
+
+    try:
+        with Dynamo(facts.context.targets.dynamodb) as dynamodb:
+            return dynamodb.call("DescribeContinuousBackups", {"TableName": table})
+    except StoreError as error:
+        if not error.reached:
+            raise
+        return None
+
+
+def run_keys(facts: Facts) -> Outcome:
+    """Long-lived keys of users in the project's files."""
+    safety = demanded(facts)
+    if safety is None or not safety.no_user_keys:
+        return unneeded("not demanded: [safety] no_user_keys" if safety else NOTHING)
+    searched = facts.context.search_keys()
+    if searched is None:
+        return unverified("the project's files were not searched")
+    if searched.leaks:
+        return failed(
+            map(str, searched.leaks),
+            cause="such a key works for whoever reads the file, until somebody revokes it",
+            fix=Fix(
+                "revoke the key in IAM first, then take it out of the file (git keeps it in its history); use a role: "
+                "aws configure sso, or the role of the instance. What is no real key: [safety] user_keys_except"
+            ),
+            subjects=(leak.file for leak in searched.leaks),
+        )
+    if searched.unread:
+        return unverified(f"{'; '.join(searched.unread[:EXAMPLES])} could not be read; none in {searched.what}")
+    return passed(f"none in {searched.what}")
+
+
+CHECKS = (
+    Check(
+        code="SAF001",
+        name="loopback-only",
+        group="safety",
+        title="services listen on loopback only",
+        run=run_listeners,
+        explain="""\
+A service that listens on all addresses can be reached from the network. DynamoDB Local has no
+authentication at all, and does listen everywhere unless it is made not to, as devenv does.
+
+How it happens: it was started by hand or by another tool; an application was started with --host 0.0.0.0.
+Repair: devenv down && devenv up; for the application, its own host setting.""",
+    ),
+    Check(
+        code="SAF002",
+        name="private-files",
+        group="safety",
+        title="files with secrets are readable by you alone",
+        run=run_modes,
+        explain="""\
+The state folder holds the generated password and the development key. Its files have mode 0600.
+
+Repair: chmod go= FILE.""",
+    ),
+    Check(
+        code="SAF003",
+        name="deletion-protection",
+        group="safety",
+        title="tables that must not be deleted have deletion protection",
+        run=run_deletion,
+        explain="""\
+With `[safety] deletion_protection = true`, every table's definition must have "DeletionProtectionEnabled": true.
+DynamoDB then refuses DeleteTable until somebody takes the protection away with UpdateTable. DynamoDB Local keeps to it
+as well; devenv lifts it where you ask for the tables to be made anew.
+
+What is looked at: the definitions that step schema-load reads; a table in AWS is asked itself.
+How it happens: the default is off.
+Repair: add it to the definition, and to the table in AWS. A policy protects also from who may call UpdateTable:
+devenv policy.""",
+    ),
+    Check(
+        code="SAF004",
+        name="data-region",
+        group="safety",
+        title="the data lives in the regions that it may live in",
+        run=run_regions,
+        explain="""\
+Data of people in Europe belongs into a region in Europe. `[safety] regions` lists the regions that are
+allowed. Every region that is named somewhere must be one of them: [dynamodb] region, region variables and AWS endpoints
+of the application, of [env] and of this shell, ARNs, replicas and keys of tables.
+
+How it happens: us-east-1 is many tools' default; a replica or a KMS key was made elsewhere.
+Repair: change the region, and lock it for the whole organisation: devenv policy.""",
+    ),
+    Check(
+        code="SAF005",
+        name="encryption-at-rest",
+        group="safety",
+        title="tables are encrypted at rest with the key that is demanded",
+        run=run_encryption,
+        explain="""\
+DynamoDB encrypts every table at rest, at no cost, with a key that AWS owns. `[safety] encryption_at_rest` demands
+more: "aws-managed" is the account's own aws/dynamodb key in KMS, "customer-managed" one that you make and can revoke
+(both cost KMS requests).
+
+What is looked at: SSESpecification in the definitions; a table in AWS is asked itself, but does not tell whose KMS key
+it is. DynamoDB Local does not encrypt its files: put nothing there that needs it.
+Repair: SSESpecification in the definition.""",
+    ),
+    Check(
+        code="SAF006",
+        name="tls",
+        group="safety",
+        title="what leaves this machine is encrypted on its way",
+        run=run_tls,
+        explain="""\
+An endpoint on this machine needs no TLS. Any other must be https://, and a Postgres on another machine needs
+sslmode=require or better (verify-full also proves who answers); libpq's default goes on without TLS.
+
+What is looked at: the variables of `devenv env`, of the running application and of this shell that hold endpoints or
+Postgres addresses.
+Repair: https://, sslmode=verify-full. `[safety] tls = false` takes the demand away.""",
+    ),
+    Check(
+        code="SAF007",
+        name="client-side-encryption",
+        group="safety",
+        title="attributes that the application encrypts are stored unreadable",
+        run=run_encrypted,
+        needs=("SVC002",),
+        explain="""\
+`[safety] encrypted = ["message.message"]` says that the application encrypts this attribute of this entity before it
+stores it, as AWS recommends for what must stay secret even from who may read the table. Every stored value must then
+be binary, and not text in disguise. Values are never printed.
+
+What is looked at: all items of the declared entities. Whether the cipher is good cannot be seen from outside.
+How it happens: a seed or a script wrote plain values; one code path forgets to encrypt.
+Repair: encrypt there, and write the items again.""",
+    ),
+    Check(
+        code="SAF008",
+        name="point-in-time-recovery",
+        group="safety",
+        title="tables that must be recoverable have point-in-time recovery",
+        run=run_recovery,
+        explain="""\
+With `[safety] point_in_time_recovery = true` every table must be restorable to any second of the last days.
+A CreateTable request cannot say so, so the requests are declared beside it: `[safety] backups` names files with what
+`aws dynamodb update-continuous-backups --cli-input-json` takes. DynamoDB Local has no backups: without such a file the
+row is *not verified*. A table in AWS is asked itself.
+
+Repair: switch it on for the table, and keep the request in a file.""",
+    ),
+    Check(
+        code="SAF009",
+        name="user-keys",
+        group="safety",
+        title="no AWS keys of users lie in files",
+        run=run_keys,
+        explain="""\
+A user's access key (AKIA…) works until somebody revokes it, for whoever has it. Use roles: their keys end by
+themselves. Searched are the text files that git tracks (all of them outside of git), .env and compose files and
+devenv.toml; ~/.aws/credentials only with `[safety] credentials_file = true`. Found keys are shown masked. AWS's
+documented examples and obvious placeholders are left alone.
+
+Repair: revoke the key first; taking it out of the file leaves it in git's history. `[safety] user_keys_except` names
+files whose keys are none (globs).""",
+    ),
+)

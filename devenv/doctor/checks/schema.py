@@ -1,0 +1,315 @@
+"""Schema: tables, columns, keys and indexes as declared, links that name real columns, steps whose work is there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+from devenv.core.errors import StoreError
+from devenv.core.model import DynamoTarget, Fix, StepState
+from devenv.core.plural import number_of
+from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
+from devenv.doctor.checks.facts import Facts
+from devenv.links.judge import Plan
+
+if TYPE_CHECKING:
+    from devenv.stores.postgres.client import Catalog
+
+NO_DATABASE: Final = "3D000"
+NO_LINKS: Final = "no [[links]] are declared in devenv.toml"
+LOAD: Final = Fix("load what is missing", "devenv up", safe=True)
+REBUILD: Final = Fix(
+    "change the schema file and run `devenv up`, or rebuild the database from the files (asks first)",
+    "devenv setup && devenv up",
+)
+# Types that can hold what another type holds, by the first word: a link between them can still be equal.
+NUMBERS: Final = frozenset(["smallint", "integer", "bigint", "numeric"])
+
+
+def run_postgres(facts: Facts) -> Outcome:
+    """Every table and column that setup declared is there, with its type."""
+    try:
+        found = facts.postgres()
+    except StoreError as error:
+        if error.code != NO_DATABASE:
+            raise
+        name = facts.context.targets.postgres.database
+        return failed(f"there is no database {name}", cause="step setup has not run", fix=LOAD, subjects=(name,))
+    if found.declared is None:
+        return passed("nothing is declared: step setup has not run, or is a command of the project")
+    differences = list(diff_catalog(found.declared, found.catalog))
+    if differences:
+        return failed(
+            (text for _, text in differences),
+            cause="the schema was changed behind devenv's back",
+            fix=REBUILD,
+            subjects=(subject for subject, _ in differences),
+        )
+    return passed(number_of(len(found.declared.tables), "table"))
+
+
+def diff_catalog(declared: Catalog, found: Catalog) -> Iterator[tuple[str, str]]:
+    """(subject, difference) for what is declared and missing or otherwise. What is there besides is no difference."""
+    for table in declared.tables:
+        now = found.table(table.id)
+        if now is None:
+            yield table.title, f"table {table.title} is missing"
+            continue
+        columns = {column.name: column for column in now.columns}
+        for column in table.columns:
+            name = f"{table.title}.{column.name}"
+            seen = columns.get(column.name)
+            if seen is None:
+                yield name, f"column {name} is missing"
+            elif seen.type != column.type:
+                yield name, f"column {name} is {seen.type}, declared {column.type}"
+            elif column.not_null and not seen.not_null:
+                yield name, f"column {name} allows NULL, declared NOT NULL"
+        constraints = {(each.kind, each.columns, each.parent) for each in now.constraints}
+        for constraint in table.constraints:
+            if (
+                constraint.kind != "check"
+                and (constraint.kind, constraint.columns, constraint.parent) not in constraints
+            ):
+                name = f"{table.title} {constraint.name}"
+                yield name, f"constraint {constraint.name} of {table.title} is missing: {constraint.definition}"
+        indexes = {index.name for index in now.indexes}
+        for index in table.indexes:
+            if index.name not in indexes:
+                yield f"{table.title} {index.name}", f"index {index.name} of {table.title} is missing"
+
+
+def run_tables(facts: Facts) -> Outcome:
+    """Every DynamoDB table that a step makes or an entity names is there."""
+    described = facts.dynamodb().described
+    missing = [name for name, table in described.items() if table is None]
+    if missing:
+        elsewhere = find_elsewhere(facts, missing)
+        return failed(
+            f"{', '.join(missing)} {'are' if len(missing) > 1 else 'is'} missing",
+            cause=elsewhere or "step schema-load has not run, or the table was deleted",
+            fix=LOAD,
+            subjects=missing,
+        )
+    return passed(", ".join(described) or "no tables declared")
+
+
+def find_elsewhere(facts: Facts, missing: Sequence[str]) -> str | None:
+    """Whether the tables are there for another region or key that is in use: without -sharedDb they are kept apart."""
+    from devenv.stores.dynamodb.client import Dynamo
+
+    stack = facts.context.targets.dynamodb
+    for who, environ in (("the application", facts.context.application or {}), ("this shell", facts.context.shell)):
+        region = environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or stack.region
+        key = environ.get("AWS_ACCESS_KEY_ID") or stack.access_key
+        if (region, key) == (stack.region, stack.access_key):
+            continue
+        with Dynamo(DynamoTarget(stack.endpoint, region, key, stack.secret_key), timeout=2) as dynamodb:
+            names = {name for page in dynamodb.pages("ListTables") for name in page["TableNames"]}
+        if names & set(missing):
+            return (
+                f"{', '.join(sorted(names & set(missing)))} exists for region {region} and the key of {who}: this "
+                "DynamoDB Local runs without -sharedDb and keeps tables apart by both"
+            )
+    return None
+
+
+def run_keys(facts: Facts) -> Outcome:
+    """Keys, key types and indexes of each table are the declared ones; further indexes are no fault."""
+    from devenv.steps.schema_load.schema_load import diff_table
+
+    described = facts.dynamodb().described
+    differences = [
+        (name, difference)
+        for name, request in facts.context.tables.items()
+        if (table := described.get(name)) is not None
+        for difference in diff_table(request, table)
+        if difference.losing or difference.mend
+    ]
+    if differences:
+        losing = any(difference.losing for _, difference in differences)
+        again = Fix(
+            "make the table again from its file (asks first), then load its items", "devenv schema-load && devenv up"
+        )
+        return failed(
+            (f"table {name}: {difference.text}" for name, difference in differences),
+            cause="the table was made from another definition, before its index was added to the file for instance",
+            fix=again if losing else Fix("add or replace the indexes; no item is lost", "devenv up", safe=True),
+            subjects=(name for name, _ in differences),
+        )
+    return passed(number_of(len(facts.context.tables), "table"))
+
+
+def run_links(facts: Facts) -> Outcome:
+    """Every table and column that a link names exists, and can hold the ids that are compared with it."""
+    if not facts.plan.edges:
+        return unneeded(NO_LINKS)
+    try:
+        found = facts.postgres()
+    except StoreError as error:
+        if error.code != NO_DATABASE:
+            raise
+        return unneeded("there is no database (SCH001)")
+    differences = list(diff_links(facts.plan, found.catalog))
+    if not differences:
+        return passed(number_of(len(facts.plan.edges), "link"))
+    known = {subject for subject, _ in diff_catalog(found.declared or found.catalog, found.catalog)}
+    new = [(subject, text) for subject, text in differences if subject not in known]
+    if not new:
+        return unneeded(f"{', '.join(subject for subject, _ in differences)} differs (SCH001)")
+    return failed(
+        (text for _, text in new),
+        cause="the column was renamed, or devenv.toml misspells it",
+        fix=Fix("correct [[links]] in devenv.toml, or the schema file", "devenv config check"),
+        subjects=(subject for subject, _ in new),
+    )
+
+
+def diff_links(plan: Plan, catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """(subject, difference) for what a link names in Postgres and the catalog has not, or has of another type."""
+    for relation, columns in plan.relations.items():
+        title = ".".join(relation)
+        table = catalog.table(relation)
+        if table is None:
+            yield title, f"a link names table {title}, which does not exist"
+            continue
+        types = {column.name: column.type for column in table.columns}
+        for column in columns:
+            if column not in types:
+                yield f"{title}.{column}", f"a link names column {title}.{column}, which does not exist"
+    for edge in plan.edges:
+        table = catalog.table(edge.relation)
+        declared = [
+            field.type
+            for kind in plan.kinds
+            if kind.table == edge.table
+            for field in kind.fields
+            if field.attribute == edge.attribute and (field.template is None) == (edge.template is None)
+        ]
+        found = next((c.type for c in table.columns if c.name == edge.column), None) if table else None
+        if found is not None and "uuid" in declared and found.split("(")[0] in NUMBERS:
+            yield edge.target, f"link {edge.name}: {edge.target} is {found}, the items hold uuids"
+
+
+def run_steps(facts: Facts) -> Outcome:
+    """Every step's work is done, from the present files. What changed rows do to items is judged item by item."""
+    states = facts.steps()
+    undone = [state for state in states if state.state != "done" and not state.follows]
+    if not undone:
+        return passed(", ".join(map(show_step, states)) or "no steps declared")
+    failing = any(state.state == "failed" for state in undone)
+    lost = next(filter(None, (find_reference(facts, state) for state in undone)), None)
+    return failed(
+        (f"{state.name} is {state.state}: {state.reason}" for state in undone),
+        cause="a step failed, so what it loads is not there" if failing else "files changed, or a step has not run",
+        fix=lost or Fix("run the steps that are not done", "devenv up", safe=True),
+        subjects=(state.name for state in undone),
+    )
+
+
+def show_step(state: StepState) -> str:
+    """A step that is no finding; one that is behind the rows says what its next run does."""
+    if state.state == "done":
+        return state.name
+    stuck = "${" in state.reason and " references have other values" not in state.reason
+    after = (
+        "`devenv up` will stop there: change the row back, or edit the seed file"
+        if stuck
+        else "the next `devenv up` makes the items follow"
+    )
+    return f"{state.name} is {state.state} ({state.reason}; {after})"
+
+
+def find_reference(facts: Facts, state: StepState) -> Fix | None:
+    """What to do about a step that failed at a reference which still names no row: running it again fails again."""
+    from devenv.steps.seed.references import REFERENCE, read_reference, unquote
+
+    found = REFERENCE.search(state.reason) if state.state == "failed" else None
+    if found is None:
+        return None
+    asked = read_reference(found)
+    parts = (found["schema"] or "public", found["table"])
+    rows = facts.postgres().rows.get((unquote(parts[0]), unquote(parts[1])), ())
+    if any(str(row.get(asked.where)) == asked.value for row in rows):
+        return None
+    place = re.search(r"[^\s:]+\.json\b", state.reason)
+    where = place[0] if place else "the seed file"
+    return Fix(
+        f"no row of {asked.relation} has {asked.where} {asked.value!r}: change it back in the row, or edit "
+        f"{asked.text} in {where}; then: devenv up"
+    )
+
+
+CHECKS = (
+    Check(
+        code="SCH001",
+        name="postgres-schema",
+        group="schema",
+        title="Postgres has the declared tables and columns",
+        run=run_postgres,
+        needs=("SVC001",),
+        explain="""\
+Step setup notes in the database what its files declared. Tables, columns, their types, keys and indexes
+are compared with what is there now; what was added besides is no fault.
+
+How it happens: a column was dropped, renamed or given another type by hand (`integer` where a uuid is meant), or a
+migration stopped half way.
+Repair: write the change into the schema file and run `devenv up`; or `devenv setup`, which rebuilds the database.""",
+    ),
+    Check(
+        code="SCH002",
+        name="dynamodb-tables",
+        group="schema",
+        title="DynamoDB has the declared tables",
+        run=run_tables,
+        needs=("SVC002",),
+        explain="""\
+The application gets ResourceNotFoundException for a table that is not there.
+
+How it happens: schema-load did not run; the table was deleted; DynamoDB Local runs without -sharedDb and the table
+was made with another region or key; or the name is misspelt somewhere (see ENV006).
+Repair: devenv up.""",
+    ),
+    Check(
+        code="SCH003",
+        name="dynamodb-keys",
+        group="schema",
+        title="keys and indexes in DynamoDB are the declared ones",
+        run=run_keys,
+        needs=("SVC002", "SCH002"),
+        explain="""\
+A query on a missing index fails; one on an index with other keys fails or finds nothing. An index can be added to a
+table that is there; its own key cannot be changed, so such a table must be made again.
+
+How it happens: the table was made before its definition changed.
+Repair: devenv up adds indexes; devenv schema-load makes the tables again.""",
+    ),
+    Check(
+        code="SCH004",
+        name="link-columns",
+        group="schema",
+        title="the columns that links name exist",
+        run=run_links,
+        needs=("SVC001",),
+        explain="""\
+[[links]] in devenv.toml say which column an attribute refers to, and which columns are copied.
+Without those columns nothing can be compared.
+
+Repair: correct the link, or the schema.""",
+    ),
+    Check(
+        code="SCH005",
+        name="steps-done",
+        group="schema",
+        title="every step's work is in the stores, from the present files",
+        run=run_steps,
+        needs=("SVC001", "SVC002", "SCH001", "SCH002", "SCH003"),
+        explain="""\
+setup, schema-load and seed load the project's files, in this order. A step is stale when its files changed
+since, or when what it loaded is not there any more; failed when its last run stopped.
+
+A step whose items only have to follow changed rows is no finding: the items that need it are (XST002).
+Repair: devenv up. When a seed refers to a row that is gone: bring the row back, or edit the seed file.""",
+    ),
+)

@@ -1,0 +1,239 @@
+"""Services: does each answer a real request, and is anything in its way?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import psutil
+
+from devenv.core.errors import StoreError
+from devenv.core.model import Fix, ServiceState
+from devenv.core.plural import number_of
+from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
+from devenv.doctor.checks.facts import Facts
+from devenv.engines.services import SERVICES
+
+UP = Fix("start what does not run", "devenv up")
+IDLE_S = 3.0
+ROOM = 50 * 1024 * 1024
+
+
+def run_probe(facts: Facts, name: str) -> Outcome:
+    """Ask one service the question that `up` waits on."""
+    context = facts.context
+    state = context.service(name)
+    service = next(service for service in SERVICES if service.name == name)
+    try:
+        service.probe(context.settings, context.targets)
+    except StoreError as error:
+        why, fix = silence(state)
+        return failed(": ".join(filter(None, (error.what, error.detail))), cause=why, fix=fix)
+    where = state.url or (f"{state.host}:{state.port}" if state.port else "")
+    if state.state in ("stopped", "crashed", "foreign"):
+        return failed(
+            f"{where or name} answers, but devenv's own {name} is {state.state}",
+            cause=state.detail or "another program has its port",
+            fix=Fix("end that program, or let devenv take another port", "devenv up"),
+        )
+    return passed(" ".join(filter(None, (where, state.version))))
+
+
+def silence(state: ServiceState) -> tuple[str, Fix]:
+    """Why a service may not answer, and what to do about it."""
+    if state.state == "foreign":
+        return state.detail or f"port {state.port} is held by another program", UP
+    if state.pid is not None and is_paused(state.pid):
+        return f"its process {state.pid} is paused (SIGSTOP)", Fix("let it go on", f"kill -CONT {state.pid}")
+    if state.state == "running" and state.detail:
+        # An engine's own words, and after them what to do.
+        cause, _, command = state.detail.partition(": ")
+        return cause, Fix("let it go on", command) if command else UP
+    if state.state == "running":
+        restart = Fix(
+            "read its log; then start it again", f"devenv logs {state.name} --tail 50; devenv down; devenv up"
+        )
+        return "its process runs but does not answer rightly", restart
+    words = {
+        "stopped": "it is not running",
+        "crashed": "its process ended by itself",
+        "starting": "it is still starting",
+    }
+    return state.detail or words[state.state], UP
+
+
+def is_paused(pid: int) -> bool:
+    """Whether a process was stopped by a signal; False when it is not there."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
+def run_postgres(facts: Facts) -> Outcome:
+    """A query."""
+    return run_probe(facts, "postgres")
+
+
+def run_dynamodb(facts: Facts) -> Outcome:
+    """A signed ListTables; and that all keys and regions see the same tables, as far as its process tells."""
+    pid = facts.context.service("dynamodb").pid
+    if pid is not None and is_divided(pid):
+        return failed(
+            f"its process {pid} runs without -sharedDb",
+            cause="it keeps one database for each access key and region, so tables seem gone to other clients",
+            fix=Fix("start it as devenv does", "devenv down && devenv up"),
+            subjects=[str(pid)],
+        )
+    return run_probe(facts, "dynamodb")
+
+
+def is_divided(pid: int) -> bool:
+    """Whether a process is DynamoDB Local without its option -sharedDb; False when that cannot be read."""
+    try:
+        command = psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False
+    return "-dbPath" in command and "-sharedDb" not in command
+
+
+def run_backend(facts: Facts) -> Outcome:
+    """The health path of the project's own application."""
+    if facts.context.settings.backend is None:
+        return unneeded("the project declares no application")
+    return run_probe(facts, "backend")
+
+
+def run_folder(facts: Facts) -> Outcome:
+    """Whether DynamoDB Local's process can write its files, and the disk has room."""
+    folder = facts.context.dynamodb_folder
+    if folder is None or not folder.is_dir():
+        return passed("no data folder here")
+    owner = writer(facts.context.service("dynamodb").pid)
+    locked = [path for path in (folder, *sorted(folder.glob("*.db*"))) if not can_write(path, owner)]
+    if locked:
+        return failed(
+            f"{', '.join(map(str, locked[:3]))} cannot be written by DynamoDB Local (uid {owner})",
+            cause="the folder was made or copied by another account, or set read-only",
+            fix=Fix("give the folder to that account", f"chown -R {owner} {folder} && chmod -R u+rwX {folder}"),
+        )
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        return failed(f"{free // 2**20} MB are left on the disk of {folder}", fix=Fix("make room on the disk"))
+    return passed(str(folder))
+
+
+def writer(pid: int | None) -> int:
+    """The user id that DynamoDB Local runs as; ours when that is not known."""
+    if pid is not None:
+        try:
+            return int(psutil.Process(pid).uids().effective)
+        except psutil.Error:
+            pass
+    return os.geteuid()
+
+
+def can_write(path: Path, uid: int) -> bool:
+    """Whether an account may write a file, or may make files in a folder. Root may, except on a read-only mount."""
+    status = path.stat()
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return False
+    return uid == 0 or bool(status.st_mode & (0o200 if status.st_uid == uid else 0o002))
+
+
+def run_sessions(facts: Facts) -> Outcome:
+    """Sessions that sit inside a transaction, or that others wait for."""
+    stuck = [s for s in facts.postgres().sessions if s.blocks or s.idle_s > IDLE_S]
+    if not stuck:
+        return passed("nobody holds a transaction open")
+    pids = [str(session.pid) for session in stuck]
+    ends = "; ".join(f"SELECT pg_terminate_backend({pid})" for pid in pids)
+    return failed(
+        (
+            f"session {s.pid} ({s.application or 'unnamed'}) is {s.state} for {s.idle_s:.0f} s"
+            + (f", {number_of(s.blocks, 'other waits', 'others wait')} for it" if s.blocks else "")
+            for s in stuck
+        ),
+        cause="a program began a transaction and neither commits nor rolls back; its locks block changes of the schema",
+        fix=Fix("commit or roll back there, close that program, or end its session", f'devenv db --write "{ends}"'),
+        subjects=pids,
+    )
+
+
+CHECKS = (
+    Check(
+        code="SVC001",
+        name="postgres-answers",
+        group="services",
+        title="Postgres answers queries",
+        run=run_postgres,
+        limit_s=8,
+        late="fail",
+        explain="""\
+A query was sent to the address that `devenv status` shows, as `devenv up` does while it waits.
+
+How it happens: it was not started, is still starting, crashed, is paused, or another program has the port.
+Repair: devenv up; `devenv logs postgres` tells why it ended.""",
+    ),
+    Check(
+        code="SVC002",
+        name="dynamodb-answers",
+        group="services",
+        title="DynamoDB answers requests",
+        run=run_dynamodb,
+        limit_s=8,
+        late="fail",
+        explain="""\
+A signed ListTables was sent. An open port says little: DynamoDB Local accepts connections and hangs when it
+cannot write its data folder, and another program may hold the port. Without its option -sharedDb it keeps a database
+for each access key and region.
+
+How it happens: it was not started, is still starting, crashed, is paused, was started by hand, or another program has
+the port.
+Repair: devenv up; `devenv logs dynamodb` tells why it ended.""",
+    ),
+    Check(
+        code="SVC003",
+        name="backend-answers",
+        group="services",
+        title="the application answers its health request",
+        run=run_backend,
+        needs=("SVC001", "SVC002", "SCH001", "SCH002", "ENV002", "ENV005"),
+        limit_s=8,
+        late="fail",
+        explain="""\
+The health path of [backend] was asked. A status of 400 or more counts as no.
+
+How it happens: the application crashed at its start, cannot reach a store, or its health path is another one.
+Repair: devenv logs backend; then devenv up.""",
+    ),
+    Check(
+        code="SVC004",
+        name="dynamodb-folder",
+        group="services",
+        title="DynamoDB Local can write its data folder",
+        run=run_folder,
+        explain="""\
+DynamoDB Local keeps tables in SQLite files. Without the right to write them it hangs, or answers
+"[14] unable to open database file"; on a full disk, writes fail.
+
+How it happens: the folder was made by root, or by a container's account, or was copied.
+Repair: give the folder to the account that runs DynamoDB Local; make room.""",
+    ),
+    Check(
+        code="SVC005",
+        name="open-transactions",
+        group="services",
+        title="no session holds a transaction open",
+        run=run_sessions,
+        needs=("SVC001",),
+        explain="""\
+A session that is "idle in transaction" keeps its locks: the schema cannot be changed, and a database that
+is rebuilt by other tools cannot be dropped ("is being accessed by other users"). Sessions that are merely open are no
+fault: devenv closes them itself when it rebuilds the database.
+
+How it happens: a shell or a debugger stopped between BEGIN and COMMIT; an application that never commits.
+Repair: end the transaction there, or end the session.""",
+    ),
+)

@@ -1,0 +1,372 @@
+"""Where a process's own variables send it, held against where the project's stores are. Pure, given two look-ups.
+
+`devenv doctor` asks this of the user's shell and of the running application, `devenv trace` of the application.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from devenv.config.schema import FILE, Settings
+from devenv.core.model import DynamoTarget, Fix, PostgresTarget
+
+Kind = Literal[
+    "unset", "malformed", "wrong_endpoint", "wrong_database", "wrong_region_or_key", "wrong_table", "stale_process"
+]
+ENDPOINT: Final = "AWS_ENDPOINT_URL_DYNAMODB"
+GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
+REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
+PG_PLACE: Final = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE")
+URL_SCHEME: Final = re.compile(r"postgres(?:ql)?(?:\+\w+)?")
+PAIR: Final = re.compile(r"(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))")
+LOOPBACK: Final = frozenset(["127.0.0.1", "::1"])
+
+
+@dataclass(frozen=True)
+class Source:
+    """One set of variables. `required`: it belongs to a process that must reach the stores, as a shell need not."""
+
+    who: str
+    environ: Mapping[str, str]
+    required: bool
+
+
+@dataclass(frozen=True)
+class Diversion:
+    """One variable that sends a process elsewhere. `kind` is a class of the contract's environment layer."""
+
+    kind: Kind
+    source: Source
+    variable: str
+    note: str
+
+    @property
+    def evidence(self) -> str:
+        """Who, which variable, and what is wrong with it."""
+        return f"{self.source.who}: {self.variable} {self.note}"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """The two questions that only the machine can answer.
+
+    `addresses`: the IP addresses of a host name, () when it has none. `same_postgres` and `same_dynamodb`: None when
+    both targets are one and the same, else why not, in words.
+    """
+
+    addresses: Callable[[str], tuple[str, ...]]
+    same_postgres: Callable[[PostgresTarget], str | None]
+    same_dynamodb: Callable[[DynamoTarget], str | None]
+
+
+def mend_declared(found: Iterable[Diversion], settings: Settings, expected: Mapping[str, str] | None) -> Fix | None:
+    """What to do where devenv.toml itself gives a process the wrong value; None where it does not. Pure.
+
+    `expected`: what the application would be started with now. Where its process has another value, starting it again
+    helps.
+    """
+    own = dict.fromkeys(settings.env, "[env]")
+    own |= dict.fromkeys(settings.backend.env if settings.backend else (), "[backend] env")
+    wrong = {
+        variable: own[variable]
+        for diversion in found
+        for variable in diversion.variable.split(", ")
+        if variable in own and diversion.source.environ.get(variable) == (expected or {}).get(variable)
+    }
+    if not wrong:
+        return None
+    places = ", ".join(f"{variable} in {place}" for variable, place in wrong.items())
+    return Fix(f"correct {places} of {FILE}, or take it out there, then let the application start again", "devenv up")
+
+
+def find_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
+    """Whether the AWS SDK in this process talks to the project's DynamoDB."""
+    name, text = effective_endpoint(source.environ)
+    if text is None:
+        if source.required:
+            yield Diversion("unset", source, ENDPOINT, "is not set: the AWS SDK talks to DynamoDB in the cloud")
+        return
+    if problem := malformed_endpoint(text):
+        yield Diversion("malformed", source, name, f"is {text!r}: {problem}")
+        return
+    url = urlsplit(text)
+    ours = urlsplit(stack.endpoint)
+    reason = other_place(url, default_port(url), ours, default_port(ours), lookup)
+    if reason and is_loopback(url.hostname or "", lookup):
+        reason = lookup.same_dynamodb(replace(stack, endpoint=text))
+    if reason:
+        yield Diversion("wrong_endpoint", source, name, f"is {text}: {reason}; the project's is {stack.endpoint}")
+
+
+def effective_endpoint(environ: Mapping[str, str]) -> tuple[str, str | None]:
+    """The variable that decides where DynamoDB calls go, and its value (None: the cloud)."""
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", None
+    for name in (ENDPOINT, GLOBAL_ENDPOINT):
+        if environ.get(name):
+            return name, environ[name]
+    return ENDPOINT, None
+
+
+def find_global_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
+    """Whether AWS_ENDPOINT_URL sends every other AWS service to the project's DynamoDB as well."""
+    text = source.environ.get(GLOBAL_ENDPOINT)
+    if not text or malformed_endpoint(text):
+        return
+    url, ours = urlsplit(text), urlsplit(stack.endpoint)
+    if other_place(url, default_port(url), ours, default_port(ours), lookup) is None:
+        yield Diversion(
+            "wrong_endpoint", source, GLOBAL_ENDPOINT, "sends every AWS service, Cognito and S3 too, to DynamoDB Local"
+        )
+
+
+def malformed_endpoint(text: str) -> str | None:
+    """What is wrong with the form of an endpoint URL; None when nothing is."""
+    try:
+        url = urlsplit(text.strip())
+        port = url.port
+    except ValueError as error:
+        return str(error)
+    if text != text.strip():
+        return "blanks around it"
+    if url.scheme not in ("http", "https"):
+        return "it must begin with http:// or https://"
+    if not url.hostname:
+        return "it names no host"
+    if url.path not in ("", "/") or url.query or url.fragment:
+        return "nothing may follow the port"
+    if port is None and ("." not in url.hostname or is_address(url.hostname)):
+        return "it has no port"
+    return None
+
+
+def find_account(
+    source: Source, stack: DynamoTarget, profiles: Callable[[Mapping[str, str]], set[str]]
+) -> Iterator[Diversion]:
+    """Whether region and credentials are there, and those that the project's tables were made with.
+
+    A shell that is not set up for DynamoDB at all is left alone: `devenv run` sets these for what it starts.
+    """
+    environ = source.environ
+    if not source.required and effective_endpoint(environ)[1] is None:
+        return
+    given = [name for name in REGIONS if environ.get(name)]
+    if not given:
+        yield Diversion("unset", source, "AWS_DEFAULT_REGION", "is not set: NoRegionError, or the region of a profile")
+    for name in given:
+        if environ[name] != stack.region:
+            yield Diversion(
+                "wrong_region_or_key", source, name, f"is {environ[name]}, the project's tables are in {stack.region}"
+            )
+    key, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
+    profile = environ.get("AWS_PROFILE")
+    if profile and profile not in profiles(environ):
+        yield Diversion("wrong_region_or_key", source, "AWS_PROFILE", f"is {profile}, which is not configured here")
+    if not key and not secret:
+        if profile:
+            note = f"is {profile}, and decides the credentials: DynamoDB Local keeps tables apart by key"
+            yield Diversion("wrong_region_or_key", source, "AWS_PROFILE", note)
+        else:
+            yield Diversion("unset", source, "AWS_ACCESS_KEY_ID", "is not set: NoCredentialsError, or a profile's key")
+    elif not key or not secret:
+        name = "AWS_SECRET_ACCESS_KEY" if key else "AWS_ACCESS_KEY_ID"
+        yield Diversion("unset", source, name, "is not set, its other half is: incomplete credentials")
+    elif key != stack.access_key:
+        note = "is another key than the project's: DynamoDB Local may keep its tables apart by key"
+        yield Diversion("wrong_region_or_key", source, "AWS_ACCESS_KEY_ID", note)
+
+
+def read_profiles(environ: Mapping[str, str]) -> set[str]:
+    """The names of the AWS profiles that a process with these variables finds."""
+    home = Path(environ.get("HOME") or Path.home())
+    files = (
+        environ.get("AWS_CONFIG_FILE") or home / ".aws" / "config",
+        environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / ".aws" / "credentials",
+    )
+    found: set[str] = set()
+    for file in files:
+        try:
+            text = Path(file).expanduser().read_text("utf-8", "replace")
+        except OSError:
+            continue
+        found.update(re.findall(r"^\s*\[\s*(?:profile\s+)?([^\]]+?)\s*\]", text, re.MULTILINE))
+    return found
+
+
+def find_database(
+    source: Source, stack: PostgresTarget, expected: Mapping[str, str], lookup: Lookup
+) -> Iterator[Diversion]:
+    """Whether every connection setting of this process leads to the project's database.
+
+    `expected` are the variables that devenv gives; those of them that hold a Postgres URL are judged, and PG*.
+    """
+    urls = [name for name, value in expected.items() if is_postgres_url(value)]
+    given = [name for name in urls if source.environ.get(name)]
+    place = any(source.environ.get(name) for name in PG_PLACE)
+    if source.required and not given and not place:
+        name = urls[0] if urls else "PGHOST"
+        yield Diversion("unset", source, name, "is not set, nor any other setting for Postgres")
+    for name in given:
+        text = source.environ[name]
+        target = parse_database(text, stack)
+        if isinstance(target, str):
+            yield Diversion("malformed", source, name, f"is not a Postgres URL: {target}")
+        elif reason := other_database(target, stack, lookup):
+            yield Diversion("wrong_database", source, name, f"leads to {target.address}: {reason}")
+    if place:
+        target = parse_variables(source.environ, stack)
+        if isinstance(target, str):
+            yield Diversion("malformed", source, "PGPORT", target)
+        elif reason := other_database(target, stack, lookup):
+            names = ", ".join(name for name in PG_PLACE if source.environ.get(name))
+            yield Diversion("wrong_database", source, names, f"leads to {target.address}: {reason}")
+
+
+def is_postgres_url(text: str) -> bool:
+    """Whether a value has the scheme of a Postgres URL."""
+    return URL_SCHEME.fullmatch(text.partition("://")[0]) is not None and "://" in text
+
+
+def parse_database(text: str, stack: PostgresTarget) -> PostgresTarget | str:
+    """The target of a URL or of a `key=value` connection string; what is wrong with it, in words, otherwise."""
+    if "://" not in text:
+        pairs = {key: quoted or bare for key, quoted, bare in PAIR.findall(text)}
+        if not pairs:
+            return "it must look like postgresql://user:password@host:5432/database"
+        return from_parts(
+            pairs.get("host"), pairs.get("port"), pairs.get("user"), pairs.get("password"), pairs.get("dbname"), stack
+        )
+    if not is_postgres_url(text):
+        return f"its scheme is {text.partition('://')[0]!r}"
+    try:
+        url = urlsplit(text)
+        port = str(url.port or "")
+    except ValueError as error:
+        return str(error)
+    query = dict(pair.partition("=")[::2] for pair in url.query.split("&") if pair)
+    database = unquote(url.path.lstrip("/")) or query.get("dbname")
+    user = unquote(url.username) if url.username else query.get("user")
+    password = unquote(url.password) if url.password else query.get("password")
+    return from_parts(url.hostname or query.get("host"), port or query.get("port"), user, password, database, stack)
+
+
+def parse_variables(environ: Mapping[str, str], stack: PostgresTarget) -> PostgresTarget | str:
+    """The target that libpq reads from PG* variables."""
+    get = environ.get
+    host = get("PGHOSTADDR") or get("PGHOST")
+    return from_parts(host, get("PGPORT"), get("PGUSER"), get("PGPASSWORD"), get("PGDATABASE"), stack)
+
+
+def from_parts(
+    host: str | None,
+    port: str | None,
+    user: str | None,
+    password: str | None,
+    database: str | None,
+    stack: PostgresTarget,
+) -> PostgresTarget | str:
+    """A target with libpq's defaults; the user and password that are not given are ours."""
+    if port and not (port.isdigit() and 0 < int(port) < 65536):
+        return f"{port!r} is not a port"
+    name = user or stack.user
+    return PostgresTarget(host or "localhost", int(port or 5432), name, password or stack.password, database or name)
+
+
+def other_database(target: PostgresTarget, stack: PostgresTarget, lookup: Lookup) -> str | None:
+    """Why a target is not the project's database; None when it is. Text is not compared: places are.
+
+    On this machine another address may be a way to the same server, so it is asked who it is.
+    """
+    place = SplitResult("", target.host, "", "", ""), target.port
+    reason = other_place(*place, SplitResult("", stack.host, "", "", ""), stack.port, lookup)
+    if reason is None and target.database != stack.database:
+        return f"the project's database is {stack.database}"
+    login = (target.user, target.password) == (stack.user, stack.password)
+    if reason is None and login:
+        return None
+    if target.host.startswith("/") or is_loopback(target.host, lookup):
+        return lookup.same_postgres(target)
+    return f"{reason}; the project's is {stack.address}"
+
+
+def other_place(url: SplitResult, port: int, ours: SplitResult, our_port: int, lookup: Lookup) -> str | None:
+    """Why host and port are not ours; None when they are. Every name of this machine's loopback is one place."""
+    host, our_host = url.hostname or url.netloc, ours.hostname or ours.netloc
+    addresses = places(host, lookup)
+    if not addresses:
+        return f"the host name {host} is unknown on this machine (a name that only containers know?)"
+    if not addresses & places(our_host, lookup):
+        return f"{host} is another machine"
+    return None if port == our_port else f"port {port} is not {our_port}"
+
+
+def places(host: str, lookup: Lookup) -> set[str]:
+    """The addresses of a host; those of this machine's loopback are all one."""
+    found = {host} if is_address(host) else set(lookup.addresses(host))
+    return {"loopback" if a in LOOPBACK or a.startswith("127.") or a in ("0.0.0.0", "::") else a for a in found}  # noqa: S104
+
+
+def is_loopback(host: str, lookup: Lookup) -> bool:
+    """Whether a host is this machine, by loopback."""
+    return "loopback" in places(host, lookup)
+
+
+def is_address(host: str) -> bool:
+    """Whether a host is written as an IP address."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def default_port(url: SplitResult) -> int:
+    """A URL's port, or its scheme's."""
+    return url.port or {"https": 443}.get(url.scheme, 80)
+
+
+def find_tables(source: Source, expected: Mapping[str, str], tables: Iterable[str]) -> Iterator[Diversion]:
+    """Whether the variables that name a table name the right one."""
+    names = set(tables)
+    for variable, table in expected.items():
+        if table not in names:
+            continue
+        value = source.environ.get(variable)
+        if not value:
+            if source.required:
+                yield Diversion("unset", source, variable, f"is not set; it should be {table}")
+        elif value != table:
+            note = f"is {value!r}; the project's table is {table!r}"
+            yield Diversion("wrong_table", source, variable, note)
+
+
+def find_misspelt(source: Source, tables: Iterable[str]) -> Iterator[Diversion]:
+    """Variables of `[env]` that seem to name a table that nobody declares."""
+    names = sorted(tables)
+    for variable, value in source.environ.items():
+        words = set(variable.upper().split("_"))
+        about_table = "TABLE" in words and not words.isdisjoint(["DDB", "DYNAMO", "DYNAMODB"])
+        near = difflib.get_close_matches(value, names, n=1, cutoff=0.9)
+        if value and value not in names and names and (near or about_table):
+            hint = f"; did you mean {near[0]!r}?" if near else f"; declared are {', '.join(names)}"
+            yield Diversion("wrong_table", source, variable, f"is {value!r}, which no step makes{hint}")
+
+
+def find_stale(source: Source, expected: Mapping[str, str], judged: Iterable[str]) -> Iterator[Diversion]:
+    """Variables of the project whose value in the process is not what it would be started with now."""
+    leave = {*judged, ENDPOINT, GLOBAL_ENDPOINT, *REGIONS, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    for variable, value in expected.items():
+        if variable in leave or variable.startswith("PG") or is_postgres_url(value):
+            continue
+        now = source.environ.get(variable)
+        if now is None:
+            yield Diversion("stale_process", source, variable, "is not set in the process; it would be now")
+        elif now != value:
+            yield Diversion("stale_process", source, variable, "has another value in the process than it would get now")

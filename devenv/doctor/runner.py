@@ -1,0 +1,279 @@
+"""`devenv doctor`: runs every check that can run, whatever the others find, and makes one report of all."""
+
+from __future__ import annotations
+
+import difflib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.model import Finding, Fix, Report
+from devenv.doctor.checks import cross_store, data, docker, environment, safety, schema, services
+from devenv.doctor.checks.check import Check, Outcome, unneeded
+from devenv.doctor.checks.facts import DoctorContext, Facts
+
+if TYPE_CHECKING:
+    from devenv.verify.repair import Write
+
+CHECKS: Final[tuple[Check, ...]] = (
+    *environment.CHECKS,
+    *services.CHECKS,
+    *schema.CHECKS,
+    *data.CHECKS,
+    *cross_store.CHECKS,
+    *safety.CHECKS,
+    *docker.CHECKS,
+)
+MENDED_BY_STEPS: Final = frozenset(["SCH001", "SCH002", "SCH003", "SCH005"])
+ROUNDS: Final = 3
+STATUSES: Final = ("ok", "warn", "fail", "error", "skip")
+Threshold = Literal["warn", "fail"]
+Watch = Callable[[Finding], None]
+
+
+def diagnose(
+    context: DoctorContext,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    fail_on: Threshold = "fail",
+    watch: Watch = lambda _: None,
+) -> Report:
+    """Run the chosen checks and report. `only` and `skip` are codes, names or groups; UsageError for an unknown one.
+
+    `watch` is told each finding as it is known. Exit code: 1 for a finding, 3 when something could not be checked.
+    """
+    chosen = select(CHECKS, only, skip)
+    findings = run_checks(with_needs(chosen, CHECKS, skip), Facts(context), watch)
+    wanted = {check.code for check in chosen}
+    # A need that was not asked for shows only when it is the reason that something else was skipped.
+    shown = [finding for finding in findings if finding.code in wanted or finding.status not in ("ok", "skip")]
+    return make_report(context, shown, fail_on)
+
+
+def make_report(
+    context: DoctorContext, findings: Sequence[Finding], fail_on: Threshold, more: Mapping[str, Any] | None = None
+) -> Report:
+    """The report of these findings; `more` are further keys of its body."""
+    counts = {status: sum(finding.status == status for finding in findings) for status in STATUSES}
+    bad = counts["fail"] + (counts["warn"] if fail_on == "warn" else 0)
+    exit_code = Exit.FOUND if bad else Exit.UNCHECKED if counts["error"] else Exit.DONE
+    body = {
+        "verdict": "unhealthy" if counts["fail"] else "not_verified" if counts["error"] else "healthy",
+        "summary": counts,
+        "checks": [asdict(finding) for finding in findings],
+        **(more or {}),
+    }
+    return Report("doctor", context.settings.project.name, exit_code, body)
+
+
+def select(checks: Sequence[Check], only: Sequence[str], skip: Sequence[str]) -> tuple[Check, ...]:
+    """The checks that `only` names (all without it), without those that `skip` names. UsageError for unknown words."""
+    known = {word.lower() for check in checks for word in (check.code, check.name, check.group)}
+    for word in (*only, *skip):
+        if word.lower() not in known:
+            near = difflib.get_close_matches(word.lower(), sorted(known), n=1)
+            hint = f"did you mean `{near[0]}`?" if near else "devenv doctor --list"
+            raise UsageError(f"there is no check or group {word!r}", hint=hint)
+    keep = [check for check in checks if (not only or named(check, only)) and not named(check, skip)]
+    return tuple(keep)
+
+
+def named(check: Check, words: Iterable[str]) -> bool:
+    """Whether one of the words is the check's code, name or group."""
+    return bool({check.code.lower(), check.name, check.group} & {word.lower() for word in words})
+
+
+def with_needs(chosen: Sequence[Check], checks: Sequence[Check], skip: Sequence[str]) -> tuple[Check, ...]:
+    """The chosen checks and, in running order, all those that they need; never one that is to be skipped."""
+    by_code = {check.code: check for check in checks}
+    wanted: set[str] = set()
+    pending = [check.code for check in chosen]
+    while pending:
+        code = pending.pop()
+        if code not in wanted and (by_code[code] in chosen or not named(by_code[code], skip)):
+            wanted.add(code)
+            pending += by_code[code].needs
+    return tuple(check for check in checks if check.code in wanted)
+
+
+def explain(word: str) -> str:
+    """The page of one check, by code or name. UsageError when there is none."""
+    for check in CHECKS:
+        if word.lower() in (check.code.lower(), check.name):
+            needs = f"\nNeeds: {', '.join(check.needs)}" if check.needs else ""
+            return f"{check.code} {check.name} ({check.group})\nHolds when: {check.title}.\n\n{check.explain}{needs}"
+    words = [word for check in CHECKS for word in (check.code.lower(), check.name)]
+    near = difflib.get_close_matches(word.lower(), words, n=1)
+    raise UsageError(
+        f"there is no check {word!r}", hint=f"did you mean `{near[0]}`?" if near else "devenv doctor --list"
+    )
+
+
+def list_checks() -> list[dict[str, str]]:
+    """Code, name, group and title of every check, for `--list`."""
+    return [{"code": c.code, "name": c.name, "layer": c.group, "title": c.title} for c in CHECKS]
+
+
+@dataclass(frozen=True)
+class Running:
+    """A check that has been started, and when (monotonic seconds)."""
+
+    check: Check
+    began: float
+
+
+def run_checks(checks: Sequence[Check], facts: Facts, watch: Watch = lambda _: None) -> list[Finding]:
+    """Every check's finding, in the order of `checks`. Each runs as soon as those it needs have passed.
+
+    Checks run in threads that nobody waits for when their time is over: a store that hangs cannot hold the rest.
+    """
+    answers: queue.SimpleQueue[tuple[str, Finding]] = queue.SimpleQueue()
+    findings: dict[str, Finding] = {}
+    waiting = list(checks)
+    running: dict[str, Running] = {}
+    selected = {check.code for check in checks}
+
+    def settle(finding: Finding) -> None:
+        findings[finding.code] = finding
+        running.pop(finding.code, None)
+        watch(finding)
+
+    while waiting or running:
+        for check in list(waiting):
+            needs = [code for code in check.needs if code in selected]
+            if unmet := [code for code in needs if code in findings and findings[code].status not in ("ok", "warn")]:
+                waiting.remove(check)
+                settle(skipped(check, [findings[code] for code in unmet]))
+            elif all(code in findings for code in needs):
+                waiting.remove(check)
+                running[check.code] = Running(check, time.monotonic())
+                threading.Thread(target=lambda c=check: answers.put((c.code, run_one(c, facts))), daemon=True).start()
+        if not running:
+            continue
+        next_end = min(each.began + each.check.limit_s for each in running.values())
+        try:
+            code, finding = answers.get(timeout=max(0.0, next_end - time.monotonic()))
+            if code in running:
+                settle(finding)
+        except queue.Empty:
+            for each in [e for e in running.values() if time.monotonic() >= e.began + e.check.limit_s]:
+                settle(too_late(each.check))
+    return [findings[check.code] for check in checks]
+
+
+def run_one(check: Check, facts: Facts) -> Finding:
+    """One check's finding. The one broad `except`: a broken check is a row, and the others still run."""
+    began = time.monotonic()
+    try:
+        outcome = check.run(facts)
+    except DevenvError as error:
+        # Between two checks a store can go away, or refuse: that is what was looked for, not a broken check.
+        outcome = Outcome("fail", ": ".join(filter(None, (error.what, error.detail))), error.cause)
+    except Exception as error:  # noqa: BLE001
+        outcome = Outcome("error", f"the check itself failed: {type(error).__name__}: {error}")
+    return finding_of(check, outcome, (time.monotonic() - began) * 1000)
+
+
+def finding_of(check: Check, outcome: Outcome, ms: float) -> Finding:
+    """The row of a check with this outcome."""
+    return Finding(
+        code=check.code,
+        name=check.name,
+        layer=check.group,
+        title=check.title,
+        status=outcome.status,
+        evidence=outcome.evidence,
+        cause=outcome.cause,
+        fix=outcome.fix,
+        subjects=outcome.subjects,
+        ms=round(ms, 1),
+    )
+
+
+def skipped(check: Check, needed: Sequence[Finding]) -> Finding:
+    """The row of a check that would have no meaning: why, down to the first that does not hold."""
+    reasons = dict.fromkeys(
+        finding.evidence.removeprefix("not run: ")
+        if finding.status == "skip"
+        else f"{finding.code} ({finding.title}) is {finding.status}"
+        for finding in needed
+    )
+    return finding_of(check, unneeded(", ".join(reasons)), 0.0)
+
+
+def too_late(check: Check) -> Finding:
+    """The row of a check whose time is over."""
+    evidence = f"no answer within {check.limit_s:g} s"
+    fix = Fix("look at what the service says", "devenv logs") if check.late == "fail" else None
+    return finding_of(check, Outcome(check.late, evidence, fix=fix), check.limit_s * 1000)
+
+
+def mend(
+    context: DoctorContext,
+    *,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    fail_on: Threshold = "fail",
+    watch: Watch = lambda _: None,
+    tell: Callable[[Mapping[str, Any]], None] = lambda _: None,
+) -> Report:
+    """`--fix`: do what loses nothing, then run all checks again. The report has `repairs` besides (see repair.py).
+
+    First the steps that are not done are run (they know what they loaded), then what is still wrong is rewritten in
+    DynamoDB, until nothing safe is left. `tell` is told each repair when it is done. `only` and `skip` bound which
+    findings are mended.
+    """
+    chosen = select(CHECKS, only, skip)
+    repairs: list[dict[str, Any]] = []
+
+    def note(repair: dict[str, Any]) -> None:
+        repairs.append(repair)
+        tell(repair)
+
+    run_steps = context.run_steps
+    for _ in range(ROUNDS):
+        facts = Facts(context)
+        findings = run_checks(with_needs(chosen, CHECKS, skip), facts)
+        safe = {f.code for f in findings if f.status == "fail" and f.fix and f.fix.safe} & {c.code for c in chosen}
+        if safe & MENDED_BY_STEPS and run_steps is not None:
+            mend_steps(facts, run_steps, note)
+            run_steps = None
+        elif not mend_items(facts, safe, note):
+            break
+    report = diagnose(context, only=only, skip=skip, fail_on=fail_on, watch=watch)
+    return replace(report, body={**report.body, "repairs": repairs})
+
+
+def mend_steps(facts: Facts, run: Callable[[], None], note: Callable[[dict[str, Any]], None]) -> None:
+    """Run the steps that are not done. DevenvError when one fails."""
+    undone = [state for state in facts.steps() if state.state != "done"]
+    run()
+    for state in undone:
+        note(
+            {"step": state.name, "before": state.state, "after": "done", "reasons": [state.reason], "state": "applied"}
+        )
+
+
+def mend_items(facts: Facts, codes: set[str], note: Callable[[dict[str, Any]], None]) -> bool:
+    """Rewrite the items with safe faults of the checks `codes`; False when there was nothing to write."""
+    kinds = {kind for check in CHECKS if check.code in codes for kind in check.faults}
+    if not kinds:
+        return False
+    from devenv.stores.dynamodb.client import Dynamo
+    from devenv.verify.repair import apply_writes, describe_write, plan_repairs
+
+    judgement = facts.judgement()
+    wanted = replace(judgement, faults=[fault for fault in judgement.faults if fault.kind in kinds])
+    applied: list[Write] = []
+    with Dynamo(facts.context.targets.dynamodb) as dynamodb:
+        for written in apply_writes(dynamodb, plan_repairs(wanted, facts.known_plan())):
+            note(describe_write(written.write, written.state))
+            if written.state == "applied":
+                applied.append(written.write)
+    facts.context.settle(applied)
+    return bool(applied)

@@ -1,0 +1,1 @@
+"""Engine `docker`: services through Docker Compose."""

@@ -1,0 +1,705 @@
+"""Engine `docker`: the stores are containers of Docker Compose, the application a process, or a container too.
+
+Compose creates, starts, stops and removes; everything else only looks (docker_api.py). Nothing is asked of Compose
+when nothing is to be changed. The data are Docker volumes of a Compose project of this folder's own, so two checkouts
+live side by side.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
+
+from devenv.config.environment import connection_environment
+from devenv.config.schema import Loaded
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets
+from devenv.engines.base import STORES, Engine, Listening, fingerprint
+from devenv.engines.docker import compose
+from devenv.engines.docker.api import Container, Docker, Unreachable, find_endpoint
+from devenv.engines.embedded import dynamodb_file
+from devenv.host import processes, state
+
+if TYPE_CHECKING:
+    from devenv.engines.embedded.parts import Progress
+
+ACCESS_KEY: Final = "devenvlocal"
+# The ports inside the containers, by which the compose file's services are found.
+INSIDE: Final[Mapping[str, int]] = {"postgres": 5432, "dynamodb": 8000, "backend": 4567}
+ALIVE: Final = ("running", "paused", "restarting")
+# What PostgreSQL says about data of another version.
+OTHER_VERSION: Final = re.compile(r"database files are incompatible with server|initialized by PostgreSQL version")
+POLL_S: Final = 0.3
+HOLDER: Final = Path(__file__).parents[1] / "java" / "HoldWriters.class"
+# Run in DynamoDB Local's container, with the class (base64), the file, and how long at most.
+HOLD: Final = """\
+d=$(mktemp -d) || exit 1
+trap 'rm -r "$d"' EXIT
+echo "$1" | base64 -d >"$d/HoldWriters.class"
+java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$d" HoldWriters "$2" "$3"
+"""
+HOLD_S: Final = 600
+# How long whoever writes may take to finish.
+PATIENCE_S: Final = 20
+# A host (and port) inside a URL or a connection string.
+ADDRESS: Final = re.compile(r"(?P<before>//(?:[^/@\s]*@)?|\bhost=)(?P<host>\[[^\]]+\]|[^:/?\s\[]+)(?::(?P<port>\d+))?")
+DEFAULT_PORTS: Final[Mapping[str, int]] = {"postgres": 5432}
+
+
+class OnDocker(Engine):
+    """The services of one project as containers."""
+
+    name: ClassVar[str] = "docker"
+
+    def __init__(
+        self, loaded: Loaded, folder: Path, environ: Mapping[str, str], *, locked: bool = False, aside: bool = False
+    ) -> None:
+        super().__init__(loaded, folder, environ, locked=locked, aside=aside)
+        self._creating = threading.Lock()
+        self._together: tuple[str, ...] = ()
+        self._created: set[str] = set()
+        self._ids: dict[str, str] = {}
+
+    # What is there
+
+    @cached_property
+    def docker(self) -> Docker:
+        """The engine to ask. UsageError for a remote one."""
+        return Docker(find_endpoint(self.environ))
+
+    @property
+    def compose_project(self) -> str:
+        """The Compose project's name: that of devenv.toml, and what tells this folder from others.
+
+        It is kept beside the rest of the data, so that a moved project keeps its containers and volumes; a copied one
+        is another project.
+        """
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            kept = json.loads(self.name_file.read_text())
+            if kept["root"] in (str(self.root), str(self.moved_from)):
+                return str(kept["project"])
+        return project_name(self.settings.project.name, self.root)
+
+    @property
+    def name_file(self) -> Path:
+        """Where the Compose project's name is kept."""
+        return self.home / "compose.json"
+
+    @property
+    def compose_file(self) -> Path:
+        """The compose file: the project's own, or the one that comes with devenv."""
+        own = self.settings.docker.file
+        return self.root / own if own else packaged_file()
+
+    @property
+    def contained(self) -> bool:
+        """Whether the application runs in a container too."""
+        return self.settings.docker.backend == "container"
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The names of the services this project has; a container needs no command of its own."""
+        return (*STORES, "backend") if self.contained and self.settings.backend else super().services
+
+    def is_contained(self, name: str) -> bool:
+        """Whether a service is a container."""
+        return name in STORES or (name == "backend" and self.contained)
+
+    def find(self, name: str) -> Container | None:
+        """The service's container, running or not; None when there is none."""
+        if name in self._ids and (known := self.docker.container(self._ids[name])):
+            return known
+        self._ids = self.docker.containers(self.compose_project)
+        return self.docker.container(self._ids[name]) if name in self._ids else None
+
+    def look_at(self, name: str) -> ServiceState:
+        """One service's state, as Docker tells it. While Docker does not run, nothing of it does."""
+        if not self.is_contained(name):
+            return self.look_at_process(name)
+        try:
+            container = self.find(name)
+        except Unreachable as error:
+            return ServiceState(name, "stopped", port=self.port(name), detail=f"{error.what}: {error.detail}")
+        record = self.state.services.get(name)
+        meant = record.started if record else None
+        seen = judge(name, container, meant, processes.boot_time())
+        port = self.published(container, name) or self.port(name)
+        seen = replace(seen, host="127.0.0.1", port=port, url=self.url(name, port))
+        return replace(seen, version=record.version if record else None) if seen.version is None else seen
+
+    def published(self, container: Container | None, name: str) -> int | None:
+        """The port of this machine that leads into a container; None when it publishes none."""
+        places = container.ports.get(INSIDE[name], ()) if container else ()
+        return places[0][1] if places else None
+
+    def adopt(self) -> None:
+        """Running containers of this project count as started, whoever started them (or the state was deleted).
+
+        Their ports are what they publish, whatever the state says.
+        """
+        with contextlib.suppress(Unreachable):
+            for name in filter(self.is_contained, self.services):
+                record = self.state.services.get(name)
+                container = self.find(name)
+                if container is None or container.state not in ALIVE:
+                    continue
+                port = self.published(container, name) or self.port(name)
+                if record is not None and record.started and record.port == port:
+                    continue
+                started = record.started if record and record.started else whole_seconds(container.started)
+                self.remember(name, port=port, started=started, version=version_of(container))
+
+    def has_data(self) -> bool:
+        """Whether there are volumes of this project."""
+        return bool(self.docker.volumes(self.compose_project))
+
+    def store_targets(self) -> tuple[PostgresTarget, DynamoTarget]:
+        """Where both stores are, running or not. An own compose file may give Postgres another user and password."""
+        user, password = self.settings.postgres.user, self.secrets().password
+        if self.settings.docker.file:
+            with contextlib.suppress(Unreachable):
+                container = self.find("postgres")
+                told = container.environment if container else {}
+                user, password = told.get("POSTGRES_USER", user), told.get("POSTGRES_PASSWORD", password)
+        return (
+            PostgresTarget("127.0.0.1", self.port("postgres"), user, password, self.settings.postgres.database),
+            DynamoTarget(
+                f"http://127.0.0.1:{self.port('dynamodb')}", self.settings.dynamodb.region, ACCESS_KEY, ACCESS_KEY
+            ),
+        )
+
+    def url(self, name: str, port: int) -> str:
+        """The address to show, with the user that an own compose file gives Postgres."""
+        shown = super().url(name, port)
+        if name == "postgres" and self.settings.docker.file:
+            return shown.replace(f"//{self.settings.postgres.user}@", f"//{self.store_targets()[0].user}@")
+        return shown
+
+    def listeners(self) -> list[Listening]:
+        """What the containers publish, and the sockets of the application's process."""
+        found = super().listeners()
+        with contextlib.suppress(Unreachable):
+            for name in filter(self.is_contained, self.services):
+                container = self.find(name)
+                if container and container.state in ALIVE:
+                    found += [Listening(name, *place) for places in container.ports.values() for place in places]
+        return found
+
+    def application_environment(self) -> dict[str, str] | None:
+        """The variables that the running application has; addresses in a container's as they are from here."""
+        if not self.contained:
+            return super().application_environment()
+        container = self.application_container()
+        return self.seen_from_here(container) if container else None
+
+    def application_container(self, port: int | None = None) -> Container | None:
+        """The running container of the application: this project's, or whoever publishes `port`."""
+        found = self.find("backend") if self.contained else None
+        if found is None and port is not None:
+            found = self.docker.container_publishing(port)
+        return found if found is not None and found.state in ALIVE else None
+
+    def seen_from_here(self, container: Container) -> dict[str, str]:
+        """A container's variables with the addresses that they mean from this machine."""
+        own = self.backend_variables()
+        # What `[backend] env` says of the stores is as right or wrong as any other value.
+        inside = {**own, **connection_environment(self.settings, self.inside_targets())}
+        outside = {**own, **connection_environment(self.settings, self.targets())}
+        services = {(name, INSIDE[name]): self.port(name) for name in STORES}
+        return seen_from_here(container, services, inside, outside)
+
+    def private_files(self) -> tuple[Path, ...]:
+        """Files with secrets, which must be readable by their owner alone."""
+        return *super().private_files(), self.home / "compose.env", self.home / "backend.json"
+
+    # Logs
+
+    def tail(self, name: str, lines: int = 10) -> list[str]:
+        """The last lines that a service has written, of a container as Docker has them."""
+        if not self.is_contained(name):
+            return super().tail(name, lines)
+        self.gather_logs((name,))
+        return processes.tail(self.log(name), lines)
+
+    def gather_logs(self, names: Sequence[str]) -> None:
+        """Bring the log files up to what the containers have written, so that it stays when they are removed."""
+        for name in filter(self.is_contained, names):
+            with contextlib.suppress(Unreachable):
+                container = self.find(name)
+                if container is not None:
+                    self.gather(name, container)
+
+    def gather(self, name: str, container: Container) -> None:
+        """Append to a log file what its container has written since the last time."""
+        self.make_home()
+        log = self.log(name)
+        mark = log.with_suffix(".since")
+        known = mark.read_text().split() if mark.exists() else []
+        last = known[1] if known[:1] == [container.id] else ""
+        fresh = [line for line in self.docker.logs(container.id, since=epoch(last)) if line.partition(" ")[0] > last]
+        if not fresh:
+            return
+        processes.rotate(log)
+        with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | processes.NO_FOLLOW, 0o600), "ab") as file:
+            file.write("".join(line.partition(" ")[2] + "\n" for line in fresh).encode())
+        state.replace_private(mark, f"{container.id} {fresh[-1].partition(' ')[0]}".encode())
+
+    @contextmanager
+    def following_logs(self, names: Sequence[str]) -> Iterator[None]:
+        """During the block the log files follow what the containers write."""
+        ended = threading.Event()
+
+        def follow() -> None:
+            while names and not ended.wait(POLL_S):
+                self.gather_logs(names)
+
+        thread = threading.Thread(target=follow, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    # What changes
+
+    def assign_ports(self, names: tuple[str, ...], strict: bool) -> list[str]:
+        """The same, once Docker answers: a port that one of its own containers has would pass for taken."""
+        if any(map(self.is_contained, names)):
+            self.docker.version()
+        return super().assign_ports(names, strict)
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """These stores are created by one call of Compose, whichever thread comes first."""
+        self._together = tuple(names)
+        self._created = set()
+
+    def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:
+        """Start one service. The stores that were announced together are started together."""
+        if not self.is_contained(name):
+            return self.launch_backend(environment)
+        with self._creating:
+            if name not in self._created:
+                together = [other for other in self._together if other not in self._created and name in self._together]
+                try:
+                    self.create(together or [name], environment, progress)
+                    self._created.update(together)
+                except DevenvError as error:
+                    if error.exit_code != Exit.PORT or together in ([], [name]):
+                        raise
+                    # It may be the other one's port that is taken.
+                    self.create([name], environment, progress)
+            # Asked once more, it is to be started anew.
+            self._created.discard(name)
+            self._together = tuple(other for other in self._together if other != name)
+        container = self.find(name)
+        self.remember(
+            name,
+            port=self.published(container, name) or self.port(name),
+            process=None,
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=version_of(container) if container else None,
+            environment=fingerprint(self.backend_inputs(environment)) if name == "backend" else "",
+        )
+        return None
+
+    def create(self, names: Sequence[str], environment: Mapping[str, str], progress: Progress) -> None:
+        """Have Compose create and start containers. DevenvError: 10 for what is missing, 6 for a taken port."""
+        self.docker.version()
+        self.gather_logs(names)
+        self.write_files(environment if "backend" in names else None)
+        missing = [image for name in names if (image := self.image(name)) and not self.is_here(name, image)]
+        for image in missing:
+            progress(f"fetching the image {image}", 0, None)
+        # Compose would start what the application depends on, too; the stores run by now.
+        words = ["--no-deps", "--build"] if "backend" in names else ["--no-build"]
+        try:
+            self.compose("up", "--detach", *words, *names)
+        except compose.Failed as failed:
+            raise self.not_created(names, failed, missing) from None
+
+    def image(self, name: str) -> str:
+        """The image of a store; empty where the project's own compose file says it."""
+        if name not in STORES or self.settings.docker.file:
+            return ""
+        return str(getattr(self.settings, name).image)
+
+    def is_here(self, name: str, image: str) -> bool:
+        """Whether an image is on this machine. UsageError for what cannot be an image's name."""
+        try:
+            return self.docker.has_image(image)
+        except Unreachable:
+            raise
+        except DevenvError as error:
+            raise UsageError(
+                f"`{image}` cannot be an image's name", detail=error.detail, hint=f"mend [{name}] image in devenv.toml"
+            ) from None
+
+    def refuse_own_file(self, words: str) -> None:
+        """UsageError when it is the project's own compose file that Compose cannot use."""
+        if not self.settings.docker.file:
+            return
+        try:
+            self.compose("config", "--quiet")
+        except compose.Failed as failed:
+            words = failed.words
+        else:
+            if "no such service" not in words:
+                return
+        raise UsageError(
+            f"Compose cannot use {self.compose_file}",
+            detail=words,
+            hint=f"docker compose -f {self.compose_file} config",
+        )
+
+    def not_created(self, names: Sequence[str], failed: compose.Failed, missing: Sequence[str]) -> DevenvError:
+        """The error for containers that Compose could not start."""
+        who = " and ".join(names)
+        self.refuse_own_file(failed.words)
+        if failed.port is not None:
+            holder = processes.holder(failed.port)
+            name = next((name for name in names if self.port(name) == failed.port), who)
+            return DevenvError(
+                f"port {failed.port}, which {name} wants, is taken by {holder}",
+                exit_code=Exit.PORT,
+                detail=failed.words,
+                hint="devenv up",
+            )
+        gone = [image for image in missing if not self.docker.has_image(image)]
+        if gone:
+            setting = next((name for name in STORES if self.image(name) == gone[0]), "postgres")
+            return DevenvError(
+                f"the image {gone[0]} is not on this machine and could not be fetched",
+                exit_code=Exit.MISSING,
+                detail=failed.words,
+                hint=f"docker pull {gone[0]}, or name another one: [{setting}] image in devenv.toml",
+            )
+        if "no space left" in failed.words.lower():
+            return DevenvError(
+                f"Docker could not start {who}: its disk is full",
+                exit_code=Exit.CRASHED,
+                detail=failed.words,
+                hint="docker system df",
+            )
+        return DevenvError(
+            f"Docker Compose could not start {who}",
+            exit_code=Exit.CRASHED,
+            detail=failed.words,
+            hint="devenv doctor",
+        )
+
+    def write_files(self, environment: Mapping[str, str] | None) -> None:
+        """Private settings for Compose: its variables' values and, with `environment`, the application's part."""
+        self.make_home()
+        if not self.name_file.exists() or json.loads(self.name_file.read_text())["root"] != str(self.root):
+            kept = {"root": str(self.root), "project": self.compose_project}
+            state.write_private(self.name_file, json.dumps(kept).encode())
+        self.write_changed(self.home / "compose.env", compose.env_file(self.variables()))
+        if environment is not None:
+            self.write_changed(self.home / "backend.json", json.dumps(self.backend_part()).encode())
+
+    def write_changed(self, file: Path, content: bytes) -> None:
+        """Write a private file unless it says so already."""
+        if not file.exists() or file.read_bytes() != content:
+            state.write_private(file, content)
+
+    def variables(self) -> dict[str, str]:
+        """The values for the compose file's variables."""
+        settings = self.settings
+        values = {
+            "POSTGRES_PASSWORD": self.secrets().password,
+            "DEVENV_POSTGRES_IMAGE": settings.postgres.image,
+            "DEVENV_POSTGRES_USER": settings.postgres.user,
+            # The project's own database is made by the step setup.
+            "DEVENV_POSTGRES_DATABASE": "postgres",
+            "DEVENV_POSTGRES_PORT": str(self.port("postgres")),
+            "DEVENV_DYNAMODB_IMAGE": settings.dynamodb.image,
+            "DEVENV_DYNAMODB_PORT": str(self.port("dynamodb")),
+        }
+        if settings.backend:
+            values |= {
+                "DEVENV_BACKEND_PORT": str(self.port("backend")),
+                "DEVENV_BACKEND_IMAGE": settings.backend.image,
+                "DEVENV_BACKEND_CONTEXT": str(self.root / settings.docker.context),
+                "DEVENV_BACKEND_DOCKERFILE": settings.docker.dockerfile,
+            }
+        return values
+
+    def backend_part(self) -> dict[str, Any]:
+        """The application's part of the compose file: its variables, as they are right inside a container."""
+        inside = connection_environment(self.settings, self.inside_targets())
+        variables = {**inside, **self.backend_variables(), "PORT": str(INSIDE["backend"])}
+        # Compose would replace `$` in values.
+        escaped = {name: value.replace("$", "$$") for name, value in variables.items()}
+        return {"services": {"backend": {"environment": escaped}}}
+
+    def inside_targets(self) -> Targets:
+        """Where the stores are for a container of this project: by the services' names."""
+        postgres, dynamodb = self.store_targets()
+        return Targets(
+            replace(postgres, host="postgres", port=INSIDE["postgres"]),
+            replace(dynamodb, endpoint=f"http://dynamodb:{INSIDE['dynamodb']}"),
+            self.url("backend", self.port("backend")),
+            self.secrets().key,
+        )
+
+    def dump_database(self, database: str, file: Path) -> None:
+        """Write a database to a file, which outlives the volume."""
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            self.in_postgres(f"{database} could not be copied", "pg_dump", "-Fc", "--dbname", database, target=out)
+
+    def load_database(self, database: str, file: Path) -> None:
+        """Fill an empty database from such a file. Owners and grants are not part of it."""
+        words = ("pg_restore", "--exit-on-error", "--no-owner", "--no-acl", "--dbname", database)
+        with open(file, "rb") as source:
+            self.in_postgres(f"{database} could not be restored", *words, source=source)
+
+    def in_postgres(
+        self, what: str, *words: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None
+    ) -> None:
+        """Run one of PostgreSQL's programs in its container. DevenvError when it fails."""
+        user = self.store_targets()[0].user
+        program, *rest = words
+        try:
+            self.compose("exec", "-T", "postgres", program, "-U", user, *rest, source=source, target=target)
+        except compose.Failed as failed:
+            raise DevenvError(what, detail=failed.words, hint="devenv logs postgres") from None
+
+    def compose(self, *words: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None) -> None:
+        """Run Compose on this project. Failed when it fails; DevenvError when there is none, or no engine."""
+        command, environ = self.compose_call(*words)
+        compose.call(command, environ, self.root, self.halt, source=source, target=target)
+
+    def compose_call(self, *words: str) -> tuple[list[str], dict[str, str]]:
+        """How Compose is called on this project: command and environment. DevenvError when there is none."""
+        program = compose.find_compose(self.environ)
+        if not self.compose_file.is_file():
+            raise UsageError(f"there is no {self.compose_file}", hint="mend [docker] file in devenv.toml")
+        where = ["--project-name", self.compose_project, "--project-directory", str(self.root)]
+        files = ["--file", str(self.compose_file)]
+        if self.contained and (self.home / "backend.json").exists():
+            files += ["--file", str(self.home / "backend.json"), "--profile", "backend"]
+        env_file = ["--env-file", str(self.home / "compose.env")]
+        command = [str(program.program), "--ansi", "never", *where, *files, *env_file, *words]
+        return command, compose.clean_environment(self.environ, self.docker.endpoint.url)
+
+    @contextmanager
+    def hold_writers(self) -> Iterator[bool]:
+        """DynamoDB Local's file is locked for writing during the block, by a small program in its container.
+
+        False where it has no such file (`-inMemory`), or the image lacks what the program needs. DevenvError when the
+        container ended meanwhile.
+        """
+        container = self.find("dynamodb")
+        file = shared_file(container.arguments) if container and container.state == "running" else None
+        if file is None:
+            yield False
+            return
+        program = base64.b64encode(HOLDER.read_bytes()).decode()
+        words = ("exec", "-T", "dynamodb", "sh", "-c", HOLD, "sh", program, file, str(HOLD_S))
+        command, environ = self.compose_call(*words)
+        with compose.running(command, environ, self.root, HOLD_S) as child:
+            assert child.stdout is not None  # noqa: S101 - it is a pipe
+            patience = threading.Timer(PATIENCE_S, child.kill)
+            patience.start()
+            held = child.stdout.readline().strip() == "held"
+            patience.cancel()
+            yield held
+            if held and child.poll() is not None:
+                raise DevenvError(
+                    "DynamoDB's writers were not held until the copy was finished",
+                    cause="its container ended, or the copy took too long",
+                    hint="devenv up",
+                )
+
+    def stop(self, name: str) -> bool:
+        """Stop one service cleanly and remember that it was meant. False when it was not running."""
+        if not self.is_contained(name):
+            return self.stop_process(name)
+        record = self.state.services.get(name)
+        try:
+            container = self.find(name)
+        except Unreachable:
+            if record is None or not record.started:
+                return False
+            raise
+        running = container is not None and container.state in ALIVE
+        if container is not None and running:
+            self.write_files(None)
+            try:
+                if container.state == "paused":
+                    self.compose("unpause", name)
+                self.compose("stop", name)
+            except compose.Failed as failed:
+                raise DevenvError(
+                    f"{name} could not be stopped", detail=failed.words, hint=f"docker kill {container.name}"
+                ) from None
+            self.gather(name, container)
+        if record is not None:
+            self.remember(name, process=None, started=None)
+        return running
+
+    def remove_data(self) -> None:
+        """Delete containers, volumes and network. DevenvError while somebody else's container has a volume."""
+        self.gather_logs(STORES)
+        if self.docker.containers(self.compose_project) or self.has_data():
+            self.write_files(None)
+            try:
+                self.compose("down", "--volumes", "--remove-orphans")
+            except compose.Failed as failed:
+                raise DevenvError("the data could not be deleted", detail=failed.words, hint="docker ps -a") from None
+            if left := self.docker.volumes(self.compose_project):
+                raise DevenvError(f"volumes are still there: {', '.join(left)}", hint=f"docker volume rm {left[0]}")
+        for file in (self.name_file, self.home / "compose.env", self.home / "backend.json"):
+            file.unlink(missing_ok=True)
+        self._ids = {}
+
+    def recognise(self, name: str) -> bool:
+        """Whether a service that was just launched still runs."""
+        if not self.is_contained(name):
+            return self.recognise_process(name)
+        container = self.find(name)
+        return container is not None and container.state in (*ALIVE, "created")
+
+    def ended(self, name: str) -> DevenvError:
+        """The error for a container that ended while it was waited for, with its last words."""
+        if not self.is_contained(name):
+            return self.process_ended(name)
+        container = self.find(name)
+        said = self.tail(name)
+        code = f" with code {container.exit_code}" if container else ""
+        memory = container is not None and container.killed_for_memory
+        exit_code, cause, hint = Exit.CRASHED, None, f"devenv logs {name}"
+        if any(OTHER_VERSION.search(line) for line in said):
+            exit_code, cause = Exit.VERSION, "the data was made by another version of PostgreSQL"
+            hint = f"name the image that made the data: [{name}] image in devenv.toml"
+        elif any("no space left" in line.lower() for line in said):
+            cause, hint = "its disk is full", "docker system df"
+        elif memory:
+            cause = "Docker killed it because it needed more memory than it may have"
+        return DevenvError(
+            f"{name} ended while starting: its container exited{code}",
+            exit_code=exit_code,
+            detail="\n".join([*said, f"(whole log: {self.log(name)})"]),
+            cause=cause,
+            hint=hint,
+        )
+
+    def stalled(self, name: str) -> tuple[str, str]:
+        """Why a service that runs may not answer, and what to do."""
+        container = self.find(name) if self.is_contained(name) else None
+        if container is not None and container.state == "paused":
+            return f"its container {container.name} is paused", f"docker unpause {container.name}"
+        if any("unable to open database file" in line for line in self.tail(name, 50)):
+            return "it cannot write its volume, which belongs to another user", "devenv doctor --only DOC007"
+        return super().stalled(name)
+
+
+def judge(name: str, container: Container | None, meant: str | None, boot_s: float) -> ServiceState:
+    """The contract's word for a container's state. Pure.
+
+    `meant` is when devenv started it (ISO 8601; None: it was stopped on purpose, or never started), `boot_s` when this
+    machine started (epoch seconds): what ended with the machine did not crash.
+    """
+    if container is None:
+        if meant:
+            return ServiceState(name, "crashed", detail="its container was removed")
+        return ServiceState(name, "stopped", detail="it has no container")
+    version = version_of(container)
+    if container.state in ALIVE:
+        return ServiceState(
+            name,
+            "starting" if container.state == "restarting" else "running",
+            pid=container.pid,
+            version=version,
+            started=whole_seconds(container.started),
+            detail=f"its container is paused: docker unpause {container.name}" if container.state == "paused" else None,
+        )
+    if not meant or container.state == "created":
+        return ServiceState(name, "stopped", version=version)
+    if datetime.fromisoformat(meant).timestamp() < boot_s:
+        return ServiceState(name, "stopped", version=version, detail="the machine was restarted")
+    detail = f"it ended by itself: its container exited with code {container.exit_code}"
+    return ServiceState(name, "crashed", version=version, detail=detail)
+
+
+def seen_from_here(
+    container: Container,
+    services: Mapping[tuple[str, int], int],
+    inside: Mapping[str, str],
+    outside: Mapping[str, str],
+) -> dict[str, str]:
+    """A container's variables with the addresses that they mean from this machine. Pure.
+
+    What is as it should be `inside` becomes what it should be `outside`; not every address is one of a store.
+    Otherwise `services` maps (name, port) in the container's network to ports here. `localhost` is the container
+    itself there: it becomes a name that leads nowhere from here, and says so. `host.docker.internal` is this machine.
+    """
+    itself = f"localhost-in-container-{container.name}"
+
+    def replaced(found: re.Match[str]) -> str:
+        before, host, port = found["before"], found["host"], found["port"]
+        if host in ("localhost", "127.0.0.1", "[::1]", "0.0.0.0"):  # noqa: S104 - compared only
+            return f"{before}{itself}" + (f":{port}" if port else "")
+        if host == "host.docker.internal":
+            return f"{before}127.0.0.1" + (f":{port}" if port else "")
+        here = services.get((host, int(port or DEFAULT_PORTS.get(host, 0))))
+        return found[0] if here is None else f"{before}127.0.0.1:{here}"
+
+    values = {
+        name: outside.get(name, value) if inside.get(name) == value else ADDRESS.sub(replaced, value)
+        for name, value in container.environment.items()
+    }
+    if (host := values.get("PGHOST")) and inside.get("PGHOST") != container.environment["PGHOST"]:
+        place = ADDRESS.sub(replaced, f"//{host}:{values.get('PGPORT') or 5432}")
+        values["PGHOST"], _, values["PGPORT"] = place.removeprefix("//").rpartition(":")
+    return values
+
+
+def version_of(container: Container) -> str:
+    """What the image says of its version: the official Postgres image in a variable, others by their tag. Pure."""
+    told = container.environment.get("PG_VERSION", "").partition("-")[0]
+    return told or container.image.rpartition("/")[2].partition(":")[2] or container.image
+
+
+def shared_file(arguments: Sequence[str]) -> str | None:
+    """Where DynamoDB Local keeps its data, by its arguments; None when not in one file. Pure."""
+    if "-inMemory" in arguments or "-sharedDb" not in arguments:
+        return None
+    folder = next((value for option, value in pairwise(arguments) if option == "-dbPath"), ".")
+    return f"{folder}/{dynamodb_file.NAME}"
+
+
+def project_name(name: str, root: Path) -> str:
+    """A Compose project's name for a folder: lower case, and another one for every folder. Pure."""
+    plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:32] or "project"
+    return f"devenv-{plain}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:8]}"
+
+
+def packaged_file() -> Path:
+    """The compose file that comes with devenv: beside this module, or (in a checkout) in the folder compose/."""
+    here = Path(__file__).parent / "compose.yaml"
+    return here if here.exists() else Path(__file__).parents[3] / "compose" / "compose.yaml"
+
+
+def whole_seconds(time_: str) -> str:
+    """Docker's time (nanoseconds, `Z`) as ISO 8601 to the second. Pure."""
+    return f"{time_[:19]}+00:00"
+
+
+def epoch(time_: str) -> float | None:
+    """A moment before a log line's time, in seconds: its nanoseconds do not fit a float. None for none. Pure."""
+    return datetime.fromisoformat(f"{time_[:19]}+00:00").timestamp() - 0.001 if time_ else None

@@ -1,0 +1,1 @@
+"""Engine `embedded`: services as processes from installed packages."""

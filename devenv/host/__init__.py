@@ -1,0 +1,1 @@
+"""This machine: processes, files, cloning, state, the registry of projects."""

@@ -1,0 +1,326 @@
+"""Processes that outlive devenv: start them detached, know them again, stop only those that are ours."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from devenv.core.errors import DevenvError, Exit
+from devenv.host.state import Process
+
+# A symbolic link in the place of a log must not lead root elsewhere. (Windows has no such flag.)
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+LOG_LIMIT = 10 * 1024 * 1024
+# A start time is computed from the boot time, which moves by up to a second when the clock is adjusted.
+CLOCK_SLACK_S = 2.0
+
+
+@dataclass(frozen=True)
+class Account:
+    """An unprivileged account to run services as, because PostgreSQL refuses to run as root."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who listens on a port. Fields are None where the system does not tell this user."""
+
+    port: int
+    pid: int | None
+    command: str | None
+    owner: str | None
+    place: str | None
+
+    def __str__(self) -> str:
+        if self.pid is None:
+            return "a process of another user (its name is hidden from this account)"
+        parts = [f"pid {self.pid}", f"`{self.command}`", f"owner {self.owner}"]
+        return ", ".join([*parts, self.place] if self.place else parts)
+
+
+def spawn(
+    command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str], account: Account | None = None
+) -> subprocess.Popen[bytes]:
+    """Start `command` detached (own session), output appended to `log`. OSError when it cannot be executed."""
+    rotate(log)
+    # As root the log stays root's own file: the service gets it already open.
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_FOLLOW, 0o600), "ab") as output:
+        return subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            env=dict(env),
+            start_new_session=True,
+            **as_account(account),
+        )
+
+
+def identify_child(child: subprocess.Popen[bytes]) -> Process | None:
+    """The identity of a process just started; None when it has ended already.
+
+    On a busy machine the new program is there before its command line is: a moment too early, and it would be
+    remembered with an empty one, and never be known again.
+    """
+    while child.poll() is None:
+        seen = identify(child.pid)
+        if seen is not None and seen.command:
+            return seen
+        time.sleep(0.001)
+    return None
+
+
+def as_account(account: Account | None) -> dict[str, Any]:
+    """Arguments for `subprocess` that drop to `account`; none for None."""
+    return {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def identify(pid: int) -> Process | None:
+    """The identity of a running process; None when there is none (or only its unreaped remains)."""
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return None
+            return Process(pid=pid, created=process.create_time(), command=process.cmdline())
+    except psutil.Error:
+        return None
+
+
+def is_running(process: Process | None) -> bool:
+    """Whether exactly this process runs: pid, start time and command all match."""
+    if process is None:
+        return False
+    now = identify(process.pid)
+    return now is not None and same(now, process)
+
+
+def same(one: Process, other: Process) -> bool:
+    """Whether two identities name one process."""
+    return one.pid == other.pid and abs(one.created - other.created) < CLOCK_SLACK_S and one.command == other.command
+
+
+def find_all(matches: Mapping[str, Callable[[list[str]], bool]]) -> dict[str, Process]:
+    """Name -> the running process whose command line `matches` it: one that a killed devenv had no time to record.
+
+    Our commands carry the data folder of one project, so what matches is ours.
+    """
+    found: dict[str, Process] = {}
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        command = process.info["cmdline"]
+        if not command or process.info["status"] == psutil.STATUS_ZOMBIE:
+            continue
+        for name, match in matches.items():
+            if name not in found and match(command) and (seen := identify(process.pid)):
+                found[name] = seen
+    return found
+
+
+def find_marked(marks: Mapping[str, str]) -> tuple[Process, dict[str, str]] | None:
+    """The running process that `spawn` began with these variables, and its environment.
+
+    Its children have them too, but are not the first of their session.
+    """
+    for process in psutil.process_iter(["pid"]):
+        try:
+            environ = process.environ()
+            if marks.items() <= environ.items() and leads_session(process.pid) and (seen := identify(process.pid)):
+                return seen, environ
+        except psutil.Error:
+            continue
+    return None
+
+
+def leads_session(pid: int) -> bool:
+    """Whether a process began its session, as those do that `spawn` starts; True where there are no sessions."""
+    try:
+        return not hasattr(os, "getsid") or os.getsid(pid) == pid
+    except OSError:
+        return False
+
+
+def stop(process: Process, *, how: signal.Signals = signal.SIGTERM, patience_s: float = 10.0) -> bool:
+    """Signal the process (and its group, which `spawn` made), wait, kill what stays. False when it was not running."""
+    if not is_running(process):
+        return False
+    members = [process, *(child for child in map(identify, children(process.pid)) if child)]
+    os.kill(process.pid, how)
+    if hasattr(signal, "SIGCONT"):
+        # A paused process would get the signal only when it goes on.
+        os.kill(process.pid, signal.SIGCONT)
+    end = time.monotonic() + patience_s
+    while not has_ended(process) and time.monotonic() < end:
+        reap(process.pid)
+        time.sleep(0.01)
+    for member in members:
+        if is_running(member):
+            os.kill(member.pid, signal.SIGKILL)
+    while not has_ended(process):
+        reap(process.pid)
+        time.sleep(0.01)
+    return True
+
+
+def has_ended(process: Process) -> bool:
+    """Whether a process that was just signalled is gone, with its ports.
+
+    The command line does not count here: it is empty already while the process still closes its files.
+    """
+    now = identify(process.pid)
+    return now is None or abs(now.created - process.created) >= CLOCK_SLACK_S
+
+
+def children(pid: int) -> list[int]:
+    """Pids of all descendants."""
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def reap(pid: int) -> None:
+    """Collect an ended child of this very process, so that it does not look alive."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except (ChildProcessError, AttributeError):
+        return
+
+
+def environment(process: Process) -> dict[str, str] | None:
+    """The environment a running process was started with; None when it is gone or not ours to read."""
+    try:
+        return psutil.Process(process.pid).environ() if is_running(process) else None
+    except (psutil.Error, OSError):
+        return None
+
+
+def rotate(log: Path) -> None:
+    """Move a log over LOG_LIMIT bytes to `<log>.1`, by copying, since a running service keeps its file open."""
+    try:
+        if not log.is_symlink() and log.stat().st_size > LOG_LIMIT:
+            shutil.copy2(log, log.with_name(f"{log.name}.1"))
+            os.truncate(log, 0)
+    except FileNotFoundError:
+        return
+
+
+def tail(log: Path, lines: int = 10) -> list[str]:
+    """The last `lines` lines of a log; [] when there is none. Reads at most the last 256 KB."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 256 * 1024))
+            return file.read().decode("utf-8", "replace").splitlines()[-lines:] if lines else []
+    except FileNotFoundError:
+        return []
+
+
+def port_is_free(port: int) -> bool:
+    """Whether nobody listens on the port, on loopback or on all interfaces."""
+    for host, family in (("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET)):  # noqa: S104 - asked, not served
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True
+
+
+def holder(port: int) -> Holder:
+    """Who listens on `port`, as far as this user may know."""
+    pid = next(
+        (seen.pid for seen in listeners() if is_listener(seen, port) and seen.pid),
+        None,
+    )
+    if pid is None:
+        return Holder(port, None, None, None, None)
+    try:
+        process = psutil.Process(pid)
+        command = process.cmdline()
+        return Holder(port, pid, " ".join(command)[:120], process.username(), place_of(process, command))
+    except psutil.Error:
+        return Holder(port, pid, None, None, None)
+
+
+def stranger(port: int, process: Process) -> Holder | None:
+    """Who listens on `port` instead of `process` (or its children); None when they do, or as far as nobody can tell."""
+    if listens(process.pid, port) or any(listens(child, port) for child in children(process.pid)):
+        return None
+    found = holder(port)
+    return found if found.pid else None
+
+
+def listens(pid: int, port: int) -> bool:
+    """Whether this very process listens on `port`, as far as one may see."""
+    try:
+        return any(is_listener(seen, port) for seen in psutil.Process(pid).net_connections(kind="tcp"))
+    except psutil.Error:
+        return False
+
+
+def is_listener(seen: Any, port: int) -> bool:
+    """Whether a socket of psutil listens on `port`."""
+    return bool(seen.laddr and seen.laddr.port == port and seen.status == psutil.CONN_LISTEN)
+
+
+def listeners() -> list[Any]:
+    """All TCP sockets this user may see."""
+    try:
+        return psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return []
+
+
+def place_of(process: psutil.Process, command: Sequence[str]) -> str | None:
+    """Which project or container a process belongs to, in words, or None."""
+    if "docker-proxy" in " ".join(command[:1]):
+        return "a container published by Docker (docker ps names it)"
+    project = process.environ().get("DEVENV_PROJECT")
+    return f"of the devenv project {project} (devenv down --project {project})" if project else None
+
+
+def choose_account(root: Path, environ: Mapping[str, str]) -> Account | None:
+    """None unless devenv runs as root; then the account its services run as.
+
+    In order: who owns the project folder, who called sudo, `postgres`, `nobody`. It needs an entry in the user
+    database, because initdb looks itself up there. DevenvError (exit 10) when there is none.
+    """
+    if os.name != "posix" or os.geteuid() != 0:
+        return None
+    import pwd
+
+    caller = environ.get("SUDO_UID", "")
+    wanted: list[int | str] = [root.stat().st_uid, int(caller) if caller.isdecimal() else 0, "postgres", "nobody"]
+    for who in wanted:
+        try:
+            entry = pwd.getpwuid(who) if isinstance(who, int) else pwd.getpwnam(who)
+        except (KeyError, OverflowError):
+            continue
+        if entry.pw_uid != 0:
+            return Account(entry.pw_name, entry.pw_uid, entry.pw_gid)
+    raise DevenvError(
+        "PostgreSQL refuses to run as root, and there is no other account to run it as",
+        exit_code=Exit.MISSING,
+        hint="useradd --system postgres",
+    )
+
+
+def boot_time() -> float:
+    """When this machine started, in epoch seconds."""
+    return psutil.boot_time()

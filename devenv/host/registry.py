@@ -1,0 +1,55 @@
+"""Which projects this user has started: a file each in the user's cache folder, which says where, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+from devenv.host import state
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One project: its folder, where its data lies, and the Compose project of its containers, if it ever had any."""
+
+    root: str
+    home: str
+    compose: str = ""
+
+
+def place(cache: Path, root: Path) -> Path:
+    """The file of one project."""
+    return cache / "projects" / f"{hashlib.sha256(os.fsencode(root)).hexdigest()[:24]}.json"
+
+
+def register(cache: Path, root: Path, home: Path, compose: str = "") -> None:
+    """Remember a project, unless it is known. A cache that cannot be written only costs `ps` the project's name."""
+    file = place(cache, root)
+    # Even the question whether it is there is refused in a cache whose projects are another user's.
+    with contextlib.suppress(OSError):
+        if not file.exists() or (compose and compose != (read(file) or Entry("", "")).compose):
+            file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+            state.write_private(file, msgspec.json.encode(Entry(str(root), str(home), compose)))
+
+
+def forget(cache: Path, root: Path) -> None:
+    """No longer remember a project."""
+    with contextlib.suppress(OSError):
+        place(cache, root).unlink(missing_ok=True)
+
+
+def read_all(cache: Path) -> list[Entry]:
+    """Every remembered project, by folder."""
+    found = [read(file) for file in (cache / "projects").glob("*.json")]
+    return sorted((entry for entry in found if entry), key=lambda entry: entry.root)
+
+
+def read(file: Path) -> Entry | None:
+    """What one file says; None when it cannot be read."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Entry)
+    except (OSError, msgspec.DecodeError):
+        return None

@@ -1,0 +1,344 @@
+"""What devenv remembers between commands: `.devstate/state.json`, secrets beside the data, and the project lock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets as random
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec.structs import replace
+
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.model import Done
+
+FOLDER = ".devstate"
+VERSION = 1
+WAIT = "wait for it to end, or give it longer: devenv up --timeout 300"
+REPLACED = ("state.json", "lock.json")
+# `.state.json.1234.k2j3h4k5`: of process 1234.
+HALF_WRITTEN = re.compile(r"\.[\w-]+\.\w+\.(\d+)(?:\.\w+)?")
+
+
+class Process(msgspec.Struct, frozen=True):
+    """Identity of one process: pid, start time (epoch seconds) and command line as the system shows it."""
+
+    pid: int
+    created: float
+    command: list[str]
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What devenv knows of one service it starts. `process` is None when it was stopped on purpose, or is a container.
+
+    `started` tells whether the service is meant to be up: `down` takes it away. `environment` is a hash of the settings
+    the process was started with, to see when they have changed. `wanted` is the port that devenv.toml asked for when
+    `port` was given; 0: not known.
+    """
+
+    port: int
+    wanted: int = 0
+    process: Process | None = None
+    started: str | None = None
+    version: str | None = None
+    environment: str = ""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How a step stood when it was last looked at, for when the stores are stopped."""
+
+    state: Done
+    reason: str
+    at: str
+
+
+class Version(msgspec.Struct, frozen=True):
+    """The part of state.json that every devenv can read."""
+
+    version: int = VERSION
+
+
+class Parked(msgspec.Struct, frozen=True):
+    """What is known of an engine that the project was on before."""
+
+    services: dict[str, Record] = {}
+    steps: dict[str, Mark] = {}
+
+
+class State(Version, frozen=True):
+    """All of state.json. `version` guards against files of another devenv.
+
+    `root` is the project's folder when this was written: a copied or moved folder is known by it. `services` and
+    `steps` are those of `engine`; those of the other engines that the project has been on are `parked`. `training` is
+    what the embedded engine left at work in the background.
+    """
+
+    root: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
+    engine: str | None = None
+    services: dict[str, Record] = {}
+    steps: dict[str, Mark] = {}
+    parked: dict[str, Parked] = {}
+    training: Process | None = None
+
+
+class Secrets(msgspec.Struct, frozen=True):
+    """Generated once per data folder: the Postgres password and the application's development key."""
+
+    password: str
+    key: str
+
+
+def switch(known: State, engine: str) -> State:
+    """The same knowledge with `engine` as the one that the project is on. Pure."""
+    if known.engine in (None, engine):
+        return known
+    parked = {**known.parked, str(known.engine): Parked(known.services, known.steps)}
+    own = parked.pop(engine, Parked())
+    return replace(known, engine=engine, services=own.services, steps=own.steps, parked=parked)
+
+
+def meant_up(known: State) -> list[str]:
+    """The services that were started on the state's engine and not stopped since. Pure."""
+    return [name for name, record in known.services.items() if record.started]
+
+
+def place(root: Path) -> Path:
+    """Where the project's state folder is, or would be. DevenvError for one that leads elsewhere."""
+    path = root / FOLDER
+    if path.is_symlink():
+        raise link_refused(path)
+    refuse_links(path, path / "logs", path / "repairs")
+    return path
+
+
+def refuse_links(*folders: Path) -> None:
+    """DevenvError for a symbolic link directly in one of the folders: what is written there would end up elsewhere.
+
+    Files that are only ever replaced as a whole may be links: the link itself is replaced.
+    """
+    for folder in folders:
+        try:
+            with os.scandir(folder) as entries:
+                found = next((each.path for each in entries if each.is_symlink() and each.name not in REPLACED), None)
+        except OSError:
+            continue
+        if found:
+            raise link_refused(Path(found))
+
+
+def link_refused(path: Path) -> DevenvError:
+    """The error for a symbolic link among devenv's own files."""
+    return DevenvError(f"{path} is a symbolic link, which devenv does not follow", hint=f"remove it: rm {path}")
+
+
+def folder(root: Path) -> Path:
+    """The project's state folder, made 0700 when missing. DevenvError when it cannot be written."""
+    path = place(root)
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        ignore = path / ".gitignore"
+        if not ignore.exists():
+            write_private(ignore, b"*\n")
+    except OSError as error:
+        raise unwritable(path, error) from None
+    return path
+
+
+def unwritable(path: Path, error: OSError) -> DevenvError:
+    """The error for a state file or folder that cannot be written."""
+    return DevenvError(
+        f"{path} cannot be written",
+        detail=str(error),
+        hint=f"make room on the disk, or give yourself the folder: chown -R $USER {path.parent}",
+    )
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` in one step, mode 0600: a reader or a crash sees the old file or the new one."""
+    with private_copy(path, content) as name:
+        os.replace(name, path)
+
+
+def create_private(path: Path, content: bytes) -> bool:
+    """The same, but only where there is no `path` yet; False when another process was first."""
+    with private_copy(path, content) as name:
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return False
+        finally:
+            os.unlink(name)
+    return True
+
+
+def write_out(path: Path, text: str) -> None:
+    """Write a file that the user asked for, in one step, only its owner's; a pipe or a device is written into.
+
+    UsageError when it cannot be written. What an earlier, killed attempt left beside it is removed.
+    """
+    target = path.resolve()
+    try:
+        if target.exists() and not target.is_file():
+            target.write_text(text, "utf-8")
+            return
+        sweep(target.parent, half_of(target.name))
+        write_private(target, text.encode())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written", detail=str(error)) from None
+
+
+@contextmanager
+def private_copy(path: Path, content: bytes) -> Iterator[str]:
+    """A finished file with `content` beside `path`, mode 0600; removed when the block fails. (See `sweep`.)"""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield name
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Like `write_private`, for what need not survive a power cut."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+    os.replace(fresh, path)
+
+
+def half_of(name: str) -> re.Pattern[str]:
+    """The names of `private_copy` for a file of this name."""
+    return re.compile(rf"\.{re.escape(name)}\.(\d+)\.\w+")
+
+
+def sweep(folder: Path, names: re.Pattern[str] = HALF_WRITTEN) -> None:
+    """Remove from a folder the half written files of processes that were killed: their names tell whose they are."""
+    for left in folder.glob(".*.*"):
+        found = names.fullmatch(left.name)
+        if found and not is_alive(int(found[1])):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    import psutil
+
+    return psutil.pid_exists(pid)
+
+
+def read(state_folder: Path) -> State:
+    """The remembered state; an empty one when there is none. DevenvError for a file that is not ours."""
+    file = state_folder / "state.json"
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return State()
+    except OSError as error:
+        raise DevenvError(f"{file} cannot be read", detail=str(error), hint=f"ls -l {file}") from None
+    try:
+        # The version first: another one's file may have another shape.
+        if (version := msgspec.json.decode(content, type=Version).version) != VERSION:
+            raise DevenvError(
+                f"{file} was written by another version of devenv (format {version}, this one knows {VERSION})",
+                exit_code=Exit.VERSION,
+                hint="run `devenv down` with that version first, then `devenv up` with this one",
+            )
+        return msgspec.json.decode(content, type=State)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DevenvError(
+            f"{file} is damaged",
+            exit_code=Exit.USAGE,
+            detail=str(error),
+            cause="it was edited by hand, or written by another version of devenv",
+            hint=f"mv {file} {file}.old && devenv up  (data is kept; running services are found again)",
+        ) from None
+
+
+def write(state_folder: Path, state: State) -> None:
+    """Remember `state`, in one step."""
+    file = state_folder / "state.json"
+    try:
+        write_private(file, json.dumps(msgspec.to_builtins(state), indent=1).encode())
+    except OSError as error:
+        raise unwritable(file, error) from None
+
+
+def keep_secrets(home: Path, *, keep: bool = True) -> Secrets:
+    """The secrets of the data in `home`, generated at the first call; without `keep`, for this process only."""
+    file = home / "secrets.json"
+    try:
+        if file.exists():
+            return msgspec.json.decode(file.read_bytes(), type=Secrets)
+        made = Secrets(password=random.token_urlsafe(24), key=random.token_urlsafe(48))
+        return made if not keep or create_private(file, msgspec.json.encode(made)) else keep_secrets(home)
+    except OSError as error:
+        raise unwritable(file, error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DevenvError(
+            f"{file} is damaged, so the password of the data beside it is unknown",
+            detail=str(error),
+            hint="devenv down --data",
+        ) from None
+
+
+@contextmanager
+def lock(state_folder: Path, timeout_s: float, say: Callable[[str], None], hint: str = WAIT) -> Iterator[None]:
+    """Be the only devenv that changes this project. Waits up to `timeout_s` seconds, then exit 7 names the holder.
+
+    `hint` says what to do then.
+    """
+    from filelock import FileLock, Timeout
+
+    guard = FileLock(state_folder / "lock", mode=0o600)
+    owner = state_folder / "lock.json"
+    try:
+        guard.acquire(timeout=0)
+    except Timeout:
+        say(f"waiting for {describe_owner(owner)}")
+        try:
+            guard.acquire(timeout=timeout_s, poll_interval=0.02)
+        except Timeout:
+            raise DevenvError(
+                f"another devenv holds this project: {describe_owner(owner)}",
+                exit_code=Exit.LOCKED,
+                detail=f"waited {timeout_s:g} s for {guard.lock_file}",
+                hint=hint,
+            ) from None
+    except OSError as error:
+        raise unwritable(state_folder / "lock", error) from None
+    try:
+        # Replaced, not written into: a symbolic link in its place must not lead elsewhere.
+        note = json.dumps({"pid": os.getpid(), "command": sys.argv[1:], "since": time.time()})
+        try:
+            replace_private(owner, note.encode())
+        except OSError as error:
+            raise unwritable(owner, error) from None
+        yield
+    finally:
+        guard.release()
+
+
+def describe_owner(owner: Path) -> str:
+    """Who holds the lock, in words: `devenv up` (pid 123, for 4 s)."""
+    try:
+        seen = json.loads(owner.read_text())
+        words = " ".join(["devenv", *seen["command"]])
+        return f"`{words}` (pid {seen['pid']}, for {time.time() - seen['since']:.0f} s)"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another devenv command"

@@ -1,0 +1,154 @@
+"""`devenv init`: a commented devenv.toml for a folder, fitted to what is there; with an example when it is empty.
+
+What it finds is read as text; no program, script or module of the folder is run. It overwrites nothing: when one of the
+files that it would write is there, it writes none. A note says meanwhile what it is about to write, so that the next
+`devenv init` takes away what a killed one has left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from devenv.config.schema import FILE
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.model import Report
+from devenv.host.state import create_private, half_of, sweep, write_private
+
+NOTE: Final = ".devenv-init"
+LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def init(root: Path) -> Report:
+    """Write what `root` needs to be a project. UsageError when it is one, or a file is in the way."""
+    from devenv.init.draft import Drafter
+    from devenv.init.example import example_files
+    from devenv.init.survey import survey
+
+    if not root.is_dir():
+        raise UsageError(f"{root} is not a folder", hint=f"mkdir {root}")
+    take_back(root)
+    if os.path.lexists(root / FILE):
+        raise UsageError(f"{root / FILE} is there already", hint="devenv config check")
+    found = survey(root)
+    seen: tuple[str, ...]
+    edits: tuple[str, ...]
+    if found.is_empty:
+        files = example_files(project_name(root))
+        seen, edits = found.left_out, ()
+    else:
+        draft = Drafter(found, project_name(root)).draft()
+        files = {FILE: draft.text, **{name: as_json(request) for name, request in draft.files.items()}}
+        seen, edits = draft.found, draft.edits
+    check(files[FILE], root)
+    write_all(root, files)
+    body = {
+        "folder": str(root),
+        "example": found.is_empty,
+        "found": list(seen),
+        "written": list(files),
+        "edits": list(edits),
+        "next": "devenv up",
+    }
+    return Report("init", project_name(root), Exit.DONE, body)
+
+
+def project_name(root: Path) -> str:
+    """The folder's name, as far as a project can be called so."""
+    return LABEL.sub("-", root.name).strip("-._")[:63].strip("-._") or "project"
+
+
+def as_json(request: Mapping[str, Any]) -> str:
+    """A table's request as a file holds it."""
+    return json.dumps(request, indent=2) + "\n"
+
+
+def check(text: str, root: Path) -> None:
+    """The file must be one that devenv reads, whatever names the folder's files have. DevenvError otherwise."""
+    import tomllib
+
+    from devenv.config.schema import parse
+
+    try:
+        parse(tomllib.loads(text), root / FILE)
+    except (tomllib.TOMLDecodeError, UsageError) as error:
+        detail = error.detail if isinstance(error, UsageError) else str(error)
+        raise DevenvError(
+            "devenv init would write a devenv.toml that is not valid, so it wrote nothing",
+            detail=detail,
+            hint="report this, and begin with an empty folder meanwhile: devenv init --project DIR",
+        ) from None
+
+
+def write_all(root: Path, files: Mapping[str, str]) -> None:
+    """Write all files, or none. UsageError when one is there already, or its folder leads out of the project."""
+    there = [name for name in files if os.path.lexists(root / name)]
+    if there:
+        raise UsageError(
+            f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} there already, so nothing was written",
+            hint=f"move {there[0]} away, then: devenv init",
+        )
+    made: list[Path] = []
+    # devenv.toml last: without it the folder is no project, whatever else is there.
+    ordered = sorted(files.items(), key=lambda each: each[0] == FILE)
+    try:
+        write_private(root / NOTE, as_json({name: digest(text.encode()) for name, text in ordered}).encode())
+        made.append(root / NOTE)
+        for name, text in ordered:
+            make_folders(root, root / name, made)
+            if not create_private(root / name, text.encode()):
+                raise OSError(f"{name} was made by somebody else meanwhile")
+            made.append(root / name)
+            (root / name).chmod(0o644)
+        (root / NOTE).unlink()
+    except OSError as error:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise UsageError(f"{root} cannot be written, so nothing was kept", detail=str(error)) from None
+
+
+def take_back(root: Path) -> None:
+    """Remove what a killed `init` has left: the files of its note, as far as nobody has changed them since."""
+    sweep(root, half_of(NOTE))
+    try:
+        wanted = json.loads((root / NOTE).read_bytes())
+        files = {root / str(name): str(sum_) for name, sum_ in wanted.items()}
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (ValueError, AttributeError, OSError):
+        raise UsageError(f"{root / NOTE} is not devenv's note", hint=f"rm {root / NOTE}") from None
+    for path, sum_ in files.items():
+        if path.resolve().parent != path.parent.absolute() or not path.is_relative_to(root) or ".." in path.parts:
+            continue  # A link, or a note by hand, leads elsewhere.
+        with contextlib.suppress(OSError):
+            sweep(path.parent, half_of(path.name))
+            if not path.is_symlink() and digest(path.read_bytes()) == sum_:
+                path.unlink()
+        with contextlib.suppress(OSError):
+            for folder in [each for each in path.parents if each != root and each.is_relative_to(root)]:
+                folder.rmdir()
+    (root / NOTE).unlink()
+
+
+def digest(content: bytes) -> str:
+    """How a note knows a file again."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def make_folders(root: Path, file: Path, made: list[Path]) -> None:
+    """The missing folders above a file. OSError when one of them is a link, and so may lie elsewhere."""
+    for folder in reversed(file.parents):
+        if not folder.is_relative_to(root) or folder == root:
+            continue
+        if folder.is_symlink():
+            raise OSError(f"{folder} is a symbolic link, which devenv does not follow")
+        if not folder.is_dir():
+            folder.mkdir()
+            made.append(folder)

@@ -1,0 +1,1 @@
+"""`up`, `down`, `status`, `reset`: plan them, then carry them out."""

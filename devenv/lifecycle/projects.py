@@ -1,0 +1,277 @@
+"""All projects of this user: what runs where (`ps`), and stopping all of it (`down --all`), deleted folders included.
+
+A project is known by the registry, and a running service by the variables that it was started with (its project's
+folder, the user's cache folder), so that one is found even when the registry and the project's folder are gone.
+Containers and volumes are found by the name of their Compose project, which the registry has too.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from devenv.config import schema as config
+from devenv.core.errors import DevenvError, Exit
+from devenv.core.events import Named, Watch
+from devenv.core.model import Report
+from devenv.engines.base import STORES
+from devenv.host import processes, registry, state
+from devenv.lifecycle import up
+from devenv.stack import DEFAULT, Asked, open_locked, open_stack
+
+
+@dataclass(frozen=True)
+class Running:
+    """One service that runs: its name (or its program's), pid (None: it is none of this machine's own) and port."""
+
+    name: str
+    pid: int | None
+    port: int | None
+
+
+@dataclass(frozen=True)
+class Project:
+    """One project of this user. `folder` tells whether its folder is still there; `data`, in words, where data of it
+    lies; `connected` the stores that it is up on and devenv did not start (engine external); `home` the folder among
+    the data; `compose` the name of its Compose project, if it has one.
+    """
+
+    root: str
+    name: str | None
+    folder: bool
+    services: tuple[Running, ...]
+    data: str | None
+    connected: tuple[Running, ...] = ()
+    home: str | None = None
+    compose: str = ""
+
+
+def read_all(cache: Path) -> list[Project]:
+    """Every project that is remembered or runs, by folder."""
+    running = read_running(cache)
+    known = {entry.root: entry for entry in registry.read_all(cache)}
+    # A moved project has its containers along: what its old folder's entry says of them is over.
+    living = {entry.compose for entry in known.values() if is_project(entry.root)}
+    for entry in known.values():
+        if not is_project(entry.root) and entry.compose in living:
+            known[entry.root] = registry.Entry(entry.root, entry.home)
+    return [look(root, known.get(root), running.get(root, [])) for root in sorted({*known, *running})]
+
+
+def is_project(root: str) -> bool:
+    """Whether a project's folder is still there."""
+    return (Path(root) / config.FILE).is_file()
+
+
+def look(root: str, entry: registry.Entry | None, found: Sequence[psutil.Process]) -> Project:
+    """One project. `found` are the processes that were started for it."""
+    folder = is_project(root)
+    records = {}
+    if folder and (Path(root) / state.FOLDER).is_dir():
+        records = {
+            record.process.pid: (name, record.port)
+            for name, record in read_records(Path(root))
+            if record.process and processes.is_running(record.process)
+        }
+    pids = {process.pid: (program(process), None) for process in found} | records
+    services = [Running(name, pid, port) for pid, (name, port) in sorted(pids.items())]
+    others, connected = read_others(Path(root)) if folder else ([], [])
+    contained = read_contained(entry.compose) if entry and entry.compose else Contained()
+    data = Path(entry.home) if entry else config.data_home(Path(root))
+    services += [other for other in others if other.name not in {each.name for each in services}]
+    services += [each for each in contained.services if each.name not in {service.name for service in services}]
+    places = [str(data)] if data.exists() else []
+    return Project(
+        root=root,
+        name=read_name(Path(root)) if folder else None,
+        folder=folder,
+        services=tuple(services),
+        data=", ".join((*places, *contained.data)) or None,
+        connected=tuple(connected),
+        home=str(data) if data.exists() else None,
+        compose=entry.compose if entry else "",
+    )
+
+
+@dataclass(frozen=True)
+class Contained:
+    """What Docker has of a project: services that run, and in words where data lies."""
+
+    services: tuple[Running, ...] = ()
+    data: tuple[str, ...] = ()
+
+
+def read_contained(name: str) -> Contained:
+    """What Docker has of a Compose project."""
+    from devenv.engines.docker import orphans as docker_left
+
+    left = docker_left.look(name, os.environ)
+    if not left.known:
+        return Contained(data=(f"perhaps volumes of {name} (Docker cannot be asked)",))
+    services = [
+        Running(each.service, each.pid, next((at for places in each.ports.values() for _, at in places), None))
+        for each in left.running
+    ]
+    return Contained(tuple(services), tuple(f"Docker volume {volume}" for volume in left.volumes))
+
+
+def read_others(root: Path) -> tuple[list[Running], list[Running]]:
+    """The services that an engine runs as something else than processes of this machine, as it tells; and the stores
+    that the project is up on without having started them.
+    """
+    try:
+        known = state.read(root / state.FOLDER)
+        if known.engine in (None, DEFAULT):
+            return [], []
+        engine = open_stack(root, asked=Asked(stopping=True)).engine
+        if not engine.starts:
+            names = [name for name in state.meant_up(known) if name in STORES and up.may_run(engine, name)]
+            return [], [Running(name, None, known.services[name].port) for name in sorted(names)]
+        seen = [each for each in engine.look() if each.state in ("running", "starting")]
+    except (DevenvError, OSError):
+        return [], []
+    return [Running(each.name, each.pid, each.port) for each in seen], []
+
+
+def read_records(root: Path) -> list[tuple[str, state.Record]]:
+    """What a project's state file says of its services; nothing when it cannot be read."""
+    try:
+        return list(state.read(root / state.FOLDER).services.items())
+    except DevenvError:
+        return []
+
+
+def read_name(root: Path) -> str | None:
+    """The project's name; None when its configuration is broken, which is for its own commands to tell."""
+    try:
+        return config.load(root).settings.project.name
+    except DevenvError:
+        return None
+
+
+def read_running(cache: Path) -> dict[str, list[psutil.Process]]:
+    """Project folder -> the processes that the devenv of this cache folder started for it."""
+    found: dict[str, list[psutil.Process]] = {}
+    for process in psutil.process_iter():
+        try:
+            variables = process.environ()
+            root = variables.get("DEVENV_PROJECT") if variables.get("DEVENV_CACHE") == str(cache) else None
+            # A service leads its own session; what it starts inherits the variable.
+            leads = os.name != "posix" or os.getsid(process.pid) == process.pid
+            if root and leads and process.status() != psutil.STATUS_ZOMBIE:
+                found.setdefault(root, []).append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def program(process: psutil.Process) -> str:
+    """A short name of a process."""
+    try:
+        return process.name()
+    except psutil.Error:
+        return "?"
+
+
+def show_all() -> Report:
+    """`devenv ps`. Forgets projects of which neither folder, data nor process is left."""
+    cache = config.cache_folder()
+    found = read_all(cache)
+    for project in found:
+        if is_gone(project):
+            registry.forget(cache, Path(project.root))
+    shown = [describe(project) for project in found if not is_gone(project)]
+    return Report("ps", None, Exit.DONE, {"projects": shown})
+
+
+def is_gone(project: Project) -> bool:
+    """Whether nothing of a project is left."""
+    return not (project.folder or project.services or project.data)
+
+
+def describe(project: Project) -> dict[str, object]:
+    """A project for a report: `state` is running, stopped, or deleted (its folder is)."""
+    kind = "deleted" if not project.folder else "running" if project.services or project.connected else "stopped"
+    shown = {name: value for name, value in asdict(project).items() if name not in ("home", "compose")}
+    return {**shown, "state": kind}
+
+
+def title(project: Project) -> str:
+    """A project's name, with its folder's where that is another: checkouts of one project share the name."""
+    folder = Path(project.root).name
+    return folder if project.name in (None, folder) else f"{project.name} ({folder})"
+
+
+def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report:
+    """Stop every project of this user. With `data` delete the data of all of them; of deleted folders for good.
+
+    One that cannot be stopped does not keep the others from it: it is told, and the exit code is its own.
+    """
+    cache = config.cache_folder()
+    stopped: list[str] = []
+    kept: list[dict[str, object]] = []
+    failed: list[dict[str, object]] = []
+    code = Exit.DONE
+    for project in read_all(cache):
+        try:
+            if project.folder and (project.services or project.connected or data):
+                for engine in (None, *(parked_engines(Path(project.root)) if data else ())):
+                    asked = Asked(engine, stopping=True)
+                    told = Named(title(project), watch)
+                    with open_locked(Path(project.root), timeout_s, told.say, asked=asked) as opened:
+                        body = up.down(opened, data, backup, told).body
+                    if engine is None and body["left"]:
+                        kept.append({"root": project.root, "services": body["left"]})
+            stop_rest(cache, project)
+            stop_contained(project, data)
+            if data and not project.folder and project.home:
+                shutil.rmtree(project.home)
+            if project.services:
+                stopped.append(project.root)
+        except (DevenvError, OSError) as error:
+            hint = error.hint if isinstance(error, DevenvError) else None
+            own = f"devenv down --project {shlex.quote(project.root)}"
+            failed.append({"root": project.root, "error": str(error), "hint": hint or own})
+            code = error.exit_code if isinstance(error, DevenvError) else Exit.FOUND
+    left = [describe(project) for project in read_all(cache) if project.data and not project.folder]
+    body = {
+        "stopped": stopped,
+        "left": kept,
+        "failed": failed,
+        "leftovers": left,
+        "data": "deleted" if data else "kept",
+    }
+    return Report("down", None, code, body, view={"all": True})
+
+
+def stop_contained(project: Project, data: bool) -> None:
+    """End what still runs of it in containers; with `data` those of a deleted folder go, and their volumes."""
+    if not project.compose:
+        return
+    from devenv.engines.docker import orphans as docker_left
+
+    left = docker_left.look(project.compose, os.environ)
+    if data and not project.folder and (left.containers or left.volumes):
+        docker_left.remove(project.compose, os.environ)
+    elif left.running:
+        docker_left.stop(project.compose, os.environ)
+
+
+def parked_engines(root: Path) -> tuple[str, ...]:
+    """The other engines that a project has been on, and may have data on."""
+    return tuple(state.read(root / state.FOLDER).parked)
+
+
+def stop_rest(cache: Path, project: Project) -> None:
+    """End what still runs for a project: services of a deleted folder, or such that its state does not know."""
+    for process in read_running(cache).get(project.root, []):
+        if known := processes.identify(process.pid):
+            how = signal.SIGINT if Path(known.command[0]).name == "postgres" else signal.SIGTERM
+            processes.stop(known, how=how)

@@ -1,0 +1,130 @@
+"""What `[entities]`, `[[links]]` and `[[groups]]` say, held against items and rows. Pure: for doctor, trace, verify.
+
+plan = compile_plan(settings, {"table": ("pk", "sk")})
+judgement = judge(plan, {"table": items}, {("public", "users"): rows}, now)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from devenv.links.faults import LAYERS, VERIFY_NAMES, Fault, Folded, fold
+from devenv.links.fields import find_field_faults, find_time_faults, find_unique_faults, group_fields, is_expired
+from devenv.links.groups import find_group_faults, with_partners
+from devenv.links.read import Edge, Item, Kind, Plan, Record, compile_plan, read_records
+from devenv.links.resolve import Index, Named, Relation, Row, explain, find_link_faults, resolve
+from devenv.links.rows import find_missing_rows, find_row_faults
+
+__all__ = [
+    "LAYERS",
+    "VERIFY_NAMES",
+    "Edge",
+    "Fault",
+    "Folded",
+    "Item",
+    "Judgement",
+    "Kind",
+    "Named",
+    "Plan",
+    "Record",
+    "Relation",
+    "Row",
+    "compile_plan",
+    "judge",
+    "read_records",
+]
+
+CAUSES: Final[Mapping[str, str]] = {
+    "missing_row": "either it was deleted, or its statement failed and the SQL ran on after the error",
+    "ambiguous_row": "two rows answer to one natural key, so a link by it can mean either",
+    "near_miss": "the same name written with stray blanks or other capitals is another name to both stores",
+    "malformed_key": "either the key was built by hand, or from a value that was not what its name says",
+    "malformed_id": "either a value of another kind was stored where an id belongs, or the id was written by hand",
+    "placeholder": "either a template or a seed was loaded before its blanks were filled in, or somebody wrote it so",
+    "missing_attribute": "either one writer leaves out what readers rely on, or the items are older than the attribute",
+    "wrong_type": "either one writer stores another type than declared, or the declaration in [entities] is wrong",
+    "mixed_time_format": "times are compared as text, so only one form in one zone sorts by time; `isoformat()` leaves "
+    "out the fraction when it is 0 and the zone when there is none",
+    "future_time": "what is written now sorts before it, and does not appear where the newest is looked for",
+    "duplicate": "either something was loaded twice, or a retried write made a new key instead of the same one",
+    "half_group": "either one of several writes was lost (they belong in one transaction), or the row was deleted",
+    "foreign_member": "either a wrong id was stored, or membership was not checked before writing",
+    "stale_preview": "either an entry was written without moving the group's rows (they belong in one transaction), "
+    "or a row was changed",
+    "missing_item": "either the entry was lost or deleted, or the group's row was changed",
+    "stale_copy": "either the row was changed in Postgres (copies in DynamoDB are not refreshed by themselves), "
+    "or the item was",
+}
+
+
+# What a write under way can look like, because a scan is no snapshot: worth a second look before it is reported.
+PASSING: Final = frozenset(
+    [
+        "half_group",
+        "duplicate",
+        "stale_preview",
+        "missing_item",
+        "foreign_member",
+        "orphan",
+        "mismatched_id",
+        "stale_copy",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Every single fault; `records` and `named` are what they were found in, `causes` what a class has in common."""
+
+    faults: Sequence[Fault]
+    causes: Mapping[str, str]
+    records: Sequence[Record]
+    named: Sequence[Named]
+
+    @property
+    def passing(self) -> bool:
+        """Whether some faults may be writes under way."""
+        return any(fault.kind in PASSING for fault in self.faults)
+
+    def folded(self, *kinds: str) -> tuple[Folded, ...]:
+        """The faults of these classes (without any: of all), those of one class as one."""
+        return fold((fault for fault in self.faults if not kinds or fault.kind in kinds), self.causes)
+
+    def confirmed(self, later: Judgement) -> Judgement:
+        """`later`, without what may have been a write under way: a fault must have been there before, word for word."""
+        before = {(fault.kind, fault.note) for fault in self.faults}
+        stay = [f for f in later.faults if f.kind not in PASSING or (f.kind, f.note) in before]
+        return Judgement(stay, later.causes, later.records, later.named)
+
+
+def judge(
+    plan: Plan,
+    items: Mapping[str, Iterable[Item]],
+    rows: Mapping[Relation, Sequence[Row]],
+    now: datetime,
+    seeded: Mapping[Relation, Sequence[Row]] | None = None,
+) -> Judgement:
+    """Hold items and rows against what is declared. Linear in both; `now` is aware; `seeded` are rows once loaded.
+
+    An id that moved is one fault, not also a broken group: groups are judged by the rows that ids mean.
+    """
+    records: list[Record] = []
+    expired: list[Record] = []
+    for table in plan.tables:
+        for record in read_records(plan, table, items.get(table, ())):
+            (expired if is_expired(record.kind, record.item, now) else records).append(record)
+    index = Index(plan, rows)
+    named = resolve(plan, records, index)
+    faults = [
+        *find_row_faults(plan, rows),
+        *find_field_faults(records, group_fields(plan)),
+        *find_time_faults(records, plan, now),
+        *find_link_faults(named, index),
+        *find_unique_faults(records),
+    ]
+    faults += find_missing_rows(plan, rows, seeded or {}, named)
+    faults += with_partners(find_group_faults(plan, records, expired, now), plan, named)
+    return Judgement(faults, {**CAUSES, **explain(named, rows)}, records, named)

@@ -1,0 +1,1 @@
+"""Declared access patterns and their rules."""

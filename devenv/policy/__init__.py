@@ -1,0 +1,1 @@
+"""AWS policies as files."""

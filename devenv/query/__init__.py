@@ -1,0 +1,1 @@
+"""`devenv db` and `devenv ddb`."""

@@ -1,0 +1,272 @@
+"""Look into both stores: SQL, table scans, PartiQL. Read-only unless asked otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from decimal import Decimal
+from itertools import islice
+from typing import Any, NoReturn
+
+from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.core.model import Report
+from devenv.core.plural import number_of
+from devenv.stack import Stack
+from devenv.stores.dynamodb.client import Dynamo, plain, verb
+from devenv.stores.dynamodb.key_schema import place_of
+from devenv.stores.dynamodb.partiql import Amount, Unreadable, amount_of, parse
+
+START_HINT = "devenv up"
+
+
+def open_shell(stack: Stack, write: bool) -> NoReturn:
+    """Become psql, connected to the project's database. DevenvError (10) when there is no psql."""
+    from devenv.engines.embedded.postgres import find_binaries
+
+    if write:
+        stack.engine.permit(None)
+    elif not stack.engine.starts:
+        # A shell cannot be kept from BEGIN READ WRITE.
+        try:
+            stack.engine.permit(None)
+        except UsageError as error:
+            raise UsageError(
+                "a shell could write there, so none is opened",
+                detail=error.what,
+                hint='ask one question at a time: devenv db "select 1"',
+            ) from None
+    try:
+        packaged = find_binaries(stack.settings.postgres.source, stack.engine.cache, None).program("psql")
+    except DevenvError:
+        # Without an own PostgreSQL, on another engine: the system's psql does.
+        packaged = ""
+    program = packaged if os.path.exists(packaged) else shutil.which("psql")
+    if program is None:
+        raise DevenvError(
+            "there is no psql on this machine",
+            exit_code=Exit.MISSING,
+            hint='ask one question at a time: devenv db "select 1"',
+        )
+    require_running(stack, "postgres")
+    own = {name: value for name, value in stack.environ.items() if not name.startswith("PG")}
+    environment = {**own, **stack.environment()}
+    if not write:
+        if stack.engine.starts:
+            from devenv.stores.postgres import client as postgres
+
+            reader = postgres.as_reader(stack.engine.targets().postgres)
+            environment |= {"PGUSER": reader.user, "PGPASSWORD": reader.password}
+        environment["PGOPTIONS"] = "-c default_transaction_read_only=on"
+        sys.stderr.write("read-only; devenv db --write allows changes\n")
+    sys.stdout.flush()
+    os.execve(program, ["psql", "--set=PROMPT1=%/%R%# ", "-P", "expanded=auto"], environment)  # noqa: S606
+
+
+def run_sql(stack: Stack, sql: str, write: bool) -> Report:
+    """One SQL statement against the project's database; its rows, or how many it changed."""
+    from devenv.stores.postgres import client as postgres
+
+    if write:
+        stack.engine.permit(None)
+    require_running(stack, "postgres")
+    try:
+        target = stack.engine.targets().postgres
+        # In a server that devenv only connects to it makes no roles.
+        if not write and stack.engine.starts:
+            target = postgres.as_reader(target)
+        columns, rows, status = postgres.query(target, sql, write=write, bounded=not write and not stack.engine.starts)
+    except StoreError as error:
+        raise error.with_hint(START_HINT if not error.reached else sql_hint(error, write)) from None
+    summary = f"({number_of(len(rows), 'row')})" if columns else status
+    return rows_report(stack, "db", columns, rows, summary)
+
+
+def require_running(stack: Stack, name: str) -> None:
+    """StoreError unless this project's own service runs: its port may be somebody else's by now."""
+    state = next(service for service in stack.engine.look() if service.name == name)
+    if state.state != "running":
+        why = f" ({state.detail})" if state.detail else ""
+        raise StoreError(f"{name} of this project does not run{why}", reached=False).with_hint(START_HINT)
+
+
+def sql_hint(error: StoreError, write: bool) -> str:
+    """The next command after a refused statement, in a shell that may do as much (`write`)."""
+    shell = "devenv db --write" if write else "devenv db"
+    if "multiple commands" in f"{error.what} {error.detail}":
+        return f"{shell}  (a shell, which takes several statements; here one at a time)"
+    hints = {
+        "25006": 'devenv db --write "…"',
+        "42501": 'devenv db --write "…"',
+        "3D000": START_HINT,
+        "42P01": 'devenv db "select * from information_schema.tables"',
+    }
+    return hints.get(error.code or "", f"{shell}  (a shell, to try it in)")
+
+
+def list_tables(stack: Stack) -> Report:
+    """Every table with its keys, indexes and DynamoDB's own count (an estimate, on AWS)."""
+    rows = []
+    with opened(stack) as dynamodb:
+        for page in dynamodb.pages("ListTables", {}):
+            for name in page["TableNames"]:
+                table = dynamodb.call("DescribeTable", {"TableName": name})["Table"]
+                indexes = [
+                    i["IndexName"] for kind in ("Global", "Local") for i in table.get(f"{kind}SecondaryIndexes", [])
+                ]
+                keys = ", ".join(key["AttributeName"] for key in table["KeySchema"])
+                rows.append([name, keys, ", ".join(indexes), table["ItemCount"], table["TableStatus"]])
+    return rows_report(stack, "ddb", ["table", "keys", "indexes", "items", "status"], rows, count(rows, "table"))
+
+
+def scan(stack: Stack, table: str, limit: int) -> Report:
+    """The first `limit` items of a table, in the table's own order."""
+    with opened(stack) as dynamodb:
+        items = list(islice(dynamodb.scan(table), limit + 1))
+    more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
+    return items_report(stack, items[:limit], more)
+
+
+def run_partiql(
+    stack: Stack, statement: str, write: bool, limit: int, scan: bool = False, dry_run: bool = False
+) -> Report:
+    """One PartiQL statement; the first `limit` items of its answer, and what it amounts to.
+
+    UsageError for a SELECT that reads a whole table, unless `scan`. `dry_run` only tells what it amounts to.
+    """
+    if not write and verb(statement) != "SELECT":
+        raise UsageError("only SELECT is allowed without --write", hint='devenv ddb sql --write "…"')
+    if write:
+        stack.engine.permit(None)
+    items: list[Mapping[str, Any]] = []
+    body: dict[str, Any] = {"Statement": statement, "ReturnConsumedCapacity": "TOTAL"}
+    pages = 0
+    units: float | None = None
+    with opened(stack) as dynamodb:
+        amount = judge_statement(dynamodb, statement, scan or dry_run) if verb(statement) == "SELECT" else None
+        while len(items) <= limit and not dry_run:
+            answer = dynamodb.call("ExecuteStatement", body)
+            pages += 1
+            if capacity := answer.get("ConsumedCapacity"):
+                units = (units or 0.0) + float(capacity["CapacityUnits"])
+            items += answer.get("Items", [])
+            if not answer.get("NextToken"):
+                break
+            body["NextToken"] = answer["NextToken"]
+    if not items and amount is None:
+        return rows_report(stack, "ddb", [], [], "not run" if dry_run else "done")
+    more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
+    report = items_report(stack, items[:limit], more)
+    told = {"amounts_to": None if amount is None else asdict(amount), "requests": pages, "read_units_local": units}
+    notes = [] if amount is None else [f"amounts to {amount_words(amount)}"]
+    summary = {"summary": "not run"} if dry_run else {}
+    return replace(report, body={**report.body, **told, **summary, "notes": notes})
+
+
+def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
+    """What a SELECT amounts to. UsageError when that is a Scan and it was not asked for (`scan`).
+
+    What cannot be read is shown to DynamoDB with a limit of one item, for its own words about it; then it is refused.
+    """
+    try:
+        select = parse(statement)
+    except Unreadable as error:
+        if not scan:
+            dynamodb.call("ExecuteStatement", {"Statement": statement, "Limit": 1})
+            raise UsageError(
+                "this statement may read a whole table, so it was not run",
+                detail=f"devenv cannot tell what it amounts to: {error}",
+                hint='devenv ddb sql --scan "…"',
+            ) from None
+        return Amount("Scan", f"devenv cannot tell what it amounts to: {error}")
+    table = dynamodb.call("DescribeTable", {"TableName": select.table})["Table"]
+    place = place_of(table, select.index)
+    if place is None:
+        raise UsageError(f"table {select.table} has no index {select.index}", hint="devenv ddb list-tables")
+    amount = amount_of(select, place)
+    if amount.operation == "Scan" and not scan:
+        raise UsageError(
+            "this statement reads a whole table (a Scan), so it was not run",
+            detail=f"{amount.reason}; only `{place.hash} = …` or `{place.hash} IN […]` leads to a Query",
+            hint='devenv ddb sql --scan "…"',
+        )
+    return amount
+
+
+def amount_words(amount: Amount) -> str:
+    """An amount in one line."""
+    what = {"GetItem": "key", "Query": "partition"}.get(amount.operation)
+    of = "" if what is None or amount.reads is None else f" of {number_of(amount.reads, what)}"
+    text = f"a {amount.operation}{of}: {amount.reason}"
+    if amount.narrowed and amount.operation == "Query":
+        text += ", and narrows the sort key"
+    if amount.filtered and amount.operation != "Scan":
+        text += f"; {', '.join(amount.filtered)} only filter{'s' if len(amount.filtered) == 1 else ''} what was read"
+    return text
+
+
+class opened:
+    """The project's DynamoDB for a `with` block; its errors get the next command."""
+
+    def __init__(self, stack: Stack) -> None:
+        require_running(stack, "dynamodb")
+        self._dynamodb = Dynamo(stack.engine.targets().dynamodb)
+
+    def __enter__(self) -> Dynamo:
+        return self._dynamodb
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._dynamodb.close()
+        if isinstance(error, StoreError):
+            error.with_hint(ddb_hint(error) if error.reached else START_HINT)
+
+
+def ddb_hint(error: StoreError) -> str:
+    """The next command after a refused request. PartiQL takes a hyphen for a minus unless the name is quoted."""
+    if error.code == "ValidationException" and "ExecuteStatement" in error.what:
+        return (
+            """quote table names: devenv ddb sql 'SELECT * FROM "my-table"'; there is no count(*) or join in PartiQL"""
+        )
+    return "devenv ddb list-tables"
+
+
+def items_report(stack: Stack, items: Sequence[Mapping[str, Any]], more: str) -> Report:
+    """Items as rows: every attribute that occurs is a column, in order of appearance.
+
+    Rows are for reading: a missing attribute is null in them, as NULL is. `items` has them in DynamoDB's own JSON.
+    """
+    columns = list(dict.fromkeys(name for item in items for name in item))
+    values = map(plain, items)
+    rows = [[item.get(name) for name in columns] for item in values]
+    report = rows_report(stack, "ddb", columns, rows, count(rows, "item") + more)
+    return replace(report, body={**report.body, "items": list(items)})
+
+
+def count(rows: Sequence[object], noun: str) -> str:
+    """`(1 item)`, `(2 items)`."""
+    return f"({number_of(len(rows), noun)})"
+
+
+def rows_report(
+    stack: Stack, command: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], summary: str
+) -> Report:
+    """A report of rows, with values that JSON can carry."""
+    body = {"columns": list(columns), "rows": [[portable(value) for value in row] for row in rows], "summary": summary}
+    return Report(command, stack.settings.project.name, Exit.DONE, body)
+
+
+def portable(value: Any) -> Any:
+    """A value of either store for JSON: numbers stay numbers where JSON can hold them exactly, the rest is text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): portable(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(entry) for entry in value]
+    if isinstance(value, set | frozenset):
+        return sorted((portable(entry) for entry in value), key=str)
+    return value.hex() if isinstance(value, bytes | memoryview) else str(value)

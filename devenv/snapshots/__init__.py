@@ -1,0 +1,1 @@
+"""Both stores at one point: save, restore, baseline, archive."""

@@ -1,0 +1,41 @@
+"""The steps in their order. Adding one is a module with the functions of a Step, and a line here."""
+
+from __future__ import annotations
+
+from devenv.steps.schema_load import schema_load
+from devenv.steps.seed import seed
+from devenv.steps.setup import setup
+from devenv.steps.step import Handles, Inputs, Outcome, Step, StepContext
+
+__all__ = ["STEPS", "Handles", "Inputs", "Outcome", "Step", "StepContext"]
+
+STEPS = (
+    Step(
+        name="setup",
+        needs=("postgres",),
+        source=lambda settings: settings.steps.setup,
+        parse=setup.parse,
+        examine=setup.examine,
+        apply=setup.apply,
+        strangers=setup.strangers,
+        present=setup.present,
+    ),
+    Step(
+        name="schema-load",
+        needs=("dynamodb",),
+        source=lambda settings: settings.steps.schema_load,
+        parse=schema_load.parse,
+        examine=schema_load.examine,
+        apply=schema_load.apply,
+        strangers=schema_load.strangers,
+    ),
+    Step(
+        name="seed",
+        needs=("postgres", "dynamodb"),
+        source=lambda settings: settings.steps.seed,
+        parse=seed.parse,
+        examine=seed.examine,
+        apply=seed.apply,
+        strangers=seed.strangers,
+    ),
+)

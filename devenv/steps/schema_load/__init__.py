@@ -1,0 +1,1 @@
+"""Step `schema-load`: tables and indexes of DynamoDB."""

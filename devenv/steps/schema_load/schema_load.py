@@ -1,0 +1,380 @@
+"""The step `schema-load`: DynamoDB tables and indexes, from CreateTable requests in JSON.
+
+The tables themselves say whether it is done: there is no record of it. An index is added to (or replaced in) a table
+that is there; what only a new table can change stops, because its items would be lost. Billing, streams and tags
+mean nothing to a local table and are not compared.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from devenv.config.schema import Settings
+from devenv.core.errors import DevenvError, StoreError, UsageError
+from devenv.core.model import StepState
+from devenv.steps.ledger import Ledger
+from devenv.steps.seed.documents import read_json
+from devenv.steps.seed.items import count_strangers
+from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, describe
+from devenv.stores.dynamodb.client import Dynamo
+
+WAIT_S: Final = 120.0
+PAUSE_S: Final = 0.02
+TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+KEY_TYPES: Final = ("HASH", "RANGE")
+TYPES: Final = ("S", "N", "B")
+Described = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One declared table: where it is declared, the request, and what items need to know of it."""
+
+    file: str
+    request: Mapping[str, Any]
+
+    @property
+    def table(self) -> str:
+        """Its name."""
+        return str(self.request["TableName"])
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Its key attributes, the partition key first."""
+        return key_names(self.request)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Attribute -> S, N or B, for all attributes in keys of the table and its indexes."""
+        return attribute_types(self.request)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One difference between a declared table and the one that is there, as a sentence.
+
+    `mend` are UpdateTable requests that remove it without losing an item. `losing`: only a new table would.
+    With neither, the table just has more than is declared.
+    """
+
+    text: str
+    mend: tuple[Mapping[str, Any], ...] = ()
+    losing: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def key_names(request: Mapping[str, Any]) -> tuple[str, ...]:
+    """The key attributes of a table or an index, the partition key first."""
+    parts = sorted(request["KeySchema"], key=lambda part: part["KeyType"] != "HASH")
+    return tuple(part["AttributeName"] for part in parts)
+
+
+def attribute_types(request: Mapping[str, Any]) -> dict[str, str]:
+    """Attribute -> S, N or B."""
+    return {each["AttributeName"]: each["AttributeType"] for each in request["AttributeDefinitions"]}
+
+
+def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> tuple[Definition, ...]:
+    """All definitions. UsageError for what is no CreateTable request, and for a table that is declared twice."""
+    found: dict[str, Definition] = {}
+    for file in files:
+        tree = read_json(file)
+        for request in tree if isinstance(tree, list) else [tree]:
+            definition = Definition(file.name, check_request(request, file.name))
+            if other := found.get(definition.table):
+                raise UsageError(f"table {definition.table} is defined in {other.file} and again in {file.name}")
+            found[definition.table] = definition
+    return tuple(found.values())
+
+
+def check_request(request: Any, file: str) -> Mapping[str, Any]:
+    """The request, when it has what every table definition has; the rest is DynamoDB's to judge. UsageError."""
+    try:
+        types = attribute_types(request)
+        keys = key_names(request)
+        name = request["TableName"]
+        check_words(request, file, name)
+    except (KeyError, TypeError, AttributeError) as error:
+        missing = f"it lacks {error}" if isinstance(error, KeyError) else "it has another structure"
+        raise UsageError(
+            f"{file} is not a table definition",
+            detail=missing,
+            hint="it must be a CreateTable request: TableName, AttributeDefinitions, KeySchema, …",
+        ) from None
+    if not isinstance(name, str) or not name:
+        raise UsageError(f"{file}: TableName must be a text")
+    undefined = [key for key in keys if key not in types]
+    if undefined or not keys:
+        what = f"{undefined[0]} is not in AttributeDefinitions" if undefined else "KeySchema is empty"
+        raise UsageError(f"{file}: the key of table {name} is not defined", detail=what)
+    if not TABLE_NAME.fullmatch(name):
+        raise UsageError(
+            f"{file}: TableName {name!r} is no name for a table",
+            detail="it must have 3 to 255 characters: letters, digits, _ - .",
+            hint=f"correct {file}",
+        )
+    return {part: to_plain(value) for part, value in request.items()}
+
+
+def check_words(request: Mapping[str, Any], file: str, table: str) -> None:
+    """UsageError for a KeyType or an AttributeType that there is not: DynamoDB would refuse it only later."""
+    sections = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+    indexes = [index for section in sections for index in request.get(section) or ()]
+    words: list[tuple[str, Any, tuple[str, ...]]] = [
+        ("AttributeType", each["AttributeType"], TYPES) for each in request["AttributeDefinitions"]
+    ]
+    words += [
+        ("KeyType", part.get("KeyType"), KEY_TYPES)
+        for keyed in (request, *indexes)
+        for part in keyed.get("KeySchema", ())
+    ]
+    for what, value, known in words:
+        if value not in known:
+            raise UsageError(
+                f"{file}: {what} {value!r} of table {table} is unknown",
+                detail=f"it must be {' or '.join(known)}",
+                hint=f"correct {file}",
+            )
+    for keyed in (request, *indexes):
+        kinds = [part["KeyType"] for part in keyed.get("KeySchema", ())]
+        if kinds and sorted(kinds) not in (["HASH"], ["HASH", "RANGE"]):
+            where = f"index {keyed['IndexName']} of table {table}" if "IndexName" in keyed else f"table {table}"
+            raise UsageError(
+                f"{file}: the key of {where} is {', '.join(kinds)}",
+                detail="it must be one HASH, or one HASH and one RANGE",
+                hint=f"correct {file}",
+            )
+
+
+def to_plain(value: Any) -> Any:
+    """Numbers of a request as int, for the wire."""
+    if isinstance(value, Mapping):
+        return {name: to_plain(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [to_plain(part) for part in value]
+    return value if isinstance(value, str | bool | None) else int(value)
+
+
+def diff_table(declared: Mapping[str, Any], described: Described) -> tuple[Difference, ...]:
+    """How the table that is there (DescribeTable's `Table`) differs from the CreateTable request. Pure."""
+    found: list[Difference] = []
+    wanted, present = show_key(declared, declared), show_key(described, described)
+    if wanted != present:
+        found.append(Difference(f"its key is {present}, declared is {wanted}", losing=True))
+    found += diff_local(declared, described)
+    found += diff_global(declared, described)
+    return tuple(found)
+
+
+def show_key(part: Mapping[str, Any], table: Mapping[str, Any]) -> str:
+    """`pk (S), sk (S)`: the key of a table or of one of its indexes."""
+    types = attribute_types(table)
+    return ", ".join(f"{name} ({types.get(name, '?')})" for name in key_names(part))
+
+
+def show_index(index: Mapping[str, Any], table: Mapping[str, Any]) -> str:
+    """`user (S), sk (S), projecting ALL`."""
+    projection = index.get("Projection", {})
+    kind = projection.get("ProjectionType", "ALL")
+    attributes = sorted(projection.get("NonKeyAttributes", ())) if kind == "INCLUDE" else ()
+    return f"{show_key(index, table)}, projecting {', '.join([kind, *attributes])}"
+
+
+def show_indexes(table: Mapping[str, Any], section: str) -> dict[str, str]:
+    """Index name -> what it is, for one section of a table."""
+    return {index["IndexName"]: show_index(index, table) for index in table.get(section) or ()}
+
+
+def diff_local(declared: Mapping[str, Any], described: Described) -> list[Difference]:
+    """Differences of the local indexes, which only a new table can change."""
+    wanted = show_indexes(declared, "LocalSecondaryIndexes")
+    present = show_indexes(described, "LocalSecondaryIndexes")
+    found = []
+    for name in wanted:
+        if name not in present:
+            found.append(Difference(f"it has no local index {name} ({wanted[name]})", losing=True))
+        elif present[name] != wanted[name]:
+            text = f"its local index {name} is {present[name]}, declared is {wanted[name]}"
+            found.append(Difference(text, losing=True))
+    return found + [Difference(f"it has a local index {name} more") for name in present if name not in wanted]
+
+
+def diff_global(declared: Mapping[str, Any], described: Described) -> list[Difference]:
+    """Differences of the global indexes, which can be added and replaced without losing an item."""
+    wanted = show_indexes(declared, "GlobalSecondaryIndexes")
+    present = show_indexes(described, "GlobalSecondaryIndexes")
+    requests = {index["IndexName"]: index for index in declared.get("GlobalSecondaryIndexes") or ()}
+    types, have = attribute_types(declared), attribute_types(described)
+    found = []
+    for name in wanted:
+        attributes = dict.fromkeys([*key_names(declared), *key_names(requests[name])])
+        create = {
+            "TableName": declared["TableName"],
+            "AttributeDefinitions": [
+                {"AttributeName": each, "AttributeType": types.get(each, have.get(each))} for each in attributes
+            ],
+            "GlobalSecondaryIndexUpdates": [{"Create": requests[name]}],
+        }
+        delete = {
+            "TableName": declared["TableName"],
+            "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}],
+        }
+        if name not in present:
+            found.append(Difference(f"it has no index {name} ({wanted[name]})", (create,)))
+        elif present[name] != wanted[name]:
+            text = f"its index {name} is {present[name]}, declared is {wanted[name]}"
+            found.append(Difference(text, (delete, create)))
+    return found + [Difference(f"it has an index {name} more") for name in present if name not in wanted]
+
+
+def is_active(described: Described) -> bool:
+    """Whether the table and all its indexes can be used."""
+    parts = [described["TableStatus"], *(i["IndexStatus"] for i in described.get("GlobalSecondaryIndexes") or ())]
+    return all(part == "ACTIVE" for part in parts)
+
+
+def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
+    """One DescribeTable for each declared table."""
+    definitions: tuple[Definition, ...] = inputs.content
+    for definition in definitions:
+        described = handles.describe(definition.table)
+        if described is None:
+            return StepState("schema-load", "pending", f"table {definition.table} does not exist")
+        for difference in diff_table(definition.request, described):
+            if difference.mend or difference.losing:
+                return StepState("schema-load", "stale", f"table {definition.table}: {difference}")
+        if not is_active(described):
+            return StepState("schema-load", "stale", f"table {definition.table} is still being made")
+    tables = ", ".join(definition.table for definition in definitions)
+    return StepState("schema-load", "done", f"as declared: {tables}" if tables else "no tables are declared")
+
+
+def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
+    """Make the tables that are missing, mend those that can be mended; with `fresh`, make all of them anew."""
+    definitions: tuple[Definition, ...] = inputs.content
+    counts = {"tables deleted": 0, "tables made": 0, "indexes made": 0}
+    with Dynamo(ctx.dynamodb) as dynamo:
+        present = {each.table: describe(dynamo, each.table) for each in definitions}
+        if not fresh:
+            refuse_losses(definitions, present)
+        for definition in definitions:
+            described = present[definition.table]
+            if described is not None and fresh:
+                delete_table(dynamo, definition.table)
+                counts["tables deleted"] += 1
+            if described is None or fresh:
+                ctx.say(f"making table {definition.table}")
+                create_table(dynamo, definition)
+                counts["tables made"] += 1
+            else:
+                counts["indexes made"] += mend_table(ctx, dynamo, definition, described)
+            wait_active(dynamo, definition.table)
+    return Outcome(counts)
+
+
+def refuse_losses(definitions: Sequence[Definition], present: Mapping[str, Described | None]) -> None:
+    """DevenvError, before anything is changed, when a table differs in what only a new table can change."""
+    texts = []
+    for definition in definitions:
+        described = present[definition.table]
+        for difference in diff_table(definition.request, described) if described else ():
+            if difference.losing:
+                texts.append(f"table {definition.table} ({definition.file}): {difference}")
+    if texts:
+        raise DevenvError(
+            "tables are there that differ from their definitions",
+            detail="\n".join(texts),
+            cause="DynamoDB cannot change this of a table that exists",
+            hint="devenv schema-load (makes the declared tables anew; all items in them are lost), then: devenv up",
+        )
+
+
+def create_table(dynamo: Dynamo, definition: Definition) -> None:
+    """Make one table. DevenvError with DynamoDB's own words and the file."""
+    try:
+        dynamo.call("CreateTable", definition.request)
+    except StoreError as error:
+        if not error.reached:
+            raise
+        alike = [
+            name
+            for page in dynamo.pages("ListTables")
+            for name in page["TableNames"]
+            if name.lower() == definition.table.lower()
+        ]
+        raise DevenvError(
+            f"{definition.file}: DynamoDB refused the definition of table {definition.table}",
+            detail=error.detail or error.code,
+            cause=f"there is a table {alike[0]}, and DynamoDB Local tells no names apart by case" if alike else None,
+            hint=f"mend {definition.file}, then: devenv up",
+        ) from None
+
+
+def mend_table(ctx: StepContext, dynamo: Dynamo, definition: Definition, described: Described) -> int:
+    """Add and replace indexes of a table that is there. How many were made."""
+    made = 0
+    wait_active(dynamo, definition.table)
+    for difference in diff_table(definition.request, described):
+        for request in difference.mend:
+            ctx.say(f"table {definition.table}: {difference}")
+            try:
+                dynamo.call("UpdateTable", request)
+            except StoreError as error:
+                if not error.reached:
+                    raise
+                raise DevenvError(
+                    f"{definition.file}: DynamoDB refused to change table {definition.table}",
+                    detail=f"{difference}\n{error.detail or error.code}",
+                    hint=f"mend {definition.file}, then: devenv up",
+                ) from None
+            wait_active(dynamo, definition.table)
+        made += bool(difference.mend)
+    return made
+
+
+def delete_table(dynamo: Dynamo, table: str) -> None:
+    """Delete a table and wait until it is gone. Its protection is lifted: that it goes was asked for, and agreed to."""
+    described = describe(dynamo, table)
+    if described is not None and described.get("DeletionProtectionEnabled"):
+        dynamo.call("UpdateTable", {"TableName": table, "DeletionProtectionEnabled": False})
+        wait_active(dynamo, table)
+    dynamo.call("DeleteTable", {"TableName": table})
+    end = time.monotonic() + WAIT_S
+    while describe(dynamo, table) is not None:
+        if time.monotonic() > end:
+            raise DevenvError(f"table {table} is still there {WAIT_S:g} s after it was deleted")
+        time.sleep(PAUSE_S)
+
+
+def wait_active(dynamo: Dynamo, table: str) -> None:
+    """Wait until the table and all its indexes can be used."""
+    end = time.monotonic() + WAIT_S
+    while not usable(dynamo, table):
+        if time.monotonic() > end:
+            raise DevenvError(f"table {table} is not ready {WAIT_S:g} s after it was made")
+        time.sleep(PAUSE_S)
+
+
+def usable(dynamo: Dynamo, table: str) -> bool:
+    """Whether the table and all its indexes can be used by now."""
+    try:
+        described = describe(dynamo, table)
+    except StoreError as error:
+        # While an index goes, DynamoDB Local at times has it in one list and no longer in another.
+        if error.code != "InternalFailure":
+            raise
+        return False
+    return described is not None and is_active(described)
+
+
+def strangers(ctx: StepContext, inputs: Inputs) -> str | None:
+    """Declared tables with items that are not exactly as devenv wrote them."""
+    with Dynamo(ctx.dynamodb) as dynamo, Ledger(ctx.ledger, create=False) as ledger:
+        return count_strangers(dynamo, ledger, [definition.table for definition in inputs.content])

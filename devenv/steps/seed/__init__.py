@@ -1,0 +1,1 @@
+"""Step `seed`: items of DynamoDB, with ids from the rows of Postgres."""

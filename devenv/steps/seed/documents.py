@@ -1,0 +1,53 @@
+"""JSON files, strictly: exact numbers, no name twice, no NaN, and the place of what is wrong. Pure."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from devenv.core.errors import UsageError
+from devenv.steps.step import SourceFile
+
+
+def read_json(file: SourceFile) -> Any:
+    """The file's value; numbers as Decimal. UsageError names line and column, or the name that occurs twice."""
+    try:
+        return json.loads(
+            file.text,
+            parse_int=read_number,
+            parse_float=read_number,
+            parse_constant=refuse_constant,
+            object_pairs_hook=unique_names,
+        )
+    except json.JSONDecodeError as error:
+        raise UsageError(
+            f"{file.name}:{error.lineno}:{error.colno} is not valid JSON", detail=error.msg, hint=f"mend {file.name}"
+        ) from None
+    except ValueError as error:
+        raise UsageError(f"{file.name}: {error}", hint=f"mend {file.name}") from None
+    except RecursionError:
+        raise UsageError(f"{file.name} is nested too deeply", hint=f"mend {file.name}") from None
+
+
+def read_number(text: str) -> Decimal:
+    """A number, exactly. ValueError for an exponent that not even Python can hold."""
+    try:
+        return Decimal(text)
+    except ArithmeticError:
+        raise ValueError(f"{text[:40]} is not a number that can be stored") from None
+
+
+def refuse_constant(text: str) -> Any:
+    """NaN and Infinity are not JSON, though Python reads them."""
+    raise ValueError(f"{text} is not a number that can be stored")
+
+
+def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; ValueError when it has a name twice, as one of the two values would be lost."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'an object has "{twice}" twice')
+    return made

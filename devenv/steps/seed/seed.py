@@ -1,0 +1,376 @@
+"""The step `seed`: DynamoDB items, from JSON files whose references are read from Postgres rows.
+
+Items are merged three ways: what devenv wrote (the ledger), what the files say now, what is in the table. An item
+that somebody else wrote, changed, moved or deleted is left alone. Before that, items follow rows whose ids changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from devenv.config.schema import Settings
+from devenv.core.errors import DevenvError, UsageError
+from devenv.core.model import StepState
+from devenv.core.plural import number_of
+from devenv.links.read import Edge, compile_plan
+from devenv.steps.ledger import Entry, Item, Ledger
+from devenv.steps.schema_load import schema_load
+from devenv.steps.seed.follow import (
+    Followed,
+    Ids,
+    Target,
+    find_successors,
+    find_targets,
+    follow,
+    read_fingerprint,
+    read_ids,
+)
+from devenv.steps.seed.items import (
+    Keys,
+    SeedItem,
+    check_item,
+    check_types,
+    count_strangers,
+    described_keys,
+    fill,
+    identity,
+    key_of,
+    normal_item,
+    read_items,
+    refuse_twins,
+)
+from devenv.steps.seed.references import Reference, Unresolved, resolve
+from devenv.steps.seed.writes import delete_item, empty_table, fan_out, is_empty, put_all, read_by_key, replace_item
+from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, describe, read_files
+from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.postgres import client as postgres
+
+TELL_EVERY: Final = 5_000
+EXAMPLES: Final = 3
+Verdict = Literal["put", "replace", "delete", "ours", "gone", "changed", "theirs", "forget"]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """The parsed inputs: items, links, and `seal`, what decides about the work beside the files."""
+
+    items: tuple[SeedItem, ...]
+    edges: tuple[Edge, ...]
+    seal: bytes
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that the files name."""
+        return tuple(dict.fromkeys(item.table for item in self.items))
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """All references, each once."""
+        return tuple(dict.fromkeys(reference for item in self.items for reference in item.references))
+
+
+def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Seeds:
+    """The items, checked against the table definitions (unless a command makes the tables). UsageError."""
+    source = settings.steps.schema_load
+    tables: dict[str, Keys] | None = None
+    if not source.command:
+        definitions = schema_load.parse(settings, root, read_files(root, source.files, "steps.schema-load"))
+        tables = {each.table: Keys(each.key, each.types) for each in definitions}
+    plan = compile_plan(settings, {})
+    items = read_items(files, tables)
+    check_types(items, plan.kinds)
+    return Seeds(items, plan.edges, msgspec.json.encode(settings.links))
+
+
+def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
+    """The hash, one DescribeTable and one Scan of one item per table, one query per reference group and link target."""
+    seeds: Seeds = inputs.content
+    ledger = handles.ledger()
+    mark = ledger.mark("seed")
+    if mark is None or mark.state != "done":
+        return StepState("seed", "pending", "its items have not been loaded yet")
+    for table in seeds.tables:
+        described = handles.describe(table)
+        if described is None:
+            return StepState("seed", "pending", f"table {table} does not exist")
+        if ledger.identity(table) != identity(described):
+            return StepState("seed", "stale", f"table {table} was made anew")
+        if is_empty(handles.dynamo(), table):
+            return StepState("seed", "stale", f"table {table} is empty")
+    if mark.hash != inputs.hash:
+        return StepState("seed", "stale", "its files or the links changed")
+    if reason := examine_rows(seeds, handles):
+        return StepState("seed", "stale", reason, follows=True)
+    return StepState("seed", "done", "the items of its files are loaded, and every reference agrees")
+
+
+def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
+    """Why the rows that items name are no longer what they were, or None."""
+    ledger = handles.ledger()
+    targets = find_targets(seeds.edges)
+    if not targets and not seeds.references:
+        return None
+    connection = handles.postgres()
+    if connection is None:
+        return "the database that its references are about does not exist"
+    for target in targets:
+        if read_fingerprint(connection, target) == ledger.fingerprint(target.title):
+            continue
+        known = ledger.ids(target.title)
+        changed = find_successors(known, read_ids(connection, target))
+        if changed:
+            return f"{len(changed)} of {number_of(len(known), 'id')} in {target.title} changed"
+    try:
+        answers = resolve(connection, seeds.references)
+    except Unresolved as error:
+        return f"{error.reference.text}: {error.what}"
+    known_answers = ledger.answers()
+    differ = [reference for reference, answer in answers.items() if known_answers.get(reference.key) != answer]
+    if differ:
+        references = number_of(len(differ), "reference has another value", "references have other values")
+        return f"{references} now ({differ[0].text})"
+    return None
+
+
+def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
+    """Load, merge and follow. DevenvError names the file, the item and what is wrong; the next run resumes."""
+    seeds: Seeds = inputs.content
+    with ExitStack() as opened:
+        dynamo = opened.enter_context(Dynamo(ctx.dynamodb))
+        keys = {table: read_keys(dynamo, table) for table in seeds.tables}
+        answers, ids = read_rows(ctx, seeds)
+        wanted = fill_items(seeds, answers, keys)
+        ledger = opened.enter_context(Ledger(ctx.ledger))
+        prepare_tables(ctx, dynamo, ledger, keys, fresh)
+        followed = follow(ctx.dynamodb, ledger, seeds.edges, ids, ledger.tables())
+        if followed.items:
+            ctx.say(
+                f"{number_of(followed.items, 'item follows', 'items follow')} {number_of(followed.ids, 'changed id')}"
+            )
+        work = Load(ctx, ledger)
+        for table in dict.fromkeys([*seeds.tables, *ledger.tables()]):
+            names = keys[table].names if table in keys else table_key(dynamo, table)
+            if names:
+                work.merge(table, names, wanted.get(table, {}))
+        remember_rows(ledger, answers, ids)
+    return work.outcome(followed)
+
+
+def read_keys(dynamo: Dynamo, table: str) -> Keys:
+    """What the table demands of its items. DevenvError when there is no such table."""
+    described = describe(dynamo, table)
+    if described is None:
+        raise DevenvError(f"table {table} does not exist", hint="define it in a file of [steps.schema-load]: devenv up")
+    return described_keys(described)
+
+
+def table_key(dynamo: Dynamo, table: str) -> tuple[str, ...]:
+    """The key attributes of a table; () when there is none."""
+    described = describe(dynamo, table)
+    return described_keys(described).names if described else ()
+
+
+def read_rows(ctx: StepContext, seeds: Seeds) -> tuple[dict[Reference, str], dict[Target, Ids]]:
+    """What the references stand for, and the ids of the linked tables. Asks nothing when there are neither."""
+    targets = find_targets(seeds.edges)
+    if not targets and not seeds.references:
+        return {}, {}
+    with postgres.connect(ctx.postgres, autocommit=True, read_only=True) as connection:
+        try:
+            answers = resolve(connection, seeds.references)
+        except Unresolved as error:
+            user = next(item for item in seeds.items if error.reference in item.references)
+            raise DevenvError(
+                f"{user.place} of table {user.table}: {error.reference.text} cannot be resolved",
+                detail=error.what,
+                hint=error.hint or f"mend {user.file}, then: devenv up",
+            ) from None
+        return answers, {target: read_ids(connection, target) for target in targets}
+
+
+def fill_items(
+    seeds: Seeds, answers: Mapping[Reference, str], keys: Mapping[str, Keys]
+) -> dict[str, dict[bytes, Item]]:
+    """Table -> key -> item, with every reference filled in, and checked once more as such."""
+    filled = [
+        SeedItem(seed.file, seed.number, seed.table, normal_item(fill(seed.value, answers)), ()) for seed in seeds.items
+    ]
+    try:
+        for seed in filled:
+            check_item(seed, keys[seed.table])
+        refuse_twins(filled, keys)
+    except UsageError as error:
+        raise DevenvError(f"with its references filled in, {error.what}", detail=error.detail) from None
+    tables: dict[str, dict[bytes, Item]] = {}
+    for seed in filled:
+        tables.setdefault(seed.table, {})[key_of(seed.value, keys[seed.table].names)] = seed.value
+    return tables
+
+
+def prepare_tables(ctx: StepContext, dynamo: Dynamo, ledger: Ledger, keys: Mapping[str, Keys], fresh: bool) -> None:
+    """Forget what was written into tables that were made anew or emptied since; with `fresh`, empty them first."""
+    for table in keys:
+        described = describe(dynamo, table) or {}
+        if fresh or ledger.emptying(table):
+            ctx.say(f"emptying table {table}")
+            ledger.set_emptying(table)
+            empty_table(ctx.dynamodb, table, keys[table].names)
+            ledger.forget(table, identity(described))
+        elif ledger.identity(table) != identity(described) or is_empty(dynamo, table):
+            ledger.forget(table, identity(described))
+
+
+def judge(wanted: Item | None, entry: Entry | None, stored: Item | None) -> Verdict:
+    """What is to be done about one key. Pure; the heart of the merge.
+
+    `entry` is what devenv wrote or was about to write; `stored` is what is there.
+    """
+    if entry is None:
+        return "put" if stored is None else "theirs"
+    if stored is None:
+        deleted_by_us = entry.intent == {} or entry.written is None
+        if wanted is None:
+            return "forget"
+        return "put" if deleted_by_us else "gone"
+    if stored not in (entry.written, entry.intent):
+        if entry.written is None:
+            return "forget" if wanted is None else "theirs"
+        return "forget" if wanted is None else "changed"
+    if wanted is None:
+        return "delete"
+    return "ours" if stored == wanted else "replace"
+
+
+@dataclass
+class Load:
+    """One merge at work, table by table."""
+
+    ctx: StepContext
+    ledger: Ledger
+    counts: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(
+            [
+                "items loaded",
+                "items updated",
+                "items deleted",
+                "changed items left alone",
+                "deleted items left out",
+            ],
+            0,
+        )
+    )
+    warnings: list[str] = field(default_factory=list)
+
+    def merge(self, table: str, names: tuple[str, ...], wanted: Mapping[bytes, Item]) -> None:
+        """Bring the items of one table to what the files say."""
+        entries = self.ledger.entries(table)
+        open_keys = [key for key in {**wanted, **entries} if not is_settled(wanted.get(key), entries.get(key))]
+        stored = self._read(table, names, open_keys)
+        verdicts: dict[Verdict, list[bytes]] = {}
+        for key in open_keys:
+            verdicts.setdefault(judge(wanted.get(key), entries.get(key), stored.get(key)), []).append(key)
+        self._tell_theirs(table, verdicts.get("theirs", []))
+        self.counts["changed items left alone"] += len(verdicts.get("changed", []))
+        self.counts["deleted items left out"] += len(verdicts.get("gone", []))
+        self._settle_unwritten(table, verdicts, entries, wanted)
+        self._write(table, names, verdicts, stored, wanted)
+
+    def _read(self, table: str, names: tuple[str, ...], keys: list[bytes]) -> dict[bytes, Item]:
+        with Dynamo(self.ctx.dynamodb) as dynamo:
+            if not keys or is_empty(dynamo, table):
+                return {}
+        return read_by_key(self.ctx.dynamodb, table, names, keys)
+
+    def _tell_theirs(self, table: str, keys: list[bytes]) -> None:
+        if keys:
+            shown = "; ".join(key.decode() for key in keys[:EXAMPLES])
+            self.warnings.append(
+                f"table {table}: {number_of(len(keys), 'item is', 'items are')} there already, not written by devenv:"
+                f" left as they are ({shown})"
+            )
+
+    def _settle_unwritten(
+        self,
+        table: str,
+        verdicts: Mapping[Verdict, list[bytes]],
+        entries: Mapping[bytes, Entry],
+        wanted: Mapping[bytes, Item],
+    ) -> None:
+        """Bring the ledger up to date where the store needs no write: a killed run may have left intents."""
+        settled: dict[bytes, Item | None] = {key: wanted[key] for key in verdicts.get("ours", [])}
+        settled |= dict.fromkeys(verdicts.get("forget", []))
+        for key in (*verdicts.get("gone", []), *verdicts.get("changed", []), *verdicts.get("theirs", [])):
+            entry = entries.get(key)
+            if entry is not None and entry.intent is not None:
+                settled[key] = entry.written
+        self.ledger.settle(table, settled)
+
+    def _write(
+        self,
+        table: str,
+        names: tuple[str, ...],
+        verdicts: Mapping[Verdict, list[bytes]],
+        stored: Mapping[bytes, Item],
+        wanted: Mapping[bytes, Item],
+    ) -> None:
+        """Write the intents, then the items, then settle them, piece by piece."""
+        puts = {key: wanted[key] for key in verdicts.get("put", [])}
+        changes: dict[bytes, Item] = {key: wanted[key] for key in verdicts.get("replace", [])}
+        changes |= {key: {} for key in verdicts.get("delete", [])}
+        self.ledger.intend(table, {**puts, **changes})
+        before = self.counts["items loaded"]
+        for batch in put_all(self.ctx.dynamodb, table, names, puts):
+            self.ledger.settle(table, batch)
+            self.counts["items loaded"] += len(batch)
+            loaded = self.counts["items loaded"] - before
+            if len(puts) > TELL_EVERY and loaded % TELL_EVERY < len(batch):
+                self.ctx.say(f"table {table}: {loaded:,} of {number_of(len(puts), 'item')}")
+
+        def change(dynamo: Dynamo, key: bytes) -> bool:
+            if changes[key]:
+                return replace_item(dynamo, table, stored[key], changes[key])
+            return delete_item(dynamo, table, names, stored[key])
+
+        for key, done in fan_out(self.ctx.dynamodb, changes, change):
+            if not done:
+                # Somebody changed it in this very moment: then it is theirs, as it would be had they come before.
+                self.ledger.settle(table, {key: stored[key] if changes[key] else None})
+                self.counts["changed items left alone"] += 1
+            else:
+                self.ledger.settle(table, {key: changes[key] or None})
+                self.counts["items updated" if changes[key] else "items deleted"] += 1
+
+    def outcome(self, followed: Followed) -> Outcome:
+        """What was done, as the user reads it."""
+        counts = {"items followed changed ids": followed.items, **self.counts}
+        return Outcome(counts, (*followed.warnings, *self.warnings))
+
+
+def is_settled(wanted: Item | None, entry: Entry | None) -> bool:
+    """Whether the ledger alone tells that there is nothing to do."""
+    return entry is not None and entry.intent is None and entry.written == wanted
+
+
+def remember_rows(ledger: Ledger, answers: Mapping[Reference, str], ids: Mapping[Target, Ids]) -> None:
+    """Remember which rows the items name now. A natural key that is gone keeps its id: it may come back."""
+    ledger.set_answers({reference.key: answer for reference, answer in answers.items()})
+    for target, now in ids.items():
+        kept = {
+            (natural, id)
+            for natural, known in ledger.ids(target.title).items()
+            if natural not in now.by_natural
+            for id in known
+        }
+        ledger.set_ids(target.title, kept | set(now.by_natural.items()), now.fingerprint)
+
+
+def strangers(ctx: StepContext, inputs: Inputs) -> str | None:
+    """Tables of the files with items that are not exactly as devenv wrote them."""
+    with Dynamo(ctx.dynamodb) as dynamo, Ledger(ctx.ledger, create=False) as ledger:
+        return count_strangers(dynamo, ledger, inputs.content.tables)

@@ -1,0 +1,1 @@
+"""Step `setup`: database, schema and rows of Postgres."""

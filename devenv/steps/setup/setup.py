@@ -1,0 +1,376 @@
+"""The step `setup`: the project's Postgres database, its schema and its rows, from SQL files.
+
+The first run is one transaction. What it declared and which rows it made are recorded in the same transaction, in
+the schema `devenv` of that very database, so the record can never disagree with the data. When the files change,
+they are run in a scratch database first, where an error costs nothing, and the difference is merged.
+From scratch means: build a new database beside the old one, then swap the names, so a broken file loses nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from psycopg import sql
+
+from devenv.config.schema import Settings
+from devenv.core.errors import DevenvError, Exit, StoreError
+from devenv.core.model import PostgresTarget, StepState
+from devenv.core.plural import number_of
+from devenv.steps.setup import merge
+from devenv.steps.setup.migrate import plan_migration
+from devenv.steps.setup.rows import Row, Sequences, order_rows, pair_runs, read_rows, read_sequences
+from devenv.steps.setup.sql import Statement, split_statements
+from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext
+from devenv.stores.postgres import client as postgres
+from devenv.stores.postgres.client import Catalog, Connection, PostgresError, name, one
+
+REBUILD: Final = "devenv setup (rebuilds the database; all data in it is lost)"
+LOCK_WAIT: Final = "10s"
+SWAP_TRIES: Final = 5
+IN_USE: Final = "55006"
+DEADLOCK_OR_LOCKED: Final = ("55P03", "40P01")
+RECORD: Final = (
+    b"CREATE SCHEMA IF NOT EXISTS devenv",
+    b"CREATE TABLE IF NOT EXISTS devenv.setup"
+    b" (hash text NOT NULL, at timestamptz NOT NULL DEFAULT now(), catalog jsonb NOT NULL)",
+    b'CREATE TABLE IF NOT EXISTS devenv.seeded ("schema" text NOT NULL, "table" text NOT NULL, "row" jsonb NOT NULL)',
+)
+# The hash of the last run, what it declared but is no longer there, and databases that a killed run left behind.
+LOOK: Final = b"""
+SELECT hash, (SELECT string_agg(DISTINCT CASE WHEN r.oid IS NULL THEN format('%%s.%%s', t->>'schema', t->>'name')
+                     ELSE format('%%s.%%s.%%s', t->>'schema', t->>'name', c->>'name') END, ', ')
+  FROM jsonb_array_elements(catalog->'tables') AS t
+  CROSS JOIN jsonb_array_elements(t->'columns') AS c
+  LEFT JOIN pg_namespace n ON n.nspname = t->>'schema'
+  LEFT JOIN pg_class r ON r.relnamespace = n.oid AND r.relname = t->>'name'
+  LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = c->>'name' AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE a.attname IS NULL), (SELECT count(*) FROM pg_database WHERE datname = ANY(%s))
+FROM devenv.setup
+"""
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """What the files make: the catalog, the rows, and how far each sequence got."""
+
+    catalog: Catalog
+    rows: list[Row]
+    sequences: Sequences
+
+
+def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> tuple[Statement, ...]:
+    """All statements of all files, in order. UsageError for what devenv cannot run."""
+    return tuple(statement for file in files for statement in split_statements(file.text, file.name))
+
+
+def present(handles: Handles) -> bool:
+    """Whether the project's database exists."""
+    return handles.postgres() is not None
+
+
+def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
+    """One query: the recorded hash, and whether what was declared is still there."""
+    connection = handles.postgres()
+    if connection is None:
+        return StepState("setup", "pending", f"database {ctx.postgres.database} does not exist")
+    record = read_record(connection)
+    if record is None:
+        return StepState("setup", "pending", f"database {ctx.postgres.database} has not been set up by devenv")
+    hash, missing, left = record
+    if hash != inputs.hash:
+        return StepState("setup", "stale", "its SQL files changed")
+    if missing:
+        return StepState("setup", "stale", f"no longer there: {missing}")
+    if left:
+        return StepState("setup", "stale", "a killed run left a database behind")
+    return StepState("setup", "done", f"database {ctx.postgres.database} has what its SQL files declare")
+
+
+def read_record(connection: Connection) -> tuple[str, str | None, int] | None:
+    """(hash of the last run, what it declared and is missing now, databases left behind); None before the first run."""
+    try:
+        with connection.transaction(), postgres.translated(connection.info.dbname):
+            row = connection.execute(LOOK, [list(side_names(connection.info.dbname))]).fetchone()
+    except StoreError as error:
+        if error.code not in postgres.NO_TABLE:
+            raise
+        return None
+    return (row[0], row[1], row[2]) if row else None
+
+
+def read_declared(connection: Connection) -> Catalog | None:
+    """What the files declared when they were last loaded; None before the first run."""
+    if read_record(connection) is None:
+        return None
+    return msgspec.convert(one(connection, "SELECT catalog FROM devenv.setup"), Catalog)
+
+
+def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
+    """Bring the database to what the files say. DevenvError names file, line and statement."""
+    statements: tuple[Statement, ...] = inputs.content
+    database = ctx.postgres.database
+    with server(ctx.postgres) as admin:
+        postgres.end_others(admin)
+        for name_ in side_names(database):
+            drop_database(admin, name_)
+        exists = one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None
+        if fresh and exists:
+            return rebuild(ctx, admin, inputs, statements)
+        if not exists:
+            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
+    with postgres.connect(ctx.postgres, label=label(database)) as connection:
+        live = postgres.read_catalog(connection)
+        if not live.tables and read_record(connection) is None:
+            ctx.say(f"loading {number_of(len(inputs.files), 'SQL file')}")
+            return load(connection, inputs.hash, statements)
+    ctx.say("running the changed SQL files in a scratch database")
+    return refresh(ctx, inputs.hash, run_in_scratch(ctx.postgres, statements))
+
+
+@contextmanager
+def server(target: PostgresTarget) -> Iterator[Connection]:
+    """A connection beside the project's database, for making and dropping databases."""
+    beside = "template1" if target.database == "postgres" else "postgres"
+    with postgres.connect(target, database=beside, autocommit=True, label=label(target.database)) as connection:
+        yield connection
+
+
+def label(database: str) -> str:
+    """The name under which the server lists the sessions that set up `database`."""
+    return side_names(database)[0].replace("scratch", "setup")
+
+
+def side_names(database: str) -> tuple[str, str, str]:
+    """The names of the scratch, the new and the old database that a run may need or a killed run may have left."""
+    mark = hashlib.sha256(database.encode()).hexdigest()[:12]
+    return f"devenv-scratch-{mark}", f"devenv-new-{mark}", f"devenv-old-{mark}"
+
+
+def drop_database(admin: Connection, database: str) -> None:
+    """Drop a database of devenv's own, whoever is connected to it."""
+    admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name(database)))
+
+
+def run_statements(connection: Connection, statements: tuple[Statement, ...]) -> Sequences | None:
+    """Run the files' statements in the open transaction. DevenvError names the file, the line and the statement.
+
+    Returns how far the sequences had got before the first statement that sets one, None when none does: a number
+    that was counted and one that the file gave can then still be told apart.
+    """
+    counted: Sequences | None = None
+    for statement in statements:
+        if counted is None and "setval" in statement.text.lower():
+            counted = read_sequences(connection)
+        try:
+            with postgres.translated(connection.info.dbname):
+                # The binary form uses the extended protocol, which takes one statement and no more.
+                connection.execute(statement.text.encode(), binary=True)
+        except PostgresError as error:
+            raise statement_error(statement, error) from None
+    try:
+        with postgres.translated(connection.info.dbname):
+            connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
+    except PostgresError as error:
+        raise DevenvError("the SQL files end with a violated constraint", detail=error.detail) from None
+    # A file may have changed the session (pg_dump's do); what comes next is devenv's own.
+    for reset in (b"RESET SESSION AUTHORIZATION", b"RESET ROLE", b"RESET ALL"):
+        connection.execute(reset)
+    return counted
+
+
+def statement_error(statement: Statement, error: PostgresError) -> DevenvError:
+    """Postgres's error at its place in the file."""
+    if not error.reached:
+        return DevenvError(f"{error.what}, while {statement.place} ran", detail=error.detail)
+    primary, _, rest = (error.detail or error.what).partition("\n")
+    lines = [rest, f"in: {statement.excerpt}"] if rest else [f"in: {statement.excerpt}"]
+    return DevenvError(
+        f"{statement.file}:{statement.line_at(error.position)}: {primary}",
+        detail="\n".join(lines),
+        cause="nothing of the files was kept: they run in one transaction",
+    )
+
+
+def load(connection: Connection, hash: str, statements: tuple[Statement, ...]) -> Outcome:
+    """Run the files in an empty database and record what they made: one transaction, which the caller commits."""
+    run_statements(connection, statements)
+    catalog = postgres.read_catalog(connection)
+    write_record(connection, hash, catalog)
+    rows = sum(merge.record_all(connection, table) for table in catalog.tables)
+    return Outcome({"tables": len(catalog.tables), "rows": rows})
+
+
+def create_record(connection: Connection) -> None:
+    """The tables that hold the record, unless they are there."""
+    for statement in RECORD:
+        connection.execute(statement)
+
+
+def write_record(connection: Connection, hash: str, catalog: Catalog) -> None:
+    """Record what the files declare, beside the data."""
+    create_record(connection)
+    connection.execute("DELETE FROM devenv.setup")
+    connection.execute(
+        "INSERT INTO devenv.setup (hash, catalog) VALUES (%s, %s::jsonb)", [hash, msgspec.json.encode(catalog).decode()]
+    )
+
+
+def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...]) -> Scratch:
+    """What the files make, found out in a database of its own that is dropped afterwards. DevenvError as in a load."""
+    scratch = side_names(target.database)[0]
+    with server(target) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(scratch)))
+        try:
+            with postgres.connect(target, database=scratch, label=label(target.database)) as connection:
+                counted = run_statements(connection, statements)
+                sequences = read_sequences(connection)
+                catalog = postgres.read_catalog(connection)
+                first = [read_rows(connection, table) for table in catalog.tables]
+                connection.rollback()
+                run_statements(connection, statements)
+                second = [read_rows(connection, table) for table in catalog.tables]
+                connection.rollback()
+        finally:
+            drop_database(admin, scratch)
+    runs = zip(catalog.tables, first, second, strict=True)
+    given = sequences if counted is None else counted
+    rows = [row for table, one_run, other in runs for row in pair_runs(table, one_run, other, given)]
+    return Scratch(catalog, order_rows(catalog, rows), sequences)
+
+
+def refresh(ctx: StepContext, hash: str, wanted: Scratch) -> Outcome:
+    """Merge the changed schema and rows into the live database, in one transaction."""
+    try:
+        with postgres.connect(ctx.postgres, label=label(ctx.postgres.database)) as connection:
+            connection.execute(f"SET lock_timeout = '{LOCK_WAIT}'".encode())
+            return merge_scratch(connection, ctx.postgres.database, hash, wanted)
+    except PostgresError as error:
+        if not error.reached:
+            raise
+        raise DevenvError(
+            f"the changed SQL files could not be merged into database {ctx.postgres.database}",
+            detail=error.detail,
+            cause="another session holds a lock" if error.code in DEADLOCK_OR_LOCKED else "nothing was changed",
+            hint="end that session, then: devenv up" if error.code in DEADLOCK_OR_LOCKED else REBUILD,
+        ) from None
+
+
+def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scratch) -> Outcome:
+    """Plan the migration, refuse what would lose data, run it, merge the rows, record all."""
+    present = postgres.read_catalog(connection)
+    migration = plan_migration(read_declared(connection), wanted.catalog, present)
+    if migration.losses:
+        raise DevenvError(
+            f"the changed SQL files would lose data of database {database}",
+            exit_code=Exit.STEP,
+            detail="\n".join(migration.losses),
+            cause="devenv adds tables, columns, indexes and constraints by itself, but takes no data away",
+            hint=f"{REBUILD}; or change the database with ALTER TABLE as you want it, then: devenv up",
+        )
+    connection.execute("SET check_function_bodies = off")
+    for statement in migration.statements:
+        connection.execute(statement)
+    create_record(connection)
+    seeded = merge.cut_records(merge.read_seeded(connection), present)
+    work = merge.Merge(connection, wanted.catalog, postgres.read_catalog(connection), seeded)
+    for row in wanted.rows:
+        work.put(row)
+    work.remove_rest()
+    for statement in migration.afterwards:
+        connection.execute(statement)
+    advance_sequences(connection, wanted.sequences)
+    write_record(connection, hash, wanted.catalog)
+    merge.write_seeded(connection, work.records)
+    changes = len(migration.statements) + len(migration.afterwards)
+    return Outcome({"schema changes": changes, **work.counts}, tuple(work.warnings))
+
+
+def advance_sequences(connection: Connection, sequences: Sequences) -> None:
+    """Let no sequence fall behind the numbers that the files use up."""
+    present = read_sequences(connection)
+    for ((schema, table), column), last in sequences.items():
+        if present.get(((schema, table), column), 0) < last:
+            relation = name(schema, table).as_string(connection)
+            connection.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", [relation, column, last])
+
+
+def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, statements: tuple[Statement, ...]) -> Outcome:
+    """Build a new database beside the old one, then swap their names in one transaction and drop the old one."""
+    database = ctx.postgres.database
+    _, new, old = side_names(database)
+    ctx.say(f"building database {database} anew")
+    admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(new)))
+    try:
+        with postgres.connect(ctx.postgres, database=new, label=label(database)) as connection:
+            outcome = load(connection, inputs.hash, statements)
+    except DevenvError:
+        drop_database(admin, new)
+        raise
+    ended = swap(admin, database, new, old)
+    drop_database(admin, old)
+    return Outcome(outcome.counts, (f"ended {number_of(ended, 'session')} on the old database",) if ended else ())
+
+
+def swap(admin: Connection, database: str, new: str, old: str) -> int:
+    """Rename `database` to `old` and `new` to `database`, at once. How many sessions had to be ended for it."""
+    ended: set[int] = set()
+    comment = read_comment(admin, database)
+    for attempt in range(1, SWAP_TRIES + 1):
+        sessions = admin.execute(
+            "SELECT datname, pid, pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = ANY(%s)"
+            " AND backend_type = 'client backend'",
+            [[database, new]],
+        )
+        ended.update(pid for where, pid, _ in sessions if where == database)
+        try:
+            with admin.transaction(), postgres.translated(database):
+                admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(name(database), name(old)))
+                admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(name(new), name(database)))
+                if comment:
+                    write_comment(admin, database, comment)
+        except StoreError as error:
+            # An application's pool connects again at once; the rename itself waits, so a few tries are enough.
+            if error.code != IN_USE or attempt == SWAP_TRIES:
+                raise
+            continue
+        break
+    return len(ended)
+
+
+def read_comment(admin: Connection, database: str) -> str | None:
+    """The comment on a database, which the mark of a store that devenv did not start is; None without."""
+    found = one(admin, "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s", [database])
+    return None if found is None else str(found)
+
+
+def write_comment(admin: Connection, database: str, comment: str) -> None:
+    """COMMENT ON DATABASE."""
+    admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name(database), sql.Literal(comment)))
+
+
+def strangers(ctx: StepContext, inputs: Inputs) -> str | None:
+    """Tables with rows that are not exactly as the files made them."""
+    try:
+        with postgres.connect(ctx.postgres) as connection:
+            recorded = read_record(connection) is not None
+            found = {}
+            for table in postgres.read_catalog(connection).tables:
+                found[table.title] = (
+                    merge.count_strangers(connection, table) if recorded else merge.count_rows(connection, table)
+                )
+    except StoreError as error:
+        if error.code != postgres.NO_DATABASE:
+            raise
+        return None
+    shown = [f"{count} in {title}" for title, count in found.items() if count]
+    if not shown:
+        return None
+    return (
+        f"database {ctx.postgres.database} has rows that devenv did not write or that changed since: {', '.join(shown)}"
+    )

@@ -1,0 +1,166 @@
+"""SQL files -> statements with their lines, and what is refused before anything runs. Pure.
+
+One statement at a time, so that an error can name its file, line and statement, and so that a COMMIT in the
+middle of a file cannot end the transaction that the whole step is.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from devenv.core.errors import UsageError
+
+# What is not ordinary text: a quoted thing, a comment, a parenthesis, a semicolon, a psql command, a word.
+TOKEN: Final = re.compile(
+    r"""
+      (?P<quoted>[eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*")
+    | (?P<dollar>\$(?:[^\W\d]\w*)?\$)
+    | (?P<comment>--[^\n]*)
+    | (?P<block>/\*)
+    | (?P<open>\()
+    | (?P<close>\))
+    | (?P<end>;)
+    | (?P<meta>\\[^\n]*)
+    | (?P<word>[^\W\d][\w$]*)
+    | (?P<unclosed>['"])
+    | (?P<other>[^\s])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+BLOCK_EDGE: Final = re.compile(r"/\*|\*/")
+TRANSACTION: Final = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"}
+EXCERPT: Final = 200
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement: its text without leading comments, its file (as the user named it) and its first line."""
+
+    file: str
+    line: int
+    text: str
+
+    @property
+    def place(self) -> str:
+        """`file:line`."""
+        return f"{self.file}:{self.line}"
+
+    @property
+    def excerpt(self) -> str:
+        """The statement on one line, shortened."""
+        flat = " ".join(self.text.split())
+        return flat if len(flat) <= EXCERPT else flat[: EXCERPT - 1] + "…"
+
+    def line_at(self, position: int | None) -> int:
+        """The file's line of the 1-based character `position` in the statement; its first line when None."""
+        return self.line + (self.text.count("\n", 0, position - 1) if position else 0)
+
+
+def split_statements(text: str, file: str) -> tuple[Statement, ...]:
+    """The statements of a file. UsageError names `file:line` of what devenv cannot run (psql commands, COMMIT, …)."""
+    lines = Lines(text, file)
+    found: list[Statement] = []
+    words: list[str] = []
+    begin: int | None = None
+    depth = blocks = 0
+    for kind, start, token in tokens(text, lines):
+        if kind == "end" and depth <= 0 and blocks == 0:
+            if begin is not None:
+                found.append(Statement(file, lines.number(begin), text[begin:start].rstrip()))
+                refuse(found[-1], words)
+            begin, depth = None, 0
+            words.clear()
+            continue
+        begin = start if begin is None else begin
+        depth += (kind == "open") - (kind == "close")
+        if kind == "word":
+            words.append(token.upper())
+            blocks = count_blocks(words, blocks)
+    if begin is not None:
+        found.append(Statement(file, lines.number(begin), text[begin:].rstrip()))
+        refuse(found[-1], words)
+    return tuple(found)
+
+
+class Lines:
+    """Offsets of a file's text as line numbers."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self._file = file
+        self._ends = [found.start() for found in re.finditer("\n", text)]
+
+    def number(self, offset: int) -> int:
+        """The 1-based line of the character at `offset`."""
+        return bisect(self._ends, offset - 1) + 1
+
+    def place(self, offset: int) -> str:
+        """`file:line`."""
+        return f"{self._file}:{self.number(offset)}"
+
+
+def tokens(text: str, lines: Lines) -> Iterator[tuple[str, int, str]]:
+    """(kind, offset, text) of everything but blanks and comments. UsageError for what is never closed, and for psql."""
+    at = 0
+    while token := TOKEN.search(text, at):
+        kind, start, at = str(token.lastgroup), token.start(), token.end()
+        if kind == "block":
+            at = block_end(text, start, lines.place(start))
+        elif kind == "dollar":
+            closing = text.find(token[0], at)
+            kind, at = ("quoted", closing + len(token[0])) if closing >= 0 else ("unclosed", at)
+        if kind == "unclosed":
+            raise UsageError(f"{lines.place(start)}: the quote {token[0]} is never closed")
+        if kind == "meta":
+            raise UsageError(
+                f"{lines.place(start)}: {token[0].split()[0]} is a command of psql, not SQL",
+                hint="remove the line; devenv connects to the project's database itself",
+            )
+        if kind not in ("comment", "block"):
+            yield kind, start, token[0]
+
+
+def block_end(text: str, start: int, place: str) -> int:
+    """Where the (nestable) comment that begins at `start` ends."""
+    depth = 0
+    for edge in BLOCK_EDGE.finditer(text, start):
+        depth += 1 if edge[0] == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    raise UsageError(f"{place}: the comment /* is never closed")
+
+
+def count_blocks(words: list[str], blocks: int) -> int:
+    """How many BEGIN ATOMIC and CASE blocks are open after the last word, in a CREATE FUNCTION or PROCEDURE.
+
+    The body of such a function holds semicolons that end no statement.
+    """
+    if words[0] != "CREATE" or not {"FUNCTION", "PROCEDURE"} & set(words[1:4]):
+        return 0
+    if words[-2:] == ["BEGIN", "ATOMIC"] or (blocks and words[-1] == "CASE"):
+        return blocks + 1
+    return blocks - 1 if blocks and words[-1] == "END" else blocks
+
+
+def refuse(statement: Statement, words: list[str]) -> None:
+    """UsageError for a statement that cannot be a part of the step's one transaction."""
+    first, second = [*words, "", ""][:2]
+    ends = first in TRANSACTION and (first, second) != ("ROLLBACK", "TO")
+    if ends or (first, second) == ("PREPARE", "TRANSACTION"):
+        raise UsageError(
+            f"{statement.place}: {first} is not possible here, as devenv runs all files in one transaction",
+            hint="remove the statement; when any statement fails, nothing of the files is kept",
+        )
+    if first in ("CREATE", "DROP") and second == "DATABASE":
+        raise UsageError(
+            f"{statement.place}: {first} DATABASE is devenv's own work",
+            hint="remove the statement, and name the database in devenv.toml: [postgres] database",
+        )
+    if first == "COPY" and "STDIN" in words:
+        raise UsageError(
+            f"{statement.place}: COPY … FROM stdin carries its rows in psql's own format",
+            hint="write the rows as INSERT (pg_dump --inserts does)",
+        )

@@ -1,0 +1,1 @@
+"""DynamoDB: client, key schema, capacity, PartiQL."""

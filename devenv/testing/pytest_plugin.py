@@ -1,0 +1,299 @@
+"""A pytest plugin for a project's own tests: a running stack per test process, a restored pair of stores per test.
+
+`devenv_stack` starts Postgres and DynamoDB Local on own ports and own data in a temporary folder, loads them by the
+project's three steps, and sets the variables of `devenv env` for the test process. `devenv_stores` is the same stack
+with both stores brought back to that state before the test; `devenv_stores_module` before the module. With
+pytest-xdist each worker has its own. The developer's own data is never touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from devenv.core.model import PostgresTarget
+    from devenv.engines.embedded.engine import Embedded
+    from devenv.stack import Stack
+    from devenv.stores.postgres.client import Connection
+
+# The data lives for one test run: nothing has to outlive a power cut.
+DISPOSABLE: Final = (
+    *("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off"),
+    *("-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "checkpoint_timeout=1d"),
+)
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
+ROOM: Final = 1 << 30
+# A database's own catalogs (initdb gives numbers below 16384); the shared ones are not copied.
+CATALOGS: Final = (
+    "SELECT relnamespace::regnamespace::text, relname FROM pg_class"
+    " WHERE relkind = 'r' AND NOT relisshared AND oid < 16384 ORDER BY oid"
+)
+BESIDE: Final = (
+    "UPDATE pg_database AS t SET datacl = s.datacl, datconnlimit = s.datconnlimit FROM pg_database AS s"
+    " WHERE s.datname = %s AND t.datname = %s"
+    " AND (s.datacl, s.datconnlimit) IS DISTINCT FROM (t.datacl, t.datconnlimit)",
+    "INSERT INTO pg_db_role_setting (setdatabase, setrole, setconfig)"
+    " SELECT t.oid, c.setrole, c.setconfig FROM pg_db_role_setting AS c JOIN pg_database AS s ON s.oid = c.setdatabase"
+    " CROSS JOIN pg_database AS t WHERE s.datname = %s AND t.datname = %s",
+)
+
+
+@dataclass(frozen=True)
+class DevenvStack:
+    """A running pair of stores. `env` are the connection settings, already set for this process."""
+
+    # Not in a repr: a failing test's output would show the password.
+    env: Mapping[str, str] = field(repr=False)
+    stack: Stack = field(repr=False)
+    admin: Connection = field(repr=False)
+    spare: Spare = field(repr=False)
+
+    @property
+    def postgres_url(self) -> str:
+        """`postgresql://user:password@127.0.0.1:port/database`."""
+        return self.env["DATABASE_URL"]
+
+    @property
+    def dynamodb_url(self) -> str:
+        """`http://127.0.0.1:port`."""
+        return self.env["AWS_ENDPOINT_URL_DYNAMODB"]
+
+    def restore(self) -> None:
+        """Bring both stores to what the steps loaded. Open connections to the database are ended."""
+        from devenv.core.errors import StoreError
+        from devenv.engines.embedded import dynamodb_file
+        from devenv.snapshots import snapshots
+        from devenv.steps.setup import setup
+        from devenv.stores.postgres.client import NO_DATABASE
+
+        database = self.stack.settings.postgres.database
+        self.spare.wait()
+        try:
+            setup.swap(self.admin, database, self.spare.name, self.spare.used)
+        except StoreError as error:
+            if error.code != NO_DATABASE:
+                raise
+            # The test before dropped it.
+            snapshots.rename_database(self.admin, self.spare.name, database)
+        self.spare.renew()
+        kept = self.stack.engine.home / "baseline" / snapshots.DYNAMODB
+        dynamodb_file.copy_store(kept, snapshots.store_file(self.stack), durable=False)
+
+
+class Spare:
+    """A copy of the baseline's database for the next restore, made in a thread while a test runs.
+
+    `admin` is its own connection; `name` is the copy; `used` is what the restore calls the database of the test before,
+    which goes first.
+    """
+
+    def __init__(self, admin: Connection, database: str) -> None:
+        from devenv.steps.setup import setup
+
+        self.admin = admin
+        _, self.name, self.used = setup.side_names(database)
+        self.pool = ThreadPoolExecutor(max_workers=1)
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin to make the next copy."""
+        self.made = self.pool.submit(self.make)
+
+    def make(self) -> None:
+        """Drop what was used, copy anew."""
+        from devenv.snapshots import baseline, snapshots
+        from devenv.steps.setup import setup
+
+        setup.drop_database(self.admin, self.used)
+        snapshots.copy_database(self.admin, baseline.DATABASE, self.name, "FILE_COPY")
+        copy_settings(self.admin, baseline.DATABASE, self.name)
+
+    def wait(self) -> None:
+        """Until the copy is there; raises what its making raised."""
+        self.made.result()
+
+    def close(self) -> None:
+        """End the thread."""
+        self.pool.shutdown(wait=True)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`devenv_project` in pytest's configuration."""
+    parser.addini("devenv_project", "The folder with devenv.toml. Default: the nearest one at or above the rootdir.")
+
+
+@pytest.fixture(scope="session")
+def devenv_stack(pytestconfig: pytest.Config) -> Iterator[DevenvStack]:
+    """A running pair of stores for this test process, on own ports, loaded by the project's steps."""
+    from devenv.config import schema as config
+    from devenv.core.errors import DevenvError
+    from devenv.testing import reaper as guard
+
+    folder = make_folder()
+    guarding = guard.start(folder)
+    assert guarding.stdin is not None  # noqa: S101 - it was asked for
+    try:
+        with ExitStack() as opened, pytest.MonkeyPatch.context() as patch:
+            try:
+                stack = start_stack(config.load(find_project(pytestconfig)), folder)
+                from devenv.steps.setup import setup
+
+                target = stack.engine.targets().postgres
+                make_lean(target)
+                admin = opened.enter_context(setup.server(target))
+                spare = opened.enter_context(
+                    closing(Spare(opened.enter_context(setup.server(target)), target.database))
+                )
+            except DevenvError as error:
+                pytest.fail(f"devenv: {error.what}\n{error.detail or ''}\n{error.hint or ''}", pytrace=False)
+            env = stack.environment()
+            env.pop("BACKEND_URL", None)
+            for name, value in env.items():
+                patch.setenv(name, value)
+            yield DevenvStack(env, stack, admin, spare)
+    finally:
+        guarding.stdin.close()
+        guarding.wait()
+
+
+@pytest.fixture
+def devenv_stores(devenv_stack: DevenvStack) -> DevenvStack:
+    """Both stores as the steps loaded them, before each test."""
+    devenv_stack.restore()
+    return devenv_stack
+
+
+@pytest.fixture(scope="module")
+def devenv_stores_module(devenv_stack: DevenvStack) -> DevenvStack:
+    """Both stores as the steps loaded them, before the tests of a module, which share what they change."""
+    devenv_stack.restore()
+    return devenv_stack
+
+
+def find_project(pytestconfig: pytest.Config) -> Path:
+    """The folder with devenv.toml, at or above the one that is named. UsageError with pytest's own way to name it."""
+    from devenv.config.schema import find_root
+    from devenv.core.errors import UsageError
+
+    try:
+        return find_root(pytestconfig.rootpath / str(pytestconfig.getini("devenv_project") or ""))
+    except UsageError as error:
+        hint = "in pytest's configuration: devenv_project = the project's folder, as seen from pytest's rootdir"
+        raise UsageError(error.what, hint=hint) from None
+
+
+def make_lean(target: PostgresTarget) -> None:
+    """Let copies of the baseline's database cost less: to make, and to connect to for the first time.
+
+    Rewritten catalogs have no maps of free space and visibility, a quarter of the files that a copy copies. The file of
+    prepared catalog entries is written by the first connection after that, and copied along: without it each copy's
+    first connection would write its own.
+    """
+    from psycopg import sql
+
+    from devenv.snapshots import baseline
+    from devenv.stores.postgres import client as postgres
+
+    with postgres.connect(target, database=baseline.DATABASE, autocommit=True) as connection:
+        tables = sql.SQL(", ").join(sql.Identifier(*row) for row in connection.execute(CATALOGS))
+        connection.execute(sql.SQL("VACUUM (FULL) {}").format(tables))
+    with postgres.connect(target, database=baseline.DATABASE) as connection:
+        connection.execute("SELECT 1")
+
+
+def make_folder() -> Path:
+    """A private temporary folder, in memory where there is room."""
+    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+    folder = Path(tempfile.mkdtemp(prefix="devenv-pytest-", dir=MEMORY if roomy else None)).resolve()
+    if os.name == "posix" and os.geteuid() == 0:
+        # The account that the stores run as walks through it; it cannot list it.
+        folder.chmod(0o711)
+    return folder
+
+
+def start_stack(loaded: object, folder: Path) -> Stack:
+    """Start and load the stores of a project with all data in `folder`. DevenvError as from `devenv up`."""
+    from devenv.config.schema import Loaded
+    from devenv.core.errors import DevenvError
+    from devenv.core.events import Silent
+    from devenv.lifecycle import up
+    from devenv.snapshots import baseline
+    from devenv.stack import Stack
+
+    assert isinstance(loaded, Loaded)  # noqa: S101 - imported late
+    state = folder / "state"
+    state.mkdir(mode=0o700)
+    environ = dict(os.environ)
+    stack = Stack(loaded, state, disposable_engine(loaded, state, folder / "data", environ), environ)
+    stack.engine.keep_secrets()
+    for name in up.STORES:
+        stack.engine.remember(name, port=free_port())
+    up.up(stack, up.Options(backend=False), Silent(), up.Clock())
+    if not (stack.engine.home / "baseline").exists():
+        # What a command makes may differ each time; here it need only be the same for all tests of this run.
+        if not baseline.keep_database(stack):
+            keep_with_settings(stack)
+        if not baseline.keep_rest(stack, up.read_inputs(stack), 0.0):
+            raise DevenvError(
+                "DynamoDB Local did not write the seeded items to its file in time", hint="run pytest again"
+            )
+    return stack
+
+
+def keep_with_settings(stack: Stack) -> None:
+    """Copy a database that has settings or grants of its own, which `reset` does not take on, to the baseline's."""
+    from devenv.snapshots import baseline, snapshots
+    from devenv.steps.setup import setup
+
+    target = stack.engine.targets().postgres
+    with setup.server(target) as admin:
+        setup.drop_database(admin, baseline.DATABASE)
+        snapshots.copy_database(admin, target.database, baseline.DATABASE)
+        copy_settings(admin, target.database, baseline.DATABASE)
+
+
+def copy_settings(admin: Connection, source: str, target: str) -> None:
+    """Give a fresh copy what lies beside a database: grants, limit, settings. By the catalogs: the cluster is ours."""
+    for statement in BESIDE:
+        admin.execute(statement, [source, target])
+
+
+def disposable_engine(loaded: object, state: Path, home: Path, environ: Mapping[str, str]) -> Embedded:
+    """The embedded engine with its data in `home`, without care for a power cut."""
+    from devenv.config.schema import Loaded
+    from devenv.engines.embedded.engine import Embedded, Launch
+    from devenv.engines.embedded.parts import Progress
+
+    class Disposable(Embedded):
+        """Data for one test run."""
+
+        def postgres(self, progress: Progress) -> Launch:
+            """PostgreSQL's launch, faster and less careful."""
+            launch = super().postgres(progress)
+            return replace(launch, command=[*launch.command, *DISPOSABLE])
+
+        def improve(self) -> None:
+            """Nothing: a test run leaves no process behind."""
+
+    assert isinstance(loaded, Loaded)  # noqa: S101 - imported late
+    engine = Disposable(loaded, state, environ)
+    engine.home = home
+    return engine
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

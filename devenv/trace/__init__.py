@@ -1,0 +1,1 @@
+"""`devenv trace`: one request through every layer."""

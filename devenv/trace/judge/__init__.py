@@ -1,0 +1,1 @@
+"""Name the first layer that breaks: pure comparison of what the layers observed."""

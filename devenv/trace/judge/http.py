@@ -1,0 +1,229 @@
+"""The API's answers: to who asks against what the function returned, to others against what they may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from devenv.core.model import Fix
+from devenv.trace.difference import Difference, compare, in_order
+from devenv.trace.judge.fault import (
+    FORM,
+    OK,
+    Broken,
+    LayerStatus,
+    beyond,
+    changed_text,
+    count,
+    is_error_line,
+    log_text,
+    reachable,
+    reason,
+    which_part,
+    without,
+)
+from devenv.trace.judge.library import is_member
+from devenv.trace.observation import Answer, Entry, Seen, Subject
+
+REFUSALS: Final = (401, 403, 404)
+LOG: Final = Fix("read what the application said", "devenv logs backend --tail 50")
+
+
+def expected_of_http(seen: Seen) -> Sequence[Entry] | None:
+    """What the API must answer: what the function returns in the same environment; without one, the pattern's."""
+    ran = seen.library.ran
+    if ran is None:
+        return seen.pattern.entries if seen.pattern.entries is not None else reachable(seen)
+    if ran.outcome != "returned" or ran.shape is not None:
+        return None
+    return () if ran.nothing else ran.entries
+
+
+def judge_http(
+    subject: Subject, seen: Seen, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
+) -> list[Broken]:
+    """The API's answers: to who asks against what the function returned, to others against what they may see."""
+    member = seen.http.member
+    if member is None:
+        return []
+    found = list(judge_member(subject, seen, member, expected, earlier))
+    blind = any(broken.layer in ("environment", "services") for broken in earlier)
+    found += judge_others(subject, seen, member, blind)
+    if subject.origin and not any(broken.kind == "stale_process" for broken in earlier):
+        found += judge_cors(seen, subject.origin)
+    return found
+
+
+def judge_member(
+    subject: Subject, seen: Seen, member: Answer, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
+) -> Iterator[Broken]:
+    """The answer to who asks."""
+    failed = member.status is None or member.status not in OK
+    if failed and implied(seen, earlier):
+        return
+    said = log_text(seen)
+    if member.status is None:
+        if any(broken.layer == "services" and "backend" in broken.about for broken in earlier):
+            return
+        kind = "timed_out" if member.problem == "timed_out" else "status"
+        yield http_fault(seen, kind, f"the API does not answer: {member.detail}", said)
+    elif member.status in (401, 403):
+        text = f"the API answers {member.status} to {subject.person or 'who asks'}, who may read this"
+        yield http_fault(seen, "not_authorised", text, reason(member, said))
+    elif failed:
+        where = f" to {member.location}" if member.location else ""
+        yield http_fault(seen, "status", f"the API answers {member.status}{where}", reason(member, said))
+    else:
+        yield from judge_body(subject, seen, member, expected, earlier)
+
+
+def implied(seen: Seen, earlier: Sequence[Broken]) -> bool:
+    """Whether a refusal or a failure of the API follows from what earlier layers gave."""
+    ran = seen.library.ran
+    failing = [
+        g for g in (ran, *(guard for guard, _ in seen.library.guards)) if g is not None and g.outcome != "returned"
+    ]
+    blind = [b for b in earlier if b.layer in ("environment", "services", "postgres", "library")]
+    bad = [b for b in earlier if b.kind in ("missing_attribute", "wrong_type", "placeholder", "malformed_key")]
+    return bool(failing or blind or bad) or not seen.dynamodb.found or not is_member(seen)
+
+
+def rightly_refused(subject: Subject, seen: Seen, earlier: Sequence[Broken]) -> str | None:
+    """Why a refusal is what must come: who asks is no member, and nothing that was found could have hidden that."""
+    member = seen.http.member
+    if member is None or member.status not in (subject.stranger or REFUSALS) or is_member(seen):
+        return None
+    if any(broken.layer not in ("pattern", "library", "http") for broken in earlier):
+        return None
+    return f"{subject.person or 'who asks'} is not a member, so {member.status} is right"
+
+
+def judge_body(
+    subject: Subject, seen: Seen, member: Answer, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
+) -> Iterator[Broken]:
+    """A 2xx answer."""
+    said = log_text(seen)
+    ran = seen.library.ran
+    if member.empty and (expected or (ran is not None and ran.outcome != "returned")):
+        text = f"the API answers {member.status} with nothing in it"
+        yield http_fault(seen, "status", text, f"an error is answered as success{f'; {said}' if said else ''}")
+    elif member.problem == "not_json":
+        yield http_fault(seen, "not_json", f"the API answers {member.media or 'no media type'}: {member.detail}", said)
+    elif member.problem is not None:
+        yield http_fault(seen, "body_changed", f"the API's answer cannot be read: {member.detail}", said)
+    elif member.shape is not None:
+        yield http_fault(seen, "body_changed", f"the API answers {member.shape}", FORM)
+    elif expected is None:
+        if ran is not None and ran.outcome == "raised" and not member.entries:
+            text = f"{ran.function} fails, and the API answers {member.status} with an empty list"
+            yield http_fault(seen, "status", text, "an error is answered as success")
+    elif member.entries is not None:
+        between = compare(expected, member.entries, subject.types)
+        if any(broken.layer in ("pattern", "library") for broken in earlier):
+            # Pages are cut from a list that is already wrong: what is missing or out of order follows from that.
+            known = {entry.id for entry in seen.dynamodb.entries or ()}
+            between = replace(between, missing=(), extra=tuple(e for e in between.extra if e.id not in known))
+            subject = replace(subject, orders={**subject.orders, "http": None})
+            expected = [entry for entry, _ in between.pairs]
+        yield from judge_list(subject, seen, member, expected, between)
+
+
+def judge_list(
+    subject: Subject, seen: Seen, member: Answer, expected: Sequence[Entry], between: Difference
+) -> Iterator[Broken]:
+    """The entries of an answer."""
+    between = without(between, seen.dynamodb.fleeting)
+    entries = member.entries or ()
+    said = log_text(seen)
+    if member.more and (limit := subject.limits.get("http") or len(entries)):
+        between = replace(between, missing=beyond(subject, expected, between.missing, min(limit, len(entries))))
+    if between.extra and not between.pairs:
+        text = f"the API answers {count(len(entries))}, none of which the function returns"
+        yield http_fault(seen, "body_changed", text, said, between, "mutated")
+    elif between.missing:
+        logged = any(is_error_line(line) for line in seen.http.log or ())
+        head = f"the API answers {len(entries)} of {len(expected)}"
+        if not entries and logged:
+            yield http_fault(seen, "status", f"{head}: an error is answered as {member.status}", said, between)
+        else:
+            part = which_part(subject, expected, between) if entries else "the list is lost between function and answer"
+            yield http_fault(seen, "items_lost", head, part, between, "missing")
+    elif between.extra:
+        text = f"the API answers {count(len(between.extra))} that the function does not return"
+        yield http_fault(seen, "body_changed", text, said, between, "extra")
+    elif between.changed:
+        yield http_fault(
+            seen, "body_changed", changed_text("the API answers", between.changed), said, between, "mutated"
+        )
+    else:
+        direction = subject.orders.get("http")
+        if direction and subject.sorted_by:
+            right = in_order(entries, subject.sorted_by, direction)
+        else:
+            before = [entry.id for entry, _ in between.pairs]
+            right = before == [entry.id for entry in expected if entry.id in set(before)]
+        if not right:
+            text = "the API answers them in another order" + (
+                f" than {direction} by {subject.sorted_by}" if direction else " than the function"
+            )
+            yield http_fault(seen, "body_changed", text, said, between, "reordered")
+
+
+def judge_others(subject: Subject, seen: Seen, member: Answer, blind: bool) -> Iterator[Broken]:
+    """Whether somebody who may not read this can. An empty answer counts where the member's is empty too, unless the
+    application is `blind`, as it then has nothing to show to anybody.
+    """
+    for who, answer, right in (
+        ("somebody without a token", seen.http.anonymous, subject.anonymous),
+        ("somebody who does not belong to it", seen.http.stranger, subject.stranger),
+    ):
+        if answer is None or not right or answer.status is None or answer.status in right:
+            continue
+        leaks = bool(answer.entries) or not (member.entries or blind)
+        if answer.status in OK and leaks:
+            text = f"the API answers {answer.status} to {who}, with {count(len(answer.entries or ()))}"
+            expected = " or ".join(map(str, right))
+            yield http_fault(
+                seen, "open_to_strangers", text, f"{expected} is right: nothing checks who asks", status="extra"
+            )
+
+
+def judge_cors(seen: Seen, origin: str) -> Iterator[Broken]:
+    """Whether a page of the declared origin may read the answers, errors too."""
+    answers = {
+        "to a member": seen.http.member,
+        "without a token": seen.http.anonymous,
+        "to a stranger": seen.http.stranger,
+        "to the browser's question before": seen.http.preflight,
+    }
+    told = {name: answer for name, answer in answers.items() if answer is not None and answer.status is not None}
+    closed = {name: answer for name, answer in told.items() if answer.cors not in (origin, "*")}
+    if closed:
+        shown_answers = ", ".join(f"{answer.status} {name}" for name, answer in closed.items())
+        which = "no answer" if len(closed) == len(told) else "not every answer"
+        text = f"{which} lets a page of {origin} read it: no Access-Control-Allow-Origin with {shown_answers}"
+        cause = "the browser then reports a CORS error, whatever the answer says"
+        yield http_fault(seen, "cors", text, cause, status="mutated")
+
+
+def http_fault(
+    seen: Seen,
+    kind: str,
+    summary: str,
+    cause: str | None,
+    between: Difference | None = None,
+    status: LayerStatus = "error",
+) -> Broken:
+    """A fault of the API. An application older than its code explains much, so that is said."""
+    old = seen.library.code_changed
+    if old and kind not in ("cors", "open_to_strangers"):
+        stale = f"{old} was changed after the application was started"
+        cause = f"{cause}; {stale}" if cause else stale
+        fix = Fix("start the application again", "devenv down && devenv up")
+    else:
+        fix = LOG
+    subjects = (between.missing_ids or between.extra_ids or tuple(c.id for c in between.changed)) if between else ()
+    return Broken(
+        "http", kind, summary, cause, fix, tuple(dict.fromkeys(subjects)), frozenset(["http"]), between, status
+    )

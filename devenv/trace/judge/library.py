@@ -1,0 +1,246 @@
+"""The application's function, called alone, against the declared pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from devenv.capture.calls import Asked, differences, shown, side_by_side
+from devenv.core.model import Fix
+from devenv.core.plural import number_of
+from devenv.trace.difference import Difference, ids, in_order
+from devenv.trace.judge.fault import (
+    FORM,
+    STORES,
+    Broken,
+    LayerStatus,
+    beyond,
+    changed_text,
+    count,
+    difference,
+    reachable,
+    which_part,
+    without,
+)
+from devenv.trace.observation import Entry, Ran, Seen, Subject
+
+# What a store answers when the request itself is wrong, as opposed to the store not being reached.
+REFUSED: Final = frozenset(["ResourceNotFoundException", "ValidationException", "SerializationException"])
+REFUSED_SQL: Final = ("22", "42")
+
+
+def expected_of_library(subject: Subject, seen: Seen) -> Sequence[Entry] | None:
+    """What the application's function must return: what the declared pattern returns.
+
+    Where the pattern itself loses entries and the function does not share that, all that is there.
+    """
+    given, stored = seen.pattern.entries, reachable(seen)
+    if given is None or stored is None:
+        return given if given is not None else stored
+    ran = seen.library.corrected or seen.library.ran
+    lost = set(ids(stored)) - set(ids(given))
+    return stored if lost and ran and lost & set(ids(ran.entries or ())) else given
+
+
+def judge_library(
+    subject: Subject, seen: Seen, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
+) -> list[Broken]:
+    """The application's function against the pattern; between them, what its own queries brought."""
+    library = seen.library
+    diverted = any(broken.layer == "environment" and broken.about & STORES for broken in earlier)
+    ran = library.corrected if diverted else library.ran
+    if ran is None or any(broken.layer == "services" and broken.about & STORES for broken in earlier):
+        return []
+    found = list(judge_run(subject, seen, ran, expected, earlier))
+    for guard, declared in library.guards:
+        found += judge_guard(seen, guard, declared, earlier)
+    return found
+
+
+def judge_run(
+    subject: Subject, seen: Seen, ran: Ran, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
+) -> Iterator[Broken]:
+    """One run of the function."""
+    declared = seen.pattern.asked
+    if ran.outcome != "returned":
+        if not explains(earlier, ran.detail):
+            yield judge_failure(ran, declared)
+        return
+    if ran.nothing:
+        if expected or ran.asked:
+            text = f"{ran.function} returns nothing (None){f', having read {count(len(ran.read))}' if ran.read else ''}"
+            yield library_fault(ran, "nothing_returned", text, "it does not return what it made", status="missing")
+        return
+    if ran.shape is not None:
+        yield library_fault(ran, "field_changed", f"{ran.function} returns {ran.shape}", FORM)
+        return
+    between = difference(subject, expected, ran.entries)
+    if between is None or expected is None or ran.entries is None:
+        return
+    between = without(between, seen.dynamodb.fleeting)
+    known = set(ids(seen.dynamodb.entries or ()))
+    strange = tuple(entry for entry in between.extra if entry.id not in known or entry.id in set(ids(expected)))
+    between = replace(between, extra=strange)
+    if (limit := subject.limits.get("library")) and len(ran.entries) >= limit:
+        between = replace(between, missing=beyond(subject, expected, between.missing, limit))
+    fault = judge_content(subject, ran, declared, expected, between)
+    if fault is None and not any(broken.kind == "reordered" for broken in earlier):
+        fault = judge_order(subject, ran, expected, between)
+    if fault is not None:
+        yield fault
+    if fault is None and declared is not None and (misuse := judge_query(ran, declared)):
+        yield library_fault(ran, "wrong_query", misuse, side_by_side(ran.asked, declared), status="mutated")
+
+
+def judge_query(ran: Ran, declared: Asked) -> str | None:
+    """What is wrong with the queries although the answer is right, now: the place or the price."""
+    asked = [one for one in ran.asked or () if one.store == declared.store and one.table is not None]
+    scans = [one for one in asked if one.operation == "Scan" and one.table == declared.table]
+    if scans and declared.operation == "Query":
+        read = number_of(scans[0].scanned or 0, "item")
+        return f"{ran.function} scans the whole table ({read} read); the declared pattern is a Query"
+    tables = list(dict.fromkeys(one.table for one in asked))
+    if declared.table is not None and tables and declared.table not in tables:
+        return f"{ran.function} reads table {tables[0]}; the declared pattern reads {declared.table}"
+    return None
+
+
+def judge_failure(ran: Ran, declared: Asked | None) -> Broken:
+    """The function did not return. A query that the store refused is a wrong query; anything else is its own error."""
+    if ran.outcome == "timed_out":
+        waiting = f"; it was waiting for {shown(ran.asked[-1])}" if ran.asked and ran.asked[-1].count is None else ""
+        return library_fault(ran, "timed_out", f"{ran.function} did not return in time{waiting}", None)
+    refused = [one for one in ran.asked or () if is_refused(one)]
+    words = ": ".join(filter(None, (ran.error, ran.detail)))
+    place = f" ({ran.where})" if ran.where else ""
+    if refused and ran.outcome == "raised":
+        cause = f"{shown(refused[-1])} was refused: {refused[-1].error}; {side_by_side(ran.asked, declared)}"
+        return library_fault(ran, "wrong_query", f"{ran.function} fails with {words}{place}", cause)
+    texts = {
+        "raised": f"{ran.function} fails with {words}{place}",
+        "exited": f"{ran.function} ends its process{f': {words}' if words else ''}",
+        "unstarted": f"{ran.function} cannot be called: {words}{place}",
+        "unreadable": f"{ran.function} returns what cannot be read: {words}",
+    }
+    return library_fault(ran, "error", texts[ran.outcome], "the error is in the function itself, not in what it reads")
+
+
+def is_refused(asked: Asked) -> bool:
+    """Whether a store said that the request is wrong."""
+    return asked.error is not None and (asked.error in REFUSED or asked.error.startswith(REFUSED_SQL))
+
+
+def judge_content(
+    subject: Subject, ran: Ran, declared: Asked | None, expected: Sequence[Entry], between: Difference
+) -> Broken | None:
+    """Entries that are missing, new or changed; the query is to blame for what it did not bring."""
+    brought = difference(subject, expected, ran.read)
+    head = f"{ran.function} returns {len(ran.entries or ())} of {len(expected)}"
+    if between.missing:
+        unread = set(between.missing_ids) & set(brought.missing_ids) if brought else set()
+        if unread and ran.asked:
+            text = f"{head}: its query does not bring {count(len(unread))} that the declared pattern returns"
+            return library_fault(ran, "wrong_query", text, side_by_side(ran.asked, declared), between, "missing")
+        if ran.asked == ():
+            kind = "wrong_query" if ran.entries else "nothing_returned"
+            return library_fault(ran, kind, f"{head}: it asks no store at all", None, between, "missing")
+        text = f"{head}, though its query brought them" if ran.asked else head
+        cause = which_part(subject, expected, between) if ran.entries else "the list is emptied after the query"
+        return library_fault(ran, "items_lost", text, cause, between, "missing")
+    if between.extra:
+        unasked = set(between.extra_ids) & set(brought.extra_ids) if brought else set()
+        text = f"{ran.function} returns {count(len(between.extra))} that the declared pattern does not"
+        if unasked and ran.asked:
+            return library_fault(ran, "wrong_query", text, side_by_side(ran.asked, declared), between, "extra")
+        return library_fault(ran, "items_added", text, "they come from its code, not from its query", between, "extra")
+    if between.changed:
+        before = {(change.id, change.field) for change in brought.changed} if brought else set()
+        text = changed_text(f"{ran.function} returns", between.changed)
+        if all((change.id, change.field) in before for change in between.changed):
+            return library_fault(ran, "wrong_query", text, side_by_side(ran.asked, declared), between, "mutated")
+        return library_fault(ran, "field_changed", text, "its code renames, drops or changes it", between, "mutated")
+    return None
+
+
+def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: Difference) -> Broken | None:
+    """The order of what the function returns; the query is to blame when only its order is the other way round."""
+    observed = ran.entries or ()
+    direction = subject.orders.get("library")
+    if direction and subject.sorted_by:
+        right = in_order(observed, subject.sorted_by, direction)
+    else:
+        before = [entry.id for entry, _ in between.pairs]
+        right = before == [entry.id for entry in expected if entry.id in set(before)]
+    if right:
+        return None
+    text = f"{ran.function} returns them in another order" + (
+        f" than {direction} by {subject.sorted_by}" if direction else " than the declared pattern"
+    )
+    read = [entry.id for entry in ran.read or ()]
+    given = [entry.id for entry in expected]
+    if ran.asked and read != given and read == given[::-1] and [entry.id for entry in observed] in (read, read[::-1]):
+        return library_fault(
+            ran,
+            "wrong_query",
+            text,
+            f"its query asks the other way round; {side_by_side(ran.asked, None)}",
+            between,
+            "reordered",
+        )
+    return library_fault(ran, "reordered", text, "its code sorts or reverses them", between, "reordered")
+
+
+def judge_guard(seen: Seen, guard: Ran, declared: Asked | None, earlier: Sequence[Broken]) -> Iterator[Broken]:
+    """A function that must let the one who asks pass."""
+    if guard.outcome == "returned" or explains(earlier, guard.detail) or not is_member(seen) or not seen.dynamodb.found:
+        return
+    if any(broken.layer in ("postgres", "dynamodb", "cross-store") for broken in earlier):
+        return
+    fault = judge_failure(guard, declared)
+    differs = declared is not None and any(differences(one, declared) for one in guard.asked or ())
+    if fault.kind == "error" and differs:
+        fault = replace(fault, kind="wrong_query", cause=side_by_side(guard.asked, declared))
+    yield fault
+
+
+def library_fault(
+    ran: Ran,
+    kind: str,
+    summary: str,
+    cause: str | None,
+    between: Difference | None = None,
+    status: LayerStatus = "error",
+) -> Broken:
+    """A fault of the application's function."""
+    subjects = (between.missing_ids or between.extra_ids or tuple(c.id for c in between.changed)) if between else ()
+    where = ran.where or ran.function
+    return Broken(
+        "library",
+        kind,
+        summary,
+        cause,
+        Fix(f"correct {where}", None),
+        tuple(dict.fromkeys(subjects)),
+        frozenset(["library"]),
+        between,
+        status,
+    )
+
+
+def explains(earlier: Iterable[Broken], detail: str | None) -> bool:
+    """Whether an error's words name what an earlier layer found wrong: an attribute, a variable, an id."""
+    words = detail or ""
+    return any(
+        name in words
+        for broken in earlier
+        if broken.layer in ("environment", "postgres", "dynamodb", "cross-store")
+        for name in (*broken.about, *broken.subjects)
+        if len(name) > 1
+    )
+
+
+def is_member(seen: Seen) -> bool:
+    """Whether who asks is an owner of the group, as the ids are written (the application compares text)."""
+    person, owners = seen.postgres.person, seen.dynamodb.owners
+    return owners is None or person is None or bool(owners & {str(value) for value in person.values()})

@@ -1,0 +1,115 @@
+"""The declared access pattern against the items that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from devenv.capture.calls import shown_key
+from devenv.core.model import Fix
+from devenv.core.plural import number_of
+from devenv.trace.difference import Difference, ids, in_order
+from devenv.trace.judge.fault import Broken, LayerStatus, changed_text, count, difference, reachable, without
+from devenv.trace.observation import Entry, Seen, Subject
+
+
+def judge_pattern(subject: Subject, seen: Seen, earlier: Sequence[Broken]) -> list[Broken]:
+    """The declared access pattern against the items that are there."""
+    pattern = seen.pattern
+    asked = pattern.asked
+    if asked is None or any(broken.layer == "services" and "dynamodb" in broken.about for broken in earlier):
+        return []
+    if pattern.refused is not None:
+        kind = "wrong_index" if asked.index else "wrong_key"
+        detail = pattern.failure.detail if pattern.failure else None
+        summary = f"the store refuses the declared pattern: {pattern.refused}{f' ({detail})' if detail else ''}"
+        return [pattern_fault(kind, summary, "it names what is not there", None)]
+    expected = reachable(seen)
+    between = difference(subject, expected, pattern.entries)
+    if between is None or expected is None or pattern.entries is None:
+        return []
+    between = without(between, seen.dynamodb.fleeting)
+    found = list(judge_pattern_losses(seen, between, expected))
+    misplaced = {entry.id for entry in seen.dynamodb.entries or ()}
+    if strange := [name for name in between.extra_ids if name not in misplaced]:
+        text = f"it also returns {count(len(strange))} that {'is' if len(strange) == 1 else 'are'} not the subject's"
+        found.append(pattern_fault("wrong_key", text, "its key is wider than the subject", between))
+    elif pattern.strays and not found:
+        text = f"it also returns {count(pattern.strays, 'item')} of another kind"
+        found.append(pattern_fault("wrong_key", text, "its key is wider than the subject", between))
+    if between.changed and not found:
+        kind = "wrong_index" if asked.index else "narrowed"
+        cause = f"index {asked.index} does not carry all attributes" if asked.index else "it projects some of them"
+        found.append(pattern_fault(kind, changed_text("it returns", between.changed), cause, between))
+    direction = subject.orders.get("pattern")
+    if not found and direction and subject.sorted_by and not in_order(pattern.entries, subject.sorted_by, direction):
+        text = f"its order is not {direction} by {subject.sorted_by}"
+        cause = f"it asks for {asked.direction or 'the key'} order" + (
+            f" of index {asked.index}" if asked.index else ""
+        )
+        found.append(pattern_fault("reordered", text, cause, between))
+    if asked.operation == "Scan" and asked.key:
+        text = f"it reads the whole table ({number_of(asked.scanned or 0, 'item')}) for {len(pattern.entries)}"
+        found.append(pattern_fault("scan", text, "a Scan is declared where a Query by key does", between))
+    return found
+
+
+def judge_pattern_losses(seen: Seen, between: Difference, expected: Sequence[Entry]) -> Iterator[Broken]:
+    """Which of the pattern's own restrictions takes the missing entries away: each is lifted in turn."""
+    pattern, asked = seen.pattern, seen.pattern.asked
+    if not between.missing or asked is None:
+        return
+    names = {
+        "limit": ("truncated", f"its limit of {asked.limit} ends the list, and the next page is not asked for"),
+        "filter": ("filtered", f"its filter ({asked.filter}) drops them"),
+        "sort": ("narrowed", f"its sort-key condition ({asked.sort}) leaves them out"),
+    }
+    left = set(between.missing_ids)
+    losses: list[Broken] = []
+    for stage, entries in pattern.stages:
+        back = left & set(ids(entries))
+        if back:
+            kind, cause = names[stage]
+            text = f"it returns {len(pattern.entries or ())} of {len(expected)}: {cause}"
+            losses.append(pattern_fault(kind, text, cause, between, lost=tuple(back)))
+            left -= back
+    if left:
+        kind = "wrong_index" if asked.index else "wrong_key"
+        where = f"index {asked.index}" if asked.index else f"key {shown_key(asked)}"
+        text = f"it returns {len(pattern.entries or ())} of {len(expected)}: {count(len(left))} not under {where}"
+        cause = (
+            f"index {asked.index} does not hold them, or is asked for another key"
+            if asked.index
+            else f"the key {shown_key(asked)} is not the one that they are stored under"
+        )
+        if pattern.strays:
+            cause += f"; it finds {count(pattern.strays, 'item')} of another kind there"
+        losses.append(pattern_fault(kind, text, cause, between, lost=tuple(left)))
+    yield from sorted(losses, key=lambda broken: -len(broken.subjects))
+
+
+def pattern_fault(
+    kind: str, summary: str, cause: str, between: Difference | None, lost: tuple[str, ...] = ()
+) -> Broken:
+    """A fault of the declared pattern."""
+    status: LayerStatus = (
+        "truncated"
+        if kind == "truncated"
+        else "reordered"
+        if kind == "reordered"
+        else "mutated"
+        if kind == "scan"
+        else "missing"
+        if between is None or between.missing
+        else "extra"
+    )
+    return Broken(
+        "pattern",
+        kind,
+        f"the declared pattern: {summary}",
+        cause,
+        Fix("correct the pattern in devenv.toml, and the application's query with it", "devenv config check"),
+        lost or (between.missing_ids if between else ()),
+        frozenset(["pattern"]),
+        between,
+        status,
+    )

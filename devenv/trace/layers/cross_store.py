@@ -1,0 +1,41 @@
+"""Layer `cross-store`: does every id in the subject's items name the row it should, and do the copies agree?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devenv.core.templates import Unknown
+from devenv.trace.layers.dynamodb import gather, own_troubles
+from devenv.trace.observation import Observation
+from devenv.trace.question import Inquiry
+
+
+def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> Observation:
+    """The links of the subject's items. StoreError when a store does not answer."""
+    if not inquiry.facts.plan.edges:
+        return Observation(unasked="the project declares no links")
+    inquiry.facts.postgres()
+    found = inquiry.facts.judgement()
+    try:
+        gathered = gather(inquiry, found, person)
+    except Unknown:
+        return Observation(unasked="it is not known who asks")
+    mine = {id(record) for record in (*gathered.entries, *gathered.rows)}
+    links = []
+    for edge in inquiry.facts.plan.edges:
+        named = [one for one in found.named if one.edge.name == edge.name and id(one.record) in mine]
+        faults = [fault for fault in found.faults if fault.edge is not None and fault.edge.name == edge.name]
+        links.append(
+            {
+                "name": edge.name,
+                "target": edge.target,
+                "ids": len({one.id for one in named}),
+                "faults": sum(fault.record is not None and id(fault.record) in mine for fault in faults),
+            }
+        )
+    return Observation(
+        request={"links": [edge.name for edge in inquiry.facts.plan.edges]},
+        output={"links": links},
+        troubles=tuple(own_troubles(inquiry, found, gathered, "cross-store")),
+    )

@@ -1,0 +1,342 @@
+"""Layer `dynamodb`: which items exist for the subject, whatever any query thinks, and what is wrong with them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Final
+
+from devenv.core.errors import StoreError
+from devenv.core.model import Fix
+from devenv.core.plural import number_of
+from devenv.core.templates import Unknown, fill, names_in
+from devenv.links.fields import is_expired
+from devenv.links.judge import Fault, Folded, Judgement, Record
+from devenv.links.read import read_records
+from devenv.links.values import canonical, instant
+from devenv.trace.answers import Items, form_of_items
+from devenv.trace.observation import DynamoSeen, Entry, Trouble
+from devenv.trace.question import Inquiry
+
+# What is written while we look need not be in every answer.
+MEANWHILE: Final = timedelta(seconds=3)
+NEAR: Final = 5
+SHOWN: Final = 500
+OTHER_TABLES: Final = 10
+MEND: Final = "devenv doctor --fix"
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What belongs to the subject: its entries, the rows of its groups, and their owners as written and as meant.
+
+    `wanted` is field -> value of the entries. `groups` are the ids of the groups.
+    """
+
+    entries: tuple[Record, ...]
+    rows: tuple[Record, ...]
+    groups: frozenset[str]
+    owners: frozenset[str] | None
+    members: frozenset[str] | None
+    wanted: Mapping[str, str]
+
+
+def gather(inquiry: Inquiry, found: Judgement, person: Mapping[str, Any] | None) -> Gathered:
+    """The subject's records, by what their ids mean. Unknown when a parameter is not known (who asks, mostly)."""
+    trace = inquiry.question.trace
+    wanted = {name: canonical(text) for name, text in fill(trace.where, inquiry.parameters(person)).items()}
+    entries = tuple(
+        record
+        for record in found.records
+        if is_kind(record, trace.entity) and all(meant(record, name) == text for name, text in wanted.items())
+    )
+    group = next((group for group in inquiry.settings.groups if group.name == trace.group), None)
+    if group is None:
+        return Gathered(entries, (), frozenset(), None, None, wanted)
+    groups = {meant(record, group.id) for record in entries} | {wanted.get(group.id)}
+    rows = tuple(
+        record
+        for record in found.records
+        if is_kind(record, group.rows)
+        and (
+            meant(record, group.id) in groups
+            or (trace.entity == group.rows and group.other and meant(record, group.other) in wanted.values())
+        )
+    )
+    groups |= {meant(record, group.id) for record in rows}
+    owner = group.owner or ""
+    return Gathered(
+        entries,
+        rows,
+        frozenset(name for name in groups if name),
+        frozenset(text for record in rows if (text := record.values.get(owner))) if owner else None,
+        frozenset(text for record in rows if (text := meant(record, owner))) if owner else None,
+        wanted,
+    )
+
+
+def is_kind(record: Record, name: str | None) -> bool:
+    """Whether a record is of this kind, or nearly."""
+    kind = record.kind or record.near
+    return kind is not None and kind.name == name
+
+
+def meant(record: Record, name: str) -> str | None:
+    """The id that a field means, in its one spelling."""
+    text = record.id(name)
+    return None if text is None else canonical(text)
+
+
+def members_of(inquiry: Inquiry) -> tuple[str, ...]:
+    """The ids of the group's members, as far as they do not depend on who asks. () when nothing is known."""
+    try:
+        gathered = gather(inquiry, inquiry.facts.judgement(), None)
+    except (Unknown, StoreError):
+        return ()
+    return tuple(sorted(gathered.members or ()))
+
+
+def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> DynamoSeen:
+    """The subject's items and their own faults. StoreError when DynamoDB does not answer."""
+    form = form_of_items(inquiry.question.trace, inquiry.facts.plan)
+    if form is None:
+        return DynamoSeen(unasked="the subject declares no entity in DynamoDB")
+    missing = {name.partition(".")[0] for name in names_in(inquiry.question.trace.where) if name.startswith("person.")}
+    if missing and person is None:
+        return DynamoSeen(unasked="it is not known who asks")
+    found = inquiry.facts.judgement()
+    gathered = gather(inquiry, found, person)
+    entries = tuple(form.entry(record) for record in gathered.entries)
+    expired = tuple(read_expired(inquiry, form, gathered.wanted))
+    by_itself = bool(gathered.entries or gathered.rows or not inquiry.question.values)
+    troubles = list(own_troubles(inquiry, found, gathered, "dynamodb"))
+    near: list[str] = []
+    if not by_itself:
+        near = explain_missing(inquiry, found)
+        troubles.insert(0, not_found(inquiry, near))
+    elif not gathered.entries:
+        troubles += find_strayed(inquiry, found, gathered)
+    return DynamoSeen(
+        request={
+            "table": form.kind.table,
+            "where": dict(gathered.wanted),
+            "items": sum(map(len, inquiry.facts.dynamodb().items.values())),
+        },
+        output={
+            "found": by_itself,
+            "items": [describe(record) for record in (*gathered.rows, *gathered.entries)][:SHOWN],
+            "owners": sorted(gathered.owners or ()),
+            "near": near,
+        },
+        entries=tuple(
+            sorted(entries, key=lambda entry: entry.fields.get(inquiry.question.trace.sorted_by or "") or "")
+        ),
+        troubles=tuple(troubles),
+        notes=tuple(notes(inquiry, gathered, len(expired))),
+        found=by_itself,
+        hidden=frozenset(
+            form.entry(record).id or "" for record in gathered.entries if not exact(record, gathered.wanted)
+        ),
+        fleeting=frozenset(entry.id or "" for entry in (*expired, *recent(inquiry, entries))),
+        owners=gathered.owners,
+        members=gathered.members,
+    )
+
+
+def exact(record: Record, wanted: Mapping[str, str]) -> bool:
+    """Whether the record is of its kind by the letter, and the right key reaches it."""
+    return record.kind is not None and all(record.values.get(name) == text for name, text in wanted.items())
+
+
+def read_expired(inquiry: Inquiry, form: Items, wanted: Mapping[str, str]) -> Iterator[Entry]:
+    """The subject's entries that are past their time to live: DynamoDB may still return them, or not."""
+    if form.kind.ttl is None:
+        return
+    now = inquiry.facts.context.now()
+    plan = inquiry.facts.known_plan()
+    for record in read_records(plan, form.kind.table, inquiry.facts.dynamodb().items.get(form.kind.table, ())):
+        if record.kind is not None and record.kind.name == form.kind.name and is_expired(record.kind, record.item, now):
+            yield form.entry(record)
+
+
+def recent(inquiry: Inquiry, entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Entries that were written while we looked."""
+    name = inquiry.question.trace.sorted_by or ""
+    for entry in entries:
+        moment = instant(entry.fields.get(name) or "")
+        if moment is not None and abs(moment - inquiry.began) < MEANWHILE:
+            yield entry
+
+
+def describe(record: Record) -> dict[str, Any]:
+    """One item for the report: its key and its kind, nothing of what it says."""
+    kind = record.kind or record.near
+    return {
+        "key": record.key_text,
+        "kind": kind.name if kind else None,
+        "bad": sorted(record.bad),
+    }
+
+
+def notes(inquiry: Inquiry, gathered: Gathered, expired: int) -> Iterator[str]:
+    """What is no fault and worth knowing."""
+    if gathered.rows and not gathered.entries and inquiry.question.values:
+        yield "it is empty: its group rows exist, and no entry does"
+    if expired:
+        items = number_of(expired, "item of this kind is", "items of this kind are")
+        yield f"{items} past the time to live and counted as gone"
+
+
+# --- what is wrong with them ---
+
+
+def own_troubles(inquiry: Inquiry, found: Judgement, gathered: Gathered, layer: str) -> Iterator[Trouble]:
+    """The faults that concern the subject, one trouble per class, of this layer of the contract."""
+    mine = {id(record) for record in (*gathered.entries, *gathered.rows)}
+    ids = {*gathered.groups, *(gathered.members or ())}
+    chosen = [fault for fault in found.faults if fault.layer == layer and concerns(fault, mine, gathered, ids)]
+    if inquiry.question.trace.entity not in {g.entries for g in inquiry.settings.groups}:
+        # A list of groups shows their rows: what is wrong inside an entry does not show in it.
+        rows = {id(record) for record in gathered.rows}
+        chosen = [f for f in chosen if f.record is None or id(f.record) in rows | mine]
+    for folded in Judgement(chosen, found.causes, found.records, found.named).folded():
+        about = {name for fault in folded.faults for name in (fault.attribute, fault.field, fault.observed) if name}
+        fix = remedy(folded)
+        yield Trouble(folded.kind, folded.summary, folded.cause, fix, folded.subjects, frozenset(about))
+
+
+def remedy(folded: Folded) -> Fix:
+    """What a person can do about faults of one class: a command that changes items is said to change them."""
+    safe = sum(fault.safe for fault in folded.faults)
+    if not safe:
+        return Fix("see each of them, and what can be done about it; this only looks", "devenv doctor")
+    rest = len(folded.faults) - safe
+    words = "rewrite what is wrong in the items, here and elsewhere, where nothing is lost by it"
+    need = f"; {number_of(rest, 'of them needs', 'of them need')} you" if rest else ""
+    return Fix(f"{words}{need}. `devenv doctor` only looks", MEND, safe=True)
+
+
+def concerns(fault: Fault, mine: set[int], gathered: Gathered, ids: set[str | None]) -> bool:
+    """Whether a fault is about one of the subject's items, its groups, or its members' rows."""
+    records = [record for record in (fault.record, *fault.partners) if record is not None]
+    if any(id(record) in mine for record in records):
+        return True
+    if fault.group is not None or not records:
+        return bool(ids & set(fault.subjects[:2]))
+    return False
+
+
+# --- nothing is there ---
+
+
+def not_found(inquiry: Inquiry, near: Sequence[str]) -> Trouble:
+    """There is no such subject."""
+    question = inquiry.question
+    text = f"there is no {question.subject} {question.identifier}"
+    cause = "; ".join(near) if near else "no item of any declared table has this id, however it is written"
+    known = known_ids(inquiry)
+    other = next(iter(difflib.get_close_matches(question.identifier or "", known, n=1, cutoff=0.85)), None)
+    name = other or (known[0] if known else None)
+    fix = (
+        Fix("trace one that exists", f"devenv trace {question.subject} {name}") if name else Fix("load it", "devenv up")
+    )
+    return Trouble(
+        "missing_item", text, cause, fix, (question.identifier or "",), frozenset([question.identifier or ""])
+    )
+
+
+def known_ids(inquiry: Inquiry) -> list[str]:
+    """The ids that such subjects have, those with the most items first."""
+    trace = inquiry.question.trace
+    name = next(iter(trace.where), None)
+    counts: dict[str, int] = {}
+    for record in inquiry.facts.judgement().records:
+        if name and record.kind is not None and (text := record.id(name)) is not None:
+            counts[text] = counts.get(text, 0) + is_kind(record, trace.entity)
+    return sorted(counts, key=lambda text: -counts[text])
+
+
+def explain_missing(inquiry: Inquiry, found: Judgement) -> list[str]:
+    """What the id is instead, where else it occurs, or which one is near it."""
+    value = inquiry.question.identifier or ""
+    group_of = {kind: g.id for g in inquiry.settings.groups for kind in (g.rows, g.entries) if kind}
+    told: dict[str, None] = {}
+    for named in found.named:
+        if named.row is not None and canonical(named.row[named.edge.column]) == value:
+            names = " ".join(str(named.row[column]) for _, column in named.edge.natural)
+            told[f"it is the id of a row of {'.'.join(named.edge.relation)}{f' ({names})' if names else ''}"] = None
+    for record in found.records:
+        kind = record.kind or record.near
+        for name, text in record.values.items():
+            if kind is not None and canonical(text) == value and name not in inquiry.question.trace.where:
+                whose = record.id(group_of.get(kind.name, ""))
+                inside = f" in {whose}" if whose and whose != value else ""
+                told.setdefault(f"it is the {name} of a {kind.name}{inside}", None)
+    told |= dict.fromkeys(find_people(inquiry, value))
+    told |= dict.fromkeys(find_elsewhere(inquiry, value))
+    if not told:
+        close = difflib.get_close_matches(value, known_ids(inquiry), n=3, cutoff=0.85)
+        told |= {f"near it is {name}": None for name in close}
+    return list(told)[:NEAR]
+
+
+def find_people(inquiry: Inquiry, value: str) -> Iterator[str]:
+    """Whether the id is that of a row that is linked to."""
+    try:
+        rows = inquiry.facts.postgres().rows
+    except StoreError:
+        return
+    for edge in inquiry.facts.plan.edges:
+        for row in rows.get(edge.relation, ()):
+            if canonical(row[edge.column]) == value:
+                names = " ".join(str(row[column]) for _, column in edge.natural)
+                if names:
+                    yield f"it is the id of a row of {'.'.join(edge.relation)} ({names})"
+
+
+def find_elsewhere(inquiry: Inquiry, value: str) -> Iterator[str]:
+    """Whether other tables of the same DynamoDB have the id in a key or an attribute, in the first page of each."""
+    from devenv.stores.dynamodb.client import Dynamo
+
+    facts = inquiry.facts
+    with Dynamo(facts.context.targets.dynamodb) as dynamodb:
+        try:
+            names = (name for page in dynamodb.pages("ListTables") for name in page["TableNames"])
+            for name in islice((name for name in names if name not in facts.table_names), OTHER_TABLES):
+                items = dynamodb.call("Scan", {"TableName": name})["Items"]
+                number = sum(value in str(item).lower() for item in items)
+                if number:
+                    yield f"{number_of(number, 'item with it is', 'items with it are')} in table {name}"
+        except StoreError:
+            return
+
+
+def find_strayed(inquiry: Inquiry, found: Judgement, gathered: Gathered) -> Iterator[Trouble]:
+    """Whether what an empty group's rows show as the newest entry lies under another group's id."""
+    group = next((group for group in inquiry.settings.groups if group.name == inquiry.question.trace.group), None)
+    if group is None or group.time is None or group.entries != inquiry.question.trace.entity:
+        return
+    shown = {signature(row, [group.time, *group.preview]) for row in gathered.rows}
+    homes = {meant(r, group.id) for r in found.records if is_kind(r, group.rows)}
+    for record in found.records:
+        home = meant(record, group.id)
+        if (
+            is_kind(record, group.entries)
+            and home not in homes
+            and signature(record, [group.time, *group.preview.values()]) in shown
+        ):
+            number = sum(is_kind(r, group.entries) and meant(r, group.id) == home for r in found.records)
+            entries = number_of(number, "entry")
+            text = f"it has no entries; what its rows show as the newest lies under {home}, with {entries}"
+            cause = "the entries were written with another id than the rows"
+            fix = Fix("load both with one id", "devenv seed && devenv up")
+            yield Trouble("missing_item", text, cause, fix, tuple(filter(None, (inquiry.question.identifier, home))))
+            return
+
+
+def signature(record: Record, names: Sequence[str]) -> tuple[str | None, ...]:
+    """What two records must have in common."""
+    return tuple(record.values.get(name) for name in names)

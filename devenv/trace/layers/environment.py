@@ -1,0 +1,247 @@
+"""Layer `environment`: where the running process's own variables send it, held against where the stores are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from devenv.capture.calls import Asked
+from devenv.config.schema import mask
+from devenv.core.model import DynamoTarget, Fix, PostgresTarget
+from devenv.doctor.checks.environment import look_up
+from devenv.doctor.checks.settings import (
+    ENDPOINT,
+    REGIONS,
+    Diversion,
+    Source,
+    effective_endpoint,
+    find_account,
+    find_database,
+    find_endpoint,
+    find_global_endpoint,
+    find_misspelt,
+    find_stale,
+    find_tables,
+    mend_declared,
+    other_database,
+    parse_database,
+    parse_variables,
+    read_profiles,
+)
+from devenv.trace.observation import Observation, Trouble
+from devenv.trace.question import Inquiry
+
+CLOUD: Final = (".amazonaws.com", ".api.aws")
+RESTART: Final = Fix("start the application again with the project's settings", "devenv down && devenv up")
+CAUSES: Final[Mapping[str, str]] = {
+    "unset": "the process was started without it, or with another file of settings",
+    "malformed": "an address has the form http://host:port and nothing more",
+    "wrong_endpoint": "the variable was set for another stack, port or machine",
+    "wrong_database": "two settings name two databases, and only one of them was changed",
+    "wrong_region_or_key": "tables belong to a region and a key; those of another shell or profile see others",
+    "wrong_table": "the table's name is written in several places and one of them differs",
+    "stale_process": "the settings were edited after the process was started; it keeps those that it was started with",
+}
+
+
+def observe(inquiry: Inquiry) -> Observation:
+    """What the process's variables say; not asked when no process of the application runs."""
+    application = inquiry.application
+    if application.pid is None:
+        return Observation(unasked=reason_for_none(inquiry))
+    process = {
+        "pid": application.pid,
+        "folder": str(application.folder) if application.folder else None,
+        "python": application.python,
+        "started": application.started,
+    }
+    if application.environ is None:
+        return Observation(
+            request={"pid": application.pid},
+            output={"process": process, "targets": {}, "variables": []},
+            unasked=f"the variables of process {application.pid} are not this account's to read",
+        )
+    source = Source(f"the application (pid {application.pid})", application.environ, required=True)
+    notes: list[str] = []
+    troubles = tuple(find_troubles(inquiry, source, notes))
+    notes += [
+        d.evidence for d in find_global_endpoint(source, inquiry.facts.context.targets.dynamodb, look_up(inquiry.facts))
+    ]
+    return Observation(
+        request={"pid": application.pid},
+        output={
+            "process": process,
+            "targets": targets(inquiry, application.environ, troubles),
+            "variables": variables(inquiry, application.environ),
+        },
+        troubles=troubles,
+        notes=tuple(notes),
+    )
+
+
+def reason_for_none(inquiry: Inquiry) -> str:
+    """Why there is no process to look at."""
+    if inquiry.settings.backend is None:
+        return "the project declares no application"
+    return "no process of the application is running"
+
+
+def find_troubles(inquiry: Inquiry, source: Source, notes: list[str]) -> Iterator[Trouble]:
+    """One trouble per class, with all its variables. What is different but leads to the same store goes to `notes`."""
+    found = [d for d in diversions(inquiry, source) if not leads_home(inquiry, source, d, notes)]
+    if inquiry.application.stale and found:
+        fresh = {
+            (d.kind, d.variable) for d in diversions(inquiry, replace(source, environ=inquiry.declared_environment))
+        }
+        found = [d if (d.kind, d.variable) in fresh else replace(d, kind="stale_process") for d in found]
+    by_kind: dict[str, list[Diversion]] = {}
+    for diversion in found:
+        by_kind.setdefault(diversion.kind, []).append(diversion)
+    for kind, same in by_kind.items():
+        yield Trouble(
+            kind,
+            "; ".join(d.evidence for d in same),
+            CAUSES[kind],
+            mend_declared(same, inquiry.settings, inquiry.facts.context.expected_application) or RESTART,
+            tuple(dict.fromkeys(d.variable for d in same)),
+            frozenset(name for d in same for name in (store_of(inquiry, d), *d.variable.split(", "))),
+        )
+
+
+def diversions(inquiry: Inquiry, source: Source) -> Iterator[Diversion]:
+    """Every variable that sends the process elsewhere, of the stores that the project uses."""
+    facts, context = inquiry.facts, inquiry.facts.context
+    expected = inquiry.declared_environment
+    lookup = look_up(facts)
+    if facts.table_names:
+        endpoint = list(find_endpoint(source, context.targets.dynamodb, lookup))
+        yield from endpoint
+        if not endpoint:
+            yield from find_account(source, context.targets.dynamodb, read_profiles)
+        yield from find_tables(source, own_variables(inquiry), facts.table_names)
+        declared = Source("devenv.toml", own_variables(inquiry), required=False)
+        yield from find_misspelt(declared, facts.table_names)
+    if facts.plan.edges or inquiry.settings.person or inquiry.settings.steps.setup.files:
+        yield from find_database(source, context.targets.postgres, expected, lookup)
+    own = own_variables(inquiry)
+    yield from find_stale(source, own, [name for name, value in own.items() if value in facts.table_names])
+
+
+def own_variables(inquiry: Inquiry) -> dict[str, str]:
+    """The project's own variables, `[env]` and `[backend] env`, with the values that they have now."""
+    settings = inquiry.settings
+    names = [*settings.env, *(settings.backend.env if settings.backend else ())]
+    expected = inquiry.declared_environment
+    return {name: expected[name] for name in names if name in expected}
+
+
+def leads_home(inquiry: Inquiry, source: Source, diversion: Diversion, notes: list[str]) -> bool:
+    """Whether a variable differs and the process still sees the project's tables: then it is only worth a note."""
+    if diversion.kind != "wrong_region_or_key" or "PROFILE" in diversion.variable:
+        return False
+    stack, environ = inquiry.facts.context.targets.dynamodb, source.environ
+    target = DynamoTarget(
+        stack.endpoint,
+        next((environ[name] for name in REGIONS if environ.get(name)), stack.region),
+        environ.get("AWS_ACCESS_KEY_ID") or stack.access_key,
+        environ.get("AWS_SECRET_ACCESS_KEY") or stack.secret_key,
+    )
+    if look_up(inquiry.facts).same_dynamodb(target) is not None:
+        return False
+    notes.append(f"{diversion.evidence}; this DynamoDB Local shows the same tables to both")
+    return True
+
+
+def store_of(inquiry: Inquiry, diversion: Diversion) -> str:
+    """The store that a variable is about; empty when it is about none."""
+    variable = diversion.variable
+    if (
+        diversion.kind == "wrong_table"
+        or variable.startswith("AWS_")
+        or own_variables(inquiry).get(variable) in inquiry.facts.table_names
+    ):
+        return "dynamodb"
+    value = inquiry.project_environment.get(variable, "")
+    return "postgres" if variable.startswith("PG") or value.startswith("postgres") else ""
+
+
+def targets(inquiry: Inquiry, environ: Mapping[str, str], troubles: Iterable[Trouble]) -> dict[str, Any]:
+    """Where project and process each have their stores."""
+    context = inquiry.facts.context
+    wrong = frozenset[str]().union(*(trouble.about for trouble in troubles))
+    url = next(
+        (environ[name] for name, value in inquiry.project_environment.items() if is_url(name, value, environ)), None
+    )
+    theirs = (
+        parse_database(url, context.targets.postgres) if url else parse_variables(environ, context.targets.postgres)
+    )
+    return {
+        "dynamodb": {
+            "project": context.targets.dynamodb.endpoint,
+            "application": mask("", effective_endpoint(environ)[1] or "the cloud"),
+            "same": "dynamodb" not in wrong,
+        },
+        "postgres": {
+            "project": context.targets.postgres.address,
+            "application": theirs.address if isinstance(theirs, PostgresTarget) else theirs,
+            "same": "postgres" not in wrong,
+        },
+    }
+
+
+def is_url(name: str, value: str, environ: Mapping[str, str]) -> bool:
+    """Whether a variable holds the project's Postgres URL and the process has it too."""
+    return value.startswith("postgres") and "://" in value and bool(environ.get(name))
+
+
+def variables(inquiry: Inquiry, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The variables that decide, as the process has them, secrets masked; None where it has none."""
+    names = dict.fromkeys(
+        [*inquiry.facts.context.environment, *own_variables(inquiry), "AWS_ENDPOINT_URL", "AWS_PROFILE"]
+    )
+    shown = [name for name in names if name in environ or name in inquiry.project_environment]
+    return [{"name": name, "value": mask(name, environ[name]) if name in environ else None} for name in shown]
+
+
+def find_diverted(inquiry: Inquiry, changed: Mapping[str, str | None]) -> tuple[Trouble, ...]:
+    """What the application's own code changed in its environment (`load_dotenv`, say) so that it leads elsewhere."""
+    environ = dict(inquiry.application.environ or inquiry.project_environment)
+    for name, value in changed.items():
+        if value is None:
+            environ.pop(name, None)
+        else:
+            environ[name] = value
+    source = Source("the application's code", environ, required=True)
+    found = [t for t in find_troubles(inquiry, source, []) if set(t.subjects) & set(changed)]
+    cause = (
+        "its code sets the variable when it is loaded, from a .env file for instance, over what the process was given"
+    )
+    fix = Fix("take the variable out of the file that the code loads", None)
+    return tuple(replace(trouble, cause=cause, fix=fix) for trouble in found)
+
+
+def place_call(inquiry: Inquiry, asked: Asked, target: DynamoTarget | PostgresTarget) -> Asked:
+    """A call of the application with its target judged: `elsewhere` is None when it is the project's own store.
+
+    Whom it signs in as does not matter, only where it arrives.
+    """
+    context = inquiry.facts.context
+    lookup = look_up(inquiry.facts)
+    if isinstance(target, PostgresTarget):
+        ours = context.targets.postgres
+        reason = other_database(replace(target, user=ours.user, password=ours.password), ours, lookup)
+        return replace(asked, target=target.address, elsewhere=reason, elsewhere_kind="wrong_database")
+    host = urlsplit(target.endpoint).netloc
+    if host.rpartition(":")[0].endswith(CLOUD) or host.endswith(CLOUD):
+        reason = "that is AWS in the cloud"
+        return replace(asked, target=host, elsewhere=reason, elsewhere_kind="wrong_endpoint")
+    stack = context.targets.dynamodb
+    source = Source("its calls", {ENDPOINT: target.endpoint}, required=True)
+    if wrong := next(find_endpoint(source, stack, lookup), None):
+        return replace(asked, target=host, elsewhere=wrong.note, elsewhere_kind="wrong_endpoint")
+    reason = None
+    if (target.region, target.access_key) != (stack.region, stack.access_key):
+        reason = lookup.same_dynamodb(replace(target, endpoint=stack.endpoint, secret_key=stack.secret_key))
+    return replace(asked, target=host, elsewhere=reason, elsewhere_kind="wrong_region_or_key")

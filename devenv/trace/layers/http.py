@@ -1,0 +1,324 @@
+"""Layer `http`: what the API answers to a member, to a stranger, to nobody, and what the application logs meanwhile."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+
+from devenv.config.schema import TraceRequest
+from devenv.core.templates import Unknown, fill, names_in
+from devenv.patterns.declared import DIRECTIONS
+from devenv.trace.answers import Form, form_of_answer, read_answer
+from devenv.trace.observation import Answer, Entry, HttpSeen
+from devenv.trace.question import Inquiry
+from devenv.trace.tokens import make_token
+
+MAX_BYTES: Final = 50_000_000
+MAX_PAGES: Final = 100
+MAX_REDIRECTS: Final = 3
+LOG_BYTES: Final = 64 * 1024
+LOG_LINES: Final = 60
+DETAIL: Final = 300
+CHUNK: Final = 1 << 16
+NEXT: Final = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
+# A map with only such names says that something went wrong, whatever the status says.
+ERROR_WORDS: Final = frozenset(
+    ["error", "errors", "message", "msg", "detail", "details", "reason", "code", "status", "ok", "success"]
+)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """One answer as it came. `problem` as in `Answer`; `body` may be cut off."""
+
+    status: int | None
+    headers: Mapping[str, str]
+    body: bytes
+    problem: Any = None
+    detail: str | None = None
+
+
+def observe(inquiry: Inquiry, person: Mapping[str, Any] | None, stranger: Mapping[str, Any] | None) -> HttpSeen:
+    """Ask as a member, as a stranger and without a token, at the same time. DevenvError when no token can be made."""
+    declared = inquiry.question.trace.request
+    url = inquiry.facts.context.targets.backend_url
+    if declared is None or url is None:
+        return HttpSeen(unasked="the subject declares no request, or the project has no [backend]")
+    try:
+        asks = requests_of(inquiry, declared, url, person, stranger)
+    except Unknown as error:
+        return HttpSeen(unasked=f"the request needs {{{error.name}}}, which is not known")
+    form = form_of_answer(inquiry.question.trace, "http", declared.items, declared.fields)
+    log = inquiry.application.log
+    mark = size_of(log)
+    with ThreadPoolExecutor(len(asks)) as pool:
+        pages = pool.map(lambda ask: ask_pages(inquiry, declared, form, ask), asks.values())
+        answers = dict(zip(asks, pages, strict=True))
+    lines = read_log(log, mark)
+    return HttpSeen(
+        request={"method": declared.method, "url": asks["member"].url, "who": list(asks), "origin": declared.origin},
+        output={
+            "answers": [{"who": who, **summary(answer)} for who, answer in answers.items()],
+            "log": None if lines is None else list(lines),
+        },
+        entries=answers["member"].entries,
+        member=answers["member"],
+        anonymous=answers.get("anonymous"),
+        stranger=answers.get("stranger"),
+        preflight=answers.get("preflight"),
+        log=lines,
+    )
+
+
+def summary(answer: Answer) -> dict[str, Any]:
+    """An answer for the report."""
+    return {
+        "status": answer.status,
+        "problem": answer.problem,
+        "media": answer.media,
+        "count": None if answer.entries is None else len(answer.entries),
+        "size": answer.size,
+        "pages": answer.pages,
+        "more": answer.more,
+        "cors": answer.cors,
+        "location": answer.location,
+        "shape": answer.shape,
+        "detail": answer.detail,
+        "ms": round(answer.ms, 1),
+    }
+
+
+# --- requests ---
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | None = None
+
+
+def requests_of(
+    inquiry: Inquiry,
+    declared: TraceRequest,
+    url: str,
+    person: Mapping[str, Any] | None,
+    stranger: Mapping[str, Any] | None,
+) -> dict[str, Ask]:
+    """Who asks -> the request. Unknown when it needs what is not known."""
+    needs_token = "token" in names_in(declared.headers) | names_in(declared.path) | names_in(declared.body)
+    values = inquiry.parameters(person)
+    where = urljoin(url, fill_path(declared.path, {**values, "token": "{token}"}))
+    if needs_token and person is None:
+        raise Unknown("person")
+    asks = {"member": make_ask(inquiry, declared, where, person)}
+    if needs_token and declared.anonymous:
+        headers = {name: text for name, text in declared.headers.items() if "token" not in names_in(text)}
+        asks["anonymous"] = make_ask(inquiry, replace_headers(declared, headers), where, None)
+    if needs_token and declared.stranger and stranger is not None:
+        asks["stranger"] = make_ask(inquiry, declared, where, stranger)
+    if declared.origin is not None and declared.headers:
+        names = ",".join(sorted(name.lower() for name in declared.headers))
+        headers = {
+            "Origin": declared.origin,
+            "Access-Control-Request-Method": declared.method,
+            "Access-Control-Request-Headers": names,
+        }
+        asks["preflight"] = Ask("OPTIONS", where, headers)
+    return asks
+
+
+def replace_headers(declared: TraceRequest, headers: Mapping[str, str]) -> TraceRequest:
+    """The same request with other headers."""
+    from msgspec.structs import replace as changed
+
+    return changed(declared, headers=dict(headers))
+
+
+def fill_path(path: str, values: Mapping[str, str]) -> str:
+    """The path with its parameters, percent-encoded."""
+    return str(fill(path, {name: text if name == "token" else quote(text, safe="") for name, text in values.items()}))
+
+
+def make_ask(inquiry: Inquiry, declared: TraceRequest, url: str, person: Mapping[str, Any] | None) -> Ask:
+    """The request as this person makes it."""
+    values = inquiry.parameters(person)
+    if person is not None and "token" in names_in(declared.headers) | names_in(url) | names_in(declared.body):
+        values["token"] = make_token(inquiry, person)
+    headers = fill(declared.headers, values)
+    if declared.origin is not None:
+        headers["Origin"] = declared.origin
+    body = None if declared.body is None else fill(declared.body, values).encode()
+    return Ask(declared.method, url.replace("{token}", values.get("token", "")), headers, body)
+
+
+def ask_pages(inquiry: Inquiry, declared: TraceRequest, form: Form, ask: Ask) -> Answer:
+    """An answer with all its pages, as one. Further pages of an answer that failed are not asked for."""
+    began = time.perf_counter()
+    raw, ask = follow(declared, ask)
+    answer = read(raw, form)
+    entries = list(answer.entries or ())
+    seen = {signature(entry) for entry in entries}
+    pages = 1
+    following = next_page(inquiry, declared, ask, raw, answer.entries or ()) if answer.entries else None
+    while following is not None and pages < MAX_PAGES:
+        raw, ask = follow(declared, following)
+        page = read(raw, form)
+        new = [entry for entry in page.entries or () if signature(entry) not in seen]
+        if page.entries is None or page.status is None or page.status >= 300:
+            break
+        pages += 1
+        following = next_page(inquiry, declared, ask, raw, page.entries) if new else None
+        # Pages go from new to old; an answer that is oldest first has the older page before it.
+        entries = [*new, *entries] if declared.order and DIRECTIONS[declared.order] == "ascending" else [*entries, *new]
+        seen |= {signature(entry) for entry in new}
+    more = following is not None
+    ms = (time.perf_counter() - began) * 1000
+    complete = None if answer.entries is None else tuple(entries)
+    return replace(answer, entries=complete, pages=pages, more=more, ms=ms)
+
+
+def signature(entry: Entry) -> tuple[str | None, ...]:
+    """What tells one entry from another, also where ids are wrong."""
+    return (entry.id, *entry.fields.values())
+
+
+def next_page(inquiry: Inquiry, declared: TraceRequest, ask: Ask, raw: Raw, entries: Sequence[Entry]) -> Ask | None:
+    """The request for the next page: by the Link header, or by the declared parameter."""
+    if found := NEXT.search(raw.headers.get("link", "")):
+        url = urljoin(ask.url, found[1])
+        return replace(ask, url=url) if urlsplit(url).netloc == urlsplit(ask.url).netloc else None
+    if not declared.next or not entries or (declared.limit and len(entries) < declared.limit):
+        return None
+    ((parameter, name),) = declared.next.items()
+    sorted_by = inquiry.question.trace.sorted_by or name
+    oldest = min(entries, key=lambda entry: entry.fields.get(sorted_by) or "")
+    value = oldest.id if name == "id" else oldest.fields.get(name)
+    if value is None:
+        return None
+    url = urlsplit(ask.url)
+    query = {**dict(parse_qsl(url.query)), parameter: value}
+    return replace(ask, url=url._replace(query=urlencode(query)).geturl())
+
+
+def follow(declared: TraceRequest, ask: Ask) -> tuple[Raw, Ask]:
+    """One answer, redirects within the same host followed, and the request that it is the answer to."""
+    end = time.monotonic() + declared.seconds
+    raw = send(ask, end)
+    for _ in range(MAX_REDIRECTS):
+        if raw.status not in (301, 302, 303, 307, 308) or ask.method != "GET":
+            break
+        url = urljoin(ask.url, raw.headers.get("location", ""))
+        if urlsplit(url).netloc != urlsplit(ask.url).netloc or url == ask.url:
+            break
+        ask = replace(ask, url=url)
+        raw = send(ask, end)
+    return raw, ask
+
+
+def send(ask: Ask, end: float) -> Raw:
+    """One request; it must be answered completely before `end` (monotonic seconds)."""
+    url = urlsplit(ask.url)
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    limit = end - time.monotonic()
+    connection = kind(url.hostname or "127.0.0.1", url.port, timeout=max(0.05, limit))
+    try:
+        target = f"{url.path or '/'}{'?' if url.query else ''}{url.query}"
+        connection.request(ask.method, target, ask.body, dict(ask.headers))
+        response = connection.getresponse()
+        headers = {name.lower(): text for name, text in response.getheaders()}
+        body = bytearray()
+        while chunk := response.read(CHUNK):
+            body += chunk
+            if len(body) > MAX_BYTES:
+                return Raw(response.status, headers, b"", "too_large", f"it has more than {MAX_BYTES // 1_000_000} MB")
+            if time.monotonic() > end:
+                raise TimeoutError
+        return Raw(response.status, headers, bytes(body))
+    except TimeoutError:
+        return Raw(None, {}, b"", "timed_out", f"no complete answer within {limit:.0f} s")
+    except ConnectionRefusedError as error:
+        return Raw(None, {}, b"", "refused", f"{url.netloc}: {error}")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return Raw(None, {}, b"", "broken", f"{type(error).__name__}: {error}")
+    finally:
+        connection.close()
+
+
+# --- answers ---
+
+
+def read(raw: Raw, form: Form) -> Answer:
+    """An answer with its entries."""
+    answer = Answer(
+        status=raw.status,
+        problem=raw.problem,
+        detail=raw.detail,
+        cors=raw.headers.get("access-control-allow-origin"),
+        location=raw.headers.get("location"),
+        media=raw.headers.get("content-type"),
+        size=len(raw.body),
+    )
+    if raw.status is None or raw.problem is not None:
+        return answer
+    if not raw.body.strip():
+        return replace(answer, empty=True)
+    try:
+        value = json.loads(raw.body)
+    except (ValueError, RecursionError) as error:
+        text = raw.body[:DETAIL].decode("utf-8", "replace")
+        if raw.status >= 300:
+            return replace(answer, detail=" ".join(text.split()))
+        return replace(answer, problem="not_json", detail=f"it is no JSON ({type(error).__name__})")
+    if raw.status >= 300:
+        return replace(answer, detail=reason_of(value))
+    entries, shape = read_answer(value, form)
+    empty = value is None or (isinstance(value, Mapping) and set(value) <= ERROR_WORDS and entries is None)
+    return replace(answer, entries=entries, shape=shape, empty=empty, detail=reason_of(value) if empty else None)
+
+
+def reason_of(value: Any) -> str | None:
+    """What an error says of itself."""
+    if isinstance(value, Mapping):
+        for name in ("reason", "detail", "error", "message", "errors", "msg"):
+            if value.get(name):
+                found = value[name]
+                return (found if isinstance(found, str) else json.dumps(found))[:DETAIL]
+        return None
+    return value[:DETAIL] if isinstance(value, str) else None
+
+
+# --- the application's log ---
+
+
+def size_of(log: Path | None) -> int:
+    """How long the log is now."""
+    try:
+        return log.stat().st_size if log is not None else 0
+    except OSError:
+        return 0
+
+
+def read_log(log: Path | None, mark: int) -> tuple[str, ...] | None:
+    """The lines written since `mark`; None when there is no log. A log that was cut meanwhile is read as a whole."""
+    if log is None:
+        return None
+    try:
+        with open(log, "rb") as file:
+            end = file.seek(0, 2)
+            file.seek(max(mark, end - LOG_BYTES) if end >= mark else 0)
+            lines = file.read(LOG_BYTES).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    return tuple(lines[-LOG_LINES:])

@@ -1,0 +1,436 @@
+"""Layer `library`: the application's own function, called alone in its own interpreter and environment, and watched."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Final
+
+from devenv.capture import requests
+from devenv.capture.calls import Asked, Cost, differences, shown
+from devenv.config.schema import TraceLibrary
+from devenv.config.schema import interpreter as own_interpreter
+from devenv.core.errors import DevenvError
+from devenv.core.model import DynamoTarget, PostgresTarget
+from devenv.core.templates import Unknown, fill
+from devenv.trace.answers import form_of_answer, form_of_items, read_answer
+from devenv.trace.layers.environment import find_diverted, place_call
+from devenv.trace.layers.pattern import declared_guard
+from devenv.trace.observation import LibrarySeen, Observation, Ran
+from devenv.trace.question import Inquiry
+
+STORES: Final = frozenset(["dynamodb", "postgres"])
+RUNNER: Final = Path(__file__).parents[2] / "capture" / "runner.py"
+ANSWER_BYTES: Final = 50_000_000
+SAID_BYTES: Final = 20_000
+SAID_LINES: Final = 20
+CHUNK: Final = 1 << 16
+
+
+@dataclass
+class Running:
+    """A process under way. What it tells is collected by a thread, so that it cannot block."""
+
+    process: subprocess.Popen[bytes]
+    said: IO[bytes]
+    told: bytearray
+    reader: threading.Thread
+    too_much: threading.Event
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit status (None: it was stopped when its time was over), and what it told."""
+
+    status: int | None
+    told: bytes
+    said: str
+    too_much: bool = False
+
+
+def start(command: Sequence[str], environ: Mapping[str, str], folder: Path, *, ordered: bool) -> Running:
+    """Start a process in a session of its own. `ordered`: it takes orders on stdin, and tells on a descriptor that is
+    its last argument; otherwise it prints its answer. DevenvError when it cannot be started.
+    """
+    # Its own output goes to a file: a pipe that nobody empties would stop it.
+    said = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `finish`
+    read_end, write_end = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [*command, str(write_end)] if ordered else list(command),
+            stdin=subprocess.PIPE if ordered else subprocess.DEVNULL,
+            stdout=said if ordered else write_end,
+            stderr=said,
+            cwd=folder,
+            env=dict(environ),
+            pass_fds=[write_end] if ordered else [],
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.close(read_end)
+        said.close()
+        raise DevenvError(f"{command[0]} cannot be started", detail=str(error)) from None
+    finally:
+        os.close(write_end)
+    told = bytearray()
+    too_much = threading.Event()
+    reader = threading.Thread(target=drain, args=(read_end, told, too_much), daemon=True)
+    reader.start()
+    return Running(process, said, told, reader, too_much)
+
+
+def send(running: Running, lines: Iterable[Mapping[str, Any]], *, last: bool = False) -> None:
+    """Give orders; `last` says that there are no more. A process that has ended already shows that at its end."""
+    if running.process.stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError):
+        running.process.stdin.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+        running.process.stdin.flush()
+        if last:
+            running.process.stdin.close()
+
+
+def drain(descriptor: int, told: bytearray, too_much: threading.Event) -> None:
+    """Collect what a process tells until it closes its end, or tells too much."""
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        while chunk := file.read(CHUNK):
+            told += chunk
+            if len(told) > 2 * ANSWER_BYTES:
+                too_much.set()
+                return
+
+
+def finish(running: Running, seconds: float) -> Ended:
+    """Wait until it ends or its time is over; what is left of its session is killed."""
+    end = time.monotonic() + seconds
+    running.reader.join(seconds)
+    status: int | None = None
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        status = running.process.wait(0.1 if running.too_much.is_set() else max(0.1, end - time.monotonic()))
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.process.pid, signal.SIGKILL)
+    running.process.wait()
+    if running.process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            running.process.stdin.close()
+    running.reader.join(1.0)
+    running.said.seek(max(0, running.said.seek(0, os.SEEK_END) - SAID_BYTES))
+    said = running.said.read().decode("utf-8", "replace")
+    running.said.close()
+    return Ended(status, bytes(running.told), said, running.too_much.is_set())
+
+
+# --- the layer ---
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is run: the functions (none for a command), the command line, where."""
+
+    section: TraceLibrary
+    calls: tuple[dict[str, Any], ...]
+    command: tuple[str, ...]
+    folder: Path
+
+
+def order_of(inquiry: Inquiry, person: Mapping[str, Any] | None) -> Order | str:
+    """What to run, or why it cannot be run."""
+    section = inquiry.question.trace.library
+    if section is None or not (section.function or section.command):
+        return "the subject declares no library"
+    values = inquiry.parameters(person)
+    try:
+        if section.command:
+            return Order(section, (), tuple(fill(section.command, values)), folder_of(inquiry, section))
+        called = [{"function": section.function, "arguments": fill(section.arguments, values)}]
+        called += [{"function": g.function, "arguments": fill(g.arguments, values)} for g in section.guards]
+    except Unknown as error:
+        return f"it needs {{{error.name}}}, which is not known"
+    return Order(section, tuple(called), (interpreter(inquiry), str(RUNNER)), folder_of(inquiry, section))
+
+
+def folder_of(inquiry: Inquiry, section: TraceLibrary) -> Path:
+    """Where it is run: as declared, where the application's process works, else in the project."""
+    if section.folder is not None:
+        return inquiry.facts.context.root / section.folder
+    backend = inquiry.settings.backend
+    return inquiry.application.folder or inquiry.facts.context.root / (backend.folder if backend else ".")
+
+
+def interpreter(inquiry: Inquiry) -> str:
+    """The application's Python: as declared, as it runs with, else devenv's own."""
+    declared = inquiry.settings.backend.python if inquiry.settings.backend else None
+    if declared:
+        return own_interpreter(inquiry.settings, inquiry.facts.context.root)
+    return inquiry.application.python or sys.executable
+
+
+def begin(inquiry: Inquiry, environ: Mapping[str, str]) -> Running | None:
+    """Let the application's interpreter load the function, while its arguments are still being found out.
+
+    None when there is no function, or its interpreter cannot be started (which shows again when it is called).
+    """
+    section = inquiry.question.trace.library
+    if section is None or not section.function or section.command:
+        return None
+    header = {
+        "folder": str(folder_of(inquiry, section)),
+        "limit": ANSWER_BYTES,
+        "started": inquiry.application.started or time.time(),
+        "load": section.function.partition(":")[0],
+    }
+    command = (interpreter(inquiry), str(RUNNER))
+    running = start(command, environ, folder_of(inquiry, section), ordered=True)
+    send(running, [header])
+    return running
+
+
+def launch(inquiry: Inquiry, order: Order, environ: Mapping[str, str], begun: Running | None = None) -> Running:
+    """Start what is ordered with these variables, or go on with what has begun."""
+    if order.section.command:
+        return start(order.command, environ, order.folder, ordered=False)
+    running = begun or begin(inquiry, environ)
+    assert running is not None  # noqa: S101 - there is a function
+    send(running, order.calls, last=True)
+    return running
+
+
+def environment_of(inquiry: Inquiry) -> Mapping[str, str]:
+    """The variables of the running process; where they are not to be had, those that it would be started with."""
+    return inquiry.application.environ or inquiry.project_environment
+
+
+def observe(
+    inquiry: Inquiry, person: Mapping[str, Any] | None, environment: Observation, begun: Running | None = None
+) -> LibrarySeen:
+    """Call the function as the running process would, and with the project's own settings where those differ.
+
+    `begun` is the application's interpreter, started before. DevenvError when it cannot be started.
+    """
+    order = order_of(inquiry, person)
+    if isinstance(order, str):
+        if begun is not None:
+            finish(begun, 0.0)
+        return LibrarySeen(unasked=order)
+    running = launch(inquiry, order, environment_of(inquiry), begun)
+    diverted = any(trouble.about & STORES for trouble in environment.troubles)
+    other = launch(inquiry, order, inquiry.project_environment) if diverted else None
+    ended = finish(running, order.section.seconds)
+    ran, guards, left = read_runs(inquiry, order, ended)
+    corrected = None
+    if other is not None:
+        corrected, guards, _ = read_runs(inquiry, order, finish(other, order.section.seconds))
+    declared = declared_guard(inquiry, inquiry.question.trace.pattern, person)
+    patterns = [declared_guard(inquiry, guard.pattern, person) for guard in order.section.guards]
+    changed = left.get("environ") or {}
+    return LibrarySeen(
+        request=request_text(order),
+        output={
+            **output_of(ran, declared),
+            "guards": [{"function": g.function, "outcome": g.outcome, "detail": words(g)} for g in guards],
+            "corrected": output_of(corrected, declared) if corrected else None,
+            "said": ended.said.splitlines()[-SAID_LINES:],
+        },
+        entries=(corrected or ran).entries,
+        cost=cost_of(ran.asked),
+        ran=ran,
+        corrected=corrected,
+        guards=tuple(zip(guards, patterns, strict=False)),
+        diverted=find_diverted(inquiry, changed) if changed else (),
+        code_changed=str(left["newest"][0]) if inquiry.application.started and left.get("newest") else None,
+        notes=tuple(f"the code changes {name} in its own environment" for name in telling(inquiry, changed)),
+    )
+
+
+def telling(inquiry: Inquiry, changed: Mapping[str, Any]) -> Iterable[str]:
+    """The changed variables that matter to where the application is sent."""
+    known = {*inquiry.project_environment, "AWS_ENDPOINT_URL", "AWS_PROFILE"} - set(os.environ)
+    return sorted(name for name in changed if name in known)
+
+
+def request_text(order: Order) -> dict[str, Any]:
+    """What is run, for the report."""
+    if order.section.command:
+        return {"command": list(order.command), "folder": str(order.folder)}
+    return {"calls": list(order.calls), "python": order.command[0], "folder": str(order.folder)}
+
+
+def output_of(ran: Ran, declared: Asked | None) -> dict[str, Any]:
+    """A run, for the report."""
+    asked = ran.asked
+    closest = asked[0] if asked else None
+    return {
+        "function": ran.function,
+        "outcome": ran.outcome,
+        "detail": words(ran),
+        "queries": None
+        if asked is None
+        else [
+            {
+                "text": shown(one),
+                "count": one.count,
+                "scanned": one.scanned,
+                "pages": one.times,
+                "target": one.target,
+                "elsewhere": one.elsewhere,
+                "error": one.error,
+            }
+            for one in asked
+        ],
+        "differs": ", ".join(differences(closest, declared)) or None if closest and declared else None,
+    }
+
+
+def words(ran: Ran) -> str | None:
+    """How a run failed, in one line; None when it did not."""
+    if ran.outcome == "returned":
+        return ran.shape
+    return " ".join(filter(None, (ran.error, ran.detail, f"({ran.where})" if ran.where else None))) or None
+
+
+def cost_of(asked: Sequence[Asked] | None) -> Cost | None:
+    """What the reads of DynamoDB cost together."""
+    if asked is None:
+        return None
+    reads = [one for one in asked if one.store == "dynamodb"]
+    return Cost(
+        sum(one.times for one in reads), sum(one.scanned or 0 for one in reads), sum(one.count or 0 for one in reads)
+    )
+
+
+# --- what it told ---
+
+
+def read_runs(inquiry: Inquiry, order: Order, ended: Ended) -> tuple[Ran, list[Ran], dict[str, Any]]:
+    """The function's run, those of the guards, and what it left."""
+    if order.section.command:
+        return read_command(inquiry, order, ended), [], {}
+    events = [*parse_lines(ended.told)]
+    left = next((event for event in events if event.get("event") == "left"), {})
+    ends = [place for place, event in enumerate(events) if event.get("event") == "ended"]
+    runs = []
+    begin = 0
+    for number, call in enumerate(order.calls):
+        end = ends[number] if number < len(ends) else len(events)
+        mine = events[begin:end]
+        told = events[end] if number < len(ends) else None
+        runs.append(read_run(inquiry, order, call["function"], mine, told, ended, main=number == 0))
+        begin = end + 1
+        if told is None:
+            break
+    return runs[0], runs[1:], left
+
+
+def parse_lines(told: bytes) -> Iterable[dict[str, Any]]:
+    """The events of whole lines."""
+    for line in told.splitlines():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield event
+
+
+def read_run(
+    inquiry: Inquiry,
+    order: Order,
+    function: str,
+    events: Sequence[Mapping[str, Any]],
+    told: Mapping[str, Any] | None,
+    ended: Ended,
+    *,
+    main: bool,
+) -> Ran:
+    """One call: what it returned or raised, and what it asked meanwhile."""
+    sent = [one for one in requests.read_events(events) if requests.is_read(one)]
+    asked = tuple(place(inquiry, requests.describe(run), run[0]) for run in requests.fold_pages(sent))
+    form = form_of_items(inquiry.question.trace, inquiry.facts.plan)
+    read = None
+    if form is not None:
+        read = form.entries(item for one in sent for item in one.items or ())[0]
+    ran = Ran(name_of(function), "returned", asked=asked, read=read)
+    if told is None:
+        if ended.status is None:
+            return replace(ran, outcome="timed_out", detail=f"{order.section.seconds:g} s")
+        return replace(ran, outcome="exited", error=f"status {ended.status}", detail=last_line(ended.said))
+    if told["outcome"] != "returned":
+        return replace(
+            ran, outcome=told["outcome"], error=told.get("error"), detail=told.get("detail"), where=told.get("where")
+        )
+    return read_value(inquiry, ran, told.get("value")) if main else ran
+
+
+def read_value(inquiry: Inquiry, ran: Ran, value: Any) -> Ran:
+    """A returned value as entries."""
+    section = inquiry.question.trace.library
+    if section is None:
+        return ran
+    if value is None:
+        return replace(ran, nothing=True, entries=())
+    entries, shape = read_answer(
+        value, form_of_answer(inquiry.question.trace, "library", section.items, section.fields)
+    )
+    return replace(ran, entries=entries, shape=shape)
+
+
+def read_command(inquiry: Inquiry, order: Order, ended: Ended) -> Ran:
+    """A command that prints what its function returns."""
+    ran = Ran(" ".join(Path(word).name for word in order.command[:2]), "returned")
+    if ended.status is None:
+        return replace(ran, outcome="timed_out", detail=f"{order.section.seconds:g} s")
+    if ended.too_much:
+        return replace(ran, outcome="unreadable", detail=f"more than {2 * ANSWER_BYTES} bytes")
+    if ended.status != 0:
+        return replace(ran, outcome="raised", error=f"status {ended.status}", detail=last_line(ended.said))
+    try:
+        value = json.loads(ended.told) if ended.told.strip() else None
+    except ValueError as error:
+        return replace(
+            ran,
+            outcome="unreadable",
+            error="no JSON",
+            detail=f"{error}, in {len(ended.told)} bytes",
+        )
+    return read_value(inquiry, ran, value)
+
+
+def last_line(text: str) -> str | None:
+    """The last line that says something."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else None
+
+
+def name_of(function: str) -> str:
+    """`module:function` as one reads it in code."""
+    return function.rpartition(":")[2] + "()" if ":" in function else function
+
+
+def place(inquiry: Inquiry, asked: Asked, sent: requests.Sent) -> Asked:
+    """A read with its target judged."""
+    stack = inquiry.facts.context.targets
+    if sent.service == "postgres":
+        host = sent.place.get("host")
+        if host is None:
+            return asked
+        target = PostgresTarget(
+            str(host), int(sent.place.get("port", 5432)), "", "", str(sent.place.get("database", ""))
+        )
+        return place_call(inquiry, asked, target)
+    if sent.url is None:
+        return asked
+    keys = (stack.dynamodb.access_key, environment_of(inquiry).get("AWS_ACCESS_KEY_ID") or "")
+    key = next((k for k in keys if sent.key in (None, hashlib.sha256(k.encode()).hexdigest())), "anotherkey")
+    endpoint = sent.url.rstrip("/")
+    return place_call(inquiry, asked, DynamoTarget(endpoint, sent.region or stack.dynamodb.region, key, ""))

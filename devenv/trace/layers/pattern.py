@@ -1,0 +1,114 @@
+"""Layer `pattern`: what the declared access pattern returns of the items, and what takes the rest away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from devenv.capture.calls import Asked, shown
+from devenv.core.errors import StoreError, UsageError
+from devenv.core.templates import Unknown
+from devenv.patterns.declared import Restriction, describe, prepare, request_of, run, run_sql
+from devenv.stores.dynamodb.client import Dynamo
+from devenv.trace.answers import form_of_items, read_rows
+from devenv.trace.observation import PatternSeen
+from devenv.trace.question import Inquiry
+
+
+def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> PatternSeen:
+    """Run the pattern, and again without each of its restrictions. StoreError when the store does not answer."""
+    name = inquiry.question.trace.pattern
+    if name is None:
+        return PatternSeen(unasked="the subject declares no pattern")
+    pattern = inquiry.settings.patterns[name]
+    try:
+        if pattern.sql is not None:
+            return observe_sql(inquiry, pattern.sql, person)
+        return observe_dynamodb(inquiry, name, person)
+    except Unknown as error:
+        return PatternSeen(unasked=f"the pattern needs {{{error.name}}}, which is not known")
+
+
+def observe_dynamodb(inquiry: Inquiry, name: str, person: Mapping[str, Any] | None) -> PatternSeen:
+    """A pattern of DynamoDB."""
+    pattern = inquiry.settings.patterns[name]
+    form = form_of_items(inquiry.question.trace, inquiry.facts.known_plan())
+    table = inquiry.facts.dynamodb().described.get(pattern.table or "")
+    prepared = prepare(pattern, inquiry.parameters(person), table)
+    asked = describe(prepared)
+    request: dict[str, Any] = {"pattern": name, "declared": shown(asked)}
+    try:
+        request["request"] = request_of(prepared)
+        with Dynamo(inquiry.facts.context.targets.dynamodb) as dynamodb:
+            read = run(dynamodb, prepared)
+            reads = []
+            lifted: list[Restriction] = []
+            for restriction in prepared.restrictions:
+                lifted.append(restriction)
+                reads.append((restriction, run(dynamodb, prepared.lifted(*lifted))))
+    except StoreError as error:
+        if not error.reached:
+            raise
+        return PatternSeen(request=request, asked=asked, refused=error.code or "refused", failure=error.failure)
+    except UsageError as error:
+        return PatternSeen(request=request, asked=asked, refused="not possible", failure=error.failure)
+    entries, strays = form.entries(read.items) if form else ((), 0)
+    return PatternSeen(
+        request=request,
+        output={
+            "pages": read.pages,
+            "more": read.more,
+            "stages": [{"without": restriction, "count": len(again.items)} for restriction, again in reads],
+            "plan": None,
+        },
+        entries=entries,
+        cost=read.cost,
+        asked=Asked(**{**vars(asked), "count": len(read.items), "scanned": read.scanned}),
+        stages=tuple((restriction, form.entries(again.items)[0] if form else ()) for restriction, again in reads),
+        strays=strays,
+        notes=tuple(remarks(asked, read.more)),
+    )
+
+
+def remarks(asked: Asked, more: bool) -> list[str]:
+    """What is no fault yet and will be one."""
+    found = []
+    if not asked.followed and not more:
+        found.append(f"its limit of {asked.limit or '1 MB'} is not reached yet; the next page is not asked for")
+    if asked.sort:
+        found.append(f"it leaves out what is not {asked.sort}")
+    return found
+
+
+def observe_sql(inquiry: Inquiry, text: str, person: Mapping[str, Any] | None) -> PatternSeen:
+    """A pattern of Postgres."""
+    from devenv.stores.postgres import client as postgres
+
+    target = inquiry.facts.context.targets.postgres
+    values = inquiry.parameters(person)
+    asked = Asked("SQL", sql=text, store="postgres")
+    try:
+        with postgres.connect(target, read_only=True) as connection, postgres.translated(target.address):
+            columns, rows, plan = run_sql(connection, text, values)
+    except StoreError as error:
+        if not error.reached:
+            raise
+        return PatternSeen(request={"sql": text}, asked=asked, refused=error.code or "refused", failure=error.failure)
+    return PatternSeen(
+        request={"sql": text},
+        output={"pages": 1, "more": False, "stages": [], "plan": plan},
+        entries=read_rows(inquiry.question.trace, columns, rows),
+        asked=asked,
+    )
+
+
+def declared_guard(inquiry: Inquiry, name: str | None, person: Mapping[str, Any] | None) -> Asked | None:
+    """The pattern that a guard should use, as a read; None when it declares none, or a parameter is not known."""
+    if name is None:
+        return None
+    pattern = inquiry.settings.patterns[name]
+    try:
+        table = inquiry.facts.dynamodb().described.get(pattern.table or "")
+        return describe(prepare(pattern, inquiry.parameters(person), table))
+    except (Unknown, StoreError):
+        return None

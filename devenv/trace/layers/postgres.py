@@ -1,0 +1,253 @@
+"""Layer `postgres`: does the person who asks resolve to exactly one row, also for the application's own role?"""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from devenv.config.schema import Person
+from devenv.core.errors import StoreError
+from devenv.core.model import Fix, PostgresTarget
+from devenv.doctor.checks.settings import is_postgres_url, parse_database
+from devenv.links.values import canonical, is_placeholder, uuid_text
+from devenv.trace.layers.services import relation_of
+from devenv.trace.observation import PostgresSeen, Trouble
+from devenv.trace.question import Inquiry
+
+if TYPE_CHECKING:
+    from devenv.stores.postgres.client import Connection
+
+Row = Mapping[str, Any]
+DENIED: Final = frozenset(["42501", "28P01", "28000"])
+MANY: Final = 5000
+SHOWN: Final = 5
+# All names of people where they are no more than these.
+NAMES: Final = 12
+
+
+def observe(inquiry: Inquiry, members: Callable[[], Sequence[str]]) -> PostgresSeen:
+    """Find who asks, somebody who does not belong, and the declared row. `members` gives the ids of the group's owners.
+
+    StoreError when Postgres cannot be asked.
+    """
+    from devenv.stores.postgres import client as postgres
+
+    declared = inquiry.settings.person
+    if declared is None and inquiry.question.trace.sql is None:
+        return PostgresSeen(unasked="the project declares no [person], and the subject no sql")
+    target = inquiry.facts.context.targets.postgres
+    with postgres.connect(target, read_only=True, autocommit=True) as connection, postgres.translated(target.address):
+        people = read_people(connection, declared) if declared else []
+        chosen, troubles = choose(inquiry, declared, people, members) if declared else ([], [])
+        person = chosen[0] if len(chosen) == 1 else None
+        stranger = pick_stranger(declared, people, person, members()) if declared else None
+        rows, more = read_declared(inquiry, connection, person) if not troubles else (None, [])
+    troubles += more
+    role = other_role(inquiry)
+    if role is not None and person is not None and declared is not None and not troubles:
+        troubles += check_role(declared, role, person)
+    return PostgresSeen(
+        request={
+            "user": inquiry.question.user,
+            "table": declared.table if declared else None,
+            "sql": inquiry.question.trace.sql,
+        },
+        output={
+            "person": shown(person),
+            "rows": len(chosen),
+            "declared": rows,
+            "role": (role or target).user,
+        },
+        troubles=tuple(troubles),
+        person=person,
+        stranger=stranger,
+    )
+
+
+def shown(person: Row | None) -> dict[str, str] | None:
+    """A row for the report; addresses are people's own."""
+    if person is None:
+        return None
+    return {name: str(value) for name, value in person.items() if value is not None and "@" not in str(value)}
+
+
+def read_people(connection: Connection, declared: Person) -> list[dict[str, Any]]:
+    """The rows of people, by name; at most MANY, which is more than a person reads."""
+    from psycopg import sql
+
+    from devenv.stores.postgres.client import name
+
+    query = sql.SQL("SELECT * FROM {} ORDER BY {} LIMIT {}").format(
+        name(*relation_of(declared.table)), name(declared.name), sql.Literal(MANY)
+    )
+    cursor = connection.execute(query)
+    columns = [column.name for column in cursor.description or ()]
+    return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
+
+
+def choose(
+    inquiry: Inquiry, declared: Person, people: Sequence[dict[str, Any]], members: Callable[[], Sequence[str]]
+) -> tuple[list[dict[str, Any]], list[Trouble]]:
+    """The rows that the one who asks resolves to, and what is wrong with that."""
+    user = inquiry.question.user
+    if user is None:
+        known = set(members())
+        found = [row for row in people if canonical(row[declared.id]) in known or not known]
+        if not found:
+            text = f"no member of it has a row in {declared.table}" if known else f"{declared.table} has no rows"
+            cause = "their rows were deleted or never made"
+            return [], [Trouble("missing_row", text, cause, SETUP, tuple(sorted(known)), about(declared))]
+        return found[:1], list(judge_row(declared, people, found[0]))
+    found = [row for row in people if user in {str(row.get(column)) for column in keys(declared)}]
+    given = uuid_text(user)
+    if not found and given:
+        found = [row for row in people if canonical(row[declared.id]) == given]
+    if len(found) == 1:
+        return found, list(judge_row(declared, people, found[0]))
+    ids = tuple(canonical(row[declared.id]) for row in found)
+    if found:
+        text = f"{user} is {len(found)} rows of {declared.table}: {', '.join(ids)}"
+        fix = Fix(f"make {declared.name} unique and remove the rows that are not meant", "devenv db --write")
+        return found, [Trouble("ambiguous_row", text, "nothing keeps the name unique", fix, ids, about(declared))]
+    near = near_misses(declared, people, user)
+    if near:
+        text = f"no row of {declared.table} has {declared.name} {user!r}; near it: {', '.join(near[:SHOWN])}"
+        fix = Fix("use the name as it is stored, or correct the row", command(inquiry, near[0]))
+        return [], [Trouble("near_miss", text, "the name is written in two ways", fix, (user,), about(declared))]
+    return [], [nobody(inquiry, declared, people, members)]
+
+
+SETUP: Final = Fix("load the rows again", "devenv up --from setup")
+
+
+def nobody(inquiry: Inquiry, declared: Person, people: Sequence[Row], members: Callable[[], Sequence[str]]) -> Trouble:
+    """Why no row is the one who asks: it is gone, or there never was such a name."""
+    user = str(inquiry.question.user)
+    names = [str(row[declared.name]) for row in people if row[declared.name] is not None]
+    listed = ", ".join(names if len(names) <= NAMES else [*names[:NAMES], "…"]) or "none at all"
+    text = f"there is no {declared.name} {user!r} in {declared.table}; there are {listed}"
+    loaded = inquiry.facts.postgres().seeded.get(relation_of(declared.table), ())
+    if not names:
+        cause, fix = f"{declared.table} is empty", SETUP
+    elif any(user in {row.get(column) for column in keys(declared)} for row in loaded):
+        cause, fix = "setup loaded this row, and it is gone since", SETUP
+    else:
+        known = set(members())
+        asker = next((str(row[declared.name]) for row in people if canonical(row[declared.id]) in known), names[0])
+        cause = f"the {declared.name} is another one, or its row was deleted"
+        fix = Fix("ask as somebody who is there", command(inquiry, asker))
+    return Trouble("missing_row", text, cause, fix, (user,), about(declared))
+
+
+def command(inquiry: Inquiry, user: str) -> str:
+    """The same trace, asked as somebody else."""
+    question = inquiry.question
+    return shlex.join(["devenv", "trace", question.subject, *question.values.values(), "--user", user])
+
+
+def keys(declared: Person) -> tuple[str, ...]:
+    """The columns that can say who somebody is."""
+    return tuple(filter(None, (declared.name, declared.id, declared.sign_in)))
+
+
+def about(declared: Person) -> frozenset[str]:
+    """What a failure that follows from the row would name."""
+    return frozenset([declared.table.rpartition(".")[2], *filter(None, (declared.sign_in,))])
+
+
+def near_misses(declared: Person, people: Sequence[Row], user: str) -> list[str]:
+    """Names that are the given one but for capitals and blanks, else those that look much like it."""
+    names = [str(row[declared.name]) for row in people if row[declared.name] is not None]
+    plain = "".join(user.split()).lower()
+    same = [name for name in names if "".join(name.split()).lower() == plain]
+    return same or difflib.get_close_matches(user, names, n=3, cutoff=0.75)
+
+
+def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[Trouble]:
+    """Whether the row can sign in: its sign-in id is a real one, and nobody else's."""
+    if declared.sign_in is None or declared.sign_in not in person:
+        return
+    value = person[declared.sign_in]
+    name, identity = person[declared.name], canonical(person[declared.id])
+    if value is None or not str(value).strip() or is_placeholder(str(value)):
+        text = f"{declared.sign_in} of {name} is {value!r}: who signs in is not found by it"
+        cause = "the seed's placeholder was never replaced"
+        fix = Fix(f"write the real {declared.sign_in} into the seed file, then load it", "devenv up")
+        yield Trouble("placeholder", text, cause, fix, (identity,), about(declared))
+        return
+    same = [canonical(row[declared.id]) for row in people if row.get(declared.sign_in) == value]
+    if len(same) > 1:
+        text = f"{declared.sign_in} of {name} is that of {len(same)} rows: {', '.join(same)}"
+        fix = Fix("give each row its own", "devenv db --write")
+        yield Trouble(
+            "ambiguous_row", text, "one sign-in id was copied to several rows", fix, tuple(same), about(declared)
+        )
+
+
+def pick_stranger(declared: Person, people: Sequence[Row], person: Row | None, members: Sequence[str]) -> Row | None:
+    """Somebody who can sign in and does not belong to the group."""
+    known = set(members)
+    for row in people:
+        sign_in = row.get(declared.sign_in) if declared.sign_in else row[declared.id]
+        real = sign_in is not None and not is_placeholder(str(sign_in))
+        if row is not person and real and canonical(row[declared.id]) not in known:
+            return row
+    return None
+
+
+def read_declared(
+    inquiry: Inquiry, connection: Connection, person: Row | None
+) -> tuple[dict[str, str] | None, list[Trouble]]:
+    """The one row that the subject's `sql` finds, and what is wrong when it is not one."""
+    text = inquiry.question.trace.sql
+    if text is None:
+        return None, []
+    values = inquiry.parameters(person)
+    wanted = [name for name in values if f"%({name})s" in text]
+    cursor = connection.execute(text.encode(), {name: values[name] for name in wanted})
+    columns = [column.name for column in cursor.description or ()]
+    rows = cursor.fetchmany(2)
+    if len(rows) == 1:
+        return {name: str(value) for name, value in zip(columns, rows[0], strict=True) if value is not None}, []
+    kind = "ambiguous_row" if rows else "missing_row"
+    summary = f"the declared SQL finds {'more than one row' if rows else 'no row'}: {text}"
+    return None, [Trouble(kind, summary, "the rows are not as the request needs them", SETUP)]
+
+
+def other_role(inquiry: Inquiry) -> PostgresTarget | None:
+    """How the application signs in to the project's database, when not as devenv does."""
+    stack = inquiry.facts.context.targets.postgres
+    environ = inquiry.application.environ or {}
+    for name, value in inquiry.project_environment.items():
+        if is_postgres_url(value) and environ.get(name):
+            target = parse_database(environ[name], stack)
+            if isinstance(target, PostgresTarget) and target.user != stack.user and target.database == stack.database:
+                return replace(target, host=stack.host, port=stack.port)
+    return None
+
+
+def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Trouble]:
+    """Whether the application's own role sees the row."""
+    from psycopg import sql
+
+    from devenv.stores.postgres import client as postgres
+
+    query = sql.SQL("SELECT 1 FROM {} WHERE {} = {}").format(
+        postgres.name(*relation_of(declared.table)), postgres.name(declared.id), sql.Literal(person[declared.id])
+    )
+    grant = Fix("let the role read the table", f'devenv db --write "GRANT SELECT ON {declared.table} TO {role.user}"')
+    identity = (canonical(person[declared.id]),)
+    try:
+        with postgres.connect(role, read_only=True) as connection, postgres.translated(role.address):
+            if connection.execute(query).fetchone() is not None:
+                return []
+    except StoreError as error:
+        if error.code not in DENIED and error.reached is False:
+            raise
+        text = f"the application's role {role.user} may not read {declared.table}: {error.detail or error.what}"
+        return [Trouble("denied", text, "the role was never given the right", grant, identity, about(declared))]
+    text = f"the application's role {role.user} does not see the row of {person[declared.name]}"
+    return [Trouble("denied", text, "a row-level policy hides it", grant, identity, about(declared))]

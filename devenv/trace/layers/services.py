@@ -1,0 +1,146 @@
+"""Layer `services`: does each store answer a real request, and is the schema the declared one?"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from devenv.core.errors import StoreError
+from devenv.core.model import Fix
+from devenv.doctor.checks.facts import Facts
+from devenv.doctor.checks.schema import diff_catalog, diff_links
+from devenv.doctor.checks.services import silence
+from devenv.trace.observation import Observation, Trouble
+from devenv.trace.question import Inquiry
+
+UP: Final = Fix("load what is missing", "devenv up")
+NO_DATABASE: Final = "3D000"
+STARTING: Final = ("57P03",)
+CONNECT_S: Final = 2.0
+
+
+def observe(inquiry: Inquiry) -> Observation:
+    """Ask all services at once."""
+    facts = inquiry.facts
+    asked: list[tuple[str, Callable[[Facts], tuple[list[Trouble], list[dict[str, Any]]]]]] = [
+        ("postgres", look_at_postgres),
+        ("dynamodb", look_at_dynamodb),
+    ]
+    if inquiry.settings.backend is not None:
+        asked.append(("backend", look_at_backend))
+    troubles: list[Trouble] = []
+    tables: list[dict[str, Any]] = []
+    services = []
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = list(pool.map(lambda one: one[1](facts), asked))
+    for (name, _), (found, seen) in zip(asked, answers, strict=True):
+        troubles += found
+        tables += seen
+        down = next((t for t in found if t.kind in ("unreachable", "not_ready")), None)
+        services.append({"name": name, "answers": down is None, "detail": down.summary if down else None})
+    return Observation(
+        request={"services": [name for name, _ in asked]},
+        output={"services": services, "tables": tables},
+        troubles=tuple(sorted(troubles, key=lambda trouble: KINDS.index(trouble.kind))),
+    )
+
+
+KINDS: Final = ("unreachable", "not_ready", "missing_table", "schema_drift")
+
+
+def unanswered(facts: Facts, name: str, error: StoreError) -> Trouble:
+    """A service that does not answer, with the reason that the machine gives."""
+    why, fix = silence(facts.context.service(name))
+    kind = "not_ready" if error.code in STARTING else "unreachable"
+    summary = ": ".join(filter(None, (error.what, (error.detail or "").partition("\n")[0])))
+    return Trouble(kind, summary, why, fix, (name,), frozenset([name]))
+
+
+def look_at_postgres(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]:
+    """Its tables and columns against what setup declared, and against what links need."""
+    try:
+        seen = facts.postgres()
+    except StoreError as error:
+        if error.code == NO_DATABASE:
+            name = facts.context.targets.postgres.database
+            text = f"there is no database {name}"
+            return [Trouble("missing_table", text, "step setup has not run", UP, (name,), frozenset(["postgres"]))], []
+        return [unanswered(facts, "postgres", error)], []
+    differences = [
+        *(diff_catalog(seen.declared, seen.catalog) if seen.declared else ()),
+        *diff_links(facts.plan, seen.catalog),
+    ]
+    relations = {".".join(relation) for relation in facts.plan.relations}
+    if facts.context.settings.person:
+        relations.add(".".join(relation_of(facts.context.settings.person.table)))
+    return list(schema_troubles(differences, relations)), [
+        {"name": table.title, "differences": [text for subject, text in differences if subject.startswith(table.title)]}
+        for table in seen.catalog.tables
+    ]
+
+
+def relation_of(table: str) -> tuple[str, str]:
+    """`(schema, table)` of a table's name; the schema is `public` when it is not given."""
+    schema, _, name = table.rpartition(".")
+    return schema or "public", name
+
+
+def schema_troubles(differences: list[tuple[str, str]], relations: set[str]) -> Iterator[Trouble]:
+    """What differs in the tables that this project's items and people are linked to; others do not matter here."""
+    for kind, wanted in (("missing_table", True), ("schema_drift", False)):
+        found = {
+            text: subject
+            for subject, text in differences
+            if any(subject == name or subject.startswith((f"{name}.", f"{name} ")) for name in relations)
+            and (subject in relations) == wanted
+        }
+        if found:
+            cause = "step setup has not run, or the schema was changed by hand"
+            names = frozenset(name for subject in found.values() for name in ("postgres", subject.rpartition(".")[2]))
+            fix = UP if wanted else Fix("rebuild the database from its files (asks first)", "devenv setup && devenv up")
+            yield Trouble(kind, "; ".join(found), cause, fix, tuple(dict.fromkeys(found.values())), names)
+
+
+def look_at_dynamodb(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]:
+    """Its tables, keys and indexes against the declared ones."""
+    from devenv.steps.schema_load.schema_load import diff_table
+
+    try:
+        described = facts.dynamodb().described
+    except StoreError as error:
+        return [unanswered(facts, "dynamodb", error)], []
+    troubles = []
+    missing = [name for name, table in described.items() if table is None]
+    if missing:
+        text = f"table {', '.join(missing)} does not exist"
+        cause = "step schema-load has not run, or the table was deleted"
+        troubles.append(Trouble("missing_table", text, cause, UP, tuple(missing), frozenset(["dynamodb", *missing])))
+    seen = []
+    for name, request in facts.context.tables.items():
+        table = described.get(name)
+        found = [d for d in diff_table(request, table) if d.losing or d.mend] if table is not None else []
+        seen.append({"name": name, "differences": [d.text for d in found]})
+        if found:
+            losing = any(d.losing for d in found)
+            command = "devenv schema-load && devenv up" if losing else "devenv up"
+            text = f"table {name}: {'; '.join(d.text for d in found)}"
+            cause = "the table was made from another definition"
+            fix = Fix("make it as its file declares it", command, safe=not losing)
+            troubles.append(Trouble("schema_drift", text, cause, fix, (name,), frozenset(["dynamodb", name])))
+    return troubles, seen
+
+
+def look_at_backend(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]:
+    """Whether anything listens where the application is said to be; what it answers is the layer http's matter."""
+    url = urlsplit(facts.context.targets.backend_url or "")
+    host, port = url.hostname or "127.0.0.1", url.port or {"https": 443}.get(url.scheme, 80)
+    try:
+        socket.create_connection((host, port), timeout=CONNECT_S).close()
+    except OSError as error:
+        why, fix = silence(facts.context.service("backend"))
+        text = f"the application does not listen at {host}:{port}: {error}"
+        return [Trouble("unreachable", text, why, fix, ("backend",), frozenset(["backend"]))], []
+    return [], []

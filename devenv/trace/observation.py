@@ -1,0 +1,227 @@
+"""What each layer gives: plain values for `devenv.trace.judge`. None means "not captured", which is not empty.
+
+Every answer, wherever it comes from, is reduced to entries: an id and the declared fields, as text. So an item of
+DynamoDB, what a function returns and a JSON body can be held against each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from devenv.capture.calls import Asked, Cost, Direction
+from devenv.core.model import Failure, Fix
+
+LayerName = Literal["environment", "services", "postgres", "dynamodb", "cross-store", "pattern", "library", "http"]
+QUESTIONS: Final[Mapping[LayerName, str]] = {
+    "environment": "Which stores does the application's own process talk to?",
+    "services": "Does each store answer, with the declared schema?",
+    "postgres": "Does the person who asks resolve to exactly one row?",
+    "dynamodb": "Which items are there, whatever any query thinks?",
+    "cross-store": "Does every id in them name the row it should, and do the copies agree?",
+    "pattern": "What does the declared access pattern return of them?",
+    "library": "What does the application's own function return, and what did it really ask?",
+    "http": "What does the API answer, to a member, a stranger and nobody?",
+}
+LAYERS: Final[tuple[LayerName, ...]] = tuple(QUESTIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing in an answer: its id (None: it has none there) and its fields as text (None: null, or absent)."""
+
+    id: str | None
+    fields: Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something wrong that a layer sees by itself, without being compared. `kind` is a class of the contract.
+
+    `about` are the variables, attributes or services concerned, by which later failures are recognised as its
+    consequence; `subjects` are ids.
+    """
+
+    kind: str
+    summary: str
+    cause: str | None = None
+    fix: Fix | None = None
+    subjects: tuple[str, ...] = ()
+    about: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What one layer gave. `request` is what went in, `output` what came out besides entries, both for people.
+
+    `entries` None: not captured. `failure`: asking failed. `unasked`: not asked, and why. `began_ms` counts from the
+    trace's beginning.
+    """
+
+    request: Mapping[str, Any] = field(default_factory=dict)
+    output: Mapping[str, Any] = field(default_factory=dict)
+    entries: tuple[Entry, ...] | None = None
+    troubles: tuple[Trouble, ...] = ()
+    failure: Failure | None = None
+    unasked: str | None = None
+    cost: Cost | None = None
+    notes: tuple[str, ...] = ()
+    began_ms: float = 0.0
+    ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresSeen(Observation):
+    """`person` is the row of who asks, `stranger` that of somebody who does not belong to the group."""
+
+    person: Mapping[str, Any] | None = None
+    stranger: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DynamoSeen(Observation):
+    """`entries` are all that are meant to be the subject's. `found`: there is such a subject at all.
+
+    `hidden` are ids of entries that their right key does not reach, `fleeting` those that need not show (past their
+    time to live, or written just now). `owners` are the ids of the group's owners as they are written, `members` those
+    that are meant; None without a group.
+    """
+
+    found: bool = True
+    hidden: frozenset[str] = frozenset()
+    fleeting: frozenset[str] = frozenset()
+    owners: frozenset[str] | None = None
+    members: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatternSeen(Observation):
+    """`entries` is what the declared pattern gives; `stages` the same without its limit, then without its filter,
+    then without its sort condition: only what it declares is there. `strays`: items of other kinds that came along.
+    `refused` is the store's error code.
+    """
+
+    asked: Asked | None = None
+    stages: tuple[tuple[Literal["limit", "filter", "sort"], tuple[Entry, ...]], ...] = ()
+    strays: int = 0
+    refused: str | None = None
+
+
+Outcome = Literal["returned", "raised", "exited", "timed_out", "unstarted", "unreadable"]
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How one function of the application ended. `error` is the type's name, `detail` its words, `where` the place.
+
+    `asked` are its reads (None: not captured), `read` the entries that they brought. `shape` says what is wrong with
+    the form of what was returned; `nothing`: it returned no value at all.
+    """
+
+    function: str
+    outcome: Outcome
+    entries: tuple[Entry, ...] | None = None
+    nothing: bool = False
+    shape: str | None = None
+    error: str | None = None
+    detail: str | None = None
+    where: str | None = None
+    asked: tuple[Asked, ...] | None = None
+    read: tuple[Entry, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibrarySeen(Observation):
+    """`ran` is the function in the environment of the running process. `corrected` is the same function with the
+    project's own settings: asked where that environment leads elsewhere, so that function and environment can be told
+    apart. `guards` are the declared guards with their declared patterns. `diverted` are settings that the
+    application's code changed by itself.
+    """
+
+    ran: Ran | None = None
+    corrected: Ran | None = None
+    guards: tuple[tuple[Ran, Asked | None], ...] = ()
+    diverted: tuple[Trouble, ...] = ()
+    code_changed: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One HTTP answer. `status` None: there was none, and `problem` says why (`timed_out`, `refused`, `broken`).
+
+    `problem` may also be `not_json` or `too_large`. `shape` says what is wrong with the form of the JSON.
+    `cors` is the Access-Control-Allow-Origin header. `pages` were read; `more`: the last one names a further page.
+    """
+
+    status: int | None
+    problem: Literal["timed_out", "refused", "broken", "not_json", "too_large"] | None = None
+    detail: str | None = None
+    entries: tuple[Entry, ...] | None = None
+    shape: str | None = None
+    cors: str | None = None
+    location: str | None = None
+    media: str | None = None
+    size: int = 0
+    pages: int = 1
+    more: bool = False
+    empty: bool = False
+    ms: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpSeen(Observation):
+    """The answers to a member, to somebody without a token, to a stranger (None: not asked); the log lines meanwhile.
+
+    `preflight` is the answer to a browser's question whether it may ask.
+    """
+
+    member: Answer | None = None
+    anonymous: Answer | None = None
+    stranger: Answer | None = None
+    preflight: Answer | None = None
+    log: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All eight layers."""
+
+    environment: Observation
+    services: Observation
+    postgres: PostgresSeen
+    dynamodb: DynamoSeen
+    cross_store: Observation
+    pattern: PatternSeen
+    library: LibrarySeen
+    http: HttpSeen
+
+    def layer(self, name: LayerName) -> Observation:
+        """One of them, by its name."""
+        found: Observation = getattr(self, name.replace("-", "_"))
+        return found
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is traced, as the judgement needs it. `identifier` is the subject's id in a report, if it has one.
+
+    `types` gives the declared type of each field. `sorted_by` is the field that orders are of; `orders` the wanted
+    one per layer (pattern, library, http), `limits` the declared sizes of an answer. `anonymous` and `stranger` are
+    the statuses that are right for them (empty: not judged). `origin`: a page of that origin must be able to read.
+    """
+
+    name: str
+    identifier: str | None
+    fields: Sequence[str]
+    types: Mapping[str, str]
+    sorted_by: str | None
+    orders: Mapping[str, Direction | None]
+    limits: Mapping[str, int | None]
+    anonymous: Sequence[int]
+    stranger: Sequence[int]
+    origin: str | None
+    person: str | None
+    retry: str
+    began: datetime

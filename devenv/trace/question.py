@@ -1,0 +1,177 @@
+"""What is asked: one subject of `[trace.<subject>]` with its parameters, and what a layer needs to ask about it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from devenv.config.schema import Settings, Trace
+from devenv.core.errors import UsageError
+from devenv.core.plural import number_of
+from devenv.doctor.checks.facts import Facts
+from devenv.links.values import number_text, uuid_text
+
+EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"
+
+
+@dataclass(frozen=True)
+class Application:
+    """The application's process: its environment (None: not ours to read), where it works, how it was started.
+
+    `python` is its interpreter where it is one. `started` is epoch seconds. `log` is its log file, if devenv has it.
+    `stale`: it was started with other settings than the project has now.
+    """
+
+    pid: int | None = None
+    environ: Mapping[str, str] | None = None
+    folder: Path | None = None
+    python: str | None = None
+    started: float | None = None
+    log: Path | None = None
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """One trace. `user` is what `--user` gave, `values` the parameters as text, `said` what was read differently."""
+
+    subject: str
+    trace: Trace
+    values: Mapping[str, str]
+    user: str | None = None
+    said: tuple[str, ...] = ()
+
+    @property
+    def identifier(self) -> str | None:
+        """The subject's id: its first parameter."""
+        return next(iter(self.values.values()), None)
+
+
+@dataclass(frozen=True)
+class Inquiry:
+    """What every layer gets: the question, both stores (read once, shared), and the application.
+
+    `clock` is the trace's beginning (`time.perf_counter`), `began` the same as a moment.
+    """
+
+    question: Question
+    facts: Facts
+    application: Application
+    shell: Mapping[str, str] = field(default_factory=dict)
+    clock: float = field(default_factory=time.perf_counter)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def settings(self) -> Settings:
+        """The project's settings."""
+        return self.facts.context.settings
+
+    @property
+    def declared_environment(self) -> dict[str, str]:
+        """What the application would be started with now, with the stores' own addresses in any case."""
+        context = self.facts.context
+        return {**(context.expected_application or self.shell), **context.environment}
+
+    @property
+    def project_environment(self) -> dict[str, str]:
+        """The same with the tables' right names, where a setting misspells one."""
+        settings, tables = self.settings, self.facts.table_names
+        declared = self.declared_environment
+        own = [*settings.env, *(settings.backend.env if settings.backend else ())]
+        near = {name: difflib.get_close_matches(declared.get(name, ""), tables, n=1, cutoff=0.8) for name in own}
+        return {**declared, **{name: found[0] for name, found in near.items() if found}}
+
+    def parameters(
+        self, person: Mapping[str, Any] | None = None, row: Mapping[str, Any] | None = None
+    ) -> dict[str, str]:
+        """Name -> text for templates: the parameters, `person.<column>`, `row.<column>`, `user`, `year`, `today`."""
+        values = {"year": f"{self.began:%Y}", "today": f"{self.began:%Y-%m-%d}", **self.question.values}
+        if self.question.user is not None:
+            values["user"] = self.question.user
+        for prefix, columns in (("person", person or {}), ("row", row or {})):
+            values |= {f"{prefix}.{name}": str(value) for name, value in columns.items() if value is not None}
+        return values
+
+
+def ask(settings: Settings, subject: str, typed: tuple[str, ...], user: str | None) -> Question:
+    """The question that was typed. UsageError for an unknown subject, a wrong number of values, a malformed one."""
+    trace = settings.trace.get(subject)
+    if trace is None:
+        if not settings.trace:
+            raise UsageError(
+                "this project declares nothing to trace", hint="add a section [trace.<name>] to devenv.toml"
+            )
+        near = difflib.get_close_matches(subject, settings.trace, n=1)
+        known = ", ".join(settings.trace)
+        raise UsageError(
+            f"there is no subject `{subject}`", hint=f"did you mean `{near[0]}`?" if near else f"one of: {known}"
+        )
+    check_names(settings, subject, trace)
+    if len(typed) != len(trace.params):
+        wanted = " ".join(name.upper() for name in trace.params) or "no value"
+        raise UsageError(
+            f"`{subject}` takes {wanted}, not {number_of(len(typed), 'value')}",
+            hint=f"devenv trace {subject} {' '.join(name.upper() for name in trace.params)}".rstrip(),
+        )
+    said: list[str] = []
+    values = {}
+    for (name, kind), text in zip(trace.params.items(), typed, strict=True):
+        try:
+            values[name] = normal(name, kind, text)
+        except UsageError as error:
+            raise error.with_hint(where_values_are(settings, trace)) from None
+        if values[name] != text:
+            said.append(f"{text} is read as {values[name]}")
+    if user is not None and user.startswith("@"):
+        user = user[1:]
+        said.append(f"@{user} is read as {user}")
+    return Question(subject, trace, values, user, tuple(said))
+
+
+def where_values_are(settings: Settings, trace: Trace) -> str:
+    """A command that shows items with values that could have been typed."""
+    table = settings.patterns[trace.pattern].table if trace.pattern else None
+    return f"devenv ddb scan {table} --limit 3  (shows some)" if table else "devenv ddb list-tables"
+
+
+def check_names(settings: Settings, subject: str, trace: Trace) -> None:
+    """UsageError when the section names a pattern, an entity or a group that is not declared."""
+    guards = trace.library.guards if trace.library else []
+    group = None if trace.group is None else next((g.name for g in settings.groups if g.name == trace.group), "")
+    for key, name, known in (
+        ("pattern", trace.pattern, list(settings.patterns)),
+        ("entity", trace.entity, list(settings.entities)),
+        ("group", trace.group if group == "" else None, [g.name for g in settings.groups]),
+        *(("guards pattern", guard.pattern, list(settings.patterns)) for guard in guards),
+    ):
+        if name is not None and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UsageError(
+                f"[trace.{subject}] {key} = {name!r}: there is no such {key.split()[-1]}",
+                hint=f"did you mean `{near[0]}`?" if near else f"one of: {', '.join(known) or 'none is declared'}",
+            )
+
+
+def normal(name: str, kind: str, text: str) -> str:
+    """A typed value in its one spelling. UsageError when it is not of its kind."""
+    if kind == "uuid":
+        found = uuid_text(text.strip().strip("{}\"'"))
+        if found is None:
+            raise UsageError(
+                f"{text!r} is not a uuid", detail=f"{name} looks like 5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
+            )
+        return found
+    if kind == "number":
+        number = number_text(text.strip())
+        if not re.fullmatch(r"-?\d+(\.\d+)?", number):
+            raise UsageError(f"{text!r} is not a number", detail=f"{name} is declared as one")
+        return number
+    if not text:
+        raise UsageError(f"{name} is empty")
+    return text

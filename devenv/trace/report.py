@@ -1,0 +1,178 @@
+"""The report of a trace: the contract's JSON, with people's own words and secrets left out. See `devenv.trace.run`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from devenv.config.schema import MASK
+from devenv.core.errors import Exit
+from devenv.core.model import Report
+from devenv.core.plural import number_of
+from devenv.doctor.bundle import known_secrets
+from devenv.trace.judge.fault import Broken
+from devenv.trace.judge.verdict import Judgement, LayerVerdict
+from devenv.trace.observation import QUESTIONS, Entry, Observation, Seen, Subject
+from devenv.trace.question import Inquiry
+
+ENTRIES: Final = 500
+# Shorter texts would blot out words of ours.
+TELLING_LENGTH: Final = 8
+JWT: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
+
+
+def report_of(
+    inquiry: Inquiry, subject: Subject, seen: Seen, found: Judgement, code: Exit, *, payloads: bool
+) -> Report:
+    """All of it as one value. Without `payloads`, texts of the declared payload fields occur nowhere in it."""
+    question = inquiry.question
+    hidden = () if payloads else question.trace.payload
+    body = {
+        "subject": {
+            "name": question.subject,
+            "title": question.trace.title or question.subject,
+            "identifier": subject.identifier,
+            "params": dict(question.values),
+            "user": subject.person,
+            "said": list(question.said),
+        },
+        "started": inquiry.began.isoformat(timespec="milliseconds"),
+        "ms": round(max(layer.began_ms + layer.ms for layer in map(seen.layer, QUESTIONS)), 1),
+        "verdict": verdict(found),
+        "layers": [
+            layer(number, verdict_, seen.layer(verdict_.name), hidden)
+            for number, verdict_ in enumerate(found.layers, 1)
+        ],
+    }
+    words = {} if payloads else dict.fromkeys(payload_texts(seen, hidden))
+    clean = Cleaner([*known_secrets(inquiry.facts.context)], list(words))
+    return Report("trace", inquiry.settings.project.name, code, clean(body))
+
+
+def verdict(found: Judgement) -> dict[str, Any]:
+    """The first fault, and the further ones."""
+    first = found.first
+    return {
+        "status": found.status,
+        "layer": first.layer if first else None,
+        "class": first.kind if first else None,
+        "summary": first.summary if first else unverified(found),
+        "cause": first.cause if first else None,
+        "fix": asdict(first.fix) if first and first.fix else None,
+        "also": [finding(broken) for broken in found.also],
+    }
+
+
+def unverified(found: Judgement) -> str | None:
+    """Which layers could not tell."""
+    return f"could not be asked: {', '.join(found.unverified)}" if found.unverified else None
+
+
+def finding(broken: Broken) -> dict[str, Any]:
+    """One fault."""
+    return {
+        "layer": broken.layer,
+        "class": broken.kind,
+        "summary": broken.summary,
+        "cause": broken.cause,
+        "fix": asdict(broken.fix) if broken.fix else None,
+        "subjects": list(broken.subjects),
+    }
+
+
+def layer(number: int, judged: LayerVerdict, seen: Observation, hidden: Sequence[str]) -> dict[str, Any]:
+    """One layer."""
+    difference = judged.difference
+    entries = judged.entries
+    return {
+        "index": number,
+        "name": judged.name,
+        "question": QUESTIONS[judged.name],
+        "status": judged.status,
+        "began_ms": round(seen.began_ms, 1),
+        "ms": round(seen.ms, 1),
+        "request": dict(seen.request),
+        "output": dict(seen.output),
+        "expected_count": judged.expected_count,
+        "observed_count": judged.observed_count,
+        "missing": list(difference.missing_ids) if difference else [],
+        "extra": list(difference.extra_ids) if difference else [],
+        "reordered": judged.status == "reordered",
+        "changed": [
+            {
+                "id": change.id,
+                "field": change.field,
+                "expected": shown(change.field, change.expected, hidden),
+                "observed": shown(change.field, change.observed, hidden),
+            }
+            for change in (difference.changed if difference else ())
+        ],
+        "entries": listed(entries, hidden),
+        "expected": listed(judged.expected, hidden) if difference and judged.broken else None,
+        "cost": asdict(seen.cost) if seen.cost else None,
+        "findings": [finding(broken) for broken in judged.broken],
+        "unasked": seen.unasked,
+        "failure": asdict(seen.failure) if seen.failure else None,
+        "notes": list(seen.notes),
+        "follows": judged.follows,
+        "right": judged.right,
+    }
+
+
+def listed(entries: Sequence[Entry] | None, hidden: Sequence[str]) -> list[dict[str, Any]] | None:
+    """Entries, the first ENTRIES of them."""
+    if entries is None:
+        return None
+    return [
+        {"id": entry.id, "fields": {name: shown(name, text, hidden) for name, text in entry.fields.items()}}
+        for entry in entries[:ENTRIES]
+    ]
+
+
+def shown(name: str, text: str | None, hidden: Sequence[str]) -> str | None:
+    """A field's text, or how long it is."""
+    if text is None or name not in hidden:
+        return text
+    return f"[{number_of(len(text), 'character')}]"
+
+
+def payload_texts(seen: Seen, hidden: Sequence[str]) -> Iterable[str]:
+    """What people wrote, wherever it came by: an error, a log line or an SQL text may repeat it."""
+    runs = [run for run in (seen.library.ran, seen.library.corrected) if run is not None]
+    answers = [a for a in (seen.http.member, seen.http.stranger, seen.http.anonymous) if a is not None]
+    places = [seen.dynamodb.entries, seen.pattern.entries, *(r.entries for r in runs), *(a.entries for a in answers)]
+    for entries in places:
+        for entry in entries or ():
+            for name in hidden:
+                text = entry.fields.get(name)
+                if text is not None and len(text) >= TELLING_LENGTH:
+                    yield text
+
+
+class Cleaner:
+    """Replaces secrets and people's words in all texts of a report."""
+
+    def __init__(self, secrets: Sequence[str], words: Sequence[str]) -> None:
+        ordered = sorted({*secrets, *words}, key=len, reverse=True)
+        self._known = frozenset(secrets)
+        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def __call__(self, value: Any) -> Any:
+        """The value, cleaned, in plain lists and maps."""
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, Mapping):
+            return {name: self(part) for name, part in value.items()}
+        if isinstance(value, list | tuple | set | frozenset):
+            return [self(part) for part in value]
+        return value
+
+    def _clean(self, text: str) -> str:
+        if self._pattern is not None:
+            text = self._pattern.sub(self._replace, text)
+        return JWT.sub(MASK, text)
+
+    def _replace(self, found: re.Match[str]) -> str:
+        return MASK if found[0] in self._known else f"[{number_of(len(found[0]), 'character')}]"

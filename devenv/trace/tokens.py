@@ -1,0 +1,116 @@
+"""Tokens that say who asks: a signed JWT, or what the project's own command prints."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from devenv.config.schema import Settings, Token
+from devenv.core.errors import DevenvError, UsageError
+from devenv.core.model import PostgresTarget
+from devenv.core.templates import Unknown, fill
+from devenv.trace.layers.services import relation_of
+from devenv.trace.question import Inquiry
+
+DIGESTS: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
+COMMAND_S: Final = 20.0
+
+
+def make_token(inquiry: Inquiry, person: Mapping[str, Any]) -> str:
+    """A token of this person. DevenvError when the key is not set, or the command fails."""
+    declared = inquiry.settings.token
+    if declared is None:
+        raise DevenvError("a request needs {token}, and devenv.toml has no [token]", hint="devenv config schema")
+    values = inquiry.parameters(person)
+    environ = inquiry.project_environment
+    try:
+        if declared.command:
+            return run_command(fill(declared.command, values), environ, inquiry)
+    except Unknown as error:
+        raise unknown(error) from None
+    return signed(declared, values, environ)
+
+
+def signed(declared: Token, values: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    """The JWT that `[token]` declares, of the person in `values`. DevenvError when the key or a claim is not known."""
+    key = environ.get(declared.env or "")
+    if not key:
+        raise DevenvError(f"[token] env = {declared.env!r}: this variable is not set by [env] or [backend] env")
+    try:
+        return sign(fill(declared.claims, values), key, declared, time.time())
+    except Unknown as error:
+        raise unknown(error) from None
+
+
+def unknown(error: Unknown) -> DevenvError:
+    """A claim, or a word of the command, that nothing gives a value."""
+    return DevenvError(f"[token] needs {{{error.name}}}, which is not known")
+
+
+def token_of(settings: Settings, target: PostgresTarget, environ: Mapping[str, str], handle: str) -> str:
+    """The token of the person with this handle. UsageError when devenv.toml declares none, or nobody has the handle.
+
+    The project's own command is not run: `devenv env` starts nothing.
+    """
+    from psycopg import sql
+    from psycopg.rows import dict_row
+
+    from devenv.stores.postgres import client as postgres
+
+    person, declared = settings.person, settings.token
+    if person is None or declared is None:
+        raise UsageError("devenv.toml has no [person] or no [token]", hint="devenv config schema")
+    if declared.command:
+        raise UsageError("[token] is a command of the project", hint=f"devenv run -- {shlex.join(declared.command)}")
+    query = sql.SQL("SELECT * FROM {} WHERE {}::text = %s LIMIT 2").format(
+        postgres.name(*relation_of(person.table)), postgres.name(person.name)
+    )
+    with postgres.connect(target, read_only=True) as connection, postgres.translated(target.address):
+        rows = connection.cursor(row_factory=dict_row).execute(query, [handle]).fetchall()
+    if len(rows) != 1:
+        raise UsageError(
+            f"{'nobody has' if not rows else 'several people have'} {person.name} `{handle}` in {person.table}",
+            hint=f'devenv db "select {person.name} from {person.table}"',  # noqa: S608 - only shown
+        )
+    values = {f"person.{name}": str(value) for name, value in rows[0].items() if value is not None}
+    return signed(declared, {**values, "user": handle}, environ)
+
+
+def sign(claims: Mapping[str, Any], key: str, declared: Token, now: float) -> str:
+    """A JSON Web Token (RFC 7519) with `iat` and `exp`, `now` in epoch seconds."""
+    header = {"alg": declared.algorithm, "typ": "JWT"}
+    body = {**claims, "iat": int(now), "exp": int(now) + declared.seconds}
+    text = b".".join(encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, body))
+    signature = hmac.digest(key.encode(), text, DIGESTS[declared.algorithm])
+    return (text + b"." + encode(signature)).decode()
+
+
+def encode(content: bytes) -> bytes:
+    """Base 64 for URLs, without padding."""
+    return base64.urlsafe_b64encode(content).rstrip(b"=")
+
+
+def run_command(command: list[str], environ: Mapping[str, str], inquiry: Inquiry) -> str:
+    """The last line that the project's command prints."""
+    try:
+        done = subprocess.run(
+            command,
+            env=dict(environ),
+            cwd=inquiry.facts.context.root,
+            capture_output=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DevenvError(f"[token] command: {command[0]} cannot be run", detail=str(error)) from None
+    lines = done.stdout.decode("utf-8", "replace").split()
+    if done.returncode != 0 or not lines:
+        detail = done.stderr.decode("utf-8", "replace")[-500:]
+        raise DevenvError(f"[token] command: {command[0]} printed no token", detail=detail)
+    return lines[-1]
