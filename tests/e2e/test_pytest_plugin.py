@@ -208,4 +208,4 @@ def test_the_plugin_is_installed_with_devenv() -> None:
 
     told = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     assert told["project"]["entry-points"]["pytest11"] == {"devenv": "devenv.testing.pytest_plugin"}
-    assert os.path.exists(REPOSITORY / "devenv" / "pytest_plugin.py")
+    assert os.path.exists(REPOSITORY / "devenv" / "testing" / "pytest_plugin.py")

@@ -353,7 +353,7 @@ def test_a_script_that_does_not_end_is_ended(shop: ProjectDir, settings: Path, s
 
 
 def test_a_sitecustomize_of_the_project_still_runs(tmp_path: Path) -> None:
-    watch = REPOSITORY / "devenv" / "inside" / "watch"
+    watch = REPOSITORY / "devenv" / "capture" / "site"
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.own = 'ran'")
     environ = {"PYTHONPATH": f"{watch}{os.pathsep}{tmp_path}", "DEVENV_TELL": "99"}
     done = subprocess.run(

@@ -58,7 +58,7 @@ class Bench:
         project = ProjectDir(reference_project(path).path, {"DEVENV_BACKEND_PORT": str(free_port())})
         package = path / "chat"
         package.mkdir()
-        for file in (REPOSITORY / "devenv" / "backend").glob("*.py"):
+        for file in (REPOSITORY / "devenv" / "example").glob("*.py"):
             (package / file.name).write_text(file.read_text("utf-8").replace("devenv.example", "chat"), "utf-8")
         toml = path / "devenv.toml"
         text = toml.read_text("utf-8").replace("devenv.example", "chat")
