@@ -693,6 +693,16 @@ def start_project() -> None:
     show(init((chosen.project or Path.cwd()).resolve()))
 
 
+@app.command("help")
+def show_help(
+    topic: Annotated[str | None, typer.Argument(metavar="[PAGE]", help="A page. Default: list the pages.")] = None,
+) -> None:
+    """Show a help page: devenv help traces. Without a page: list them."""
+    from devenv.help.pages import help_report
+
+    show(help_report(topic))
+
+
 @app.command()
 def policy(
     name: Annotated[

@@ -267,6 +267,13 @@ def patterns_lines(report: Report, verbose: bool) -> list[str]:
     return patterns_text(report, verbose)
 
 
+def help_lines(report: Report, verbose: bool) -> list[str]:
+    """`help`; the renderer of Markdown is imported for it alone."""
+    from devenv.render.help_text import help_text
+
+    return help_text(report, verbose)
+
+
 RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "up": up_text,
     "down": down_text,
@@ -285,6 +292,7 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "ps": ps_text,
     "init": init_lines,
     "policy": policy_lines,
+    "help": help_lines,
     "db": rows_text,
     "ddb": rows_text,
 }

@@ -1,0 +1,104 @@
+"""The help pages: they name everything a user can type, and every example in them loads or runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from typer.main import get_command
+
+from devenv.cli.app import app
+from devenv.config.schema import Settings, parse
+from devenv.core.errors import Exit, UsageError
+from devenv.help.pages import TOPICS, help_report, read_page
+from devenv.render import text
+
+PAGES = {topic: read_page(topic) for topic in TOPICS}
+ALL = "\n".join(PAGES.values())
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(topic, code) of each fenced block in this language."""
+    return [
+        (topic, block)
+        for topic, page in PAGES.items()
+        for block in re.findall(rf"^```{language}\n(.*?)^```", page, re.S | re.M)
+    ]
+
+
+def commands(group: Any = None, words: tuple[str, ...] = ()) -> Iterator[str]:
+    """Every command, groups followed: `snapshot save`."""
+    for name, entry in (group or get_command(app)).commands.items():
+        if hasattr(entry, "commands"):
+            yield from commands(entry, (*words, name))
+        else:
+            yield " ".join((*words, name))
+
+
+def test_every_page_is_a_topic_and_every_topic_a_page() -> None:
+    folder = Path(__file__).parents[2] / "devenv" / "help"
+    assert {path.stem for path in folder.glob("*.md")} == set(TOPICS)
+    assert all(page.startswith(f"# {topic}: ") for topic, page in PAGES.items())
+
+
+@pytest.mark.parametrize(("topic", "block"), blocks("toml"))
+def test_every_example_of_devenv_toml_loads(topic: str, block: str) -> None:
+    tree = tomllib.loads(block)
+    tree.setdefault("project", {"name": "example"})
+    parse(tree, Path("devenv.toml"))
+
+
+@pytest.mark.parametrize(("topic", "block"), blocks("python"))
+def test_every_python_example_compiles(topic: str, block: str) -> None:
+    compile(block, topic, "exec")
+
+
+def test_every_command_is_on_a_page() -> None:
+    listed = set(commands())
+    assert [name for name in sorted(listed) if f"devenv {name}" not in ALL] == []
+
+
+def test_every_command_on_a_page_exists() -> None:
+    known = {name.split()[0] for name in commands()}
+    used = {
+        word
+        for _, block in blocks("sh")
+        for word in re.findall(r"(?:^|\()devenv (?:--\S+ )*([a-z][a-z-]*)", block, re.M)
+    }
+    assert used - known == set()
+
+
+def test_every_section_of_devenv_toml_is_in_an_example() -> None:
+    sections = {name.replace("_", "-") for name in msgspec.structs.asdict(Settings(project=None))}  # type: ignore[arg-type]
+    shown = {key for _, block in blocks("toml") for key in tomllib.loads(block)}
+    assert sections - shown == set()
+
+
+def test_every_exit_code_is_on_its_page() -> None:
+    codes = set(map(int, re.findall(r"\b\d+\b", "\n".join(re.findall(r"^\| ([\d, ]+) \|", PAGES["exit-codes"], re.M)))))
+    own = {int(code) for code in Exit} - {int(Exit.NOT_EXECUTABLE), int(Exit.NO_COMMAND)}
+    assert own <= codes
+
+
+def test_an_unknown_page_names_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        help_report("trace")
+    assert caught.value.failure.hint == "devenv help traces"
+
+
+def test_without_a_terminal_a_page_is_the_markdown_itself() -> None:
+    report = help_report("traces")
+    assert "\n".join(text.RENDERERS["help"](report, False)) == PAGES["traces"].rstrip("\n")
+    assert json.loads(json.dumps(report.body))["text"] == PAGES["traces"]
+
+
+def test_the_list_has_one_line_for_each_page() -> None:
+    lines = text.RENDERERS["help"](help_report(None), False)
+    assert [line.split()[0] for line in lines[1:-1]] == list(TOPICS)
+    assert lines[1] == "  start          from nothing to a loaded stack"
