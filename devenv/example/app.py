@@ -19,8 +19,8 @@ from starlette.middleware.cors import CORSMiddleware
 
 from devenv.example import activities, messages, stores, users
 from devenv.example.auth import read_token
-from devenv.example.settings import read_origins, settings
-from devenv.example.web import AccessLog, Api, answers, problem
+from devenv.example.settings import read_hosts, read_origins, settings
+from devenv.example.web import AccessLog, Api, OwnHost, answers, problem
 
 PAGE = 50
 
@@ -36,12 +36,15 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
 api = Api(title="cruddur", version="1", lifespan=lifespan)
 # Around the whole application, so that a crash has its CORS headers and its log line too.
 app = AccessLog(
-    CORSMiddleware(
-        api,
-        allow_origins=read_origins(os.environ),
-        allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["Link"],
+    OwnHost(
+        CORSMiddleware(
+            api,
+            allow_origins=read_origins(os.environ),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["Link"],
+        ),
+        read_hosts(os.environ),
     )
 )
 

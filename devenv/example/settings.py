@@ -38,6 +38,11 @@ def read_origins(environ: Mapping[str, str]) -> list[str]:
     return [origin.strip() for origin in environ.get("CORS_ORIGINS", "").split(",") if origin.strip()]
 
 
+def read_hosts(environ: Mapping[str, str]) -> list[str]:
+    """`ALLOWED_HOSTS`, comma-separated: names beside those of loopback that the API answers to. None by default."""
+    return [host.strip() for host in environ.get("ALLOWED_HOSTS", "").split(",") if host.strip()]
+
+
 @functools.cache
 def settings() -> Settings:
     """The settings of this process, read once."""

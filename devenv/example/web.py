@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,9 @@ REFUSALS: dict[type[Exception], tuple[int, str]] = {
     Busy: (503, "too many people write to this conversation at once, try again"),
     **dict.fromkeys(UNAVAILABLE, (503, "a store does not answer, see /api/health-check")),
 }
+
+# Names of this machine alone. A web page whose own name is made to lead here (DNS rebinding) sends that name.
+OURS = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 
 MEANINGS = {
     400: "The path, the query or the JSON is malformed.",
@@ -109,6 +113,23 @@ async def answer_crash(request: Request, call_next: RequestResponseEndpoint) -> 
     except Exception as error:
         log.exception("%s %s failed", request.method, request.scope["path"])
         return problem(500, f"the application failed ({type(error).__name__}), its log says where")
+
+
+class OwnHost:
+    """Answer only requests whose Host is loopback's, or one of `hosts` (names without a port): 421 for any other."""
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
+        self.app = app
+        self.hosts = {host.lower().encode() for host in hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] in ("http", "websocket"):
+            given = [value.strip() for name, value in scope["headers"] if name == b"host"]
+            if len(given) != 1 or not (OURS.fullmatch(given[0]) or given[0].lower().split(b":")[0] in self.hosts):
+                await problem(421, "this application answers only to names of this machine")(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class AccessLog:

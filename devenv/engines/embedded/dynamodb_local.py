@@ -31,8 +31,9 @@ from devenv.stores.dynamodb.client import Dynamo
 # In 1.25.1 -disableTelemetry alone still looks up and calls Amazon's telemetry host before the server answers, which
 # takes half of the start; the variable is heeded. Java finds files with non-ASCII names only in a UTF-8 locale.
 ENVIRONMENT: Final = {"DDB_LOCAL_TELEMETRY": "0", "LC_ALL": "C.UTF-8"}
-# No web page can have this origin (RFC 2606); the default lets every page in the user's browser read the tables.
-NO_ORIGIN: Final = "http://devenv.invalid"
+# By default every page in the user's browser may read the tables. No page can have this origin, whatever a resolver
+# answers: a browser gives pages with such a scheme the origin `null`.
+NO_ORIGIN: Final = "devenv:none"
 FLAGS: Final = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
