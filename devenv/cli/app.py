@@ -92,7 +92,7 @@ def global_options(
     color: Annotated[str, typer.Option(help="auto, always or never. NO_COLOR counts too.")] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Read stores that are not on this machine (engine external).")
+        bool, typer.Option("--allow-remote", help="Read stores that are not on this machine, and the AWS account.")
     ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
@@ -482,7 +482,8 @@ def doctor(
         opened.engine.permit(None)
     inputs = steps.read_inputs(opened)
     with watching() as watch:
-        context = doctor_context(opened, inputs, watch)
+        drift = work.names_group("drift", only or ())
+        context = doctor_context(opened, inputs, watch, remote=chosen.allow_remote, drift=drift)
         run = work.mend if fix else work.diagnose
         report = run(context, only=only or (), skip=skip or (), fail_on=fail_on)
     if bundle:

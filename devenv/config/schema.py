@@ -412,6 +412,12 @@ class Safety(Section, frozen=True):
     application encrypts itself before it stores them. `tls`: every endpoint and database outside of this machine
     is reached through TLS. `no_user_keys`: no AWS access key of a user in the project's text files (but those that
     match `user_keys_except`), and with `credentials_file` not in ~/.aws/credentials either.
+
+    `cloudtrail`: a trail logs every data event of the tables ("writes": those that change items). `vpc_endpoint`: a
+    gateway endpoint lets these tables through and nothing else. `no_users`: no IAM user or group may touch them.
+    `private_path`: on-premises systems come by VPN or Direct Connect, and no endpoint variable holds a public name.
+    These four are held against CloudFormation, SAM and Terraform files (`templates`: which; else all are looked at),
+    and with --allow-remote against the account, read-only. `account` is its number, so that no other one is asked.
     """
 
     regions: list[RegionName] = []
@@ -424,6 +430,12 @@ class Safety(Section, frozen=True):
     no_user_keys: bool = True
     user_keys_except: list[str] = []
     credentials_file: bool = False
+    cloudtrail: bool | Literal["writes"] = False
+    vpc_endpoint: bool = False
+    no_users: bool = False
+    private_path: bool = False
+    templates: list[str] = []
+    account: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{12}$(?!\n)")] | None = None
 
 
 class Settings(Section, frozen=True):

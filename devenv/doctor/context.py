@@ -16,12 +16,18 @@ from devenv.steps.setup import merge, setup
 from devenv.verify.repair import Write
 
 if TYPE_CHECKING:
+    from devenv.aws.account import Account
     from devenv.engines.base import Engine
     from devenv.engines.docker.inspect import View
 
 
-def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) -> DoctorContext:
-    """The context of one diagnosis. `inputs` are the steps' files; `watch` is told when `--fix` runs a step."""
+def doctor_context(
+    stack: Stack, inputs: up.Inputs, watch: Watch | None = None, *, remote: bool = False, drift: bool = False
+) -> DoctorContext:
+    """The context of one diagnosis. `inputs` are the steps' files; `watch` is told when `--fix` runs a step.
+
+    `remote`: the AWS account may be asked, where `[safety]` demands something of it or the user asks for `drift`.
+    """
     engine = stack.engine
     seen = engine.look()
     engine.gather_logs(engine.services)
@@ -44,6 +50,8 @@ def doctor_context(stack: Stack, inputs: up.Inputs, watch: Watch | None = None) 
         settle=partial(settle, stack),
         is_seeded=partial(is_seeded, stack),
         **safety_readers(stack),
+        account=open_account(stack) if remote and (drift or asks_account(stack)) else None,
+        asks_drift=drift,
         listeners=lambda: [Listener(each.service, each.ip, each.port) for each in engine.listeners()],
         look_at_docker=cache(partial(look_at_docker, engine)),
         private_files=engine.private_files(),
@@ -68,13 +76,35 @@ def safety_readers(stack: Stack) -> dict[str, Any]:
     safety = stack.settings.safety
     if safety is None:
         return {}
+    from devenv.aws.files import read_templates
     from devenv.doctor.checks.safety_files import read_backups, search_keys
 
     home = Path(stack.environ.get("HOME") or Path.home())
     return {
         "read_backups": partial(read_backups, safety, stack.root),
         "search_keys": partial(search_keys, safety, stack.root, home),
+        "read_templates": partial(read_templates, stack.root, safety.templates),
     }
+
+
+def asks_account(stack: Stack) -> bool:
+    """Return True if `[safety]` names the account, or demands what only templates or the account can show."""
+    safety = stack.settings.safety
+    return safety is not None and bool(
+        safety.account or safety.cloudtrail or safety.vpc_endpoint or safety.no_users or safety.private_path
+    )
+
+
+def open_account(stack: Stack) -> Account:
+    """The account that the shell's AWS settings lead to. Nothing is asked yet."""
+    from devenv.aws.account import Account
+
+    safety = stack.settings.safety
+    return Account(
+        safety.regions if safety else (),
+        expected=safety.account if safety else None,
+        own=stack.engine.targets().dynamodb.endpoint,
+    )
 
 
 def run_steps(stack: Stack, watch: Watch) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Finding, Fix, Report
-from devenv.doctor.checks import cross_store, data, docker, environment, safety, schema, services
+from devenv.doctor.checks import cross_store, data, docker, drift, environment, safety, schema, services, surroundings
 from devenv.doctor.checks.check import Check, Outcome, unneeded
 from devenv.doctor.checks.facts import DoctorContext, Facts
 
@@ -26,6 +26,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     *data.CHECKS,
     *cross_store.CHECKS,
     *safety.CHECKS,
+    *surroundings.CHECKS,
+    *drift.CHECKS,
     *docker.CHECKS,
 )
 MENDED_BY_STEPS: Final = frozenset(["SCH001", "SCH002", "SCH003", "SCH005"])
@@ -86,6 +88,11 @@ def select(checks: Sequence[Check], only: Sequence[str], skip: Sequence[str]) ->
 def named(check: Check, words: Iterable[str]) -> bool:
     """Whether one of the words is the check's code, name or group."""
     return bool({check.code.lower(), check.name, check.group} & {word.lower() for word in words})
+
+
+def names_group(group: str, words: Iterable[str]) -> bool:
+    """Return True if the user asks for a check of this group by name."""
+    return any(check.group == group and named(check, words) for check in CHECKS)
 
 
 def with_needs(chosen: Sequence[Check], checks: Sequence[Check], skip: Sequence[str]) -> tuple[Check, ...]:

@@ -11,7 +11,7 @@ from devenv.core.model import CheckStatus, Fix
 if TYPE_CHECKING:
     from devenv.doctor.checks.facts import Facts
 
-Group = Literal["environment", "services", "schema", "data", "cross-store", "safety", "docker"]
+Group = Literal["environment", "services", "schema", "data", "cross-store", "safety", "drift", "docker"]
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from devenv.aws.surroundings import TOPICS, Surroundings, Topic, merge
 from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.model import ServiceState, StepState, Targets
 from devenv.links.judge import Item, Judgement, Plan, Relation, Row, compile_plan, judge
 
 if TYPE_CHECKING:
+    from devenv.aws.account import Account
+    from devenv.aws.drift import TableState
     from devenv.doctor.checks.safety_files import Searched
     from devenv.engines.docker.inspect import View
     from devenv.stores.postgres.client import Catalog, Connection
@@ -55,6 +59,8 @@ class DoctorContext:
     is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
     steps know their items again; `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
     `read_backups` gives the requests for continuous backups by table, `search_keys` what keys of users lie in files.
+    `read_templates` gives what CloudFormation, SAM and Terraform files say of the tables' surroundings. `account` is
+    the AWS account, when it may be asked; `asks_drift`: the user asks for drift by name.
     `look_at_docker` tells of Docker. `origins` and `logs` are for the bundle.
     """
 
@@ -76,6 +82,9 @@ class DoctorContext:
     listeners: Callable[[], Sequence[Listener]] = tuple
     read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
     search_keys: Callable[[], Searched | None] = lambda: None
+    read_templates: Callable[[], Surroundings] = Surroundings
+    account: Account | None = None
+    asks_drift: bool = False
     look_at_docker: Callable[[], View | None] = lambda: None
     private_files: tuple[Path, ...] = ()
     dynamodb_folder: Path | None = None
@@ -156,6 +165,27 @@ class Facts:
         self.dynamodb = Once(lambda: read_dynamodb(context, self.table_names))
         self.judgement = Once(self._judge)
         self.steps = Once(lambda: tuple(context.look_steps()))
+        self.templates = Once(context.read_templates)
+        self.account_tables = Once(self._ask_tables)
+        self._topics: dict[Topic, Once[Surroundings]] = {
+            topic: Once(partial(self._ask_account, topic)) for topic in TOPICS
+        }
+
+    def _ask_tables(self) -> dict[str, list[TableState]]:
+        """Unasked without an account, or when it does not answer."""
+        from devenv.aws.account import Unasked
+
+        if self.context.account is None:
+            raise Unasked("not asked")
+        return self.context.account.tables(self.table_names)
+
+    def _ask_account(self, topic: Topic) -> Surroundings:
+        return Surroundings() if self.context.account is None else self.context.account.look(topic)
+
+    def account(self, *topics: Topic) -> Surroundings:
+        """What the account says about these topics; nothing when it may not be asked."""
+        parts = [self._topics[topic]() for topic in topics]
+        return merge(parts[0].source, parts, complete=all(part.complete for part in parts))
 
     def _judge(self) -> Judgement:
         """Judge what was read; what may be a write under way is read and judged again before it counts."""

@@ -6,12 +6,15 @@ real tables are made from, and the evidence says so. A table in AWS is asked its
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from devenv.aws.account import Unasked
+from devenv.aws.drift import regions_of
 from devenv.config.schema import Safety
 from devenv.core.errors import StoreError
 from devenv.core.model import Fix
@@ -143,10 +146,14 @@ def run_regions(facts: Facts) -> Outcome:
             fix=Fix("change the region there, or [safety] regions in devenv.toml", "devenv config show"),
             subjects=(place.region for place in outside),
         )
+    if unread := unread_regions(facts):
+        return unverified(f"{'; '.join(unread)}: which regions are named there is not known")
     local = "" if in_aws(facts) else "; DynamoDB Local itself is on this machine"
     asked = "settings, variables, endpoints and table definitions" + (
         "" if context.application is None else ", the application too"
     )
+    asked += f", {facts.templates().source}" if facts.templates().source else ""
+    asked += "" if context.account is None else ", the account"
     return passed(f"{len(places)} in {', '.join(safety.regions)} ({asked}){local}")
 
 
@@ -163,6 +170,21 @@ def named_regions(facts: Facts) -> Iterator[Place]:
         yield from places_of_variables(source.who, source.environ, kept)
     for name, _, table in definitions(facts):
         yield from places_of_table(name, table)
+    yield from (Place(each.where, each.region) for each in facts.templates().regions)
+    with contextlib.suppress(Unasked):
+        yield from (Place(each.where, each.region) for each in regions_of(facts.account_tables()))
+
+
+def unread_regions(facts: Facts) -> tuple[str, ...]:
+    """Why regions of templates or of the account are not known."""
+    unread = facts.templates().unread.get("regions", ())
+    if facts.context.account is None:
+        return unread
+    try:
+        facts.account_tables()
+    except Unasked as error:
+        return (*unread, f"the account was not asked: {error}")
+    return unread
 
 
 def is_endpoint(name: str) -> bool:
@@ -377,7 +399,8 @@ devenv policy.""",
         explain="""\
 Data of people in Europe belongs into a region in Europe. `[safety] regions` lists the regions that are
 allowed. Every region that is named somewhere must be one of them: [dynamodb] region, region variables and AWS endpoints
-of the application, of [env] and of this shell, ARNs, replicas and keys of tables.
+of the application, of [env] and of this shell, ARNs, replicas and keys of tables, also in CloudFormation, SAM and
+Terraform files, and in the account where it may be asked (--allow-remote).
 
 How it happens: us-east-1 is many tools' default; a replica or a KMS key was made elsewhere.
 Repair: change the region, and lock it for the whole organisation: devenv policy.""",

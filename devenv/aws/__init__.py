@@ -1,0 +1,1 @@
+"""AWS around the tables: read from templates and from the account, judged against `[safety]`."""

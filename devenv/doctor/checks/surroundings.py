@@ -1,0 +1,242 @@
+"""Safety around the tables in AWS: logging, endpoints, users, the private path, as `[safety]` demands.
+
+Held against the project's templates, and against the account when the user allows it (`--allow-remote`). Where neither
+says anything the row is *not verified*.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from devenv.aws.account import Unasked
+from devenv.aws.demands import (
+    Judged,
+    is_public_name,
+    judge_endpoints,
+    judge_lines,
+    judge_trails,
+    judge_users,
+)
+from devenv.aws.surroundings import Surroundings, Topic
+from devenv.core.model import Fix
+from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded, unverified
+from devenv.doctor.checks.environment import look_up, own_variables, sources
+from devenv.doctor.checks.facts import Facts
+from devenv.doctor.checks.safety import NOTHING, demanded
+from devenv.doctor.checks.settings import Lookup
+from devenv.doctor.checks.settings import is_loopback as is_this_machine
+
+LOOK_S: Final = 120.0
+ASK: Final = Fix("look into the account, read-only", "devenv doctor --only safety --allow-remote")
+
+
+def judge_all(facts: Facts, topics: tuple[Topic, ...], judge: Callable[[Surroundings], Judged]) -> Judged:
+    """Judge the templates, and the account where it may be asked."""
+    judged = judge(facts.templates())
+    if facts.context.account is not None:
+        judged.add(judge(facts.account(*topics)))
+    return judged
+
+
+def outcome(facts: Facts, judged: Judged, *, cause: str, fix: str, absent: str) -> Outcome:
+    """One row of what was judged. `absent` says what neither the templates nor the account hold."""
+    if judged.bad:
+        return failed(judged.bad, cause=cause, fix=Fix(fix), subjects=judged.subjects)
+    asked = facts.context.account is not None
+    if judged.unclear:
+        return unverified("; ".join(dict.fromkeys(judged.unclear)), fix=None if asked else ASK)
+    if not judged.good:
+        where = "neither a template nor the account has" if asked else "the account was not asked, and no template has"
+        return unverified(f"{where} {absent}", fix=None if asked else ASK)
+    return passed("; ".join(dict.fromkeys(judged.good)) + ("" if asked else "; the account was not asked"))
+
+
+def run_cloudtrail(facts: Facts) -> Outcome:
+    """Data events of the tables in CloudTrail."""
+    safety = demanded(facts)
+    if safety is None or safety.cloudtrail is False:
+        return unneeded("not demanded: [safety] cloudtrail" if safety else NOTHING)
+    if not facts.table_names:
+        return unneeded("no tables are declared")
+    tables, reads = facts.table_names, safety.cloudtrail is True
+    judged = judge_trails(facts.templates(), tables, {}, reads=reads)
+    if facts.context.account is not None:
+        judged.add(judge_trails(facts.account("cloudtrail"), tables, account_regions(facts), reads=reads))
+    return outcome(
+        facts,
+        judged,
+        cause="a trail logs management events only, unless event selectors name the tables",
+        fix="devenv policy trail --account ID --region NAME; then: aws cloudtrail put-event-selectors …",
+        absent="a trail",
+    )
+
+
+def account_regions(facts: Facts) -> dict[str, list[str]]:
+    """Table -> the regions of the account that have it, as far as that can be read."""
+    try:
+        return {name: [state.region for state in found] for name, found in facts.account_tables().items()}
+    except Unasked:
+        return {}
+
+
+def run_endpoint(facts: Facts) -> Outcome:
+    """The gateway endpoint of the VPC, and its policy."""
+    safety = demanded(facts)
+    if safety is None or not safety.vpc_endpoint:
+        return unneeded("not demanded: [safety] vpc_endpoint" if safety else NOTHING)
+    if not facts.table_names:
+        return unneeded("no tables are declared")
+    return outcome(
+        facts,
+        judge_all(facts, ("endpoints",), lambda found: judge_endpoints(found, facts.table_names)),
+        cause="without an endpoint requests leave the VPC; with its default policy it lets data out to any account",
+        fix="devenv policy endpoint --account ID --region NAME; then: aws ec2 modify-vpc-endpoint …",
+        absent="a VPC endpoint for DynamoDB",
+    )
+
+
+def run_users(facts: Facts) -> Outcome:
+    """Users and groups that may touch the tables themselves."""
+    safety = demanded(facts)
+    if safety is None or not safety.no_users:
+        return unneeded("not demanded: [safety] no_users" if safety else NOTHING)
+    if not facts.table_names:
+        return unneeded("no tables are declared")
+    return outcome(
+        facts,
+        judge_all(facts, ("users",), lambda found: judge_users(found, facts.table_names)),
+        cause="a user's access key works until somebody revokes it; a role's keys end by themselves",
+        fix="give roles instead: devenv policy roles --account ID --region NAME; then detach the policy of the user",
+        absent="anything about users",
+    )
+
+
+def run_private_path(facts: Facts) -> Outcome:
+    """The way from on premises: endpoint variables, and the VPN or Direct Connect."""
+    safety = demanded(facts)
+    if safety is None or not safety.private_path:
+        return unneeded("not demanded: [safety] private_path" if safety else NOTHING)
+    judged = judge_variables(facts)
+    judged.add(judge_all(facts, ("lines", "endpoints"), judge_lines))
+    return outcome(
+        facts,
+        judged,
+        cause="the public name of a service leads over the internet, whatever line there is beside it",
+        fix="a VPN or Direct Connect, an interface endpoint, and its own name (vpce-…) in AWS_ENDPOINT_URL_DYNAMODB",
+        absent="a Site-to-Site VPN or Direct Connect",
+    )
+
+
+def judge_variables(facts: Facts) -> Judged:
+    """Every variable that holds an endpoint of AWS: none may be a public name or address. What is fine is not told."""
+    judged = Judged()
+    lookup = look_up(facts)
+    for who, name, host in endpoint_hosts(facts):
+        why = why_public(host, lookup)
+        if why == "":
+            judged.unclear.append(f"{who}: {host} in {name} has no address here")
+        elif why is not None:
+            judged.fault(f"{who}: {name} leads to {host}: {why}", name)
+    return judged
+
+
+def endpoint_hosts(facts: Facts) -> Iterator[tuple[str, str, str]]:
+    """(whose, variable, host) of every variable that leads to AWS or to DynamoDB."""
+    context = facts.context
+    expected = {**context.environment, **(context.expected_application or {}), **own_variables(facts)}
+    seen: set[tuple[str, str]] = set()
+    for who, environ in [("devenv env", expected), *((source.who, source.environ) for source in sources(facts))]:
+        for name, value in environ.items():
+            try:
+                host = urlsplit(value).hostname or ""
+            except ValueError:
+                continue
+            if host and (name.startswith("AWS_ENDPOINT_URL") or "dynamodb" in host) and (name, host) not in seen:
+                seen.add((name, host))
+                yield who, name, host
+
+
+def why_public(host: str, lookup: Lookup) -> str | None:
+    """Why a host is reached over the internet; None for a private one, "" when that is not known."""
+    if is_this_machine(host, lookup):
+        return None
+    if is_public_name(host):
+        return "a public name"
+    addresses = lookup.addresses(host)
+    public = [each for each in addresses if not ipaddress.ip_address(each.partition("%")[0]).is_private]
+    if public:
+        return f"a public address ({public[0]})"
+    return None if addresses else ""
+
+
+CHECKS = (
+    Check(
+        code="SAF010",
+        name="cloudtrail",
+        group="safety",
+        title="CloudTrail logs who reads and writes the tables",
+        run=run_cloudtrail,
+        limit_s=LOOK_S,
+        explain="""\
+With `[safety] cloudtrail = true` a trail must log every data event of every declared table: who read or wrote which
+item key, and when. `cloudtrail = "writes"` demands only the events that change items, which costs less: data events
+are paid for (about 0.10 USD per 100,000), management events of a first trail are not.
+
+What is looked at: trails and their event selectors in CloudFormation, SAM and Terraform files of the project
+(`[safety] templates` names them, else all are looked at), and with --allow-remote in the account, read-only.
+How it happens: a new trail logs management events only; a selector names another table; logging was stopped.
+Repair: devenv policy trail writes the selectors.""",
+    ),
+    Check(
+        code="SAF011",
+        name="vpc-endpoint",
+        group="safety",
+        title="the VPC reaches the tables through a gateway endpoint, and nothing else through it",
+        run=run_endpoint,
+        limit_s=LOOK_S,
+        explain="""\
+With `[safety] vpc_endpoint = true` the VPC must have a gateway endpoint for DynamoDB with a route table, so that
+requests do not leave Amazon's network, and with a policy that names the declared tables only: with the default policy,
+whoever is inside can carry data out to a table of another account. A gateway endpoint costs nothing.
+
+What is looked at: endpoints, their route tables and policies in the project's templates, and with --allow-remote in
+the account, read-only. Whether each subnet uses one of the route tables is not looked at.
+Repair: devenv policy endpoint writes the policy.""",
+    ),
+    Check(
+        code="SAF012",
+        name="no-users",
+        group="safety",
+        title="roles have access to the tables, users and groups do not",
+        run=run_users,
+        limit_s=LOOK_S,
+        explain="""\
+With `[safety] no_users = true` no IAM user and no group may have a policy that allows anything on the declared tables,
+and the root user must have no access key. People come in through a role: by a Cognito identity pool, or by IAM
+Identity Center. Conditions of an Allow are not counted: a user who may with MFA may still.
+
+What is looked at: users, groups and their policies in the project's templates, and with --allow-remote in the account,
+read-only. A policy that cannot be read makes the row *not verified*.
+Repair: devenv policy roles writes the roles.""",
+    ),
+    Check(
+        code="SAF013",
+        name="private-path",
+        group="safety",
+        title="on-premises systems reach DynamoDB by a private line",
+        run=run_private_path,
+        limit_s=LOOK_S,
+        explain="""\
+With `[safety] private_path = true` there must be a Site-to-Site VPN or a Direct Connect (with a private or transit
+interface) and an interface endpoint for DynamoDB, as a gateway endpoint cannot be reached from on premises. No
+endpoint variable may hold a public name (dynamodb.REGION.amazonaws.com) or a public address: the endpoint's own name
+(vpce-….vpce.amazonaws.com) and private addresses are right.
+
+What is looked at: the variables of `devenv env`, of the running application and of this shell; the project's
+templates; with --allow-remote the account, read-only. What routers on premises do cannot be seen from here.
+Repair: an interface endpoint, and AWS_ENDPOINT_URL_DYNAMODB=https://vpce-….dynamodb.REGION.vpce.amazonaws.com""",
+    ),
+)

@@ -1,0 +1,567 @@
+"""doctor's groups `safety` and `drift` against an AWS account: moto's server, whose own record tells what was sent.
+
+Every fault is a change of a sound account, so that what is found is the change and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+
+from devenv.aws.account import READS, Account, Refused
+from devenv.doctor.runner import diagnose
+from tests.integration.moto_support import ACCOUNT, REGION, Moto, server
+from tests.unit.test_safety import TABLE, context
+
+__all__ = ["server"]
+DEMANDS = {
+    "regions": [REGION],
+    "cloudtrail": True,
+    "vpc_endpoint": True,
+    "no_users": True,
+    "private_path": True,
+    "account": ACCOUNT,
+}
+CODES = ("SAF004", "SAF010", "SAF011", "SAF012", "SAF013")
+ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}"
+REQUEST: dict[str, Any] = {
+    "TableName": TABLE,
+    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "author", "day")],
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": "by-author",
+            "KeySchema": [{"AttributeName": "author", "KeyType": "HASH"}],
+            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["title", "size"]},
+        }
+    ],
+    "LocalSecondaryIndexes": [
+        {
+            "IndexName": "by-day",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "day", "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }
+    ],
+    "BillingMode": "PAY_PER_REQUEST",
+    "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+    "DeletionProtectionEnabled": True,
+}
+
+
+def document(action: str, resource: Any, **more: Any) -> str:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource, **more}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An account with a sound setup, and the ids of its parts."""
+
+    moto: Moto
+    vpc: str
+    routes: str
+    gateway: str
+    interface: str
+    vpn: str
+
+    def client(self, service: str, region: str = REGION) -> Any:
+        return self.moto.client(service, region=region)
+
+    def selectors(self, *fields: dict[str, Any]) -> None:
+        self.client("cloudtrail").put_event_selectors(
+            TrailName="trail", AdvancedEventSelectors=[{"Name": "data", "FieldSelectors": list(fields)}]
+        )
+
+    def user(self, name: str, policy: str | None = None) -> None:
+        iam = self.client("iam")
+        iam.create_user(UserName=name)
+        if policy:
+            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy)
+
+    def endpoint(self, policy: str | None) -> None:
+        ec2 = self.client("ec2")
+        ec2.delete_vpc_endpoints(VpcEndpointIds=[self.gateway])
+        make_gateway(ec2, self.vpc, [self.routes], policy)
+
+
+DATA = {"Field": "eventCategory", "Equals": ["Data"]}
+TABLES = {"Field": "resources.type", "Equals": ["AWS::DynamoDB::Table"]}
+
+
+def make_gateway(ec2: Any, vpc: str, routes: list[str], policy: str | None) -> str:
+    service = f"com.amazonaws.{REGION}.dynamodb"
+    more = {"PolicyDocument": policy} if policy else {}
+    made = ec2.create_vpc_endpoint(
+        VpcId=vpc, ServiceName=service, RouteTableIds=routes, VpcEndpointType="Gateway", **more
+    )
+    return str(made["VpcEndpoint"]["VpcEndpointId"])
+
+
+ONLY_OURS = document("dynamodb:*", [ARN, f"{ARN}/index/*"], Principal="*")
+
+
+@pytest.fixture
+def cloud(server: Moto, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    server.post("/moto-api/reset")
+    client = server.client
+    client("s3").create_bucket(Bucket="logs", CreateBucketConfiguration={"LocationConstraint": REGION})
+    trail = client("cloudtrail")
+    trail.create_trail(Name="trail", S3BucketName="logs", IsMultiRegionTrail=True)
+    trail.start_logging(Name="trail")
+    ec2 = client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    routes = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+    interface = ec2.create_vpc_endpoint(
+        VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.dynamodb", VpcEndpointType="Interface", SubnetIds=[subnet]
+    )["VpcEndpoint"]["VpcEndpointId"]
+    customer = ec2.create_customer_gateway(Type="ipsec.1", PublicIp="198.51.100.1", BgpAsn=65000)
+    vpn = ec2.create_vpn_connection(
+        Type="ipsec.1",
+        CustomerGatewayId=customer["CustomerGateway"]["CustomerGatewayId"],
+        VpnGatewayId=ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"],
+    )["VpnConnection"]["VpnConnectionId"]
+    dynamodb = client("dynamodb")
+    dynamodb.create_table(**REQUEST)
+    dynamodb.update_time_to_live(TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"})
+    dynamodb.update_continuous_backups(
+        TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+    )
+    made = Cloud(server, vpc, routes, make_gateway(ec2, vpc, [routes], ONLY_OURS), interface, vpn)
+    made.selectors(DATA, TABLES, {"Field": "resources.ARN", "Equals": [ARN]})
+    made.user("uploader", document("s3:*", "*"))
+    for name, value in server.variables().items():
+        monkeypatch.setenv(name, value)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_DYNAMODB"):
+        monkeypatch.delenv(name, raising=False)
+    server.forget()
+    yield made
+    client("directconnect").delete_virtual_interface(virtualInterfaceId="all")
+
+
+def rows(*codes: str, drift: bool = False, **more: Any) -> dict[str, dict[str, Any]]:
+    """Code -> row of one diagnosis with the account."""
+    demands = {**DEMANDS, **more.pop("safety", {})}
+    account = Account(demands["regions"], expected=demands["account"])
+    made = context(demands, request=REQUEST, account=account, asks_drift=drift, **more)
+    entity = msgspec.structs.replace(made.settings.entities["letter"], ttl="expires")
+    settings = msgspec.structs.replace(made.settings, entities={**made.settings.entities, "letter": entity})
+    backups = {TABLE: {"TableName": TABLE, "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}}
+    made = msgspec_free_replace(made, settings=settings, read_backups=lambda: backups)
+    return {each["code"]: each for each in diagnose(made, only=codes or CODES).body["checks"]}
+
+
+def msgspec_free_replace(made: Any, **changes: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(made, **changes)
+
+
+def shown(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    return {code: f"{row['status']}: {row['evidence']}" for code, row in found.items() if row["status"] != "ok"}
+
+
+def only_reads(moto: Moto) -> list[str]:
+    """The calls that were recorded, after a look that each of them only reads."""
+    calls = moto.calls()
+    assert calls, "nothing was recorded, so nothing is shown"
+    writes = [each for each in calls if not each.partition(":")[2].startswith(READS)]
+    assert writes == []
+    return calls
+
+
+def nothing(cloud: Cloud) -> None:
+    pass
+
+
+def other_gateway(cloud: Cloud) -> None:
+    """Another team's VPC, with an endpoint for its own tables."""
+    ec2 = cloud.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    routes = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    policy = document("dynamodb:*", ARN.replace(TABLE, "invoices"), Principal="*")
+    make_gateway(ec2, vpc, [routes], policy)
+
+
+def direct_connect(cloud: Cloud) -> None:
+    """Direct Connect instead of the VPN."""
+    cloud.client("ec2").delete_vpn_connection(VpnConnectionId=cloud.vpn)
+    virtual = {"virtualInterfaceName": "office", "vlan": 1, "asn": 65000, "virtualGatewayId": "vgw-1"}
+    cloud.client("directconnect").create_private_virtual_interface(
+        connectionId="dxcon-1", newPrivateVirtualInterface=virtual
+    )
+
+
+def second_trail(cloud: Cloud) -> None:
+    """One trail is stopped, another one logs everything of DynamoDB."""
+    trail = cloud.client("cloudtrail")
+    trail.stop_logging(Name="trail")
+    trail.create_trail(Name="second", S3BucketName="logs")
+    trail.start_logging(Name="second")
+    trail.put_event_selectors(
+        TrailName="second", AdvancedEventSelectors=[{"Name": "all", "FieldSelectors": [DATA, TABLES]}]
+    )
+
+
+def harmless_group(cloud: Cloud) -> None:
+    iam = cloud.client("iam")
+    iam.create_group(GroupName="auditors")
+    policy = document("dynamodb:ListTables", "*")
+    made = iam.create_policy(PolicyName="names", PolicyDocument=policy)["Policy"]["Arn"]
+    iam.attach_group_policy(GroupName="auditors", PolicyArn=made)
+    iam.add_user_to_group(GroupName="auditors", UserName="uploader")
+
+
+SOUND = (nothing, other_gateway, direct_connect, second_trail, harmless_group)
+
+
+@pytest.mark.parametrize("change", SOUND, ids=lambda each: each.__name__)
+def test_a_sound_account_is_quiet(cloud: Cloud, change: Callable[[Cloud], None]) -> None:
+    change(cloud)
+    cloud.moto.forget()
+    found = rows()
+    assert shown(found) == {}
+    assert {"sts:GetCallerIdentity", "cloudtrail:GetEventSelectors"} < set(only_reads(cloud.moto))
+
+
+def region_trail(cloud: Cloud) -> None:
+    trail = cloud.client("cloudtrail")
+    trail.delete_trail(Name="trail")
+    elsewhere = cloud.client("cloudtrail", "us-east-1")
+    cloud.client("s3", "us-east-1").create_bucket(Bucket="far-logs")
+    elsewhere.create_trail(Name="far", S3BucketName="far-logs")
+    elsewhere.start_logging(Name="far")
+    elsewhere.put_event_selectors(
+        TrailName="far", AdvancedEventSelectors=[{"Name": "all", "FieldSelectors": [DATA, TABLES]}]
+    )
+
+
+def attach(cloud: Cloud) -> None:
+    arn = cloud.client("iam").create_policy(PolicyName="all", PolicyDocument=document("*", "*"))["Policy"]["Arn"]
+    cloud.client("iam").attach_user_policy(UserName="uploader", PolicyArn=arn)
+
+
+def group_policy(cloud: Cloud) -> None:
+    iam = cloud.client("iam")
+    iam.create_group(GroupName="developers")
+    iam.put_group_policy(GroupName="developers", PolicyName="p", PolicyDocument=document("dynamodb:Query", ARN))
+
+
+def user_key(cloud: Cloud) -> None:
+    cloud.user("script", document("dynamodb:PutItem", "arn:aws:dynamodb:*:*:table/*"))
+    cloud.client("iam").create_access_key(UserName="script")
+
+
+def public_interface(cloud: Cloud) -> None:
+    cloud.client("ec2").delete_vpn_connection(VpnConnectionId=cloud.vpn)
+    virtual = {"virtualInterfaceName": "office", "vlan": 1, "asn": 65000}
+    cloud.client("directconnect").create_public_virtual_interface(
+        connectionId="dxcon-1", newPublicVirtualInterface=virtual
+    )
+
+
+FAULTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
+    "a replica elsewhere": (
+        "SAF004",
+        lambda c: c.client("dynamodb").update_table(
+            TableName=TABLE, ReplicaUpdates=[{"Create": {"RegionName": "us-east-1"}}]
+        ),
+        f"a replica of table {TABLE} in the account is in us-east-1",
+    ),
+    "no trail": ("SAF010", lambda c: c.client("cloudtrail").delete_trail(Name="trail"), "there is no trail"),
+    "a stopped trail": ("SAF010", lambda c: c.client("cloudtrail").stop_logging(Name="trail"), "switched off"),
+    "management events only": (
+        "SAF010",
+        lambda c: c.selectors({"Field": "eventCategory", "Equals": ["Management"]}),
+        "log management events only",
+    ),
+    "another table's events": (
+        "SAF010",
+        lambda c: c.selectors(DATA, TABLES, {"Field": "resources.ARN", "StartsWith": [f"{ARN}-old"]}),
+        f"the data events of table {TABLE} in {REGION} are not logged",
+    ),
+    "writes only": (
+        "SAF010",
+        lambda c: c.selectors(DATA, TABLES, {"Field": "readOnly", "Equals": ["false"]}),
+        "GetItem, BatchGetItem, Query, Scan and 1 more",
+    ),
+    "a trail of another region": ("SAF010", region_trail, "there is no trail"),
+    "no gateway endpoint": (
+        "SAF011",
+        lambda c: c.client("ec2").delete_vpc_endpoints(VpcEndpointIds=[c.gateway]),
+        "no gateway endpoint",
+    ),
+    "the default policy": ("SAF011", lambda c: c.endpoint(None), "its policy lets * through"),
+    "a policy for all tables": (
+        "SAF011",
+        lambda c: c.endpoint(document("dynamodb:*", ARN.replace(TABLE, "*"), Principal="*")),
+        "table/* through, more than the project's tables",
+    ),
+    "a policy without the table": (
+        "SAF011",
+        lambda c: c.endpoint(document("dynamodb:*", ARN.replace(TABLE, "invoices"), Principal="*")),
+        f"the policy does not let {TABLE} through",
+    ),
+    "an attached policy": ("SAF012", attach, "user uploader (user) may GetItem"),
+    "a group's own policy": ("SAF012", group_policy, "group developers (group) may Query on table"),
+    "a user with a key": ("SAF012", user_key, "user script (user, with 1 access key) may PutItem on table"),
+    "no VPN": (
+        "SAF013",
+        lambda c: c.client("ec2").delete_vpn_connection(VpnConnectionId=c.vpn),
+        "has no Site-to-Site VPN and no Direct Connect",
+    ),
+    "no interface endpoint": (
+        "SAF013",
+        lambda c: c.client("ec2").delete_vpc_endpoints(VpcEndpointIds=[c.interface]),
+        "has no interface endpoint",
+    ),
+    "a public interface": ("SAF013", public_interface, "it is a public virtual interface"),
+}
+
+
+@pytest.mark.parametrize(("code", "fault", "told"), FAULTS.values(), ids=FAULTS.keys())
+def test_a_fault_in_the_account_is_found(cloud: Cloud, code: str, fault: Callable[[Cloud], Any], told: str) -> None:
+    fault(cloud)
+    cloud.moto.forget()
+    found = rows()
+    assert list(shown(found)) == [code], shown(found)
+    assert found[code]["status"] == "fail"
+    assert told in found[code]["evidence"]
+    only_reads(cloud.moto)
+
+
+def test_the_users_keys_and_documents_are_not_shown(cloud: Cloud) -> None:
+    user_key(cloud)
+    (key,) = cloud.client("iam").list_access_keys(UserName="script")["AccessKeyMetadata"]
+    assert key["AccessKeyId"] not in json.dumps(rows("SAF012"))
+
+
+# --- what cannot be asked
+
+
+def test_another_account_is_not_asked(cloud: Cloud) -> None:
+    found = rows(safety={"account": "999999999999"})
+    assert {row["status"] for row in found.values()} == {"error"}
+    assert (
+        f"the credentials are for account {ACCOUNT}, and [safety] account is 999999999999"
+        in found["SAF010"]["evidence"]
+    )
+    assert set(cloud.moto.calls()) == {"sts:GetCallerIdentity"}
+
+
+def test_without_credentials_it_is_not_verified(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    found = rows()
+    assert {row["status"] for row in found.values()} == {"error"}
+    assert "Unable to locate credentials" in found["SAF012"]["evidence"]
+    assert cloud.moto.calls() == []
+
+
+def test_a_refused_call_is_not_verified(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role that may look at tables only: the rest is not said to hold."""
+    iam = cloud.client("iam")
+    iam.create_user(UserName="reader")
+    iam.put_user_policy(UserName="reader", PolicyName="p", PolicyDocument=document("dynamodb:Describe*", "*"))
+    key = iam.create_access_key(UserName="reader")["AccessKey"]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+    cloud.moto.post("/moto-api/reset-auth", "0")
+    try:
+        found = rows()
+    finally:
+        cloud.moto.post("/moto-api/reset-auth", "inf")
+    assert {code: row["status"] for code, row in found.items()} == {"SAF004": "ok", **dict.fromkeys(CODES[1:], "error")}
+    assert "not verified: iam:GetAccountAuthorizationDetails" in found["SAF012"]["evidence"]
+
+
+def test_a_shell_that_leads_to_the_projects_own_store_leads_to_no_account(cloud: Cloud) -> None:
+    found = Account([REGION], own=cloud.moto.url).look("users")
+    assert "leads to the project's own DynamoDB" in found.unread["users"][0]
+    assert cloud.moto.calls() == []
+
+
+def test_a_client_sends_no_write(cloud: Cloud) -> None:
+    client = Account([REGION]).client("dynamodb", REGION)
+    with pytest.raises(Refused, match="UpdateTable was not sent"):
+        client.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
+    with pytest.raises(Refused):
+        client.delete_table(TableName=TABLE)
+    assert cloud.moto.calls() == []
+
+
+# --- drift
+
+
+def drift(**more: Any) -> dict[str, dict[str, Any]]:
+    return rows("drift", drift=True, **more)
+
+
+def test_without_drift_it_is_quiet(cloud: Cloud) -> None:
+    found = drift()
+    assert shown(found) == {}
+    assert found["DRF001"]["evidence"].endswith(f"{TABLE} ({REGION})")
+    only_reads(cloud.moto)
+
+
+def remade(**changes: Any) -> Callable[[Cloud], None]:
+    """The table deleted and made from a changed request; its settings as before."""
+
+    def change(cloud: Cloud) -> None:
+        client = cloud.client("dynamodb")
+        client.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
+        client.delete_table(TableName=TABLE)
+        request = {**REQUEST, **changes}
+        used = {
+            part["AttributeName"]
+            for keyed in (request, *request["GlobalSecondaryIndexes"], *request["LocalSecondaryIndexes"])
+            for part in keyed["KeySchema"]
+        }
+        request["AttributeDefinitions"] = [
+            each for each in request["AttributeDefinitions"] if each["AttributeName"] in used
+        ]
+        client.create_table(**{name: value for name, value in request.items() if value != []})
+        client.update_time_to_live(
+            TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
+        )
+        client.update_continuous_backups(
+            TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+        )
+
+    return change
+
+
+def updated(**changes: Any) -> Callable[[Cloud], None]:
+    return lambda cloud: cloud.client("dynamodb").update_table(TableName=TABLE, **changes)
+
+
+INDEX, LOCAL = REQUEST["GlobalSecondaryIndexes"][0], REQUEST["LocalSecondaryIndexes"][0]
+NUMBERS = [
+    {**each, "AttributeType": "N"} if each["AttributeName"] == "sk" else each
+    for each in REQUEST["AttributeDefinitions"]
+]
+DRIFTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
+    "the key": (
+        "DRF001",
+        remade(
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "day", "KeyType": "RANGE"}],
+            LocalSecondaryIndexes=[{**LOCAL, "KeySchema": LOCAL["KeySchema"]}],
+        ),
+        "key: declared pk (S), sk (S), in the account pk (S), day (S)",
+    ),
+    "a key's type": (
+        "DRF001",
+        remade(AttributeDefinitions=NUMBERS),
+        "key: declared pk (S), sk (S), in the account pk (S), sk (N)",
+    ),
+    "a missing index": (
+        "DRF001",
+        updated(GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-author"}}]),
+        "global index by-author: declared there, in the account none",
+    ),
+    "an index more": (
+        "DRF001",
+        remade(GlobalSecondaryIndexes=[INDEX, {**INDEX, "IndexName": "by-day-too"}]),
+        "global index by-day-too: declared none, in the account there",
+    ),
+    "an index's key": (
+        "DRF001",
+        remade(GlobalSecondaryIndexes=[{**INDEX, "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}]}]),
+        "key of global index by-author: declared author (S), in the account day (S)",
+    ),
+    "a missing local index": (
+        "DRF001",
+        remade(LocalSecondaryIndexes=[]),
+        "local index by-day: declared there, in the account none",
+    ),
+    "a projection": (
+        "DRF001",
+        remade(GlobalSecondaryIndexes=[{**INDEX, "Projection": {"ProjectionType": "KEYS_ONLY"}}]),
+        "projection of global index by-author: declared INCLUDE size, title, in the account KEYS_ONLY",
+    ),
+    "projected attributes": (
+        "DRF001",
+        remade(
+            GlobalSecondaryIndexes=[
+                {**INDEX, "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["title"]}}
+            ]
+        ),
+        "projection of global index by-author: declared INCLUDE size, title, in the account INCLUDE title",
+    ),
+    "TTL off": (
+        "DRF002",
+        lambda c: c.client("dynamodb").update_time_to_live(
+            TableName=TABLE, TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires"}
+        ),
+        "TTL: declared expires, in the account off",
+    ),
+    "the stream's view": (
+        "DRF002",
+        remade(StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}),
+        "stream: declared NEW_IMAGE, in the account KEYS_ONLY",
+    ),
+    "the stream off": (
+        "DRF002",
+        remade(StreamSpecification={"StreamEnabled": False}),
+        "stream: declared NEW_IMAGE, in the account off",
+    ),
+    "protection off": (
+        "DRF002",
+        updated(DeletionProtectionEnabled=False),
+        "deletion protection: declared on, in the account off",
+    ),
+    "recovery off": (
+        "DRF002",
+        lambda c: c.client("dynamodb").update_continuous_backups(
+            TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
+        ),
+        "point-in-time recovery: declared on, in the account off",
+    ),
+    "billing": (
+        "DRF002",
+        remade(
+            BillingMode="PROVISIONED",
+            ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 2},
+            GlobalSecondaryIndexes=[
+                {**INDEX, "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 2}}
+            ],
+        ),
+        "billing: declared on demand, in the account provisioned, 5 read and 2 write units",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "change", "told"), DRIFTS.values(), ids=DRIFTS.keys())
+def test_drift_is_named(cloud: Cloud, code: str, change: Callable[[Cloud], Any], told: str) -> None:
+    change(cloud)
+    cloud.moto.forget()
+    found = drift()
+    assert list(shown(found)) == [code], shown(found)
+    assert found[code]["status"] == "fail"
+    assert found[code]["evidence"] == f"table {TABLE} ({REGION}): {told}"
+    only_reads(cloud.moto)
+
+
+def test_a_table_that_is_not_there(cloud: Cloud) -> None:
+    client = cloud.client("dynamodb")
+    client.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
+    client.delete_table(TableName=TABLE)
+    found = drift()
+    assert found["DRF001"]["evidence"] == f"table {TABLE} is not there ({REGION})"
+    assert found["DRF002"]["status"] == "skip"
+
+
+def test_drift_that_nobody_looks_for_is_skipped_and_not_verified_when_asked_for(cloud: Cloud) -> None:
+    made = context(DEMANDS, request=REQUEST)
+    report = diagnose(made, only=["drift"])
+    assert {each["status"] for each in report.body["checks"]} == {"skip"}
+    report = diagnose(context(DEMANDS, request=REQUEST, asks_drift=True), only=["drift"])
+    assert (report.exit_code, report.body["verdict"]) == (3, "not_verified")
+    assert cloud.moto.calls() == []
