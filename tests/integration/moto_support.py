@@ -23,6 +23,8 @@ from tests.support import REPOSITORY
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 LIMIT_S = 60.0
+# Making a client takes longer than most requests.
+CLIENTS: dict[tuple[str, ...], Any] = {}
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,17 @@ class Moto:
 
     def client(self, service: str, key: Mapping[str, str] | None = None, region: str = REGION) -> Any:
         key = key or {"AccessKeyId": "setup", "SecretAccessKey": "setup"}
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name=region,
-            aws_access_key_id=key["AccessKeyId"],
-            aws_secret_access_key=key["SecretAccessKey"],
-            aws_session_token=key.get("SessionToken"),
-        )
+        wanted = (self.url, service, region, key["AccessKeyId"])
+        if wanted not in CLIENTS:
+            CLIENTS[wanted] = boto3.client(
+                service,
+                endpoint_url=self.url,
+                region_name=region,
+                aws_access_key_id=key["AccessKeyId"],
+                aws_secret_access_key=key["SecretAccessKey"],
+                aws_session_token=key.get("SessionToken"),
+            )
+        return CLIENTS[wanted]
 
     def post(self, path: str, body: str = "") -> None:
         headers = {"Content-Type": "text/plain"}

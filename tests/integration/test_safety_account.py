@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -152,14 +152,8 @@ def rows(*codes: str, drift: bool = False, **more: Any) -> dict[str, dict[str, A
     entity = msgspec.structs.replace(made.settings.entities["letter"], ttl="expires")
     settings = msgspec.structs.replace(made.settings, entities={**made.settings.entities, "letter": entity})
     backups = {TABLE: {"TableName": TABLE, "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}}
-    made = msgspec_free_replace(made, settings=settings, read_backups=lambda: backups)
+    made = replace(made, settings=settings, read_backups=lambda: backups)
     return {each["code"]: each for each in diagnose(made, only=codes or CODES).body["checks"]}
-
-
-def msgspec_free_replace(made: Any, **changes: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(made, **changes)
 
 
 def shown(found: dict[str, dict[str, Any]]) -> dict[str, str]:

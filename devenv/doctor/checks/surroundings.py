@@ -108,7 +108,7 @@ def run_users(facts: Facts) -> Outcome:
     return outcome(
         facts,
         judge_all(facts, ("users",), lambda found: judge_users(found, facts.table_names)),
-        cause="a user's access key works until somebody revokes it; a role's keys end by themselves",
+        cause="a user's access key works until someone revokes it; a role's keys expire by themselves",
         fix="give roles instead: devenv policy roles --account ID --region NAME; then detach the policy of the user",
         absent="anything about users",
     )
