@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from devenv.capture.calls import Asked
+from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
-from devenv.trace.difference import as_text
 
 CLAUSE: Final = re.compile(
     r"begins_with\s*\(\s*(?P<prefixed>[#\w.-]+)\s*,\s*(?P<prefix>:\w+)\s*\)"

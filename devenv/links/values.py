@@ -9,6 +9,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+import msgspec
+
 # Postgres keeps up to 131,072 digits before the decimal point, DynamoDB 126.
 MOST_DIGITS: Final = 131_072
 NIL_UUID: Final = "00000000-0000-0000-0000-000000000000"
@@ -203,3 +205,12 @@ def attribute_for(column: Any, like: Mapping[str, Any] | None) -> dict[str, Any]
 def canonical_text(column: Any) -> str:
     """A column's value as text; strings stay exactly as they are."""
     return column if isinstance(column, str) else canonical(column)
+
+
+def as_text(value: Any) -> str | None:
+    """A value of an answer as the text that entries are compared by; None for null."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float | Decimal | UUID | datetime):
+        return number_text(repr(value)) if isinstance(value, float) else canonical(value)
+    return msgspec.json.encode(value, order="sorted", enc_hook=str).decode()

@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 from devenv.capture import requests
 from devenv.capture.calls import Asked, differences
+from devenv.capture.process import ANSWER_BYTES, Ended, Running, drain, finish, last_line, parse_lines
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget
 from devenv.core.templates import Unknown, fill
 from devenv.patterns.declared import describe, prepare
 from devenv.patterns.seen import Access, Item, ScriptSeen
-from devenv.trace.layers.library import ANSWER_BYTES, Ended, Running, drain, finish, last_line, parse_lines
 
 WATCH: Final = Path(__file__).parents[1] / "capture" / "site"
 TELL: Final = "DEVENV_TELL"

@@ -9,8 +9,8 @@ from typing import Any
 from devenv.config.schema import Trace
 from devenv.core.plural import number_of
 from devenv.links.read import Kind, Plan, Record, read_record
+from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
-from devenv.trace.difference import as_text
 from devenv.trace.observation import Entry
 
 Item = Mapping[str, Mapping[str, Any]]

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
-from typing import Any, Final
-from uuid import UUID
-
-import msgspec
+from typing import Final
 
 from devenv.capture.calls import Direction
-from devenv.links.values import canonical, number_text
+from devenv.links.values import number_text
 from devenv.trace.observation import Entry
 
 ID: Final = "id"
@@ -150,12 +147,3 @@ def as_number(text: str) -> Decimal | None:
         return Decimal(text)
     except InvalidOperation:
         return None
-
-
-def as_text(value: Any) -> str | None:
-    """A value of an answer as the text that entries are compared by; None for null."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool | int | float | Decimal | UUID | datetime):
-        return number_text(repr(value)) if isinstance(value, float) else canonical(value)
-    return msgspec.json.encode(value, order="sorted", enc_hook=str).decode()

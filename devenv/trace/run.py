@@ -50,6 +50,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
+from devenv.capture import process
 from devenv.capture.calls import Direction
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Failure, Report
@@ -216,7 +217,7 @@ class Run:
     def __init__(self, inquiry: Inquiry) -> None:
         self.inquiry = inquiry
         self._once = {name: Once(Lock()) for name in LAYERS}
-        self._begun: library.Running | None = None
+        self._begun: process.Running | None = None
         self._asks: Mapping[LayerName, Callable[[], Observation]] = {
             "environment": lambda: environment.observe(self.inquiry),
             "services": lambda: services.observe(self.inquiry),

@@ -26,10 +26,10 @@ from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Failure, Report, Targets
 from devenv.core.plural import number_of
-from devenv.doctor.checks.facts import table_keys
 from devenv.host.state import lock, write_private
 from devenv.links.judge import compile_plan
 from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.dynamodb.key_schema import table_keys
 from devenv.stores.postgres import client as postgres
 from devenv.verify.journal import journal_path, read_ours
 from devenv.verify.output import FINDINGS, PLAN, check_output, replacing

@@ -21,9 +21,10 @@ from devenv.config.schema import Pattern, Settings, Token
 from devenv.core.errors import UsageError
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.faults import Fault, fold
+from devenv.links.values import as_text
 from devenv.patterns.declared import describe, item_bytes, prepare, read_units, request_of
 from devenv.trace.answers import Form, read_answer
-from devenv.trace.difference import Change, as_text, compare, in_order, same
+from devenv.trace.difference import Change, compare, in_order, same
 from devenv.trace.layers.dynamodb import remedy
 from devenv.trace.layers.http import NEXT, fill_path
 from devenv.trace.observation import Entry

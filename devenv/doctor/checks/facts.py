@@ -17,6 +17,7 @@ from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.model import ServiceState, StepState, Targets
 from devenv.links.judge import Item, Judgement, Plan, Relation, Row, compile_plan, judge
+from devenv.stores.dynamodb.key_schema import table_keys
 
 if TYPE_CHECKING:
     from devenv.aws.account import Account
@@ -214,12 +215,6 @@ class Facts:
         described = (items or self.dynamodb()).described
         keys = {name: table_keys(table) for name, table in described.items() if table is not None}
         return replace(self.plan, keys={**self.plan.keys, **keys})
-
-
-def table_keys(table: Mapping[str, Any]) -> tuple[str, ...]:
-    """The key attributes of a CreateTable request or a table description, the hash key first."""
-    keys = sorted(table.get("KeySchema", ()), key=lambda key: str(key["KeyType"]) != "HASH")
-    return tuple(str(key["AttributeName"]) for key in keys)
 
 
 SESSIONS: Final = """

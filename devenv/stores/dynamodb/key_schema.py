@@ -99,3 +99,9 @@ def capacity(part: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """Provisioned read and write capacity; None for what is on demand (there it is 0, or not said)."""
     given = part.get("ProvisionedThroughput") or {}
     return given.get("ReadCapacityUnits") or None, given.get("WriteCapacityUnits") or None
+
+
+def table_keys(table: Mapping[str, Any]) -> tuple[str, ...]:
+    """The key attributes of a CreateTable request or a table description, the hash key first."""
+    keys = sorted(table.get("KeySchema", ()), key=lambda key: str(key["KeyType"]) != "HASH")
+    return tuple(str(key["AttributeName"]) for key in keys)
