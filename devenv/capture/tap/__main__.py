@@ -1,0 +1,57 @@
+"""The tap as a process of its own: `python -m devenv.capture.tap --journal FILE KIND=PORT:HOST:PORT …`."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import signal
+import sys
+import time
+from pathlib import Path
+
+from devenv.capture.tap.journal import Journal
+from devenv.capture.tap.server import KINDS, Route, Tap
+
+
+def route(text: str) -> Route:
+    """`postgres=6432:127.0.0.1:5432`."""
+    kind, _, rest = text.partition("=")
+    port, _, target = rest.partition(":")
+    host, _, to = target.rpartition(":")
+    if kind not in KINDS or not (port.isdecimal() and to.isdecimal() and host):
+        raise argparse.ArgumentTypeError(f"{text}: not KIND=PORT:HOST:PORT")
+    return Route(kind, int(port), (host.strip("[]"), int(to)))
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="devenv.capture.tap")
+    parser.add_argument("--journal", type=Path, required=True)
+    parser.add_argument("--contents", action="store_true")
+    parser.add_argument("routes", nargs="+", type=route)
+    arguments = parser.parse_args()
+    journal = Journal(arguments.journal)
+    told: dict[str, int] = {}
+
+    def tick() -> None:
+        if dict(tap.unparsed) != told:
+            told.clear()
+            told.update(tap.unparsed)
+            journal.note(kind="unparsed", reasons=dict(told))
+        journal.flush()
+
+    try:
+        tap = Tap(tuple(arguments.routes), journal.add, contents=arguments.contents, tick=tick)
+    except OSError as error:
+        # devenv knows this sentence: the port goes to another process, and the tap to another port.
+        print(f"{error.strerror}: {' '.join(sys.argv[1:])}", file=sys.stderr)  # noqa: T201 - its log
+        return 6 if error.errno == errno.EADDRINUSE else 1
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, frame: tap.relay.stop())
+    journal.note(kind="started", at=time.time(), ports=tap.ports)
+    tap.relay.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The file that a tap writes its records to, and that `devenv requests` reads. JSON, one record a line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from devenv.capture.tap.records import Call, Request, from_json, to_json
+
+NAME: Final = "requests.jsonl"
+BYTES: Final = 8 << 20
+LINE_BYTES: Final = 64 << 10
+NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
+
+
+class Journal:
+    """Appends records. The file and one before it together take at most twice BYTES; it is readable by the user only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: list[bytes] = []
+        self.descriptor = self.open()
+
+    def open(self) -> int:
+        """The file, made when it is not there."""
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_FOLLOW, 0o600)
+
+    def add(self, record: Call | Request) -> None:
+        """Take a record, to be written with the next `flush`."""
+        line = encode(to_json(record))
+        if len(line) > LINE_BYTES:
+            small = to_json(record)
+            for name in ("request", "items", "columns", "parameters"):
+                small.pop(name, None)
+            line = encode(small)
+        self.lines.append(line)
+
+    def note(self, **values: Any) -> None:
+        """Take a line that is no record."""
+        self.lines.append(encode(values))
+
+    def flush(self) -> None:
+        """Write what was taken."""
+        if not self.lines:
+            return
+        data, self.lines = b"".join(self.lines), []
+        if os.fstat(self.descriptor).st_size + len(data) > BYTES:
+            os.close(self.descriptor)
+            os.replace(self.path, earlier(self.path))
+            self.descriptor = self.open()
+        while data:
+            data = data[os.write(self.descriptor, data) :]
+
+
+def encode(values: dict[str, Any]) -> bytes:
+    """One line."""
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+
+
+def earlier(path: Path) -> Path:
+    """The file that was full."""
+    return path.with_name(path.name + ".1")
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """All lines that are there, oldest first. A line that was cut by a crash is passed over."""
+    for file in (earlier(path), path):
+        try:
+            with open(file, "rb") as lines:
+                yield from filter(None, map(decode, lines))
+        except FileNotFoundError:
+            continue
+
+
+def decode(line: bytes) -> dict[str, Any] | None:
+    """A line's object; None for what is none."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def record(line: dict[str, Any]) -> Call | Request | None:
+    """The record of a line; None for a line of another kind, or of another version of devenv."""
+    try:
+        return from_json(line)
+    except TypeError:
+        return None

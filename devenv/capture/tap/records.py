@@ -1,0 +1,98 @@
+"""Records of the tap: calls to a store, requests to the application. Plain data, to and from JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+Store = Literal["dynamodb", "postgres"]
+How = Literal["alone", "traceparent", "transaction", "shared", "none"]
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The requests a call belongs to: one, or several when it is `shared`; `how` is the reason."""
+
+    how: How = "none"
+    requests: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call to a store, as it went over the wire.
+
+    `statement` and `request` hold values only when contents are kept. `digest` is equal for equal values, so that a
+    repeated call can be told from a similar one without keeping either. `error` is an SQLSTATE or a DynamoDB error
+    code. `more`: the answer was one page of several. None means "not captured", as everywhere.
+    """
+
+    store: Store
+    operation: str
+    started: float
+    ms: float | None = None
+    connection: int = 0
+    statement: str | None = None
+    request: Any = None
+    digest: str | None = None
+    parameters: tuple[str, ...] = ()
+    rows: int | None = None
+    columns: tuple[str, ...] = ()
+    scanned: int | None = None
+    units: float | None = None
+    items: tuple[Mapping[str, Any], ...] | None = None
+    more: bool = False
+    error: str | None = None
+    detail: str | None = None
+    database: str | None = None
+    search_path: str | None = None
+    role: str | None = None
+    transaction: str | None = None
+    region: str | None = None
+    key: str | None = None
+    traceparent: str | None = None
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    owner: Owner = field(default_factory=Owner)
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request to the application. `status` is None when the connection ended before the response."""
+
+    number: int
+    method: str
+    path: str
+    started: float
+    ms: float | None = None
+    status: int | None = None
+    traceparent: str | None = None
+    bytes_received: int = 0
+
+
+def to_json(record: Call | Request) -> dict[str, Any]:
+    """A record as JSON can hold it, without the fields that are at their default."""
+    kind = "call" if isinstance(record, Call) else "request"
+    found: dict[str, Any] = {"kind": kind}
+    for one in fields(record):
+        value = getattr(record, one.name)
+        if isinstance(value, Owner):
+            found |= {"how": value.how, "requests": list(value.requests)}
+        elif value not in (None, (), False):
+            found[one.name] = value
+    return found
+
+
+def from_json(line: Mapping[str, Any]) -> Call | Request | None:
+    """The record of a line; None for a line of another kind."""
+    values = dict(line)
+    kind = values.pop("kind", None)
+    if kind == "request":
+        return Request(**values)
+    if kind != "call":
+        return None
+    owner = Owner(values.pop("how", "none"), tuple(values.pop("requests", ())))
+    for name in ("parameters", "columns", "items"):
+        if name in values:
+            values[name] = tuple(values[name])
+    return Call(owner=owner, **values)
