@@ -17,7 +17,7 @@ NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 
 
 class Journal:
-    """Appends records. The file and one before it together take at most twice BYTES; it is readable by the user only."""
+    """Appends records. The file and the one before it take at most BYTES each; only the user can read them."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -11,7 +11,7 @@ MASK: Final = "?"
 TOKEN: Final = re.compile(
     r"(?P<escaped>[eE]'(?:[^'\\]|\\.|'')*'?)"
     r"|(?P<string>(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'?)"
-    r"|(?P<dollar>\$(?P<tag>[A-Za-z_]\w*)?\$.*?(?:\$(?P=tag)\$|\Z))"
+    r"|(?P<dollar>\$(?P<tag>[A-Za-z_]\w*)\$.*?(?:\$(?P=tag)\$|\Z))"
     r"|(?P<plain>\$\$.*?(?:\$\$|\Z))"
     r'|(?P<quoted>"(?:[^"]|"")*"?)'
     r"|(?P<comment>--[^\n]*|/\*.*?(?:\*/|\Z))"
@@ -40,7 +40,7 @@ def mask_sql(text: str) -> str:
         kind = found.lastgroup if found.lastgroup != "tag" else "dollar"
         word, before = before, found[0].lower() if kind == "word" else ""
         if kind in ("escaped", "string", "dollar", "plain"):
-            return f"'{MASK}'"
+            return MASK
         if kind == "number":
             return found[0] if word in SMALL_NUMBERS_AFTER else MASK
         if kind == "comment":

@@ -51,6 +51,7 @@ class Portal:
     prepared: Prepared
     count: int = 0
     digest: str = ""
+    size: int = 0
     columns: tuple[str, ...] = ()
 
 
@@ -71,9 +72,10 @@ class Pending:
     columns: tuple[str, ...] = ()
     error: str | None = None
     detail: str | None = None
-    size: int = 0
     answer_size: int = 0
     copied: Literal["in", "out"] | None = None
+    copy_ended: bool = False
+    ignored: bool = False
     transaction: str | None = None
 
 
@@ -141,7 +143,7 @@ class PostgresConversation:
         letter = chr(kind)
         if letter in "dcfHXp":
             if letter in "cf":
-                self.copying = False
+                self.end_copy()
             return
         if letter == "S":
             if not self.copying:
@@ -159,17 +161,25 @@ class PostgresConversation:
             "C": self.read_close,
             "F": self.read_function,
         }[letter]
-        pending = read(body, now)
-        pending.size += size
+        pending = read(body, size, now)
         self.pending.append(pending)
 
-    def read_query(self, body: bytes, now: float) -> Pending:
+    def end_copy(self) -> None:
+        """The client has sent all data of a COPY, which the server may not have begun yet."""
+        self.copying = False
+        for one in reversed(self.pending):
+            if one.kind in ("query", "execute"):
+                one.copy_ended = True
+                return
+            one.ignored = True
+
+    def read_query(self, body: bytes, size: int, now: float) -> Pending:
         """A simple query, of one or several statements."""
         prepared = Prepared(text_at(body, 0)[0])
-        portal = Portal(prepared, digest=self.digest(body))
+        portal = Portal(prepared, digest=self.digest(body), size=size)
         return self.begin("query", now, prepared, portal)
 
-    def read_parse(self, body: bytes, now: float) -> Pending:
+    def read_parse(self, body: bytes, size: int, now: float) -> Pending:
         """A statement that is prepared."""
         name, place = text_at(body, 0)
         sql, place = text_at(body, place)
@@ -179,18 +189,18 @@ class PostgresConversation:
         remember(self.statements, name, prepared)
         return Pending("parse", now, prepared, name=name, before=before)
 
-    def read_bind(self, body: bytes, now: float) -> Pending:
+    def read_bind(self, body: bytes, size: int, now: float) -> Pending:
         """Values for a prepared statement."""
         name, place = text_at(body, 0)
         statement, place = text_at(body, place)
         _, place = numbers_at(body, place, 2)
         count = int.from_bytes(body[place : place + 2], "big")
         prepared = self.statements.get(statement) or Prepared("(prepared before the tap saw it)")
-        portal = Portal(prepared, count, self.digest(prepared.sql.encode() + body[place:]), prepared.columns)
+        portal = Portal(prepared, count, self.digest(prepared.sql.encode() + body[place:]), size, prepared.columns)
         remember(self.portals, name, portal)
-        return Pending("bind", now, prepared, portal, size=len(body))
+        return Pending("bind", now, prepared, portal)
 
-    def read_describe(self, body: bytes, now: float) -> Pending:
+    def read_describe(self, body: bytes, size: int, now: float) -> Pending:
         """A question for the types of a statement or portal."""
         name, _ = text_at(body, 1)
         if body[:1] == b"S":
@@ -198,13 +208,13 @@ class PostgresConversation:
         portal = self.portals.get(name)
         return Pending("describe", now, portal.prepared if portal else None, portal)
 
-    def read_execute(self, body: bytes, now: float) -> Pending:
+    def read_execute(self, body: bytes, size: int, now: float) -> Pending:
         """The execution of a portal, or its continuation."""
         name, _ = text_at(body, 0)
         portal = self.portals.get(name) or Portal(Prepared("(bound before the tap saw it)"))
         return self.begin("execute", now, portal.prepared, portal)
 
-    def read_close(self, body: bytes, now: float) -> Pending:
+    def read_close(self, body: bytes, size: int, now: float) -> Pending:
         """The end of a statement or portal."""
         name, _ = text_at(body, 1)
         if body[:1] == b"S":
@@ -213,10 +223,10 @@ class PostgresConversation:
             self.portals.pop(name, None)
         return Pending("close", now)
 
-    def read_function(self, body: bytes, now: float) -> Pending:
+    def read_function(self, body: bytes, size: int, now: float) -> Pending:
         """A call of a function by its number, as large objects are read."""
         prepared = Prepared(f"(function {int.from_bytes(body[:4], 'big')} by its number)")
-        return self.begin("function", now, prepared, Portal(prepared))
+        return self.begin("function", now, prepared, Portal(prepared, size=size))
 
     def begin(self, kind: Kind, now: float, prepared: Prepared, portal: Portal) -> Pending:
         """What becomes a call."""
@@ -275,10 +285,14 @@ class PostgresConversation:
     def begin_copy(self, first: Pending, letter: str) -> None:
         """COPY begins. While data is copied in, the server takes no notice of Sync, so neither does this."""
         first.copied = "out" if letter == "H" else "in"
-        if letter != "H":
-            self.copying = True
-            while len(self.pending) > 1 and self.pending[1].kind == "sync":
-                del self.pending[1]
+        if letter == "H":
+            return
+        # A client may send all of the data before the server says that it is ready for it.
+        self.copying = not first.copy_ended
+        while len(self.pending) > 1 and self.pending[1].kind == "sync":
+            if first.copy_ended and not self.pending[1].ignored:
+                break
+            del self.pending[1]
 
     def describe(self, first: Pending, columns: tuple[str, ...]) -> None:
         """Columns of what comes."""
@@ -372,7 +386,7 @@ class PostgresConversation:
                 role=self.settings.role,
                 transaction=STATES.get(self.status if state is None else state),
                 traceparent=traceparent_of(prepared.sql) if prepared else None,
-                bytes_sent=done.size,
+                bytes_sent=portal.size if portal else 0,
                 bytes_received=done.answer_size,
                 owner=done.owner,
             )

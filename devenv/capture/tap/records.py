@@ -78,7 +78,7 @@ def to_json(record: Call | Request) -> dict[str, Any]:
         value = getattr(record, one.name)
         if isinstance(value, Owner):
             found |= {"how": value.how, "requests": list(value.requests)}
-        elif value not in (None, (), False):
+        elif value is not None and value is not False and value != ():
             found[one.name] = value
     return found
 

@@ -1,0 +1,155 @@
+"""The tap on real stores with real drivers: what goes in comes out, and what was asked is known."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.conftest import Stores
+from tests.tap.support import Recorder, drive, lines, pointed, tap
+
+ENCRYPTION = (struct.pack("!II", 8, 80877103), struct.pack("!II", 8, 80877104))
+
+
+@pytest.fixture
+def environ(stores: Stores) -> dict[str, str]:
+    """Connection settings of the stores themselves."""
+    target = stores.dynamodb
+    return {
+        "DATABASE_URL": stores.postgres_url,
+        "PGPORT": str(stores.postgres.port),
+        "AWS_ENDPOINT_URL_DYNAMODB": target.endpoint,
+        "AWS_DEFAULT_REGION": target.region,
+        "AWS_REGION": target.region,
+        "AWS_ACCESS_KEY_ID": target.access_key,
+        "AWS_SECRET_ACCESS_KEY": target.secret_key,
+    }
+
+
+def address(stores: Stores, store: str) -> tuple[str, int]:
+    if store == "postgres":
+        return stores.postgres.host, stores.postgres.port
+    return "127.0.0.1", urlsplit(stores.dynamodb.endpoint).port or 0
+
+
+def undeclined(stream: bytes) -> bytes:
+    """A client's bytes without its requests for encryption."""
+    while stream[:8] in ENCRYPTION:
+        stream = stream[8:]
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("driver", "store", "rounds"),
+    [
+        ("psycopg", "postgres", 40),
+        ("asyncpg", "postgres", 40),
+        ("pg", "postgres", 40),
+        ("boto3", "dynamodb", 25),
+        ("sdk", "dynamodb", 25),
+    ],
+)
+def test_every_byte_is_passed_on_and_every_call_is_known(
+    stores: Stores, environ: dict[str, str], tmp_path: Path, driver: str, store: str, rounds: int
+) -> None:
+    if driver == "sdk":
+        drive("boto3", 0, environ)
+    behind = Recorder(address(stores, store))
+    file = tmp_path / "calls.jsonl"
+    with tap(file, {store: ("127.0.0.1", behind.port)}) as ports:
+        before = Recorder(("127.0.0.1", ports[store]))
+        made = drive(driver, rounds, pointed(environ, {store: before.port}))
+        before.close()
+        outside = before.streams()
+    behind.close()
+    inside = behind.streams()
+    replies = [sum(sent.startswith(one) for one in ENCRYPTION) for sent, _ in outside]
+    outside = sorted((undeclined(sent), got[number:]) for (sent, got), number in zip(outside, replies, strict=True))
+    assert outside == inside
+    assert lines(file, "unparsed") == []
+    calls = lines(file, "call")
+    assert len(calls) >= made
+    assert all("ms" in call for call in calls)
+    # Each workload makes a call fail and finds rows.
+    assert any(call.get("error") for call in calls)
+    assert any(call.get("rows") for call in calls)
+
+
+def test_what_is_not_the_protocol_is_passed_on_and_counted(stores: Stores, tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as echo,
+        tap(tmp_path / "calls.jsonl", {"dynamodb": ("127.0.0.1", echo.getsockname()[1])}) as ports,
+        socket.create_connection(("127.0.0.1", ports["dynamodb"])) as client,
+    ):
+        server, _ = echo.accept()
+        with server:
+            client.sendall(b"\x00\x01\x02 strange\n\n")
+            assert server.recv(100) == b"\x00\x01\x02 strange\n\n"
+            server.sendall(b"back")
+            assert client.recv(100) == b"back"
+            # Each direction ends by itself.
+            client.shutdown(socket.SHUT_WR)
+            assert server.recv(100) == b""
+            server.sendall(b"last")
+            assert client.recv(100) == b"last"
+    assert [line["reasons"] for line in lines(tmp_path / "calls.jsonl", "unparsed")] == [{"Unparsed: no HTTP/1.1": 1}]
+
+
+def test_a_store_that_is_not_there_refuses_through_the_tap_too(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    routes = {"postgres": ("127.0.0.1", port)}
+    with (
+        tap(tmp_path / "calls.jsonl", routes) as ports,
+        socket.create_connection(("127.0.0.1", ports["postgres"])) as client,
+        pytest.raises(ConnectionResetError),
+    ):
+        client.recv(1)
+
+
+def test_a_slow_reader_is_waited_for_without_taking_memory(tmp_path: Path) -> None:
+    import psutil
+
+    size = 200_000_000
+    with (
+        socket.create_server(("127.0.0.1", 0)) as source,
+        tap(tmp_path / "calls.jsonl", {"dynamodb": ("127.0.0.1", source.getsockname()[1])}) as ports,
+    ):
+        child = psutil.Process().children()[-1]
+        with socket.create_connection(("127.0.0.1", ports["dynamodb"])) as client:
+            server, _ = source.accept()
+            server.setblocking(False)
+            sent = 0
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                try:
+                    sent += server.send(bytes(1 << 20))
+                except BlockingIOError:
+                    time.sleep(0.01)
+            assert 0 < sent < size, "it took all of it without a reader"
+            assert child.memory_info().rss < 100_000_000
+            server.close()
+            got = 0
+            while data := client.recv(1 << 20):
+                got += len(data)
+            assert got == sent
+
+
+def test_the_journal_is_private_and_masked(stores: Stores, environ: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "calls.jsonl"
+    routes: Any = {store: address(stores, store) for store in ("postgres", "dynamodb")}
+    with tap(file, routes) as ports:
+        drive("psycopg", 1, pointed(environ, ports))
+        drive("boto3", 1, pointed(environ, ports))
+    assert file.stat().st_mode & 0o077 == 0
+    text = file.read_text()
+    for secret in (stores.postgres.password, "é", "again", "copied", "AWS4-HMAC"):
+        assert secret not in text
+    assert all(json.loads(line) for line in text.splitlines())
