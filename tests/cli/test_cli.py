@@ -14,6 +14,7 @@ import pytest
 
 from devenv import __version__
 from devenv.cli.app import app, hoist
+from devenv.help.pages import TOPICS, read_page
 from tests.support import REPOSITORY, ProjectDir, Ran, empty_project, reference_project
 
 
@@ -261,14 +262,8 @@ def test_config_schema_is_a_json_schema_that_the_reference_project_fits() -> Non
     assert document == {"schema": "devenv.config/1", "project": None, "exit_code": 0, "json_schema": schema}
 
 
-def test_every_command_is_in_the_readme() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    missing = [name for name in NAMES if f"devenv {name}" not in readme and f"`{name.split()[-1]}`" not in readme]
-    assert missing == []
-
-
-def test_every_option_is_in_the_readme() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
+def test_every_option_is_on_a_help_page() -> None:
+    pages = "\n".join(read_page(topic) for topic in TOPICS)
     options = {
         option
         for command in COMMANDS.values()
@@ -276,7 +271,7 @@ def test_every_option_is_in_the_readme() -> None:
         for option in parameter.opts
         if option.startswith("--") and option not in ("--help",)
     }
-    assert sorted(option for option in options if option not in readme) == []
+    assert sorted(option for option in options if option not in pages) == []
 
 
 def test_the_readme_names_no_command_that_is_not_there() -> None:
