@@ -474,7 +474,7 @@ def doctor(
         show(Report("doctor", None, Exit.DONE, {"list": work.list_checks()}))
     if explain:
         show(Report("doctor", None, Exit.DONE, {"explain": work.explain(explain)}))
-    from devenv.doctor.context import doctor_context
+    from devenv.doctor.gather import doctor_context
     from devenv.lifecycle import up as steps
 
     opened = stack()

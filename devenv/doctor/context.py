@@ -1,142 +1,94 @@
-"""What `doctor` is told about one project: everything read of this machine, gathered at the edge."""
+"""What the checks are told and what they share: the stores, and what doctor alone looks at."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devenv.config.schema import FILE
-from devenv.core.events import Silent, Watch
-from devenv.doctor.checks.facts import DoctorContext, Listener
-from devenv.lifecycle import up
-from devenv.stack import Stack, open_locked
-from devenv.steps.setup import merge, setup
-from devenv.verify.repair import Write
+from devenv.aws.surroundings import TOPICS, Surroundings, Topic, merge
+from devenv.core.lazy import Lazy
+from devenv.core.model import StepState
+from devenv.links.facts import Facts, FactsContext
+from devenv.links.judge import Item
 
 if TYPE_CHECKING:
     from devenv.aws.account import Account
-    from devenv.engines.base import Engine
+    from devenv.aws.drift import TableState
+    from devenv.doctor.checks.safety_files import Searched
     from devenv.engines.docker.inspect import View
+    from devenv.verify.repair import Write
 
 
-def doctor_context(
-    stack: Stack, inputs: up.Inputs, watch: Watch | None = None, *, remote: bool = False, drift: bool = False
-) -> DoctorContext:
-    """The context of one diagnosis. `inputs` are the steps' files; `watch` is told when `--fix` runs a step.
+@dataclass(frozen=True)
+class Listener:
+    """One listening TCP socket of one of the project's own services."""
 
-    `remote`: the AWS account may be asked, where `[safety]` demands something of it or the user asks for `drift`.
+    service: str
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True)
+class DoctorContext(FactsContext):
+    """Everything doctor is told; it reads nothing of the machine by itself except the stores and these paths.
+
+    `look_steps` tells how the steps stand, `run_steps` runs those that are not done.
+    `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
+    is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
+    steps know their items again; `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
+    `read_backups` gives the requests for continuous backups by table, `search_keys` what keys of users lie in files.
+    `read_templates` gives what CloudFormation, SAM and Terraform files say of the tables' surroundings. `account` is
+    the AWS account, when it may be asked; `asks_drift`: the user asks for drift by name.
+    `look_at_docker` tells of Docker. `origins` and `logs` are for the bundle.
     """
-    engine = stack.engine
-    seen = engine.look()
-    engine.gather_logs(engine.services)
-    environment = stack.environment()
-    has_application = "backend" in engine.services
-    return DoctorContext(
-        settings=stack.settings,
-        root=stack.root,
-        targets=engine.targets(),
-        services=seen,
-        environment=environment,
-        shell=stack.environ,
-        expected_application={**environment, **engine.backend_variables()} if has_application else None,
-        application=engine.application_environment(),
-        tables={definition.table: definition.request for definition in inputs["schema-load"].content or ()},
-        look_steps=partial(up.step_states, stack, inputs),
-        read_declared=setup.read_declared,
-        read_seeded=merge.read_seeded,
-        run_steps=partial(run_steps, stack, watch or Silent()),
-        settle=partial(settle, stack),
-        is_seeded=partial(is_seeded, stack),
-        **safety_readers(stack),
-        account=open_account(stack) if remote and (drift or asks_account(stack)) else None,
-        asks_drift=drift,
-        listeners=lambda: [Listener(each.service, each.ip, each.port) for each in engine.listeners()],
-        look_at_docker=cache(partial(look_at_docker, engine)),
-        private_files=engine.private_files(),
-        dynamodb_folder=engine.home / "dynamodb" if engine.files else None,
-        settings_changed=(stack.root / FILE).stat().st_mtime,
-        origins=stack.loaded.origins,
-        logs={name: engine.log(name) for name in (*engine.services, "steps")},
-    )
+
+    look_steps: Callable[[], Sequence[StepState]] = tuple
+    run_steps: Callable[[], None] | None = None
+    settle: Callable[[Sequence[Write]], None] = lambda _: None
+    is_seeded: Callable[[str, Item, tuple[str, ...]], bool] = lambda *_: False
+    listeners: Callable[[], Sequence[Listener]] = tuple
+    read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
+    search_keys: Callable[[], Searched | None] = lambda: None
+    read_templates: Callable[[], Surroundings] = Surroundings
+    account: Account | None = None
+    asks_drift: bool = False
+    look_at_docker: Callable[[], View | None] = lambda: None
+    private_files: tuple[Path, ...] = ()
+    dynamodb_folder: Path | None = None
+    settings_changed: float | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    logs: Mapping[str, Path] = field(default_factory=dict)
 
 
-def look_at_docker(engine: Engine) -> View | None:
-    """What doctor asks of Docker; None where this project never was on it."""
-    if engine.name != "docker" and not engine.state.parked:
-        return None
-    from devenv.engines.docker.inspect import look
+class DoctorFacts(Facts):
+    """What is known in one diagnosis: beside the stores, the steps, the templates and the AWS account."""
 
-    return look(engine)
+    context: DoctorContext
 
+    def __init__(self, context: DoctorContext) -> None:
+        super().__init__(context)
+        self.steps = Lazy(lambda: tuple(context.look_steps()))
+        self.templates = Lazy(context.read_templates)
+        self.account_tables = Lazy(self._ask_tables)
+        self._topics: dict[Topic, Lazy[Surroundings]] = {
+            topic: Lazy(partial(self._ask_account, topic)) for topic in TOPICS
+        }
 
-def safety_readers(stack: Stack) -> dict[str, Any]:
-    """What reads the files that `[safety]` is about; nothing without that section."""
-    safety = stack.settings.safety
-    if safety is None:
-        return {}
-    from devenv.aws.files import read_templates
-    from devenv.doctor.checks.safety_files import read_backups, search_keys
+    def _ask_tables(self) -> dict[str, list[TableState]]:
+        """Unasked without an account, or when it does not answer."""
+        from devenv.aws.account import Unasked
 
-    home = Path(stack.environ.get("HOME") or Path.home())
-    return {
-        "read_backups": partial(read_backups, safety, stack.root),
-        "search_keys": partial(search_keys, safety, stack.root, home),
-        "read_templates": partial(read_templates, stack.root, safety.templates),
-    }
+        if self.context.account is None:
+            raise Unasked("not asked")
+        return self.context.account.tables(self.table_names)
 
+    def _ask_account(self, topic: Topic) -> Surroundings:
+        return Surroundings() if self.context.account is None else self.context.account.look(topic)
 
-def asks_account(stack: Stack) -> bool:
-    """Return True if `[safety]` names the account, or demands what only templates or the account can show."""
-    safety = stack.settings.safety
-    return safety is not None and bool(
-        safety.account or safety.cloudtrail or safety.vpc_endpoint or safety.no_users or safety.private_path
-    )
-
-
-def open_account(stack: Stack) -> Account:
-    """The account that the shell's AWS settings lead to. Nothing is asked yet."""
-    from devenv.aws.account import Account
-
-    safety = stack.settings.safety
-    return Account(
-        safety.regions if safety else (),
-        expected=safety.account if safety else None,
-        own=stack.engine.targets().dynamodb.endpoint,
-    )
-
-
-def run_steps(stack: Stack, watch: Watch) -> None:
-    """Run the steps that are not done, as `up` does."""
-    with open_locked(stack.root, up.Options().timeout_s, watch.say) as locked:
-        up.up(locked, up.Options(backend=False), watch, up.Clock())
-
-
-def settle(stack: Stack, writes: Sequence[Write]) -> None:
-    """Let the ledger know the items of seeds as repaired: else they would count as changed by somebody else."""
-    from devenv.steps.ledger import Item, Ledger
-    from devenv.steps.seed.items import key_of, normal_item
-
-    changed: dict[str, dict[bytes, Item | None]] = {}
-    with Ledger(up.step_context(stack, lambda _: None).ledger) as ledger:
-        for table in dict.fromkeys(write.table for write in writes):
-            entries = ledger.entries(table)
-            for write in writes:
-                if write.table != table or write.before is None or write.after is None:
-                    continue
-                old = key_of(write.before, write.keys)
-                if old in entries and entries[old].written == normal_item(write.before):
-                    changed.setdefault(table, {})[old] = None
-                    changed[table][key_of(write.after, write.keys)] = normal_item(write.after)
-        for table, items in changed.items():
-            ledger.settle(table, items)
-
-
-def is_seeded(stack: Stack, table: str, item: Mapping[str, Mapping[str, Any]], keys: tuple[str, ...]) -> bool:
-    """Whether the ledger knows this item's key: a seed file made it."""
-    from devenv.steps.ledger import Ledger
-    from devenv.steps.seed.items import key_of
-
-    with Ledger(up.step_context(stack, lambda _: None).ledger, create=False) as ledger:
-        return key_of(item, keys) in ledger.entries(table)
+    def account(self, *topics: Topic) -> Surroundings:
+        """What the account says about these topics; nothing when it may not be asked."""
+        parts = [self._topics[topic]() for topic in topics]
+        return merge(parts[0].source, parts, complete=all(part.complete for part in parts))

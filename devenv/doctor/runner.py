@@ -14,7 +14,7 @@ from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Finding, Fix, Report
 from devenv.doctor.checks import cross_store, data, docker, drift, environment, safety, schema, services, surroundings
 from devenv.doctor.checks.check import Check, Outcome, unneeded
-from devenv.doctor.checks.facts import DoctorContext, Facts
+from devenv.doctor.context import DoctorContext, DoctorFacts
 
 if TYPE_CHECKING:
     from devenv.verify.repair import Write
@@ -50,7 +50,7 @@ def diagnose(
     `watch` is told each finding as it is known. Exit code: 1 for a finding, 3 when something could not be checked.
     """
     chosen = select(CHECKS, only, skip)
-    findings = run_checks(with_needs(chosen, CHECKS, skip), Facts(context), watch)
+    findings = run_checks(with_needs(chosen, CHECKS, skip), DoctorFacts(context), watch)
     wanted = {check.code for check in chosen}
     # A need that was not asked for shows only when it is the reason that something else was skipped.
     shown = [finding for finding in findings if finding.code in wanted or finding.status not in ("ok", "skip")]
@@ -134,7 +134,7 @@ class Running:
     began: float
 
 
-def run_checks(checks: Sequence[Check], facts: Facts, watch: Watch = lambda _: None) -> list[Finding]:
+def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambda _: None) -> list[Finding]:
     """Every check's finding, in the order of `checks`. Each runs as soon as those it needs have passed.
 
     Checks run in threads that nobody waits for when their time is over: a store that hangs cannot hold the rest.
@@ -173,7 +173,7 @@ def run_checks(checks: Sequence[Check], facts: Facts, watch: Watch = lambda _: N
     return [findings[check.code] for check in checks]
 
 
-def run_one(check: Check, facts: Facts) -> Finding:
+def run_one(check: Check, facts: DoctorFacts) -> Finding:
     """One check's finding. The one broad `except`: a broken check is a row, and the others still run."""
     began = time.monotonic()
     try:
@@ -244,7 +244,7 @@ def mend(
 
     run_steps = context.run_steps
     for _ in range(ROUNDS):
-        facts = Facts(context)
+        facts = DoctorFacts(context)
         findings = run_checks(with_needs(chosen, CHECKS, skip), facts)
         safe = {f.code for f in findings if f.status == "fail" and f.fix and f.fix.safe} & {c.code for c in chosen}
         if safe & MENDED_BY_STEPS and run_steps is not None:
@@ -256,7 +256,7 @@ def mend(
     return replace(report, body={**report.body, "repairs": repairs})
 
 
-def mend_steps(facts: Facts, run: Callable[[], None], note: Callable[[dict[str, Any]], None]) -> None:
+def mend_steps(facts: DoctorFacts, run: Callable[[], None], note: Callable[[dict[str, Any]], None]) -> None:
     """Run the steps that are not done. DevenvError when one fails."""
     undone = [state for state in facts.steps() if state.state != "done"]
     run()
@@ -266,7 +266,7 @@ def mend_steps(facts: Facts, run: Callable[[], None], note: Callable[[dict[str, 
         )
 
 
-def mend_items(facts: Facts, codes: set[str], note: Callable[[dict[str, Any]], None]) -> bool:
+def mend_items(facts: DoctorFacts, codes: set[str], note: Callable[[dict[str, Any]], None]) -> bool:
     """Rewrite the items with safe faults of the checks `codes`; False when there was nothing to write."""
     kinds = {kind for check in CHECKS if check.code in codes for kind in check.faults}
     if not kinds:

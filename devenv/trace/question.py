@@ -14,7 +14,7 @@ from typing import Any, Final
 from devenv.config.schema import Settings, Trace
 from devenv.core.errors import UsageError
 from devenv.core.plural import number_of
-from devenv.doctor.checks.facts import Facts
+from devenv.links.facts import Facts
 from devenv.links.values import number_text, uuid_text
 
 EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"

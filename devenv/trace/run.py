@@ -54,7 +54,7 @@ from devenv.capture import process
 from devenv.capture.calls import Direction
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Failure, Report
-from devenv.doctor.checks.facts import Facts
+from devenv.links.facts import Facts
 from devenv.links.read import Kind
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.judge import verdict as judgement
@@ -76,7 +76,7 @@ from devenv.trace.report import report_of
 
 if TYPE_CHECKING:
     from devenv.config.schema import Order
-    from devenv.doctor.checks.facts import DoctorContext
+    from devenv.links.facts import FactsContext
     from devenv.stack import Stack
 
 
@@ -92,17 +92,17 @@ def trace(stack: Stack, subject: str, typed: tuple[str, ...], user: str | None, 
 
 def open_run(stack: Stack, subject: str, typed: tuple[str, ...], user: str | None) -> Run:
     """A trace that has not asked anything yet, but lets the application's interpreter start."""
-    from devenv.doctor.context import doctor_context
     from devenv.lifecycle import up
+    from devenv.lifecycle.facts import facts_context
 
     question = ask(stack.settings, subject, typed, user)
-    context = doctor_context(stack, up.read_inputs(stack))
+    context = facts_context(stack, up.read_inputs(stack))
     application = find_application(stack, context)
     context = replace(context, application=application.environ)
     return Run(Inquiry(question, Facts(context), application, dict(stack.environ)))
 
 
-def find_application(stack: Stack, context: DoctorContext) -> Application:
+def find_application(stack: Stack, context: FactsContext) -> Application:
     """The process that serves the application: the one that devenv started, else whoever listens at its address."""
     from urllib.parse import urlsplit
 

@@ -18,7 +18,7 @@ from psycopg import sql
 from devenv.config.environment import connection_environment
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget, PostgresTarget, Report, ServiceState, Targets
-from devenv.doctor.checks.facts import DoctorContext
+from devenv.doctor.context import DoctorContext
 from devenv.doctor.runner import diagnose
 from devenv.stores.dynamodb.client import Dynamo, typed_item
 from tests.shapes import (

@@ -251,7 +251,7 @@ def test_fix_mends_only_what_was_chosen(letters: Project) -> None:
 
 
 def test_fix_leaves_an_item_that_changed_meanwhile(letters: Project) -> None:
-    from devenv.doctor.checks.facts import Facts
+    from devenv.links.facts import Facts
     from devenv.stores.dynamodb.client import Dynamo
     from devenv.verify.repair import apply_writes, plan_repairs
 
@@ -267,7 +267,7 @@ def test_fix_leaves_an_item_that_changed_meanwhile(letters: Project) -> None:
 
 
 def test_a_plan_can_be_taken_back(letters: Project) -> None:
-    from devenv.doctor.checks.facts import Facts
+    from devenv.links.facts import Facts
     from devenv.stores.dynamodb.client import Dynamo
     from devenv.verify.repair import apply_writes, plan_repairs
 
@@ -491,7 +491,7 @@ def test_a_stale_step_is_run_by_fix(letters: Project) -> None:
 
 
 def test_files_that_others_can_read_and_open_listeners(letters: Project, tmp_path: Path) -> None:
-    from devenv.doctor.checks.facts import Listener
+    from devenv.doctor.context import Listener
 
     secret = tmp_path / "secrets.json"
     secret.write_text("{}")
@@ -544,9 +544,10 @@ def test_a_second_look_lets_a_write_under_way_finish(letters: Project) -> None:
 
 def test_many_items_are_scanned_in_segments(letters: Project) -> None:
     people = person(letters, "ada"), person(letters, "bo")
-    from devenv.doctor.checks import facts as reading
+    from devenv.links import facts
+    from devenv.links import facts as reading
 
-    texts = [f"text {n}" for n in range(reading.SEGMENT_ABOVE + 100)]
+    texts = [f"text {n}" for n in range(facts.SEGMENT_ABOVE + 100)]
     items = conversation(*people, texts, datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=1))
     from devenv.stores.dynamodb.client import Dynamo, typed_item
 
@@ -555,6 +556,6 @@ def test_many_items_are_scanned_in_segments(letters: Project) -> None:
     found = reading.Facts(letters.context)
     described = found.dynamodb().described[letters.table]
     assert described is not None
-    assert described["ItemCount"] > reading.SEGMENT_ABOVE
+    assert described["ItemCount"] > facts.SEGMENT_ABOVE
     assert len(found.dynamodb().items[letters.table]) == len(items) + 21
     assert found.judgement().faults == []

@@ -21,7 +21,7 @@ import pytest
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import PostgresTarget
-from devenv.doctor.checks.facts import Facts
+from devenv.links.facts import Facts
 from devenv.links.judge import VERIFY_NAMES
 from devenv.stores.dynamodb.client import Dynamo, plain
 from devenv.verify import compare as verify

@@ -12,9 +12,10 @@ import pytest
 
 from devenv.config.schema import Settings
 from devenv.core.errors import Exit, StoreError, UsageError
+from devenv.core.lazy import Lazy
 from devenv.core.model import DynamoTarget, Finding, PostgresTarget, Targets
 from devenv.doctor.checks.check import Check, Outcome, failed, passed
-from devenv.doctor.checks.facts import DoctorContext, Facts, Once
+from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.doctor.runner import CHECKS, explain, list_checks, make_report, run_checks, select, with_needs
 from devenv.links.judge import LAYERS
 
@@ -46,7 +47,7 @@ def check(
 
 
 def statuses(*checks: Check) -> dict[str, str]:
-    return {finding.code: finding.status for finding in run_checks(checks, Facts(CONTEXT))}
+    return {finding.code: finding.status for finding in run_checks(checks, DoctorFacts(CONTEXT))}
 
 
 def crash(_: object) -> Outcome:
@@ -63,19 +64,21 @@ def test_findings_come_in_the_order_of_the_checks_whichever_ends_first() -> None
 
 
 def test_a_crash_is_a_row_and_the_others_still_run() -> None:
-    (broken, fine) = run_checks([check("A1", crash), check("A2")], Facts(CONTEXT))
+    (broken, fine) = run_checks([check("A1", crash), check("A2")], DoctorFacts(CONTEXT))
     assert (broken.status, fine.status) == ("error", "ok")
     assert broken.evidence == "the check itself failed: ZeroDivisionError: oh"
 
 
 def test_a_store_that_does_not_answer_is_a_failure_in_its_own_words() -> None:
-    (finding,) = run_checks([check("A1", unanswered)], Facts(CONTEXT))
+    (finding,) = run_checks([check("A1", unanswered)], DoctorFacts(CONTEXT))
     assert (finding.status, finding.evidence) == ("fail", "Postgres at x does not answer: refused")
 
 
 def test_what_needs_a_failed_check_is_skipped_with_the_reason_all_the_way_down() -> None:
     first = check("A1", lambda facts: failed("no"))
-    found = run_checks([first, check("A2", needs=("A1",)), check("A3", needs=("A2",)), check("A4")], Facts(CONTEXT))
+    found = run_checks(
+        [first, check("A2", needs=("A1",)), check("A3", needs=("A2",)), check("A4")], DoctorFacts(CONTEXT)
+    )
     assert [finding.status for finding in found] == ["fail", "skip", "skip", "ok"]
     assert found[1].evidence == "not run: A1 (A1 holds) is fail"
 
@@ -90,7 +93,7 @@ def test_a_check_that_hangs_ends_at_its_limit_and_holds_nobody(late: str) -> Non
     release = threading.Event()
     hanging = check("A1", lambda facts: (release.wait(), passed())[1], limit_s=0.1, late=late)
     try:
-        found = run_checks([hanging, check("A2"), check("A3", needs=("A1",))], Facts(CONTEXT))
+        found = run_checks([hanging, check("A2"), check("A3", needs=("A1",))], DoctorFacts(CONTEXT))
     finally:
         release.set()
     assert [finding.status for finding in found] == [late, "ok", "skip"]
@@ -105,7 +108,7 @@ def test_checks_run_beside_each_other() -> None:
 
 def test_each_finding_is_told_as_it_is_known() -> None:
     told: list[str] = []
-    run_checks([check("A1"), check("A2", needs=("A1",))], Facts(CONTEXT), lambda finding: told.append(finding.code))
+    run_checks([check("A1"), check("A2", needs=("A1",))], DoctorFacts(CONTEXT), lambda row: told.append(row.code))
     assert told == ["A1", "A2"]
 
 
@@ -116,7 +119,7 @@ def test_a_shared_fact_is_read_once_and_its_error_is_shared() -> None:
         reads.append(1)
         raise StoreError("gone")
 
-    fact = Once(read)
+    fact = Lazy(read)
     for _ in range(3):
         with pytest.raises(StoreError, match="gone"):
             fact()

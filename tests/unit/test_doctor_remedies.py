@@ -15,11 +15,13 @@ import psycopg
 import pytest
 
 from devenv.config.schema import Person, Settings, Trace
+from devenv.core.lazy import Lazy
 from devenv.core.model import DynamoTarget, PostgresTarget, StepState, Targets
 from devenv.doctor.checks.cross_store import not_compared
-from devenv.doctor.checks.facts import DoctorContext, DynamoFacts, Facts, Once, PostgresFacts
 from devenv.doctor.checks.items import judged, word
 from devenv.doctor.checks.schema import run_steps
+from devenv.doctor.context import DoctorContext, DoctorFacts
+from devenv.links.facts import DynamoFacts, PostgresFacts
 from devenv.stores.dynamodb.client import typed_item
 from devenv.stores.postgres.client import Catalog, store_error
 from devenv.trace.layers.postgres import nobody
@@ -36,7 +38,7 @@ def world() -> World:
     return World()
 
 
-def facts(world: World, *, seeded: Sequence[dict[str, Any]] = (), **changes: Any) -> Facts:
+def facts(world: World, *, seeded: Sequence[dict[str, Any]] = (), **changes: Any) -> DoctorFacts:
     """What a diagnosis of this world would know, without a store."""
     context = DoctorContext(
         settings=msgspec.convert(messaging_settings(TABLE, "letters"), Settings),
@@ -48,13 +50,13 @@ def facts(world: World, *, seeded: Sequence[dict[str, Any]] = (), **changes: Any
         tables={TABLE: {"KeySchema": KEY}},
         now=lambda: NOW if NOW.tzinfo else datetime.now(UTC),
     )
-    made = Facts(replace(context, **changes))
+    made = DoctorFacts(replace(context, **changes))
     items = DynamoFacts({TABLE: {"KeySchema": KEY}}, {TABLE: [typed_item(item) for item in world.items]})
     nothing = Catalog()
     loaded = {USERS: list(seeded)}
-    made.postgres = Once(lambda: PostgresFacts("1", nothing, nothing, {USERS: world.rows}, (), loaded))
-    made.dynamodb = Once(lambda: items)
-    made.judgement = Once(lambda: made._judge_once(items, made.postgres))
+    made.postgres = Lazy(lambda: PostgresFacts("1", nothing, nothing, {USERS: world.rows}, (), loaded))
+    made.dynamodb = Lazy(lambda: items)
+    made.judgement = Lazy(lambda: made._judge_once(items, made.postgres))
     return made
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from devenv.core.model import CheckStatus, Fix
 
 if TYPE_CHECKING:
-    from devenv.doctor.checks.facts import Facts
+    from devenv.doctor.context import DoctorFacts
 
 Group = Literal["environment", "services", "schema", "data", "cross-store", "safety", "drift", "docker"]
 
@@ -39,7 +39,7 @@ class Check:
     name: str
     group: Group
     title: str
-    run: Callable[[Facts], Outcome]
+    run: Callable[[DoctorFacts], Outcome]
     explain: str
     needs: tuple[str, ...] = ()
     limit_s: float = 20.0

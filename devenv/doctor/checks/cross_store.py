@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from devenv.doctor.checks.check import Check
-from devenv.doctor.checks.facts import Facts
 from devenv.doctor.checks.items import judged, no_copies, no_natural_keys
+from devenv.links.facts import Facts
 
 
 def not_compared(facts: Facts) -> str:

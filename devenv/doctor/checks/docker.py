@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from devenv.core.model import Failure, Fix
 from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
-from devenv.doctor.checks.facts import Facts
+from devenv.doctor.context import DoctorFacts
 
 if TYPE_CHECKING:
     from devenv.engines.docker.inspect import View
@@ -19,10 +19,10 @@ LOOPBACK: Final = ("127.0.0.1", "::1")
 AGAIN: Final = Fix("make the containers anew; the data stays", "devenv down && devenv up")
 
 
-def on_docker(judge: Callable[[View], Outcome]) -> Callable[[Facts], Outcome]:
+def on_docker(judge: Callable[[View], Outcome]) -> Callable[[DoctorFacts], Outcome]:
     """A check that has a meaning only where the project is on Docker."""
 
-    def run(facts: Facts) -> Outcome:
+    def run(facts: DoctorFacts) -> Outcome:
         view = facts.context.look_at_docker()
         if view is None or view.engine != "docker":
             return unneeded("the project is on another engine")
@@ -141,7 +141,7 @@ def judge_volumes(view: View) -> Outcome:
     return passed()
 
 
-def run_one_engine(facts: Facts) -> Outcome:
+def run_one_engine(facts: DoctorFacts) -> Outcome:
     """Services of this project run on one engine only."""
     view = facts.context.look_at_docker()
     if view is None or not view.elsewhere:

@@ -9,13 +9,13 @@ from devenv.aws.account import Unasked
 from devenv.aws.drift import Declared, Drift, TableState, compare
 from devenv.core.model import Fix
 from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded, unverified
-from devenv.doctor.checks.facts import Facts
+from devenv.doctor.context import DoctorFacts
 
 LOOK_S: Final = 120.0
 ASK: Final = Fix("look into the account, read-only", "devenv doctor --only drift --allow-remote")
 
 
-def declared(facts: Facts, table: str) -> Declared:
+def declared(facts: DoctorFacts, table: str) -> Declared:
     """What the project says of a table, wherever it says it."""
     settings = facts.context.settings
     ttl = next((each.ttl for each in settings.entities.values() if each.table == table and each.ttl), None)
@@ -24,7 +24,7 @@ def declared(facts: Facts, table: str) -> Declared:
     return Declared(facts.context.tables[table], ttl, recovery)
 
 
-def states(facts: Facts) -> dict[str, list[TableState]] | Outcome:
+def states(facts: DoctorFacts) -> dict[str, list[TableState]] | Outcome:
     """The tables in the account, or the row that says why they could not be looked at."""
     context = facts.context
     if context.account is None:
@@ -41,7 +41,7 @@ def states(facts: Facts) -> dict[str, list[TableState]] | Outcome:
         return unverified(f"the account was not asked: {error}")
 
 
-def run_shape(facts: Facts) -> Outcome:
+def run_shape(facts: DoctorFacts) -> Outcome:
     """Existence, keys, indexes and projections."""
     found = states(facts)
     if isinstance(found, Outcome):
@@ -60,7 +60,7 @@ def run_shape(facts: Facts) -> Outcome:
     return passed(f"keys, indexes and projections as declared: {show(found)}")
 
 
-def run_settings(facts: Facts) -> Outcome:
+def run_settings(facts: DoctorFacts) -> Outcome:
     """Billing, stream, TTL, protection and what else is declared."""
     found = states(facts)
     if isinstance(found, Outcome):
@@ -78,7 +78,7 @@ def run_settings(facts: Facts) -> Outcome:
     return passed(f"billing, stream, TTL and protection as declared: {show(found)}")
 
 
-def drifts(facts: Facts, found: dict[str, list[TableState]], *, shape: bool) -> Iterator[tuple[str, str]]:
+def drifts(facts: DoctorFacts, found: dict[str, list[TableState]], *, shape: bool) -> Iterator[tuple[str, str]]:
     """(table, sentence) for every property that differs."""
     for name, regions in found.items():
         for state in regions:

@@ -13,7 +13,6 @@ from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget, Fix, PostgresTarget
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
-from devenv.doctor.checks.facts import Facts
 from devenv.doctor.checks.settings import (
     Diversion,
     Lookup,
@@ -28,6 +27,8 @@ from devenv.doctor.checks.settings import (
     mend_declared,
     read_profiles,
 )
+from devenv.doctor.context import DoctorFacts
+from devenv.links.facts import Facts
 
 RESTART = Fix(
     "start the application again with the project's settings (its own .env file or code may set the variable, too)",
@@ -37,7 +38,7 @@ CLEAN_SHELL = Fix("take the variable out of this shell, or set it as devenv does
 ASK_S = 2
 
 
-def run_which(facts: Facts) -> Outcome:
+def run_which(facts: DoctorFacts) -> Outcome:
     """Which program answers to `devenv` in the user's shell."""
     found = shutil.which("devenv", path=facts.context.shell.get("PATH", ""))
     if found is None or is_ours(Path(found)):
@@ -62,7 +63,7 @@ def is_ours(program: Path) -> bool:
         return False
 
 
-def sources(facts: Facts) -> tuple[Source, ...]:
+def sources(facts: DoctorFacts) -> tuple[Source, ...]:
     """The shell, and the application's process when it runs."""
     context = facts.context
     shell = Source("this shell", context.shell, required=False)
@@ -131,7 +132,7 @@ def other_tables(facts: Facts, target: DynamoTarget) -> str | None:
     return None if ours else f"the project's is {stack.endpoint}"
 
 
-def judge(facts: Facts, find: Callable[[Source], Iterable[Diversion]], good: str) -> Outcome:
+def judge(facts: DoctorFacts, find: Callable[[Source], Iterable[Diversion]], good: str) -> Outcome:
     """One check over all sources: what `find` gives for each, as one outcome."""
     asked = sources(facts)
     found = [diversion for source in asked for diversion in find(source)]
@@ -148,7 +149,7 @@ def judge(facts: Facts, find: Callable[[Source], Iterable[Diversion]], good: str
     )
 
 
-def cause(facts: Facts, found: Iterable[Diversion]) -> str | None:
+def cause(facts: DoctorFacts, found: Iterable[Diversion]) -> str | None:
     """Whether the application is older than the settings; nothing is said about a shell."""
     changed = facts.context.settings_changed
     started = facts.context.service("backend").started
@@ -159,19 +160,19 @@ def cause(facts: Facts, found: Iterable[Diversion]) -> str | None:
     return "the application was started with other variables, or loads them from a file of its own"
 
 
-def run_endpoint(facts: Facts) -> Outcome:
+def run_endpoint(facts: DoctorFacts) -> Outcome:
     """AWS_ENDPOINT_URL_DYNAMODB, or what stands in for it."""
     stack, lookup = facts.context.targets.dynamodb, look_up(facts)
     return judge(facts, lambda source: find_endpoint(source, stack, lookup), stack.endpoint)
 
 
-def run_global_endpoint(facts: Facts) -> Outcome:
+def run_global_endpoint(facts: DoctorFacts) -> Outcome:
     """AWS_ENDPOINT_URL, which is for every AWS service."""
     stack, lookup = facts.context.targets.dynamodb, look_up(facts)
     return judge(facts, lambda source: find_global_endpoint(source, stack, lookup), "not set to DynamoDB Local")
 
 
-def run_account(facts: Facts) -> Outcome:
+def run_account(facts: DoctorFacts) -> Outcome:
     """Region, credentials and profile."""
     stack, lookup = facts.context.targets.dynamodb, look_up(facts)
 
@@ -183,7 +184,7 @@ def run_account(facts: Facts) -> Outcome:
     return judge(facts, find, f"{stack.region}, the project's key")
 
 
-def run_database(facts: Facts) -> Outcome:
+def run_database(facts: DoctorFacts) -> Outcome:
     """DATABASE_URL, CONNECTION_URL, PG*, and every other variable of the project that holds a Postgres URL."""
     context, lookup = facts.context, look_up(facts)
     expected = {**context.environment, **(context.expected_application or {})}
@@ -191,7 +192,7 @@ def run_database(facts: Facts) -> Outcome:
     return judge(facts, lambda source: find_database(source, stack, expected, lookup), stack.address)
 
 
-def run_tables(facts: Facts) -> Outcome:
+def run_tables(facts: DoctorFacts) -> Outcome:
     """Variables that name DynamoDB tables: in the settings, in the shell, in the application."""
     context = facts.context
     tables = facts.table_names
@@ -204,7 +205,7 @@ def run_tables(facts: Facts) -> Outcome:
     return judge(facts, lambda source: find_tables(source, expected, tables), ", ".join(tables) or "no tables declared")
 
 
-def own_variables(facts: Facts) -> dict[str, str]:
+def own_variables(facts: DoctorFacts) -> dict[str, str]:
     """The project's own variables, by `[env]` and `[backend] env`, with the values that they have now."""
     settings = facts.context.settings
     names = {*settings.env, *(settings.backend.env if settings.backend else ())}
@@ -212,7 +213,7 @@ def own_variables(facts: Facts) -> dict[str, str]:
     return {name: expected[name] for name in sorted(names) if name in expected}
 
 
-def run_stale(facts: Facts) -> Outcome:
+def run_stale(facts: DoctorFacts) -> Outcome:
     """The project's other variables: the process against what it would be started with now."""
     context = facts.context
     own = own_variables(facts)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Outcome, failed, passed, unneeded
-from devenv.doctor.checks.facts import Facts
+from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES
 from devenv.links.judge import Fault, Folded, Plan, Record, Relation
 from devenv.links.values import canonical, scalar_text
@@ -63,15 +63,15 @@ def no_copies(plan: Plan) -> str:
 
 
 def judged(
-    *kinds: str, lacks: Callable[[Plan], str] = lambda _: "", beside: Callable[[Facts], str] = lambda _: ""
-) -> Callable[[Facts], Outcome]:
+    *kinds: str, lacks: Callable[[Plan], str] = lambda _: "", beside: Callable[[DoctorFacts], str] = lambda _: ""
+) -> Callable[[DoctorFacts], Outcome]:
     """The `run` of a check that passes when no fault of these classes was found.
 
     `lacks` says what is not declared, so that nothing would be compared; `beside` is what its evidence says besides how
     many items were looked at.
     """
 
-    def run(facts: Facts) -> Outcome:
+    def run(facts: DoctorFacts) -> Outcome:
         if why := lacks(facts.plan):
             return unneeded(why)
         judgement = facts.judgement()
@@ -127,7 +127,7 @@ def short_key(record: Record) -> str:
     return UUID.sub(r"\1…", record.key_text)
 
 
-def remedy(facts: Facts, faults: list[Fault]) -> Fix:
+def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     """What a person can do about the first of these faults, which none but a person can mend."""
     if lost := list(lost_rows(facts, faults)):
         relation, column, ids = lost[0]
@@ -172,7 +172,7 @@ def deletion(record: Record) -> str:
     return f"devenv ddb sql --write {word(statement)}"
 
 
-def lost_rows(facts: Facts, faults: Sequence[Fault]) -> Iterator[tuple[Relation, str, dict[str, str]]]:
+def lost_rows(facts: DoctorFacts, faults: Sequence[Fault]) -> Iterator[tuple[Relation, str, dict[str, str]]]:
     """(relation, column, id at its loading -> id that items name) of rows that faults miss and that setup once loaded.
 
     A row whose id was changed since it was loaded is found by its natural key, which the items carry.
@@ -210,7 +210,7 @@ def restoration(relation: Relation, column: str, ids: Mapping[str, str]) -> str:
     return f"devenv db --write {word(statement)}"
 
 
-def look_up(facts: Facts, fault: Fault) -> str | None:
+def look_up(facts: DoctorFacts, fault: Fault) -> str | None:
     """The command that shows the rows of a fault; None when it is not known whose they are."""
     wanted = set(fault.subjects)
     for edge in facts.plan.edges:

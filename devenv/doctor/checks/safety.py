@@ -21,7 +21,6 @@ from devenv.core.model import Fix
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded, unverified
 from devenv.doctor.checks.environment import look_up, own_variables, sources
-from devenv.doctor.checks.facts import Facts
 from devenv.doctor.checks.protection import (
     Place,
     Plain,
@@ -37,12 +36,13 @@ from devenv.doctor.checks.protection import (
 from devenv.doctor.checks.safety_files import encrypted_attributes
 from devenv.doctor.checks.settings import REGIONS
 from devenv.doctor.checks.settings import is_loopback as is_this_machine
+from devenv.doctor.context import DoctorFacts
 
 EXAMPLES: Final = 3
 NOTHING: Final = "nothing is demanded: devenv.toml has no [safety]"
 
 
-def run_listeners(facts: Facts) -> Outcome:
+def run_listeners(facts: DoctorFacts) -> Outcome:
     """Every listening socket of the project's own services is on loopback."""
     found = list(facts.context.listeners())
     open_ = [each for each in found if not is_loopback(each.ip)]
@@ -63,7 +63,7 @@ def is_loopback(ip: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def run_modes(facts: Facts) -> Outcome:
+def run_modes(facts: DoctorFacts) -> Outcome:
     """Files with secrets can be read by their owner alone."""
     files = [path for path in facts.context.private_files if path.exists()]
     loose = [path for path in files if stat.S_IMODE(path.stat().st_mode) & 0o077]
@@ -77,18 +77,18 @@ def run_modes(facts: Facts) -> Outcome:
     return passed(number_of(len(files), "file"))
 
 
-def demanded(facts: Facts) -> Safety | None:
+def demanded(facts: DoctorFacts) -> Safety | None:
     """`[safety]`, if the project has it."""
     return facts.context.settings.safety
 
 
-def in_aws(facts: Facts) -> bool:
+def in_aws(facts: DoctorFacts) -> bool:
     """Whether the project's DynamoDB is on another machine, and so no DynamoDB Local."""
     host = urlsplit(facts.context.targets.dynamodb.endpoint).hostname or ""
     return not is_this_machine(host, look_up(facts))
 
 
-def definitions(facts: Facts) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def definitions(facts: DoctorFacts) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """(table, what was looked at, what it says): each table's definition; in AWS, or without one, the table itself."""
     undeclared = set(facts.table_names) - set(facts.context.tables)
     described = facts.dynamodb().described if undeclared or in_aws(facts) else {}
@@ -99,7 +99,7 @@ def definitions(facts: Facts) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
             yield name, "the table itself", table
 
 
-def run_deletion(facts: Facts) -> Outcome:
+def run_deletion(facts: DoctorFacts) -> Outcome:
     """Deletion protection, where it is demanded."""
     safety = demanded(facts)
     if safety is None or not safety.deletion_protection:
@@ -125,14 +125,14 @@ def show_looked(looked: Iterable[tuple[str, str, Any]]) -> str:
     return ", ".join(f"{what} of {name}" if what == "its definition" else f"{what} {name}" for name, what, _ in looked)
 
 
-def no_tables(facts: Facts) -> Outcome:
+def no_tables(facts: DoctorFacts) -> Outcome:
     """There is nothing to judge: either no table, or only tables that a command of the project makes."""
     if facts.table_names:
         return unverified(f"no definition of {', '.join(facts.table_names)} is known, nor is the table there")
     return unneeded("no tables are declared")
 
 
-def run_regions(facts: Facts) -> Outcome:
+def run_regions(facts: DoctorFacts) -> Outcome:
     """Every region that settings, variables and tables name."""
     safety, context = demanded(facts), facts.context
     if safety is None or not safety.regions:
@@ -157,7 +157,7 @@ def run_regions(facts: Facts) -> Outcome:
     return passed(f"{len(places)} in {', '.join(safety.regions)} ({asked}){local}")
 
 
-def named_regions(facts: Facts) -> Iterator[Place]:
+def named_regions(facts: DoctorFacts) -> Iterator[Place]:
     """Every region that the data could lie in, and what names it."""
     context = facts.context
     yield Place("devenv.toml: [dynamodb] region", context.settings.dynamodb.region)
@@ -175,7 +175,7 @@ def named_regions(facts: Facts) -> Iterator[Place]:
         yield from (Place(each.where, each.region) for each in regions_of(facts.account_tables()))
 
 
-def unread_regions(facts: Facts) -> tuple[str, ...]:
+def unread_regions(facts: DoctorFacts) -> tuple[str, ...]:
     """Why regions of templates or of the account are not known."""
     unread = facts.templates().unread.get("regions", ())
     if facts.context.account is None:
@@ -192,7 +192,7 @@ def is_endpoint(name: str) -> bool:
     return name.startswith("AWS_ENDPOINT_URL")
 
 
-def run_encryption(facts: Facts) -> Outcome:
+def run_encryption(facts: DoctorFacts) -> Outcome:
     """Whose key encrypts the tables at rest."""
     safety = demanded(facts)
     if safety is None:
@@ -225,7 +225,7 @@ def run_encryption(facts: Facts) -> Outcome:
     return passed(", ".join(f"{name}: {owner}, by {what}" for name, what, owner in owners) + local)
 
 
-def run_tls(facts: Facts) -> Outcome:
+def run_tls(facts: DoctorFacts) -> Outcome:
     """Endpoints and databases outside of this machine."""
     safety, context = demanded(facts), facts.context
     if safety is None or not safety.tls:
@@ -249,7 +249,7 @@ def run_tls(facts: Facts) -> Outcome:
     return passed(f"{number_of(looked, 'variable')}: what leaves this machine has TLS; loopback needs none")
 
 
-def run_encrypted(facts: Facts) -> Outcome:
+def run_encrypted(facts: DoctorFacts) -> Outcome:
     """The stored values of the attributes that the application encrypts itself."""
     safety = demanded(facts)
     if safety is None or not safety.encrypted:
@@ -283,7 +283,7 @@ def run_encrypted(facts: Facts) -> Outcome:
     )
 
 
-def run_recovery(facts: Facts) -> Outcome:
+def run_recovery(facts: DoctorFacts) -> Outcome:
     """Point-in-time recovery, where it is demanded."""
     safety = demanded(facts)
     if safety is None or not safety.point_in_time_recovery:
@@ -313,7 +313,7 @@ def run_recovery(facts: Facts) -> Outcome:
     return passed(", ".join(f"{name}, by {what}" for name, what, _ in told) or "no tables declared")
 
 
-def ask_recovery(facts: Facts, table: str) -> Mapping[str, Any] | None:
+def ask_recovery(facts: DoctorFacts, table: str) -> Mapping[str, Any] | None:
     """DescribeContinuousBackups of a table; None when this DynamoDB, or who asks, cannot be told."""
     from devenv.stores.dynamodb.client import Dynamo
 
@@ -326,7 +326,7 @@ def ask_recovery(facts: Facts, table: str) -> Mapping[str, Any] | None:
         return None
 
 
-def run_keys(facts: Facts) -> Outcome:
+def run_keys(facts: DoctorFacts) -> Outcome:
     """Long-lived keys of users in the project's files."""
     safety = demanded(facts)
     if safety is None or not safety.no_user_keys:

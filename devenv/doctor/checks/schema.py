@@ -10,7 +10,7 @@ from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget, Fix, StepState
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
-from devenv.doctor.checks.facts import Facts
+from devenv.doctor.context import DoctorFacts
 from devenv.links.judge import Plan
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ REBUILD: Final = Fix(
 NUMBERS: Final = frozenset(["smallint", "integer", "bigint", "numeric"])
 
 
-def run_postgres(facts: Facts) -> Outcome:
+def run_postgres(facts: DoctorFacts) -> Outcome:
     """Every table and column that setup declared is there, with its type."""
     try:
         found = facts.postgres()
@@ -80,7 +80,7 @@ def diff_catalog(declared: Catalog, found: Catalog) -> Iterator[tuple[str, str]]
                 yield f"{table.title} {index.name}", f"index {index.name} of {table.title} is missing"
 
 
-def run_tables(facts: Facts) -> Outcome:
+def run_tables(facts: DoctorFacts) -> Outcome:
     """Every DynamoDB table that a step makes or an entity names is there."""
     described = facts.dynamodb().described
     missing = [name for name, table in described.items() if table is None]
@@ -95,7 +95,7 @@ def run_tables(facts: Facts) -> Outcome:
     return passed(", ".join(described) or "no tables declared")
 
 
-def find_elsewhere(facts: Facts, missing: Sequence[str]) -> str | None:
+def find_elsewhere(facts: DoctorFacts, missing: Sequence[str]) -> str | None:
     """Whether the tables are there for another region or key that is in use: without -sharedDb they are kept apart."""
     from devenv.stores.dynamodb.client import Dynamo
 
@@ -115,7 +115,7 @@ def find_elsewhere(facts: Facts, missing: Sequence[str]) -> str | None:
     return None
 
 
-def run_keys(facts: Facts) -> Outcome:
+def run_keys(facts: DoctorFacts) -> Outcome:
     """Keys, key types and indexes of each table are the declared ones; further indexes are no fault."""
     from devenv.steps.schema_load.schema_load import diff_table
 
@@ -141,7 +141,7 @@ def run_keys(facts: Facts) -> Outcome:
     return passed(number_of(len(facts.context.tables), "table"))
 
 
-def run_links(facts: Facts) -> Outcome:
+def run_links(facts: DoctorFacts) -> Outcome:
     """Every table and column that a link names exists, and can hold the ids that are compared with it."""
     if not facts.plan.edges:
         return unneeded(NO_LINKS)
@@ -192,7 +192,7 @@ def diff_links(plan: Plan, catalog: Catalog) -> Iterator[tuple[str, str]]:
             yield edge.target, f"link {edge.name}: {edge.target} is {found}, the items hold uuids"
 
 
-def run_steps(facts: Facts) -> Outcome:
+def run_steps(facts: DoctorFacts) -> Outcome:
     """Every step's work is done, from the present files. What changed rows do to items is judged item by item."""
     states = facts.steps()
     undone = [state for state in states if state.state != "done" and not state.follows]
@@ -221,7 +221,7 @@ def show_step(state: StepState) -> str:
     return f"{state.name} is {state.state} ({state.reason}; {after})"
 
 
-def find_reference(facts: Facts, state: StepState) -> Fix | None:
+def find_reference(facts: DoctorFacts, state: StepState) -> Fix | None:
     """What to do about a step that failed at a reference which still names no row: running it again fails again."""
     from devenv.steps.seed.references import REFERENCE, read_reference, unquote
 

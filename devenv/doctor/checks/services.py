@@ -12,7 +12,7 @@ from devenv.core.errors import StoreError
 from devenv.core.model import Fix, ServiceState
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
-from devenv.doctor.checks.facts import Facts
+from devenv.doctor.context import DoctorFacts
 from devenv.engines.services import SERVICES
 
 UP = Fix("start what does not run", "devenv up")
@@ -20,7 +20,7 @@ IDLE_S = 3.0
 ROOM = 50 * 1024 * 1024
 
 
-def run_probe(facts: Facts, name: str) -> Outcome:
+def run_probe(facts: DoctorFacts, name: str) -> Outcome:
     """Ask one service the question that `up` waits on."""
     context = facts.context
     state = context.service(name)
@@ -71,12 +71,12 @@ def is_paused(pid: int) -> bool:
         return False
 
 
-def run_postgres(facts: Facts) -> Outcome:
+def run_postgres(facts: DoctorFacts) -> Outcome:
     """A query."""
     return run_probe(facts, "postgres")
 
 
-def run_dynamodb(facts: Facts) -> Outcome:
+def run_dynamodb(facts: DoctorFacts) -> Outcome:
     """A signed ListTables; and that all keys and regions see the same tables, as far as its process tells."""
     pid = facts.context.service("dynamodb").pid
     if pid is not None and is_divided(pid):
@@ -98,14 +98,14 @@ def is_divided(pid: int) -> bool:
     return "-dbPath" in command and "-sharedDb" not in command
 
 
-def run_backend(facts: Facts) -> Outcome:
+def run_backend(facts: DoctorFacts) -> Outcome:
     """The health path of the project's own application."""
     if facts.context.settings.backend is None:
         return unneeded("the project declares no application")
     return run_probe(facts, "backend")
 
 
-def run_folder(facts: Facts) -> Outcome:
+def run_folder(facts: DoctorFacts) -> Outcome:
     """Whether DynamoDB Local's process can write its files, and the disk has room."""
     folder = facts.context.dynamodb_folder
     if folder is None or not folder.is_dir():
@@ -142,7 +142,7 @@ def can_write(path: Path, uid: int) -> bool:
     return uid == 0 or bool(status.st_mode & (0o200 if status.st_uid == uid else 0o002))
 
 
-def run_sessions(facts: Facts) -> Outcome:
+def run_sessions(facts: DoctorFacts) -> Outcome:
     """Sessions that sit inside a transaction, or that others wait for."""
     stuck = [s for s in facts.postgres().sessions if s.blocks or s.idle_s > IDLE_S]
     if not stuck:

@@ -24,16 +24,16 @@ from devenv.aws.surroundings import Surroundings, Topic
 from devenv.core.model import Fix
 from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded, unverified
 from devenv.doctor.checks.environment import look_up, own_variables, sources
-from devenv.doctor.checks.facts import Facts
 from devenv.doctor.checks.safety import NOTHING, demanded
 from devenv.doctor.checks.settings import Lookup
 from devenv.doctor.checks.settings import is_loopback as is_this_machine
+from devenv.doctor.context import DoctorFacts
 
 LOOK_S: Final = 120.0
 ASK: Final = Fix("look into the account, read-only", "devenv doctor --only safety --allow-remote")
 
 
-def judge_all(facts: Facts, topics: tuple[Topic, ...], judge: Callable[[Surroundings], Judged]) -> Judged:
+def judge_all(facts: DoctorFacts, topics: tuple[Topic, ...], judge: Callable[[Surroundings], Judged]) -> Judged:
     """Judge the templates, and the account where it may be asked."""
     judged = judge(facts.templates())
     if facts.context.account is not None:
@@ -41,7 +41,7 @@ def judge_all(facts: Facts, topics: tuple[Topic, ...], judge: Callable[[Surround
     return judged
 
 
-def outcome(facts: Facts, judged: Judged, *, cause: str, fix: str, absent: str) -> Outcome:
+def outcome(facts: DoctorFacts, judged: Judged, *, cause: str, fix: str, absent: str) -> Outcome:
     """One row of what was judged. `absent` says what neither the templates nor the account hold."""
     if judged.bad:
         return failed(judged.bad, cause=cause, fix=Fix(fix), subjects=judged.subjects)
@@ -54,7 +54,7 @@ def outcome(facts: Facts, judged: Judged, *, cause: str, fix: str, absent: str) 
     return passed("; ".join(dict.fromkeys(judged.good)) + ("" if asked else "; the account was not asked"))
 
 
-def run_cloudtrail(facts: Facts) -> Outcome:
+def run_cloudtrail(facts: DoctorFacts) -> Outcome:
     """Data events of the tables in CloudTrail."""
     safety = demanded(facts)
     if safety is None or safety.cloudtrail is False:
@@ -74,7 +74,7 @@ def run_cloudtrail(facts: Facts) -> Outcome:
     )
 
 
-def account_regions(facts: Facts) -> dict[str, list[str]]:
+def account_regions(facts: DoctorFacts) -> dict[str, list[str]]:
     """Table -> the regions of the account that have it, as far as that can be read."""
     try:
         return {name: [state.region for state in found] for name, found in facts.account_tables().items()}
@@ -82,7 +82,7 @@ def account_regions(facts: Facts) -> dict[str, list[str]]:
         return {}
 
 
-def run_endpoint(facts: Facts) -> Outcome:
+def run_endpoint(facts: DoctorFacts) -> Outcome:
     """The gateway endpoint of the VPC, and its policy."""
     safety = demanded(facts)
     if safety is None or not safety.vpc_endpoint:
@@ -98,7 +98,7 @@ def run_endpoint(facts: Facts) -> Outcome:
     )
 
 
-def run_users(facts: Facts) -> Outcome:
+def run_users(facts: DoctorFacts) -> Outcome:
     """Users and groups that may touch the tables themselves."""
     safety = demanded(facts)
     if safety is None or not safety.no_users:
@@ -114,7 +114,7 @@ def run_users(facts: Facts) -> Outcome:
     )
 
 
-def run_private_path(facts: Facts) -> Outcome:
+def run_private_path(facts: DoctorFacts) -> Outcome:
     """The way from on premises: endpoint variables, and the VPN or Direct Connect."""
     safety = demanded(facts)
     if safety is None or not safety.private_path:
@@ -130,7 +130,7 @@ def run_private_path(facts: Facts) -> Outcome:
     )
 
 
-def judge_variables(facts: Facts) -> Judged:
+def judge_variables(facts: DoctorFacts) -> Judged:
     """Every variable that holds an endpoint of AWS: none may be a public name or address. What is fine is not told."""
     judged = Judged()
     lookup = look_up(facts)
@@ -143,7 +143,7 @@ def judge_variables(facts: Facts) -> Judged:
     return judged
 
 
-def endpoint_hosts(facts: Facts) -> Iterator[tuple[str, str, str]]:
+def endpoint_hosts(facts: DoctorFacts) -> Iterator[tuple[str, str, str]]:
     """(whose, variable, host) of every variable that leads to AWS or to DynamoDB."""
     context = facts.context
     expected = {**context.environment, **(context.expected_application or {}), **own_variables(facts)}

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from devenv.core.errors import StoreError
 from devenv.core.model import Fix
-from devenv.doctor.checks.facts import Facts
 from devenv.doctor.checks.schema import diff_catalog, diff_links
 from devenv.doctor.checks.services import silence
+from devenv.links.facts import Facts
 from devenv.trace.observation import Observation, Trouble
 from devenv.trace.question import Inquiry
 

@@ -1,33 +1,25 @@
-"""What the checks judge: both stores, read once and shared; and what the command that calls doctor must hand over."""
+"""Both stores as they are, read once and shared: what doctor and trace judge; and what they must be told for it."""
 
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from devenv.aws.surroundings import TOPICS, Surroundings, Topic, merge
 from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
-from devenv.core.model import ServiceState, StepState, Targets
+from devenv.core.lazy import Lazy
+from devenv.core.model import ServiceState, Targets
 from devenv.links.judge import Item, Judgement, Plan, Relation, Row, compile_plan, judge
 from devenv.stores.dynamodb.key_schema import table_keys
 
 if TYPE_CHECKING:
-    from devenv.aws.account import Account
-    from devenv.aws.drift import TableState
-    from devenv.doctor.checks.safety_files import Searched
-    from devenv.engines.docker.inspect import View
     from devenv.stores.postgres.client import Catalog, Connection
-    from devenv.verify.repair import Write
 
-T = TypeVar("T")
 # A table larger than this is scanned in segments; DescribeTable's count is only an estimate, so it decides no more.
 SEGMENT_ABOVE: Final = 5_000
 SEGMENTS: Final = 4
@@ -39,30 +31,13 @@ NAMING: Final = frozenset(["id", "ids", "sub", "uuid", "guid", "key", "token", "
 
 
 @dataclass(frozen=True)
-class Listener:
-    """One listening TCP socket of one of the project's own services."""
-
-    service: str
-    ip: str
-    port: int
-
-
-@dataclass(frozen=True)
-class DoctorContext:
-    """Everything doctor is told; it reads nothing of the machine by itself except the stores and these paths.
+class FactsContext:
+    """What must be known of a project before its stores are read and judged.
 
     `environment` is what `devenv env` gives now, `expected_application` what the application would be started with
     (None: the project has none), `application` what its running process really has (None: it does not run).
-    `tables` are the declared CreateTable requests by table name. `look_steps` tells how the steps stand;
-    `read_declared` reads the catalog that setup declared (None: it has not run), `read_seeded` the rows it loaded, as
-    text by column; `run_steps` runs the steps that are not done.
-    `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
-    is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
-    steps know their items again; `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
-    `read_backups` gives the requests for continuous backups by table, `search_keys` what keys of users lie in files.
-    `read_templates` gives what CloudFormation, SAM and Terraform files say of the tables' surroundings. `account` is
-    the AWS account, when it may be asked; `asks_drift`: the user asks for drift by name.
-    `look_at_docker` tells of Docker. `origins` and `logs` are for the bundle.
+    `tables` are the declared CreateTable requests by table name. `read_declared` reads the catalog that setup declared
+    (None: it has not run), `read_seeded` the rows it loaded, as text by column.
     """
 
     settings: Settings
@@ -74,24 +49,8 @@ class DoctorContext:
     expected_application: Mapping[str, str] | None = None
     application: Mapping[str, str] | None = None
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    look_steps: Callable[[], Sequence[StepState]] = tuple
     read_declared: Callable[[Connection], Catalog | None] = lambda _: None
     read_seeded: Callable[[Connection], Mapping[Relation, Sequence[Row]]] = lambda _: {}
-    run_steps: Callable[[], None] | None = None
-    settle: Callable[[Sequence[Write]], None] = lambda _: None
-    is_seeded: Callable[[str, Item, tuple[str, ...]], bool] = lambda *_: False
-    listeners: Callable[[], Sequence[Listener]] = tuple
-    read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
-    search_keys: Callable[[], Searched | None] = lambda: None
-    read_templates: Callable[[], Surroundings] = Surroundings
-    account: Account | None = None
-    asks_drift: bool = False
-    look_at_docker: Callable[[], View | None] = lambda: None
-    private_files: tuple[Path, ...] = ()
-    dynamodb_folder: Path | None = None
-    settings_changed: float | None = None
-    origins: Mapping[str, str] = field(default_factory=dict)
-    logs: Mapping[str, Path] = field(default_factory=dict)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def service(self, name: str) -> ServiceState:
@@ -130,63 +89,17 @@ class DynamoFacts:
     items: Mapping[str, Sequence[Item]]
 
 
-class Once(Generic[T]):
-    """A value that is read at the first call, by one thread, and remembered for all; an error is remembered too."""
-
-    def __init__(self, read: Callable[[], T]) -> None:
-        self._read = read
-        self._guard = threading.Lock()
-        self._value: T
-        self._error: StoreError | None = None
-        self._done = False
-
-    def __call__(self) -> T:
-        """The value. StoreError when reading it failed, at every call."""
-        with self._guard:
-            if not self._done:
-                try:
-                    self._value = self._read()
-                except StoreError as error:
-                    self._error = error
-                self._done = True
-            if self._error is not None:
-                raise self._error
-            return self._value
-
-
 class Facts:
     """What is known in one run. Every method may be called by several threads; each store is asked once."""
 
-    def __init__(self, context: DoctorContext) -> None:
+    def __init__(self, context: FactsContext) -> None:
         self.context = context
         keys = {name: table_keys(request) for name, request in context.tables.items()}
         self.plan: Plan = compile_plan(context.settings, keys)
         self.table_names = tuple(dict.fromkeys([*context.tables, *self.plan.tables]))
-        self.postgres = Once(lambda: read_postgres(context, self.plan))
-        self.dynamodb = Once(lambda: read_dynamodb(context, self.table_names))
-        self.judgement = Once(self._judge)
-        self.steps = Once(lambda: tuple(context.look_steps()))
-        self.templates = Once(context.read_templates)
-        self.account_tables = Once(self._ask_tables)
-        self._topics: dict[Topic, Once[Surroundings]] = {
-            topic: Once(partial(self._ask_account, topic)) for topic in TOPICS
-        }
-
-    def _ask_tables(self) -> dict[str, list[TableState]]:
-        """Unasked without an account, or when it does not answer."""
-        from devenv.aws.account import Unasked
-
-        if self.context.account is None:
-            raise Unasked("not asked")
-        return self.context.account.tables(self.table_names)
-
-    def _ask_account(self, topic: Topic) -> Surroundings:
-        return Surroundings() if self.context.account is None else self.context.account.look(topic)
-
-    def account(self, *topics: Topic) -> Surroundings:
-        """What the account says about these topics; nothing when it may not be asked."""
-        parts = [self._topics[topic]() for topic in topics]
-        return merge(parts[0].source, parts, complete=all(part.complete for part in parts))
+        self.postgres = Lazy(lambda: read_postgres(context, self.plan))
+        self.dynamodb = Lazy(lambda: read_dynamodb(context, self.table_names))
+        self.judgement = Lazy(self._judge)
 
     def _judge(self) -> Judgement:
         """Judge what was read; what may be a write under way is read and judged again before it counts."""
@@ -225,7 +138,7 @@ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state L
 """
 
 
-def read_postgres(context: DoctorContext, plan: Plan) -> PostgresFacts:
+def read_postgres(context: FactsContext, plan: Plan) -> PostgresFacts:
     """One read-only snapshot of what the checks ask of Postgres. StoreError when it cannot be read."""
     from devenv.stores.postgres import client as postgres
 
@@ -272,7 +185,7 @@ def read_rows(connection: Connection, relation: Relation, columns: Sequence[str]
     return [dict(zip(columns, row, strict=True)) for row in connection.execute(query).fetchall()]
 
 
-def read_dynamodb(context: DoctorContext, tables: Sequence[str]) -> DynamoFacts:
+def read_dynamodb(context: FactsContext, tables: Sequence[str]) -> DynamoFacts:
     """Description and items of each of these tables. StoreError when DynamoDB does not answer."""
     from devenv.stores.dynamodb.client import Dynamo
 
@@ -296,7 +209,7 @@ def read_dynamodb(context: DoctorContext, tables: Sequence[str]) -> DynamoFacts:
     return DynamoFacts(described, items)
 
 
-def scan_segments(context: DoctorContext, table: str) -> list[Item]:
+def scan_segments(context: FactsContext, table: str) -> list[Item]:
     """Every item of a large table, by parallel segments."""
     from concurrent.futures import ThreadPoolExecutor
 

@@ -1,0 +1,129 @@
+"""What `doctor` is told about one project: everything read of this machine, gathered at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from devenv.config.schema import FILE
+from devenv.core.events import Silent, Watch
+from devenv.doctor.context import DoctorContext, Listener
+from devenv.lifecycle import up
+from devenv.lifecycle.facts import facts_context
+from devenv.stack import Stack, open_locked
+from devenv.verify.repair import Write
+
+if TYPE_CHECKING:
+    from devenv.aws.account import Account
+    from devenv.engines.base import Engine
+    from devenv.engines.docker.inspect import View
+
+
+def doctor_context(
+    stack: Stack, inputs: up.Inputs, watch: Watch | None = None, *, remote: bool = False, drift: bool = False
+) -> DoctorContext:
+    """The context of one diagnosis. `inputs` are the steps' files; `watch` is told when `--fix` runs a step.
+
+    `remote`: the AWS account may be asked, where `[safety]` demands something of it or the user asks for `drift`.
+    """
+    engine = stack.engine
+    return DoctorContext(
+        **vars(replace(facts_context(stack, inputs), application=engine.application_environment())),
+        look_steps=partial(up.step_states, stack, inputs),
+        run_steps=partial(run_steps, stack, watch or Silent()),
+        settle=partial(settle, stack),
+        is_seeded=partial(is_seeded, stack),
+        **safety_readers(stack),
+        account=open_account(stack) if remote and (drift or asks_account(stack)) else None,
+        asks_drift=drift,
+        listeners=lambda: [Listener(each.service, each.ip, each.port) for each in engine.listeners()],
+        look_at_docker=cache(partial(look_at_docker, engine)),
+        private_files=engine.private_files(),
+        dynamodb_folder=engine.home / "dynamodb" if engine.files else None,
+        settings_changed=(stack.root / FILE).stat().st_mtime,
+        origins=stack.loaded.origins,
+        logs={name: engine.log(name) for name in (*engine.services, "steps")},
+    )
+
+
+def look_at_docker(engine: Engine) -> View | None:
+    """What doctor asks of Docker; None where this project never was on it."""
+    if engine.name != "docker" and not engine.state.parked:
+        return None
+    from devenv.engines.docker.inspect import look
+
+    return look(engine)
+
+
+def safety_readers(stack: Stack) -> dict[str, Any]:
+    """What reads the files that `[safety]` is about; nothing without that section."""
+    safety = stack.settings.safety
+    if safety is None:
+        return {}
+    from devenv.aws.files import read_templates
+    from devenv.doctor.checks.safety_files import read_backups, search_keys
+
+    home = Path(stack.environ.get("HOME") or Path.home())
+    return {
+        "read_backups": partial(read_backups, safety, stack.root),
+        "search_keys": partial(search_keys, safety, stack.root, home),
+        "read_templates": partial(read_templates, stack.root, safety.templates),
+    }
+
+
+def asks_account(stack: Stack) -> bool:
+    """Return True if `[safety]` names the account, or demands what only templates or the account can show."""
+    safety = stack.settings.safety
+    return safety is not None and bool(
+        safety.account or safety.cloudtrail or safety.vpc_endpoint or safety.no_users or safety.private_path
+    )
+
+
+def open_account(stack: Stack) -> Account:
+    """The account that the shell's AWS settings lead to. Nothing is asked yet."""
+    from devenv.aws.account import Account
+
+    safety = stack.settings.safety
+    return Account(
+        safety.regions if safety else (),
+        expected=safety.account if safety else None,
+        own=stack.engine.targets().dynamodb.endpoint,
+    )
+
+
+def run_steps(stack: Stack, watch: Watch) -> None:
+    """Run the steps that are not done, as `up` does."""
+    with open_locked(stack.root, up.Options().timeout_s, watch.say) as locked:
+        up.up(locked, up.Options(backend=False), watch, up.Clock())
+
+
+def settle(stack: Stack, writes: Sequence[Write]) -> None:
+    """Let the ledger know the items of seeds as repaired: else they would count as changed by somebody else."""
+    from devenv.steps.ledger import Item, Ledger
+    from devenv.steps.seed.items import key_of, normal_item
+
+    changed: dict[str, dict[bytes, Item | None]] = {}
+    with Ledger(up.step_context(stack, lambda _: None).ledger) as ledger:
+        for table in dict.fromkeys(write.table for write in writes):
+            entries = ledger.entries(table)
+            for write in writes:
+                if write.table != table or write.before is None or write.after is None:
+                    continue
+                old = key_of(write.before, write.keys)
+                if old in entries and entries[old].written == normal_item(write.before):
+                    changed.setdefault(table, {})[old] = None
+                    changed[table][key_of(write.after, write.keys)] = normal_item(write.after)
+        for table, items in changed.items():
+            ledger.settle(table, items)
+
+
+def is_seeded(stack: Stack, table: str, item: Mapping[str, Mapping[str, Any]], keys: tuple[str, ...]) -> bool:
+    """Whether the ledger knows this item's key: a seed file made it."""
+    from devenv.steps.ledger import Ledger
+    from devenv.steps.seed.items import key_of
+
+    with Ledger(up.step_context(stack, lambda _: None).ledger, create=False) as ledger:
+        return key_of(item, keys) in ledger.entries(table)
