@@ -313,6 +313,9 @@ class Engine(ABC):
     def prepare(self, names: Sequence[str]) -> None:  # noqa: B027 - few engines need it
         """The stores that are about to be launched, each in a thread of its own: for what concerns them together."""
 
+    def extend(self, progress: Progress) -> None:  # noqa: B027 - few engines need it
+        """Fetch further modules for the running Postgres, where the engine can. DevenvError (10)."""
+
     def stranger(self, name: str) -> processes.Holder | None:
         """Who answers on the service's port in its place, or None."""
         return None

@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from devenv.config.schema import SECRET, URL_PASSWORD
+from devenv.engines.embedded.contrib import EXTENSIONS
 from devenv.init.code import Function
 from devenv.init.propose import (
     ID_NAMES,
@@ -138,11 +139,11 @@ class Drafter:
                 self.sheet.key("user", user)
             if postgres and postgres.port():
                 self.sheet.key("port", postgres.port())
-            extensions = sorted({name for file in self.survey.sql for name in file.extensions} - {"plpgsql"})
+            extensions = sorted({name for file in self.survey.sql for name in file.extensions} - EXTENSIONS)
             if extensions:
                 self.sheet.ask(
-                    f"The SQL files make extensions ({', '.join(extensions)}), which the PostgreSQL that devenv brings"
-                    " has not got (gen_random_uuid() needs none). Shall this machine's own PostgreSQL be used?"
+                    f"The SQL files create extensions that devenv's own PostgreSQL lacks: {', '.join(extensions)}."
+                    " Use the PostgreSQL that is installed on this machine, with these extensions?"
                 )
                 self.sheet.key("source", "system")
                 self.sheet.agreed()

@@ -219,8 +219,10 @@ def step_states(stack: Stack, inputs: Inputs) -> tuple[StepState, ...]:
     )
 
 
-def step_context(stack: Stack, say: Callable[[str], None]) -> StepContext:
-    """What a step may use."""
+def step_context(
+    stack: Stack, say: Callable[[str], None], announce: Callable[[str], None] = lambda text: None
+) -> StepContext:
+    """What a step may use. `announce` takes what is to stay on the screen, unlike the progress that `say` takes."""
     from devenv.steps.registry import StepContext
 
     targets = stack.engine.targets()
@@ -233,6 +235,7 @@ def step_context(stack: Stack, say: Callable[[str], None]) -> StepContext:
         environ={**stack.environ, **stack.environment()},
         say=say,
         log=stack.engine.log("steps"),
+        extend=lambda: stack.engine.extend(lambda text, done, total: None if done else announce(text)),
     )
 
 
@@ -419,7 +422,7 @@ class Run:
             for step in STEPS:
                 for needed in step.needs:
                     self.ready(needed)
-                context = step_context(self.stack, partial(self.watch.note, step.name))
+                context = step_context(self.stack, partial(self.watch.note, step.name), self.watch.say)
                 handles.point_at(context)
                 action = plan_step(self.look(step, context, inputs[step.name], handles), self.options, ran=False)
                 if action.action == "run":
@@ -519,7 +522,7 @@ class Run:
 
         for step in STEPS:
             if step.name in names:
-                context = step_context(self.stack, partial(self.watch.note, step.name))
+                context = step_context(self.stack, partial(self.watch.note, step.name), self.watch.say)
                 self.run_step(step, context, inputs[step.name], "from scratch", fresh=True)
 
     def keep(self, reason: str) -> str | None:

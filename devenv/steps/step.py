@@ -30,7 +30,7 @@ class StepContext:
     """What a step may use.
 
     `ledger` is the SQLite file that remembers what was written (it may not exist yet); `environ` and `log` are for
-    steps that are commands; `say` takes progress lines.
+    steps that are commands; `say` takes progress lines; `extend` fetches further modules for Postgres, if it can.
     """
 
     settings: Settings
@@ -41,6 +41,7 @@ class StepContext:
     environ: Mapping[str, str]
     say: Callable[[str], None]
     log: Path
+    extend: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -363,11 +363,17 @@ def test_sql_that_devenv_cannot_run_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_extensions_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
-    sql = 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp";\nCREATE TABLE t (id uuid DEFAULT uuid_generate_v4());'
+    sql = 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp";\nCREATE EXTENSION postgis;\nCREATE TABLE t (id uuid);'
     write(tmp_path, {"schema.sql": sql})
     draft = Drafter(survey(tmp_path), "x").draft()
     assert '#~ source = "system"' in draft.text
-    assert "uuid-ossp" in draft.edits[0]
+    assert "lacks: postgis." in draft.edits[0]
+
+
+def test_the_extensions_of_contrib_need_no_question(tmp_path: Path) -> None:
+    sql = 'CREATE EXTENSION IF NOT EXISTS "uuid-ossp";\nCREATE EXTENSION pgcrypto;\nCREATE TABLE t (id uuid);'
+    write(tmp_path, {"schema.sql": sql})
+    assert "source" not in Drafter(survey(tmp_path), "x").draft().text
 
 
 @pytest.mark.parametrize(

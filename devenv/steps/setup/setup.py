@@ -22,7 +22,7 @@ from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, Exit, StoreError
 from devenv.core.model import PostgresTarget, StepState
 from devenv.core.plural import number_of
-from devenv.steps.setup import merge
+from devenv.steps.setup import extensions, merge
 from devenv.steps.setup.migrate import plan_migration
 from devenv.steps.setup.rows import Row, Sequences, order_rows, pair_runs, read_rows, read_sequences
 from devenv.steps.setup.sql import Statement, split_statements
@@ -34,6 +34,7 @@ REBUILD: Final = "devenv setup (rebuilds the database; all data in it is lost)"
 LOCK_WAIT: Final = "10s"
 SWAP_TRIES: Final = 5
 IN_USE: Final = "55006"
+INSTEAD: Final = {"uuid-ossp": ", or use gen_random_uuid(), which needs no extension"}
 DEADLOCK_OR_LOCKED: Final = ("55P03", "40P01")
 RECORD: Final = (
     b"CREATE SCHEMA IF NOT EXISTS devenv",
@@ -119,6 +120,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
         postgres.end_others(admin)
         for name_ in side_names(database):
             drop_database(admin, name_)
+        extensions.provide(ctx, admin, statements)
         exists = one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None
         if fresh and exists:
             return rebuild(ctx, admin, inputs, statements)
@@ -190,10 +192,15 @@ def statement_error(statement: Statement, error: PostgresError) -> DevenvError:
         return DevenvError(f"{error.what}, while {statement.place} ran", detail=error.detail)
     primary, _, rest = (error.detail or error.what).partition("\n")
     lines = [rest, f"in: {statement.excerpt}"] if rest else [f"in: {statement.excerpt}"]
+    home = extensions.home_of(primary)
+    hint = home and f'CREATE EXTENSION IF NOT EXISTS "{home}"; before it{INSTEAD.get(home, "")}, then: devenv up'
+    if extensions.find_wanted([statement]) and primary.startswith("could not load library"):
+        hint = "this PostgreSQL lacks what the extension needs: " + extensions.SYSTEM
     return DevenvError(
         f"{statement.file}:{statement.line_at(error.position)}: {primary}",
         detail="\n".join(lines),
         cause="nothing of the files was kept: they run in one transaction",
+        hint=hint,
     )
 
 
