@@ -1,0 +1,81 @@
+"""What a project's settings would run: every command of its own, by what runs it. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from devenv.config.schema import Settings
+
+# What runs a command: the steps, the services, traces, pattern scripts, the token program.
+Runner = Literal["steps", "services", "trace", "patterns", "token"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: `where` it is declared, `what` it runs (as a shell would write it)."""
+
+    runner: Runner
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+def commands_of(settings: Settings) -> tuple[Command, ...]:
+    """Return every command that the settings of this folder make devenv run, in the order of devenv.toml's sections."""
+    found: list[Command] = []
+    for name, step in (
+        ("setup", settings.steps.setup),
+        ("schema-load", settings.steps.schema_load),
+        ("seed", settings.steps.seed),
+    ):
+        found += listed("steps", f"[steps.{name}] command", step.command)
+    if backend := settings.backend:
+        found += listed("services", "[backend] command", backend.command)
+        found += listed("services", "[backend] python", [backend.python] if backend.python else [])
+    if settings.docker.file:
+        found += listed("services", "[docker] file", [settings.docker.file])
+    if settings.token:
+        found += listed("token", "[token] command", settings.token.command)
+    for name, pattern in settings.patterns.items():
+        found += listed("patterns", f"[patterns.{name}] script", pattern.script)
+    for name, subject in settings.trace.items():
+        if library := subject.library:
+            at = f"[trace.{name}.library]"
+            found += listed("trace", f"{at} command", library.command)
+            functions = [library.function, *(guard.function for guard in library.guards)]
+            found += listed("trace", f"{at} function", [each for each in functions if each])
+            calls = {"arguments": library.arguments, "guards": [guard.arguments for guard in library.guards]}
+            if "call" in json.dumps(calls, default=str):
+                found.append(Command("trace", f"{at} arguments", json.dumps(calls, default=str, sort_keys=True)))
+    return tuple(found)
+
+
+def listed(runner: Runner, where: str, words: Sequence[str]) -> list[Command]:
+    """Return one command, or none if there are no words."""
+    return [Command(runner, where, shlex.join(words))] if words else []
+
+
+def agreed_text(settings: Settings) -> tuple[str, ...]:
+    """Return what a user agrees to, one line each: the commands, and the variables that they are given.
+
+    Variables are part of it because a variable can make a sound program run another one.
+    """
+    found = commands_of(settings)
+    if not found:
+        return ()
+    lines = [str(command) for command in found]
+    lines += variables("[env]", settings.env)
+    if settings.backend:
+        lines += variables("[backend] env", settings.backend.env)
+    return tuple(lines)
+
+
+def variables(where: str, values: Mapping[str, str]) -> list[str]:
+    """Return the variables of one table, one line each."""
+    return [f"{where} {name} = {value}" for name, value in values.items()]

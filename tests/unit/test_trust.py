@@ -1,0 +1,137 @@
+"""Which folders may run their own commands, and what a user agrees to."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from devenv.config.commands import agreed_text, commands_of
+from devenv.config.schema import parse
+from devenv.host import trust
+
+COMMANDS = ("[steps.seed] command: ./seed", "[env] NAME = value")
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "trust"
+
+
+def test_a_folder_is_trusted_for_exactly_what_was_agreed(records: Path, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    assert not trust.is_trusted(records, root, COMMANDS)
+    trust.remember(records, root, COMMANDS)
+    assert trust.is_trusted(records, root, COMMANDS)
+    assert trust.is_trusted(records, root, COMMANDS[::-1])
+    assert not trust.is_trusted(records, root, (*COMMANDS, "[backend] command: ./run"))
+    assert not trust.is_trusted(records, tmp_path / "other", COMMANDS)
+    assert trust.revoke(records, root)
+    assert not trust.is_trusted(records, root, COMMANDS)
+    assert not trust.revoke(records, root)
+
+
+def test_two_commands_are_not_one_that_is_spelt_like_both(records: Path, tmp_path: Path) -> None:
+    trust.remember(records, tmp_path, ("a", "bc"))
+    assert not trust.is_trusted(records, tmp_path, ("ab", "c"))
+
+
+def test_no_commands_need_no_trust(records: Path, tmp_path: Path) -> None:
+    assert trust.is_trusted(records, tmp_path, ())
+    assert not records.exists()
+
+
+def test_records_are_private_and_nonsense_in_one_is_no_trust(records: Path, tmp_path: Path) -> None:
+    trust.remember(records, tmp_path, COMMANDS)
+    file = trust.record_of(records, tmp_path)
+    assert file.stat().st_mode & 0o777 == 0o600
+    for nonsense in (b"", b"{", b'{"root": 1}', b"\xff" * 100):
+        file.write_bytes(nonsense)
+        assert not trust.is_trusted(records, tmp_path, COMMANDS)
+        assert trust.read_all(records) == []
+
+
+def git(*words: str, cwd: Path) -> None:
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *words], cwd=cwd, check=True, capture_output=True
+    )
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    path = tmp_path / "main"
+    path.mkdir()
+    git("init", "-q", cwd=path)
+    (path / "file").write_text("content")
+    git("add", ".", cwd=path)
+    git("commit", "-qm", "first", cwd=path)
+    return path
+
+
+@pytest.mark.needs_git
+def test_a_worktree_with_the_same_commands_is_trusted_and_a_clone_is_not(
+    records: Path, repository: Path, tmp_path: Path
+) -> None:
+    trust.remember(records, repository, COMMANDS)
+    git("worktree", "add", "-q", str(tmp_path / "second"), cwd=repository)
+    git("clone", "-q", str(repository), str(tmp_path / "clone"), cwd=tmp_path)
+    assert trust.is_trusted(records, tmp_path / "second", COMMANDS)
+    assert not trust.is_trusted(records, tmp_path / "second", (*COMMANDS, "more"))
+    assert not trust.is_trusted(records, tmp_path / "clone", COMMANDS)
+
+
+@pytest.mark.needs_git
+def test_a_folder_that_claims_to_be_a_worktree_is_not_trusted(records: Path, repository: Path, tmp_path: Path) -> None:
+    trust.remember(records, repository, COMMANDS)
+    git("worktree", "add", "-q", str(tmp_path / "second"), cwd=repository)
+    hostile = tmp_path / "hostile"
+    hostile.mkdir()
+    (hostile / ".git").write_text((tmp_path / "second" / ".git").read_text())
+    assert not trust.is_trusted(records, hostile, COMMANDS)
+    (hostile / ".git").unlink()
+    (hostile / ".git").symlink_to(tmp_path / "second" / ".git")
+    assert not trust.is_trusted(records, hostile, COMMANDS)
+
+
+TREE = {
+    "project": {"name": "x"},
+    "env": {"NAME": "value"},
+    "backend": {"command": ["./serve", "a b"], "python": "./py", "env": {"LEVEL": "1"}},
+    "steps": {"setup": {"command": ["./setup"]}, "schema-load": {"files": ["t.json"]}, "seed": {"command": ["./seed"]}},
+    "token": {"command": ["./token"]},
+    "docker": {"file": "compose.yml"},
+    "patterns": {"p": {"table": "t", "key": {"pk": "1"}, "script": ["./list"]}},
+    "trace": {
+        "one": {
+            "library": {
+                "function": "a.b:c",
+                "arguments": {"x": {"call": "d:e"}},
+                "guards": [{"function": "f:g"}],
+            }
+        },
+        "two": {"library": {"command": ["node", "x.js"]}},
+    },
+}
+
+
+def test_every_place_that_runs_something_is_listed() -> None:
+    settings = parse(TREE, Path("devenv.toml"))
+    assert [(each.runner, str(each)) for each in commands_of(settings)] == [
+        ("steps", "[steps.setup] command: ./setup"),
+        ("steps", "[steps.seed] command: ./seed"),
+        ("services", "[backend] command: ./serve 'a b'"),
+        ("services", "[backend] python: ./py"),
+        ("services", "[docker] file: compose.yml"),
+        ("token", "[token] command: ./token"),
+        ("patterns", "[patterns.p] script: ./list"),
+        ("trace", "[trace.one.library] function: a.b:c f:g"),
+        ("trace", '[trace.one.library] arguments: {"arguments": {"x": {"call": "d:e"}}, "guards": [{}]}'),
+        ("trace", "[trace.two.library] command: node x.js"),
+    ]
+    assert agreed_text(settings)[-2:] == ("[env] NAME = value", "[backend] env LEVEL = 1")
+
+
+def test_a_project_of_files_only_asks_nothing() -> None:
+    tree = {"project": {"name": "x"}, "env": {"A": "b"}, "steps": {"setup": {"files": ["a.sql"]}}}
+    assert agreed_text(parse(tree, Path("devenv.toml"))) == ()
