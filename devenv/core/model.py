@@ -17,7 +17,8 @@ class PostgresTarget:
     """Where and as whom to reach one Postgres database. `password` never shows in a repr.
 
     `refused` says why nothing may be written there, `closed` why it may not even be asked; None: it may. Who speaks
-    to the store heeds both.
+    to the store heeds both. `own`: devenv started the server, so that it may make roles there. `keys`: the user, not a
+    folder, named the address, so that the user's own password file and certificate may be used.
     """
 
     host: str
@@ -27,6 +28,8 @@ class PostgresTarget:
     database: str = "postgres"
     refused: str | None = None
     closed: str | None = None
+    own: bool = False
+    keys: bool = False
 
     @property
     def address(self) -> str:

@@ -141,10 +141,11 @@ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state L
 def read_postgres(context: FactsContext, plan: Plan) -> PostgresFacts:
     """One read-only snapshot of what the checks ask of Postgres. StoreError when it cannot be read."""
     from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import reading
 
     target = context.targets.postgres
     with (
-        postgres.connect(target, read_only=True, timeout_s=ANSWER_S) as connection,
+        reading(target, timeout_s=ANSWER_S) as connection,
         postgres.translated(target.address),
     ):
         catalog = postgres.read_catalog(connection)
@@ -187,13 +188,13 @@ def read_rows(connection: Connection, relation: Relation, columns: Sequence[str]
 
 def read_dynamodb(context: FactsContext, tables: Sequence[str]) -> DynamoFacts:
     """Description and items of each of these tables. StoreError when DynamoDB does not answer."""
-    from devenv.stores.dynamodb.client import Dynamo
+    from devenv.stores.dynamodb.client import Dynamo, read_only
 
     described: dict[str, Mapping[str, Any] | None] = {}
     items: dict[str, Sequence[Item]] = {}
-    with Dynamo(context.targets.dynamodb, timeout=ANSWER_S) as dynamodb:
+    with Dynamo(read_only(context.targets.dynamodb), timeout=ANSWER_S) as dynamodb:
         dynamodb.call("ListTables", {"Limit": 1})  # one that hangs is known for it before the long reads
-    with Dynamo(context.targets.dynamodb) as dynamodb:
+    with Dynamo(read_only(context.targets.dynamodb)) as dynamodb:
         for table in tables:
             try:
                 described[table] = dynamodb.call("DescribeTable", {"TableName": table})["Table"]
@@ -213,10 +214,10 @@ def scan_segments(context: FactsContext, table: str) -> list[Item]:
     """Every item of a large table, by parallel segments."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from devenv.stores.dynamodb.client import Dynamo
+    from devenv.stores.dynamodb.client import Dynamo, read_only
 
     def scan(segment: int) -> list[Item]:
-        with Dynamo(context.targets.dynamodb) as dynamodb:
+        with Dynamo(read_only(context.targets.dynamodb)) as dynamodb:
             return list(dynamodb.scan(table, Segment=segment, TotalSegments=SEGMENTS))
 
     with ThreadPoolExecutor(SEGMENTS) as pool:

@@ -24,7 +24,7 @@ from devenv.patterns.scripts import run_script
 from devenv.patterns.seen import Access, Observed, TableSeen, amount_of
 from devenv.query.queries import START_HINT, portable, require_running
 from devenv.stack import Stack
-from devenv.stores.dynamodb.client import Dynamo, plain
+from devenv.stores.dynamodb.client import Dynamo, plain, read_only
 from devenv.stores.dynamodb.partiql import statement_of
 
 STATUSES: Final = ("ok", "warn", "fail", "skip")
@@ -59,7 +59,7 @@ def observe(stack: Stack, names: Sequence[str] | None = None, given: Mapping[str
     """Look at the project's DynamoDB. StoreError when it does not run."""
     require_running(stack, "dynamodb")
     try:
-        with Dynamo(stack.engine.targets().dynamodb) as dynamodb:
+        with Dynamo(read_only(stack.engine.targets().dynamodb)) as dynamodb:
             return look(dynamodb, stack.settings, declared_tables(stack), names=names, given=given)
     except StoreError as error:
         raise error.with_hint("devenv doctor" if error.reached else START_HINT) from None
@@ -209,25 +209,20 @@ def run_sql_pattern(stack: Stack, name: str, text: str, values: Mapping[str, str
     import time
 
     from devenv.patterns.declared import run_sql
-    from devenv.stores.postgres import client as postgres
 
     require_running(stack, "postgres")
     if missing := [each for each in re.findall(r"%\(([^)]+)\)s", text) if each not in values]:
         raise UsageError(f"`{name}` needs {missing[0]}", hint=f"devenv patterns run {name} --param {missing[0]}=…")
-    target = stack.engine.targets().postgres
-    # As `devenv db` does: a role that can change nothing, but no role is made in a server that is not devenv's.
-    target = postgres.as_reader(target) if stack.engine.starts else target
     began = time.perf_counter()
-    with postgres.connect(target, read_only=True) as connection, postgres.translated(target.address):
-        columns, rows, plan = run_sql(connection, text, values)
+    answer, plan = run_sql(stack.engine.targets().postgres, text, values)
     ms = (time.perf_counter() - began) * 1000
     body = {
         "pattern": name,
         "purpose": stack.settings.patterns[name].purpose,
         "sql": text,
-        "columns": columns,
-        "rows": [[portable(value) for value in row] for row in rows],
-        "count": len(rows),
+        "columns": answer.columns,
+        "rows": [[portable(value) for value in row] for row in answer.rows],
+        "count": len(answer.rows),
         "plan": plan,
         "ms": round(ms, 1),
     }

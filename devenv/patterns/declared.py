@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from devenv.capture.calls import Asked, Cost, Direction
 from devenv.config.schema import Order, Pattern, Settings
 from devenv.core.errors import UsageError
+from devenv.core.model import PostgresTarget
 from devenv.core.templates import fill
 from devenv.stores.dynamodb.capacity import item_bytes, read_units
 
 if TYPE_CHECKING:
     from devenv.stores.dynamodb.client import Dynamo
-    from devenv.stores.postgres.client import Connection
+    from devenv.stores.postgres.client import Rows
 
 __all__ = ["describe", "item_bytes", "prepare", "read_units", "request_of", "run", "run_sql"]
 
@@ -302,13 +303,11 @@ def take(pages: Iterator[dict[str, Any]], paged: bool) -> Iterator[dict[str, Any
             return
 
 
-def run_sql(
-    connection: Connection, text: str, values: Mapping[str, Any]
-) -> tuple[list[str], list[tuple[Any, ...]], str]:
-    """Columns, rows, and the plan of an SQL pattern (the top of it, and which tables are read whole)."""
-    used = {name: value for name, value in values.items() if f"%({name})s" in text}
-    cursor = connection.execute(text.encode(), used)
-    columns = [column.name for column in cursor.description or ()]
-    rows = cursor.fetchall()
-    plan = connection.execute(f"EXPLAIN {text}".encode(), used).fetchall()
-    return columns, rows, "\n".join(str(line[0]) for line in plan)
+def run_sql(target: PostgresTarget, text: str, values: Mapping[str, Any]) -> tuple[Rows, str]:
+    """The answer to an SQL pattern, and its plan ("" for what has none). PostgresError."""
+    from devenv.stores.postgres.reader import PLANNED, asking, first_word
+
+    with asking(target) as each:
+        answer = each.ask(text, values)
+        plan = each.ask(f"EXPLAIN {text}", values).rows if first_word(text) in PLANNED else []
+    return answer, "\n".join(str(line[0]) for line in plan)

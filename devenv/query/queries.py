@@ -15,11 +15,13 @@ from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.stack import Stack
-from devenv.stores.dynamodb.client import Dynamo, plain, verb
+from devenv.stores.dynamodb.client import Dynamo, plain, read_only, verb
 from devenv.stores.dynamodb.key_schema import place_of
 from devenv.stores.dynamodb.partiql import Amount, Unreadable, amount_of, parse
 
 START_HINT = "devenv up"
+# A statement that somebody typed and waits for may take longer than one of a file.
+TYPED_S = 30.0
 
 
 def open_shell(stack: Stack, write: bool) -> NoReturn:
@@ -55,9 +57,9 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
     environment = {**own, **stack.environment()}
     if not write:
         if stack.engine.starts:
-            from devenv.stores.postgres import client as postgres
+            from devenv.stores.postgres.reader import as_reader
 
-            reader = postgres.as_reader(stack.engine.targets().postgres)
+            reader = as_reader(stack.engine.targets().postgres)
             environment |= {"PGUSER": reader.user, "PGPASSWORD": reader.password}
         environment["PGOPTIONS"] = "-c default_transaction_read_only=on"
         sys.stderr.write("read-only; devenv db --write allows changes\n")
@@ -68,20 +70,22 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
 def run_sql(stack: Stack, sql: str, write: bool) -> Report:
     """One SQL statement against the project's database; its rows, or how many it changed."""
     from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import asking
 
     if write:
         stack.engine.permit(None)
     require_running(stack, "postgres")
+    target = stack.engine.targets().postgres
     try:
-        target = stack.engine.targets().postgres
-        # In a server that devenv only connects to it makes no roles.
-        if not write and stack.engine.starts:
-            target = postgres.as_reader(target)
-        columns, rows, status = postgres.query(target, sql, write=write, bounded=not write and not stack.engine.starts)
+        if write:
+            answer = postgres.write(target, sql)
+        else:
+            with asking(target, limit_s=TYPED_S) as each:
+                answer = each.ask(sql, as_text=True)
     except StoreError as error:
         raise error.with_hint(START_HINT if not error.reached else sql_hint(error, write)) from None
-    summary = f"({number_of(len(rows), 'row')})" if columns else status
-    return rows_report(stack, "db", columns, rows, summary)
+    summary = f"({number_of(len(answer.rows), 'row')})" if answer.columns else answer.status
+    return rows_report(stack, "db", answer.columns, answer.rows, summary)
 
 
 def require_running(stack: Stack, name: str) -> None:
@@ -100,6 +104,7 @@ def sql_hint(error: StoreError, write: bool) -> str:
     hints = {
         "25006": 'devenv db --write "…"',
         "42501": 'devenv db --write "…"',
+        "57014": 'devenv db --write "…"  (has no limit)',
         "3D000": START_HINT,
         "42P01": 'devenv db "select * from information_schema.tables"',
     }
@@ -144,7 +149,7 @@ def run_partiql(
     body: dict[str, Any] = {"Statement": statement, "ReturnConsumedCapacity": "TOTAL"}
     pages = 0
     units: float | None = None
-    with opened(stack) as dynamodb:
+    with opened(stack, write=write) as dynamodb:
         amount = judge_statement(dynamodb, statement, scan or dry_run) if verb(statement) == "SELECT" else None
         while len(items) <= limit and not dry_run:
             answer = dynamodb.call("ExecuteStatement", body)
@@ -208,11 +213,12 @@ def amount_words(amount: Amount) -> str:
 
 
 class opened:
-    """The project's DynamoDB for a `with` block; its errors get the next command."""
+    """The project's DynamoDB for a `with` block, for reading unless `write`; its errors get the next command."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, *, write: bool = False) -> None:
         require_running(stack, "dynamodb")
-        self._dynamodb = Dynamo(stack.engine.targets().dynamodb)
+        target = stack.engine.targets().dynamodb
+        self._dynamodb = Dynamo(target if write else read_only(target))
 
     def __enter__(self) -> Dynamo:
         return self._dynamodb

@@ -62,6 +62,7 @@ def token_of(settings: Settings, target: PostgresTarget, environ: Mapping[str, s
     from psycopg.rows import dict_row
 
     from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import reading
 
     person, declared = settings.person, settings.token
     if person is None or declared is None:
@@ -71,7 +72,7 @@ def token_of(settings: Settings, target: PostgresTarget, environ: Mapping[str, s
     query = sql.SQL("SELECT * FROM {} WHERE {}::text = %s LIMIT 2").format(
         postgres.name(*relation_of(person.table)), postgres.name(person.name)
     )
-    with postgres.connect(target, read_only=True) as connection, postgres.translated(target.address):
+    with reading(target) as connection, postgres.translated(target.address):
         rows = connection.cursor(row_factory=dict_row).execute(query, [handle]).fetchall()
     if len(rows) != 1:
         raise UsageError(

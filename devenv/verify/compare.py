@@ -28,9 +28,10 @@ from devenv.core.model import Failure, Report, Targets
 from devenv.core.plural import number_of
 from devenv.host.state import lock, write_private
 from devenv.links.judge import compile_plan
-from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.stores.dynamodb.key_schema import table_keys
 from devenv.stores.postgres import client as postgres
+from devenv.stores.postgres.reader import reading as open_postgres
 from devenv.verify.journal import journal_path, read_ours
 from devenv.verify.output import FINDINGS, PLAN, check_output, replacing
 from devenv.verify.plan import Head, write_plan
@@ -162,7 +163,7 @@ def findings_file(options: Options) -> Path | None:
 def look_at_stores(context: Context) -> Seen:
     """Who both stores are. StoreError when one does not answer, or lacks a declared table or column."""
     plan = compile_plan(context.settings, {})
-    with postgres.connect(context.targets.postgres, read_only=True) as connection:
+    with open_postgres(context.targets.postgres) as connection:
         classes = column_classes(plan, postgres.read_catalog(connection))
         identifier = postgres.system_identifier(connection)
         database = str(postgres.one(connection, "SELECT current_database()"))
@@ -181,7 +182,7 @@ def look_at_stores(context: Context) -> Seen:
 
 def describe_tables(context: Context, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     """The description of each of these tables. StoreError when one is not there."""
-    with Dynamo(context.targets.dynamodb) as dynamodb:
+    with Dynamo(read_only(context.targets.dynamodb)) as dynamodb:
         return {name: dynamodb.call("DescribeTable", {"TableName": name})["Table"] for name in names}
 
 

@@ -17,6 +17,7 @@ from devenv.links.judge import Edge, Plan
 from devenv.links.values import canonical, instant, number_text
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.client import Catalog, Connection, name
+from devenv.stores.postgres.reader import reading
 from devenv.verify.candidate_filter import BOOLEAN, NUMBER, PLAIN, TIME, copies_digest, link_channel, pairs_of
 from devenv.verify.run import ROWS, Run
 from devenv.verify.spill import Spill, digest, key_of
@@ -27,7 +28,7 @@ NUMBERS: Final = re.compile(r"smallint|integer|bigint|numeric.*|real|double prec
 @contextmanager
 def snapshot(target: PostgresTarget) -> Iterator[Connection]:
     """A connection that sees one moment. PostgresError."""
-    with postgres.connect(target, read_only=True) as connection, postgres.translated(target.address):
+    with reading(target) as connection, postgres.translated(target.address):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         yield connection
 

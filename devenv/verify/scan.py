@@ -12,7 +12,7 @@ import msgspec
 
 from devenv.core.errors import StoreError
 from devenv.core.plural import number_of
-from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.verify.candidate_filter import Sieve, Tally
 from devenv.verify.run import Run, Task, segment_name
 from devenv.verify.spill import KeyWriter, Spill
@@ -40,7 +40,7 @@ def scan_segment(run: Run, number: int, tell: Callable[[int], None]) -> dict[str
     keys = KeyWriter(run.folder, segment_name(number), len(plan.keys[task.table]))
     tally = Tally()
     finished, capped = 0, False
-    with Dynamo(run.dynamodb, timeout=TIMEOUT_S) as dynamodb, ThreadPoolExecutor(1) as pool:
+    with Dynamo(read_only(run.dynamodb), timeout=TIMEOUT_S) as dynamodb, ThreadPoolExecutor(1) as pool:
         pages = read_segments(open_reader(run, sieve, dynamodb), sieve, task)
         pending = pool.submit(next, pages, None)
         while (read := pending.result()) is not None:

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from devenv.links.judge import Plan
-from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.stores.postgres import client as postgres
+from devenv.stores.postgres.reader import reading as open_postgres
 from devenv.verify.join import Partition
 from devenv.verify.recheck import (
     LINK_FAULTS,
@@ -105,8 +106,8 @@ def deletions(plan: Plan, records: list[Any]) -> Iterator[Write]:
 def reading(run: Run, plan: Plan) -> Iterator[Reader]:
     """Both stores, open for looking at candidates; each look sees what is there then. StoreError."""
     with (
-        Dynamo(run.dynamodb, timeout=TIMEOUT_S) as dynamodb,
-        postgres.connect(run.postgres, read_only=True, autocommit=True) as connection,
+        Dynamo(read_only(run.dynamodb), timeout=TIMEOUT_S) as dynamodb,
+        open_postgres(run.postgres, autocommit=True) as connection,
         postgres.translated(run.postgres.address),
     ):
         yield Reader(plan, dynamodb, connection)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.attack.outside import Outside
 from tests.support import ProjectDir, reference_project
 
 
@@ -18,3 +19,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
         yield project
     finally:
         project.remove()
+
+
+@pytest.fixture(scope="session")
+def outside(running: ProjectDir) -> Outside:
+    """Makes folders that name the running stores as somebody else's."""
+    return Outside(running)

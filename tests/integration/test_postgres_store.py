@@ -14,6 +14,7 @@ from psycopg import sql
 from devenv.core.errors import StoreError
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.client import Column, Constraint, Index, PostgresError
+from devenv.stores.postgres.reader import asking, read
 
 pytest_plugins = ("tests.integration.step_support",)
 
@@ -224,10 +225,16 @@ def test_the_shells_libpq_variables_lead_no_connection_elsewhere(target: Any, mo
     ],
 )
 def test_values_that_python_cannot_hold_are_shown(target: Any, expression: str, shown: object) -> None:
-    assert postgres.query(target, f"SELECT {expression} AS it", write=False)[:2] == (["it"], [(shown,)])
+    with asking(target) as each:
+        answer = each.ask(f"SELECT {expression} AS it", as_text=True)
+    assert (answer.columns, answer.rows) == (["it"], [(shown,)])
 
 
 def test_a_query_is_one_statement(target: Any) -> None:
+    for statement in ("SELECT 1; CREATE TABLE public.never (a int)", "COMMIT; CREATE TABLE public.never (a int)"):
+        with pytest.raises(PostgresError) as caught:
+            read(target, statement)
+        assert caught.value.code == "42601"
     with pytest.raises(PostgresError) as caught:
-        postgres.query(target, "COMMIT; CREATE TABLE public.never (a int)", write=False)
+        postgres.write(target, "SELECT 1; CREATE TABLE public.never (a int)")
     assert caught.value.code == "42601"

@@ -117,12 +117,12 @@ def other_cluster(facts: Facts, target: PostgresTarget) -> str | None:
 
 def other_tables(facts: Facts, target: DynamoTarget) -> str | None:
     """None when `target` shows the project's tables: the same ones, by number and time of creation."""
-    from devenv.stores.dynamodb.client import Dynamo
+    from devenv.stores.dynamodb.client import Dynamo, read_only
 
     stack = facts.context.targets.dynamodb
     try:
         ours = {name: table for name, table in facts.dynamodb().described.items() if table is not None}
-        with Dynamo(target, timeout=ASK_S) as dynamodb:
+        with Dynamo(read_only(target), timeout=ASK_S) as dynamodb:
             for name, table in ours.items():
                 seen = dynamodb.call("DescribeTable", {"TableName": name})["Table"]
                 if any(seen.get(key) != table.get(key) for key in ("TableArn", "TableId", "CreationDateTime")):

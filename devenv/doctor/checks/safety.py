@@ -315,10 +315,10 @@ def run_recovery(facts: DoctorFacts) -> Outcome:
 
 def ask_recovery(facts: DoctorFacts, table: str) -> Mapping[str, Any] | None:
     """DescribeContinuousBackups of a table; None when this DynamoDB, or who asks, cannot be told."""
-    from devenv.stores.dynamodb.client import Dynamo
+    from devenv.stores.dynamodb.client import Dynamo, read_only
 
     try:
-        with Dynamo(facts.context.targets.dynamodb) as dynamodb:
+        with Dynamo(read_only(facts.context.targets.dynamodb)) as dynamodb:
             return dynamodb.call("DescribeContinuousBackups", {"TableName": table})
     except StoreError as error:
         if not error.reached:

@@ -175,7 +175,9 @@ class OnDocker(Engine):
                 told = container.environment if container else {}
                 user, password = told.get("POSTGRES_USER", user), told.get("POSTGRES_PASSWORD", password)
         return (
-            PostgresTarget("127.0.0.1", self.port("postgres"), user, password, self.settings.postgres.database),
+            PostgresTarget(
+                "127.0.0.1", self.port("postgres"), user, password, self.settings.postgres.database, own=True
+            ),
             DynamoTarget(
                 f"http://127.0.0.1:{self.port('dynamodb')}", self.settings.dynamodb.region, ACCESS_KEY, ACCESS_KEY
             ),

@@ -96,6 +96,7 @@ class Embedded(Engine):
                 user=settings.postgres.user,
                 password=self.secrets().password,
                 database=settings.postgres.database,
+                own=True,
             ),
             DynamoTarget(
                 endpoint=f"http://127.0.0.1:{self.port('dynamodb')}",

@@ -83,7 +83,12 @@ class External(Engine):
         postgres = parse_postgres(external, self.settings.postgres.user, self.settings.postgres.database)
         dynamodb = parse_dynamodb(external, self.settings.dynamodb.region)
         return (
-            replace(postgres, refused=self.refusal(postgres.host), closed=self.closure(postgres.host)),
+            replace(
+                postgres,
+                refused=self.refusal(postgres.host),
+                closed=self.closure(postgres.host),
+                keys=self.loaded.origins.get("external.postgres", "").startswith("$"),
+            ),
             replace(
                 dynamodb,
                 refused=self.refusal(host_of(dynamodb.endpoint)),

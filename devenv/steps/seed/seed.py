@@ -49,7 +49,7 @@ from devenv.steps.seed.references import Reference, Unresolved, resolve
 from devenv.steps.seed.writes import delete_item, empty_table, fan_out, is_empty, put_all, read_by_key, replace_item
 from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, describe, read_files
 from devenv.stores.dynamodb.client import Dynamo
-from devenv.stores.postgres import client as postgres
+from devenv.stores.postgres.reader import reading
 
 TELL_EVERY: Final = 5_000
 EXAMPLES: Final = 3
@@ -181,7 +181,7 @@ def read_rows(ctx: StepContext, seeds: Seeds) -> tuple[dict[Reference, str], dic
     targets = find_targets(seeds.edges)
     if not targets and not seeds.references:
         return {}, {}
-    with postgres.connect(ctx.postgres, autocommit=True, read_only=True) as connection:
+    with reading(ctx.postgres, autocommit=True) as connection:
         try:
             answers = resolve(connection, seeds.references)
         except Unresolved as error:

@@ -16,6 +16,7 @@ import select
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Final, Self
@@ -236,6 +237,11 @@ class Dynamo:
     def _subject(self, operation: str, body: Mapping[str, Any]) -> str:
         table = body.get("TableName") or ", ".join(body.get("RequestItems") or ())
         return f"DynamoDB {operation}{f' of table {table}' if table else ''} at {self.target.endpoint}"
+
+
+def read_only(target: DynamoTarget) -> DynamoTarget:
+    """The same store for a client that cannot write: `Dynamo` sends no request that could change anything."""
+    return replace(target, refused=target.refused or "this command only reads")
 
 
 def verb(statement: str) -> str:

@@ -5,14 +5,12 @@ Every driver error that leaves a `connect` or `translated` block is a PostgresEr
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -38,19 +36,12 @@ SESSION = {
 # Types with values that Python cannot hold: infinity, years BC, 24:00, a century's interval.
 TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+# The first libpq that can refuse ways to sign in.
+MODERN = 160000
 NO_DATABASE = "3D000"
 NO_TABLE = ("42P01", "3F000")
 NO_COLUMN = "42703"
 FOREIGN_KEY = "23503"
-READER = "devenv_reader"
-READ_ONLY = "25006"
-# What only reads, and what a read-only transaction refuses in Postgres's own words.
-READING = ("SELECT", "WITH", "TABLE", "VALUES", "SHOW", "EXPLAIN")
-REFUSED = ("INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "CREATE", "ALTER", "DROP", "COMMENT", "GRANT", "REVOKE")
-LESS = b"""
-SELECT set_config('role', 'pg_read_all_data', true), set_config('row_security', 'off', true)
-WHERE current_setting('is_superuser') = 'on' AND to_regrole('pg_read_all_data') IS NOT NULL
-"""
 
 
 class PostgresError(StoreError):
@@ -111,8 +102,16 @@ def open_connection(
     if target.closed:
         raise UsageError(target.closed, detail="nothing was sent")
     session = SESSION if target.refused is None else {**SESSION, "default_transaction_read_only": "on"}
-    # The servers that devenv starts speak neither TLS nor GSS.
-    plain: dict[str, Any] = {"sslmode": "disable", "gssencmode": "disable"} if target.host in LOOPBACK else {}
+    # The servers that devenv starts speak no TLS.
+    plain: dict[str, Any] = {"sslmode": "disable"} if target.host in LOOPBACK else {}
+    if target.own and psycopg.pq.version() >= MODERN:
+        # Whoever has the port in its place does not get the password.
+        plain["require_auth"] = "!password"
+    if not target.keys:
+        # A folder named the address: the user's own ~/.pgpass, certificate and ticket are not for it. (libpq
+        # complains about a password file that is there and is no file.)
+        plain |= {"passfile": f"{os.devnull}/none", "gssencmode": "disable"}
+        plain |= {"sslcertmode": "disable"} if psycopg.pq.version() >= MODERN else {}
     with UNSTEERED:
         return psycopg.connect(
             host=target.host,
@@ -221,59 +220,34 @@ def probe(target: PostgresTarget, timeout_s: int = 2) -> str:
         return str(one(connection, "SELECT current_setting('server_version')")).split(" ")[0]
 
 
-def query(
-    target: PostgresTarget, text: str, *, write: bool, bounded: bool = False
-) -> tuple[list[str], list[tuple[Any, ...]], str]:
-    """One statement's column names, rows, and command tag (`UPDATE 3`). Only one: more than one is an error.
+@dataclass(frozen=True)
+class Rows:
+    """The answer to one statement: column names, rows, and the command's tag (`UPDATE 3`)."""
 
-    Without `write` the transaction is read-only; a prepared statement is one statement, so that a second, such as
-    one that ends the transaction, is refused. Times come as Postgres writes them. `bounded` is for a server in which
-    no reader can be made (`as_reader`): what a read-only transaction lets pass though it is none is refused.
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+    status: str
+
+
+def rows_of(
+    cursor: psycopg.RawCursor[TupleRow], statement: str, values: Sequence[Any] = (), *, as_text: bool = False
+) -> Rows:
+    """Execute one statement, whose parameters are `$1`; more than one is an error, as it is prepared.
+
+    `as_text`: times come as Postgres writes them, also those that Python cannot hold.
     """
-    if bounded and (word := first_word(text)) not in READING + REFUSED:
-        raise PostgresError(
-            f"{word or 'this statement'} is not run in Postgres at {target.address} without being asked to write",
-            detail="a read-only transaction does not bound it: it may write files or run programs",
-            code=READ_ONLY,
-        )
-    with connect(target, read_only=not write) as connection, translated(target.address):
-        if bounded:
-            # Not as a superuser, who may do anything with a function; rows that are hidden then are an error.
-            connection.execute(LESS)
-        for each in TIMES:
-            connection.adapters.register_loader(each, TextLoader)
-        cursor = connection.execute(sql.SQL(text), prepare=True)
-        columns = [column.name for column in cursor.description or ()]
-        return columns, cursor.fetchall() if columns else [], cursor.statusmessage or ""
+    for each in TIMES if as_text else ():
+        cursor.adapters.register_loader(each, TextLoader)
+    # As bytes: its text is whoever's, and not a literal of ours.
+    cursor.execute(statement.encode(), values, prepare=True)
+    columns = [column.name for column in cursor.description or ()]
+    return Rows(columns, cursor.fetchall() if columns else [], cursor.statusmessage or "")
 
 
-def first_word(text: str) -> str:
-    """The first word of a statement, in capitals, behind comments and parentheses. Pure."""
-    found = re.match(r"(?:[\s(]+|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w*)", text, re.DOTALL)
-    return found[1].upper() if found else ""
-
-
-def as_reader(target: PostgresTarget) -> PostgresTarget:
-    """The same database as a role that may read everything and change nothing; made in the server when it is not there.
-
-    A read-only transaction alone is not enough: a superuser's may still write files and run programs (COPY … TO
-    PROGRAM), and can become any role again from within a query.
-    """
-    reader = replace(target, user=READER, password=hashlib.sha256(f"{READER} {target.password}".encode()).hexdigest())
-    with connect(target, autocommit=True) as connection:
-        if one(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]):
-            return reader
-        # Its hash, so that no log can hold the password.
-        secret = connection.pgconn.encrypt_password(reader.password.encode(), READER.encode(), b"scram-sha-256")
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(READER.encode())])
-            if not one(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]):
-                connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {} IN ROLE pg_read_all_data, pg_monitor").format(
-                        sql.Identifier(READER), sql.Literal(secret.decode())
-                    )
-                )
-    return reader
+def write(target: PostgresTarget, text: str) -> Rows:
+    """Execute one statement that may write, and commit."""
+    with connect(target) as connection, translated(target.address):
+        return rows_of(psycopg.RawCursor(connection), text, as_text=True)
 
 
 def one(connection: Connection, query: Any, parameters: Sequence[Any] = ()) -> Any:

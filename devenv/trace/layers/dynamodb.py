@@ -299,10 +299,10 @@ def find_people(inquiry: Inquiry, value: str) -> Iterator[str]:
 
 def find_elsewhere(inquiry: Inquiry, value: str) -> Iterator[str]:
     """Whether other tables of the same DynamoDB have the id in a key or an attribute, in the first page of each."""
-    from devenv.stores.dynamodb.client import Dynamo
+    from devenv.stores.dynamodb.client import Dynamo, read_only
 
     facts = inquiry.facts
-    with Dynamo(facts.context.targets.dynamodb) as dynamodb:
+    with Dynamo(read_only(facts.context.targets.dynamodb)) as dynamodb:
         try:
             names = (name for page in dynamodb.pages("ListTables") for name in page["TableNames"])
             for name in islice((name for name in names if name not in facts.table_names), OTHER_TABLES):

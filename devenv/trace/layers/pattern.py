@@ -9,7 +9,7 @@ from devenv.capture.calls import Asked, shown
 from devenv.core.errors import StoreError, UsageError
 from devenv.core.templates import Unknown
 from devenv.patterns.declared import Restriction, describe, prepare, request_of, run, run_sql
-from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.trace.answers import form_of_items, read_rows
 from devenv.trace.observation import PatternSeen
 from devenv.trace.question import Inquiry
@@ -39,7 +39,7 @@ def observe_dynamodb(inquiry: Inquiry, name: str, person: Mapping[str, Any] | No
     request: dict[str, Any] = {"pattern": name, "declared": shown(asked)}
     try:
         request["request"] = request_of(prepared)
-        with Dynamo(inquiry.facts.context.targets.dynamodb) as dynamodb:
+        with Dynamo(read_only(inquiry.facts.context.targets.dynamodb)) as dynamodb:
             read = run(dynamodb, prepared)
             reads = []
             lifted: list[Restriction] = []
@@ -82,14 +82,11 @@ def remarks(asked: Asked, more: bool) -> list[str]:
 
 def observe_sql(inquiry: Inquiry, text: str, person: Mapping[str, Any] | None) -> PatternSeen:
     """A pattern of Postgres."""
-    from devenv.stores.postgres import client as postgres
-
     target = inquiry.facts.context.targets.postgres
     values = inquiry.parameters(person)
     asked = Asked("SQL", sql=text, store="postgres")
     try:
-        with postgres.connect(target, read_only=True) as connection, postgres.translated(target.address):
-            columns, rows, plan = run_sql(connection, text, values)
+        answer, plan = run_sql(target, text, values)
     except StoreError as error:
         if not error.reached:
             raise
@@ -97,7 +94,7 @@ def observe_sql(inquiry: Inquiry, text: str, person: Mapping[str, Any] | None) -
     return PatternSeen(
         request={"sql": text},
         output={"pages": 1, "more": False, "stages": [], "plan": plan},
-        entries=read_rows(inquiry.question.trace, columns, rows),
+        entries=read_rows(inquiry.question.trace, answer.columns, answer.rows),
         asked=asked,
     )
 

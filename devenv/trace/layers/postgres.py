@@ -34,17 +34,18 @@ def observe(inquiry: Inquiry, members: Callable[[], Sequence[str]]) -> PostgresS
     StoreError when Postgres cannot be asked.
     """
     from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import reading
 
     declared = inquiry.settings.person
     if declared is None and inquiry.question.trace.sql is None:
         return PostgresSeen(unasked="the project declares no [person], and the subject no sql")
     target = inquiry.facts.context.targets.postgres
-    with postgres.connect(target, read_only=True, autocommit=True) as connection, postgres.translated(target.address):
+    with reading(target, autocommit=True) as connection, postgres.translated(target.address):
         people = read_people(connection, declared) if declared else []
         chosen, troubles = choose(inquiry, declared, people, members) if declared else ([], [])
         person = chosen[0] if len(chosen) == 1 else None
         stranger = pick_stranger(declared, people, person, members()) if declared else None
-        rows, more = read_declared(inquiry, connection, person) if not troubles else (None, [])
+        rows, more = read_declared(inquiry, target, person) if not troubles else (None, [])
     troubles += more
     role = other_role(inquiry)
     if role is not None and person is not None and declared is not None and not troubles:
@@ -199,19 +200,18 @@ def pick_stranger(declared: Person, people: Sequence[Row], person: Row | None, m
 
 
 def read_declared(
-    inquiry: Inquiry, connection: Connection, person: Row | None
+    inquiry: Inquiry, target: PostgresTarget, person: Row | None
 ) -> tuple[dict[str, str] | None, list[Trouble]]:
     """The one row that the subject's `sql` finds, and what is wrong when it is not one."""
     text = inquiry.question.trace.sql
     if text is None:
         return None, []
-    values = inquiry.parameters(person)
-    wanted = [name for name in values if f"%({name})s" in text]
-    cursor = connection.execute(text.encode(), {name: values[name] for name in wanted})
-    columns = [column.name for column in cursor.description or ()]
-    rows = cursor.fetchmany(2)
+    from devenv.stores.postgres.reader import read
+
+    found = read(target, text, inquiry.parameters(person))
+    rows = found.rows
     if len(rows) == 1:
-        return {name: str(value) for name, value in zip(columns, rows[0], strict=True) if value is not None}, []
+        return {name: str(value) for name, value in zip(found.columns, rows[0], strict=True) if value is not None}, []
     kind = "ambiguous_row" if rows else "missing_row"
     summary = f"the declared SQL finds {'more than one row' if rows else 'no row'}: {text}"
     return None, [Trouble(kind, summary, "the rows are not as the request needs them", SETUP)]
@@ -234,6 +234,7 @@ def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Trou
     from psycopg import sql
 
     from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import reading
 
     query = sql.SQL("SELECT 1 FROM {} WHERE {} = {}").format(
         postgres.name(*relation_of(declared.table)), postgres.name(declared.id), sql.Literal(person[declared.id])
@@ -241,7 +242,7 @@ def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Trou
     grant = Fix("let the role read the table", f'devenv db --write "GRANT SELECT ON {declared.table} TO {role.user}"')
     identity = (canonical(person[declared.id]),)
     try:
-        with postgres.connect(role, read_only=True) as connection, postgres.translated(role.address):
+        with reading(role) as connection, postgres.translated(role.address):
             if connection.execute(query).fetchone() is not None:
                 return []
     except StoreError as error:

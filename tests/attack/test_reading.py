@@ -1,0 +1,235 @@
+"""Reading a store changes nothing and runs nothing, whatever the SQL says that a folder's devenv.toml holds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.attack.outside import Outside
+from tests.e2e import world
+from tests.support import ProjectDir
+
+# Each would write, run a program, read a file of the server, or outlast the reader. {canary}: a file that tells of it.
+STATEMENTS = {
+    "copy-to-program": "COPY (SELECT 1) TO PROGRAM 'touch {canary}'",
+    "copy-to-file": "COPY (SELECT 1) TO '{canary}'",
+    "copy-behind-comments": "/* /* */ SELECT */ COPY (SELECT 1) TO PROGRAM 'touch {canary}'",
+    "copy-behind-a-line": "-- SELECT\u2028\nCOPY (SELECT 1) TO PROGRAM 'touch {canary}'",
+    "read-file": "SELECT pg_read_file('/etc/passwd')",
+    "list-folder": "SELECT pg_ls_dir('/')",
+    "leave-by-commit": "COMMIT; BEGIN READ WRITE; INSERT INTO users (handle, display_name, email, cognito_user_id)"
+    " VALUES ('x', 'x', 'x', 'x'); COMMIT; SELECT 1",
+    "leave-by-begin": "BEGIN READ WRITE; DELETE FROM users; COMMIT; SELECT uuid FROM users LIMIT 1",
+    "leave-by-end": "END; DELETE FROM users; SELECT 1",
+    "two-statements": "SELECT 1; DELETE FROM users",
+    "delete-in-with": "WITH gone AS (DELETE FROM users RETURNING 1) SELECT count(*) FROM gone",
+    "explain-analyze": "EXPLAIN ANALYZE DELETE FROM users",
+    "select-into": "SELECT 1 AS a INTO copied",
+    "select-into-temp": "SELECT 1 AS a INTO TEMP copied",
+    "do": "DO $$ BEGIN EXECUTE 'COPY (SELECT 1) TO PROGRAM ''touch {canary}'''; END $$",
+    "call": "CALL nothing()",
+    "set": "SET default_transaction_read_only = off",
+    "set-role": "SET ROLE postgres",
+    "set-config-and-run": "SELECT set_config('role', 'none', false), set_config('session_authorization', 'postgres',"
+    " false), query_to_xml('SELECT pg_read_file(''/etc/passwd'')', true, true, '')",
+    "set-config-by-another-spelling": "SELECT U&\"set\\005fconfig\"('role', 'none', false), U&\"query\\005fto_xml\""
+    "('SELECT pg_read_file(''/etc/passwd'')', true, true, '')",
+    "read-write-again": "SELECT set_config('transaction_read_only', 'off', false)",
+    "settings-of-the-server": "ALTER SYSTEM SET log_statement = 'all'",
+    "export-object": "SELECT lo_export(lo_from_bytea(0, 'x'), '{canary}')",
+    "import-object": "SELECT lo_import('/etc/passwd')",
+    "end-sessions": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IS NOT NULL"
+    " AND pid <> pg_backend_pid()",
+    "reload": "SELECT pg_reload_conf()",
+    "lock": "LOCK TABLE users",
+    "lock-rows": "SELECT * FROM users FOR UPDATE",
+    "listen": "LISTEN everything",
+    "prepare": "PREPARE a AS DELETE FROM users",
+    "cursor": "DECLARE a CURSOR WITH HOLD FOR SELECT 1",
+    "temp-table": "CREATE TEMP TABLE a (b int)",
+    "large-text": "VACUUM users",
+}
+RUNS = ("copy-to-program", "read-file", "leave-by-commit", "leave-by-begin", "set-config-and-run", "do")
+
+
+def canary_of(running: ProjectDir) -> Path:
+    """A file that the server's own account could write."""
+    from tests.attack.places import data_home
+
+    return data_home(running.path.resolve()) / "postgres" / "canary"
+
+
+def toml(text: str) -> str:
+    return json.dumps(text)
+
+
+def filled(statement: str, canary: Path) -> str:
+    return statement.replace("{canary}", str(canary))
+
+
+def handles(running: ProjectDir) -> list[str]:
+    return sorted(handle for (handle,) in world.sql(running, "SELECT handle FROM users"))
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("whose", ["own", "outside"])
+def test_a_pattern_can_only_read(running: ProjectDir, outside: Outside, tmp_path: Path, whose: str, name: str) -> None:
+    canary = canary_of(running)
+    before = handles(running)
+    text = f"[patterns.p]\nsql = {toml(filled(STATEMENTS[name], canary))}\n"
+    if whose == "own":
+        file = running.path / "devenv.toml"
+        kept = file.read_text()
+        file.write_text(f"{kept}\n{text}")
+        try:
+            ran = running.devenv("patterns", "run", "p")
+        finally:
+            file.write_text(kept)
+    else:
+        ran = outside.folder(tmp_path / "clone", text).devenv("patterns", "run", "p")
+    assert ran.code == 1, ran.all
+    assert "error: " in ran.err
+    assert "root:" not in ran.all
+    assert handles(running) == before
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("place", ["sql", "pattern"])
+def test_a_trace_can_only_read(running: ProjectDir, outside: Outside, tmp_path: Path, place: str) -> None:
+    before = handles(running)
+    assert before
+    if place == "sql":
+        text = f"[trace.e]\nsql = {toml(STATEMENTS['leave-by-begin'])}\n"
+    else:
+        text = f'[patterns.p]\nsql = {toml(STATEMENTS["leave-by-begin"])}\n[trace.e]\npattern = "p"\n'
+    ran = outside.folder(tmp_path / "clone", text).devenv("trace", "e")
+    assert ran.code in (1, 3), ran.all
+    assert handles(running) == before
+
+
+def test_names_in_links_and_people_are_only_names(running: ProjectDir, outside: Outside, tmp_path: Path) -> None:
+    before = handles(running)
+    evil = 'users"; DELETE FROM users; --'
+    text = (
+        f"[[links]]\nfrom = 'dynamodb:{world.TABLE}.user_uuid'\nto = {toml(f'postgres:{evil}.uuid')}\n"
+        f"[person]\ntable = {toml(evil)}\nid = {toml(evil)}\nname = {toml(evil)}\n"
+        '[trace.e]\npattern = "p"\n[patterns.p]\nsql = "SELECT 1"\n'
+    )
+    clone = outside.folder(tmp_path / "clone", text)
+    for words in (("doctor",), ("verify",), ("trace", "e", "--user", evil)):
+        ran = clone.devenv(*words)
+        assert ran.code in (1, 2, 3), ran.all
+        assert "devenv itself failed" not in ran.all
+    assert handles(running) == before
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+@pytest.mark.parametrize("whose", ["own", "superuser", "owner"])
+def test_the_one_reader_refuses(running: ProjectDir, sign_in: dict[str, object], whose: str, name: str) -> None:
+    """All statements against all three ways to sign in, without a process for each."""
+    from tests.attack.places import PostgresError, read
+
+    canary = canary_of(running)
+    before = handles(running)
+    with pytest.raises(PostgresError):
+        read(sign_in[whose], filled(STATEMENTS[name], canary))
+    assert handles(running) == before
+    assert not canary.exists()
+
+
+READS = [
+    "SELECT count(*), max(handle), now() > '2020-01-01' FROM users",
+    "-- a comment\nWITH a AS (SELECT 1 AS b) SELECT b, random() FROM a",
+    "(SELECT handle FROM users) UNION (VALUES ('a')) ORDER BY 1",
+    "TABLE users",
+    "VALUES (1, 'a;b')",
+    "SHOW server_version",
+    "EXPLAIN SELECT * FROM users",
+    "EXPLAIN ANALYZE SELECT * FROM users",
+    "SELECT string_agg(handle, ',') OVER (ORDER BY handle), rank() OVER () FROM users",
+    "SELECT jsonb_build_object('a', 1) -> 'a', gen_random_uuid(), to_char(now(), 'YYYY'), upper('a') LIKE 'A%'",
+    "SELECT * FROM information_schema.tables",
+    "SELECT '; DELETE FROM users' AS text, $$ COPY $$ /* ; */",
+]
+
+
+@pytest.mark.parametrize("whose", ["own", "superuser", "owner"])
+@pytest.mark.parametrize("statement", READS)
+def test_what_only_reads_is_read(sign_in: dict[str, object], whose: str, statement: str) -> None:
+    from tests.attack.places import read
+
+    answer = read(sign_in[whose], statement)
+    assert answer.columns
+    assert answer.rows
+
+
+@pytest.mark.parametrize("whose", ["own", "superuser", "owner"])
+def test_a_statement_has_five_seconds(sign_in: dict[str, object], whose: str) -> None:
+    from tests.attack.places import PostgresError, read
+
+    began = time.monotonic()
+    with pytest.raises(PostgresError, match=r"took longer|timeout"):
+        read(sign_in[whose], "SELECT pg_sleep(60)")
+    assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"DELETE FROM \"{world.TABLE}\" WHERE pk = 'a' AND sk = 'b'",
+        f"-- SELECT\rDELETE FROM \"{world.TABLE}\" WHERE pk = 'a' AND sk = 'b'",
+        f"/* /* */ SELECT */ INSERT INTO \"{world.TABLE}\" VALUE {{'pk': 'evil', 'sk': 'evil'}}",
+        f"SELECT * FROM \"{world.TABLE}\" WHERE pk = 'a';"
+        f" INSERT INTO \"{world.TABLE}\" VALUE {{'pk': 'evil', 'sk': 'x'}}",
+        f"UPDATE \"{world.TABLE}\" SET a = 1 WHERE pk = 'evil' AND sk = 'x'",
+    ],
+)
+def test_partiql_can_only_read(running: ProjectDir, statement: str) -> None:
+    ran = running.devenv("ddb", "sql", statement)
+    assert ran.code in (1, 2), ran.all
+    assert not [item for item in world.items(running) if item["pk"] == "evil"]
+
+
+def test_a_reading_client_of_dynamodb_sends_no_write(running: ProjectDir) -> None:
+    from tests.attack.places import read_only_dynamodb
+
+    with read_only_dynamodb(running) as (client, refused):
+        assert client.call("ListTables")["TableNames"]
+        key = {"TableName": world.TABLE, "Key": {"pk": {"S": "a"}, "sk": {"S": "b"}}}
+        for operation, body in (
+            ("PutItem", {"TableName": world.TABLE, "Item": {"pk": {"S": "evil"}, "sk": {"S": "evil"}}}),
+            ("DeleteItem", key),
+            ("UpdateItem", key),
+            ("DeleteTable", {"TableName": world.TABLE}),
+            ("BatchExecuteStatement", {"Statements": [{"Statement": "SELECT * FROM x"}]}),
+            ("ExecuteTransaction", {"TransactStatements": [{"Statement": "SELECT * FROM x"}]}),
+            ("TransactWriteItems", {"TransactItems": []}),
+            ("ExecuteStatement", {"Statement": f"DELETE FROM \"{world.TABLE}\" WHERE pk = 'a' AND sk = 'b'"}),
+        ):
+            with pytest.raises(refused):
+                client.call(operation, body)
+
+
+@pytest.fixture(scope="module")
+def sign_in(running: ProjectDir) -> Iterator[dict[str, object]]:
+    """Three ways to one database: a server of devenv's own; somebody else's, as superuser; and as its owner."""
+    from tests.attack.places import target
+
+    env = running.env()
+    name = "attack_owner"
+    world.sql(running, f"DROP ROLE IF EXISTS {name}")
+    world.sql(running, f"CREATE ROLE {name} LOGIN PASSWORD 'owner-of-some-tables'")
+    world.sql(running, f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}")
+    # Somebody's session, which could be ended.
+    with psycopg.connect(env["DATABASE_URL"]) as other:
+        yield {
+            "own": target(env, own=True),
+            "superuser": target(env),
+            "owner": target({**env, "PGUSER": name, "PGPASSWORD": "owner-of-some-tables"}),
+        }
+        assert other.execute("SELECT 1").fetchone() == (1,)
