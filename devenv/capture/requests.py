@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from devenv.capture.calls import Asked
+from devenv.capture.tap.records import Call
 from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
 
@@ -71,6 +72,23 @@ def read_events(events: Iterable[Mapping[str, Any]]) -> list[Sent]:
                 detail=event.get("detail"),
             )
     return list(found.values())
+
+
+def from_call(call: Call) -> Sent:
+    """A call that the tap recorded."""
+    return Sent(
+        call.store,
+        call.operation,
+        call.statement if call.store == "postgres" else call.request,
+        region=call.region,
+        key=call.key,
+        items=call.items,
+        count=call.rows,
+        scanned=call.scanned,
+        more=call.more and call.store == "dynamodb",
+        error=call.error,
+        detail=call.detail,
+    )
 
 
 def is_read(sent: Sent) -> bool:

@@ -190,6 +190,10 @@ def up(
     mark: Annotated[
         bool, typer.Option("--mark", help="Engine external: agree that devenv writes to these stores from now on.")
     ] = False,
+    tap: Annotated[
+        bool | None,
+        typer.Option("--tap/--no-tap", help="Record the application's calls to both stores (devenv requests)."),
+    ] = None,
 ) -> None:
     """Start the services, wait until each answers, run the steps that are not done."""
     from devenv.lifecycle import up as work
@@ -204,7 +208,7 @@ def up(
             watch.close()
             agreed(question, mark, "devenv up --engine external --mark")
 
-        options = work.Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree)
+        options = work.Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap)
         if dry_run:
             report = work.up(stack(engine), options, watch, clock)
         else:
@@ -281,6 +285,7 @@ def env(
 ) -> None:
     """Print the connection settings for a shell: eval "$(devenv env)"."""
     from devenv.config.environment import FORMATS, format_environment
+    from devenv.lifecycle.tap import visitor_environment
 
     if form not in FORMATS:
         raise UsageError(f"there is no format `{form}`", hint=f"one of: {', '.join(FORMATS)}")
@@ -288,7 +293,7 @@ def env(
     if any(service.state != "running" for service in opened.engine.look()):
         typer.echo("note: not all services run; start them with: devenv up", err=True)
     opened.engine.keep_secrets()
-    values = opened.environment()
+    values = visitor_environment(opened)
     if token is not None:
         from devenv.query.queries import require_running
         from devenv.trace.tokens import token_of
@@ -310,9 +315,11 @@ def env(
 )
 def run(command: Annotated[list[str], typer.Argument(metavar="-- CMD…")]) -> None:
     """Run a command with the connection settings; its exit code passes through (125: devenv itself failed)."""
+    from devenv.lifecycle.tap import visitor_environment
+
     opened = stack(reads=False)
     opened.engine.keep_secrets()
-    environment = {**opened.environ, **opened.environment()}
+    environment = {**opened.environ, **visitor_environment(opened)}
     sys.stdout.flush()
     try:
         os.execvpe(command[0], command, environment)  # noqa: S606 - running the user's command is the job
@@ -332,7 +339,7 @@ def logs(
     from devenv.cli.logs import read_logs
 
     opened = stack(reads=False)
-    names = (*opened.engine.services, "steps")
+    names = (*opened.engine.services, *(["tap"] if opened.engine.log("tap").exists() else []), "steps")
     if service is not None and service not in names:
         raise UsageError(f"there is no service `{service}`", hint=f"one of: {', '.join(names)}")
     wanted = [service] if service else list(names)
@@ -344,6 +351,29 @@ def logs(
         show(Report("logs", opened.settings.project.name, Exit.DONE, {"logs": found}))
     with opened.engine.following_logs(wanted if follow else ()):
         for line in read_logs({name: opened.engine.log(name) for name in wanted}, lines, follow):
+            typer.echo(line)
+
+
+@app.command("requests")
+def list_requests(
+    lines: Annotated[int, typer.Option("--tail", min=1, max=10_000, help="How many requests.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """List the application's last requests, each with its calls to both stores (needs `devenv up --tap`)."""
+    from devenv.query import requests as query
+
+    opened = stack(reads=False)
+    report = query.report(opened, lines)
+    if not follow:
+        show(report)
+    if chosen.json:
+        raise UsageError("--follow prints text only", hint="devenv requests --json --tail 100")
+    from devenv.render.requests_text import following_text, requests_text
+
+    for line in requests_text(report, chosen.verbose):
+        typer.echo(line)
+    for group in query.follow(opened):
+        for line in following_text(group, chosen.verbose):
             typer.echo(line)
 
 

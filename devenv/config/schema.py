@@ -46,10 +46,14 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Project(Section, frozen=True):
-    """`[project]`: the name shows in messages and in the names of things made for the project."""
+    """`[project]`: the name shows in messages and in the names of things made for the project.
+
+    `tap`: the application reaches its stores through the tap, which records its calls (`devenv requests`).
+    """
 
     name: Name
     engine: EngineName = "embedded"
+    tap: bool = False
 
 
 class Postgres(Section, frozen=True):

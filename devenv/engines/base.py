@@ -208,7 +208,35 @@ class Engine(ABC):
     def application_environment(self) -> dict[str, str] | None:
         """The variables that the running application really has; None when it does not run or they are not ours."""
         process = self.process("backend")
-        return processes.environment(process) if process else None
+        found = processes.environment(process) if process else None
+        return None if found is None else self.untapped(found)
+
+    def tap_places(self) -> dict[tuple[str, int], tuple[str, int]]:
+        """Where the stores are, and at which addresses the tap stands before them; empty without a tap."""
+        if self.state.tap is None:
+            return {}
+        postgres, dynamodb = self.store_targets()
+        url = urlsplit(dynamodb.endpoint)
+        stores = {"postgres": (postgres.host, postgres.port), "dynamodb": (url.hostname or "", url.port or 80)}
+        ports = self.state.tap.ports
+        return {place: ("127.0.0.1", ports[name]) for name, place in stores.items() if name in ports}
+
+    def tapped(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return the settings as own processes get them: through the tap, if there is one."""
+        places = self.tap_places()
+        if not places:
+            return dict(environment)
+        from devenv.capture.tap.addresses import redirect
+
+        return redirect(environment, places)
+
+    def untapped(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return a process's settings with the stores' own addresses in place of those of the running tap."""
+        if self.state.tap is None or not processes.is_running(self.state.tap.process):
+            return dict(environment)
+        from devenv.capture.tap.addresses import redirect
+
+        return redirect(environment, {tap: store for store, tap in self.tap_places().items()})
 
     def listeners(self) -> list[Listening]:
         """The sockets on which this project's services (and their children) listen."""
@@ -579,7 +607,8 @@ class Engine(ABC):
         """The application as a process of this machine: the project's own command, as the user."""
         assert self.settings.backend is not None  # noqa: S101 - `services` lists the backend only when configured
         self.make_home()
-        env = {**self.environ, **environment, **self.backend_variables(), **self.marks(), BACKEND_MARK: "backend"}
+        own = self.tapped({**environment, **self.backend_variables()})
+        env = {**self.environ, **own, **self.marks(), BACKEND_MARK: "backend"}
         fill = self.backend_values()
         command = [fill_in(word, fill) for word in self.settings.backend.command]
         folder = self.root / self.settings.backend.folder
@@ -594,7 +623,7 @@ class Engine(ABC):
         backend = self.settings.backend
         command = shlex.join(backend.command) if backend else ""
         where = backend.folder if backend and backend.folder != "." else ""
-        return {**environment, **self.backend_variables(), "": command + where}
+        return {**self.tapped({**environment, **self.backend_variables()}), "": command + where}
 
     def backend_variables(self) -> dict[str, str]:
         """The application's own variables, `[backend] env`."""

@@ -16,6 +16,7 @@ TOPICS = (
     "configuration",
     "doctor",
     "traces",
+    "tap",
     "verify",
     "patterns",
     "snapshots",

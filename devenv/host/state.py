@@ -53,6 +53,14 @@ class Record(msgspec.Struct, frozen=True):
     environment: str = ""
 
 
+class Tapped(msgspec.Struct, frozen=True):
+    """The tap: its ports by what they stand before. `process` is None when it was not started, or was stopped."""
+
+    ports: dict[str, int] = {}
+    process: Process | None = None
+    started: str | None = None
+
+
 class Mark(msgspec.Struct, frozen=True):
     """How a step stood when it was last looked at, for when the stores are stopped."""
 
@@ -79,7 +87,7 @@ class State(Version, frozen=True):
 
     `root` is the project's folder when this was written: a copied or moved folder is known by it. `services` and
     `steps` are those of `engine`; those of the other engines that the project has been on are `parked`. `training` is
-    what the embedded engine left at work in the background.
+    what the embedded engine left at work in the background. `tap` is there when the application is to go through it.
     """
 
     root: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
@@ -88,6 +96,7 @@ class State(Version, frozen=True):
     steps: dict[str, Mark] = {}
     parked: dict[str, Parked] = {}
     training: Process | None = None
+    tap: Tapped | None = None
 
 
 class Secrets(msgspec.Struct, frozen=True):

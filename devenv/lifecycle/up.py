@@ -24,6 +24,7 @@ from devenv.engines.registry import engine_class
 from devenv.engines.services import SERVICES, Service
 from devenv.host import registry
 from devenv.host.state import meant_up
+from devenv.lifecycle import tap
 from devenv.stack import Stack
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Options:
     backend: bool = True
     strict_ports: bool = False
     agree: Callable[[str], None] | None = None
+    tap: bool | None = None
 
 
 @dataclass
@@ -124,6 +126,7 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
     if not options.dry_run:
         engine.permit(options.agree)
         recover(stack, watch)
+        tap.settle(stack, options.tap, watch.say)
     wanted = tuple(name for name in engine.services if name != "backend" or options.backend)
     seen = engine.look()
     changed = "backend" in wanted and engine.settings_changed(stack.environment())
@@ -132,6 +135,7 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
         return dry_run(stack, options, plan, read_inputs(stack))
     inputs = read_inputs(stack)
     run = Run(stack, options, watch, clock)
+    tapping = False
     run.fresh = not engine.has_data()
     registry.register(engine.cache, stack.root, engine.base, engine.compose_project)
     if run.fresh and not (options.force or options.first):
@@ -143,14 +147,23 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
         if backend and backend.action == "keep":
             run.watch_backend()
         plan += run.load(inputs)
+        if backend and engine.state.tap:
+            run.assign_backend(backend)
+        tapping = tap.ensure(stack, watch.say)
+        if backend and backend.action == "keep" and engine.settings_changed(stack.environment()):
+            backend = Action("backend", "restart", "the tap got other ports")
         if backend:
             run.serve_backend(backend)
+            # It may have got another port after all, when somebody took its own at that moment.
+            tap.ensure(stack, watch.say)
     except BaseException as reason:
         run.close()
         # A failed start stays for a look at it, and the next `up` goes on from there.
         if not isinstance(reason, Exception):
             for name in started:
                 engine.stop(name)
+            if tapping:
+                tap.stop(engine)
         raise
     run.close()
     timings = clock.finish()
@@ -179,7 +192,7 @@ def up_report(
         exit_code=Exit.DONE,
         body={
             "engine": stack.engine.name,
-            "services": [asdict(service) for service in stack.engine.look()],
+            "services": [asdict(service) for service in (*stack.engine.look(), *tap.look(stack.engine))],
             "steps": [asdict(step) for step in states],
             "plan": [asdict(action) for action in plan],
             "timings": dict(timings),
@@ -563,6 +576,12 @@ class Run:
         if baseline.remake(self.stack, inputs):
             self.clock.parts["baseline"] = time.perf_counter() - began
 
+    def assign_backend(self, action: Action) -> None:
+        """Give the application its port, unless it runs."""
+        if action.action == "start" or (action.action == "restart" and not self.engine.runs("backend")):
+            for sentence in self.engine.assign_ports(("backend",), self.options.strict_ports):
+                self.watch.say(sentence)
+
     def watch_backend(self) -> None:
         """Ask the running application too whether it answers; `ready` waits for that."""
         self.begin("backend", self.wait)
@@ -573,8 +592,7 @@ class Run:
             return self.ready("backend")
         if action.action == "restart":
             self.engine.stop("backend")
-        for sentence in self.engine.assign_ports(("backend",), self.options.strict_ports):
-            self.watch.say(sentence)
+        self.assign_backend(action)
         self.begin("backend", self.start, action.reason)
         return self.ready("backend")
 
@@ -675,6 +693,8 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
         engine.stop(name)
         stopped.append(name)
         watch.end(name, "stopped", ok=True)
+    if tap.end(engine):
+        stopped.append("tap")
     if data:
         kept = remove_data(stack, backup) or kept
     return Report(
@@ -738,7 +758,7 @@ def status(stack: Stack) -> Report:
         exit_code=Exit.DONE,
         body={
             "engine": stack.engine.name,
-            "services": [asdict(service) for service in stack.engine.look()],
+            "services": [asdict(service) for service in (*stack.engine.look(), *tap.look(stack.engine))],
             "steps": [asdict(step) for step in readable_states(stack)],
         },
     )

@@ -274,6 +274,13 @@ def help_lines(report: Report, verbose: bool) -> list[str]:
     return help_text(report, verbose)
 
 
+def requests_lines(report: Report, verbose: bool) -> list[str]:
+    """`requests`; imported for it alone."""
+    from devenv.render.requests_text import requests_text
+
+    return requests_text(report, verbose)
+
+
 RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "up": up_text,
     "down": down_text,
@@ -293,6 +300,7 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "init": init_lines,
     "policy": policy_lines,
     "help": help_lines,
+    "requests": requests_lines,
     "db": rows_text,
     "ddb": rows_text,
 }

@@ -122,7 +122,10 @@ def find_application(stack: Stack, context: FactsContext) -> Application:
     if pid is None:
         return Application()
     log = stack.engine.log("backend") if ours else None
-    return replace(look_at(pid), log=log, stale=ours and stack.engine.settings_changed(stack.environment()))
+    seen = look_at(pid)
+    environ = None if seen.environ is None else stack.engine.untapped(seen.environ)
+    stale = ours and stack.engine.settings_changed(stack.environment())
+    return replace(seen, environ=environ, log=log, stale=stale)
 
 
 def find_contained(stack: Stack, port: int | None) -> Application | None:

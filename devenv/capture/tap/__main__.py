@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from devenv.capture.tap.journal import Journal
+from devenv.capture.tap.journal import Journal, read
 from devenv.capture.tap.server import KINDS, Route, Tap
 
 
@@ -23,6 +23,11 @@ def route(text: str) -> Route:
     return Route(kind, int(port), (host.strip("[]"), int(to)))
 
 
+def last_request(path: Path) -> int:
+    """The number of the last request in the journal, so that numbers go on and name one request each."""
+    return max((int(line.get("number", 0)) for line in read(path) if line.get("kind") == "request"), default=0)
+
+
 def main() -> int:
     """Run until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="devenv.capture.tap")
@@ -31,6 +36,7 @@ def main() -> int:
     parser.add_argument("routes", nargs="+", type=route)
     arguments = parser.parse_args()
     journal = Journal(arguments.journal)
+    earlier = last_request(journal.path)
     told: dict[str, int] = {}
 
     def tick() -> None:
@@ -46,6 +52,7 @@ def main() -> int:
         # devenv knows this sentence: the port goes to another process, and the tap to another port.
         print(f"{error.strerror}: {' '.join(sys.argv[1:])}", file=sys.stderr)  # noqa: T201 - its log
         return 6 if error.errno == errno.EADDRINUSE else 1
+    tap.requests.numbers = earlier
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, frame: tap.relay.stop())
     journal.note(kind="started", at=time.time(), ports=tap.ports)

@@ -68,11 +68,16 @@ def earlier(path: Path) -> Path:
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """All lines that are there, oldest first. A line that was cut by a crash is passed over."""
     for file in (earlier(path), path):
-        try:
-            with open(file, "rb") as lines:
-                yield from filter(None, map(decode, lines))
-        except FileNotFoundError:
-            continue
+        yield from read_file(file)
+
+
+def read_file(file: Path) -> Iterator[dict[str, Any]]:
+    """The lines of one file; none when it is not there."""
+    try:
+        with open(file, "rb") as lines:
+            yield from filter(None, map(decode, lines))
+    except FileNotFoundError:
+        return
 
 
 def decode(line: bytes) -> dict[str, Any] | None:
