@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from devenv.core.errors import UsageError
-from devenv.steps.setup.sql import split_statements
+from devenv.steps.setup.psql import split_statements
 
 NAME: Final = r'(?:"[^"]+"|\w+)'
 TABLE: Final = re.compile(

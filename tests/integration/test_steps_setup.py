@@ -143,8 +143,8 @@ def test_a_violated_deferred_constraint_is_an_error_of_the_files(small: Any) -> 
         (["none*.sql"], None, "[steps.setup] files: no file matches 'none*.sql'"),
         (["a.sql"], b"SELECT 1;\nSELECT '\xff';", "a.sql:2 is not UTF-8"),
         (["a.sql"], b"SELECT 1;\n\0", "a.sql:2 holds a NUL character"),
-        (["a.sql"], b"BEGIN;", "a.sql:1: BEGIN is not possible here"),
-        (["a.sql"], b"\\c other", "a.sql:1: \\c is a command of psql"),
+        (["a.sql"], b"ROLLBACK;", "a.sql:1: ROLLBACK is not possible here"),
+        (["a.sql"], b"\\i other.sql", "a.sql:1: other.sql is not a file of the project"),
     ],
 )
 def test_files_are_refused_before_anything_is_written(

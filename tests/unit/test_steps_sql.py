@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devenv.core.errors import UsageError
-from devenv.steps.setup.sql import split_statements
+from devenv.steps.setup.psql import Reader, split_statements
 
 
 def texts(text: str) -> list[str]:
@@ -45,16 +45,8 @@ def test_dollar_signs_in_names_and_parameters_begin_no_quote() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("SELECT 1;\n\\i other.sql\n", "a.sql:2: \\i is a command of psql, not SQL"),
-        ("\\connect cruddur", "a.sql:1: \\connect is a command of psql, not SQL"),
-        ("CREATE TABLE t ();\nCOMMIT;", "a.sql:2: COMMIT is not possible here"),
-        ("begin;\nSELECT 1;", "a.sql:1: BEGIN is not possible here"),
         ("\n/* x */ rollback", "a.sql:2: ROLLBACK is not possible here"),
-        ("START TRANSACTION", "a.sql:1: START is not possible here"),
         ("PREPARE TRANSACTION 'x'", "a.sql:1: PREPARE is not possible here"),
-        ("CREATE DATABASE cruddur;", "a.sql:1: CREATE DATABASE is devenv's own work"),
-        ("drop database cruddur", "a.sql:1: DROP DATABASE is devenv's own work"),
-        ("COPY t FROM stdin;\n1\n\\.\n", "a.sql:1: COPY … FROM stdin carries its rows in psql's own format"),
         ("SELECT 1;\nSELECT 'it", "a.sql:2: the quote ' is never closed"),
         ("SELECT $a$ x", "a.sql:1: the quote $a$ is never closed"),
         ("SELECT 1 /* x", "a.sql:1: the comment /* is never closed"),
@@ -77,7 +69,7 @@ def test_a_long_statement_is_shortened_for_messages() -> None:
     assert len(statement.excerpt) == 200
 
 
-@given(st.text(alphabet=st.sampled_from("a ;'\"$\n-/*\\()EB1"), max_size=40))
+@given(st.text(alphabet=st.sampled_from("a ;'\"$\n-/*:()EB1"), max_size=40))
 def test_any_text_is_either_split_without_loss_or_refused(text: str) -> None:
     try:
         statements = split_statements(text, "a.sql")
@@ -88,3 +80,66 @@ def test_any_text_is_either_split_without_loss_or_refused(text: str) -> None:
         at = text.index(statement.text, at)
         assert text.count("\n", 0, at) + 1 == statement.line
         at += len(statement.text)
+
+
+@given(st.text(alphabet=st.sampled_from("ai ;'\"$\n:\\(){?}c."), max_size=40))
+def test_any_text_with_commands_of_psql_is_read_or_refused(text: str) -> None:
+    reader = Reader("app", lambda name: None)
+    try:
+        statements = reader.read(text, "a.sql")
+    except UsageError:
+        return
+    assert all(1 <= statement.line <= text.count("\n") + 1 for statement in statements)
+
+
+def read(text: str, **files: str) -> tuple[list[str], list[str]]:
+    """The statements, with their rows behind them; and what is left out."""
+    reader = Reader("app", {name.replace("__", "/") + ".sql": text for name, text in files.items()}.get)
+    found = reader.read(text, "db/a.sql")
+    return [each.text + (f" <- {each.rows.text!r}" if each.rows else "") for each in found], [
+        f"{each.place} {each.what}" for each in reader.left_out
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "statements", "left_out"),
+    [
+        ("\\restrict x1\nSELECT 1;\n\\echo a; b\n\\unrestrict x1\n", ["SELECT 1"], []),
+        ("SELECT 1 \\g\nSELECT 2\\;SELECT 3;", ["SELECT 1", "SELECT 2", "SELECT 3"], []),
+        ("\\set t users\n\\set n 'it''s'\nSELECT :'n' FROM :\"t\" WHERE a::int = :b;", None, []),
+        ("COPY t (a) FROM stdin;\n1;\n2\n\\.\nSELECT 2;", ["COPY t (a) FROM stdin <- '1;\\n2\\n'", "SELECT 2"], []),
+        ("\\c app\nSELECT 1;\n\\connect other me", ["SELECT 1"], ["db/a.sql:3 \\connect other me"]),
+        ("CREATE DATABASE app;\n\\c app\nSELECT 1;", ["SELECT 1"], ["db/a.sql:1 CREATE DATABASE app"]),
+        ("BEGIN;\nSELECT 1;\nCOMMIT;", ["SELECT 1"], ["db/a.sql:1 BEGIN", "db/a.sql:3 COMMIT"]),
+        ("\\if :{?x}\nSELECT 1;\n\\else\nSELECT 2;\n\\endif\nSELECT 3;", ["SELECT 2", "SELECT 3"], []),
+        ("SELECT 'x' \\gexec\n\\! rm x\nSELECT 4;", ["SELECT 4"], ["db/a.sql:1 SELECT 'x'", "db/a.sql:2 \\! rm x"]),
+        ("CREATE INDEX CONCURRENTLY i ON t (a);", ["CREATE INDEX i ON t (a)"], []),
+        ("SELECT 1,\n\\echo x\n2;", ["SELECT 1,\n\n2"], []),
+    ],
+)
+def test_files_are_read_as_psql_reads_them(text: str, statements: list[str] | None, left_out: list[str]) -> None:
+    wanted = ["""SELECT 'it''s' FROM "users" WHERE a::int = :b"""] if statements is None else statements
+    assert read(text) == (wanted, left_out)
+
+
+def test_included_files_are_looked_for_as_psql_does() -> None:
+    files = {"db__b": "SELECT 'b';\n\\ir c.sql", "db__c": "SELECT 'c' FROM :x;", "top": "SELECT 'top';"}
+    found, left_out = read(
+        "\\set x t\n\\ir b.sql\n\\i top.sql\n\\i db/c.sql\n\\i /docker-entrypoint-initdb.d/c.sql", **files
+    )
+    assert found == ["SELECT 'b'", "SELECT 'c' FROM t", "SELECT 'top'", "SELECT 'c' FROM t", "SELECT 'c' FROM t"]
+    assert left_out == []
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SELECT 1;\n\\ir gone.sql", "db/a.sql:2: gone.sql is not a file of the project"),
+        ("\\i ../../x.sql", "db/a.sql:1: ../../x.sql is not a file of the project"),
+        ("\\ir self.sql", "db/self.sql:1: files include one another in a circle"),
+    ],
+)
+def test_an_included_file_that_is_not_there_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read(text, db__self="\\ir self.sql")
+    assert caught.value.what == message

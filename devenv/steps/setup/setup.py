@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,9 +24,11 @@ from devenv.core.model import PostgresTarget, StepState
 from devenv.core.plural import number_of
 from devenv.steps.setup import extensions, merge
 from devenv.steps.setup.migrate import plan_migration
+from devenv.steps.setup.psql import LeftOut, Reader, list_left_out
 from devenv.steps.setup.rows import Row, Sequences, order_rows, pair_runs, read_rows, read_sequences
-from devenv.steps.setup.sql import Statement, split_statements
-from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext
+from devenv.steps.setup.run import GRANTS, ROLES, run_again, run_statements
+from devenv.steps.setup.sql import Statement
+from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, read_text
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.client import Catalog, Connection, PostgresError, name, one
 
@@ -34,7 +36,6 @@ REBUILD: Final = "devenv setup (rebuilds the database; all data in it is lost)"
 LOCK_WAIT: Final = "10s"
 SWAP_TRIES: Final = 5
 IN_USE: Final = "55006"
-INSTEAD: Final = {"uuid-ossp": ", or use gen_random_uuid(), which needs no extension"}
 DEADLOCK_OR_LOCKED: Final = ("55P03", "40P01")
 RECORD: Final = (
     b"CREATE SCHEMA IF NOT EXISTS devenv",
@@ -65,9 +66,28 @@ class Scratch:
     sequences: Sequences
 
 
-def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> tuple[Statement, ...]:
-    """All statements of all files, in order. UsageError for what devenv cannot run."""
-    return tuple(statement for file in files for statement in split_statements(file.text, file.name))
+@dataclass(frozen=True)
+class Script:
+    """The parsed inputs: all statements in order, what is left out, and `seal`, the texts of included files."""
+
+    statements: tuple[Statement, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    seal: bytes = b""
+
+
+def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Script:
+    """All statements of all files, in order. UsageError for what devenv cannot run.
+
+    A file that another one includes does not run by itself, too.
+    """
+
+    def find(name: str) -> str | None:
+        return read_text(root / name, name) if name and (root / name).is_file() else None
+
+    reader = Reader(settings.postgres.database, find)
+    parts = {file.name: reader.read(file.text, file.name) for file in files}
+    statements = tuple(each for name, part in parts.items() if name not in reader.included for each in part)
+    return Script(statements, tuple(reader.left_out), reader.seal)
 
 
 def present(handles: Handles) -> bool:
@@ -114,7 +134,16 @@ def read_declared(connection: Connection) -> Catalog | None:
 
 def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
     """Bring the database to what the files say. DevenvError names file, line and statement."""
-    statements: tuple[Statement, ...] = inputs.content
+    script: Script = inputs.content
+    left_out = list(script.left_out)
+    outcome = bring(ctx, inputs, script.statements, fresh, left_out)
+    return replace(outcome, warnings=(*list_left_out(left_out), *outcome.warnings))
+
+
+def bring(
+    ctx: StepContext, inputs: Inputs, statements: tuple[Statement, ...], fresh: bool, left_out: list[LeftOut]
+) -> Outcome:
+    """Load, merge or rebuild; what this server refuses and may is added to `left_out`."""
     database = ctx.postgres.database
     with server(ctx.postgres) as admin:
         postgres.end_others(admin)
@@ -123,16 +152,16 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
         extensions.provide(ctx, admin, statements)
         exists = one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None
         if fresh and exists:
-            return rebuild(ctx, admin, inputs, statements)
+            return rebuild(ctx, admin, inputs, statements, left_out)
         if not exists:
             admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
     with postgres.connect(ctx.postgres, label=label(database)) as connection:
         live = postgres.read_catalog(connection)
         if not live.tables and read_record(connection) is None:
             ctx.say(f"loading {number_of(len(inputs.files), 'SQL file')}")
-            return load(connection, inputs.hash, statements)
+            return load(connection, inputs.hash, statements, left_out)
     ctx.say("running the changed SQL files in a scratch database")
-    return refresh(ctx, inputs.hash, run_in_scratch(ctx.postgres, statements))
+    return refresh(ctx, inputs.hash, statements, run_in_scratch(ctx.postgres, statements, left_out))
 
 
 @contextmanager
@@ -159,54 +188,9 @@ def drop_database(admin: Connection, database: str) -> None:
     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name(database)))
 
 
-def run_statements(connection: Connection, statements: tuple[Statement, ...]) -> Sequences | None:
-    """Run the files' statements in the open transaction. DevenvError names the file, the line and the statement.
-
-    Returns how far the sequences had got before the first statement that sets one, None when none does: a number
-    that was counted and one that the file gave can then still be told apart.
-    """
-    counted: Sequences | None = None
-    for statement in statements:
-        if counted is None and "setval" in statement.text.lower():
-            counted = read_sequences(connection)
-        try:
-            with postgres.translated(connection.info.dbname):
-                # The binary form uses the extended protocol, which takes one statement and no more.
-                connection.execute(statement.text.encode(), binary=True)
-        except PostgresError as error:
-            raise statement_error(statement, error) from None
-    try:
-        with postgres.translated(connection.info.dbname):
-            connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
-    except PostgresError as error:
-        raise DevenvError("the SQL files end with a violated constraint", detail=error.detail) from None
-    # A file may have changed the session (pg_dump's do); what comes next is devenv's own.
-    for reset in (b"RESET SESSION AUTHORIZATION", b"RESET ROLE", b"RESET ALL"):
-        connection.execute(reset)
-    return counted
-
-
-def statement_error(statement: Statement, error: PostgresError) -> DevenvError:
-    """Postgres's error at its place in the file."""
-    if not error.reached:
-        return DevenvError(f"{error.what}, while {statement.place} ran", detail=error.detail)
-    primary, _, rest = (error.detail or error.what).partition("\n")
-    lines = [rest, f"in: {statement.excerpt}"] if rest else [f"in: {statement.excerpt}"]
-    home = extensions.home_of(primary)
-    hint = home and f'CREATE EXTENSION IF NOT EXISTS "{home}"; before it{INSTEAD.get(home, "")}, then: devenv up'
-    if extensions.find_wanted([statement]) and primary.startswith("could not load library"):
-        hint = "this PostgreSQL lacks what the extension needs: " + extensions.SYSTEM
-    return DevenvError(
-        f"{statement.file}:{statement.line_at(error.position)}: {primary}",
-        detail="\n".join(lines),
-        cause="nothing of the files was kept: they run in one transaction",
-        hint=hint,
-    )
-
-
-def load(connection: Connection, hash: str, statements: tuple[Statement, ...]) -> Outcome:
+def load(connection: Connection, hash: str, statements: tuple[Statement, ...], left_out: list[LeftOut]) -> Outcome:
     """Run the files in an empty database and record what they made: one transaction, which the caller commits."""
-    run_statements(connection, statements)
+    run_statements(connection, statements, left_out)
     catalog = postgres.read_catalog(connection)
     write_record(connection, hash, catalog)
     rows = sum(merge.record_all(connection, table) for table in catalog.tables)
@@ -228,14 +212,14 @@ def write_record(connection: Connection, hash: str, catalog: Catalog) -> None:
     )
 
 
-def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...]) -> Scratch:
+def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...], left_out: list[LeftOut]) -> Scratch:
     """What the files make, found out in a database of its own that is dropped afterwards. DevenvError as in a load."""
     scratch = side_names(target.database)[0]
     with server(target) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(scratch)))
         try:
             with postgres.connect(target, database=scratch, label=label(target.database)) as connection:
-                counted = run_statements(connection, statements)
+                counted = run_statements(connection, statements, left_out)
                 sequences = read_sequences(connection)
                 catalog = postgres.read_catalog(connection)
                 first = [read_rows(connection, table) for table in catalog.tables]
@@ -251,12 +235,15 @@ def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...]) ->
     return Scratch(catalog, order_rows(catalog, rows), sequences)
 
 
-def refresh(ctx: StepContext, hash: str, wanted: Scratch) -> Outcome:
+def refresh(ctx: StepContext, hash: str, statements: tuple[Statement, ...], wanted: Scratch) -> Outcome:
     """Merge the changed schema and rows into the live database, in one transaction."""
     try:
         with postgres.connect(ctx.postgres, label=label(ctx.postgres.database)) as connection:
             connection.execute(f"SET lock_timeout = '{LOCK_WAIT}'".encode())
-            return merge_scratch(connection, ctx.postgres.database, hash, wanted)
+            run_again(connection, statements, ROLES)
+            outcome = merge_scratch(connection, ctx.postgres.database, hash, wanted)
+            run_again(connection, statements, GRANTS)
+            return outcome
     except PostgresError as error:
         if not error.reached:
             raise
@@ -307,7 +294,13 @@ def advance_sequences(connection: Connection, sequences: Sequences) -> None:
             connection.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", [relation, column, last])
 
 
-def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, statements: tuple[Statement, ...]) -> Outcome:
+def rebuild(
+    ctx: StepContext,
+    admin: Connection,
+    inputs: Inputs,
+    statements: tuple[Statement, ...],
+    left_out: list[LeftOut],
+) -> Outcome:
     """Build a new database beside the old one, then swap their names in one transaction and drop the old one."""
     database = ctx.postgres.database
     _, new, old = side_names(database)
@@ -315,7 +308,7 @@ def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, statements: tup
     admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(new)))
     try:
         with postgres.connect(ctx.postgres, database=new, label=label(database)) as connection:
-            outcome = load(connection, inputs.hash, statements)
+            outcome = load(connection, inputs.hash, statements, left_out)
     except DevenvError:
         drop_database(admin, new)
         raise

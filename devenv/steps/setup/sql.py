@@ -1,14 +1,13 @@
-"""SQL files -> statements with their lines, and what is refused before anything runs. Pure.
+"""Statements of SQL files: how a file's text is cut into them, and what is refused before anything runs. Pure.
 
 One statement at a time, so that an error can name its file, line and statement, and so that a COMMIT in the
-middle of a file cannot end the transaction that the whole step is.
+middle of a file cannot end the transaction that the whole step is. What a file is to psql is read in psql.py.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +24,8 @@ TOKEN: Final = re.compile(
     | (?P<close>\))
     | (?P<end>;)
     | (?P<meta>\\[^\n]*)
+    | (?P<cast>::|:=)
+    | (?P<var>:(?:\w+|'\w+'|"\w+"|\{\?\w+\}))
     | (?P<word>[^\W\d][\w$]*)
     | (?P<unclosed>['"])
     | (?P<other>[^\s])
@@ -32,17 +33,30 @@ TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 BLOCK_EDGE: Final = re.compile(r"/\*|\*/")
-TRANSACTION: Final = {"BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT"}
 EXCERPT: Final = 200
 
 
 @dataclass(frozen=True)
-class Statement:
-    """One statement: its text without leading comments, its file (as the user named it) and its first line."""
+class Rows:
+    """The rows of a COPY … FROM stdin: the file and the line where they begin, and their text."""
 
     file: str
     line: int
     text: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement: its text without leading comments, its file (as the user named it) and its first line.
+
+    `origin` is the file of the step that it is run for: `file`, or one that includes it.
+    """
+
+    file: str
+    line: int
+    text: str
+    origin: str = ""
+    rows: Rows | None = None
 
     @property
     def place(self) -> str:
@@ -58,32 +72,6 @@ class Statement:
     def line_at(self, position: int | None) -> int:
         """The file's line of the 1-based character `position` in the statement; its first line when None."""
         return self.line + (self.text.count("\n", 0, position - 1) if position else 0)
-
-
-def split_statements(text: str, file: str) -> tuple[Statement, ...]:
-    """The statements of a file. UsageError names `file:line` of what devenv cannot run (psql commands, COMMIT, …)."""
-    lines = Lines(text, file)
-    found: list[Statement] = []
-    words: list[str] = []
-    begin: int | None = None
-    depth = blocks = 0
-    for kind, start, token in tokens(text, lines):
-        if kind == "end" and depth <= 0 and blocks == 0:
-            if begin is not None:
-                found.append(Statement(file, lines.number(begin), text[begin:start].rstrip()))
-                refuse(found[-1], words)
-            begin, depth = None, 0
-            words.clear()
-            continue
-        begin = start if begin is None else begin
-        depth += (kind == "open") - (kind == "close")
-        if kind == "word":
-            words.append(token.upper())
-            blocks = count_blocks(words, blocks)
-    if begin is not None:
-        found.append(Statement(file, lines.number(begin), text[begin:].rstrip()))
-        refuse(found[-1], words)
-    return tuple(found)
 
 
 class Lines:
@@ -102,9 +90,8 @@ class Lines:
         return f"{self._file}:{self.number(offset)}"
 
 
-def tokens(text: str, lines: Lines) -> Iterator[tuple[str, int, str]]:
-    """(kind, offset, text) of everything but blanks and comments. UsageError for what is never closed, and for psql."""
-    at = 0
+def next_token(text: str, at: int, lines: Lines) -> tuple[str, int, int] | None:
+    """(kind, begin, end) of the next thing that is no blank and no comment. UsageError for what is never closed."""
     while token := TOKEN.search(text, at):
         kind, start, at = str(token.lastgroup), token.start(), token.end()
         if kind == "block":
@@ -114,13 +101,9 @@ def tokens(text: str, lines: Lines) -> Iterator[tuple[str, int, str]]:
             kind, at = ("quoted", closing + len(token[0])) if closing >= 0 else ("unclosed", at)
         if kind == "unclosed":
             raise UsageError(f"{lines.place(start)}: the quote {token[0]} is never closed")
-        if kind == "meta":
-            raise UsageError(
-                f"{lines.place(start)}: {token[0].split()[0]} is a command of psql, not SQL",
-                hint="remove the line; devenv connects to the project's database itself",
-            )
         if kind not in ("comment", "block"):
-            yield kind, start, token[0]
+            return kind, start, at
+    return None
 
 
 def block_end(text: str, start: int, place: str) -> int:
@@ -146,21 +129,11 @@ def count_blocks(words: list[str], blocks: int) -> int:
 
 
 def refuse(statement: Statement, words: list[str]) -> None:
-    """UsageError for a statement that cannot be a part of the step's one transaction."""
+    """UsageError for a statement that would throw away what the step's one transaction did."""
     first, second = [*words, "", ""][:2]
-    ends = first in TRANSACTION and (first, second) != ("ROLLBACK", "TO")
-    if ends or (first, second) == ("PREPARE", "TRANSACTION"):
+    undone = first in ("ROLLBACK", "ABORT") and (first, second) != ("ROLLBACK", "TO")
+    if undone or (first, second) == ("PREPARE", "TRANSACTION"):
         raise UsageError(
             f"{statement.place}: {first} is not possible here, as devenv runs all files in one transaction",
             hint="remove the statement; when any statement fails, nothing of the files is kept",
-        )
-    if first in ("CREATE", "DROP") and second == "DATABASE":
-        raise UsageError(
-            f"{statement.place}: {first} DATABASE is devenv's own work",
-            hint="remove the statement, and name the database in devenv.toml: [postgres] database",
-        )
-    if first == "COPY" and "STDIN" in words:
-        raise UsageError(
-            f"{statement.place}: COPY … FROM stdin carries its rows in psql's own format",
-            hint="write the rows as INSERT (pg_dump --inserts does)",
         )
