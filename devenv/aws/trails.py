@@ -1,7 +1,8 @@
 """What a CloudTrail trail logs of a table: event selectors, evaluated as CloudTrail does.
 
-Within a selector every field must fit, within a field one value of an operator is enough (several operators: each
-must fit); one selector that fits is enough. Source: CloudTrail API reference, AdvancedFieldSelector.
+One selector that fits is enough; within it every field must fit. Within a field, one value of one operator that selects
+is enough, and no value of an operator that excludes (`Not…`) may fit. Source: CloudTrail API reference,
+AdvancedFieldSelector, and the user guide on how it evaluates several conditions for a field.
 """
 
 from __future__ import annotations
@@ -60,23 +61,20 @@ def fits(selector: Document, event: Mapping[str, str]) -> bool | None:
         if value is None:
             # A filter on something else (a user, an error): it takes a part of the events only.
             return False
-        for operator, wanted in each.items():
-            if operator == "Field":
-                continue
-            found = holds(operator, [str(text) for text in as_list(wanted)], value)
-            if found is False:
-                return False
-            result = None if found is None else result
+        operators = {name: [str(text) for text in as_list(wanted)] for name, wanted in each.items() if name != "Field"}
+        selecting = {name: wanted for name, wanted in operators.items() if not name.startswith("Not")}
+        excluding = {name[3:]: wanted for name, wanted in operators.items() if name.startswith("Not")}
+        inside, excluded = hits(selecting, value), hits(excluding, value)
+        if True in excluded or (selecting and not {True, None} & set(inside)):
+            return False
+        if None in excluded or (selecting and True not in inside):
+            result = None
     return result
 
 
-def holds(operator: str, wanted: Sequence[str], value: str) -> bool | None:
-    """Return the result of one operator; None if it depends on a value that could not be worked out."""
-    negative = operator.startswith("Not")
-    hits = [meets(operator.removeprefix("Not"), text, value) for text in wanted]
-    if True in hits:
-        return not negative
-    return None if None in hits else negative
+def hits(operators: Mapping[str, Sequence[str]], value: str) -> list[bool | None]:
+    """For each value of each operator, whether it fits; None if it could not be worked out."""
+    return [meets(operator, text, value) for operator, wanted in operators.items() for text in wanted]
 
 
 def meets(operator: str, wanted: str, value: str) -> bool | None:

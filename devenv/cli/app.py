@@ -737,7 +737,12 @@ def show_help(
 @app.command()
 def policy(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="deny-deletion, organisation or application. Default: all.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="deny-deletion, organisation, endpoint, trail, roles (or one of: application, compute-trust, person,"
+            " person-trust, boundary). Default: all.",
+        ),
     ] = None,
     table: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Default: the declared ones.")] = None,
     region: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Default: [safety] regions.")] = None,
@@ -745,20 +750,29 @@ def policy(
     admin: Annotated[list[str] | None, typer.Option(metavar="ARN", help="A role that the denials leave alone.")] = None,
     writes: Annotated[bool, typer.Option("--writes", help="The application writes items too.")] = False,
     lock: Annotated[bool, typer.Option("--lock", help="Deny also what undoes protection: UpdateTable, …")] = False,
+    compute: Annotated[
+        Literal["ecs-tasks", "lambda", "ec2"], typer.Option(help="What the application runs on, for its role.")
+    ] = "ecs-tasks",
+    pool: Annotated[
+        str | None, typer.Option(metavar="ID", help="The Cognito identity pool that people sign in at.")
+    ] = None,
     form: Annotated[Literal["text", "json"], typer.Option("--format", help="json: the documents alone.")] = "text",
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A file; without NAME a folder.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A file; a folder for several policies.")] = None,
     yes: Yes = False,
 ) -> None:
-    """Write the AWS policies that deny the deletion of tables, lock regions, and keep the application to its work."""
+    """Write AWS policies for the tables: no deletion, regions, roles, the VPC endpoint, CloudTrail."""
     from dataclasses import replace
 
     from devenv.config import schema as config
-    from devenv.policy import documents as work
+    from devenv.policy import registry as work
+    from devenv.policy.documents import as_text
+    from devenv.policy.wish import Wish
 
     loaded = config.load(chosen.project)
     regions = region or (loaded.settings.safety.regions if loaded.settings.safety else [])
     tables = tuple(table) if table else work.declared_tables(loaded)
-    wish = work.Wish(tables, tuple(regions), account, tuple(admin or ()), writes, lock)
+    account = account or (loaded.settings.safety.account if loaded.settings.safety else None)
+    wish = Wish(tables, tuple(regions), account, tuple(admin or ()), writes, lock, compute, pool)
     report = work.make_report(loaded, wish, name)
     if out is not None:
         files = work.files_of(report, name, out)
@@ -768,7 +782,7 @@ def policy(
         report = replace(report, body={**report.body, "written": list(map(str, files))})
     elif form == "json" and not chosen.json:
         documents = {each["name"]: each["document"] for each in report.body["policies"]}
-        typer.echo(work.as_text(documents[name] if name else documents), nl=False)
+        typer.echo(as_text(documents[name] if name and work.is_single(name) else documents), nl=False)
         raise typer.Exit
     show(report)
 

@@ -16,6 +16,7 @@ def policy_text(report: Report, verbose: bool) -> list[str]:
     for policy in body["policies"]:
         head = f"{policy['name']}: {policy['title']}"
         lines += [typer.style(head, bold=True), f"  {policy['kind']}, {policy['characters']} characters"]
+        lines += [f"  {policy['explain']}"]
         lines += [f"  note: {note}" for note in policy["notes"]]
         lines += [f"  to attach: {policy['attach']}"]
         if not body["written"]:

@@ -8,32 +8,21 @@ knows no resources of DynamoDB by itself (see tests/moto_server.py).
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from devenv.config.schema import cache_folder
-from devenv.policy.documents import DELETION, REPLICAS, UNDOING
-from tests.e2e.world import free_port
+from devenv.policy.documents import DELETION, UNDOING
+from devenv.policy.organisation import REPLICAS
+from tests.integration.moto_support import ACCOUNT, REGION, Moto, server
+from tests.integration.policy_support import ALLOW_ALL, Simulate, simulate
 from tests.support import REPOSITORY, ProjectDir, reference_project
 
-ACCOUNT = "123456789012"
-REGION = "eu-central-1"
+__all__ = ["server", "simulate"]
 TABLE, INDEX, OTHER = "cruddur-messages", "message-group-sk-index", "scratch"
-SIMULATOR = "@cloud-copilot/iam-simulate@0.1.173"
-ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 ADMIN = f"arn:aws:iam::{ACCOUNT}:role/table-admin"
-LIMIT_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -50,58 +39,6 @@ def written(project: ProjectDir, name: str, *options: str) -> dict[str, Any]:
 
 
 # --- moto
-
-
-@dataclass(frozen=True)
-class Moto:
-    """A running server; its first administrator may do everything."""
-
-    url: str
-
-    def client(self, service: str, key: Mapping[str, str] | None = None, region: str = REGION) -> Any:
-        key = key or {"AccessKeyId": "setup", "SecretAccessKey": "setup"}
-        return boto3.client(
-            service,
-            endpoint_url=self.url,
-            region_name=region,
-            aws_access_key_id=key["AccessKeyId"],
-            aws_secret_access_key=key["SecretAccessKey"],
-            aws_session_token=key.get("SessionToken"),
-        )
-
-    def post(self, path: str, body: str = "") -> None:
-        headers = {"Content-Type": "text/plain"}
-        with urllib.request.urlopen(urllib.request.Request(self.url + path, body.encode(), headers)) as answer:
-            answer.read()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moto]:
-    """moto's server as a process of its own."""
-    port = free_port()
-    log = tmp_path_factory.mktemp("moto") / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, str(REPOSITORY / "tests" / "moto_server.py"), str(port)],
-            stdout=output,
-            stderr=output,
-            env={"PATH": "", "PYTHONPATH": str(REPOSITORY)},
-        )
-    made = Moto(f"http://127.0.0.1:{port}")
-    try:
-        end = time.monotonic() + LIMIT_S
-        while True:
-            try:
-                made.post("/moto-api/reset")
-                break
-            except OSError:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < end, log.read_text()
-                time.sleep(0.05)
-        yield made
-    finally:
-        process.terminate()
-        process.wait(LIMIT_S)
 
 
 @pytest.fixture
@@ -243,35 +180,6 @@ def test_the_application_may_write_when_that_is_asked(moto: Moto, project: Proje
 # --- the second evaluator: conditions and service control policies
 
 
-@pytest.fixture(scope="module")
-def simulate() -> Callable[[list[dict[str, Any]]], list[str]]:
-    """Evaluate simulations: "Allowed", "ExplicitlyDenied" or "ImplicitlyDenied" for each."""
-    binaries = Path(sys.executable).parent
-    folder = cache_folder() / "tests" / SIMULATOR.replace("/", "-")
-    # As the user has npm configured, who may be behind a mirror.
-    path = {**os.environ, "PATH": f"{binaries}:{os.environ['PATH']}"}
-    if not (folder / "node_modules" / "@cloud-copilot" / "iam-data" / "package.json").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--prefix", str(folder)]
-        subprocess.run([binaries / "npm", "install", *options, SIMULATOR], check=True, env=path, timeout=240)
-
-    def run(simulations: list[dict[str, Any]]) -> list[str]:
-        script = REPOSITORY / "tests" / "policy_simulate.mjs"
-        ran = subprocess.run(
-            [binaries / "node", script, folder],
-            input=json.dumps(simulations),
-            capture_output=True,
-            text=True,
-            env=path,
-            timeout=LIMIT_S,
-            check=False,
-        )
-        assert ran.returncode == 0, ran.stderr
-        return json.loads(ran.stdout)
-
-    return run
-
-
 def asked(action: str, resource: str, region: str, who: str, scp: Any = ALLOW_ALL, own: Any = ALLOW_ALL) -> Any:
     """One request, as the evaluator takes it."""
     attached = [{"name": "full", "policy": ALLOW_ALL}, {"name": "ours", "policy": scp}]
@@ -292,9 +200,7 @@ def arn(table: str, rest: str = "", region: str = REGION) -> str:
     return f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/{table}{rest}"
 
 
-def test_conditions_and_service_control_policies(
-    project: ProjectDir, simulate: Callable[[list[dict[str, Any]]], list[str]]
-) -> None:
+def test_conditions_and_service_control_policies(project: ProjectDir, simulate: Simulate) -> None:
     scp = written(project, "organisation", "--admin", ADMIN)
     wide = written(project, "organisation", "--region", "eu-west-1")
     deny = written(project, "deny-deletion", "--lock", "--admin", ADMIN)

@@ -1,0 +1,36 @@
+"""The policy `deny-deletion`: it keeps an identity from deleting the tables, whatever else it may do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from devenv.policy.documents import Maker, Policy, Project, denials, document
+from devenv.policy.wish import ANY, Wish
+
+
+def deny_deletion(_: Project, wish: Wish) -> Policy:
+    """Deny the deletion of tables and backups."""
+    account = wish.account or ANY
+    notes = ["a Deny wins over every Allow; attach it to groups and roles, not to single users"]
+    if not wish.lock:
+        notes.append(
+            "UpdateTable stays possible (no condition key tells what it changes): deletion protection can be taken"
+            " away, DeleteTable is denied all the same; --lock denies it too"
+        )
+    if wish.account is None:
+        notes.append("without --account it holds for the tables of this name in every account")
+    return Policy(
+        name="deny-deletion",
+        kind="identity-based policy, or permissions boundary",
+        title="deny the deletion of tables and backups",
+        explain=(
+            "Whoever has this policy cannot delete the tables, their replicas or their backups, whatever else is"
+            " allowed. It grants nothing, so that it can be attached beside any other policy."
+        ),
+        document=document(*denials(wish, account)),
+        attach="aws iam create-policy --policy-name deny-table-deletion --policy-document file://FILE",
+        notes=tuple(notes),
+    )
+
+
+MAKER: Final = Maker("deny-deletion", deny_deletion, limit=6144)
