@@ -21,6 +21,7 @@ TOPICS = (
     "patterns",
     "snapshots",
     "tests",
+    "protection",
     "engines",
     "exit-codes",
     "how-it-works",
