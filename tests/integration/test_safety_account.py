@@ -16,6 +16,7 @@ import pytest
 from devenv.aws.account import READS, Account, Refused
 from devenv.doctor.runner import diagnose
 from tests.integration.moto_support import ACCOUNT, REGION, Moto, server
+from tests.support import ProjectDir, reference_project
 from tests.unit.test_safety import TABLE, context
 
 __all__ = ["server"]
@@ -559,3 +560,49 @@ def test_drift_that_nobody_looks_for_is_skipped_and_not_verified_when_asked_for(
     report = diagnose(context(DEMANDS, request=REQUEST, asks_drift=True), only=["drift"])
     assert (report.exit_code, report.body["verdict"]) == (3, "not_verified")
     assert cloud.moto.calls() == []
+
+
+# --- the command itself
+
+
+@pytest.fixture
+def project(tmp_path: Any) -> ProjectDir:
+    """The reference project, not started, with the account in its settings."""
+    made = reference_project(tmp_path / "project")
+    file = made.path / "devenv.toml"
+    file.write_text(file.read_text() + f'\n[safety]\nregions = ["{REGION}"]\naccount = "{ACCOUNT}"\n')
+    return made
+
+
+def test_drift_by_the_command(cloud: Cloud, project: ProjectDir) -> None:
+    request = json.loads((project.path / "seeds/dynamodb/tables/cruddur-messages.json").read_text())
+    cloud.client("dynamodb").create_table(**request)
+    cloud.moto.forget()
+    shell = cloud.moto.variables()
+    ran = project.devenv("doctor", "--only", "drift", "--allow-remote", "--json", **shell)
+    assert (ran.code, ran.document["verdict"]) == (0, "healthy"), ran.all
+    assert [each["code"] for each in ran.document["checks"]] == ["DRF001", "DRF002"]
+    assert "dynamodb:DescribeTable" in only_reads(cloud.moto)
+    cloud.client("dynamodb").update_table(TableName="cruddur-messages", DeletionProtectionEnabled=True)
+    cloud.moto.forget()
+    ran = project.devenv("doctor", "--only", "table-settings", "--allow-remote", **shell)
+    assert ran.code == 1
+    assert "deletion protection: declared off, in the account on" in ran.out
+    only_reads(cloud.moto)
+
+
+def test_without_the_option_nothing_is_sent(cloud: Cloud, project: ProjectDir) -> None:
+    shell = cloud.moto.variables()
+    ran = project.devenv("doctor", "--only", "drift", "--json", **shell)
+    assert (ran.code, ran.document["verdict"]) == (3, "not_verified")
+    assert ran.document["checks"][0]["fix"]["command"] == "devenv doctor --only drift --allow-remote"
+    project.devenv("doctor", "--only", "safety", **shell)
+    assert cloud.moto.calls() == []
+
+
+def test_the_sdk_is_loaded_only_to_ask_the_account(project: ProjectDir) -> None:
+    """Importing boto3 takes longer than most commands."""
+    for arguments in (("doctor", "--only", "safety"), ("policy",), ("config", "show")):
+        ran = project.devenv(*arguments, PYTHONPROFILEIMPORTTIME="1")
+        assert "devenv.cli.app" in ran.err
+        assert "botocore" not in ran.err, arguments
