@@ -218,6 +218,7 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
     stopped: list[str] = []
     kept: list[dict[str, object]] = []
     failed: list[dict[str, object]] = []
+    backups: list[dict[str, object]] = []
     code = Exit.DONE
     for project in read_all(cache):
         try:
@@ -227,6 +228,8 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
                     told = Named(title(project), watch)
                     with open_locked(Path(project.root), timeout_s, told.say, asked=asked) as opened:
                         body = up.down(opened, data, backup, told).body
+                    if body["backup"]:
+                        backups.append({"root": project.root, "snapshot": body["backup"]})
                     if engine is None and body["left"]:
                         kept.append({"root": project.root, "services": body["left"]})
             stop_rest(cache, project)
@@ -247,6 +250,8 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
         "failed": failed,
         "leftovers": left,
         "data": "deleted" if data else "kept",
+        "backups": backups,
+        "cache": str(cache) if cache.is_dir() else None,
     }
     return Report("down", None, code, body, view={"all": True})
 

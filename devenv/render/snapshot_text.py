@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -119,4 +120,11 @@ def down_all_lines(report: Report) -> list[str]:
     lines += [f"data of the deleted {each['root']} is left: {each['data']}" for each in body["leftovers"]]
     if body["leftovers"]:
         lines += ["to delete the data of all projects: devenv down --all --data"]
+    for each in body["backups"]:
+        root = shlex.quote(each["root"])
+        lines += [f"data of {each['root']} deleted; a copy is kept"]
+        lines += [f"  to return: devenv snapshot restore {each['snapshot']} --project {root}"]
+    if body["data"] == "deleted" and body["cache"]:
+        lines += ["kept: downloads and baselines, which all projects share, and npm's own cache of them"]
+        lines += [f"  to delete them: rm -r {shlex.quote(body['cache'])}"]
     return lines

@@ -199,15 +199,17 @@ def run_python(seeded: Seeded) -> Callable[..., subprocess.CompletedProcess[str]
 @contextmanager
 def serve(seeded: Seeded, folder: Path, **changed: str) -> Iterator[Backend]:
     """A process of the application with some variables changed, listening; ended afterwards."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    running = Backend(seeded, f"http://127.0.0.1:{port}", folder / "stdout", folder / "stderr")
-    command = [sys.executable, "-m", "uvicorn", "devenv.example.app:app", "--host", "127.0.0.1", "--port", str(port)]
-    with running.log.open("wb") as out, running.errors.open("wb") as err:
+    with socket.socket() as listener, (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        # Handed over as it is: a port that is closed in between may be another worker's application by then.
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        fd = listener.fileno()
+        running = Backend(seeded, f"http://127.0.0.1:{listener.getsockname()[1]}", folder / "stdout", folder / "stderr")
+        command = [sys.executable, "-m", "uvicorn", "devenv.example.app:app", "--fd", str(fd), "--no-access-log"]
         process = subprocess.Popen(
-            [*command, "--no-access-log"], cwd=ROOT, env=environment(seeded, **changed), stdout=out, stderr=err
+            command, cwd=ROOT, env=environment(seeded, **changed), stdout=out, stderr=err, pass_fds=[fd]
         )
+        listener.close()
         try:
             wait_until_listening(running)
             yield running

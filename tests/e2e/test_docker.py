@@ -209,7 +209,7 @@ def test_an_own_compose_file_and_what_doctor_finds_in_it(tmp_path: Path) -> None
         ran = project.devenv("up")
         assert (ran.code, f"hint: docker compose -f {own} config" in ran.err) == (2, True), ran.all
         own.write_text(OWN_FILE.format(port=port, **IMAGES))
-        ran = project.devenv("up", "--no-backend", "--timeout", "7")
+        ran = project.devenv("up", "--no-backend", "--timeout", "30")
         assert (ran.code, "cannot write its volume" in ran.err) == (4, True), ran.all
         checks = {check["code"]: check for check in project.json("doctor", "--only", "docker")["checks"]}
         assert {code: checks[code]["status"] for code in ("DOC005", "DOC006", "DOC007")} == {
@@ -490,7 +490,7 @@ def test_the_application_in_a_container_and_where_its_variables_lead(tmp_path: P
         port = project.env()["PGPORT"]
         world.edit(wrong, "env = { CORS", f'env = {{ PGHOST = "localhost", PGPORT = "{port}", '
                    f'DATABASE_URL = "postgresql://postgres:x@localhost:{port}/cruddur", CORS')  # fmt: skip
-        project.devenv("up", "--timeout", "8")
+        project.devenv("up", "--timeout", "30")
         verdict = project.json("trace", "conversation", world.TELESCOPE)["verdict"]
         assert (verdict["layer"], verdict["class"]) == ("environment", "wrong_database"), verdict
         assert f"localhost-in-container-{container(project, 'backend')}" in json.dumps(verdict)

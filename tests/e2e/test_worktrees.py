@@ -170,11 +170,22 @@ def test_ten_at_once_work_and_are_gone_after_down_all(repository: Repository) ->
 
     refused = repository.first.devenv("down", "--all", "--data", "--no-input")
     assert (refused.code, "ALL projects" in refused.err) == (2, True)
-    repository.first.ok("down", "--all", "--data", "--no-backup", "-y")
+    said = repository.first.ok("down", "--all", "--data", "--no-backup", "-y").out
+    assert f"  to delete them: rm -r {repository.cache}\n" in said
     for tree in trees:
         shutil.rmtree(tree.path, ignore_errors=True)
     assert machine(repository.cache) == before
     assert [project["root"] for project in repository.first.json("ps")["projects"]] == [str(repository.first.path)]
+
+
+def test_down_all_with_data_names_the_copies_it_keeps(repository: Repository) -> None:
+    first = repository.first
+    first.ok("up", "--no-backend")
+    [copy] = first.json("down", "--all", "--data", "-y")["backups"]
+    assert copy["root"] == str(first.path)
+    home = data_home(first.path.resolve())
+    assert (home / "snapshots" / copy["snapshot"]).is_dir()
+    shutil.rmtree(home)
 
 
 def test_ps_outside_of_a_project_needs_none(repository: Repository, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -46,9 +47,11 @@ def test_a_test_that_starts_a_program_without_its_marker_fails() -> None:
 
 def command_of(target: str) -> list[str]:
     """Return the command line of pytest that `make TARGET` runs."""
+    # Without what the `make` that runs this test was given.
+    environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKEOVERRIDES", "ARGS")}
     asked = ["make", "--no-print-directory", "--dry-run", "--assume-old", ".venv/developer.stamp", target]
-    lines = subprocess.run(asked, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
-    [line] = [line for line in lines if "pytest" in line]
+    ran = subprocess.run(asked, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=True)
+    [line] = [line for line in ran.stdout.splitlines() if "pytest" in line]
     return shlex.split(line)
 
 

@@ -16,6 +16,7 @@ from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Failure, Report
 from devenv.render import report as render
 from devenv.render import text
+from devenv.render.snapshot_text import down_all_lines
 
 
 def unpainted(shown: str) -> str:
@@ -287,3 +288,25 @@ def test_skipped_checks_name_each_root_once() -> None:
     assert line.endswith(
         "3 further checks not run: they need SVC001, SVC002; there is no database (SCH001)  (-v lists them)"
     )
+
+
+def test_what_down_all_keeps_is_named_with_the_command_that_returns_or_deletes_it() -> None:
+    body = {
+        "stopped": ["/my shop"],
+        "left": [],
+        "failed": [],
+        "leftovers": [],
+        "data": "deleted",
+        "backups": [{"root": "/my shop", "snapshot": "auto-1"}],
+        "cache": "/home/ann/.cache/devenv",
+    }
+    assert down_all_lines(Report("down", None, Exit.DONE, body)) == [
+        "stopped: /my shop",
+        "data of /my shop deleted; a copy is kept",
+        "  to return: devenv snapshot restore auto-1 --project '/my shop'",
+        "kept: downloads and baselines, which all projects share, and npm's own cache of them",
+        "  to delete them: rm -r /home/ann/.cache/devenv",
+    ]
+    assert down_all_lines(Report("down", None, Exit.DONE, {**body, "data": "kept", "backups": []})) == [
+        "stopped: /my shop"
+    ]

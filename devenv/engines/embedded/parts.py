@@ -131,7 +131,8 @@ class NpmPackage:
             child = subprocess.run(
                 [*command, "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"],
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", cwd=folder, check=False,
-                timeout=NPM_PATIENCE_S,
+                # Node's own cache of compiled code would be left in the temporary folder.
+                env={**os.environ, "NODE_DISABLE_COMPILE_CACHE": "1"}, timeout=NPM_PATIENCE_S,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise Unavailable(f"npm pack did not end in {NPM_PATIENCE_S:g} s") from None
@@ -207,8 +208,14 @@ def read_java_version(program: Path, cache: Path) -> str:
     if key in known:
         return known[key]
     try:
+        # Without that flag it leaves a folder of performance data in the temporary folder.
         child = subprocess.run(
-            [program, "-version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=30
+            [program, "-XX:-UsePerfData", "-version"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Unavailable(str(error)) from None
