@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -123,6 +124,27 @@ def dice(name: str) -> random.Random:
     """Return random numbers for one test. CHAOS_SEED, which pytest prints at its end, repeats them."""
     print(f"CHAOS_SEED={SEED}")
     return random.Random(f"{SEED} {name}")
+
+
+def sampled(cases: Iterable[Any], every: int, *, single: bool = False) -> list[Any]:
+    """Return cases for `parametrize`: the first of each `every` runs in `make test` too, the others are `long`.
+
+    `single`: a tuple is one value, not one for each name.
+    """
+    import pytest
+
+    found: list[Any] = []
+    for number, case in enumerate(cases):
+        if number % every == 0:
+            found.append(case)
+            continue
+        if isinstance(case, type(pytest.param())):
+            values, marks, name = case
+            found.append(pytest.param(*values, marks=[*marks, pytest.mark.long], id=name))
+        else:
+            values = case if isinstance(case, tuple) and not single else (case,)
+            found.append(pytest.param(*values, marks=pytest.mark.long))
+    return found
 
 
 def unwind_on_sigterm() -> None:

@@ -74,6 +74,7 @@ def test_real_answers_are_as_declared(
     operation.validate_response(answer)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("route", "mode"),
     [
@@ -115,6 +116,7 @@ MESSAGES = st.text(max_size=30) | st.sampled_from(
 )
 
 
+@pytest.mark.long
 def test_what_was_sent_is_what_is_read(backend: Backend, seeded: Seeded) -> None:
     """A message of any text is refused and nothing is stored, or both members read exactly that text."""
     one, other = seeded.new_person(), seeded.new_person()

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.chaos.scenario import count, footprint, home, leftovers, told
 from tests.e2e import world
@@ -41,6 +42,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.long
 def test_no_command_leaves_anything(lone: ProjectDir) -> None:
     temp = Path(lone.environ["TMPDIR"])
     for words in COMMANDS:
@@ -60,6 +62,7 @@ def unpacked(pid: int) -> set[Path]:
     return {Path(found) for found in re.findall(r"(/\S*libsqlite4java\S*\.so)\b", maps)}
 
 
+@pytest.mark.long
 def test_what_a_killed_dynamodb_unpacked_is_gone_after_the_next_start(shared: ProjectDir) -> None:
     temp = home(shared) / "temp"
     for _ in range(3):

@@ -83,6 +83,7 @@ def test_files_are_their_owners_alone(whole: ProjectDir) -> None:
     count("files whose mode was looked at", len(paths))
 
 
+@pytest.mark.long
 def test_no_secret_is_in_any_output_log_file_or_process_list(whole: ProjectDir) -> None:
     kept = json.loads((home(whole) / "secrets.json").read_text())
     url = whole.env()["DATABASE_URL"]
@@ -161,6 +162,7 @@ ESCAPES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "words",
     [
@@ -199,6 +201,7 @@ def test_no_name_leads_out_of_the_project(whole: ProjectDir, words: tuple[str, .
     assert footprint(whole.path.parent).processes == before
 
 
+@pytest.mark.long
 def test_no_name_of_a_table_leads_out_of_the_project(lone: ProjectDir) -> None:
     """Names that DynamoDB takes (`...`, `a..b`) become tables and nothing else; the others are refused, and named."""
     told(lone, "up", "--no-backend")
@@ -241,6 +244,7 @@ ASKED: list[Callable[[str], tuple[str, ...]]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("asked", ASKED, ids=["user", "uuid", "list", "table"])
 def test_no_value_is_taken_for_sql_or_an_expression(whole: ProjectDir, asked: Callable[[str], tuple[str, ...]]) -> None:
     before = world.data(whole)
@@ -252,6 +256,7 @@ def test_no_value_is_taken_for_sql_or_an_expression(whole: ProjectDir, asked: Ca
     assert world.data(whole) == before
 
 
+@pytest.mark.long
 def test_no_value_in_a_seed_is_taken_for_sql_or_an_expression(lone: ProjectDir) -> None:
     """In items they are stored as they are; as what a reference asks for they name no row."""
     told(lone, "up", "--no-backend")
@@ -349,6 +354,7 @@ class Installed(ProjectDir):
         return [str(Path(sys.executable).with_name("devenv")), "--project", str(self.path), *arguments]
 
 
+@pytest.mark.long
 def test_a_cloned_folder_runs_nothing_when_it_is_only_looked_at(tmp_path: Path) -> None:
     """Every place of a program in devenv.toml, and modules with names that Python might look for, leave a mark."""
     folder = tmp_path / "clone"

@@ -125,6 +125,7 @@ def test_an_ordinary_user_in_a_difficult_place(person: Person, theirs: Path, run
     person.ok(theirs, "down")
 
 
+@pytest.mark.long
 def test_a_state_folder_that_the_user_may_not_write_is_named(person: Person, theirs: Path) -> None:
     theirs.chmod(0o500)
     ran = person.devenv(theirs, "up")
@@ -143,6 +144,7 @@ def test_a_state_folder_that_the_user_may_not_write_is_named(person: Person, the
     person.ok(theirs, "down")
 
 
+@pytest.mark.long
 def test_a_cache_that_cannot_be_written_and_is_empty(person: Person, theirs: Path, tmp_path: Path) -> None:
     cache = person.home / "cache"
     cache.mkdir(mode=0o500)
@@ -154,6 +156,7 @@ def test_a_cache_that_cannot_be_written_and_is_empty(person: Person, theirs: Pat
     cache.rmdir()
 
 
+@pytest.mark.long
 def test_root_and_user_in_a_difficult_place(tmp_path: Path, running: ProjectDir) -> None:
     """As whoever runs the tests: as root the data lies elsewhere, and the services run as another account."""
     project = reference_project(tmp_path / DIFFICULT / "project")
@@ -169,6 +172,7 @@ def test_root_and_user_in_a_difficult_place(tmp_path: Path, running: ProjectDir)
         project.remove()
 
 
+@pytest.mark.long
 def test_a_private_umask_does_not_lock_the_services_out(tmp_path: Path, running: ProjectDir) -> None:
     project = reference_project(tmp_path / "project")
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import world
-from tests.support import ProjectDir, reference_project
+from tests.support import ProjectDir, reference_project, sampled
 
 USERS = "seeds/postgres/users.sql"
 ITEMS = "seeds/dynamodb/items/choir.json"
@@ -94,7 +94,7 @@ def seeds(running: ProjectDir, original: world.Data) -> Iterator[ProjectDir]:
     assert world.data(running) == original
 
 
-@pytest.mark.parametrize(("file", "change", "code", "named"), REFUSED)
+@pytest.mark.parametrize(("file", "change", "code", "named"), sampled(REFUSED, 6))
 def test_a_bad_file_on_running_stores_is_named_and_loses_nothing(
     seeds: ProjectDir, file: str, change: Callable[[bytes], bytes], code: int, named: list[str]
 ) -> None:
@@ -116,7 +116,7 @@ FRESH = [
 ]
 
 
-@pytest.mark.parametrize(("file", "change", "code", "named"), FRESH)
+@pytest.mark.parametrize(("file", "change", "code", "named"), sampled(FRESH, 3))
 def test_a_first_up_that_fails_in_a_step_goes_on_there(
     tmp_path: Path,
     original: world.Data,

@@ -22,7 +22,7 @@ import pytest
 
 from devenv.config.schema import cache_folder, data_home
 from tests.e2e import world
-from tests.support import LIMIT_S, ProjectDir, Ran, dice, empty_project, reference_project
+from tests.support import LIMIT_S, ProjectDir, Ran, dice, empty_project, reference_project, sampled
 
 # Where only the data is looked at, the application need not start.
 STORES = ("up", "--no-backend")
@@ -54,7 +54,7 @@ def finish(child: subprocess.Popen[str]) -> Ran:
 
 
 class TestKilledStores:
-    @pytest.mark.parametrize("store", ["postgres", "dynamodb", "backend"])
+    @pytest.mark.parametrize("store", sampled(["postgres", "dynamodb", "backend"], 3))
     def test_a_killed_service_comes_back_with_its_data(
         self, running: ProjectDir, undisturbed: world.Data, store: str
     ) -> None:
@@ -72,6 +72,7 @@ class TestKilledStores:
         }
         assert world.data(running) == undisturbed
 
+    @pytest.mark.long
     def test_both_killed_at_once(self, running: ProjectDir, undisturbed: world.Data) -> None:
         before = world.pids(running)
         for pid in before.values():
@@ -80,6 +81,7 @@ class TestKilledStores:
         assert not set(world.pids(running).values()) & set(before.values())
         assert world.data(running) == undisturbed
 
+    @pytest.mark.long
     def test_a_service_killed_while_it_is_waited_for(self, tmp_path: Path) -> None:
         """A paused server never answers, so it is surely still waited for when it is killed."""
         project = empty_project(tmp_path)
@@ -104,6 +106,7 @@ class TestKilledStores:
 class TestPausedStores:
     """SIGSTOP makes a server that is there and never answers."""
 
+    @pytest.mark.long
     @pytest.mark.parametrize("store", ["postgres", "dynamodb"])
     def test_a_store_that_never_answers_is_given_up_after_the_timeout(self, running: ProjectDir, store: str) -> None:
         pid = world.pids(running)[store]
@@ -122,6 +125,7 @@ class TestPausedStores:
         running.ok("up")
         assert world.pids(running)[store] == pid
 
+    @pytest.mark.long
     def test_one_error_names_all_stores_that_missed_the_deadline(self, tmp_path: Path) -> None:
         project = empty_project(tmp_path)
         try:
@@ -138,6 +142,7 @@ class TestPausedStores:
         finally:
             project.remove()
 
+    @pytest.mark.long
     def test_a_paused_store_can_still_be_stopped(self, tmp_path: Path) -> None:
         project = empty_project(tmp_path)
         try:
@@ -154,13 +159,16 @@ class TestPausedStores:
 class TestInterrupted:
     @pytest.mark.parametrize(
         ("moment", "number", "code"),
-        [
-            ("postgres", signal.SIGTERM, 143),
-            ("dynamodb", signal.SIGINT, 130),
-            ("setup", signal.SIGINT, 130),
-            ("seed", signal.SIGTERM, 143),
-            ("backend", signal.SIGINT, 130),
-        ],
+        sampled(
+            [
+                ("setup", signal.SIGINT, 130),
+                ("postgres", signal.SIGTERM, 143),
+                ("dynamodb", signal.SIGINT, 130),
+                ("seed", signal.SIGTERM, 143),
+                ("backend", signal.SIGINT, 130),
+            ],
+            5,
+        ),
     )
     def test_an_interrupted_up_stops_what_it_started(
         self, tmp_path: Path, undisturbed: world.Data, moment: str, number: signal.Signals, code: int
@@ -184,6 +192,7 @@ class TestInterrupted:
         finally:
             project.remove()
 
+    @pytest.mark.long
     def test_an_interrupted_up_leaves_what_ran_before(self, running: ProjectDir) -> None:
         before = world.pids(running)
         os.kill(before["dynamodb"], signal.SIGSTOP)
@@ -210,6 +219,7 @@ def lock_is_held(project: ProjectDir) -> bool:
 class TestKilledDevenv:
     """`up` after kill -9 of devenv ends in the same data as an undisturbed run."""
 
+    @pytest.mark.long
     def test_killed_while_initdb_works(self, tmp_path: Path, running: ProjectDir, undisturbed: world.Data) -> None:
         """initdb outlives devenv and is still writing when the next `up` makes its own cluster."""
         project = reference_project(tmp_path / "project")
@@ -226,7 +236,7 @@ class TestKilledDevenv:
             project.remove()
 
     # Moments within the steps are in tests/chaos/test_crashes.py and tests/integration/test_steps_killed.py.
-    @pytest.mark.parametrize("target", ["postgres", "dynamodb", "schema-load", "backend"])
+    @pytest.mark.parametrize("target", sampled(["postgres", "dynamodb", "schema-load", "backend"], 4))
     def test_killed_as_a_part_begins(self, tmp_path: Path, undisturbed: world.Data, target: str) -> None:
         project = reference_project(tmp_path / "project")
         try:
@@ -246,6 +256,7 @@ class TestKilledDevenv:
         finally:
             project.remove()
 
+    @pytest.mark.long
     def test_killed_at_random_moments(self, tmp_path: Path, undisturbed: world.Data) -> None:
         delays = dice("killed at random moments")
         project = reference_project(tmp_path / "project")
@@ -272,6 +283,7 @@ class TestKilledDevenv:
             project.remove()
 
 
+@pytest.mark.long
 def test_four_at_once_start_one_of_each(tmp_path: Path, undisturbed: world.Data) -> None:
     project = reference_project(tmp_path / "project")
     try:
@@ -336,6 +348,7 @@ class TestPorts:
         finally:
             project.remove()
 
+    @pytest.mark.long
     @pytest.mark.parametrize("store", ["postgres", "dynamodb"])
     def test_strict_ports_names_the_holder(self, tmp_path: Path, store: str) -> None:
         listener, port = self.listen()
@@ -356,6 +369,7 @@ class TestPorts:
         finally:
             project.remove()
 
+    @pytest.mark.long
     def test_a_changed_port_in_the_file_is_taken_up(self, tmp_path: Path) -> None:
         project = empty_project(tmp_path)
         try:
@@ -368,6 +382,7 @@ class TestPorts:
         finally:
             project.remove()
 
+    @pytest.mark.long
     def test_a_port_taken_while_we_were_down_moves_again(self, tmp_path: Path) -> None:
         project = empty_project(tmp_path)
         try:
@@ -383,6 +398,7 @@ class TestPorts:
         finally:
             project.remove()
 
+    @pytest.mark.long
     def test_projects_that_want_the_same_ports_at_once_do_not_meet(
         self, tmp_path: Path, undisturbed: world.Data
     ) -> None:
@@ -435,6 +451,7 @@ class TestStaleState:
         yield state
         file.write_text(json.dumps(state))
 
+    @pytest.mark.long
     def test_after_a_restart_of_the_machine(self, running: ProjectDir, undisturbed: world.Data) -> None:
         """As a restart leaves it: processes recorded before the boot, gone, and postmaster.pid still there."""
         before = world.pids(running)
@@ -449,6 +466,7 @@ class TestStaleState:
         running.ok("up")
         assert world.data(running) == undisturbed
 
+    @pytest.mark.long
     def test_a_pid_that_another_program_has_now_is_never_signalled(
         self, running: ProjectDir, undisturbed: world.Data
     ) -> None:
@@ -486,6 +504,7 @@ class TestStaleState:
         assert (after["postgres"], after["dynamodb"]) == (before["postgres"], before["dynamodb"])
         assert world.data(running) == undisturbed
 
+    @pytest.mark.long
     def test_a_program_that_only_names_the_data_is_no_server(self, running: ProjectDir) -> None:
         home = data_home(running.path.resolve())
         sleep = "import time; time.sleep(600)"
@@ -539,6 +558,7 @@ class TestStaleState:
             project.remove()
 
 
+@pytest.mark.long
 def test_data_of_another_postgres_names_both_and_the_ways_out(tmp_path: Path) -> None:
     project = empty_project(tmp_path)
     try:
@@ -561,6 +581,7 @@ def test_data_of_another_postgres_names_both_and_the_ways_out(tmp_path: Path) ->
         project.remove()
 
 
+@pytest.mark.long
 class TestNoRoom:
     """The system's own limit on a file's size, inherited by the stores, stands in for a full disk: writes fail."""
 

@@ -11,10 +11,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from devenv.checks.docker import judge_engine
-from devenv.engines.docker_api import Docker, Endpoint, Unreachable
-from devenv.engines.docker_view import View
 
+from devenv.doctor.checks.docker import judge_engine
+from devenv.engines.docker.api import Docker, Endpoint, Unreachable
+from devenv.engines.docker.inspect import View
 from tests.chaos.test_security import stranger
 from tests.e2e.docker_support import IMAGES
 from tests.support import ProjectDir

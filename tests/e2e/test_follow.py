@@ -40,6 +40,7 @@ def test_setup_gives_new_uuids_and_up_makes_every_item_follow(project: ProjectDi
     assert {line["action"] for line in project.json("up")["plan"]} == {"keep"}
 
 
+@pytest.mark.long
 def test_a_database_rebuilt_behind_devenvs_back_is_noticed(project: ProjectDir) -> None:
     data = world.data(project)
     world.query(
@@ -102,6 +103,7 @@ def test_what_people_wrote_survives_changed_seeds_and_up(project: ProjectDir) ->
     assert {line["action"] for line in project.json("up")["plan"]} == {"keep"}
 
 
+@pytest.mark.long
 def test_data_survives_down_and_goes_with_data_only(project: ProjectDir) -> None:
     data, before = world.data(project), uuids(project)
     project.ok("down")
@@ -136,6 +138,7 @@ def test_no_backend_starts_only_the_stores(project: ProjectDir) -> None:
     assert states == {"postgres": "running", "dynamodb": "running", "backend": "stopped"}
 
 
+@pytest.mark.long
 def test_a_changed_setting_restarts_the_application_alone(project: ProjectDir) -> None:
     before = world.pids(project)
     world.edit(project.path / "devenv.toml", "[env]\n", '[env]\nMINE = "new"\n')
@@ -145,6 +148,7 @@ def test_a_changed_setting_restarts_the_application_alone(project: ProjectDir) -
     assert (after["postgres"], after["dynamodb"]) == (before["postgres"], before["dynamodb"])
 
 
+@pytest.mark.long
 def test_another_engine_is_refused_while_this_one_runs(project: ProjectDir) -> None:
     ran = project.devenv("up", "--engine", "docker")
     assert ran.code == 2

@@ -69,6 +69,7 @@ def test_a_moved_folder_keeps_its_data(handmade: ProjectDir, place: Path) -> Non
     assert "already up" in moved.ok("up", "--no-backend").out
 
 
+@pytest.mark.long
 def test_a_folder_moved_while_stopped_keeps_its_data(handmade: ProjectDir, place: Path) -> None:
     handmade.ok("down")
     handmade.path.rename(place)
@@ -77,6 +78,7 @@ def test_a_folder_moved_while_stopped_keeps_its_data(handmade: ProjectDir, place
     assert hands(moved) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["setup", "reset"])
 def test_a_stopped_store_is_asked_before_anything_is_lost(handmade: ProjectDir, command: str) -> None:
     handmade.ok("down")
@@ -85,12 +87,14 @@ def test_a_stopped_store_is_asked_before_anything_is_lost(handmade: ProjectDir, 
     assert hands(handmade) == 1
 
 
+@pytest.mark.long
 def test_another_projects_store_on_our_port_is_not_ours(handmade: ProjectDir, place: Path) -> None:
     port = next(s["port"] for s in handmade.json("status")["services"] if s["name"] == "dynamodb")
     other = reference_project(place)
     assert other.devenv("ddb", "list-tables", DEVENV_DYNAMODB_PORT=str(port)).code == 3
 
 
+@pytest.mark.long
 def test_closed_streams_are_no_crash(handmade: ProjectDir) -> None:
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *handmade.command("status")],
@@ -103,6 +107,7 @@ def test_closed_streams_are_no_crash(handmade: ProjectDir) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.long
 def test_an_interrupted_command_says_so(handmade: ProjectDir) -> None:
     handmade.ok("down")
     child = subprocess.Popen(

@@ -154,6 +154,7 @@ def test_each_test_finds_the_databases_settings_and_grants_as_the_files_made_the
     run(suite, "test_suite.py")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("where", ["a test", "the start"])
 def test_a_killed_pytest_leaves_nothing_behind(suite: ProjectDir, where: str) -> None:
     before = traces()
@@ -175,6 +176,7 @@ def test_a_killed_pytest_leaves_nothing_behind(suite: ProjectDir, where: str) ->
     until(lambda: traces() <= before, "the guard to end everything")
 
 
+@pytest.mark.long
 def test_the_developers_own_project_is_not_touched(suite: ProjectDir) -> None:
     suite.ok("up", "--no-backend")
     before = suite.env(), suite.json("status")

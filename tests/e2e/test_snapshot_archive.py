@@ -14,7 +14,7 @@ import pytest
 
 from devenv.config.schema import data_home
 from tests.e2e import world
-from tests.support import ProjectDir, reference_project
+from tests.support import ProjectDir, reference_project, sampled
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ BAD: dict[str, Callable[[Path], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("kind", sampled(BAD, 6))
 def test_a_bad_file_is_refused_whole(exported: tuple[ProjectDir, Path], tmp_path: Path, kind: str) -> None:
     project, file = exported
     place = data_home(project.path.resolve()) / "snapshots"
@@ -199,7 +199,7 @@ def test_a_bad_file_is_refused_whole(exported: tuple[ProjectDir, Path], tmp_path
     assert not (place / "evil").exists()
 
 
-@pytest.mark.parametrize("kind", LARGE)
+@pytest.mark.parametrize("kind", sampled(LARGE, 3))
 def test_what_says_to_be_large_is_refused_before_it_is_unpacked(
     exported: tuple[ProjectDir, Path], tmp_path: Path, kind: str
 ) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from devenv.config.schema import data_home
 from tests.e2e import world
-from tests.support import ProjectDir, reference_project
+from tests.support import ProjectDir, reference_project, sampled
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,7 @@ def test_what_was_saved_comes_back(project: ProjectDir) -> None:
     assert saved["versions"]["dynamodb"]
 
 
+@pytest.mark.long
 def test_a_stopped_project_can_be_saved_and_restored(project: ProjectDir) -> None:
     before = checksum(project)
     project.ok("down")
@@ -130,6 +131,7 @@ def test_a_stopped_project_can_be_saved_and_restored(project: ProjectDir) -> Non
     assert "cold" not in project.ok("snapshot", "list").out.split()
 
 
+@pytest.mark.long
 def test_a_port_that_somebody_takes_while_postgres_stands_still_is_given_up(project: ProjectDir) -> None:
     project.ok("up", "--no-backend")
     port = int(project.env()["PGPORT"])
@@ -155,6 +157,7 @@ def test_a_port_that_somebody_takes_while_postgres_stands_still_is_given_up(proj
         assert world.data(project) == before
 
 
+@pytest.mark.long
 def test_a_connected_application_is_sent_away_and_can_come_back(project: ProjectDir) -> None:
     url = project.env()["DATABASE_URL"]
     before = checksum(project)
@@ -226,6 +229,7 @@ def killed_after(project: ProjectDir, call: str, *arguments: str) -> int:
     ).returncode
 
 
+@pytest.mark.long
 def test_a_killed_restore_is_finished_or_taken_back(project: ProjectDir) -> None:
     sums = {}
     for name in ("here", "there"):
@@ -253,6 +257,7 @@ def test_a_killed_restore_is_finished_or_taken_back(project: ProjectDir) -> None
         project.ok("snapshot", "delete", name)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "call", ["devenv.host.file_clone.copy_tree", "devenv.snapshots.snapshots.sealed", "pathlib.Path.rename"]
 )
@@ -270,6 +275,7 @@ def test_a_killed_save_leaves_a_whole_snapshot_or_none(project: ProjectDir, call
     project.ok("snapshot", "delete", "half")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number", [1, 2, 3, 4])
 def test_a_killed_down_data_loses_nothing(project: ProjectDir, number: int) -> None:
     before = checksum(project)
@@ -294,7 +300,7 @@ def test_down_data_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir) 
     assert checksum(project) == before
 
 
-@pytest.mark.parametrize("step", ["setup", "schema-load", "seed", "reset"])
+@pytest.mark.parametrize("step", sampled(["setup", "schema-load", "seed", "reset"], 4))
 def test_every_step_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir, step: str) -> None:
     change(project, f"mine-{step}")
     before = checksum(project)
@@ -305,6 +311,7 @@ def test_every_step_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir,
     assert project.ok("up", "--no-backend").code == 0
 
 
+@pytest.mark.long
 def test_automatic_snapshots_are_bounded(project: ProjectDir) -> None:
     def automatic() -> list[dict[str, Any]]:
         return [each for each in project.json("snapshot", "list")["snapshots"] if each["automatic"]]
@@ -319,6 +326,7 @@ def test_automatic_snapshots_are_bounded(project: ProjectDir) -> None:
     assert {name for (name,) in kept} == {each["database"] for each in automatic() if each["form"] == "database"}
 
 
+@pytest.mark.long
 def test_the_copy_of_an_older_cluster_brings_back_no_database_of_a_deleted_snapshot(project: ProjectDir) -> None:
     def kept() -> set[str]:
         return {name for (name,) in world.sql(project, "SELECT datname FROM pg_database") if "devenv-kept-" in name}
@@ -412,6 +420,7 @@ class TestReset:
         assert "a table that the steps do not make: mine" in ran["doubt"]
         assert [table.name for table in world.dynamodb(fresh).tables.all()] == [world.TABLE, "mine"]
 
+    @pytest.mark.long
     @pytest.mark.parametrize(
         "call",
         [

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.faults.test_doctor_faults import findings
-from tests.support import ProjectDir, reference_project
+from tests.support import ProjectDir, reference_project, sampled
 
 CODES = {"postgres": "SVC001", "dynamodb": "SVC002", "backend": "SVC003"}
 
@@ -52,7 +52,7 @@ def paused(process: int) -> Iterator[None]:
         os.kill(process, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("name", CODES)
+@pytest.mark.parametrize("name", sampled(CODES, 3))
 def test_a_killed_service_is_named_and_up_brings_it_back(project: ProjectDir, name: str) -> None:
     os.kill(pid(project, name), signal.SIGKILL)
     report = project.json("doctor")
@@ -64,6 +64,7 @@ def test_a_killed_service_is_named_and_up_brings_it_back(project: ProjectDir, na
     assert project.json("doctor")["verdict"] == "healthy"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", CODES)
 def test_a_paused_service_is_named_with_what_to_do(project: ProjectDir, name: str) -> None:
     """Its port accepts connections and nothing answers; doctor ends by its own limits."""
@@ -76,6 +77,7 @@ def test_a_paused_service_is_named_with_what_to_do(project: ProjectDir, name: st
     assert project.json("doctor")["verdict"] == "healthy"
 
 
+@pytest.mark.long
 def test_everything_stopped_is_told_service_by_service(project: ProjectDir) -> None:
     project.ok("down")
     report = project.json("doctor")
@@ -85,6 +87,7 @@ def test_everything_stopped_is_told_service_by_service(project: ProjectDir) -> N
     assert report["exit_code"] == 1
 
 
+@pytest.mark.long
 def test_another_program_on_the_port_is_not_the_service(project: ProjectDir) -> None:
     taken = port(project, "dynamodb")
     project.ok("down")

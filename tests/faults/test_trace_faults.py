@@ -1,4 +1,4 @@
-"""A part of the fault suite that is small enough for every run: one fault of each class, some controls and pairs."""
+"""The fault suite of `trace`: all faults, controls and pairs; `make test` has the first fault of each layer."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from tests.faults.trace.catalog import FAULTS, Fault
 from tests.faults.trace.figures import Case, figures, first_empty, first_error, wilson
 from tests.faults.trace.more import CONTROLS, PAIRS, UNSEEN, Control
 from tests.faults.trace.suite import run_control, run_fault, run_pair
+from tests.support import sampled
 
-ONE_OF_EACH = list({(fault.layer, fault.kind): fault for fault in reversed((*FAULTS, *UNSEEN))}.values())[::-1]
+ALL = (*FAULTS, *UNSEEN)
+SHORT = [fault.name for fault in {fault.layer: fault for fault in reversed(ALL)}.values()]
 
 
 @pytest.fixture(scope="module")
@@ -22,19 +24,21 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     made.close()
 
 
-@pytest.mark.parametrize("fault", ONE_OF_EACH, ids=lambda fault: f"{fault.layer}-{fault.kind}")
+@pytest.mark.parametrize(
+    "fault", [pytest.param(each, marks=() if each.name in SHORT else pytest.mark.long, id=each.name) for each in ALL]
+)
 def test_the_first_layer_that_breaks_is_named_with_its_class(bench: Bench, fault: Fault) -> None:
     case = run_fault(bench, fault)
     assert case.counted, "the answer did not change, so this case proves nothing"
     assert (case.said_layer, case.said_kind) == (fault.layer, fault.kind)
 
 
-@pytest.mark.parametrize("control", CONTROLS[::2], ids=lambda control: control.name)
+@pytest.mark.parametrize("control", sampled(CONTROLS, 8), ids=lambda control: control.name)
 def test_nothing_is_said_of_what_is_healthy(bench: Bench, control: Control) -> None:
     assert run_control(bench, control) is None
 
 
-@pytest.mark.parametrize("pair", PAIRS[::6], ids=lambda pair: f"{pair[0].name} + {pair[1].name}")
+@pytest.mark.parametrize("pair", sampled(PAIRS, 8, single=True), ids=lambda pair: f"{pair[0].name} + {pair[1].name}")
 def test_both_faults_of_a_pair_are_named(bench: Bench, pair: tuple[Fault, Fault]) -> None:
     assert run_pair(bench, *pair)
 

@@ -136,6 +136,7 @@ def forget_everything(small: Any) -> None:
     (small.root / ".devstate" / "ledger.sqlite").unlink(missing_ok=True)
 
 
+@pytest.mark.long
 def test_killed_in_a_first_load(chat: Any) -> None:
     rng = dice("a first load")
     write_version(chat, 1)
@@ -152,6 +153,7 @@ def test_killed_in_a_first_load(chat: Any) -> None:
         assert chat.databases() == [chat.database]
 
 
+@pytest.mark.long
 def test_killed_while_the_ids_change_and_the_files_too(chat: Any) -> None:
     rng = dice("ids and files change")
     expected = {}
