@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from devenv.capture.calls import Cost
 from devenv.core.errors import Exit
 from devenv.core.model import Report
+from devenv.trace.layers.registry import LAYERS
+from devenv.trace.observation import Observation
 
 GROUP: Final = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
 INES: Final = "2e5f1fa6-ee7f-4961-b6f8-2a81f6c63d46"
@@ -153,6 +156,19 @@ def healthy_body(count: int = 12) -> Body:
     }  # fmt: skip
 
 
+def report_of(code: int, body: Body) -> Report:
+    """The report of a body, with what each layer's record says of it."""
+    records = {record.name: record for record in LAYERS}
+    for one in body["layers"]:
+        record = records[one["name"]]
+        cost = Cost(**one["cost"]) if one["cost"] else None
+        seen = Observation(request=one["request"], output=one["output"], cost=cost)
+        one["summary"] = record.summarize(seen)
+        one["evidence"] = [{"label": label, "text": text} for label, text in record.evidence(seen)]
+        one["attributes"] = dict(record.attributes(seen))
+    return Report("trace", "chat", code, body)
+
+
 def named(body: Body, name: str) -> Body:
     """One layer of a body."""
     found: Body = body["layers"][NAMES.index(name)]
@@ -168,7 +184,7 @@ def breaks(body: Body, *faults: Mapping[str, Any], status: str) -> Report:
     named(body, first["layer"])["status"] = status
     body["verdict"] = {"status": "diverged", **{k: first[k] for k in ("layer", "class", "summary", "cause", "fix")}}
     body["verdict"]["also"] = list(also)
-    return Report("trace", "chat", Exit.FOUND, body)
+    return report_of(Exit.FOUND, body)
 
 
 def lose_all(body: Body, name: str) -> Body:
@@ -185,7 +201,7 @@ def lose_all(body: Body, name: str) -> Body:
 
 def healthy() -> Report:
     """Nothing is wrong."""
-    return Report("trace", "chat", Exit.DONE, healthy_body())
+    return report_of(Exit.DONE, healthy_body())
 
 
 def wrong_query() -> Report:
@@ -273,7 +289,7 @@ def down() -> Report:
             unasked="it needs {person.uuid}, which is not known",
         )  # fmt: skip
     body["verdict"].update(status="not_verified", summary="could not be asked: dynamodb, cross-store, pattern")
-    return Report("trace", "chat", Exit.UNCHECKED, body)
+    return report_of(Exit.UNCHECKED, body)
 
 
 SAMPLES: Final[Mapping[str, Callable[[], Report]]] = {

@@ -121,6 +121,22 @@ class Fix:
 
 @dataclass(frozen=True)
 class Finding:
+    """Something that is wrong. `kind` is its class, `summary` one sentence, `subjects` are ids or names.
+
+    `about` are the variables, attributes or services concerned, by which later failures are recognised as its
+    consequence.
+    """
+
+    kind: str
+    summary: str
+    cause: str | None = None
+    fix: Fix | None = None
+    subjects: tuple[str, ...] = ()
+    about: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class CheckResult:
     """One row of a check's result. `subjects` are ids; `evidence` is what was seen; `ms` milliseconds."""
 
     code: str

@@ -11,30 +11,19 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.core.errors import DevenvError, Exit, UsageError
-from devenv.core.model import Finding, Fix, Report
-from devenv.doctor.checks import cross_store, data, docker, drift, environment, safety, schema, services, surroundings
+from devenv.core.model import CheckResult, Fix, Report
 from devenv.doctor.checks.check import Check, Outcome, unneeded
+from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.context import DoctorContext, DoctorFacts
 
 if TYPE_CHECKING:
     from devenv.verify.repair import Write
 
-CHECKS: Final[tuple[Check, ...]] = (
-    *environment.CHECKS,
-    *services.CHECKS,
-    *schema.CHECKS,
-    *data.CHECKS,
-    *cross_store.CHECKS,
-    *safety.CHECKS,
-    *surroundings.CHECKS,
-    *drift.CHECKS,
-    *docker.CHECKS,
-)
 MENDED_BY_STEPS: Final = frozenset(["SCH001", "SCH002", "SCH003", "SCH005"])
 ROUNDS: Final = 3
 STATUSES: Final = ("ok", "warn", "fail", "error", "skip")
 Threshold = Literal["warn", "fail"]
-Watch = Callable[[Finding], None]
+Watch = Callable[[CheckResult], None]
 
 
 def diagnose(
@@ -44,13 +33,14 @@ def diagnose(
     skip: Sequence[str] = (),
     fail_on: Threshold = "fail",
     watch: Watch = lambda _: None,
+    checks: Sequence[Check] = CHECKS,
 ) -> Report:
     """Run the chosen checks and report. `only` and `skip` are codes, names or groups; UsageError for an unknown one.
 
     `watch` is told each finding as it is known. Exit code: 1 for a finding, 3 when something could not be checked.
     """
-    chosen = select(CHECKS, only, skip)
-    findings = run_checks(with_needs(chosen, CHECKS, skip), DoctorFacts(context), watch)
+    chosen = select(checks, only, skip)
+    findings = run_checks(with_needs(chosen, checks, skip), DoctorFacts(context), watch)
     wanted = {check.code for check in chosen}
     # A need that was not asked for shows only when it is the reason that something else was skipped.
     shown = [finding for finding in findings if finding.code in wanted or finding.status not in ("ok", "skip")]
@@ -58,7 +48,7 @@ def diagnose(
 
 
 def make_report(
-    context: DoctorContext, findings: Sequence[Finding], fail_on: Threshold, more: Mapping[str, Any] | None = None
+    context: DoctorContext, findings: Sequence[CheckResult], fail_on: Threshold, more: Mapping[str, Any] | None = None
 ) -> Report:
     """The report of these findings; `more` are further keys of its body."""
     counts = {status: sum(finding.status == status for finding in findings) for status in STATUSES}
@@ -108,22 +98,22 @@ def with_needs(chosen: Sequence[Check], checks: Sequence[Check], skip: Sequence[
     return tuple(check for check in checks if check.code in wanted)
 
 
-def explain(word: str) -> str:
+def explain(word: str, checks: Sequence[Check] = CHECKS) -> str:
     """The page of one check, by code or name. UsageError when there is none."""
-    for check in CHECKS:
+    for check in checks:
         if word.lower() in (check.code.lower(), check.name):
             needs = f"\nNeeds: {', '.join(check.needs)}" if check.needs else ""
             return f"{check.code} {check.name} ({check.group})\nHolds when: {check.title}.\n\n{check.explain}{needs}"
-    words = [word for check in CHECKS for word in (check.code.lower(), check.name)]
+    words = [word for check in checks for word in (check.code.lower(), check.name)]
     near = difflib.get_close_matches(word.lower(), words, n=1)
     raise UsageError(
         f"there is no check {word!r}", hint=f"did you mean `{near[0]}`?" if near else "devenv doctor --list"
     )
 
 
-def list_checks() -> list[dict[str, str]]:
+def list_checks(checks: Sequence[Check] = CHECKS) -> list[dict[str, str]]:
     """Code, name, group and title of every check, for `--list`."""
-    return [{"code": c.code, "name": c.name, "layer": c.group, "title": c.title} for c in CHECKS]
+    return [{"code": c.code, "name": c.name, "layer": c.group, "title": c.title} for c in checks]
 
 
 @dataclass(frozen=True)
@@ -134,18 +124,18 @@ class Running:
     began: float
 
 
-def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambda _: None) -> list[Finding]:
+def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambda _: None) -> list[CheckResult]:
     """Every check's finding, in the order of `checks`. Each runs as soon as those it needs have passed.
 
     Checks run in threads that nobody waits for when their time is over: a store that hangs cannot hold the rest.
     """
-    answers: queue.SimpleQueue[tuple[str, Finding]] = queue.SimpleQueue()
-    findings: dict[str, Finding] = {}
+    answers: queue.SimpleQueue[tuple[str, CheckResult]] = queue.SimpleQueue()
+    findings: dict[str, CheckResult] = {}
     waiting = list(checks)
     running: dict[str, Running] = {}
     selected = {check.code for check in checks}
 
-    def settle(finding: Finding) -> None:
+    def settle(finding: CheckResult) -> None:
         findings[finding.code] = finding
         running.pop(finding.code, None)
         watch(finding)
@@ -173,7 +163,7 @@ def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambd
     return [findings[check.code] for check in checks]
 
 
-def run_one(check: Check, facts: DoctorFacts) -> Finding:
+def run_one(check: Check, facts: DoctorFacts) -> CheckResult:
     """One check's finding. The one broad `except`: a broken check is a row, and the others still run."""
     began = time.monotonic()
     try:
@@ -186,9 +176,9 @@ def run_one(check: Check, facts: DoctorFacts) -> Finding:
     return finding_of(check, outcome, (time.monotonic() - began) * 1000)
 
 
-def finding_of(check: Check, outcome: Outcome, ms: float) -> Finding:
+def finding_of(check: Check, outcome: Outcome, ms: float) -> CheckResult:
     """The row of a check with this outcome."""
-    return Finding(
+    return CheckResult(
         code=check.code,
         name=check.name,
         layer=check.group,
@@ -202,7 +192,7 @@ def finding_of(check: Check, outcome: Outcome, ms: float) -> Finding:
     )
 
 
-def skipped(check: Check, needed: Sequence[Finding]) -> Finding:
+def skipped(check: Check, needed: Sequence[CheckResult]) -> CheckResult:
     """The row of a check that would have no meaning: why, down to the first that does not hold."""
     reasons = dict.fromkeys(
         finding.evidence.removeprefix("not run: ")
@@ -213,7 +203,7 @@ def skipped(check: Check, needed: Sequence[Finding]) -> Finding:
     return finding_of(check, unneeded(", ".join(reasons)), 0.0)
 
 
-def too_late(check: Check) -> Finding:
+def too_late(check: Check) -> CheckResult:
     """The row of a check whose time is over."""
     evidence = f"no answer within {check.limit_s:g} s"
     fix = Fix("look at what the service says", "devenv logs") if check.late == "fail" else None
@@ -228,6 +218,7 @@ def mend(
     fail_on: Threshold = "fail",
     watch: Watch = lambda _: None,
     tell: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    checks: Sequence[Check] = CHECKS,
 ) -> Report:
     """`--fix`: do what loses nothing, then run all checks again. The report has `repairs` besides (see repair.py).
 
@@ -235,7 +226,7 @@ def mend(
     DynamoDB, until nothing safe is left. `tell` is told each repair when it is done. `only` and `skip` bound which
     findings are mended.
     """
-    chosen = select(CHECKS, only, skip)
+    chosen = select(checks, only, skip)
     repairs: list[dict[str, Any]] = []
 
     def note(repair: dict[str, Any]) -> None:
@@ -245,14 +236,14 @@ def mend(
     run_steps = context.run_steps
     for _ in range(ROUNDS):
         facts = DoctorFacts(context)
-        findings = run_checks(with_needs(chosen, CHECKS, skip), facts)
+        findings = run_checks(with_needs(chosen, checks, skip), facts)
         safe = {f.code for f in findings if f.status == "fail" and f.fix and f.fix.safe} & {c.code for c in chosen}
         if safe & MENDED_BY_STEPS and run_steps is not None:
             mend_steps(facts, run_steps, note)
             run_steps = None
-        elif not mend_items(facts, safe, note):
+        elif not mend_items(facts, [check for check in chosen if check.code in safe], note):
             break
-    report = diagnose(context, only=only, skip=skip, fail_on=fail_on, watch=watch)
+    report = diagnose(context, only=only, skip=skip, fail_on=fail_on, watch=watch, checks=checks)
     return replace(report, body={**report.body, "repairs": repairs})
 
 
@@ -266,9 +257,9 @@ def mend_steps(facts: DoctorFacts, run: Callable[[], None], note: Callable[[dict
         )
 
 
-def mend_items(facts: DoctorFacts, codes: set[str], note: Callable[[dict[str, Any]], None]) -> bool:
-    """Rewrite the items with safe faults of the checks `codes`; False when there was nothing to write."""
-    kinds = {kind for check in CHECKS if check.code in codes for kind in check.faults}
+def mend_items(facts: DoctorFacts, checks: Iterable[Check], note: Callable[[dict[str, Any]], None]) -> bool:
+    """Rewrite the items with safe faults of these checks; False when there was nothing to write."""
+    kinds = {kind for check in checks for kind in check.faults}
     if not kinds:
         return False
     from devenv.stores.dynamodb.client import Dynamo

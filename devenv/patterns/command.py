@@ -13,7 +13,7 @@ import msgspec
 from devenv.capture.calls import shown
 from devenv.config.schema import Pattern
 from devenv.core.errors import Exit, StoreError, UsageError
-from devenv.core.model import Finding, Report
+from devenv.core.model import CheckResult, Report
 from devenv.core.templates import names_in
 from devenv.patterns.explain import explain
 from devenv.patterns.judge import RULES, UNVERIFIED, exit_code, judge
@@ -243,7 +243,7 @@ def check_patterns(stack: Stack, scripts: bool) -> Report:
     return check_report(stack, seen, judge(seen))
 
 
-def check_report(stack: Stack, seen: Observed, findings: Sequence[Finding]) -> Report:
+def check_report(stack: Stack, seen: Observed, findings: Sequence[CheckResult]) -> Report:
     """The findings, and what each pattern showed."""
     code = exit_code(findings)
     rows = [

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from devenv.core.errors import Exit
-from devenv.core.model import Finding
+from devenv.core.model import CheckResult
 from devenv.patterns import pattern_rules, table_rules
 from devenv.patterns.problem import Problem, Rule
 from devenv.patterns.seen import Observed
@@ -52,7 +52,7 @@ MISTYPED: Final = ("PAT005", "PAT015")
 UNVERIFIED: Final = Rule("PAT031", "run", "data", "Every pattern was run on data", lambda _: ())
 
 
-def judge(seen: Observed) -> list[Finding]:
+def judge(seen: Observed) -> list[CheckResult]:
     """A row for each finding, and one for each rule that found nothing, in the order of the rules.
 
     What is accepted (`accept` of the pattern, or of `[access]`) is a row with status ok that tells the reason.
@@ -62,20 +62,20 @@ def judge(seen: Observed) -> list[Finding]:
     found[UNMATCHED] = [each for each in found[UNMATCHED] if each.subject not in mistyped]
     explained = {each.subject for code, problems in found.items() if code != REFUSED for each in problems}
     found[REFUSED] = [each for each in found[REFUSED] if each.subject not in explained]
-    rows: list[Finding] = []
+    rows: list[CheckResult] = []
     for rule in RULES:
         rows += [row_of(rule, each, seen) for each in found[rule.code]] or [
-            Finding(rule.code, rule.name, rule.group, rule.title, "ok")
+            CheckResult(rule.code, rule.name, rule.group, rule.title, "ok")
         ]
     return [*rows, *unverified(seen, explained)]
 
 
-def row_of(rule: Rule, problem: Problem, seen: Observed) -> Finding:
+def row_of(rule: Rule, problem: Problem, seen: Observed) -> CheckResult:
     """A problem as a row; accepted ones as such."""
     subjects = (problem.subject,)
     reason = accepted(rule, problem, seen)
     if reason is not None:
-        return Finding(
+        return CheckResult(
             rule.code,
             rule.name,
             rule.group,
@@ -84,7 +84,7 @@ def row_of(rule: Rule, problem: Problem, seen: Observed) -> Finding:
             f"accepted ({reason}): {problem.evidence}",
             subjects=subjects,
         )
-    return Finding(
+    return CheckResult(
         rule.code,
         rule.name,
         rule.group,
@@ -105,7 +105,7 @@ def accepted(rule: Rule, problem: Problem, seen: Observed) -> str | None:
     return seen.settings.access.accept.get(f"{rule.code} {problem.subject}")
 
 
-def unverified(seen: Observed, explained: Iterable[str]) -> list[Finding]:
+def unverified(seen: Observed, explained: Iterable[str]) -> list[CheckResult]:
     """PAT031: the patterns that could not be run, and tables that were not read to their end."""
     rows = []
     for name, access in seen.accesses.items():
@@ -118,13 +118,13 @@ def unverified(seen: Observed, explained: Iterable[str]) -> list[Finding]:
     ]
     rule = UNVERIFIED
     if not rows:
-        return [Finding(rule.code, rule.name, rule.group, rule.title, "ok")]
+        return [CheckResult(rule.code, rule.name, rule.group, rule.title, "ok")]
     return [
-        Finding(rule.code, rule.name, rule.group, rule.title, "skip", text, subjects=(name,)) for name, text in rows
+        CheckResult(rule.code, rule.name, rule.group, rule.title, "skip", text, subjects=(name,)) for name, text in rows
     ]
 
 
-def exit_code(findings: Iterable[Finding]) -> Exit:
+def exit_code(findings: Iterable[CheckResult]) -> Exit:
     """1 for a finding, 3 when a pattern could not be run."""
     states = {finding.status for finding in findings}
     return Exit.FOUND if "fail" in states else Exit.UNCHECKED if "skip" in states else Exit.DONE

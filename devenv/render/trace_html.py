@@ -257,8 +257,7 @@ def layer_block(body: Body, layer: Layer) -> Iterator[str]:
     yield from queries(body, layer)
     yield from differences(layer)
     yield from entries(layer)
-    hidden = {"queries", "differs"} if layer["name"] == "library" else set()
-    output = {name: part for name, part in layer["output"].items() if name not in hidden}
+    output = {name: part for name, part in layer["output"].items() if name not in ("queries", "differs")}
     # Beside each other only where neither has a table.
     wide = " whole" if any(is_table(part) for part in (*layer["request"].values(), *output.values())) else ""
     yield '<div class="sides">'
@@ -283,10 +282,10 @@ def failure(found: Mapping[str, Any] | None) -> Iterator[str]:
 
 def queries(body: Body, layer: Layer) -> Iterator[str]:
     """The declared query beside those that the application really sent, with what differs marked."""
-    if layer["name"] != "library":
-        return
     output = layer["output"]
-    sent, declared = output.get("queries"), declared_query(body)
+    if "queries" not in output:
+        return
+    sent, declared = output["queries"], declared_query(body)
     yield '<div class="sides"><div class="side"><h3>Declared query</h3>'
     others = [query["text"] for query in sent or ()]
     yield (

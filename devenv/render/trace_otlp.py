@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from devenv import __version__
 from devenv.core.model import Report
-from devenv.render.trace_view import ANSWERED, Body, Layer, declared_query, readable
+from devenv.render.trace_view import Body, Layer, readable
 
 INTERNAL: Final = 1
 CLIENT: Final = 3
 UNSET: Final = 0
 OK: Final = 1
 ERROR: Final = 2
-DYNAMODB: Final = "aws.dynamodb"
-POSTGRESQL: Final = "postgresql"
-SYSTEMS: Final[Mapping[str, str]] = {"postgres": POSTGRESQL, "dynamodb": DYNAMODB}
+# A layer with one of these attributes is a call of something else.
+CALLS: Final = frozenset(["db.system.name", "http.request.method"])
 
 
 def write_otlp(report: Report) -> str:
@@ -40,8 +38,7 @@ def write_otlp(report: Report) -> str:
     began = round(datetime.fromisoformat(body["started"]).timestamp() * 1000) * 1_000_000
     spans = [root_span(body, trace, root, began)]
     spans += [
-        layer_span(body, layer, trace, root, hexadecimal(f"{seed} {layer['name']}", 16), began)
-        for layer in body["layers"]
+        layer_span(layer, trace, root, hexadecimal(f"{seed} {layer['name']}", 16), began) for layer in body["layers"]
     ]
     resource = {"service.name": report.project or "devenv"}
     scope = {"name": "devenv.trace", "version": __version__}
@@ -86,9 +83,10 @@ def root_span(body: Body, trace: str, span: str, began: int) -> dict[str, Any]:
     }
 
 
-def layer_span(body: Body, layer: Layer, trace: str, parent: str, span: str, began: int) -> dict[str, Any]:
+def layer_span(layer: Layer, trace: str, parent: str, span: str, began: int) -> dict[str, Any]:
     """One layer as a span. Its findings are events at its end."""
     end = after(began, layer["began_ms"] + layer["ms"])
+    cost = layer.get("cost") or {}
     told = {
         "devenv.layer.index": layer["index"],
         "devenv.layer.name": layer["name"],
@@ -103,7 +101,9 @@ def layer_span(body: Body, layer: Layer, trace: str, parent: str, span: str, beg
         "devenv.layer.reordered": bool(layer.get("reordered")),
         "devenv.layer.unasked": layer.get("unasked"),
         "devenv.layer.follows": layer.get("follows"),
-        **dict(peers(body, layer)),
+        **layer["attributes"],
+        "aws.dynamodb.scanned_count": cost.get("scanned"),
+        "aws.dynamodb.count": cost.get("returned"),
     }
     failed = bool(layer["findings"] or layer.get("failure")) or layer["status"] not in ("ok", "not_run")
     unset = layer["status"] == "not_run" or layer.get("follows")
@@ -113,55 +113,13 @@ def layer_span(body: Body, layer: Layer, trace: str, parent: str, span: str, beg
         "spanId": span,
         "parentSpanId": parent,
         "name": layer["name"],
-        "kind": CLIENT if layer["name"] in (*SYSTEMS, "pattern", "http") else INTERNAL,
+        "kind": CLIENT if CALLS & layer["attributes"].keys() else INTERNAL,
         "startTimeUnixNano": str(after(began, layer["began_ms"])),
         "endTimeUnixNano": str(end),
         "attributes": attributes(told),
         "events": [event(finding, end) for finding in layer["findings"]],
         "status": status(ERROR if failed else UNSET if unset else OK, why),
     }
-
-
-def peers(body: Body, layer: Layer) -> Iterator[tuple[str, Any]]:
-    """The attributes that other tools know: of the store that a layer asks, or of the request that it makes."""
-    request, output = layer["request"], layer["output"]
-    if layer["name"] in SYSTEMS:
-        yield "db.system.name", SYSTEMS[layer["name"]]
-        yield "db.query.text", request.get("sql")
-    if layer["name"] == "dynamodb" and request.get("table"):
-        yield "aws.dynamodb.table_names", [request["table"]]
-    if layer["name"] == "pattern":
-        yield from pattern_peers(body, layer)
-    if layer["name"] == "library":
-        yield "code.function.name", output.get("function")
-        if sent := output.get("queries"):
-            yield "db.query.text", "; ".join(query["text"] for query in sent)
-    if layer["name"] == "http":
-        yield "http.request.method", request.get("method")
-        yield "url.path", urlsplit(request.get("url") or request.get("path") or "").path
-        for answer in output.get("answers") or ():
-            name = "http" if answer["who"] == ANSWERED else f"devenv.http.{answer['who']}"
-            yield f"{name}.response.status_code", answer["status"]
-    if cost := layer.get("cost"):
-        yield "aws.dynamodb.scanned_count", cost.get("scanned")
-        yield "aws.dynamodb.count", cost.get("returned")
-
-
-def pattern_peers(body: Body, layer: Layer) -> Iterator[tuple[str, Any]]:
-    """The store that the declared pattern asks. Capacity is what the store said, in the form of its own answer."""
-    sent = layer["request"].get("request") or {}
-    table, index = sent.get("TableName"), sent.get("IndexName")
-    yield "db.system.name", POSTGRESQL if layer["request"].get("sql") else DYNAMODB
-    yield "db.query.text", declared_query(body)
-    yield "aws.dynamodb.table_names", [table] if table else None
-    yield "aws.dynamodb.index_name", index
-    units = (layer.get("cost") or {}).get("units")
-    if units is not None:
-        told = {"TableName": table, "CapacityUnits": units}
-        yield (
-            "aws.dynamodb.consumed_capacity",
-            [json.dumps({name: part for name, part in told.items() if part is not None})],
-        )
 
 
 def event(finding: Mapping[str, Any], at: int) -> dict[str, Any]:

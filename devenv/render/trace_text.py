@@ -44,7 +44,6 @@ WIDEST: Final = 120
 NARROWEST: Final = 32
 QUERIES: Final = 4
 EXAMPLES: Final = 3
-LOG_LINES: Final = 4
 COMMANDS: Final = ("run", "then")
 # A label and what stands beside it; a command is never broken over lines, so that it can be copied.
 Row = tuple[str, str]
@@ -205,9 +204,9 @@ def value_text(value: str | None) -> str:
 def query_rows(body: Body, layer: Layer) -> Iterator[Row]:
     """The declared query beside those that were sent, where they are the fault."""
     declared = declared_query(body)
-    if layer["name"] == "pattern" and layer["findings"] and declared:
+    if "stages" in layer["output"] and layer["findings"] and declared:
         yield "declared", declared
-        for stage in layer["output"].get("stages") or ():
+        for stage in layer["output"]["stages"]:
             yield "without", f"its {stage['without']}: {number_of(stage['count'], 'entry', 'entries')}"
     if not queries_matter(body, layer):
         return
@@ -227,23 +226,8 @@ def query_rows(body: Body, layer: Layer) -> Iterator[Row]:
 
 def evidence_rows(layer: Layer) -> Iterator[Row]:
     """What a layer's own output shows of its fault."""
-    output = layer["output"]
-    if not layer["findings"]:
-        return
-    match layer["name"]:
-        case "environment":
-            for store, target in (output.get("targets") or {}).items():
-                if not target["same"]:
-                    yield store, f"the project's is {target['project']}, the application's {target['application']}"
-        case "postgres" | "dynamodb":
-            for near in output.get("near") or ():
-                yield "near", near
-        case "http":
-            for answer in output.get("answers") or ():
-                status = answer["status"] if answer["status"] is not None else answer["problem"]
-                yield "answer", f"{status} to {answer['who']}" + (f": {answer['detail']}" if answer["detail"] else "")
-            for line in (output.get("log") or ())[-LOG_LINES:]:
-                yield "log", line
+    if layer["findings"]:
+        yield from ((row["label"], row["text"]) for row in layer["evidence"])
 
 
 def remedy_rows(finding: Mapping[str, Any], *, with_cause: bool = True) -> Iterator[Row]:

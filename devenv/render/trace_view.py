@@ -26,7 +26,6 @@ CREDENTIAL: Final = re.compile(
     re.IGNORECASE,
 )
 CARRIERS: Final = re.compile(r"^(authorization|cookie|set-cookie)$", re.IGNORECASE)
-ANSWERED: Final = "member"
 
 
 def readable(value: Any, limit: int = VALUE, name: str = "") -> Any:
@@ -123,30 +122,7 @@ def saw(layer: Layer) -> str:
         return str(layer["unasked"])
     if layer.get("failure"):
         return str(layer["failure"]["what"])
-    output, request = layer["output"], layer["request"]
-    match layer["name"]:
-        case "environment":
-            process = output.get("process")
-            return f"process {process['pid']} talks to the project's stores" if process else ""
-        case "services":
-            names = ", ".join(service["name"] for service in output.get("services") or () if service["answers"])
-            return f"{names} answer" if names else ""
-        case "postgres":
-            person = output.get("person") or {}
-            return "one row: " + " ".join(list(person.values())[:3]) if person else ""
-        case "dynamodb":
-            return f"in table {request['table']}" if request.get("table") else ""
-        case "cross-store":
-            ids = sum(link["ids"] for link in output.get("links") or ())
-            return f"{number_of(ids, 'id', 'ids')} looked up" if ids else ""
-        case "pattern":
-            return str(output.get("declared") or request.get("declared") or request.get("sql") or "")
-        case "library":
-            return str(output.get("function") or "")
-        case "http":
-            answers = output.get("answers") or ()
-            return ", ".join(f"{answer['who']} {answer['status'] or answer['problem']}" for answer in answers)
-    return ""
+    return str(layer["summary"])
 
 
 def cost_words(cost: Mapping[str, Any] | None) -> list[str]:
@@ -189,7 +165,7 @@ def sent_words(query: Mapping[str, Any]) -> str:
 
 def queries_matter(body: Body, layer: Layer) -> bool:
     """Whether the declared query and those really sent explain what this layer's fault is."""
-    return layer["name"] == "library" and any(finding["class"] == "wrong_query" for finding in layer["findings"])
+    return any(finding["class"] == "wrong_query" for finding in layer["findings"])
 
 
 def changes_by_field(changed: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

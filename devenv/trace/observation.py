@@ -7,25 +7,12 @@ DynamoDB, what a function returns and a JSON body can be held against each other
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from devenv.capture.calls import Asked, Cost, Direction
-from devenv.core.model import Failure, Fix
-
-LayerName = Literal["environment", "services", "postgres", "dynamodb", "cross-store", "pattern", "library", "http"]
-QUESTIONS: Final[Mapping[LayerName, str]] = {
-    "environment": "Which stores does the application's own process talk to?",
-    "services": "Does each store answer, with the declared schema?",
-    "postgres": "Does the person who asks resolve to exactly one row?",
-    "dynamodb": "Which items are there, whatever any query thinks?",
-    "cross-store": "Does every id in them name the row it should, and do the copies agree?",
-    "pattern": "What does the declared access pattern return of them?",
-    "library": "What does the application's own function return, and what did it really ask?",
-    "http": "What does the API answer, to a member, a stranger and nobody?",
-}
-LAYERS: Final[tuple[LayerName, ...]] = tuple(QUESTIONS)
+from devenv.core.model import Failure, Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +21,6 @@ class Entry:
 
     id: str | None
     fields: Mapping[str, str | None]
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """Something wrong that a layer sees by itself, without being compared. `kind` is a class of the contract.
-
-    `about` are the variables, attributes or services concerned, by which later failures are recognised as its
-    consequence; `subjects` are ids.
-    """
-
-    kind: str
-    summary: str
-    cause: str | None = None
-    fix: Fix | None = None
-    subjects: tuple[str, ...] = ()
-    about: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +34,7 @@ class Observation:
     request: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
     entries: tuple[Entry, ...] | None = None
-    troubles: tuple[Trouble, ...] = ()
+    findings: tuple[Finding, ...] = ()
     failure: Failure | None = None
     unasked: str | None = None
     cost: Cost | None = None
@@ -71,9 +42,13 @@ class Observation:
     began_ms: float = 0.0
     ms: float = 0.0
 
+    def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
+        """All lists of entries that it brought."""
+        return (self.entries,)
+
 
 @dataclass(frozen=True, kw_only=True)
-class PostgresSeen(Observation):
+class PostgresObservation(Observation):
     """`person` is the row of who asks, `stranger` that of somebody who does not belong to the group."""
 
     person: Mapping[str, Any] | None = None
@@ -81,7 +56,7 @@ class PostgresSeen(Observation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DynamoSeen(Observation):
+class DynamoObservation(Observation):
     """`entries` are all that are meant to be the subject's. `found`: there is such a subject at all.
 
     `hidden` are ids of entries that their right key does not reach, `fleeting` those that need not show (past their
@@ -97,7 +72,7 @@ class DynamoSeen(Observation):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PatternSeen(Observation):
+class PatternObservation(Observation):
     """`entries` is what the declared pattern gives; `stages` the same without its limit, then without its filter,
     then without its sort condition: only what it declares is there. `strays`: items of other kinds that came along.
     `refused` is the store's error code.
@@ -133,7 +108,7 @@ class Ran:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LibrarySeen(Observation):
+class LibraryObservation(Observation):
     """`ran` is the function in the environment of the running process. `corrected` is the same function with the
     project's own settings: asked where that environment leads elsewhere, so that function and environment can be told
     apart. `guards` are the declared guards with their declared patterns. `diverted` are settings that the
@@ -143,8 +118,12 @@ class LibrarySeen(Observation):
     ran: Ran | None = None
     corrected: Ran | None = None
     guards: tuple[tuple[Ran, Asked | None], ...] = ()
-    diverted: tuple[Trouble, ...] = ()
+    diverted: tuple[Finding, ...] = ()
     code_changed: str | None = None
+
+    def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
+        """What both runs of the function gave."""
+        return tuple(run.entries for run in (self.ran, self.corrected) if run is not None)
 
 
 @dataclass(frozen=True)
@@ -171,7 +150,7 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HttpSeen(Observation):
+class HttpObservation(Observation):
     """The answers to a member, to somebody without a token, to a stranger (None: not asked); the log lines meanwhile.
 
     `preflight` is the answer to a browser's question whether it may ask.
@@ -183,24 +162,36 @@ class HttpSeen(Observation):
     preflight: Answer | None = None
     log: tuple[str, ...] | None = None
 
+    def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
+        """What all answers held."""
+        return tuple(one.entries for one in (self.member, self.stranger, self.anonymous) if one is not None)
 
-@dataclass(frozen=True)
-class Seen:
-    """All eight layers."""
 
-    environment: Observation
-    services: Observation
-    postgres: PostgresSeen
-    dynamodb: DynamoSeen
-    cross_store: Observation
-    pattern: PatternSeen
-    library: LibrarySeen
-    http: HttpSeen
+@dataclass(frozen=True, kw_only=True)
+class Observations:
+    """What all layers gave. `more` are the layers that the judges of these eight do not know, by name."""
 
-    def layer(self, name: LayerName) -> Observation:
+    environment: Observation = Observation()
+    services: Observation = Observation()
+    postgres: PostgresObservation = PostgresObservation()
+    dynamodb: DynamoObservation = DynamoObservation()
+    cross_store: Observation = Observation()
+    pattern: PatternObservation = PatternObservation()
+    library: LibraryObservation = LibraryObservation()
+    http: HttpObservation = HttpObservation()
+    more: Mapping[str, Observation] = field(default_factory=dict)
+
+    def layer(self, name: str) -> Observation:
         """One of them, by its name."""
-        found: Observation = getattr(self, name.replace("-", "_"))
+        found: Observation = self.more[name] if name in self.more else getattr(self, name.replace("-", "_"))
         return found
+
+
+def observations(found: Mapping[str, Observation]) -> Observations:
+    """The observations of a run, by the names of their layers."""
+    known = {one.name: one.name.replace("_", "-") for one in fields(Observations)}
+    mine: Mapping[str, Any] = {name: found[layer] for name, layer in known.items() if layer in found}
+    return Observations(**mine, more={name: found[name] for name in found.keys() - known.values()})
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Inquiry:
+class TraceContext:
     """What every layer gets: the question, both stores (read once, shared), and the application.
 
     `clock` is the trace's beginning (`time.perf_counter`), `began` the same as a moment.

@@ -12,10 +12,10 @@ from devenv.core.errors import Exit
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.doctor.bundle import known_secrets
-from devenv.trace.judge.fault import Broken
+from devenv.trace.judge.fault import LayerFinding
 from devenv.trace.judge.verdict import Judgement, LayerVerdict
-from devenv.trace.observation import QUESTIONS, Entry, Observation, Seen, Subject
-from devenv.trace.question import Inquiry
+from devenv.trace.observation import Entry, Observation, Observations, Subject
+from devenv.trace.question import TraceContext
 
 ENTRIES: Final = 500
 # Shorter texts would blot out words of ours.
@@ -24,11 +24,12 @@ JWT: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
 
 
 def report_of(
-    inquiry: Inquiry, subject: Subject, seen: Seen, found: Judgement, code: Exit, *, payloads: bool
+    inquiry: TraceContext, subject: Subject, seen: Observations, found: Judgement, code: Exit, *, payloads: bool
 ) -> Report:
     """All of it as one value. Without `payloads`, texts of the declared payload fields occur nowhere in it."""
     question = inquiry.question
     hidden = () if payloads else question.trace.payload
+    names = [one.name for one in found.layers]
     body = {
         "subject": {
             "name": question.subject,
@@ -39,14 +40,14 @@ def report_of(
             "said": list(question.said),
         },
         "started": inquiry.began.isoformat(timespec="milliseconds"),
-        "ms": round(max(layer.began_ms + layer.ms for layer in map(seen.layer, QUESTIONS)), 1),
+        "ms": round(max(layer.began_ms + layer.ms for layer in map(seen.layer, names)), 1),
         "verdict": verdict(found),
         "layers": [
             layer(number, verdict_, seen.layer(verdict_.name), hidden)
             for number, verdict_ in enumerate(found.layers, 1)
         ],
     }
-    words = {} if payloads else dict.fromkeys(payload_texts(seen, hidden))
+    words = {} if payloads else dict.fromkeys(payload_texts(map(seen.layer, names), hidden))
     clean = Cleaner([*known_secrets(inquiry.facts.context)], list(words))
     return Report("trace", inquiry.settings.project.name, code, clean(body))
 
@@ -70,8 +71,8 @@ def unverified(found: Judgement) -> str | None:
     return f"could not be asked: {', '.join(found.unverified)}" if found.unverified else None
 
 
-def finding(broken: Broken) -> dict[str, Any]:
-    """One fault."""
+def finding(broken: LayerFinding) -> dict[str, Any]:
+    """One finding."""
     return {
         "layer": broken.layer,
         "class": broken.kind,
@@ -89,7 +90,7 @@ def layer(number: int, judged: LayerVerdict, seen: Observation, hidden: Sequence
     return {
         "index": number,
         "name": judged.name,
-        "question": QUESTIONS[judged.name],
+        "question": judged.layer.question,
         "status": judged.status,
         "began_ms": round(seen.began_ms, 1),
         "ms": round(seen.ms, 1),
@@ -110,14 +111,19 @@ def layer(number: int, judged: LayerVerdict, seen: Observation, hidden: Sequence
             for change in (difference.changed if difference else ())
         ],
         "entries": listed(entries, hidden),
-        "expected": listed(judged.expected, hidden) if difference and judged.broken else None,
+        "expected": listed(judged.expected, hidden) if difference and judged.findings else None,
         "cost": asdict(seen.cost) if seen.cost else None,
-        "findings": [finding(broken) for broken in judged.broken],
+        "findings": [finding(broken) for broken in judged.findings],
         "unasked": seen.unasked,
         "failure": asdict(seen.failure) if seen.failure else None,
         "notes": list(seen.notes),
         "follows": judged.follows,
         "right": judged.right,
+        "summary": judged.layer.summarize(seen),
+        "evidence": [{"label": label, "text": text} for label, text in judged.layer.evidence(seen)]
+        if judged.findings
+        else [],
+        "attributes": dict(judged.layer.attributes(seen)),
     }
 
 
@@ -138,12 +144,9 @@ def shown(name: str, text: str | None, hidden: Sequence[str]) -> str | None:
     return f"[{number_of(len(text), 'character')}]"
 
 
-def payload_texts(seen: Seen, hidden: Sequence[str]) -> Iterable[str]:
+def payload_texts(layers: Iterable[Observation], hidden: Sequence[str]) -> Iterable[str]:
     """What people wrote, wherever it came by: an error, a log line or an SQL text may repeat it."""
-    runs = [run for run in (seen.library.ran, seen.library.corrected) if run is not None]
-    answers = [a for a in (seen.http.member, seen.http.stranger, seen.http.anonymous) if a is not None]
-    places = [seen.dynamodb.entries, seen.pattern.entries, *(r.entries for r in runs), *(a.entries for a in answers)]
-    for entries in places:
+    for entries in (entries for layer in layers for entries in layer.lists()):
         for entry in entries or ():
             for name in hidden:
                 text = entry.fields.get(name)

@@ -16,13 +16,13 @@ from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import PostgresTarget
 from devenv.core.templates import Unknown, fill
 from devenv.trace.layers.services import relation_of
-from devenv.trace.question import Inquiry
+from devenv.trace.question import TraceContext
 
 DIGESTS: Final = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}
 COMMAND_S: Final = 20.0
 
 
-def make_token(inquiry: Inquiry, person: Mapping[str, Any]) -> str:
+def make_token(inquiry: TraceContext, person: Mapping[str, Any]) -> str:
     """A token of this person. DevenvError when the key is not set, or the command fails."""
     declared = inquiry.settings.token
     if declared is None:
@@ -97,7 +97,7 @@ def encode(content: bytes) -> bytes:
     return base64.urlsafe_b64encode(content).rstrip(b"=")
 
 
-def run_command(command: list[str], environ: Mapping[str, str], inquiry: Inquiry) -> str:
+def run_command(command: list[str], environ: Mapping[str, str], inquiry: TraceContext) -> str:
     """The last line that the project's command prints."""
     try:
         done = subprocess.run(

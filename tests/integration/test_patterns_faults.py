@@ -19,7 +19,7 @@ import pytest
 
 from devenv.config.schema import Settings, parse
 from devenv.core.errors import StoreError
-from devenv.core.model import Finding
+from devenv.core.model import CheckResult
 from devenv.patterns.judge import judge
 from devenv.patterns.observe import look
 from devenv.patterns.seen import Access, Observed, TableSeen
@@ -446,11 +446,11 @@ def observe(dynamodb: Dynamo, design: Design) -> Observed:
     return look(dynamodb, settings_of(design.patterns), {}, now=NOW)
 
 
-def bad(findings: Sequence[Finding]) -> list[Finding]:
+def bad(findings: Sequence[CheckResult]) -> list[CheckResult]:
     return [finding for finding in findings if finding.status != "ok"]
 
 
-def told(finding: Finding) -> str:
+def told(finding: CheckResult) -> str:
     return " ".join(
         filter(None, (finding.evidence, finding.cause, finding.fix and finding.fix.text, *finding.subjects))
     )
@@ -542,7 +542,7 @@ def is_ready(dynamodb: Dynamo) -> bool:
 
 def judged(
     definition: Mapping[str, Any], items: Sequence[Mapping[str, Any]] = (), patterns: str = "", **seen: Any
-) -> list[Finding]:
+) -> list[CheckResult]:
     """What is found on a table with these items."""
     table_seen = TableSeen("Tab", definition, [typed_item(item) for item in items], **seen)
     settings = settings_of(patterns)
@@ -553,7 +553,7 @@ def judged(
     return bad(judge(Observed(settings, {"Tab": table_seen}, accesses)))
 
 
-def one_of(findings: Sequence[Finding], code: str) -> Finding:
+def one_of(findings: Sequence[CheckResult], code: str) -> CheckResult:
     [finding] = [each for each in findings if each.code == code]
     return finding
 
@@ -609,6 +609,6 @@ def test_indexes_that_dynamodb_does_not_make(definition: Mapping[str, Any], word
     assert [word for word in words if word not in told(finding)] == []
 
 
-def judged_declared(definition: Mapping[str, Any]) -> list[Finding]:
+def judged_declared(definition: Mapping[str, Any]) -> list[CheckResult]:
     """What is found on a table that is declared only."""
     return bad(judge(Observed(settings_of(""), {"Tab": TableSeen("Tab", None, declared=definition)}, {})))

@@ -13,10 +13,11 @@ import pytest
 from devenv.config.schema import Settings
 from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.lazy import Lazy
-from devenv.core.model import DynamoTarget, Finding, PostgresTarget, Targets
+from devenv.core.model import CheckResult, DynamoTarget, PostgresTarget, Targets
 from devenv.doctor.checks.check import Check, Outcome, failed, passed
+from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.context import DoctorContext, DoctorFacts
-from devenv.doctor.runner import CHECKS, explain, list_checks, make_report, run_checks, select, with_needs
+from devenv.doctor.runner import explain, list_checks, make_report, run_checks, select, with_needs
 from devenv.links.judge import LAYERS
 
 CONTEXT = DoctorContext(
@@ -126,8 +127,8 @@ def test_a_shared_fact_is_read_once_and_its_error_is_shared() -> None:
     assert len(reads) == 1
 
 
-def finding(status: str) -> Finding:
-    return Finding("A1", "a", "data", "holds", status)  # type: ignore[arg-type]
+def finding(status: str) -> CheckResult:
+    return CheckResult("A1", "a", "data", "holds", status)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ from devenv.links.facts import DynamoFacts, PostgresFacts
 from devenv.stores.dynamodb.client import typed_item
 from devenv.stores.postgres.client import Catalog, store_error
 from devenv.trace.layers.postgres import nobody
-from devenv.trace.observation import Trouble
-from devenv.trace.question import Application, Inquiry, Question
+from devenv.trace.observation import Finding
+from devenv.trace.question import Application, Question, TraceContext
 from tests.shapes import NOW, TABLE, USERS, World, messaging_settings
 
 KEY = ({"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"})
@@ -212,10 +212,10 @@ def test_the_words_of_libpq_are_one_line() -> None:
 WHO = Person(table="public.users", id="uuid", name="handle")
 
 
-def asked(world: World, user: str, seeded: Sequence[dict[str, Any]] = ()) -> Trouble:
+def asked(world: World, user: str, seeded: Sequence[dict[str, Any]] = ()) -> Finding:
     """What a trace says of somebody who has no row; bo alone is a member."""
     question = Question("conversation", Trace(), {"group": "g-1"}, user)
-    inquiry = Inquiry(question, facts(world, seeded=seeded), Application())
+    inquiry = TraceContext(question, facts(world, seeded=seeded), Application())
     return nobody(inquiry, WHO, world.rows, lambda: [world.id("bo")])
 
 
@@ -234,7 +234,7 @@ def test_a_row_that_setup_loaded_and_a_table_without_rows_are_loaded_again(world
     assert gone.fix is not None
     assert gone.fix.command == "devenv up --from setup"
     bo = world.id("bo")
-    inquiry = Inquiry(Question("conversation", Trace(), {}, "ada"), facts(world), Application())
+    inquiry = TraceContext(Question("conversation", Trace(), {}, "ada"), facts(world), Application())
     empty = nobody(inquiry, WHO, [], lambda: [bo])
     assert (empty.cause, empty.fix) == ("public.users is empty", gone.fix)
     assert empty.summary.endswith("there are none at all")

@@ -14,17 +14,17 @@ from devenv.core.model import Failure
 from devenv.trace.judge.verdict import Judgement, judge
 from devenv.trace.observation import (
     Answer,
-    DynamoSeen,
+    DynamoObservation,
     Entry,
-    HttpSeen,
-    LibrarySeen,
+    Finding,
+    HttpObservation,
+    LibraryObservation,
     Observation,
-    PatternSeen,
-    PostgresSeen,
+    Observations,
+    PatternObservation,
+    PostgresObservation,
     Ran,
-    Seen,
     Subject,
-    Trouble,
 )
 
 ORIGIN = "http://localhost:3000"
@@ -58,24 +58,26 @@ RAN = Ran("list_letters()", "returned", entries=STORED, asked=(SENT,), read=NEWE
 MEMBER = Answer(200, entries=STORED, cors=ORIGIN)
 NOBODY = Answer(401, cors=ORIGIN)
 STRANGER = Answer(403, cors=ORIGIN)
-HEALTHY = Seen(
+HEALTHY = Observations(
     environment=Observation(),
     services=Observation(),
-    postgres=PostgresSeen(person={"id": "u-ada", "handle": "ada"}),
-    dynamodb=DynamoSeen(entries=STORED, owners=frozenset(["u-ada", "u-bo"]), members=frozenset(["u-ada", "u-bo"])),
+    postgres=PostgresObservation(person={"id": "u-ada", "handle": "ada"}),
+    dynamodb=DynamoObservation(
+        entries=STORED, owners=frozenset(["u-ada", "u-bo"]), members=frozenset(["u-ada", "u-bo"])
+    ),
     cross_store=Observation(),
-    pattern=PatternSeen(asked=DECLARED, entries=NEWEST_FIRST),
-    library=LibrarySeen(ran=RAN, guards=((Ran("may_read()", "returned"), None),)),
-    http=HttpSeen(member=MEMBER, anonymous=NOBODY, stranger=STRANGER, log=()),
+    pattern=PatternObservation(asked=DECLARED, entries=NEWEST_FIRST),
+    library=LibraryObservation(ran=RAN, guards=((Ran("may_read()", "returned"), None),)),
+    http=HttpObservation(member=MEMBER, anonymous=NOBODY, stranger=STRANGER, log=()),
 )
 
 
-def verdict(seen: Seen, subject: Subject = SUBJECT) -> tuple[str | None, str | None]:
+def verdict(seen: Observations, subject: Subject = SUBJECT) -> tuple[str | None, str | None]:
     first = judge(subject, seen).first
     return (first.layer, first.kind) if first else (None, None)
 
 
-def also(seen: Seen, subject: Subject = SUBJECT) -> list[tuple[str, str]]:
+def also(seen: Observations, subject: Subject = SUBJECT) -> list[tuple[str, str]]:
     return [(broken.layer, broken.kind) for broken in judge(subject, seen).also]
 
 
@@ -83,7 +85,7 @@ def status(found: Judgement, name: str) -> str:
     return next(layer.status for layer in found.layers if layer.name == name)
 
 
-def with_library(seen: Seen = HEALTHY, **changes: Any) -> Seen:
+def with_library(seen: Observations = HEALTHY, **changes: Any) -> Observations:
     """The function's run changed; the API passes on what it returns, or fails where it fails."""
     ran = replace(seen.library.ran or RAN, **changes)
     answer = replace(MEMBER, entries=ran.entries)
@@ -92,11 +94,11 @@ def with_library(seen: Seen = HEALTHY, **changes: Any) -> Seen:
     return replace(seen, library=replace(seen.library, ran=ran), http=replace(seen.http, member=answer))
 
 
-def with_member(seen: Seen = HEALTHY, **changes: Any) -> Seen:
+def with_member(seen: Observations = HEALTHY, **changes: Any) -> Observations:
     return replace(seen, http=replace(seen.http, member=replace(MEMBER, **changes)))
 
 
-def with_pattern(entries: Sequence[Entry], seen: Seen = HEALTHY, **changes: Any) -> Seen:
+def with_pattern(entries: Sequence[Entry], seen: Observations = HEALTHY, **changes: Any) -> Observations:
     """The declared pattern gives this, and the application does the same."""
     pattern = replace(seen.pattern, entries=tuple(entries), **changes)
     asked = pattern.asked or DECLARED
@@ -136,8 +138,8 @@ def test_what_nobody_declared_is_not_asked_and_no_fault() -> None:
     seen = replace(
         HEALTHY,
         cross_store=Observation(unasked="the project declares no links"),
-        library=LibrarySeen(unasked="the subject declares no library"),
-        http=HttpSeen(unasked="the subject declares no request"),
+        library=LibraryObservation(unasked="the subject declares no library"),
+        http=HttpObservation(unasked="the subject declares no request"),
     )
     found = judge(SUBJECT, seen)
     assert found.status == "ok"
@@ -145,20 +147,20 @@ def test_what_nobody_declared_is_not_asked_and_no_fault() -> None:
 
 
 def test_without_a_library_the_api_is_held_against_the_pattern() -> None:
-    seen = replace(HEALTHY, library=LibrarySeen(unasked="none"))
+    seen = replace(HEALTHY, library=LibraryObservation(unasked="none"))
     assert verdict(seen) == (None, None)
     assert verdict(replace(with_member(entries=STORED[1:]), library=seen.library)) == ("http", "items_lost")
 
 
 def test_a_layer_that_could_not_be_asked_leaves_the_trace_unverified() -> None:
-    seen = replace(HEALTHY, pattern=PatternSeen(failure=Failure("no answer")))
+    seen = replace(HEALTHY, pattern=PatternObservation(failure=Failure("no answer")))
     found = judge(SUBJECT, seen)
     assert (found.status, found.unverified) == ("not_verified", ("pattern",))
     assert status(found, "pattern") == "error"
 
 
 def test_a_fault_outranks_what_could_not_be_asked() -> None:
-    seen = replace(with_member(status=500, entries=None), postgres=PostgresSeen(failure=Failure("no answer")))
+    seen = replace(with_member(status=500, entries=None), postgres=PostgresObservation(failure=Failure("no answer")))
     assert judge(SUBJECT, seen).status == "diverged"
 
 
@@ -167,7 +169,10 @@ def test_an_entry_that_expired_or_was_written_meanwhile_may_be_there_or_not() ->
     assert verdict(with_member(seen, entries=STORED[:4])) == (None, None)
     assert verdict(with_member(seen, entries=(*STORED, entry(6)))) == (None, None)
     late = replace(RAN, entries=(*STORED, entry(6)), read=(entry(6), *NEWEST_FIRST))
-    assert verdict(replace(with_member(seen, entries=late.entries), library=LibrarySeen(ran=late))) == (None, None)
+    assert verdict(replace(with_member(seen, entries=late.entries), library=LibraryObservation(ran=late))) == (
+        None,
+        None,
+    )
 
 
 # --- a layer's own troubles ---
@@ -185,16 +190,16 @@ def test_an_entry_that_expired_or_was_written_meanwhile_may_be_there_or_not() ->
     ],
 )
 def test_a_layers_own_trouble_is_the_first_fault_and_later_ones_follow(layer: str, kind: str) -> None:
-    trouble = Trouble(kind, "what is wrong", about=frozenset(["backend"]))
-    observation = replace(getattr(HEALTHY, layer), troubles=(trouble,))
+    trouble = Finding(kind, "what is wrong", about=frozenset(["backend"]))
+    observation = replace(getattr(HEALTHY, layer), findings=(trouble,))
     seen = replace(with_member(entries=STORED[1:]), **{layer: observation})
     assert verdict(seen) == (layer.replace("_", "-"), kind)
     assert also(seen) == [("http", "items_lost")]
 
 
 def test_environment_classes_come_in_the_order_of_their_weight() -> None:
-    troubles = (Trouble("wrong_table", "", about=frozenset(["dynamodb"])), Trouble("unset", "", about=frozenset(["X"])))
-    seen = replace(HEALTHY, environment=Observation(troubles=troubles), library=LibrarySeen())
+    troubles = (Finding("wrong_table", "", about=frozenset(["dynamodb"])), Finding("unset", "", about=frozenset(["X"])))
+    seen = replace(HEALTHY, environment=Observation(findings=troubles), library=LibraryObservation())
     assert [(b.layer, b.kind) for b in [judge(SUBJECT, seen).first, *judge(SUBJECT, seen).also] if b] == [
         ("environment", "unset"),
         ("environment", "wrong_table"),
@@ -202,34 +207,34 @@ def test_environment_classes_come_in_the_order_of_their_weight() -> None:
 
 
 def test_nothing_is_said_of_data_in_a_store_that_does_not_answer() -> None:
-    down = Trouble("unreachable", "down", about=frozenset(["postgres"]))
-    orphan = Trouble("orphan", "no row", about=frozenset(["user_uuid"]))
+    down = Finding("unreachable", "down", about=frozenset(["postgres"]))
+    orphan = Finding("orphan", "no row", about=frozenset(["user_uuid"]))
     seen = replace(
         HEALTHY,
-        services=Observation(troubles=(down,)),
-        cross_store=Observation(troubles=(orphan,)),
+        services=Observation(findings=(down,)),
+        cross_store=Observation(findings=(orphan,)),
         http=replace(HEALTHY.http, member=Answer(503, cors=ORIGIN)),
     )
     assert (verdict(seen), also(seen)) == (("services", "unreachable"), [])
 
 
 def test_a_column_of_another_type_explains_what_its_rows_look_like() -> None:
-    drift = Trouble("schema_drift", "", about=frozenset(["postgres", "sign_in"]))
-    twice = Trouble("ambiguous_row", "", about=frozenset(["people", "sign_in"]))
-    seen = replace(HEALTHY, services=Observation(troubles=(drift,)), postgres=PostgresSeen(troubles=(twice,)))
+    drift = Finding("schema_drift", "", about=frozenset(["postgres", "sign_in"]))
+    twice = Finding("ambiguous_row", "", about=frozenset(["people", "sign_in"]))
+    seen = replace(HEALTHY, services=Observation(findings=(drift,)), postgres=PostgresObservation(findings=(twice,)))
     assert (verdict(seen), also(seen)) == (("services", "schema_drift"), [])
 
 
 def test_an_unknown_subject_explains_the_404() -> None:
     seen = replace(
         HEALTHY,
-        dynamodb=DynamoSeen(entries=(), found=False, troubles=(Trouble("missing_item", "there is none"),)),
+        dynamodb=DynamoObservation(entries=(), found=False, findings=(Finding("missing_item", "there is none"),)),
         pattern=replace(HEALTHY.pattern, entries=()),
-        library=LibrarySeen(
+        library=LibraryObservation(
             ran=replace(RAN, entries=(), read=(), asked=(replace(SENT, count=0),)),
             guards=((Ran("may_read()", "raised", error="UnknownGroup"), None),),
         ),
-        http=HttpSeen(member=Answer(404, cors=ORIGIN), anonymous=NOBODY, stranger=Answer(404, cors=ORIGIN)),
+        http=HttpObservation(member=Answer(404, cors=ORIGIN), anonymous=NOBODY, stranger=Answer(404, cors=ORIGIN)),
     )
     assert (verdict(seen), also(seen)) == (("dynamodb", "missing_item"), [])
 
@@ -252,19 +257,19 @@ def test_calls_that_go_elsewhere_although_the_variables_are_right() -> None:
 
 
 def test_variables_that_the_code_ignores_are_no_fault() -> None:
-    trouble = Trouble("unset", "the endpoint is not set", about=frozenset(["dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"]))
-    assert verdict(replace(HEALTHY, environment=Observation(troubles=(trouble,)))) == (None, None)
+    trouble = Finding("unset", "the endpoint is not set", about=frozenset(["dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"]))
+    assert verdict(replace(HEALTHY, environment=Observation(findings=(trouble,)))) == (None, None)
 
 
 def test_variables_that_nobody_can_say_the_code_ignores_are_a_fault() -> None:
-    trouble = Trouble("unset", "the endpoint is not set", about=frozenset(["dynamodb"]))
-    seen = replace(HEALTHY, environment=Observation(troubles=(trouble,)))
-    silent = replace(seen, library=LibrarySeen(ran=replace(RAN, asked=None)))
+    trouble = Finding("unset", "the endpoint is not set", about=frozenset(["dynamodb"]))
+    seen = replace(HEALTHY, environment=Observation(findings=(trouble,)))
+    silent = replace(seen, library=LibraryObservation(ran=replace(RAN, asked=None)))
     assert verdict(silent) == ("environment", "unset")
 
 
 def test_what_the_code_loads_by_itself_counts_as_environment() -> None:
-    loaded = Trouble("wrong_endpoint", "its code sets it", about=frozenset(["dynamodb"]))
+    loaded = Finding("wrong_endpoint", "its code sets it", about=frozenset(["dynamodb"]))
     seen = with_library(asked=(ELSEWHERE,), read=(), entries=())
     seen = replace(seen, library=replace(seen.library, diverted=(loaded,)))
     assert verdict(seen) == ("environment", "wrong_endpoint")
@@ -272,11 +277,11 @@ def test_what_the_code_loads_by_itself_counts_as_environment() -> None:
 
 
 def test_a_wrong_environment_and_a_wrong_query_are_told_apart_by_the_corrected_run() -> None:
-    trouble = Trouble("wrong_endpoint", "", about=frozenset(["dynamodb"]))
+    trouble = Finding("wrong_endpoint", "", about=frozenset(["dynamodb"]))
     narrow = replace(SENT, sort="begins_with(sk, 2026)", count=0)
     seen = with_library(asked=(ELSEWHERE,), read=(), entries=())
     corrected = replace(RAN, asked=(narrow,), read=(), entries=())
-    seen = replace(seen, environment=Observation(troubles=(trouble,)))
+    seen = replace(seen, environment=Observation(findings=(trouble,)))
     assert also(replace(seen, library=replace(seen.library, corrected=RAN))) == []
     assert also(replace(seen, library=replace(seen.library, corrected=corrected))) == [("library", "wrong_query")]
 
@@ -343,7 +348,7 @@ def test_a_key_that_is_wider_than_the_subject() -> None:
 
 
 def test_a_pattern_that_the_store_refuses() -> None:
-    refused = PatternSeen(
+    refused = PatternObservation(
         asked=lifted(index="no-such"), refused="ValidationException", failure=Failure("no", "no index")
     )
     seen = replace(HEALTHY, pattern=refused)
@@ -359,12 +364,12 @@ def test_a_pattern_in_the_wrong_order() -> None:
 
 def test_times_in_mixed_formats_are_in_order_when_the_store_sorts_them_as_text() -> None:
     mixed = (entry(5, at="2023-06-05T12:00:00+02:00"), entry(4, at="2023-06-05T11:30:00Z"))
-    trouble = Trouble("mixed_time_format", "", about=frozenset(["at"]))
+    trouble = Finding("mixed_time_format", "", about=frozenset(["at"]))
     seen = with_pattern(mixed)
-    seen = replace(seen, dynamodb=replace(seen.dynamodb, entries=mixed[::-1], troubles=(trouble,)))
+    seen = replace(seen, dynamodb=replace(seen.dynamodb, entries=mixed[::-1], findings=(trouble,)))
     seen = replace(
         seen,
-        library=LibrarySeen(ran=replace(RAN, entries=mixed[::-1], read=mixed)),
+        library=LibraryObservation(ran=replace(RAN, entries=mixed[::-1], read=mixed)),
         http=replace(seen.http, member=replace(MEMBER, entries=mixed[::-1])),
     )
     assert (verdict(seen), also(seen)) == (("dynamodb", "mixed_time_format"), [])
@@ -376,9 +381,9 @@ def test_a_scan_where_a_query_does() -> None:
 
 
 def test_entries_that_their_key_does_not_reach_are_not_missed_again() -> None:
-    trouble = Trouble("malformed_key", "in capitals", about=frozenset(["pk"]))
+    trouble = Finding("malformed_key", "in capitals", about=frozenset(["pk"]))
     seen = with_pattern(NEWEST_FIRST[1:])
-    seen = replace(seen, dynamodb=replace(seen.dynamodb, hidden=frozenset(["m5"]), troubles=(trouble,)))
+    seen = replace(seen, dynamodb=replace(seen.dynamodb, hidden=frozenset(["m5"]), findings=(trouble,)))
     assert (verdict(seen), also(seen)) == (("dynamodb", "malformed_key"), [])
 
 
@@ -435,9 +440,9 @@ def test_a_function_that_fails_by_itself() -> None:
 
 
 def test_a_failure_that_names_what_an_item_lacks_follows_from_the_item() -> None:
-    trouble = Trouble("missing_attribute", "`user_handle` is missing", about=frozenset(["user_handle"]))
+    trouble = Finding("missing_attribute", "`user_handle` is missing", about=frozenset(["user_handle"]))
     seen = with_library(outcome="raised", error="KeyError", detail="'user_handle'", entries=None)
-    seen = replace(seen, dynamodb=replace(seen.dynamodb, troubles=(trouble,)))
+    seen = replace(seen, dynamodb=replace(seen.dynamodb, findings=(trouble,)))
     assert (verdict(seen), also(seen)) == (("dynamodb", "missing_attribute"), [])
 
 
@@ -565,7 +570,7 @@ def test_a_page_of_the_declared_size_may_end_if_it_has_the_newest() -> None:
 
 def test_a_guard_that_refuses_a_member() -> None:
     refused = Ran("may_read()", "raised", error="NotAMember", asked=())
-    seen = replace(HEALTHY, library=LibrarySeen(ran=RAN, guards=((refused, None),)))
+    seen = replace(HEALTHY, library=LibraryObservation(ran=RAN, guards=((refused, None),)))
     seen = replace(seen, http=replace(seen.http, member=Answer(403, cors=ORIGIN)))
     assert (verdict(seen), also(seen)) == (("library", "error"), [])
 
@@ -574,18 +579,18 @@ def test_a_guard_that_asks_otherwise_than_declared() -> None:
     declared = Asked("Query", "letters", "by-group", {"group": "g-1"})
     asked = replace(declared, index="by-person")
     refused = Ran("may_read()", "raised", error="NotAMember", asked=(asked,))
-    seen = replace(HEALTHY, library=LibrarySeen(ran=RAN, guards=((refused, declared),)))
+    seen = replace(HEALTHY, library=LibraryObservation(ran=RAN, guards=((refused, declared),)))
     assert verdict(seen) == ("library", "wrong_query")
 
 
 def test_a_guard_that_refuses_somebody_whose_id_is_not_stored_is_right() -> None:
-    moved = Trouble("mismatched_id", "", about=frozenset(["user_uuid"]))
+    moved = Finding("mismatched_id", "", about=frozenset(["user_uuid"]))
     refused = Ran("may_read()", "raised", error="NotAMember")
     seen = replace(
         HEALTHY,
         dynamodb=replace(HEALTHY.dynamodb, owners=frozenset(["old-ada", "u-bo"])),
-        cross_store=Observation(troubles=(moved,)),
-        library=LibrarySeen(ran=RAN, guards=((refused, None),)),
+        cross_store=Observation(findings=(moved,)),
+        library=LibraryObservation(ran=RAN, guards=((refused, None),)),
         http=replace(HEALTHY.http, member=Answer(403, cors=ORIGIN)),
     )
     assert (verdict(seen), also(seen)) == (("cross-store", "mismatched_id"), [])
@@ -594,33 +599,33 @@ def test_a_guard_that_refuses_somebody_whose_id_is_not_stored_is_right() -> None
 # --- bad answers that are nobody's fault, or an earlier layer's ---
 
 
-def explained(seen: Seen) -> dict[str, tuple[str, str | None, str | None]]:
+def explained(seen: Observations) -> dict[str, tuple[str, str | None, str | None]]:
     """The layers whose bad answer is explained, each with its status."""
     layers = judge(SUBJECT, seen).layers
     return {each.name: (each.status, each.follows, each.right) for each in layers if each.follows or each.right}
 
 
 def test_what_fails_behind_a_fault_follows_from_it() -> None:
-    lost = Trouble("wrong_endpoint", "", about=frozenset(["AWS_ENDPOINT_URL_DYNAMODB"]))
+    lost = Finding("wrong_endpoint", "", about=frozenset(["AWS_ENDPOINT_URL_DYNAMODB"]))
     failing = Ran("list_letters()", "raised", error="EndpointConnectionError", detail="AWS_ENDPOINT_URL_DYNAMODB")
-    seen = replace(with_member(status=503, entries=None), environment=Observation(troubles=(lost,)))
+    seen = replace(with_member(status=503, entries=None), environment=Observation(findings=(lost,)))
     assert explained(seen) == {"http": ("ok", "environment", None)}
-    assert explained(replace(seen, library=LibrarySeen(ran=failing))) == {
+    assert explained(replace(seen, library=LibraryObservation(ran=failing))) == {
         "library": ("ok", "environment", None),
         "http": ("ok", "environment", None),
     }
     # What the function gives with the project's own settings is what its line shows.
-    corrected = replace(seen, library=LibrarySeen(ran=failing, corrected=RAN))
+    corrected = replace(seen, library=LibraryObservation(ran=failing, corrected=RAN))
     assert explained(corrected) == {"http": ("ok", "environment", None)}
 
 
 def test_a_member_whose_group_row_is_lost_is_refused_for_that() -> None:
-    half = Trouble("half_group", "")
+    half = Finding("half_group", "")
     lone = frozenset(["u-bo"])
     seen = replace(
         with_member(status=403, entries=None),
-        dynamodb=replace(HEALTHY.dynamodb, owners=lone, members=lone, troubles=(half,)),
-        library=LibrarySeen(ran=RAN, guards=((Ran("may_read()", "raised", error="NotAMember"), None),)),
+        dynamodb=replace(HEALTHY.dynamodb, owners=lone, members=lone, findings=(half,)),
+        library=LibraryObservation(ran=RAN, guards=((Ran("may_read()", "raised", error="NotAMember"), None),)),
     )
     assert verdict(seen) == ("dynamodb", "half_group")
     assert explained(seen) == {"library": ("ok", "dynamodb", None), "http": ("ok", "dynamodb", None)}
@@ -634,29 +639,31 @@ def test_what_passes_a_wrong_list_on_follows_from_who_made_it() -> None:
     assert explained(with_library(entries=(), read=(), asked=(replace(SENT, count=0),))) == {
         "http": ("ok", "library", None)
     }
-    elsewhere = Trouble("wrong_endpoint", "", about=frozenset(["dynamodb"]))
+    elsewhere = Finding("wrong_endpoint", "", about=frozenset(["dynamodb"]))
     empty = replace(RAN, entries=(), read=(), asked=(replace(SENT, count=0, elsewhere="another port"),))
-    seen = replace(with_member(entries=()), environment=Observation(troubles=(elsewhere,)))
-    seen = replace(seen, library=LibrarySeen(ran=empty, corrected=RAN))
+    seen = replace(with_member(entries=()), environment=Observation(findings=(elsewhere,)))
+    seen = replace(seen, library=LibraryObservation(ran=empty, corrected=RAN))
     assert explained(seen) == {"http": ("ok", "environment", None)}
 
 
 def test_a_page_and_a_fault_of_the_data_are_no_wrong_list() -> None:
-    stale = Trouble("stale_copy", "")
+    stale = Finding("stale_copy", "")
     page = with_library(entries=STORED[3:])
     subject = replace(SUBJECT, limits={"library": 2, "http": 2})
-    copied = judge(subject, replace(page, cross_store=Observation(troubles=(stale,))))
+    copied = judge(subject, replace(page, cross_store=Observation(findings=(stale,))))
     assert [layer.status for layer in copied.layers] == [*["ok"] * 4, "mutated", *["ok"] * 3]
     assert [layer.follows for layer in copied.layers] == [None] * 8
-    variable = Trouble("stale_process", "", about=frozenset(["GREETING"]))
-    late = judge(subject, replace(page, environment=Observation(troubles=(variable,))))
+    variable = Finding("stale_process", "", about=frozenset(["GREETING"]))
+    late = judge(subject, replace(page, environment=Observation(findings=(variable,))))
     assert [layer.follows for layer in late.layers] == [None] * 8
     scanned = with_pattern(NEWEST_FIRST, asked=replace(DECLARED, operation="Scan"))
     assert explained(scanned) == {}
 
 
 def test_who_is_no_member_is_rightly_refused() -> None:
-    seen = replace(with_member(status=403, entries=None), postgres=PostgresSeen(person={"id": "u-cy", "handle": "cy"}))
+    seen = replace(
+        with_member(status=403, entries=None), postgres=PostgresObservation(person={"id": "u-cy", "handle": "cy"})
+    )
     assert judge(SUBJECT, seen).status == "ok"
     assert explained(seen) == {"http": ("ok", None, f"{SUBJECT.person} is not a member, so 403 is right")}
     assert explained(HEALTHY) == {}
@@ -676,8 +683,8 @@ def test_a_member_who_is_refused(code: int) -> None:
 
 
 def test_a_refusal_follows_from_a_person_who_is_not_found() -> None:
-    trouble = Trouble("placeholder", "sign-in id is MOCK", about=frozenset(["sign_in"]))
-    seen = replace(with_member(status=401, entries=None), postgres=PostgresSeen(troubles=(trouble,)))
+    trouble = Finding("placeholder", "sign-in id is MOCK", about=frozenset(["sign_in"]))
+    seen = replace(with_member(status=401, entries=None), postgres=PostgresObservation(findings=(trouble,)))
     assert (verdict(seen), also(seen)) == (("postgres", "placeholder"), [])
 
 
@@ -763,8 +770,8 @@ def test_a_stranger_who_sees_as_little_as_a_member_does_is_let_in_all_the_same()
         HEALTHY,
         dynamodb=replace(HEALTHY.dynamodb, entries=()),
         pattern=replace(HEALTHY.pattern, entries=()),
-        library=LibrarySeen(ran=replace(RAN, entries=(), read=())),
-        http=HttpSeen(member=empty, stranger=empty, anonymous=NOBODY),
+        library=LibraryObservation(ran=replace(RAN, entries=(), read=())),
+        http=HttpObservation(member=empty, stranger=empty, anonymous=NOBODY),
     )
     assert verdict(seen) == ("http", "open_to_strangers")
 

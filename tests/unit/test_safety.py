@@ -17,9 +17,10 @@ from devenv.config.schema import Safety, Settings, parse, schema
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, Report, ServiceState, Targets
 from devenv.doctor.checks.protection import find_keys, key_owner, why_plain
+from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.checks.safety_files import encrypted_attributes, read_backups, search_keys
 from devenv.doctor.context import DoctorContext
-from devenv.doctor.runner import CHECKS, diagnose
+from devenv.doctor.runner import diagnose
 from devenv.host.files import list_files, read_text
 from tests.shapes import MESSAGING_TABLE, messaging_settings
 

@@ -33,6 +33,7 @@ from tests.trace_samples import (
     named,
     narrowed,
     orphan,
+    report_of,
     wrong_query,
 )
 
@@ -72,6 +73,7 @@ def test_a_layer_that_fails_for_an_earlier_one_is_not_shown_as_healthy(monkeypat
     http = named(body, "http")
     http.update(observed_count=None, entries=None, follows="environment")
     http["output"]["answers"][0]["status"] = 503
+    report = report_of(report.exit_code, body)
     lines = shown(report, monkeypatch, 120)
     assert lines[-2] == "└ = http         follows        ? of 12   66 ms  from environment: member 503, stranger 403"
     assert '<span class="chip warn">follows</span>' in write_html(report)
@@ -190,7 +192,7 @@ def test_zero_is_not_the_same_as_not_captured(monkeypatch: pytest.MonkeyPatch) -
 def test_an_empty_answer_is_explained_by_the_notes_of_its_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     body = healthy_body(0)
     named(body, "dynamodb")["notes"] = ["the group exists and has no messages yet"]
-    lines = shown(Report("trace", "chat", 0, body), monkeypatch)
+    lines = shown(report_of(0, body), monkeypatch)
     assert "│   note      the group exists and has no messages yet" in lines
 
 
@@ -283,7 +285,7 @@ def test_variables_and_headers_that_hold_secrets_are_masked_by_name(form: str) -
     environment, http = named(body, "environment"), named(body, "http")
     environment["output"]["variables"] += [{"name": "AUTH_SECRET", "value": "open sesame"}]
     http["request"]["headers"] = {"Authorization": "open sesame", "Cookie": "open sesame", "Origin": "http://here"}
-    told = FORMS[form](Report("trace", "chat", 0, body))
+    told = FORMS[form](report_of(0, body))
     assert "open sesame" not in told
 
 
@@ -292,7 +294,7 @@ def test_a_secret_at_the_place_where_a_long_text_is_cut_is_not_half_shown(form: 
     body = healthy_body()
     for before in (trace_view.VALUE - 30, trace_view.VALUE - 10, trace_view.VALUE - 1):
         named(body, "http")["output"]["log"] = ["x" * before + " Bearer " + "hunter2" * 20]
-        assert "hunter2" not in FORMS[form](Report("trace", "chat", 0, body))
+        assert "hunter2" not in FORMS[form](report_of(0, body))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -321,7 +323,7 @@ def test_ten_megabytes_in_one_value_are_cut_and_counted(form: str) -> None:
     named(body, "http")["output"]["log"] = [big]
     named(body, "library")["output"]["function"] = big
     body["subject"]["title"] = big
-    told = FORMS[form](Report("trace", "chat", 0, body))
+    told = FORMS[form](report_of(0, body))
     assert len(told) < 200_000
     assert "more characters" in told or "****" in told
 

@@ -9,7 +9,6 @@ from html.parser import HTMLParser
 
 import pytest
 
-from devenv.core.model import Report
 from devenv.render.trace_html import MOST, write_html
 from tests.trace_samples import (
     GROUP,
@@ -23,6 +22,7 @@ from tests.trace_samples import (
     mangled,
     message_id,
     named,
+    report_of,
     wrong_query,
 )
 
@@ -163,7 +163,7 @@ def test_lists_are_cut_where_nobody_would_read_on() -> None:
     body = healthy_body(3)
     library = named(body, "library")
     library.update(missing=[f"{number:08x}" for number in range(3 * MOST)], expected=None, entries=None)
-    words = squeezed(Page(write_html(Report("trace", "chat", 1, body))))
+    words = squeezed(Page(write_html(report_of(1, body))))
     assert f"Missing: {3 * MOST}" in words
     assert f"and {2 * MOST:,} further ids not shown" in words
 
@@ -171,7 +171,7 @@ def test_lists_are_cut_where_nobody_would_read_on() -> None:
 def test_a_long_list_of_entries_says_how_many_there_are() -> None:
     body = healthy_body(3)
     named(body, "dynamodb").update(entries=[entry(number) for number in range(500)], observed_count=8000)
-    text = write_html(Report("trace", "chat", 0, body))
+    text = write_html(report_of(0, body))
     assert "8000 entries, the first 500" in text
     assert message_id(499) in text
 
@@ -179,6 +179,6 @@ def test_a_long_list_of_entries_says_how_many_there_are() -> None:
 def test_null_zero_and_nothing_are_told_apart() -> None:
     body = healthy_body(0)
     named(body, "services")["output"] = {"gone": None, "none": [], "zero": 0, "blank": "", "no": False}
-    words = squeezed(Page(write_html(Report("trace", "chat", 0, body))))
+    words = squeezed(Page(write_html(report_of(0, body))))
     assert "gone null none none zero 0 blank empty text no no" in words
     assert "0 of 0" in words

@@ -26,6 +26,7 @@ from tests.trace_samples import (
     healthy_body,
     named,
     narrowed,
+    report_of,
     wrong_query,
 )
 
@@ -188,7 +189,7 @@ def test_what_was_not_asked_is_neither_right_nor_wrong() -> None:
 def test_a_request_without_an_answer_has_no_status() -> None:
     body = healthy_body()
     named(body, "http")["output"]["answers"][0].update(status=None, problem="timed_out")
-    assert "http.response.status_code" not in layers(Report("trace", "chat", 1, body))["http"][1]
+    assert "http.response.status_code" not in layers(report_of(1, body))["http"][1]
 
 
 @pytest.mark.parametrize("name", SAMPLES)

@@ -11,8 +11,6 @@ from devenv.core.model import CheckStatus, Fix
 if TYPE_CHECKING:
     from devenv.doctor.context import DoctorFacts
 
-Group = Literal["environment", "services", "schema", "data", "cross-store", "safety", "drift", "docker"]
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -37,7 +35,7 @@ class Check:
 
     code: str
     name: str
-    group: Group
+    group: str
     title: str
     run: Callable[[DoctorFacts], Outcome]
     explain: str

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from devenv.core.model import Fix
-from devenv.trace.judge.fault import STORES, Broken, broken_by
-from devenv.trace.observation import Seen
+from devenv.trace.judge.fault import STORES, Judged, LayerFinding, at_layer
+from devenv.trace.observation import Observations, Subject
 
 
-def judge_environment(seen: Seen) -> list[Broken]:
+def judge_environment(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> Judged:
     """What the process's variables say, and where the function's calls really went."""
     proven = right_targets(seen)
-    found = [broken_by("environment", t) for t in seen.environment.troubles if not (t.about & STORES) & proven]
+    found = [
+        at_layer("environment", t, "wrong_target") for t in seen.environment.findings if not (t.about & STORES) & proven
+    ]
     known = {broken.kind for broken in found}
-    found += [broken_by("environment", t) for t in seen.library.diverted if t.kind not in known]
+    found += [at_layer("environment", t, "wrong_target") for t in seen.library.diverted if t.kind not in known]
     if not any(broken.about & STORES for broken in found):
         found += judge_targets(seen)
     order = ("unset", "malformed", "wrong_endpoint", "wrong_database", "wrong_region_or_key", "wrong_table")
-    return sorted(found, key=lambda broken: order.index(broken.kind) if broken.kind in order else len(order))
+    found.sort(key=lambda one: order.index(one.kind) if one.kind in order else len(order))
+    return Judged(findings=found, entries=seen.environment.entries)
 
 
-def right_targets(seen: Seen) -> frozenset[str]:
+def right_targets(seen: Observations) -> frozenset[str]:
     """The stores that the function really reached, whatever the variables say: they decide nothing there."""
     ran = seen.library.ran
     if ran is None or ran.outcome != "returned" or not ran.asked:
@@ -33,7 +36,7 @@ def right_targets(seen: Seen) -> frozenset[str]:
     return frozenset({"dynamodb"} & {one.store for one in ran.asked} - wrong)
 
 
-def judge_targets(seen: Seen) -> Iterator[Broken]:
+def judge_targets(seen: Observations) -> Iterator[LayerFinding]:
     """Calls that went elsewhere although the variables are right: the code has its own settings."""
     ran = seen.library.ran
     asked = [*(ran.asked or () if ran else ()), *(one for g, _ in seen.library.guards for one in g.asked or ())]
@@ -42,12 +45,12 @@ def judge_targets(seen: Seen) -> Iterator[Broken]:
         if one.elsewhere is None or (kind := one.elsewhere_kind or "wrong_endpoint") in told:
             continue
         told.add(kind)
-        yield Broken(
-            "environment",
+        yield LayerFinding(
             kind,
             f"the application's calls go to {one.target}: {one.elsewhere}",
             "the variables of its process are right, so its code, or a file that it loads, decides otherwise",
             Fix("take the address out of the code; the SDK and the driver read the variables themselves", None),
             about=frozenset([one.store]),
+            layer="environment",
             status="wrong_target",
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
-from devenv.core.model import Fix
+from devenv.core.model import Finding
 from devenv.core.plural import number_of
 from devenv.trace.difference import Change, Difference, compare
-from devenv.trace.observation import Answer, Entry, LayerName, Seen, Subject, Trouble
+from devenv.trace.observation import Answer, Entry, Observations, Subject
 
 LayerStatus = Literal["ok", "missing", "extra", "mutated", "reordered", "truncated", "error", "wrong_target", "not_run"]
 # How a layer looks from outside when it breaks in a way that is no difference between two lists.
@@ -34,29 +34,65 @@ STORES: Final = frozenset(["postgres", "dynamodb"])
 FORM: Final = "its form is not the declared one"
 
 
-@dataclass(frozen=True)
-class Broken:
-    """One fault: the layer where it first shows, its class, and what to do. `difference` is the evidence in entries."""
+@dataclass(frozen=True, kw_only=True)
+class LayerFinding(Finding):
+    """A finding at the layer where it first shows. `difference` is the evidence in entries."""
 
-    layer: LayerName
-    kind: str
-    summary: str
-    cause: str | None = None
-    fix: Fix | None = None
-    subjects: tuple[str, ...] = ()
-    about: frozenset[str] = frozenset()
+    layer: str
     difference: Difference | None = None
     status: LayerStatus = "error"
 
 
-def broken_by(layer: LayerName, trouble: Trouble) -> Broken:
-    """A layer's own trouble as a fault of that layer."""
-    status: LayerStatus = "wrong_target" if layer == "environment" else STATUS.get(trouble.kind, "mutated")
-    if layer == "services":
-        status = STATUS.get(trouble.kind, "error")
-    return Broken(
-        layer, trouble.kind, trouble.summary, trouble.cause, trouble.fix, trouble.subjects, trouble.about, None, status
-    )
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What a layer's judge says. `expected` are the entries of the layer before, `entries` its own; None: not captured.
+
+    `refused`: its answer is a refusal or a failure, whoever is to blame; `right` says why that is right. `another`: it
+    gave other entries than are stored, though it agrees with the layer before.
+    """
+
+    findings: Sequence[LayerFinding] = ()
+    expected: Sequence[Entry] | None = None
+    entries: Sequence[Entry] | None = None
+    difference: Difference | None = None
+    refused: bool = False
+    right: str | None = None
+    another: bool = False
+
+
+# Of one layer: the subject, what all layers gave, and what the layers before it are found to have wrong.
+Judge = Callable[[Subject, Observations, Sequence[LayerFinding]], Judged]
+
+
+def at_layer(layer: str, finding: Finding, status: LayerStatus = "mutated") -> LayerFinding:
+    """What a layer itself found. `status` is how that looks from outside, where its class does not say."""
+    parts = {one.name: getattr(finding, one.name) for one in fields(Finding)}
+    return LayerFinding(**parts, layer=layer, status=STATUS.get(finding.kind, status))
+
+
+def judge_findings(
+    layer: str, status: LayerStatus, subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]
+) -> Judged:
+    """A layer that is not compared with others: what it found by itself."""
+    mine = seen.layer(layer)
+    return Judged(findings=[at_layer(layer, one, status) for one in mine.findings], entries=mine.entries)
+
+
+def judge_stored(
+    layer: str, service: str, subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]
+) -> Judged:
+    """A layer that looks at the data of a service, whatever any query thinks: what it found by itself.
+
+    Left out is what a store that does not answer, or lacks a table, makes of the data in it, and what a changed column
+    makes of the rows that have it.
+    """
+    judged = judge_findings(layer, "mutated", subject, seen, earlier)
+    if any(service in one.about for one in earlier if one.kind in ("unreachable", "not_ready", "missing_table")):
+        return replace(judged, findings=[])
+    if layer != "postgres":
+        return judged
+    drifted = {name for one in earlier if one.kind == "schema_drift" for name in one.about} - STORES
+    return replace(judged, findings=[one for one in judged.findings if not one.about & drifted])
 
 
 def difference(
@@ -77,11 +113,20 @@ def without(found: Difference, fleeting: frozenset[str]) -> Difference:
     )
 
 
-def reachable(seen: Seen) -> tuple[Entry, ...] | None:
+def reachable(seen: Observations) -> tuple[Entry, ...] | None:
     """What a right access pattern must return: all entries but those that their right key does not reach."""
     if seen.dynamodb.entries is None:
         return None
     return tuple(entry for entry in seen.dynamodb.entries if entry.id not in seen.dynamodb.hidden)
+
+
+def is_another_list(seen: Observations, given: Sequence[Entry] | None, limit: int | None) -> bool:
+    """Whether a layer gave other entries than are stored, though it agrees with the layer before; a page may end."""
+    stored = reachable(seen)
+    if stored is None or given is None or (limit and len(given) >= limit):
+        return False
+    between = {entry.id for entry in given} ^ {entry.id for entry in stored}
+    return bool(between - seen.dynamodb.fleeting)
 
 
 def beyond(subject: Subject, expected: Sequence[Entry], missing: Sequence[Entry], limit: int) -> tuple[Entry, ...]:
@@ -128,7 +173,7 @@ def reason(answer: Answer, said: str | None) -> str | None:
     return "; ".join(filter(None, (answer.detail, said))) or None
 
 
-def log_text(seen: Seen) -> str | None:
+def log_text(seen: Observations) -> str | None:
     """The last error that the application logged meanwhile."""
     lines = [line for line in seen.http.log or () if is_error_line(line)]
     return f"the application logged: {lines[-1].strip()}" if lines else None

@@ -11,11 +11,14 @@ from devenv.trace.difference import Difference, compare, in_order
 from devenv.trace.judge.fault import (
     FORM,
     OK,
-    Broken,
+    Judged,
+    LayerFinding,
     LayerStatus,
     beyond,
     changed_text,
     count,
+    difference,
+    is_another_list,
     is_error_line,
     log_text,
     reachable,
@@ -24,13 +27,13 @@ from devenv.trace.judge.fault import (
     without,
 )
 from devenv.trace.judge.library import is_member
-from devenv.trace.observation import Answer, Entry, Seen, Subject
+from devenv.trace.observation import Answer, Entry, Observations, Subject
 
 REFUSALS: Final = (401, 403, 404)
 LOG: Final = Fix("read what the application said", "devenv logs backend --tail 50")
 
 
-def expected_of_http(seen: Seen) -> Sequence[Entry] | None:
+def expected_of_http(seen: Observations) -> Sequence[Entry] | None:
     """What the API must answer: what the function returns in the same environment; without one, the pattern's."""
     ran = seen.library.ran
     if ran is None:
@@ -40,10 +43,26 @@ def expected_of_http(seen: Seen) -> Sequence[Entry] | None:
     return () if ran.nothing else ran.entries
 
 
-def judge_http(
-    subject: Subject, seen: Seen, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
-) -> list[Broken]:
+def judge_http(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> Judged:
     """The API's answers: to who asks against what the function returned, to others against what they may see."""
+    member = seen.http.member
+    expected = expected_of_http(seen)
+    entries = member.entries if member else None
+    return Judged(
+        findings=find_http(subject, seen, expected, earlier),
+        expected=expected,
+        entries=entries,
+        difference=difference(subject, expected, entries),
+        refused=member is not None and (member.status is None or member.status not in OK),
+        right=rightly_refused(subject, seen, earlier),
+        another=not (member and member.more) and is_another_list(seen, entries, subject.limits.get("http")),
+    )
+
+
+def find_http(
+    subject: Subject, seen: Observations, expected: Sequence[Entry] | None, earlier: Sequence[LayerFinding]
+) -> list[LayerFinding]:
+    """What is wrong with the answers."""
     member = seen.http.member
     if member is None:
         return []
@@ -56,8 +75,12 @@ def judge_http(
 
 
 def judge_member(
-    subject: Subject, seen: Seen, member: Answer, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
-) -> Iterator[Broken]:
+    subject: Subject,
+    seen: Observations,
+    member: Answer,
+    expected: Sequence[Entry] | None,
+    earlier: Sequence[LayerFinding],
+) -> Iterator[LayerFinding]:
     """The answer to who asks."""
     failed = member.status is None or member.status not in OK
     if failed and implied(seen, earlier):
@@ -78,7 +101,7 @@ def judge_member(
         yield from judge_body(subject, seen, member, expected, earlier)
 
 
-def implied(seen: Seen, earlier: Sequence[Broken]) -> bool:
+def implied(seen: Observations, earlier: Sequence[LayerFinding]) -> bool:
     """Whether a refusal or a failure of the API follows from what earlier layers gave."""
     ran = seen.library.ran
     failing = [
@@ -89,7 +112,7 @@ def implied(seen: Seen, earlier: Sequence[Broken]) -> bool:
     return bool(failing or blind or bad) or not seen.dynamodb.found or not is_member(seen)
 
 
-def rightly_refused(subject: Subject, seen: Seen, earlier: Sequence[Broken]) -> str | None:
+def rightly_refused(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> str | None:
     """Why a refusal is what must come: who asks is no member, and nothing that was found could have hidden that."""
     member = seen.http.member
     if member is None or member.status not in (subject.stranger or REFUSALS) or is_member(seen):
@@ -100,8 +123,12 @@ def rightly_refused(subject: Subject, seen: Seen, earlier: Sequence[Broken]) -> 
 
 
 def judge_body(
-    subject: Subject, seen: Seen, member: Answer, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
-) -> Iterator[Broken]:
+    subject: Subject,
+    seen: Observations,
+    member: Answer,
+    expected: Sequence[Entry] | None,
+    earlier: Sequence[LayerFinding],
+) -> Iterator[LayerFinding]:
     """A 2xx answer."""
     said = log_text(seen)
     ran = seen.library.ran
@@ -130,8 +157,8 @@ def judge_body(
 
 
 def judge_list(
-    subject: Subject, seen: Seen, member: Answer, expected: Sequence[Entry], between: Difference
-) -> Iterator[Broken]:
+    subject: Subject, seen: Observations, member: Answer, expected: Sequence[Entry], between: Difference
+) -> Iterator[LayerFinding]:
     """The entries of an answer."""
     between = without(between, seen.dynamodb.fleeting)
     entries = member.entries or ()
@@ -170,7 +197,7 @@ def judge_list(
             yield http_fault(seen, "body_changed", text, said, between, "reordered")
 
 
-def judge_others(subject: Subject, seen: Seen, member: Answer, blind: bool) -> Iterator[Broken]:
+def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bool) -> Iterator[LayerFinding]:
     """Whether somebody who may not read this can. An empty answer counts where the member's is empty too, unless the
     application is `blind`, as it then has nothing to show to anybody.
     """
@@ -189,7 +216,7 @@ def judge_others(subject: Subject, seen: Seen, member: Answer, blind: bool) -> I
             )
 
 
-def judge_cors(seen: Seen, origin: str) -> Iterator[Broken]:
+def judge_cors(seen: Observations, origin: str) -> Iterator[LayerFinding]:
     """Whether a page of the declared origin may read the answers, errors too."""
     answers = {
         "to a member": seen.http.member,
@@ -208,13 +235,13 @@ def judge_cors(seen: Seen, origin: str) -> Iterator[Broken]:
 
 
 def http_fault(
-    seen: Seen,
+    seen: Observations,
     kind: str,
     summary: str,
     cause: str | None,
     between: Difference | None = None,
     status: LayerStatus = "error",
-) -> Broken:
+) -> LayerFinding:
     """A fault of the API. An application older than its code explains much, so that is said."""
     old = seen.library.code_changed
     if old and kind not in ("cors", "open_to_strangers"):
@@ -224,6 +251,14 @@ def http_fault(
     else:
         fix = LOG
     subjects = (between.missing_ids or between.extra_ids or tuple(c.id for c in between.changed)) if between else ()
-    return Broken(
-        "http", kind, summary, cause, fix, tuple(dict.fromkeys(subjects)), frozenset(["http"]), between, status
+    return LayerFinding(
+        kind,
+        summary,
+        cause,
+        fix,
+        tuple(dict.fromkeys(subjects)),
+        frozenset(["http"]),
+        layer="http",
+        difference=between,
+        status=status,
     )

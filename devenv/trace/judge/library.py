@@ -13,24 +13,26 @@ from devenv.trace.difference import Difference, ids, in_order
 from devenv.trace.judge.fault import (
     FORM,
     STORES,
-    Broken,
+    Judged,
+    LayerFinding,
     LayerStatus,
     beyond,
     changed_text,
     count,
     difference,
+    is_another_list,
     reachable,
     which_part,
     without,
 )
-from devenv.trace.observation import Entry, Ran, Seen, Subject
+from devenv.trace.observation import Entry, Observations, Ran, Subject
 
 # What a store answers when the request itself is wrong, as opposed to the store not being reached.
 REFUSED: Final = frozenset(["ResourceNotFoundException", "ValidationException", "SerializationException"])
 REFUSED_SQL: Final = ("22", "42")
 
 
-def expected_of_library(subject: Subject, seen: Seen) -> Sequence[Entry] | None:
+def expected_of_library(subject: Subject, seen: Observations) -> Sequence[Entry] | None:
     """What the application's function must return: what the declared pattern returns.
 
     Where the pattern itself loses entries and the function does not share that, all that is there.
@@ -43,10 +45,26 @@ def expected_of_library(subject: Subject, seen: Seen) -> Sequence[Entry] | None:
     return stored if lost and ran and lost & set(ids(ran.entries or ())) else given
 
 
-def judge_library(
-    subject: Subject, seen: Seen, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
-) -> list[Broken]:
+def judge_library(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> Judged:
     """The application's function against the pattern; between them, what its own queries brought."""
+    ran = seen.library.corrected or seen.library.ran
+    given = expected_of_library(subject, seen)
+    entries = ran.entries if ran else None
+    guards = (guard for guard, _ in seen.library.guards)
+    return Judged(
+        findings=find_library(subject, seen, given, earlier),
+        expected=given,
+        entries=entries,
+        difference=difference(subject, given, entries),
+        refused=any(run is not None and run.outcome != "returned" for run in (ran, *guards)),
+        another=is_another_list(seen, entries, subject.limits.get("library")),
+    )
+
+
+def find_library(
+    subject: Subject, seen: Observations, expected: Sequence[Entry] | None, earlier: Sequence[LayerFinding]
+) -> list[LayerFinding]:
+    """What is wrong with what the function and its guards gave."""
     library = seen.library
     diverted = any(broken.layer == "environment" and broken.about & STORES for broken in earlier)
     ran = library.corrected if diverted else library.ran
@@ -59,8 +77,8 @@ def judge_library(
 
 
 def judge_run(
-    subject: Subject, seen: Seen, ran: Ran, expected: Sequence[Entry] | None, earlier: Sequence[Broken]
-) -> Iterator[Broken]:
+    subject: Subject, seen: Observations, ran: Ran, expected: Sequence[Entry] | None, earlier: Sequence[LayerFinding]
+) -> Iterator[LayerFinding]:
     """One run of the function."""
     declared = seen.pattern.asked
     if ran.outcome != "returned":
@@ -106,7 +124,7 @@ def judge_query(ran: Ran, declared: Asked) -> str | None:
     return None
 
 
-def judge_failure(ran: Ran, declared: Asked | None) -> Broken:
+def judge_failure(ran: Ran, declared: Asked | None) -> LayerFinding:
     """The function did not return. A query that the store refused is a wrong query; anything else is its own error."""
     if ran.outcome == "timed_out":
         waiting = f"; it was waiting for {shown(ran.asked[-1])}" if ran.asked and ran.asked[-1].count is None else ""
@@ -133,7 +151,7 @@ def is_refused(asked: Asked) -> bool:
 
 def judge_content(
     subject: Subject, ran: Ran, declared: Asked | None, expected: Sequence[Entry], between: Difference
-) -> Broken | None:
+) -> LayerFinding | None:
     """Entries that are missing, new or changed; the query is to blame for what it did not bring."""
     brought = difference(subject, expected, ran.read)
     head = f"{ran.function} returns {len(ran.entries or ())} of {len(expected)}"
@@ -163,7 +181,7 @@ def judge_content(
     return None
 
 
-def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: Difference) -> Broken | None:
+def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: Difference) -> LayerFinding | None:
     """The order of what the function returns; the query is to blame when only its order is the other way round."""
     observed = ran.entries or ()
     direction = subject.orders.get("library")
@@ -191,7 +209,9 @@ def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: 
     return library_fault(ran, "reordered", text, "its code sorts or reverses them", between, "reordered")
 
 
-def judge_guard(seen: Seen, guard: Ran, declared: Asked | None, earlier: Sequence[Broken]) -> Iterator[Broken]:
+def judge_guard(
+    seen: Observations, guard: Ran, declared: Asked | None, earlier: Sequence[LayerFinding]
+) -> Iterator[LayerFinding]:
     """A function that must let the one who asks pass."""
     if guard.outcome == "returned" or explains(earlier, guard.detail) or not is_member(seen) or not seen.dynamodb.found:
         return
@@ -211,24 +231,24 @@ def library_fault(
     cause: str | None,
     between: Difference | None = None,
     status: LayerStatus = "error",
-) -> Broken:
+) -> LayerFinding:
     """A fault of the application's function."""
     subjects = (between.missing_ids or between.extra_ids or tuple(c.id for c in between.changed)) if between else ()
     where = ran.where or ran.function
-    return Broken(
-        "library",
+    return LayerFinding(
         kind,
         summary,
         cause,
         Fix(f"correct {where}", None),
         tuple(dict.fromkeys(subjects)),
         frozenset(["library"]),
-        between,
-        status,
+        layer="library",
+        difference=between,
+        status=status,
     )
 
 
-def explains(earlier: Iterable[Broken], detail: str | None) -> bool:
+def explains(earlier: Iterable[LayerFinding], detail: str | None) -> bool:
     """Whether an error's words name what an earlier layer found wrong: an attribute, a variable, an id."""
     words = detail or ""
     return any(
@@ -240,7 +260,7 @@ def explains(earlier: Iterable[Broken], detail: str | None) -> bool:
     )
 
 
-def is_member(seen: Seen) -> bool:
+def is_member(seen: Observations) -> bool:
     """Whether who asks is an owner of the group, as the ids are written (the application compares text)."""
     person, owners = seen.postgres.person, seen.dynamodb.owners
     return owners is None or person is None or bool(owners & {str(value) for value in person.values()})

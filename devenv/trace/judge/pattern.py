@@ -8,12 +8,33 @@ from devenv.capture.calls import shown_key
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
 from devenv.trace.difference import Difference, ids, in_order
-from devenv.trace.judge.fault import Broken, LayerStatus, changed_text, count, difference, reachable, without
-from devenv.trace.observation import Entry, Seen, Subject
+from devenv.trace.judge.fault import (
+    Judged,
+    LayerFinding,
+    LayerStatus,
+    changed_text,
+    count,
+    difference,
+    reachable,
+    without,
+)
+from devenv.trace.observation import Entry, Observations, Subject
 
 
-def judge_pattern(subject: Subject, seen: Seen, earlier: Sequence[Broken]) -> list[Broken]:
+def judge_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> Judged:
     """The declared access pattern against the items that are there."""
+    stored, given = reachable(seen), seen.pattern.entries
+    return Judged(
+        findings=find_pattern(subject, seen, earlier),
+        expected=stored,
+        entries=given,
+        difference=difference(subject, stored, given),
+        refused=seen.pattern.refused is not None,
+    )
+
+
+def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> list[LayerFinding]:
+    """What is wrong with what the pattern returns."""
     pattern = seen.pattern
     asked = pattern.asked
     if asked is None or any(broken.layer == "services" and "dynamodb" in broken.about for broken in earlier):
@@ -53,7 +74,7 @@ def judge_pattern(subject: Subject, seen: Seen, earlier: Sequence[Broken]) -> li
     return found
 
 
-def judge_pattern_losses(seen: Seen, between: Difference, expected: Sequence[Entry]) -> Iterator[Broken]:
+def judge_pattern_losses(seen: Observations, between: Difference, expected: Sequence[Entry]) -> Iterator[LayerFinding]:
     """Which of the pattern's own restrictions takes the missing entries away: each is lifted in turn."""
     pattern, asked = seen.pattern, seen.pattern.asked
     if not between.missing or asked is None:
@@ -64,7 +85,7 @@ def judge_pattern_losses(seen: Seen, between: Difference, expected: Sequence[Ent
         "sort": ("narrowed", f"its sort-key condition ({asked.sort}) leaves them out"),
     }
     left = set(between.missing_ids)
-    losses: list[Broken] = []
+    losses: list[LayerFinding] = []
     for stage, entries in pattern.stages:
         back = left & set(ids(entries))
         if back:
@@ -89,7 +110,7 @@ def judge_pattern_losses(seen: Seen, between: Difference, expected: Sequence[Ent
 
 def pattern_fault(
     kind: str, summary: str, cause: str, between: Difference | None, lost: tuple[str, ...] = ()
-) -> Broken:
+) -> LayerFinding:
     """A fault of the declared pattern."""
     status: LayerStatus = (
         "truncated"
@@ -102,14 +123,14 @@ def pattern_fault(
         if between is None or between.missing
         else "extra"
     )
-    return Broken(
-        "pattern",
+    return LayerFinding(
         kind,
         f"the declared pattern: {summary}",
         cause,
         Fix("correct the pattern in devenv.toml, and the application's query with it", "devenv config check"),
         lost or (between.missing_ids if between else ()),
         frozenset(["pattern"]),
-        between,
-        status,
+        layer="pattern",
+        difference=between,
+        status=status,
     )

@@ -7,17 +7,19 @@ left out only where an earlier layer's own output already implies it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Final, Literal
 
 from devenv.trace.difference import Difference
-from devenv.trace.judge.environment import judge_environment
-from devenv.trace.judge.fault import OK, STORES, Broken, LayerStatus, broken_by, difference, reachable
-from devenv.trace.judge.http import expected_of_http, judge_http, rightly_refused
-from devenv.trace.judge.library import expected_of_library, judge_library
-from devenv.trace.judge.pattern import judge_pattern
-from devenv.trace.observation import LAYERS, Entry, LayerName, Seen, Subject
+from devenv.trace.judge.fault import Judged, LayerFinding, LayerStatus, judge_findings
+from devenv.trace.layer import Layer
+from devenv.trace.layers.registry import LAYERS
+from devenv.trace.observation import Entry, Observation, Observations, Subject
+
+# Rows and items that are wrong leave a list as long as it was: the other layers take from it, or add to it.
+STORED: Final = frozenset(["postgres", "dynamodb", "cross-store"])
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,19 @@ class LayerVerdict:
     refusal is none at all.
     """
 
-    name: LayerName
+    layer: Layer
     status: LayerStatus
     expected: Sequence[Entry] | None
     entries: Sequence[Entry] | None
     difference: Difference | None
-    broken: tuple[Broken, ...]
-    follows: LayerName | None = None
+    findings: tuple[LayerFinding, ...]
+    follows: str | None = None
     right: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return self.layer.name
 
     @property
     def expected_count(self) -> int | None:
@@ -52,8 +59,8 @@ class LayerVerdict:
 class Judgement:
     """The first fault and the further ones, and how each layer stands. `unverified` are layers that could not tell."""
 
-    first: Broken | None
-    also: tuple[Broken, ...]
+    first: LayerFinding | None
+    also: tuple[LayerFinding, ...]
     layers: tuple[LayerVerdict, ...]
     unverified: tuple[str, ...]
 
@@ -63,114 +70,37 @@ class Judgement:
         return "diverged" if self.first else "not_verified" if self.unverified else "ok"
 
 
-def judge(subject: Subject, seen: Seen) -> Judgement:
+def judge(subject: Subject, seen: Observations, layers: Sequence[Layer] = LAYERS) -> Judgement:
     """Name the first layer whose output breaks the contract with the one before; further faults follow in order."""
-    found: list[Broken] = []
-    compared: dict[LayerName, tuple[Sequence[Entry] | None, Difference | None]] = {}
-    found += judge_environment(seen)
-    for layer in ("services", "postgres", "dynamodb", "cross-store"):
-        found += [broken_by(layer, trouble) for trouble in seen.layer(layer).troubles]
-    found = drop_shadowed(found)
-    stored = reachable(seen)
-    compared["pattern"] = (stored, difference(subject, stored, seen.pattern.entries))
-    found += judge_pattern(subject, seen, found)
-    ran = seen.library.corrected or seen.library.ran
-    given = expected_of_library(subject, seen)
-    compared["library"] = (given, difference(subject, given, ran.entries if ran else None))
-    found += judge_library(subject, seen, given, found)
-    shown = expected_of_http(seen)
-    member = seen.http.member
-    compared["http"] = (shown, difference(subject, shown, member.entries if member else None))
-    found += judge_http(subject, seen, shown, found)
-    judged = (judge_layer(name, seen, found, *compared.get(name, (None, None))) for name in LAYERS)
-    layers = tuple(explained(subject, seen, found, layer) if layer.status == "ok" else layer for layer in judged)
-    unverified = tuple(
-        layer.name for layer in layers if seen.layer(layer.name).failure is not None and not layer.broken
-    )
-    return Judgement(found[0] if found else None, tuple(found[1:]), layers, unverified)
+    found: list[LayerFinding] = []
+    verdicts: list[LayerVerdict] = []
+    for layer in layers:
+        judged = (layer.judge or partial(judge_findings, layer.name, "mutated"))(subject, seen, found)
+        verdicts.append(judge_layer(layer, seen.layer(layer.name), judged, found))
+        found += judged.findings
+    unverified = [one.name for one in verdicts if seen.layer(one.name).failure is not None and not one.findings]
+    return Judgement(found[0] if found else None, tuple(found[1:]), tuple(verdicts), tuple(unverified))
 
 
-def drop_shadowed(found: list[Broken]) -> list[Broken]:
-    """Without what a store that does not answer, or lacks a table, makes of the data in it: they were never seen.
-
-    Nor what a changed column makes of the rows that have it.
-    """
-    down = {b.about for b in found if b.kind in ("unreachable", "not_ready", "missing_table")}
-    hidden = {
-        layer
-        for layer, service in (("postgres", "postgres"), ("cross-store", "postgres"), ("dynamodb", "dynamodb"))
-        if any(service in about for about in down)
-    }
-    drifted = {name for b in found if b.kind == "schema_drift" for name in b.about} - STORES
-    return [b for b in found if b.layer not in hidden and not (b.layer == "postgres" and b.about & drifted)]
-
-
-def judge_layer(
-    name: LayerName, seen: Seen, found: Iterable[Broken], expected: Sequence[Entry] | None, between: Difference | None
-) -> LayerVerdict:
+def judge_layer(layer: Layer, seen: Observation, judged: Judged, earlier: Sequence[LayerFinding]) -> LayerVerdict:
     """How one layer stands."""
-    observation = seen.layer(name)
-    mine = tuple(broken for broken in found if broken.layer == name)
-    entries = observed_entries(name, seen)
+    mine = tuple(judged.findings)
+    status: LayerStatus = "ok"
     if mine:
         status = mine[0].status
-    elif observation.unasked is not None:
+    elif seen.unasked is not None:
         status = "not_run"
-    elif observation.failure is not None:
+    elif seen.failure is not None:
         status = "error"
-    else:
-        status = "ok"
-    evidence = mine[0].difference if mine and mine[0].difference else between if mine else None
-    return LayerVerdict(name, status, expected, entries, evidence, mine)
+    evidence = mine[0].difference or judged.difference if mine else None
+    verdict = LayerVerdict(layer, status, judged.expected, judged.entries, evidence, mine)
+    return explained(verdict, judged, earlier) if status == "ok" else verdict
 
 
-def explained(subject: Subject, seen: Seen, found: Sequence[Broken], layer: LayerVerdict) -> LayerVerdict:
+def explained(verdict: LayerVerdict, judged: Judged, earlier: Sequence[LayerFinding]) -> LayerVerdict:
     """A layer without a fault of its own, with why its answer is bad, where it is: nobody shall take it for healthy."""
-    before = LAYERS[: LAYERS.index(layer.name)]
-    right = None
-    if is_failure(layer.name, seen):
-        right = rightly_refused(subject, seen, found) if layer.name == "http" else None
-    elif layer.name in ("library", "http") and is_another_list(subject, seen, layer):
-        # Rows and items that are wrong leave a list as long as it was: these take from it, or add to it.
-        before = tuple(name for name in before if name in ("environment", "services", "pattern", "library"))
-    else:
-        return layer
-    follows = next((broken.layer for broken in found if broken.layer in before), None)
-    return replace(layer, follows=follows, right=right)
-
-
-def is_another_list(subject: Subject, seen: Seen, layer: LayerVerdict) -> bool:
-    """Whether a layer gave other entries than are stored, though it agrees with the layer before; a page may end."""
-    stored, given = reachable(seen), layer.entries
-    limit = subject.limits.get(layer.name)
-    if stored is None or given is None or (limit and len(given) >= limit):
-        return False
-    if layer.name == "http" and seen.http.member is not None and seen.http.member.more:
-        return False
-    between = {entry.id for entry in given} ^ {entry.id for entry in stored}
-    return bool(between - seen.dynamodb.fleeting)
-
-
-def is_failure(name: LayerName, seen: Seen) -> bool:
-    """Whether what a layer gave is a refusal or a failure, whoever is to blame for it."""
-    match name:
-        case "pattern":
-            return seen.pattern.refused is not None
-        case "library":
-            ran = seen.library.corrected or seen.library.ran
-            guards = (guard for guard, _ in seen.library.guards)
-            return any(run is not None and run.outcome != "returned" for run in (ran, *guards))
-        case "http":
-            member = seen.http.member
-            return member is not None and (member.status is None or member.status not in OK)
-    return False
-
-
-def observed_entries(name: LayerName, seen: Seen) -> Sequence[Entry] | None:
-    """The entries that a layer gave."""
-    if name == "library":
-        ran = seen.library.corrected or seen.library.ran
-        return ran.entries if ran else None
-    if name == "http":
-        return seen.http.member.entries if seen.http.member else None
-    return seen.layer(name).entries
+    if not (judged.refused or judged.another):
+        return verdict
+    stored = frozenset[str]() if judged.refused else STORED
+    follows = next((one.layer for one in earlier if one.layer not in stored), None)
+    return replace(verdict, follows=follows, right=judged.right if judged.refused else None)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from functools import partial
+from typing import Final
 
+from devenv.core.plural import number_of
 from devenv.core.templates import Unknown
-from devenv.trace.layers.dynamodb import gather, own_troubles
+from devenv.trace.judge.fault import judge_stored
+from devenv.trace.layer import Given, Layer
+from devenv.trace.layers.dynamodb import gather, own_findings
 from devenv.trace.observation import Observation
-from devenv.trace.question import Inquiry
+from devenv.trace.question import TraceContext
 
 
-def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> Observation:
+def observe(inquiry: TraceContext, given: Given) -> Observation:
     """The links of the subject's items. StoreError when a store does not answer."""
     if not inquiry.facts.plan.edges:
         return Observation(unasked="the project declares no links")
     inquiry.facts.postgres()
     found = inquiry.facts.judgement()
     try:
-        gathered = gather(inquiry, found, person)
+        gathered = gather(inquiry, found, given.person)
     except Unknown:
         return Observation(unasked="it is not known who asks")
     mine = {id(record) for record in (*gathered.entries, *gathered.rows)}
@@ -37,5 +40,21 @@ def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> Observation:
     return Observation(
         request={"links": [edge.name for edge in inquiry.facts.plan.edges]},
         output={"links": links},
-        troubles=tuple(own_troubles(inquiry, found, gathered, "cross-store")),
+        findings=tuple(own_findings(inquiry, found, gathered, "cross-store")),
     )
+
+
+def summarize(seen: Observation) -> str:
+    """How many ids were looked up."""
+    ids = sum(link["ids"] for link in seen.output.get("links") or ())
+    return f"{number_of(ids, 'id', 'ids')} looked up" if ids else ""
+
+
+LAYER: Final = Layer(
+    name="cross-store",
+    question="Does every id in them name the row it should, and do the copies agree?",
+    observe=observe,
+    needs=("postgres",),
+    judge=partial(judge_stored, "cross-store", "postgres"),
+    summarize=summarize,
+)

@@ -6,11 +6,12 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 from devenv.core.errors import StoreError
-from devenv.core.model import Fix
+from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.fields import is_expired
@@ -18,8 +19,10 @@ from devenv.links.judge import Fault, Folded, Judgement, Record
 from devenv.links.read import read_records
 from devenv.links.values import canonical, instant
 from devenv.trace.answers import Items, form_of_items
-from devenv.trace.observation import DynamoSeen, Entry, Trouble
-from devenv.trace.question import Inquiry
+from devenv.trace.judge.fault import judge_stored
+from devenv.trace.layer import Given, Layer
+from devenv.trace.observation import DynamoObservation, Entry, Observation
+from devenv.trace.question import TraceContext
 
 # What is written while we look need not be in every answer.
 MEANWHILE: Final = timedelta(seconds=3)
@@ -44,7 +47,7 @@ class Gathered:
     wanted: Mapping[str, str]
 
 
-def gather(inquiry: Inquiry, found: Judgement, person: Mapping[str, Any] | None) -> Gathered:
+def gather(inquiry: TraceContext, found: Judgement, person: Mapping[str, Any] | None) -> Gathered:
     """The subject's records, by what their ids mean. Unknown when a parameter is not known (who asks, mostly)."""
     trace = inquiry.question.trace
     wanted = {name: canonical(text) for name, text in fill(trace.where, inquiry.parameters(person)).items()}
@@ -90,7 +93,7 @@ def meant(record: Record, name: str) -> str | None:
     return None if text is None else canonical(text)
 
 
-def members_of(inquiry: Inquiry) -> tuple[str, ...]:
+def members_of(inquiry: TraceContext) -> tuple[str, ...]:
     """The ids of the group's members, as far as they do not depend on who asks. () when nothing is known."""
     try:
         gathered = gather(inquiry, inquiry.facts.judgement(), None)
@@ -99,27 +102,27 @@ def members_of(inquiry: Inquiry) -> tuple[str, ...]:
     return tuple(sorted(gathered.members or ()))
 
 
-def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> DynamoSeen:
+def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     """The subject's items and their own faults. StoreError when DynamoDB does not answer."""
     form = form_of_items(inquiry.question.trace, inquiry.facts.plan)
     if form is None:
-        return DynamoSeen(unasked="the subject declares no entity in DynamoDB")
+        return DynamoObservation(unasked="the subject declares no entity in DynamoDB")
     missing = {name.partition(".")[0] for name in names_in(inquiry.question.trace.where) if name.startswith("person.")}
-    if missing and person is None:
-        return DynamoSeen(unasked="it is not known who asks")
+    if missing and given.person is None:
+        return DynamoObservation(unasked="it is not known who asks")
     found = inquiry.facts.judgement()
-    gathered = gather(inquiry, found, person)
+    gathered = gather(inquiry, found, given.person)
     entries = tuple(form.entry(record) for record in gathered.entries)
     expired = tuple(read_expired(inquiry, form, gathered.wanted))
     by_itself = bool(gathered.entries or gathered.rows or not inquiry.question.values)
-    troubles = list(own_troubles(inquiry, found, gathered, "dynamodb"))
+    findings = list(own_findings(inquiry, found, gathered, "dynamodb"))
     near: list[str] = []
     if not by_itself:
         near = explain_missing(inquiry, found)
-        troubles.insert(0, not_found(inquiry, near))
+        findings.insert(0, not_found(inquiry, near))
     elif not gathered.entries:
-        troubles += find_strayed(inquiry, found, gathered)
-    return DynamoSeen(
+        findings += find_strayed(inquiry, found, gathered)
+    return DynamoObservation(
         request={
             "table": form.kind.table,
             "where": dict(gathered.wanted),
@@ -134,7 +137,7 @@ def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> DynamoSeen:
         entries=tuple(
             sorted(entries, key=lambda entry: entry.fields.get(inquiry.question.trace.sorted_by or "") or "")
         ),
-        troubles=tuple(troubles),
+        findings=tuple(findings),
         notes=tuple(notes(inquiry, gathered, len(expired))),
         found=by_itself,
         hidden=frozenset(
@@ -151,7 +154,7 @@ def exact(record: Record, wanted: Mapping[str, str]) -> bool:
     return record.kind is not None and all(record.values.get(name) == text for name, text in wanted.items())
 
 
-def read_expired(inquiry: Inquiry, form: Items, wanted: Mapping[str, str]) -> Iterator[Entry]:
+def read_expired(inquiry: TraceContext, form: Items, wanted: Mapping[str, str]) -> Iterator[Entry]:
     """The subject's entries that are past their time to live: DynamoDB may still return them, or not."""
     if form.kind.ttl is None:
         return
@@ -162,7 +165,7 @@ def read_expired(inquiry: Inquiry, form: Items, wanted: Mapping[str, str]) -> It
             yield form.entry(record)
 
 
-def recent(inquiry: Inquiry, entries: Iterable[Entry]) -> Iterator[Entry]:
+def recent(inquiry: TraceContext, entries: Iterable[Entry]) -> Iterator[Entry]:
     """Entries that were written while we looked."""
     name = inquiry.question.trace.sorted_by or ""
     for entry in entries:
@@ -181,7 +184,7 @@ def describe(record: Record) -> dict[str, Any]:
     }
 
 
-def notes(inquiry: Inquiry, gathered: Gathered, expired: int) -> Iterator[str]:
+def notes(inquiry: TraceContext, gathered: Gathered, expired: int) -> Iterator[str]:
     """What is no fault and worth knowing."""
     if gathered.rows and not gathered.entries and inquiry.question.values:
         yield "it is empty: its group rows exist, and no entry does"
@@ -193,8 +196,8 @@ def notes(inquiry: Inquiry, gathered: Gathered, expired: int) -> Iterator[str]:
 # --- what is wrong with them ---
 
 
-def own_troubles(inquiry: Inquiry, found: Judgement, gathered: Gathered, layer: str) -> Iterator[Trouble]:
-    """The faults that concern the subject, one trouble per class, of this layer of the contract."""
+def own_findings(inquiry: TraceContext, found: Judgement, gathered: Gathered, layer: str) -> Iterator[Finding]:
+    """The faults that concern the subject, one finding per class, of this layer of the contract."""
     mine = {id(record) for record in (*gathered.entries, *gathered.rows)}
     ids = {*gathered.groups, *(gathered.members or ())}
     chosen = [fault for fault in found.faults if fault.layer == layer and concerns(fault, mine, gathered, ids)]
@@ -205,7 +208,7 @@ def own_troubles(inquiry: Inquiry, found: Judgement, gathered: Gathered, layer: 
     for folded in Judgement(chosen, found.causes, found.records, found.named).folded():
         about = {name for fault in folded.faults for name in (fault.attribute, fault.field, fault.observed) if name}
         fix = remedy(folded)
-        yield Trouble(folded.kind, folded.summary, folded.cause, fix, folded.subjects, frozenset(about))
+        yield Finding(folded.kind, folded.summary, folded.cause, fix, folded.subjects, frozenset(about))
 
 
 def remedy(folded: Folded) -> Fix:
@@ -232,7 +235,7 @@ def concerns(fault: Fault, mine: set[int], gathered: Gathered, ids: set[str | No
 # --- nothing is there ---
 
 
-def not_found(inquiry: Inquiry, near: Sequence[str]) -> Trouble:
+def not_found(inquiry: TraceContext, near: Sequence[str]) -> Finding:
     """There is no such subject."""
     question = inquiry.question
     text = f"there is no {question.subject} {question.identifier}"
@@ -243,12 +246,12 @@ def not_found(inquiry: Inquiry, near: Sequence[str]) -> Trouble:
     fix = (
         Fix("trace one that exists", f"devenv trace {question.subject} {name}") if name else Fix("load it", "devenv up")
     )
-    return Trouble(
+    return Finding(
         "missing_item", text, cause, fix, (question.identifier or "",), frozenset([question.identifier or ""])
     )
 
 
-def known_ids(inquiry: Inquiry) -> list[str]:
+def known_ids(inquiry: TraceContext) -> list[str]:
     """The ids that such subjects have, those with the most items first."""
     trace = inquiry.question.trace
     name = next(iter(trace.where), None)
@@ -259,7 +262,7 @@ def known_ids(inquiry: Inquiry) -> list[str]:
     return sorted(counts, key=lambda text: -counts[text])
 
 
-def explain_missing(inquiry: Inquiry, found: Judgement) -> list[str]:
+def explain_missing(inquiry: TraceContext, found: Judgement) -> list[str]:
     """What the id is instead, where else it occurs, or which one is near it."""
     value = inquiry.question.identifier or ""
     group_of = {kind: g.id for g in inquiry.settings.groups for kind in (g.rows, g.entries) if kind}
@@ -283,7 +286,7 @@ def explain_missing(inquiry: Inquiry, found: Judgement) -> list[str]:
     return list(told)[:NEAR]
 
 
-def find_people(inquiry: Inquiry, value: str) -> Iterator[str]:
+def find_people(inquiry: TraceContext, value: str) -> Iterator[str]:
     """Whether the id is that of a row that is linked to."""
     try:
         rows = inquiry.facts.postgres().rows
@@ -297,7 +300,7 @@ def find_people(inquiry: Inquiry, value: str) -> Iterator[str]:
                     yield f"it is the id of a row of {'.'.join(edge.relation)} ({names})"
 
 
-def find_elsewhere(inquiry: Inquiry, value: str) -> Iterator[str]:
+def find_elsewhere(inquiry: TraceContext, value: str) -> Iterator[str]:
     """Whether other tables of the same DynamoDB have the id in a key or an attribute, in the first page of each."""
     from devenv.stores.dynamodb.client import Dynamo, read_only
 
@@ -314,7 +317,7 @@ def find_elsewhere(inquiry: Inquiry, value: str) -> Iterator[str]:
             return
 
 
-def find_strayed(inquiry: Inquiry, found: Judgement, gathered: Gathered) -> Iterator[Trouble]:
+def find_strayed(inquiry: TraceContext, found: Judgement, gathered: Gathered) -> Iterator[Finding]:
     """Whether what an empty group's rows show as the newest entry lies under another group's id."""
     group = next((group for group in inquiry.settings.groups if group.name == inquiry.question.trace.group), None)
     if group is None or group.time is None or group.entries != inquiry.question.trace.entity:
@@ -333,10 +336,29 @@ def find_strayed(inquiry: Inquiry, found: Judgement, gathered: Gathered) -> Iter
             text = f"it has no entries; what its rows show as the newest lies under {home}, with {entries}"
             cause = "the entries were written with another id than the rows"
             fix = Fix("load both with one id", "devenv seed && devenv up")
-            yield Trouble("missing_item", text, cause, fix, tuple(filter(None, (inquiry.question.identifier, home))))
+            yield Finding("missing_item", text, cause, fix, tuple(filter(None, (inquiry.question.identifier, home))))
             return
 
 
 def signature(record: Record, names: Sequence[str]) -> tuple[str | None, ...]:
     """What two records must have in common."""
     return tuple(record.values.get(name) for name in names)
+
+
+def attributes(seen: Observation) -> Mapping[str, Any]:
+    """The store and its table."""
+    table = seen.request.get("table")
+    return {"db.system.name": "aws.dynamodb", "aws.dynamodb.table_names": [table] if table else None}
+
+
+LAYER: Final = Layer(
+    name="dynamodb",
+    question="Which items are there, whatever any query thinks?",
+    observe=observe,
+    needs=("postgres",),
+    judge=partial(judge_stored, "dynamodb", "dynamodb"),
+    summarize=lambda seen: f"in table {seen.request['table']}" if seen.request.get("table") else "",
+    evidence=lambda seen: [("near", near) for near in seen.output.get("near") or ()],
+    attributes=attributes,
+    empty=DynamoObservation,
+)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from devenv.capture.calls import Asked
 from devenv.config.schema import mask
-from devenv.core.model import DynamoTarget, Fix, PostgresTarget
+from devenv.core.model import DynamoTarget, Finding, Fix, PostgresTarget
 from devenv.doctor.checks.environment import look_up
 from devenv.doctor.checks.settings import (
     ENDPOINT,
@@ -30,8 +30,10 @@ from devenv.doctor.checks.settings import (
     parse_variables,
     read_profiles,
 )
-from devenv.trace.observation import Observation, Trouble
-from devenv.trace.question import Inquiry
+from devenv.trace.judge.environment import judge_environment
+from devenv.trace.layer import Given, Layer
+from devenv.trace.observation import Observation
+from devenv.trace.question import TraceContext
 
 CLOUD: Final = (".amazonaws.com", ".api.aws")
 RESTART: Final = Fix("start the application again with the project's settings", "devenv down && devenv up")
@@ -46,7 +48,7 @@ CAUSES: Final[Mapping[str, str]] = {
 }
 
 
-def observe(inquiry: Inquiry) -> Observation:
+def observe(inquiry: TraceContext, given: Given) -> Observation:
     """What the process's variables say; not asked when no process of the application runs."""
     application = inquiry.application
     if application.pid is None:
@@ -65,7 +67,7 @@ def observe(inquiry: Inquiry) -> Observation:
         )
     source = Source(f"the application (pid {application.pid})", application.environ, required=True)
     notes: list[str] = []
-    troubles = tuple(find_troubles(inquiry, source, notes))
+    findings = tuple(find_diversions(inquiry, source, notes))
     notes += [
         d.evidence for d in find_global_endpoint(source, inquiry.facts.context.targets.dynamodb, look_up(inquiry.facts))
     ]
@@ -73,23 +75,23 @@ def observe(inquiry: Inquiry) -> Observation:
         request={"pid": application.pid},
         output={
             "process": process,
-            "targets": targets(inquiry, application.environ, troubles),
+            "targets": targets(inquiry, application.environ, findings),
             "variables": variables(inquiry, application.environ),
         },
-        troubles=troubles,
+        findings=findings,
         notes=tuple(notes),
     )
 
 
-def reason_for_none(inquiry: Inquiry) -> str:
+def reason_for_none(inquiry: TraceContext) -> str:
     """Why there is no process to look at."""
     if inquiry.settings.backend is None:
         return "the project declares no application"
     return "no process of the application is running"
 
 
-def find_troubles(inquiry: Inquiry, source: Source, notes: list[str]) -> Iterator[Trouble]:
-    """One trouble per class, with all its variables. What is different but leads to the same store goes to `notes`."""
+def find_diversions(inquiry: TraceContext, source: Source, notes: list[str]) -> Iterator[Finding]:
+    """One finding per class, with all its variables. What is different but leads to the same store goes to `notes`."""
     found = [d for d in diversions(inquiry, source) if not leads_home(inquiry, source, d, notes)]
     if inquiry.application.stale and found:
         fresh = {
@@ -100,7 +102,7 @@ def find_troubles(inquiry: Inquiry, source: Source, notes: list[str]) -> Iterato
     for diversion in found:
         by_kind.setdefault(diversion.kind, []).append(diversion)
     for kind, same in by_kind.items():
-        yield Trouble(
+        yield Finding(
             kind,
             "; ".join(d.evidence for d in same),
             CAUSES[kind],
@@ -110,7 +112,7 @@ def find_troubles(inquiry: Inquiry, source: Source, notes: list[str]) -> Iterato
         )
 
 
-def diversions(inquiry: Inquiry, source: Source) -> Iterator[Diversion]:
+def diversions(inquiry: TraceContext, source: Source) -> Iterator[Diversion]:
     """Every variable that sends the process elsewhere, of the stores that the project uses."""
     facts, context = inquiry.facts, inquiry.facts.context
     expected = inquiry.declared_environment
@@ -129,7 +131,7 @@ def diversions(inquiry: Inquiry, source: Source) -> Iterator[Diversion]:
     yield from find_stale(source, own, [name for name, value in own.items() if value in facts.table_names])
 
 
-def own_variables(inquiry: Inquiry) -> dict[str, str]:
+def own_variables(inquiry: TraceContext) -> dict[str, str]:
     """The project's own variables, `[env]` and `[backend] env`, with the values that they have now."""
     settings = inquiry.settings
     names = [*settings.env, *(settings.backend.env if settings.backend else ())]
@@ -137,7 +139,7 @@ def own_variables(inquiry: Inquiry) -> dict[str, str]:
     return {name: expected[name] for name in names if name in expected}
 
 
-def leads_home(inquiry: Inquiry, source: Source, diversion: Diversion, notes: list[str]) -> bool:
+def leads_home(inquiry: TraceContext, source: Source, diversion: Diversion, notes: list[str]) -> bool:
     """Whether a variable differs and the process still sees the project's tables: then it is only worth a note."""
     if diversion.kind != "wrong_region_or_key" or "PROFILE" in diversion.variable:
         return False
@@ -154,7 +156,7 @@ def leads_home(inquiry: Inquiry, source: Source, diversion: Diversion, notes: li
     return True
 
 
-def store_of(inquiry: Inquiry, diversion: Diversion) -> str:
+def store_of(inquiry: TraceContext, diversion: Diversion) -> str:
     """The store that a variable is about; empty when it is about none."""
     variable = diversion.variable
     if (
@@ -167,10 +169,10 @@ def store_of(inquiry: Inquiry, diversion: Diversion) -> str:
     return "postgres" if variable.startswith("PG") or value.startswith("postgres") else ""
 
 
-def targets(inquiry: Inquiry, environ: Mapping[str, str], troubles: Iterable[Trouble]) -> dict[str, Any]:
+def targets(inquiry: TraceContext, environ: Mapping[str, str], findings: Iterable[Finding]) -> dict[str, Any]:
     """Where project and process each have their stores."""
     context = inquiry.facts.context
-    wrong = frozenset[str]().union(*(trouble.about for trouble in troubles))
+    wrong = frozenset[str]().union(*(one.about for one in findings))
     url = next(
         (environ[name] for name, value in inquiry.project_environment.items() if is_url(name, value, environ)), None
     )
@@ -196,7 +198,7 @@ def is_url(name: str, value: str, environ: Mapping[str, str]) -> bool:
     return value.startswith("postgres") and "://" in value and bool(environ.get(name))
 
 
-def variables(inquiry: Inquiry, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+def variables(inquiry: TraceContext, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """The variables that decide, as the process has them, secrets masked; None where it has none."""
     names = dict.fromkeys(
         [*inquiry.facts.context.environment, *own_variables(inquiry), "AWS_ENDPOINT_URL", "AWS_PROFILE"]
@@ -205,7 +207,7 @@ def variables(inquiry: Inquiry, environ: Mapping[str, str]) -> list[dict[str, An
     return [{"name": name, "value": mask(name, environ[name]) if name in environ else None} for name in shown]
 
 
-def find_diverted(inquiry: Inquiry, changed: Mapping[str, str | None]) -> tuple[Trouble, ...]:
+def find_diverted(inquiry: TraceContext, changed: Mapping[str, str | None]) -> tuple[Finding, ...]:
     """What the application's own code changed in its environment (`load_dotenv`, say) so that it leads elsewhere."""
     environ = dict(inquiry.application.environ or inquiry.project_environment)
     for name, value in changed.items():
@@ -214,15 +216,15 @@ def find_diverted(inquiry: Inquiry, changed: Mapping[str, str | None]) -> tuple[
         else:
             environ[name] = value
     source = Source("the application's code", environ, required=True)
-    found = [t for t in find_troubles(inquiry, source, []) if set(t.subjects) & set(changed)]
+    found = [t for t in find_diversions(inquiry, source, []) if set(t.subjects) & set(changed)]
     cause = (
         "its code sets the variable when it is loaded, from a .env file for instance, over what the process was given"
     )
     fix = Fix("take the variable out of the file that the code loads", None)
-    return tuple(replace(trouble, cause=cause, fix=fix) for trouble in found)
+    return tuple(replace(one, cause=cause, fix=fix) for one in found)
 
 
-def place_call(inquiry: Inquiry, asked: Asked, target: DynamoTarget | PostgresTarget) -> Asked:
+def place_call(inquiry: TraceContext, asked: Asked, target: DynamoTarget | PostgresTarget) -> Asked:
     """A call of the application with its target judged: `elsewhere` is None when it is the project's own store.
 
     Whom it signs in as does not matter, only where it arrives.
@@ -245,3 +247,26 @@ def place_call(inquiry: Inquiry, asked: Asked, target: DynamoTarget | PostgresTa
     if (target.region, target.access_key) != (stack.region, stack.access_key):
         reason = lookup.same_dynamodb(replace(target, endpoint=stack.endpoint, secret_key=stack.secret_key))
     return replace(asked, target=host, elsewhere=reason, elsewhere_kind="wrong_region_or_key")
+
+
+def summarize(seen: Observation) -> str:
+    """Which process was looked at."""
+    process = seen.output.get("process")
+    return f"process {process['pid']} talks to the project's stores" if process else ""
+
+
+def evidence(seen: Observation) -> Iterator[tuple[str, str]]:
+    """The stores that are not the project's."""
+    for store, target in seen.output.get("targets", {}).items():
+        if not target["same"]:
+            yield store, f"the project's is {target['project']}, the application's {target['application']}"
+
+
+LAYER: Final = Layer(
+    name="environment",
+    question="Which stores does the application's own process talk to?",
+    observe=observe,
+    judge=judge_environment,
+    summarize=summarize,
+    evidence=evidence,
+)

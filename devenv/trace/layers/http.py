@@ -6,7 +6,7 @@ import http.client
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +17,10 @@ from devenv.config.schema import TraceRequest
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, form_of_answer, read_answer
-from devenv.trace.observation import Answer, Entry, HttpSeen
-from devenv.trace.question import Inquiry
+from devenv.trace.judge.http import judge_http
+from devenv.trace.layer import Given, Layer
+from devenv.trace.observation import Answer, Entry, HttpObservation, Observation
+from devenv.trace.question import TraceContext
 from devenv.trace.tokens import make_token
 
 MAX_BYTES: Final = 50_000_000
@@ -26,6 +28,7 @@ MAX_PAGES: Final = 100
 MAX_REDIRECTS: Final = 3
 LOG_BYTES: Final = 64 * 1024
 LOG_LINES: Final = 60
+SHOWN_LINES: Final = 4
 DETAIL: Final = 300
 CHUNK: Final = 1 << 16
 NEXT: Final = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
@@ -46,16 +49,16 @@ class Raw:
     detail: str | None = None
 
 
-def observe(inquiry: Inquiry, person: Mapping[str, Any] | None, stranger: Mapping[str, Any] | None) -> HttpSeen:
+def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
     """Ask as a member, as a stranger and without a token, at the same time. DevenvError when no token can be made."""
     declared = inquiry.question.trace.request
     url = inquiry.facts.context.targets.backend_url
     if declared is None or url is None:
-        return HttpSeen(unasked="the subject declares no request, or the project has no [backend]")
+        return HttpObservation(unasked="the subject declares no request, or the project has no [backend]")
     try:
-        asks = requests_of(inquiry, declared, url, person, stranger)
+        asks = requests_of(inquiry, declared, url, given.person, given.stranger)
     except Unknown as error:
-        return HttpSeen(unasked=f"the request needs {{{error.name}}}, which is not known")
+        return HttpObservation(unasked=f"the request needs {{{error.name}}}, which is not known")
     form = form_of_answer(inquiry.question.trace, "http", declared.items, declared.fields)
     log = inquiry.application.log
     mark = size_of(log)
@@ -63,7 +66,7 @@ def observe(inquiry: Inquiry, person: Mapping[str, Any] | None, stranger: Mappin
         pages = pool.map(lambda ask: ask_pages(inquiry, declared, form, ask), asks.values())
         answers = dict(zip(asks, pages, strict=True))
     lines = read_log(log, mark)
-    return HttpSeen(
+    return HttpObservation(
         request={"method": declared.method, "url": asks["member"].url, "who": list(asks), "origin": declared.origin},
         output={
             "answers": [{"who": who, **summary(answer)} for who, answer in answers.items()],
@@ -110,7 +113,7 @@ class Ask:
 
 
 def requests_of(
-    inquiry: Inquiry,
+    inquiry: TraceContext,
     declared: TraceRequest,
     url: str,
     person: Mapping[str, Any] | None,
@@ -151,7 +154,7 @@ def fill_path(path: str, values: Mapping[str, str]) -> str:
     return str(fill(path, {name: text if name == "token" else quote(text, safe="") for name, text in values.items()}))
 
 
-def make_ask(inquiry: Inquiry, declared: TraceRequest, url: str, person: Mapping[str, Any] | None) -> Ask:
+def make_ask(inquiry: TraceContext, declared: TraceRequest, url: str, person: Mapping[str, Any] | None) -> Ask:
     """The request as this person makes it."""
     values = inquiry.parameters(person)
     if person is not None and "token" in names_in(declared.headers) | names_in(url) | names_in(declared.body):
@@ -163,7 +166,7 @@ def make_ask(inquiry: Inquiry, declared: TraceRequest, url: str, person: Mapping
     return Ask(declared.method, url.replace("{token}", values.get("token", "")), headers, body)
 
 
-def ask_pages(inquiry: Inquiry, declared: TraceRequest, form: Form, ask: Ask) -> Answer:
+def ask_pages(inquiry: TraceContext, declared: TraceRequest, form: Form, ask: Ask) -> Answer:
     """An answer with all its pages, as one. Further pages of an answer that failed are not asked for."""
     began = time.perf_counter()
     raw, ask = follow(declared, ask)
@@ -194,7 +197,9 @@ def signature(entry: Entry) -> tuple[str | None, ...]:
     return (entry.id, *entry.fields.values())
 
 
-def next_page(inquiry: Inquiry, declared: TraceRequest, ask: Ask, raw: Raw, entries: Sequence[Entry]) -> Ask | None:
+def next_page(
+    inquiry: TraceContext, declared: TraceRequest, ask: Ask, raw: Raw, entries: Sequence[Entry]
+) -> Ask | None:
     """The request for the next page: by the Link header, or by the declared parameter."""
     if found := NEXT.search(raw.headers.get("link", "")):
         url = urljoin(ask.url, found[1])
@@ -322,3 +327,41 @@ def read_log(log: Path | None, mark: int) -> tuple[str, ...] | None:
     except OSError:
         return None
     return tuple(lines[-LOG_LINES:])
+
+
+def summarize(seen: Observation) -> str:
+    """Who was answered what."""
+    answers = seen.output.get("answers") or ()
+    return ", ".join(f"{answer['who']} {answer['status'] or answer['problem']}" for answer in answers)
+
+
+def evidence(seen: Observation) -> Iterator[tuple[str, str]]:
+    """Every answer, and the last lines of the log."""
+    for answer in seen.output.get("answers") or ():
+        status = answer["status"] if answer["status"] is not None else answer["problem"]
+        yield "answer", f"{status} to {answer['who']}" + (f": {answer['detail']}" if answer["detail"] else "")
+    for line in (seen.output.get("log") or ())[-SHOWN_LINES:]:
+        yield "log", line
+
+
+def attributes(seen: Observation) -> Mapping[str, Any]:
+    """The request and the statuses of its answers."""
+    path = urlsplit(seen.request.get("url") or seen.request.get("path") or "").path
+    statuses = {}
+    for answer in seen.output.get("answers") or ():
+        name = "http" if answer["who"] == "member" else f"devenv.http.{answer['who']}"
+        statuses[f"{name}.response.status_code"] = answer["status"]
+    return {"http.request.method": seen.request.get("method"), "url.path": path, **statuses}
+
+
+LAYER: Final = Layer(
+    name="http",
+    question="What does the API answer, to a member, a stranger and nobody?",
+    observe=observe,
+    needs=("postgres",),
+    judge=judge_http,
+    summarize=summarize,
+    evidence=evidence,
+    attributes=attributes,
+    empty=HttpObservation,
+)

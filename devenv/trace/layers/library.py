@@ -20,10 +20,12 @@ from devenv.config.schema import interpreter as own_interpreter
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.core.templates import Unknown, fill
 from devenv.trace.answers import form_of_answer, form_of_items, read_answer
+from devenv.trace.judge.library import judge_library
+from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.environment import find_diverted, place_call
 from devenv.trace.layers.pattern import declared_guard
-from devenv.trace.observation import LibrarySeen, Observation, Ran
-from devenv.trace.question import Inquiry
+from devenv.trace.observation import LibraryObservation, Observation, Ran
+from devenv.trace.question import TraceContext
 
 STORES: Final = frozenset(["dynamodb", "postgres"])
 RUNNER: Final = Path(__file__).parents[2] / "capture" / "runner.py"
@@ -43,7 +45,7 @@ class Order:
     folder: Path
 
 
-def order_of(inquiry: Inquiry, person: Mapping[str, Any] | None) -> Order | str:
+def order_of(inquiry: TraceContext, person: Mapping[str, Any] | None) -> Order | str:
     """What to run, or why it cannot be run."""
     section = inquiry.question.trace.library
     if section is None or not (section.function or section.command):
@@ -59,7 +61,7 @@ def order_of(inquiry: Inquiry, person: Mapping[str, Any] | None) -> Order | str:
     return Order(section, tuple(called), (interpreter(inquiry), str(RUNNER)), folder_of(inquiry, section))
 
 
-def folder_of(inquiry: Inquiry, section: TraceLibrary) -> Path:
+def folder_of(inquiry: TraceContext, section: TraceLibrary) -> Path:
     """Where it is run: as declared, where the application's process works, else in the project."""
     if section.folder is not None:
         return inquiry.facts.context.root / section.folder
@@ -67,7 +69,7 @@ def folder_of(inquiry: Inquiry, section: TraceLibrary) -> Path:
     return inquiry.application.folder or inquiry.facts.context.root / (backend.folder if backend else ".")
 
 
-def interpreter(inquiry: Inquiry) -> str:
+def interpreter(inquiry: TraceContext) -> str:
     """The application's Python: as declared, as it runs with, else devenv's own."""
     declared = inquiry.settings.backend.python if inquiry.settings.backend else None
     if declared:
@@ -75,7 +77,7 @@ def interpreter(inquiry: Inquiry) -> str:
     return inquiry.application.python or sys.executable
 
 
-def begin(inquiry: Inquiry, environ: Mapping[str, str]) -> Running | None:
+def begin(inquiry: TraceContext, environ: Mapping[str, str]) -> Running | None:
     """Let the application's interpreter load the function, while its arguments are still being found out.
 
     None when there is no function, or its interpreter cannot be started (which shows again when it is called).
@@ -95,7 +97,7 @@ def begin(inquiry: Inquiry, environ: Mapping[str, str]) -> Running | None:
     return running
 
 
-def launch(inquiry: Inquiry, order: Order, environ: Mapping[str, str], begun: Running | None = None) -> Running:
+def launch(inquiry: TraceContext, order: Order, environ: Mapping[str, str], begun: Running | None = None) -> Running:
     """Start what is ordered with these variables, or go on with what has begun."""
     if order.section.command:
         return start(order.command, environ, order.folder, ordered=False)
@@ -105,35 +107,34 @@ def launch(inquiry: Inquiry, order: Order, environ: Mapping[str, str], begun: Ru
     return running
 
 
-def environment_of(inquiry: Inquiry) -> Mapping[str, str]:
+def environment_of(inquiry: TraceContext) -> Mapping[str, str]:
     """The variables of the running process; where they are not to be had, those that it would be started with."""
     return inquiry.application.environ or inquiry.project_environment
 
 
-def observe(
-    inquiry: Inquiry, person: Mapping[str, Any] | None, environment: Observation, begun: Running | None = None
-) -> LibrarySeen:
+def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
     """Call the function as the running process would, and with the project's own settings where those differ.
 
-    `begun` is the application's interpreter, started before. DevenvError when it cannot be started.
+    DevenvError when its interpreter cannot be started.
     """
-    order = order_of(inquiry, person)
+    begun: Running | None = given.begun
+    order = order_of(inquiry, given.person)
     if isinstance(order, str):
         if begun is not None:
             finish(begun, 0.0)
-        return LibrarySeen(unasked=order)
+        return LibraryObservation(unasked=order)
     running = launch(inquiry, order, environment_of(inquiry), begun)
-    diverted = any(trouble.about & STORES for trouble in environment.troubles)
+    diverted = any(one.about & STORES for one in given.observations["environment"].findings)
     other = launch(inquiry, order, inquiry.project_environment) if diverted else None
     ended = finish(running, order.section.seconds)
     ran, guards, left = read_runs(inquiry, order, ended)
     corrected = None
     if other is not None:
         corrected, guards, _ = read_runs(inquiry, order, finish(other, order.section.seconds))
-    declared = declared_guard(inquiry, inquiry.question.trace.pattern, person)
-    patterns = [declared_guard(inquiry, guard.pattern, person) for guard in order.section.guards]
+    declared = declared_guard(inquiry, inquiry.question.trace.pattern, given.person)
+    patterns = [declared_guard(inquiry, guard.pattern, given.person) for guard in order.section.guards]
     changed = left.get("environ") or {}
-    return LibrarySeen(
+    return LibraryObservation(
         request=request_text(order),
         output={
             **output_of(ran, declared),
@@ -152,7 +153,7 @@ def observe(
     )
 
 
-def telling(inquiry: Inquiry, changed: Mapping[str, Any]) -> Iterable[str]:
+def telling(inquiry: TraceContext, changed: Mapping[str, Any]) -> Iterable[str]:
     """The changed variables that matter to where the application is sent."""
     known = {*inquiry.project_environment, "AWS_ENDPOINT_URL", "AWS_PROFILE"} - set(os.environ)
     return sorted(name for name in changed if name in known)
@@ -211,7 +212,7 @@ def cost_of(asked: Sequence[Asked] | None) -> Cost | None:
 # --- what it told ---
 
 
-def read_runs(inquiry: Inquiry, order: Order, ended: Ended) -> tuple[Ran, list[Ran], dict[str, Any]]:
+def read_runs(inquiry: TraceContext, order: Order, ended: Ended) -> tuple[Ran, list[Ran], dict[str, Any]]:
     """The function's run, those of the guards, and what it left."""
     if order.section.command:
         return read_command(inquiry, order, ended), [], {}
@@ -232,7 +233,7 @@ def read_runs(inquiry: Inquiry, order: Order, ended: Ended) -> tuple[Ran, list[R
 
 
 def read_run(
-    inquiry: Inquiry,
+    inquiry: TraceContext,
     order: Order,
     function: str,
     events: Sequence[Mapping[str, Any]],
@@ -260,7 +261,7 @@ def read_run(
     return read_value(inquiry, ran, told.get("value")) if main else ran
 
 
-def read_value(inquiry: Inquiry, ran: Ran, value: Any) -> Ran:
+def read_value(inquiry: TraceContext, ran: Ran, value: Any) -> Ran:
     """A returned value as entries."""
     section = inquiry.question.trace.library
     if section is None:
@@ -273,7 +274,7 @@ def read_value(inquiry: Inquiry, ran: Ran, value: Any) -> Ran:
     return replace(ran, entries=entries, shape=shape)
 
 
-def read_command(inquiry: Inquiry, order: Order, ended: Ended) -> Ran:
+def read_command(inquiry: TraceContext, order: Order, ended: Ended) -> Ran:
     """A command that prints what its function returns."""
     ran = Ran(" ".join(Path(word).name for word in order.command[:2]), "returned")
     if ended.status is None:
@@ -299,7 +300,7 @@ def name_of(function: str) -> str:
     return function.rpartition(":")[2] + "()" if ":" in function else function
 
 
-def place(inquiry: Inquiry, asked: Asked, sent: requests.Sent) -> Asked:
+def place(inquiry: TraceContext, asked: Asked, sent: requests.Sent) -> Asked:
     """A read with its target judged."""
     stack = inquiry.facts.context.targets
     if sent.service == "postgres":
@@ -316,3 +317,23 @@ def place(inquiry: Inquiry, asked: Asked, sent: requests.Sent) -> Asked:
     key = next((k for k in keys if sent.key in (None, hashlib.sha256(k.encode()).hexdigest())), "anotherkey")
     endpoint = sent.url.rstrip("/")
     return place_call(inquiry, asked, DynamoTarget(endpoint, sent.region or stack.dynamodb.region, key, ""))
+
+
+def attributes(seen: Observation) -> Mapping[str, Any]:
+    """The function, and what it really asked."""
+    sent = seen.output.get("queries")
+    told = {"code.function.name": seen.output.get("function")}
+    return {**told, "db.query.text": "; ".join(query["text"] for query in sent)} if sent else told
+
+
+LAYER: Final = Layer(
+    name="library",
+    question="What does the application's own function return, and what did it really ask?",
+    observe=observe,
+    needs=("environment", "postgres"),
+    judge=judge_library,
+    summarize=lambda seen: str(seen.output.get("function") or ""),
+    attributes=attributes,
+    empty=LibraryObservation,
+    prepare=lambda inquiry: begin(inquiry, environment_of(inquiry)),
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from devenv.capture.calls import Asked, shown
 from devenv.core.errors import StoreError, UsageError
@@ -11,25 +12,27 @@ from devenv.core.templates import Unknown
 from devenv.patterns.declared import Restriction, describe, prepare, request_of, run, run_sql
 from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.trace.answers import form_of_items, read_rows
-from devenv.trace.observation import PatternSeen
-from devenv.trace.question import Inquiry
+from devenv.trace.judge.pattern import judge_pattern
+from devenv.trace.layer import Given, Layer
+from devenv.trace.observation import Observation, PatternObservation
+from devenv.trace.question import TraceContext
 
 
-def observe(inquiry: Inquiry, person: Mapping[str, Any] | None) -> PatternSeen:
+def observe(inquiry: TraceContext, given: Given) -> PatternObservation:
     """Run the pattern, and again without each of its restrictions. StoreError when the store does not answer."""
     name = inquiry.question.trace.pattern
     if name is None:
-        return PatternSeen(unasked="the subject declares no pattern")
+        return PatternObservation(unasked="the subject declares no pattern")
     pattern = inquiry.settings.patterns[name]
     try:
         if pattern.sql is not None:
-            return observe_sql(inquiry, pattern.sql, person)
-        return observe_dynamodb(inquiry, name, person)
+            return observe_sql(inquiry, pattern.sql, given.person)
+        return observe_dynamodb(inquiry, name, given.person)
     except Unknown as error:
-        return PatternSeen(unasked=f"the pattern needs {{{error.name}}}, which is not known")
+        return PatternObservation(unasked=f"the pattern needs {{{error.name}}}, which is not known")
 
 
-def observe_dynamodb(inquiry: Inquiry, name: str, person: Mapping[str, Any] | None) -> PatternSeen:
+def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any] | None) -> PatternObservation:
     """A pattern of DynamoDB."""
     pattern = inquiry.settings.patterns[name]
     form = form_of_items(inquiry.question.trace, inquiry.facts.known_plan())
@@ -49,11 +52,11 @@ def observe_dynamodb(inquiry: Inquiry, name: str, person: Mapping[str, Any] | No
     except StoreError as error:
         if not error.reached:
             raise
-        return PatternSeen(request=request, asked=asked, refused=error.code or "refused", failure=error.failure)
+        return PatternObservation(request=request, asked=asked, refused=error.code or "refused", failure=error.failure)
     except UsageError as error:
-        return PatternSeen(request=request, asked=asked, refused="not possible", failure=error.failure)
+        return PatternObservation(request=request, asked=asked, refused="not possible", failure=error.failure)
     entries, strays = form.entries(read.items) if form else ((), 0)
-    return PatternSeen(
+    return PatternObservation(
         request=request,
         output={
             "pages": read.pages,
@@ -80,7 +83,7 @@ def remarks(asked: Asked, more: bool) -> list[str]:
     return found
 
 
-def observe_sql(inquiry: Inquiry, text: str, person: Mapping[str, Any] | None) -> PatternSeen:
+def observe_sql(inquiry: TraceContext, text: str, person: Mapping[str, Any] | None) -> PatternObservation:
     """A pattern of Postgres."""
     target = inquiry.facts.context.targets.postgres
     values = inquiry.parameters(person)
@@ -90,8 +93,10 @@ def observe_sql(inquiry: Inquiry, text: str, person: Mapping[str, Any] | None) -
     except StoreError as error:
         if not error.reached:
             raise
-        return PatternSeen(request={"sql": text}, asked=asked, refused=error.code or "refused", failure=error.failure)
-    return PatternSeen(
+        return PatternObservation(
+            request={"sql": text}, asked=asked, refused=error.code or "refused", failure=error.failure
+        )
+    return PatternObservation(
         request={"sql": text},
         output={"pages": 1, "more": False, "stages": [], "plan": plan},
         entries=read_rows(inquiry.question.trace, answer.columns, answer.rows),
@@ -99,7 +104,7 @@ def observe_sql(inquiry: Inquiry, text: str, person: Mapping[str, Any] | None) -
     )
 
 
-def declared_guard(inquiry: Inquiry, name: str | None, person: Mapping[str, Any] | None) -> Asked | None:
+def declared_guard(inquiry: TraceContext, name: str | None, person: Mapping[str, Any] | None) -> Asked | None:
     """The pattern that a guard should use, as a read; None when it declares none, or a parameter is not known."""
     if name is None:
         return None
@@ -109,3 +114,36 @@ def declared_guard(inquiry: Inquiry, name: str | None, person: Mapping[str, Any]
         return describe(prepare(pattern, inquiry.parameters(person), table))
     except (Unknown, StoreError):
         return None
+
+
+def summarize(seen: Observation) -> str:
+    """The declared pattern in one line."""
+    return str(seen.request.get("declared") or seen.request.get("sql") or "")
+
+
+def attributes(seen: Observation) -> Mapping[str, Any]:
+    """The store that the declared pattern asks. Capacity is what the store said, in the form of its own answer."""
+    sent = seen.request.get("request") or {}
+    table, index = sent.get("TableName"), sent.get("IndexName")
+    units = seen.cost.units if seen.cost else None
+    used = {"TableName": table, "CapacityUnits": units}
+    shown_units = json.dumps({name: part for name, part in used.items() if part is not None})
+    return {
+        "db.system.name": "postgresql" if seen.request.get("sql") else "aws.dynamodb",
+        "db.query.text": summarize(seen) or None,
+        "aws.dynamodb.table_names": [table] if table else None,
+        "aws.dynamodb.index_name": index,
+        "aws.dynamodb.consumed_capacity": [shown_units] if units is not None else None,
+    }
+
+
+LAYER: Final = Layer(
+    name="pattern",
+    question="What does the declared access pattern return of them?",
+    observe=observe,
+    needs=("postgres",),
+    judge=judge_pattern,
+    summarize=summarize,
+    attributes=attributes,
+    empty=PatternObservation,
+)

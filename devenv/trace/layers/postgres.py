@@ -6,16 +6,20 @@ import difflib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.config.schema import Person
 from devenv.core.errors import StoreError
-from devenv.core.model import Fix, PostgresTarget
+from devenv.core.model import Finding, Fix, PostgresTarget
 from devenv.doctor.checks.settings import is_postgres_url, parse_database
 from devenv.links.values import canonical, is_placeholder, uuid_text
+from devenv.trace.judge.fault import judge_stored
+from devenv.trace.layer import Given, Layer
+from devenv.trace.layers.dynamodb import members_of
 from devenv.trace.layers.services import relation_of
-from devenv.trace.observation import PostgresSeen, Trouble
-from devenv.trace.question import Inquiry
+from devenv.trace.observation import Observation, PostgresObservation
+from devenv.trace.question import TraceContext
 
 if TYPE_CHECKING:
     from devenv.stores.postgres.client import Connection
@@ -28,8 +32,8 @@ SHOWN: Final = 5
 NAMES: Final = 12
 
 
-def observe(inquiry: Inquiry, members: Callable[[], Sequence[str]]) -> PostgresSeen:
-    """Find who asks, somebody who does not belong, and the declared row. `members` gives the ids of the group's owners.
+def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
+    """Find who asks, somebody who does not belong, and the declared row.
 
     StoreError when Postgres cannot be asked.
     """
@@ -38,8 +42,9 @@ def observe(inquiry: Inquiry, members: Callable[[], Sequence[str]]) -> PostgresS
 
     declared = inquiry.settings.person
     if declared is None and inquiry.question.trace.sql is None:
-        return PostgresSeen(unasked="the project declares no [person], and the subject no sql")
+        return PostgresObservation(unasked="the project declares no [person], and the subject no sql")
     target = inquiry.facts.context.targets.postgres
+    members = partial(members_of, inquiry)
     with reading(target, autocommit=True) as connection, postgres.translated(target.address):
         people = read_people(connection, declared) if declared else []
         chosen, troubles = choose(inquiry, declared, people, members) if declared else ([], [])
@@ -50,7 +55,7 @@ def observe(inquiry: Inquiry, members: Callable[[], Sequence[str]]) -> PostgresS
     role = other_role(inquiry)
     if role is not None and person is not None and declared is not None and not troubles:
         troubles += check_role(declared, role, person)
-    return PostgresSeen(
+    return PostgresObservation(
         request={
             "user": inquiry.question.user,
             "table": declared.table if declared else None,
@@ -62,7 +67,7 @@ def observe(inquiry: Inquiry, members: Callable[[], Sequence[str]]) -> PostgresS
             "declared": rows,
             "role": (role or target).user,
         },
-        troubles=tuple(troubles),
+        findings=tuple(troubles),
         person=person,
         stranger=stranger,
     )
@@ -90,8 +95,8 @@ def read_people(connection: Connection, declared: Person) -> list[dict[str, Any]
 
 
 def choose(
-    inquiry: Inquiry, declared: Person, people: Sequence[dict[str, Any]], members: Callable[[], Sequence[str]]
-) -> tuple[list[dict[str, Any]], list[Trouble]]:
+    inquiry: TraceContext, declared: Person, people: Sequence[dict[str, Any]], members: Callable[[], Sequence[str]]
+) -> tuple[list[dict[str, Any]], list[Finding]]:
     """The rows that the one who asks resolves to, and what is wrong with that."""
     user = inquiry.question.user
     if user is None:
@@ -100,7 +105,7 @@ def choose(
         if not found:
             text = f"no member of it has a row in {declared.table}" if known else f"{declared.table} has no rows"
             cause = "their rows were deleted or never made"
-            return [], [Trouble("missing_row", text, cause, SETUP, tuple(sorted(known)), about(declared))]
+            return [], [Finding("missing_row", text, cause, SETUP, tuple(sorted(known)), about(declared))]
         return found[:1], list(judge_row(declared, people, found[0]))
     found = [row for row in people if user in {str(row.get(column)) for column in keys(declared)}]
     given = uuid_text(user)
@@ -112,19 +117,21 @@ def choose(
     if found:
         text = f"{user} is {len(found)} rows of {declared.table}: {', '.join(ids)}"
         fix = Fix(f"make {declared.name} unique and remove the rows that are not meant", "devenv db --write")
-        return found, [Trouble("ambiguous_row", text, "nothing keeps the name unique", fix, ids, about(declared))]
+        return found, [Finding("ambiguous_row", text, "nothing keeps the name unique", fix, ids, about(declared))]
     near = near_misses(declared, people, user)
     if near:
         text = f"no row of {declared.table} has {declared.name} {user!r}; near it: {', '.join(near[:SHOWN])}"
         fix = Fix("use the name as it is stored, or correct the row", command(inquiry, near[0]))
-        return [], [Trouble("near_miss", text, "the name is written in two ways", fix, (user,), about(declared))]
+        return [], [Finding("near_miss", text, "the name is written in two ways", fix, (user,), about(declared))]
     return [], [nobody(inquiry, declared, people, members)]
 
 
 SETUP: Final = Fix("load the rows again", "devenv up --from setup")
 
 
-def nobody(inquiry: Inquiry, declared: Person, people: Sequence[Row], members: Callable[[], Sequence[str]]) -> Trouble:
+def nobody(
+    inquiry: TraceContext, declared: Person, people: Sequence[Row], members: Callable[[], Sequence[str]]
+) -> Finding:
     """Why no row is the one who asks: it is gone, or there never was such a name."""
     user = str(inquiry.question.user)
     names = [str(row[declared.name]) for row in people if row[declared.name] is not None]
@@ -140,10 +147,10 @@ def nobody(inquiry: Inquiry, declared: Person, people: Sequence[Row], members: C
         asker = next((str(row[declared.name]) for row in people if canonical(row[declared.id]) in known), names[0])
         cause = f"the {declared.name} is another one, or its row was deleted"
         fix = Fix("ask as somebody who is there", command(inquiry, asker))
-    return Trouble("missing_row", text, cause, fix, (user,), about(declared))
+    return Finding("missing_row", text, cause, fix, (user,), about(declared))
 
 
-def command(inquiry: Inquiry, user: str) -> str:
+def command(inquiry: TraceContext, user: str) -> str:
     """The same trace, asked as somebody else."""
     question = inquiry.question
     return shlex.join(["devenv", "trace", question.subject, *question.values.values(), "--user", user])
@@ -167,7 +174,7 @@ def near_misses(declared: Person, people: Sequence[Row], user: str) -> list[str]
     return same or difflib.get_close_matches(user, names, n=3, cutoff=0.75)
 
 
-def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[Trouble]:
+def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[Finding]:
     """Whether the row can sign in: its sign-in id is a real one, and nobody else's."""
     if declared.sign_in is None or declared.sign_in not in person:
         return
@@ -177,13 +184,13 @@ def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[
         text = f"{declared.sign_in} of {name} is {value!r}: who signs in is not found by it"
         cause = "the seed's placeholder was never replaced"
         fix = Fix(f"write the real {declared.sign_in} into the seed file, then load it", "devenv up")
-        yield Trouble("placeholder", text, cause, fix, (identity,), about(declared))
+        yield Finding("placeholder", text, cause, fix, (identity,), about(declared))
         return
     same = [canonical(row[declared.id]) for row in people if row.get(declared.sign_in) == value]
     if len(same) > 1:
         text = f"{declared.sign_in} of {name} is that of {len(same)} rows: {', '.join(same)}"
         fix = Fix("give each row its own", "devenv db --write")
-        yield Trouble(
+        yield Finding(
             "ambiguous_row", text, "one sign-in id was copied to several rows", fix, tuple(same), about(declared)
         )
 
@@ -200,8 +207,8 @@ def pick_stranger(declared: Person, people: Sequence[Row], person: Row | None, m
 
 
 def read_declared(
-    inquiry: Inquiry, target: PostgresTarget, person: Row | None
-) -> tuple[dict[str, str] | None, list[Trouble]]:
+    inquiry: TraceContext, target: PostgresTarget, person: Row | None
+) -> tuple[dict[str, str] | None, list[Finding]]:
     """The one row that the subject's `sql` finds, and what is wrong when it is not one."""
     text = inquiry.question.trace.sql
     if text is None:
@@ -214,10 +221,10 @@ def read_declared(
         return {name: str(value) for name, value in zip(found.columns, rows[0], strict=True) if value is not None}, []
     kind = "ambiguous_row" if rows else "missing_row"
     summary = f"the declared SQL finds {'more than one row' if rows else 'no row'}: {text}"
-    return None, [Trouble(kind, summary, "the rows are not as the request needs them", SETUP)]
+    return None, [Finding(kind, summary, "the rows are not as the request needs them", SETUP)]
 
 
-def other_role(inquiry: Inquiry) -> PostgresTarget | None:
+def other_role(inquiry: TraceContext) -> PostgresTarget | None:
     """How the application signs in to the project's database, when not as devenv does."""
     stack = inquiry.facts.context.targets.postgres
     environ = inquiry.application.environ or {}
@@ -229,7 +236,7 @@ def other_role(inquiry: Inquiry) -> PostgresTarget | None:
     return None
 
 
-def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Trouble]:
+def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Finding]:
     """Whether the application's own role sees the row."""
     from psycopg import sql
 
@@ -249,6 +256,29 @@ def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Trou
         if error.code not in DENIED and error.reached is False:
             raise
         text = f"the application's role {role.user} may not read {declared.table}: {error.detail or error.what}"
-        return [Trouble("denied", text, "the role was never given the right", grant, identity, about(declared))]
+        return [Finding("denied", text, "the role was never given the right", grant, identity, about(declared))]
     text = f"the application's role {role.user} does not see the row of {person[declared.name]}"
-    return [Trouble("denied", text, "a row-level policy hides it", grant, identity, about(declared))]
+    return [Finding("denied", text, "a row-level policy hides it", grant, identity, about(declared))]
+
+
+def summarize(seen: Observation) -> str:
+    """The row that was found."""
+    person = seen.output.get("person") or {}
+    return "one row: " + " ".join(list(person.values())[:3]) if person else ""
+
+
+def attributes(seen: Observation) -> Mapping[str, Any]:
+    """The store, and the declared statement."""
+    return {"db.system.name": "postgresql", "db.query.text": seen.request.get("sql")}
+
+
+LAYER: Final = Layer(
+    name="postgres",
+    question="Does the person who asks resolve to exactly one row?",
+    observe=observe,
+    judge=partial(judge_stored, "postgres", "postgres"),
+    summarize=summarize,
+    evidence=lambda seen: [("near", near) for near in seen.output.get("near") or ()],
+    attributes=attributes,
+    empty=PostgresObservation,
+)

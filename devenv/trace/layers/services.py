@@ -5,16 +5,19 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from devenv.core.errors import StoreError
-from devenv.core.model import Fix
+from devenv.core.model import Finding, Fix
 from devenv.doctor.checks.schema import diff_catalog, diff_links
 from devenv.doctor.checks.services import silence
 from devenv.links.facts import Facts
-from devenv.trace.observation import Observation, Trouble
-from devenv.trace.question import Inquiry
+from devenv.trace.judge.fault import judge_findings
+from devenv.trace.layer import Given, Layer
+from devenv.trace.observation import Observation
+from devenv.trace.question import TraceContext
 
 UP: Final = Fix("load what is missing", "devenv up")
 NO_DATABASE: Final = "3D000"
@@ -22,16 +25,16 @@ STARTING: Final = ("57P03",)
 CONNECT_S: Final = 2.0
 
 
-def observe(inquiry: Inquiry) -> Observation:
+def observe(inquiry: TraceContext, given: Given) -> Observation:
     """Ask all services at once."""
     facts = inquiry.facts
-    asked: list[tuple[str, Callable[[Facts], tuple[list[Trouble], list[dict[str, Any]]]]]] = [
+    asked: list[tuple[str, Callable[[Facts], tuple[list[Finding], list[dict[str, Any]]]]]] = [
         ("postgres", look_at_postgres),
         ("dynamodb", look_at_dynamodb),
     ]
     if inquiry.settings.backend is not None:
         asked.append(("backend", look_at_backend))
-    troubles: list[Trouble] = []
+    troubles: list[Finding] = []
     tables: list[dict[str, Any]] = []
     services = []
     with ThreadPoolExecutor(len(asked)) as pool:
@@ -44,22 +47,22 @@ def observe(inquiry: Inquiry) -> Observation:
     return Observation(
         request={"services": [name for name, _ in asked]},
         output={"services": services, "tables": tables},
-        troubles=tuple(sorted(troubles, key=lambda trouble: KINDS.index(trouble.kind))),
+        findings=tuple(sorted(troubles, key=lambda trouble: KINDS.index(trouble.kind))),
     )
 
 
 KINDS: Final = ("unreachable", "not_ready", "missing_table", "schema_drift")
 
 
-def unanswered(facts: Facts, name: str, error: StoreError) -> Trouble:
+def unanswered(facts: Facts, name: str, error: StoreError) -> Finding:
     """A service that does not answer, with the reason that the machine gives."""
     why, fix = silence(facts.context.service(name))
     kind = "not_ready" if error.code in STARTING else "unreachable"
     summary = ": ".join(filter(None, (error.what, (error.detail or "").partition("\n")[0])))
-    return Trouble(kind, summary, why, fix, (name,), frozenset([name]))
+    return Finding(kind, summary, why, fix, (name,), frozenset([name]))
 
 
-def look_at_postgres(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]:
+def look_at_postgres(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]:
     """Its tables and columns against what setup declared, and against what links need."""
     try:
         seen = facts.postgres()
@@ -67,7 +70,7 @@ def look_at_postgres(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]
         if error.code == NO_DATABASE:
             name = facts.context.targets.postgres.database
             text = f"there is no database {name}"
-            return [Trouble("missing_table", text, "step setup has not run", UP, (name,), frozenset(["postgres"]))], []
+            return [Finding("missing_table", text, "step setup has not run", UP, (name,), frozenset(["postgres"]))], []
         return [unanswered(facts, "postgres", error)], []
     differences = [
         *(diff_catalog(seen.declared, seen.catalog) if seen.declared else ()),
@@ -88,7 +91,7 @@ def relation_of(table: str) -> tuple[str, str]:
     return schema or "public", name
 
 
-def schema_troubles(differences: list[tuple[str, str]], relations: set[str]) -> Iterator[Trouble]:
+def schema_troubles(differences: list[tuple[str, str]], relations: set[str]) -> Iterator[Finding]:
     """What differs in the tables that this project's items and people are linked to; others do not matter here."""
     for kind, wanted in (("missing_table", True), ("schema_drift", False)):
         found = {
@@ -101,10 +104,10 @@ def schema_troubles(differences: list[tuple[str, str]], relations: set[str]) -> 
             cause = "step setup has not run, or the schema was changed by hand"
             names = frozenset(name for subject in found.values() for name in ("postgres", subject.rpartition(".")[2]))
             fix = UP if wanted else Fix("rebuild the database from its files (asks first)", "devenv setup && devenv up")
-            yield Trouble(kind, "; ".join(found), cause, fix, tuple(dict.fromkeys(found.values())), names)
+            yield Finding(kind, "; ".join(found), cause, fix, tuple(dict.fromkeys(found.values())), names)
 
 
-def look_at_dynamodb(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]:
+def look_at_dynamodb(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]:
     """Its tables, keys and indexes against the declared ones."""
     from devenv.steps.schema_load.schema_load import diff_table
 
@@ -117,7 +120,7 @@ def look_at_dynamodb(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]
     if missing:
         text = f"table {', '.join(missing)} does not exist"
         cause = "step schema-load has not run, or the table was deleted"
-        troubles.append(Trouble("missing_table", text, cause, UP, tuple(missing), frozenset(["dynamodb", *missing])))
+        troubles.append(Finding("missing_table", text, cause, UP, tuple(missing), frozenset(["dynamodb", *missing])))
     seen = []
     for name, request in facts.context.tables.items():
         table = described.get(name)
@@ -129,11 +132,11 @@ def look_at_dynamodb(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]
             text = f"table {name}: {'; '.join(d.text for d in found)}"
             cause = "the table was made from another definition"
             fix = Fix("make it as its file declares it", command, safe=not losing)
-            troubles.append(Trouble("schema_drift", text, cause, fix, (name,), frozenset(["dynamodb", name])))
+            troubles.append(Finding("schema_drift", text, cause, fix, (name,), frozenset(["dynamodb", name])))
     return troubles, seen
 
 
-def look_at_backend(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]:
+def look_at_backend(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]:
     """Whether anything listens where the application is said to be; what it answers is the layer http's matter."""
     url = urlsplit(facts.context.targets.backend_url or "")
     host, port = url.hostname or "127.0.0.1", url.port or {"https": 443}.get(url.scheme, 80)
@@ -142,5 +145,20 @@ def look_at_backend(facts: Facts) -> tuple[list[Trouble], list[dict[str, Any]]]:
     except OSError as error:
         why, fix = silence(facts.context.service("backend"))
         text = f"the application does not listen at {host}:{port}: {error}"
-        return [Trouble("unreachable", text, why, fix, ("backend",), frozenset(["backend"]))], []
+        return [Finding("unreachable", text, why, fix, ("backend",), frozenset(["backend"]))], []
     return [], []
+
+
+def summarize(seen: Observation) -> str:
+    """Which services answer."""
+    names = ", ".join(service["name"] for service in seen.output.get("services", ()) if service["answers"])
+    return f"{names} answer" if names else ""
+
+
+LAYER: Final = Layer(
+    name="services",
+    question="Does each store answer, with the declared schema?",
+    observe=observe,
+    judge=partial(judge_findings, "services", "error"),
+    summarize=summarize,
+)

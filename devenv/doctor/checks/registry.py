@@ -1,0 +1,20 @@
+"""All checks in running order. A new group is a file here and a line in this list, a new check a record in its file."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from devenv.doctor.checks import cross_store, data, docker, drift, environment, safety, schema, services, surroundings
+from devenv.doctor.checks.check import Check
+
+CHECKS: Final[tuple[Check, ...]] = (
+    *environment.CHECKS,
+    *services.CHECKS,
+    *schema.CHECKS,
+    *data.CHECKS,
+    *cross_store.CHECKS,
+    *safety.CHECKS,
+    *surroundings.CHECKS,
+    *drift.CHECKS,
+    *docker.CHECKS,
+)

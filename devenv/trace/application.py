@@ -1,0 +1,113 @@
+"""The process that serves the application: found by what devenv started, by its port, or in a container."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from devenv.core.errors import DevenvError
+from devenv.trace.question import Application
+
+if TYPE_CHECKING:
+    from devenv.links.facts import FactsContext
+    from devenv.stack import Stack
+
+
+def find_application(stack: Stack, context: FactsContext) -> Application:
+    """The process that serves the application: the one that devenv started, else whoever listens at its address."""
+    from urllib.parse import urlsplit
+
+    from devenv.host import processes
+
+    backend = stack.settings.backend
+    if backend is None:
+        return Application()
+    recorded = stack.engine.process("backend")
+    ours = recorded is not None and processes.is_running(recorded)
+    url = urlsplit(context.targets.backend_url or "")
+    if not ours and (contained := find_contained(stack, url.port)):
+        return contained
+    pid = serving(recorded.pid, url.port) if ours and recorded else None
+    if pid is None and url.hostname in ("127.0.0.1", "localhost", "::1") and url.port:
+        pid = processes.holder(url.port).pid
+    if pid is None:
+        return Application()
+    log = stack.engine.log("backend") if ours else None
+    seen = look_at(pid)
+    environ = None if seen.environ is None else stack.engine.untapped(seen.environ)
+    stale = ours and stack.engine.settings_changed(stack.environment())
+    return replace(seen, environ=environ, log=log, stale=stale)
+
+
+def find_contained(stack: Stack, port: int | None) -> Application | None:
+    """The application where it is a container: the project's own, or one that publishes the port; else None."""
+    from devenv.host import processes
+
+    if stack.engine.name != "docker" and (port is None or not is_forwarder(processes.holder(port).pid)):
+        return None
+    from devenv.engines.docker.engine import OnDocker
+
+    engine = stack.engine
+    try:
+        docker = engine if isinstance(engine, OnDocker) else OnDocker(engine.loaded, engine.folder, engine.environ)
+        container = docker.application_container(port)
+    except DevenvError:
+        return None
+    if container is None:
+        return None
+    ours = docker is engine and docker.contained
+    return Application(
+        container.pid or 0,
+        docker.seen_from_here(container),
+        started=datetime.fromisoformat(f"{container.started[:19]}+00:00").timestamp(),
+        log=engine.log("backend") if ours else None,
+        stale=ours and engine.settings_changed(stack.environment()),
+    )
+
+
+def is_forwarder(pid: int | None) -> bool:
+    """Whether a process is Docker's own, which stands before a container's port."""
+    try:
+        return pid is not None and psutil.Process(pid).name() == "docker-proxy"
+    except psutil.Error:
+        return False
+
+
+def serving(pid: int, port: int | None) -> int:
+    """The process of this family that listens on the port: a shell or a reloader may stand before it."""
+    from devenv.host import processes
+
+    for member in (pid, *processes.children(pid)):
+        try:
+            sockets = psutil.Process(member).net_connections(kind="tcp")
+        except psutil.Error:
+            continue
+        if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets):
+            return member
+    return pid
+
+
+def look_at(pid: int) -> Application:
+    """What the system tells of a process; the rest None where it is not this account's to know."""
+    try:
+        process = psutil.Process(pid)
+        started = process.create_time()
+    except psutil.Error:
+        return Application(pid)
+    environ: Mapping[str, str] | None = None
+    folder: Path | None = None
+    python: str | None = None
+    try:
+        environ = process.environ()
+        folder = Path(process.cwd())
+        command = process.cmdline()
+    except psutil.Error:
+        command = []
+    if command and Path(command[0]).is_absolute() and Path(command[0]).name.startswith("python"):
+        python = command[0]
+    return Application(pid, environ, folder, python, started)

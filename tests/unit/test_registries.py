@@ -1,0 +1,38 @@
+"""What is added is one file and one line in a registry: every file that defines a record is in its registry."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+import pytest
+
+import devenv.doctor.checks
+import devenv.trace.layers
+from devenv.doctor.checks.registry import CHECKS
+from devenv.trace.layers.registry import LAYERS
+
+
+def records(package: ModuleType, name: str) -> dict[str, object]:
+    """Module -> its record, of the modules of a package that define one."""
+    names = [one.name for one in pkgutil.iter_modules(package.__path__) if one.name != "registry"]
+    modules = [importlib.import_module(f"{package.__name__}.{one}") for one in names]
+    return {module.__name__: getattr(module, name) for module in modules if hasattr(module, name)}
+
+
+def test_every_file_with_a_layer_is_in_the_registry_once() -> None:
+    found = records(devenv.trace.layers, "LAYER")
+    assert sorted(map(id, found.values())) == sorted(map(id, LAYERS))
+    assert len({layer.name for layer in LAYERS}) == len(LAYERS)
+
+
+def test_a_layer_needs_only_layers_before_it() -> None:
+    names = [layer.name for layer in LAYERS]
+    for place, layer in enumerate(LAYERS):
+        assert set(layer.needs) <= set(names[:place]), layer.name
+
+
+@pytest.mark.parametrize("module", sorted(records(devenv.doctor.checks, "CHECKS")))
+def test_every_check_of_every_file_is_in_the_registry(module: str) -> None:
+    assert set(importlib.import_module(module).CHECKS) <= set(CHECKS)
