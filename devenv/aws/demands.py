@@ -58,14 +58,14 @@ def judge_trails(found: Surroundings, tables: Sequence[str], regions: Regions, *
                 judged.unclear.append(f"{found.source}: the trail's tables are computed, so {shown} is not known")
             else:
                 events = show_events(missing, reads=reads)
-                judged.fault(f"{found.source}: {events} of table {shown} are not logged{why}", table)
+                judged.fault(f"{found.source}: table {shown}: {events} not logged{why}", table)
     return judged
 
 
 def show_events(missing: Sequence[str], *, reads: bool) -> str:
     """Some event names in a sentence."""
     if len(missing) >= (13 if reads else 8):
-        return "the data events"
+        return "data events"
     return ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
 
 
@@ -77,6 +77,9 @@ def judge_endpoints(found: Surroundings, tables: Sequence[str]) -> Judged:
     judged = Judged(unclear=list(found.unread.get("endpoints", ())))
     gateways = [each for each in found.endpoints if each.kind == "Gateway"]
     if judged.unclear or not (gateways or found.network):
+        return judged
+    if not gateways and found.parts:
+        judged.unclear.append(f"{found.source}: no gateway endpoint, but {found.parts[0]} may hold one")
         return judged
     if not gateways:
         judged.fault(f"{found.source}: no gateway endpoint for DynamoDB, so requests leave the VPC", "vpc-endpoint")
@@ -178,12 +181,14 @@ def judge_lines(found: Surroundings) -> Judged:
     if not live:
         for each in found.lines:
             judged.fault(f"{each.where} ({each.kind}) carries nothing private: {each.down}", each.where)
-    if not [each for each in interfaces if each.available]:
+    if not interfaces and found.parts:
+        judged.unclear.append(f"{found.source}: no interface endpoint, but {found.parts[0]} may hold one")
+    elif not [each for each in interfaces if each.available]:
         judged.fault(
             f"{found.source} has no interface endpoint for DynamoDB: on premises a gateway endpoint cannot be reached",
             "private-path",
         )
-    if not judged.bad:
+    if not judged.bad and not judged.unclear:
         judged.good.append(f"{live[0].where} ({live[0].kind}) and {interfaces[0].where}")
     return judged
 

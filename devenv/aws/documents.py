@@ -86,6 +86,8 @@ def wild(pattern: str) -> re.Pattern[str]:
 def arn_meets(pattern: str, arn: str) -> bool:
     """The same part by part, where a `*` alone in partition, region or account of either side meets anything."""
     left, right = pattern.split(":", 5), arn.split(":", 5)
+    if left[-1] == "*":
+        left += ["*"] * (6 - len(left))
     if len(left) < 6 or len(right) < 6:
         return False
     return all("*" in (a, b) or wild(a).fullmatch(b) for a, b in zip(left[:5], right[:5], strict=True)) and bool(
@@ -133,7 +135,7 @@ def table_of(pattern: str) -> str | None:
     return rest.split("/")[0] if found else None
 
 
-def table_arn(table: str, region: str = "*", account: str = "*", partition: str = "aws") -> str:
+def table_arn(table: str, region: str = "*", account: str = "*", partition: str = "*") -> str:
     """A table's ARN."""
     return f"arn:{partition}:dynamodb:{region}:{account}:table/{table}"
 

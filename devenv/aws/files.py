@@ -52,11 +52,13 @@ def find_texts(root: Path, wanted: Sequence[str]) -> tuple[dict[str, str], list[
     """Name -> text of every file that could be a template, and what could not be read."""
     texts: dict[str, str] = {}
     unread: list[str] = []
-    for path in list_files(root).files:
+    files = list_files(root).files
+    unread += [f"[safety] templates: no file matches {each}" for each in wanted if not matching(files, each)]
+    for path in files:
         name = path.as_posix()
         if wanted and not any(fnmatch.fnmatch(name, each) for each in wanted):
             continue
-        if path.suffix not in SUFFIXES or set(path.parts) & set(OTHERS):
+        if path.suffix not in SUFFIXES or (not wanted and set(path.parts) & set(OTHERS)):
             continue
         try:
             text = read_text(root / path)
@@ -72,6 +74,11 @@ def find_texts(root: Path, wanted: Sequence[str]) -> tuple[dict[str, str], list[
             break
         texts[name] = text
     return texts, unread
+
+
+def matching(files: Sequence[Path], pattern: str) -> bool:
+    """Return True if a file has this name, with `*`."""
+    return any(fnmatch.fnmatch(path.as_posix(), pattern) for path in files)
 
 
 def is_template(name: str, text: str) -> bool:

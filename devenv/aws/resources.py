@@ -11,6 +11,7 @@ from devenv.aws.surroundings import Document, Endpoint, Holder, Line, Region, Su
 from devenv.aws.trails import advanced
 
 NETWORK: Final = ("AWS::EC2::VPC", "AWS::EC2::Subnet")
+PARTS: Final = ("AWS::CloudFormation::Stack", "AWS::Serverless::Application", "Module")
 POLICIES: Final = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::UserPolicy", "AWS::IAM::GroupPolicy")
 VIRTUAL: Final = {
     "AWS::DirectConnect::PrivateVirtualInterface": None,
@@ -40,6 +41,7 @@ def surroundings_of(source: str, resources: Sequence[Resource]) -> Surroundings:
         holders=tuple(holders_of(resources)),
         lines=tuple(lines_of(resources)),
         regions=tuple(regions_of(resources)),
+        parts=tuple(each.where for each in resources if each.kind in PARTS),
         network=any(each.kind in NETWORK for each in resources),
         unread={"cloudtrail": unread} if unread else {},
     )
@@ -179,12 +181,12 @@ def lines_of(resources: Iterable[Resource]) -> Iterator[Line]:
 
 
 def regions_of(resources: Iterable[Resource]) -> Iterator[Region]:
-    """Replicas of tables, and the region that a provider is set to."""
+    """Replicas of tables, and the region of a table's own provider."""
     for each in resources:
         if each.kind == "AWS::DynamoDB::GlobalTable":
+            if each.region:
+                yield Region(each.where, each.region)
             for replica in as_list(each.properties.get("Replicas")):
                 region = str(replica.get("Region", "")) if isinstance(replica, Mapping) else ""
                 if region not in ("", "*"):
                     yield Region(f"a replica of {each.where}", region)
-        elif each.kind == "Provider" and each.region:
-            yield Region(each.where, each.region)

@@ -77,7 +77,8 @@ class Region:
 class Surroundings:
     """Everything found in one kind of source. `source` names it for a sentence; empty: nothing could be looked at.
 
-    `network`: it defines a VPC, so that a missing endpoint is a finding. `unread`: per topic, what could not be read.
+    `network`: it defines a VPC, so that a missing endpoint is a finding. `complete`: what is not listed does not exist.
+    `parts`: modules and nested stacks that may hold more. `unread`: per topic, what could not be read.
     """
 
     source: str = ""
@@ -86,6 +87,7 @@ class Surroundings:
     holders: tuple[Holder, ...] = ()
     lines: tuple[Line, ...] = ()
     regions: tuple[Region, ...] = ()
+    parts: tuple[str, ...] = ()
     network: bool = False
     complete: bool = False
     unread: Mapping[Topic, tuple[str, ...]] = field(default_factory=dict)

@@ -56,10 +56,9 @@ class Module:
         """Every resource that the checks know."""
         regions = self.provider_regions()
         for file, block in self.blocks:
-            if block.kind == "provider" and block.labels == ("aws",):
-                name = str(block.attributes.get("alias", "default"))
-                if region := regions.get(name):
-                    yield Resource(f"{file}: provider aws", name, "Provider", {}, region)
+            if block.kind == "module" and not str(block.attributes.get("source", "")).startswith("."):
+                # A local one is read as a folder of its own; what another one makes is not known.
+                yield Resource(f"{file}: module.{'.'.join(block.labels)}", "", "Module", {})
             if block.kind == "resource" and len(block.labels) == 2:
                 kind, name = block.labels
                 if kind not in KINDS or block.attributes.get("count") == 0:

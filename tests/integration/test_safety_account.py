@@ -278,7 +278,7 @@ FAULTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
     "another table's events": (
         "SAF010",
         lambda c: c.selectors(DATA, TABLES, {"Field": "resources.ARN", "StartsWith": [f"{ARN}-old"]}),
-        f"the data events of table {TABLE} in {REGION} are not logged",
+        f"table {TABLE} in {REGION}: data events not logged",
     ),
     "writes only": (
         "SAF010",

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from devenv.aws.documents import concerns, table_arn
 from devenv.aws.files import read_templates
 from devenv.doctor.runner import diagnose
 from tests.unit.test_safety import context
@@ -230,6 +231,9 @@ SOUND: dict[str, dict[str, str]] = {
         + "      PolicyDocument: {Statement: [{Effect: Allow, Action: 'dynamodb:*', "
         + "Resource: 'arn:aws:dynamodb:eu-central-1:123456789012:table/invoices'}]}\n"
     },
+    "a provider for certificates elsewhere": {
+        "main.tf": TERRAFORM + 'provider "aws" {\n  alias  = "us"\n  region = "us-east-1"\n}\n'
+    },
     "a developer of other tables": {
         "template.yaml": CLOUDFORMATION.replace(
             'Action: "s3:*", Resource: "*"',
@@ -272,17 +276,17 @@ YAML_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
     "another table's events": (
         "SAF010",
         change("[!GetAtt Letters.Arn]", "['arn:aws:dynamodb:eu-central-1:1:table/letters-old']"),
-        "the data events of table letters are not logged",
+        "table letters in eu-central-1: data events not logged",
     ),
     "writes only": (
         "SAF010",
         change("Equals: [Data]}\n", "Equals: [Data]}\n            - {Field: readOnly, Equals: ['false']}\n"),
-        "GetItem, BatchGetItem, Query, Scan and 1 more of table letters are not logged",
+        "table letters in eu-central-1: GetItem, BatchGetItem, Query, Scan and 1 more not logged",
     ),
     "one event left out": (
         "SAF010",
         change("Equals: [Data]}\n", "Equals: [Data]}\n            - {Field: eventName, NotEquals: [Scan]}\n"),
-        "Scan of table letters are not logged",
+        "table letters in eu-central-1: Scan not logged",
     ),
     "no gateway endpoint": ("SAF011", lambda text: without(text, "Gateway"), "no gateway endpoint for DynamoDB"),
     "the default policy": (
@@ -348,7 +352,11 @@ YAML_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
 }
 
 TERRAFORM_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
-    "the provider's region": ("SAF004", change('default = "eu-central-1"', 'default = "us-west-2"'), "is in us-west-2"),
+    "the provider's region": (
+        "SAF004",
+        change('default = "eu-central-1"', 'default = "us-west-2"'),
+        "main.tf: aws_dynamodb_table.letters is in us-west-2",
+    ),
     "a replica elsewhere": (
         "SAF004",
         change('replica { region_name = "eu-central-1" }', 'replica { region_name = "sa-east-1" }'),
@@ -358,7 +366,7 @@ TERRAFORM_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
     "reads only": (
         "SAF010",
         change('read_write_type = "All"', 'read_write_type = "ReadOnly"'),
-        "PutItem, UpdateItem, DeleteItem, BatchWriteItem and 4 more of table letters are not logged",
+        "table letters in eu-central-1: PutItem, UpdateItem, DeleteItem, BatchWriteItem and 4 more not logged",
     ),
     "the default policy": (
         "SAF011",
@@ -391,6 +399,11 @@ TERRAFORM_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
             + '{"Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}]}\nEOF\n}\n'
         ),
         "(group developers) (group) may GetItem",
+    ),
+    "another region's table": (
+        "SAF010",
+        change("values = [aws_dynamodb_table.letters.arn]", 'values = ["arn:aws:dynamodb:us-east-1:1:table/letters"]'),
+        "table letters in eu-central-1: data events not logged",
     ),
     "no interface endpoint": (
         "SAF013",
@@ -455,6 +468,55 @@ def test_what_a_template_computes_is_not_verified(tmp_path: Path, before: str, a
     found = rows(tmp_path, {"template.yaml": change(before, after)(CLOUDFORMATION)})
     assert found[code]["status"] == "error", found[code]
     assert found[code]["evidence"].startswith("not verified: ")
+
+
+def test_a_trail_that_reaches_another_region_only(tmp_path: Path) -> None:
+    text = TERRAFORM.replace("is_multi_region_trail = true", "provider = aws.far")
+    text += 'provider "aws" {\n  alias  = "far"\n  region = "eu-central-2"\n}\n'
+    found = rows(tmp_path, {"main.tf": text}, regions=["eu-central-1"])
+    assert shown(found) == {"SAF010": "fail: main.tf: table letters in eu-central-1: data events not logged"}
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("main.tf", 'module "network" {\n  source = "terraform-aws-modules/vpc/aws"\n}\n'),
+        ("template.yaml", "  Network: {Type: 'AWS::CloudFormation::Stack', Properties: {TemplateURL: x}}\n"),
+    ],
+)
+def test_what_a_module_may_hold_is_not_missed(tmp_path: Path, name: str, more: str) -> None:
+    if name == "main.tf":
+        text = block(
+            block(TERRAFORM, 'resource "aws_vpc_endpoint" "interface"'), 'resource "aws_vpc_endpoint" "gateway"'
+        )
+    else:
+        text = without(without(CLOUDFORMATION, "Interface"), "Gateway")
+    found = rows(tmp_path, {name: text + more})
+    assert [found[code]["status"] for code in ("SAF011", "SAF013")] == ["error", "error"]
+    assert "may hold one" in found["SAF011"]["evidence"]
+    assert [found[code]["status"] for code in ("SAF010", "SAF012")] == ["ok", "ok"]
+
+
+def test_a_name_that_matches_nothing_is_told(tmp_path: Path) -> None:
+    found = rows(tmp_path, {"template.yaml": CLOUDFORMATION}, templates=["infra/*.yaml"])
+    assert found["SAF012"]["evidence"] == "not verified: [safety] templates: no file matches infra/*.yaml"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "partition", "meets"),
+    [
+        ("arn:aws:dynamodb:*", "aws", True),
+        ("arn:aws-cn:dynamodb:*:*:table/letters", "aws-cn", True),
+        ("*", "aws", True),
+        ("arn:aws:dynamodb:*:*:table/letters-*", "aws", False),
+        ("arn:aws:dynamodb:*:*:table/l?tters", "aws", True),
+        ("arn:aws:s3:::*", "aws", False),
+        ("arn:aws:dynamodb:eu-*:*:table/*", "aws", True),
+    ],
+)
+def test_a_resource_pattern_meets_a_table(pattern: str, partition: str, meets: bool) -> None:
+    assert concerns({"Resource": pattern}, table_arn("letters")) is meets
+    assert concerns({"Resource": pattern}, table_arn("letters", "eu-central-1", "1", partition)) is meets
 
 
 @pytest.mark.parametrize(

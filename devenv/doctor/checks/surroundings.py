@@ -62,7 +62,9 @@ def run_cloudtrail(facts: DoctorFacts) -> Outcome:
     if not facts.table_names:
         return unneeded("no tables are declared")
     tables, reads = facts.table_names, safety.cloudtrail is True
-    judged = judge_trails(facts.templates(), tables, {}, reads=reads)
+    # With one region allowed, the tables that a template makes are there.
+    region = dict.fromkeys(tables, safety.regions if len(safety.regions) == 1 else [])
+    judged = judge_trails(facts.templates(), tables, region, reads=reads)
     if facts.context.account is not None:
         judged.add(judge_trails(facts.account("cloudtrail"), tables, account_regions(facts), reads=reads))
     return outcome(
