@@ -667,7 +667,7 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     if (engine.home / "snapshots").exists() and not (data and not backup):
         from devenv.snapshots import snapshots
 
-        if snapshots.runs(stack, "postgres") and may_write(stack):
+        if stack.engine.runs("postgres") and may_write(stack):
             snapshots.prune(stack, stopping=True)
     engine.stop_improving()
     kept = None

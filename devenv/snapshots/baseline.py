@@ -23,6 +23,7 @@ import msgspec
 
 from devenv.core.errors import DevenvError, StoreError
 from devenv.engines.embedded import cluster, dynamodb_file, postgres
+from devenv.engines.wait import start_store
 from devenv.host import file_clone as copies
 from devenv.host import state
 from devenv.snapshots import snapshots
@@ -84,7 +85,7 @@ def share_cluster(stack: Stack, place: Path) -> Path | None:
         try:
             copies.copy_tree(stack.engine.home / "postgres", fresh / "postgres", None, cluster.without_wal)
         finally:
-            snapshots.start_postgres(stack)
+            start_store(stack.engine, "postgres")
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)
         return None

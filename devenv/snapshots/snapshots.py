@@ -40,9 +40,9 @@ from devenv import __version__
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
-from devenv.engines.base import PORT_TRIES, STORES
+from devenv.engines.base import STORES
 from devenv.engines.embedded import dynamodb_file, postgres
-from devenv.engines.services import SERVICES
+from devenv.engines.wait import await_store, start_store
 from devenv.host import file_clone as copies
 from devenv.host import state
 from devenv.snapshots.item_backup import FileCopies, copies_of, read_cluster
@@ -58,7 +58,6 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MANIFEST: Final = "manifest.json"
 DYNAMODB: Final = "dynamodb.sqlite"
 FILES: Final = ("postgres", "ledger.sqlite", "secrets.json")
-START_S: Final = 60.0
 SHARE_TRIES: Final = 5
 # With this the names of the databases begin that hold a snapshot.
 KEPT: Final = "devenv-kept-"
@@ -207,7 +206,7 @@ def read_commit(root: Path) -> str | None:
 def count_all(stack: Stack) -> Counts:
     """Rows and items per table. Postgres's are None when it does not run."""
     rows: dict[str, int] | None = None
-    if runs(stack, "postgres"):
+    if stack.engine.runs("postgres"):
         from devenv.steps.setup import merge
         from devenv.stores.postgres import client as store
 
@@ -217,18 +216,13 @@ def count_all(stack: Stack) -> Counts:
                 rows = {table.title: merge.count_rows(connection, table) for table in tables}
         except StoreError:
             rows = None
-    seen = stack.engine.files or runs(stack, "dynamodb")
+    seen = stack.engine.files or stack.engine.runs("dynamodb")
     return {"postgres": rows, "dynamodb": copies_of(stack).count() if seen else None}
 
 
 def store_file(stack: Stack) -> Path:
     """DynamoDB Local's file of this project, where the engine has one."""
     return FileCopies(stack.engine).store
-
-
-def runs(stack: Stack, name: str) -> bool:
-    """Whether a service runs."""
-    return stack.engine.runs(name)
 
 
 # Save
@@ -321,57 +315,14 @@ def building(place: Path) -> Iterator[Path]:
 @contextmanager
 def still(stack: Stack) -> Iterator[None]:
     """Both stores at rest: DynamoDB's writers wait, and Postgres, if it runs, is stopped for the block."""
-    running = runs(stack, "postgres")
+    running = stack.engine.runs("postgres")
     with stack.engine.hold_writers():
         stack.engine.stop("postgres")
         try:
             yield
         finally:
             if running:
-                start_postgres(stack)
-
-
-def start_postgres(stack: Stack) -> None:
-    """Start Postgres and wait until it answers. DevenvError (5 or 4) with the last lines of its log."""
-    start_store(stack, "postgres")
-
-
-def start_store(stack: Stack, name: str) -> None:
-    """Start a store and wait until it answers; on another port when somebody took its own while it stood still.
-
-    DevenvError (5, 4 or 6) with the last lines of its log.
-    """
-    for left in reversed(range(PORT_TRIES)):
-        stack.engine.launch(name, {}, lambda text, done, total: None)
-        try:
-            return await_store(stack, name)
-        except DevenvError as error:
-            if error.exit_code != Exit.PORT or not left:
-                raise
-        stack.engine.assign_ports((name,), False)
-    return None
-
-
-def await_store(stack: Stack, name: str) -> None:
-    """Wait until a store that was launched answers."""
-    engine = stack.engine
-    probe = next(service.probe for service in SERVICES if service.name == name)
-    end = time.monotonic() + START_S
-    while True:
-        try:
-            probe(stack.settings, engine.targets())
-            return
-        except StoreError as error:
-            if not runs(stack, name):
-                raise engine.ended(name).with_hint("devenv up") from None
-            if time.monotonic() > end:
-                raise DevenvError(
-                    f"{name} did not answer within {START_S:g} s",
-                    exit_code=Exit.TIMEOUT,
-                    detail="\n".join([error.what, *engine.tail(name), f"(whole log: {engine.log(name)})"]),
-                    hint="devenv up",
-                ) from None
-        time.sleep(0.005)
+                start_store(stack.engine, "postgres")
 
 
 # Restore
@@ -497,7 +448,7 @@ def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | Non
     elif kept is not None:
         # Its two halves are set aside one after the other, with writers at work in between.
         kept = msgspec.structs.replace(kept, form="database", database=database_name(stack, kept.name), held=False)
-    journal = Journal(str(place), manifest, kept, runs(stack, "postgres"))
+    journal = Journal(str(place), manifest, kept, stack.engine.runs("postgres"))
     state.write_private(home / "restore.json", msgspec.json.encode(journal))
     finish(stack, journal)
 
@@ -548,8 +499,8 @@ def finish(stack: Stack, journal: Journal) -> None:
     """Carry out what the journal says, from wherever a killed run had got to."""
     with stores_up(stack):
         exchange(stack, journal)
-    if journal.running and not runs(stack, "postgres"):
-        start_postgres(stack)
+    if journal.running and not stack.engine.runs("postgres"):
+        start_store(stack.engine, "postgres")
 
 
 def exchange(stack: Stack, journal: Journal) -> None:
@@ -736,10 +687,10 @@ def rename_database(admin: Connection, source: str, target: str) -> None:
 @contextmanager
 def postgres_up(stack: Stack) -> Iterator[None]:
     """Postgres runs during the block; it is stopped again when it did not run before."""
-    running = runs(stack, "postgres")
+    running = stack.engine.runs("postgres")
     if not running:
         stack.engine.assign_ports(("postgres",), False)
-        start_postgres(stack)
+        start_store(stack.engine, "postgres")
     try:
         yield
     finally:
@@ -750,12 +701,12 @@ def postgres_up(stack: Stack) -> Iterator[None]:
 @contextmanager
 def stores_up(stack: Stack) -> Iterator[None]:
     """Both stores run during the block where they have to be asked for their data; else nothing is done."""
-    started = [name for name in STORES if not runs(stack, name)] if not stack.engine.files else []
+    started = [name for name in STORES if not stack.engine.runs(name)] if not stack.engine.files else []
     if started:
         stack.engine.assign_ports(tuple(started), False)
         stack.engine.prepare(started)
     for name in started:
-        start_store(stack, name)
+        start_store(stack.engine, name)
     try:
         yield
     finally:
@@ -919,7 +870,7 @@ def recover(stack: Stack, watch: Watch) -> None:
         check_journal(home, journal)
         watch.say(f"finishing the interrupted restore of `{journal.manifest.name}`")
         stack.engine.adopt()
-        if runs(stack, "postgres"):
+        if stack.engine.runs("postgres"):
             end_orphans(stack)
         finish(stack, journal)
     for moving in folder(home).glob(".moving-*"):
@@ -957,7 +908,7 @@ def end_orphans(stack: Stack) -> None:
     from devenv.stores.postgres.client import end_others
 
     # It may be starting yet, for the killed command.
-    await_store(stack, "postgres")
+    await_store(stack.engine, "postgres")
     with setup.server(stack.engine.targets().postgres) as admin:
         end_others(admin)
 
@@ -973,7 +924,7 @@ def report(stack: Stack, body: Mapping[str, object]) -> Report:
 def show_all(stack: Stack) -> Report:
     """`snapshot list`."""
     # Without an answer it is not known, and a restore tells.
-    cluster = read_cluster(stack) if stack.engine.files or runs(stack, "postgres") else None
+    cluster = read_cluster(stack) if stack.engine.files or stack.engine.runs("postgres") else None
     unknown = cluster is None and not stack.engine.files
     manifests = read_all(stack.engine.home)
     names = read_databases(stack) if any(manifest.form == "database" for manifest in manifests) else None
@@ -991,7 +942,7 @@ def read_databases(stack: Stack) -> set[str] | None:
     """The names of the server's databases; None when it does not run, or does not answer."""
     from devenv.stores.postgres import client as store
 
-    if not runs(stack, "postgres"):
+    if not stack.engine.runs("postgres"):
         return None
     try:
         with store.connect(stack.engine.targets().postgres, database="postgres", read_only=True) as connection:
@@ -1017,9 +968,9 @@ def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, wat
         return report(stack, {"deleted": plain(delete(stack, name))})
     manifest, kept = restore(stack, name, watch)
     gone = prune(stack, needed=name)
-    if manifest.form == "files" and runs(stack, "postgres"):
+    if manifest.form == "files" and stack.engine.runs("postgres"):
         drop_strays(stack)
-    restart = runs(stack, "backend") and stack.engine.settings_changed(stack.environment())
+    restart = stack.engine.runs("backend") and stack.engine.settings_changed(stack.environment())
     body = {
         "restored": plain(manifest),
         "kept": kept.name if kept else None,

@@ -187,7 +187,7 @@ KILLS = (
     "devenv.engines.embedded.engine.Embedded.restore_steps",
     "devenv.snapshots.snapshots.sealed",
     "shutil.rmtree:5",
-    "devenv.snapshots.snapshots.start_postgres",
+    "devenv.engines.wait.start_store",
 )
 KILLED = """
 import importlib, os, signal, sys
