@@ -424,11 +424,11 @@ def reset(
 
 def on_snapshot(task: Literal["save", "restore", "delete"], name: str, timeout: float) -> None:
     """One change of the snapshots, as the only devenv that changes the project."""
-    from devenv.snapshots import snapshots
+    from devenv.snapshots import command as work
     from devenv.stack import open_locked
 
     with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
-        report = snapshots.run(opened, task, name, watch)
+        report = work.run(opened, task, name, watch)
     show(report)
 
 
@@ -447,9 +447,9 @@ def snapshot_restore(name: str, timeout: Timeout = 120.0) -> None:
 @snapshot.command("list")
 def snapshot_list() -> None:
     """The snapshots of this project, oldest first."""
-    from devenv.snapshots import snapshots
+    from devenv.snapshots import command as work
 
-    show(snapshots.show_all(stack(reads=False)))
+    show(work.show_all(stack(reads=False)))
 
 
 @snapshot.command("export")

@@ -540,20 +540,22 @@ class Run:
 
     def keep(self, reason: str) -> str | None:
         """Keep the present data before it is changed, and drop the oldest of what was kept so. The snapshot's name."""
-        from devenv.snapshots import snapshots
+        from devenv.snapshots import save
+        from devenv.snapshots.cleanup import prune
 
         began = time.perf_counter()
         try:
-            kept = snapshots.keep(self.stack, reason, began)
+            kept = save.keep(self.stack, reason, began)
         except StoreError as error:
             raise error.with_hint("make room on the disk (df -h), then the same command again") from None
-        snapshots.prune(self.stack)
+        prune(self.stack)
         self.clock.parts["snapshot"] = time.perf_counter() - began
         return kept.name if kept else None
 
     def reset(self, inputs: Inputs) -> tuple[str | None, str | None]:
         """Restore the baseline. Why that was not possible, if so; and the name of the snapshot of what was there."""
-        from devenv.snapshots import baseline, snapshots
+        from devenv.snapshots import baseline
+        from devenv.snapshots.cleanup import prune
 
         began = time.perf_counter()
         if doubt := baseline.doubt(self.stack, inputs):
@@ -564,7 +566,7 @@ class Run:
         self.clock.parts["baseline"] = time.perf_counter() - began
         self.watch.end("baseline", f"restored ({self.clock.parts['baseline']:.2f} s)", ok=True)
         began = time.perf_counter()
-        snapshots.prune(self.stack)
+        prune(self.stack)
         self.clock.parts["pruning"] = time.perf_counter() - began
         return None, kept.name
 
@@ -651,9 +653,9 @@ def recover(stack: Stack, watch: Watch) -> None:
             baseline.drop_halves(stack.engine.cache)
     left = any((home / name).exists() for name in ("restore.json", ".incoming", ".new-baseline"))
     if left or any((home / "snapshots").glob(".*")):
-        from devenv.snapshots import snapshots
+        from devenv.snapshots import cleanup
 
-        snapshots.recover(stack, watch)
+        cleanup.recover(stack, watch)
 
 
 def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
@@ -665,18 +667,18 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     recover(stack, watch)
     engine.adopt()
     if (engine.home / "snapshots").exists() and not (data and not backup):
-        from devenv.snapshots import snapshots
+        from devenv.snapshots.cleanup import prune
 
         if stack.engine.runs("postgres") and may_write(stack):
-            snapshots.prune(stack, stopping=True)
+            prune(stack, stopping=True)
     engine.stop_improving()
     kept = None
     # Volumes go as a whole: only for a copy of what is in them, or for stores that others use too, must they run.
     if traces and (backup or engine.shared):
-        from devenv.snapshots import snapshots
+        from devenv.snapshots.cleanup import take_away
 
         watch.begin("data", "deleting, but for a copy" if backup else "deleting")
-        kept = snapshots.take_away(stack, backup)
+        kept = take_away(stack, backup)
         watch.end("data", "deleted", ok=True)
     stopped = []
     left = []
@@ -725,13 +727,13 @@ def may_write(stack: Stack) -> bool:
 def remove_data(stack: Stack, backup: bool) -> str | None:
     """Take the data of stopped stores away: into a snapshot, or for good. The snapshot's name, if made."""
     from devenv.engines.embedded import dynamodb_file
-    from devenv.snapshots import snapshots
+    from devenv.snapshots.cleanup import forget_databases, move_away
 
     home = stack.engine.home
     movable = backup and stack.engine.files and (home / "postgres").exists()
-    kept = snapshots.move_away(stack).name if movable else None
+    kept = move_away(stack).name if movable else None
     if not backup:
-        snapshots.forget_databases(home, stack.engine.shared)
+        forget_databases(home, stack.engine.shared)
     stack.engine.remove_data()
     # What was agreed to last: by it a killed `down` can be done again.
     ledger = home / "ledger.sqlite"

@@ -26,9 +26,14 @@ from devenv.core.errors import MAKE_ROOM, DevenvError, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
 from devenv.host import state
-from devenv.snapshots import snapshots
+from devenv.snapshots.cleanup import recover
+from devenv.snapshots.command import report
+from devenv.snapshots.databases import database_name
 from devenv.snapshots.item_backup import copies_of
-from devenv.snapshots.snapshots import MANIFEST, Manifest
+from devenv.snapshots.manifest import DUMP, FORMAT, MANIFEST, Manifest, check_name, find, plain, read_manifest
+from devenv.snapshots.manifest import folder as snapshots_folder
+from devenv.snapshots.restore import portable, verify
+from devenv.snapshots.save import building
 from devenv.stack import Stack
 
 TOP: Final = "devenv-snapshot"
@@ -42,7 +47,7 @@ MOST: Final = {MANIFEST: CHUNK, SUMS: 64 * CHUNK}
 
 def export(stack: Stack, name: str, file: Path) -> Report:
     """Write a snapshot into `file`, mode 0600: it holds all data and the password that fits it. UsageError (2)."""
-    place, manifest = snapshots.find(stack.engine.home, name)
+    place, manifest = find(stack.engine.home, name)
     if manifest.form != "files" and stack.engine.files:
         raise UsageError(
             f"the snapshot `{name}` is a part of this project's data and cannot be exported alone",
@@ -52,14 +57,14 @@ def export(stack: Stack, name: str, file: Path) -> Report:
         raise UsageError(f"{file} exists already", hint=f"devenv snapshot export {name} ANOTHER-FILE")
     if any(path.is_symlink() for path in place.rglob("*")):
         raise UsageError(f"the snapshot `{name}` has symbolic links (tablespaces), which an archive cannot hold")
-    whole = nullcontext(place) if manifest.form == "files" else snapshots.portable(stack, place, manifest)
+    whole = nullcontext(place) if manifest.form == "files" else portable(stack, place, manifest)
     try:
         with whole as folder, unnamed(file) as output:
             write_archive(folder, output)
     except OSError as error:
         raise state.unwritable(file, error) from None
-    body = {"exported": snapshots.plain(manifest), "file": str(file), "bytes": file.stat().st_size}
-    return snapshots.report(stack, body)
+    body = {"exported": plain(manifest), "file": str(file), "bytes": file.stat().st_size}
+    return report(stack, body)
 
 
 @contextmanager
@@ -114,24 +119,24 @@ def anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
     """Make a snapshot of what `export` wrote. UsageError when it is damaged, or the name is taken."""
-    snapshots.recover(stack, watch)
+    recover(stack, watch)
     stack.engine.make_home()
     home = stack.engine.home
     if name is not None:
-        snapshots.check_name(name)
+        check_name(name)
     with refused(file), open(file, "rb") as content:
         announced = survey(content, shutil.disk_usage(home).free)
         name = announced.name if name is None else name
         content.seek(0)
-        place = snapshots.folder(home) / snapshots.check_name(name)
+        place = snapshots_folder(home) / check_name(name)
         if place.exists():
             hint = f"choose another name with --as, or first: devenv snapshot delete {name}"
             raise UsageError(f"there is a snapshot `{name}` already", hint=hint)
-        with snapshots.building(place) as fresh:
+        with building(place) as fresh:
             check_sums(fresh, unpack(content, fresh), file)
-            manifest = snapshots.read_manifest(fresh)
+            manifest = read_manifest(fresh)
             here = {path.name for path in fresh.iterdir()}
-            if manifest is None or manifest.format != snapshots.FORMAT or not manifest.checksums.keys() <= here:
+            if manifest is None or manifest.format != FORMAT or not manifest.checksums.keys() <= here:
                 raise UsageError(f"{file} is not a snapshot that this devenv can read")
             if manifest.form != ("files" if stack.engine.files else "database"):
                 raise UsageError(
@@ -141,14 +146,14 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
                 )
             manifest = msgspec.structs.replace(manifest, name=name, automatic=False)
             if manifest.form == "database":
-                if not {snapshots.DUMP, copies_of(stack).part} <= manifest.checksums.keys():
+                if not {DUMP, copies_of(stack).part} <= manifest.checksums.keys():
                     raise UsageError(f"{file} is not a whole snapshot")
                 # Of no cluster: the next restore makes its database, under a name of this project's own.
-                own = snapshots.database_name(stack, name)
+                own = database_name(stack, name)
                 manifest = msgspec.structs.replace(manifest, cluster="", database=own)
-            snapshots.verify(fresh, manifest)
+            verify(fresh, manifest)
             state.write_private(fresh / MANIFEST, msgspec.json.encode(manifest))
-    return snapshots.report(stack, {"imported": snapshots.plain(manifest), "file": str(file)})
+    return report(stack, {"imported": plain(manifest), "file": str(file)})
 
 
 @contextmanager

@@ -26,9 +26,20 @@ from devenv.engines.embedded import cluster, dynamodb_file, postgres
 from devenv.engines.wait import start_store
 from devenv.host import file_clone as copies
 from devenv.host import state
-from devenv.snapshots import snapshots
+from devenv.snapshots.databases import copy_database, project_mark
 from devenv.snapshots.item_backup import copies_of, read_cluster
-from devenv.snapshots.snapshots import Manifest
+from devenv.snapshots.manifest import (
+    DYNAMODB,
+    Counts,
+    Manifest,
+    describe,
+    describe_kept,
+    read_manifest,
+    read_versions,
+    sealed,
+)
+from devenv.snapshots.restore import check_fits, put_back
+from devenv.snapshots.save import building, store_file
 from devenv.stack import Stack
 
 DATABASE: Final = "devenv-baseline"
@@ -49,7 +60,7 @@ def name_of(stack: Stack, inputs: Inputs, known: Mapping[str, str | None] = Mapp
     `known` stands for versions that are to count in another way than by what was started here.
     """
     settings = stack.settings
-    versions = {**snapshots.read_versions(stack), **known}
+    versions = {**read_versions(stack), **known}
     if stack.engine.files:
         binaries = postgres.find_binaries(settings.postgres.source, stack.engine.cache, stack.engine.account())
         versions["postgres"] = binaries.version
@@ -103,15 +114,15 @@ def drop_halves(cache: Path) -> None:
 def share_rest(stack: Stack, place: Path, fresh: Path) -> None:
     """The second half: the files that `keep_rest` kept, the secrets that fit the cluster, the manifest."""
     kept = stack.engine.home / "baseline"
-    manifest = snapshots.read_manifest(kept)
+    manifest = read_manifest(kept)
     if manifest is None or place.exists():
         shutil.rmtree(fresh, ignore_errors=True)
         return
-    for part in (snapshots.DYNAMODB, "ledger.sqlite"):
+    for part in (DYNAMODB, "ledger.sqlite"):
         shutil.copy2(kept / part, fresh / part)
     shutil.copy2(stack.engine.home / "secrets.json", fresh / "secrets.json")
     manifest = msgspec.structs.replace(manifest, name=place.name, form="files", database=None)
-    snapshots.sealed(fresh, manifest, "copy", time.perf_counter())
+    sealed(fresh, manifest, "copy", time.perf_counter())
     try:
         fresh.rename(place)
     except OSError:
@@ -128,17 +139,17 @@ def adopt(stack: Stack, place: Path) -> bool:
     that, the next `up` would make a new one, and DynamoDB would follow it like any rebuilt database.
     """
     engine = stack.engine
-    manifest = snapshots.read_manifest(place)
-    small = (snapshots.DYNAMODB, "ledger.sqlite", "secrets.json")
+    manifest = read_manifest(place)
+    small = (DYNAMODB, "ledger.sqlite", "secrets.json")
     try:
         if manifest is None or any(copies.checksum(place / part) != manifest.checksums[part] for part in small):
             return False
-        snapshots.check_fits(stack, manifest)
+        check_fits(stack, manifest)
         engine.make_home()
         dynamodb_file.forget_journal(engine.home / "ledger.sqlite")
         for part in small[1:]:
             state.write_private(engine.home / part, (place / part).read_bytes())
-        dynamodb_file.copy_store(place / snapshots.DYNAMODB, snapshots.store_file(stack), engine.account())
+        dynamodb_file.copy_store(place / DYNAMODB, store_file(stack), engine.account())
         os.utime(place)
     except (DevenvError, OSError, KeyError):
         return False
@@ -152,7 +163,7 @@ def renew(stack: Stack) -> None:
     """Let DynamoDB's tables be others than those they were copied from, and let the ledger know them."""
     from devenv.steps.ledger import Ledger
 
-    identities = dynamodb_file.renew_identity(snapshots.store_file(stack), -1 - secrets.randbelow(DAY_MS))
+    identities = dynamodb_file.renew_identity(store_file(stack), -1 - secrets.randbelow(DAY_MS))
     with Ledger(stack.engine.home / "ledger.sqlite") as ledger:
         for table, (old, new) in identities.items():
             if ledger.identity(table) == old:
@@ -182,13 +193,13 @@ def keep_database(stack: Stack) -> bool:
         if one(admin, SETTINGS, [target.database]):
             return False
         setup.drop_database(admin, database_of(stack))
-        snapshots.copy_database(admin, target.database, database_of(stack))
+        copy_database(admin, target.database, database_of(stack))
     return True
 
 
 def database_of(stack: Stack) -> str:
     """The name of the baseline's database; in a server that others use too, with the project's mark."""
-    return f"{DATABASE}-{snapshots.project_mark(stack)}" if stack.engine.shared else DATABASE
+    return f"{DATABASE}-{project_mark(stack)}" if stack.engine.shared else DATABASE
 
 
 def nothing_there(stack: Stack, inputs: Inputs) -> bool:
@@ -215,19 +226,19 @@ def keep_rest(stack: Stack, inputs: Inputs, began: float) -> bool:
     items = copies_of(stack)
     stored: dict[str, int] | None
     if stack.engine.files:
-        stored = count_settled(snapshots.store_file(stack), home / "ledger.sqlite", declared_tables(inputs))
+        stored = count_settled(store_file(stack), home / "ledger.sqlite", declared_tables(inputs))
     else:
         stored = items.count()
     if stored is None:
         return False
-    counts: snapshots.Counts = {"postgres": None, "dynamodb": stored}
-    manifest = snapshots.describe(stack, name_of(stack, inputs), "after the first up", automatic=True, counts=counts)
+    counts: Counts = {"postgres": None, "dynamodb": stored}
+    manifest = describe(stack, name_of(stack, inputs), "after the first up", automatic=True, counts=counts)
     manifest = msgspec.structs.replace(manifest, form="database", database=database_of(stack))
     shutil.rmtree(home / "baseline", ignore_errors=True)
-    with snapshots.building(home / "baseline") as fresh:
+    with building(home / "baseline") as fresh:
         items.copy_to(fresh / items.part)
         dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
-        snapshots.sealed(fresh, manifest, "template", began)
+        sealed(fresh, manifest, "template", began)
     return True
 
 
@@ -260,7 +271,7 @@ def doubt(stack: Stack, inputs: Inputs) -> str | None:
     if reason := not_repeatable(inputs):
         return reason
     place = stack.engine.home / "baseline"
-    manifest = snapshots.read_manifest(place)
+    manifest = read_manifest(place)
     if manifest is None:
         return "there is no baseline yet" if not place.exists() else "the baseline cannot be read"
     if manifest.name != name_of(stack, inputs):
@@ -293,11 +304,11 @@ def doubt_stores(stack: Stack, manifest: Manifest) -> str | None:
 def restore(stack: Stack) -> Manifest:
     """Bring both stores to the baseline; what was there becomes the snapshot that is returned."""
     place = stack.engine.home / "baseline"
-    manifest = snapshots.read_manifest(place)
+    manifest = read_manifest(place)
     if manifest is None:
         raise DevenvError("the baseline cannot be read", hint="devenv reset")
-    kept = snapshots.describe_kept(stack, "before `devenv reset`", {"postgres": None, "dynamodb": None})
-    snapshots.put_back(stack, place, manifest, kept)
+    kept = describe_kept(stack, "before `devenv reset`", {"postgres": None, "dynamodb": None})
+    put_back(stack, place, manifest, kept)
     return kept
 
 

@@ -73,7 +73,9 @@ class DevenvStack:
         """Bring both stores to what the steps loaded. Open connections to the database are ended."""
         from devenv.core.errors import StoreError
         from devenv.engines.embedded import dynamodb_file
-        from devenv.snapshots import snapshots
+        from devenv.snapshots.databases import rename_database
+        from devenv.snapshots.manifest import DYNAMODB
+        from devenv.snapshots.save import store_file
         from devenv.steps.setup import setup
         from devenv.stores.postgres.client import NO_DATABASE
 
@@ -85,10 +87,10 @@ class DevenvStack:
             if error.code != NO_DATABASE:
                 raise
             # The test before dropped it.
-            snapshots.rename_database(self.admin, self.spare.name, database)
+            rename_database(self.admin, self.spare.name, database)
         self.spare.renew()
-        kept = self.stack.engine.home / "baseline" / snapshots.DYNAMODB
-        dynamodb_file.copy_store(kept, snapshots.store_file(self.stack), durable=False)
+        kept = self.stack.engine.home / "baseline" / DYNAMODB
+        dynamodb_file.copy_store(kept, store_file(self.stack), durable=False)
 
 
 class Spare:
@@ -112,11 +114,12 @@ class Spare:
 
     def make(self) -> None:
         """Drop what was used, copy anew."""
-        from devenv.snapshots import baseline, snapshots
+        from devenv.snapshots import baseline
+        from devenv.snapshots.databases import copy_database
         from devenv.steps.setup import setup
 
         setup.drop_database(self.admin, self.used)
-        snapshots.copy_database(self.admin, baseline.DATABASE, self.name, "FILE_COPY")
+        copy_database(self.admin, baseline.DATABASE, self.name, "FILE_COPY")
         copy_settings(self.admin, baseline.DATABASE, self.name)
 
     def wait(self) -> None:
@@ -253,13 +256,14 @@ def start_stack(loaded: object, folder: Path) -> Stack:
 
 def keep_with_settings(stack: Stack) -> None:
     """Copy a database that has settings or grants of its own, which `reset` does not take on, to the baseline's."""
-    from devenv.snapshots import baseline, snapshots
+    from devenv.snapshots import baseline
+    from devenv.snapshots.databases import copy_database
     from devenv.steps.setup import setup
 
     target = stack.engine.targets().postgres
     with setup.server(target) as admin:
         setup.drop_database(admin, baseline.DATABASE)
-        snapshots.copy_database(admin, target.database, baseline.DATABASE)
+        copy_database(admin, target.database, baseline.DATABASE)
         copy_settings(admin, target.database, baseline.DATABASE)
 
 

@@ -27,7 +27,8 @@ from devenv.engines.docker.engine import project_name
 from devenv.engines.registry import engine_class
 from devenv.host import file_clone as copies
 from devenv.host.processes import port_is_free
-from devenv.snapshots import snapshots
+from devenv.snapshots.manifest import folder as snapshots_folder
+from devenv.snapshots.manifest import read_all
 from tests.e2e import world
 from tests.e2e.docker_support import docker
 from tests.support import LIMIT_S, ProjectDir, Ran, reference_project
@@ -251,7 +252,7 @@ def leftovers(project: ProjectDir) -> list[str]:
 
 def stray_databases(project: ProjectDir, names: set[str], own: str) -> set[str]:
     """Databases that no snapshot and no setting accounts for; in somebody's server, those of devenv's names."""
-    kept = {manifest.database for manifest in snapshots.read_all(home(project))}
+    kept = {manifest.database for manifest in read_all(home(project))}
     if engine(project) == "external":
         baseline = sorted(name for name in names if name.startswith("devenv-baseline-"))[:1]
         return {name for name in names if name.startswith("devenv-")} - {*baseline, *kept}
@@ -262,8 +263,8 @@ def damaged_snapshots(project: ProjectDir, databases: set[str]) -> list[str]:
     """Snapshots that are listed and could not be restored. Postgres must run."""
     found = []
     [(cluster,)] = world.sql(project, "SELECT system_identifier::text FROM pg_control_system()")
-    for manifest in snapshots.read_all(home(project)):
-        place = snapshots.folder(home(project)) / manifest.name
+    for manifest in read_all(home(project)):
+        place = snapshots_folder(home(project)) / manifest.name
         wrong = [part for part, sum_ in manifest.checksums.items() if copies.checksum(place / part) != sum_]
         lost = manifest.cluster == cluster and manifest.database is not None and manifest.database not in databases
         found += [f"{manifest.name}: {wrong or 'its database is gone'}"] if wrong or lost else []
@@ -272,7 +273,7 @@ def damaged_snapshots(project: ProjectDir, databases: set[str]) -> list[str]:
 
 def own_snapshots(project: ProjectDir) -> set[str]:
     """Names of the snapshots that somebody asked for."""
-    return {manifest.name for manifest in snapshots.read_all(home(project)) if not manifest.automatic}
+    return {manifest.name for manifest in read_all(home(project)) if not manifest.automatic}
 
 
 def check_whole(project: ProjectDir, *, snapshots_too: bool = True) -> None:

@@ -229,7 +229,7 @@ def test_writers_of_both_stores_end_at_one_point(engine: str, engine_project: Pr
 def test_a_killed_save_holds_nobody_and_can_be_done_again(engine_project: ProjectDir) -> None:
     data = world.data(engine_project)
     assert (
-        killed_after(engine_project, "devenv.snapshots.snapshots.sealed", "snapshot", "save", "halved")
+        killed_after(engine_project, "devenv.snapshots.manifest.sealed", "snapshot", "save", "halved")
         == -signal.SIGKILL
     )
     table = world.dynamodb(engine_project).Table(world.TABLE)

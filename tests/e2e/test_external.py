@@ -169,7 +169,7 @@ def test_a_killed_command_leaves_no_mark_for_good(project: ProjectDir, stores: P
     # Without the question, too: it was answered.
     assert killed_after(project, "devenv.engines.external.engine.make_mark_table", *up) == -signal.SIGKILL
     project.ok("up", "--no-backend", "--no-input")
-    assert killed_after(project, "devenv.snapshots.snapshots.erase", *away) == -signal.SIGKILL
+    assert killed_after(project, "devenv.snapshots.cleanup.erase", *away) == -signal.SIGKILL
     project.ok(*away)
     assert contents(stores) == before
 
@@ -413,13 +413,13 @@ def test_all_projects_are_listed_and_stopped_without_its_settings(stores: Projec
 
 # The calls of one restore after which devenv is killed: the journal is there from the second on.
 KILLS = (
-    "devenv.snapshots.snapshots.verify",
-    "devenv.snapshots.snapshots.once",
-    "devenv.snapshots.snapshots.swap_database",
+    "devenv.snapshots.restore.verify",
+    "devenv.snapshots.restore.once",
+    "devenv.snapshots.restore.swap_database",
     "devenv.snapshots.item_backup.make_as",
     "devenv.steps.seed.writes.write_together",
-    "devenv.snapshots.snapshots.replace_file",
-    "devenv.snapshots.snapshots.sealed",
+    "devenv.snapshots.restore.replace_file",
+    "devenv.snapshots.manifest.sealed",
 )
 
 

@@ -176,16 +176,16 @@ def test_a_connected_application_is_sent_away_and_can_come_back(project: Project
 # The calls of one restore after which devenv is killed: before the journal, at it, and between all later ones.
 KILLS = (
     "devenv.host.file_clone.copy_tree",
-    "devenv.snapshots.snapshots.stage",
+    "devenv.snapshots.restore.stage",
     "devenv.host.state.write_private",
-    "devenv.snapshots.snapshots.once",
+    "devenv.snapshots.restore.once",
     "devenv.engines.embedded.engine.Embedded.stop",
     "pathlib.Path.rename:2",
     "pathlib.Path.rename:3",
     "pathlib.Path.rename:4",
-    "devenv.snapshots.snapshots.swap_files",
+    "devenv.snapshots.restore.swap_files",
     "devenv.engines.embedded.engine.Embedded.restore_steps",
-    "devenv.snapshots.snapshots.sealed",
+    "devenv.snapshots.manifest.sealed",
     "shutil.rmtree:5",
     "devenv.engines.wait.start_store",
 )
@@ -259,7 +259,7 @@ def test_a_killed_restore_is_finished_or_taken_back(project: ProjectDir) -> None
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "call", ["devenv.host.file_clone.copy_tree", "devenv.snapshots.snapshots.sealed", "pathlib.Path.rename"]
+    "call", ["devenv.host.file_clone.copy_tree", "devenv.snapshots.manifest.sealed", "pathlib.Path.rename"]
 )
 def test_a_killed_save_leaves_a_whole_snapshot_or_none(project: ProjectDir, call: str) -> None:
     before = checksum(project)
@@ -426,12 +426,12 @@ class TestReset:
         [
             "devenv.snapshots.baseline.doubt",
             "devenv.host.state.write_private",
-            "devenv.snapshots.snapshots.once:2",
-            "devenv.snapshots.snapshots.copy_database",
-            "devenv.snapshots.snapshots.swap_database",
+            "devenv.snapshots.restore.once:2",
+            "devenv.snapshots.databases.copy_database",
+            "devenv.snapshots.restore.swap_database",
             "devenv.engines.embedded.dynamodb_file.copy_store:3",
-            "devenv.snapshots.snapshots.replace_file",
-            "devenv.snapshots.snapshots.sealed",
+            "devenv.snapshots.restore.replace_file",
+            "devenv.snapshots.manifest.sealed",
         ],
     )
     def test_a_killed_reset_is_finished_by_the_next_command(self, fresh: ProjectDir, call: str) -> None:

@@ -13,19 +13,20 @@ from devenv.core.errors import DevenvError, UsageError
 from devenv.engines.embedded import cluster, dynamodb_file
 from devenv.host import file_clone as copies
 from devenv.host import registry
-from devenv.snapshots import baseline, snapshots
+from devenv.snapshots import baseline
+from devenv.snapshots.manifest import check_name
 from devenv.steps.ledger import Ledger
 
 
 @pytest.mark.parametrize("name", ["a", "A1", "before-x", "2026.01", "x_y", "x" * 63])
 def test_names(name: str) -> None:
-    assert snapshots.check_name(name) == name
+    assert check_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", ".a", "-a", "a/b", "a\\b", "a b", "a\n", "ü", "x" * 64, "a\0"])
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(UsageError):
-        snapshots.check_name(name)
+        check_name(name)
 
 
 def tree(folder: Path) -> Path:
