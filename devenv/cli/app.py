@@ -197,18 +197,20 @@ def up(
 ) -> None:
     """Start the services, wait until each answers, run the steps that are not done."""
     from devenv.lifecycle import up as work
+    from devenv.lifecycle.plan import Options
+    from devenv.lifecycle.start import Clock
     from devenv.stack import Asked, open_locked
 
     for name in (force, first):
         check_step(name)
-    clock = work.Clock()
+    clock = Clock()
     with watching() as watch:
 
         def agree(question: str) -> None:
             watch.close()
             agreed(question, mark, "devenv up --engine external --mark")
 
-        options = work.Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap)
+        options = Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap)
         if dry_run:
             report = work.up(stack(engine), options, watch, clock)
         else:
@@ -226,7 +228,7 @@ def with_view(report: Report, **view: Any) -> Report:
 
 def check_step(name: str | None) -> None:
     """UsageError unless `name` is a step or None."""
-    from devenv.lifecycle.up import ORDER
+    from devenv.lifecycle.plan import ORDER
 
     if name is not None and name not in ORDER:
         raise UsageError(f"there is no step `{name}`", hint=f"one of: {', '.join(ORDER)}")
@@ -243,7 +245,7 @@ def down(
 ) -> None:
     """Stop what `up` started. Data stays, unless --data."""
     from devenv.config.schema import load_for_stopping
-    from devenv.lifecycle import up as work
+    from devenv.lifecycle import down as work
     from devenv.stack import Asked, open_locked
 
     if data:
@@ -265,7 +267,7 @@ def down(
 @app.command()
 def status(engine: EngineOption = None) -> None:
     """Services, ports, pids, versions and steps."""
-    from devenv.lifecycle.up import status as look
+    from devenv.lifecycle.status import status as look
 
     show(look(stack(engine)))
 
@@ -379,10 +381,12 @@ def list_requests(
 
 def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, timings: bool = False) -> None:
     """Run steps from scratch, after asking when data that devenv did not write would go."""
-    from devenv.lifecycle import up as work
+    from devenv.lifecycle.plan import Options
+    from devenv.lifecycle.reset import run_fresh
+    from devenv.lifecycle.start import Clock
     from devenv.stack import open_locked
 
-    clock = work.Clock()
+    clock = Clock()
     with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
 
         def agree(losses: Sequence[str]) -> None:
@@ -390,7 +394,7 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, 
                 watch.close()
                 agreed(f"{'; '.join(losses)}. Go on and lose it? (A snapshot is kept.)", yes)
 
-        report = work.run_fresh(opened, names, command, work.Options(timeout), watch, clock, agree)
+        report = run_fresh(opened, names, command, Options(timeout), watch, clock, agree)
     show(with_view(report, timings=timings))
 
 
@@ -505,12 +509,12 @@ def doctor(
     if explain:
         show(Report("doctor", None, Exit.DONE, {"explain": work.explain(explain)}))
     from devenv.doctor.gather import doctor_context
-    from devenv.lifecycle import up as steps
+    from devenv.lifecycle.steps import read_inputs
 
     opened = stack()
     if fix:
         opened.engine.permit(None)
-    inputs = steps.read_inputs(opened)
+    inputs = read_inputs(opened)
     with watching() as watch:
         drift = work.names_group("drift", only or ())
         context = doctor_context(opened, inputs, watch, remote=chosen.allow_remote, drift=drift)
@@ -655,7 +659,8 @@ def write_file(path: Path, text: str) -> None:
 
 def verify_context(opened: Stack) -> Context:
     """What `verify` and `repair` compare."""
-    from devenv.lifecycle.up import STORES, read_inputs
+    from devenv.engines.base import STORES
+    from devenv.lifecycle.steps import read_inputs
     from devenv.query.queries import require_running
     from devenv.verify.compare import Context
 

@@ -13,6 +13,9 @@ from devenv.core.events import Silent, Watch
 from devenv.doctor.context import DoctorContext, Listener
 from devenv.lifecycle import up
 from devenv.lifecycle.facts import facts_context
+from devenv.lifecycle.plan import Options
+from devenv.lifecycle.start import Clock
+from devenv.lifecycle.steps import Inputs, step_context, step_states
 from devenv.stack import Stack, open_locked
 from devenv.verify.repair import Write
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def doctor_context(
-    stack: Stack, inputs: up.Inputs, watch: Watch | None = None, *, remote: bool = False, drift: bool = False
+    stack: Stack, inputs: Inputs, watch: Watch | None = None, *, remote: bool = False, drift: bool = False
 ) -> DoctorContext:
     """The context of one diagnosis. `inputs` are the steps' files; `watch` is told when `--fix` runs a step.
 
@@ -32,7 +35,7 @@ def doctor_context(
     engine = stack.engine
     return DoctorContext(
         **vars(replace(facts_context(stack, inputs), application=engine.application_environment())),
-        look_steps=partial(up.step_states, stack, inputs),
+        look_steps=partial(step_states, stack, inputs),
         run_steps=partial(run_steps, stack, watch or Silent()),
         settle=partial(settle, stack),
         is_seeded=partial(is_seeded, stack),
@@ -96,8 +99,8 @@ def open_account(stack: Stack) -> Account:
 
 def run_steps(stack: Stack, watch: Watch) -> None:
     """Run the steps that are not done, as `up` does."""
-    with open_locked(stack.root, up.Options().timeout_s, watch.say) as locked:
-        up.up(locked, up.Options(backend=False), watch, up.Clock())
+    with open_locked(stack.root, Options().timeout_s, watch.say) as locked:
+        up.up(locked, Options(backend=False), watch, Clock())
 
 
 def settle(stack: Stack, writes: Sequence[Write]) -> None:
@@ -106,7 +109,7 @@ def settle(stack: Stack, writes: Sequence[Write]) -> None:
     from devenv.steps.seed.items import key_of, normal_item
 
     changed: dict[str, dict[bytes, Item | None]] = {}
-    with Ledger(up.step_context(stack, lambda _: None).ledger) as ledger:
+    with Ledger(step_context(stack, lambda _: None).ledger) as ledger:
         for table in dict.fromkeys(write.table for write in writes):
             entries = ledger.entries(table)
             for write in writes:
@@ -125,5 +128,5 @@ def is_seeded(stack: Stack, table: str, item: Mapping[str, Mapping[str, Any]], k
     from devenv.steps.ledger import Ledger
     from devenv.steps.seed.items import key_of
 
-    with Ledger(up.step_context(stack, lambda _: None).ledger, create=False) as ledger:
+    with Ledger(step_context(stack, lambda _: None).ledger, create=False) as ledger:
         return key_of(item, keys) in ledger.entries(table)

@@ -8,7 +8,7 @@ from devenv.links.facts import FactsContext
 from devenv.steps.setup import merge, setup
 
 if TYPE_CHECKING:
-    from devenv.lifecycle.up import Inputs
+    from devenv.lifecycle.steps import Inputs
     from devenv.stack import Stack
 
 

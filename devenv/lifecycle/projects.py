@@ -23,7 +23,7 @@ from devenv.core.events import Named, Watch
 from devenv.core.model import Report
 from devenv.engines.base import STORES
 from devenv.host import processes, registry, state
-from devenv.lifecycle import up
+from devenv.lifecycle.down import down, may_run
 from devenv.stack import DEFAULT, Asked, open_locked, open_stack
 
 
@@ -132,7 +132,7 @@ def read_others(root: Path) -> tuple[list[Running], list[Running]]:
             return [], []
         engine = open_stack(root, asked=Asked(stopping=True)).engine
         if not engine.starts:
-            names = [name for name in state.meant_up(known) if name in STORES and up.may_run(engine, name)]
+            names = [name for name in state.meant_up(known) if name in STORES and may_run(engine, name)]
             return [], [Running(name, None, known.services[name].port) for name in sorted(names)]
         seen = [each for each in engine.look() if each.state in ("running", "starting")]
     except (DevenvError, OSError):
@@ -227,7 +227,7 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
                     asked = Asked(engine, stopping=True)
                     told = Named(title(project), watch)
                     with open_locked(Path(project.root), timeout_s, told.say, asked=asked) as opened:
-                        body = up.down(opened, data, backup, told).body
+                        body = down(opened, data, backup, told).body
                     if body["backup"]:
                         backups.append({"root": project.root, "snapshot": body["backup"]})
                     if engine is None and body["left"]:

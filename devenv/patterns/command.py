@@ -33,7 +33,7 @@ VERDICTS: Final[Mapping[Exit, str]] = {Exit.DONE: "sound", Exit.FOUND: "faulty",
 
 def declared_tables(stack: Stack) -> dict[str, Mapping[str, Any]]:
     """The CreateTable requests of the step schema-load, by table. Nothing is run for it."""
-    from devenv.lifecycle.up import read_inputs
+    from devenv.lifecycle.steps import read_inputs
 
     return {definition.table: definition.request for definition in read_inputs(stack)["schema-load"].content or ()}
 

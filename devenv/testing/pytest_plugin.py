@@ -230,7 +230,11 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     from devenv.config.schema import Loaded
     from devenv.core.errors import DevenvError
     from devenv.core.events import Silent
+    from devenv.engines.base import STORES
     from devenv.lifecycle import up
+    from devenv.lifecycle.plan import Options
+    from devenv.lifecycle.start import Clock
+    from devenv.lifecycle.steps import read_inputs
     from devenv.snapshots import baseline
     from devenv.stack import Stack
 
@@ -240,14 +244,14 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     environ = dict(os.environ)
     stack = Stack(loaded, state, disposable_engine(loaded, state, folder / "data", environ), environ)
     stack.engine.keep_secrets()
-    for name in up.STORES:
+    for name in STORES:
         stack.engine.remember(name, port=free_port())
-    up.up(stack, up.Options(backend=False), Silent(), up.Clock())
+    up.up(stack, Options(backend=False), Silent(), Clock())
     if not (stack.engine.home / "baseline").exists():
         # What a command makes may differ each time; here it need only be the same for all tests of this run.
         if not baseline.keep_database(stack):
             keep_with_settings(stack)
-        if not baseline.keep_rest(stack, up.read_inputs(stack), 0.0):
+        if not baseline.keep_rest(stack, read_inputs(stack), 0.0):
             raise DevenvError(
                 "DynamoDB Local did not write the seeded items to its file in time", hint="run pytest again"
             )

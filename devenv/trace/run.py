@@ -86,11 +86,11 @@ def trace(
 
 def open_context(stack: Stack, subject: str, typed: tuple[str, ...], user: str | None) -> TraceContext:
     """What every layer gets. UsageError for a question that cannot be asked."""
-    from devenv.lifecycle import up
     from devenv.lifecycle.facts import facts_context
+    from devenv.lifecycle.steps import read_inputs
 
     question = ask(stack.settings, subject, typed, user)
-    context = facts_context(stack, up.read_inputs(stack))
+    context = facts_context(stack, read_inputs(stack))
     application = find_application(stack, context)
     context = replace(context, application=application.environ)
     return TraceContext(question, Facts(context), application, dict(stack.environ))

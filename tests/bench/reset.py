@@ -39,16 +39,19 @@ SUITE = """
 import os, subprocess, sys, time, pytest
 from types import SimpleNamespace
 from devenv import stack
-from devenv.lifecycle import up
+from devenv.lifecycle.load import StepLoader
+from devenv.lifecycle.plan import ORDER, Options
+from devenv.lifecycle.start import Clock, ServiceStarter
+from devenv.lifecycle.steps import read_inputs
 from devenv.stores.postgres import client as postgres
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.core.events import Silent
 
 @pytest.fixture
 def by_steps(devenv_stack):
-    run = up.Run(devenv_stack.stack, up.Options(), Silent(), up.Clock())
-    run.run_all(up.read_inputs(devenv_stack.stack), up.ORDER)
-    run.close()
+    services = ServiceStarter(devenv_stack.stack, Options(), Silent(), Clock())
+    StepLoader(services).run_all(read_inputs(devenv_stack.stack), ORDER)
+    services.close()
     return devenv_stack
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, seed, settings
 
 from devenv.cli import app as cli
-from devenv.lifecycle.up import ENDING
+from devenv.lifecycle.start import ENDING
 from tests.chaos.scenario import FULL, contradictions
 from tests.support import SEED, ProjectDir, Ran
 

@@ -8,7 +8,7 @@ import pytest
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Action, Failure, ServiceState, StepState
-from devenv.lifecycle.up import ORDER, Options, join_late, plan_services, plan_step
+from devenv.lifecycle.plan import ORDER, Options, join_late, plan_services, plan_steps
 
 PG = ServiceState("postgres", "running", pid=11)
 DB = ServiceState("dynamodb", "running", pid=12)
@@ -84,12 +84,9 @@ def steps(*states: str) -> tuple[StepState, ...]:
 
 
 def plan_all(states: tuple[StepState, ...], **options: Any) -> str:
-    """As `--dry-run` does it: each step knows whether an earlier one runs."""
-    ran, plan = False, []
-    for state in states:
-        plan.append(plan_step(state, Options(**options), ran))
-        ran = ran or plan[-1].action == "run"
-    return printed(tuple(plan))
+    """As `--dry-run` does it: nothing is carried out, so that a step after one that runs can only be checked then."""
+    by_name = {state.name: state for state in states}
+    return printed(plan_steps(by_name.__getitem__, Options(**options), lambda action: False))
 
 
 @pytest.mark.parametrize(
@@ -150,6 +147,24 @@ def plan_all(states: tuple[StepState, ...], **options: Any) -> str:
 )
 def test_steps(states: tuple[str, ...], options: dict[str, Any], plan: str) -> None:
     assert plan_all(steps(*states), **options) == plan
+
+
+def test_a_step_that_was_carried_out_lets_the_next_one_be_looked_at_as_it_is_then() -> None:
+    stands = {"setup": "pending", "schema-load": "stale", "seed": "done"}
+    told: list[str] = []
+
+    def look(name: str) -> StepState:
+        return StepState(name, stands[name], "as seen")  # type: ignore[arg-type]
+
+    def carry_out(action: Action) -> bool:
+        told.append(f"{action.action} {action.target}")
+        # Setup makes the tables, too.
+        stands["schema-load"] = "done"
+        return True
+
+    plan = plan_steps(look, Options(), carry_out)
+    assert printed(plan) == "run setup: as seen\nkeep schema-load: as seen\nkeep seed: as seen"
+    assert told == ["run setup", "keep schema-load", "keep seed"]
 
 
 LATE = {

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from devenv.core.model import Done, StepState
-from devenv.lifecycle.up import ORDER, Options, plan_step
+from devenv.lifecycle.plan import ORDER, Options, plan_steps
 from devenv.links.values import (
     attribute_for,
     canonical,
@@ -281,9 +281,8 @@ def test_no_work_is_left_out_and_none_is_done_that_nobody_needs(
     states: tuple[StepState, ...], force: str | None, first: str | None
 ) -> None:
     options = Options(120, force=force, first=first)
-    actions: list[str] = []
-    for state in states:
-        actions.append(plan_step(state, options, "run" in actions).action)
+    by_name = {state.name: state for state in states}
+    actions = [action.action for action in plan_steps(by_name.__getitem__, options, lambda action: False)]
     skipped = ORDER.index(first) if first else 0
     asked = min(ORDER.index(name) for name in (force, first) if name) if force or first else len(ORDER)
     for number, (state, action) in enumerate(zip(states, actions, strict=True)):

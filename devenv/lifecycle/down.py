@@ -1,0 +1,109 @@
+"""`devenv down`: stops the services; with `--data` their data goes too."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.events import Watch
+from devenv.core.model import Report
+from devenv.engines.base import STORES, Engine
+from devenv.engines.services import SERVICES
+from devenv.lifecycle import tap
+from devenv.lifecycle.recover import recover
+from devenv.stack import Stack
+
+
+def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
+    """Stop the services, last started first. With `data` their data goes too; with `backup` a snapshot keeps it."""
+    engine = stack.engine
+    traces = data and not engine.files and engine.has_traces()
+    if traces:
+        engine.permit(None)
+    recover(stack, watch)
+    engine.adopt()
+    if (engine.home / "snapshots").exists() and not (data and not backup):
+        from devenv.snapshots.cleanup import prune
+
+        if stack.engine.runs("postgres") and may_write(stack):
+            prune(stack, stopping=True)
+    engine.stop_improving()
+    kept = None
+    # Volumes go as a whole: only for a copy of what is in them, or for stores that others use too, must they run.
+    if traces and (backup or engine.shared):
+        from devenv.snapshots.cleanup import take_away
+
+        watch.begin("data", "deleting, but for a copy" if backup else "deleting")
+        kept = take_away(stack, backup)
+        watch.end("data", "deleted", ok=True)
+    stopped = []
+    left = []
+    # What the state knows counts, whatever devenv.toml says by now.
+    for name in reversed([service.name for service in SERVICES if service.name in engine.state.services]):
+        if not engine.starts and name in STORES:
+            left += [name] if may_run(engine, name) else []
+            engine.stop(name)
+            continue
+        if engine.look_at(name).state != "running":
+            engine.stop(name)
+            continue
+        watch.begin(name, "stopping")
+        engine.stop(name)
+        stopped.append(name)
+        watch.end(name, "stopped", ok=True)
+    if tap.end(engine):
+        stopped.append("tap")
+    if data:
+        kept = remove_data(stack, backup) or kept
+    return Report(
+        command="down",
+        project=stack.settings.project.name,
+        exit_code=Exit.DONE,
+        body={"stopped": stopped, "left": left, "data": "deleted" if data else "kept", "backup": kept},
+    )
+
+
+def may_run(engine: Engine, name: str) -> bool:
+    """Whether a store that devenv did not start runs; it counts as running where these settings lack its address."""
+    try:
+        return engine.look_at(name).state == "running"
+    except UsageError:
+        return True
+
+
+def may_write(stack: Stack) -> bool:
+    """Whether the stores are devenv's to write to: what only tidies up need not fail over it."""
+    try:
+        stack.engine.permit(None)
+    except DevenvError:
+        return False
+    return True
+
+
+def remove_data(stack: Stack, backup: bool) -> str | None:
+    """Take the data of stopped stores away: into a snapshot, or for good. The snapshot's name, if made."""
+    from devenv.engines.embedded import dynamodb_file
+    from devenv.snapshots.cleanup import forget_databases, move_away
+
+    home = stack.engine.home
+    movable = backup and stack.engine.files and (home / "postgres").exists()
+    kept = move_away(stack).name if movable else None
+    if not backup:
+        forget_databases(home, stack.engine.shared)
+    stack.engine.remove_data()
+    # What was agreed to last: by it a killed `down` can be done again.
+    ledger = home / "ledger.sqlite"
+    journal = home / f"ledger.sqlite{dynamodb_file.JOURNAL}"
+    for part in (home / "baseline", ledger, journal, home / "secrets.json", home / "agreed.json"):
+        if part.is_dir():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
+    for folder in (home / "snapshots", home):
+        # Not while it holds snapshots, or is the project's own state folder.
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+    stack.engine.forget_secrets()
+    stack.engine.remember_steps(())
+    return kept

@@ -1,0 +1,87 @@
+"""What `up` does and why, decided from what was seen. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from devenv.core.errors import DevenvError, Exit
+from devenv.core.model import Action, ServiceState, StepState
+
+ORDER = ("setup", "schema-load", "seed")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How `up` was asked. `force` and `first` name a step; both include the later ones.
+
+    `agree` is asked, and raises unless the user agrees, before stores that devenv did not start become its own.
+    """
+
+    timeout_s: float = 120.0
+    dry_run: bool = False
+    force: str | None = None
+    first: str | None = None
+    backend: bool = True
+    strict_ports: bool = False
+    agree: Callable[[str], None] | None = None
+    tap: bool | None = None
+
+
+def join_late(late: Mapping[str, DevenvError]) -> DevenvError:
+    """Return one error for all services that missed the deadline. Pure."""
+    if len(late) == 1:
+        return next(iter(late.values()))
+    return DevenvError(
+        ", ".join(error.what for error in late.values()),
+        exit_code=Exit.TIMEOUT,
+        detail="\n".join(f"{name}: {error.detail}" for name, error in late.items() if error.detail) or None,
+        cause="; ".join(f"{name}: {error.cause}" for name, error in late.items() if error.cause) or None,
+        hint="; ".join(dict.fromkeys(error.hint for error in late.values() if error.hint)) or None,
+    )
+
+
+def plan_services(seen: Sequence[ServiceState], wanted: Sequence[str], settings_changed: bool) -> tuple[Action, ...]:
+    """What to do with each wanted service (`start`, `restart`, `keep`) and why. Pure."""
+    reasons = {"stopped": "it is not running", "crashed": "it ended without `devenv down`"}
+    plan = []
+    for service in seen:
+        if service.name not in wanted:
+            continue
+        if service.state in reasons:
+            plan.append(Action(service.name, "start", service.detail or reasons[service.state]))
+        elif service.name == "backend" and settings_changed:
+            plan.append(Action(service.name, "restart", "its settings changed since it was started"))
+        else:
+            where = f"as pid {service.pid}" if service.pid else f"at {service.host}:{service.port}"
+            plan.append(Action(service.name, "keep", f"running {where}"))
+    return tuple(plan)
+
+
+def plan_step(state: StepState, options: Options, ran: bool) -> Action:
+    """What to do with one step: `run` or `keep`, and why. `ran`: an earlier step runs in this `up`. Pure."""
+    order = list(ORDER)
+    if options.first and order.index(state.name) < order.index(options.first):
+        return Action(state.name, "keep", f"it comes before --from {options.first}")
+    for flag, name in (("force", options.force), ("from", options.first)):
+        if name and order.index(state.name) >= order.index(name):
+            return Action(state.name, "run", f"asked for by --{flag} {name}")
+    if state.state != "done":
+        return Action(state.name, "run", state.reason)
+    return Action(state.name, "check" if ran else "keep", "an earlier step runs before it" if ran else state.reason)
+
+
+def plan_steps(
+    look: Callable[[str], StepState], options: Options, carry_out: Callable[[Action], bool]
+) -> tuple[Action, ...]:
+    """Plan the steps in order, each by what `look` tells of it when its turn comes.
+
+    `carry_out` does an action, so that the later steps can be looked at after it; False when it is only planned.
+    """
+    plan: list[Action] = []
+    ran = False
+    for name in ORDER:
+        action = plan_step(look(name), options, ran)
+        ran = (not carry_out(action) and action.action == "run") or ran
+        plan.append(action)
+    return tuple(plan)

@@ -1,0 +1,76 @@
+"""`devenv setup`, `schema-load`, `seed` and `reset`: steps from scratch, after a copy of what was there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from devenv.core.errors import Exit
+from devenv.core.events import Watch
+from devenv.core.model import Report
+from devenv.engines.base import STORES
+from devenv.lifecycle.load import StepLoader
+from devenv.lifecycle.plan import Options
+from devenv.lifecycle.recover import recover
+from devenv.lifecycle.start import Clock, ServiceStarter
+from devenv.lifecycle.steps import Inputs, read_inputs, step_context, step_states
+from devenv.stack import Stack
+
+
+def run_fresh(
+    stack: Stack,
+    names: Sequence[str],
+    command: str,
+    options: Options,
+    watch: Watch,
+    clock: Clock,
+    agree: Callable[[Sequence[str]], None],
+) -> Report:
+    """The named steps from scratch (`devenv setup|schema-load|seed|reset`); stores that are stopped are started.
+
+    `agree` is told what would be lost that devenv did not write, and raises unless the user agrees. Only running
+    stores can tell, so it is asked after they are up.
+
+    The data of before is kept as a snapshot. A reset restores the baseline instead, unless there is a doubt.
+    """
+    stack.engine.permit(None)
+    recover(stack, watch)
+    inputs = read_inputs(stack)
+    services = ServiceStarter(stack, options, watch, clock)
+    loader = StepLoader(services)
+    try:
+        services.start_stores([s.name for s in stack.engine.look() if s.name in STORES and s.state != "running"])
+        for name in STORES:
+            services.ready(name)
+        agree(foreign_data(stack, names, inputs))
+        doubt, kept = loader.reset(inputs) if command == "reset" else (None, None)
+        if command != "reset" or doubt:
+            kept = loader.keep(f"before `devenv {command}`")
+            loader.run_all(inputs, names)
+        if doubt:
+            loader.remake_baseline(inputs)
+        states = step_states(stack, inputs)
+        stack.engine.remember_steps(states)
+    finally:
+        services.close()
+    method = {} if command != "reset" else {"method": "steps" if doubt else "baseline", "doubt": doubt}
+    return Report(
+        command=command,
+        project=stack.settings.project.name,
+        exit_code=Exit.DONE,
+        body={
+            "steps": [asdict(state) for state in states],
+            **method,
+            "snapshot": kept,
+            "timings": clock.finish(),
+        },
+    )
+
+
+def foreign_data(stack: Stack, names: Sequence[str], inputs: Inputs) -> list[str]:
+    """Sentences about data that devenv did not write and that running `names` from scratch would destroy."""
+    from devenv.steps.registry import STEPS
+
+    context = step_context(stack, lambda text: None)
+    found = [step.foreign(context, inputs[step.name]) for step in STEPS if step.name in names]
+    return list(dict.fromkeys(sentence for sentence in found if sentence))

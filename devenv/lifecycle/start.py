@@ -1,0 +1,266 @@
+"""Starts services side by side and waits until each answers, until one deadline."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from devenv.core.errors import DevenvError, Exit, StoreError
+from devenv.core.events import Watch
+from devenv.core.model import Action
+from devenv.engines.base import PORT_TRIES
+from devenv.engines.services import SERVICES, Service
+from devenv.stack import Stack
+
+if TYPE_CHECKING:
+    pass
+from devenv.lifecycle.plan import Options, join_late
+
+POLL_S = 0.01
+# Windows has no SIGHUP.
+ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+# How long past the deadline a thread may take to see it: a probe under way has a timeout of its own.
+LATE_S = 5.0
+# A probe error is worth showing only once a start takes longer than it should.
+TELL_AFTER_S = 1.0
+
+
+@dataclass
+class Clock:
+    """Seconds since the command began, and how long each part took."""
+
+    began: float = field(default_factory=time.perf_counter)
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return time.perf_counter() - self.began
+
+    def finish(self) -> dict[str, float]:
+        """All parts and the total, rounded to milliseconds."""
+        return {name: round(spent, 3) for name, spent in {**self.parts, "total": self.elapsed()}.items()}
+
+
+class ServiceStarter:
+    """One command at work: the threads that wait for services, and the deadline they share."""
+
+    def __init__(self, stack: Stack, options: Options, watch: Watch, clock: Clock) -> None:
+        self.stack = stack
+        self.engine = stack.engine
+        self.options = options
+        self.watch = watch
+        self.clock = clock
+        self.cancel = threading.Event()
+        self.engine.halt = self.halt
+        self.pool = ThreadPoolExecutor(max_workers=len(SERVICES))
+        self.waits: dict[str, Any] = {}
+
+    def halt(self) -> None:
+        """Raise when this run is over, for what an engine waits for. DevenvError: 130, or 4 at the deadline."""
+        if self.cancel.is_set():
+            raise DevenvError("not waited for any longer", exit_code=Exit.INTERRUPTED)
+        if self.clock.elapsed() > self.options.timeout_s:
+            raise DevenvError(
+                f"the services could not be started within {self.options.timeout_s:g} s",
+                exit_code=Exit.TIMEOUT,
+                hint="devenv up --timeout 300",
+            )
+
+    def close(self) -> None:
+        """End the waiting threads."""
+        self.cancel.set()
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def start_stores(self, names: Sequence[str]) -> None:
+        """Start the named stores side by side; `ready` waits for one."""
+        for sentence in self.engine.assign_ports(tuple(names), self.options.strict_ports):
+            self.watch.say(sentence)
+        if names:
+            self.engine.secrets()
+            self.engine.prepare(names)
+        for name in names:
+            self.begin(name, self.start, "it was not running")
+
+    def begin(self, name: str, work: Callable[..., None], *arguments: str) -> None:
+        """Do `work` for a service in a thread; `ready` waits for it.
+
+        A Ctrl-C is held back meanwhile: in the middle of this it would leave a thread that nobody knows of.
+        """
+        with held_signals():
+            self.waits[name] = self.pool.submit(work, service_named(name), *arguments)
+
+    def start(self, service: Service, reason: str) -> None:
+        """Launch one service and wait until its probe succeeds."""
+        began = time.perf_counter()
+        self.watch.begin(service.name, f"starting ({reason})")
+        try:
+            self.launch(service)
+        except DevenvError as error:
+            if self.cancel.is_set():
+                self.watch.end(service.name, "not waited for any longer", ok=True)
+            else:
+                self.watch.end(service.name, error.what, ok=False)
+            raise
+        self.clock.parts[service.name] = time.perf_counter() - began
+        self.watch.end(service.name, f"ready in {self.clock.parts[service.name]:.2f} s", ok=True)
+
+    def launch(self, service: Service) -> None:
+        """Launch one service and wait for it; on another port when somebody took the chosen one meanwhile."""
+        for left in reversed(range(PORT_TRIES)):
+            try:
+                self.engine.launch(service.name, self.stack.environment(), partial(self.preparing, service.name))
+                return self.wait(service)
+            except DevenvError as error:
+                if error.exit_code != Exit.PORT or self.options.strict_ports or not left:
+                    raise
+            for sentence in self.engine.assign_ports((service.name,), strict=False):
+                self.watch.say(sentence)
+        return None
+
+    def preparing(self, target: str, text: str, done: int, total: int | None) -> None:
+        """Tell what a launch does before the process starts: make a folder, fetch a part. Here it can be ended."""
+        if self.cancel.is_set():
+            raise DevenvError(f"{target} was not started", exit_code=Exit.INTERRUPTED)
+        if done:
+            self.watch.progress(target, done, total)
+        else:
+            self.watch.say(f"{target}: {text}")
+
+    def wait(self, service: Service) -> None:
+        """Poll the probe until it succeeds. DevenvError: 5 when the process ended, 4 at the deadline."""
+        targets = self.engine.targets()
+        began = time.perf_counter()
+        last = "no answer yet"
+        refusal = None
+        while not self.cancel.is_set():
+            if not self.engine.recognise(service.name):
+                raise self.engine.ended(service.name)
+            if self.listens(service):
+                try:
+                    service.probe(self.stack.settings, targets)
+                    # Another project's server may answer, when both found the port free at the same moment.
+                    stranger = self.engine.stranger(service.name)
+                    if stranger is None:
+                        return self.engine.confirm(service.name)
+                    last = f"port {self.engine.port(service.name)} is answered by {stranger}"
+                    refusal = None
+                except StoreError as error:
+                    last = f"{error.what}: {error.detail}" if error.detail else error.what
+                    refusal = error.what if error.reached and service.name == "backend" else None
+            waited = time.perf_counter() - began
+            if waited > TELL_AFTER_S:
+                self.watch.note(service.name, last)
+            if self.clock.elapsed() > self.options.timeout_s:
+                raise self.timed_out(service, last, refusal)
+            self.cancel.wait(POLL_S if waited < TELL_AFTER_S else 10 * POLL_S)
+        raise DevenvError(f"{service.name} was not waited for", exit_code=Exit.INTERRUPTED)
+
+    def listens(self, service: Service) -> bool:
+        """Whether the service's port is open: far cheaper to ask than the probe, while the process boots."""
+        import socket
+
+        try:
+            socket.create_connection(self.engine.address(service.name), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def timed_out(self, service: Service, last: str, refusal: str | None) -> DevenvError:
+        """The error for a service that runs but never was ready; `refusal`: what an application answered instead."""
+        log = self.engine.log(service.name)
+        if refusal:
+            verb, cause, hint = "was not ready", f"it answers, but not that it is well: {refusal}", "devenv doctor"
+        else:
+            verb, (cause, hint) = "did not answer", self.engine.stalled(service.name)
+        return DevenvError(
+            f"{service.name} {verb} within {self.options.timeout_s:g} s",
+            exit_code=Exit.TIMEOUT,
+            detail="\n".join([f"last answer: {last}", *self.engine.tail(service.name), f"(whole log: {log})"]),
+            cause=cause,
+            hint=hint,
+        )
+
+    def ready(self, name: str) -> None:
+        """Block until a store that this run starts is ready. Raises what its thread raised."""
+        wait = self.waits.get(name)
+        # A result() without a timeout would keep Ctrl-C waiting too.
+        while wait is not None and not futures.wait([wait], timeout=0.1).done:
+            pass
+        if wait is not None:
+            try:
+                wait.result()
+            except DevenvError as error:
+                raise self.with_others_late(name, error) from None
+
+    def with_others_late(self, name: str, error: DevenvError) -> DevenvError:
+        """Return `error`, and at the deadline, which all services share, one error that names every late service."""
+        if error.exit_code != Exit.TIMEOUT:
+            return error
+        late = {name: error}
+        for other, wait in self.waits.items():
+            # Its thread sees the deadline at its next poll.
+            if other != name and futures.wait([wait], timeout=LATE_S).done:
+                found = wait.exception()
+                if isinstance(found, DevenvError) and found.exit_code == Exit.TIMEOUT:
+                    late[other] = found
+        return join_late(late)
+
+    def wait_or_start(self, name: str) -> None:
+        """Wait for a store that ran before; start one that was ending already when this `up` found it running."""
+        try:
+            self.wait(service_named(name))
+        except DevenvError as error:
+            if error.exit_code != Exit.CRASHED or name in self.waits:
+                raise
+            self.start_stores([name])
+            self.ready(name)
+
+    def assign_backend(self, action: Action) -> None:
+        """Give the application its port, unless it runs."""
+        if action.action == "start" or (action.action == "restart" and not self.engine.runs("backend")):
+            for sentence in self.engine.assign_ports(("backend",), self.options.strict_ports):
+                self.watch.say(sentence)
+
+    def watch_backend(self) -> None:
+        """Ask the running application too whether it answers; `ready` waits for that."""
+        self.begin("backend", self.wait)
+
+    def serve_backend(self, action: Action) -> None:
+        """Start the application, or start it again when its settings changed; a running one must answer too."""
+        if action.action == "keep":
+            return self.ready("backend")
+        if action.action == "restart":
+            self.engine.stop("backend")
+        self.assign_backend(action)
+        self.begin("backend", self.start, action.reason)
+        return self.ready("backend")
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Hold SIGINT, SIGTERM and SIGHUP back until the block is left, then let the first of them do its work."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    usual = {n: signal.signal(n, lambda number, frame: caught.append(number)) for n in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+        if caught:
+            signal.raise_signal(caught[0])
+
+
+def service_named(name: str) -> Service:
+    """The service of that name."""
+    return next(service for service in SERVICES if service.name == name)

@@ -1,0 +1,76 @@
+"""How the steps of a project stand, and what they may use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from devenv.core.errors import StoreError, UsageError
+from devenv.core.model import StepState
+from devenv.engines.base import STORES
+from devenv.stack import Stack
+
+if TYPE_CHECKING:
+    from devenv.steps.registry import StepContext
+from devenv.lifecycle.plan import ORDER
+
+Inputs = Mapping[str, Any]
+
+
+def read_inputs(stack: Stack) -> Inputs:
+    """Read and check every step's files, before anything is started. UsageError (exit 2) for what is wrong there."""
+    from devenv.steps.registry import STEPS
+
+    try:
+        return {step.name: step.read(stack.settings, stack.root) for step in STEPS}
+    except UsageError as error:
+        raise error.with_hint("mend it, then: devenv up") from None
+
+
+def step_states(stack: Stack, inputs: Inputs) -> tuple[StepState, ...]:
+    """How the steps stand: asked of the stores when both run, else remembered."""
+    from devenv.steps.registry import STEPS, Handles
+
+    running = {service.name for service in stack.engine.look() if service.state == "running"}
+    if running.issuperset(STORES):
+        context = step_context(stack, lambda text: None)
+        try:
+            with Handles(context) as handles:
+                return tuple(step.look(context, inputs[step.name], handles) for step in STEPS)
+        except StoreError as error:
+            return tuple(StepState(step.name, "pending", f"cannot be looked at: {error.what}") for step in STEPS)
+    marks = stack.engine.state.steps
+    return tuple(
+        StepState(name, marks[name].state, f"on {marks[name].at}, when last looked at: {marks[name].reason}")
+        if name in marks
+        else StepState(name, "pending", "never run")
+        for name in ORDER
+    )
+
+
+def step_context(
+    stack: Stack, say: Callable[[str], None], announce: Callable[[str], None] = lambda text: None
+) -> StepContext:
+    """What a step may use. `announce` takes what is to stay on the screen, unlike the progress that `say` takes."""
+    from devenv.steps.registry import StepContext
+
+    targets = stack.engine.targets()
+    return StepContext(
+        settings=stack.settings,
+        root=stack.root,
+        postgres=targets.postgres,
+        dynamodb=targets.dynamodb,
+        ledger=stack.engine.home / "ledger.sqlite",
+        environ={**stack.environ, **stack.environment()},
+        say=say,
+        log=stack.engine.log("steps"),
+        extend=lambda: stack.engine.extend(lambda text, done, total: None if done else announce(text)),
+    )
+
+
+def readable_states(stack: Stack) -> tuple[StepState, ...]:
+    """How the steps stand, also while their files cannot be read: that is then their reason."""
+    try:
+        return step_states(stack, read_inputs(stack))
+    except UsageError as error:
+        return tuple(StepState(name, "failed", f"its files cannot be used: {error.what}") for name in ORDER)
