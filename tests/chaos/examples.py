@@ -20,6 +20,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, seed, settings
 
 from devenv.cli import app as cli
+from devenv.cli.options import Globals, chosen
 from devenv.lifecycle.start import ENDING
 from tests.chaos.scenario import FULL, contradictions
 from tests.support import SEED, ProjectDir, Ran
@@ -61,7 +62,7 @@ def own_process(environ: dict[str, str], stdin: str) -> Iterator[tuple[io.BytesI
     out, err = io.BytesIO(), io.BytesIO()
     sys.stdout, sys.stderr = (io.TextIOWrapper(each, "utf-8", write_through=True) for each in (out, err))
     sys.stdin = io.StringIO(stdin)
-    vars(cli.chosen).update(vars(cli.Globals()))
+    vars(chosen).update(vars(Globals()))
     os.environ.clear()
     os.environ.update(environ)
     try:

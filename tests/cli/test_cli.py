@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from devenv import __version__
-from devenv.cli.app import app, hoist
+from devenv.cli.app import app
+from devenv.cli.options import hoist
 from devenv.help.pages import TOPICS, read_page
 from tests.support import REPOSITORY, ProjectDir, Ran, empty_project, reference_project
 

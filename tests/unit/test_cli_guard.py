@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devenv.cli import app as cli
+from devenv.cli.options import Globals
 
 
 @pytest.mark.parametrize(("number", "ours"), [(errno.ENOSPC, False), (errno.EROFS, False), (errno.EBADF, True)])
@@ -19,7 +20,7 @@ def test_a_disk_without_room_is_no_fault_of_devenv(
     def fail() -> None:
         raise OSError(number, "said by the system", "/some/file")
 
-    monkeypatch.setattr(cli, "chosen", cli.Globals(json=True, command="reset"))
+    monkeypatch.setattr(cli, "chosen", Globals(json=True, command="reset"))
     assert cli.guarded(fail) == 1
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["what"].startswith("devenv itself failed") == ours
@@ -35,7 +36,7 @@ def test_a_folder_that_could_not_be_copied_for_want_of_room_is_no_fault_of_deven
         folder.mkdir()
     (source / "file").write_text("content")
     (place / "file").symlink_to(target)
-    monkeypatch.setattr(cli, "chosen", cli.Globals(json=True, command="up"))
+    monkeypatch.setattr(cli, "chosen", Globals(json=True, command="up"))
     assert cli.guarded(lambda: shutil.copytree(source, place, dirs_exist_ok=True) and None) == 1
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["what"].startswith("devenv itself failed") == ours
@@ -70,7 +71,7 @@ def test_a_stopped_command_says_how_to_go_on(
         cli.terminate(15, None)
 
     again = cli.command_words([command])
-    monkeypatch.setattr(cli, "chosen", cli.Globals(json=True, command=command, again=again))
+    monkeypatch.setattr(cli, "chosen", Globals(json=True, command=command, again=again))
     assert cli.guarded(end) == 143
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["what"], error["hint"]) == ("terminated", hint)

@@ -1,0 +1,155 @@
+"""Commands that load, keep and ask the data: steps, snapshots, both stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from devenv.cli.options import Timeout, Yes, agreed, chosen, show, stack, watching, with_view
+from devenv.core.errors import UsageError
+
+
+def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, timings: bool = False) -> None:
+    """Run steps from scratch, after asking when data that devenv did not write would go."""
+    from devenv.lifecycle.plan import Options
+    from devenv.lifecycle.reset import run_fresh
+    from devenv.lifecycle.start import Clock
+    from devenv.stack import open_locked
+
+    clock = Clock()
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+
+        def agree(losses: Sequence[str]) -> None:
+            if losses:
+                watch.close()
+                agreed(f"{'; '.join(losses)}. Go on and lose it? (A snapshot is kept.)", yes)
+
+        report = run_fresh(opened, names, command, Options(timeout), watch, clock, agree)
+    show(with_view(report, timings=timings))
+
+
+def setup(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+    """Rebuild the Postgres database from its files. Every user gets a new uuid; the next `up` makes DynamoDB follow."""
+    from_scratch(["setup"], "setup", yes, timeout)
+
+
+def schema_load(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+    """Delete and create the DynamoDB tables. Their items go; the next `up` seeds them."""
+    from_scratch(["schema-load"], "schema-load", yes, timeout)
+
+
+def seed(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+    """Empty the seeded DynamoDB tables and load the items again."""
+    from_scratch(["seed"], "seed", yes, timeout)
+
+
+def reset(
+    yes: Yes = False,
+    timeout: Timeout = 120.0,
+    timings: Annotated[bool, typer.Option("--timings", help="Print what took how long.")] = False,
+) -> None:
+    """Freshly seeded data: the baseline that the first `up` kept, or all three steps from scratch."""
+    from_scratch(["setup", "schema-load", "seed"], "reset", yes, timeout, timings)
+
+
+def on_snapshot(task: Literal["save", "restore", "delete"], name: str, timeout: float) -> None:
+    """One change of the snapshots, as the only devenv that changes the project."""
+    from devenv.snapshots import command as work
+    from devenv.stack import open_locked
+
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        report = work.run(opened, task, name, watch)
+    show(report)
+
+
+def snapshot_save(name: str, timeout: Timeout = 120.0) -> None:
+    """Save both stores as they are now. Postgres is away for a fifth of a second."""
+    on_snapshot("save", name, timeout)
+
+
+def snapshot_restore(name: str, timeout: Timeout = 120.0) -> None:
+    """Bring both stores to a snapshot. What is there now is kept as an automatic snapshot."""
+    on_snapshot("restore", name, timeout)
+
+
+def snapshot_list() -> None:
+    """The snapshots of this project, oldest first."""
+    from devenv.snapshots import command as work
+
+    show(work.show_all(stack(reads=False)))
+
+
+def snapshot_export(name: str, file: Path) -> None:
+    """Write a snapshot into one file, for another machine."""
+    from devenv.snapshots.archive import export
+
+    show(export(stack(reads=False), name, file))
+
+
+def snapshot_import(
+    file: Path,
+    name: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Another name than it was saved with.")
+    ] = None,
+    timeout: Timeout = 120.0,
+) -> None:
+    """Take a snapshot from a file that `snapshot export` wrote."""
+    from devenv.snapshots.archive import take
+    from devenv.stack import open_locked
+
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        report = take(opened, file, name, watch)
+    show(report)
+
+
+def snapshot_delete(name: str, timeout: Timeout = 120.0) -> None:
+    """Delete a snapshot."""
+    on_snapshot("delete", name, timeout)
+
+
+def db(
+    sql: Annotated[str | None, typer.Argument(help="A statement. Without it: a shell.")] = None,
+    write: Annotated[bool, typer.Option("--write", help="Allow changes.")] = False,
+) -> None:
+    """Ask Postgres: devenv db "select * from users". Read-only unless --write."""
+    from devenv.query import queries
+
+    opened = stack()
+    if sql is None and chosen.json:
+        raise UsageError("--json needs a statement: a shell prints no document", hint='devenv db --json "select 1"')
+    if sql is None:
+        queries.open_shell(opened, write)
+    show(queries.run_sql(opened, sql or "", write))
+
+
+def list_tables() -> None:
+    """The tables, with keys, indexes and item counts."""
+    from devenv.query import queries
+
+    show(queries.list_tables(stack()))
+
+
+def scan(
+    table: str,
+    limit: Annotated[int, typer.Option(min=1, help="Items to show at most.")] = 100,
+) -> None:
+    """The items of a table."""
+    from devenv.query import queries
+
+    show(queries.scan(stack(), table, limit))
+
+
+def partiql(
+    statement: str,
+    write: Annotated[bool, typer.Option("--write", help="Allow changes.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Items to show at most.")] = 100,
+    scan: Annotated[bool, typer.Option("--scan", help="Allow it to read a whole table.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it amounts to.")] = False,
+) -> None:
+    """Run a PartiQL statement, and tell what it amounts to. Read-only unless --write, no Scan unless --scan."""
+    from devenv.query import queries
+
+    show(queries.run_partiql(stack(), statement, write, limit, scan, dry_run))

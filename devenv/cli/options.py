@@ -1,0 +1,156 @@
+"""The global options of a call, and what every command does with them: open the project, ask, show."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from devenv import __version__
+from devenv.core.errors import UsageError
+from devenv.core.model import Report
+
+if TYPE_CHECKING:
+    from devenv.stack import Stack
+
+
+# Global options that take no value, and those that take one; `hoist` lets them stand behind the command too.
+FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--no-input", "--debug", "--version", "--allow-remote"}
+VALUED = {"--project", "--color"}
+
+
+@dataclass
+class Globals:
+    """The global options of this call."""
+
+    project: Path | None = None
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    no_input: bool = False
+    color: str = "auto"
+    debug: bool = False
+    allow_remote: bool = False
+    command: str = "devenv"
+    again: str = "devenv"
+
+
+chosen = Globals()
+
+
+def print_version(wanted: bool) -> None:
+    """Print the version and leave, if wanted."""
+    if wanted:
+        typer.echo(f"devenv {__version__}")
+        raise typer.Exit
+
+
+def global_options(
+    project: Annotated[
+        Path | None, typer.Option(help="The project's folder. Default: the nearest with a devenv.toml.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail.")] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; a question counts as no.")] = False,
+    color: Annotated[str, typer.Option(help="auto, always or never. NO_COLOR counts too.")] = "auto",
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Read stores that are not on this machine, and the AWS account.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
+    ] = False,
+) -> None:
+    """Start Postgres and DynamoDB Local, load them in order, and compare the two."""
+    if color not in ("auto", "always", "never"):
+        raise typer.BadParameter(f"{color!r} is not one of auto, always, never", param_hint="--color")
+    chosen.project, chosen.json, chosen.quiet, chosen.verbose = project, as_json, quiet, verbose
+    chosen.no_input, chosen.color, chosen.debug, chosen.allow_remote = no_input, color, debug, allow_remote
+
+
+def hoist(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Global options, wherever they stand before `--` (or before what `run` runs), and the other words."""
+    front: list[str] = []
+    rest: list[str] = []
+    pending = iter(words)
+    for word in pending:
+        if word == "--" or (rest[:1] == ["run"] and not word.startswith("-")):
+            rest += [word, *pending]
+        elif word in FLAGS or word.split("=")[0] in VALUED:
+            front.append(word)
+            if word in VALUED:
+                front += [value for value in [next(pending, None)] if value is not None]
+        else:
+            rest.append(word)
+    return front, rest
+
+
+def show(report: Report) -> None:
+    """Print a report in the chosen form and leave with its exit code."""
+    from devenv.render.report import show_report
+
+    show_report(report, as_json=chosen.json, color=chosen.color, verbose=chosen.verbose)
+    raise typer.Exit(report.exit_code)
+
+
+def stack(engine: str | None = None, *, reads: bool = True) -> Stack:
+    """The project, opened for reading. `reads`: its stores too, which need not be on this machine."""
+    from devenv.stack import Asked, open_stack
+
+    opened = open_stack(chosen.project, asked=Asked(engine))
+    if reads:
+        opened.engine.admit(chosen.allow_remote, lambda text: typer.echo(text, err=True))
+    return opened
+
+
+def watching() -> Any:
+    """A context manager that gives the watch for this call: live lines, plain lines, or none."""
+    from devenv.render.progress import open_watch
+
+    return open_watch(quiet=chosen.quiet, color=chosen.color)
+
+
+def agreed(question: str, yes: bool, hint: str = "add -y to agree") -> None:
+    """Ask before something is lost. UsageError when the answer is not yes, or nobody can be asked."""
+    if yes:
+        return
+    if chosen.no_input or chosen.json or not sys.stdin.isatty():
+        raise UsageError(question, detail="nobody can be asked here, so nothing was done", hint=hint)
+    if not typer.confirm(question, err=True):
+        raise UsageError("not done: you did not agree")
+
+
+def check_seconds(value: float) -> float:
+    """A number of seconds; BadParameter for `nan`, which no comparison stops."""
+    if value != value:
+        raise typer.BadParameter("nan is not a number of seconds")
+    return value
+
+
+Timeout = Annotated[
+    float, typer.Option("--timeout", min=0.1, callback=check_seconds, help="Seconds to wait for locks and services.")
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what would be asked.")]
+EngineOption = Annotated[
+    str | None, typer.Option("--engine", metavar="NAME", help="embedded, docker or external. Default: the last one.")
+]
+
+
+def with_view(report: Report, **view: Any) -> Report:
+    """The report with hints for the text form; the JSON form leaves them out."""
+    from dataclasses import replace
+
+    return replace(report, view=view)
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, and say so. UsageError when it cannot be written."""
+    from devenv.host.state import write_out
+
+    write_out(path, text)
+    typer.echo(f"written: {path}", err=True)

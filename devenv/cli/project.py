@@ -1,0 +1,107 @@
+"""Commands about the project itself: its settings, its first devenv.toml, its policies, the help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from devenv.cli.options import Yes, agreed, chosen, show
+from devenv.core.errors import Exit
+from devenv.core.model import Report
+
+
+def config_show() -> None:
+    """Every effective setting and where it comes from."""
+    from devenv.cli import settings_report
+    from devenv.config import schema as config
+
+    show(settings_report.show_settings(config.load(chosen.project)))
+
+
+def config_check() -> None:
+    """Check devenv.toml and the files it names."""
+    from devenv.cli import settings_report
+    from devenv.config import schema as config
+
+    show(settings_report.check_settings(config.load(chosen.project)))
+
+
+def config_schema() -> None:
+    """Print the JSON Schema of devenv.toml, for editors."""
+    import json
+
+    from devenv.config.schema import schema
+
+    if chosen.json:
+        show(Report("config", None, Exit.DONE, {"json_schema": schema()}))
+    typer.echo(json.dumps(schema(), indent=2))
+
+
+def start_project() -> None:
+    """Write a commented devenv.toml: an example in an empty folder, fitted to what it finds in a project's."""
+    from devenv.init.command import init
+
+    show(init((chosen.project or Path.cwd()).resolve()))
+
+
+def show_help(
+    topic: Annotated[str | None, typer.Argument(metavar="[PAGE]", help="A page. Default: list the pages.")] = None,
+) -> None:
+    """Show a help page: devenv help traces. Without a page: list them."""
+    from devenv.help.pages import help_report
+
+    show(help_report(topic))
+
+
+def policy(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]",
+            help="deny-deletion, organisation, endpoint, trail, roles (or one of: application, compute-trust, person,"
+            " person-trust, boundary). Default: all.",
+        ),
+    ] = None,
+    table: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Default: the declared ones.")] = None,
+    region: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Default: [safety] regions.")] = None,
+    account: Annotated[str | None, typer.Option(metavar="ID", help="The AWS account, 12 digits.")] = None,
+    admin: Annotated[list[str] | None, typer.Option(metavar="ARN", help="A role that the denials leave alone.")] = None,
+    writes: Annotated[bool, typer.Option("--writes", help="The application writes items too.")] = False,
+    lock: Annotated[bool, typer.Option("--lock", help="Deny also what undoes protection: UpdateTable, …")] = False,
+    compute: Annotated[
+        Literal["ecs-tasks", "lambda", "ec2"], typer.Option(help="What the application runs on, for its role.")
+    ] = "ecs-tasks",
+    pool: Annotated[
+        str | None, typer.Option(metavar="ID", help="The Cognito identity pool that people sign in at.")
+    ] = None,
+    form: Annotated[Literal["text", "json"], typer.Option("--format", help="json: the documents alone.")] = "text",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A file; a folder for several policies.")] = None,
+    yes: Yes = False,
+) -> None:
+    """Write AWS policies for the tables: no deletion, regions, roles, the VPC endpoint, CloudTrail."""
+    from dataclasses import replace
+
+    from devenv.config import schema as config
+    from devenv.policy import registry as work
+    from devenv.policy.documents import as_text
+    from devenv.policy.wish import Wish
+
+    loaded = config.load(chosen.project)
+    regions = region or (loaded.settings.safety.regions if loaded.settings.safety else [])
+    tables = tuple(table) if table else work.declared_tables(loaded)
+    account = account or (loaded.settings.safety.account if loaded.settings.safety else None)
+    wish = Wish(tables, tuple(regions), account, tuple(admin or ()), writes, lock, compute, pool)
+    report = work.make_report(loaded, wish, name)
+    if out is not None:
+        files = work.files_of(report, name, out)
+        if there := [str(path) for path in files if path.exists()]:
+            agreed(f"Overwrite {', '.join(there)}?", yes)
+        work.write_files(files)
+        report = replace(report, body={**report.body, "written": list(map(str, files))})
+    elif form == "json" and not chosen.json:
+        documents = {each["name"]: each["document"] for each in report.body["policies"]}
+        typer.echo(as_text(documents[name] if name and work.is_single(name) else documents), nl=False)
+        raise typer.Exit
+    show(report)

@@ -1,0 +1,201 @@
+"""Commands that run things: the services, a program beside them, and what they say."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from devenv.cli.options import EngineOption, Timeout, Yes, agreed, chosen, show, stack, watching, with_view
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.model import Report
+
+
+def up(
+    timeout: Timeout = 120.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its reasons; do nothing.")] = False,
+    force: Annotated[str | None, typer.Option(metavar="STEP", help="Run STEP and the later ones even if done.")] = None,
+    first: Annotated[
+        str | None,
+        typer.Option("--from", metavar="STEP", help="Skip the steps before STEP; run it and the later ones."),
+    ] = None,
+    engine: EngineOption = None,
+    no_backend: Annotated[bool, typer.Option("--no-backend", help="Only the stores.")] = False,
+    strict_ports: Annotated[bool, typer.Option("--strict-ports", help="Fail when a port is taken.")] = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Print what took how long.")] = False,
+    mark: Annotated[
+        bool, typer.Option("--mark", help="Engine external: agree that devenv writes to these stores from now on.")
+    ] = False,
+    tap: Annotated[
+        bool | None,
+        typer.Option("--tap/--no-tap", help="Record the application's calls to both stores (devenv requests)."),
+    ] = None,
+) -> None:
+    """Start the services, wait until each answers, run the steps that are not done."""
+    from devenv.lifecycle import up as work
+    from devenv.lifecycle.plan import Options
+    from devenv.lifecycle.start import Clock
+    from devenv.stack import Asked, open_locked
+
+    for name in (force, first):
+        check_step(name)
+    clock = Clock()
+    with watching() as watch:
+
+        def agree(question: str) -> None:
+            watch.close()
+            agreed(question, mark, "devenv up --engine external --mark")
+
+        options = Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap)
+        if dry_run:
+            report = work.up(stack(engine), options, watch, clock)
+        else:
+            with open_locked(chosen.project, timeout, watch.say, asked=Asked(engine)) as opened:
+                report = work.up(opened, options, watch, clock)
+    show(with_view(report, timings=timings))
+
+
+def check_step(name: str | None) -> None:
+    """UsageError unless `name` is a step or None."""
+    from devenv.lifecycle.plan import ORDER
+
+    if name is not None and name not in ORDER:
+        raise UsageError(f"there is no step `{name}`", hint=f"one of: {', '.join(ORDER)}")
+
+
+def down(
+    data: Annotated[bool, typer.Option("--data", help="Delete the data too.")] = False,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="With --data: keep no copy.")] = False,
+    yes: Yes = False,
+    timeout: Timeout = 120.0,
+    everything: Annotated[bool, typer.Option("--all", help="All projects of this user, deleted ones too.")] = False,
+    engine: EngineOption = None,
+) -> None:
+    """Stop what `up` started. Data stays, unless --data."""
+    from devenv.config.schema import load_for_stopping
+    from devenv.lifecycle import down as work
+    from devenv.stack import Asked, open_locked
+
+    if data:
+        keeps = "for good, without a copy" if no_backup else "(a copy is kept)"
+        whose = "of ALL projects of this user" if everything else "of this project"
+        agreed(f"Delete all data {whose} in both stores {keeps}?", yes)
+    if everything:
+        from devenv.lifecycle.projects import down_all
+
+        with watching() as watch:
+            report = down_all(data, not no_backup, timeout, watch)
+        show(report)
+    asked = Asked(engine, stopping=True)
+    with watching() as watch, open_locked(chosen.project, timeout, watch.say, load_for_stopping, asked) as opened:
+        report = work.down(opened, data, not no_backup, watch)
+    show(report)
+
+
+def status(engine: EngineOption = None) -> None:
+    """Services, ports, pids, versions and steps."""
+    from devenv.lifecycle.status import status as look
+
+    show(look(stack(engine)))
+
+
+def ps() -> None:
+    """All projects of this user: what runs, where, and what is left of deleted folders."""
+    from devenv.lifecycle.projects import show_all
+
+    show(show_all())
+
+
+def env(
+    form: Annotated[str, typer.Option("--format", help="shell, dotenv, json, fish or powershell.")] = "shell",
+    token: Annotated[str | None, typer.Option(metavar="HANDLE", help="Print a bearer token of this person.")] = None,
+) -> None:
+    """Print the connection settings for a shell: eval "$(devenv env)"."""
+    from devenv.config.environment import FORMATS, format_environment
+    from devenv.lifecycle.tap import visitor_environment
+
+    if form not in FORMATS:
+        raise UsageError(f"there is no format `{form}`", hint=f"one of: {', '.join(FORMATS)}")
+    opened = stack(reads=False)
+    if any(service.state != "running" for service in opened.engine.look()):
+        typer.echo("note: not all services run; start them with: devenv up", err=True)
+    opened.engine.keep_secrets()
+    values = visitor_environment(opened)
+    if token is not None:
+        from devenv.query.queries import require_running
+        from devenv.trace.tokens import token_of
+
+        require_running(opened, "postgres")
+        environ = {**values, **opened.engine.backend_variables()}
+        made = token_of(opened.settings, opened.engine.targets().postgres, environ, token)
+        if chosen.json:
+            show(Report("env", opened.settings.project.name, Exit.DONE, {"token": made}))
+        typer.echo(made)
+        return
+    if chosen.json:
+        show(Report("env", opened.settings.project.name, Exit.DONE, {"env": values}))
+    typer.echo(format_environment(values, form))
+
+
+def run(command: Annotated[list[str], typer.Argument(metavar="-- CMD…")]) -> None:
+    """Run a command with the connection settings; its exit code passes through (125: devenv itself failed)."""
+    from devenv.lifecycle.tap import visitor_environment
+
+    opened = stack(reads=False)
+    opened.engine.keep_secrets()
+    environment = {**opened.environ, **visitor_environment(opened)}
+    sys.stdout.flush()
+    try:
+        os.execvpe(command[0], command, environment)  # noqa: S606 - running the user's command is the job
+    except FileNotFoundError:
+        raise DevenvError(f"{command[0]}: no such command", exit_code=Exit.NO_COMMAND) from None
+    except OSError as error:
+        raise DevenvError(f"{command[0]} cannot be run", exit_code=Exit.NOT_EXECUTABLE, detail=str(error)) from None
+
+
+def logs(
+    service: Annotated[str | None, typer.Argument(help="postgres, dynamodb, backend or steps. Default: all.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--tail", min=0, help="Lines of each log.")] = 50,
+) -> None:
+    """Print the services' logs, also after a stop."""
+    from devenv.cli.logs import read_logs
+
+    opened = stack(reads=False)
+    names = (*opened.engine.services, *(["tap"] if opened.engine.log("tap").exists() else []), "steps")
+    if service is not None and service not in names:
+        raise UsageError(f"there is no service `{service}`", hint=f"one of: {', '.join(names)}")
+    wanted = [service] if service else list(names)
+    opened.engine.gather_logs(wanted)
+    if chosen.json:
+        from devenv.host.processes import tail
+
+        found = {name: tail(opened.engine.log(name), lines) for name in wanted}
+        show(Report("logs", opened.settings.project.name, Exit.DONE, {"logs": found}))
+    with opened.engine.following_logs(wanted if follow else ()):
+        for line in read_logs({name: opened.engine.log(name) for name in wanted}, lines, follow):
+            typer.echo(line)
+
+
+def list_requests(
+    lines: Annotated[int, typer.Option("--tail", min=1, max=10_000, help="How many requests.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """List the application's last requests, each with its calls to both stores (needs `devenv up --tap`)."""
+    from devenv.query import requests as query
+
+    opened = stack(reads=False)
+    report = query.report(opened, lines)
+    if not follow:
+        show(report)
+    if chosen.json:
+        raise UsageError("--follow prints text only", hint="devenv requests --json --tail 100")
+    from devenv.render.requests_text import following_text, requests_text
+
+    for line in requests_text(report, chosen.verbose):
+        typer.echo(line)
+    for group in query.follow(opened):
+        for line in following_text(group, chosen.verbose):
+            typer.echo(line)
