@@ -163,7 +163,43 @@ def test_a_healthy_order(shop: ProjectDir) -> None:
     counts = {layer["name"]: layer["observed_count"] for layer in document["layers"]}
     assert (counts["dynamodb"], counts["pattern"], counts["library"], counts["http"]) == (3, 3, 3, 3)
     library = next(layer for layer in document["layers"] if layer["name"] == "library")
-    assert library["output"]["queries"] is None, "what was not captured is not the same as no queries"
+    [query] = library["output"]["queries"]
+    assert (query["text"], query["count"], query["elsewhere"]) == ("Query lines where order_id = 7", 3, None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "named_in"),
+    [
+        ('TableName: "lines", Key', 'TableName: "lines", Limit: 2, Key', "wrong_query", "limit 2"),
+        ('":o": { N: String(order) }', '":o": { N: "8" }', "wrong_query", "order_id = 8"),
+        ("return Items.map(", "return Items.slice(1).map(", "items_lost", "though its query brought them"),
+        ('TableName: "lines", Key', 'TableName: "line", Key', "wrong_query", "ResourceNotFoundException"),
+        (
+            'ExpressionAttributeValues: { ":o": { N: String(order) } }',
+            'FilterExpression: "pieces > :p", '
+            'ExpressionAttributeValues: { ":o": { N: String(order) }, ":p": { N: "1" } }',
+            "wrong_query",
+            "filter pieces > 1",
+        ),
+    ],
+    ids=["limit", "key", "slice", "table", "filter"],
+)
+def test_what_a_command_of_another_language_asked_is_named(
+    shop: ProjectDir, old: str, new: str, kind: str, named_in: str
+) -> None:
+    change(shop, old, new)
+    document = shop.json("trace", "order", "7", "--user", "C-ONE")
+    assert named(document) == ("library", kind)
+    verdict = document["verdict"]
+    assert named_in in f"{verdict['summary']} {verdict['cause']}"
+
+
+def test_a_command_that_goes_past_the_tap_is_not_said_to_ask_nothing(shop: ProjectDir) -> None:
+    address = shop.env()["AWS_ENDPOINT_URL_DYNAMODB"]
+    change(shop, "process.env.AWS_ENDPOINT_URL_DYNAMODB", f'"{address}"')
+    document = shop.json("trace", "order", "7", "--user", "C-ONE")
+    library = next(layer for layer in document["layers"] if layer["name"] == "library")
+    assert (library["status"], library["output"]["queries"]) == ("ok", None)
 
 
 def test_a_field_that_the_function_drops(shop: ProjectDir) -> None:

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ from devenv.trace.judge.library import judge_library
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.environment import find_diverted, place_call
 from devenv.trace.layers.pattern import declared_guard
+from devenv.trace.layers.tapped import Watched, watching
 from devenv.trace.observation import LibraryObservation, Observation, Ran
 from devenv.trace.question import TraceContext
 
@@ -123,14 +125,19 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         if begun is not None:
             finish(begun, 0.0)
         return LibraryObservation(unasked=order)
-    running = launch(inquiry, order, environment_of(inquiry), begun)
     diverted = any(one.about & STORES for one in given.observations["environment"].findings)
-    other = launch(inquiry, order, inquiry.project_environment) if diverted else None
-    ended = finish(running, order.section.seconds)
-    ran, guards, left = read_runs(inquiry, order, ended)
+    with ExitStack() as stack:
+        mine = watch_command(inquiry, order, environment_of(inquiry), stack)
+        running = launch(inquiry, order, mine.environ if mine else environment_of(inquiry), begun)
+        theirs = watch_command(inquiry, order, inquiry.project_environment, stack) if diverted else None
+        corrected_environ = theirs.environ if theirs else inquiry.project_environment
+        other = launch(inquiry, order, corrected_environ) if diverted else None
+        ended = finish(running, order.section.seconds)
+        ended_other = finish(other, order.section.seconds) if other is not None else None
+    ran, guards, left = read_runs(inquiry, order, ended, mine)
     corrected = None
-    if other is not None:
-        corrected, guards, _ = read_runs(inquiry, order, finish(other, order.section.seconds))
+    if ended_other is not None:
+        corrected, guards, _ = read_runs(inquiry, order, ended_other, theirs)
     declared = declared_guard(inquiry, inquiry.question.trace.pattern, given.person)
     patterns = [declared_guard(inquiry, guard.pattern, given.person) for guard in order.section.guards]
     changed = left.get("environ") or {}
@@ -212,10 +219,12 @@ def cost_of(asked: Sequence[Asked] | None) -> Cost | None:
 # --- what it told ---
 
 
-def read_runs(inquiry: TraceContext, order: Order, ended: Ended) -> tuple[Ran, list[Ran], dict[str, Any]]:
+def read_runs(
+    inquiry: TraceContext, order: Order, ended: Ended, watched: Watched | None
+) -> tuple[Ran, list[Ran], dict[str, Any]]:
     """The function's run, those of the guards, and what it left."""
     if order.section.command:
-        return read_command(inquiry, order, ended), [], {}
+        return read_command(inquiry, order, ended, watched), [], {}
     events = [*parse_lines(ended.told)]
     left = next((event for event in events if event.get("event") == "left"), {})
     ends = [place for place, event in enumerate(events) if event.get("event") == "ended"]
@@ -244,12 +253,7 @@ def read_run(
 ) -> Ran:
     """One call: what it returned or raised, and what it asked meanwhile."""
     sent = [one for one in requests.read_events(events) if requests.is_read(one)]
-    asked = tuple(place(inquiry, requests.describe(run), run[0]) for run in requests.fold_pages(sent))
-    form = form_of_items(inquiry.question.trace, inquiry.facts.plan)
-    read = None
-    if form is not None:
-        read = form.entries(item for one in sent for item in one.items or ())[0]
-    ran = Ran(name_of(function), "returned", asked=asked, read=read)
+    ran = with_reads(inquiry, Ran(name_of(function), "returned"), sent)
     if told is None:
         if ended.status is None:
             return replace(ran, outcome="timed_out", detail=f"{order.section.seconds:g} s")
@@ -259,6 +263,21 @@ def read_run(
             ran, outcome=told["outcome"], error=told.get("error"), detail=told.get("detail"), where=told.get("where")
         )
     return read_value(inquiry, ran, told.get("value")) if main else ran
+
+
+def with_reads(inquiry: TraceContext, ran: Ran, sent: Sequence[requests.Sent]) -> Ran:
+    """A run with what it asked, and with the entries that this brought."""
+    asked = tuple(place(inquiry, requests.describe(run), run[0]) for run in requests.fold_pages(sent))
+    form = form_of_items(inquiry.question.trace, inquiry.facts.plan)
+    read = form.entries(item for one in sent for item in one.items or ())[0] if form is not None else None
+    return replace(ran, asked=asked, read=read)
+
+
+def watch_command(inquiry: TraceContext, order: Order, environ: Mapping[str, str], stack: ExitStack) -> Watched | None:
+    """Stand a tap before the stores for a command; None for a function, which its own interpreter watches."""
+    if not order.section.command:
+        return None
+    return stack.enter_context(watching(environ, inquiry.facts.context.targets))
 
 
 def read_value(inquiry: TraceContext, ran: Ran, value: Any) -> Ran:
@@ -274,9 +293,12 @@ def read_value(inquiry: TraceContext, ran: Ran, value: Any) -> Ran:
     return replace(ran, entries=entries, shape=shape)
 
 
-def read_command(inquiry: TraceContext, order: Order, ended: Ended) -> Ran:
+def read_command(inquiry: TraceContext, order: Order, ended: Ended, watched: Watched | None) -> Ran:
     """A command that prints what its function returns."""
     ran = Ran(" ".join(Path(word).name for word in order.command[:2]), "returned")
+    store = "dynamodb" if inquiry.question.trace.pattern else None
+    if watched is not None and (sent := watched.reads(store)) is not None:
+        ran = with_reads(inquiry, ran, sent)
     if ended.status is None:
         return replace(ran, outcome="timed_out", detail=f"{order.section.seconds:g} s")
     if ended.too_much:

@@ -1,0 +1,196 @@
+"""What the tap costs: `python tests/bench/tap.py [CALLS] [SECONDS]`. Prints one JSON document.
+
+Drives the same calls with and without the tap, in turns, on stores of its own: added latency at 200 requests/s, and the
+ratio of throughput with eight clients. Every byte is compared in a third run, through recorders on both sides.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import statistics
+import struct
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.support import empty_project
+from tests.tap.support import Recorder, drive, lines, pointed, tap
+
+RATE = 200
+CLIENTS = 8
+TURNS = 5
+KINDS = ("postgres", "dynamodb")
+
+
+class Postgres:
+    """One connection that sends the same simple query."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        import psycopg
+
+        self.connection = psycopg.connect(environ["DATABASE_URL"], autocommit=True)
+        self.connection.execute("SELECT 1")
+
+    def call(self) -> None:
+        self.connection.execute("SELECT g, 'some text of a row' FROM generate_series(1, 20) g").fetchall()
+
+
+class Dynamo:
+    """One connection that sends the same Query, without an SDK, whose own time is not asked for."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        url = urlsplit(environ["AWS_ENDPOINT_URL_DYNAMODB"])
+        self.connection = http.client.HTTPConnection(url.hostname or "", url.port or 80)
+        scope = f"{environ['AWS_ACCESS_KEY_ID']}/20260101/{environ['AWS_REGION']}/dynamodb/aws4_request"
+        self.headers = {
+            "X-Amz-Target": "DynamoDB_20120810.Query",
+            "Content-Type": "application/x-amz-json-1.0",
+            "X-Amz-Date": "20260101T000000Z",
+            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00",
+        }
+        self.body = json.dumps(
+            {
+                "TableName": "tap-calls",
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": {"S": "a"}},
+                "Limit": 20,
+            }
+        )
+
+    def call(self) -> None:
+        self.connection.request("POST", "/", self.body, self.headers)
+        answer = self.connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"DynamoDB refused: {body!r}")
+
+
+def paced(call: Callable[[], None], seconds: float) -> list[float]:
+    """Milliseconds of each call, at RATE calls a second."""
+    taken = []
+    begin = time.perf_counter()
+    for number in range(int(seconds * RATE)):
+        wait = begin + number / RATE - time.perf_counter()
+        if wait > 0:
+            time.sleep(wait)
+        at = time.perf_counter()
+        call()
+        taken.append((time.perf_counter() - at) * 1000)
+    return taken
+
+
+def flat_out(kind: Any, environ: Mapping[str, str], seconds: float) -> float:
+    """Calls a second of CLIENTS clients."""
+    done = [0] * CLIENTS
+    clients = [kind(environ) for _ in range(CLIENTS)]
+    end = time.perf_counter() + seconds
+
+    def work(number: int) -> None:
+        while time.perf_counter() < end:
+            clients[number].call()
+            done[number] += 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(done) / seconds
+
+
+def cost(kind: Any, direct: Mapping[str, str], tapped: Mapping[str, str], seconds: float) -> dict[str, float]:
+    """Added latency and the ratio of throughput, both ways in turns."""
+    both = [kind(direct), kind(tapped)]
+    for each in both:
+        for _ in range(300):
+            each.call()
+    taken: list[list[float]] = [[], []]
+    rates: list[list[float]] = [[], []]
+    for _ in range(TURNS):
+        for way, (one, environ) in enumerate(zip(both, (direct, tapped), strict=True)):
+            taken[way] += paced(one.call, seconds)
+            rates[way].append(flat_out(kind, environ, seconds))
+    medians = [statistics.median(each) for each in taken]
+    p99 = [statistics.quantiles(each, n=100)[98] for each in taken]
+    found = [statistics.median(each) for each in rates]
+    return {
+        "added_median_ms": round(medians[1] - medians[0], 3),
+        "added_p99_ms": round(p99[1] - p99[0], 3),
+        "untapped_median_ms": round(medians[0], 3),
+        "untapped_per_second": round(found[0]),
+        "throughput_ratio": round(found[1] / found[0], 2),
+    }
+
+
+def equal_bytes(environ: Mapping[str, str], folder: Path, calls: int) -> dict[str, Any]:
+    """For each driver: how many calls, and whether the same bytes came out that went in."""
+    found: dict[str, Any] = {}
+    share = calls // 5
+    for driver, store, rounds in (
+        ("psycopg", "postgres", share * 10 // 35),
+        ("asyncpg", "postgres", share * 10 // 25),
+        ("pg", "postgres", share * 10 // 32),
+        ("boto3", "dynamodb", share * 10 // 22),
+        ("sdk", "dynamodb", share * 10 // 22),
+    ):
+        url = urlsplit(environ["AWS_ENDPOINT_URL_DYNAMODB"])
+        port = int(environ["PGPORT"]) if store == "postgres" else url.port or 80
+        behind = Recorder(("127.0.0.1", port))
+        file = folder / f"{driver}.jsonl"
+        with tap(file, {store: ("127.0.0.1", behind.port)}) as ports:
+            before = Recorder(("127.0.0.1", ports[store]))
+            made = drive(driver, rounds, pointed(environ, {store: before.port}), 600)
+            before.close()
+            outside = before.streams()
+        behind.close()
+        found[driver] = {
+            "calls": made,
+            "recorded": len(lines(file, "call")),
+            "equal": sorted(map(undeclined, outside)) == behind.streams(),
+            "unparsed": len(lines(file, "unparsed")),
+        }
+    return found
+
+
+def undeclined(stream: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """Both directions without the requests for encryption and what declines them."""
+    sent, got = stream
+    while sent[:8] in (struct.pack("!II", 8, 80877103), struct.pack("!II", 8, 80877104)):
+        sent, got = sent[8:], got[1:]
+    return sent, got
+
+
+def main() -> None:
+    """Print the document."""
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        project = empty_project(folder / "project")
+        try:
+            project.ok("up")
+            environ = project.env()
+            drive("boto3", 100, environ)
+            routes = {
+                "postgres": ("127.0.0.1", int(environ["PGPORT"])),
+                "dynamodb": ("127.0.0.1", urlsplit(environ["AWS_ENDPOINT_URL_DYNAMODB"]).port or 80),
+            }
+            with tap(folder / "cost.jsonl", routes) as ports:
+                tapped = pointed(environ, ports)
+                costs = {n: cost(k, environ, tapped, seconds) for n, k in zip(KINDS, (Postgres, Dynamo), strict=True)}
+            document = {"cost": costs, "bytes": equal_bytes(environ, folder, calls)}
+        finally:
+            project.remove()
+    print(json.dumps(document, indent=2))
+
+
+if __name__ == "__main__":
+    main()
