@@ -139,10 +139,47 @@ class StepSource(Section, frozen=True):
     command: list[Text] = []
 
 
+MigrationTool = Literal[
+    "flyway",
+    "dbmate",
+    "goose",
+    "sql-migrate",
+    "golang-migrate",
+    "prisma",
+    "alembic",
+    "flask-migrate",
+    "django",
+    "knex",
+]
+
+
+class Migrations(Section, frozen=True):
+    """`migrations = { tool = "goose", folder = "db/changes" }`: a tool whose migrations are not in its usual folder.
+
+    `command` is the project's own way to run them; it then belongs to any tool, and `folder` has its migrations.
+    """
+
+    tool: MigrationTool | None = None
+    folder: Text | None = None
+    command: list[Text] = []
+
+
+class SetupSource(Section, frozen=True):
+    """`[steps.setup]`: SQL files (glob patterns, in order), or the project's own command, or `migrations`.
+
+    `migrations` names a tool (`"flyway"`, `"alembic"`, …). Those in plain SQL are run by devenv in the tool's order,
+    the up halves only, and recorded in its table; others by their own command. `files` run after them.
+    """
+
+    files: list[Text] = []
+    command: list[Text] = []
+    migrations: MigrationTool | Migrations | None = None
+
+
 class Steps(Section, frozen=True, rename={"schema_load": "schema-load"}):
     """`[steps]`: always setup, then schema-load, then seed."""
 
-    setup: StepSource = StepSource()
+    setup: SetupSource = SetupSource()
     schema_load: StepSource = StepSource()
     seed: StepSource = StepSource()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devenv.steps.schema_load import schema_load
 from devenv.steps.seed import seed
-from devenv.steps.setup import setup
+from devenv.steps.setup import migrations, setup
 from devenv.steps.step import Handles, Inputs, Outcome, Step, StepContext
 
 __all__ = ["STEPS", "Handles", "Inputs", "Outcome", "Step", "StepContext"]
@@ -19,6 +19,7 @@ STEPS = (
         apply=setup.apply,
         strangers=setup.strangers,
         present=setup.present,
+        gather=migrations.gather,
     ),
     Step(
         name="schema-load",

@@ -6,14 +6,14 @@ import glob
 import hashlib
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from devenv.config.schema import Settings, StepSource, interpreter
+from devenv.config.schema import Settings, SetupSource, StepSource, interpreter
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceName, StepState
 from devenv.steps.ledger import Ledger
@@ -82,7 +82,7 @@ LOOK_TIMEOUT_S = 2
 
 def singular(what: str) -> str:
     """`rows inserted` -> `row inserted`."""
-    return re.sub(r"\b(row|item|table|value|change|index)(?:e?s)\b", r"\1", what)
+    return re.sub(r"\b(row|item|table|value|change|index|migration)(?:e?s)\b", r"\1", what)
 
 
 class Handles:
@@ -168,22 +168,26 @@ class Step:
     `parse` checks the files and yields `Inputs.content` (UsageError); `examine` tells whether the files' work is in
     the stores; `apply` does the work (its last argument: from scratch); `strangers` names data that devenv did not
     write and that `apply` from scratch would destroy. `present` tells whether the work of the project's own command
-    can be there at all.
+    can be there at all. `gather` reads files that come before those that the source names.
     """
 
     name: str
     needs: tuple[ServiceName, ...]
-    source: Callable[[Settings], StepSource]
+    source: Callable[[Settings], StepSource | SetupSource]
     parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any]
     examine: Callable[[StepContext, Inputs, Handles], StepState]
     apply: Callable[[StepContext, Inputs, bool], Outcome]
     strangers: Callable[[StepContext, Inputs], str | None]
     present: Callable[[Handles], bool] = lambda handles: True
+    gather: Callable[[Settings, Path], tuple[SourceFile, ...]] = lambda settings, root: ()
 
     def read(self, settings: Settings, root: Path) -> Inputs:
         """The step's files, checked as far as that is possible without the stores. UsageError (exit 2)."""
         source = self.source(settings)
-        files = read_files(root, source.files, f"steps.{self.name}")
+        first = self.gather(settings, root)
+        known = {file.name for file in first}
+        named = read_files(root, source.files, f"steps.{self.name}")
+        files = first + tuple(file for file in named if file.name not in known)
         content = None if source.command else self.parse(settings, root, files)
         return Inputs(hash_inputs(files, source.command, content), files, tuple(source.command), content)
 
@@ -244,7 +248,7 @@ def hash_inputs(files: tuple[SourceFile, ...], command: list[str], content: Any)
 
 
 def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, ...]:
-    """The files that the glob patterns name, in the order of the patterns, sorted within each, each once.
+    """The files that the glob patterns name, in the order of the patterns, in natural order within each, each once.
 
     UsageError for a pattern that leaves the folder or matches nothing; for a file that cannot be read or is not UTF-8.
     """
@@ -255,7 +259,7 @@ def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, .
                 f"[{key}] files: {pattern!r} leaves the project's folder",
                 hint=f"name files of the project in [{key}] of devenv.toml",
             )
-        found = sorted(glob.glob(pattern, root_dir=root, recursive=True))
+        found = sorted(glob.glob(pattern, root_dir=root, recursive=True), key=natural_key)
         found = [name for name in found if (root / name).is_file()]
         if not found:
             raise UsageError(
@@ -264,6 +268,12 @@ def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, .
             )
         names.update(dict.fromkeys(found))
     return tuple(SourceFile(name, read_text(root / name, name)) for name in names)
+
+
+def natural_key(name: str) -> tuple[tuple[str, int, str], ...]:
+    """A sort key in which the numbers of a name count as numbers: V2 before V10."""
+    parts = re.findall(r"(\D*)(\d*)", name)
+    return tuple((text, int(number or 0), number) for text, number in parts)
 
 
 def read_text(path: Path, name: str) -> str:
@@ -283,9 +293,15 @@ def read_text(path: Path, name: str) -> str:
 
 def run_command(ctx: StepContext, inputs: Inputs) -> Outcome:
     """Run the project's own command in its root; its output goes to the log. DevenvError with its last lines."""
+    run_program(ctx, inputs.command, ctx.environ)
+    return Outcome({"command run": 1})
+
+
+def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Run a command of the project with these variables; its output goes to the log. DevenvError."""
     ctx.log.parent.mkdir(parents=True, exist_ok=True)
     python = interpreter(ctx.settings, ctx.root)
-    command = [word.replace("{python}", python) for word in inputs.command]
+    command = [word.replace("{python}", python) for word in words]
     shown = " ".join(command)
     ctx.say(f"running {shown}")
     with ctx.log.open("ab") as log:
@@ -296,7 +312,7 @@ def run_command(ctx: StepContext, inputs: Inputs) -> Outcome:
             code = subprocess.run(
                 command,
                 cwd=ctx.root,
-                env=dict(ctx.environ),
+                env=dict(environ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -307,7 +323,6 @@ def run_command(ctx: StepContext, inputs: Inputs) -> Outcome:
     if code:
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
         raise DevenvError(f"the command {shown} {how}", detail=f"{last_lines(ctx.log, start)}\n(whole log: {ctx.log})")
-    return Outcome({"command run": 1})
 
 
 def last_lines(log: Path, start: int) -> str:

@@ -14,8 +14,9 @@ import msgspec
 import psycopg
 import pytest
 
+from devenv.config.environment import connection_environment
 from devenv.config.schema import Settings
-from devenv.core.model import DynamoTarget, PostgresTarget, StepState
+from devenv.core.model import DynamoTarget, PostgresTarget, StepState, Targets
 from devenv.steps.registry import STEPS, Outcome, Step, StepContext
 from devenv.steps.setup.setup import side_names
 from devenv.stores.dynamodb.client import Dynamo, plain
@@ -62,10 +63,14 @@ class SmallProject:
             postgres=self.postgres,
             dynamodb=self.dynamodb,
             ledger=self.root / ".devstate" / "ledger.sqlite",
-            environ=dict(os.environ),
+            environ={**os.environ, **connection_environment(self.settings, self.addresses)},
             say=self.said.append,
             log=self.root / ".devstate" / "steps.log",
         )
+
+    @property
+    def addresses(self) -> Targets:
+        return Targets(self.postgres, self.dynamodb, None, "")
 
     @property
     def settings(self) -> Settings:

@@ -8,7 +8,7 @@ from typing import Final
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.steps.setup.sql import Statement
-from devenv.steps.step import StepContext
+from devenv.steps.step import SourceFile, StepContext
 from devenv.stores.postgres.client import Connection
 
 CREATE: Final = re.compile(r"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?(\"[^\"]+\"|\w+)", re.IGNORECASE)
@@ -31,6 +31,15 @@ def find_wanted(statements: Iterable[Statement]) -> dict[str, Statement]:
             name = asked[1][1:-1] if asked[1].startswith('"') else asked[1].lower()
             found.setdefault(name, statement)
     return found
+
+
+def find_in_code(files: Iterable[SourceFile]) -> tuple[Statement, ...]:
+    """The CREATE EXTENSION statements in texts of programs (migrations in Python or JavaScript). Pure."""
+    found = []
+    for file in files:
+        text = file.text.replace('\\"', '"')
+        found += [Statement(file.name, text.count("\n", 0, m.start()) + 1, m[0]) for m in CREATE.finditer(text)]
+    return tuple(found)
 
 
 def provide(ctx: StepContext, connection: Connection, statements: Iterable[Statement]) -> None:

@@ -338,6 +338,38 @@ def record_all(connection: Connection, table: Table) -> int:
     return execute(connection, query, [table.schema, table.name]).rowcount
 
 
+def read_strangers(connection: Connection, catalog: Catalog) -> list[tuple[str, str]]:
+    """(table, key as JSON) of every row that is not exactly as the files made it."""
+    found: list[tuple[str, str]] = []
+    for table in catalog.tables:
+        query = sql.SQL(
+            "SELECT {}::text FROM {} AS live WHERE NOT EXISTS (SELECT FROM devenv.seeded AS ours"
+            ' WHERE ours."schema" = %s AND ours."table" = %s AND ours."row" = {})'
+        ).format(row_json(table, table.primary_key), name(*table.id), row_json(table))
+        found += [(table.title, row[0]) for row in execute(connection, query, [table.schema, table.name])]
+    return found
+
+
+def record_others(connection: Connection, catalog: Catalog, strangers: Sequence[tuple[str, str]]) -> None:
+    """Record all rows but the strangers as made by the files: migrations have changed or added them.
+
+    A stranger that the files made once, and somebody changed, keeps its record.
+    """
+    connection.execute(
+        "DELETE FROM devenv.seeded AS ours WHERE NOT EXISTS"
+        " (SELECT FROM unnest(%s::text[], %s::jsonb[]) AS s(title, key)"
+        ' WHERE s.title = ours."schema" || \'.\' || ours."table" AND ours."row" @> s.key)',
+        [[title for title, _ in strangers], [key for _, key in strangers]],
+    )
+    for table in catalog.tables:
+        keys = [key for title, key in strangers if title == table.title]
+        query = sql.SQL(
+            "INSERT INTO devenv.seeded SELECT %s, %s, {0} FROM {1} AS live WHERE NOT EXISTS"
+            " (SELECT FROM unnest(%s::jsonb[]) AS stranger WHERE {0} @> stranger)"
+        ).format(row_json(table), name(*table.id))
+        execute(connection, query, [table.schema, table.name, keys])
+
+
 def count_strangers(connection: Connection, table: Table) -> int:
     """How many rows of `table` are not exactly as the files made them."""
     query = sql.SQL(
@@ -353,8 +385,10 @@ def count_rows(connection: Connection, table: Table) -> int:
     return int(one(connection, sql.SQL("SELECT count(*) FROM {}").format(name(*table.id))))
 
 
-def row_json(table: Table) -> sql.Composable:
-    """An SQL expression: a row of `table` as {column: text or null}."""
+def row_json(table: Table, names: Sequence[str] = ()) -> sql.Composable:
+    """An SQL expression: a row of `table` as {column: text or null}, of all columns or of the named ones."""
+    shown = [column.name for column in table.columns if not names or column.name in names]
     return sql.SQL("jsonb_object(ARRAY[{}]::text[], ARRAY[{}]::text[])").format(
-        sql.SQL(", ").join(sql.Literal(column.name) for column in table.columns), select_columns(table)
+        sql.SQL(", ").join(map(sql.Literal, shown)),
+        sql.SQL(", ").join(sql.SQL("{}::text").format(name(column)) for column in shown),
     )

@@ -24,6 +24,7 @@ from devenv.core.model import PostgresTarget, StepState
 from devenv.core.plural import number_of
 from devenv.steps.setup import extensions, merge
 from devenv.steps.setup.migrate import plan_migration
+from devenv.steps.setup.migrations import Plan, find_plan, is_known, record_statements, refuse_migration, up_half
 from devenv.steps.setup.psql import LeftOut, Reader, list_left_out
 from devenv.steps.setup.rows import Row, Sequences, order_rows, pair_runs, read_rows, read_sequences
 from devenv.steps.setup.run import GRANTS, ROLES, run_again, run_statements
@@ -41,6 +42,7 @@ RECORD: Final = (
     b"CREATE SCHEMA IF NOT EXISTS devenv",
     b"CREATE TABLE IF NOT EXISTS devenv.setup"
     b" (hash text NOT NULL, at timestamptz NOT NULL DEFAULT now(), catalog jsonb NOT NULL)",
+    b"CREATE TABLE IF NOT EXISTS devenv.migrations (file text PRIMARY KEY, hash text NOT NULL)",
     b'CREATE TABLE IF NOT EXISTS devenv.seeded ("schema" text NOT NULL, "table" text NOT NULL, "row" jsonb NOT NULL)',
 )
 # The hash of the last run, what it declared but is no longer there, and databases that a killed run left behind.
@@ -67,12 +69,28 @@ class Scratch:
 
 
 @dataclass(frozen=True)
+class Migration:
+    """One migration: its file, the hash of its text, and its statements with those that tell the tool of it."""
+
+    file: str
+    hash: str
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True)
 class Script:
-    """The parsed inputs: all statements in order, what is left out, and `seal`, the texts of included files."""
+    """The parsed inputs: migrations, then plain files. `seal`: what the hash needs beside the files' texts."""
 
     statements: tuple[Statement, ...]
     left_out: tuple[LeftOut, ...] = ()
     seal: bytes = b""
+    plan: Plan | None = None
+    migrations: tuple[Migration, ...] = ()
+
+    @property
+    def by_command(self) -> bool:
+        """Whether the tool's own command runs the migrations."""
+        return self.plan is not None and self.plan.tool is None
 
 
 def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Script:
@@ -85,9 +103,24 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Scri
         return read_text(root / name, name) if name and (root / name).is_file() else None
 
     reader = Reader(settings.postgres.database, find)
-    parts = {file.name: reader.read(file.text, file.name) for file in files}
-    statements = tuple(each for name, part in parts.items() if name not in reader.included for each in part)
-    return Script(statements, tuple(reader.left_out), reader.seal)
+    plan = find_plan(settings, root)
+    listed = plan.files if plan else ()
+    migrations = []
+    for number, file in enumerate(files[: len(listed)], 1):
+        statements: tuple[Statement, ...] = ()
+        if plan and plan.tool:
+            records = record_statements(plan, number, file)
+            statements = reader.read(up_half(plan.tool, file), file.name)
+            statements += tuple(Statement(file.name, 1, text, f"{file.name} (record)") for text in records)
+        migrations.append(Migration(file.name, hashlib.sha256(file.text.encode()).hexdigest(), statements))
+    parts = {}
+    for file in files[len(listed) :]:
+        refuse_migration(file)
+        parts[file.name] = reader.read(file.text, file.name)
+    plain = [each for name, part in parts.items() if name not in reader.included for each in part]
+    every = (*(each for migration in migrations for each in migration.statements), *plain)
+    named = "\0".join((plan.name, plan.folder, *plan.command)).encode() if plan else b""
+    return Script(every, tuple(reader.left_out), reader.seal + named, plan, tuple(migrations))
 
 
 def present(handles: Handles) -> bool:
@@ -136,32 +169,37 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
     """Bring the database to what the files say. DevenvError names file, line and statement."""
     script: Script = inputs.content
     left_out = list(script.left_out)
-    outcome = bring(ctx, inputs, script.statements, fresh, left_out)
+    outcome = bring(ctx, inputs, fresh, left_out)
     return replace(outcome, warnings=(*list_left_out(left_out), *outcome.warnings))
 
 
-def bring(
-    ctx: StepContext, inputs: Inputs, statements: tuple[Statement, ...], fresh: bool, left_out: list[LeftOut]
-) -> Outcome:
+def bring(ctx: StepContext, inputs: Inputs, fresh: bool, left_out: list[LeftOut]) -> Outcome:
     """Load, merge or rebuild; what this server refuses and may is added to `left_out`."""
+    script: Script = inputs.content
+    statements = script.statements
     database = ctx.postgres.database
     with server(ctx.postgres) as admin:
         postgres.end_others(admin)
         for name_ in side_names(database):
             drop_database(admin, name_)
-        extensions.provide(ctx, admin, statements)
+        in_code = extensions.find_in_code(inputs.files) if script.by_command else ()
+        extensions.provide(ctx, admin, (*in_code, *statements))
+        if script.by_command:
+            from devenv.steps.setup import by_command
+
+            return by_command.bring(ctx, admin, inputs, fresh, left_out)
         exists = one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None
         if fresh and exists:
-            return rebuild(ctx, admin, inputs, statements, left_out)
+            return rebuild(ctx, admin, inputs, left_out)
         if not exists:
             admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
     with postgres.connect(ctx.postgres, label=label(database)) as connection:
         live = postgres.read_catalog(connection)
         if not live.tables and read_record(connection) is None:
             ctx.say(f"loading {number_of(len(inputs.files), 'SQL file')}")
-            return load(connection, inputs.hash, statements, left_out)
+            return load(connection, inputs.hash, script, left_out)
     ctx.say("running the changed SQL files in a scratch database")
-    return refresh(ctx, inputs.hash, statements, run_in_scratch(ctx.postgres, statements, left_out))
+    return refresh(ctx, inputs.hash, script, run_in_scratch(ctx.postgres, statements, left_out))
 
 
 @contextmanager
@@ -188,11 +226,16 @@ def drop_database(admin: Connection, database: str) -> None:
     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name(database)))
 
 
-def load(connection: Connection, hash: str, statements: tuple[Statement, ...], left_out: list[LeftOut]) -> Outcome:
+def load(connection: Connection, hash: str, script: Script, left_out: list[LeftOut]) -> Outcome:
     """Run the files in an empty database and record what they made: one transaction, which the caller commits."""
-    run_statements(connection, statements, left_out)
+    run_statements(connection, script.statements, left_out)
+    return record_load(connection, hash, script)
+
+
+def record_load(connection: Connection, hash: str, script: Script) -> Outcome:
+    """Record everything in a database as made by the files."""
     catalog = postgres.read_catalog(connection)
-    write_record(connection, hash, catalog)
+    write_record(connection, hash, catalog, script)
     rows = sum(merge.record_all(connection, table) for table in catalog.tables)
     return Outcome({"tables": len(catalog.tables), "rows": rows})
 
@@ -203,13 +246,16 @@ def create_record(connection: Connection) -> None:
         connection.execute(statement)
 
 
-def write_record(connection: Connection, hash: str, catalog: Catalog) -> None:
+def write_record(connection: Connection, hash: str, catalog: Catalog, script: Script) -> None:
     """Record what the files declare, beside the data."""
     create_record(connection)
     connection.execute("DELETE FROM devenv.setup")
     connection.execute(
         "INSERT INTO devenv.setup (hash, catalog) VALUES (%s, %s::jsonb)", [hash, msgspec.json.encode(catalog).decode()]
     )
+    connection.execute("DELETE FROM devenv.migrations")
+    for each in script.migrations:
+        connection.execute("INSERT INTO devenv.migrations VALUES (%s, %s)", [each.file, each.hash])
 
 
 def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...], left_out: list[LeftOut]) -> Scratch:
@@ -235,15 +281,17 @@ def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...], le
     return Scratch(catalog, order_rows(catalog, rows), sequences)
 
 
-def refresh(ctx: StepContext, hash: str, statements: tuple[Statement, ...], wanted: Scratch) -> Outcome:
+def refresh(ctx: StepContext, hash: str, script: Script, wanted: Scratch) -> Outcome:
     """Merge the changed schema and rows into the live database, in one transaction."""
     try:
         with postgres.connect(ctx.postgres, label=label(ctx.postgres.database)) as connection:
             connection.execute(f"SET lock_timeout = '{LOCK_WAIT}'".encode())
-            run_again(connection, statements, ROLES)
-            outcome = merge_scratch(connection, ctx.postgres.database, hash, wanted)
-            run_again(connection, statements, GRANTS)
-            return outcome
+            run_again(connection, script.statements, ROLES)
+            ran = run_pending(connection, script)
+            connection.execute(f"SET lock_timeout = '{LOCK_WAIT}'".encode())
+            outcome = merge_scratch(connection, ctx.postgres.database, hash, wanted, script)
+            run_again(connection, script.statements, GRANTS)
+            return replace(outcome, counts={"migrations run": ran, **outcome.counts})
     except PostgresError as error:
         if not error.reached:
             raise
@@ -255,7 +303,34 @@ def refresh(ctx: StepContext, hash: str, statements: tuple[Statement, ...], want
         ) from None
 
 
-def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scratch) -> Outcome:
+def run_pending(connection: Connection, script: Script) -> int:
+    """Run the migrations that were added since, on the live data. How many; 0 too when one that ran was changed.
+
+    Then the files' work is merged like that of any changed file. What the tool has run itself is not run again.
+    """
+    ran = read_migrations(connection)
+    now = {each.file: each.hash for each in script.migrations}
+    if not ran or any(now.get(file) != hash for file, hash in ran.items()):
+        return 0
+    pending = [each for each in script.migrations if each.file not in ran]
+    if script.plan and script.plan.tool and pending:
+        known = {str(row[0]) for row in connection.execute(script.plan.tool.known.encode())}
+        pending = [each for each in pending if not is_known(script.plan, each.file, known)]
+    if pending:
+        strangers = merge.read_strangers(connection, postgres.read_catalog(connection))
+        run_statements(connection, [statement for each in pending for statement in each.statements])
+        merge.record_others(connection, postgres.read_catalog(connection), strangers)
+    return len(pending)
+
+
+def read_migrations(connection: Connection) -> dict[str, str]:
+    """File -> hash of each migration that has run; empty before the first."""
+    if one(connection, "SELECT to_regclass('devenv.migrations')") is None:
+        return {}
+    return {str(file): str(hash) for file, hash in connection.execute("SELECT file, hash FROM devenv.migrations")}
+
+
+def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scratch, script: Script) -> Outcome:
     """Plan the migration, refuse what would lose data, run it, merge the rows, record all."""
     present = postgres.read_catalog(connection)
     migration = plan_migration(read_declared(connection), wanted.catalog, present)
@@ -279,7 +354,7 @@ def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scra
     for statement in migration.afterwards:
         connection.execute(statement)
     advance_sequences(connection, wanted.sequences)
-    write_record(connection, hash, wanted.catalog)
+    write_record(connection, hash, wanted.catalog, script)
     merge.write_seeded(connection, work.records)
     changes = len(migration.statements) + len(migration.afterwards)
     return Outcome({"schema changes": changes, **work.counts}, tuple(work.warnings))
@@ -294,13 +369,7 @@ def advance_sequences(connection: Connection, sequences: Sequences) -> None:
             connection.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", [relation, column, last])
 
 
-def rebuild(
-    ctx: StepContext,
-    admin: Connection,
-    inputs: Inputs,
-    statements: tuple[Statement, ...],
-    left_out: list[LeftOut],
-) -> Outcome:
+def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, left_out: list[LeftOut]) -> Outcome:
     """Build a new database beside the old one, then swap their names in one transaction and drop the old one."""
     database = ctx.postgres.database
     _, new, old = side_names(database)
@@ -308,7 +377,7 @@ def rebuild(
     admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(new)))
     try:
         with postgres.connect(ctx.postgres, database=new, label=label(database)) as connection:
-            outcome = load(connection, inputs.hash, statements, left_out)
+            outcome = load(connection, inputs.hash, inputs.content, left_out)
     except DevenvError:
         drop_database(admin, new)
         raise
