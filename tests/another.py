@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from devenv.core.model import Finding, Fix
-from devenv.doctor.checks.check import Check, Outcome, failed
+from devenv.core.model import Finding, Fix, Outcome
+from devenv.doctor.checks.check import Check, failed
 from devenv.doctor.context import DoctorFacts
 from devenv.trace.layer import Given, Layer
 from devenv.trace.observation import Observation

@@ -65,7 +65,10 @@ class Targets:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """What is known of one service now. `started` is ISO 8601 UTC; None means not known or not running."""
+    """What is known of one service now. `started` is ISO 8601 UTC; None means not known or not running.
+
+    `detail` says what is wrong with it, `command` what ends that.
+    """
 
     name: str
     state: Running
@@ -76,6 +79,7 @@ class ServiceState:
     version: str | None = None
     started: str | None = None
     detail: str | None = None
+    command: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,40 @@ class Finding:
     about: frozenset[str] = frozenset()
 
 
+SkipReason = Literal["needs_failed", "not_applicable", "not_run"]
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Why a check has no answer: `needs` are the codes of those that do not hold, where that is the reason."""
+
+    reason: SkipReason
+    text: str
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one check or rule saw. `subjects` are ids; `evidence` is what was seen, in words."""
+
+    status: CheckStatus
+    evidence: str = ""
+    cause: str | None = None
+    fix: Fix | None = None
+    subjects: tuple[str, ...] = ()
+    skip: Skip | None = None
+
+
+@dataclass(frozen=True)
+class Titled:
+    """What a check and a rule have in common. `code` is permanent, `title` says what holds."""
+
+    code: str
+    name: str
+    group: str
+    title: str
+
+
 @dataclass(frozen=True)
 class CheckResult:
     """One row of a check's result. `subjects` are ids; `evidence` is what was seen; `ms` milliseconds."""
@@ -149,6 +187,13 @@ class CheckResult:
     fix: Fix | None = None
     subjects: tuple[str, ...] = ()
     ms: float = 0.0
+    skip: Skip | None = None
+
+
+def result_of(check: Titled, outcome: Outcome, ms: float = 0.0) -> CheckResult:
+    """The row of a check with this outcome."""
+    head = (check.code, check.name, check.group, check.title)
+    return CheckResult(*head, **vars(outcome), ms=round(ms, 1))
 
 
 @dataclass(frozen=True)

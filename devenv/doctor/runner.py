@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.core.errors import DevenvError, Exit, UsageError
-from devenv.core.model import CheckResult, Fix, Report
-from devenv.doctor.checks.check import Check, Outcome, unneeded
+from devenv.core.model import CheckResult, Fix, Outcome, Report, result_of
+from devenv.doctor.checks.check import Check, unneeded
 from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.context import DoctorContext, DoctorFacts
 
@@ -173,41 +173,28 @@ def run_one(check: Check, facts: DoctorFacts) -> CheckResult:
         outcome = Outcome("fail", ": ".join(filter(None, (error.what, error.detail))), error.cause)
     except Exception as error:  # noqa: BLE001
         outcome = Outcome("error", f"the check itself failed: {type(error).__name__}: {error}")
-    return finding_of(check, outcome, (time.monotonic() - began) * 1000)
-
-
-def finding_of(check: Check, outcome: Outcome, ms: float) -> CheckResult:
-    """The row of a check with this outcome."""
-    return CheckResult(
-        code=check.code,
-        name=check.name,
-        layer=check.group,
-        title=check.title,
-        status=outcome.status,
-        evidence=outcome.evidence,
-        cause=outcome.cause,
-        fix=outcome.fix,
-        subjects=outcome.subjects,
-        ms=round(ms, 1),
-    )
+    return result_of(check, outcome, (time.monotonic() - began) * 1000)
 
 
 def skipped(check: Check, needed: Sequence[CheckResult]) -> CheckResult:
     """The row of a check that would have no meaning: why, down to the first that does not hold."""
-    reasons = dict.fromkeys(
-        finding.evidence.removeprefix("not run: ")
-        if finding.status == "skip"
-        else f"{finding.code} ({finding.title}) is {finding.status}"
-        for finding in needed
-    )
-    return finding_of(check, unneeded(", ".join(reasons)), 0.0)
+    reasons: dict[str, None] = {}
+    codes: dict[str, None] = {}
+    for result in needed:
+        if result.skip is not None:
+            reasons[result.skip.text] = None
+            codes |= dict.fromkeys(result.skip.needs)
+        else:
+            reasons[f"{result.code} ({result.title}) is {result.status}"] = None
+            codes[result.code] = None
+    return result_of(check, unneeded(", ".join(reasons), "needs_failed", codes))
 
 
 def too_late(check: Check) -> CheckResult:
     """The row of a check whose time is over."""
     evidence = f"no answer within {check.limit_s:g} s"
     fix = Fix("look at what the service says", "devenv logs") if check.late == "fail" else None
-    return finding_of(check, Outcome(check.late, evidence, fix=fix), check.limit_s * 1000)
+    return result_of(check, Outcome(check.late, evidence, fix=fix), check.limit_s * 1000)
 
 
 def mend(

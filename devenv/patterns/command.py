@@ -16,10 +16,11 @@ from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.model import CheckResult, Report
 from devenv.core.templates import names_in
 from devenv.patterns.explain import explain
-from devenv.patterns.judge import RULES, UNVERIFIED, exit_code, judge
+from devenv.patterns.judge import UNVERIFIED, exit_code, judge
 from devenv.patterns.matrix import cost_of, matrix
 from devenv.patterns.observe import look
 from devenv.patterns.pattern_rules import script_faults
+from devenv.patterns.registry import RULES
 from devenv.patterns.scripts import run_script
 from devenv.patterns.seen import Access, Observed, TableSeen, amount_of
 from devenv.query.queries import START_HINT, portable, require_running

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from devenv.core.plural import number_of
 from devenv.patterns import advice
 from devenv.patterns.pattern_rules import words
-from devenv.patterns.problem import kilobytes
+from devenv.patterns.rule import kilobytes
 from devenv.patterns.seen import Access, Observed
 from devenv.stores.dynamodb.key_schema import Place
 

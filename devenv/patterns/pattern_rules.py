@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from devenv.capture.calls import differences, shown
 from devenv.config.schema import MONTH_S
+from devenv.core.model import Outcome
 from devenv.core.plural import number_of
 from devenv.core.templates import PLACE, fill, names_in
 from devenv.links.read import compile_plan
 from devenv.links.values import scalar_text
 from devenv.patterns import advice
-from devenv.patterns.problem import Problem, kilobytes, patterns_of
+from devenv.patterns.rule import kilobytes, patterns_of, problem
 from devenv.patterns.seen import Access, Observed
 from devenv.stores.dynamodb.capacity import PARTITION_READS, item_bytes
 from devenv.stores.dynamodb.key_schema import Place
@@ -27,7 +28,7 @@ FOLLOWING: Final = "leave the condition out, read newest first, and follow the p
 NUMERIC: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
-def find_scans(seen: Observed) -> Iterator[Problem]:
+def find_scans(seen: Observed) -> Iterator[Outcome]:
     """PAT001: declared as a Scan."""
     for name, access, place in patterns_of(seen):
         if access.pattern.kind != "Scan":
@@ -42,7 +43,7 @@ def find_scans(seen: Observed) -> Iterator[Problem]:
             text = f'say operation = "query": {place.name} has the partition key {place.hash}, which the pattern gives'
         else:
             text = advice.index_for(access, seen.tables[place.table], seen.tables[place.table].places)
-        yield Problem(
+        yield problem(
             name,
             f"{name} is a Scan of {place.name}: {read}, and every further item makes it dearer",
             "a Scan reads the whole table whatever it returns; a filter is applied after reading",
@@ -50,7 +51,7 @@ def find_scans(seen: Observed) -> Iterator[Problem]:
         )
 
 
-def find_unserved(seen: Observed) -> Iterator[Problem]:
+def find_unserved(seen: Observed) -> Iterator[Outcome]:
     """PAT007: the key condition does not name the partition key, or names what is no key."""
     for name, access, place in patterns_of(seen):
         pattern = access.pattern
@@ -67,7 +68,7 @@ def find_unserved(seen: Observed) -> Iterator[Problem]:
             if run and run.read
             else ""
         )
-        yield Problem(
+        yield problem(
             name,
             f"{name} asks {place.name} by {asked}, and its key is ({', '.join(place.keys)}){cost}",
             "a Query needs the partition key with `=`, and takes conditions on the sort key and on nothing else",
@@ -76,7 +77,7 @@ def find_unserved(seen: Observed) -> Iterator[Problem]:
         )
 
 
-def find_unmatched(seen: Observed) -> Iterator[Problem]:
+def find_unmatched(seen: Observed) -> Iterator[Outcome]:
     """PAT004: no stored key has the form that is asked for."""
     for name, access, place in patterns_of(seen):
         gap = access.unsampled
@@ -84,7 +85,7 @@ def find_unmatched(seen: Observed) -> Iterator[Problem]:
             stored = f"; stored are {', '.join(gap.stored)}" if gap.stored else ""
             what = words(access.pattern.key) if gap.part == "key" else gap.asked
             clock = gap.part == "sort" and bool(names_in(dict(access.pattern.sort)) & CLOCKS)
-            yield Problem(
+            yield problem(
                 name,
                 f"{name} asks {place.name} for {what}: {gap.reason}{stored}",
                 "a key is compared letter by letter, and only `=` is possible on the partition key"
@@ -96,7 +97,7 @@ def find_unmatched(seen: Observed) -> Iterator[Problem]:
                 f"devenv ddb scan {place.table} --limit 5",
             )
         elif text := contradicted(seen, access, place):
-            yield Problem(
+            yield problem(
                 name,
                 text,
                 "the pattern and the entity describe the same key in two ways",
@@ -125,7 +126,7 @@ def contradicted(seen: Observed, access: Access, place: Place) -> str | None:
     return f"{access.name} asks for {wanted}; entities of {place.table} have {known}"
 
 
-def find_mistyped(seen: Observed) -> Iterator[Problem]:
+def find_mistyped(seen: Observed) -> Iterator[Outcome]:
     """PAT005: a value that is not of the key's type."""
     declared = {
         (entity.table, attribute): kind.rstrip("?")
@@ -143,7 +144,7 @@ def find_mistyped(seen: Observed) -> Iterator[Problem]:
                     was = f"{each!r} is a number"
                 else:
                     continue
-                yield Problem(
+                yield problem(
                     name,
                     f"{name}: {attribute} of {place.name} has type {wanted}, and {was}",
                     "5 and '5' are two different keys to DynamoDB; a key of the other type is refused or never found",
@@ -153,7 +154,7 @@ def find_mistyped(seen: Observed) -> Iterator[Problem]:
         for attribute in place.keys:
             said, has = declared.get((place.table, attribute)), place.types.get(attribute)
             if (said == "number" and has == "S") or (said not in (None, "number", "binary") and has == "N"):
-                yield Problem(
+                yield problem(
                     name,
                     f"{attribute} of {place.name} has type {has}, and [entities] declares it {said}",
                     "the application will write or ask with the type it believes in, and be refused or find nothing",
@@ -167,11 +168,11 @@ def numeric(value: str | int) -> bool:
     return bool(NUMERIC.fullmatch(text) or PLACE.fullmatch(text))
 
 
-def find_wrong_operators(seen: Observed) -> Iterator[Problem]:
+def find_wrong_operators(seen: Observed) -> Iterator[Outcome]:
     """PAT015: `begins_with` on a number."""
     for name, access, place in patterns_of(seen):
         if place.sort and "begins_with" in access.pattern.sort and place.types.get(place.sort) == "N":
-            yield Problem(
+            yield problem(
                 name,
                 f"{name}: begins_with on {place.sort}, which is a number",
                 "numbers are compared by value: they have no beginning",
@@ -179,14 +180,14 @@ def find_wrong_operators(seen: Observed) -> Iterator[Problem]:
             )
 
 
-def find_sortless(seen: Observed) -> Iterator[Problem]:
+def find_sortless(seen: Observed) -> Iterator[Outcome]:
     """PAT013: a condition or an order where there is no sort key."""
     for name, access, place in patterns_of(seen):
         pattern = access.pattern
         if place.sort is not None or pattern.kind != "Query" or not (pattern.sort or pattern.order):
             continue
         what = f"a condition on the sort key ({words(pattern.sort)})" if pattern.sort else f"order {pattern.order!r}"
-        yield Problem(
+        yield problem(
             name,
             f"{name} asks {place.name} for {what}, and it has no sort key",
             "only a sort key is ordered, and can be narrowed, inside a partition",
@@ -195,11 +196,11 @@ def find_sortless(seen: Observed) -> Iterator[Problem]:
         )
 
 
-def find_inconsistent(seen: Observed) -> Iterator[Problem]:
+def find_inconsistent(seen: Observed) -> Iterator[Outcome]:
     """PAT014: a consistent read of a global index."""
     for name, access, place in patterns_of(seen):
         if access.pattern.consistent and place.kind == "global":
-            yield Problem(
+            yield problem(
                 name,
                 f"{name} wants a consistent read of {place.name}, a global index",
                 "a global index follows its table a moment later, so DynamoDB refuses consistent reads of it",
@@ -208,14 +209,14 @@ def find_inconsistent(seen: Observed) -> Iterator[Problem]:
             )
 
 
-def find_other_operations(seen: Observed) -> Iterator[Problem]:
+def find_other_operations(seen: Observed) -> Iterator[Outcome]:
     """PAT016: it amounts to another operation than is expected."""
     for name, access, place in patterns_of(seen):
         pattern = access.pattern
         if pattern.kind == access.amount or place.hash not in pattern.key or pattern.kind == "Scan":
             continue
         missing = "an index has no unique key" if place.kind != "table" else f"{place.sort} is not given"
-        yield Problem(
+        yield problem(
             name,
             f"{name} is expected to be a {pattern.kind} and amounts to a {access.amount}: {missing}",
             "GetItem needs the whole key of the table, the sort key too, and reads one item",
@@ -225,7 +226,7 @@ def find_other_operations(seen: Observed) -> Iterator[Problem]:
         )
 
 
-def find_missing(seen: Observed) -> Iterator[Problem]:
+def find_missing(seen: Observed) -> Iterator[Outcome]:
     """PAT023: there is no such table or index."""
     for name, access in seen.accesses.items():
         table = seen.tables.get(access.pattern.table or "")
@@ -237,16 +238,16 @@ def find_missing(seen: Observed) -> Iterator[Problem]:
             hint = (
                 f"did you mean {near[0]}?" if near else "name an existing table, or add its definition to schema-load"
             )
-            yield Problem(
+            yield problem(
                 name, f"{name}: there is no table {access.pattern.table}", None, hint, "devenv ddb list-tables"
             )
         elif table.described is None:
-            yield Problem(name, f"{name}: table {table.name} is declared and not there", None, "create it", "devenv up")
+            yield problem(name, f"{name}: table {table.name} is declared and not there", None, "create it", "devenv up")
         elif access.place is None:
             known = [place.index for place in table.places if place.index]
             near = difflib.get_close_matches(index or "", known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"indexes there: {', '.join(known) or 'none'}"
-            yield Problem(
+            yield problem(
                 name, f"{name}: table {table.name} has no index {index}", None, hint, "devenv ddb list-tables"
             )
 
@@ -254,7 +255,7 @@ def find_missing(seen: Observed) -> Iterator[Problem]:
 # --- what a run showed ---
 
 
-def find_filters(seen: Observed) -> Iterator[Problem]:
+def find_filters(seen: Observed) -> Iterator[Outcome]:
     """PAT002: most of what was read was thrown away."""
     for name, access, place in patterns_of(seen):
         run = access.main
@@ -262,7 +263,7 @@ def find_filters(seen: Observed) -> Iterator[Problem]:
             continue
         read, kept = run.read.scanned, len(run.read.items)
         if read >= FEW_READ and kept < read * KEPT:
-            yield Problem(
+            yield problem(
                 name,
                 f"{name} read {number_of(read, 'item')} ({kilobytes(run.bytes)}, {run.units:g} read units) and "
                 f"returned {kept:,}: "
@@ -281,7 +282,7 @@ def filtered_names(access: Access) -> list[str]:
     return list(dict.fromkeys(pattern.names.get(each, pattern.names.get(each.lstrip("#"), each)) for each in found))
 
 
-def find_cuts(seen: Observed) -> Iterator[Problem]:
+def find_cuts(seen: Observed) -> Iterator[Outcome]:
     """PAT003: there is more than one page, and only one is asked for though all is wanted."""
     for name, access, _ in patterns_of(seen):
         pattern, run = access.pattern, access.main
@@ -294,7 +295,7 @@ def find_cuts(seen: Observed) -> Iterator[Problem]:
             of = f" of {run.sample.count:,}" if run.sample.count and not pattern.filter else ""
             limit = f"limit {pattern.limit}" if pattern.limit else "1 MB"
             before = ", and the filter throws some of those away" if pattern.filter else ""
-            yield Problem(
+            yield problem(
                 name,
                 f"{name} returned {number_of(len(run.read.items), 'item')}{of}: {limit} ended it, there are more "
                 f"pages{before}",
@@ -305,7 +306,7 @@ def find_cuts(seen: Observed) -> Iterator[Problem]:
             )
 
 
-def find_clocks(seen: Observed) -> Iterator[Problem]:
+def find_clocks(seen: Observed) -> Iterator[Outcome]:
     """PAT030: the condition on the sort key follows the clock."""
     for name, access, place in patterns_of(seen):
         run = access.main
@@ -316,7 +317,7 @@ def find_clocks(seen: Observed) -> Iterator[Problem]:
         value = str(fill(key, run.sample.values))
         held = sum(scalar_text(item.get(place.hash)) == value for item in seen.tables[place.table].items)
         left_out = held - run.read.scanned
-        yield Problem(
+        yield problem(
             name,
             f"{name} reads only what is {words(access.pattern.sort)} of {place.hash} = {value}"
             + (
@@ -329,7 +330,7 @@ def find_clocks(seen: Observed) -> Iterator[Problem]:
         )
 
 
-def find_sizes(seen: Observed) -> Iterator[Problem]:
+def find_sizes(seen: Observed) -> Iterator[Outcome]:
     """PAT017: more, fewer or heavier than expected."""
     for name, access, _ in patterns_of(seen):
         wanted = access.pattern.expected
@@ -347,7 +348,7 @@ def find_sizes(seen: Observed) -> Iterator[Problem]:
                 text = f"{kilobytes(returned)}, expected at most {kilobytes(wanted.bytes)}"
             else:
                 continue
-            yield Problem(
+            yield problem(
                 name,
                 f"{name} brought {text} (for {who})",
                 "either the data has grown past what the design was made for, or it is not what the design says",
@@ -356,14 +357,14 @@ def find_sizes(seen: Observed) -> Iterator[Problem]:
             break
 
 
-def find_reserved(seen: Observed) -> Iterator[Problem]:
+def find_reserved(seen: Observed) -> Iterator[Outcome]:
     """PAT022: a filter uses one of DynamoDB's own words as a name."""
     for name, access, _ in patterns_of(seen):
         for run in access.runs[:1]:
             found = re.search(r"reserved keyword: (\w+)", run.detail or "")
             if found:
                 word = found[1]
-                yield Problem(
+                yield problem(
                     name,
                     f"{name}: {word} is one of DynamoDB's reserved words, so the filter is refused",
                     "some 570 words (name, status, date, count, …) cannot stand in an expression as they are",
@@ -371,12 +372,12 @@ def find_reserved(seen: Observed) -> Iterator[Problem]:
                 )
 
 
-def find_refused(seen: Observed) -> Iterator[Problem]:
+def find_refused(seen: Observed) -> Iterator[Outcome]:
     """PAT024: the store refused the request."""
     for name, access, _ in patterns_of(seen):
         for run in access.runs[:1]:
             if run.code is not None:
-                yield Problem(
+                yield problem(
                     name,
                     f"{name} is refused: {run.code}: {run.detail}",
                     None,
@@ -385,7 +386,7 @@ def find_refused(seen: Observed) -> Iterator[Problem]:
                 )
 
 
-def find_scripts(seen: Observed) -> Iterator[Problem]:
+def find_scripts(seen: Observed) -> Iterator[Outcome]:
     """PAT025: the project's own script asks, or answers, otherwise than declared."""
     for name, access, _ in patterns_of(seen):
         script, run = access.script, access.main
@@ -393,7 +394,7 @@ def find_scripts(seen: Observed) -> Iterator[Problem]:
             continue
         texts = [*script_faults(access, seen.tables[access.pattern.table or ""].places[0].keys)]
         if texts:
-            yield Problem(
+            yield problem(
                 name,
                 f"{' '.join(script.command)}: {'; '.join(texts)}",
                 f"declared is {shown(script.declared)}",
@@ -434,7 +435,7 @@ def script_faults(access: Access, keys: Sequence[str]) -> Iterator[str]:
         yield f"it printed {script.printed:,} of {number_of(len(run.read.items), 'item')}"
 
 
-def find_loads(seen: Observed) -> Iterator[Problem]:
+def find_loads(seen: Observed) -> Iterator[Outcome]:
     """PAT026: the stated load is more than what is provisioned, or than one partition serves."""
     for name, access, place in patterns_of(seen):
         load, run = access.pattern.requests_per_month, access.main
@@ -443,7 +444,7 @@ def find_loads(seen: Observed) -> Iterator[Problem]:
         per_second = run.units * load / MONTH_S
         fixed = place.hash in access.pattern.key and not PLACE.search(str(access.pattern.key[place.hash]))
         if fixed and per_second > PARTITION_READS:
-            yield Problem(
+            yield problem(
                 name,
                 f"{name} needs {per_second:,.0f} read units a second of one partition ({place.hash} = "
                 f"{access.pattern.key[place.hash]}), which serves {PARTITION_READS:,}",
@@ -451,7 +452,7 @@ def find_loads(seen: Observed) -> Iterator[Problem]:
                 "spread them over several partition keys (a shard number behind the key), or cache the answer",
             )
         elif place.reads is not None and per_second > place.reads:
-            yield Problem(
+            yield problem(
                 name,
                 f"{name} needs {per_second:,.1f} read units a second, {place.name} has {place.reads} provisioned",
                 "what is beyond the provisioned capacity is throttled",
@@ -459,7 +460,7 @@ def find_loads(seen: Observed) -> Iterator[Problem]:
             )
 
 
-def find_lacking(seen: Observed) -> Iterator[Problem]:
+def find_lacking(seen: Observed) -> Iterator[Outcome]:
     """PAT011: the index does not hold what the pattern wants."""
     for name, access, place in patterns_of(seen):
         if place.projected is None or access.pattern.kind == "Scan":
@@ -479,7 +480,7 @@ def find_lacking(seen: Observed) -> Iterator[Problem]:
             if place.kind == "global"
             else "DynamoDB itself reads each item from the table too, and counts it"
         )
-        yield Problem(
+        yield problem(
             name,
             f"{name} wants {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}, which {place.name} does not "
             f"hold{more}",

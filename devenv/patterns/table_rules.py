@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
+from devenv.core.model import Outcome
 from devenv.core.plural import number_of
 from devenv.links.values import scalar_text
 from devenv.patterns.order import Inversion, find_inversion
-from devenv.patterns.problem import Problem, kilobytes
+from devenv.patterns.rule import kilobytes, problem
 from devenv.patterns.seen import Observed, TableSeen
 from devenv.stores.dynamodb.capacity import COLLECTION_LIMIT, ITEM_LIMIT, PARTITION_READS, PARTITION_WRITES, item_bytes
 from devenv.stores.dynamodb.key_schema import Place, keys_of
@@ -31,7 +32,7 @@ DATE: Final = re.compile(r"(?:.*#)?\d{4}-\d\d(?:-\d\d)?")
 MANY_DATES: Final = 20
 
 
-def find_unused(seen: Observed) -> Iterator[Problem]:
+def find_unused(seen: Observed) -> Iterator[Outcome]:
     """PAT006: an index that no pattern reads."""
     for table in seen.tables.values():
         for place in table.places:
@@ -45,7 +46,7 @@ def find_unused(seen: Observed) -> Iterator[Problem]:
                     if place.kind == "global"
                     else "a local index can only go with its table: leave it out of the next one"
                 )
-                yield Problem(
+                yield problem(
                     place.subject,
                     f"no declared pattern reads {place.name} ({', '.join(place.keys)})",
                     "every write of an item that is in it is paid for once more, and its storage twice",
@@ -53,13 +54,13 @@ def find_unused(seen: Observed) -> Iterator[Problem]:
                 )
 
 
-def find_twins(seen: Observed) -> Iterator[Problem]:
+def find_twins(seen: Observed) -> Iterator[Outcome]:
     """PAT018: two places with the same keys."""
     for table in seen.tables.values():
         for number, place in enumerate(table.places):
             twin = next((other for other in table.places[:number] if other.keys == place.keys), None)
             if twin is not None:
-                yield Problem(
+                yield problem(
                     place.subject,
                     f"{place.name} has the same keys ({', '.join(place.keys)}) as {twin.name}",
                     "it answers nothing that the other does not, and is written and stored all the same",
@@ -67,14 +68,14 @@ def find_twins(seen: Observed) -> Iterator[Problem]:
                 )
 
 
-def find_unread(seen: Observed) -> Iterator[Problem]:
+def find_unread(seen: Observed) -> Iterator[Outcome]:
     """PAT019: an entity that no pattern reads."""
     read = {entity for access in seen.accesses.values() for entity in access.entities}
     for name, entity in seen.settings.entities.items():
         mine = [access for access in seen.accesses.values() if access.pattern.table == entity.table]
         unknown = [access for access in mine if not access.entities and not access.runs]
         if mine and name not in read and not unknown and name in seen.kinds.get(entity.table, ()):
-            yield Problem(
+            yield problem(
                 name,
                 f"no declared pattern reads the entity {name} of {entity.table}",
                 "either a pattern is not declared, or the items are written for nobody",
@@ -94,7 +95,7 @@ def partitions(place: Place, table: TableSeen) -> dict[str, tuple[int, int]]:
     return found
 
 
-def find_hot(seen: Observed) -> Iterator[Problem]:
+def find_hot(seen: Observed) -> Iterator[Outcome]:
     """PAT008: one partition has most of the data."""
     for table in seen.tables.values():
         for place in table.places:
@@ -105,7 +106,7 @@ def find_hot(seen: Observed) -> Iterator[Problem]:
                 continue
             text, most = max(counts.items(), key=lambda each: each[1])
             if most > total * HOT_SHARE and most > HOT_TIMES * median(counts.values()):
-                yield Problem(
+                yield problem(
                     place.subject,
                     f"{place.name}: {place.hash} = {text} has {most:,} of {total:,} items; half of all values have at "
                     f"most {median(counts.values()):g}",
@@ -115,7 +116,7 @@ def find_hot(seen: Observed) -> Iterator[Problem]:
                 )
 
 
-def find_few(seen: Observed) -> Iterator[Problem]:
+def find_few(seen: Observed) -> Iterator[Outcome]:
     """PAT009: a partition key with only a few values."""
     for table in seen.tables.values():
         for place in table.places:
@@ -125,7 +126,7 @@ def find_few(seen: Observed) -> Iterator[Problem]:
             if total >= SPREAD_ITEMS and len(spread) < SPREAD_VALUES and words >= NEAR * len(spread):
                 examples = ", ".join(sorted(spread)[:3])
                 sparse = "; an index that holds only the few items that are asked for is fine" if place.index else ""
-                yield Problem(
+                yield problem(
                     place.subject,
                     f"{place.name}: {number_of(total, 'item')} under {number_of(len(spread), 'value')} of {place.hash} "
                     f"({examples})",
@@ -139,14 +140,14 @@ def is_word(text: str) -> bool:
     return len(text) < SHORT or not any(character.isdigit() for character in text)
 
 
-def find_dated(seen: Observed) -> Iterator[Problem]:
+def find_dated(seen: Observed) -> Iterator[Outcome]:
     """PAT028: the partition key is a date."""
     for table in seen.tables.values():
         for place in table.places:
             spread = partitions(place, table)
             dates = sum(bool(DATE.fullmatch(text)) for text in spread)
             if sum(count for count, _ in spread.values()) >= MANY_DATES and dates > 1 and dates >= NEAR * len(spread):
-                yield Problem(
+                yield problem(
                     place.subject,
                     f"{place.name}: {place.hash} is a date ({min(spread)} … {max(spread)})",
                     "everything that is written today goes to one partition, and the others lie idle",
@@ -155,7 +156,7 @@ def find_dated(seen: Observed) -> Iterator[Problem]:
                 )
 
 
-def find_large(seen: Observed) -> Iterator[Problem]:
+def find_large(seen: Observed) -> Iterator[Outcome]:
     """PAT010: an item near the limit."""
     for table in seen.tables.values():
         large = [(size, item) for size, item in zip(table.sizes, table.items, strict=True) if size >= NEAR * ITEM_LIMIT]
@@ -163,7 +164,7 @@ def find_large(seen: Observed) -> Iterator[Problem]:
             size, item = max(large, key=lambda each: each[0])
             key = " ".join(scalar_text(item.get(name)) or "?" for name in table.places[0].keys)
             widest = max(item, key=lambda name: item_bytes({name: item[name]}))
-            yield Problem(
+            yield problem(
                 table.name,
                 f"{key} has {kilobytes(size)} of 400 KB"
                 + (f", and {number_of(len(large) - 1, 'other')} more" if len(large) > 1 else "")
@@ -173,7 +174,7 @@ def find_large(seen: Observed) -> Iterator[Problem]:
             )
 
 
-def find_misordered(seen: Observed) -> Iterator[Problem]:
+def find_misordered(seen: Observed) -> Iterator[Outcome]:
     """PAT012: a sort key whose text order is not its time order."""
     for table in seen.tables.values():
         done = set()
@@ -203,10 +204,10 @@ def misordered(place: Place, table: TableSeen) -> Inversion | None:
     return next((each for each in found if each.kind != "mixed"), found[0] if found else None)
 
 
-def problem_of(place: Place, found: Inversion, ordered: bool) -> Problem:
+def problem_of(place: Place, found: Inversion, ordered: bool) -> Outcome:
     """An inversion as a finding."""
     if found.kind == "number":
-        return Problem(
+        return problem(
             place.table,
             f"{place.sort} of {place.table}: {found.first} sorts before {found.second}",
             "text is compared letter by letter: 10 comes before 9",
@@ -217,7 +218,7 @@ def problem_of(place: Place, found: Inversion, ordered: bool) -> Problem:
     mixed = found.kind == "mixed"
     forms = " and ".join(found.forms[:3])
     how = "are written in several ways" if mixed else f"sorts before {found.second}"
-    return Problem(
+    return problem(
         place.table,
         f"{place.sort} of {place.table}: " + (f"times {how}: {forms}" if mixed else f"{found.first} {how} ({forms})"),
         "text is compared letter by letter: only one form of time, in one zone, with a fixed width, sorts by time",
@@ -228,13 +229,13 @@ def problem_of(place: Place, found: Inversion, ordered: bool) -> Problem:
     )
 
 
-def find_limits(seen: Observed) -> Iterator[Problem]:
+def find_limits(seen: Observed) -> Iterator[Outcome]:
     """PAT020: more or other indexes than DynamoDB makes."""
     for table in seen.tables.values():
         for source in (table.declared, table.described):
             if source is not None:
                 yield from (
-                    Problem(table.name, text, "DynamoDB refuses such a table", fix) for text, fix in limits_of(source)
+                    problem(table.name, text, "DynamoDB refuses such a table", fix) for text, fix in limits_of(source)
                 )
                 break
 
@@ -275,7 +276,7 @@ def limits_of(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
 
 
-def find_collections(seen: Observed) -> Iterator[Problem]:
+def find_collections(seen: Observed) -> Iterator[Outcome]:
     """PAT021: a partition near 10 GB in a table with a local index."""
     for table in seen.tables.values():
         local = [place for place in table.places if place.kind == "local"]
@@ -287,7 +288,7 @@ def find_collections(seen: Observed) -> Iterator[Problem]:
             sizes[key] += size + sum(item_bytes(place.entry(item)) for place in local if place.holds(item))
         for key, size in sizes.most_common(1):
             if size >= NEAR * COLLECTION_LIMIT:
-                yield Problem(
+                yield problem(
                     table.name,
                     f"{table.places[0].hash} = {key} has {size / 1024**3:.1f} of 10 GB, with its local indexes",
                     "a table with a local index holds at most 10 GB under one partition key; then writes are refused",
@@ -295,13 +296,13 @@ def find_collections(seen: Observed) -> Iterator[Problem]:
                 )
 
 
-def find_slow_indexes(seen: Observed) -> Iterator[Problem]:
+def find_slow_indexes(seen: Observed) -> Iterator[Outcome]:
     """PAT027: a global index that can be written less often than its table."""
     for table in seen.tables.values():
         for place in table.places[1:]:
             writes = table.places[0].writes
             if place.kind == "global" and writes and place.writes and place.writes < writes:
-                yield Problem(
+                yield problem(
                     place.subject,
                     f"{place.name} has {place.writes} write units, its table {writes}",
                     "when the index cannot keep up, DynamoDB throttles the writes of the table",
@@ -309,13 +310,13 @@ def find_slow_indexes(seen: Observed) -> Iterator[Problem]:
                 )
 
 
-def find_empty(seen: Observed) -> Iterator[Problem]:
+def find_empty(seen: Observed) -> Iterator[Outcome]:
     """PAT029: an index that no item is in."""
     for table in seen.tables.values():
         for place in table.places:
             if place.index and table.items and not any(map(place.holds, table.items)):
                 lacking = [name for name in place.keys if not any(name in item for item in table.items)]
-                yield Problem(
+                yield problem(
                     place.subject,
                     f"{place.name} holds none of {number_of(len(table.items), 'item')}: "
                     + (

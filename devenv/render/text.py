@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +77,8 @@ def status_text(report: Report, verbose: bool) -> list[str]:
         facts = [f"pid {service['pid']}"] if service["pid"] else []
         facts += [f"version {service['version']}"] if service["version"] else []
         facts += [f"since {service['started']}"] if service["started"] else []
-        facts += [service["detail"]] if service["detail"] else []
+        if service["detail"]:
+            facts.append(": ".join(filter(None, (service["detail"], service.get("command")))))
         sign = mark(MARKS, service["state"])
         told = f"{service['name']:<12} {service['state']:<9} {service['url'] or ''}"
         more = clean(", ".join(facts))
@@ -166,8 +166,6 @@ def pad(text: str, width: int) -> str:
 
 # `doctor --fix` can mend thousands of items.
 REPAIRS_SHOWN = 10
-# A need in the evidence of a check that was skipped.
-NOT_HELD = re.compile(r"\b([A-Z]{3}\d{3}) \([^()]*\) is (\w+)")
 CHECK_MARKS = {
     "ok": ("✓", "green"),
     "warn": ("!", "yellow"),
@@ -206,11 +204,10 @@ def skip_reasons(skipped: Sequence[Mapping[str, Any]]) -> str:
     codes: dict[str, None] = {}
     others: dict[str, None] = {}
     for check in skipped:
-        named = NOT_HELD.findall(check["evidence"])
-        if named:
-            codes |= dict.fromkeys(code for code, status in named if status != "skip")
+        if needs := check["skip"]["needs"]:
+            codes |= dict.fromkeys(needs)
         else:
-            others[check["evidence"].removeprefix("not run: ")] = None
+            others[check["skip"]["text"]] = None
     return "; ".join([*([f"they need {', '.join(codes)}"] if codes else []), *others])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -13,12 +14,13 @@ import pytest
 from devenv.config.schema import Settings
 from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.lazy import Lazy
-from devenv.core.model import CheckResult, DynamoTarget, PostgresTarget, Targets
-from devenv.doctor.checks.check import Check, Outcome, failed, passed
+from devenv.core.model import CheckResult, DynamoTarget, Outcome, PostgresTarget, Skip, Targets
+from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.doctor.runner import explain, list_checks, make_report, run_checks, select, with_needs
 from devenv.links.judge import LAYERS
+from devenv.render.text import doctor_text
 
 CONTEXT = DoctorContext(
     settings=msgspec.convert({"project": {"name": "p"}}, Settings),
@@ -82,6 +84,17 @@ def test_what_needs_a_failed_check_is_skipped_with_the_reason_all_the_way_down()
     )
     assert [finding.status for finding in found] == ["fail", "skip", "skip", "ok"]
     assert found[1].evidence == "not run: A1 (A1 holds) is fail"
+    assert found[2].skip == Skip("needs_failed", "A1 (A1 holds) is fail", ("A1",))
+
+
+def test_the_text_names_what_is_needed_whatever_a_title_says() -> None:
+    first = replace(check("A1", lambda facts: failed("no")), title="B2 (or B3) is fail")
+    undeclared = check("C1", lambda facts: unneeded("nothing is declared"))
+    found = run_checks(
+        [first, check("A2", needs=("A1",)), check("A3", needs=("A2",)), undeclared], DoctorFacts(CONTEXT)
+    )
+    lines = doctor_text(make_report(CONTEXT, found, "fail"), verbose=False)
+    assert lines[-2].endswith("3 further checks not run: they need A1; nothing is declared  (-v lists them)")
 
 
 def test_a_warning_does_not_stop_what_needs_it() -> None:
@@ -162,6 +175,7 @@ def test_a_row_has_the_keys_of_the_contract() -> None:
         "fix",
         "subjects",
         "ms",
+        "skip",
     }
 
 

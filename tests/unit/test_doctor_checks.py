@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from devenv.config.schema import Settings
-from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets
+from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets, result_of
 from devenv.doctor.bundle import make_bundle
 from devenv.doctor.checks.check import failed
 from devenv.doctor.checks.environment import is_ours
@@ -21,7 +21,7 @@ from devenv.doctor.checks.safety import is_loopback
 from devenv.doctor.checks.schema import diff_catalog, diff_links
 from devenv.doctor.checks.services import can_write
 from devenv.doctor.context import DoctorContext
-from devenv.doctor.runner import finding_of, make_report, select
+from devenv.doctor.runner import make_report, select
 from devenv.links.facts import is_naming
 from devenv.stores.postgres.client import Catalog, Column, Constraint, Index, Table
 from tests.shapes import PLAN
@@ -161,7 +161,7 @@ def test_the_bundle_has_no_secret_no_address_and_nothing_of_the_stores(tmp_path:
     )
     (check,) = select(CHECKS, ["XST001"], [])
     evidence = "1 in 2 items: 123 (user_handle ada) names no row"
-    row = finding_of(check, failed(evidence, subjects=["123"]), 1.0)
+    row = result_of(check, failed(evidence, subjects=["123"]), 1.0)
     text = make_bundle(context, make_report(context, [row], "fail"))
     for hidden in (
         "pw-of-this-project",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from types import ModuleType
 
 import pytest
@@ -11,6 +12,8 @@ import pytest
 import devenv.doctor.checks
 import devenv.trace.layers
 from devenv.doctor.checks.registry import CHECKS
+from devenv.patterns import pattern_rules, table_rules
+from devenv.patterns.registry import ANY, RULES
 from devenv.trace.layers.registry import LAYERS
 
 
@@ -36,3 +39,14 @@ def test_a_layer_needs_only_layers_before_it() -> None:
 @pytest.mark.parametrize("module", sorted(records(devenv.doctor.checks, "CHECKS")))
 def test_every_check_of_every_file_is_in_the_registry(module: str) -> None:
     assert set(importlib.import_module(module).CHECKS) <= set(CHECKS)
+
+
+def test_every_rule_is_in_the_registry_and_explained_by_known_ones() -> None:
+    found = {
+        one
+        for module in (pattern_rules, table_rules)
+        for one in vars(module).values()
+        if getattr(one, "__module__", None) == module.__name__ and re.match(r"PAT\d{3}: ", one.__doc__ or "")
+    }
+    assert found == {rule.find for rule in RULES}
+    assert {code for rule in RULES for code in rule.explained} <= {ANY, *(rule.code for rule in RULES)}

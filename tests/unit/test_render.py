@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 
 from devenv.cli.logs import read_logs
 from devenv.core.errors import DevenvError, Exit
-from devenv.core.model import Failure, Report
+from devenv.core.model import Failure, Outcome, Report, Skip, Titled, result_of
 from devenv.render import report as render
 from devenv.render import text
 from devenv.render.snapshot_text import down_all_lines
@@ -275,15 +275,13 @@ def test_many_repairs_are_counted_and_listed_only_with_verbose() -> None:
 
 
 def test_skipped_checks_name_each_root_once() -> None:
-    evidence = (
-        "not run: SVC001 (Postgres answers queries) is fail",
-        "not run: SVC002 (DynamoDB answers requests) is fail, SCH002 (DynamoDB has the declared tables) is skip",
-        "not run: there is no database (SCH001)",
+    skips = (
+        Skip("needs_failed", "SVC001 (Postgres answers queries) is fail", ("SVC001",)),
+        Skip("needs_failed", "SVC001 (Postgres answers queries) is fail, nothing", ("SVC001", "SVC002")),
+        Skip("not_applicable", "there is no database (SCH001)"),
     )
-    checks = [
-        {"code": f"X{n}", "title": "", "status": "skip", "evidence": e, "cause": None, "fix": None}
-        for n, e in enumerate(evidence)
-    ]
+    results = [result_of(Titled(f"X{n}", "x", "x", ""), Outcome("skip", skip=skip)) for n, skip in enumerate(skips)]
+    checks = [asdict(result) for result in results]
     line = text.doctor_text(diagnosis(checks=checks), verbose=False)[0]
     assert line.endswith(
         "3 further checks not run: they need SVC001, SVC002; there is no database (SCH001)  (-v lists them)"

@@ -6,26 +6,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from devenv.core.model import CheckStatus, Fix
+from devenv.core.model import CheckStatus, Fix, Outcome, Skip, SkipReason, Titled
 
 if TYPE_CHECKING:
     from devenv.doctor.context import DoctorFacts
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What one check saw. `subjects` are ids; `evidence` is what was seen, in words."""
-
-    status: CheckStatus
-    evidence: str = ""
-    cause: str | None = None
-    fix: Fix | None = None
-    subjects: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check. `code` is permanent. `title` says what holds when it passes.
+class Check(Titled):
+    """One check. `title` says what holds when it passes.
 
     `needs` are codes of checks without which this one has no meaning: when one of them does not pass, it is skipped.
     `faults` are the classes of faults (devenv.links.judge) that it reports, where it reports such.
@@ -33,10 +22,6 @@ class Check:
     exceeding it means is `late`. `explain` is the page that `--explain CODE` prints below the title.
     """
 
-    code: str
-    name: str
-    group: str
-    title: str
     run: Callable[[DoctorFacts], Outcome]
     explain: str
     needs: tuple[str, ...] = ()
@@ -50,9 +35,9 @@ def passed(evidence: str = "") -> Outcome:
     return Outcome("ok", evidence)
 
 
-def unneeded(why: str) -> Outcome:
+def unneeded(why: str, reason: SkipReason = "not_applicable", needs: Iterable[str] = ()) -> Outcome:
     """There is nothing that the title could hold of, or nothing to compare: a skip, which leaves the verdict alone."""
-    return Outcome("skip", f"not run: {why}")
+    return Outcome("skip", f"not run: {why}", skip=Skip(reason, why, tuple(needs)))
 
 
 def unverified(evidence: str, *, fix: Fix | None = None, subjects: Iterable[str] = ()) -> Outcome:

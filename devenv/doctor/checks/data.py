@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from devenv.core.model import Fix
-from devenv.doctor.checks.check import Check, Outcome, failed, passed
+from devenv.core.model import Fix, Outcome
+from devenv.doctor.checks.check import Check, failed, passed
 from devenv.doctor.checks.items import judged, name, no_entities, no_groups, no_items, no_natural_keys, text, word
 from devenv.links.facts import Facts, is_naming
 from devenv.links.judge import Edge

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from devenv.core.model import Failure, Fix
-from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
+from devenv.core.model import Failure, Fix, Outcome
+from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.context import DoctorFacts
 
 if TYPE_CHECKING:
@@ -147,9 +147,9 @@ def run_one_engine(facts: DoctorFacts) -> Outcome:
     if view is None or not view.elsewhere:
         return passed()
     return failed(
-        view.elsewhere,
+        map(str, view.elsewhere),
         cause=f"the project is on engine `{view.engine}`; each engine has its own data, so programs may see either",
-        fix=Fix("stop those of the other engine", f"devenv down --engine {view.elsewhere[0].split('`')[1]}"),
+        fix=Fix("stop those of the other engine", f"devenv down --engine {view.elsewhere[0].engine}"),
         status="warn",
     )
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from devenv.aws.account import Unasked
 from devenv.aws.drift import Declared, Drift, TableState, compare
-from devenv.core.model import Fix
-from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded, unverified
+from devenv.core.model import Fix, Outcome
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
 
 LOOK_S: Final = 120.0

@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from devenv.core.errors import StoreError
-from devenv.core.model import DynamoTarget, Fix, PostgresTarget
+from devenv.core.model import DynamoTarget, Fix, Outcome, PostgresTarget
 from devenv.core.plural import number_of
-from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
+from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.checks.settings import (
     Diversion,
     Lookup,

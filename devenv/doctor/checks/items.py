@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from devenv.core.model import Fix
+from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
-from devenv.doctor.checks.check import Outcome, failed, passed, unneeded
+from devenv.doctor.checks.check import failed, passed, unneeded
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES
 from devenv.links.judge import Fault, Folded, Plan, Record, Relation

@@ -17,9 +17,9 @@ from devenv.aws.account import Unasked
 from devenv.aws.drift import regions_of
 from devenv.config.schema import Safety
 from devenv.core.errors import StoreError
-from devenv.core.model import Fix
+from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
-from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded, unverified
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.checks.environment import look_up, own_variables, sources
 from devenv.doctor.checks.protection import (
     Place,

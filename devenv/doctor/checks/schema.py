@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from devenv.core.errors import StoreError
-from devenv.core.model import DynamoTarget, Fix, StepState
+from devenv.core.model import DynamoTarget, Fix, Outcome, StepState
 from devenv.core.plural import number_of
-from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
+from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.context import DoctorFacts
 from devenv.links.judge import Plan
 

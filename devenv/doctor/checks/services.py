@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 
 from devenv.core.errors import StoreError
-from devenv.core.model import Fix, ServiceState
+from devenv.core.model import Fix, Outcome, ServiceState
 from devenv.core.plural import number_of
-from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded
+from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.context import DoctorFacts
 from devenv.engines.services import SERVICES
 
@@ -47,9 +47,7 @@ def silence(state: ServiceState) -> tuple[str, Fix]:
     if state.pid is not None and is_paused(state.pid):
         return f"its process {state.pid} is paused (SIGSTOP)", Fix("let it go on", f"kill -CONT {state.pid}")
     if state.state == "running" and state.detail:
-        # An engine's own words, and after them what to do.
-        cause, _, command = state.detail.partition(": ")
-        return cause, Fix("let it go on", command) if command else UP
+        return state.detail, Fix("let it go on", state.command) if state.command else UP
     if state.state == "running":
         restart = Fix(
             "read its log; then start it again", f"devenv logs {state.name} --tail 50; devenv down; devenv up"

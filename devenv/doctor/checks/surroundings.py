@@ -21,8 +21,8 @@ from devenv.aws.demands import (
     judge_users,
 )
 from devenv.aws.surroundings import Surroundings, Topic
-from devenv.core.model import Fix
-from devenv.doctor.checks.check import Check, Outcome, failed, passed, unneeded, unverified
+from devenv.core.model import Fix, Outcome
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.checks.environment import look_up, own_variables, sources
 from devenv.doctor.checks.safety import NOTHING, demanded
 from devenv.doctor.checks.settings import Lookup

@@ -628,7 +628,8 @@ def judge(name: str, container: Container | None, meant: str | None, boot_s: flo
             pid=container.pid,
             version=version,
             started=whole_seconds(container.started),
-            detail=f"its container is paused: docker unpause {container.name}" if container.state == "paused" else None,
+            detail="its container is paused" if container.state == "paused" else None,
+            command=f"docker unpause {container.name}" if container.state == "paused" else None,
         )
     if not meant or container.state == "created":
         return ServiceState(name, "stopped", version=version)

@@ -43,6 +43,18 @@ class Volume:
 
 
 @dataclass(frozen=True)
+class Stray:
+    """A service of this project that runs on another engine, and as which process or container."""
+
+    service: str
+    engine: str
+    runs: str
+
+    def __str__(self) -> str:
+        return f"{self.service} on engine `{self.engine}` ({self.runs})"
+
+
+@dataclass(frozen=True)
 class View:
     """What was seen. `unusable` is why Docker's engine cannot be asked; the rest is then empty.
 
@@ -60,7 +72,7 @@ class View:
     free: int | None = None
     containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
-    elsewhere: tuple[str, ...] = ()
+    elsewhere: tuple[Stray, ...] = ()
 
 
 def look(engine: Engine) -> View:
@@ -134,12 +146,12 @@ def look_at_volumes(engine: OnDocker) -> Iterator[Volume]:
     yield Volume("dynamodb", mount.name, owner, user, next(said, None), f"{chown} && devenv up" if own else None)
 
 
-def find_elsewhere(engine: Engine) -> Iterator[str]:
+def find_elsewhere(engine: Engine) -> Iterator[Stray]:
     """Services of this project that run on another engine than the present one."""
     for name, parked in engine.state.parked.items():
         for service, record in parked.services.items():
             if processes.is_running(record.process):
-                yield f"{service} on engine `{name}` (pid {record.process.pid if record.process else None})"
+                yield Stray(service, name, f"pid {record.process.pid if record.process else None}")
     if isinstance(engine, OnDocker) or "docker" not in engine.state.parked:
         return
     with contextlib.suppress(DevenvError):
@@ -147,4 +159,4 @@ def find_elsewhere(engine: Engine) -> Iterator[str]:
         for service in STORES:
             container = other.find(service)
             if container is not None and container.state in ALIVE:
-                yield f"{service} on engine `docker` (container {container.name})"
+                yield Stray(service, "docker", f"container {container.name}")

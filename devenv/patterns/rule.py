@@ -5,37 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from devenv.core.model import CheckStatus, Fix
+from devenv.core.model import CheckStatus, Fix, Outcome, Titled
 from devenv.patterns.seen import Access, Observed
 from devenv.stores.dynamodb.key_schema import Place
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One finding. `subject` is a pattern's name, a table, or `table/index`."""
+class Rule(Titled):
+    """One rule. `title` says what holds when `find` finds nothing.
 
-    subject: str
-    evidence: str
-    cause: str | None = None
-    advice: str | None = None
-    command: str | None = None
-    status: CheckStatus = "fail"
+    `explained` are the rules that explain what this one finds about the same subject: it is then left out.
+    """
 
-    @property
-    def fix(self) -> Fix | None:
-        """The remedy, for the report."""
-        return Fix(self.advice, self.command) if self.advice else None
+    find: Callable[[Observed], Iterable[Outcome]]
+    explained: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Rule:
-    """One rule. `code` is permanent, `title` says what holds when `find` finds nothing."""
-
-    code: str
-    name: str
-    group: str
-    title: str
-    find: Callable[[Observed], Iterable[Problem]]
+def problem(
+    subject: str,
+    evidence: str,
+    cause: str | None = None,
+    advice: str | None = None,
+    command: str | None = None,
+    status: CheckStatus = "fail",
+) -> Outcome:
+    """What a rule finds. `subject` is a pattern's name, a table, or `table/index`."""
+    return Outcome(status, evidence, cause, Fix(advice, command) if advice else None, (subject,))
 
 
 def patterns_of(seen: Observed) -> Iterator[tuple[str, Access, Place]]:
