@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.aws.surroundings import Region
+from devenv.stores.dynamodb.key_schema import table_keys
 
 SECTIONS: Final = {"GlobalSecondaryIndexes": "global index", "LocalSecondaryIndexes": "local index"}
 OFF: Final = "off"
@@ -100,8 +101,7 @@ def differ(name: str, declared: str, account: str, *, shape: bool = False) -> It
 def show_key(part: Mapping[str, Any], table: Mapping[str, Any]) -> str:
     """`pk (S), sk (S)`: the key of a table or of one of its indexes."""
     types = {each["AttributeName"]: each["AttributeType"] for each in table.get("AttributeDefinitions", ())}
-    keys = sorted(part.get("KeySchema", ()), key=lambda each: str(each["KeyType"]) != "HASH")
-    return ", ".join(f"{each['AttributeName']} ({types.get(each['AttributeName'], '?')})" for each in keys)
+    return ", ".join(f"{name} ({types.get(name, '?')})" for name in table_keys(part))
 
 
 def show_projection(index: Mapping[str, Any]) -> str:

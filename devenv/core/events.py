@@ -1,72 +1,67 @@
-"""What a long command tells while it works. The printers are in `render`; commands only know this face."""
+"""What a long command tells while it works: one stream of events. The printers are in `render`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
-
-class Watch(Protocol):
-    """Told of what happens; thread-safe. Every call names its target: a service, a step, a part being fetched."""
-
-    def begin(self, target: str, text: str) -> None:
-        """Work on `target` starts; `text` says why."""
-
-    def note(self, target: str, text: str, share: float | None = None) -> None:
-        """What `target` is doing or waiting for now, such as the last probe error; `share`: how much is done, of 1."""
-
-    def progress(self, target: str, done: int, total: int | None) -> None:
-        """Bytes or items so far; `total` None when unknown."""
-
-    def end(self, target: str, text: str, ok: bool) -> None:
-        """Work on `target` ended."""
-
-    def say(self, text: str) -> None:
-        """A sentence for the user that is of no target."""
-
-
-class Silent:
-    """A watch that tells nobody."""
-
-    def begin(self, target: str, text: str) -> None:
-        """Nothing."""
-
-    def note(self, target: str, text: str, share: float | None = None) -> None:
-        """Nothing."""
-
-    def progress(self, target: str, done: int, total: int | None) -> None:
-        """Nothing."""
-
-    def end(self, target: str, text: str, ok: bool) -> None:
-        """Nothing."""
-
-    def say(self, text: str) -> None:
-        """Nothing."""
+from dataclasses import dataclass, replace
+from typing import Literal
 
 
 @dataclass(frozen=True)
-class Named:
+class Event:
+    """One thing that happened. `target` is a service, a step, a part being fetched; empty for a sentence of none.
+
+    `share` is how much is done, of 1, where that is known; `done` and `total` are bytes or items.
+    """
+
+    kind: Literal["begin", "note", "progress", "end", "say"]
+    target: str = ""
+    text: str = ""
+    share: float | None = None
+    done: int = 0
+    total: int | None = None
+    ok: bool = True
+
+
+class Watch:
+    """Told of what happens, by any thread. This one tells nobody; a printer overrides `tell`."""
+
+    def tell(self, event: Event) -> None:
+        """Take one event."""
+
+    def begin(self, target: str, text: str) -> None:
+        """Work on `target` starts; `text` says why."""
+        self.tell(Event("begin", target, text))
+
+    def note(self, target: str, text: str, share: float | None = None) -> None:
+        """What `target` is doing or waiting for now, such as the last probe error; `share`: how much is done, of 1."""
+        self.tell(Event("note", target, text, share))
+
+    def progress(self, target: str, done: int, total: int | None) -> None:
+        """Bytes or items so far; `total` None when unknown."""
+        self.tell(Event("progress", target, done=done, total=total))
+
+    def end(self, target: str, text: str, ok: bool) -> None:
+        """Work on `target` ended."""
+        self.tell(Event("end", target, text, ok=ok))
+
+    def say(self, text: str) -> None:
+        """A sentence for the user that is of no target."""
+        self.tell(Event("say", text=text))
+
+    def close(self) -> None:
+        """Take down what is shown."""
+
+
+@dataclass(frozen=True)
+class Named(Watch):
     """A watch for one of several projects: every line begins with its name."""
 
     name: str
     watch: Watch
 
-    def begin(self, target: str, text: str) -> None:
-        """See `Watch`."""
-        self.watch.begin(f"{self.name} {target}", text)
-
-    def note(self, target: str, text: str, share: float | None = None) -> None:
-        """See `Watch`."""
-        self.watch.note(f"{self.name} {target}", text, share)
-
-    def progress(self, target: str, done: int, total: int | None) -> None:
-        """See `Watch`."""
-        self.watch.progress(f"{self.name} {target}", done, total)
-
-    def end(self, target: str, text: str, ok: bool) -> None:
-        """See `Watch`."""
-        self.watch.end(f"{self.name} {target}", text, ok)
-
-    def say(self, text: str) -> None:
-        """See `Watch`."""
-        self.watch.say(f"{self.name}: {text}")
+    def tell(self, event: Event) -> None:
+        """Pass the event on, under this name."""
+        if event.kind == "say":
+            self.watch.tell(replace(event, text=f"{self.name}: {event.text}"))
+        else:
+            self.watch.tell(replace(event, target=f"{self.name} {event.target}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devenv.config.schema import FILE
-from devenv.core.events import Silent, Watch
+from devenv.core.events import Watch
 from devenv.doctor.context import DoctorContext, Listener
 from devenv.lifecycle import up
 from devenv.lifecycle.facts import facts_context
@@ -36,7 +36,7 @@ def doctor_context(
     return DoctorContext(
         **vars(replace(facts_context(stack, inputs), application=engine.application_environment())),
         look_steps=partial(step_states, stack, inputs),
-        run_steps=partial(run_steps, stack, watch or Silent()),
+        run_steps=partial(run_steps, stack, watch or Watch()),
         settle=partial(settle, stack),
         is_seeded=partial(is_seeded, stack),
         **safety_readers(stack),

@@ -13,6 +13,7 @@ from devenv.core.errors import UsageError
 from devenv.core.model import PostgresTarget
 from devenv.core.templates import fill
 from devenv.stores.dynamodb.capacity import item_bytes, read_units
+from devenv.stores.dynamodb.key_schema import table_keys
 
 if TYPE_CHECKING:
     from devenv.stores.dynamodb.client import Dynamo
@@ -135,8 +136,7 @@ def key_names(table: Mapping[str, Any] | None, index: str | None) -> tuple[str, 
     if index is not None:
         indexes = [*part.get("GlobalSecondaryIndexes", ()), *part.get("LocalSecondaryIndexes", ())]
         part = next((each for each in indexes if each["IndexName"] == index), {})
-    schema = sorted(part.get("KeySchema", ()), key=lambda key: str(key["KeyType"]) != "HASH")
-    return tuple(str(key["AttributeName"]) for key in schema)
+    return table_keys(part)
 
 
 def request_of(prepared: Prepared) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from devenv.core.events import Silent
+from devenv.core.events import Event, Watch
 from devenv.render import text
 from devenv.render.report import use_color
 
@@ -27,49 +27,37 @@ def draw_bar(share: float) -> str:
     return "█" * filled + "░" * (20 - filled)
 
 
-class Plain:
-    """Lines as things happen; notes and progress only now and then."""
+class Plain(Watch):
+    """Lines as things happen; notes and progress only every few seconds."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._told: dict[str, float] = {}
 
-    def line(self, words: str) -> None:
-        """Write one line."""
+    def tell(self, event: Event) -> None:
+        """Write a line, if it is time for one."""
+        now = time.monotonic()
+        words = event.text
+        if event.kind in ("note", "progress"):
+            if now - self._told.get(event.target, 0.0) <= PLAIN_EVERY_S:
+                return
+            words = amount(event) if event.kind == "progress" else words
+        if event.kind == "end" and not event.ok:
+            words = f"FAILED: {words}"
+        if event.kind not in ("end", "say"):
+            self._told[event.target] = now
         with self._guard:
-            sys.stderr.write(text.clean(words) + "\n")
+            sys.stderr.write(text.clean(f"{event.target}: {words}" if event.kind != "say" else words) + "\n")
             sys.stderr.flush()
 
-    def begin(self, target: str, text: str) -> None:
-        """Say what starts, and why."""
-        self._told[target] = time.monotonic()
-        self.line(f"{target}: {text}")
 
-    def note(self, target: str, text: str, share: float | None = None) -> None:
-        """Say what is waited for, every few seconds."""
-        now = time.monotonic()
-        if now - self._told.get(target, 0.0) > PLAIN_EVERY_S:
-            self._told[target] = now
-            self.line(f"{target}: {text}")
-
-    def progress(self, target: str, done: int, total: int | None) -> None:
-        """Say how far it is, every few seconds."""
-        share = f" of {total / 1e6:.0f} MB ({done / total:.0%})" if total else " MB"
-        self.note(target, f"{done / 1e6:.0f}{share}")
-
-    def end(self, target: str, text: str, ok: bool) -> None:
-        """Say how it ended."""
-        self.line(f"{target}: {text if ok else 'FAILED: ' + text}")
-
-    def say(self, text: str) -> None:
-        """Say it."""
-        self.line(text)
-
-    def close(self) -> None:
-        """Nothing to take down."""
+def amount(event: Event) -> str:
+    """`3 of 12 MB (25%)`; `3 MB` when the whole is not known."""
+    share = f" of {event.total / 1e6:.0f} MB ({event.done / event.total:.0%})" if event.total else " MB"
+    return f"{event.done / 1e6:.0f}{share}"
 
 
-class Live:
+class Live(Watch):
     """A table that redraws itself: sign, target, seconds, what it does now."""
 
     def __init__(self, color: bool) -> None:
@@ -106,41 +94,42 @@ class Live:
             row = self._rows.setdefault(target, {"began": time.monotonic(), "ended": None, "ok": None, "text": ""})
             row.update(values)
 
-    def begin(self, target: str, text: str) -> None:
-        """Add the target's line."""
-        self._change(target, text=text, began=time.monotonic(), ended=None, ok=None)
-
-    def note(self, target: str, text: str, share: float | None = None) -> None:
-        """Change what the line says, behind a bar when it is known how much is done."""
-        self._change(target, text=text if share is None else f"{draw_bar(share)} {text}")
-
-    def progress(self, target: str, done: int, total: int | None) -> None:
-        """Show a bar, or the amount when the total is unknown."""
-        if total:
-            self._change(target, text=f"{draw_bar(done / total)} {done / 1e6:.0f} of {total / 1e6:.0f} MB")
-        else:
-            self._change(target, text=f"{done / 1e6:.0f} MB")
-
-    def end(self, target: str, text: str, ok: bool) -> None:
-        """Mark the line as ended."""
-        self._change(target, text=text, ok=ok, ended=time.monotonic())
-
-    def say(self, text: str) -> None:
-        """Print a line above the table."""
-        self._console.print(text, markup=False)
+    def tell(self, event: Event) -> None:
+        """Change the target's line, or print a sentence above the table."""
+        match event.kind:
+            case "begin":
+                self._change(event.target, text=event.text, began=time.monotonic(), ended=None, ok=None)
+            case "note":
+                bar = "" if event.share is None else f"{draw_bar(event.share)} "
+                self._change(event.target, text=f"{bar}{event.text}")
+            case "progress":
+                of = f" of {event.total / 1e6:.0f} MB" if event.total else " MB"
+                bar = f"{draw_bar(event.done / event.total)} " if event.total else ""
+                self._change(event.target, text=f"{bar}{event.done / 1e6:.0f}{of}")
+            case "end":
+                self._change(event.target, text=event.text, ok=event.ok, ended=time.monotonic())
+            case "say":
+                self._console.print(event.text, markup=False)
 
     def close(self) -> None:
         """Leave the last picture standing."""
         self._live.stop()
 
 
-class Lazy:
-    """Becomes `Live` or `Plain` at the first word, so that a command with nothing to tell does not load rich."""
+class OnDemand(Watch):
+    """Becomes `Live` or `Plain` at the first event, so that a command with nothing to tell does not load rich."""
 
     def __init__(self, color: str) -> None:
         self._color = color
         self._shown: Live | Plain | None = None
         self._guard = threading.Lock()
+
+    def tell(self, event: Event) -> None:
+        """Pass it on; a sentence alone opens nothing."""
+        if event.kind == "say" and self._shown is None:
+            typer.echo(event.text, err=True)
+        else:
+            self._open().tell(event)
 
     def _open(self) -> Live | Plain:
         with self._guard:
@@ -149,48 +138,18 @@ class Lazy:
                 self._shown = Live(use_color(self._color, sys.stderr)) if terminal else Plain()
             return self._shown
 
-    def begin(self, target: str, text: str) -> None:
-        """See `Watch`."""
-        self._open().begin(target, text)
-
-    def note(self, target: str, text: str, share: float | None = None) -> None:
-        """See `Watch`."""
-        self._open().note(target, text, share)
-
-    def progress(self, target: str, done: int, total: int | None) -> None:
-        """See `Watch`."""
-        self._open().progress(target, done, total)
-
-    def end(self, target: str, text: str, ok: bool) -> None:
-        """See `Watch`."""
-        self._open().end(target, text, ok)
-
-    def say(self, text: str) -> None:
-        """See `Watch`."""
-        if self._shown is None:
-            typer.echo(text, err=True)
-        else:
-            self._shown.say(text)
-
     def close(self) -> None:
-        """Take the view down; the next word opens a new one."""
+        """Take the view down; the next event opens a new one."""
         with self._guard:
             if self._shown is not None:
                 self._shown.close()
                 self._shown = None
 
 
-class Quiet(Silent):
-    """Tells nothing."""
-
-    def close(self) -> None:
-        """Nothing to take down."""
-
-
 @contextmanager
-def open_watch(*, quiet: bool, color: str) -> Iterator[Lazy | Quiet]:
+def open_watch(*, quiet: bool, color: str) -> Iterator[Watch]:
     """The view for one command; it is taken down on every way out, so that errors print below it."""
-    watch = Quiet() if quiet else Lazy(color)
+    watch = Watch() if quiet else OnDemand(color)
     try:
         yield watch
     finally:

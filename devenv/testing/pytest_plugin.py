@@ -229,7 +229,7 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     """Start and load the stores of a project with all data in `folder`. DevenvError as from `devenv up`."""
     from devenv.config.schema import Loaded
     from devenv.core.errors import DevenvError
-    from devenv.core.events import Silent
+    from devenv.core.events import Watch
     from devenv.engines.base import STORES
     from devenv.lifecycle import up
     from devenv.lifecycle.plan import Options
@@ -246,7 +246,7 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     stack.engine.keep_secrets()
     for name in STORES:
         stack.engine.remember(name, port=free_port())
-    up.up(stack, Options(backend=False), Silent(), Clock())
+    up.up(stack, Options(backend=False), Watch(), Clock())
     if not (stack.engine.home / "baseline").exists():
         # What a command makes may differ each time; here it need only be the same for all tests of this run.
         if not baseline.keep_database(stack):

@@ -7,7 +7,6 @@ as after, whenever devenv is killed; a journal in the state folder tells which w
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import time
 from collections.abc import Iterator, Mapping
 from itertools import islice
@@ -20,6 +19,7 @@ from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report, Targets
 from devenv.core.plural import number_of
+from devenv.host.addresses import is_loopback
 from devenv.links.judge import compile_plan
 from devenv.stores.dynamodb.client import Dynamo, split_endpoint
 from devenv.verify import compare as verify
@@ -91,16 +91,9 @@ def check_target(path: Path, head: Head, context: verify.Context, *, rows: bool)
 def refuse_remote(targets: Targets) -> None:
     """UsageError unless both stores are on this machine: nothing is written anywhere else."""
     for host in (split_endpoint(targets.dynamodb.endpoint).hostname or "", targets.postgres.host):
-        if not is_loopback(host):
+        # A path is the folder of a socket.
+        if not (is_loopback(host) or host.startswith("/")):
             raise UsageError(f"{host} is not this machine, and devenv writes to no other")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine: a loopback address, its name, or a socket's folder."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.startswith("/")
 
 
 def apply_plan(context: verify.Context, path: Path, watch: Watch, *, allow_loss: bool) -> Report:

@@ -45,11 +45,11 @@ from devenv.lifecycle.start import Clock, ServiceStarter
 from devenv.lifecycle.steps import read_inputs
 from devenv.stores.postgres import client as postgres
 from devenv.stores.dynamodb.client import Dynamo
-from devenv.core.events import Silent
+from devenv.core.events import Watch
 
 @pytest.fixture
 def by_steps(devenv_stack):
-    services = ServiceStarter(devenv_stack.stack, Options(), Silent(), Clock())
+    services = ServiceStarter(devenv_stack.stack, Options(), Watch(), Clock())
     StepLoader(services).run_all(read_inputs(devenv_stack.stack), ORDER)
     services.close()
     return devenv_stack

@@ -35,7 +35,7 @@ import msgspec
 import psycopg
 
 from devenv.config.schema import Settings
-from devenv.core.events import Silent
+from devenv.core.events import Watch
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 from devenv.links.judge import compile_plan
 from devenv.stores.dynamodb.client import Dynamo
@@ -130,7 +130,7 @@ def child() -> None:
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=Told)
     with tempfile.TemporaryDirectory() as folder:
         context = Context(msgspec.convert(told.settings, Settings), told.targets, Path(folder))
-        print(json.dumps(verify(context, Options(), Silent()).body))
+        print(json.dumps(verify(context, Options(), Watch()).body))
 
 
 def show(name: str, items: int, seconds: float, more: str = "") -> None:

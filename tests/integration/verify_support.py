@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from devenv.config.schema import Settings
-from devenv.core.events import Silent
+from devenv.core.events import Watch
 from devenv.core.model import DynamoTarget, Report, Targets
 from devenv.verify import compare as verify
 from devenv.verify import repair_plan
@@ -29,7 +29,7 @@ from tests.support import REPOSITORY
 Message = dict[str, Any]
 
 
-class Heard(Silent):
+class Heard(Watch):
     """Remembers the sentences that a user would read."""
 
     def __init__(self) -> None:
@@ -116,11 +116,11 @@ def main() -> None:
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=Told)
     context = verify.Context(told.settings, told.targets, Path(told.folder), told.tables)
     if told.action == "apply":
-        repair_plan.apply_plan(context, Path(told.file or ""), Silent(), allow_loss=False)
+        repair_plan.apply_plan(context, Path(told.file or ""), Watch(), allow_loss=False)
     elif told.action == "undo":
-        repair_plan.undo_plan(context, Path(told.file or ""), Silent())
+        repair_plan.undo_plan(context, Path(told.file or ""), Watch())
     else:
-        verify.verify(context, verify.Options(segments=8, workers=1), Silent())
+        verify.verify(context, verify.Options(segments=8, workers=1), Watch())
 
 
 def item_key(item: Mapping[str, Any]) -> str:

@@ -17,11 +17,11 @@ from devenv.doctor.bundle import make_bundle
 from devenv.doctor.checks.check import failed
 from devenv.doctor.checks.environment import is_ours
 from devenv.doctor.checks.registry import CHECKS
-from devenv.doctor.checks.safety import is_loopback
 from devenv.doctor.checks.schema import diff_catalog, diff_links
 from devenv.doctor.checks.services import can_write
 from devenv.doctor.context import DoctorContext
 from devenv.doctor.runner import make_report, select
+from devenv.host.addresses import is_loopback
 from devenv.links.facts import is_naming
 from devenv.stores.postgres.client import Catalog, Column, Constraint, Index, Table
 from tests.shapes import PLAN

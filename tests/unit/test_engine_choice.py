@@ -12,8 +12,9 @@ from devenv.config import schema as config
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.engines.base import Engine, missing_module
-from devenv.engines.external.engine import account_of, is_loopback, parse_dynamodb, parse_postgres
+from devenv.engines.external.engine import account_of, parse_dynamodb, parse_postgres
 from devenv.engines.registry import ENGINES, engine_class
+from devenv.host.addresses import is_loopback
 from devenv.host.state import Mark, Parked, Record, State, switch
 from devenv.stack import Asked, choose_engine, refuse_two
 from devenv.stores.dynamodb.client import Dynamo

@@ -11,7 +11,7 @@ import pytest
 
 from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
-from devenv.core.events import Silent
+from devenv.core.events import Watch
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 from devenv.verify.compare import Context, Options, verify
 from devenv.verify.journal import Journal, journal_path
@@ -27,7 +27,7 @@ def refused(folder: Path, **files: Path) -> UsageError:
     nowhere = Targets(PostgresTarget("127.0.0.1", 1, "x", "x"), DynamoTarget("http://127.0.0.1:1", "x", "x", "x"))
     context = Context(msgspec.convert(messaging_settings("t", "x"), Settings), nowhere, folder / "state")
     with pytest.raises(UsageError) as caught:
-        verify(context, Options(**files), Silent())
+        verify(context, Options(**files), Watch())
     assert not (folder / "state" / "verify").exists()
     return caught.value
 

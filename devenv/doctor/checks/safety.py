@@ -7,7 +7,6 @@ real tables are made from, and the evidence says so. A table in AWS is asked its
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -34,9 +33,9 @@ from devenv.doctor.checks.protection import (
     places_of_variables,
 )
 from devenv.doctor.checks.safety_files import encrypted_attributes
-from devenv.doctor.checks.settings import REGIONS
-from devenv.doctor.checks.settings import is_loopback as is_this_machine
+from devenv.doctor.checks.settings import REGIONS, is_this_machine
 from devenv.doctor.context import DoctorFacts
+from devenv.host.addresses import is_loopback
 
 EXAMPLES: Final = 3
 NOTHING: Final = "nothing is demanded: devenv.toml has no [safety]"
@@ -54,13 +53,6 @@ def run_listeners(facts: DoctorFacts) -> Outcome:
             subjects=(each.service for each in open_),
         )
     return passed(number_of(len(found), "listener"))
-
-
-def is_loopback(ip: str) -> bool:
-    """Whether an address can be reached from this machine only."""
-    address = ipaddress.ip_address(ip.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback
 
 
 def run_modes(facts: DoctorFacts) -> Outcome:

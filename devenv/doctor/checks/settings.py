@@ -99,7 +99,7 @@ def find_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterat
     url = urlsplit(text)
     ours = urlsplit(stack.endpoint)
     reason = other_place(url, default_port(url), ours, default_port(ours), lookup)
-    if reason and is_loopback(url.hostname or "", lookup):
+    if reason and is_this_machine(url.hostname or "", lookup):
         reason = lookup.same_dynamodb(replace(stack, endpoint=text))
     if reason:
         yield Diversion("wrong_endpoint", source, name, f"is {text}: {reason}; the project's is {stack.endpoint}")
@@ -291,7 +291,7 @@ def other_database(target: PostgresTarget, stack: PostgresTarget, lookup: Lookup
     login = (target.user, target.password) == (stack.user, stack.password)
     if reason is None and login:
         return None
-    if target.host.startswith("/") or is_loopback(target.host, lookup):
+    if target.host.startswith("/") or is_this_machine(target.host, lookup):
         return lookup.same_postgres(target)
     return f"{reason}; the project's is {stack.address}"
 
@@ -313,7 +313,7 @@ def places(host: str, lookup: Lookup) -> set[str]:
     return {"loopback" if a in LOOPBACK or a.startswith("127.") or a in ("0.0.0.0", "::") else a for a in found}  # noqa: S104
 
 
-def is_loopback(host: str, lookup: Lookup) -> bool:
+def is_this_machine(host: str, lookup: Lookup) -> bool:
     """Whether a host is this machine, by loopback."""
     return "loopback" in places(host, lookup)
 

@@ -25,8 +25,7 @@ from devenv.core.model import Fix, Outcome
 from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.checks.environment import look_up, own_variables, sources
 from devenv.doctor.checks.safety import NOTHING, demanded
-from devenv.doctor.checks.settings import Lookup
-from devenv.doctor.checks.settings import is_loopback as is_this_machine
+from devenv.doctor.checks.settings import Lookup, is_this_machine
 from devenv.doctor.context import DoctorFacts
 
 LOOK_S: Final = 120.0

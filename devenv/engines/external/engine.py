@@ -21,7 +21,6 @@ import binascii
 import contextlib
 import hashlib
 import http.client
-import ipaddress
 import json
 import secrets
 import socket
@@ -37,6 +36,7 @@ from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
 from devenv.engines.base import STORES, Engine
 from devenv.host import state
+from devenv.host.addresses import is_loopback
 
 if TYPE_CHECKING:
     from devenv.engines.embedded.parts import Progress
@@ -400,16 +400,6 @@ def host_of(endpoint: str) -> str:
 def shown_host(host: str) -> str:
     """A host inside an address."""
     return f"[{host}]" if ":" in host else host
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine's loopback, by what is written: nothing is looked up."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listens(host: str, port: int) -> bool:

@@ -22,6 +22,7 @@ from devenv.steps.seed.documents import read_json
 from devenv.steps.seed.items import count_strangers
 from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, describe
 from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.dynamodb.key_schema import table_keys
 
 WAIT_S: Final = 120.0
 PAUSE_S: Final = 0.02
@@ -46,7 +47,7 @@ class Definition:
     @property
     def key(self) -> tuple[str, ...]:
         """Its key attributes, the partition key first."""
-        return key_names(self.request)
+        return table_keys(self.request)
 
     @property
     def types(self) -> dict[str, str]:
@@ -68,12 +69,6 @@ class Difference:
 
     def __str__(self) -> str:
         return self.text
-
-
-def key_names(request: Mapping[str, Any]) -> tuple[str, ...]:
-    """The key attributes of a table or an index, the partition key first."""
-    parts = sorted(request["KeySchema"], key=lambda part: part["KeyType"] != "HASH")
-    return tuple(part["AttributeName"] for part in parts)
 
 
 def attribute_types(request: Mapping[str, Any]) -> dict[str, str]:
@@ -98,7 +93,7 @@ def check_request(request: Any, file: str) -> Mapping[str, Any]:
     """The request, when it has what every table definition has; the rest is DynamoDB's to judge. UsageError."""
     try:
         types = attribute_types(request)
-        keys = key_names(request)
+        keys = table_keys(request)
         name = request["TableName"]
         check_words(request, file, name)
     except (KeyError, TypeError, AttributeError) as error:
@@ -176,7 +171,7 @@ def diff_table(declared: Mapping[str, Any], described: Described) -> tuple[Diffe
 def show_key(part: Mapping[str, Any], table: Mapping[str, Any]) -> str:
     """`pk (S), sk (S)`: the key of a table or of one of its indexes."""
     types = attribute_types(table)
-    return ", ".join(f"{name} ({types.get(name, '?')})" for name in key_names(part))
+    return ", ".join(f"{name} ({types.get(name, '?')})" for name in table_keys(part))
 
 
 def show_index(index: Mapping[str, Any], table: Mapping[str, Any]) -> str:
@@ -214,7 +209,7 @@ def diff_global(declared: Mapping[str, Any], described: Described) -> list[Diffe
     types, have = attribute_types(declared), attribute_types(described)
     found = []
     for name in wanted:
-        attributes = dict.fromkeys([*key_names(declared), *key_names(requests[name])])
+        attributes = dict.fromkeys([*table_keys(declared), *table_keys(requests[name])])
         create = {
             "TableName": declared["TableName"],
             "AttributeDefinitions": [

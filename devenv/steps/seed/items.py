@@ -18,6 +18,7 @@ from devenv.steps.seed.references import Reference, split_text
 from devenv.steps.step import SourceFile, describe
 from devenv.stores.dynamodb.capacity import ITEM_LIMIT, item_bytes, value_bytes
 from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.dynamodb.key_schema import table_keys
 
 KEY_BYTES: Final = {"HASH": 2048, "RANGE": 1024}
 NAME_BYTES: Final = 65_535
@@ -310,9 +311,8 @@ def key_of(item: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> bytes
 
 def described_keys(described: Mapping[str, Any]) -> Keys:
     """What a table that is there demands of its items (DescribeTable's `Table`)."""
-    parts = sorted(described["KeySchema"], key=lambda part: part["KeyType"] != "HASH")
     types = {each["AttributeName"]: each["AttributeType"] for each in described["AttributeDefinitions"]}
-    return Keys(tuple(part["AttributeName"] for part in parts), types)
+    return Keys(table_keys(described), types)
 
 
 def identity(described: Mapping[str, Any]) -> str:
