@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -98,6 +99,19 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
     finally:
         RUNNING.clear()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove pytest's folder in the temporary folder when no run keeps anything there."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    if hasattr(config, "workerinput") or factory is None or factory._basetemp is None:
+        return
+    # Not empty: another run, or a failed one, keeps something.
+    with contextlib.suppress(OSError):
+        current = factory._basetemp.parent / "pytest-current"
+        if current.is_symlink() and not current.exists():
+            current.unlink()
+        factory._basetemp.parent.rmdir()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
