@@ -176,12 +176,34 @@ class SetupSource(Section, frozen=True):
     migrations: MigrationTool | Migrations | None = None
 
 
+class SeedFile(Section, frozen=True):
+    """`[steps.seed.mapping."data/*.csv"]`: the table of a file's items, and how the columns of a CSV become attributes.
+
+    `attributes` maps attributes to templates over the columns (`pk = "USER#{id}"`; without it each column is one),
+    `types` maps attributes to `S`, `N`, `BOOL`, `JSON` or, split at `|`, `SS`, `NS`.
+    """
+
+    table: str | None = None
+    attributes: dict[str, str] = {}
+    types: dict[str, Literal["S", "N", "BOOL", "JSON", "SS", "NS"]] = {}
+
+
+class SeedSource(Section, frozen=True):
+    """`[steps.seed]`: files with items (globs, in order), or the project's own command. `mapping` is for files that
+    do not say enough.
+    """
+
+    files: list[Text] = []
+    command: list[Text] = []
+    mapping: dict[str, SeedFile] = {}
+
+
 class Steps(Section, frozen=True, rename={"schema_load": "schema-load"}):
     """`[steps]`: always setup, then schema-load, then seed."""
 
     setup: SetupSource = SetupSource()
     schema_load: StepSource = StepSource()
-    seed: StepSource = StepSource()
+    seed: SeedSource = SeedSource()
 
 
 class Entity(Section, frozen=True):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import glob
+import gzip
 import hashlib
+import io
 import re
 import subprocess
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from devenv.config.schema import Settings, SetupSource, StepSource, interpreter
+from devenv.config.schema import SeedSource, Settings, SetupSource, StepSource, interpreter
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceName, StepState
 from devenv.steps.ledger import Ledger
@@ -22,6 +25,7 @@ from devenv.stores.postgres import client as postgres
 
 FORMAT: Final = b"1"  # A part of every hash: raise it when what a step writes for the same files changes.
 TAIL_LINES: Final = 15
+UNPACKED_BYTES: Final = 512 << 20
 TAIL_BYTES: Final = 8_000
 
 
@@ -173,7 +177,7 @@ class Step:
 
     name: str
     needs: tuple[ServiceName, ...]
-    source: Callable[[Settings], StepSource | SetupSource]
+    source: Callable[[Settings], StepSource | SetupSource | SeedSource]
     parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any]
     examine: Callable[[StepContext, Inputs, Handles], StepState]
     apply: Callable[[StepContext, Inputs, bool], Outcome]
@@ -279,9 +283,10 @@ def natural_key(name: str) -> tuple[tuple[str, int, str], ...]:
 def read_text(path: Path, name: str) -> str:
     """The file as text. UsageError when it cannot be read, is not UTF-8, or holds NUL (which no store can keep)."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read", detail=error.strerror) from None
+        content = path.read_bytes()
+        text = (unpack(content) if name.endswith(".gz") else content).decode("utf-8-sig")
+    except (OSError, EOFError, zlib.error) as error:
+        raise UsageError(f"{name} cannot be read", detail=getattr(error, "strerror", None) or str(error)) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{name}:{line} is not UTF-8", detail=str(error), hint="save the file as UTF-8") from None
@@ -289,6 +294,15 @@ def read_text(path: Path, name: str) -> str:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UsageError(f"{name}:{line} holds a NUL character", hint="save the file as UTF-8 text")
     return text.replace("\r\n", "\n")
+
+
+def unpack(content: bytes) -> bytes:
+    """The content of a .gz file. OSError when it is none, or when it unpacks to more than a seed file may have."""
+    with gzip.open(io.BytesIO(content)) as file:
+        found = file.read(UNPACKED_BYTES + 1)
+    if len(found) > UNPACKED_BYTES:
+        raise OSError(f"it unpacks to more than {UNPACKED_BYTES >> 20} MB")
+    return found
 
 
 def run_command(ctx: StepContext, inputs: Inputs) -> Outcome:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import binascii
 import difflib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final
 
+from devenv.config.schema import SeedFile
 from devenv.core.errors import UsageError
 from devenv.links.read import Kind, match
 from devenv.links.values import DYNAMO_TYPES
 from devenv.steps.ledger import Item, Ledger, encode
-from devenv.steps.seed.documents import read_json
+from devenv.steps.seed import forms
 from devenv.steps.seed.references import Reference, split_text
 from devenv.steps.step import SourceFile, describe
 from devenv.stores.dynamodb.capacity import ITEM_LIMIT, item_bytes, value_bytes
@@ -27,6 +29,7 @@ DIGITS: Final = 38
 EXPONENTS: Final = (-130, 125)
 DEPTH: Final = 32
 WORDS: Final = {"S": "a text", "N": "a number", "B": "a binary value"}
+CSV: Final = (".csv", ".csv.gz", ".tsv")
 EXACT: Final = Context(prec=200)
 
 
@@ -54,41 +57,122 @@ class SeedItem:
         return f"{self.file}: item {self.number}"
 
 
-def read_items(files: Iterable[SourceFile], tables: Mapping[str, Keys] | None) -> tuple[SeedItem, ...]:
+def read_items(
+    files: Iterable[SourceFile],
+    tables: Mapping[str, Keys] | None,
+    mapping: Mapping[str, SeedFile] | None = None,
+    left_out: list[str] | None = None,
+) -> tuple[SeedItem, ...]:
     """All items of all files. UsageError names the file, the item and what is wrong with it.
 
-    `tables` are the declared ones; None when they are not known before the step runs.
+    `tables` are the declared ones; None when they are not known before the step runs. What the files do not load is
+    added to `left_out`.
     """
     found: list[SeedItem] = []
     for file in files:
-        tree = read_json(file)
-        table = check_document(tree, file.name, tables)
-        found += (read_item(file.name, number, table, each) for number, each in enumerate(tree["items"], 1))
+        read = forms.read_file(file, mapping or {})
+        if left_out is not None:
+            left_out += read.left_out
+        number = 0
+        for document in read.documents:
+            table = document.table or forms.table_of(
+                file.name,
+                document,
+                None if tables is None else {name: keys.names for name, keys in tables.items()},
+                {name: keys.types for name, keys in (tables or {}).items()},
+            )
+            check_table(table, file.name, tables)
+            rule = forms.find_rule(file.name, mapping or {})
+            for item in document.items:
+                number += 1
+                place = f"{file.name}: item {number}"
+                if document.typed:
+                    found.append(SeedItem(file.name, number, table, typed_item(place, item), ()))
+                else:
+                    keyed = {**(tables[table].types if tables else {}), **(rule.types if rule else {})}
+                    value = with_types(place, item, keyed) if file.name.endswith(CSV) else item
+                    found.append(read_item(file.name, number, table, value))
     if tables is not None:
-        for item in found:
-            check_item(item, tables[item.table])
+        for seed in found:
+            check_item(seed, tables[seed.table])
         refuse_twins(found, tables)
     return tuple(found)
 
 
-def check_document(tree: Any, file: str, tables: Mapping[str, Keys] | None) -> str:
-    """The table that a seed file is about. UsageError when the file has another structure or names no known table."""
-    if not isinstance(tree, dict) or not isinstance(tree.get("table"), str) or not isinstance(tree.get("items"), list):
-        raise UsageError(
-            f"{file} is not a seed file",
-            detail='it must be an object with "table" (a text) and "items" (a list)',
-            hint='write it as {"table": "…", "items": [{…}, …]}',
-        )
-    if unknown := sorted(tree.keys() - {"table", "items"}):
-        raise UsageError(f'{file}: unknown key "{unknown[0]}"', hint='known are "table" and "items"')
-    table: str = tree["table"]
+def check_table(table: str, file: str, tables: Mapping[str, Keys] | None) -> None:
+    """UsageError when a seed file names no known table."""
     if tables is not None and table not in tables:
         near = difflib.get_close_matches(table, tables, n=1)
         raise UsageError(
             f"{file}: table {table} has no definition",
             hint=f"did you mean `{near[0]}`?" if near else "define it in a file of [steps.schema-load]",
         )
-    return table
+
+
+def with_types(place: str, item: Mapping[str, str], types: Mapping[str, str]) -> dict[str, Any]:
+    """The texts of a CSV row as the values that `types` asks for. UsageError for what is no such value."""
+    found: dict[str, Any] = {}
+    for name, text in item.items():
+        kind = types.get(name, "S")
+        try:
+            match kind:
+                case "N":
+                    found[name] = Decimal(text.strip())
+                case "BOOL":
+                    found[name] = {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+                case "SS":
+                    found[name] = {"$set": text.split("|")}
+                case "NS":
+                    found[name] = {"$set": [Decimal(each.strip()) for each in text.split("|")]}
+                case "JSON":
+                    found[name] = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+                case "B":
+                    found[name] = {"$binary": text}
+                case _:
+                    found[name] = text
+        except (ValueError, ArithmeticError, KeyError):
+            raise UsageError(f"{place}, attribute {name}: {text[:40]!r} is not of type {kind}") from None
+    return found
+
+
+def typed_item(place: str, item: Mapping[str, Any]) -> Item:
+    """An item that is in DynamoDB's JSON already, in the form in which DynamoDB gives it back. UsageError."""
+    typed: Item = {}
+    for name, value in item.items():
+        try:
+            typed[type_name(name)] = normal_typed(value, 1)
+        except (ValueError, ArithmeticError) as error:
+            raise UsageError(f"{place}, attribute {name[:NAME_SHOWN]}: {error}") from None
+    return typed
+
+
+def normal_typed(value: Any, depth: int) -> dict[str, Any]:
+    """One attribute value of DynamoDB's JSON, checked. ValueError when it cannot be stored."""
+    if not isinstance(value, dict) or len(value) != 1:
+        raise ValueError("it is not in DynamoDB's JSON, as the others are")
+    ((kind, content),) = value.items()
+    match kind, content:
+        case "S", str():
+            refuse_half(content)
+            return {"S": content}
+        case "N", (str() | Decimal()):
+            return {"N": type_number(Decimal(content))}
+        case "B", str():
+            return {"B": type_binary(content)}
+        case ("BOOL", bool()) | ("NULL", bool()):
+            return {kind: content}
+        case (("SS" | "NS" | "BS"), list()):
+            members = [normal_typed({kind[0]: each}, depth)[kind[0]] for each in content]
+            if not members or len(set(members)) < len(members):
+                raise ValueError("a set must have a member, and none twice")
+            return {kind: members}
+        case "L", list():
+            inner = deeper(depth)
+            return {"L": [normal_typed(each, inner) for each in content]}
+        case "M", dict():
+            inner = deeper(depth)
+            return {"M": {type_name(name): normal_typed(each, inner) for name, each in content.items()}}
+    raise ValueError(f"{str(kind)[:20]} is not a type of DynamoDB, or its value is of another one")
 
 
 def read_item(file: str, number: int, table: str, value: Any) -> SeedItem:

@@ -63,6 +63,7 @@ class Seeds:
     items: tuple[SeedItem, ...]
     edges: tuple[Edge, ...]
     seal: bytes
+    left_out: tuple[str, ...] = ()
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -83,9 +84,12 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Seed
         definitions = schema_load.parse(settings, root, read_files(root, source.files, "steps.schema-load"))
         tables = {each.table: Keys(each.key, each.types) for each in definitions}
     plan = compile_plan(settings, {})
-    items = read_items(files, tables)
+    left_out: list[str] = []
+    mapping = settings.steps.seed.mapping
+    items = read_items(files, tables, mapping, left_out)
     check_types(items, plan.kinds)
-    return Seeds(items, plan.edges, msgspec.json.encode(settings.links))
+    seal = msgspec.json.encode(settings.links) + (msgspec.json.encode(mapping) if mapping else b"")
+    return Seeds(items, plan.edges, seal, tuple(left_out))
 
 
 def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
@@ -159,6 +163,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
             if names:
                 work.merge(table, names, wanted.get(table, {}))
         remember_rows(ledger, answers, ids)
+    work.warnings += [f"left out: {each}" for each in dict.fromkeys(seeds.left_out)]
     return work.outcome(followed)
 
 
