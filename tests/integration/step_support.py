@@ -18,6 +18,7 @@ from devenv.config.environment import connection_environment
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget, PostgresTarget, StepState, Targets
 from devenv.steps.registry import STEPS, Outcome, Step, StepContext
+from devenv.steps.schema_load.schema_load import delete_table
 from devenv.steps.setup.setup import side_names
 from devenv.stores.dynamodb.client import Dynamo, plain
 
@@ -159,4 +160,4 @@ def small(tmp_path: Path, targets: tuple[PostgresTarget, DynamoTarget]) -> Itera
         for page in list(dynamo.pages("ListTables", {})):
             for table in page["TableNames"]:
                 if table.endswith(mark):
-                    dynamo.call("DeleteTable", {"TableName": table})
+                    delete_table(dynamo, table)

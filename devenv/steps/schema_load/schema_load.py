@@ -18,7 +18,7 @@ from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, StoreError, UsageError
 from devenv.core.model import StepState
 from devenv.steps.ledger import Ledger
-from devenv.steps.seed.documents import read_json
+from devenv.steps.schema_load import forms
 from devenv.steps.seed.items import count_strangers
 from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, describe
 from devenv.stores.dynamodb.client import Dynamo
@@ -34,10 +34,15 @@ Described = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Definition:
-    """One declared table: where it is declared, the request, and what items need to know of it."""
+    """One declared table: where it is declared, the request, and what items need to know of it.
+
+    `ttl` is the attribute after which items expire; `left_out` is what of the file is not carried over.
+    """
 
     file: str
     request: Mapping[str, Any]
+    ttl: str | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def table(self) -> str:
@@ -80,9 +85,11 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> tupl
     """All definitions. UsageError for what is no CreateTable request, and for a table that is declared twice."""
     found: dict[str, Definition] = {}
     for file in files:
-        tree = read_json(file)
-        for request in tree if isinstance(tree, list) else [tree]:
-            definition = Definition(file.name, check_request(request, file.name))
+        read = forms.read_file(file)
+        for number, request in enumerate(read.requests):
+            checked = check_request(request, file.name)
+            left_out = () if number else tuple(read.left_out)
+            definition = Definition(file.name, checked, read.ttl.get(str(checked["TableName"])), left_out)
             if other := found.get(definition.table):
                 raise UsageError(f"table {definition.table} is defined in {other.file} and again in {file.name}")
             found[definition.table] = definition
@@ -105,6 +112,16 @@ def check_request(request: Any, file: str) -> Mapping[str, Any]:
         ) from None
     if not isinstance(name, str) or not name:
         raise UsageError(f"{file}: TableName must be a text")
+    sections = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+    indexed = [
+        table_keys(index) for section in sections for index in request.get(section) or () if "KeySchema" in index
+    ]
+    if idle := sorted(types.keys() - set(keys).union(*indexed)):
+        raise UsageError(
+            f"{file}: attribute {idle[0]} of table {name} is in no key",
+            detail="AttributeDefinitions has the attributes of keys only; items may have any others",
+            hint=f"remove {idle[0]} from AttributeDefinitions in {file}",
+        )
     undefined = [key for key in keys if key not in types]
     if undefined or not keys:
         what = f"{undefined[0]} is not in AttributeDefinitions" if undefined else "KeySchema is empty"
@@ -247,6 +264,10 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
                 return StepState("schema-load", "stale", f"table {definition.table}: {difference}")
         if not is_active(described):
             return StepState("schema-load", "stale", f"table {definition.table} is still being made")
+        if definition.ttl and read_ttl(handles.dynamo(), definition.table) != definition.ttl:
+            return StepState(
+                "schema-load", "stale", f"table {definition.table}: items do not expire by {definition.ttl}"
+            )
     tables = ", ".join(definition.table for definition in definitions)
     return StepState("schema-load", "done", f"as declared: {tables}" if tables else "no tables are declared")
 
@@ -271,7 +292,26 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
             else:
                 counts["indexes made"] += mend_table(ctx, dynamo, definition, described)
             wait_active(dynamo, definition.table)
-    return Outcome(counts)
+            set_ttl(dynamo, definition)
+    left_out = [each for definition in definitions for each in definition.left_out]
+    return Outcome(counts, tuple(f"left out: {each}" for each in left_out))
+
+
+def read_ttl(dynamo: Dynamo, table: str) -> str | None:
+    """The attribute after which the table's items expire; None when they do not."""
+    found = dynamo.call("DescribeTimeToLive", {"TableName": table}).get("TimeToLiveDescription", {})
+    return found.get("AttributeName") if found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") else None
+
+
+def set_ttl(dynamo: Dynamo, definition: Definition) -> None:
+    """Let items expire as declared. Where nothing is declared, nothing is changed."""
+    present = read_ttl(dynamo, definition.table) if definition.ttl else None
+    if definition.ttl is None or present == definition.ttl:
+        return
+    for attribute, enabled in ((present, False), (definition.ttl, True)):
+        if attribute is not None:
+            specification = {"AttributeName": attribute, "Enabled": enabled}
+            dynamo.call("UpdateTimeToLive", {"TableName": definition.table, "TimeToLiveSpecification": specification})
 
 
 def refuse_losses(definitions: Sequence[Definition], present: Mapping[str, Described | None]) -> None:
