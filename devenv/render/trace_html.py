@@ -1,20 +1,19 @@
-"""A trace as one page: no network, no script, everything escaped. The style sheet is `trace_page.css` beside it."""
+"""A trace as one page: `templates/trace.html`, in the style of `trace_page.css`."""
 
 from __future__ import annotations
 
-import base64
 import difflib
-import hashlib
 import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import resources
 from typing import Any, Final
 
-from devenv import __version__
+from markupsafe import Markup
+
 from devenv.core.model import Report
 from devenv.core.plural import number_of
+from devenv.render.page import render_page
 from devenv.render.text import clean
 from devenv.render.trace_view import (
     Body,
@@ -51,41 +50,20 @@ THIN: Final = 0.6
 def write_html(report: Report) -> str:
     """The page of a trace report."""
     body = readable(report.body)
-    style = resources.files(__package__).joinpath("trace_page.css").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
     subject = body["subject"]
     name = " ".join(filter(None, (subject["name"], subject.get("identifier"))))
-    parts = [
-        "<!doctype html>",
-        '<html lang="en">',
-        "<head>",
-        '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        '<meta name="referrer" content="no-referrer">',
-        '<meta name="color-scheme" content="light dark">',
-        '<link rel="icon" href="data:,">',
-        f"<title>{text(f'{verdict_words(body)}: {name}')}</title>",
-        f"<style>{style}</style>",
-        "</head>",
-        "<body>",
-        '<a class="skip" href="#layers">Skip to the layers</a>',
-        *heading(report, body),
-        "<main>",
-        *verdict(body),
-        '<section aria-labelledby="flow"><h2 id="flow">Layer by layer</h2>',
-        *flow(body),
-        "</section>",
-        '<section aria-labelledby="layers"><h2 id="layers">What each layer gave</h2>',
-        *(line for layer in body["layers"] for line in layer_block(body, layer)),
-        "</section>",
-        "</main>",
-        f"<footer>devenv {text(__version__)}. Times are of this one run; layers run in parallel.</footer>",
-        "</body>",
-        "</html>",
-    ]
-    return "\n".join(parts) + "\n"
+    blocks = {
+        "heading": heading(report, body),
+        "verdict": verdict(body),
+        "flow": flow(body),
+        "layers": (line for layer in body["layers"] for line in layer_block(body, layer)),
+    }
+    return render_page(
+        "trace.html",
+        "trace_page.css",
+        f"{verdict_words(body)}: {name}",
+        {name: Markup("\n".join(lines)) for name, lines in blocks.items()},  # noqa: S704 - `text` escaped its parts
+    )
 
 
 def text(value: object) -> str:
