@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loads
 .PHONY: up test test-rest test-all check bench faults clean chaos soak
 
 up: .venv/user.stamp
-	$(BIN)/devenv up
+	$(BIN)/devenv up --trust
 	@echo 'in your shell: source .venv/bin/activate'
 
 # Every test is in one of two halves; its markers say in which (tests/conftest.py: NEEDS).

@@ -62,7 +62,7 @@ class ProjectDir:
         """The environment of the command: the test's own, less what would steer it."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("DEVENV_", "AWS_", "PG"))}
         cache = {"DEVENV_CACHE": os.environ["DEVENV_CACHE"]} if "DEVENV_CACHE" in os.environ else {}
-        return {**kept, **cache, "PYTHONPATH": str(REPOSITORY), **self.environ, **more}
+        return {**kept, **cache, "DEVENV_TRUST": "1", "PYTHONPATH": str(REPOSITORY), **self.environ, **more}
 
     def devenv(self, *arguments: str, timeout: float = LIMIT_S, stdin: str = "", **environ: str) -> Ran:
         """Run one command to its end."""

@@ -19,7 +19,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.models import CommandInfo
 
-from devenv.cli import data, look, options, project, run
+from devenv.cli import data, items, look, options, project, run, trust
 from devenv.cli.options import chosen, hoist
 from devenv.core.errors import MAKE_ROOM, DevenvError, Exit, StoreError
 from devenv.core.model import Failure, Report
@@ -64,6 +64,12 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("ddb list-tables", data.list_tables),
     ("ddb scan", data.scan),
     ("ddb sql", data.partiql),
+    ("ddb get", items.ddb_get),
+    ("ddb query", items.ddb_query),
+    ("ddb put", items.ddb_put),
+    ("ddb delete", items.ddb_delete),
+    ("ddb export", items.ddb_export),
+    ("ddb import", items.ddb_import),
     ("config show", project.config_show),
     ("config check", project.config_check),
     ("config schema", project.config_schema),
@@ -72,6 +78,7 @@ COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("repair apply", look.repair_apply),
     ("repair undo", look.repair_undo),
     ("init", project.start_project),
+    ("trust", trust.trust_project),
     ("help", project.show_help),
     ("policy", project.policy),
     ("patterns list", look.patterns_list),

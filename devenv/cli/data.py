@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from devenv.cli.options import Timeout, Yes, agreed, chosen, show, stack, watching, with_view
+from devenv.cli.trust import consent
 from devenv.core.errors import UsageError
 
 
@@ -21,6 +22,7 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, 
 
     clock = Clock()
     with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+        consent(opened.loaded, "steps", "services")
 
         def agree(losses: Sequence[str]) -> None:
             if losses:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from devenv.stack import Stack
     from devenv.verify.compare import Context
 from devenv.cli.options import Timeout, chosen, show, stack, watching, write_file
+from devenv.cli.trust import consent
 
 
 def doctor(
@@ -76,6 +77,9 @@ def trace(
         from devenv.render.trace_step import check_terminal, walk
 
         check_terminal()
+
+    opened = stack()
+    consent(opened.loaded, "trace", "token", "services")
 
     def ask() -> Report:
         return work(stack(), subject, tuple(values or ()), user, payloads=show_payloads)
@@ -174,7 +178,9 @@ def patterns_run(
     """Execute one pattern, and its script if it has one: items, pages, read units, cost, PartiQL."""
     from devenv.patterns import command
 
-    show(command.run_pattern(stack(), name, param or (), limit))
+    opened = stack()
+    consent(opened.loaded, "patterns")
+    show(command.run_pattern(opened, name, param or (), limit))
 
 
 def patterns_check(
@@ -184,7 +190,12 @@ def patterns_check(
     """Run all patterns, and judge them, their keys, their indexes and the data."""
     from devenv.patterns import command
 
-    show(command.list_rules(stack(reads=False)) if rules else command.check_patterns(stack(), scripts))
+    if rules:
+        show(command.list_rules(stack(reads=False)))
+    opened = stack()
+    if scripts:
+        consent(opened.loaded, "patterns")
+    show(command.check_patterns(opened, scripts))
 
 
 def patterns_explain(name: str) -> None:

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 
 
 # Global options that take no value, and those that take one; `hoist` lets them stand behind the command too.
-FLAGS = {"--json", "-q", "--quiet", "-v", "--verbose", "--no-input", "--debug", "--version", "--allow-remote"}
+FLAGS = {
+    "--json",
+    "-q",
+    "--quiet",
+    "-v",
+    "--verbose",
+    "--no-input",
+    "--debug",
+    "--version",
+    "--allow-remote",
+    "--trust",
+}
 VALUED = {"--project", "--color"}
 
 
@@ -35,6 +46,7 @@ class Globals:
     color: str = "auto"
     debug: bool = False
     allow_remote: bool = False
+    trust: bool = False
     command: str = "devenv"
     again: str = "devenv"
 
@@ -62,6 +74,9 @@ def global_options(
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Read stores that are not on this machine, and the AWS account.")
     ] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Let this folder run its own commands, for this call (see: devenv trust).")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
     ] = False,
@@ -71,6 +86,7 @@ def global_options(
         raise typer.BadParameter(f"{color!r} is not one of auto, always, never", param_hint="--color")
     chosen.project, chosen.json, chosen.quiet, chosen.verbose = project, as_json, quiet, verbose
     chosen.no_input, chosen.color, chosen.debug, chosen.allow_remote = no_input, color, debug, allow_remote
+    chosen.trust = trust
 
 
 def hoist(words: Sequence[str]) -> tuple[list[str], list[str]]:

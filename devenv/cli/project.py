@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from devenv.cli.options import Yes, agreed, chosen, show
+from devenv.cli.trust import trust_written
 from devenv.core.errors import Exit
 from devenv.core.model import Report
 
@@ -43,7 +44,9 @@ def start_project() -> None:
     """Write a commented devenv.toml: an example in an empty folder, fitted to what it finds in a project's."""
     from devenv.init.command import init
 
-    show(init((chosen.project or Path.cwd()).resolve()))
+    report = init((chosen.project or Path.cwd()).resolve())
+    trust_written((chosen.project or Path.cwd()).resolve())
+    show(report)
 
 
 def show_help(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from devenv.cli.options import EngineOption, Timeout, Yes, agreed, chosen, show, stack, watching, with_view
+from devenv.cli.trust import consent
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
 
@@ -53,6 +54,7 @@ def up(
             report = work.up(stack(engine), options, watch, clock)
         else:
             with open_locked(chosen.project, timeout, watch.say, asked=Asked(engine)) as opened:
+                consent(opened.loaded, "steps", *(() if no_backend else ("services",)))
                 report = work.up(opened, options, watch, clock)
     show(with_view(report, timings=timings))
 
@@ -127,6 +129,7 @@ def env(
         from devenv.query.queries import require_running
         from devenv.trace.tokens import token_of
 
+        consent(opened.loaded, "token")
         require_running(opened, "postgres")
         environ = {**values, **opened.engine.backend_variables()}
         made = token_of(opened.settings, opened.engine.targets().postgres, environ, token)

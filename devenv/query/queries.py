@@ -238,12 +238,13 @@ def ddb_hint(error: StoreError) -> str:
     return "devenv ddb list-tables"
 
 
-def items_report(stack: Stack, items: Sequence[Mapping[str, Any]], more: str) -> Report:
-    """Items as rows: every attribute that occurs is a column, in order of appearance.
+def items_report(stack: Stack, items: Sequence[Mapping[str, Any]], more: str, *, first: Sequence[str] = ()) -> Report:
+    """Items as rows: every attribute that occurs is a column, those of `first` (the keys) before the others.
 
     Rows are for reading: a missing attribute is null in them, as NULL is. `items` has them in DynamoDB's own JSON.
     """
-    columns = list(dict.fromkeys(name for item in items for name in item))
+    found = dict.fromkeys(name for item in items for name in item)
+    columns = [name for name in first if name in found] + [name for name in found if name not in first]
     values = map(plain, items)
     rows = [[item.get(name) for name in columns] for item in values]
     report = rows_report(stack, "ddb", columns, rows, count(rows, "item") + more)

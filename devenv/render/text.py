@@ -264,6 +264,13 @@ def patterns_lines(report: Report, verbose: bool) -> list[str]:
     return patterns_text(report, verbose)
 
 
+def trust_lines(report: Report, verbose: bool) -> list[str]:
+    """`trust` (a module of its own, too)."""
+    from devenv.render.trust_text import trust_text
+
+    return trust_text(report, verbose)
+
+
 def help_lines(report: Report, verbose: bool) -> list[str]:
     """`help`; the renderer of Markdown is imported for it alone."""
     from devenv.render.help_text import help_text
@@ -297,6 +304,7 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "init": init_lines,
     "policy": policy_lines,
     "help": help_lines,
+    "trust": trust_lines,
     "requests": requests_lines,
     "db": rows_text,
     "ddb": rows_text,

@@ -1,0 +1,84 @@
+"""`devenv trust`, and the question that commands ask before they run a folder's own commands."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from devenv.cli.options import chosen, show
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.model import Report
+
+if TYPE_CHECKING:
+    from devenv.config.commands import Runner
+    from devenv.config.schema import Loaded
+
+
+def consent(loaded: Loaded, *runners: Runner) -> None:
+    """Return if this folder may run what `runners` run; else ask once, and remember the answer "yes".
+
+    `--trust` and DEVENV_TRUST=1 agree for this call only. UsageError without a terminal, or if the answer is no.
+    """
+    from devenv.config.commands import agreed_text, commands_of
+    from devenv.host import trust
+
+    if chosen.trust or os.environ.get("DEVENV_TRUST") == "1":
+        return
+    if not any(command.runner in runners for command in commands_of(loaded.settings)):
+        return
+    lines = agreed_text(loaded.settings)
+    if trust.is_trusted(trust.trust_folder(), loaded.root, lines):
+        return
+    shown = "\n".join(lines)
+    what = f"{loaded.root} is not trusted to run its own commands"
+    if chosen.no_input or chosen.json or not sys.stdin.isatty():
+        raise UsageError(what, detail=shown, hint="read them, then: devenv trust  (for one call: --trust)")
+    from devenv.render.text import clean
+
+    typer.echo(
+        f"{loaded.root}\nThis folder wants to run:\n" + "\n".join(f"  {clean(line)}" for line in lines), err=True
+    )
+    if not typer.confirm("Trust it? You are asked again if these commands change.", err=True):
+        raise UsageError(what, detail="you did not agree; nothing was started")
+    trust.remember(trust.trust_folder(), loaded.root, lines)
+
+
+def trust_written(root: Path) -> None:
+    """Trust what `devenv init` has just written: the user asked for it, and its report names the commands."""
+    from devenv.config.commands import agreed_text
+    from devenv.config.schema import load
+    from devenv.host import trust
+
+    # A user's state folder that cannot be written only costs the question later.
+    with contextlib.suppress(OSError, DevenvError):
+        if lines := agreed_text(load(root).settings):
+            trust.remember(trust.trust_folder(), root, lines)
+
+
+def trust_project(
+    listing: Annotated[bool, typer.Option("--list", help="List the trusted folders.")] = False,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Trust this folder no longer.")] = False,
+) -> None:
+    """Agree that this folder's own commands run, or --list, or --revoke."""
+    from devenv.config.commands import agreed_text
+    from devenv.config.schema import load
+    from devenv.host import trust
+
+    records = trust.trust_folder()
+    if listing:
+        entries = [{"root": entry.root, "commands": list(entry.commands)} for entry in trust.read_all(records)]
+        show(Report("trust", None, Exit.DONE, {"trusted": entries}))
+    loaded = load(chosen.project)
+    name = loaded.settings.project.name
+    if revoke:
+        known = trust.revoke(records, loaded.root)
+        show(Report("trust", name, Exit.DONE, {"root": str(loaded.root), "revoked": known}))
+    lines = agreed_text(loaded.settings)
+    if lines:
+        trust.remember(records, loaded.root, lines)
+    show(Report("trust", name, Exit.DONE, {"root": str(loaded.root), "commands": list(lines)}))

@@ -1,0 +1,144 @@
+"""A folder's own code runs only after the user agreed (attempts 13, 14 and their kind)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support import ProjectDir
+
+TOML = """
+[project]
+name = "hostile"
+
+[env]
+LEVEL = "1"
+
+[backend]
+command = ["./canary", "backend", "{{port}}"]
+python = "./canary"
+
+[steps.setup]
+command = ["./canary", "setup"]
+
+[token]
+command = ["./canary", "token"]
+
+[person]
+table = "users"
+id = "uuid"
+name = "handle"
+
+[entities.thing]
+table = "things"
+match = {{ pk = "T#{{thing}}" }}
+
+[entities.thing.attributes]
+thing = "string"
+
+[patterns.things]
+table = "things"
+key = {{ pk = "T#{{thing}}" }}
+script = ["./canary", "script"]
+
+[trace.thing]
+params = {{ thing = "string" }}
+pattern = "things"
+entity = "thing"
+where = {{ thing = "{{thing}}" }}
+ids = {{ dynamodb = "thing", library = "id" }}
+
+[trace.thing.library]
+command = ["./canary", "library"{more}]
+"""
+
+
+@pytest.fixture
+def hostile(project: ProjectDir, tmp_path: Path) -> ProjectDir:
+    canary = project.path / "canary"
+    canary.write_text(f'#!/bin/sh\necho "$1" >> {tmp_path}/ran\n')
+    canary.chmod(0o755)
+    (project.path / "devenv.toml").write_text(TOML.format(more=""))
+    project.environ.update(DEVENV_TRUST="0", XDG_STATE_HOME=str(tmp_path / "state"))
+    return project
+
+
+COMMANDS = (
+    ("up",),
+    ("setup", "-y"),
+    ("seed", "-y"),
+    ("reset", "-y"),
+    ("trace", "thing", "1"),
+    ("patterns", "run", "things"),
+    ("patterns", "check", "--scripts"),
+    ("env", "--token", "ann"),
+)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_an_untrusted_folder_runs_nothing(hostile: ProjectDir, tmp_path: Path, words: tuple[str, ...]) -> None:
+    ran = hostile.devenv(*words, "--json")
+    assert ran.code == 2
+    error = ran.document["error"]
+    assert error["what"] == f"{hostile.path} is not trusted to run its own commands"
+    assert "[backend] command: ./canary backend '{port}'" in error["detail"]
+    assert "devenv trust" in error["hint"]
+    assert not (tmp_path / "ran").exists()
+    states = [service["state"] for service in hostile.json("status")["services"]]
+    assert set(states) == {"stopped"}
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("doctor",), ("config", "show"), ("env",), ("patterns", "list"), ("ps",)]
+)
+def test_looking_needs_no_trust_and_runs_nothing(hostile: ProjectDir, tmp_path: Path, words: tuple[str, ...]) -> None:
+    ran = hostile.devenv(*words)
+    assert "trust" not in ran.err
+    assert not (tmp_path / "ran").exists()
+
+
+def test_trust_is_kept_outside_the_folder_and_for_these_commands_only(hostile: ProjectDir, tmp_path: Path) -> None:
+    assert hostile.json("trust")["commands"][0] == "[steps.setup] command: ./canary setup"
+    assert [entry["root"] for entry in hostile.json("trust", "--list")["trusted"]] == [str(hostile.path)]
+    assert [path for path in hostile.path.rglob("*") if "trust" in path.name] == []
+    assert hostile.devenv("patterns", "run", "things", "--json").document["error"]["what"] != (
+        f"{hostile.path} is not trusted to run its own commands"
+    )
+    # Another argument is another command; the contents of a script are not part of what was agreed.
+    (hostile.path / "devenv.toml").write_text(TOML.format(more=', "--more"'))
+    assert hostile.devenv("patterns", "run", "things", "--json").code == 2
+    (hostile.path / "devenv.toml").write_text(TOML.format(more=""))
+    (hostile.path / "canary").write_text("#!/bin/sh\nexit 1\n")
+    assert "trusted" not in hostile.devenv("patterns", "run", "things").err
+    assert hostile.json("trust", "--revoke")["revoked"] is True
+    assert hostile.devenv("patterns", "run", "things", "--json").code == 2
+
+
+def test_a_variable_that_changes_is_asked_again(hostile: ProjectDir) -> None:
+    hostile.ok("trust")
+    file = hostile.path / "devenv.toml"
+    file.write_text(file.read_text().replace('LEVEL = "1"', 'LEVEL = "2"'))
+    assert "is not trusted" in hostile.devenv("trace", "thing", "1").err
+
+
+@pytest.mark.parametrize("how", [("--trust",), ()])
+def test_one_call_can_be_trusted_without_a_record(hostile: ProjectDir, how: tuple[str, ...]) -> None:
+    ran = hostile.devenv("patterns", "run", "things", "--json", *how, **({} if how else {"DEVENV_TRUST": "1"}))
+    assert "is not trusted" not in json.dumps(ran.document)
+    assert hostile.json("trust", "--list")["trusted"] == []
+
+
+def test_what_init_wrote_is_trusted(tmp_path: Path, project: ProjectDir) -> None:
+    folder = ProjectDir(tmp_path / "new", dict(project.environ))
+    folder.path.mkdir()
+    folder.environ.update(DEVENV_TRUST="0", XDG_STATE_HOME=str(tmp_path / "state"))
+    (folder.path / "bin").mkdir()
+    seed = folder.path / "bin" / "seed"
+    seed.write_text("#!/usr/bin/env python3\nimport boto3\nboto3.client('dynamodb').put_item(TableName='t', Item={})\n")
+    seed.chmod(0o755)
+    (folder.path / "schema.sql").write_text("CREATE TABLE users (uuid uuid PRIMARY KEY, handle text);\n")
+    folder.devenv("init")
+    wanted = {"root": str(folder.path), "commands": ["[steps.seed] command: '{python}' bin/seed"]}
+    assert folder.json("trust", "--list")["trusted"] == [wanted]
