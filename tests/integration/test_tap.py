@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import socket
 import struct
+import subprocess
+import sys
 import time
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +22,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import Stores
-from tests.tap.support import Recorder, drive, lines, pointed, tap
+from tests.tap.support import Recorder, drive, lines, node_environment, node_modules, pointed, tap
 
 ENCRYPTION = (struct.pack("!II", 8, 80877103), struct.pack("!II", 8, 80877104))
 
@@ -153,3 +162,68 @@ def test_the_journal_is_private_and_masked(stores: Stores, environ: dict[str, st
     for secret in (stores.postgres.password, "é", "again", "copied", "AWS4-HMAC"):
         assert secret not in text
     assert all(json.loads(line) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("traced", [True, False])
+def test_twenty_clients_at_once_and_no_call_at_a_wrong_request(
+    stores: Stores, environ: dict[str, str], tmp_path: Path, traced: bool
+) -> None:
+    drive("boto3", 0, environ)
+    file = tmp_path / "calls.jsonl"
+    routes = {store: address(stores, store) for store in ("postgres", "dynamodb")}
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with (
+        tap(file, {**routes, "application": ("127.0.0.1", port)}, "--contents") as ports,
+        application(port, pointed(environ, ports)),
+    ):
+        # One after another, then all at once.
+        for number in range(10):
+            ask(ports["application"], number, traced)
+        with ThreadPoolExecutor(20) as pool:
+            list(pool.map(lambda number: ask(ports["application"], number, traced), range(10, 310)))
+    paths = {line["number"]: line["path"].rpartition("/")[2] for line in lines(file, "request")}
+    assert sorted(map(int, paths.values())) == list(range(310))
+    seen: Counter[str] = Counter()
+    for call in lines(file, "call"):
+        named = re.search(r"n(\d+)'?", json.dumps([call.get("statement"), call.get("request")]))
+        if named is None:
+            continue
+        seen[call["how"]] += 1
+        if call["how"] != "shared":
+            assert [paths[number] for number in call["requests"]] == [named[1]], call
+        else:
+            assert named[1] in [paths[number] for number in call["requests"]], call
+    assert sum(seen.values()) == 3 * 310
+    if traced:
+        assert seen == {"traceparent": 3 * 310}
+    else:
+        # Those of the ten are known to be alone; of the others some may be by chance.
+        assert seen["alone"] >= 30
+        assert seen["alone"] + seen["shared"] == 3 * 310
+
+
+def ask(port: int, number: int, traced: bool) -> None:
+    headers = {"traceparent": f"00-{number + 1:032x}-{number + 1:016x}-01"} if traced else {}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/n/{number}", headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        assert answer.read() == str(number).encode()
+
+
+@contextmanager
+def application(port: int, environ: dict[str, str]) -> Iterator[None]:
+    """Node's application on this port."""
+    node, script = Path(sys.executable).parent / "node", Path(__file__).parents[1] / "tap" / "application.mjs"
+    process = subprocess.Popen(
+        [node, script, str(port), str(node_modules())], env={**node_environment(), "TAP_TABLE": "tap-calls", **environ}
+    )
+    try:
+        end = time.monotonic() + 30
+        while time.monotonic() < end and process.poll() is None:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)

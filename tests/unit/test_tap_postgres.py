@@ -268,13 +268,13 @@ def test_the_settings_that_decide_what_a_statement_reaches() -> None:
     ]
 
 
-def test_a_transaction_belongs_to_the_request_that_began_it() -> None:
-    owners = iter([Owner("alone", (1,)), Owner("alone", (2,))])
+def test_a_transaction_belongs_to_the_request_that_began_it_unless_another_is_in_flight() -> None:
+    owners = iter([Owner("alone", (1,)), Owner(), Owner("alone", (2,)), Owner("alone", (2,))])
     talk: list[Bytes] = []
     for sql, state in (("BEGIN", "T"), ("INSERT INTO t VALUES (1)", "T"), ("COMMIT", "I"), ("SELECT 1", "I")):
         talk += [(">", query(sql)), ("<", done("X") + ready(state))]
     calls = observe([*STARTED, *talk], owner=lambda traceparent: next(owners))
-    assert [call.owner.requests for call in calls] == [(1,), (1,), (1,), (2,)]
+    assert [call.owner.requests for call in calls] == [(1,), (1,), (1, 2), (2,)]
 
 
 def test_a_traceparent_in_a_comment() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 MASK: Final = "?"
@@ -31,6 +32,7 @@ QUERY_VALUE: Final = re.compile(r"(?<==)[^&#]*")
 VALUES: Final = frozenset(["ExpressionAttributeValues", "Key", "Keys", "Item", "ExclusiveStartKey", "Parameters"])
 
 
+@lru_cache(maxsize=2000)
 def mask_sql(text: str) -> str:
     """A statement with `?` for every literal; numbers after LIMIT and OFFSET, and comments' trace ids, stay."""
     before = ""

@@ -231,10 +231,9 @@ class PostgresConversation:
     def begin(self, kind: Kind, now: float, prepared: Prepared, portal: Portal) -> Pending:
         """What becomes a call."""
         traceparent = traceparent_of(prepared.sql)
+        owner = self.owner(traceparent)
         if traceparent is None and self.status != ord("I") and self.keeper is not None:
-            owner = self.keeper
-        else:
-            owner = self.owner(traceparent)
+            owner = joined(self.keeper, owner)
         self.last = owner
         return Pending(kind, now, prepared, portal, owner)
 
@@ -399,6 +398,17 @@ class PostgresConversation:
                 one.error = one.error or "no response"
                 self.tell(one, now)
         self.pending.clear()
+
+
+def joined(first: Owner, now: Owner) -> Owner:
+    """The owner of a statement in a transaction that `first` began.
+
+    It may end after the response, and one that was left open may be continued by another request: then it is shared.
+    """
+    both = tuple(dict.fromkeys((*first.requests, *now.requests)))
+    if len(both) > 1:
+        return Owner("shared", both)
+    return now if now.requests else first
 
 
 def remember(known: dict[str, Prepared] | dict[str, Portal], name: str, value: Prepared | Portal) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Store = Literal["dynamodb", "postgres"]
-How = Literal["alone", "traceparent", "transaction", "shared", "none"]
+How = Literal["alone", "traceparent", "shared", "none"]
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,19 @@ class Request:
     bytes_received: int = 0
 
 
+NAMES: Final = {kind: [one.name for one in fields(kind) if one.name != "owner"] for kind in (Call, Request)}
+
+
 def to_json(record: Call | Request) -> dict[str, Any]:
     """A record as JSON can hold it, without the fields that are at their default."""
-    kind = "call" if isinstance(record, Call) else "request"
-    found: dict[str, Any] = {"kind": kind}
-    for one in fields(record):
-        value = getattr(record, one.name)
-        if isinstance(value, Owner):
-            found |= {"how": value.how, "requests": list(value.requests)}
-        elif value is not None and value is not False and value != ():
-            found[one.name] = value
+    if isinstance(record, Call):
+        found: dict[str, Any] = {"kind": "call", "how": record.owner.how, "requests": list(record.owner.requests)}
+    else:
+        found = {"kind": "request"}
+    for name in NAMES[type(record)]:
+        value = getattr(record, name)
+        if value is not None and value is not False and value != ():
+            found[name] = value
     return found
 
 
