@@ -58,7 +58,9 @@ def doctor(
 
 
 def trace(
-    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="What devenv.toml declares as [trace.SUBJECT].")],
+    subject: Annotated[
+        str | None, typer.Argument(metavar="SUBJECT", help="What devenv.toml declares as [trace.SUBJECT].")
+    ] = None,
     values: Annotated[list[str] | None, typer.Argument(metavar="VALUE…", help="Its parameters: an id, mostly.")] = None,
     user: Annotated[str | None, typer.Option(metavar="HANDLE", help="Who asks. Default: its first member.")] = None,
     step: Annotated[bool, typer.Option("--step", help="Walk through the layers, with a pause at each.")] = False,
@@ -67,10 +69,25 @@ def trace(
     show_payloads: Annotated[
         bool, typer.Option("--show-payloads", help="Show people's own words, in files too.")
     ] = False,
+    from_request: Annotated[
+        int | None, typer.Option("--from-request", metavar="ID", help="A request that `devenv requests` lists.")
+    ] = None,
 ) -> None:
     """Follow one request through all layers, and name the first that breaks."""
     from devenv.trace.run import trace as work
 
+    typed = tuple(values or ())
+    if from_request is not None:
+        from devenv.query.requests import subject_of
+
+        if subject is not None:
+            raise UsageError(
+                "--from-request names the subject itself", hint=f"devenv trace --from-request {from_request}"
+            )
+        subject, typed = subject_of(stack(reads=False), from_request)
+    if subject is None:
+        raise UsageError("trace needs a subject", hint="devenv trace SUBJECT VALUE, or devenv trace --from-request ID")
+    asked = subject
     if step and chosen.json:
         raise UsageError("--step and --json exclude each other", hint="leave one of them out")
     if step:
@@ -82,7 +99,7 @@ def trace(
     consent(opened.loaded, "trace", "token", "services")
 
     def ask() -> Report:
-        return work(stack(), subject, tuple(values or ()), user, payloads=show_payloads)
+        return work(stack(), asked, typed, user, payloads=show_payloads)
 
     report = ask()
     if step:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 from devenv.capture.tap import history, journal
 from devenv.capture.tap.history import Group
@@ -84,6 +86,34 @@ def call_document(call: Call) -> dict[str, Any]:
     for name in ("kind", "requests", "digest", "key"):
         found.pop(name, None)
     return {"text": shown(describe([from_call(call)])), "rows": None, "error": None, **found}
+
+
+def subject_of(stack: Stack, number: int) -> tuple[str, tuple[str, ...]]:
+    """The subject and its parameters that a recorded request is about. UsageError when no subject matches."""
+    lines = (line for line in journal.read(recorded(stack)) if line.get("kind") == "request")
+    request = next((line for line in lines if line.get("number") == number), None)
+    if request is None:
+        raise UsageError(f"there is no request {number}", hint="devenv requests")
+    for name, section in stack.settings.trace.items():
+        declared = section.request
+        if declared is None or declared.method != request["method"]:
+            continue
+        found = match_path(declared.path, str(request["path"]))
+        if found is not None and found.keys() >= section.params.keys():
+            return name, tuple(found[param] for param in section.params)
+    raise UsageError(
+        f"no subject has a request like {request['method']} {request['path']}",
+        detail="paths are compared with [trace.SUBJECT.request]; values behind `?` are not recorded",
+        hint="devenv requests",
+    )
+
+
+def match_path(declared: str, path: str) -> dict[str, str] | None:
+    """The parameters of a path that was declared with `{name}` in their places; None when it is another path. Pure."""
+    parts = re.split(r"\{([\w.]+)\}", declared.partition("?")[0])
+    pattern = "".join(re.escape(part) if place % 2 == 0 else "([^/]+)" for place, part in enumerate(parts))
+    found = re.fullmatch(pattern, path.partition("?")[0])
+    return None if found is None else dict(zip(parts[1::2], map(unquote, found.groups()), strict=True))
 
 
 def follow(stack: Stack) -> Iterator[dict[str, Any]]:

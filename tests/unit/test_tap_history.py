@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from devenv.capture.tap import history, journal
 from devenv.capture.tap.addresses import redirect
 from devenv.capture.tap.records import Call, How, Owner, Request, to_json
+from devenv.query.requests import match_path
 from devenv.render.requests_text import call_lines
 
 POSTGRES, TAP = ("127.0.0.1", 5432), ("127.0.0.1", 25999)
@@ -98,6 +99,22 @@ def test_settings_lead_through_the_tap(given: dict[str, str], through: dict[str,
 )
 def test_there_and_back_is_where_it_began(environ: dict[str, str]) -> None:
     assert redirect(redirect(environ, {POSTGRES: TAP}), {TAP: POSTGRES}) == environ
+
+
+@pytest.mark.parametrize(
+    ("declared", "path", "found"),
+    [
+        ("/api/messages/{id}", "/api/messages/a%20b?limit=…", {"id": "a b"}),
+        ("/api/messages/{id}", "/api/messages/a/b", None),
+        ("/api/me", "/api/me", {}),
+        ("/o/{order}/l.{line}?x={y}", "/o/7/l.3", {"order": "7", "line": "3"}),
+        ("/o/{order}/l.{line}", "/o/7/lx3", None),
+    ],
+)
+def test_a_recorded_path_gives_the_parameters_of_a_declared_one(
+    declared: str, path: str, found: dict[str, str] | None
+) -> None:
+    assert match_path(declared, path) == found
 
 
 def test_the_journal_is_bounded_and_survives_a_cut_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,11 +80,20 @@ class Pair:
                 self.read(end)
         except OSError:
             return self.drop()
+        if self.flows and events == selectors.EVENT_READ:
+            # Nothing waits and nothing ends: the same is waited for as before.
+            return None
         if self.client.ended and self.server.ended and not (self.client.waiting or self.server.waiting):
             return self.close()
         self.watch(self.client, self.server)
         self.watch(self.server, self.client)
         return None
+
+    @property
+    def flows(self) -> bool:
+        """True while both ends can be read and written at once."""
+        one, other = self.client, self.server
+        return not (one.waiting or other.waiting or one.ended or other.ended or other.connecting)
 
     def read(self, end: End) -> None:
         """Pass on what there is."""

@@ -46,6 +46,9 @@ def test_a_project_with_a_tap(project: ProjectDir) -> None:
 
     # The tap's addresses are the project's own.
     assert project.json("trace", "conversation", CONVERSATION, "--user", "ines")["verdict"]["status"] == "ok"
+    traced = project.json("trace", "--from-request", str(request["id"]), "--user", "ines")
+    assert (traced["verdict"]["status"], traced["exit_code"]) == ("ok", 0)
+    assert project.devenv("trace", "--from-request", "99").code == 2
     assert project.json("doctor", "--only", "environment")["summary"]["fail"] == 0
 
     # A tap that was killed is started again at the same ports, so the application stays as it is.
