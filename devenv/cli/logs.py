@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from devenv.host.processes import tail
-from devenv.render.text import clean
+from devenv.render.cells import clean
 
 POLL_S = 0.2
 

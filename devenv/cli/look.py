@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from devenv.cli.options import Timeout, chosen, show, stack, watching, write_file
+from devenv.cli.trust import consent
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
 
 if TYPE_CHECKING:
     from devenv.stack import Stack
-    from devenv.verify.compare import Context
-from devenv.cli.options import Timeout, chosen, show, stack, watching, write_file
-from devenv.cli.trust import consent
+    from devenv.verify.context import Context
 
 
 def doctor(
@@ -124,7 +124,7 @@ def verify_context(opened: Stack) -> Context:
     from devenv.engines.base import STORES
     from devenv.lifecycle.steps import read_inputs
     from devenv.query.queries import require_running
-    from devenv.verify.compare import Context
+    from devenv.verify.context import Context
 
     def ready() -> None:
         for name in STORES:
@@ -146,8 +146,9 @@ def verify(
 ) -> None:
     """Compare every id of both stores, and prove it."""
     from devenv.verify import compare as work
+    from devenv.verify.context import Options
 
-    options = work.Options(plan, findings, workers, segments, max_items, restart, "sdk" if sdk else "raw")
+    options = Options(plan, findings, workers, segments, max_items, restart, "sdk" if sdk else "raw")
     opened = stack()
     with watching() as watch:
         report = work.verify(verify_context(opened), options, watch)

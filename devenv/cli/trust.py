@@ -38,7 +38,7 @@ def consent(loaded: Loaded, *runners: Runner) -> None:
     what = f"{loaded.root} is not trusted to run its own commands"
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
         raise UsageError(what, detail=shown, hint="read them, then: devenv trust  (for one call: --trust)")
-    from devenv.render.text import clean
+    from devenv.render.cells import clean
 
     typer.echo(
         f"{loaded.root}\nThis folder wants to run:\n" + "\n".join(f"  {clean(line)}" for line in lines), err=True

@@ -18,11 +18,12 @@ from devenv.core.events import Watch
 from devenv.core.model import Action
 from devenv.engines.base import PORT_TRIES
 from devenv.engines.services import SERVICES, Service
+from devenv.lifecycle.plan import Options, join_late
 from devenv.stack import Stack
 
 if TYPE_CHECKING:
     pass
-from devenv.lifecycle.plan import Options, join_late
+
 
 POLL_S = 0.01
 # Windows has no SIGHUP.

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from devenv.core.errors import StoreError, UsageError
 from devenv.core.model import StepState
 from devenv.engines.base import STORES
+from devenv.lifecycle.plan import ORDER
 from devenv.stack import Stack
 
 if TYPE_CHECKING:
     from devenv.steps.registry import StepContext
-from devenv.lifecycle.plan import ORDER
+
 
 Inputs = Mapping[str, Any]
 

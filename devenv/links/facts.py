@@ -18,7 +18,8 @@ from devenv.links.judge import Item, Judgement, Plan, Relation, Row, compile_pla
 from devenv.stores.dynamodb.key_schema import table_keys
 
 if TYPE_CHECKING:
-    from devenv.stores.postgres.client import Catalog, Connection
+    from devenv.stores.postgres.catalog import Catalog
+    from devenv.stores.postgres.client import Connection
 
 # A table larger than this is scanned in segments; DescribeTable's count is only an estimate, so it decides no more.
 SEGMENT_ABOVE: Final = 5_000
@@ -141,6 +142,7 @@ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state L
 def read_postgres(context: FactsContext, plan: Plan) -> PostgresFacts:
     """One read-only snapshot of what the checks ask of Postgres. StoreError when it cannot be read."""
     from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.catalog import read_catalog
     from devenv.stores.postgres.reader import reading
 
     target = context.targets.postgres
@@ -148,7 +150,7 @@ def read_postgres(context: FactsContext, plan: Plan) -> PostgresFacts:
         reading(target, timeout_s=ANSWER_S) as connection,
         postgres.translated(target.address),
     ):
-        catalog = postgres.read_catalog(connection)
+        catalog = read_catalog(connection)
         rows = {
             relation: read_rows(connection, relation, columns)
             for relation, linked in plan.relations.items()

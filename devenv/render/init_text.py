@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from devenv.core.model import Report
-from devenv.render.text import clean
+from devenv.render.cells import clean
 
 
 def init_text(report: Report, verbose: bool) -> list[str]:

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from devenv import __version__
-from devenv.render.text import clean
+from devenv.render.cells import clean
 
 
 def shown(value: Any) -> Any:

@@ -30,7 +30,7 @@ def patterns_text(report: Report, verbose: bool) -> list[str]:
 
 def columns(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
     """Rows under their heads, without lines; numbers to the right. Opened where the terminal is too narrow for that."""
-    from devenv.render.text import cell_width, clean, pad, shown_width
+    from devenv.render.cells import cell_width, clean, pad, shown_width
 
     heads = [clean(head) for head in heads]
     cells = [[clean("" if value is None else str(value)) for value in row] for row in rows]
@@ -54,7 +54,7 @@ def columns(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 
 def opened_row(heads: Sequence[str], row: Sequence[str]) -> Iterator[str]:
     """A row of a table that is too wide: its first cell, and below it what is not empty of the others, each named."""
-    from devenv.render.text import shown_width
+    from devenv.render.cells import shown_width
 
     yield row[0]
     # A pair stays together: its spaces are no place to break the line.
@@ -92,7 +92,7 @@ def condition(row: Mapping[str, Any]) -> str:
 
 def list_lines(report: Report, verbose: bool) -> list[str]:
     """`patterns list`."""
-    from devenv.render.text import clean
+    from devenv.render.cells import clean
 
     rows = report.body["patterns"]
     if not rows:
@@ -113,7 +113,7 @@ def list_lines(report: Report, verbose: bool) -> list[str]:
 
 def run_lines(report: Report, verbose: bool) -> list[str]:
     """`patterns run`."""
-    from devenv.render.text import clean, rows_text, show_value, table
+    from devenv.render.cells import clean, rows_text, show_value, table
 
     body = report.body
     if "sql" in body:
@@ -171,7 +171,7 @@ def cost_words(cost: Mapping[str, Any]) -> str:
 
 def script_lines(script: Mapping[str, Any]) -> list[str]:
     """What the project's script asked and answered."""
-    from devenv.render.text import clean
+    from devenv.render.cells import clean
 
     lines = [clean(f"  script {' '.join(script['command'])} ({script['ms']} ms)")]
     if script["queries"] is None:
@@ -187,8 +187,8 @@ def script_lines(script: Mapping[str, Any]) -> list[str]:
 
 def check_lines(report: Report, verbose: bool) -> list[str]:
     """`patterns check`: what was found opened, the rest in one line."""
-    from devenv.render.text import check_lines as opened
-    from devenv.render.text import clean
+    from devenv.render.cells import clean
+    from devenv.render.doctor_text import check_lines as opened
 
     body = report.body
     if "list" in body:
@@ -226,7 +226,7 @@ def check_lines(report: Report, verbose: bool) -> list[str]:
 
 def explain_lines(report: Report, verbose: bool) -> list[str]:
     """`patterns explain`: the paragraphs, wrapped."""
-    from devenv.render.text import clean
+    from devenv.render.cells import clean
 
     width = min(100, shutil.get_terminal_size((100, 24)).columns)
     lines: list[str] = []
@@ -237,7 +237,7 @@ def explain_lines(report: Report, verbose: bool) -> list[str]:
 
 def matrix_lines(report: Report, verbose: bool) -> list[str]:
     """`patterns matrix`: which entity lies where, which pattern reads what, and both layouts."""
-    from devenv.render.text import shown_width
+    from devenv.render.cells import shown_width
 
     body = report.body
     places = [place["place"] for place in body["places"]]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from devenv.core.events import Event, Watch
-from devenv.render import text
+from devenv.render.cells import clean
 from devenv.render.report import use_color
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Plain(Watch):
         if event.kind not in ("end", "say"):
             self._told[event.target] = now
         with self._guard:
-            sys.stderr.write(text.clean(f"{event.target}: {words}" if event.kind != "say" else words) + "\n")
+            sys.stderr.write(clean(f"{event.target}: {words}" if event.kind != "say" else words) + "\n")
             sys.stderr.flush()
 
 
@@ -86,7 +86,7 @@ class Live(Watch):
                 spent = (row["ended"] or time.monotonic()) - row["began"]
                 spin = frames[int(time.monotonic() * 8) % len(frames)]
                 sign = Text(spin, "yellow") if ok is None else Text("✓", "green") if ok else Text("✗", "red")
-                grid.add_row(sign, Text(target), Text(f"{spent:.1f} s"), Text(text.clean(row["text"])))
+                grid.add_row(sign, Text(target), Text(f"{spent:.1f} s"), Text(clean(row["text"])))
         return grid
 
     def _change(self, target: str, **values: Any) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from devenv.core.model import Failure, Report
 from devenv.render import text
+from devenv.render.cells import clean
 
 
 def show_report(report: Report, *, as_json: bool, color: str, verbose: bool) -> None:
@@ -44,10 +45,10 @@ def document(report: Report) -> dict[str, object]:
 
 def failure_text(failure: Failure) -> str:
     """An error in PostgreSQL's parts: the fact, detail, cause, hint."""
-    lines = [typer.style("error: ", fg="red", bold=True) + text.clean(failure.what)]
+    lines = [typer.style("error: ", fg="red", bold=True) + clean(failure.what)]
     for name, value in (("detail", failure.detail), ("cause", failure.cause), ("hint", failure.hint)):
         if value:
-            head, *more = map(text.clean, value.expandtabs(4).splitlines())
+            head, *more = map(clean, value.expandtabs(4).splitlines())
             lines.append(typer.style(f"{name}: ", bold=True) + head)
             lines += [f"  {line}" for line in more]
     return "\n".join(lines)

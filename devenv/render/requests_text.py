@@ -10,7 +10,7 @@ import typer
 
 from devenv.core.model import Report
 from devenv.core.plural import number_of
-from devenv.render.text import clean
+from devenv.render.cells import clean
 
 WIDTH: Final = 110
 # Shown with -v only.

@@ -36,7 +36,7 @@ def snapshot_text(report: Report, verbose: bool) -> list[str]:
 
 def list_lines(snapshots: list[Mapping[str, Any]], verbose: bool) -> list[str]:
     """One line per snapshot, more where the terminal is too narrow; its manifest below it with `-v`."""
-    from devenv.render.text import cell_width, clean, shown_width
+    from devenv.render.cells import cell_width, clean, shown_width
 
     if not snapshots:
         return ["no snapshots; make one with: devenv snapshot save NAME"]
@@ -57,7 +57,7 @@ def list_lines(snapshots: list[Mapping[str, Any]], verbose: bool) -> list[str]:
 
 def indented(words: str) -> list[str]:
     """Words in as many lines as they need, with a margin."""
-    from devenv.render.text import shown_width
+    from devenv.render.cells import shown_width
 
     return textwrap.wrap(words, shown_width(), initial_indent=" " * 4, subsequent_indent=" " * 4)
 

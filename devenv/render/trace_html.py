@@ -13,8 +13,8 @@ from markupsafe import Markup
 
 from devenv.core.model import Report
 from devenv.core.plural import number_of
+from devenv.render.cells import clean
 from devenv.render.page import render_page
-from devenv.render.text import clean
 from devenv.render.trace_view import (
     Body,
     Layer,

@@ -14,7 +14,7 @@ import typer
 from devenv.core.errors import UsageError
 from devenv.core.model import Report
 from devenv.core.plural import number_of
-from devenv.render.text import cell_width
+from devenv.render.cells import cell_width
 from devenv.render.trace_text import (
     columns,
     heading,

@@ -10,7 +10,7 @@ import typer
 
 from devenv.core.model import Report
 from devenv.core.plural import number_of
-from devenv.render.text import cell_width, clean, pad
+from devenv.render.cells import cell_width, clean, pad
 from devenv.render.trace_view import (
     Body,
     Layer,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devenv.core.model import Report
 from devenv.core.plural import number_of
-from devenv.render.text import clean
+from devenv.render.cells import clean
 
 
 def trust_text(report: Report, verbose: bool) -> list[str]:

@@ -15,7 +15,7 @@ COLORS = {"consistent": "green", "inconsistent": "red", "not_verified": "yellow"
 
 def verify_text(report: Report, verbose: bool) -> list[str]:
     """`verify`: what was read, what was found with examples, the verdict and why."""
-    from devenv.render.text import clean
+    from devenv.render.cells import clean
 
     body = report.body
     lines = coverage_lines(body["coverage"], verbose)
@@ -74,7 +74,7 @@ def verdict_lines(body: Mapping[str, Any]) -> list[str]:
 
 def repair_text(report: Report, verbose: bool) -> list[str]:
     """`repair apply` and `repair undo`: how many items came to which state, and the comparison after it."""
-    from devenv.render.text import clean, show_value
+    from devenv.render.cells import clean, show_value
 
     body = report.body
     word = {"apply": "written", "undo": "put back"}[body["action"]]

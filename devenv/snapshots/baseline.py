@@ -207,11 +207,12 @@ def nothing_there(stack: Stack, inputs: Inputs) -> bool:
     from devenv.steps.step import describe
     from devenv.stores.dynamodb.client import Dynamo
     from devenv.stores.postgres import client as store
+    from devenv.stores.postgres.catalog import read_catalog
 
     targets = stack.engine.targets()
     try:
         with store.connect(targets.postgres, read_only=True) as connection:
-            if store.read_catalog(connection).tables:
+            if read_catalog(connection).tables:
                 return False
     except StoreError as error:
         if error.code != store.NO_DATABASE:

@@ -191,10 +191,11 @@ def count_all(stack: Stack) -> Counts:
     if stack.engine.runs("postgres"):
         from devenv.steps.setup import merge
         from devenv.stores.postgres import client as store
+        from devenv.stores.postgres.catalog import read_catalog
 
         try:
             with store.connect(stack.engine.targets().postgres, read_only=True) as connection:
-                tables = store.read_catalog(connection).tables
+                tables = read_catalog(connection).tables
                 rows = {table.title: merge.count_rows(connection, table) for table in tables}
         except StoreError:
             rows = None

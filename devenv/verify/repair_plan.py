@@ -23,11 +23,13 @@ from devenv.host.addresses import is_loopback
 from devenv.links.judge import compile_plan
 from devenv.stores.dynamodb.client import Dynamo, split_endpoint
 from devenv.verify import compare as verify
+from devenv.verify.context import Context, Options
 from devenv.verify.journal import Journal, journal_path, read_ours
 from devenv.verify.plan import SCHEMA, Head
 from devenv.verify.recheck import key_bytes
 from devenv.verify.repair import Write, apply_writes, describe_write
 from devenv.verify.rows import fingerprints, snapshot
+from devenv.verify.tasks import look_at_stores
 
 # A first line that is longer is no plan's, and may be too much for memory.
 HEAD_BYTES: Final = 1 << 20
@@ -64,13 +66,13 @@ def plan_lines(path: Path) -> Iterator[tuple[int, Write]]:
             yield number, msgspec.json.decode(line, type=Write)
 
 
-def check_target(path: Path, head: Head, context: verify.Context, *, rows: bool) -> None:
+def check_target(path: Path, head: Head, context: Context, *, rows: bool) -> None:
     """UsageError unless the plan is for these stores, on this machine, and (`rows`) its rows are as they were."""
     refuse_remote(context.targets)
     hint = f"devenv verify --plan {path}"
     try:
         context.ready()
-        seen = verify.look_at_stores(context)
+        seen = look_at_stores(context)
     except StoreError as error:
         raise error.with_hint("devenv up") from None
     if seen.target != head.target:
@@ -96,7 +98,7 @@ def refuse_remote(targets: Targets) -> None:
             raise UsageError(f"{host} is not this machine, and devenv writes to no other")
 
 
-def apply_plan(context: verify.Context, path: Path, watch: Watch, *, allow_loss: bool) -> Report:
+def apply_plan(context: Context, path: Path, watch: Watch, *, allow_loss: bool) -> Report:
     """Carry out a plan, then compare again. UsageError for a plan that is damaged, stale, or for other stores.
 
     Items that are not as planned any more are left alone and reported.
@@ -105,7 +107,7 @@ def apply_plan(context: verify.Context, path: Path, watch: Watch, *, allow_loss:
     check_target(path, head, context, rows=True)
     chosen = ((number, write) for number, write in plan_lines(path) if allow_loss or write.after is not None)
     counts, skipped = carry_out(context, head, chosen, "begin", watch)
-    after = verify.verify(context, verify.Options(), watch)
+    after = verify.verify(context, Options(), watch)
     body = {
         "action": "apply",
         "plan": str(path),
@@ -118,7 +120,7 @@ def apply_plan(context: verify.Context, path: Path, watch: Watch, *, allow_loss:
     return Report("repair", context.settings.project.name, code, body)
 
 
-def undo_plan(context: verify.Context, path: Path, watch: Watch) -> Report:
+def undo_plan(context: Context, path: Path, watch: Watch) -> Report:
     """Put everything back that applying this plan changed. Items changed since then are left alone and reported."""
     head = read_plan(path, "devenv repair undo FILE, with the file that was applied, as it was written")
     check_target(path, head, context, rows=False)
@@ -131,7 +133,7 @@ def undo_plan(context: verify.Context, path: Path, watch: Watch) -> Report:
 
 
 def carry_out(
-    context: verify.Context, head: Head, writes: Iterator[tuple[int, Write]], word: str, watch: Watch
+    context: Context, head: Head, writes: Iterator[tuple[int, Write]], word: str, watch: Watch
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """Do these numbered writes; how many came to which state, and the first of those that could not be done.
 

@@ -16,7 +16,8 @@ from devenv.core.plural import number_of
 from devenv.links.judge import Edge, Plan
 from devenv.links.values import canonical, instant, number_text
 from devenv.stores.postgres import client as postgres
-from devenv.stores.postgres.client import Catalog, Connection, name
+from devenv.stores.postgres.catalog import Catalog
+from devenv.stores.postgres.client import Connection, name
 from devenv.stores.postgres.reader import reading
 from devenv.verify.candidate_filter import BOOLEAN, NUMBER, PLAIN, TIME, copies_digest, link_channel, pairs_of
 from devenv.verify.run import ROWS, Run

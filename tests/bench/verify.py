@@ -40,8 +40,10 @@ from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 from devenv.links.judge import compile_plan
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.verify.candidate_filter import Sieve
-from devenv.verify.compare import Context, Options, plan_tasks, verify
+from devenv.verify.compare import verify
+from devenv.verify.context import Context, Options
 from devenv.verify.scan import read_segments
+from devenv.verify.tasks import plan_tasks
 from tests.bench.page_server import NAMES, World, raw
 from tests.integration.dynamodb_support import find_parts, serving
 from tests.shapes import MESSAGING_TABLE, messaging_settings

@@ -12,7 +12,7 @@ import boto3
 import psycopg
 import pytest
 
-from devenv.engines.external.engine import MARK_TABLE
+from devenv.engines.external.marks import MARK_TABLE
 from tests.e2e.docker_support import on_docker
 from tests.support import ProjectDir, empty_project, reference_project
 

@@ -18,7 +18,7 @@ import pytest
 
 from devenv.core.errors import StoreError
 from devenv.core.model import PostgresTarget
-from devenv.engines.external.engine import MARK_TABLE
+from devenv.engines.external.marks import MARK_TABLE
 from devenv.stores.postgres.client import connect
 from tests.e2e import world
 from tests.e2e.engines import contents, external_project, fill, other_stores, without_marks
@@ -167,7 +167,7 @@ def test_a_killed_command_leaves_no_mark_for_good(project: ProjectDir, stores: P
         project.ok(*away)
         assert contents(stores) == before, call
     # Without the question, too: it was answered.
-    assert killed_after(project, "devenv.engines.external.engine.make_mark_table", *up) == -signal.SIGKILL
+    assert killed_after(project, "devenv.engines.external.marks.make_mark_table", *up) == -signal.SIGKILL
     project.ok("up", "--no-backend", "--no-input")
     assert killed_after(project, "devenv.snapshots.cleanup.erase", *away) == -signal.SIGKILL
     project.ok(*away)

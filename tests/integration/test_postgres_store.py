@@ -13,7 +13,8 @@ from psycopg import sql
 
 from devenv.core.errors import StoreError
 from devenv.stores.postgres import client as postgres
-from devenv.stores.postgres.client import Column, Constraint, Index, PostgresError
+from devenv.stores.postgres.catalog import Column, Constraint, Index, read_catalog
+from devenv.stores.postgres.client import PostgresError
 from devenv.stores.postgres.reader import asking, read
 
 pytest_plugins = ("tests.integration.step_support",)
@@ -139,7 +140,7 @@ def test_the_catalog_tells_what_the_project_declares_and_nothing_else(made: Any)
     )
     with postgres.connect(made.postgres) as connection:
         path = postgres.one(connection, "SELECT current_setting('search_path')")
-        catalog = postgres.read_catalog(connection)
+        catalog = read_catalog(connection)
         assert postgres.one(connection, "SELECT current_setting('search_path')") == path
     users, posts = catalog.table(("public", "users")), catalog.table(("public", "posts"))
     assert [table.title for table in catalog.tables] == ["public.posts", "public.users"]

@@ -469,9 +469,10 @@ def test_what_adds_to_the_schema_is_applied_in_place(loaded: Any) -> None:
     # A fresh load of the same files declares exactly the same, but for what was made by hand.
     from devenv.steps.setup.setup import read_declared
     from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.catalog import read_catalog
 
     with postgres.connect(loaded.postgres) as connection:
-        live, declared = postgres.read_catalog(connection), read_declared(connection)
+        live, declared = read_catalog(connection), read_declared(connection)
     assert declared is not None
     assert set(declared.objects) <= set(live.objects)
     assert [table.id for table in live.tables if table not in declared.tables] == [

@@ -24,7 +24,7 @@ from devenv.core.model import PostgresTarget
 from devenv.links.facts import Facts
 from devenv.links.judge import VERIFY_NAMES
 from devenv.stores.dynamodb.client import Dynamo, plain
-from devenv.verify import compare as verify
+from devenv.verify.context import Context
 from devenv.verify.recheck import class_name
 from tests.conftest import Stores
 from tests.integration.doctor_support import messaging, orders
@@ -305,7 +305,7 @@ def test_a_scan_that_is_capped_proves_nothing_but_what_it_finds_counts(letters: 
 def test_a_table_with_another_key_proves_nothing(letters: Compared) -> None:
     table = letters.project.table
     declared = {**letters.context.tables[table], "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}
-    other = verify.Context(letters.context.settings, letters.context.targets, letters.context.folder, {table: declared})
+    other = Context(letters.context.settings, letters.context.targets, letters.context.folder, {table: declared})
     not_verified(Compared(letters.project, other), "is not the declared one")
 
 
@@ -341,7 +341,7 @@ def test_a_store_that_stops_half_way_proves_nothing(letters: Compared) -> None:
 def test_stores_that_do_not_answer_are_not_verified(letters: Compared) -> None:
     targets = letters.context.targets
     silent = PostgresTarget("127.0.0.1", 1, "postgres", "x")
-    other = verify.Context(
+    other = Context(
         letters.context.settings,
         type(targets)(silent, targets.dynamodb),
         letters.context.folder,

@@ -15,7 +15,7 @@ import pytest
 
 from devenv.core.errors import UsageError
 from devenv.core.model import DynamoTarget, Targets
-from devenv.verify import compare as verify
+from devenv.verify.tasks import look_at_stores
 from tests.conftest import Stores
 from tests.integration.doctor_support import messaging
 from tests.integration.verify_support import Compared, compared, item_key, proxied
@@ -217,7 +217,7 @@ def test_nothing_is_written_to_another_machine(damaged: Compared) -> None:
 def test_the_plan_tells_what_it_was_made_from(damaged: Compared) -> None:
     path = damaged.plan()
     head = verify_head(path)
-    assert head.target == verify.look_at_stores(damaged.context).target
+    assert head.target == look_at_stores(damaged.context).target
     assert head.target.tables[damaged.project.table]["arn"].endswith(damaged.project.table)
     assert len(head.report) == 64
     assert isinstance(damaged.context.targets.dynamodb, DynamoTarget)

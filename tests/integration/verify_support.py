@@ -23,6 +23,7 @@ from devenv.core.events import Watch
 from devenv.core.model import DynamoTarget, Report, Targets
 from devenv.verify import compare as verify
 from devenv.verify import repair_plan
+from devenv.verify.context import Context, Options
 from tests.integration.doctor_support import Project
 from tests.support import REPOSITORY
 
@@ -44,11 +45,11 @@ class Compared:
     """A project and its state folder; commands are called on it as the command line calls them."""
 
     project: Project
-    context: verify.Context
+    context: Context
     watch: Heard = field(default_factory=Heard)
 
     def verify(self, **options: Any) -> Report:
-        return verify.verify(self.context, verify.Options(**{"grace_s": 0.05, **options}), self.watch)
+        return verify.verify(self.context, Options(**{"grace_s": 0.05, **options}), self.watch)
 
     def plan(self) -> Path:
         path = self.context.folder / "plan"
@@ -114,13 +115,13 @@ class Told(msgspec.Struct):
 def main() -> None:
     """A child: do what the input says."""
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=Told)
-    context = verify.Context(told.settings, told.targets, Path(told.folder), told.tables)
+    context = Context(told.settings, told.targets, Path(told.folder), told.tables)
     if told.action == "apply":
         repair_plan.apply_plan(context, Path(told.file or ""), Watch(), allow_loss=False)
     elif told.action == "undo":
         repair_plan.undo_plan(context, Path(told.file or ""), Watch())
     else:
-        verify.verify(context, verify.Options(segments=8, workers=1), Watch())
+        verify.verify(context, Options(segments=8, workers=1), Watch())
 
 
 def item_key(item: Mapping[str, Any]) -> str:
@@ -129,7 +130,7 @@ def item_key(item: Mapping[str, Any]) -> str:
 
 def compared(project: Project, folder: Path) -> Compared:
     context = project.context
-    return Compared(project, verify.Context(context.settings, context.targets, folder, context.tables))
+    return Compared(project, Context(context.settings, context.targets, folder, context.tables))
 
 
 class Proxy:

@@ -20,7 +20,7 @@ from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.doctor.runner import explain, list_checks, make_report, run_checks, select, with_needs
 from devenv.links.judge import LAYERS
-from devenv.render.text import doctor_text
+from devenv.render.doctor_text import doctor_text
 
 CONTEXT = DoctorContext(
     settings=msgspec.convert({"project": {"name": "p"}}, Settings),

@@ -23,7 +23,7 @@ from devenv.doctor.context import DoctorContext
 from devenv.doctor.runner import make_report, select
 from devenv.host.addresses import is_loopback
 from devenv.links.facts import is_naming
-from devenv.stores.postgres.client import Catalog, Column, Constraint, Index, Table
+from devenv.stores.postgres.catalog import Catalog, Column, Constraint, Index, Table
 from tests.shapes import PLAN
 
 USERS = Table(

@@ -23,7 +23,8 @@ from devenv.doctor.checks.schema import run_steps
 from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.links.facts import DynamoFacts, PostgresFacts
 from devenv.stores.dynamodb.client import typed_item
-from devenv.stores.postgres.client import Catalog, store_error
+from devenv.stores.postgres.catalog import Catalog
+from devenv.stores.postgres.client import store_error
 from devenv.trace.layers.postgres import nobody
 from devenv.trace.observation import Finding
 from devenv.trace.question import Application, Question, TraceContext

@@ -16,6 +16,8 @@ from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Failure, Outcome, Report, Skip, Titled, result_of
 from devenv.render import report as render
 from devenv.render import text
+from devenv.render.cells import cell_width, rows_text, show_value, table
+from devenv.render.doctor_text import doctor_text
 from devenv.render.snapshot_text import down_all_lines
 
 
@@ -30,7 +32,7 @@ def rows(columns: list[str], values: list[list[Any]], **more: Any) -> Report:
 
 
 def test_rows_that_fit_are_a_table() -> None:
-    assert text.table(["id", "name"], [[1, "Ann"], [20, None]], 80) == [
+    assert table(["id", "name"], [[1, "Ann"], [20, None]], 80) == [
         "id | name",
         "---+-----",
         "1  | Ann",
@@ -40,7 +42,7 @@ def test_rows_that_fit_are_a_table() -> None:
 
 def test_rows_wider_than_the_terminal_are_expanded() -> None:
     long = "x" * 30
-    assert text.table(["id", "name"], [[1, long], [2, long]], 34) == [
+    assert table(["id", "name"], [[1, long], [2, long]], 34) == [
         "-[ 1 ]".ljust(34, "-"),
         "id   | 1",
         f"name | {long}",
@@ -51,18 +53,18 @@ def test_rows_wider_than_the_terminal_are_expanded() -> None:
 
 
 def test_the_last_cell_that_fits_is_still_a_table() -> None:
-    assert text.table(["a", "b"], [["1234", "5678"]], 11)[0] == "a    | b"
-    assert text.table(["a", "b"], [["1234", "5678"]], 10)[0].startswith("-[ 1 ]")
+    assert table(["a", "b"], [["1234", "5678"]], 11)[0] == "a    | b"
+    assert table(["a", "b"], [["1234", "5678"]], 10)[0].startswith("-[ 1 ]")
 
 
 def test_columns_without_rows_are_shown() -> None:
-    assert text.table(["id", "name"], [], 80) == ["id | name", "---+-----"]
+    assert table(["id", "name"], [], 80) == ["id | name", "---+-----"]
 
 
 def test_wide_and_combining_letters_are_counted_in_cells() -> None:
-    assert text.cell_width("日本") == 4
-    assert text.cell_width("e\u0301") == 1
-    assert text.table(["who", "x"], [["日本", "1"], ["ann", "2"]], 80) == [
+    assert cell_width("日本") == 4
+    assert cell_width("e\u0301") == 1
+    assert table(["who", "x"], [["日本", "1"], ["ann", "2"]], 80) == [
         "who  | x",
         "-----+--",
         "日本 | 1",
@@ -88,11 +90,11 @@ def test_wide_and_combining_letters_are_counted_in_cells() -> None:
     ],
 )
 def test_a_stored_value_cannot_steer_the_terminal(value: Any, shown: str) -> None:
-    assert text.show_value(value) == shown
+    assert show_value(value) == shown
 
 
 def test_notes_and_column_names_cannot_either() -> None:
-    lines = text.rows_text(rows(["\x1b[2J"], [["\x1b]0;title\x07"]], notes=["\x1b[1mhello"]), False)
+    lines = rows_text(rows(["\x1b[2J"], [["\x1b]0;title\x07"]], notes=["\x1b[1mhello"]), False)
     assert not any("\x1b" in line or "\x07" in line for line in lines)
 
 
@@ -244,7 +246,7 @@ def test_a_service_fits_the_terminal(columns: int, lines: int, monkeypatch: pyte
     of_service = printed[1 : 1 + lines]
     assert "since 2026-01-02T03:04:05+00:00" in of_service[-1]
     assert unpainted(printed[1 + lines]).startswith("  ! setup")
-    assert all(text.cell_width(unpainted(line)) <= columns for line in of_service)
+    assert all(cell_width(unpainted(line)) <= columns for line in of_service)
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(80, 2), (140, 1)])
@@ -257,7 +259,7 @@ def test_a_snapshot_fits_the_terminal(columns: int, lines: int, monkeypatch: pyt
     assert len(printed) == lines
     assert printed[0].startswith("auto-20260102T030405-setup-ab12  2026-01-02T03:04:05Z")
     assert printed[-1].endswith("before `devenv setup`, 1 row, 2 items, 0.3 MB, template")
-    assert all(text.cell_width(line) <= columns for line in printed)
+    assert all(cell_width(line) <= columns for line in printed)
 
 
 def diagnosis(**body: Any) -> Report:
@@ -267,11 +269,11 @@ def diagnosis(**body: Any) -> Report:
 def test_many_repairs_are_counted_and_listed_only_with_verbose() -> None:
     change = {"attribute": "id", "before": "a", "after": "b"}
     repairs = [{"state": "applied", "table": "t", "key": {"pk": n}, "changes": [change]} for n in range(1234)]
-    short = text.doctor_text(diagnosis(repairs=repairs), verbose=False)
+    short = doctor_text(diagnosis(repairs=repairs), verbose=False)
     assert short[0] == "applied: t 0: id a -> b"
     assert short[-2] == "and 1,224 more repairs  (-v lists them)"
     assert len(short) == 12
-    assert len(text.doctor_text(diagnosis(repairs=repairs), verbose=True)) == 1235
+    assert len(doctor_text(diagnosis(repairs=repairs), verbose=True)) == 1235
 
 
 def test_skipped_checks_name_each_root_once() -> None:
@@ -282,7 +284,7 @@ def test_skipped_checks_name_each_root_once() -> None:
     )
     results = [result_of(Titled(f"X{n}", "x", "x", ""), Outcome("skip", skip=skip)) for n, skip in enumerate(skips)]
     checks = [asdict(result) for result in results]
-    line = text.doctor_text(diagnosis(checks=checks), verbose=False)[0]
+    line = doctor_text(diagnosis(checks=checks), verbose=False)[0]
     assert line.endswith(
         "3 further checks not run: they need SVC001, SVC002; there is no database (SCH001)  (-v lists them)"
     )

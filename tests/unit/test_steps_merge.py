@@ -16,7 +16,7 @@ from devenv.steps.seed.seed import is_settled, judge
 from devenv.steps.setup.merge import cut_records
 from devenv.steps.setup.migrate import plan_migration
 from devenv.steps.setup.rows import Row, order_rows, pair_runs
-from devenv.stores.postgres.client import Catalog, Column, Constraint, Index, Object, Table
+from devenv.stores.postgres.catalog import Catalog, Column, Constraint, Index, Object, Table
 
 KEY = Constraint("users_pkey", "primary", 'PRIMARY KEY ("id")', ("id",))
 UNIQUE = Constraint("users_handle_key", "unique", "UNIQUE (handle)", ("handle",))

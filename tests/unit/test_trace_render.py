@@ -11,7 +11,7 @@ import pytest
 from devenv.core.model import Report
 from devenv.render import report as render
 from devenv.render import trace_view
-from devenv.render.text import cell_width
+from devenv.render.cells import cell_width
 from devenv.render.trace_html import write_html
 from devenv.render.trace_otlp import write_otlp
 from devenv.render.trace_text import trace_text, wrap

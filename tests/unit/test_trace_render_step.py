@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from devenv.render.text import cell_width
+from devenv.render.cells import cell_width
 from tests.support import REPOSITORY
 from tests.terminal import LIMIT_S, Terminal, open_terminal
 from tests.trace_samples import GROUP, NAMES, message_id

@@ -13,7 +13,8 @@ from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
 from devenv.core.events import Watch
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
-from devenv.verify.compare import Context, Options, verify
+from devenv.verify.compare import verify
+from devenv.verify.context import Context, Options
 from devenv.verify.journal import Journal, journal_path
 from devenv.verify.output import FINDINGS, PLAN, check_output, replacing
 from devenv.verify.plan import Head

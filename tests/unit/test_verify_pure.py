@@ -17,12 +17,13 @@ from devenv.render.progress import draw_bar
 from devenv.render.verify_text import repair_text, verify_text
 from devenv.stores.dynamodb.client import typed_item
 from devenv.verify.candidate_filter import Sieve, Tally, all_uuids, keys_of, row_value
-from devenv.verify.compare import MAX_SEGMENTS, MAX_TASKS, plan_tasks, progress_text
+from devenv.verify.comparison import progress_text
 from devenv.verify.join import is_whole
 from devenv.verify.plan import merge
 from devenv.verify.recheck import fill, key_bytes
 from devenv.verify.repair import Write
 from devenv.verify.spill import RECORD, KeyWriter, Spill, key_of, read_keys, read_records, read_sealed
+from devenv.verify.tasks import MAX_SEGMENTS, MAX_TASKS, plan_tasks
 from devenv.verify.verdict import Coverage, TableCoverage, judge_coverage
 from tests.shapes import PLAN, TABLE, World
 

@@ -14,7 +14,7 @@ from devenv.doctor.context import DoctorFacts
 from devenv.links.judge import Plan
 
 if TYPE_CHECKING:
-    from devenv.stores.postgres.client import Catalog
+    from devenv.stores.postgres.catalog import Catalog
 
 NO_DATABASE: Final = "3D000"
 NO_LINKS: Final = "no [[links]] are declared in devenv.toml"

@@ -16,37 +16,34 @@ themselves heed that (stores/postgres.py, stores/dynamodb.py): a command that fo
 
 from __future__ import annotations
 
-import base64
-import binascii
-import contextlib
-import hashlib
-import http.client
 import json
-import secrets
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 
-from devenv.config.schema import External as Settings
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
 from devenv.engines.base import STORES, Engine
+from devenv.engines.external.addresses import host_of, listens, parse_dynamodb, parse_postgres, shown, shown_host
+from devenv.engines.external.marks import (
+    MARK_TABLE,
+    account_of,
+    check_local,
+    make_mark_table,
+    mark_database,
+    mark_text,
+    refuse_cloud,
+    refuse_foreign,
+)
 from devenv.host import state
 from devenv.host.addresses import is_loopback
 
 if TYPE_CHECKING:
     from devenv.engines.embedded.parts import Progress
-    from devenv.stores.dynamodb.client import Dynamo
 
-MARK_TABLE: Final = "devenv-mark"
-LOCAL_ARN: Final = "arn:aws:dynamodb:ddblocal:"
-LOCAL_KEY: Final = "devenvlocal"
-CONNECT_S: Final = 1.0
-WAYS: Final = "[external] in devenv.toml, or DEVENV_EXTERNAL_POSTGRES and DEVENV_EXTERNAL_DYNAMODB"
 SURVEY: Final = b"""
 SELECT current_setting('server_version'), (SELECT system_identifier::text FROM pg_control_system()),
   ARRAY(SELECT datname::text FROM pg_database WHERE NOT datistemplate ORDER BY 1),
@@ -337,197 +334,3 @@ class External(Engine):
             cause="engine external starts nothing: it connects to what runs",
             hint="start it, then: devenv up",
         )
-
-
-def parse_postgres(external: Settings, user: str, database: str) -> PostgresTarget:
-    """The Postgres that the settings name. UsageError when they name none, or not as an address."""
-    if not external.postgres:
-        raise UsageError("engine external needs Postgres's address", hint=f"name it by {WAYS}")
-    url = split(external.postgres, ("postgresql", "postgres"), "postgresql://user@127.0.0.1:5432")
-    return PostgresTarget(
-        host=url.hostname or "",
-        port=url.port or 5432,
-        user=unquote(url.username or user),
-        password=external.password or unquote(url.password or ""),
-        database=unquote(url.path.strip("/")) or database,
-    )
-
-
-def parse_dynamodb(external: Settings, region: str) -> DynamoTarget:
-    """The DynamoDB that the settings name. UsageError when they name none, or a remote one without keys."""
-    if not external.dynamodb:
-        raise UsageError("engine external needs DynamoDB's address", hint=f"name it by {WAYS}")
-    url = split(external.dynamodb, ("http", "https"), "http://127.0.0.1:8000")
-    if url.path.strip("/") or url.username:
-        raise UsageError("[external] dynamodb is not an endpoint", hint='write it like "http://127.0.0.1:8000"')
-    if not is_loopback(url.hostname or "") and not (external.access_key and external.secret_key):
-        raise UsageError(
-            f"DynamoDB at {url.netloc} needs keys", hint="set DEVENV_EXTERNAL_ACCESS_KEY and DEVENV_EXTERNAL_SECRET_KEY"
-        )
-    return DynamoTarget(
-        endpoint=f"{url.scheme}://{url.netloc}",
-        region=external.region or region,
-        access_key=external.access_key or LOCAL_KEY,
-        secret_key=external.secret_key or LOCAL_KEY,
-        token=external.session_token or "",
-    )
-
-
-def split(address: str, schemes: tuple[str, ...], example: str) -> SplitResult:
-    """The parts of an address. UsageError (without the address, which may hold a password) when it is none."""
-    try:
-        url = urlsplit(address)
-        valid = url.scheme in schemes and bool(url.hostname) and url.port != 0 and not url.query and not url.fragment
-    except ValueError:
-        valid = False
-    if not valid:
-        kind = "postgres" if "postgres" in schemes else "dynamodb"
-        raise UsageError(
-            f"[external] {kind} is not an address that devenv understands",
-            detail="scheme, user, host, port and database, nothing more"
-            if kind == "postgres"
-            else "scheme, host and port, nothing more",
-            hint=f'write it like "{example}"',
-        )
-    return url
-
-
-def host_of(endpoint: str) -> str:
-    """The host in an endpoint."""
-    return urlsplit(endpoint).hostname or ""
-
-
-def shown_host(host: str) -> str:
-    """A host inside an address."""
-    return f"[{host}]" if ":" in host else host
-
-
-def listens(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
-    try:
-        socket.create_connection((host, port), timeout=CONNECT_S).close()
-    except OSError:
-        return False
-    return True
-
-
-def account_of(access_key: str) -> str | None:
-    """The AWS account that an access key id belongs to, which its letters encode; None for what is no such id."""
-    if len(access_key) != 20 or not access_key.startswith(("AKIA", "ASIA")):
-        return None
-    try:
-        number = int.from_bytes(base64.b32decode(access_key[4:])[:6], "big")
-    except (binascii.Error, ValueError):
-        return None
-    return f"{(number & 0x7FFFFFFFFF80) >> 7:012d}"
-
-
-def shown(names: list[str] | tuple[str, ...], most: int = 5) -> str:
-    """Some names, and how many more."""
-    return ", ".join([*names[:most], *([f"{len(names) - most} more"] if len(names) > most else [])]) or "none"
-
-
-def mark_text(database: str, cluster: str) -> str:
-    """The comment that marks a Postgres: for one database, in one cluster."""
-    return f"devenv may write database {database} (cluster {cluster})"
-
-
-def refuse_foreign(postgres: PostgresTarget) -> None:
-    """UsageError when the project's database exists with tables that devenv did not make."""
-    from devenv.stores.postgres import client as store
-
-    with store.connect(postgres, read_only=True) as connection:
-        tables = store.read_catalog(connection).tables
-        ours = store.one(connection, "SELECT to_regclass('devenv.setup')")
-    if tables and ours is None:
-        raise UsageError(
-            f"database {postgres.database} at {postgres.host}:{postgres.port} is foreign: it has tables, and devenv did"
-            " not make them",
-            detail=f"tables: {shown([table.title for table in tables])}; nothing was written",
-            hint="give the project another one: [postgres] database in devenv.toml",
-        )
-
-
-def mark_database(postgres: PostgresTarget, text: str) -> None:
-    """Make the project's database, if it is missing, and put the mark on it."""
-    from psycopg import sql
-
-    from devenv.stores.postgres import client as store
-
-    label = f"devenv-mark-{hashlib.sha256(postgres.database.encode()).hexdigest()[:12]}"
-    with (
-        store.connect(postgres, database="postgres", autocommit=True, label=label) as connection,
-        store.translated(postgres.address),
-    ):
-        store.end_others(connection)
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [postgres.database]).fetchone():
-            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(store.name(postgres.database)))
-        connection.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(store.name(postgres.database), sql.Literal(text))
-        )
-
-
-def check_local(client: Dynamo, table: str) -> None:
-    """UsageError unless a table's ARN is one that only DynamoDB Local gives."""
-    refuse_arn(client, str(client.call("DescribeTable", {"TableName": table})["Table"].get("TableArn", "")))
-
-
-def refuse_arn(client: Dynamo, arn: str) -> None:
-    """UsageError unless the ARN is DynamoDB Local's."""
-    if not arn.startswith(LOCAL_ARN):
-        raise UsageError(
-            f"{client.target.endpoint} is not DynamoDB Local, so nothing is written there",
-            detail=f"the ARNs of its tables begin with {arn.rpartition('/')[0] or 'nothing'}, not with {LOCAL_ARN}",
-            hint="name DynamoDB Local: [external] dynamodb",
-        )
-
-
-def refuse_cloud(dynamodb: DynamoTarget) -> None:
-    """UsageError for whatever leads to AWS, before anything is written to a store without tables (and so without ARN).
-
-    AWS tells that it is healthy to whoever asks without a signature, and knows a key that was made up for no one.
-    """
-    from devenv.stores.dynamodb.client import Dynamo
-
-    host, port = host_of(dynamodb.endpoint), urlsplit(dynamodb.endpoint).port
-    kind = http.client.HTTPSConnection if dynamodb.endpoint.startswith("https") else http.client.HTTPConnection
-    with contextlib.closing(kind(host, port, timeout=5.0)) as connection:
-        try:
-            connection.request("GET", "/")
-            answer = connection.getresponse().read(200)
-        except (OSError, http.client.HTTPException) as error:
-            raise StoreError(f"{dynamodb.endpoint} does not answer", detail=str(error), reached=False) from None
-    stranger = replace(dynamodb, access_key=secrets.token_hex(10), secret_key=secrets.token_hex(20), token="")
-    try:
-        with Dynamo(stranger) as client:
-            client.call("ListTables", {"Limit": 1})
-        checked = True
-    except StoreError as error:
-        if not error.reached:
-            raise
-        checked = False
-    if b"healthy" in answer or not checked:
-        raise UsageError(
-            f"{dynamodb.endpoint} leads to AWS, so nothing is written there",
-            detail="a made-up key was refused" if not checked else answer.decode("utf-8", "replace").strip(),
-            hint="name DynamoDB Local: [external] dynamodb",
-        )
-
-
-def make_mark_table(client: Dynamo) -> None:
-    """Make the table for marks. Were it elsewhere than thought after all, it goes at once. UsageError."""
-    made = client.call(
-        "CreateTable",
-        {
-            "TableName": MARK_TABLE,
-            "BillingMode": "PAY_PER_REQUEST",
-            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-        },
-    )
-    try:
-        refuse_arn(client, str(made["TableDescription"].get("TableArn", "")))
-    except UsageError:
-        with contextlib.suppress(StoreError):
-            client.call("DeleteTable", {"TableName": MARK_TABLE})
-        raise

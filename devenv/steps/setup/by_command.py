@@ -19,7 +19,8 @@ from devenv.steps.setup.psql import LeftOut
 from devenv.steps.setup.run import run_statements
 from devenv.steps.step import Inputs, Outcome, StepContext, run_program
 from devenv.stores.postgres import client as postgres
-from devenv.stores.postgres.client import Catalog, Connection, name, one
+from devenv.stores.postgres.catalog import Catalog, read_catalog
+from devenv.stores.postgres.client import Connection, name, one
 
 
 def bring(ctx: StepContext, admin: Connection, inputs: Inputs, fresh: bool, left_out: list[LeftOut]) -> Outcome:
@@ -53,7 +54,7 @@ def bring(ctx: StepContext, admin: Connection, inputs: Inputs, fresh: bool, left
 def is_recorded(ctx: StepContext) -> bool:
     """Whether devenv has set the database up."""
     with postgres.connect(ctx.postgres, label=setup.label(ctx.postgres.database)) as connection:
-        return setup.read_record(connection) is not None or bool(postgres.read_catalog(connection).tables)
+        return setup.read_record(connection) is not None or bool(read_catalog(connection).tables)
 
 
 def build(
@@ -64,7 +65,7 @@ def build(
     admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
     run_tool(ctx, script, database)
     with postgres.connect(ctx.postgres, database=database, label=setup.label(ctx.postgres.database)) as connection:
-        if script.plan and script.plan.files and not postgres.read_catalog(connection).tables:
+        if script.plan and script.plan.files and not read_catalog(connection).tables:
             raise DevenvError(
                 f"{' '.join(script.plan.command)} ended well, but made no table in the database it was given",
                 detail="it got the address in DATABASE_URL, PGDATABASE and the variables of [env]",
@@ -73,7 +74,7 @@ def build(
             )
         run_statements(connection, script.statements, left_out)
         outcome = setup.record_load(connection, inputs.hash, script)
-        return postgres.read_catalog(connection), outcome
+        return read_catalog(connection), outcome
 
 
 def run_tool(ctx: StepContext, script: setup.Script, database: str) -> None:
@@ -106,9 +107,9 @@ def migrate(ctx: StepContext, inputs: Inputs, catalog: Catalog) -> Outcome:
                 detail="the tool runs a migration once; devenv cannot tell what the change means for the data",
                 hint=f"{setup.REBUILD}; or take the change back and add a migration",
             )
-        strangers = merge.read_strangers(connection, postgres.read_catalog(connection))
+        strangers = merge.read_strangers(connection, read_catalog(connection))
     run_tool(ctx, script, database)
     with postgres.connect(ctx.postgres, label=setup.label(database)) as connection:
-        merge.record_others(connection, postgres.read_catalog(connection), strangers)
+        merge.record_others(connection, read_catalog(connection), strangers)
         setup.write_record(connection, inputs.hash, catalog, script)
     return Outcome({"migrations run": len(now) - len(ran)})

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from psycopg import sql
 
 from devenv.steps.setup.rows import Row, TableId, Values, owned, read_rows, referenced, select_columns
-from devenv.stores.postgres.client import Catalog, Connection, Table, execute, name, one
+from devenv.stores.postgres.catalog import Catalog, Table
+from devenv.stores.postgres.client import Connection, execute, name, one
 
 Key = tuple[str | None, ...]
 SHOWN = 60

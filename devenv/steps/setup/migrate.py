@@ -11,7 +11,8 @@ from typing import Final
 
 from psycopg import sql
 
-from devenv.stores.postgres.client import Catalog, Column, Constraint, Table, name
+from devenv.stores.postgres.catalog import Catalog, Column, Constraint, Table
+from devenv.stores.postgres.client import name
 
 BEFORE_TABLES: Final = ("schema", "extension", "enum", "sequence", "function")
 Ddl = sql.SQL | sql.Composed

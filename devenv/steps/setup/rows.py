@@ -17,7 +17,8 @@ from psycopg import sql
 
 from devenv.core.errors import DevenvError
 from devenv.core.plural import number_of
-from devenv.stores.postgres.client import Catalog, Connection, Table, name
+from devenv.stores.postgres.catalog import Catalog, Table
+from devenv.stores.postgres.client import Connection, name
 
 Values = dict[str, str | None]
 TableId = tuple[str, str]

@@ -31,7 +31,8 @@ from devenv.steps.setup.run import GRANTS, ROLES, run_again, run_statements
 from devenv.steps.setup.sql import Statement
 from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, read_text
 from devenv.stores.postgres import client as postgres
-from devenv.stores.postgres.client import Catalog, Connection, PostgresError, name, one
+from devenv.stores.postgres.catalog import Catalog, read_catalog
+from devenv.stores.postgres.client import Connection, PostgresError, name, one
 
 REBUILD: Final = "devenv setup (rebuilds the database; all data in it is lost)"
 LOCK_WAIT: Final = "10s"
@@ -194,7 +195,7 @@ def bring(ctx: StepContext, inputs: Inputs, fresh: bool, left_out: list[LeftOut]
         if not exists:
             admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
     with postgres.connect(ctx.postgres, label=label(database)) as connection:
-        live = postgres.read_catalog(connection)
+        live = read_catalog(connection)
         if not live.tables and read_record(connection) is None:
             ctx.say(f"loading {number_of(len(inputs.files), 'SQL file')}")
             return load(connection, inputs.hash, script, left_out)
@@ -234,7 +235,7 @@ def load(connection: Connection, hash: str, script: Script, left_out: list[LeftO
 
 def record_load(connection: Connection, hash: str, script: Script) -> Outcome:
     """Record everything in a database as made by the files."""
-    catalog = postgres.read_catalog(connection)
+    catalog = read_catalog(connection)
     write_record(connection, hash, catalog, script)
     rows = sum(merge.record_all(connection, table) for table in catalog.tables)
     return Outcome({"tables": len(catalog.tables), "rows": rows})
@@ -267,7 +268,7 @@ def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...], le
             with postgres.connect(target, database=scratch, label=label(target.database)) as connection:
                 counted = run_statements(connection, statements, left_out)
                 sequences = read_sequences(connection)
-                catalog = postgres.read_catalog(connection)
+                catalog = read_catalog(connection)
                 first = [read_rows(connection, table) for table in catalog.tables]
                 connection.rollback()
                 run_statements(connection, statements)
@@ -317,9 +318,9 @@ def run_pending(connection: Connection, script: Script) -> int:
         known = {str(row[0]) for row in connection.execute(script.plan.tool.known.encode())}
         pending = [each for each in pending if not is_known(script.plan, each.file, known)]
     if pending:
-        strangers = merge.read_strangers(connection, postgres.read_catalog(connection))
+        strangers = merge.read_strangers(connection, read_catalog(connection))
         run_statements(connection, [statement for each in pending for statement in each.statements])
-        merge.record_others(connection, postgres.read_catalog(connection), strangers)
+        merge.record_others(connection, read_catalog(connection), strangers)
     return len(pending)
 
 
@@ -332,7 +333,7 @@ def read_migrations(connection: Connection) -> dict[str, str]:
 
 def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scratch, script: Script) -> Outcome:
     """Plan the migration, refuse what would lose data, run it, merge the rows, record all."""
-    present = postgres.read_catalog(connection)
+    present = read_catalog(connection)
     migration = plan_migration(read_declared(connection), wanted.catalog, present)
     if migration.losses:
         raise DevenvError(
@@ -347,7 +348,7 @@ def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scra
         connection.execute(statement)
     create_record(connection)
     seeded = merge.cut_records(merge.read_seeded(connection), present)
-    work = merge.Merge(connection, wanted.catalog, postgres.read_catalog(connection), seeded)
+    work = merge.Merge(connection, wanted.catalog, read_catalog(connection), seeded)
     for row in wanted.rows:
         work.put(row)
     work.remove_rest()
@@ -429,7 +430,7 @@ def strangers(ctx: StepContext, inputs: Inputs) -> str | None:
         with postgres.connect(ctx.postgres) as connection:
             recorded = read_record(connection) is not None
             found = {}
-            for table in postgres.read_catalog(connection).tables:
+            for table in read_catalog(connection).tables:
                 found[table.title] = (
                     merge.count_strangers(connection, table) if recorded else merge.count_rows(connection, table)
                 )

@@ -1,0 +1,45 @@
+"""What a comparison is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from devenv.config.schema import Settings
+from devenv.core.model import Targets
+
+# A correct writer changes one store and then the other; what is still wrong after this long was not being written.
+GRACE_S: Final = 1.5
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is compared. `folder` is the project's state folder, `tables` the declared CreateTable requests by name.
+
+    `ready` raises a StoreError when one of the project's stores does not run.
+    """
+
+    settings: Settings
+    targets: Targets
+    folder: Path
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    ready: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How. `plan` and `findings` are files to write; `max_items` bounds the scan (and so the proof).
+
+    `workers` and `segments`: None chooses by the size of the tables and of the machine.
+    """
+
+    plan: Path | None = None
+    findings: Path | None = None
+    workers: int | None = None
+    segments: int | None = None
+    max_items: int | None = None
+    restart: bool = False
+    reader: Literal["raw", "sdk"] = "raw"
+    grace_s: float = GRACE_S

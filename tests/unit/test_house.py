@@ -1,0 +1,80 @@
+"""The plan of the house: few packages, small files, imports that point one way, packages that import nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import devenv
+
+HOUSE = Path(devenv.__file__).parent
+FILES = sorted(HOUSE.rglob("*.py"))
+# Splits that are under way. A file that is short again leaves this list, and none comes into it.
+STILL_LONG = {"devenv.config.schema", "devenv.engines.base", "devenv.engines.docker.engine", "devenv.init.draft"}
+
+
+def module(path: Path) -> str:
+    parts = path.relative_to(HOUSE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def at_start(body: Iterable[ast.stmt]) -> Iterable[ast.Import | ast.ImportFrom]:
+    """The imports that run when the module is imported."""
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.Try):
+            yield from at_start(node.body)
+
+
+def imported(path: Path, known: Iterable[str]) -> set[str]:
+    """The modules of devenv that are imported together with this one."""
+    found = set()
+    for node in at_start(ast.parse(path.read_text("utf-8")).body):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        else:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return {name for name in found if name in known and name != module(path)}
+
+
+def circle(edges: Mapping[str, set[str]]) -> list[str]:
+    """What is left when everything that imports nothing of the rest is taken away, again and again."""
+    left = dict(edges)
+    while free := [name for name, targets in left.items() if not targets & left.keys()]:
+        for name in free:
+            del left[name]
+    return sorted(left)
+
+
+def test_a_circle_is_found() -> None:
+    assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["a", "b", "c"]
+
+
+def test_no_module_is_in_a_circle_of_imports() -> None:
+    known = {module(path) for path in FILES}
+    # A package's own file is empty, so that importing it leads nowhere.
+    edges = {module(path): imported(path, known) for path in FILES if path.name != "__init__.py"}
+    assert len(edges) > 200
+    assert circle(edges) == []
+
+
+def test_the_top_has_few_packages() -> None:
+    shown = [place.name for place in HOUSE.iterdir() if place.name != "__pycache__"]
+    assert len(shown) <= 30, sorted(shown)
+
+
+def test_no_file_is_longer_than_500_lines() -> None:
+    long = {module(path) for path in FILES if len(path.read_text("utf-8").splitlines()) > 500}
+    assert long == STILL_LONG
+
+
+def test_packages_import_nothing() -> None:
+    """No command pays for an import that it does not need."""
+    full = [
+        module(path)
+        for path in FILES
+        if path.name == "__init__.py" and list(at_start(ast.parse(path.read_text()).body))
+    ]
+    assert full == []
