@@ -209,8 +209,14 @@ def test_an_own_compose_file_and_what_doctor_finds_in_it(tmp_path: Path) -> None
         ran = project.devenv("up")
         assert (ran.code, f"hint: docker compose -f {own} config" in ran.err) == (2, True), ran.all
         own.write_text(OWN_FILE.format(port=port, **IMAGES))
-        ran = project.devenv("up", "--no-backend", "--timeout", "30")
-        assert (ran.code, "cannot write its volume" in ran.err) == (4, True), ran.all
+        # It never answers. On a busy machine the container takes longer than 10 s to say why; it keeps running.
+        for limit in ("10", "30", "90"):
+            ran = project.devenv("up", "--no-backend", "--timeout", limit)
+            assert ran.code == 4, ran.all
+            if "cannot write its volume" in ran.err:
+                break
+        else:
+            pytest.fail(ran.all)
         checks = {check["code"]: check for check in project.json("doctor", "--only", "docker")["checks"]}
         assert {code: checks[code]["status"] for code in ("DOC005", "DOC006", "DOC007")} == {
             "DOC005": "fail", "DOC006": "warn", "DOC007": "fail",
@@ -490,8 +496,12 @@ def test_the_application_in_a_container_and_where_its_variables_lead(tmp_path: P
         port = project.env()["PGPORT"]
         world.edit(wrong, "env = { CORS", f'env = {{ PGHOST = "localhost", PGPORT = "{port}", '
                    f'DATABASE_URL = "postgresql://postgres:x@localhost:{port}/cruddur", CORS')  # fmt: skip
-        project.devenv("up", "--timeout", "30")
-        verdict = project.json("trace", "conversation", world.TELESCOPE)["verdict"]
+        # The application answers that it is not well, which `up` waits to change; on a busy machine it boots longer.
+        for limit in ("8", "30", "90"):
+            project.devenv("up", "--timeout", limit)
+            verdict = project.json("trace", "conversation", world.TELESCOPE)["verdict"]
+            if verdict["layer"] != "services":
+                break
         assert (verdict["layer"], verdict["class"]) == ("environment", "wrong_database"), verdict
         assert f"localhost-in-container-{container(project, 'backend')}" in json.dumps(verdict)
         docker("rmi", "-f", f"{compose_project(project)}-backend")
