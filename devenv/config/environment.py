@@ -6,19 +6,20 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from devenv.config.schema import Settings
 from devenv.core.model import Targets
 
+FILLED = re.compile(r"\{\{(?P<plain>\w+)\}\}|(?P<scheme>[a-z][\w+.:-]*://)?\{(?P<name>\w+)\}")
 FORMATS = ("shell", "dotenv", "json", "fish", "powershell")
 
 
 def connection_environment(settings: Settings, targets: Targets) -> dict[str, str]:
     """Variable -> value for one project (contract: Environment a process gets).
 
-    Values of `[env]` may use `{postgres_url}`, `{dynamodb_url}`, `{backend_url}`, `{region}` and `{key}`, the
-    project's generated development key.
+    Values of `[env]` may use the PLACEHOLDERS: addresses, each part of them, and `{key}`, the project's generated
+    development key. Behind a scheme (`postgresql+asyncpg://{postgres_url}`) an address stands without its own.
     """
     postgres, dynamodb = targets.postgres, targets.dynamodb
     user, password, database = (quote(part, safe="") for part in (postgres.user, postgres.password, postgres.database))
@@ -41,15 +42,32 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
         values["BACKEND_URL"] = targets.backend_url
     fill = {
         "postgres_url": url,
+        "postgres_host": postgres.host,
+        "postgres_port": str(postgres.port),
+        "postgres_user": postgres.user,
+        "postgres_password": postgres.password,
+        "postgres_database": postgres.database,
         "dynamodb_url": dynamodb.endpoint,
+        "dynamodb_host": urlsplit(dynamodb.endpoint).hostname or "",
+        "dynamodb_port": str(urlsplit(dynamodb.endpoint).port or ""),
+        "access_key": dynamodb.access_key,
+        "secret_key": dynamodb.secret_key,
         "backend_url": targets.backend_url or "",
         "region": dynamodb.region,
         "key": targets.key,
     }
     for name, text in settings.env.items():
         # In one pass: what a placeholder is replaced by is not searched for placeholders.
-        values[name] = re.sub(r"\{(\w+)\}", lambda found: fill.get(found[1], found[0]), text)
+        values[name] = FILLED.sub(lambda found: filled(found, fill), text)
     return values
+
+
+def filled(found: re.Match[str], values: Mapping[str, str]) -> str:
+    """What a place in a value of `[env]` becomes: `{{x}}` is `{x}`; an address behind a scheme loses its own."""
+    if found["plain"]:
+        return f"{{{found['plain']}}}"
+    value = values.get(found["name"], f"{{{found['name']}}}")
+    return found["scheme"] + value.split("://", 1)[-1] if found["scheme"] else value
 
 
 def format_environment(values: Mapping[str, str], form: str) -> str:

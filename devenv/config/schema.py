@@ -26,6 +26,12 @@ SECRET = re.compile(r"(secret|password|passwd|token|api_?key|private)", re.IGNOR
 SHORT = {"project.engine": (f"{PREFIX}ENGINE",)}
 URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 MASK = "****"
+# What values of [env] may use; `{{x}}` stands for `{x}`.
+PLACEHOLDER = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
+PLACEHOLDERS = (
+    "postgres_url", "postgres_host", "postgres_port", "postgres_user", "postgres_password", "postgres_database",
+    "dynamodb_url", "dynamodb_host", "dynamodb_port", "backend_url", "region", "access_key", "secret_key", "key",
+)  # fmt: skip
 DEPTH = 50
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -609,9 +615,23 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
             part[name] = value
             origins[key] = f"${variable}"
     settings = parse(tree, file)
+    check_placeholders(settings.env)
     for key in flatten(msgspec.to_builtins(settings)):
         origins.setdefault(key, "default")
     return Loaded(root, settings, origins)
+
+
+def check_placeholders(env: Mapping[str, str]) -> None:
+    """UsageError for a value of `[env]` with a placeholder that there is not."""
+    for variable, text in env.items():
+        for name in PLACEHOLDER.findall(text):
+            if name not in PLACEHOLDERS:
+                near = difflib.get_close_matches(name, PLACEHOLDERS, n=1)
+                raise UsageError(
+                    f"[env] {variable}: {{{name}}} is unknown",
+                    detail=f"known are {', '.join(f'{{{each}}}' for each in PLACEHOLDERS)}",
+                    hint=f"did you mean {{{near[0]}}}?" if near else f"for braces as they are, write {{{{{name}}}}}",
+                )
 
 
 def read_toml(file: Path) -> dict[str, Any]:
@@ -767,10 +787,12 @@ def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
 
 
 def interpreter(settings: Settings, root: Path) -> str:
-    """The Python that `{python}` stands for: the project's own, or the one that devenv runs with."""
+    """The Python that `{python}` stands for: the named one, that of the project's environment, or devenv's own."""
+    from devenv.config.interpreter import project_python
+
     named = settings.backend.python if settings.backend else None
     if named is None:
-        return sys.executable
+        return str(project_python(root) or sys.executable)
     # With a slash it is a place in the project, wherever the command runs; else a program on PATH.
     return str(root / named) if "/" in named else named
 

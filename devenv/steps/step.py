@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import re
+import shutil
 import subprocess
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from devenv.config.interpreter import with_programs
 from devenv.config.schema import SeedSource, Settings, SetupSource, StepSource, interpreter
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceName, StepState
 from devenv.steps.ledger import Ledger
+from devenv.steps.unset import explain, find_unset
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.postgres import client as postgres
 
@@ -314,6 +317,7 @@ def run_command(ctx: StepContext, inputs: Inputs) -> Outcome:
 def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, str]) -> None:
     """Run a command of the project with these variables; its output goes to the log. DevenvError."""
     ctx.log.parent.mkdir(parents=True, exist_ok=True)
+    environ = with_programs(environ, ctx.root)
     python = interpreter(ctx.settings, ctx.root)
     command = [word.replace("{python}", python) for word in words]
     shown = " ".join(command)
@@ -324,9 +328,9 @@ def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, st
         start = log.tell()
         try:
             code = subprocess.run(
-                command,
+                [shutil.which(command[0], path=environ["PATH"]) or command[0], *command[1:]],
                 cwd=ctx.root,
-                env=dict(environ),
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -336,7 +340,12 @@ def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, st
             raise DevenvError(f"the command {shown} could not be started", detail=str(error)) from None
     if code:
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        raise DevenvError(f"the command {shown} {how}", detail=f"{last_lines(ctx.log, start)}\n(whole log: {ctx.log})")
+        said = last_lines(ctx.log, start)
+        unset = find_unset(ctx.root, command, said, environ)
+        cause, hint = explain(unset) if unset else (None, None)
+        raise DevenvError(
+            f"the command {shown} {how}", detail=f"{said}\n(whole log: {ctx.log})", cause=cause, hint=hint
+        )
 
 
 def last_lines(log: Path, start: int) -> str:

@@ -1,0 +1,129 @@
+"""The project's own interpreter and programs, and the variables that a program reads without a value."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import venv
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from devenv.config.environment import connection_environment
+from devenv.config.interpreter import project_python, with_programs
+from devenv.config.schema import Settings, check_placeholders, interpreter
+from devenv.core.errors import UsageError
+from devenv.core.model import DynamoTarget, PostgresTarget, Targets
+from devenv.steps.unset import explain, find_unset, reads
+
+TARGETS = Targets(
+    PostgresTarget("127.0.0.1", 5433, "me", "p/w", "shop"),
+    DynamoTarget("http://127.0.0.1:8001", "eu-west-1", "a", "b"),
+    None,
+    "k",
+)
+
+
+def settings(**env: str) -> Settings:
+    return msgspec.convert({"project": {"name": "x"}, "env": env}, Settings)
+
+
+@pytest.mark.parametrize("folder", [".venv", "venv", "env"])
+def test_the_projects_environment_is_found(tmp_path: Path, folder: str) -> None:
+    assert interpreter(settings(), tmp_path / "other") == sys.executable
+    venv.create(tmp_path / folder, with_pip=False)
+    python = tmp_path / folder / "bin" / "python"
+    assert project_python(tmp_path) == python
+    assert interpreter(settings(), tmp_path) == str(python)
+    found = with_programs({"PATH": "/bin", "PYTHONHOME": "x"}, tmp_path)
+    assert found == {"PATH": f"{python.parent}{os.pathsep}/bin", "VIRTUAL_ENV": str(tmp_path / folder)}
+
+
+def test_poetry_is_asked_where_its_environment_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs, project = tmp_path / "bin", tmp_path / "project"
+    programs.mkdir()
+    project.mkdir()
+    poetry = programs / "poetry"
+    poetry.write_text(f"#!/bin/sh\n[ \"$*\" = 'env info --executable' ] && echo warning && echo {sys.executable}\n")
+    poetry.chmod(poetry.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    assert project_python(project) is None
+    project_python.cache_clear()
+    (project / "poetry.lock").touch()
+    assert project_python(project) == Path(sys.executable)
+
+
+def test_conda_is_found_by_the_name_in_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    python = tmp_path / "miniforge3" / "envs" / "shop" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    (tmp_path / "environment.yml").write_text("name: shop\ndependencies: [python]\n")
+    assert project_python(tmp_path) == python
+
+
+def test_programs_of_node_modules_are_on_the_path(tmp_path: Path) -> None:
+    (tmp_path / "node_modules" / ".bin").mkdir(parents=True)
+    assert with_programs({"PATH": "/bin"}, tmp_path)["PATH"].startswith(str(tmp_path / "node_modules" / ".bin"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("a.py", "x\nurl = 'postgresql://h/' + os.getenv('DB_NAME')\n", [("DB_NAME", 2)]),
+        ("a.py", "environ['A']; environ.get('B', 'x'); getenv('C') or 'x'; environ.get('D')", [("D", 1), ("A", 1)]),
+        ("a.js", "const a = process.env.A;\nconst b = process.env.B || 1, c = process.env['C']", [("A", 1), ("C", 2)]),
+        ("a.rb", "x = ENV['A']\ny = ENV.fetch('B')\nz = ENV.fetch('C', 1)", [("A", 1), ("B", 2)]),
+        ("a.go", 'x := os.Getenv("A")', [("A", 1)]),
+        ("a.sh", "set -u\npsql $DB_NAME -h ${HOST:-x} ${PORT:?}", [("DB_NAME", 2), ("PORT", 2)]),
+    ],
+)  # fmt: skip
+def test_reads_without_a_value(tmp_path: Path, name: str, text: str, found: list[tuple[str, int]]) -> None:
+    (tmp_path / name).write_text(text)
+    assert list(reads(tmp_path / name)) == found
+
+
+def test_the_files_of_a_traceback_come_first(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "seed").write_text("#!/usr/bin/env python3\nimport os\nos.getenv('LATE')\nos.environ['SET']\n")
+    (tmp_path / "lib.py").write_text("import os\nos.environ['DB_NAME']\n")
+    output = f'Traceback\n  File "{tmp_path}/lib.py", line 2, in x\nKeyError'
+    unset = find_unset(tmp_path, ["python3", "bin/seed"], output, {"SET": "1"})
+    assert unset == {"DB_NAME": "lib.py:2", "LATE": "bin/seed:3"}
+    cause, hint = explain({"DB_NAME": "lib.py:2"})
+    assert cause == "it reads DB_NAME (lib.py:2), which has no value"
+    assert '[env] DB_NAME = "{postgres_database}"' in hint
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{postgres_host}:{postgres_port}", "127.0.0.1:5433"),
+        ("{postgres_user} {postgres_password} {postgres_database}", "me p/w shop"),
+        ("postgresql+asyncpg://{postgres_url}", "postgresql+asyncpg://me:p%2Fw@127.0.0.1:5433/shop"),
+        ("{postgres_url}?sslmode=disable", "postgresql://me:p%2Fw@127.0.0.1:5433/shop?sslmode=disable"),
+        (
+            "jdbc:postgresql://{postgres_host}:{postgres_port}/{postgres_database}",
+            "jdbc:postgresql://127.0.0.1:5433/shop",
+        ),
+        ("{dynamodb_url} {dynamodb_host} {dynamodb_port}", "http://127.0.0.1:8001 127.0.0.1 8001"),
+        ("{access_key}/{secret_key}", "a/b"),
+        ("/users/{{id}}", "/users/{id}"),
+    ],
+)
+def test_every_part_of_an_address_has_a_placeholder(text: str, value: str) -> None:
+    check_placeholders({"X": text})
+    assert connection_environment(settings(X=text), TARGETS)["X"] == value
+
+
+def test_an_unknown_placeholder_is_refused() -> None:
+    with pytest.raises(UsageError) as caught:
+        check_placeholders({"DB_HOST": "{postgres_hots}"})
+    assert caught.value.what == "[env] DB_HOST: {postgres_hots} is unknown"
+    assert caught.value.hint == "did you mean {postgres_host}?"
+    with pytest.raises(UsageError) as caught:
+        check_placeholders({"ROUTE": "/users/{id}"})
+    assert "{{id}}" in str(caught.value.hint)
+    check_placeholders({"JSON": '{"a": 1}', "EMPTY": "{}"})
