@@ -17,7 +17,7 @@ from devenv.core.plural import number_of
 from devenv.stack import Stack
 from devenv.stores.dynamodb.client import Dynamo, plain, read_only, verb
 from devenv.stores.dynamodb.key_schema import place_of
-from devenv.stores.dynamodb.partiql import Amount, Unreadable, amount_of, parse
+from devenv.stores.dynamodb.partiql import Amount, Unreadable, amount_of, parse, statement_hint
 
 START_HINT = "devenv up"
 # A statement that somebody typed and waits for may take longer than one of a file.
@@ -152,7 +152,7 @@ def run_partiql(
     with opened(stack, write=write) as dynamodb:
         amount = judge_statement(dynamodb, statement, scan or dry_run) if verb(statement) == "SELECT" else None
         while len(items) <= limit and not dry_run:
-            answer = dynamodb.call("ExecuteStatement", body)
+            answer = ask(dynamodb, body)
             pages += 1
             if capacity := answer.get("ConsumedCapacity"):
                 units = (units or 0.0) + float(capacity["CapacityUnits"])
@@ -170,6 +170,16 @@ def run_partiql(
     return replace(report, body={**report.body, **told, **summary, "notes": notes})
 
 
+def ask(dynamodb: Dynamo, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Run one statement. StoreError, with what to write instead where that is known."""
+    try:
+        return dynamodb.call("ExecuteStatement", body)
+    except StoreError as error:
+        if error.reached and (hint := statement_hint(body["Statement"])):
+            error.with_hint(hint)
+        raise
+
+
 def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
     """What a SELECT amounts to. UsageError when that is a Scan and it was not asked for (`scan`).
 
@@ -179,11 +189,11 @@ def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
         select = parse(statement)
     except Unreadable as error:
         if not scan:
-            dynamodb.call("ExecuteStatement", {"Statement": statement, "Limit": 1})
+            ask(dynamodb, {"Statement": statement, "Limit": 1})
             raise UsageError(
                 "this statement may read a whole table, so it was not run",
                 detail=f"devenv cannot tell what it amounts to: {error}",
-                hint='devenv ddb sql --scan "…"',
+                hint=statement_hint(statement) or 'devenv ddb sql --scan "…"',
             ) from None
         return Amount("Scan", f"devenv cannot tell what it amounts to: {error}")
     table = dynamodb.call("DescribeTable", {"TableName": select.table})["Table"]
@@ -195,7 +205,7 @@ def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
         raise UsageError(
             "this statement reads a whole table (a Scan), so it was not run",
             detail=f"{amount.reason}; only `{place.hash} = …` or `{place.hash} IN […]` leads to a Query",
-            hint='devenv ddb sql --scan "…"',
+            hint=statement_hint(statement) or 'devenv ddb sql --scan "…"',
         )
     return amount
 

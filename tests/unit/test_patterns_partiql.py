@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from devenv.stores.dynamodb.key_schema import Place
-from devenv.stores.dynamodb.partiql import Unreadable, amount_of, parse, statement_of
+from devenv.stores.dynamodb.partiql import Unreadable, amount_of, parse, statement_hint, statement_of
 
 ORDERS = Place("Orders", None, "table", "OrderID")
 CHATS = Place("my-chats", None, "table", "pk", "sk")
@@ -131,3 +131,26 @@ def test_what_is_not_understood_is_not_guessed(statement: str) -> None:
 )  # fmt: skip
 def test_a_request_as_a_statement(request_: dict[str, Any], order_by: str | None, statement: str) -> None:
     assert statement_of(request_, order_by) == statement
+
+
+def test_a_semicolon_at_the_end_is_no_word() -> None:
+    assert parse("SELECT * FROM things WHERE id = 'a' ; ") == parse("SELECT * FROM things WHERE id = 'a'")
+
+
+@pytest.mark.parametrize(
+    ("statement", "hint"),
+    [
+        ('SELECT * FROM things WHERE id = "a"', "single quotes"),
+        ('SELECT * FROM things WHERE id IN ["a", "b"]', "single quotes"),
+        ("SELECT * FROM things WHERE id = 'a' LIMIT 5", "--limit 5"),
+        ("SELECT * FROM things WHERE id LIKE 'a%'", "begins_with"),
+        ("SELECT * FROM things WHERE id = ?", "in the place of ?"),
+        ("SELECT id, size FROM things WHERE id = 'a'", 'quote it, "size"'),
+        ("SELECT Name FROM things", 'quote it, "Name"'),
+        ("SELECT \"size\", t.status FROM things t WHERE id = 'a LIKE ? LIMIT 1'", None),
+        ("SELECT * FROM \"my-table\" WHERE id = 'a'", None),
+    ],
+)
+def test_what_is_sql_and_not_partiql_has_a_hint(statement: str, hint: str | None) -> None:
+    found = statement_hint(statement)
+    assert (found is None) if hint is None else (hint in str(found))

@@ -94,6 +94,15 @@ class Amount:
     filtered: tuple[str, ...] = ()
 
 
+# Words that people call attributes by, and DynamoDB has reserved.
+OFTEN_NAMES: Final = re.compile(
+    r"(?i)comment|condition|connection|count|counter|data|date|day|default|domain|duration|end|file|format|group|hash"
+    r"|hour|index|items|key|language|level|limit|location|method|month|names?|number|order|owner|path|percent"
+    r"|permissions?|position|range|region|role|size|source|start|state|status|string|time|timestamp|token|total|type"
+    r"|users?|values?|year|zone"
+)
+
+
 def tokens_of(statement: str) -> list[Token]:
     """The words of a statement. Unreadable where something is none."""
     found: list[Token] = []
@@ -116,9 +125,28 @@ def tokens_of(statement: str) -> list[Token]:
 def parse(statement: str) -> Select:
     """A SELECT. Unreadable when it is none, or not one that this grammar knows."""
     try:
-        return Parser(tokens_of(statement)).select()
+        # DynamoDB Local takes a semicolon at the end.
+        return Parser(tokens_of(statement.rstrip().removesuffix(";"))).select()
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
+
+
+def statement_hint(statement: str) -> str | None:
+    """What to write instead, where a statement has what SQL has and PartiQL has not; None when nothing is known."""
+    text = re.sub(r"'(?:[^']|'')*'", "''", statement)
+    if re.search(r'(?:[=<>]|\bIN\s*\[)\s*"', text, re.IGNORECASE):
+        return """"…" is the name of an attribute; a text stands in single quotes: id = 'a'"""
+    if re.search(r"\bLIKE\b", text, re.IGNORECASE):
+        return "PartiQL has no LIKE: begins_with(id, 'a') or contains(id, 'a')"
+    if found := re.search(r"\bLIMIT\s+(\d+)", text, re.IGNORECASE):
+        return f"PartiQL has no LIMIT: devenv ddb sql --limit {found[1]} '…'"
+    if "?" in text:
+        return "there are no parameters here: write the value in the place of ?"
+    columns = re.match(r"\s*SELECT\s+(.*?)\s+FROM\b", text, re.IGNORECASE | re.DOTALL)
+    for word in re.findall(r'(?<![".])\b\w+\b(?!")', columns[1]) if columns else ():
+        if OFTEN_NAMES.fullmatch(word):
+            return f'{word} is a reserved word: quote it, "{word}"'
+    return None
 
 
 class Parser:
