@@ -185,12 +185,18 @@ def logs(
 def list_requests(
     lines: Annotated[int, typer.Option("--tail", min=1, max=10_000, help="How many requests.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    otlp: Annotated[Path | None, typer.Option(metavar="FILE", help="Write OTLP/JSON, for Jaeger and the like.")] = None,
 ) -> None:
     """List the application's last requests, each with its calls to both stores (needs `devenv up --tap`)."""
     from devenv.query import requests as query
 
     opened = stack(reads=False)
     report = query.report(opened, lines)
+    if otlp:
+        from devenv.cli.options import write_file
+        from devenv.render.requests_otlp import write_requests_otlp
+
+        write_file(otlp, write_requests_otlp(report))
     if not follow:
         show(report)
     if chosen.json:

@@ -12,6 +12,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from devenv.core.model import Report
+from devenv.render.requests_otlp import write_requests_otlp
 from devenv.render.trace_otlp import write_otlp
 from tests.trace_samples import (
     DECLARED,
@@ -199,3 +200,33 @@ def test_stored_text_of_any_kind_still_parses(name: str) -> None:
     assert text.count("\n") == 1
     assert len(parse(text)) == 9
     text.encode()
+
+
+def test_recorded_requests_are_spans_in_the_trace_that_they_brought() -> None:
+    timed: dict[str, Any] = {"started": 2.0, "ms": 1.0, "rows": 0, "error": None}
+    call = {"store": "postgres", "operation": "SQL", "text": "`SELECT ?`", **timed}
+    refused = {**call, "store": "dynamodb", "operation": "Query", "error": "ValidationException", "rows": None}
+    request = {"id": 1, "method": "GET", "path": "/a?b=…", "status": 200, "started": 1.5, "ms": 2.0, "marks": []}
+    brought = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    requests = [
+        {**request, "traceparent": brought, "calls": [call, refused]},
+        {**request, "id": 2, "traceparent": None, "status": 500, "calls": []},
+    ]
+    first, sql, query, second = parse(write_requests_otlp(Report("requests", "shop", 0, {"requests": requests})))
+    assert (first.trace_id.hex(), first.parent_span_id.hex()) == (brought[3:35], brought[36:52])
+    assert {one.trace_id for one in (sql, query)} == {first.trace_id}
+    assert {one.parent_span_id for one in (sql, query)} == {first.span_id}
+    assert second.trace_id not in (first.trace_id, b"")
+    assert told(sql.attributes) == {
+        "db.system.name": "postgresql",
+        "db.operation.name": "SQL",
+        "db.query.text": "SELECT ?",
+        "db.response.returned_rows": 0,
+    }
+    assert [one.status.code for one in (first, sql, query, second)] == [
+        Status.STATUS_CODE_UNSET,
+        Status.STATUS_CODE_UNSET,
+        Status.STATUS_CODE_ERROR,
+        Status.STATUS_CODE_ERROR,
+    ]
+    assert (sql.start_time_unix_nano, sql.end_time_unix_nano) == (2_000_000_000, 2_001_000_000)
