@@ -41,6 +41,8 @@ def advanced(selector: Mapping[str, Any]) -> Iterator[Document]:
     if selector.get("IncludeManagementEvents", True) is not False:
         yield {"FieldSelectors": [field("eventCategory", Equals=["Management"]), *only]}
     for each in as_list(selector.get("DataResources")):
+        if not isinstance(each, Mapping):
+            continue
         values = [str(value) for value in as_list(each.get("Values"))]
         # Without a table it stands for all tables of the account.
         where = [] if BROAD in values else [field("resources.ARN", Equals=values)]
@@ -56,7 +58,7 @@ def field(name: str, **operators: Sequence[str]) -> dict[str, Any]:
 def fits(selector: Document, event: Mapping[str, str]) -> bool | None:
     """Return True if the selector takes the event, None if a value in it could not be worked out."""
     result: bool | None = True
-    for each in as_list(selector.get("FieldSelectors")):
+    for each in fields_of(selector):
         value = event.get(str(each.get("Field")))
         if value is None:
             # A filter on something else (a user, an error): it takes a part of the events only.
@@ -70,6 +72,11 @@ def fits(selector: Document, event: Mapping[str, str]) -> bool | None:
         if None in excluded or (selecting and True not in inside):
             result = None
     return result
+
+
+def fields_of(selector: Document) -> list[Mapping[str, Any]]:
+    """The fields of a selector; what is no field narrows it in an unknown way."""
+    return [each if isinstance(each, Mapping) else {"Field": "?"} for each in as_list(selector.get("FieldSelectors"))]
 
 
 def hits(operators: Mapping[str, Sequence[str]], value: str) -> list[bool | None]:
@@ -128,7 +135,6 @@ def reaches(trail: Trail, region: str) -> bool:
 def logs_data(trail: Trail) -> bool:
     """Return True if a selector of the trail is about data events of tables at all."""
     return any(
-        {"Data", TABLE}
-        <= {str(value) for part in as_list(each.get("FieldSelectors")) for value in as_list(part.get("Equals"))}
+        {"Data", TABLE} <= {str(value) for part in fields_of(each) for value in as_list(part.get("Equals"))}
         for each in trail.selectors
     )

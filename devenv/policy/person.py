@@ -1,4 +1,4 @@
-"""The policy `person`: what somebody who signed in may read without the application, by their own partition keys.
+"""The policy `person`: what a person who signed in may read without the application, by their own partition keys.
 
 Decided by AWS's documentation (DynamoDB, IAM policy conditions; IAM, set operators and policy variables):
 - dynamodb:LeadingKeys holds the partition keys of a request, of the index where it queries one. `ForAllValues` is true
@@ -59,9 +59,9 @@ def person(project: Project, wish: Wish) -> Policy:
         kind="identity-based policy of a role",
         title="allow people who signed in their own items, and no others",
         explain=(
-            "Somebody who signed in may read the items whose partition key holds their own "
+            "A person who signed in may read the items whose partition key holds their own "
             f"{' and '.join(tags)}, by the declared patterns and no other way. The value comes from the sign-in token,"
-            " as a tag of the session, so nobody can ask for another person's items."
+            " as a tag of the session, so that another person's items cannot be asked for."
         ),
         document=document(*statements),
         attach="aws iam put-role-policy --role-name person --policy-name own-items --policy-document file://FILE",
@@ -131,7 +131,7 @@ def notes(project: Project, tags: dict[str, None], left: list[str]) -> Iterator[
         f" --identity-provider-name cognito-idp.REGION.amazonaws.com/USER_POOL --principal-tags {pairs}"
     )
     if own := [claim for claim in claims.values() if claim != "sub"]:
-        yield f"the app client must not be able to write {', '.join(own)}: who can, can be anybody"
+        yield f"the app client must not be able to write {', '.join(own)}: whoever can could pass as anyone"
     if left:
         yield f"left to the application, as their partition key does not name the person: {', '.join(left)}"
     yield "nothing is written: the application keeps copies and groups together"
