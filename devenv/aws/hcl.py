@@ -16,7 +16,7 @@ TOKEN: Final = re.compile(
     r"""(?P<skip>[ \t\r]+|\#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z))
     |(?P<line>\n)
     |(?P<heredoc><<-?(?P<mark>\w+)\n(?P<body>.*?)^\s*(?P=mark)\s*?$)
-    |(?P<text>"(?:\\.|\$\{(?:[^{}"]|"[^"]*"|\{[^}]*\})*\}|[^"\\\n])*")
+    |(?P<text>"(?:\\.|\$\{(?:[^{}"]|"[^"]*"|\{[^}]*\})*+\}|[^"\\\n])*+")
     |(?P<number>-?\d+(?:\.\d+)?)
     |(?P<word>[A-Za-z_][\w-]*)
     |(?P<sign>=>|==|!=|<=|>=|&&|\|\||\.\.\.|.)""",
@@ -96,7 +96,7 @@ class Reader:
     def take(self) -> Token:
         """The token to come, and go behind it."""
         token = self.next
-        self.at += 1
+        self.at += token.kind != "end"
         return token
 
     def lines(self) -> None:
@@ -143,11 +143,15 @@ class Reader:
             return value
         self.at = start
         self.skip(ends, lines=lines)
+        if self.at == start:
+            raise Broken(f"{self.next.text!r} is out of place")
         return f"${{{self.text[first : self.tokens[self.at - 1].end]}}}"
 
     def operand(self, depth: int) -> Any:
         """A value that is spelt out, a reference, or a call."""
         token = self.take()
+        if token.kind == "end":
+            raise Broken("a value is missing")
         if token.kind == "heredoc":
             return token.text
         if token.kind == "text":

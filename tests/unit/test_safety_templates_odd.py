@@ -61,7 +61,7 @@ FUNCTIONS = st.sampled_from(
 )
 EXPRESSIONS = st.sampled_from(['"x"', "x ? 1 : 2", "[for a in b : a]", "f(1, [2], {a = 3})", "a.b[0].c", "-1.5"])
 WITH_GROUP = YAML_FAULTS["a group with everything"][1](CLOUDFORMATION)
-SETTINGS = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+SETTINGS = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def places(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
