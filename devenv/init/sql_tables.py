@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from devenv.core.errors import UsageError
+from devenv.steps.setup.migrations import refuse_migration
 from devenv.steps.setup.psql import split_statements
+from devenv.steps.step import SourceFile
 
 NAME: Final = r'(?:"[^"]+"|\w+)'
 TABLE: Final = re.compile(
@@ -63,6 +65,7 @@ class SqlFile:
 def read_sql(name: str, text: str) -> SqlFile | None:
     """A file that declares or loads something; None for queries, and for texts that a program fills in."""
     try:
+        refuse_migration(SourceFile(name, text))
         statements = [statement.text for statement in split_statements(text, name)]
         problem = None
     except UsageError as error:

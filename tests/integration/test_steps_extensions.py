@@ -54,6 +54,8 @@ def test_contrib_loads_also_into_a_server_that_runs_already(made: ProjectDir) ->
     )
     made.ok("up")
     assert rows(made, "SELECT word = crypt('pw', word) FROM users WHERE email = 'ann@X'") == [(True,)]
+    secrets = rows(made, "SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'")
+    assert str(secrets[0][0]).startswith("SCRAM-SHA-256$4096:"), "drivers refuse fewer rounds"
     made.ok("down")
     made.ok("up")
     assert rows(made, "SELECT length(uuid_generate_v1mc()::text)") == [(36,)]

@@ -104,7 +104,7 @@ def read_tree(tree: Any, file: str, found: Read, whole: bool) -> None:
             if unknown := sorted(tree.keys() - {"table", "items"}):
                 raise UsageError(f'{file}: unknown key "{unknown[0]}"', hint='known are "table" and "items"')
             found.documents.append(Document(tree["table"], tree["items"], are_typed(tree["items"])))
-        case list():
+        case list() if tree:
             found.documents.append(Document(None, tree, are_typed(tree)))
         case dict() if not whole:
             found.add(None, tree, are_typed([tree]))
