@@ -8,10 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from devenv.config.schema import Settings
+from devenv.config.schema import Migrations, Settings
 
 # What runs a command: the steps, the services, traces, pattern scripts, the token program.
 Runner = Literal["steps", "services", "trace", "patterns", "token"]
+
+
+# Tools whose migrations are programs of the project.
+PROGRAMS = ("alembic", "flask-migrate", "django", "knex")
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ def commands_of(settings: Settings) -> tuple[Command, ...]:
         ("seed", settings.steps.seed),
     ):
         found += listed("steps", f"[steps.{name}] command", step.command)
+    found += listed("steps", "[steps.setup] migrations", migrations_of(settings))
     if backend := settings.backend:
         found += listed("services", "[backend] command", backend.command)
         found += listed("services", "[backend] python", [backend.python] if backend.python else [])
@@ -54,6 +59,13 @@ def commands_of(settings: Settings) -> tuple[Command, ...]:
             if "call" in json.dumps(calls, default=str):
                 found.append(Command("trace", f"{at} arguments", json.dumps(calls, default=str, sort_keys=True)))
     return tuple(found)
+
+
+def migrations_of(settings: Settings) -> list[str]:
+    """Return the command that runs migrations, or the tool whose migrations are programs; [] for those in plain SQL."""
+    asked = settings.steps.setup.migrations
+    source = asked if isinstance(asked, Migrations) else Migrations(tool=asked)
+    return source.command or ([source.tool] if source.tool in PROGRAMS else [])
 
 
 def listed(runner: Runner, where: str, words: Sequence[str]) -> list[Command]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from devenv.config.commands import agreed_text, commands_of
-from devenv.config.schema import parse
+from devenv.config.schema import Settings, parse
 from devenv.host import trust
 
 COMMANDS = ("[steps.seed] command: ./seed", "[env] NAME = value")
@@ -135,3 +136,15 @@ def test_every_place_that_runs_something_is_listed() -> None:
 def test_a_project_of_files_only_asks_nothing() -> None:
     tree = {"project": {"name": "x"}, "env": {"A": "b"}, "steps": {"setup": {"files": ["a.sql"]}}}
     assert agreed_text(parse(tree, Path("devenv.toml"))) == ()
+
+
+def test_migrations_that_are_programs_are_commands() -> None:
+    def listed(migrations: object) -> list[str]:
+        steps = {"setup": {"migrations": migrations}}
+        settings = msgspec.convert({"project": {"name": "x"}, "steps": steps}, Settings)
+        return [str(command) for command in commands_of(settings)]
+
+    assert listed("alembic") == ["[steps.setup] migrations: alembic"]
+    assert listed({"command": ["make", "db"], "folder": "m"}) == ["[steps.setup] migrations: make db"]
+    assert listed({"tool": "django", "folder": "x"}) == ["[steps.setup] migrations: django"]
+    assert listed("flyway") == []
