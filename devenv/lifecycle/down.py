@@ -55,6 +55,7 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     if tap.end(engine):
         stopped.append("tap")
     if data:
+        tap.forget(engine)
         kept = remove_data(stack, backup) or kept
     return Report(
         command="down",

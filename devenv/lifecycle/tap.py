@@ -163,6 +163,14 @@ def end(engine: Engine) -> bool:
     return stopped
 
 
+def forget(engine: Engine) -> None:
+    """Delete what was recorded."""
+    from devenv.capture.tap.journal import earlier
+
+    for file in (journal(engine), earlier(journal(engine))):
+        file.unlink(missing_ok=True)
+
+
 def find_lost(engine: Engine) -> Process | None:
     """A running tap of this project that no record names."""
     file = str(journal(engine))

@@ -78,5 +78,9 @@ def test_down_ends_the_tap(project: ProjectDir) -> None:
     up = project.json("up", "--no-backend", timeout=240)
     [tap] = [one for one in up["services"] if one["name"] == "tap"]
     assert processes.identify(tap["pid"])
+    recorded = project.path / ".devstate" / "requests.jsonl"
     assert "tap" in project.json("down")["stopped"]
+    assert recorded.exists()
     assert not processes.identify(tap["pid"])
+    project.ok("down", "--data", "--no-backup", "-y")
+    assert not recorded.exists()
