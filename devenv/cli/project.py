@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from devenv.cli.options import Yes, agreed, chosen, show
+from devenv.cli.options import Yes, agreed, chosen, show, stack
 from devenv.cli.trust import trust_written
 from devenv.core.errors import Exit
 from devenv.core.model import Report
@@ -21,11 +21,17 @@ def config_show() -> None:
     show(settings_report.show_settings(config.load(chosen.project)))
 
 
-def config_check() -> None:
-    """Check devenv.toml and the files it names."""
+def config_check(
+    live: Annotated[
+        bool, typer.Option("--live", help="Also ask the stores for the tables and columns that it names.")
+    ] = False,
+) -> None:
+    """Check devenv.toml against itself and the files it names; all mistakes at once, each with its line."""
     from devenv.cli import settings_report
     from devenv.config import schema as config
 
+    if live:
+        show(settings_report.check_live(stack()))
     show(settings_report.check_settings(config.load(chosen.project)))
 
 

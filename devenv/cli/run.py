@@ -19,6 +19,9 @@ def up(
     timeout: Timeout = 120.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its reasons; do nothing.")] = False,
     force: Annotated[str | None, typer.Option(metavar="STEP", help="Run STEP and the later ones even if done.")] = None,
+    restore_seeds: Annotated[
+        bool, typer.Option("--restore-seeds", help="Bring back seeded rows and items that were deleted since.")
+    ] = False,
     first: Annotated[
         str | None,
         typer.Option("--from", metavar="STEP", help="Skip the steps before STEP; run it and the later ones."),
@@ -50,7 +53,7 @@ def up(
             watch.close()
             agreed(question, mark, "devenv up --engine external --mark")
 
-        options = Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap)
+        options = Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap, restore_seeds)
         if dry_run:
             report = work.up(stack(engine), options, watch, clock)
         else:

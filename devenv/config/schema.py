@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,6 +33,7 @@ PLACEHOLDERS = (
     "dynamodb_url", "dynamodb_host", "dynamodb_port", "backend_url", "region", "access_key", "secret_key", "key",
 )  # fmt: skip
 DEPTH = 50
+MOST_COMPLAINTS = 20
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)", max_length=63)]
@@ -55,11 +56,13 @@ class Project(Section, frozen=True):
     """`[project]`: the name shows in messages and in the names of things made for the project.
 
     `tap`: the application reaches its stores through the tap, which records its calls (`devenv requests`).
+    `cross_store = false` says that no item refers to a row: then a project without entities and links is healthy.
     """
 
     name: Name
     engine: EngineName = "embedded"
     tap: bool = False
+    cross_store: bool = True
 
 
 class Postgres(Section, frozen=True):
@@ -615,7 +618,9 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
             part[name] = value
             origins[key] = f"${variable}"
     settings = parse(tree, file)
-    check_placeholders(settings.env)
+    from devenv.config.references import find_mistakes, refuse
+
+    refuse(find_mistakes(settings), file)
     for key in flatten(msgspec.to_builtins(settings)):
         origins.setdefault(key, "default")
     return Loaded(root, settings, origins)
@@ -669,23 +674,66 @@ def is_deep(tree: Any) -> bool:
 
 
 def parse(tree: Mapping[str, Any], file: Path) -> Settings:
-    """Validate the tree. UsageError names the key, its place, and the nearest known key."""
+    """Validate the tree. UsageError names every key that is wrong, its place, and the nearest known key."""
     try:
         return msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
-        text = str(error)
+        found = list(complaints(tree, str(error)))
+    wrong = f"{file} is not a valid configuration"
+    if len(found) == 1:
+        keys, text, hint = found[0]
+        number = line_of(file, keys)
+        raise UsageError(wrong, detail=f"line {number}: {text}" if number else text, hint=hint) from None
+    lines = [f"{FILE}:{line_of(file, keys) or 1}: {text}; {hint}" for keys, text, hint in found]
+    raise UsageError(wrong, detail="\n".join(lines), hint="devenv config schema") from None
+
+
+def complaints(tree: Mapping[str, Any], text: str) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """(keys, sentence, hint) of all that is wrong in the tree; `text` is msgspec's first complaint.
+
+    msgspec stops at the first: what it complains of is left out, and the rest is tried again.
+    """
+    for _ in range(MOST_COMPLAINTS):
         place = Place(tree, text)
         hint = "devenv config schema"
+        keys = place.keys
+        shown = text
         if unknown := re.match(r"Object contains unknown field `(.*?)`(?: - at `\$|$)", text, re.DOTALL):
-            key = unknown[1]
+            keys = (*keys, unknown[1])
             known = known_keys(place.keys)
-            near = difflib.get_close_matches(key, known, n=1)
-            text = f"unknown key `{key}`" + (f" in `{place.title}`" if place.keys else "")
+            near = difflib.get_close_matches(unknown[1], known, n=1)
+            shown = f"unknown key `{unknown[1]}`" + (f" in `{place.title}`" if place.keys else "")
             hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
         elif place.keys:
             what = "as a name, at" if place.of_name else "at"
-            text = f"{place.words} - {what} `$.{place.title}`"
-        raise UsageError(f"{file} is not a valid configuration", detail=text, hint=hint) from None
+            shown = f"{place.words} - {what} `$.{place.title}`"
+        yield keys, shown, hint
+        # A missing key cannot be left out: it is the last that is told.
+        if not keys or "missing required" in text:
+            return
+        tree = leave_out(tree, keys)
+        if (following := complaint(tree)) is None or following == text:
+            return
+        text = following
+
+
+def leave_out(tree: Any, keys: Sequence[str | int]) -> Any:
+    """The tree without what is at `keys`; an entry of a list is left out as a whole."""
+    if isinstance(tree, list) and isinstance(keys[0], int):
+        return [entry for number, entry in enumerate(tree) if number != keys[0]]
+    if len(keys) == 1:
+        return {name: part for name, part in tree.items() if name != keys[0]}
+    return {**tree, keys[0]: leave_out(tree[keys[0]], keys[1:])}
+
+
+def line_of(file: Path, keys: tuple[str | int, ...]) -> int | None:
+    """The line in the file that gives the value at `keys`, as far as it can be told."""
+    from devenv.config.references import find_line
+
+    try:
+        return find_line(file.read_text("utf-8-sig"), keys)
+    except (OSError, ValueError):
+        return None
 
 
 class Place:

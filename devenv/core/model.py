@@ -94,6 +94,17 @@ class StepState:
     reason: str
     follows: bool = False
 
+    @property
+    def since(self) -> str:
+        """What became of the step's rows or items since: the second part of the reason of a step that is done."""
+        return since_of(self.reason) if self.state == "done" else ""
+
+
+def since_of(reason: str) -> str:
+    """`1 of 162 items has been deleted since: …`, out of a step's reason; empty when all is as it was loaded."""
+    _, _, rest = reason.partition("; ")
+    return rest if " since: " in rest else ""
+
 
 @dataclass(frozen=True)
 class Action:

@@ -35,7 +35,7 @@ def doctor_context(
     engine = stack.engine
     return DoctorContext(
         **vars(replace(facts_context(stack, inputs), application=engine.application_environment())),
-        look_steps=partial(step_states, stack, inputs),
+        look_steps=partial(step_states, stack, inputs, thorough=True),
         run_steps=partial(run_steps, stack, watch or Watch()),
         settle=partial(settle, stack),
         is_seeded=partial(is_seeded, stack),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from devenv.core.errors import DevenvError, StoreError
 from devenv.core.model import Action, StepState
+from devenv.core.plural import number_of
 from devenv.engines.base import STORES
 from devenv.lifecycle.plan import plan_steps
 from devenv.lifecycle.start import ServiceStarter
@@ -43,6 +44,7 @@ class StepLoader:
         from devenv.steps.registry import STEPS, Handles
 
         steps = {step.name: step for step in STEPS}
+        restored: dict[str, int] = {}
         if self.fresh and not self.engine.files:
             self.fresh = self.is_untouched(inputs)
         with Handles(step_context(self.stack, self.watch.say)) as handles:
@@ -61,15 +63,19 @@ class StepLoader:
                     self.run_step(steps[name], self.context(name), inputs[name], action.reason)
                     if self.fresh and name == "setup":
                         self.fresh = self.keep_baseline_database(inputs)
+                if self.options.restore and not inputs[name].command:
+                    restored[name] = steps[name].restore(self.context(name), inputs[name])
                 return True
 
             done = plan_steps(look, self.options, carry_out)
         for name in STORES:
             self.services.ready(name)
-        self.step_states = tuple(
-            StepState(action.target, "done", action.reason if action.action == "keep" else "it was just run")
-            for action in done
-        )
+        reasons = {action.target: action.reason if action.action == "keep" else "it was just run" for action in done}
+        for name, count in restored.items():
+            if count:
+                reasons[name] = f"{number_of(count, 'deleted seed')} restored"
+                self.watch.say(f"{name}: {reasons[name]}")
+        self.step_states = tuple(StepState(name, "done", reason) for name, reason in reasons.items())
         self.engine.remember_steps(self.step_states)
         if self.fresh and (self.adopted or "baseline" in self.clock.parts):
             self.keep_baseline(inputs)

@@ -15,6 +15,7 @@ ORDER = ("setup", "schema-load", "seed")
 class Options:
     """How `up` was asked. `force` and `first` name a step; both include the later ones.
 
+    `restore`: what was loaded from seeds and deleted since comes back.
     `agree` is asked, and raises unless the user agrees, before stores that devenv did not start become its own.
     """
 
@@ -26,6 +27,7 @@ class Options:
     strict_ports: bool = False
     agree: Callable[[str], None] | None = None
     tap: bool | None = None
+    restore: bool = False
 
 
 def join_late(late: Mapping[str, DevenvError]) -> DevenvError:

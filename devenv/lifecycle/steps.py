@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from devenv.core.errors import StoreError, UsageError
@@ -20,21 +21,29 @@ Inputs = Mapping[str, Any]
 
 def read_inputs(stack: Stack) -> Inputs:
     """Read and check every step's files, before anything is started. UsageError (exit 2) for what is wrong there."""
+    from devenv.config.references import find_undeclared, refuse
+    from devenv.config.schema import FILE
     from devenv.steps.registry import STEPS
 
     try:
-        return {step.name: step.read(stack.settings, stack.root) for step in STEPS}
+        inputs = {step.name: step.read(stack.settings, stack.root) for step in STEPS}
+        if declared := inputs["schema-load"].content:
+            refuse(find_undeclared(stack.settings, [each.table for each in declared]), stack.root / FILE)
+        return inputs
     except UsageError as error:
         raise error.with_hint("mend it, then: devenv up") from None
 
 
-def step_states(stack: Stack, inputs: Inputs) -> tuple[StepState, ...]:
-    """How the steps stand: asked of the stores when both run, else remembered."""
+def step_states(stack: Stack, inputs: Inputs, *, thorough: bool = False) -> tuple[StepState, ...]:
+    """How the steps stand: asked of the stores when both run, else remembered.
+
+    `thorough`: everything that was loaded is compared with what is there, however much it is.
+    """
     from devenv.steps.registry import STEPS, Handles
 
     running = {service.name for service in stack.engine.look() if service.state == "running"}
     if running.issuperset(STORES):
-        context = step_context(stack, lambda text: None)
+        context = replace(step_context(stack, lambda text: None), thorough=thorough)
         try:
             with Handles(context) as handles:
                 return tuple(step.look(context, inputs[step.name], handles) for step in STEPS)

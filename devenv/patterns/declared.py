@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.capture.calls import Asked, Cost, Direction
-from devenv.config.schema import Order, Pattern, Settings
+from devenv.config.schema import Order, Pattern
 from devenv.core.errors import UsageError
 from devenv.core.model import PostgresTarget
 from devenv.core.templates import fill
@@ -111,23 +110,6 @@ def prepare(pattern: Pattern, values: Mapping[str, str], table: Mapping[str, Any
         keys=key_names(table, pattern.index),
         types={each["AttributeName"]: each["AttributeType"] for each in (table or {}).get("AttributeDefinitions", ())},
     )
-
-
-def check_declared(settings: Settings) -> None:
-    """UsageError for a pattern that says two things, or names an entity that is not declared."""
-    for name, pattern in settings.patterns.items():
-        place = f"[patterns.{name}]"
-        if (pattern.sql is None) == (pattern.table is None):
-            raise UsageError(f"{place} needs either table or sql", hint="devenv config schema")
-        if pattern.kind == "GetItem" and (pattern.limit or pattern.order or pattern.filter):
-            raise UsageError(f"{place}: a get reads one item, without limit, order and filter")
-        for entity in pattern.entities:
-            if entity not in settings.entities:
-                near = difflib.get_close_matches(entity, settings.entities, n=1)
-                raise UsageError(
-                    f"{place} names the entity {entity!r}, which is not declared",
-                    hint=f"did you mean `{near[0]}`?" if near else "add a section [entities.<name>]",
-                )
 
 
 def key_names(table: Mapping[str, Any] | None, index: str | None) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from devenv.config.schema import Pattern, Settings
 from devenv.core.errors import StoreError, UsageError
 from devenv.core.templates import Unknown
 from devenv.links.read import compile_plan, match
-from devenv.patterns.declared import MAX_PAGES, Prepared, check_declared, prepare, read_pages, request_of, run
+from devenv.patterns.declared import MAX_PAGES, Prepared, prepare, read_pages, request_of, run
 from devenv.patterns.samples import sample
 from devenv.patterns.seen import Access, Item, Observed, RunSeen, Sample, TableSeen, Unsampled, amount_of
 from devenv.stores.dynamodb.capacity import Mode, fetching_units, item_bytes, units_of
@@ -40,7 +40,6 @@ def look(
     With `names` only these are run, and only their tables are read. `declared` are CreateTable requests by table.
     StoreError when DynamoDB does not answer, UsageError for a declaration that contradicts itself.
     """
-    check_declared(settings)
     wanted = {name: settings.patterns[name] for name in (settings.patterns if names is None else names)}
     needed = table_names(settings, declared) if names is None else [each.table or "" for each in wanted.values()]
     tables = {name: read_table(dynamodb, name, declared.get(name)) for name in dict.fromkeys(filter(None, needed))}

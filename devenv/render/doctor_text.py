@@ -43,7 +43,11 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
         lines += [f"{mark(CHECK_MARKS, 'skip')} {further} not run: {reasons}  (-v lists them)"]
     counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
     color = {"healthy": "green", "unhealthy": "red"}.get(body["verdict"], "yellow")
-    return [*lines, typer.style(body["verdict"].replace("_", " "), fg=color, bold=True) + f"  ({counts})"]
+    words = body["verdict"].replace("_", " ")
+    if body["verdict"] == "not_verified":
+        gaps = [check["evidence"] for check in body["checks"] if check["status"] == "error"]
+        words += f": {clean('; '.join(gap.removeprefix('not verified: ') for gap in gaps))}"
+    return [*lines, typer.style(words, fg=color, bold=True) + f"  ({counts})"]
 
 
 def skip_reasons(skipped: Sequence[Mapping[str, Any]]) -> str:

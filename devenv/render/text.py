@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import typer
 
-from devenv.core.model import Report
+from devenv.core.model import Report, since_of
 from devenv.render.cells import MARKS, cell_width, clean, mark, rows_text, shown_width
 from devenv.render.doctor_text import doctor_text
 from devenv.render.snapshot_text import down_all_lines, ps_text, reset_lines, snapshot_text
@@ -29,6 +29,10 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     lines += [
         f"  {mark(MARKS, s['state'])} {s['name']:<9} {s['url']}" for s in body["services"] if s["state"] == "running"
     ]
+    changed = [(step["name"], since) for step in body["steps"] if (since := since_of(step["reason"]))]
+    lines += [f"  {name}: {clean(since)}" for name, since in changed]
+    if any(" deleted since" in since for _, since in changed):
+        lines += ["  bring deleted seeds back: devenv up --restore-seeds"]
     if verbose:
         lines += [f"  {line['action']:<8} {line['target']:<12} {clean(line['reason'])}" for line in body["plan"]]
     if report.view.get("timings") or verbose:
@@ -88,7 +92,10 @@ def steps_text(report: Report, verbose: bool) -> list[str]:
 def config_text(report: Report, verbose: bool) -> list[str]:
     """`config show`: key, value, origin. `config check`: what was looked at."""
     if "settings" not in report.body:
-        return [f"ok: {clean(line)}" for line in report.body["checked"]]
+        return [
+            *(f"ok: {clean(line)}" for line in report.body["checked"]),
+            *(f"not checked: {clean(line)}" for line in report.body.get("not_checked", ())),
+        ]
     settings = report.body["settings"]
     rows = [(clean(s["key"]), clean(json.dumps(s["value"], ensure_ascii=False)), clean(s["origin"])) for s in settings]
     wide = max(len(row[0]) for row in rows)

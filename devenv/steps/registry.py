@@ -20,6 +20,8 @@ STEPS = (
         strangers=setup.strangers,
         present=setup.present,
         gather=migrations.gather,
+        lacks=setup.lacks,
+        restore=setup.restore,
     ),
     Step(
         name="schema-load",
@@ -29,6 +31,7 @@ STEPS = (
         examine=schema_load.examine,
         apply=schema_load.apply,
         strangers=schema_load.strangers,
+        lacks=schema_load.lacks,
     ),
     Step(
         name="seed",
@@ -38,5 +41,7 @@ STEPS = (
         examine=seed.examine,
         apply=seed.apply,
         strangers=seed.strangers,
+        lacks=seed.lacks,
+        restore=seed.restore,
     ),
 )

@@ -7,29 +7,26 @@ import gzip
 import hashlib
 import io
 import re
-import shutil
-import subprocess
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from devenv.config.interpreter import with_programs
-from devenv.config.schema import SeedSource, Settings, SetupSource, StepSource, interpreter
+from devenv.config.schema import SeedSource, Settings, SetupSource, StepSource
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceName, StepState
+from devenv.steps.command import find_addresses, nothing_made, run_command
 from devenv.steps.ledger import Ledger
-from devenv.steps.unset import explain, find_unset
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.postgres import client as postgres
 
 FORMAT: Final = b"1"  # A part of every hash: raise it when what a step writes for the same files changes.
-TAIL_LINES: Final = 15
 UNPACKED_BYTES: Final = 512 << 20
-TAIL_BYTES: Final = 8_000
+# In the place of a seed's hash: setup ran again.
+SETUP_RAN: Final = "setup ran"
 
 
 @dataclass(frozen=True)
@@ -38,6 +35,7 @@ class StepContext:
 
     `ledger` is the SQLite file that remembers what was written (it may not exist yet); `environ` and `log` are for
     steps that are commands; `say` takes progress lines; `extend` fetches further modules for Postgres, if it can.
+    `thorough`: a look compares everything that was loaded, however much it is.
     """
 
     settings: Settings
@@ -49,6 +47,7 @@ class StepContext:
     say: Callable[[str], None]
     log: Path
     extend: Callable[[], None] = lambda: None
+    thorough: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,8 @@ class Step:
     `parse` checks the files and yields `Inputs.content` (UsageError); `examine` tells whether the files' work is in
     the stores; `apply` does the work (its last argument: from scratch); `strangers` names data that devenv did not
     write and that `apply` from scratch would destroy. `present` tells whether the work of the project's own command
-    can be there at all. `gather` reads files that come before those that the source names.
+    can be there at all; `lacks` says what a command that ended well should have made and did not. `restore` brings back
+    what was deleted since, and gives the number. `gather` reads files that come before those that the source names.
     """
 
     name: str
@@ -187,6 +187,8 @@ class Step:
     strangers: Callable[[StepContext, Inputs], str | None]
     present: Callable[[Handles], bool] = lambda handles: True
     gather: Callable[[Settings, Path], tuple[SourceFile, ...]] = lambda settings, root: ()
+    lacks: Callable[[StepContext, Handles], str | None] = lambda ctx, handles: None
+    restore: Callable[[StepContext, Inputs], int] = lambda ctx, inputs: 0
 
     def read(self, settings: Settings, root: Path) -> Inputs:
         """The step's files, checked as far as that is possible without the stores. UsageError (exit 2)."""
@@ -219,6 +221,8 @@ class Step:
             return StepState(self.name, "pending", "its command has not run yet")
         if not self.present(handles):
             return StepState(self.name, "pending", "what its command made is gone")
+        if mark.hash == SETUP_RAN:
+            return StepState(self.name, "stale", "setup ran again since: its ids are stale")
         if mark.hash != inputs.hash:
             return StepState(self.name, "stale", "its command or its files changed")
         return StepState(self.name, "done", "its command ran with these files")
@@ -226,9 +230,18 @@ class Step:
     def run(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
         """Do the work; with `fresh`, from scratch. DevenvError (exit 8), which is remembered for the next look."""
         with Ledger(ctx.ledger) as ledger:
+            before = ledger.mark(self.name)
             ledger.set_mark(self.name, inputs.hash, "running", "")
         try:
-            outcome = run_command(ctx, inputs) if inputs.command else self.apply(ctx, inputs, fresh)
+            outcome = self.command(ctx, inputs) if inputs.command else self.apply(ctx, inputs, fresh)
+        except UsageError as error:
+            # Refused before anything was written: the step stands as it stood.
+            with Ledger(ctx.ledger) as ledger:
+                if before is None:
+                    ledger.set_mark(self.name, inputs.hash, "failed", error.what)
+                else:
+                    ledger.set_mark(self.name, before.hash, before.state, before.reason)
+            raise
         except DevenvError as error:
             with Ledger(ctx.ledger) as ledger:
                 ledger.set_mark(self.name, inputs.hash, "failed", error.what)
@@ -237,7 +250,23 @@ class Step:
             ) from None
         with Ledger(ctx.ledger) as ledger:
             ledger.set_mark(self.name, inputs.hash, "done", outcome.summary)
+            if self.name == "setup" and (fresh or inputs.command):
+                self.outdate_seed(ctx, ledger)
         return outcome
+
+    def outdate_seed(self, ctx: StepContext, ledger: Ledger) -> None:
+        """Let a seed that is a command run again: it took its ids from the rows that setup has just replaced."""
+        mark = ledger.mark("seed")
+        if ctx.settings.steps.seed.command and mark is not None and mark.state == "done":
+            ledger.set_mark("seed", SETUP_RAN, "done", mark.reason)
+
+    def command(self, ctx: StepContext, inputs: Inputs) -> Outcome:
+        """Run the project's own command, and look up whether it did anything. DevenvError, UsageError."""
+        run_command(ctx, inputs, self.name)
+        with Handles(ctx) as handles:
+            if lacks := self.lacks(ctx, handles):
+                raise nothing_made(lacks, find_addresses(ctx.root, inputs))
+        return Outcome({"command run": 1})
 
     def foreign(self, ctx: StepContext, inputs: Inputs) -> str | None:
         """A sentence about data that devenv did not write and that a fresh run would destroy, or None."""
@@ -306,51 +335,3 @@ def unpack(content: bytes) -> bytes:
     if len(found) > UNPACKED_BYTES:
         raise OSError(f"it unpacks to more than {UNPACKED_BYTES >> 20} MB")
     return found
-
-
-def run_command(ctx: StepContext, inputs: Inputs) -> Outcome:
-    """Run the project's own command in its root; its output goes to the log. DevenvError with its last lines."""
-    run_program(ctx, inputs.command, ctx.environ)
-    return Outcome({"command run": 1})
-
-
-def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, str]) -> None:
-    """Run a command of the project with these variables; its output goes to the log. DevenvError."""
-    ctx.log.parent.mkdir(parents=True, exist_ok=True)
-    environ = with_programs(environ, ctx.root)
-    python = interpreter(ctx.settings, ctx.root)
-    command = [word.replace("{python}", python) for word in words]
-    shown = " ".join(command)
-    ctx.say(f"running {shown}")
-    with ctx.log.open("ab") as log:
-        log.write(f"$ {shown}\n".encode())
-        log.flush()
-        start = log.tell()
-        try:
-            code = subprocess.run(
-                [shutil.which(command[0], path=environ["PATH"]) or command[0], *command[1:]],
-                cwd=ctx.root,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                check=False,
-            ).returncode
-        except OSError as error:
-            raise DevenvError(f"the command {shown} could not be started", detail=str(error)) from None
-    if code:
-        how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
-        said = last_lines(ctx.log, start)
-        unset = find_unset(ctx.root, command, said, environ)
-        cause, hint = explain(unset) if unset else (None, None)
-        raise DevenvError(
-            f"the command {shown} {how}", detail=f"{said}\n(whole log: {ctx.log})", cause=cause, hint=hint
-        )
-
-
-def last_lines(log: Path, start: int) -> str:
-    """The last lines that were written to `log` behind byte `start`."""
-    with log.open("rb") as file:
-        file.seek(max(start, log.stat().st_size - TAIL_BYTES))
-        lines = file.read().decode(errors="replace").splitlines()
-    return "\n".join(lines[-TAIL_LINES:]) or "(no output)"

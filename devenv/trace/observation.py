@@ -27,7 +27,8 @@ class Entry:
 class Observation:
     """What one layer gave. `request` is what went in, `output` what came out besides entries, both for people.
 
-    `entries` None: not captured. `failure`: asking failed. `unasked`: not asked, and why. `began_ms` counts from the
+    `entries` None: not captured. `failure`: asking failed. `unasked`: not asked, and why; with `declared`, although
+    devenv.toml declares it. `uncovered` names what is declared and was not looked at. `began_ms` counts from the
     trace's beginning.
     """
 
@@ -37,6 +38,8 @@ class Observation:
     findings: tuple[Finding, ...] = ()
     failure: Failure | None = None
     unasked: str | None = None
+    declared: bool = False
+    uncovered: tuple[str, ...] = ()
     cost: Cost | None = None
     notes: tuple[str, ...] = ()
     began_ms: float = 0.0

@@ -112,7 +112,6 @@ def ask(settings: Settings, subject: str, typed: tuple[str, ...], user: str | No
         raise UsageError(
             f"there is no subject `{subject}`", hint=f"did you mean `{near[0]}`?" if near else f"one of: {known}"
         )
-    check_names(settings, subject, trace)
     if len(typed) != len(trace.params):
         wanted = " ".join(name.upper() for name in trace.params) or "no value"
         raise UsageError(
@@ -138,24 +137,6 @@ def where_values_are(settings: Settings, trace: Trace) -> str:
     """A command that shows items with values that could have been typed."""
     table = settings.patterns[trace.pattern].table if trace.pattern else None
     return f"devenv ddb scan {table} --limit 3  (shows some)" if table else "devenv ddb list-tables"
-
-
-def check_names(settings: Settings, subject: str, trace: Trace) -> None:
-    """UsageError when the section names a pattern, an entity or a group that is not declared."""
-    guards = trace.library.guards if trace.library else []
-    group = None if trace.group is None else next((g.name for g in settings.groups if g.name == trace.group), "")
-    for key, name, known in (
-        ("pattern", trace.pattern, list(settings.patterns)),
-        ("entity", trace.entity, list(settings.entities)),
-        ("group", trace.group if group == "" else None, [g.name for g in settings.groups]),
-        *(("guards pattern", guard.pattern, list(settings.patterns)) for guard in guards),
-    ):
-        if name is not None and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise UsageError(
-                f"[trace.{subject}] {key} = {name!r}: there is no such {key.split()[-1]}",
-                hint=f"did you mean `{near[0]}`?" if near else f"one of: {', '.join(known) or 'none is declared'}",
-            )
 
 
 def normal(name: str, kind: str, text: str) -> str:

@@ -67,8 +67,8 @@ def verdict(found: Judgement) -> dict[str, Any]:
 
 
 def unverified(found: Judgement) -> str | None:
-    """Which layers could not tell."""
-    return f"could not be asked: {', '.join(found.unverified)}" if found.unverified else None
+    """What was not looked at."""
+    return f"not looked at: {'; '.join(found.gaps)}" if found.gaps else None
 
 
 def finding(broken: LayerFinding) -> dict[str, Any]:
@@ -115,6 +115,7 @@ def layer(number: int, judged: LayerVerdict, seen: Observation, hidden: Sequence
         "cost": asdict(seen.cost) if seen.cost else None,
         "findings": [finding(broken) for broken in judged.findings],
         "unasked": seen.unasked,
+        "uncovered": [seen.unasked] if seen.unasked and seen.declared else list(seen.uncovered),
         "failure": asdict(seen.failure) if seen.failure else None,
         "notes": list(seen.notes),
         "follows": judged.follows,

@@ -19,6 +19,7 @@ contract's keys, for those who render it:
                           expected: the same for the layer before, where the two differ (for a side-by-side view)
       cost                {requests, scanned, returned, units, computed} | null; units are the store's own figure
       findings            [{layer, class, summary, cause, fix, subjects: [ids]}], the worst first
+      uncovered           [text]: declared, and not looked at: the verdict is then not `ok`
       unasked             why the layer was not asked, else null;  failure: {what, detail, cause, hint} | null
       notes               [text]: seen, but no fault
       summary             what was seen, in a few words;  evidence: [{label, text}], of a layer with findings

@@ -50,6 +50,7 @@ class SmallProject:
     database: str
     steps: dict[str, Any] = field(default_factory=dict)
     links: list[dict[str, Any]] = field(default_factory=list)
+    entities: dict[str, Any] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
     @property
@@ -75,7 +76,7 @@ class SmallProject:
 
     @property
     def settings(self) -> Settings:
-        tree = {"project": {"name": "test"}, "steps": self.steps, "links": self.links}
+        tree = {"project": {"name": "test"}, "steps": self.steps, "links": self.links, "entities": self.entities}
         return msgspec.convert(tree, Settings)
 
     def write(self, name: str, text: str | bytes) -> None:

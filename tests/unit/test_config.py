@@ -129,7 +129,11 @@ def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_key_is_an_error_with_a_suggestion(tmp_path: Path, text: str, place: str, hint: str) -> None:
     error = refused(tmp_path, NAMED + text)
     assert error.what == f"{tmp_path / 'devenv.toml'} is not a valid configuration"
-    assert error.detail == place
+    number, _, said = (error.detail or "").partition(": ")
+    assert said == place
+    # The key itself, or the section that it is in.
+    line = (NAMED + text).splitlines()[int(number.removeprefix("line ")) - 1]
+    assert place.split("`")[1] in line
     assert error.hint == hint
 
 

@@ -361,9 +361,6 @@ def test_a_uuid_in_another_spelling_is_accepted_and_said(typed: str) -> None:
         ({"params": {"id": "uuid"}}, "thread", (), "`thread` takes ID, not 0 values"),
         ({}, "thread", ("x",), "`thread` takes no value, not 1 value"),
         ({}, "thred", (), "there is no subject `thred`"),
-        ({"pattern": "lettres"}, "thread", (), "there is no such pattern"),
-        ({"entity": "lettr"}, "thread", (), "there is no such entity"),
-        ({"group": "nothing"}, "thread", (), "there is no such group"),
     ],
 )
 def test_questions_that_cannot_be_asked(trace: dict[str, Any], subject: str, typed: tuple[str, ...], says: str) -> None:

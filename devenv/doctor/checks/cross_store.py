@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from devenv.doctor.checks.check import Check
+from devenv.core.model import Fix, Outcome
+from devenv.doctor.checks.check import Check, passed, unneeded, unverified
 from devenv.doctor.checks.items import judged, no_copies, no_natural_keys
 from devenv.links.facts import Facts
+
+DECLARE = Fix(
+    "declare [entities.<name>] and [[links]], or say that nothing refers across: [project] cross_store = false",
+    "devenv help configuration",
+)
 
 
 def not_compared(facts: Facts) -> str:
@@ -15,9 +21,33 @@ def not_compared(facts: Facts) -> str:
     return f"not compared: {', '.join(tables)} (no link names {'it' if len(tables) == 1 else 'them'})"
 
 
+def run_declared(facts: Facts) -> Outcome:
+    """Whether there is anything that could be compared."""
+    plan = facts.plan
+    if plan.kinds or plan.edges:
+        links = ", ".join(edge.name for edge in plan.edges) or "none"
+        return passed(f"entities: {', '.join(kind.name for kind in plan.kinds) or 'none'}; links: {links}")
+    if not facts.context.settings.project.cross_store:
+        return unneeded("[project] cross_store is false")
+    return unverified("nothing across the stores is declared", fix=DECLARE)
+
+
 NEEDS = ("SVC001", "SVC002", "SCH002", "SCH004")
 
 CHECKS = (
+    Check(
+        code="XST004",
+        name="declared",
+        group="cross-store",
+        title="something across the stores is declared",
+        run=run_declared,
+        explain="""\
+Without [entities] and [[links]] nothing in DynamoDB can be held against Postgres: every other check of the data and
+across the stores is skipped, and a project of which nothing was compared is not called healthy.
+
+Repair: declare what an item is, and which attribute names a row (devenv help configuration); devenv init finds
+candidates. Where no item refers to a row: [project] cross_store = false.""",
+    ),
     Check(
         code="XST001",
         name="orphans",

@@ -144,7 +144,9 @@ def judge_volumes(view: View) -> Outcome:
 def run_one_engine(facts: DoctorFacts) -> Outcome:
     """Services of this project run on one engine only."""
     view = facts.context.look_at_docker()
-    if view is None or not view.elsewhere:
+    if view is None:
+        return unneeded("the project never was on another engine")
+    if not view.elsewhere:
         return passed()
     return failed(
         map(str, view.elsewhere),

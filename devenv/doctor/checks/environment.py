@@ -12,8 +12,13 @@ from pathlib import Path
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget, Fix, Outcome, PostgresTarget
 from devenv.core.plural import number_of
+from devenv.doctor.checks.addresses import dynamodb_names, is_proxy, postgres_names, postgres_parts
 from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.checks.settings import (
+    ENDPOINT,
+    GLOBAL_ENDPOINT,
+    IGNORE,
+    PG_PLACE,
     Diversion,
     Lookup,
     Source,
@@ -25,6 +30,7 @@ from devenv.doctor.checks.settings import (
     find_stale,
     find_tables,
     mend_declared,
+    read_configured,
     read_profiles,
 )
 from devenv.doctor.context import DoctorFacts
@@ -34,6 +40,7 @@ RESTART = Fix(
     "start the application again with the project's settings (its own .env file or code may set the variable, too)",
     "devenv down && devenv up",
 )
+STRAIGHT = Fix("keep this machine's own addresses out of the proxy", "export NO_PROXY=127.0.0.1,localhost")
 CLEAN_SHELL = Fix("take the variable out of this shell, or set it as devenv does", 'eval "$(devenv env)"')
 ASK_S = 2
 
@@ -82,7 +89,7 @@ def look_up(facts: Facts) -> Lookup:
     def same_dynamodb(target: DynamoTarget) -> str | None:
         return other_tables(facts, target)
 
-    return Lookup(resolve, same_postgres, same_dynamodb)
+    return Lookup(resolve, same_postgres, same_dynamodb, read_configured)
 
 
 def resolve(host: str) -> tuple[str, ...]:
@@ -132,6 +139,21 @@ def other_tables(facts: Facts, target: DynamoTarget) -> str | None:
     return None if ours else f"the project's is {stack.endpoint}"
 
 
+def addresses_of(facts: DoctorFacts, store: str) -> str:
+    """`this shell: DATABASE_URL, PGHOST; the application: …`: the variables of a store that were looked at."""
+    told = []
+    for source in sources(facts):
+        environ = source.environ
+        if store == "postgres":
+            names = [*postgres_names(environ), *(name for parts in postgres_parts(environ) for name in parts.names)]
+            names += [name for name in PG_PLACE if environ.get(name)]
+        else:
+            own = (ENDPOINT, GLOBAL_ENDPOINT, IGNORE)
+            names = [*(name for name in own if environ.get(name)), *dynamodb_names(environ, own)]
+        told.append(f"{source.who}: {', '.join(dict.fromkeys(names)) or 'no variable'}")
+    return "; ".join(told)
+
+
 def judge(facts: DoctorFacts, find: Callable[[Source], Iterable[Diversion]], good: str) -> Outcome:
     """One check over all sources: what `find` gives for each, as one outcome."""
     asked = sources(facts)
@@ -144,9 +166,17 @@ def judge(facts: DoctorFacts, find: Callable[[Source], Iterable[Diversion]], goo
     return failed(
         (diversion.evidence for diversion in found),
         cause="devenv.toml gives it to the application so" if declared else cause(facts, found),
-        fix=declared or (RESTART if theirs else CLEAN_SHELL),
+        fix=declared
+        or (STRAIGHT if all(is_proxy(each.variable) for each in found) else RESTART if theirs else CLEAN_SHELL),
         subjects=(diversion.variable for diversion in found),
     )
+
+
+def remedy_for(found: Iterable[Diversion], theirs: Iterable[Diversion]) -> Fix:
+    """What to do about variables that devenv.toml does not give."""
+    if all(is_proxy(diversion.variable) for diversion in found):
+        return STRAIGHT
+    return RESTART if theirs else CLEAN_SHELL
 
 
 def cause(facts: DoctorFacts, found: Iterable[Diversion]) -> str | None:
@@ -163,7 +193,8 @@ def cause(facts: DoctorFacts, found: Iterable[Diversion]) -> str | None:
 def run_endpoint(facts: DoctorFacts) -> Outcome:
     """AWS_ENDPOINT_URL_DYNAMODB, or what stands in for it."""
     stack, lookup = facts.context.targets.dynamodb, look_up(facts)
-    return judge(facts, lambda source: find_endpoint(source, stack, lookup), stack.endpoint)
+    good = f"{stack.endpoint} ({addresses_of(facts, 'dynamodb')})"
+    return judge(facts, lambda source: find_endpoint(source, stack, lookup), good)
 
 
 def run_global_endpoint(facts: DoctorFacts) -> Outcome:
@@ -189,7 +220,8 @@ def run_database(facts: DoctorFacts) -> Outcome:
     context, lookup = facts.context, look_up(facts)
     expected = {**context.environment, **(context.expected_application or {})}
     stack = context.targets.postgres
-    return judge(facts, lambda source: find_database(source, stack, expected, lookup), stack.address)
+    good = f"{stack.address} ({addresses_of(facts, 'postgres')})"
+    return judge(facts, lambda source: find_database(source, stack, expected, lookup), good)
 
 
 def run_tables(facts: DoctorFacts) -> Outcome:

@@ -52,7 +52,7 @@ def run_listeners(facts: DoctorFacts) -> Outcome:
             fix=Fix("start it again through devenv, which binds 127.0.0.1", "devenv down && devenv up"),
             subjects=(each.service for each in open_),
         )
-    return passed(number_of(len(found), "listener"))
+    return passed(number_of(len(found), "listener")) if found else unneeded("no service of the project listens")
 
 
 def run_modes(facts: DoctorFacts) -> Outcome:
@@ -66,7 +66,7 @@ def run_modes(facts: DoctorFacts) -> Outcome:
             fix=Fix("take the others' rights away", "chmod go= " + " ".join(map(str, loose))),
             subjects=map(str, loose),
         )
-    return passed(number_of(len(files), "file"))
+    return passed(number_of(len(files), "file")) if files else unneeded("there are no such files yet")
 
 
 def demanded(facts: DoctorFacts) -> Safety | None:

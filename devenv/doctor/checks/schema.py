@@ -211,7 +211,7 @@ def run_steps(facts: DoctorFacts) -> Outcome:
 def show_step(state: StepState) -> str:
     """A step that is no finding; one that is behind the rows says what its next run does."""
     if state.state == "done":
-        return state.name
+        return f"{state.name} ({state.since})" if state.since else state.name
     stuck = "${" in state.reason and " references have other values" not in state.reason
     after = (
         "`devenv up` will stop there: change the row back, or edit the seed file"

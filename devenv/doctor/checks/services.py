@@ -107,7 +107,7 @@ def run_folder(facts: DoctorFacts) -> Outcome:
     """Whether DynamoDB Local's process can write its files, and the disk has room."""
     folder = facts.context.dynamodb_folder
     if folder is None or not folder.is_dir():
-        return passed("no data folder here")
+        return unneeded("DynamoDB Local has no data folder here")
     owner = writer(facts.context.service("dynamodb").pid)
     locked = [path for path in (folder, *sorted(folder.glob("*.db*"))) if not can_write(path, owner)]
     if locked:

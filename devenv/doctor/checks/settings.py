@@ -14,17 +14,28 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from devenv.config.schema import FILE, Settings
+from devenv.config.schema import FILE, Settings, mask
 from devenv.core.model import DynamoTarget, Fix, PostgresTarget
+from devenv.doctor.checks.addresses import (
+    configured_endpoint,
+    dynamodb_names,
+    is_postgres_address,
+    postgres_names,
+    postgres_parts,
+    proxy_of,
+)
 
 Kind = Literal[
     "unset", "malformed", "wrong_endpoint", "wrong_database", "wrong_region_or_key", "wrong_table", "stale_process"
 ]
 ENDPOINT: Final = "AWS_ENDPOINT_URL_DYNAMODB"
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
+IGNORE: Final = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
+CONFIG_FILE: Final = "~/.aws/config"
 REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 PG_PLACE: Final = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE")
-URL_SCHEME: Final = re.compile(r"postgres(?:ql)?(?:\+\w+)?")
+# A table may be called like the database: these name that one.
+DATABASE_NAME: Final = re.compile(r"PG\w+|AWS_\w+|(?:\w+_)?(?:DB|DATABASE)(?:_?NAME)?")
 PAIR: Final = re.compile(r"(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))")
 LOOPBACK: Final = frozenset(["127.0.0.1", "::1"])
 
@@ -58,12 +69,14 @@ class Lookup:
     """The two questions that only the machine can answer.
 
     `addresses`: the IP addresses of a host name, () when it has none. `same_postgres` and `same_dynamodb`: None when
-    both targets are one and the same, else why not, in words.
+    both targets are one and the same, else why not, in words. `configured` is the endpoint for DynamoDB that the AWS
+    configuration files give to a process with these variables.
     """
 
     addresses: Callable[[str], tuple[str, ...]]
     same_postgres: Callable[[PostgresTarget], str | None]
     same_dynamodb: Callable[[DynamoTarget], str | None]
+    configured: Callable[[Mapping[str, str]], str | None] = lambda _: None
 
 
 def mend_declared(found: Iterable[Diversion], settings: Settings, expected: Mapping[str, str] | None) -> Fix | None:
@@ -87,12 +100,36 @@ def mend_declared(found: Iterable[Diversion], settings: Settings, expected: Mapp
 
 
 def find_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
-    """Whether the AWS SDK in this process talks to the project's DynamoDB."""
-    name, text = effective_endpoint(source.environ)
+    """Whether this process talks to the project's DynamoDB: the AWS SDK, and every variable that names an endpoint."""
+    environ = source.environ
+    for name in dynamodb_names(environ, (ENDPOINT, GLOBAL_ENDPOINT)):
+        yield from judge_endpoint(source, name, environ[name], stack, lookup)
+    name, text = effective_endpoint(environ)
+    if name == IGNORE:
+        if source.required or environ.get(ENDPOINT) or environ.get(GLOBAL_ENDPOINT):
+            note = f"is true: the AWS SDK leaves {ENDPOINT} out of account and talks to DynamoDB in the cloud"
+            yield Diversion("unset", source, IGNORE, note)
+        return
+    if text is None and (text := lookup.configured(environ)):
+        name = f"{CONFIG_FILE} endpoint_url"
+        # A shell that is not set up for DynamoDB is left alone.
+        if not source.required:
+            return
     if text is None:
         if source.required:
             yield Diversion("unset", source, ENDPOINT, "is not set: the AWS SDK talks to DynamoDB in the cloud")
         return
+    wrong = list(judge_endpoint(source, name, text, stack, lookup))
+    yield from wrong
+    if not wrong and (proxy := proxy_of(environ, text)):
+        variable, address = proxy
+        host = urlsplit(text).hostname
+        note = f"is {mask('', address)}: requests to {text} go there, not to DynamoDB Local; set NO_PROXY={host}"
+        yield Diversion("wrong_endpoint", source, variable, note)
+
+
+def judge_endpoint(source: Source, name: str, text: str, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
+    """Whether the endpoint in one variable is the project's."""
     if problem := malformed_endpoint(text):
         yield Diversion("malformed", source, name, f"is {text!r}: {problem}")
         return
@@ -108,7 +145,7 @@ def find_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterat
 def effective_endpoint(environ: Mapping[str, str]) -> tuple[str, str | None]:
     """The variable that decides where DynamoDB calls go, and its value (None: the cloud)."""
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-        return "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", None
+        return IGNORE, None
     for name in (ENDPOINT, GLOBAL_ENDPOINT):
         if environ.get(name):
             return name, environ[name]
@@ -183,6 +220,16 @@ def find_account(
         yield Diversion("wrong_region_or_key", source, "AWS_ACCESS_KEY_ID", note)
 
 
+def read_configured(environ: Mapping[str, str]) -> str | None:
+    """The endpoint for DynamoDB that the AWS configuration file gives to a process with these variables."""
+    file = environ.get("AWS_CONFIG_FILE") or Path(environ.get("HOME") or Path.home()) / ".aws" / "config"
+    try:
+        text = Path(file).expanduser().read_text("utf-8", "replace")
+    except OSError:
+        return None
+    return configured_endpoint(text, environ.get("AWS_PROFILE"))
+
+
 def read_profiles(environ: Mapping[str, str]) -> set[str]:
     """The names of the AWS profiles that a process with these variables finds."""
     home = Path(environ.get("HOME") or Path.home())
@@ -205,12 +252,14 @@ def find_database(
 ) -> Iterator[Diversion]:
     """Whether every connection setting of this process leads to the project's database.
 
-    `expected` are the variables that devenv gives; those of them that hold a Postgres URL are judged, and PG*.
+    Every variable that holds a Postgres address is judged, whatever its name; those that devenv gives (`expected`) also
+    when they hold something else; PG*; and addresses in parts (`DB_HOST`, `DB_PORT`).
     """
     urls = [name for name, value in expected.items() if is_postgres_url(value)]
-    given = [name for name in urls if source.environ.get(name)]
+    given = [name for name in dict.fromkeys([*urls, *postgres_names(source.environ)]) if source.environ.get(name)]
+    parts = list(postgres_parts(source.environ))
     place = any(source.environ.get(name) for name in PG_PLACE)
-    if source.required and not given and not place:
+    if source.required and not given and not place and not parts:
         name = urls[0] if urls else "PGHOST"
         yield Diversion("unset", source, name, "is not set, nor any other setting for Postgres")
     for name in given:
@@ -220,6 +269,16 @@ def find_database(
             yield Diversion("malformed", source, name, f"is not a Postgres URL: {target}")
         elif reason := other_database(target, stack, lookup):
             yield Diversion("wrong_database", source, name, f"leads to {target.address}: {reason}")
+    for each in parts:
+        get = each.given.get
+        target = from_parts(
+            get("host"), get("port"), get("user"), get("password"), get("database") or stack.database, stack
+        )
+        names = ", ".join(each.names)
+        if isinstance(target, str):
+            yield Diversion("malformed", source, names, target)
+        elif reason := other_database(target, stack, lookup):
+            yield Diversion("wrong_database", source, names, f"leads to {target.address}: {reason}")
     if place:
         target = parse_variables(source.environ, stack)
         if isinstance(target, str):
@@ -231,11 +290,12 @@ def find_database(
 
 def is_postgres_url(text: str) -> bool:
     """Whether a value has the scheme of a Postgres URL."""
-    return URL_SCHEME.fullmatch(text.partition("://")[0]) is not None and "://" in text
+    return "://" in text and is_postgres_address(text)
 
 
 def parse_database(text: str, stack: PostgresTarget) -> PostgresTarget | str:
     """The target of a URL or of a `key=value` connection string; what is wrong with it, in words, otherwise."""
+    text = text.strip().removeprefix("jdbc:")
     if "://" not in text:
         pairs = {key: quoted or bare for key, quoted, bare in PAIR.findall(text)}
         if not pairs:
@@ -289,7 +349,8 @@ def other_database(target: PostgresTarget, stack: PostgresTarget, lookup: Lookup
     if reason is None and target.database != stack.database:
         return f"the project's database is {stack.database}"
     login = (target.user, target.password) == (stack.user, stack.password)
-    if reason is None and login:
+    # A folder names a socket: which server listens there, only the server can tell.
+    if reason is None and login and not target.host.startswith("/"):
         return None
     if target.host.startswith("/") or is_this_machine(target.host, lookup):
         return lookup.same_postgres(target)
@@ -336,7 +397,7 @@ def find_tables(source: Source, expected: Mapping[str, str], tables: Iterable[st
     """Whether the variables that name a table name the right one."""
     names = set(tables)
     for variable, table in expected.items():
-        if table not in names:
+        if table not in names or DATABASE_NAME.fullmatch(variable):
             continue
         value = source.environ.get(variable)
         if not value:

@@ -252,6 +252,12 @@ def is_active(described: Described) -> bool:
     return all(part == "ACTIVE" for part in parts)
 
 
+def lacks(ctx: StepContext, handles: Handles) -> str | None:
+    """What a command should have made: at least one table."""
+    names = handles.dynamo().call("ListTables", {"Limit": 1})["TableNames"]
+    return None if names else f"DynamoDB at {ctx.dynamodb.endpoint} has no table"
+
+
 def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
     """One DescribeTable for each declared table."""
     definitions: tuple[Definition, ...] = inputs.content

@@ -21,6 +21,7 @@ from devenv.core.plural import number_of
 from devenv.links.read import Edge, compile_plan
 from devenv.steps.ledger import Entry, Item, Ledger
 from devenv.steps.schema_load import schema_load
+from devenv.steps.seed import since
 from devenv.steps.seed.follow import (
     Followed,
     Ids,
@@ -47,6 +48,7 @@ from devenv.steps.seed.items import (
 )
 from devenv.steps.seed.references import Reference, Unresolved, resolve
 from devenv.steps.seed.writes import delete_item, empty_table, fan_out, is_empty, put_all, read_by_key, replace_item
+from devenv.steps.since import LIMIT
 from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, describe, read_files
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.postgres.reader import reading
@@ -92,6 +94,18 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Seed
     return Seeds(items, plan.edges, seal, tuple(left_out))
 
 
+def lacks(ctx: StepContext, handles: Handles) -> str | None:
+    """What a command should have made: an item in one of the tables that the project declares, else in any."""
+    dynamo = handles.dynamo()
+    there = {name for page in dynamo.pages("ListTables") for name in page["TableNames"]}
+    declared = {each.table for each in ctx.settings.entities.values()}
+    declared |= {edge.table for edge in compile_plan(ctx.settings, {}).edges}
+    for table in sorted((declared & there) or there):
+        if not is_empty(dynamo, table):
+            return None
+    return f"no table of DynamoDB at {ctx.dynamodb.endpoint} has an item"
+
+
 def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
     """The hash, one DescribeTable and one Scan of one item per table, one query per reference group and link target."""
     seeds: Seeds = inputs.content
@@ -111,7 +125,8 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
         return StepState("seed", "stale", "its files or the links changed")
     if reason := examine_rows(seeds, handles):
         return StepState("seed", "stale", reason, follows=True)
-    return StepState("seed", "done", "the items of its files are loaded, and every reference agrees")
+    found = since.compare_items(ctx, handles, None if ctx.thorough else LIMIT)
+    return StepState("seed", "done", f"the items of its files are loaded, and every reference agrees{found.words}")
 
 
 def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
@@ -373,6 +388,11 @@ def remember_rows(ledger: Ledger, answers: Mapping[Reference, str], ids: Mapping
             for id in known
         }
         ledger.set_ids(target.title, kept | set(now.by_natural.items()), now.fingerprint)
+
+
+def restore(ctx: StepContext, inputs: Inputs) -> int:
+    """Bring back items that were deleted since they were loaded. The number of items."""
+    return since.restore_items(ctx)
 
 
 def strangers(ctx: StepContext, inputs: Inputs) -> str | None:

@@ -14,10 +14,11 @@ from psycopg import sql
 from devenv.config.environment import connection_environment
 from devenv.core.errors import DevenvError
 from devenv.core.model import Targets
+from devenv.steps.command import run_program
 from devenv.steps.setup import merge, setup
 from devenv.steps.setup.psql import LeftOut
 from devenv.steps.setup.run import run_statements
-from devenv.steps.step import Inputs, Outcome, StepContext, run_program
+from devenv.steps.step import Inputs, Outcome, StepContext
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, read_catalog
 from devenv.stores.postgres.client import Connection, name, one

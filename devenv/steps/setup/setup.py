@@ -22,13 +22,14 @@ from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, Exit, StoreError
 from devenv.core.model import PostgresTarget, StepState
 from devenv.core.plural import number_of
-from devenv.steps.setup import extensions, merge
+from devenv.steps.setup import extensions, merge, since
 from devenv.steps.setup.migrate import plan_migration
 from devenv.steps.setup.migrations import Plan, find_plan, is_known, record_statements, refuse_migration, up_half
 from devenv.steps.setup.psql import LeftOut, Reader, list_left_out
 from devenv.steps.setup.rows import Row, Sequences, order_rows, pair_runs, read_rows, read_sequences
 from devenv.steps.setup.run import GRANTS, ROLES, run_again, run_statements
 from devenv.steps.setup.sql import Statement
+from devenv.steps.since import LIMIT
 from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, read_text
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, read_catalog
@@ -57,6 +58,13 @@ SELECT hash, (SELECT string_agg(DISTINCT CASE WHEN r.oid IS NULL THEN format('%%
   LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = c->>'name' AND a.attnum > 0 AND NOT a.attisdropped
   WHERE a.attname IS NULL), (SELECT count(*) FROM pg_database WHERE datname = ANY(%s))
 FROM devenv.setup
+"""
+
+
+ANYTHING: Final = """
+SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
+AND n.nspname NOT IN ('information_schema', 'devenv'))
 """
 
 
@@ -129,6 +137,14 @@ def present(handles: Handles) -> bool:
     return handles.postgres() is not None
 
 
+def lacks(ctx: StepContext, handles: Handles) -> str | None:
+    """What a command should have made: the database, with a table or a view in it."""
+    connection = handles.postgres()
+    if connection is None:
+        return f"there is no database {ctx.postgres.database} at {ctx.postgres.address}"
+    return None if one(connection, ANYTHING) else f"database {ctx.postgres.database} has no table"
+
+
 def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
     """One query: the recorded hash, and whether what was declared is still there."""
     connection = handles.postgres()
@@ -144,7 +160,8 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
         return StepState("setup", "stale", f"no longer there: {missing}")
     if left:
         return StepState("setup", "stale", "a killed run left a database behind")
-    return StepState("setup", "done", f"database {ctx.postgres.database} has what its SQL files declare")
+    found = since.compare_rows(connection, declared_in(connection), None if ctx.thorough else LIMIT)
+    return StepState("setup", "done", f"database {ctx.postgres.database} has what its SQL files declare{found.words}")
 
 
 def read_record(connection: Connection) -> tuple[str, str | None, int] | None:
@@ -163,7 +180,20 @@ def read_declared(connection: Connection) -> Catalog | None:
     """What the files declared when they were last loaded; None before the first run."""
     if read_record(connection) is None:
         return None
+    return declared_in(connection)
+
+
+def declared_in(connection: Connection) -> Catalog:
+    """The same, where it is known that there is a record."""
     return msgspec.convert(one(connection, "SELECT catalog FROM devenv.setup"), Catalog)
+
+
+def restore(ctx: StepContext, inputs: Inputs) -> int:
+    """Bring back rows that were deleted since they were loaded, with their own keys. The number of rows."""
+    with postgres.connect(ctx.postgres, label=label(ctx.postgres.database)) as connection:
+        if read_record(connection) is None:
+            return 0
+        return since.restore_rows(connection, declared_in(connection))
 
 
 def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
@@ -355,6 +385,7 @@ def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scra
     for statement in migration.afterwards:
         connection.execute(statement)
     advance_sequences(connection, wanted.sequences)
+    since.refresh_views(connection)
     write_record(connection, hash, wanted.catalog, script)
     merge.write_seeded(connection, work.records)
     changes = len(migration.statements) + len(migration.afterwards)

@@ -7,7 +7,7 @@ left out only where an earlier layer's own output already implies it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
@@ -20,6 +20,9 @@ from devenv.trace.observation import Entry, Observation, Observations, Subject
 
 # Rows and items that are wrong leave a list as long as it was: the other layers take from it, or add to it.
 STORED: Final = frozenset(["postgres", "dynamodb", "cross-store"])
+
+# The layers whose answer is a list that is held against another one.
+COMPARED: Final = frozenset(["pattern", "library", "http"])
 
 
 @dataclass(frozen=True)
@@ -57,12 +60,15 @@ class LayerVerdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The first fault and the further ones, and how each layer stands. `unverified` are layers that could not tell."""
+    """The first fault and the further ones, and how each layer stands. `unverified` are layers that could not tell,
+    `gaps` the same in words: what is declared and was not looked at.
+    """
 
     first: LayerFinding | None
     also: tuple[LayerFinding, ...]
     layers: tuple[LayerVerdict, ...]
     unverified: tuple[str, ...]
+    gaps: tuple[str, ...] = ()
 
     @property
     def status(self) -> Literal["ok", "diverged", "not_verified"]:
@@ -78,8 +84,39 @@ def judge(subject: Subject, seen: Observations, layers: Sequence[Layer] = LAYERS
         judged = (layer.judge or partial(judge_findings, layer.name, "mutated"))(subject, seen, found)
         verdicts.append(judge_layer(layer, seen.layer(layer.name), judged, found))
         found += judged.findings
-    unverified = [one.name for one in verdicts if seen.layer(one.name).failure is not None and not one.findings]
-    return Judgement(found[0] if found else None, tuple(found[1:]), tuple(verdicts), tuple(unverified))
+    gaps = {one.name: tuple(gaps_of(seen.layer(one.name), one)) for one in verdicts}
+    if not any(gaps.values()) and (nothing := uncompared(verdicts)):
+        gaps["pattern"] = (nothing,)
+    unverified = tuple(name for name, told in gaps.items() if told)
+    sentences = tuple(f"{name}: {gap}" for name, told in gaps.items() for gap in told)
+    return Judgement(found[0] if found else None, tuple(found[1:]), tuple(verdicts), unverified, sentences)
+
+
+def gaps_of(observation: Observation, verdict: LayerVerdict) -> Iterator[str]:
+    """What a layer declares and did not look at, in words. A fault of the layer itself says more."""
+    if verdict.findings:
+        return
+    if observation.failure is not None:
+        yield observation.failure.what
+    elif observation.unasked is not None and observation.declared:
+        yield observation.unasked
+    elif observation.unasked is None and verdict.status == "ok" and is_uncompared(verdict):
+        yield "its answer holds no list, so it was not compared"
+    yield from observation.uncovered
+
+
+def is_uncompared(verdict: LayerVerdict) -> bool:
+    """Whether a layer that answers with a list gave none, and nothing else explains that."""
+    return verdict.name in COMPARED and verdict.entries is None and verdict.right is None and verdict.follows is None
+
+
+def uncompared(verdicts: Sequence[LayerVerdict]) -> str | None:
+    """Why layers that agree say nothing: fewer than two of them gave entries."""
+    telling = [verdict.name for verdict in verdicts if verdict.entries is not None]
+    refused = any(verdict.right for verdict in verdicts)
+    if len(telling) > 1 or refused:
+        return None
+    return f"only {telling[0]} gave entries: there is nothing to compare" if telling else "no layer gave entries"
 
 
 def judge_layer(layer: Layer, seen: Observation, judged: Judged, earlier: Sequence[LayerFinding]) -> LayerVerdict:

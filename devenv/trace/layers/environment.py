@@ -10,8 +10,10 @@ from urllib.parse import urlsplit
 from devenv.capture.calls import Asked
 from devenv.config.schema import mask
 from devenv.core.model import DynamoTarget, Finding, Fix, PostgresTarget
+from devenv.doctor.checks.addresses import is_proxy
 from devenv.doctor.checks.environment import look_up
 from devenv.doctor.checks.settings import (
+    CONFIG_FILE,
     ENDPOINT,
     REGIONS,
     Diversion,
@@ -52,7 +54,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
     """What the process's variables say; not asked when no process of the application runs."""
     application = inquiry.application
     if application.pid is None:
-        return Observation(unasked=reason_for_none(inquiry))
+        return Observation(unasked=reason_for_none(inquiry), declared=inquiry.settings.backend is not None)
     process = {
         "pid": application.pid,
         "folder": str(application.folder) if application.folder else None,
@@ -64,6 +66,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
             request={"pid": application.pid},
             output={"process": process, "targets": {}, "variables": []},
             unasked=f"the variables of process {application.pid} are not this account's to read",
+            declared=True,
         )
     source = Source(f"the application (pid {application.pid})", application.environ, required=True)
     notes: list[str] = []
@@ -93,6 +96,8 @@ def reason_for_none(inquiry: TraceContext) -> str:
 def find_diversions(inquiry: TraceContext, source: Source, notes: list[str]) -> Iterator[Finding]:
     """One finding per class, with all its variables. What is different but leads to the same store goes to `notes`."""
     found = [d for d in diversions(inquiry, source) if not leads_home(inquiry, source, d, notes)]
+    notes += [f"{d.evidence} (nothing says that the application reads it)" for d in found if not is_known(inquiry, d)]
+    found = [d for d in found if is_known(inquiry, d)]
     if inquiry.application.stale and found:
         fresh = {
             (d.kind, d.variable) for d in diversions(inquiry, replace(source, environ=inquiry.declared_environment))
@@ -108,7 +113,11 @@ def find_diversions(inquiry: TraceContext, source: Source, notes: list[str]) -> 
             CAUSES[kind],
             mend_declared(same, inquiry.settings, inquiry.facts.context.expected_application) or RESTART,
             tuple(dict.fromkeys(d.variable for d in same)),
-            frozenset(name for d in same for name in (store_of(inquiry, d), *d.variable.split(", "))),
+            frozenset(
+                name
+                for d in same
+                for name in (store_of(inquiry, d), *d.variable.split(", "), *proxy_text(d, source.environ))
+            ),
         )
 
 
@@ -129,6 +138,19 @@ def diversions(inquiry: TraceContext, source: Source) -> Iterator[Diversion]:
         yield from find_database(source, context.targets.postgres, expected, lookup)
     own = own_variables(inquiry)
     yield from find_stale(source, own, [name for name, value in own.items() if value in facts.table_names])
+
+
+def proxy_text(diversion: Diversion, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The address of a proxy: a function's error that names it is no fault of the function."""
+    return (environ.get(diversion.variable, ""),) if is_proxy(diversion.variable) else ()
+
+
+def is_known(inquiry: TraceContext, diversion: Diversion) -> bool:
+    """Whether the SDK, libpq or the project's own settings read a variable: others only look like an address."""
+    return all(
+        name in inquiry.declared_environment or name.startswith(("PG", "AWS_", "~")) or is_proxy(name)
+        for name in diversion.variable.split(", ")
+    )
 
 
 def own_variables(inquiry: TraceContext) -> dict[str, str]:
@@ -161,7 +183,8 @@ def store_of(inquiry: TraceContext, diversion: Diversion) -> str:
     variable = diversion.variable
     if (
         diversion.kind == "wrong_table"
-        or variable.startswith("AWS_")
+        or variable.startswith(("AWS_", CONFIG_FILE))
+        or is_proxy(variable)
         or own_variables(inquiry).get(variable) in inquiry.facts.table_names
     ):
         return "dynamodb"

@@ -53,12 +53,14 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
     """Ask as a member, as a stranger and without a token, at the same time. DevenvError when no token can be made."""
     declared = inquiry.question.trace.request
     url = inquiry.facts.context.targets.backend_url
-    if declared is None or url is None:
-        return HttpObservation(unasked="the subject declares no request, or the project has no [backend]")
+    if declared is None:
+        return HttpObservation(unasked="the subject declares no request")
+    if url is None:
+        return HttpObservation(unasked="the project has no [backend] to send the request to", declared=True)
     try:
         asks = requests_of(inquiry, declared, url, given.person, given.stranger)
     except Unknown as error:
-        return HttpObservation(unasked=f"the request needs {{{error.name}}}, which is not known")
+        return HttpObservation(unasked=f"the request needs {{{error.name}}}, which is not known", declared=True)
     form = form_of_answer(inquiry.question.trace, "http", declared.items, declared.fields)
     log = inquiry.application.log
     mark = size_of(log)
@@ -78,7 +80,23 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         stranger=answers.get("stranger"),
         preflight=answers.get("preflight"),
         log=lines,
+        uncovered=tuple(find_uncovered(declared, answers)),
     )
+
+
+def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Iterator[str]:
+    """What the request declares and was not asked, in words."""
+    for who, statuses in (("anonymous", declared.anonymous), ("stranger", declared.stranger)):
+        if statuses and who not in answers:
+            reason = "the request carries no {token}" if not needs_token(declared) else "no such person is known"
+            yield f"the answer to {'nobody' if who == 'anonymous' else 'a stranger'} ({reason})"
+    if answers["member"].more and answers["member"].pages >= MAX_PAGES:
+        yield f"the pages behind the first {MAX_PAGES}"
+
+
+def needs_token(declared: TraceRequest) -> bool:
+    """Whether the request says who asks."""
+    return "token" in names_in(declared.headers) | names_in(declared.path) | names_in(declared.body)
 
 
 def summary(answer: Answer) -> dict[str, Any]:
@@ -120,16 +138,16 @@ def requests_of(
     stranger: Mapping[str, Any] | None,
 ) -> dict[str, Ask]:
     """Who asks -> the request. Unknown when it needs what is not known."""
-    needs_token = "token" in names_in(declared.headers) | names_in(declared.path) | names_in(declared.body)
+    signed = needs_token(declared)
     values = inquiry.parameters(person)
     where = urljoin(url, fill_path(declared.path, {**values, "token": "{token}"}))
-    if needs_token and person is None:
+    if signed and person is None:
         raise Unknown("person")
     asks = {"member": make_ask(inquiry, declared, where, person)}
-    if needs_token and declared.anonymous:
+    if signed and declared.anonymous:
         headers = {name: text for name, text in declared.headers.items() if "token" not in names_in(text)}
         asks["anonymous"] = make_ask(inquiry, replace_headers(declared, headers), where, None)
-    if needs_token and declared.stranger and stranger is not None:
+    if signed and declared.stranger and stranger is not None:
         asks["stranger"] = make_ask(inquiry, declared, where, stranger)
     if declared.origin is not None and declared.headers:
         names = ",".join(sorted(name.lower() for name in declared.headers))

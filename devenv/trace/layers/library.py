@@ -124,7 +124,9 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
     if isinstance(order, str):
         if begun is not None:
             finish(begun, 0.0)
-        return LibraryObservation(unasked=order)
+        section = inquiry.question.trace.library
+        asked_for = section is not None and bool(section.function or section.command)
+        return LibraryObservation(unasked=order, declared=asked_for)
     diverted = any(one.about & STORES for one in given.observations["environment"].findings)
     with ExitStack() as stack:
         mine = watch_command(inquiry, order, environment_of(inquiry), stack)

@@ -29,7 +29,7 @@ def observe(inquiry: TraceContext, given: Given) -> PatternObservation:
             return observe_sql(inquiry, pattern.sql, given.person)
         return observe_dynamodb(inquiry, name, given.person)
     except Unknown as error:
-        return PatternObservation(unasked=f"the pattern needs {{{error.name}}}, which is not known")
+        return PatternObservation(unasked=f"the pattern needs {{{error.name}}}, which is not known", declared=True)
 
 
 def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any] | None) -> PatternObservation:

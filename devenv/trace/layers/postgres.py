@@ -68,6 +68,7 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
             "role": (role or target).user,
         },
         findings=tuple(troubles),
+        uncovered=(f"rows of {declared.table} behind the first {MANY:,}",) if declared and len(people) >= MANY else (),
         person=person,
         stranger=stranger,
     )

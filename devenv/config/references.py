@@ -1,0 +1,360 @@
+"""devenv.toml checked against itself: every name that a section uses is declared, every placeholder has a value.
+
+`find_mistakes` is pure and finds all of them in one pass; `find_line` names the line of a key. Whether the stores have
+the tables and columns is another question (`devenv config check --live`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from devenv.config.schema import PLACEHOLDERS, Entity, Pattern, Settings, Trace
+from devenv.core.errors import UsageError
+from devenv.core.templates import names_in
+
+Keys = tuple[str | int, ...]
+# What a value of `[env]`, `[backend] env` and a command may use.
+OF_ENV: Final = PLACEHOLDERS
+OF_BACKEND: Final = ("port", "python")
+# What every trace knows beside its own parameters.
+OF_TRACE: Final = ("year", "today", "user")
+PLAIN: Final = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
+SQL_NAME: Final = re.compile(r"%\(([^)]+)\)[a-zA-Z]")
+SOURCE: Final = re.compile(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]]+)(?:\[(?P<template>.*)\])?")
+TARGET: Final = re.compile(r"postgres:(?:[^.]+\.)?[^.]+\.[^.]+")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake: the key's path in devenv.toml, the sentence, and the nearest name that would be right."""
+
+    keys: Keys
+    text: str
+    near: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The text with its suggestion."""
+        return f"{self.text}; did you mean `{self.near}`?" if self.near else self.text
+
+
+def find_mistakes(settings: Settings) -> list[Mistake]:
+    """Everything in the settings that cannot be right, in the order of the sections."""
+    return [
+        *of_environment(settings),
+        *of_entities(settings),
+        *of_links(settings),
+        *of_groups(settings),
+        *of_patterns(settings),
+        *of_token(settings),
+        *(each for name, trace in settings.trace.items() for each in of_trace(settings, name, trace)),
+    ]
+
+
+def of_environment(settings: Settings) -> Iterator[Mistake]:
+    """Placeholders of `[env]` and `[backend]`. `{{name}}` is `{name}` itself."""
+    for name, text in settings.env.items():
+        yield from unknown_places(("env", name), PLAIN.findall(text), OF_ENV)
+    backend = settings.backend
+    if backend is None:
+        return
+    yield from unknown_places(("backend", "url"), PLAIN.findall(backend.url), ("port",))
+    texts: list[tuple[Keys, str]] = [(("backend", "command"), word) for word in backend.command]
+    texts += [(("backend", "env", name), text) for name, text in backend.env.items()]
+    for keys, text in texts:
+        # These may have braces of their own: only what is nearly a placeholder is taken for a misspelt one.
+        places = PLAIN.findall(text)
+        yield from unknown_places(keys, [place for place in places if nearest(place, OF_BACKEND)], OF_BACKEND)
+        for place in set(places) & set(OF_ENV):
+            yield Mistake(keys, f"{{{place}}} is filled in in [env] only")
+
+
+def of_entities(settings: Settings) -> Iterator[Mistake]:
+    """`unique` names fields."""
+    for name, entity in settings.entities.items():
+        for field in entity.unique:
+            yield from unknown_name(("entities", name, "unique"), "field", field, fields_of(entity))
+
+
+def of_links(settings: Settings) -> Iterator[Mistake]:
+    """Both ends can be read, and an attribute that is nearly a declared one is that one."""
+    for number, link in enumerate(settings.links):
+        source = SOURCE.fullmatch(link.source)
+        if source is None:
+            yield Mistake(("links", number, "from"), f"`{link.source}` is not `dynamodb:<table>.<attribute>`")
+        if TARGET.fullmatch(link.to) is None:
+            yield Mistake(("links", number, "to"), f"`{link.to}` is not `postgres:[<schema>.]<table>.<column>`")
+        if source is None:
+            continue
+        kinds = [entity for entity in settings.entities.values() if entity.table == source["table"]]
+        known = {name for entity in kinds for name in (*entity.match, *entity.attributes)}
+        tables = {entity.table for entity in settings.entities.values()}
+        if not kinds and (near := nearest(source["table"], tables)):
+            yield Mistake(("links", number, "from"), f"no entity is of table `{source['table']}`", near)
+        used = {"from": [source["attribute"]], "natural_key": list(link.natural_key), "copies": list(link.copies)}
+        for key, attributes in used.items():
+            for attribute in attributes:
+                if known and attribute not in known and (near := nearest(attribute, known)):
+                    text = f"no entity of table `{source['table']}` has the attribute `{attribute}`"
+                    yield Mistake(("links", number, key), text, near)
+
+
+def of_groups(settings: Settings) -> Iterator[Mistake]:
+    """The entities of a group, and their fields."""
+    for number, group in enumerate(settings.groups):
+        place = ("groups", number)
+        rows, entries = settings.entities.get(group.rows), settings.entities.get(group.entries or "")
+        yield from unknown_name((*place, "rows"), "entity", group.rows, settings.entities)
+        if group.entries is not None:
+            yield from unknown_name((*place, "entries"), "entity", group.entries, settings.entities)
+        wanted = [
+            ("id", group.id, rows),
+            ("id", group.id, entries),
+            ("owner", group.owner, rows),
+            ("other", group.other, rows),
+            ("author", group.author, entries),
+            ("time", group.time, rows),
+            ("time", group.time, entries),
+            *(("preview", name, rows) for name in group.preview),
+            *(("preview", name, entries) for name in group.preview.values()),
+        ]
+        for key, name, entity in wanted:
+            if name is not None and entity is not None:
+                yield from unknown_name((*place, key), "field", name, fields_of(entity))
+
+
+def of_patterns(settings: Settings) -> Iterator[Mistake]:
+    """A pattern reads one store, and its entities are declared."""
+    for name, pattern in settings.patterns.items():
+        place = ("patterns", name)
+        if (pattern.sql is None) == (pattern.table is None):
+            yield Mistake(place, "needs either table or sql")
+        if pattern.kind == "GetItem" and (pattern.limit or pattern.order or pattern.filter):
+            yield Mistake(place, "a get reads one item, without limit, order and filter")
+        for entity in pattern.entities:
+            yield from unknown_name((*place, "entities"), "entity", entity, settings.entities)
+
+
+def of_token(settings: Settings) -> Iterator[Mistake]:
+    """A token's claims and command may use the columns of `[person]`."""
+    if settings.token is None:
+        return
+    for key, templates in (("claims", settings.token.claims), ("command", settings.token.command)):
+        for place in names_in(templates):
+            head = place.partition(".")[0]
+            if head == "person" and settings.person is None:
+                yield Mistake(("token", key), f"{{{place}}} needs a section [person]")
+
+
+def of_trace(settings: Settings, name: str, trace: Trace) -> Iterator[Mistake]:
+    """One `[trace.<subject>]`: pattern, entity, group, fields, ids, and the placeholders of all that it sends."""
+    place: Keys = ("trace", name)
+    groups = [group.name for group in settings.groups]
+    declared: Mapping[str, Iterable[str]] = {
+        "pattern": settings.patterns,
+        "entity": settings.entities,
+        "group": groups,
+    }
+    for key, names in declared.items():
+        if (named := getattr(trace, key)) is not None:
+            yield from unknown_name((*place, key), key, named, names)
+    yield from of_trace_fields(settings, place, trace)
+    known = known_places(settings, trace)
+    yield from unknown_places((*place, "where"), names_in(trace.where), known)
+    if trace.sql is not None:
+        # The row itself is what the statement finds.
+        yield from unknown_places((*place, "sql"), SQL_NAME.findall(trace.sql), known - {"row."}, "%({})s")
+    used = [trace.pattern]
+    library, request = trace.library, trace.request
+    if library is not None:
+        yield from unknown_places((*place, "library", "arguments"), names_in(library.arguments), known)
+        yield from unknown_places((*place, "library", "command"), names_in(library.command), known)
+        for number, guard in enumerate(library.guards):
+            at = (*place, "library", "guards", number)
+            yield from unknown_places((*at, "arguments"), names_in(guard.arguments), known)
+            if guard.pattern is not None:
+                yield from unknown_name((*at, "pattern"), "pattern", guard.pattern, settings.patterns)
+                used.append(guard.pattern)
+    if request is not None:
+        for key, template in (("path", request.path), ("headers", request.headers), ("body", request.body)):
+            yield from unknown_places((*place, "request", key), names_in(template), known | {"token"})
+    for pattern in used:
+        if pattern in settings.patterns:
+            yield from of_used_pattern(name, pattern, settings.patterns[pattern], known)
+
+
+def of_used_pattern(subject: str, name: str, pattern: Pattern, known: set[str]) -> Iterator[Mistake]:
+    """A trace fills in the parameters of its pattern: there they are not taken from the data."""
+    used = f"[trace.{subject}] uses this pattern and has no "
+    for part in ("key", "sort", "filter", "values"):
+        places = names_in(getattr(pattern, part))
+        yield from unknown_places(("patterns", name, part), places, known, "{{{}}}", used)
+    yield from unknown_places(("patterns", name, "sql"), SQL_NAME.findall(pattern.sql or ""), known, "%({})s", used)
+
+
+def of_trace_fields(settings: Settings, place: Keys, trace: Trace) -> Iterator[Mistake]:
+    """Fields of the answer are keys of `fields`; an item's id is a field of the entity."""
+    shown = set(trace.fields)
+    for key, names in (("payload", trace.payload), ("sorted_by", filter(None, [trace.sorted_by]))):
+        for name in names:
+            yield from unknown_name((*place, key), "field", name, shown)
+    for part, section in (("library", trace.library), ("request", trace.request)):
+        for name in section.fields if section is not None else ():
+            yield from unknown_name((*place, part, "fields"), "field", name, shown)
+    entity = settings.entities.get(trace.entity or "")
+    if entity is None:
+        return
+    own = fields_of(entity)
+    for name in trace.where:
+        yield from unknown_name((*place, "where"), "field", name, own)
+    if (identity := trace.ids.get("dynamodb")) is not None:
+        yield from unknown_name((*place, "ids"), f"field of [entities.{trace.entity}]", identity, own)
+    for name in trace.fields.values():
+        if name not in own and (near := nearest(name, own)):
+            yield Mistake((*place, "fields"), f"[entities.{trace.entity}] has no field `{name}`", near)
+
+
+def known_places(settings: Settings, trace: Trace) -> set[str]:
+    """The placeholders that a trace can fill in; `person.` and `row.` stand for all columns of that row."""
+    known = {*trace.params, *OF_TRACE}
+    if settings.person is not None:
+        known.add("person.")
+    if trace.sql is not None:
+        known.add("row.")
+    return known
+
+
+def fields_of(entity: Entity) -> set[str]:
+    """The fields of an entity: what is declared, and every place in its templates."""
+    return {*entity.attributes, *(place for text in entity.match.values() for place in re.findall(r"\{(\w+)\}", text))}
+
+
+def unknown_places(
+    keys: Keys, places: Iterable[str], known: Iterable[str], form: str = "{{{}}}", said: str = ""
+) -> Iterator[Mistake]:
+    """One mistake for each placeholder that nothing fills in."""
+    known = set(known)
+    for place in sorted(set(places)):
+        head, dot, _ = place.partition(".")
+        if place in known or (dot and f"{head}." in known):
+            continue
+        near = nearest(place, {name for name in known if not name.endswith(".")})
+        text = f"{said}{form.format(place)}" if said else f"{form.format(place)} is unknown"
+        if head == "person" and dot:
+            text += "; there is no section [person]"
+        elif near is None:
+            names = [form.format(name + ("<column>" if name.endswith(".") else "")) for name in sorted(known)]
+            text += f"; known here: {', '.join(names)}" if names else ""
+        yield Mistake(keys, text, form.format(near) if near else None)
+
+
+def unknown_name(keys: Keys, what: str, name: str, known: Iterable[str]) -> Iterator[Mistake]:
+    """A mistake when nothing of that name is declared."""
+    known = list(known)
+    if name in known:
+        return
+    near = nearest(name, known)
+    text = f"there is no {what} `{name}`"
+    if near is None:
+        text += f"; declared: {', '.join(sorted(known))}" if known else "; none is declared"
+    yield Mistake(keys, text, near)
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.7)), None)
+
+
+# --- where it is written ---
+
+HEADER: Final = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
+KEY: Final = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
+PART: Final = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
+
+
+def find_line(text: str, keys: Keys) -> int | None:
+    """The line of a TOML text that gives the value at `keys`, or the nearest that surrounds it; None without one."""
+    best: tuple[int, int] | None = None
+    counts: dict[Keys, int] = {}
+    section: Keys = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := HEADER.match(line):
+            section = ()
+            *outer, last = names_of(header[2])
+            for part in outer:
+                section += (part,)
+                section += (counts[section] - 1,) if section in counts else ()
+            section += (last,)
+            if header[1] == "[[":
+                counts[section] = counts.get(section, 0) + 1
+                section += (counts[section] - 1,)
+            whole = section
+        elif found := KEY.match(line):
+            whole = section + names_of(found[1])
+        else:
+            continue
+        if keys[: len(whole)] == whole and (best is None or len(whole) > best[0]):
+            best = (len(whole), number)
+    return best[1] if best else None
+
+
+def names_of(dotted: str) -> Keys:
+    """`a."b.c".d` as its parts."""
+    return tuple(part[0].strip("\"'") for part in re.finditer(PART, dotted))
+
+
+def title_of(keys: Keys) -> str:
+    """`[trace.order.request] path`, `[[links]] 2 from`: the section as it is written, and the key in it."""
+    *section, last = keys
+    names: list[str] = []
+    number: str = ""
+    double = False
+    for key in section:
+        if isinstance(key, int):
+            double, number = True, f" {key + 1}"
+        else:
+            names.append(key)
+            double, number = False, ""
+    if isinstance(last, int):
+        return f"[[{'.'.join(names)}]] {last + 1}"
+    if not names:
+        return f"[{last}]"
+    if len(keys) == 2 and keys[0] in ("patterns", "trace", "entities"):
+        return f"[{'.'.join([*names, last])}]"
+    return f"{'[[' if double else '['}{'.'.join(names)}{']]' if double else ']'}{number} {last}"
+
+
+def find_undeclared(settings: Settings, tables: Iterable[str]) -> list[Mistake]:
+    """Tables of entities and links that are not among `tables`, those that step schema-load creates."""
+    tables = list(tables)
+    named: list[tuple[Keys, str]] = [
+        (("entities", n, "table"), entity.table) for n, entity in settings.entities.items()
+    ]
+    for number, link in enumerate(settings.links):
+        if source := SOURCE.fullmatch(link.source):
+            named.append((("links", number, "from"), source["table"]))
+    return [mistake for keys, table in named for mistake in unknown_name(keys, "table", table, tables)]
+
+
+def refuse(mistakes: Sequence[Mistake], file: Path) -> None:
+    """UsageError with all mistakes, each with its line and suggestion; nothing without one."""
+    if mistakes:
+        lines = describe(mistakes, file.name, file.read_text("utf-8-sig"))
+        count = "a mistake" if len(lines) == 1 else f"{len(lines)} mistakes"
+        hint = f"correct {'it' if len(lines) == 1 else 'them'} in {file.name}, then: devenv config check"
+        raise UsageError(f"{file} has {count}", detail="\n".join(lines), hint=hint)
+
+
+def describe(mistakes: Iterable[Mistake], file: str, text: str) -> list[str]:
+    """One line for each mistake: `devenv.toml:12: [trace.order.request] path: {oder_id} is unknown; did you mean …`."""
+    lines = []
+    for mistake in mistakes:
+        number = find_line(text, mistake.keys)
+        place = f"{file}:{number}" if number else file
+        lines.append(f"{place}: {title_of(mistake.keys)}: {mistake.sentence}")
+    return lines

@@ -1,0 +1,37 @@
+"""How what a step loaded stands now: a value for the step's reason. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from devenv.core.plural import number_of
+
+# So many rows or items a look compares one by one; doctor compares all.
+LIMIT: Final = 1_000
+SHOWN: Final = 1
+
+
+@dataclass(frozen=True)
+class Since:
+    """Rows or items (`what`) that a step loaded: how many, and which of them were deleted or changed since."""
+
+    what: str
+    number: int
+    deleted: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    compared: bool = True
+
+    @property
+    def words(self) -> str:
+        """`; 1 of 162 items has been deleted since: MSG#…`: what to add to a reason. Empty when all are as loaded."""
+        if not self.compared:
+            return f"; its {number_of(self.number, self.what)} were not compared one by one (devenv doctor does)"
+        text = ""
+        for verb, places in (("deleted", self.deleted), ("changed by hand", self.changed)):
+            if places:
+                has = "has" if len(places) == 1 else "have"
+                more = f" and {len(places) - SHOWN:,} more" if len(places) > SHOWN else ""
+                all_ = number_of(self.number, self.what)
+                text += f"; {len(places):,} of {all_} {has} been {verb} since: {places[0]}{more}"
+        return text

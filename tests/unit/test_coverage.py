@@ -1,0 +1,140 @@
+"""A ✓ says what was looked at: for every check and every layer an input on which it could not look."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from devenv.config.schema import Settings
+from devenv.core.errors import Exit
+from devenv.core.model import DynamoTarget, Failure, PostgresTarget, ServiceState, Targets
+from devenv.doctor.checks.registry import CHECKS
+from devenv.doctor.context import DoctorContext, DoctorFacts
+from devenv.doctor.runner import diagnose, run_checks
+from devenv.trace.judge.verdict import judge
+from devenv.trace.layers.registry import LAYERS
+from devenv.trace.observation import Answer, HttpObservation, LibraryObservation, Observations, PatternObservation
+from devenv.trace.report import unverified
+from tests.shapes import SETTINGS
+from tests.unit.test_judge import HEALTHY, MEMBER, RAN, SUBJECT
+
+GONE = Failure("nobody answers")
+UNASKED = "it is not known who asks"
+
+
+@pytest.fixture
+def nowhere() -> Iterator[int]:
+    """A port that nothing listens at, and nothing else gets."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
+
+
+def context(port: int, root: Path, settings: dict[str, Any]) -> DoctorContext:
+    targets = Targets(
+        PostgresTarget("127.0.0.1", port, "p", "p", "d"), DynamoTarget(f"http://127.0.0.1:{port}", "r", "k", "s")
+    )
+    services = (ServiceState("postgres", "stopped"), ServiceState("dynamodb", "stopped"))
+    return DoctorContext(msgspec.convert(settings, Settings), root, targets, services, {}, {})
+
+
+def test_no_check_holds_of_stores_that_do_not_answer(nowhere: int, tmp_path: Path) -> None:
+    """Every check is in one of three groups: it fails, it is skipped with the reason, or it never asks a store."""
+    found = {f.code: f for f in run_checks(CHECKS, DoctorFacts(context(nowhere, tmp_path, SETTINGS)))}
+    # These look at variables, at files of the machine, and at what is declared.
+    local = {"XST004", *(check.code for check in CHECKS if check.group == "environment")}
+    assert {code for code, finding in found.items() if finding.status == "ok"} <= local
+    for code, finding in found.items():
+        assert finding.status == "ok" or finding.evidence, f"{code} is {finding.status} and does not say why"
+    report = diagnose(context(nowhere, tmp_path, SETTINGS))
+    assert report.body["verdict"] == "unhealthy"
+
+
+BARE: dict[str, Any] = {"project": {"name": "p"}}
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "says"),
+    [
+        (BARE, "error", "nothing across the stores is declared"),
+        ({**BARE, "patterns": {"p": {"table": "t"}}}, "error", "nothing across the stores is declared"),
+        ({"project": {"name": "p", "cross_store": False}}, "skip", "[project] cross_store is false"),
+        (
+            {**BARE, "links": [{"from": "dynamodb:t.a", "to": "postgres:u.b", "name": "owner"}]},
+            "ok",
+            "entities: none; links: owner",
+        ),
+        ({**BARE, "entities": {"e": {"table": "t"}}}, "ok", "entities: e; links: none"),
+    ],
+)
+def test_a_project_of_which_nothing_is_compared(
+    nowhere: int, tmp_path: Path, settings: dict[str, Any], status: str, says: str
+) -> None:
+    report = diagnose(context(nowhere, tmp_path, settings), only=["XST004"])
+    (row,) = report.body["checks"]
+    assert (row["status"], says in row["evidence"]) == (status, True), row
+    assert report.exit_code == (Exit.UNCHECKED if status == "error" else Exit.DONE)
+    assert report.body["verdict"] == ("not_verified" if status == "error" else "healthy")
+
+
+def with_layer(name: str, **changes: Any) -> Observations:
+    field = name.replace("-", "_")
+    return replace(HEALTHY, **{field: replace(HEALTHY.layer(name), **changes)})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", [layer.name for layer in LAYERS])
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ({"failure": GONE}, "nobody answers"),
+        ({"unasked": UNASKED, "declared": True}, UNASKED),
+        ({"uncovered": ("the pages behind the first 100",)}, "the pages behind the first 100"),
+    ],
+    ids=["failed", "unasked", "partly"],
+)
+def test_a_layer_that_could_not_look_is_named(name: Any, how: dict[str, Any], says: str) -> None:
+    found = judge(SUBJECT, with_layer(name, **how))
+    assert found.status == "not_verified"
+    assert f"{name}: {says}" in (unverified(found) or "")
+
+
+@pytest.mark.parametrize("name", [layer.name for layer in LAYERS])
+def test_what_is_not_declared_lowers_nothing(name: Any) -> None:
+    empty = {"pattern": PatternObservation, "library": LibraryObservation, "http": HttpObservation}.get(name)
+    if empty is not None:
+        seen = replace(HEALTHY, **{name: empty(unasked="the subject declares none")})
+    else:
+        seen = with_layer(name, unasked="the subject declares none")
+    assert judge(SUBJECT, seen).status == "ok"
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        # What is asked in vain, an answer without a list, and a single list say nothing of each other.
+        replace(HEALTHY, library=LibraryObservation(ran=replace(RAN, entries=None, shape=None, asked=None, read=None))),
+        replace(HEALTHY, http=HttpObservation(member=replace(MEMBER, entries=None))),
+        replace(
+            HEALTHY,
+            dynamodb=replace(HEALTHY.dynamodb, entries=None, unasked="no entity"),
+            pattern=PatternObservation(unasked="no pattern"),
+            library=LibraryObservation(unasked="no library"),
+        ),
+    ],
+    ids=["library", "http", "alone"],
+)
+def test_lists_that_were_not_compared_do_not_agree(seen: Observations) -> None:
+    found = judge(SUBJECT, seen)
+    assert found.status == "not_verified"
+    assert unverified(found)
+
+
+def test_a_fault_outranks_what_was_not_looked_at() -> None:
+    found = judge(SUBJECT, replace(with_layer("postgres", failure=GONE), http=HttpObservation(member=Answer(500))))
+    assert found.status == "diverged"
