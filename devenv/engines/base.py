@@ -85,6 +85,10 @@ class Listening:
     port: int
 
 
+# What puts changed settings of a store into effect; the data stays.
+RESTART = "devenv down && devenv up"
+
+
 class Engine(ABC):
     """The services of one project on one engine. Reading is free of side effects; `launch` and `stop` act."""
 
@@ -538,7 +542,26 @@ class Engine(ABC):
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             version=launch.version,
             environment=inputs,
+            settings=self.launch_settings(name),
         )
+
+    def launch_settings(self, name: str) -> dict[str, str]:
+        """The settings of devenv.toml that decide how a store runs, and that a running one does not follow."""
+        section = {"postgres": self.settings.postgres, "dynamodb": self.settings.dynamodb}.get(name)
+        keys = {"postgres": ("port", "source"), "dynamodb": ("port", "local")}.get(name, ())
+        return {key: str(getattr(section, key)) for key in keys}
+
+    def pending_settings(self, name: str) -> str | None:
+        """Which settings a running store does not have yet, in words; None when it has them all, or it is not known."""
+        record = self.state.services.get(name)
+        now = self.launch_settings(name)
+        known = record.settings if record else {}
+        changed = [
+            f"[{name}] {key} = {now[key]} is not in effect: it was started with {known[key]}"
+            for key in now
+            if key in known and known[key] != now[key]
+        ]
+        return "; ".join(changed) or None
 
     def look_at_process(self, name: str) -> ServiceState:
         """One service's state, from the process table alone."""
@@ -552,6 +575,7 @@ class Engine(ABC):
         detail = None
         if process is not None and not running:
             detail = "it ended by itself" if crashed else "the machine was restarted"
+        pending = self.pending_settings(name) if running else None
         return ServiceState(
             name=name,
             state="running" if running else "crashed" if crashed else "stopped",
@@ -561,7 +585,8 @@ class Engine(ABC):
             url=self.url(name, record.port),
             version=record.version,
             started=record.started if running else None,
-            detail=detail,
+            detail=pending or detail,
+            command=RESTART if pending else None,
         )
 
     def stop_process(self, name: str, how: signal.Signals = signal.SIGTERM) -> bool:

@@ -42,7 +42,7 @@ class Record(msgspec.Struct, frozen=True):
 
     `started` tells whether the service is meant to be up: `down` takes it away. `environment` is a hash of the settings
     the process was started with, to see when they have changed. `wanted` is the port that devenv.toml asked for when
-    `port` was given; 0: not known.
+    `port` was given; 0: not known. `settings` are those of devenv.toml that the process was started with.
     """
 
     port: int
@@ -51,6 +51,7 @@ class Record(msgspec.Struct, frozen=True):
     started: str | None = None
     version: str | None = None
     environment: str = ""
+    settings: dict[str, str] = {}
 
 
 class Tapped(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
-from devenv.core.model import Action, Report, StepState
+from devenv.core.model import Action, Report, ServiceState, StepState
 from devenv.engines.base import STORES
 from devenv.host import registry
 from devenv.lifecycle import tap
@@ -39,6 +39,7 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
         remembered = {state.name: state for state in states}
         plan += plan_steps(remembered.__getitem__, options, lambda action: False)
         return up_report(stack, plan, states, {}, dry_run=True)
+    tell_pending(seen, watch)
     services = ServiceStarter(stack, options, watch, clock)
     loader = StepLoader(services)
     tapping = False
@@ -75,6 +76,13 @@ def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
     timings = clock.finish()
     engine.improve()
     return up_report(stack, plan, loader.step_states, timings)
+
+
+def tell_pending(seen: Sequence[ServiceState], watch: Watch) -> None:
+    """Name what a running service does not have yet, before anything fails for it."""
+    for service in seen:
+        if service.state == "running" and service.detail and service.command:
+            watch.say(f"{service.name}: {service.detail}: {service.command}")
 
 
 def up_report(

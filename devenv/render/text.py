@@ -29,6 +29,8 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     lines += [
         f"  {mark(MARKS, s['state'])} {s['name']:<9} {s['url']}" for s in body["services"] if s["state"] == "running"
     ]
+    pending = [s for s in body["services"] if s["state"] == "running" and s["detail"] and s.get("command")]
+    lines += [f"  {s['name']}: {clean(s['detail'])}: {s['command']}" for s in pending]
     changed = [(step["name"], since) for step in body["steps"] if (since := since_of(step["reason"]))]
     lines += [f"  {name}: {clean(since)}" for name, since in changed]
     if any(" deleted since" in since for _, since in changed):

@@ -103,6 +103,23 @@ def run_backend(facts: DoctorFacts) -> Outcome:
     return run_probe(facts, "backend")
 
 
+def run_in_effect(facts: DoctorFacts) -> Outcome:
+    """Settings that wait for a restart."""
+    running = [state for state in facts.context.services if state.state == "running"]
+    if not running:
+        return unneeded("no service runs")
+    pending = [state for state in running if state.detail and state.command]
+    if not pending:
+        return passed(", ".join(state.name for state in running))
+    return failed(
+        (f"{state.name}: {state.detail}" for state in pending),
+        cause="devenv.toml was edited after they were started",
+        fix=Fix("start them again", pending[0].command),
+        subjects=(state.name for state in pending),
+        status="warn",
+    )
+
+
 def run_folder(facts: DoctorFacts) -> Outcome:
     """Whether DynamoDB Local's process can write its files, and the disk has room."""
     folder = facts.context.dynamodb_folder
@@ -218,6 +235,18 @@ DynamoDB Local keeps tables in SQLite files. Without the right to write them it 
 
 How it happens: the folder was made by root, or by a container's account, or was copied.
 Repair: give the folder to the account that runs DynamoDB Local; make room.""",
+    ),
+    Check(
+        code="SVC006",
+        name="settings-in-effect",
+        group="services",
+        title="the running services have the settings of devenv.toml",
+        run=run_in_effect,
+        explain="""\
+A server keeps the port, the binaries and the image that it was started with. After an edit of devenv.toml it runs on
+as it was, and `devenv up` leaves a running store alone.
+
+Repair: devenv down && devenv up (data stays).""",
     ),
     Check(
         code="SVC005",

@@ -1,0 +1,74 @@
+"""What a ✓ says, on real projects: what is not in effect, or was not looked at, is named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.world import free_port
+from tests.support import ProjectDir, empty_project
+
+CONVERSATION = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
+BARE = '[project]\nname = "truth"\n[postgres]\nport = {port}\n'
+
+
+def test_the_reference_project_is_healthy_and_its_conversation_is_traced(running: ProjectDir) -> None:
+    doctor = running.json("doctor")
+    assert (doctor["verdict"], doctor["exit_code"]) == ("healthy", 0), doctor["checks"]
+    trace = running.json("trace", "conversation", CONVERSATION)
+    assert (trace["verdict"]["status"], trace["exit_code"]) == ("ok", 0), trace["verdict"]
+    assert not any(layer["uncovered"] for layer in trace["layers"])
+    assert "every layer agrees" in running.ok("trace", "conversation", CONVERSATION).out
+
+
+def test_the_configuration_agrees_with_the_stores(running: ProjectDir) -> None:
+    assert "items of cruddur-messages" in running.ok("config", "check", "--live").out
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
+    """Two stores, and nothing declared about them."""
+    project = empty_project(tmp_path_factory.mktemp("truth") / "project", BARE.format(port=free_port()))
+    try:
+        project.ok("up")
+        yield project
+    finally:
+        project.remove()
+
+
+def test_a_project_of_which_nothing_is_compared_is_not_healthy(bare: ProjectDir) -> None:
+    doctor = bare.devenv("doctor")
+    assert doctor.code == 3
+    assert "not verified: nothing across the stores is declared" in doctor.out
+    text = (bare.path / "devenv.toml").read_text()
+    (bare.path / "devenv.toml").write_text(text.replace("[postgres]", "cross_store = false\n[postgres]"))
+    assert bare.json("doctor")["verdict"] == "healthy"
+    (bare.path / "devenv.toml").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (r"port = \d+", "port = 1", r"\[postgres\] port = 1 is not in effect: it was started with \d+"),
+        (r"(?m)$\Z", '\nsource = "system"\n', r"\[postgres\] source = system is not in effect"),
+        (r"(?m)$\Z", '\n[dynamodb]\nlocal = "elsewhere"\n', r"\[dynamodb\] local = elsewhere is not in effect"),
+        (r"(?m)$\Z", "\n[dynamodb]\nport = 2\n", r"\[dynamodb\] port = 2 is not in effect"),
+    ],
+)
+def test_a_setting_that_is_not_in_effect_is_named_with_what_makes_it_so(
+    bare: ProjectDir, old: str, new: str, says: str
+) -> None:
+    file: Path = bare.path / "devenv.toml"
+    text = file.read_text()
+    assert "not in effect" not in bare.ok("status").out
+    file.write_text(re.sub(old, new, text, count=1))
+    try:
+        for words in (("status",), ("up",), ("doctor", "--only", "SVC006")):
+            told = " ".join(bare.devenv(*words).out.split())
+            assert re.search(says, told), told
+            assert "devenv down && devenv up" in told
+    finally:
+        file.write_text(text)
