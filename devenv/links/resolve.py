@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from devenv.links.faults import Fault
 from devenv.links.read import PLACE, Edge, Kind, Plan, Record
 from devenv.links.values import canonical, canonical_text, is_placeholder, same_value, scalar_text, uuid_text
 
+UUID_INSIDE: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 Row = Mapping[str, Any]
 Relation = tuple[str, str]
 
@@ -159,6 +161,11 @@ def find_link_faults(named: Iterable[Named], index: Index) -> Iterator[Fault]:
             if one.row is not None:
                 yield from find_copy_faults(one, one.row)
             continue
+        if one.row is None and (inner := inner_row(one, index)) is not None:
+            yield respelt(one, inner, "behind a prefix")
+            if one.field is not None:
+                record.bad.add(one.field)
+            continue
         if one.row is None and record.kind is None and record.near is None and not index.fits(edge, one.text):
             continue  # Nobody declared that this attribute of such an item holds an id.
         if one.row is None:
@@ -193,7 +200,33 @@ def find_link_faults(named: Iterable[Named], index: Index) -> Iterator[Fault]:
                 # An id that names a row of its own may be right, and what was copied beside it wrong.
                 safe=index.by_id(edge, one.id) is None and scalar_text(record.item.get(edge.attribute)) is not None,
             )
+        elif uuid_text(one.text) is not None and one.text != str(one.row[edge.column]):
+            yield respelt(one, one.row, "written differently")
         yield from find_copy_faults(one, one.row)
+
+
+def inner_row(one: Named, index: Index) -> Row | None:
+    """The row whose uuid is a part of the text: behind a prefix that the link does not declare."""
+    found = None if uuid_text(one.text) else UUID_INSIDE.search(one.text)
+    return index.by_id(one.edge, canonical(found[0])) if found else None
+
+
+def respelt(one: Named, row: Row, how: str) -> Fault:
+    """An id that a reader takes for a row's, and that no query for the row's finds: DynamoDB compares bytes."""
+    right = str(row[one.edge.column])
+    return Fault(
+        "malformed_id",
+        (right,),
+        f"{one.text!r} is the same id, {how}: {one.edge.target} has {right}, and DynamoDB compares bytes",
+        one.record,
+        one.edge.attribute,
+        one.field,
+        observed=one.text,
+        expected=rewritten(one, right),
+        edge=one.edge,
+        row=row,
+        safe=how == "written differently" and scalar_text(one.record.item.get(one.edge.attribute)) is not None,
+    )
 
 
 def find_copy_faults(one: Named, row: Row) -> Iterator[Fault]:

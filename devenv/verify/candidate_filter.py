@@ -21,7 +21,7 @@ from devenv.config.schema import Group
 from devenv.links.judge import Edge, Kind, Plan
 from devenv.links.read import Field, match
 from devenv.links.resolve import field_of
-from devenv.links.values import CANONICAL_UUID, canonical, instant, number_text
+from devenv.links.values import CANONICAL_UUID, canonical, instant, number_text, uuid_text
 from devenv.verify.spill import NOTHING, Spill, digest, key_of
 
 ODD: Final = "odd"
@@ -241,6 +241,10 @@ class Sieve:
         if edge.template is not None:
             parsed = {text: edge.template.parse(text) or () for text in set(ids)}
             ids, lot = several([parsed[text] for text in ids], lot)
+        if not all_uuids(ids):
+            odd = {text for text in set(ids) if is_respelt(text)}
+            places = list(dict.fromkeys(place for text, place in zip(ids, lot.places, strict=True) if text in odd))
+            self.spread(spill, ODD, [place.rjust(16, b"\0") for place in places], places)
         columns = [self.copies(self.texts[number, attribute], attribute, lot.items) for attribute, _ in pairs_of(edge)]
         told = list(zip(ids, *columns, strict=True))
         masks = tally.masks.setdefault(link_channel(number), [])
@@ -398,6 +402,11 @@ def is_odd(declared: Field, text: str | None) -> bool:
     if declared.type == "number" and declared.template is not None:
         return text is None or not number_text(text).lstrip("-").replace(".", "", 1).isdigit()
     return False
+
+
+def is_respelt(text: str | None) -> bool:
+    """Whether a text is a uuid that is not written as DynamoDB and Postgres give it: in capitals, without dashes."""
+    return text is not None and CANONICAL_UUID.fullmatch(text) is None and uuid_text(text) is not None
 
 
 def is_odd_value(declared: Field, value: Any, text: str | None) -> bool:

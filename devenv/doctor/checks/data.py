@@ -78,7 +78,7 @@ Repair: add the attribute to these items, or declare it optional with `?`.""",
         name="ids-well-formed",
         group="data",
         title="ids and keys have the form that is declared for them",
-        run=judged("malformed_key", "malformed_id", lacks=no_entities),
+        run=judged("malformed_key", "malformed_id", lacks=no_items),
         faults=("malformed_key", "malformed_id"),
         needs=ITEMS,
         explain="""\
