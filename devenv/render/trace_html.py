@@ -80,6 +80,8 @@ def tone(layer: Layer) -> tuple[str, str]:
     """Class and sign of a layer."""
     if layer.get("failure") and not layer["findings"]:
         return UNANSWERED
+    if layer.get("uncovered") and not layer["findings"]:
+        return UNANSWERED
     if layer.get("follows"):
         return FOLLOWS
     return TONES.get(layer["status"], BAD)

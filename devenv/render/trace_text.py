@@ -94,6 +94,8 @@ def sign_of(layer: Layer) -> tuple[str, str]:
     """The sign of a layer and its colour; its status always stands beside it."""
     if layer.get("failure") and not layer["findings"]:
         return UNANSWERED
+    if layer.get("uncovered") and not layer["findings"]:
+        return UNANSWERED
     if layer.get("follows"):
         return FOLLOWS
     return SIGNS.get(layer["status"], BROKEN)
@@ -167,6 +169,9 @@ def remarks(body: Body, layer: Layer, verbose: bool, *, broken: bool = False) ->
     """What is worth a word at a layer that is not the broken one."""
     if layer.get("unasked"):
         yield "", layer["unasked"]
+    for gap in layer.get("uncovered") or ():
+        if gap != layer.get("unasked"):
+            yield "not looked at", gap
     if not broken and (failure := layer.get("failure")):
         # Behind a layer that breaks, a failure is most likely its consequence.
         yield from failure_rows(failure) if verbose or not body["verdict"].get("layer") else [("", failure["what"])]

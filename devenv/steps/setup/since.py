@@ -14,7 +14,8 @@ from devenv.steps.setup.merge import row_json, title
 from devenv.steps.setup.rows import Values
 from devenv.steps.since import Since
 from devenv.stores.postgres import client as postgres
-from devenv.stores.postgres.client import Catalog, Connection, Table, name
+from devenv.stores.postgres.catalog import Catalog, Table
+from devenv.stores.postgres.client import Connection, name
 
 COUNT: Final = "SELECT count(*) FROM devenv.seeded"
 # A row whose parent was deleted too comes back behind it: so many rounds.
