@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from devenv.config import masking
 from devenv.config import schema as config
 from devenv.config.environment import connection_environment
-from devenv.core.errors import UsageError
+from devenv.core.errors import DevenvError, UsageError
 from devenv.engines.base import Engine, read_state
 from devenv.engines.registry import engine_class
 from devenv.host import state
@@ -65,6 +66,7 @@ def open_stack(
     asked = asked or Asked()
     environ = dict(os.environ)
     loaded = load(project)
+    learn_secrets(loaded.settings, environ)
     # Who only looks leaves no trace in somebody else's folder.
     folder = state.folder(loaded.root) if locked else state.place(loaded.root)
     known, _ = read_state(loaded.root, folder)
@@ -74,8 +76,28 @@ def open_stack(
     if not aside:
         refuse_two(name, by, known)
     engine = kind(loaded, folder, environ, locked=locked, aside=aside)
+    learn_kept(engine)
     state.refuse_links(engine.base, engine.home, engine.home / "snapshots")
     return Stack(loaded, folder, engine, environ)
+
+
+def learn_secrets(settings: config.Settings, environ: Mapping[str, str]) -> None:
+    """Whatever these hold that is secret is masked from now on, wherever it stands."""
+    external, backend = settings.external, settings.backend
+    given = {"postgres": external.postgres or "", "dynamodb": external.dynamodb or ""}
+    kept = [external.password or "", external.secret_key or "", external.session_token or ""]
+    for each in (environ, settings.env, backend.env if backend else {}, given):
+        masking.learn_variables(each)
+    masking.learn(*filter(masking.is_strong, kept))
+
+
+def learn_kept(engine: Engine) -> None:
+    """Mask the secrets of the project's data in every command, also where none of it needs them."""
+    if not os.path.exists(engine.home / "secrets.json"):
+        return
+    with suppress(DevenvError, OSError):
+        kept = state.keep_secrets(engine.home, keep=False)
+        masking.learn(kept.password, kept.key)
 
 
 def choose_engine(asked: Asked, loaded: config.Loaded, known: state.State) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, NoReturn
 
 import typer
@@ -118,6 +118,7 @@ def terminate(number: int, frame: FrameType | None) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point of the `devenv` command."""
     front, rest = hoist(sys.argv[1:] if arguments is None else arguments)
+    sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, terminate)
     # A closed terminal. Under nohup it is ignored, and Windows has none.
     if (hangup := getattr(signal, "SIGHUP", None)) and signal.getsignal(hangup) is signal.SIG_DFL:
@@ -135,6 +136,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if one := [command for command in app.registered_commands if named(command) == chosen.command]:
         app.registered_commands, app.registered_groups = one, []
     sys.exit(guarded(lambda: app([*front, *rest], prog_name="devenv", standalone_mode=False)))
+
+
+def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What `--debug` shows of an error, without secrets."""
+    import traceback
+
+    from devenv.config.masking import mask_text
+
+    sys.stderr.write(mask_text("".join(traceback.format_exception(kind, error, trace))))
 
 
 def entry() -> NoReturn:

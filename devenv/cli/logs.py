@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from devenv.config.masking import mask_text
 from devenv.host.processes import tail
 from devenv.render.cells import clean
 
@@ -40,8 +41,8 @@ def read_logs(files: Mapping[str, Path], lines: int, follow: bool) -> Iterator[s
 
 
 def shown(line: str) -> str:
-    """A line that cannot steer the terminal; it keeps its tabs. JSON has it as it was written."""
-    return "\t".join(map(clean, line.rstrip("\r").split("\t")))
+    """A line without secrets that cannot steer the terminal; it keeps its tabs."""
+    return "\t".join(map(clean, mask_text(line.rstrip("\r")).split("\t")))
 
 
 def size(file: Path) -> int:

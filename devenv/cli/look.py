@@ -107,13 +107,15 @@ def trace(
 
         report = walk(report, ask, color=use_color(chosen.color, sys.stdout))
     if html:
+        from devenv.render.report import masked
         from devenv.render.trace_html import write_html
 
-        write_file(html, write_html(report))
+        write_file(html, write_html(masked(report)))
     if otlp:
+        from devenv.render.report import masked
         from devenv.render.trace_otlp import write_otlp
 
-        write_file(otlp, write_otlp(report))
+        write_file(otlp, write_otlp(masked(report)))
     if step:
         raise typer.Exit(report.exit_code)
     show(report)

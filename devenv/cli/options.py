@@ -120,8 +120,16 @@ def stack(engine: str | None = None, *, reads: bool = True) -> Stack:
 
     opened = open_stack(chosen.project, asked=Asked(engine))
     if reads:
-        opened.engine.admit(chosen.allow_remote, lambda text: typer.echo(text, err=True))
+        opened.engine.admit(chosen.allow_remote, tell)
     return opened
+
+
+def tell(words: str) -> None:
+    """A line on stderr, without secrets, that cannot steer the terminal."""
+    from devenv.config.masking import mask_text
+    from devenv.render.text import clean
+
+    typer.echo(clean(mask_text(words)), err=True)
 
 
 def watching() -> Any:
@@ -137,7 +145,10 @@ def agreed(question: str, yes: bool, hint: str = "add -y to agree") -> None:
         return
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
         raise UsageError(question, detail="nobody can be asked here, so nothing was done", hint=hint)
-    if not typer.confirm(question, err=True):
+    from devenv.config.masking import mask_text
+    from devenv.render.text import clean
+
+    if not typer.confirm(clean(mask_text(question)), err=True):
         raise UsageError("not done: you did not agree")
 
 
@@ -166,7 +177,8 @@ def with_view(report: Report, **view: Any) -> Report:
 
 def write_file(path: Path, text: str) -> None:
     """Write a file that only its owner may read, and say so. UsageError when it cannot be written."""
+    from devenv.config.masking import hide
     from devenv.host.state import write_out
 
-    write_out(path, text)
-    typer.echo(f"written: {path}", err=True)
+    write_out(path, hide(text))
+    tell(f"written: {path}")

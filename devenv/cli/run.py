@@ -143,7 +143,14 @@ def env(
         return
     if chosen.json:
         show(Report("env", opened.settings.project.name, Exit.DONE, {"env": values}))
-    typer.echo(format_environment(values, form))
+    lines = format_environment(values, form)
+    if sys.stdout.isatty():
+        from devenv.render.text import clean
+
+        # To be looked at; a program that reads them gets every byte as it is.
+        lines = "\n".join(map(clean, lines.split("\n")))
+    # Not typer's echo, which takes escapes out of what goes to a program.
+    sys.stdout.write(f"{lines}\n")
 
 
 def run(command: Annotated[list[str], typer.Argument(metavar="-- CMD…")]) -> None:
@@ -205,10 +212,11 @@ def list_requests(
         show(report)
     if chosen.json:
         raise UsageError("--follow prints text only", hint="devenv requests --json --tail 100")
+    from devenv.config.masking import mask_text
     from devenv.render.requests_text import following_text, requests_text
 
     for line in requests_text(report, chosen.verbose):
-        typer.echo(line)
+        typer.echo(mask_text(line))
     for group in query.follow(opened):
         for line in following_text(group, chosen.verbose):
-            typer.echo(line)
+            typer.echo(mask_text(line))

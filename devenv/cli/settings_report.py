@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from devenv.config.masking import mask_settings
 from devenv.config.references import find_undeclared, refuse
-from devenv.config.schema import FILE, Loaded, flatten, mask
+from devenv.config.schema import FILE, Loaded, flatten
 from devenv.core.errors import Exit
 from devenv.core.model import Report
 
@@ -18,11 +19,8 @@ if TYPE_CHECKING:
 
 def show_settings(loaded: Loaded) -> Report:
     """Every dotted key with its value and where it comes from; secrets masked."""
-    flat = flatten(msgspec.to_builtins(loaded.settings))
-    rows = [
-        {"key": key, "value": mask(key, value), "origin": loaded.origins.get(key, "default")}
-        for key, value in flat.items()
-    ]
+    shown = mask_settings(flatten(msgspec.to_builtins(loaded.settings)), loaded.root)
+    rows = [{"key": key, "value": value, "origin": loaded.origins.get(key, "default")} for key, value in shown.items()]
     body = {"file": str(loaded.root / FILE), "settings": rows}
     return Report("config", loaded.settings.project.name, Exit.DONE, body)
 

@@ -84,17 +84,20 @@ def line(form: str, name: str, value: str) -> str:
     if form == "fish":
         return f"set -gx {name} {quote_fish(value)}"
     if form == "powershell":
-        quoted = value.replace("'", "''")
+        # PowerShell takes four further characters for a single quote.
+        quoted = re.sub("['\u2018-\u201b]", r"\g<0>\g<0>", value)
         return f"$env:{name} = '{quoted}'"
     return f"export {name}={shlex.quote(value)}"
 
 
 def quote_dotenv(value: str) -> str:
-    """A value for a .env file: single quotes, which every reader takes literally, where the value allows it."""
-    if "'" not in value and "\n" not in value:
+    """A value for a .env file: single quotes, which every reader takes literally, where the value allows it.
+
+    A shell that reads the file runs nothing: what is special between double quotes is escaped.
+    """
+    if "'" not in value:
         return f"'{value}'"
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("$", "\\$")
-    return f'"{escaped}"'
+    return '"' + re.sub(r'[\\"$`]', r"\\\g<0>", value) + '"'
 
 
 def quote_fish(value: str) -> str:

@@ -17,15 +17,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from devenv.config.variables import refused
 from devenv.core.errors import UsageError
 
 FILE = "devenv.toml"
 PREFIX = "DEVENV_"
-SECRET = re.compile(r"(secret|password|passwd|token|api_?key|private)", re.IGNORECASE)
 # Further variables of a setting.
 SHORT = {"project.engine": (f"{PREFIX}ENGINE",)}
-URL_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
-MASK = "****"
 # What values of [env] may use; `{{x}}` stands for `{x}`.
 PLACEHOLDER = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 PLACEHOLDERS = (
@@ -621,6 +619,7 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
     from devenv.config.references import find_mistakes, refuse
 
     refuse(find_mistakes(settings), file)
+    check_variables(settings, file)
     for key in flatten(msgspec.to_builtins(settings)):
         origins.setdefault(key, "default")
     return Loaded(root, settings, origins)
@@ -706,7 +705,7 @@ def complaints(tree: Mapping[str, Any], text: str) -> Iterator[tuple[tuple[str |
             hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
         elif place.keys:
             what = "as a name, at" if place.of_name else "at"
-            shown = f"{place.words} - {what} `$.{place.title}`"
+            shown = f"{unquoted(place.words)} - {what} `$.{place.title}`"
         yield keys, shown, hint
         # A missing key cannot be left out: it is the last that is told.
         if not keys or "missing required" in text:
@@ -734,6 +733,23 @@ def line_of(file: Path, keys: tuple[str | int, ...]) -> int | None:
         return find_line(file.read_text("utf-8-sig"), keys)
     except (OSError, ValueError):
         return None
+
+
+def unquoted(complaint: str) -> str:
+    """What is wrong, without the value: it may be a password in the wrong place."""
+    value = re.compile(r"^Invalid enum value .*?(?= - at `[^`]*`$|$)", re.DOTALL)
+    return value.sub("not one of the possible values", complaint)
+
+
+def check_variables(settings: Settings, file: Path) -> None:
+    """UsageError for a variable by which a folder would decide which program runs in the user's shell."""
+    tables = {"[env]": settings.env, "[backend] env": settings.backend.env if settings.backend else {}}
+    if found := refused(tables):
+        raise UsageError(
+            f"{file} may not set {found}",
+            detail="it decides which programs run, or loads code into them",
+            hint="set it in your own shell, or in the command: env NAME=value …",
+        )
 
 
 class Place:
@@ -877,7 +893,7 @@ def variable_value(environ: Mapping[str, str], variable: str, key: str, kind: An
     except msgspec.ValidationError as error:
         raise UsageError(
             f"${variable} is not a valid value for {key}",
-            detail=f"{environ[variable]!r}: {error}",
+            detail=unquoted(str(error)),
             hint=f"unset {variable}",
         ) from None
 
@@ -902,14 +918,3 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         flat.update(flatten(value, f"{prefix}.{key}" if prefix else key))
     return flat
-
-
-def mask(key: str, value: Any) -> Any:
-    """The value without secrets: by the key's name, and passwords inside URLs. Placeholders are no secrets."""
-    if isinstance(value, list):
-        return [mask(key, entry) for entry in value]
-    if not isinstance(value, str):
-        return value
-    if SECRET.search(key) and value and not re.fullmatch(r"\{\w+\}", value):
-        return MASK
-    return URL_PASSWORD.sub(rf"\1{MASK}@", value)

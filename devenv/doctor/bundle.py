@@ -14,7 +14,18 @@ from typing import Any, Final
 import msgspec
 
 from devenv import __version__
-from devenv.config.schema import MASK, flatten, mask
+from devenv.config.masking import (
+    LEAST,
+    MASK,
+    is_secret_name,
+    is_strong,
+    mask,
+    mask_settings,
+    mask_tree,
+    split_address,
+    variable_secrets,
+)
+from devenv.config.schema import flatten
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.doctor.context import DoctorContext
@@ -31,8 +42,8 @@ QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'")
 
 def make_bundle(context: DoctorContext, report: Report) -> str:
     """The bundle as JSON text. Secrets and e-mail addresses are masked, and what rows and items hold is left out."""
-    secrets = known_secrets(context)
     settings = flatten(msgspec.to_builtins(context.settings))
+    secrets = [*known_secrets(context), *variable_secrets(settings, context.root)]
     content = {
         "schema": "devenv.bundle/1",
         "versions": versions(context),
@@ -43,16 +54,16 @@ def make_bundle(context: DoctorContext, report: Report) -> str:
             "checks": [bare(row) for row in report.body.get("checks", ())],
         },
         "settings": [
-            {"key": key, "value": mask(key, value), "origin": context.origins.get(key, "default")}
-            for key, value in settings.items()
+            {"key": key, "value": value, "origin": context.origins.get(key, "default")}
+            for key, value in mask_settings(settings, context.root).items()
         ],
         "services": [msgspec.to_builtins(state) for state in context.services],
         "shell": variables(context.shell),
         "application": variables(context.application or {}),
         "logs": {name: last_lines(path) for name, path in context.logs.items()},
     }
-    text = json.dumps(content, indent=1, default=str, ensure_ascii=False)
-    for secret in secrets:
+    text = json.dumps(mask_tree(msgspec.to_builtins(content)), indent=1, default=str, ensure_ascii=False)
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], MASK)
     return ADDRESS.sub(MASK, text).replace(str(Path.home()), "~")
 
@@ -70,8 +81,9 @@ def known_secrets(context: FactsContext) -> list[str]:
     targets = context.targets
     found = {targets.postgres.password, targets.dynamodb.secret_key, targets.key}
     for environ in (context.environment, context.shell, context.application or {}):
-        found.update(value for name, value in environ.items() if mask(name, value) == MASK)
-    return sorted((secret for secret in found if len(secret) >= 6), key=len, reverse=True)
+        found.update(value for name, value in environ.items() if is_secret_name(name) and is_strong(value))
+        found.update(address.password or "" for value in environ.values() if (address := split_address(value)))
+    return sorted((secret for secret in found if len(secret) >= LEAST), key=len, reverse=True)
 
 
 def variables(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -45,6 +45,7 @@ from urllib.parse import urlsplit
 import psutil
 from msgspec.structs import replace
 
+from devenv.config.masking import learn
 from devenv.config.schema import FILE, Loaded, cache_folder, data_home, interpreter
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, StepState, Targets
@@ -308,6 +309,7 @@ class Engine(ABC):
             if self._locked:
                 self.make_home()
             self._secrets = state.keep_secrets(self.home, keep=self._locked)
+            learn(self._secrets.password, self._secrets.key)
         return self._secrets
 
     def keep_secrets(self) -> None:
@@ -316,6 +318,7 @@ class Engine(ABC):
             state.folder(self.root)
         self.make_home()
         self._secrets = state.keep_secrets(self.home)
+        learn(self._secrets.password, self._secrets.key)
 
     def forget_secrets(self) -> None:
         """Read them anew at the next use: other data was put into the place of the present one."""

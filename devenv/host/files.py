@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ SKIPPED: Final = frozenset(
 MOST_FILES: Final = 20_000
 TEXT_BYTES: Final = 1_000_000
 LOOK_BYTES: Final = 8_000
-GIT_S: Final = 10
 
 
 @dataclass(frozen=True)
@@ -49,20 +47,6 @@ def walk(folder: Path) -> Iterator[Path]:
     for entry in here:
         if entry.name not in SKIPPED and entry.is_dir(follow_symlinks=False):
             yield from walk(Path(entry.path))
-
-
-def tracked_files(root: Path) -> Listing | None:
-    """The files below `root` that git tracks; None outside of a repository, or when there is no git."""
-    # A repository's own configuration may name a program for fsmonitor: it is not ours to start.
-    command = ["git", "-c", "core.fsmonitor=false", "ls-files", "-z", "--cached", "."]
-    try:
-        done = subprocess.run(command, cwd=root, capture_output=True, timeout=GIT_S, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if done.returncode:
-        return None
-    names = [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
-    return Listing(tuple(map(Path, names[:MOST_FILES])), cut=len(names) > MOST_FILES)
 
 
 def read_text(path: Path, most: int = TEXT_BYTES) -> str | None:

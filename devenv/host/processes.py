@@ -229,6 +229,27 @@ def tail(log: Path, lines: int = 10) -> list[str]:
         return []
 
 
+def listens_on(pid: int, port: int | None) -> bool | None:
+    """Whether a process, or a child of it, listens on a TCP port; None when it cannot be looked at."""
+    seen: set[int] = set()
+    for each in (pid, *children(pid)):
+        try:
+            sockets = psutil.Process(each).net_connections(kind="tcp")
+        except psutil.Error:
+            return None
+        seen |= {found.laddr.port for found in sockets if found.status == psutil.CONN_LISTEN}
+    return port in seen
+
+
+def answers(host: str, port: int | None) -> bool:
+    """Whether something accepts connections there."""
+    try:
+        socket.create_connection((host, port or 80), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
 def port_is_free(port: int) -> bool:
     """Whether nobody listens on the port, on loopback or on all interfaces."""
     for host, family in (("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET)):  # noqa: S104 - asked, not served

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets as random
+import shlex
 import sys
 import tempfile
 import time
@@ -147,7 +148,9 @@ def refuse_links(*folders: Path) -> None:
 
 def link_refused(path: Path) -> DevenvError:
     """The error for a symbolic link among devenv's own files."""
-    return DevenvError(f"{path} is a symbolic link, which devenv does not follow", hint=f"remove it: rm {path}")
+    return DevenvError(
+        f"{path} is a symbolic link, which devenv does not follow", hint=f"remove it: rm {shlex.quote(str(path))}"
+    )
 
 
 def folder(root: Path) -> Path:

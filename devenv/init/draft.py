@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
-from devenv.config.schema import SECRET, URL_PASSWORD
+from devenv.config.masking import MASK, is_secret_name, is_strong, mask_text, mask_url, mask_words, split_address
+from devenv.config.variables import is_refused
 from devenv.engines.embedded.contrib import EXTENSIONS
 from devenv.init.code import Function
 from devenv.init.propose import (
@@ -47,6 +47,8 @@ GIVEN: Final = frozenset(
     ]
 )
 SECRETIVE: Final = re.compile(r"pass|pwd|credential|salt|dsn|key$", re.IGNORECASE)
+# What nobody would write as a word: a long run of letters and digits.
+RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])(?:[A-Fa-f0-9]{24,}|[A-Za-z0-9+/=_]{20,})")
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 MODULE_SERVER: Final = ("flask", "uvicorn", "gunicorn", "hypercorn", "waitress", "http.server")
 
@@ -188,7 +190,10 @@ class Drafter:
         else:
             if not any("{port}" in word for word in command):
                 self.sheet.note("The command names no port: let it listen on {port}, at 127.0.0.1.")
-            self.sheet.key("command", command)
+            shown = mask_words("", command)
+            if shown != command:
+                self.sheet.note(f"Not copied: a secret in the command. Write a variable in the place of {MASK}.")
+            self.sheet.key("command", shown)
         if folder != ".":
             self.sheet.key("folder", folder)
         if application.port():
@@ -238,6 +243,8 @@ class Drafter:
                     f"{name} is left out: it would send every AWS service to DynamoDB. boto3 reads"
                     " AWS_ENDPOINT_URL_DYNAMODB by itself, which devenv sets."
                 )
+            elif is_refused(name):
+                notes.append(f"{name} is left out: it decides which programs run. Set it in your shell.")
             elif place := store_url(value, self.survey):
                 entries[name] = place
             elif value in tables or (self.survey.shared.get(name) == value != "" and not is_secret(name, value)):
@@ -518,19 +525,18 @@ def database_of(survey: Survey) -> tuple[str | None, str | None]:
     user, database = given.get("POSTGRES_USER"), given.get("POSTGRES_DB")
     for value in survey.variables.values():
         if re.match(r"postgres(ql)?(\+\w+)?://", value):
-            try:
-                url = urlsplit(value)
-                database = database or unquote(url.path.strip("/")) or None
-                user = user or url.username
-            except ValueError:
-                continue
+            url = split_address(value)
+            if url and not (url.port and not url.port.isdigit()):
+                database = database or url.database or None
+                user = user or url.user or None
     database = database or next(iter(survey.databases), None)
     return (database or "")[:63] or None, (user or "")[:63] or None
 
 
 def is_secret(name: str, value: str) -> bool:
     """Whether a variable holds something that belongs into no file of a project."""
-    return bool(SECRET.search(name) or SECRETIVE.search(name) or URL_PASSWORD.search(value))
+    named = is_secret_name(name) or SECRETIVE.search(name)
+    return bool(named or mask_text(mask_url(value)) != value or (RANDOM.fullmatch(value) and is_strong(value)))
 
 
 def store_url(value: str, survey: Survey) -> str | None:

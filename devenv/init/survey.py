@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Final
 
+from devenv.config.masking import split_address
 from devenv.host.files import list_files, read_text
 from devenv.init.code import Code, read_code
 from devenv.init.compose import Compose, read_compose, read_dockerfile, read_dotenv
@@ -31,7 +32,7 @@ SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 TELLING: Final = re.compile(r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(")
 DATABASE: Final = re.compile(
     r"CREATE\s+DATABASE\s+\"?([a-z_]\w{0,62})\"?\s*;|\bcreatedb\b[^\n;|&]{0,200}\s([a-z_]\w{0,62})[ \t]*(?=$|[;|&])"
-    r"|postgres(?:ql)?://[^\s\"'/$]{1,300}/([a-z_]\w{0,62})\b",
+    r"|(?P<url>postgres(?:ql)?://[^\s\"'$<>]{1,400})",
     re.IGNORECASE | re.MULTILINE,
 )
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
@@ -123,8 +124,17 @@ def read_texts(root: Path) -> tuple[dict[str, str], list[str]]:
 
 def find_databases(texts: Iterable[str]) -> tuple[str, ...]:
     """The databases that texts make (CREATE DATABASE, createdb) or name in a URL, the most frequent first."""
-    found = Counter(next(filter(None, names)) for text in texts for names in DATABASE.findall(text))
+    found = Counter(name for text in texts for each in DATABASE.finditer(text) if (name := database_in(each)))
     return tuple(name for name, _ in found.most_common() if name not in ("postgres", "template1"))
+
+
+def database_in(found: re.Match[str]) -> str | None:
+    """The name in one find; of a URL the part that is a database, whatever its password looks like."""
+    if found["url"] is None:
+        return found[1] or found[2]
+    url = split_address(found["url"])
+    plain = url is not None and (not url.port or url.port.isdigit())
+    return url.database if url and plain and re.fullmatch(r"[A-Za-z_]\w{0,62}", url.database) else None
 
 
 def merged(texts: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:

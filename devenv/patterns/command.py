@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
@@ -112,7 +113,7 @@ def refuse_unknown(name: str, pattern: Pattern, given: Iterable[str]) -> None:
         raise UsageError(
             f"`{name}` has no parameter `{unknown[0]}`",
             detail=f"it has: {', '.join(sorted(known))}" if known else "it has none",
-            hint=f"devenv patterns explain {name}",
+            hint=f"devenv patterns explain {shlex.quote(name)}",
         )
 
 
@@ -213,7 +214,10 @@ def run_sql_pattern(stack: Stack, name: str, text: str, values: Mapping[str, str
 
     require_running(stack, "postgres")
     if missing := [each for each in re.findall(r"%\(([^)]+)\)s", text) if each not in values]:
-        raise UsageError(f"`{name}` needs {missing[0]}", hint=f"devenv patterns run {name} --param {missing[0]}=…")
+        raise UsageError(
+            f"`{name}` needs {missing[0]}",
+            hint=f"devenv patterns run {shlex.quote(name)} --param {shlex.quote(missing[0])}=…",
+        )
     began = time.perf_counter()
     answer, plan = run_sql(stack.engine.targets().postgres, text, values)
     ms = (time.perf_counter() - began) * 1000

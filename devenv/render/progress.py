@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from devenv.config.masking import mask_text
 from devenv.core.events import Event, Watch
 from devenv.render.cells import clean
 from devenv.render.report import use_color
@@ -109,7 +111,7 @@ class Live(Watch):
             case "end":
                 self._change(event.target, text=event.text, ok=event.ok, ended=time.monotonic())
             case "say":
-                self._console.print(event.text, markup=False)
+                self._console.print(text.clean(event.text), markup=False)
 
     def close(self) -> None:
         """Leave the last picture standing."""
@@ -125,9 +127,10 @@ class OnDemand(Watch):
         self._guard = threading.Lock()
 
     def tell(self, event: Event) -> None:
-        """Pass it on; a sentence alone opens nothing."""
+        """Pass it on, without secrets; a sentence alone opens nothing."""
+        event = replace(event, text=mask_text(event.text))
         if event.kind == "say" and self._shown is None:
-            typer.echo(event.text, err=True)
+            typer.echo(text.clean(event.text), err=True)
         else:
             self._open().tell(event)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from devenv.config.schema import MASK, mask
+from devenv.config.masking import MASK, mask
 from devenv.core.plural import number_of
 
 Body = Mapping[str, Any]

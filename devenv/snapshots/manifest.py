@@ -21,7 +21,6 @@ from __future__ import annotations
 import platform
 import re
 import secrets
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -34,6 +33,7 @@ from devenv import __version__
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.host import file_clone as copies
 from devenv.host import state
+from devenv.host.git import read_commit
 from devenv.snapshots.item_backup import copies_of, read_cluster
 from devenv.stack import Stack
 
@@ -174,15 +174,6 @@ def read_steps(ledger: Path) -> dict[str, str]:
     with Ledger(ledger, create=False) as opened:
         marks = {step.name: opened.mark(step.name) for step in STEPS}
     return {name: mark.hash for name, mark in marks.items() if mark}
-
-
-def read_commit(root: Path) -> str | None:
-    """The git commit that is checked out; None outside of git."""
-    try:
-        ran = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return ran.stdout.strip() or None if ran.returncode == 0 else None
 
 
 def count_all(stack: Stack) -> Counts:

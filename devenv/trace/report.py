@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from devenv.config.schema import MASK
+from devenv.config.masking import MASK
 from devenv.core.errors import Exit
 from devenv.core.model import Report
 from devenv.core.plural import number_of

@@ -77,7 +77,7 @@ def token_of(settings: Settings, target: PostgresTarget, environ: Mapping[str, s
     if len(rows) != 1:
         raise UsageError(
             f"{'nobody has' if not rows else 'several people have'} {person.name} `{handle}` in {person.table}",
-            hint=f'devenv db "select {person.name} from {person.table}"',  # noqa: S608 - only shown
+            hint=shlex.join(["devenv", "db", f"select {person.name} from {person.table}"]),  # noqa: S608 - only shown
         )
     values = {f"person.{name}": str(value) for name, value in rows[0].items() if value is not None}
     return signed(declared, {**values, "user": handle}, environ)

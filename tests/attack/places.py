@@ -11,7 +11,7 @@ from devenv.config.environment import format_environment
 from devenv.config.schema import data_home, load
 from devenv.core.errors import UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget
-from devenv.host.files import tracked_files
+from devenv.host.git import tracked_files
 from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.stores.postgres.client import PostgresError
 from devenv.stores.postgres.reader import read

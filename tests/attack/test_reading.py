@@ -43,6 +43,13 @@ STATEMENTS = {
     "settings-of-the-server": "ALTER SYSTEM SET log_statement = 'all'",
     "export-object": "SELECT lo_export(lo_from_bytea(0, 'x'), '{canary}')",
     "import-object": "SELECT lo_import('/etc/passwd')",
+    "values-of-a-function": "VALUES (set_config('role', 'none', false), query_to_xml('SELECT pg_read_file("
+    "''/etc/passwd'')', true, true, ''))",
+    "function-as-a-table": "SELECT * FROM pg_read_file('/etc/passwd')",
+    "function-in-a-limit": "SELECT 1 LIMIT length(pg_read_file('/etc/passwd'))",
+    "function-in-a-sub-query": "SELECT (SELECT lo_import('/etc/passwd'))",
+    "text-as-a-query": "SELECT * FROM ts_stat('SELECT pg_read_file(''/etc/passwd'')::tsvector')",
+    "end-of-text": "SELECT 1\0; DELETE FROM users",
     "end-sessions": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IS NOT NULL"
     " AND pid <> pg_backend_pid()",
     "reload": "SELECT pg_reload_conf()",

@@ -340,9 +340,7 @@ command = ["{run}"]
 [trace.other.library]
 function = "canary:touch"
 [env]
-PYTHONSTARTUP = "{python}"
-PYTHONPATH = "{folder}"
-PSQLRC = "{run}"
+APP_START = "{run}"
 """
 
 
@@ -367,7 +365,7 @@ def test_a_cloned_folder_runs_nothing_when_it_is_only_looked_at(tmp_path: Path) 
         (folder / name).symlink_to(run)
     for module in ("canary", "sitecustomize", "usercustomize", "psycopg", "boto3", "json", "devenv_plugin", "conftest"):
         (folder / f"{module}.py").write_text(f"open({str(canary)!r}, 'a').write(__file__)\ndef touch(): pass\n")
-    (folder / "devenv.toml").write_text(HOSTILE.format(folder=folder, run=run, python=folder / "canary.py"))
+    (folder / "devenv.toml").write_text(HOSTILE.format(folder=folder, run=run))
     project = Installed(folder)
     written = set(folder.iterdir())
     assert project.devenv("status").code == project.devenv("config", "show").code == 0, "the file is accepted"

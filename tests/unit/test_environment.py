@@ -68,15 +68,10 @@ def read_by_shell(shell: str, text: str, folder: Path) -> dict[str, str]:
 def read_dotenv(text: str) -> dict[str, str]:
     """What the usual .env readers agree on: single quotes are literal, double quotes know backslash escapes."""
     found = {}
-    for line in text.splitlines():
-        name, value = line.split("=", 1)
-        if value.startswith("'"):
-            assert re.fullmatch(r"'[^']*'", value), line
-            found[name] = value[1:-1]
-        else:
-            assert re.fullmatch(r'"(?:[^"\\]|\\.)*"', value), line
-            assert not re.search(r"(?<!\\)(?:\\\\)*\$", value), f"a reader would expand {line}"
-            found[name] = re.sub(r"\\(.)", lambda seen: {"n": "\n"}.get(seen[1], seen[1]), value[1:-1])
+    for name, single, double in re.findall(
+        r"""^(\w+)=(?:'([^']*)'|"((?:[^"\\]|\\.)*)")$""", text, re.MULTILINE | re.DOTALL
+    ):
+        found[name] = re.sub(r"\\(.)", r"\1", double, flags=re.DOTALL) if double else single
     return found
 
 

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from devenv.config.schema import URL_PASSWORD
+from devenv.config.masking import mask_url
 from devenv.links.read import Item, Kind, read_record
 
 KeyOwner = Literal["aws-owned", "aws-managed", "customer-managed"]
@@ -108,7 +108,7 @@ def find_open_lines(
             host = url.hostname
         except ValueError:
             continue
-        shown = URL_PASSWORD.sub(r"\1****@", value)
+        shown = mask_url(value)
         if not host or is_here(host):
             continue
         if url.scheme == "http":

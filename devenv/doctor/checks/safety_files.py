@@ -13,7 +13,8 @@ from typing import Any, Final
 from devenv.config.schema import Safety, Settings
 from devenv.core.errors import UsageError
 from devenv.doctor.checks.protection import Leak, find_keys
-from devenv.host.files import list_files, read_text, tracked_files
+from devenv.host.files import list_files, read_text
+from devenv.host.git import tracked_files
 
 # Files that hold settings, and so keys, whether git tracks them or not.
 SETTINGS_FILE: Final = re.compile(

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from devenv.config.schema import FILE, Settings, mask
+from devenv.config.masking import mask, split_address
+from devenv.config.schema import FILE, Settings
 from devenv.core.model import DynamoTarget, Fix, PostgresTarget
 from devenv.doctor.checks.addresses import (
     configured_endpoint,
@@ -305,16 +306,16 @@ def parse_database(text: str, stack: PostgresTarget) -> PostgresTarget | str:
         )
     if not is_postgres_url(text):
         return f"its scheme is {text.partition('://')[0]!r}"
-    try:
-        url = urlsplit(text)
-        port = str(url.port or "")
-    except ValueError as error:
-        return str(error)
-    query = dict(pair.partition("=")[::2] for pair in url.query.split("&") if pair)
-    database = unquote(url.path.lstrip("/")) or query.get("dbname")
-    user = unquote(url.username) if url.username else query.get("user")
-    password = unquote(url.password) if url.password else query.get("password")
-    return from_parts(url.hostname or query.get("host"), port or query.get("port"), user, password, database, stack)
+    # Leniently, and without a word of it in any error: a password may hold what ends something in a URL.
+    url = split_address(text)
+    if url is None or url.advice:
+        return url.advice if url else "it is not a URL"
+    query = {name: unquote(value) for name, value in (pair.partition("=")[::2] for pair in url.query.split("&"))}
+    get = query.get
+    user, password = url.user or get("user"), url.password or get("password")
+    return from_parts(
+        url.host or get("host"), url.port or get("port"), user, password, url.database or get("dbname"), stack
+    )
 
 
 def parse_variables(environ: Mapping[str, str], stack: PostgresTarget) -> PostgresTarget | str:
@@ -334,7 +335,7 @@ def from_parts(
 ) -> PostgresTarget | str:
     """A target with libpq's defaults; the user and password that are not given are ours."""
     if port and not (port.isdigit() and 0 < int(port) < 65536):
-        return f"{port!r} is not a port"
+        return "its port is not a number of 1 to 65535"
     name = user or stack.user
     return PostgresTarget(host or "localhost", int(port or 5432), name, password or stack.password, database or name)
 

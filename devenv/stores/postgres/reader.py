@@ -55,7 +55,8 @@ SELECT set_config('client_min_messages', 'log', true), set_config('log_min_messa
 QUIET: Final = (
     b"SELECT set_config('client_min_messages', 'notice', true), set_config('debug_print_rewritten', 'off', true)"
 )
-CALLED: Final = re.compile(r":\w*(?:funcid|fnoid) (\d+)")
+# The server breaks its description into lines, anywhere.
+CALLED: Final = re.compile(r":\w*(?:funcid|fnoid)\s+(\d+)")
 ACTING: Final = b"""
 SELECT coalesce(string_agg(DISTINCT p.oid::regprocedure::text, ', '), '') FROM pg_proc p
 WHERE p.oid = ANY($1::oid[]) AND NOT (
@@ -126,6 +127,8 @@ class Asking:
         PostgresError with code READ_ONLY for what is no statement that reads. `as_text`: times come as Postgres
         writes them, also those that Python cannot hold.
         """
+        if "\0" in text:
+            raise PostgresError("a statement with a NUL character is not run", code=READ_ONLY)
         statement, bound = (text, []) if values is None else positional(text, values)
         connection = self._connection
         with translated(self._target.address):

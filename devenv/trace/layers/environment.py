@@ -7,8 +7,11 @@ from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from msgspec import to_builtins
+
 from devenv.capture.calls import Asked
-from devenv.config.schema import mask
+from devenv.config.masking import known_values, mask, mask_url, mask_variable
+from devenv.config.schema import flatten
 from devenv.core.model import DynamoTarget, Finding, Fix, PostgresTarget
 from devenv.doctor.checks.addresses import is_proxy
 from devenv.doctor.checks.environment import look_up
@@ -205,7 +208,7 @@ def targets(inquiry: TraceContext, environ: Mapping[str, str], findings: Iterabl
     return {
         "dynamodb": {
             "project": context.targets.dynamodb.endpoint,
-            "application": mask("", effective_endpoint(environ)[1] or "the cloud"),
+            "application": mask_url(effective_endpoint(environ)[1] or "the cloud"),
             "same": "dynamodb" not in wrong,
         },
         "postgres": {
@@ -227,7 +230,15 @@ def variables(inquiry: TraceContext, environ: Mapping[str, str]) -> list[dict[st
         [*inquiry.facts.context.environment, *own_variables(inquiry), "AWS_ENDPOINT_URL", "AWS_PROFILE"]
     )
     shown = [name for name in names if name in environ or name in inquiry.project_environment]
-    return [{"name": name, "value": mask(name, environ[name]) if name in environ else None} for name in shown]
+    is_known = known_values(flatten(to_builtins(inquiry.settings)), inquiry.facts.context.root)
+    own = own_variables(inquiry)
+
+    def masked(name: str) -> str | None:
+        if name not in environ:
+            return None
+        return mask_variable(name, environ[name], is_known) if name in own else str(mask(name, environ[name]))
+
+    return [{"name": name, "value": masked(name)} for name in shown]
 
 
 def find_diverted(inquiry: TraceContext, changed: Mapping[str, str | None]) -> tuple[Finding, ...]:

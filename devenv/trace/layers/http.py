@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 from devenv.config.schema import TraceRequest
 from devenv.core.templates import Unknown, fill, names_in
+from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, form_of_answer, read_answer
 from devenv.trace.judge.http import judge_http
@@ -61,6 +62,8 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         asks = requests_of(inquiry, declared, url, given.person, given.stranger)
     except Unknown as error:
         return HttpObservation(unasked=f"the request needs {{{error.name}}}, which is not known", declared=True)
+    if any(ask.secret for ask in asks.values()) and (why := not_ours(inquiry, url)):
+        return HttpObservation(unasked=why, declared=True)
     form = form_of_answer(inquiry.question.trace, "http", declared.items, declared.fields)
     log = inquiry.application.log
     mark = size_of(log)
@@ -128,6 +131,8 @@ class Ask:
     url: str
     headers: Mapping[str, str]
     body: bytes | None = None
+    # It carries somebody's token.
+    secret: bool = False
 
 
 def requests_of(
@@ -181,7 +186,24 @@ def make_ask(inquiry: TraceContext, declared: TraceRequest, url: str, person: Ma
     if declared.origin is not None:
         headers["Origin"] = declared.origin
     body = None if declared.body is None else fill(declared.body, values).encode()
-    return Ask(declared.method, url.replace("{token}", values.get("token", "")), headers, body)
+    return Ask(declared.method, url.replace("{token}", values.get("token", "")), headers, body, "token" in values)
+
+
+def not_ours(inquiry: TraceContext, url: str) -> str | None:
+    """Why no token may be sent to who answers at `url`: devenv starts the application, and it is another process.
+
+    An address that devenv.toml declares for an application that devenv does not start is the user's own word.
+    """
+    backend = inquiry.settings.backend
+    if backend is None or not backend.command:
+        return None
+    state = inquiry.facts.context.service("backend")
+    place = urlsplit(url)
+    if state.state == "running" and (state.pid is None or processes.listens_on(state.pid, place.port) is not False):
+        return None
+    if not processes.answers(place.hostname or "", place.port):
+        return None
+    return f"no token was sent: the process at {place.netloc} is not the application that devenv starts"
 
 
 def ask_pages(inquiry: TraceContext, declared: TraceRequest, form: Form, ask: Ask) -> Answer:

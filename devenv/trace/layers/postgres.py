@@ -247,7 +247,10 @@ def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Find
     query = sql.SQL("SELECT 1 FROM {} WHERE {} = {}").format(
         postgres.name(*relation_of(declared.table)), postgres.name(declared.id), sql.Literal(person[declared.id])
     )
-    grant = Fix("let the role read the table", f'devenv db --write "GRANT SELECT ON {declared.table} TO {role.user}"')
+    grant = Fix(
+        "let the role read the table",
+        shlex.join(["devenv", "db", "--write", f"GRANT SELECT ON {declared.table} TO {role.user}"]),
+    )
     identity = (canonical(person[declared.id]),)
     try:
         with reading(role) as connection, postgres.translated(role.address):

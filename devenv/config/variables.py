@@ -1,0 +1,35 @@
+"""Variables that a folder may not set: they decide which program runs, or load code into one. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+# Of the loader, of shells, of interpreters, of tools that run programs by their settings; and devenv's own.
+REFUSED: Final = re.compile(
+    r"PATH|CDPATH|FPATH|MANPATH|INFOPATH|IFS|ENV|HOME|SHELL|SHELLOPTS|PS[0-4]|PROMPT_COMMAND|BASH\w*|ZDOTDIR|FISH_\w+"
+    r"|LD_\w+|DYLD_\w+|GCONV_PATH|LOCPATH|NLSPATH|GLIBC_TUNABLES|MALLOC_\w+|HOSTALIASES|RES_OPTIONS|TERM|TERMCAP"
+    r"|TERMINFO\w*|TMPDIR|TEMP|TMP|XDG_\w+"
+    r"|PYTHON(?!UNBUFFERED$|DONTWRITEBYTECODE$|UTF8$|IOENCODING$|HASHSEED$|FAULTHANDLER$|DEVMODE$)\w*"
+    r"|NODE_(?:OPTIONS|PATH|REPL_\w+|EXTRA_CA_CERTS)|NPM_CONFIG_\w+|YARN_\w+"
+    r"|JAVA_(?:TOOL_OPTIONS|OPTS|HOME)|_JAVA_OPTIONS|JDK_\w*OPTIONS|CLASSPATH|MAVEN_\w+|GRADLE_\w+|JVM_OPTS"
+    r"|PERL\w+|RUBY(?:OPT|LIB|SHELL)|GEM_(?:HOME|PATH)|BUNDLE_\w+|LUA_(?:INIT|PATH|CPATH)\w*|PHPRC|PHP_INI_SCAN_DIR"
+    r"|DOTNET_\w+|CORECLR_\w+|COMPLUS_\w+|ERL_\w*FLAGS|GOFLAGS|CARGO_\w+|RUSTC\w*"
+    r"|GIT_\w+|SSH_\w+|SUDO_\w+|EDITOR|VISUAL|PAGER|MANPAGER|LESS|LESSOPEN|LESSCLOSE|BROWSER"
+    r"|OPENSSL_(?:CONF|ENGINES|MODULES)|SSL_CERT_(?:FILE|DIR)|CURL_\w+|REQUESTS_CA_BUNDLE|NETRC"
+    r"|PSQL\w*|PGSERVICE|PGSERVICEFILE|PGPASSFILE|PGSYSCONFDIR|PGHOSTADDR"
+    r"|AWS_(?:CONFIG_FILE|SHARED_CREDENTIALS_FILE|CA_BUNDLE|WEB_IDENTITY_TOKEN_FILE|CONTAINER_\w+)|BOTO_CONFIG"
+    r"|DEVENV_\w+|DOCKER_\w+|COMPOSE_\w+|BUILDKIT_\w+|KUBECONFIG",
+    re.IGNORECASE,
+)
+
+
+def is_refused(name: str) -> bool:
+    """Return True for a variable that a folder may not set."""
+    return REFUSED.fullmatch(name) is not None
+
+
+def refused(tables: Mapping[str, Mapping[str, str]]) -> str | None:
+    """The first variable in these tables (`[env]` -> its variables) that is refused, with its table; or None."""
+    return next((f"{name} in {where}" for where, table in tables.items() for name in table if is_refused(name)), None)
