@@ -127,7 +127,7 @@ def stack(engine: str | None = None, *, reads: bool = True) -> Stack:
 def tell(words: str) -> None:
     """A line on stderr, without secrets, that cannot steer the terminal."""
     from devenv.config.masking import mask_text
-    from devenv.render.text import clean
+    from devenv.render.cells import clean
 
     typer.echo(clean(mask_text(words)), err=True)
 
@@ -146,7 +146,7 @@ def agreed(question: str, yes: bool, hint: str = "add -y to agree") -> None:
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
         raise UsageError(question, detail="nobody can be asked here, so nothing was done", hint=hint)
     from devenv.config.masking import mask_text
-    from devenv.render.text import clean
+    from devenv.render.cells import clean
 
     if not typer.confirm(clean(mask_text(question)), err=True):
         raise UsageError("not done: you did not agree")

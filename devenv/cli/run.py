@@ -145,7 +145,7 @@ def env(
         show(Report("env", opened.settings.project.name, Exit.DONE, {"env": values}))
     lines = format_environment(values, form)
     if sys.stdout.isatty():
-        from devenv.render.text import clean
+        from devenv.render.cells import clean
 
         # To be looked at; a program that reads them gets every byte as it is.
         lines = "\n".join(map(clean, lines.split("\n")))

@@ -111,7 +111,7 @@ class Live(Watch):
             case "end":
                 self._change(event.target, text=event.text, ok=event.ok, ended=time.monotonic())
             case "say":
-                self._console.print(text.clean(event.text), markup=False)
+                self._console.print(clean(event.text), markup=False)
 
     def close(self) -> None:
         """Leave the last picture standing."""
@@ -130,7 +130,7 @@ class OnDemand(Watch):
         """Pass it on, without secrets; a sentence alone opens nothing."""
         event = replace(event, text=mask_text(event.text))
         if event.kind == "say" and self._shown is None:
-            typer.echo(text.clean(event.text), err=True)
+            typer.echo(clean(event.text), err=True)
         else:
             self._open().tell(event)
 

@@ -54,9 +54,9 @@ def masked(report: Report) -> Report:
 def tame(value: Any) -> Any:
     """Every text inside plain lists and maps, for a terminal: control characters as escapes, but for line ends."""
     if isinstance(value, str):
-        return value if value.isprintable() else re.sub(r"[^\t\n]+", lambda found: text.clean(found[0]), value)
+        return value if value.isprintable() else re.sub(r"[^\t\n]+", lambda found: clean(found[0]), value)
     if isinstance(value, Mapping):
-        return {key if not isinstance(key, str) else text.clean(key): tame(part) for key, part in value.items()}
+        return {key if not isinstance(key, str) else clean(key): tame(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [tame(part) for part in value]
     return value

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from devenv.doctor.checks import cross_store, data, docker, drift, environment, safety, schema, services, surroundings
+from devenv.doctor.checks import (
+    cross_store,
+    data,
+    docker,
+    drift,
+    environment,
+    exposure,
+    safety,
+    schema,
+    services,
+    surroundings,
+)
 from devenv.doctor.checks.check import Check
 
 CHECKS: Final[tuple[Check, ...]] = (
     *environment.CHECKS,
     *services.CHECKS,
+    *exposure.CHECKS,
     *schema.CHECKS,
     *data.CHECKS,
     *cross_store.CHECKS,

@@ -170,8 +170,9 @@ def malformed_endpoint(text: str) -> str | None:
     try:
         url = urlsplit(text.strip())
         port = url.port
-    except ValueError as error:
-        return str(error)
+    except ValueError:
+        # The parser's own words quote a part of it, perhaps of a password.
+        return "it is no URL, or its port is not a number"
     if text != text.strip():
         return "blanks around it"
     if url.scheme not in ("http", "https"):
