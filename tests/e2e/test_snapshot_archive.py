@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -148,7 +149,11 @@ LARGE: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "more than announced": (lambda file: inflated(file, 1000, 64 << 20, first=True), "1,000 bytes are announced"),
     "the manifest last": (lambda file: inflated(file, 1000, 64 << 20, first=False), "1,000 bytes are announced"),
     "more than the disk has": (lambda file: inflated(file, 1 << 60, 1 << 60, first=True), "no room to unpack"),
-    "less than nothing": (lambda file: inflated(file, 1000, -(1 << 20), first=True), "does not belong"),
+    # (Before Python 3.11.4 it is taken for the archive's end.)
+    "less than nothing": (
+        lambda file: inflated(file, 1000, -(1 << 20), first=True),
+        r"does not belong|there is a snapshot `one` already|is damaged",
+    ),
     "checksums without end": (lambda file: crafted(("SHA256SUMS", 1 << 30, b"")), "SHA256SUMS in "),
     "a manifest without end": (lambda file: crafted(("manifest.json", 1 << 30, b"")), "manifest.json in "),
     "a header without end": (lambda file: headers(tarfile.XHDTYPE, 1, b"\0" * (64 << 20)), "too large"),
@@ -212,5 +217,7 @@ def test_what_says_to_be_large_is_refused_before_it_is_unpacked(
     assert bad.stat().st_size < 1 << 20
     for name in ([], ["--as", "bad"]):
         ran = project.devenv("snapshot", "import", str(bad), *name)
-        assert (ran.code, words in ran.err, "devenv itself failed" in ran.err) == (2, True, False), ran.all
+        assert (ran.code, bool(re.search(words, ran.err)), "devenv itself failed" in ran.err) == (2, True, False), (
+            ran.all
+        )
         assert sorted(place.iterdir()) == before
