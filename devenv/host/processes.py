@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -158,21 +159,27 @@ def stop(process: Process, *, how: signal.Signals = signal.SIGTERM, patience_s: 
     if not is_running(process):
         return False
     members = [process, *(child for child in map(identify, children(process.pid)) if child)]
-    os.kill(process.pid, how)
+    send(process.pid, how)
     if hasattr(signal, "SIGCONT"):
         # A paused process would get the signal only when it goes on.
-        os.kill(process.pid, signal.SIGCONT)
+        send(process.pid, signal.SIGCONT)
     end = time.monotonic() + patience_s
     while not has_ended(process) and time.monotonic() < end:
         reap(process.pid)
         time.sleep(0.01)
     for member in members:
         if is_running(member):
-            os.kill(member.pid, signal.SIGKILL)
+            send(member.pid, signal.SIGKILL)
     while not has_ended(process):
         reap(process.pid)
         time.sleep(0.01)
     return True
+
+
+def send(pid: int, how: signal.Signals) -> None:
+    """Send a signal; a process that ended since it was looked at gets none."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, how)
 
 
 def has_ended(process: Process) -> bool:

@@ -64,7 +64,8 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
         environment["PGOPTIONS"] = "-c default_transaction_read_only=on"
         sys.stderr.write("read-only; devenv db --write allows changes\n")
     sys.stdout.flush()
-    os.execve(program, ["psql", "--set=PROMPT1=%/%R%# ", "-P", "expanded=auto"], environment)  # noqa: S606
+    # It looks for its own folder by this name, which is not on PATH where the package has it.
+    os.execve(program, [program, "--set=PROMPT1=%/%R%# ", "-P", "expanded=auto"], environment)  # noqa: S606
 
 
 def run_sql(stack: Stack, sql: str, write: bool) -> Report:

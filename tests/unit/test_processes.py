@@ -122,6 +122,12 @@ def test_stop_kills_what_does_not_listen(start: Started) -> None:
     assert not processes.is_running(process)
 
 
+def test_a_process_that_ended_since_it_was_looked_at_gets_no_signal() -> None:
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    processes.send(child.pid, signal.SIGTERM)
+
+
 def test_stop_ends_the_children_too(start: Started) -> None:
     process = start(PARENT)
     [child] = [seen for seen in map(processes.identify, processes.children(process.pid)) if seen]
