@@ -16,7 +16,7 @@ import pytest
 from devenv.core.errors import DevenvError, Exit
 from devenv.engines.embedded.parts import NPM, Download, NpmPackage, find_local
 from tests.integration.dynamodb_support import free_port, say_nothing, wait_for
-from tests.unit.test_parts import FILES, make_archive
+from tests.unit.engines.test_embedded_parts import FILES, make_archive
 
 FETCH = """
 import sys

@@ -17,7 +17,7 @@ from devenv.aws.account import READS, Account, Refused
 from devenv.doctor.runner import diagnose
 from tests.integration.moto_support import ACCOUNT, REGION, Moto, server
 from tests.support import ProjectDir, reference_project
-from tests.unit.test_safety import TABLE, context
+from tests.unit.doctor.test_doctor_safety import TABLE, context
 
 __all__ = ["server"]
 DEMANDS = {

@@ -22,7 +22,7 @@ from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import Answer, HttpObservation, LibraryObservation, Observations, PatternObservation
 from devenv.trace.report import unverified
 from tests.shapes import SETTINGS
-from tests.unit.test_judge import HEALTHY, MEMBER, RAN, SUBJECT
+from tests.unit.trace.test_trace_judge import HEALTHY, MEMBER, RAN, SUBJECT
 
 GONE = Failure("nobody answers")
 UNASKED = "it is not known who asks"

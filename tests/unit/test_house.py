@@ -78,3 +78,12 @@ def test_packages_import_nothing() -> None:
         if path.name == "__init__.py" and list(at_start(ast.parse(path.read_text()).body))
     ]
     assert full == []
+
+
+def test_unit_tests_lie_in_a_folder_of_the_package_that_they_test() -> None:
+    here = Path(__file__).parent
+    folders = {path.parent.relative_to(here).as_posix() for path in here.rglob("test_*.py")} - {"."}
+    assert len(folders) > 10
+    assert [name for name in folders if not (HOUSE / name).is_dir()] == []
+    # What is here itself is about the whole: the two halves of the tests, the registries, properties, this file.
+    assert len(list(here.glob("test_*.py"))) <= 8

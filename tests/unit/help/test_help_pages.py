@@ -42,7 +42,7 @@ def commands(group: Any = None, words: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def test_every_page_is_a_topic_and_every_topic_a_page() -> None:
-    folder = Path(__file__).parents[2] / "devenv" / "help"
+    folder = Path(__file__).parents[3] / "devenv" / "help"
     assert {path.stem for path in folder.glob("*.md")} == set(TOPICS)
     assert all(page.startswith(f"# {topic}: ") for topic, page in PAGES.items())
 

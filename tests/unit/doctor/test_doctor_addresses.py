@@ -8,7 +8,16 @@ import pytest
 
 from devenv.doctor.checks.addresses import configured_endpoint, is_postgres_address, proxy_of
 from devenv.doctor.checks.settings import Lookup, Source, find_database, find_endpoint, find_tables, read_configured
-from tests.unit.test_doctor_settings import DYNAMODB, EXPECTED, NAMES, POSTGRES, application, kinds, lookup, shell
+from tests.unit.doctor.test_doctor_settings import (
+    DYNAMODB,
+    EXPECTED,
+    NAMES,
+    POSTGRES,
+    application,
+    kinds,
+    lookup,
+    shell,
+)
 
 OURS = {"AWS_ENDPOINT_URL_DYNAMODB": DYNAMODB.endpoint}
 RIGHT = {"DATABASE_URL": EXPECTED["DATABASE_URL"]}

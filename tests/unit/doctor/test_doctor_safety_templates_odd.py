@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from devenv.aws.cloudformation import parse
 from devenv.aws.files import read_templates
 from devenv.doctor.runner import diagnose
-from tests.unit.test_safety import context
-from tests.unit.test_safety_templates import CLOUDFORMATION, CODES, DEMANDS, TERRAFORM, YAML_FAULTS
+from tests.unit.doctor.test_doctor_safety import context
+from tests.unit.doctor.test_doctor_safety_templates import CLOUDFORMATION, CODES, DEMANDS, TERRAFORM, YAML_FAULTS
 
 JUNK = st.sampled_from(
     [

@@ -16,7 +16,7 @@ import pytest
 from devenv.aws.documents import concerns, table_arn
 from devenv.aws.files import read_templates
 from devenv.doctor.runner import diagnose
-from tests.unit.test_safety import context
+from tests.unit.doctor.test_doctor_safety import context
 
 DEMANDS = {
     "regions": ["eu-central-1"],
