@@ -43,6 +43,7 @@ class Person:
                 "PYTHONPATH": os.pathsep.join(map(str, self.packages)),
                 "PYTHONDONTWRITEBYTECODE": "1",
                 "DEVENV_CACHE": str(cache_folder()),
+                "DEVENV_TRUST": "1",
                 **self.environ,
                 **environ,
             },
