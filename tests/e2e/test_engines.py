@@ -279,6 +279,7 @@ def test_a_bad_seed_loses_nothing_and_the_mended_one_is_loaded(engine_project: P
     assert (world.data(engine_project), uuids(engine_project)) == (data, people)
 
 
+@pytest.mark.long
 def test_four_at_once_change_nothing_and_start_one_application(engine_project: ProjectDir) -> None:
     data = world.data(engine_project)
     engine_project.ok("down")

@@ -397,6 +397,7 @@ class TestReset:
             ),
         }
 
+    @pytest.mark.long
     def test_any_doubt_runs_the_steps_and_says_so(self, fresh: ProjectDir) -> None:
         home = data_home(fresh.path.resolve())
         for reason, spoil in self.doubts().items():
@@ -465,6 +466,7 @@ def test_a_damaged_snapshot_is_refused_before_anything_is_touched(project: Proje
     project.ok("snapshot", "delete", "damaged")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("part", "version", "words"), [
     ("postgres", "15.2", "PostgreSQL 15.2"),
     ("dynamodb", "9.0.0", "DynamoDB Local 9.0.0"),

@@ -545,6 +545,7 @@ def test_a_second_look_lets_a_write_under_way_finish(letters: Project) -> None:
     assert rows(report) == {}, show(report)
 
 
+@pytest.mark.long
 def test_many_items_are_scanned_in_segments(letters: Project) -> None:
     people = person(letters, "ada"), person(letters, "bo")
     from devenv.links import facts

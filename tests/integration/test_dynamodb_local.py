@@ -204,6 +204,7 @@ def test_the_archive_belongs_to_one_java_and_one_jar(found_java, local, tmp_path
     assert len(paths) == 3
 
 
+@pytest.mark.long
 def test_a_killed_training_takes_its_server_along_and_the_next_one_cleans_up(found_java, local, tmp_path):
     archives = tmp_path / "archives"
     trainer = start_training(found_java, local, archives, os.environ)
@@ -223,6 +224,7 @@ def test_a_killed_training_takes_its_server_along_and_the_next_one_cleans_up(fou
     assert not list(archives.glob("training-*"))
 
 
+@pytest.mark.long
 def test_two_trainings_at_once_make_one_archive_and_touch_no_server_that_runs(found_java, local, tmp_path):
     made: list[bool] = []
     archives = tmp_path / "archives"
