@@ -8,15 +8,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from devenv.config import load as reader
 from devenv.config import masking
 from devenv.config import schema as config
 from devenv.config.environment import connection_environment
+from devenv.config.load import Loaded
 from devenv.core.errors import DevenvError, UsageError
 from devenv.engines.base import Engine, read_state
 from devenv.engines.registry import engine_class
 from devenv.host import state
 
-Load = Callable[[Path | None], config.Loaded]
+Load = Callable[[Path | None], Loaded]
 DEFAULT = "embedded"
 
 
@@ -24,7 +26,7 @@ DEFAULT = "embedded"
 class Stack:
     """What a command works on. Opening it reads; nothing is started or changed."""
 
-    loaded: config.Loaded
+    loaded: Loaded
     folder: Path
     engine: Engine
     environ: Mapping[str, str]
@@ -57,7 +59,7 @@ class Asked:
 
 
 def open_stack(
-    project: Path | None, *, locked: bool = False, load: Load = config.load, asked: Asked | None = None
+    project: Path | None, *, locked: bool = False, load: Load = reader.load, asked: Asked | None = None
 ) -> Stack:
     """Read the project's configuration and state. DevenvError when either is not usable.
 
@@ -100,7 +102,7 @@ def learn_kept(engine: Engine) -> None:
         masking.learn(kept.password, kept.key)
 
 
-def choose_engine(asked: Asked, loaded: config.Loaded, known: state.State) -> tuple[str, str]:
+def choose_engine(asked: Asked, loaded: Loaded, known: state.State) -> tuple[str, str]:
     """The engine's name, and who asks for it: the option, the variable, devenv.toml, the state, else the default."""
     origin = loaded.origins.get("project.engine", "default")
     if asked.engine:
@@ -127,7 +129,7 @@ def open_locked(
     project: Path | None,
     timeout_s: float,
     say: Callable[[str], None],
-    load: Load = config.load,
+    load: Load = reader.load,
     asked: Asked | None = None,
 ) -> Iterator[Stack]:
     """The same, as the only devenv that may change the project: what it reads stays true until it is left."""

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import psutil
 
-from devenv.config.schema import data_home
+from devenv.config.load import data_home
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LIMIT_S = 120.0

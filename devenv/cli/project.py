@@ -16,9 +16,9 @@ from devenv.core.model import Report
 def config_show() -> None:
     """Every effective setting and where it comes from."""
     from devenv.cli import settings_report
-    from devenv.config import schema as config
+    from devenv.config.load import load
 
-    show(settings_report.show_settings(config.load(chosen.project)))
+    show(settings_report.show_settings(load(chosen.project)))
 
 
 def config_check(
@@ -28,18 +28,18 @@ def config_check(
 ) -> None:
     """Check devenv.toml against itself and the files it names; all mistakes at once, each with its line."""
     from devenv.cli import settings_report
-    from devenv.config import schema as config
+    from devenv.config.load import load
 
     if live:
         show(settings_report.check_live(stack()))
-    show(settings_report.check_settings(config.load(chosen.project)))
+    show(settings_report.check_settings(load(chosen.project)))
 
 
 def config_schema() -> None:
     """Print the JSON Schema of devenv.toml, for editors."""
     import json
 
-    from devenv.config.schema import schema
+    from devenv.config.parse import schema
 
     if chosen.json:
         show(Report("config", None, Exit.DONE, {"json_schema": schema()}))
@@ -92,12 +92,12 @@ def policy(
     """Write AWS policies for the tables: no deletion, regions, roles, the VPC endpoint, CloudTrail."""
     from dataclasses import replace
 
-    from devenv.config import schema as config
+    from devenv.config.load import load
     from devenv.policy import registry as work
     from devenv.policy.documents import as_text
     from devenv.policy.wish import Wish
 
-    loaded = config.load(chosen.project)
+    loaded = load(chosen.project)
     regions = region or (loaded.settings.safety.regions if loaded.settings.safety else [])
     tables = tuple(table) if table else work.declared_tables(loaded)
     account = account or (loaded.settings.safety.account if loaded.settings.safety else None)

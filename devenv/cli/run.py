@@ -80,7 +80,7 @@ def down(
     engine: EngineOption = None,
 ) -> None:
     """Stop what `up` started. Data stays, unless --data."""
-    from devenv.config.schema import load_for_stopping
+    from devenv.config.load import load_for_stopping
     from devenv.lifecycle import down as work
     from devenv.stack import Asked, open_locked
 

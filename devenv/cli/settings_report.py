@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from devenv.config.load import Loaded, flatten
 from devenv.config.masking import mask_settings
 from devenv.config.references import find_undeclared, refuse
-from devenv.config.schema import FILE, Loaded, flatten
+from devenv.config.schema import FILE
 from devenv.core.errors import Exit
 from devenv.core.model import Report
 

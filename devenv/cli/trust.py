@@ -16,7 +16,7 @@ from devenv.core.model import Report
 
 if TYPE_CHECKING:
     from devenv.config.commands import Runner
-    from devenv.config.schema import Loaded
+    from devenv.config.load import Loaded
 
 
 def consent(loaded: Loaded, *runners: Runner) -> None:
@@ -51,7 +51,7 @@ def consent(loaded: Loaded, *runners: Runner) -> None:
 def trust_written(root: Path) -> None:
     """Trust what `devenv init` has just written: the user asked for it, and its report names the commands."""
     from devenv.config.commands import agreed_text
-    from devenv.config.schema import load
+    from devenv.config.load import load
     from devenv.host import trust
 
     # A user's state folder that cannot be written only costs the question later.
@@ -66,7 +66,7 @@ def trust_project(
 ) -> None:
     """Agree that this folder's own commands run, or --list, or --revoke."""
     from devenv.config.commands import agreed_text
-    from devenv.config.schema import load
+    from devenv.config.load import load
     from devenv.host import trust
 
     records = trust.trust_folder()

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from devenv.config.schema import PLACEHOLDERS, Entity, Pattern, Settings, Trace
+from devenv.config.load import PLACEHOLDERS
+from devenv.config.schema import Entity, Pattern, Settings, Trace
 from devenv.core.errors import UsageError
 from devenv.core.templates import names_in
 

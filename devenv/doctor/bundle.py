@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from devenv import __version__
+from devenv.config.load import flatten
 from devenv.config.masking import (
     LEAST,
     MASK,
@@ -25,7 +26,6 @@ from devenv.config.masking import (
     split_address,
     variable_secrets,
 )
-from devenv.config.schema import flatten
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.doctor.context import DoctorContext

@@ -45,8 +45,9 @@ from urllib.parse import urlsplit
 import psutil
 from msgspec.structs import replace
 
+from devenv.config.load import Loaded, cache_folder, data_home, interpreter
 from devenv.config.masking import learn
-from devenv.config.schema import FILE, Loaded, cache_folder, data_home, interpreter
+from devenv.config.schema import FILE
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, StepState, Targets
 from devenv.host import processes, state

@@ -73,7 +73,7 @@ def check(text: str, root: Path) -> None:
     """The file must be one that devenv reads, whatever names the folder's files have. DevenvError otherwise."""
     import tomllib
 
-    from devenv.config.schema import parse
+    from devenv.config.parse import parse
 
     try:
         parse(tomllib.loads(text), root / FILE)

@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from devenv.config import schema as config
+from devenv.config.load import cache_folder, data_home, load
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.events import Named, Watch
 from devenv.core.model import Report
@@ -84,7 +85,7 @@ def look(root: str, entry: registry.Entry | None, found: Sequence[psutil.Process
     services = [Running(name, pid, port) for pid, (name, port) in sorted(pids.items())]
     others, connected = read_others(Path(root)) if folder else ([], [])
     contained = read_contained(entry.compose) if entry and entry.compose else Contained()
-    data = Path(entry.home) if entry else config.data_home(Path(root))
+    data = Path(entry.home) if entry else data_home(Path(root))
     services += [other for other in others if other.name not in {each.name for each in services}]
     services += [each for each in contained.services if each.name not in {service.name for service in services}]
     places = [str(data)] if data.exists() else []
@@ -151,7 +152,7 @@ def read_records(root: Path) -> list[tuple[str, state.Record]]:
 def read_name(root: Path) -> str | None:
     """The project's name; None when its configuration is broken, which is for its own commands to tell."""
     try:
-        return config.load(root).settings.project.name
+        return load(root).settings.project.name
     except DevenvError:
         return None
 
@@ -182,7 +183,7 @@ def program(process: psutil.Process) -> str:
 
 def show_all() -> Report:
     """`devenv ps`. Forgets projects of which neither folder, data nor process is left."""
-    cache = config.cache_folder()
+    cache = cache_folder()
     found = read_all(cache)
     for project in found:
         if is_gone(project):
@@ -214,7 +215,7 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
 
     One that cannot be stopped does not keep the others from it: it is told, and the exit code is its own.
     """
-    cache = config.cache_folder()
+    cache = cache_folder()
     stopped: list[str] = []
     kept: list[dict[str, object]] = []
     failed: list[dict[str, object]] = []

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from devenv.config.schema import Loaded
+from devenv.config.load import Loaded
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
 from devenv.host.state import write_out

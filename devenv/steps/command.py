@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from devenv.config.interpreter import with_programs
-from devenv.config.schema import interpreter
+from devenv.config.load import interpreter
 from devenv.core.errors import DevenvError, UsageError
 from devenv.steps.unset import explain, find_unset
 

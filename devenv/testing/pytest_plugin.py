@@ -139,7 +139,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def devenv_stack(pytestconfig: pytest.Config) -> Iterator[DevenvStack]:
     """A running pair of stores for this test process, on own ports, loaded by the project's steps."""
-    from devenv.config import schema as config
+    from devenv.config.load import load
     from devenv.core.errors import DevenvError
     from devenv.testing import reaper as guard
 
@@ -149,7 +149,7 @@ def devenv_stack(pytestconfig: pytest.Config) -> Iterator[DevenvStack]:
     try:
         with ExitStack() as opened, pytest.MonkeyPatch.context() as patch:
             try:
-                stack = start_stack(config.load(find_project(pytestconfig)), folder)
+                stack = start_stack(load(find_project(pytestconfig)), folder)
                 from devenv.steps.setup import setup
 
                 target = stack.engine.targets().postgres
@@ -186,7 +186,7 @@ def devenv_stores_module(devenv_stack: DevenvStack) -> DevenvStack:
 
 def find_project(pytestconfig: pytest.Config) -> Path:
     """The folder with devenv.toml, at or above the one that is named. UsageError with pytest's own way to name it."""
-    from devenv.config.schema import find_root
+    from devenv.config.load import find_root
     from devenv.core.errors import UsageError
 
     try:
@@ -227,7 +227,7 @@ def make_folder() -> Path:
 
 def start_stack(loaded: object, folder: Path) -> Stack:
     """Start and load the stores of a project with all data in `folder`. DevenvError as from `devenv up`."""
-    from devenv.config.schema import Loaded
+    from devenv.config.load import Loaded
     from devenv.core.errors import DevenvError
     from devenv.core.events import Watch
     from devenv.engines.base import STORES
@@ -279,7 +279,7 @@ def copy_settings(admin: Connection, source: str, target: str) -> None:
 
 def disposable_engine(loaded: object, state: Path, home: Path, environ: Mapping[str, str]) -> Embedded:
     """The embedded engine with its data in `home`, without care for a power cut."""
-    from devenv.config.schema import Loaded
+    from devenv.config.load import Loaded
     from devenv.engines.embedded.engine import Embedded, Launch
     from devenv.engines.embedded.parts import Progress
 

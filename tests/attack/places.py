@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from devenv.config.environment import format_environment
-from devenv.config.schema import data_home, load
+from devenv.config.load import data_home, load
 from devenv.core.errors import UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.host.git import tracked_files

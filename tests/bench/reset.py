@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from devenv.config.schema import cache_folder
+from devenv.config.load import cache_folder
 from tests.support import ProjectDir, reference_project, unwind_on_sigterm
 
 RUNS = 5

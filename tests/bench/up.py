@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 # As on a user's machine, where Python keeps compiled modules.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-from devenv.config.schema import cache_folder
+from devenv.config.load import cache_folder
 from devenv.core.model import DynamoTarget
 from devenv.engines.embedded import dynamodb_local, parts
 from devenv.stores.dynamodb.client import Dynamo

@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from devenv.config.schema import data_home
+from devenv.config.load import data_home
 from devenv.core.errors import Exit
 from devenv.engines.docker.engine import project_name
 from devenv.engines.registry import engine_class

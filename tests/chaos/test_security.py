@@ -20,7 +20,7 @@ import psutil
 import psycopg
 import pytest
 
-from devenv.config.schema import data_home
+from devenv.config.load import data_home
 from tests.chaos.scenario import count, footprint, home, told, untruths
 from tests.e2e import world
 from tests.support import ProjectDir

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devenv.config.schema import cache_folder, data_home
+from devenv.config.load import cache_folder, data_home
 from devenv.engines.embedded.postgres import can_reach
 from devenv.host.processes import Account
 from tests.e2e import world

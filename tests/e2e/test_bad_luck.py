@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 import pytest
 
-from devenv.config.schema import cache_folder, data_home
+from devenv.config.load import cache_folder, data_home
 from tests.e2e import world
 from tests.support import LIMIT_S, ProjectDir, Ran, dice, empty_project, reference_project, sampled
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devenv.config.schema import data_home
+from devenv.config.load import data_home
 from tests.e2e import world
 from tests.support import LIMIT_S, REPOSITORY
 

@@ -20,7 +20,7 @@ import boto3
 import psycopg
 import pytest
 
-from devenv.config.schema import data_home
+from devenv.config.load import data_home
 from devenv.engines.docker.engine import project_name
 from devenv.host import registry
 from tests.e2e import world

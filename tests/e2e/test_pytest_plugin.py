@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devenv.config.schema import data_home
+from devenv.config.load import data_home
 from devenv.testing.pytest_plugin import MEMORY
 from tests.e2e.world import until
 from tests.support import REPOSITORY, ProjectDir, reference_project

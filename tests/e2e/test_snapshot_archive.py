@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from devenv.config.schema import data_home
+from devenv.config.load import data_home
 from tests.e2e import world
 from tests.support import ProjectDir, reference_project, sampled
 

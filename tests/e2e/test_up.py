@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.config.schema import data_home
+from devenv.config.load import data_home
 from tests.e2e import world
 from tests.support import ProjectDir
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devenv.config.schema import cache_folder, data_home
+from devenv.config.load import cache_folder, data_home
 from tests.e2e import world
 from tests.support import ProjectDir, reference_project
 

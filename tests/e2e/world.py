@@ -14,7 +14,7 @@ import boto3
 import psutil
 import psycopg
 
-from devenv.config.schema import data_home
+from devenv.config.load import data_home
 from devenv.host.processes import port_is_free
 from tests.support import ProjectDir
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from devenv.config.schema import cache_folder
+from devenv.config.load import cache_folder
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.engines.embedded import parts

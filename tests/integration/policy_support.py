@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from devenv.config.schema import cache_folder
+from devenv.config.load import cache_folder
 from tests.integration.moto_support import ACCOUNT
 from tests.support import REPOSITORY
 

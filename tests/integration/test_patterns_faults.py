@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from devenv.config.schema import Settings, parse
+from devenv.config.parse import parse
+from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.model import CheckResult
 from devenv.patterns.judge import judge

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from devenv.capture.tap import journal
-from devenv.config.schema import cache_folder
+from devenv.config.load import cache_folder
 from tests.support import REPOSITORY
 
 Address = tuple[str, int]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
 
 from devenv.config.environment import connection_environment
-from devenv.config.schema import Loaded
+from devenv.config.load import Loaded
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets
 from devenv.engines.base import STORES, Engine, Listening, fingerprint

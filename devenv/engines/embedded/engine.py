@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
-from devenv.config.schema import Loaded
+from devenv.config.load import Loaded
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
 from devenv.engines.base import STORES, Engine, iso

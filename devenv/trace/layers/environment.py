@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from msgspec import to_builtins
 
 from devenv.capture.calls import Asked
+from devenv.config.load import flatten
 from devenv.config.masking import known_values, mask, mask_url, mask_variable
-from devenv.config.schema import flatten
 from devenv.core.model import DynamoTarget, Finding, Fix, PostgresTarget
 from devenv.doctor.checks.addresses import is_proxy
 from devenv.doctor.checks.environment import look_up

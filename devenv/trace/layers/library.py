@@ -16,8 +16,8 @@ from typing import Any, Final
 from devenv.capture import requests
 from devenv.capture.calls import Asked, Cost, differences, shown
 from devenv.capture.process import ANSWER_BYTES, Ended, Running, finish, last_line, parse_lines, send, start
+from devenv.config.load import interpreter as own_interpreter
 from devenv.config.schema import TraceLibrary
-from devenv.config.schema import interpreter as own_interpreter
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.core.templates import Unknown, fill
 from devenv.trace.answers import form_of_answer, form_of_items, read_answer

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from devenv.config import schema as config
+from devenv.config import load as reader
+from devenv.config import parse as parser
+from devenv.config.load import Loaded, cache_folder, find_root, flatten, load_for_stopping
+from devenv.config.parse import known_keys
 from devenv.core.errors import Exit, UsageError
 from tests.support import REPOSITORY
 
 NAMED = '[project]\nname = "shop"\n'
 
 
-def load(folder: Path, text: str | bytes = NAMED, **environ: str) -> config.Loaded:
+def load(folder: Path, text: str | bytes = NAMED, **environ: str) -> Loaded:
     (folder / "devenv.toml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return config.load(folder, environ)
+    return reader.load(folder, environ)
 
 
 def refused(folder: Path, text: str | bytes = NAMED, **environ: str) -> UsageError:
@@ -32,19 +35,19 @@ def test_the_nearest_file_above_the_working_folder_is_found(tmp_path: Path, monk
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     monkeypatch.chdir(inner)
-    assert config.load(None, {}).root == tmp_path
+    assert reader.load(None, {}).root == tmp_path
     (tmp_path / "a" / "devenv.toml").write_text(NAMED)
-    assert config.load(None, {}).root == tmp_path / "a"
+    assert reader.load(None, {}).root == tmp_path / "a"
 
 
 def test_no_file_names_the_folder_and_the_option(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as above:
-        config.find_root(tmp_path)
+        find_root(tmp_path)
     assert str(tmp_path) in above.value.what
     assert (above.value.hint or "").startswith("devenv init ")
     assert "--project" in (above.value.hint or "")
     with pytest.raises(UsageError) as named:
-        config.load(tmp_path / "missing", {})
+        reader.load(tmp_path / "missing", {})
     assert str(tmp_path / "missing") in named.value.what
     assert (named.value.hint or "").startswith(f"devenv init --project {tmp_path / 'missing'}, or ")
 
@@ -91,7 +94,7 @@ def test_what_python_cannot_read_is_refused_like_other_mistakes(tmp_path: Path, 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "devenv.toml").mkdir()
     with pytest.raises(UsageError, match=r"no devenv\.toml in"):
-        config.load(tmp_path, {})
+        reader.load(tmp_path, {})
 
 
 @pytest.mark.parametrize(
@@ -223,21 +226,21 @@ def test_every_effective_value_has_an_origin(tmp_path: Path) -> None:
     import msgspec
 
     (tmp_path / "devenv.toml").write_text((REPOSITORY / "devenv.toml").read_text())
-    loaded = config.load(tmp_path, {})
-    assert set(config.flatten(msgspec.to_builtins(loaded.settings))) <= set(loaded.origins)
+    loaded = reader.load(tmp_path, {})
+    assert set(flatten(msgspec.to_builtins(loaded.settings))) <= set(loaded.origins)
     assert loaded.origins["links"] == "devenv.toml"
 
 
 def test_the_schema_knows_every_section_and_describes_itself() -> None:
-    schema = config.schema()
+    schema = parser.schema()
     named = {"project", "postgres", "dynamodb", "backend", "steps", "entities", "links", "groups", "env"}
-    assert named <= set(config.known_keys(()))
-    assert "schema-load" in config.known_keys(("steps",))
+    assert named <= set(known_keys(()))
+    assert "schema-load" in known_keys(("steps",))
     assert json.loads(json.dumps(schema))["$defs"]["Postgres"]["additionalProperties"] is False
 
 
 def test_the_cache_can_be_named(tmp_path: Path) -> None:
-    assert config.cache_folder({"DEVENV_CACHE": str(tmp_path / "c")}) == tmp_path / "c"
+    assert cache_folder({"DEVENV_CACHE": str(tmp_path / "c")}) == tmp_path / "c"
 
 
 @pytest.mark.parametrize(
@@ -257,7 +260,7 @@ def test_a_folder_that_has_no_utf8_is_refused(tmp_path: Path) -> None:
     root.mkdir()
     (root / "devenv.toml").write_text('[project]\nname = "x"\n')
     with pytest.raises(UsageError, match=r"Gr\\xf6\\xdfe' cannot be read as utf-8") as caught:
-        config.load(root)
+        reader.load(root)
     assert "rename the folder" in (caught.value.hint or "")
     # What it has may have been started before it was renamed.
-    assert config.load_for_stopping(root).root == root
+    assert load_for_stopping(root).root == root

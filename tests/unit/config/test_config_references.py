@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from devenv.config import schema as config
+from devenv.config.load import load
 from devenv.config.references import find_line, find_undeclared
 from devenv.core.errors import Exit, UsageError
 from devenv.doctor.checks.declared import compare_columns, compare_tables
@@ -68,14 +69,14 @@ path = "/orders/{order_id}"
 def refused(folder: Path, text: str) -> list[str]:
     (folder / "devenv.toml").write_text(text)
     with pytest.raises(UsageError) as caught:
-        config.load(folder, {})
+        load(folder, {})
     assert caught.value.exit_code == Exit.USAGE
     return (caught.value.detail or "").splitlines()
 
 
 def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
     (tmp_path / "devenv.toml").write_text(SHOP)
-    assert config.load(tmp_path, {}).settings.project.name == "shop"
+    assert load(tmp_path, {}).settings.project.name == "shop"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +177,7 @@ def test_a_brace_that_is_meant_is_written_twice(tmp_path: Path) -> None:
     from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 
     targets = Targets(PostgresTarget("h", 1, "u", "p"), DynamoTarget("http://h:1", "eu-west-1", "a", "b"))
-    values = connection_environment(config.load(tmp_path, {}).settings, targets)
+    values = connection_environment(load(tmp_path, {}).settings, targets)
     assert values["FORM"] == "{message} eu-west-1"
 
 
@@ -202,7 +203,7 @@ def test_a_key_is_found_by_its_line(keys: tuple[str | int, ...], line: int | Non
 
 def settings_of(folder: Path) -> config.Settings:
     (folder / "devenv.toml").write_text(SHOP + '[person]\ntable = "customers"\nid = "uuid"\nname = "email"\n')
-    return config.load(folder, {}).settings
+    return load(folder, {}).settings
 
 
 def test_columns_are_held_against_those_of_the_database(tmp_path: Path) -> None:

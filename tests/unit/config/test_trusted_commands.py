@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from devenv.config.commands import agreed_text, commands_of
-from devenv.config.schema import Settings, parse
+from devenv.config.parse import parse
+from devenv.config.schema import Settings
 from devenv.host import trust
 
 COMMANDS = ("[steps.seed] command: ./seed", "[env] NAME = value")

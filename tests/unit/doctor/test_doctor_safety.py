@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.config.schema import Safety, Settings, parse, schema
+from devenv.config.parse import parse, schema
+from devenv.config.schema import Safety, Settings
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, Report, ServiceState, Targets
 from devenv.doctor.checks.protection import find_keys, key_owner, why_plain

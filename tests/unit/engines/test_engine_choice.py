@@ -9,6 +9,8 @@ import pytest
 
 from devenv import stack
 from devenv.config import schema as config
+from devenv.config.load import Loaded, load
+from devenv.config.types import EngineName
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.engines.base import Engine, missing_module
@@ -25,10 +27,10 @@ UP = {"postgres": Record(5432, started="2023-06-24T20:57:02+00:00"), "dynamodb":
 STEPS = {"setup": Mark("done", "it has what its files declare", "2023-06-24T20:57:02+00:00")}
 
 
-def loaded(engine: str = "embedded", origin: str = "default") -> config.Loaded:
+def loaded(engine: str = "embedded", origin: str = "default") -> Loaded:
     """Settings that ask for an engine."""
     settings = config.Settings(project=config.Project(name="p", engine=engine))  # type: ignore[arg-type]
-    return config.Loaded(Path("/p"), settings, {"project.engine": origin})
+    return Loaded(Path("/p"), settings, {"project.engine": origin})
 
 
 @pytest.mark.parametrize(
@@ -46,17 +48,17 @@ def loaded(engine: str = "embedded", origin: str = "default") -> config.Loaded:
     ],
 )
 def test_option_then_variable_then_file_then_state_then_default(
-    asked: Asked, settings: config.Loaded, known: State, chosen: tuple[str, str]
+    asked: Asked, settings: Loaded, known: State, chosen: tuple[str, str]
 ) -> None:
     assert choose_engine(asked, settings, known) == chosen
 
 
 def test_devenv_engine_is_the_engine_of_the_project(tmp_path: Path) -> None:
     (tmp_path / "devenv.toml").write_text('[project]\nname = "p"\nengine = "docker"\n')
-    found = config.load(tmp_path, {"DEVENV_ENGINE": "external"})
+    found = load(tmp_path, {"DEVENV_ENGINE": "external"})
     assert (found.settings.project.engine, found.origins["project.engine"]) == ("external", "$DEVENV_ENGINE")
     with pytest.raises(UsageError, match=r"\$DEVENV_ENGINE is not a valid value for project\.engine"):
-        config.load(tmp_path, {"DEVENV_ENGINE": "podman"})
+        load(tmp_path, {"DEVENV_ENGINE": "podman"})
 
 
 def test_services_that_are_up_on_another_engine_are_named_with_the_way_on() -> None:
@@ -92,12 +94,12 @@ def test_every_engine_of_the_registry_can_be_made_and_is_a_setting(tmp_path: Pat
     for name in ENGINES:
         kind = engine_class(name)
         assert kind.name == name
-        made = kind(config.load(tmp_path, {}), tmp_path / ".devstate", {})
+        made = kind(load(tmp_path, {}), tmp_path / ".devstate", {})
         assert isinstance(made, Engine)
         assert made.services == ("postgres", "dynamodb")
         places.add(made.home)
     assert len(places) == len(ENGINES), "engines share data"
-    assert set(ENGINES) <= set(get_args(config.EngineName))
+    assert set(ENGINES) <= set(get_args(EngineName))
     assert stack.DEFAULT in ENGINES
     with pytest.raises(UsageError, match="there is no engine `podman`"):
         engine_class("podman")

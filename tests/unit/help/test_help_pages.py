@@ -14,7 +14,8 @@ import pytest
 from typer.main import get_command
 
 from devenv.cli.app import app
-from devenv.config.schema import Settings, parse
+from devenv.config.parse import parse
+from devenv.config.schema import Settings
 from devenv.core.errors import Exit, UsageError
 from devenv.help.pages import TOPICS, help_report, read_page
 from devenv.render import text

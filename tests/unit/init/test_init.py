@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from devenv.cli.settings_report import check_settings
-from devenv.config.schema import Settings, load, parse
+from devenv.config.load import load
+from devenv.config.parse import parse
+from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
 from devenv.init.command import init, project_name, take_back
 from devenv.init.compose import read_compose, read_dotenv

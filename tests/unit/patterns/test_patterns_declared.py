@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from devenv.config.parse import parse
 from devenv.config.references import find_mistakes
-from devenv.config.schema import Settings, parse
+from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
 from devenv.patterns.declared import prepare, request_of
 from devenv.patterns.order import find_inversion

@@ -13,7 +13,8 @@ import pytest
 
 from devenv.config.environment import connection_environment
 from devenv.config.interpreter import project_python, with_programs
-from devenv.config.schema import Settings, check_placeholders, interpreter
+from devenv.config.load import check_placeholders, interpreter
+from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 from devenv.steps.unset import explain, find_unset, reads
