@@ -16,7 +16,7 @@ FORMATS = ("shell", "dotenv", "json", "fish", "powershell")
 
 
 def connection_environment(settings: Settings, targets: Targets) -> dict[str, str]:
-    """Variable -> value for one project (contract: Environment a process gets).
+    """Variable -> value for one project: what `devenv env` gives, and what the application gets.
 
     Values of `[env]` may use the PLACEHOLDERS: addresses, each part of them, and `{key}`, the project's generated
     development key. Behind a scheme (`postgresql+asyncpg://{postgres_url}`) an address stands without its own.

@@ -1,4 +1,4 @@
-"""The one error a user sees, and the one place where a kind becomes an exit code (contract: Exit codes)."""
+"""The one error a user sees, and the one place where a kind becomes an exit code (help/exit-codes.md)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MAKE_ROOM = "make room on the disk, then run it again: df -h"
 
 
 class Exit(IntEnum):
-    """Exit codes of the contract, by name."""
+    """Exit codes by name; scripts rely on the numbers."""
 
     DONE = 0
     FOUND = 1

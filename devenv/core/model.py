@@ -211,7 +211,7 @@ def result_of(check: Titled, outcome: Outcome, ms: float = 0.0) -> CheckResult:
 class Report:
     """What every command returns: rendered once, as text or as the one JSON document; `exit_code` rules both.
 
-    `command` is the first word (`up`), `body` the command's own keys of the contract. `view` is for the text form
+    `command` is the first word (`up`), `body` the command's own keys of the JSON document. `view` is for the text form
     only: what the user asked to see.
     """
 

@@ -16,8 +16,8 @@ An engine is one module with one class below `Engine`, and one line in `engines.
 All the rest has a meaning here that an engine may replace: ports, secrets, the state file, the application as a
 process of this machine (`launch_process`, `look_at_process`, `stop_process`, `recognise_process`,
 `process_ended`), logs, `adopt`, `stranger`, `confirm`, `improve`, `prepare`, `has_data`, `has_traces`, `remove_data`,
-`expect_erasure`, `application_environment`, `listeners`, `hold_writers`, `admit`, `permit`. Nothing asks of which class
-an engine is.
+`expect_erasure`, `application_environment`, `listeners`, `hold_writers`, `admit`, `permit`. Only
+what looks into Docker itself asks whether an engine is Docker's.
 
 Each engine has its own data, and all that belongs to data: ledger, secrets, baseline, snapshots. They lie in
 `Engine.home`, a folder of the engine's name in the project's data folder (for `embedded`, that folder itself).

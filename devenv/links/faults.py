@@ -10,7 +10,7 @@ from devenv.links.read import Edge, Record
 
 Layer = Literal["postgres", "dynamodb", "cross-store"]
 
-# The classes of the contract (trace: verdict.class), by the layer they belong to, worst first within a layer.
+# The classes of faults (in a trace's JSON: verdict.class), by the layer they belong to, worst first within a layer.
 LAYERS: Final[Mapping[str, Layer]] = {
     "missing_row": "postgres",
     "ambiguous_row": "postgres",
@@ -62,7 +62,7 @@ class Fault:
 
     @property
     def layer(self) -> Layer:
-        """The layer whose contract is broken."""
+        """The layer that the fault lies in."""
         return LAYERS[self.kind]
 
 

@@ -63,7 +63,7 @@ def tame(value: Any) -> Any:
 
 
 def document(report: Report) -> dict[str, object]:
-    """The one JSON document of a command (contract: Output)."""
+    """The one JSON document of a command."""
     found: dict[str, object] = {
         "schema": f"devenv.{report.command}/1",
         "project": report.project,

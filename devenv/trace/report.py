@@ -1,4 +1,4 @@
-"""The report of a trace: the contract's JSON, with people's own words and secrets left out. See `devenv.trace.run`."""
+"""The report of a trace: its JSON, with people's own words and secrets left out. See `devenv.trace.run`."""
 
 from __future__ import annotations
 

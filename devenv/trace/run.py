@@ -1,7 +1,7 @@
 """`devenv trace`: one request followed layer by layer; the first layer that breaks is named.
 
-`trace(...)` asks every layer, judges (`trace.judge`), and returns a Report. The body, beyond the
-contract's keys, for those who render it:
+`trace(...)` asks every layer, judges (`trace.judge`), and returns a Report. The body of the
+report, for those who render it:
 
     subject       {name, title, identifier, params: {name: text}, user: handle of who asks | null, said: [text]}
     started       ISO 8601 UTC, the beginning;  ms: the whole duration

@@ -239,7 +239,7 @@ def fault_mark(fault: Fault) -> str:
 
 
 def answer_for(plan: Plan, chunk: Chunk, judgement: Judgement) -> list[tuple[Fault, str]]:
-    """(fault, class of the contract) of what the chunk's suspects are to answer for; other faults are others'."""
+    """(fault, its class) of what the chunk's suspects are to answer for; other faults are others'."""
     suspects: dict[tuple[str, bytes | None], set[str]] = {}
     for suspect in chunk.suspects:
         for _, key in suspect.items:

@@ -52,7 +52,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Diversion:
-    """One variable that sends a process elsewhere. `kind` is a class of the contract's environment layer."""
+    """One variable that sends a process elsewhere. `kind` is a class of the layer `environment`."""
 
     kind: Kind
     source: Source

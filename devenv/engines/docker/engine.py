@@ -611,7 +611,7 @@ class OnDocker(Engine):
 
 
 def judge(name: str, container: Container | None, meant: str | None, boot_s: float) -> ServiceState:
-    """The contract's word for a container's state. Pure.
+    """The state of a service (`running`, `stopped`, …) from that of its container. Pure.
 
     `meant` is when devenv started it (ISO 8601; None: it was stopped on purpose, or never started), `boot_s` when this
     machine started (epoch seconds): what ended with the machine did not crash.

@@ -1,6 +1,6 @@
 """Engine `external`: stores that already run. devenv connects; it starts and stops nothing but the application.
 
-What may be written is decided here, once, for every command (contract: Safety). A store is written to only when it is
+What may be written is decided here, once, for every command. A store is written to only when it is
 on this machine's loopback and was marked as devenv's, inside the store itself and with consent, because a loopback
 port may be a tunnel to production:
 

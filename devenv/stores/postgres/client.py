@@ -1,4 +1,5 @@
-"""Everything that speaks to Postgres: connect, probe, and read the catalog. The only module that imports psycopg.
+"""Everything that speaks to Postgres: connect, ask, probe. Its errors become
+devenv's here.
 
 Every driver error that leaves a `connect` or `translated` block is a PostgresError.
 """

@@ -77,7 +77,7 @@ class Judgement:
 
 
 def judge(subject: Subject, seen: Observations, layers: Sequence[Layer] = LAYERS) -> Judgement:
-    """Name the first layer whose output breaks the contract with the one before; further faults follow in order."""
+    """Name the first layer whose output does not follow from the one before; further faults follow in order."""
     found: list[LayerFinding] = []
     verdicts: list[LayerVerdict] = []
     for layer in layers:

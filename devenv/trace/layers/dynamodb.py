@@ -197,7 +197,7 @@ def notes(inquiry: TraceContext, gathered: Gathered, expired: int) -> Iterator[s
 
 
 def own_findings(inquiry: TraceContext, found: Judgement, gathered: Gathered, layer: str) -> Iterator[Finding]:
-    """The faults that concern the subject, one finding per class, of this layer of the contract."""
+    """The faults that concern the subject, one finding per class, of this layer."""
     mine = {id(record) for record in (*gathered.entries, *gathered.rows)}
     ids = {*gathered.groups, *(gathered.members or ())}
     chosen = [fault for fault in found.faults if fault.layer == layer and concerns(fault, mine, gathered, ids)]
