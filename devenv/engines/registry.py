@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ENGINES: Final[Mapping[str, str]] = {
     "embedded": "devenv.engines.embedded.engine:Embedded",
-    "docker": "devenv.engines.docker.engine:OnDocker",
+    "docker": "devenv.engines.docker.engine:DockerEngine",
     "external": "devenv.engines.external.engine:External",
 }
 

@@ -50,11 +50,13 @@ def find_contained(stack: Stack, port: int | None) -> Application | None:
 
     if stack.engine.name != "docker" and (port is None or not is_forwarder(processes.holder(port).pid)):
         return None
-    from devenv.engines.docker.engine import OnDocker
+    from devenv.engines.docker.engine import DockerEngine
 
     engine = stack.engine
     try:
-        docker = engine if isinstance(engine, OnDocker) else OnDocker(engine.loaded, engine.folder, engine.environ)
+        docker = (
+            engine if isinstance(engine, DockerEngine) else DockerEngine(engine.loaded, engine.folder, engine.environ)
+        )
         container = docker.application_container(port)
     except DevenvError:
         return None

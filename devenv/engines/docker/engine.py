@@ -59,7 +59,7 @@ ADDRESS: Final = re.compile(r"(?P<before>//(?:[^/@\s]*@)?|\bhost=)(?P<host>\[[^\
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"postgres": 5432}
 
 
-class OnDocker(Engine):
+class DockerEngine(Engine):
     """The services of one project as containers."""
 
     name: ClassVar[str] = "docker"

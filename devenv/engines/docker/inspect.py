@@ -15,7 +15,7 @@ from devenv.core.model import Failure
 from devenv.engines.base import STORES, Engine
 from devenv.engines.docker import compose
 from devenv.engines.docker.api import Container
-from devenv.engines.docker.engine import ALIVE, OnDocker
+from devenv.engines.docker.engine import ALIVE, DockerEngine
 from devenv.host import processes
 
 
@@ -78,7 +78,7 @@ class View:
 def look(engine: Engine) -> View:
     """Look, as far as it concerns this project. On another engine only whether its containers run as well."""
     beside = tuple(find_elsewhere(engine))
-    if not isinstance(engine, OnDocker):
+    if not isinstance(engine, DockerEngine):
         return View(engine.name, elsewhere=beside)
     try:
         version = engine.docker.version()
@@ -105,7 +105,7 @@ def look(engine: Engine) -> View:
     )
 
 
-def find_missing(engine: OnDocker) -> Iterator[Missing]:
+def find_missing(engine: DockerEngine) -> Iterator[Missing]:
     """Images of stores that are not here. Docker's engine asks their registries whether they could be fetched."""
     for image in filter(None, map(engine.image, STORES)):
         if engine.docker.has_image(image):
@@ -127,7 +127,7 @@ def room(folder: Path) -> int | None:
         return None
 
 
-def look_at_volumes(engine: OnDocker) -> Iterator[Volume]:
+def look_at_volumes(engine: DockerEngine) -> Iterator[Volume]:
     """The volume of DynamoDB Local, whose image cannot repair its owner by itself."""
     container = engine.find("dynamodb")
     if container is None or container.state not in ALIVE:
@@ -152,10 +152,10 @@ def find_elsewhere(engine: Engine) -> Iterator[Stray]:
         for service, record in parked.services.items():
             if processes.is_running(record.process):
                 yield Stray(service, name, f"pid {record.process.pid if record.process else None}")
-    if isinstance(engine, OnDocker) or "docker" not in engine.state.parked:
+    if isinstance(engine, DockerEngine) or "docker" not in engine.state.parked:
         return
     with contextlib.suppress(DevenvError):
-        other = OnDocker(engine.loaded, engine.folder, engine.environ, aside=True)
+        other = DockerEngine(engine.loaded, engine.folder, engine.environ, aside=True)
         for service in STORES:
             container = other.find(service)
             if container is not None and container.state in ALIVE:

@@ -1,5 +1,4 @@
-"""Everything that speaks to Postgres: connect, ask, probe. Its errors become
-devenv's here.
+"""Everything that speaks to Postgres: connect, ask, probe.
 
 Every driver error that leaves a `connect` or `translated` block is a PostgresError.
 """
