@@ -107,8 +107,10 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     inline = ", ".join(f"{name} = {json.dumps(value)}" for name, value in variables(draw, "B_").items())
     text = text.replace(own, f"env = {{ {inline}, CORS_ORIGINS", 1)
     text += f"""
+[patterns.keyed]
+sql = "SELECT 1"
 [trace.keyed]
-pattern = "messages"
+pattern = "keyed"
 [trace.keyed.request]
 path = "/"
 headers = {{ X-Api-Key = "{draw.secret("header")}", Authorization = "Token {draw.secret("token header")}" }}
