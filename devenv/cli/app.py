@@ -20,73 +20,86 @@ from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.models import CommandInfo
 
 from devenv.cli import data, items, look, options, project, run, trust
+from devenv.cli.help_format import MAX_WIDTH, GroupedHelp
 from devenv.cli.options import chosen, hoist
 from devenv.core.errors import MAKE_ROOM, DevenvError, Exit, StoreError
 from devenv.core.model import Failure, Report
 
 app = typer.Typer(
+    cls=GroupedHelp,
+    context_settings={"max_content_width": MAX_WIDTH},
     add_completion=False,
     rich_markup_mode=None,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Start Postgres and DynamoDB Local, load them in order, and compare the two.",
-    epilog="Global options may stand before or after the command. First steps: devenv up, devenv status.",
+    epilog="Global options can stand before or after the command. Start with: devenv up. Pages to read: devenv help.",
 )
+# A group of commands: its word, and its line in `--help`.
 GROUPS = {
-    "ddb": "Look into DynamoDB: tables, items, PartiQL.",
-    "snapshot": "Both stores at one point: save, restore, list, delete.",
-    "config": "The effective settings, their origins, and their schema.",
-    "repair": "Carry out a repair plan, or take it back.",
+    "repair": "Apply a repair plan, or undo it.",
     "patterns": "Access patterns: list, run, check, explain, matrix.",
+    "ddb": "Look into DynamoDB: list-tables, scan, sql, get, query, put, delete, export, import.",
+    "snapshot": "Save and restore both stores at one point: save, restore, list, delete, export, import.",
+    "config": "The effective settings with their origins (show), their validation (check), their JSON Schema (schema).",
 }
-# A command is a function in a file beside this one, and one line here: its word, behind that of its group.
-COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
-    ("up", run.up),
-    ("down", run.down),
-    ("status", run.status),
-    ("ps", run.ps),
-    ("env", run.env),
-    ("run", run.run),
-    ("logs", run.logs),
-    ("requests", run.list_requests),
-    ("setup", data.setup),
-    ("schema-load", data.schema_load),
-    ("seed", data.seed),
-    ("reset", data.reset),
-    ("snapshot save", data.snapshot_save),
-    ("snapshot restore", data.snapshot_restore),
-    ("snapshot list", data.snapshot_list),
-    ("snapshot export", data.snapshot_export),
-    ("snapshot import", data.snapshot_import),
-    ("snapshot delete", data.snapshot_delete),
-    ("doctor", look.doctor),
-    ("db", data.db),
-    ("ddb list-tables", data.list_tables),
-    ("ddb scan", data.scan),
-    ("ddb sql", data.partiql),
-    ("ddb get", items.ddb_get),
-    ("ddb query", items.ddb_query),
-    ("ddb put", items.ddb_put),
-    ("ddb delete", items.ddb_delete),
-    ("ddb export", items.ddb_export),
-    ("ddb import", items.ddb_import),
-    ("config show", project.config_show),
-    ("config check", project.config_check),
-    ("config schema", project.config_schema),
-    ("trace", look.trace),
-    ("verify", look.verify),
-    ("repair apply", look.repair_apply),
-    ("repair undo", look.repair_undo),
-    ("init", project.start_project),
-    ("trust", trust.trust_project),
-    ("help", project.show_help),
-    ("policy", project.policy),
-    ("patterns list", look.patterns_list),
-    ("patterns run", look.patterns_run),
-    ("patterns check", look.patterns_check),
-    ("patterns explain", look.patterns_explain),
-    ("patterns matrix", look.patterns_matrix),
-)
+# A command is a function in a file beside this one, and one line here: its word, behind that of its group, under the
+# heading that `--help` lists it with (as devenv/help/commands.md does).
+COMMANDS: dict[str, tuple[tuple[str, Callable[..., None]], ...]] = {
+    "Run": (
+        ("up", run.up),
+        ("down", run.down),
+        ("status", run.status),
+        ("ps", run.ps),
+        ("logs", run.logs),
+        ("env", run.env),
+        ("run", run.run),
+    ),
+    "Look": (
+        ("doctor", look.doctor),
+        ("trace", look.trace),
+        ("requests", run.list_requests),
+        ("verify", look.verify),
+        ("repair apply", look.repair_apply),
+        ("repair undo", look.repair_undo),
+        ("patterns list", look.patterns_list),
+        ("patterns run", look.patterns_run),
+        ("patterns check", look.patterns_check),
+        ("patterns explain", look.patterns_explain),
+        ("patterns matrix", look.patterns_matrix),
+        ("db", data.db),
+        ("ddb list-tables", data.list_tables),
+        ("ddb scan", data.scan),
+        ("ddb sql", data.partiql),
+        ("ddb get", items.ddb_get),
+        ("ddb query", items.ddb_query),
+        ("ddb put", items.ddb_put),
+        ("ddb delete", items.ddb_delete),
+        ("ddb export", items.ddb_export),
+        ("ddb import", items.ddb_import),
+    ),
+    "Data": (
+        ("setup", data.setup),
+        ("schema-load", data.schema_load),
+        ("seed", data.seed),
+        ("reset", data.reset),
+        ("snapshot save", data.snapshot_save),
+        ("snapshot restore", data.snapshot_restore),
+        ("snapshot list", data.snapshot_list),
+        ("snapshot export", data.snapshot_export),
+        ("snapshot import", data.snapshot_import),
+        ("snapshot delete", data.snapshot_delete),
+    ),
+    "Project": (
+        ("init", project.start_project),
+        ("config show", project.config_show),
+        ("config check", project.config_check),
+        ("config schema", project.config_schema),
+        ("trust", trust.trust_project),
+        ("policy", project.policy),
+        ("help", project.show_help),
+    ),
+}
 # What stands behind the command of `run` is none of devenv's options.
 PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -94,13 +107,19 @@ PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_in
 def register() -> None:
     """Give Typer all commands, in the order in which the help lists them."""
     app.callback()(options.global_options)
-    groups = {name: typer.Typer(no_args_is_help=True, help=text) for name, text in GROUPS.items()}
-    for name, group in groups.items():
-        app.add_typer(group, name=name)
-    for words, command in COMMANDS:
-        *group_name, word = words.split()
-        place = groups[group_name[0]] if group_name else app
-        place.command(word, context_settings=PASSES_ON if command is run.run else None)(command)
+    groups: dict[str, typer.Typer] = {}
+    for heading, commands in COMMANDS.items():
+        for words, command in commands:
+            *group_name, word = words.split()
+            settings = PASSES_ON if command is run.run else None
+            if not group_name:
+                app.command(word, context_settings=settings, rich_help_panel=heading)(command)
+                continue
+            name = group_name[0]
+            if name not in groups:
+                groups[name] = typer.Typer(cls=GroupedHelp, no_args_is_help=True, help=GROUPS[name])
+                app.add_typer(groups[name], name=name, rich_help_panel=heading)
+            groups[name].command(word, context_settings=settings)(command)
 
 
 register()
@@ -232,7 +251,7 @@ def interrupted() -> Report:
 def stopped(what: str) -> Failure:
     """The failure of a command that a signal ended, with the one that goes on."""
     if chosen.command in ("up", "setup", "schema-load", "seed", "reset"):
-        return Failure(what, hint="devenv up  (goes on where it was)")
+        return Failure(what, hint="devenv up  (continues where it stopped)")
     return Failure(what, hint="devenv logs --follow" if chosen.command == "logs" else f"again: {chosen.again}")
 
 

@@ -12,6 +12,8 @@ from devenv.cli.options import Timeout, Yes, agreed, chosen, show, stack, watchi
 from devenv.cli.trust import consent
 from devenv.core.errors import UsageError
 
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The snapshot's name.")]
+
 
 def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, timings: bool = False) -> None:
     """Run steps from scratch, after asking when data that devenv did not write would go."""
@@ -27,19 +29,19 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, 
         def agree(losses: Sequence[str]) -> None:
             if losses:
                 watch.close()
-                agreed(f"{'; '.join(losses)}. Go on and lose it? (A snapshot is kept.)", yes)
+                agreed(f"{'; '.join(losses)}. Continue and discard this data? (A snapshot is kept.)", yes)
 
         report = run_fresh(opened, names, command, Options(timeout), watch, clock, agree)
     show(with_view(report, timings=timings))
 
 
 def setup(yes: Yes = False, timeout: Timeout = 120.0) -> None:
-    """Rebuild the Postgres database from its files. Every user gets a new uuid; the next `up` makes DynamoDB follow."""
+    """Rebuild the Postgres database from its files. Every user gets a new uuid; the next `up` updates DynamoDB."""
     from_scratch(["setup"], "setup", yes, timeout)
 
 
 def schema_load(yes: Yes = False, timeout: Timeout = 120.0) -> None:
-    """Delete and create the DynamoDB tables. Their items go; the next `up` seeds them."""
+    """Delete and recreate the DynamoDB tables. Their items are deleted; the next `up` seeds them."""
     from_scratch(["schema-load"], "schema-load", yes, timeout)
 
 
@@ -51,9 +53,9 @@ def seed(yes: Yes = False, timeout: Timeout = 120.0) -> None:
 def reset(
     yes: Yes = False,
     timeout: Timeout = 120.0,
-    timings: Annotated[bool, typer.Option("--timings", help="Print what took how long.")] = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Print how long each part took.")] = False,
 ) -> None:
-    """Freshly seeded data: the baseline that the first `up` kept, or all three steps from scratch."""
+    """Restore freshly seeded data: from the baseline kept by the first `up`, or by running all three steps."""
     from_scratch(["setup", "schema-load", "seed"], "reset", yes, timeout, timings)
 
 
@@ -67,38 +69,41 @@ def on_snapshot(task: Literal["save", "restore", "delete"], name: str, timeout: 
     show(report)
 
 
-def snapshot_save(name: str, timeout: Timeout = 120.0) -> None:
-    """Save both stores as they are now. Postgres is away for a fifth of a second."""
+def snapshot_save(name: Name, timeout: Timeout = 120.0) -> None:
+    """Save both stores as they are now. Postgres is unavailable for about 0.2 s."""
     on_snapshot("save", name, timeout)
 
 
-def snapshot_restore(name: str, timeout: Timeout = 120.0) -> None:
-    """Bring both stores to a snapshot. What is there now is kept as an automatic snapshot."""
+def snapshot_restore(name: Name, timeout: Timeout = 120.0) -> None:
+    """Restore both stores from a snapshot. The current data is kept as an automatic snapshot."""
     on_snapshot("restore", name, timeout)
 
 
 def snapshot_list() -> None:
-    """The snapshots of this project, oldest first."""
+    """List the snapshots of this project, oldest first."""
     from devenv.snapshots import command as work
 
     show(work.show_all(stack(reads=False)))
 
 
-def snapshot_export(name: str, file: Path) -> None:
-    """Write a snapshot into one file, for another machine."""
+def snapshot_export(
+    name: Name, file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")]
+) -> None:
+    """Write a snapshot to one file, for another machine."""
     from devenv.snapshots.archive import export
 
     show(export(stack(reads=False), name, file))
 
 
 def snapshot_import(
-    file: Path,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `snapshot export` wrote.")],
     name: Annotated[
-        str | None, typer.Option("--as", metavar="NAME", help="Another name than it was saved with.")
+        str | None,
+        typer.Option("--as", metavar="NAME", help="Import under this name. Default: the name it was saved with."),
     ] = None,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Take a snapshot from a file that `snapshot export` wrote."""
+    """Import a snapshot from a file that `snapshot export` wrote."""
     from devenv.snapshots.archive import take
     from devenv.stack import open_locked
 
@@ -107,16 +112,16 @@ def snapshot_import(
     show(report)
 
 
-def snapshot_delete(name: str, timeout: Timeout = 120.0) -> None:
+def snapshot_delete(name: Name, timeout: Timeout = 120.0) -> None:
     """Delete a snapshot."""
     on_snapshot("delete", name, timeout)
 
 
 def db(
-    sql: Annotated[str | None, typer.Argument(help="A statement. Without it: a shell.")] = None,
+    sql: Annotated[str | None, typer.Argument(metavar="[SQL]", help="A statement. Default: open a shell.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Allow changes.")] = False,
 ) -> None:
-    """Ask Postgres: devenv db "select * from users". Read-only unless --write."""
+    """Query Postgres: devenv db "select * from users". Read-only unless you pass --write."""
     from devenv.query import queries
 
     opened = stack()
@@ -128,30 +133,32 @@ def db(
 
 
 def list_tables() -> None:
-    """The tables, with keys, indexes and item counts."""
+    """List the tables with keys, indexes and item counts."""
     from devenv.query import queries
 
     show(queries.list_tables(stack()))
 
 
 def scan(
-    table: str,
-    limit: Annotated[int, typer.Option(min=1, help="Items to show at most.")] = 100,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The table's name.")],
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most N items.")] = 100,
 ) -> None:
-    """The items of a table."""
+    """Show the items of a table."""
     from devenv.query import queries
 
     show(queries.scan(stack(), table, limit))
 
 
 def partiql(
-    statement: str,
+    statement: Annotated[str, typer.Argument(metavar="STATEMENT", help="One statement.")],
     write: Annotated[bool, typer.Option("--write", help="Allow changes.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Items to show at most.")] = 100,
-    scan: Annotated[bool, typer.Option("--scan", help="Allow it to read a whole table.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what it amounts to.")] = False,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most N items.")] = 100,
+    scan: Annotated[bool, typer.Option("--scan", help="Allow reading a whole table.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the operation that it becomes; do not run it.")
+    ] = False,
 ) -> None:
-    """Run a PartiQL statement, and tell what it amounts to. Read-only unless --write, no Scan unless --scan."""
+    """Run a PartiQL statement, and show which operation it becomes. Read-only unless --write; no Scan unless --scan."""
     from devenv.query import queries
 
     show(queries.run_partiql(stack(), statement, write, limit, scan, dry_run))

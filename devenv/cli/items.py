@@ -31,7 +31,7 @@ def ddb_query(
         tuple[str, str] | None, typer.Option(metavar="LOW HIGH", help="The sort key lies between, both included.")
     ] = None,
     newest: Annotated[bool, typer.Option("--newest", help="Descending order of the sort key.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many items.")] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most N items.")] = 20,
 ) -> None:
     """Show the items of one partition: devenv ddb query TABLE pk=… --begins-with 2023"""
     from devenv.query.items import query_items
@@ -53,7 +53,7 @@ def ddb_query(
 def ddb_put(
     table: Table,
     item: Annotated[str, typer.Argument(metavar="JSON", help="The item, in DynamoDB JSON or plain; - reads stdin.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Replace an item of the same key.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an item with the same key.")] = False,
     write: Write = False,
 ) -> None:
     """Write one item; an existing one is kept unless --replace."""
@@ -64,7 +64,7 @@ def ddb_put(
 
 
 def ddb_delete(table: Table, keys: Keys, write: Write = False) -> None:
-    """Delete one item, and show what it was."""
+    """Delete one item, and print it."""
     from devenv.query.items import delete_item
 
     show(delete_item(stack(), table, keys, write=write))
@@ -87,10 +87,10 @@ def ddb_export(
 
 def ddb_import(
     table: Table,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `ddb export` writes, or one item a line.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file as `ddb export` writes it: one item per line.")],
     write: Write = False,
 ) -> None:
-    """Write the items of a file into a table; items of the same key are replaced."""
+    """Write the items of a file into a table; items with the same key are replaced."""
     from devenv.query.items import import_items
 
     show(import_items(stack(), table, file, write=write))

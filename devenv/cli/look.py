@@ -17,21 +17,32 @@ if TYPE_CHECKING:
     from devenv.stack import Stack
     from devenv.verify.context import Context
 
+Pattern = Annotated[str, typer.Argument(metavar="NAME", help="A pattern that `patterns list` prints.")]
+
 
 def doctor(
     only: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Only these checks: code, name or group.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="Run only these checks: a code, the beginning of codes, a name or a group (--list)."
+        ),
     ] = None,
-    skip: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Not these checks.")] = None,
-    list_all: Annotated[bool, typer.Option("--list", help="List the checks.")] = False,
-    explain: Annotated[str | None, typer.Option(metavar="CODE", help="What a check means, and how to repair.")] = None,
-    fix: Annotated[bool, typer.Option("--fix", help="Do the repairs that lose nothing, then check again.")] = False,
-    fail_on: Annotated[Literal["warn", "fail"], typer.Option(help="What makes the exit code 1.")] = "fail",
+    skip: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Leave these checks out: as for --only.")
+    ] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="List the checks and their groups.")] = False,
+    explain: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Explain a check, and how to fix what it finds.")
+    ] = None,
+    fix: Annotated[bool, typer.Option("--fix", help="Apply the repairs that lose no data, then check again.")] = False,
+    fail_on: Annotated[
+        Literal["warn", "fail"], typer.Option(metavar="warn|fail", help="The lowest status that makes the exit code 1.")
+    ] = "fail",
     bundle: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one redacted file for a bug report.")
     ] = None,
 ) -> None:
-    """Check the environment, the services, the schemas, the data and the ids of both stores."""
+    """Check the environment, the services, the schemas, the data and the ids in both stores."""
     from devenv.doctor import runner as work
 
     if list_all:
@@ -59,18 +70,23 @@ def doctor(
 
 def trace(
     subject: Annotated[
-        str | None, typer.Argument(metavar="SUBJECT", help="What devenv.toml declares as [trace.SUBJECT].")
+        str | None, typer.Argument(metavar="SUBJECT", help="A subject that devenv.toml declares as [trace.SUBJECT].")
     ] = None,
-    values: Annotated[list[str] | None, typer.Argument(metavar="VALUE…", help="Its parameters: an id, mostly.")] = None,
-    user: Annotated[str | None, typer.Option(metavar="HANDLE", help="Who asks. Default: its first member.")] = None,
-    step: Annotated[bool, typer.Option("--step", help="Walk through the layers, with a pause at each.")] = False,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page to look at, or to send.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="VALUE…", help="The subject's parameters, usually one id.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option(metavar="HANDLE", help="Run as this user. Default: the first member.")
+    ] = None,
+    step: Annotated[bool, typer.Option("--step", help="Pause at each layer.")] = False,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
     otlp: Annotated[Path | None, typer.Option(metavar="FILE", help="Write OTLP/JSON, for Jaeger and the like.")] = None,
     show_payloads: Annotated[
-        bool, typer.Option("--show-payloads", help="Show people's own words, in files too.")
+        bool,
+        typer.Option("--show-payloads", help="Print the texts that users wrote (hidden by default), also in files."),
     ] = False,
     from_request: Annotated[
-        int | None, typer.Option("--from-request", metavar="ID", help="A request that `devenv requests` lists.")
+        int | None, typer.Option("--from-request", metavar="ID", help="Trace a request that `devenv requests` lists.")
     ] = None,
 ) -> None:
     """Follow one request through all layers, and name the first that breaks."""
@@ -139,14 +155,25 @@ def verify_context(opened: Stack) -> Context:
 
 def verify(
     plan: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a repair plan.")] = None,
-    findings: Annotated[Path | None, typer.Option(metavar="FILE", help="Where all findings go, as JSON lines.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one per core.")] = None,
-    segments: Annotated[int | None, typer.Option(min=1, help="Segments per table. Default: by its size.")] = None,
-    max_items: Annotated[int | None, typer.Option(min=1, help="Read no more; then nothing is proven.")] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Do not resume a killed comparison.")] = False,
+    findings: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all findings to this file, as JSON lines.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Use N processes. Default: one per core.")
+    ] = None,
+    segments: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Read each table in N segments. Default: by its size.")
+    ] = None,
+    max_items: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Read at most N items; the result is then a sample, not a proof."),
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start from the beginning, even if a comparison was interrupted.")
+    ] = False,
     sdk: Annotated[bool, typer.Option("--sdk", help="Read through the AWS SDK (slower).")] = False,
 ) -> None:
-    """Compare every id of both stores, and prove it."""
+    """Compare every id in both stores, and prove that nothing was left out."""
     from devenv.verify import compare as work
     from devenv.verify.context import Options
 
@@ -158,11 +185,11 @@ def verify(
 
 
 def repair_apply(
-    plan: Annotated[Path, typer.Argument(metavar="FILE")],
-    allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Delete orphans too.")] = False,
+    plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan that `verify --plan` wrote.")],
+    allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Also delete orphans.")] = False,
     timeout: Timeout = 120.0,
 ) -> None:
-    """Carry out a repair plan, item by item, each only if it is still as planned; then compare again."""
+    """Apply a repair plan, each item only if it is unchanged since the plan; then compare again."""
     from devenv.stack import open_locked
     from devenv.verify.repair_plan import apply_plan
 
@@ -172,8 +199,11 @@ def repair_apply(
     show(report)
 
 
-def repair_undo(plan: Annotated[Path, typer.Argument(metavar="FILE")], timeout: Timeout = 120.0) -> None:
-    """Put everything back that applying this plan changed."""
+def repair_undo(
+    plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan that `verify --plan` wrote.")],
+    timeout: Timeout = 120.0,
+) -> None:
+    """Undo everything that applying this plan changed."""
     from devenv.stack import open_locked
     from devenv.verify.repair_plan import undo_plan
 
@@ -184,18 +214,20 @@ def repair_undo(plan: Annotated[Path, typer.Argument(metavar="FILE")], timeout: 
 
 
 def patterns_list() -> None:
-    """The declared patterns. No store is asked."""
+    """List the declared patterns, without reading a store."""
     from devenv.patterns import command
 
     show(command.list_patterns(stack(reads=False)))
 
 
 def patterns_run(
-    name: str,
-    param: Annotated[list[str] | None, typer.Option(metavar="K=V", help="A parameter. Default: from the data.")] = None,
-    limit: Annotated[int, typer.Option(min=0, help="Items to show at most.")] = 20,
+    name: Pattern,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Set a parameter. Default: a value from the data.")
+    ] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=0, help="Show at most N items.")] = 20,
 ) -> None:
-    """Execute one pattern, and its script if it has one: items, pages, read units, cost, PartiQL."""
+    """Run one pattern, and its script if it has one: items, pages, read units, cost, PartiQL."""
     from devenv.patterns import command
 
     opened = stack()
@@ -204,10 +236,12 @@ def patterns_run(
 
 
 def patterns_check(
-    scripts: Annotated[bool, typer.Option("--scripts", help="Run the patterns' scripts, and compare.")] = False,
+    scripts: Annotated[
+        bool, typer.Option("--scripts", help="Also run the patterns' scripts, and compare the results.")
+    ] = False,
     rules: Annotated[bool, typer.Option("--list", help="Print the rules.")] = False,
 ) -> None:
-    """Run all patterns, and judge them, their keys, their indexes and the data."""
+    """Run all patterns, and check them, their keys, their indexes and the data."""
     from devenv.patterns import command
 
     if rules:
@@ -218,17 +252,17 @@ def patterns_check(
     show(command.check_patterns(opened, scripts))
 
 
-def patterns_explain(name: str) -> None:
-    """Why a pattern is a Query, a GetItem or a Scan, and what it reads, in two paragraphs."""
+def patterns_explain(name: Pattern) -> None:
+    """Explain why a pattern is a Query, a GetItem or a Scan, and what it reads."""
     from devenv.patterns import command
 
     show(command.explain_pattern(stack(), name))
 
 
 def patterns_matrix(
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write it as one page.")] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
 ) -> None:
-    """Entities, patterns and keys against each other; one table against one per entity."""
+    """Show which entities, patterns and keys use each other; compare one table with one per entity."""
     from devenv.patterns import command
 
     report = command.show_matrix(stack())

@@ -63,22 +63,27 @@ def print_version(wanted: bool) -> None:
 
 def global_options(
     project: Annotated[
-        Path | None, typer.Option(help="The project's folder. Default: the nearest with a devenv.toml.")
+        Path | None,
+        typer.Option(metavar="DIR", help="The project's folder. Default: the nearest folder with a devenv.toml."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="More detail.")] = False,
-    no_input: Annotated[bool, typer.Option("--no-input", help="Never ask; a question counts as no.")] = False,
-    color: Annotated[str, typer.Option(help="auto, always or never. NO_COLOR counts too.")] = "auto",
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print no progress; doctor prints failures only.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more detail.")] = False,
+    no_input: Annotated[bool, typer.Option("--no-input", help='Never prompt; answer "no" to every question.')] = False,
+    color: Annotated[
+        str, typer.Option(metavar="auto|always|never", help="Color the output. NO_COLOR also turns it off.")
+    ] = "auto",
+    debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks of errors.")] = False,
     allow_remote: Annotated[
         bool, typer.Option("--allow-remote", help="Read stores that are not on this machine, and the AWS account.")
     ] = False,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Let this folder run its own commands, for this call (see: devenv trust).")
+        bool, typer.Option("--trust", help="Let this folder run its own commands, for this call (see `devenv trust`).")
     ] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)
     ] = False,
 ) -> None:
     """Start Postgres and DynamoDB Local, load them in order, and compare the two."""
@@ -139,17 +144,17 @@ def watching() -> Any:
     return open_watch(quiet=chosen.quiet, color=chosen.color)
 
 
-def agreed(question: str, yes: bool, hint: str = "add -y to agree") -> None:
+def agreed(question: str, yes: bool, hint: str = "pass -y to confirm") -> None:
     """Ask before something is lost. UsageError when the answer is not yes, or nobody can be asked."""
     if yes:
         return
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
-        raise UsageError(question, detail="nobody can be asked here, so nothing was done", hint=hint)
+        raise UsageError(question, detail="No terminal to ask on; nothing was changed", hint=hint)
     from devenv.config.masking import mask_text
     from devenv.render.cells import clean
 
     if not typer.confirm(clean(mask_text(question)), err=True):
-        raise UsageError("not done: you did not agree")
+        raise UsageError("cancelled: you did not confirm")
 
 
 def check_seconds(value: float) -> float:
@@ -160,11 +165,15 @@ def check_seconds(value: float) -> float:
 
 
 Timeout = Annotated[
-    float, typer.Option("--timeout", min=0.1, callback=check_seconds, help="Seconds to wait for locks and services.")
+    float,
+    typer.Option(
+        "--timeout", metavar="SECONDS", min=0.1, callback=check_seconds, help="How long to wait for locks and services."
+    ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Agree to what would be asked.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help='Answer "yes" to every question.')]
 EngineOption = Annotated[
-    str | None, typer.Option("--engine", metavar="NAME", help="embedded, docker or external. Default: the last one.")
+    str | None,
+    typer.Option("--engine", metavar="NAME", help="embedded, docker or external. Default: the one used last."),
 ]
 
 

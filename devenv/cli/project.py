@@ -14,7 +14,7 @@ from devenv.core.model import Report
 
 
 def config_show() -> None:
-    """Every effective setting and where it comes from."""
+    """Print every effective setting and its origin."""
     from devenv.cli import settings_report
     from devenv.config.load import load
 
@@ -23,10 +23,10 @@ def config_show() -> None:
 
 def config_check(
     live: Annotated[
-        bool, typer.Option("--live", help="Also ask the stores for the tables and columns that it names.")
+        bool, typer.Option("--live", help="Also check in the stores that the tables and columns it names exist.")
     ] = False,
 ) -> None:
-    """Check devenv.toml against itself and the files it names; all mistakes at once, each with its line."""
+    """Validate devenv.toml and the files it names; all mistakes at once, each with its line."""
     from devenv.cli import settings_report
     from devenv.config.load import load
 
@@ -47,7 +47,7 @@ def config_schema() -> None:
 
 
 def start_project() -> None:
-    """Write a commented devenv.toml: an example in an empty folder, fitted to what it finds in a project's."""
+    """Write a commented devenv.toml: for the project in this folder, or an example project if the folder is empty."""
     from devenv.init.command import init
 
     report = init((chosen.project or Path.cwd()).resolve())
@@ -58,7 +58,7 @@ def start_project() -> None:
 def show_help(
     topic: Annotated[str | None, typer.Argument(metavar="[PAGE]", help="A page. Default: list the pages.")] = None,
 ) -> None:
-    """Show a help page: devenv help traces. Without a page: list them."""
+    """Show a help page, or list the pages."""
     from devenv.help.pages import help_report
 
     show(help_report(topic))
@@ -73,20 +73,33 @@ def policy(
             " person-trust, boundary). Default: all.",
         ),
     ] = None,
-    table: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Default: the declared ones.")] = None,
-    region: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Default: [safety] regions.")] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A table to protect. Default: the declared ones.")
+    ] = None,
+    region: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="An allowed region. Default: [safety] regions.")
+    ] = None,
     account: Annotated[str | None, typer.Option(metavar="ID", help="The AWS account, 12 digits.")] = None,
-    admin: Annotated[list[str] | None, typer.Option(metavar="ARN", help="A role that the denials leave alone.")] = None,
+    admin: Annotated[
+        list[str] | None, typer.Option(metavar="ARN", help="A role that is exempt from the denials.")
+    ] = None,
     writes: Annotated[bool, typer.Option("--writes", help="The application writes items too.")] = False,
-    lock: Annotated[bool, typer.Option("--lock", help="Deny also what undoes protection: UpdateTable, …")] = False,
+    lock: Annotated[
+        bool, typer.Option("--lock", help="Also deny the actions that remove protection, such as UpdateTable.")
+    ] = False,
     compute: Annotated[
-        Literal["ecs-tasks", "lambda", "ec2"], typer.Option(help="What the application runs on, for its role.")
+        Literal["ecs-tasks", "lambda", "ec2"],
+        typer.Option(metavar="ecs-tasks|lambda|ec2", help="The service that the application runs on, for its role."),
     ] = "ecs-tasks",
     pool: Annotated[
-        str | None, typer.Option(metavar="ID", help="The Cognito identity pool that people sign in at.")
+        str | None, typer.Option(metavar="ID", help="The Cognito identity pool that people sign in with.")
     ] = None,
-    form: Annotated[Literal["text", "json"], typer.Option("--format", help="json: the documents alone.")] = "text",
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="A file; a folder for several policies.")] = None,
+    form: Annotated[
+        Literal["text", "json"], typer.Option("--format", metavar="text|json", help="json prints the documents alone.")
+    ] = "text",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to this file (to this folder for several policies).")
+    ] = None,
     yes: Yes = False,
 ) -> None:
     """Write AWS policies for the tables: no deletion, regions, roles, the VPC endpoint, CloudTrail."""

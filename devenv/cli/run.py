@@ -17,7 +17,9 @@ from devenv.core.model import Report
 
 def up(
     timeout: Timeout = 120.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with its reasons; do nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan with its reasons; change nothing.")
+    ] = False,
     force: Annotated[str | None, typer.Option(metavar="STEP", help="Run STEP and the later ones even if done.")] = None,
     restore_seeds: Annotated[
         bool, typer.Option("--restore-seeds", help="Bring back seeded rows and items that were deleted since.")
@@ -27,18 +29,18 @@ def up(
         typer.Option("--from", metavar="STEP", help="Skip the steps before STEP; run it and the later ones."),
     ] = None,
     engine: EngineOption = None,
-    no_backend: Annotated[bool, typer.Option("--no-backend", help="Only the stores.")] = False,
+    no_backend: Annotated[bool, typer.Option("--no-backend", help="Start the stores only.")] = False,
     strict_ports: Annotated[bool, typer.Option("--strict-ports", help="Fail when a port is taken.")] = False,
-    timings: Annotated[bool, typer.Option("--timings", help="Print what took how long.")] = False,
+    timings: Annotated[bool, typer.Option("--timings", help="Print how long each part took.")] = False,
     mark: Annotated[
-        bool, typer.Option("--mark", help="Engine external: agree that devenv writes to these stores from now on.")
+        bool, typer.Option("--mark", help="Engine external: allow devenv to write to these stores from now on.")
     ] = False,
     tap: Annotated[
         bool | None,
         typer.Option("--tap/--no-tap", help="Record the application's calls to both stores (devenv requests)."),
     ] = None,
 ) -> None:
-    """Start the services, wait until each answers, run the steps that are not done."""
+    """Start the services, wait until each responds, run the steps that are not done."""
     from devenv.lifecycle import up as work
     from devenv.lifecycle.plan import Options
     from devenv.lifecycle.start import Clock
@@ -73,19 +75,21 @@ def check_step(name: str | None) -> None:
 
 def down(
     data: Annotated[bool, typer.Option("--data", help="Delete the data too.")] = False,
-    no_backup: Annotated[bool, typer.Option("--no-backup", help="With --data: keep no copy.")] = False,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="With --data: keep no backup.")] = False,
     yes: Yes = False,
     timeout: Timeout = 120.0,
-    everything: Annotated[bool, typer.Option("--all", help="All projects of this user, deleted ones too.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Act on all projects of this user, also those whose folder was deleted.")
+    ] = False,
     engine: EngineOption = None,
 ) -> None:
-    """Stop what `up` started. Data stays, unless --data."""
+    """Stop what `up` started; the data is kept unless you pass --data."""
     from devenv.config.load import load_for_stopping
     from devenv.lifecycle import down as work
     from devenv.stack import Asked, open_locked
 
     if data:
-        keeps = "for good, without a copy" if no_backup else "(a copy is kept)"
+        keeps = "without a backup" if no_backup else "(a backup is kept)"
         whose = "of ALL projects of this user" if everything else "of this project"
         agreed(f"Delete all data {whose} in both stores {keeps}?", yes)
     if everything:
@@ -101,21 +105,23 @@ def down(
 
 
 def status(engine: EngineOption = None) -> None:
-    """Services, ports, pids, versions and steps."""
+    """Show the services with ports, pids and versions, and the steps."""
     from devenv.lifecycle.status import status as look
 
     show(look(stack(engine)))
 
 
 def ps() -> None:
-    """All projects of this user: what runs, where, and what is left of deleted folders."""
+    """List all projects of this user: what runs, where, and what remains of deleted folders."""
     from devenv.lifecycle.projects import show_all
 
     show(show_all())
 
 
 def env(
-    form: Annotated[str, typer.Option("--format", help="shell, dotenv, json, fish or powershell.")] = "shell",
+    form: Annotated[
+        str, typer.Option("--format", metavar="shell|dotenv|json|fish|powershell", help="The syntax to print.")
+    ] = "shell",
     token: Annotated[str | None, typer.Option(metavar="HANDLE", help="Print a bearer token of this person.")] = None,
 ) -> None:
     """Print the connection settings for a shell: eval "$(devenv env)"."""
@@ -126,7 +132,7 @@ def env(
         raise UsageError(f"there is no format `{form}`", hint=f"one of: {', '.join(FORMATS)}")
     opened = stack(reads=False)
     if any(service.state != "running" for service in opened.engine.look()):
-        typer.echo("note: not all services run; start them with: devenv up", err=True)
+        typer.echo("note: not all services are running; start them with `devenv up`", err=True)
     opened.engine.keep_secrets()
     values = visitor_environment(opened)
     if token is not None:
@@ -153,7 +159,9 @@ def env(
     sys.stdout.write(f"{lines}\n")
 
 
-def run(command: Annotated[list[str], typer.Argument(metavar="-- CMD…")]) -> None:
+def run(
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD…", help="The command and its arguments.")],
+) -> None:
     """Run a command with the connection settings; its exit code passes through (125: devenv itself failed)."""
     from devenv.lifecycle.tap import visitor_environment
 
@@ -170,11 +178,16 @@ def run(command: Annotated[list[str], typer.Argument(metavar="-- CMD…")]) -> N
 
 
 def logs(
-    service: Annotated[str | None, typer.Argument(help="postgres, dynamodb, backend or steps. Default: all.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--tail", min=0, help="Lines of each log.")] = 50,
+    service: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SERVICE]", help="postgres, dynamodb, backend, steps or a service of your own. Default: all."
+        ),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")] = False,
+    lines: Annotated[int, typer.Option("--tail", metavar="N", min=0, help="Print the last N lines of each log.")] = 50,
 ) -> None:
-    """Print the services' logs, also after a stop."""
+    """Print the logs of the services, also after they stopped."""
     from devenv.cli.logs import read_logs
 
     opened = stack(reads=False)
@@ -194,8 +207,10 @@ def logs(
 
 
 def list_requests(
-    lines: Annotated[int, typer.Option("--tail", min=1, max=10_000, help="How many requests.")] = 20,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    lines: Annotated[
+        int, typer.Option("--tail", metavar="N", min=1, max=10_000, help="Print the last N requests.")
+    ] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")] = False,
     otlp: Annotated[Path | None, typer.Option(metavar="FILE", help="Write OTLP/JSON, for Jaeger and the like.")] = None,
 ) -> None:
     """List the application's last requests, each with its calls to both stores (needs `devenv up --tap`)."""

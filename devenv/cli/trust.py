@@ -37,7 +37,7 @@ def consent(loaded: Loaded, *runners: Runner) -> None:
     shown = "\n".join(lines)
     what = f"{loaded.root} is not trusted to run its own commands"
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
-        raise UsageError(what, detail=shown, hint="read them, then: devenv trust  (for one call: --trust)")
+        raise UsageError(what, detail=shown, hint="read them, then run `devenv trust` (for one call: --trust)")
     from devenv.render.cells import clean
 
     typer.echo(
@@ -62,9 +62,9 @@ def trust_written(root: Path) -> None:
 
 def trust_project(
     listing: Annotated[bool, typer.Option("--list", help="List the trusted folders.")] = False,
-    revoke: Annotated[bool, typer.Option("--revoke", help="Trust this folder no longer.")] = False,
+    revoke: Annotated[bool, typer.Option("--revoke", help="Stop trusting this folder.")] = False,
 ) -> None:
-    """Agree that this folder's own commands run, or --list, or --revoke."""
+    """Allow this folder to run its own commands; --list and --revoke show and withdraw this."""
     from devenv.config.commands import agreed_text
     from devenv.config.load import load
     from devenv.host import trust

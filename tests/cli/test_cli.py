@@ -99,6 +99,37 @@ def test_a_group_alone_lists_its_commands(words: tuple[str, ...], folder: Path) 
     assert ran.code in (0, 2)
 
 
+@pytest.mark.parametrize("columns", [60, 80, 120])
+@pytest.mark.parametrize("words", [(), ("ddb",), ("snapshot",), ("doctor",), ("verify",), ("up",)])
+def test_help_fits_the_terminal_and_cuts_nothing(words: tuple[str, ...], columns: int, folder: Path) -> None:
+    ran = devenv(*words, "--help", cwd=folder, COLUMNS=str(columns))
+    assert "..." not in ran.out.replace("[ARGS]...", "")
+    assert max(map(len, ran.out.splitlines())) <= columns
+    said = " ".join(ran.out.split())
+    for name, command in COMMANDS.items():
+        if name[:-1] == words:
+            first = " ".join(command.help.split()).split(". ")[0].rstrip(".")
+            assert f"{name[-1]} {first}" in said
+
+
+def test_help_lists_the_commands_under_headings_in_the_order_of_the_help_page(folder: Path) -> None:
+    page = read_page("commands")
+    headings = [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")]
+    ran = devenv("--help", cwd=folder)
+    shown = [line.removesuffix(":") for line in ran.out.splitlines() if line.endswith(":") and line[:1].isalpha()]
+    assert shown == ["Options", *headings] == ["Options", "Run", "Look", "Data", "Project"]
+
+
+def test_every_parameter_says_what_it_takes() -> None:
+    silent = [
+        f"{' '.join(words)} {parameter.name}"
+        for words, command in COMMANDS.items()
+        for parameter in command.params
+        if not parameter.help or not (getattr(parameter, "is_flag", False) or parameter.metavar)
+    ]
+    assert silent == []
+
+
 def test_the_version_is_told_without_a_project(tmp_path: Path) -> None:
     ran = devenv("--version", cwd=tmp_path)
     assert (ran.code, ran.out, ran.err) == (0, f"devenv {__version__}\n", "")
@@ -123,7 +154,7 @@ USAGE = [
     ("ddb scan", "table"),
     ("ddb scan T --limit 0", "--limit"),
     ("ddb sql", "statement"),
-    ("down --data --no-input", "add -y"),
+    ("down --data --no-input", "pass -y"),
 ]
 
 

@@ -63,7 +63,7 @@ def test_reset_gives_freshly_seeded_data(project: ProjectDir) -> None:
     refused = project.devenv("reset")
     assert refused.code == 2
     assert "nothing was done" in refused.err
-    assert "hint: add -y" in refused.err
+    assert "hint: pass -y" in refused.err
     project.ok("reset", "-y")
     assert world.data(project) == data
     # The baseline of the first `up` is restored: the same people with the same uuids.

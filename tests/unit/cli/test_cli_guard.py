@@ -59,7 +59,7 @@ def test_what_was_typed_behind_a_command_is_not_repeated(words: str, again: str)
 @pytest.mark.parametrize(
     ("command", "hint"),
     [
-        ("seed", "devenv up  (goes on where it was)"),
+        ("seed", "devenv up  (continues where it stopped)"),
         ("logs", "devenv logs --follow"),
         ("verify", "again: devenv verify"),
     ],
