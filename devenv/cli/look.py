@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from devenv.cli.options import Timeout, chosen, show, stack, watching, write_file
+from devenv.cli.options import Timeout, chosen, show, stack, watching, with_view, write_file
 from devenv.cli.trust import consent
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
@@ -23,12 +23,10 @@ Pattern = Annotated[str, typer.Argument(metavar="NAME", help="A pattern that `pa
 def doctor(
     only: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="NAME", help="Run only these checks: a code, the beginning of codes, a name or a group (--list)."
-        ),
+        typer.Option(metavar="NAME", help="Run only these checks: a group, a code prefix, a code or a name (--list)."),
     ] = None,
     skip: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Leave these checks out: as for --only.")
+        list[str] | None, typer.Option(metavar="NAME", help="Leave these checks out; takes the same words as --only.")
     ] = None,
     list_all: Annotated[bool, typer.Option("--list", help="List the checks and their groups.")] = False,
     explain: Annotated[
@@ -65,7 +63,7 @@ def doctor(
         from devenv.doctor.bundle import make_bundle
 
         write_file(bundle, make_bundle(context, report))
-    show(report)
+    show(with_view(report, quiet=chosen.quiet))
 
 
 def trace(

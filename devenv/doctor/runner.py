@@ -35,7 +35,7 @@ def diagnose(
     watch: Watch = lambda _: None,
     checks: Sequence[Check] = CHECKS,
 ) -> Report:
-    """Run the chosen checks and report. `only` and `skip` are codes, names or groups; UsageError for an unknown one.
+    """Run the chosen checks and report. `only` and `skip` are words of `words_of`; UsageError for an unknown one.
 
     `watch` is told each finding as it is known. Exit code: 1 for a finding, 3 when something could not be checked.
     """
@@ -65,7 +65,7 @@ def make_report(
 
 def select(checks: Sequence[Check], only: Sequence[str], skip: Sequence[str]) -> tuple[Check, ...]:
     """The checks that `only` names (all without it), without those that `skip` names. UsageError for unknown words."""
-    known = {word.lower() for check in checks for word in (check.code, check.name, check.group)}
+    known = {word for check in checks for word in words_of(check)}
     for word in (*only, *skip):
         if word.lower() not in known:
             near = difflib.get_close_matches(word.lower(), sorted(known), n=1)
@@ -75,9 +75,15 @@ def select(checks: Sequence[Check], only: Sequence[str], skip: Sequence[str]) ->
     return tuple(keep)
 
 
+def words_of(check: Check) -> set[str]:
+    """The words that select a check, in lower case: its code, the letters of its code, its name, its group."""
+    code = check.code.lower()
+    return {code, code.rstrip("0123456789"), check.name, check.group}
+
+
 def named(check: Check, words: Iterable[str]) -> bool:
-    """Whether one of the words is the check's code, name or group."""
-    return bool({check.code.lower(), check.name, check.group} & {word.lower() for word in words})
+    """Return True if one of the words selects the check."""
+    return bool(words_of(check) & {word.lower() for word in words})
 
 
 def names_group(group: str, words: Iterable[str]) -> bool:

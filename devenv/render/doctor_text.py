@@ -11,7 +11,7 @@ from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.render.cells import clean, mark, show_value
 
-# `doctor --fix` can mend thousands of items.
+# `doctor --fix` can repair thousands of items.
 REPAIRS_SHOWN = 10
 CHECK_MARKS = {
     "ok": ("✓", "green"),
@@ -23,24 +23,30 @@ CHECK_MARKS = {
 
 
 def doctor_text(report: Report, verbose: bool) -> list[str]:
-    """`doctor`: what was repaired, the checks with what they found opened, the verdict."""
+    """Lines of `doctor`: repairs, failures, warnings, how many passed, what was skipped and why, the verdict.
+
+    With `view["quiet"]`: the failures alone.
+    """
     body = report.body
     if "list" in body:
-        return [f"{c['code']}  {c['layer']:<12} {c['name']:<22} {c['title']}" for c in body["list"]]
+        return list_lines(body["list"])
     if "explain" in body:
         return [str(body["explain"])]
+    rows: dict[str, list[Mapping[str, Any]]] = {status: [] for status in CHECK_MARKS}
+    for check in body["checks"]:
+        rows[check["status"]].append(check)
+    failures = [line for check in (*rows["fail"], *rows["error"]) for line in check_lines(check, verbose)]
+    if report.view.get("quiet"):
+        return failures
     repairs = body.get("repairs", ())
     lines = [repair_line(repair) for repair in (repairs if verbose else repairs[:REPAIRS_SHOWN])]
     if len(lines) < len(repairs):
         lines.append(f"and {number_of(len(repairs) - len(lines), 'more repair')}  (-v lists them)")
-    skipped = [check for check in body["checks"] if check["status"] == "skip"]
-    for check in body["checks"]:
-        if verbose or check["status"] != "skip":
-            lines += check_lines(check, verbose)
-    if skipped and not verbose:
-        reasons = clean(skip_reasons(skipped))
-        further = number_of(len(skipped), "further check")
-        lines += [f"{mark(CHECK_MARKS, 'skip')} {further} not run: {reasons}  (-v lists them)"]
+    lines += [*failures, *(line for check in rows["warn"] for line in check_lines(check, verbose))]
+    if verbose:
+        lines += [line for check in (*rows["ok"], *rows["skip"]) for line in check_lines(check, verbose)]
+    else:
+        lines += counted(rows["ok"], rows["skip"])
     counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
     color = {"healthy": "green", "unhealthy": "red"}.get(body["verdict"], "yellow")
     words = body["verdict"].replace("_", " ")
@@ -50,8 +56,33 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
     return [*lines, typer.style(words, fg=color, bold=True) + f"  ({counts})"]
 
 
+def counted(passed: Sequence[Mapping[str, Any]], skipped: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line for the checks that passed, one for those that were skipped, with the reasons."""
+    lines = []
+    if passed:
+        lines.append(f"{mark(CHECK_MARKS, 'ok')} {number_of(len(passed), 'check')} passed  (-v lists them)")
+    if skipped:
+        reasons = clean(skip_reasons(skipped))
+        count = number_of(len(skipped), "check")
+        lines.append(f"{mark(CHECK_MARKS, 'skip')} {count} skipped: {reasons}  (-v lists them)")
+    return lines
+
+
+def list_lines(checks: Sequence[Mapping[str, str]]) -> list[str]:
+    """Lines of `doctor --list`: the checks under their group, whose name and code prefix --only and --skip take."""
+    groups: dict[str, list[Mapping[str, str]]] = {}
+    for check in checks:
+        groups.setdefault(check["layer"], []).append(check)
+    lines = ["--only and --skip take a group, a code prefix, a code or a name."]
+    for group, members in groups.items():
+        prefixes = ", ".join(dict.fromkeys(check["code"].rstrip("0123456789") for check in members))
+        lines += ["", typer.style(f"{group} ({prefixes})", bold=True)]
+        lines += [f"  {check['code']}  {check['name']:<22} {check['title']}" for check in members]
+    return lines
+
+
 def skip_reasons(skipped: Sequence[Mapping[str, Any]]) -> str:
-    """Why checks were not run: the ones that do not hold, each once; not those that were skipped for them in turn."""
+    """Each reason once; a failed check that others need is named by its code, not the skipped ones between."""
     codes: dict[str, None] = {}
     others: dict[str, None] = {}
     for check in skipped:
@@ -63,7 +94,7 @@ def skip_reasons(skipped: Sequence[Mapping[str, Any]]) -> str:
 
 
 def check_lines(check: Mapping[str, Any], verbose: bool) -> list[str]:
-    """One check: a line when it holds, opened when it does not."""
+    """One line for a check that passed; for any other (or with `verbose`) also evidence, cause and fix."""
     line = f"{mark(CHECK_MARKS, check['status'])} {check['code']} {check['title']}"
     if check["status"] == "ok" and not verbose:
         return [line]
@@ -79,7 +110,7 @@ def check_lines(check: Mapping[str, Any], verbose: bool) -> list[str]:
 
 
 def repair_line(repair: Mapping[str, Any]) -> str:
-    """One repair of `--fix`, with the values before and after."""
+    """Return one repair of `--fix` with the values before and after."""
     if "step" in repair:
         return f"{repair['state']}: step {repair['step']}: {repair['before']} -> {repair['after']}"
     key = " ".join(map(str, repair["key"].values()))

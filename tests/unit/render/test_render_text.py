@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
 from devenv.cli.logs import read_logs
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Failure, Outcome, Report, Skip, Titled, result_of
+from devenv.doctor.runner import list_checks
 from devenv.render import report as render
 from devenv.render import text
 from devenv.render.cells import cell_width, rows_text, show_value, table
@@ -285,9 +287,56 @@ def test_skipped_checks_name_each_root_once() -> None:
     results = [result_of(Titled(f"X{n}", "x", "x", ""), Outcome("skip", skip=skip)) for n, skip in enumerate(skips)]
     checks = [asdict(result) for result in results]
     line = doctor_text(diagnosis(checks=checks), verbose=False)[0]
-    assert line.endswith(
-        "3 further checks not run: they need SVC001, SVC002; there is no database (SCH001)  (-v lists them)"
-    )
+    assert line.endswith("3 checks skipped: they need SVC001, SVC002; there is no database (SCH001)  (-v lists them)")
+
+
+def mixed() -> Report:
+    """A diagnosis with one check of each status, the passed and the skipped one first."""
+    outcomes = {
+        "A001": Outcome("ok", "all right"),
+        "A002": Outcome("skip", "not run: nothing is declared", skip=Skip("not_applicable", "nothing is declared")),
+        "B001": Outcome("warn", "old"),
+        "B002": Outcome("error", "too late"),
+        "B003": Outcome("fail", "wrong"),
+        "B004": Outcome("ok", "all right"),
+    }
+    rows = [result_of(Titled(code, "x", "x", f"title of {code}"), outcome) for code, outcome in outcomes.items()]
+    return diagnosis(checks=[asdict(row) for row in rows])
+
+
+def test_doctor_shows_failures_first_then_warnings_then_counts() -> None:
+    assert doctor_text(mixed(), verbose=False)[:-1] == [
+        typer.style("✗", fg="red") + " B003 title of B003",
+        "    wrong",
+        typer.style("?", fg="red") + " B002 title of B002",
+        "    too late",
+        typer.style("!", fg="yellow") + " B001 title of B001",
+        "    old",
+        typer.style("✓", fg="green") + " 2 checks passed  (-v lists them)",
+        typer.style("-", fg="white") + " 1 check skipped: nothing is declared  (-v lists them)",
+    ]
+
+
+def test_doctor_lists_what_passed_and_what_was_skipped_only_with_verbose() -> None:
+    lines = doctor_text(mixed(), verbose=True)
+    codes = [line.split()[1] for line in lines[:-1] if not line.startswith(" ")]
+    assert codes == ["B003", "B002", "B001", "A001", "B004", "A002"]
+    assert "    not run: nothing is declared" in lines
+
+
+def test_doctor_quiet_shows_the_failures_alone() -> None:
+    lines = doctor_text(replace(mixed(), view={"quiet": True}), verbose=False)
+    assert [line.split()[1] for line in lines if not line.startswith(" ")] == ["B003", "B002"]
+    healthy = replace(diagnosis(verdict="healthy"), view={"quiet": True})
+    assert doctor_text(healthy, verbose=False) == []
+
+
+def test_doctor_list_shows_each_group_with_its_code_prefix() -> None:
+    lines = doctor_text(diagnosis(list=list_checks()), verbose=False)
+    heads = [line for line in lines if line and not line.startswith(" ")]
+    wanted = ("services (SVC)", "cross-store (XST)", "safety (SAF)")
+    assert {typer.style(head, bold=True) for head in wanted} <= set(heads)
+    assert sum(line.startswith("  ") for line in lines) == len(list_checks())
 
 
 def test_what_down_all_keeps_is_named_with_the_command_that_returns_or_deletes_it() -> None:
