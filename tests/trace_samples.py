@@ -212,9 +212,9 @@ def wrong_query() -> Report:
     output["differs"] = "sort-key condition"
     summary = "list_messages() returns 0 of 12: its query does not bring 12 entries that the declared pattern returns"
     cause = f"it asks {NARROW}; declared is {DECLARED} (differs in sort-key condition)"
-    strangers = "the API answers 200 to somebody who does not belong to it, with 12 entries"
+    strangers = "the API answers 200 to a user who is not a member, with 12 entries"
     open_to_all = finding(
-        "http", "open_to_strangers", strangers, "nothing checks who asks", "check membership", "devenv logs backend"
+        "http", "open_to_strangers", strangers, "the user is not checked", "check membership", "devenv logs backend"
     )
     return breaks(
         body,

@@ -240,7 +240,7 @@ def unforeseen(error: Exception) -> Failure:
             if any(f"[Errno {number}]" in why for number in full):
                 return Failure(f"{target} cannot be written", detail=why, hint=MAKE_ROOM)
     what = f"devenv itself failed: {type(error).__name__}: {error}"
-    return Failure(what, hint="run it again with --debug, and report what it prints")
+    return Failure(what, hint="run it again with --debug, and report its output")
 
 
 def interrupted() -> Report:

@@ -44,7 +44,7 @@ def consent(loaded: Loaded, *runners: Runner) -> None:
         f"{loaded.root}\nThis folder wants to run:\n" + "\n".join(f"  {clean(line)}" for line in lines), err=True
     )
     if not typer.confirm("Trust it? You are asked again if these commands change.", err=True):
-        raise UsageError(what, detail="you did not agree; nothing was started")
+        raise UsageError(what, detail="you did not confirm; nothing was started")
     trust.remember(trust.trust_folder(), loaded.root, lines)
 
 

@@ -160,7 +160,7 @@ def post_message(body: NewMessage, me: Me) -> messages.SentMessage:
         return messages.send_message(message_group_uuid=str(body.message_group_uuid), sender=me, message=body.message)
     other = users.find_by_handle(handle=body.handle or "")
     if other is None:
-        raise HTTPException(422, "nobody has this handle")
+        raise HTTPException(422, "no user has this handle")
     if other["uuid"] == me["uuid"]:
         raise HTTPException(422, "this handle is your own")
     return messages.start_conversation(sender=me, other=other, message=body.message)
@@ -171,7 +171,7 @@ def get_user(handle: str) -> users.User:
     """A person by handle."""
     user = users.find_by_handle(handle=handle)
     if user is None:
-        raise HTTPException(404, "nobody has this handle")
+        raise HTTPException(404, "no user has this handle")
     return user
 
 

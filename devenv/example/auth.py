@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m devenv.example.auth HANDLE\n")
         return 2
     if (cognito_user_id := find_sign_in_id(handle=arguments[0])) is None:
-        sys.stderr.write(f"nobody has the handle {arguments[0]!r}\n")
+        sys.stderr.write(f"no user has the handle {arguments[0]!r}\n")
         return 1
     sys.stdout.write(issue_token(cognito_user_id=cognito_user_id) + "\n")
     return 0

@@ -47,7 +47,7 @@ class Holder:
 
     def __str__(self) -> str:
         if self.pid is None:
-            return "a process of another user (its name is hidden from this account)"
+            return "a process of another user"
         parts = [f"pid {self.pid}", f"`{self.command}`", f"owner {self.owner}"]
         return ", ".join([*parts, self.place] if self.place else parts)
 

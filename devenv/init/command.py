@@ -82,7 +82,7 @@ def check(text: str, root: Path) -> None:
         raise DevenvError(
             "devenv init would write a devenv.toml that is not valid, so it wrote nothing",
             detail=detail,
-            hint="report this, and begin with an empty folder meanwhile: devenv init --project DIR",
+            hint="report this; until it is fixed, start with an empty folder: devenv init --project DIR",
         ) from None
 
 
@@ -103,7 +103,7 @@ def write_all(root: Path, files: Mapping[str, str]) -> None:
         for name, text in ordered:
             make_folders(root, root / name, made)
             if not create_private(root / name, text.encode()):
-                raise OSError(f"{name} was made by somebody else meanwhile")
+                raise OSError(f"{name} was created by another process")
             made.append(root / name)
             (root / name).chmod(0o644)
         (root / NOTE).unlink()

@@ -261,7 +261,9 @@ class Drafter:
         self.sheet.title("Steps: what `devenv up` loads, always in this order")
         for file in self.survey.sql:
             if file.problem:
-                self.sheet.note(f"{file.problem}: devenv cannot load {file.name}. Mend it, then take `#~` away below.")
+                self.sheet.note(
+                    f"{file.problem}: devenv cannot load {file.name}. Fix it, then uncomment the `#~` below."
+                )
         if self.survey.sql:
             self.sheet.section("steps", "setup")
             aside = [glob.escape(file.name) for file in self.survey.sql if file.problem]
@@ -296,7 +298,7 @@ class Drafter:
         """`[entities.*]`, from the items that the code writes."""
         if not self.entities:
             return
-        self.sheet.title("Entities: the kinds of items, told apart by their key")
+        self.sheet.title("Entities: the kinds of items, distinguished by their key")
         for entity in self.entities:
             self.sheet.above(f"Written in {', '.join(entity.seen)}.")
             self.sheet.section("entities", entity.name)
@@ -322,7 +324,7 @@ class Drafter:
         for link in self.links:
             target = f"{link.target.name}.{link.column}"
             if not link.sure:
-                why = "Only a part of its name says so." if link.column in ID_NAMES else "Both are only called alike."
+                why = "Only a part of its name says so." if link.column in ID_NAMES else "Only their names are similar."
                 self.sheet.ask(f"Does {link.source} hold ids of {target}? {why}")
             self.sheet.section("links", array=True)
             self.sheet.key("name", link.name)
@@ -365,7 +367,7 @@ class Drafter:
         """`[person]` and `[patterns.*]`."""
         if self.person:
             table, id_, name, sign_in = self.person
-            self.sheet.title("Who asks: `--user` is looked up here")
+            self.sheet.title("Users: `--user` is looked up here")
             self.sheet.section("person")
             self.sheet.key("table", f"{table.schema}.{table.name}")
             self.sheet.key("id", id_)

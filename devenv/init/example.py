@@ -37,7 +37,7 @@ files = ["seeds/dynamodb/tables/*.json"]
 [steps.seed]
 files = ["seeds/dynamodb/items/*.json"]
 
-# --- Entities: the kinds of items in a table, told apart by their key ---
+# --- Entities: the kinds of items in a table, distinguished by their key ---
 
 [entities.note]
 table = "notes"
@@ -61,7 +61,7 @@ to = "postgres:users.uuid"
 natural_key = {{ user_handle = "handle" }}
 copies = {{ user_handle = "handle" }}
 
-# --- Who asks: `--user` is looked up here ---
+# --- Users: `--user` is looked up here ---
 
 [person]
 table = "public.users"

@@ -34,7 +34,7 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     if traces and (backup or engine.shared):
         from devenv.snapshots.cleanup import take_away
 
-        watch.begin("data", "deleting, but for a copy" if backup else "deleting")
+        watch.begin("data", "deleting (a backup is kept)" if backup else "deleting")
         kept = take_away(stack, backup)
         watch.end("data", "deleted", ok=True)
     stopped = []

@@ -97,7 +97,7 @@ class StepLoader:
         if self.shared and self.shared.exists():
             self.adopted = baseline.adopt(self.stack, self.shared)
             if self.adopted:
-                self.watch.say("the data begins with the baseline of another checkout of this project")
+                self.watch.say("copied the baseline of another checkout of this project")
 
     def keep_baseline_database(self, inputs: Inputs) -> bool:
         """Keep a copy of the database that setup just made, while DynamoDB Local may still boot."""
@@ -140,7 +140,7 @@ class StepLoader:
             result = step.run(context, inputs, fresh)
         except DevenvError as error:
             self.watch.end(step.name, error.what, ok=False)
-            raise error.with_hint("mend it, then: devenv up") from None
+            raise error.with_hint("fix it, then run `devenv up`") from None
         self.clock.parts[step.name] = time.perf_counter() - began
         for warning in result.warnings:
             self.watch.say(f"{step.name}: {warning}")

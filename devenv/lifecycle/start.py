@@ -67,7 +67,7 @@ class ServiceStarter:
     def halt(self) -> None:
         """Raise when this run is over, for what an engine waits for. DevenvError: 130, or 4 at the deadline."""
         if self.cancel.is_set():
-            raise DevenvError("not waited for any longer", exit_code=Exit.INTERRUPTED)
+            raise DevenvError("wait cancelled", exit_code=Exit.INTERRUPTED)
         if self.clock.elapsed() > self.options.timeout_s:
             raise DevenvError(
                 f"the services could not be started within {self.options.timeout_s:g} s",
@@ -106,7 +106,7 @@ class ServiceStarter:
             self.launch(service)
         except DevenvError as error:
             if self.cancel.is_set():
-                self.watch.end(service.name, "not waited for any longer", ok=True)
+                self.watch.end(service.name, "wait cancelled", ok=True)
             else:
                 self.watch.end(service.name, error.what, ok=False)
             raise
@@ -162,7 +162,7 @@ class ServiceStarter:
             if self.clock.elapsed() > self.options.timeout_s:
                 raise self.timed_out(service, last, refusal)
             self.cancel.wait(POLL_S if waited < TELL_AFTER_S else 10 * POLL_S)
-        raise DevenvError(f"{service.name} was not waited for", exit_code=Exit.INTERRUPTED)
+        raise DevenvError(f"{service.name}: wait cancelled", exit_code=Exit.INTERRUPTED)
 
     def listens(self, service: Service) -> bool:
         """Whether the service's port is open: far cheaper to ask than the probe, while the process boots."""
@@ -178,7 +178,7 @@ class ServiceStarter:
         """The error for a service that runs but never was ready; `refusal`: what an application answered instead."""
         log = self.engine.log(service.name)
         if refusal:
-            verb, cause, hint = "was not ready", f"it answers, but not that it is well: {refusal}", "devenv doctor"
+            verb, cause, hint = "was not ready", f"the health check failed: {refusal}", "devenv doctor"
         else:
             verb, (cause, hint) = "did not answer", self.engine.stalled(service.name)
         return DevenvError(

@@ -31,7 +31,7 @@ def read_inputs(stack: Stack) -> Inputs:
             refuse(find_undeclared(stack.settings, [each.table for each in declared]), stack.root / FILE)
         return inputs
     except UsageError as error:
-        raise error.with_hint("mend it, then: devenv up") from None
+        raise error.with_hint("fix it, then run `devenv up`") from None
 
 
 def step_states(stack: Stack, inputs: Inputs, *, thorough: bool = False) -> tuple[StepState, ...]:

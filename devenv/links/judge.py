@@ -43,7 +43,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "near_miss": "the same name written with stray blanks or other capitals is another name to both stores",
     "malformed_key": "either the key was built by hand, or from a value that was not what its name says",
     "malformed_id": "either a value of another kind was stored where an id belongs, or the id was written by hand",
-    "placeholder": "either a template or a seed was loaded before its blanks were filled in, or somebody wrote it so",
+    "placeholder": "either a template or a seed was loaded before its blanks were filled in, or it was written by hand",
     "missing_attribute": "either one writer leaves out what readers rely on, or the items are older than the attribute",
     "wrong_type": "either one writer stores another type than declared, or the declaration in [entities] is wrong",
     "mixed_time_format": "times are compared as text, so only one form in one zone sorts by time; `isoformat()` leaves "

@@ -36,7 +36,7 @@ def find_missing_rows(
             key = natural_key(row, columns)
             if not (identifier in ids or key in keys or identifier in lost or key in lost):
                 shown = " ".join(f"{column}={text}" for column, text in zip(columns, key, strict=True))
-                note = f"{'.'.join(edge.relation)} {shown} was loaded and is gone"
+                note = f"{'.'.join(edge.relation)} {shown} was loaded and then deleted"
                 yield Fault("missing_row", (identifier, *key), note)
 
 

@@ -128,7 +128,7 @@ def address_of(endpoint: str) -> tuple[str, int | None]:
 def failure_of(ended: Ended, seconds: float) -> str | None:
     """Why it gave no answer; None when it did."""
     if ended.too_much:
-        return f"it printed or told more than {2 * ANSWER_BYTES:,} bytes"
+        return f"it printed more than {2 * ANSWER_BYTES:,} bytes"
     if ended.status is None:
         return f"it did not end within {seconds:g} s"
     if ended.status != 0:

@@ -78,7 +78,7 @@ def find_unread(seen: Observed) -> Iterator[Outcome]:
             yield problem(
                 name,
                 f"no declared pattern reads the entity {name} of {entity.table}",
-                "either a pattern is not declared, or the items are written for nobody",
+                "either a pattern is not declared, or the items are never read",
                 "declare how it is read, or do without it",
                 status="warn",
             )

@@ -42,8 +42,8 @@ def endpoint(_: Project, wish: Wish) -> Policy:
         kind="endpoint policy (VPC gateway endpoint)",
         title="let these tables through the endpoint, and nothing else",
         explain=(
-            "Requests from the VPC reach DynamoDB without the internet, and only for items of these tables. Nobody can"
-            " carry data out through it to a table of another account, nor with another account's keys."
+            "Requests from the VPC reach DynamoDB without the internet, and only for items of these tables. Data cannot"
+            " be copied out through it to a table of another account, nor with another account's keys."
         ),
         document=document(*statements),
         attach="aws ec2 modify-vpc-endpoint --vpc-endpoint-id vpce-ID --policy-document file://FILE",

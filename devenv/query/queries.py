@@ -193,10 +193,10 @@ def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
             ask(dynamodb, {"Statement": statement, "Limit": 1})
             raise UsageError(
                 "this statement may read a whole table, so it was not run",
-                detail=f"devenv cannot tell what it amounts to: {error}",
+                detail=f"devenv cannot determine its operation: {error}",
                 hint=statement_hint(statement) or 'devenv ddb sql --scan "…"',
             ) from None
-        return Amount("Scan", f"devenv cannot tell what it amounts to: {error}")
+        return Amount("Scan", f"devenv cannot determine its operation: {error}")
     table = dynamodb.call("DescribeTable", {"TableName": select.table})["Table"]
     place = place_of(table, select.index)
     if place is None:

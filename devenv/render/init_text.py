@@ -13,7 +13,7 @@ def init_text(report: Report, verbose: bool) -> list[str]:
     body = report.body
     lines = [f"found: {clean(each)}" for each in body["found"]]
     if body["example"]:
-        lines += ["nothing to fit to, so this is a small example"]
+        lines += ["empty folder: wrote a small example project"]
     lines += [f"written: {clean(name)}" for name in body["written"]]
-    lines += [f"could not tell (EDIT {n}): {clean(each)}" for n, each in enumerate(body["edits"], 1)]
+    lines += [f"not certain (EDIT {n}): {clean(each)}" for n, each in enumerate(body["edits"], 1)]
     return [*lines, typer.style(f"next: {body['next']}", bold=True)]

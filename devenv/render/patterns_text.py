@@ -146,7 +146,7 @@ def run_lines(report: Report, verbose: bool) -> list[str]:
         f"{f', {left} not shown' if left else ''}{', and there are more pages' if body['more'] else ''})"
     )
     units = body["read_units"]
-    local = "not told" if units["local"] is None else f"{figure(units['local'])} (local)"
+    local = "not reported" if units["local"] is None else f"{figure(units['local'])} (local)"
     lines.append(
         f"  pages {body['pages']}   scanned {body['scanned']}, returned {body['count']}   {body['bytes']:,} bytes   "
         f"{body['ms']} ms"
@@ -199,7 +199,7 @@ def check_lines(report: Report, verbose: bool) -> list[str]:
             lines += opened(check, verbose or check["status"] == "ok")
     held = sum(check["status"] == "ok" and not check["evidence"] for check in body["checks"])
     if held and not verbose:
-        lines.append(f"{typer.style('✓', fg='green')} {number_of(held, 'rule holds', 'rules hold')}  (-v lists them)")
+        lines.append(f"{typer.style('✓', fg='green')} {number_of(held, 'rule')} passed  (-v lists them)")
     lines += columns(
         ["pattern", "amounts to", "of", "items", "scanned", "pages", "units"],
         [

@@ -18,7 +18,10 @@ def snapshot_text(report: Report, verbose: bool) -> list[str]:
         return list_lines(body["snapshots"], verbose)
     if "saved" in body:
         saved = body["saved"]
-        return [f"saved `{saved['name']}`: {facts(saved)}", f"to return: devenv snapshot restore {saved['name']}"]
+        return [
+            f"saved `{saved['name']}`: {facts(saved)}",
+            f"to restore it: devenv snapshot restore {saved['name']}",
+        ]
     if "exported" in body:
         return [f"written: {body['file']} ({body['bytes'] / 1e6:.1f} MB)"]
     if "imported" in body:
@@ -28,9 +31,9 @@ def snapshot_text(report: Report, verbose: bool) -> list[str]:
         return [f"deleted `{body['deleted']['name']}`"]
     lines = [f"restored `{body['restored']['name']}`: {facts(body['restored'])}"]
     if body["kept"]:
-        lines += [f"to return: devenv snapshot restore {body['kept']}"]
+        lines += [f"to restore the previous data: devenv snapshot restore {body['kept']}"]
     if body["restart_backend"]:
-        lines += ["the application still runs with the settings of before; next: devenv up"]
+        lines += ["the application is still running with the old settings; restart it: devenv up"]
     return lines
 
 
@@ -43,7 +46,7 @@ def list_lines(snapshots: list[Mapping[str, Any]], verbose: bool) -> list[str]:
     wide = max(len(each["name"]) for each in snapshots)
     lines = []
     for each in snapshots:
-        note = "" if each["usable"] else "  (a part of data that is no longer here)"
+        note = "" if each["usable"] else "  (cannot be restored: its database was deleted)"
         head = f"{each['name']:<{wide}}  {each['created'][:19]}Z"
         more = clean(f"{each['reason']}, {facts(each)}{note}")
         if cell_width(head) + 2 + cell_width(more) <= shown_width():
@@ -83,7 +86,7 @@ def reset_lines(report: Report, verbose: bool) -> list[str]:
     if report.view.get("timings") or verbose:
         lines += ["timings:"] + [f"  {name:<12} {spent:8.3f} s" for name, spent in body["timings"].items()]
     if body.get("snapshot"):
-        lines += [f"to return: devenv snapshot restore {body['snapshot']}"]
+        lines += [f"to restore the previous data: devenv snapshot restore {body['snapshot']}"]
     return lines
 
 
@@ -101,7 +104,7 @@ def ps_text(report: Report, verbose: bool) -> list[str]:
         if verbose or project["state"] == "deleted":
             lines += [f"    data: {project['data'] or 'none'}"]
     if any(project["state"] == "deleted" for project in projects):
-        lines += ["folders were deleted; what is left of them goes with: devenv down --all --data"]
+        lines += ["some folders were deleted; remove their remains with: devenv down --all --data"]
     return lines or ["no projects"]
 
 
@@ -122,8 +125,8 @@ def down_all_lines(report: Report) -> list[str]:
         lines += ["to delete the data of all projects: devenv down --all --data"]
     for each in body["backups"]:
         root = shlex.quote(each["root"])
-        lines += [f"data of {each['root']} deleted; a copy is kept"]
-        lines += [f"  to return: devenv snapshot restore {each['snapshot']} --project {root}"]
+        lines += [f"data of {each['root']} deleted (a backup is kept)"]
+        lines += [f"  to restore the previous data: devenv snapshot restore {each['snapshot']} --project {root}"]
     if body["data"] == "deleted" and body["cache"]:
         lines += ["kept: downloads and baselines, which all projects share, and npm's own cache of them"]
         lines += [f"  to delete them: rm -r {shlex.quote(body['cache'])}"]

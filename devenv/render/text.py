@@ -20,7 +20,7 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     """`up`: the plan when it was only planned, else what runs where."""
     body = report.body
     if body.get("dry_run"):
-        return ["plan (nothing was done):"] + [
+        return ["plan (nothing was changed):"] + [
             f"  {line['action']:<8} {line['target']:<12} {clean(line['reason'])}" for line in body["plan"]
         ]
     acted = [line for line in body["plan"] if line["action"] not in ("keep",)]
@@ -54,7 +54,7 @@ def down_text(report: Report, verbose: bool) -> list[str]:
     if left:
         lines += [f"left running: {', '.join(left)} (devenv did not start them)"]
     if report.body["backup"]:
-        lines += ["data deleted", f"to return: devenv snapshot restore {report.body['backup']}"]
+        lines += ["data deleted", f"to restore the previous data: devenv snapshot restore {report.body['backup']}"]
     elif report.body["data"] == "deleted":
         lines += ["data deleted"]
     return lines

@@ -25,7 +25,7 @@ def verify_text(report: Report, verbose: bool) -> list[str]:
     if body["rates"]:
         lines.append(
             f"{body['rates']['scan_items_per_second'] or 0:,} items/s read, {body['rates']['seconds']['total']:.1f} s, "
-            f"at most {body['peak_memory_mb']:.0f} MB; {body['rechecked']:,} looked at again"
+            f"peak memory {body['peak_memory_mb']:.0f} MB, {body['rechecked']:,} re-read"
         )
     if plan := body.get("plan"):
         lines += plan_lines(plan)
@@ -60,7 +60,7 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     classes = ", ".join(f"{count:,} {name}" for name, count in plan["classes"].items()) or "nothing"
     lines = [f"plan: {number_of(plan['writes'], 'item')} to write ({classes}): {plan['file']}"]
     if plan["left_out"]:
-        lines.append(f"    {plan['left_out']:,} more cannot be mended without losing something")
+        lines.append(f"    {plan['left_out']:,} more cannot be fixed without losing data")
     if plan["loss"]:
         lines.append(f"    {number_of(plan['loss'], 'of them is', 'of them are')} deleted, and only with --allow-loss")
     return [*lines, f"next: devenv repair apply {plan['file']}"] if plan["writes"] else lines
@@ -78,9 +78,11 @@ def repair_text(report: Report, verbose: bool) -> list[str]:
 
     body = report.body
     word = {"apply": "written", "undo": "put back"}[body["action"]]
-    lines = [f"{number_of(body['applied'], 'item')} {word}, {number_of(body['already'], 'was', 'were')} so already"]
+    lines = [f"{number_of(body['applied'], 'item')} {word}, {body['already']:,} already correct"]
     if body["changed_meanwhile"]:
-        lines.append(f"{number_of(body['changed_meanwhile'], 'was', 'were')} changed by somebody else, and left alone:")
+        lines.append(
+            f"{number_of(body['changed_meanwhile'], 'was', 'were')} changed by another process and not touched:"
+        )
     if body["failed"]:
         lines.append(f"{number_of(body['failed'], 'was', 'were')} not taken by DynamoDB:")
     lines += [clean(f"    {item['state']}: {item['table']} {show_value(item['key'])}") for item in body["skipped"]]

@@ -117,7 +117,7 @@ def check_fits(stack: Stack, manifest: Manifest) -> None:
             )
     if manifest.form == "database" and manifest.cluster != read_cluster(stack):
         raise DevenvError(
-            f"the snapshot `{manifest.name}` is a part of data that is no longer here",
+            f"the snapshot `{manifest.name}` cannot be restored: its database was deleted",
             cause="it was made before a step or a reset, inside the Postgres cluster of then",
             hint="devenv snapshot list  (restore the snapshot with that data first)",
         )
@@ -152,7 +152,7 @@ def require_database(stack: Stack, manifest: Manifest) -> None:
     with postgres_up(stack), setup.server(stack.engine.targets().postgres) as admin:
         if not one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [manifest.database or ""]):
             raise DevenvError(
-                f"the snapshot `{manifest.name}` is a part of data that is no longer here",
+                f"the snapshot `{manifest.name}` cannot be restored: its database was deleted",
                 exit_code=Exit.VERSION,
                 cause="a snapshot older than it was restored since, and with it the server's data of then",
                 hint="devenv snapshot list  (restore the snapshot with that data first)",

@@ -80,9 +80,7 @@ def save_database(stack: Stack, name: str, watch: Watch, reason: str, automatic:
         raise DevenvError("there is no data to save", hint="devenv up")
     watch.end("snapshot", f"`{name}` saved in {kept.seconds:.2f} s", ok=True)
     if not kept.held:
-        watch.say(
-            "who wrote to DynamoDB meanwhile was not held back: stop the application first, for one point in time"
-        )
+        watch.say("Writes to DynamoDB were not paused; for one point in time, stop the application first")
     return kept
 
 

@@ -95,7 +95,7 @@ class Ledger:
             raise DevenvError(
                 f"the ledger {self._path} cannot be used",
                 detail=str(error),
-                hint=f"mend the cause; or remove {self._path}, then: devenv seed",
+                hint=f"fix the cause; or remove {self._path}, then run `devenv seed`",
             ) from None
 
     @contextmanager

@@ -220,7 +220,7 @@ class Step:
         if mark is None or mark.state != "done":
             return StepState(self.name, "pending", "its command has not run yet")
         if not self.present(handles):
-            return StepState(self.name, "pending", "what its command made is gone")
+            return StepState(self.name, "pending", "what its command created was deleted")
         if mark.hash == SETUP_RAN:
             return StepState(self.name, "stale", "setup ran again since: its ids are stale")
         if mark.hash != inputs.hash:

@@ -76,7 +76,7 @@ def token_of(settings: Settings, target: PostgresTarget, environ: Mapping[str, s
         rows = connection.cursor(row_factory=dict_row).execute(query, [handle]).fetchall()
     if len(rows) != 1:
         raise UsageError(
-            f"{'nobody has' if not rows else 'several people have'} {person.name} `{handle}` in {person.table}",
+            f"{'no user has' if not rows else 'several users have'} {person.name} `{handle}` in {person.table}",
             hint=shlex.join(["devenv", "db", f"select {person.name} from {person.table}"]),  # noqa: S608 - only shown
         )
     values = {f"person.{name}": str(value) for name, value in rows[0].items() if value is not None}

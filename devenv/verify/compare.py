@@ -58,7 +58,7 @@ def verify(context: Context, options: Options, watch: Watch) -> Report:
         raise DevenvError(
             "a file of the comparison cannot be used",
             detail=str(error),
-            hint="run the same command again: it goes on where it was",
+            hint="run the same command again: it continues where it stopped",
         ) from None
 
 
@@ -75,7 +75,7 @@ def plan_file(context: Context, path: Path | None) -> Path | None:
     if read_ours(journal_path(context.folder, head.sha256)):
         raise UsageError(
             f"{path} is not replaced",
-            detail="it was applied, and holds what is needed to take that back",
+            detail="it was applied, and is needed to undo that",
             hint="name another file",
         )
     return place

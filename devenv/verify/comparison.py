@@ -151,7 +151,7 @@ class Comparison:
             "interrupted",
             exit_code=Exit.INTERRUPTED,
             detail=f"{read} of {number_of(sum(task.count for task in self.run.tasks), 'segment')} read and kept",
-            hint="run the same command again: it goes on where it was",
+            hint="run the same command again: it continues where it stopped",
         )
 
     def phase(self, crew: Crew, kind: str, numbers: Sequence[int], note: Callable[[Told], None]) -> bool:

@@ -161,13 +161,13 @@ def carry_out(
                     journal.note(word, settled)
                 watch.note("repair", f"{sum(counts.values())} of {number_of(head.writes, 'item')}")
     except StoreError as error:
-        raise error.with_hint("run the same command again: it goes on where it was") from None
+        raise error.with_hint("run the same command again: it continues where it stopped") from None
     except KeyboardInterrupt:
         raise DevenvError(
             "interrupted",
             exit_code=Exit.INTERRUPTED,
             detail=f"looked at {sum(counts.values())} of {number_of(head.writes, 'item')}: as before, or as planned",
-            hint="run the same command again: it goes on where it was",
+            hint="run the same command again: it continues where it stopped",
         ) from None
     finally:
         journal.close()

@@ -93,7 +93,7 @@ def test_a_person_is_found_by_handle(backend: Backend, seeded: Seeded) -> None:
 def test_an_unknown_person_is_not_found(backend: Backend, handle: str) -> None:
     with backend.client() as client:
         answer = client.get(f"/api/users/@{handle}/short")
-    assert (answer.status_code, answer.json()["reason"]) == (404, "nobody has this handle")
+    assert (answer.status_code, answer.json()["reason"]) == (404, "no user has this handle")
 
 
 def test_activities_are_listed_newest_first_and_paged(backend: Backend) -> None:

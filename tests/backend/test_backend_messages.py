@@ -297,7 +297,7 @@ def test_json_that_cannot_be_read_is_refused(backend: Backend, seeded: Seeded, r
 
 @pytest.mark.parametrize(
     ("handle", "reason"),
-    [("nobody", "nobody has this handle"), ("ines", "this handle is your own")],
+    [("nobody", "no user has this handle"), ("ines", "this handle is your own")],
 )
 def test_a_message_to_nobody_is_refused(backend: Backend, seeded: Seeded, handle: str, reason: str) -> None:
     with backend.client(seeded.person("ines")) as client:

@@ -292,10 +292,10 @@ def test_a_killed_down_data_loses_nothing(project: ProjectDir, number: int) -> N
 def test_down_data_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir) -> None:
     before = checksum(project)
     ran = project.ok("down", "--data", "-y")
-    (line,) = [line for line in ran.out.splitlines() if line.startswith("to return: ")]
+    (line,) = [line for line in ran.out.splitlines() if "devenv snapshot restore" in line]
     project.ok("up", "--no-backend")
     assert checksum(project) != before
-    project.ok(*line.removeprefix("to return: devenv ").split())
+    project.ok(*line.partition(": devenv ")[2].split())
     project.ok("up", "--no-backend")
     assert checksum(project) == before
 
@@ -304,9 +304,9 @@ def test_down_data_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir) 
 def test_every_step_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir, step: str) -> None:
     change(project, f"mine-{step}")
     before = checksum(project)
-    (line,) = [line for line in project.ok(step, "-y").out.splitlines() if line.startswith("to return: ")]
+    (line,) = [line for line in project.ok(step, "-y").out.splitlines() if "devenv snapshot restore" in line]
     assert checksum(project) != before
-    project.ok(*line.removeprefix("to return: devenv ").split())
+    project.ok(*line.partition(": devenv ")[2].split())
     assert checksum(project) == before
     assert project.ok("up", "--no-backend").code == 0
 

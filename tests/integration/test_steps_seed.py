@@ -288,8 +288,8 @@ def test_a_table_without_definition_is_refused_with_the_nearest_one(chat: Any) -
         ("${x.users[handle=ada].uuid}", 'there is no table "x"."users"', "did you mean `users`?"),
         ("${users[handel=ada].uuid}", 'table "users" has no column handel', "did you mean `handle`?"),
         ("${users[handle=ada].id}", 'table "users" has no column id', "did you mean `uuid`?"),
-        ("${users[nick=x].uuid}", "2 rows of \"users\" have nick = 'x'", "mend items/1.json"),
-        ("${users[handle=ada].nick}", "nick is NULL in the row", "mend items/1.json"),
+        ("${users[nick=x].uuid}", "2 rows of \"users\" have nick = 'x'", "correct items/1.json"),
+        ("${users[handle=ada].nick}", "nick is NULL in the row", "correct items/1.json"),
         (
             "${users[handle=x'); DROP TABLE users; --].uuid}",
             'no row of "users" has handle = "x\'); DROP TABLE users; --"',

@@ -301,7 +301,7 @@ def test_a_row_that_the_application_changed_is_not_deleted(loaded: Any) -> None:
     loaded.write("sql/posts.sql", POSTS.replace("hello from", "hi from"))
     outcome = loaded.run("setup")
     assert len(outcome.warnings) == 1
-    assert "stays: somebody changed it" in outcome.warnings[0]
+    assert "stays: it was changed" in outcome.warnings[0]
     assert ("hello from ada", 7) in loaded.sql("SELECT text, likes FROM posts")
 
 

@@ -437,7 +437,7 @@ def test_ctrl_c_keeps_what_was_read_and_says_so(letters: Compared, phase: str, k
         replace(letters, watch=Interrupted(phase)).verify(segments=4)
     assert caught.value.exit_code == Exit.INTERRUPTED
     assert caught.value.detail == f"{kept} of 4 segments read and kept"
-    assert caught.value.failure.hint == "run the same command again: it goes on where it was"
+    assert caught.value.failure.hint == "run the same command again: it continues where it stopped"
     assert workers() == []
     report = letters.verify(segments=4)
     assert report.body["coverage"]["segments_resumed"] == kept

@@ -39,7 +39,7 @@ def test_fsck_rule_verify_repair_verify(project: ProjectDir) -> None:
     assert project.devenv("verify").code == 0
 
     taken_back = project.ok("repair", "undo", str(plan))
-    assert taken_back.out == f"{repaired['applied']} items put back, 0 were so already\n"
+    assert taken_back.out == f"{repaired['applied']} items put back, 0 already correct\n"
     again = project.json("verify")
     assert again["findings"] == found["findings"]
 

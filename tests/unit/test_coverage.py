@@ -25,7 +25,7 @@ from tests.shapes import SETTINGS
 from tests.unit.trace.test_trace_judge import HEALTHY, MEMBER, RAN, SUBJECT
 
 GONE = Failure("nobody answers")
-UNASKED = "it is not known who asks"
+UNASKED = "the user is not known"
 
 
 @pytest.fixture

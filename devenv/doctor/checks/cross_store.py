@@ -52,7 +52,7 @@ candidates. Where no item refers to a row: [project] cross_store = false.""",
         code="XST001",
         name="orphans",
         group="cross-store",
-        title="every id in DynamoDB names a row in Postgres",
+        title="every id in DynamoDB matches a row in Postgres",
         run=judged("orphan", beside=not_compared),
         faults=("orphan",),
         needs=NEEDS,
@@ -73,7 +73,7 @@ Repair: bring the row back, or delete the items. Expired items are not counted."
         needs=NEEDS,
         explain="""\
 The item's natural key (a handle, for instance) names a row, its id names another or none. The same
-person has one id in Postgres and another in DynamoDB: their list is empty, and their messages belong to nobody.
+person has one id in Postgres and another in DynamoDB: their list is empty, and no one sees their messages.
 
 How it happens: ids are generated when a row is inserted, so rebuilding the Postgres database gives everyone a new
 one, and the items keep the old. Loading the three steps in order avoids it.

@@ -106,13 +106,13 @@ Repair: correct the writer and load the items again.""",
         code="DAT004",
         name="no-placeholders",
         group="data",
-        title="no placeholder was stored as a value",
+        title="no placeholder values are stored",
         run=judged("placeholder", lacks=no_items),
         faults=("placeholder",),
         needs=ITEMS,
         explain="""\
-A value that must name something is a blank that nobody filled in: MY_USER_UUID, {{handle}}, None. Only ids,
-keys and copies of columns are looked at; in a message, people may write what they like.
+A value that must name something is an unfilled blank: MY_USER_UUID, {{handle}}, None. Only ids,
+keys and copies of columns are checked; in a message, people may write what they like.
 
 How it happens: a seed or a template was loaded before its variables were replaced.
 Repair: where the row that is meant is known, devenv doctor --fix puts its value in; else correct the seed.""",
@@ -187,7 +187,7 @@ Repair: devenv doctor --fix makes the missing row from the other. In the applica
         faults=("foreign_member",),
         needs=ITEMS,
         explain="""\
-An entry's author is not among the group's owners, or a row names somebody who has no row.
+An entry's author is not among the group's owners, or a row refers to a user that has no row.
 
 How it happens: a wrong id was stored, or membership is not checked before writing.
 Repair: correct the id, or add the member.""",
@@ -229,8 +229,8 @@ Repair: correct the rows and make the column UNIQUE.""",
         run=run_row_blanks,
         needs=ROWS,
         explain="""\
-A column that holds somebody's id in another system (a sign-in id, an address, a key) still has the seed's
-placeholder, as MOCK. Who signs in is looked up by it, is not found, and gets 401, 404 or 500.
+A column that holds a user's id in another system (a sign-in id, an address, a key) still has the seed's
+placeholder, as MOCK. Users are looked up by it when they sign in, are not found, and get 401, 404 or 500.
 
 Repair: write the real value into the seed file and run devenv up.""",
     ),
@@ -244,9 +244,9 @@ Repair: write the real value into the seed file and run devenv up.""",
         needs=(*ITEMS, *ROWS),
         explain="""\
 Step setup notes which rows it loaded. One that links could refer to is there neither by its id nor by its natural
-key: somebody is silently missing, cannot sign in and cannot be written to.
+key: a user is missing without an error, cannot sign in and receives no messages.
 
-How it happens: the row was deleted; or SQL files were run by another tool that went on after an error, such as a
+How it happens: the row was deleted; or SQL files were run by another tool that continued after an error, such as a
 broken list of values. devenv itself stops at the first error and keeps nothing.
 Repair: the command that the finding shows inserts them as setup recorded them, with their ids.""",
     ),

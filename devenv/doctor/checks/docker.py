@@ -73,7 +73,7 @@ def judge_room(view: View) -> Outcome:
         return failed(
             f"{view.free // MB} MB are free in {view.folder}",
             cause="images, stopped containers and volumes of all projects lie there",
-            fix=Fix("see what takes the room, and remove what nobody needs", "docker system df"),
+            fix=Fix("see what takes the space, and remove what is unused", "docker system df"),
             status="fail" if view.free < NO_ROOM else "warn",
         )
     return passed(f"{view.free // MB} MB are free in {view.folder}")
@@ -118,7 +118,7 @@ def judge_health(view: View) -> Outcome:
     if without:
         return failed(
             (f"{container.name} has none" for container in without),
-            cause="then `docker compose up --wait`, and whatever depends on it, goes on before it answers",
+            cause="then `docker compose up --wait`, and services that depend on it continue before it responds",
             fix=Fix("add `healthcheck` to the compose file"),
             subjects=(container.name for container in without),
             status="warn",
@@ -164,8 +164,8 @@ CHECKS = (
         title="Docker's engine can be used",
         run=on_docker(judge_engine),
         explain="""\
-Four things look alike and are told apart: Docker is not installed; its engine does not run; this account may not open
-its socket; the current context (or DOCKER_HOST) names an engine of another machine, which devenv refuses.
+Four causes look the same; this check separates them: Docker is not installed; its engine does not run; this account
+may not open its socket; the current context (or DOCKER_HOST) names an engine of another machine, which devenv refuses.
 
 Repair: the hint of each. Without Docker: devenv up --engine embedded.""",
     ),

@@ -83,9 +83,9 @@ def judged(
         several = len(found) > 1
         evidence = [f"{one.kind + ': ' if several else ''}{count(one)}: {summary(one)}" for one in found]
         if safe == len(faults):
-            fix = Fix("put in what belongs there; nothing is lost", MEND, safe=True)
+            fix = Fix("write the correct value; no data is lost", MEND, safe=True)
         elif safe:
-            fix = Fix(f"mends {safe} of {len(faults)}; the others need you", MEND, safe=True)
+            fix = Fix(f"fixes {safe} of {len(faults)}; fix the others yourself", MEND, safe=True)
         else:
             fix = remedy(facts, faults)
         causes = dict.fromkeys(one.cause for one in found if one.cause)

@@ -124,9 +124,7 @@ def find_open_lines(
 
 def show_mode(mode: str) -> str:
     """Why a libpq sslmode is not enough."""
-    return (
-        f"sslmode {mode or 'prefer (the default)'} goes on without TLS when the server, or who sits between, has none"
-    )
+    return f"sslmode {mode or 'prefer (the default)'} continues without TLS if the server (or an attacker) offers none"
 
 
 @dataclass(frozen=True)

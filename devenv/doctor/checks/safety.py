@@ -38,7 +38,7 @@ from devenv.doctor.context import DoctorFacts
 from devenv.host.addresses import is_loopback
 
 EXAMPLES: Final = 3
-NOTHING: Final = "nothing is demanded: devenv.toml has no [safety]"
+NOTHING: Final = "[safety] is not configured"
 
 
 def run_listeners(facts: DoctorFacts) -> Outcome:
@@ -95,7 +95,7 @@ def run_deletion(facts: DoctorFacts) -> Outcome:
     """Deletion protection, where it is demanded."""
     safety = demanded(facts)
     if safety is None or not safety.deletion_protection:
-        return unneeded("not demanded: [safety] deletion_protection" if safety else NOTHING)
+        return unneeded("not configured: [safety] deletion_protection" if safety else NOTHING)
     looked = list(definitions(facts))
     bare = [(name, what) for name, what, table in looked if not is_protected(table)]
     if bare:
@@ -128,7 +128,7 @@ def run_regions(facts: DoctorFacts) -> Outcome:
     """Every region that settings, variables and tables name."""
     safety, context = demanded(facts), facts.context
     if safety is None or not safety.regions:
-        return unneeded("not demanded: [safety] regions" if safety else NOTHING)
+        return unneeded("not configured: [safety] regions" if safety else NOTHING)
     places = list(named_regions(facts))
     outside = [place for place in places if place.region not in safety.regions]
     if outside:
@@ -221,7 +221,7 @@ def run_tls(facts: DoctorFacts) -> Outcome:
     """Endpoints and databases outside of this machine."""
     safety, context = demanded(facts), facts.context
     if safety is None or not safety.tls:
-        return unneeded("not demanded: [safety] tls" if safety else NOTHING)
+        return unneeded("not configured: [safety] tls" if safety else NOTHING)
     lookup = look_up(facts)
     expected = {**context.environment, **(context.expected_application or {})}
     found: list[tuple[str, str]] = []
@@ -245,7 +245,7 @@ def run_encrypted(facts: DoctorFacts) -> Outcome:
     """The stored values of the attributes that the application encrypts itself."""
     safety = demanded(facts)
     if safety is None or not safety.encrypted:
-        return unneeded("not demanded: [safety] encrypted" if safety else NOTHING)
+        return unneeded("not configured: [safety] encrypted" if safety else NOTHING)
     wanted = encrypted_attributes(facts.context.settings)
     found: list[Plain] = []
     looked = 0
@@ -279,7 +279,7 @@ def run_recovery(facts: DoctorFacts) -> Outcome:
     """Point-in-time recovery, where it is demanded."""
     safety = demanded(facts)
     if safety is None or not safety.point_in_time_recovery:
-        return unneeded("not demanded: [safety] point_in_time_recovery" if safety else NOTHING)
+        return unneeded("not configured: [safety] point_in_time_recovery" if safety else NOTHING)
     asked = {name: ask_recovery(facts, name) for name in facts.table_names} if in_aws(facts) else {}
     declared = facts.context.read_backups()
     told = [(name, "the table itself", answer) for name, answer in asked.items() if answer is not None]
@@ -322,14 +322,14 @@ def run_keys(facts: DoctorFacts) -> Outcome:
     """Long-lived keys of users in the project's files."""
     safety = demanded(facts)
     if safety is None or not safety.no_user_keys:
-        return unneeded("not demanded: [safety] no_user_keys" if safety else NOTHING)
+        return unneeded("not configured: [safety] no_user_keys" if safety else NOTHING)
     searched = facts.context.search_keys()
     if searched is None:
         return unverified("the project's files were not searched")
     if searched.leaks:
         return failed(
             map(str, searched.leaks),
-            cause="such a key works for whoever reads the file, until somebody revokes it",
+            cause="such a key works for anyone who reads the file, until it is revoked",
             fix=Fix(
                 "revoke the key in IAM first, then take it out of the file (git keeps it in its history); use a role: "
                 "aws configure sso, or the role of the instance. What is no real key: [safety] user_keys_except"
@@ -374,7 +374,7 @@ Repair: chmod go= FILE.""",
         run=run_deletion,
         explain="""\
 With `[safety] deletion_protection = true`, every table's definition must have "DeletionProtectionEnabled": true.
-DynamoDB then refuses DeleteTable until somebody takes the protection away with UpdateTable. DynamoDB Local keeps to it
+DynamoDB then refuses DeleteTable until the protection is removed with UpdateTable. DynamoDB Local keeps to it
 as well; devenv lifts it where you ask for the tables to be made anew.
 
 What is looked at: the definitions that step schema-load reads; a table in AWS is asked itself.
@@ -420,7 +420,7 @@ Repair: SSESpecification in the definition.""",
         run=run_tls,
         explain="""\
 An endpoint on this machine needs no TLS. Any other must be https://, and a Postgres on another machine needs
-sslmode=require or better (verify-full also proves who answers); libpq's default goes on without TLS.
+sslmode=require or better (verify-full also proves who answers); libpq's default continues without TLS.
 
 What is looked at: the variables of `devenv env`, of the running application and of this shell that hold endpoints or
 Postgres addresses.
@@ -463,7 +463,7 @@ Repair: switch it on for the table, and keep the request in a file.""",
         title="no AWS keys of users lie in files",
         run=run_keys,
         explain="""\
-A user's access key (AKIA…) works until somebody revokes it, for whoever has it. Use roles: their keys end by
+A user's access key (AKIA…) works until it is revoked, for anyone who has it. Use roles: their keys end by
 themselves. Searched are the text files that git tracks (all of them outside of git), .env and compose files and
 devenv.toml; ~/.aws/credentials only with `[safety] credentials_file = true`. Found keys are shown masked. AWS's
 documented examples and obvious placeholders are left alone.

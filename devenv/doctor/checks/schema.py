@@ -251,7 +251,7 @@ CHECKS = (
         needs=("SVC001",),
         explain="""\
 Step setup notes in the database what its files declared. Tables, columns, their types, keys and indexes
-are compared with what is there now; what was added besides is no fault.
+are compared with what is there now; additions are not reported.
 
 How it happens: a column was dropped, renamed or given another type by hand (`integer` where a uuid is meant), or a
 migration stopped half way.

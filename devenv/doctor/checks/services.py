@@ -45,14 +45,14 @@ def silence(state: ServiceState) -> tuple[str, Fix]:
     if state.state == "foreign":
         return state.detail or f"port {state.port} is held by another program", UP
     if state.pid is not None and is_paused(state.pid):
-        return f"its process {state.pid} is paused (SIGSTOP)", Fix("let it go on", f"kill -CONT {state.pid}")
+        return f"its process {state.pid} is paused (SIGSTOP)", Fix("resume it", f"kill -CONT {state.pid}")
     if state.state == "running" and state.detail:
-        return state.detail, Fix("let it go on", state.command) if state.command else UP
+        return state.detail, Fix("resume it", state.command) if state.command else UP
     if state.state == "running":
         restart = Fix(
             "read its log; then start it again", f"devenv logs {state.name} --tail 50; devenv down; devenv up"
         )
-        return "its process runs but does not answer rightly", restart
+        return "its process is running but gave an unexpected response", restart
     words = {
         "stopped": "it is not running",
         "crashed": "its process ended by itself",
@@ -161,7 +161,7 @@ def run_sessions(facts: DoctorFacts) -> Outcome:
     """Sessions that sit inside a transaction, or that others wait for."""
     stuck = [s for s in facts.postgres().sessions if s.blocks or s.idle_s > IDLE_S]
     if not stuck:
-        return passed("nobody holds a transaction open")
+        return passed("no session holds a transaction open")
     pids = [str(session.pid) for session in stuck]
     ends = "; ".join(f"SELECT pg_terminate_backend({pid})" for pid in pids)
     return failed(

@@ -57,7 +57,7 @@ def run_cloudtrail(facts: DoctorFacts) -> Outcome:
     """Data events of the tables in CloudTrail."""
     safety = demanded(facts)
     if safety is None or safety.cloudtrail is False:
-        return unneeded("not demanded: [safety] cloudtrail" if safety else NOTHING)
+        return unneeded("not configured: [safety] cloudtrail" if safety else NOTHING)
     if not facts.table_names:
         return unneeded("no tables are declared")
     tables, reads = facts.table_names, safety.cloudtrail is True
@@ -87,7 +87,7 @@ def run_endpoint(facts: DoctorFacts) -> Outcome:
     """The gateway endpoint of the VPC, and its policy."""
     safety = demanded(facts)
     if safety is None or not safety.vpc_endpoint:
-        return unneeded("not demanded: [safety] vpc_endpoint" if safety else NOTHING)
+        return unneeded("not configured: [safety] vpc_endpoint" if safety else NOTHING)
     if not facts.table_names:
         return unneeded("no tables are declared")
     return outcome(
@@ -103,7 +103,7 @@ def run_users(facts: DoctorFacts) -> Outcome:
     """Users and groups that may touch the tables themselves."""
     safety = demanded(facts)
     if safety is None or not safety.no_users:
-        return unneeded("not demanded: [safety] no_users" if safety else NOTHING)
+        return unneeded("not configured: [safety] no_users" if safety else NOTHING)
     if not facts.table_names:
         return unneeded("no tables are declared")
     return outcome(
@@ -119,7 +119,7 @@ def run_private_path(facts: DoctorFacts) -> Outcome:
     """The way from on premises: endpoint variables, and the VPN or Direct Connect."""
     safety = demanded(facts)
     if safety is None or not safety.private_path:
-        return unneeded("not demanded: [safety] private_path" if safety else NOTHING)
+        return unneeded("not configured: [safety] private_path" if safety else NOTHING)
     judged = judge_variables(facts)
     judged.add(judge_all(facts, ("lines", "endpoints"), judge_lines))
     return outcome(

@@ -276,6 +276,6 @@ def unreachable(endpoint: Endpoint, error: BaseException) -> Unreachable:
         "stopped",
         "Docker's engine does not run",
         detail=detail,
-        cause="nobody listens on its socket",
+        cause="nothing listens on its socket",
         hint="sudo systemctl start docker" if os.name == "posix" else "start Docker Desktop",
     )

@@ -347,7 +347,9 @@ class DockerEngine(Engine):
             raise
         except DevenvError as error:
             raise UsageError(
-                f"`{image}` cannot be an image's name", detail=error.detail, hint=f"mend [{name}] image in devenv.toml"
+                f"`{image}` cannot be an image's name",
+                detail=error.detail,
+                hint=f"correct [{name}] image in devenv.toml",
             ) from None
 
     def refuse_own_file(self, words: str) -> None:
@@ -489,7 +491,7 @@ class DockerEngine(Engine):
         """How Compose is called on this project: command and environment. DevenvError when there is none."""
         program = compose.find_compose(self.environ)
         if not self.compose_file.is_file():
-            raise UsageError(f"there is no {self.compose_file}", hint="mend [docker] file in devenv.toml")
+            raise UsageError(f"there is no {self.compose_file}", hint="correct [docker] file in devenv.toml")
         where = ["--project-name", self.compose_project, "--project-directory", str(self.root)]
         files = ["--file", str(self.compose_file)]
         if self.contained and (self.home / "backend.json").exists():

@@ -287,7 +287,7 @@ def fetch(cache: Path, place: Path, progress: Progress, sources: Sequence[Source
                 unpack(archive, folder)
             except Unavailable as error:
                 reasons.append(f"{source.name}: {error}")
-                progress(f"not to be had there: {error}", 0, None)
+                progress(f"download failed: {error}", 0, None)
                 continue
             shutil.rmtree(download)
             write_whole(folder / "source.txt", f"{source.name}\n".encode())

@@ -167,7 +167,7 @@ class External(Engine):
         if remote and not allow_remote:
             raise UsageError(
                 f"not on this machine: {'; '.join(remote)}",
-                detail="nothing was asked there; devenv reads from elsewhere only when it is told to, and never writes",
+                detail="nothing was read; devenv reads remote stores only with --allow-remote and never writes to them",
                 hint="add --allow-remote",
             )
         self._admitted = True

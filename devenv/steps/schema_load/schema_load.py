@@ -354,7 +354,7 @@ def create_table(dynamo: Dynamo, definition: Definition) -> None:
             f"{definition.file}: DynamoDB refused the definition of table {definition.table}",
             detail=error.detail or error.code,
             cause=f"there is a table {alike[0]}, and DynamoDB Local tells no names apart by case" if alike else None,
-            hint=f"mend {definition.file}, then: devenv up",
+            hint=f"correct {definition.file}, then: devenv up",
         ) from None
 
 
@@ -373,7 +373,7 @@ def mend_table(ctx: StepContext, dynamo: Dynamo, definition: Definition, describ
                 raise DevenvError(
                     f"{definition.file}: DynamoDB refused to change table {definition.table}",
                     detail=f"{difference}\n{error.detail or error.code}",
-                    hint=f"mend {definition.file}, then: devenv up",
+                    hint=f"correct {definition.file}, then: devenv up",
                 ) from None
             wait_active(dynamo, definition.table)
         made += bool(difference.mend)

@@ -22,12 +22,12 @@ def read_json(file: SourceFile) -> Any:
         )
     except json.JSONDecodeError as error:
         raise UsageError(
-            f"{file.name}:{error.lineno}:{error.colno} is not valid JSON", detail=error.msg, hint=f"mend {file.name}"
+            f"{file.name}:{error.lineno}:{error.colno} is not valid JSON", detail=error.msg, hint=f"correct {file.name}"
         ) from None
     except ValueError as error:
-        raise UsageError(f"{file.name}: {error}", hint=f"mend {file.name}") from None
+        raise UsageError(f"{file.name}: {error}", hint=f"correct {file.name}") from None
     except RecursionError:
-        raise UsageError(f"{file.name} is nested too deeply", hint=f"mend {file.name}") from None
+        raise UsageError(f"{file.name} is nested too deeply", hint=f"correct {file.name}") from None
 
 
 def read_number(text: str) -> Decimal:

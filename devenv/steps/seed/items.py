@@ -186,7 +186,7 @@ def read_item(file: str, number: int, table: str, value: Any) -> SeedItem:
         try:
             typed[type_name(name)] = type_value(part, references.append, 1)
         except ValueError as error:
-            raise UsageError(f"{place}, attribute {name[:NAME_SHOWN]}: {error}", hint=f"mend {file}") from None
+            raise UsageError(f"{place}, attribute {name[:NAME_SHOWN]}: {error}", hint=f"correct {file}") from None
     return SeedItem(file, number, table, typed, tuple(references))
 
 

@@ -112,7 +112,7 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
     ledger = handles.ledger()
     mark = ledger.mark("seed")
     if mark is None or mark.state != "done":
-        return StepState("seed", "pending", "its items have not been loaded yet")
+        return StepState("seed", "pending", "its items are not loaded yet")
     for table in seeds.tables:
         described = handles.describe(table)
         if described is None:
@@ -209,7 +209,7 @@ def read_rows(ctx: StepContext, seeds: Seeds) -> tuple[dict[Reference, str], dic
             raise DevenvError(
                 f"{user.place} of table {user.table}: {error.reference.text} cannot be resolved",
                 detail=error.what,
-                hint=error.hint or f"mend {user.file}, then: devenv up",
+                hint=error.hint or f"correct {user.file}, then: devenv up",
             ) from None
         return answers, {target: read_ids(connection, target) for target in targets}
 

@@ -86,7 +86,7 @@ class Merge:
                 if (id, number) in self._matched or table is None or live is None:
                     continue
                 if any(live.get(column, value) != value for column, value in record.items()):
-                    self._keep(table, record, "somebody changed it")
+                    self._keep(table, record, "it was changed")
                 else:
                     pending.append((table, live))
         progress = True

@@ -92,7 +92,7 @@ def judge_member(
         kind = "timed_out" if member.problem == "timed_out" else "status"
         yield http_fault(seen, kind, f"the API does not answer: {member.detail}", said)
     elif member.status in (401, 403):
-        text = f"the API answers {member.status} to {subject.person or 'who asks'}, who may read this"
+        text = f"the API answers {member.status} to {subject.person or 'the user'}, who may read this"
         yield http_fault(seen, "not_authorised", text, reason(member, said))
     elif failed:
         where = f" to {member.location}" if member.location else ""
@@ -119,7 +119,7 @@ def rightly_refused(subject: Subject, seen: Observations, earlier: Sequence[Laye
         return None
     if any(broken.layer not in ("pattern", "library", "http") for broken in earlier):
         return None
-    return f"{subject.person or 'who asks'} is not a member, so {member.status} is right"
+    return f"{subject.person or 'the user'} is not a member, so {member.status} is right"
 
 
 def judge_body(
@@ -202,8 +202,8 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
     application is `blind`, as it then has nothing to show to anybody.
     """
     for who, answer, right in (
-        ("somebody without a token", seen.http.anonymous, subject.anonymous),
-        ("somebody who does not belong to it", seen.http.stranger, subject.stranger),
+        ("a request without a token", seen.http.anonymous, subject.anonymous),
+        ("a user who is not a member", seen.http.stranger, subject.stranger),
     ):
         if answer is None or not right or answer.status is None or answer.status in right:
             continue
@@ -212,7 +212,11 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
             text = f"the API answers {answer.status} to {who}, with {count(len(answer.entries or ()))}"
             expected = " or ".join(map(str, right))
             yield http_fault(
-                seen, "open_to_strangers", text, f"{expected} is right: nothing checks who asks", status="extra"
+                seen,
+                "open_to_strangers",
+                text,
+                f"{expected} is right: the user is not checked",
+                status="extra",
             )
 
 

@@ -88,7 +88,7 @@ def judge_run(
     if ran.nothing:
         if expected or ran.asked:
             text = f"{ran.function} returns nothing (None){f', having read {count(len(ran.read))}' if ran.read else ''}"
-            yield library_fault(ran, "nothing_returned", text, "it does not return what it made", status="missing")
+            yield library_fault(ran, "nothing_returned", text, "it returned None", status="missing")
         return
     if ran.shape is not None:
         yield library_fault(ran, "field_changed", f"{ran.function} returns {ran.shape}", FORM)

@@ -43,7 +43,7 @@ def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFi
         kind = "wrong_index" if asked.index else "wrong_key"
         detail = pattern.failure.detail if pattern.failure else None
         summary = f"the store refuses the declared pattern: {pattern.refused}{f' ({detail})' if detail else ''}"
-        return [pattern_fault(kind, summary, "it names what is not there", None)]
+        return [pattern_fault(kind, summary, "it refers to a name that does not exist", None)]
     expected = reachable(seen)
     between = difference(subject, expected, pattern.entries)
     if between is None or expected is None or pattern.entries is None:
@@ -53,10 +53,10 @@ def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFi
     misplaced = {entry.id for entry in seen.dynamodb.entries or ()}
     if strange := [name for name in between.extra_ids if name not in misplaced]:
         text = f"it also returns {count(len(strange))} that {'is' if len(strange) == 1 else 'are'} not the subject's"
-        found.append(pattern_fault("wrong_key", text, "its key is wider than the subject", between))
+        found.append(pattern_fault("wrong_key", text, "its key also matches other kinds of items", between))
     elif pattern.strays and not found:
         text = f"it also returns {count(pattern.strays, 'item')} of another kind"
-        found.append(pattern_fault("wrong_key", text, "its key is wider than the subject", between))
+        found.append(pattern_fault("wrong_key", text, "its key also matches other kinds of items", between))
     if between.changed and not found:
         kind = "wrong_index" if asked.index else "narrowed"
         cause = f"index {asked.index} does not carry all attributes" if asked.index else "it projects some of them"

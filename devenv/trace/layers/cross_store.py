@@ -23,7 +23,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
     try:
         gathered = gather(inquiry, found, given.person)
     except Unknown:
-        return Observation(unasked="it is not known who asks", declared=True)
+        return Observation(unasked="the user is not known", declared=True)
     mine = {id(record) for record in (*gathered.entries, *gathered.rows)}
     links = []
     for edge in inquiry.facts.plan.edges:

@@ -109,7 +109,7 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
         return DynamoObservation(unasked="the subject declares no entity in DynamoDB")
     missing = {name.partition(".")[0] for name in names_in(inquiry.question.trace.where) if name.startswith("person.")}
     if missing and given.person is None:
-        return DynamoObservation(unasked="it is not known who asks", declared=True)
+        return DynamoObservation(unasked="the user is not known", declared=True)
     found = inquiry.facts.judgement()
     gathered = gather(inquiry, found, given.person)
     entries = tuple(form.entry(record) for record in gathered.entries)

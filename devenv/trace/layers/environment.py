@@ -286,7 +286,7 @@ def place_call(inquiry: TraceContext, asked: Asked, target: DynamoTarget | Postg
 def summarize(seen: Observation) -> str:
     """Which process was looked at."""
     process = seen.output.get("process")
-    return f"process {process['pid']} talks to the project's stores" if process else ""
+    return f"process {process['pid']} uses this project's stores" if process else ""
 
 
 def evidence(seen: Observation) -> Iterator[tuple[str, str]]:

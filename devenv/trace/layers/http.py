@@ -92,7 +92,7 @@ def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Ite
     for who, statuses in (("anonymous", declared.anonymous), ("stranger", declared.stranger)):
         if statuses and who not in answers:
             reason = "the request carries no {token}" if not needs_token(declared) else "no such person is known"
-            yield f"the answer to {'nobody' if who == 'anonymous' else 'a stranger'} ({reason})"
+            yield f"the answer {'without a token' if who == 'anonymous' else 'to a stranger'} ({reason})"
     if answers["member"].more and answers["member"].pages >= MAX_PAGES:
         yield f"the pages behind the first {MAX_PAGES}"
 
@@ -396,7 +396,7 @@ def attributes(seen: Observation) -> Mapping[str, Any]:
 
 LAYER: Final = Layer(
     name="http",
-    question="What does the API answer, to a member, a stranger and nobody?",
+    question="What does the API return to a member, to a stranger and without a token?",
     observe=observe,
     needs=("postgres",),
     judge=judge_http,

@@ -142,12 +142,12 @@ def nobody(
     if not names:
         cause, fix = f"{declared.table} is empty", SETUP
     elif any(user in {row.get(column) for column in keys(declared)} for row in loaded):
-        cause, fix = "setup loaded this row, and it is gone since", SETUP
+        cause, fix = "setup loaded this row, and it was deleted since", SETUP
     else:
         known = set(members())
         asker = next((str(row[declared.name]) for row in people if canonical(row[declared.id]) in known), names[0])
         cause = f"the {declared.name} is another one, or its row was deleted"
-        fix = Fix("ask as somebody who is there", command(inquiry, asker))
+        fix = Fix("run it as an existing user", command(inquiry, asker))
     return Finding("missing_row", text, cause, fix, (user,), about(declared))
 
 
@@ -278,7 +278,7 @@ def attributes(seen: Observation) -> Mapping[str, Any]:
 
 LAYER: Final = Layer(
     name="postgres",
-    question="Does the person who asks resolve to exactly one row?",
+    question="Does the user resolve to exactly one row?",
     observe=observe,
     judge=partial(judge_stored, "postgres", "postgres"),
     summarize=summarize,

@@ -231,7 +231,7 @@ def test_who_is_not_there_is_told_who_is(world: World) -> None:
 
 def test_a_row_that_setup_loaded_and_a_table_without_rows_are_loaded_again(world: World) -> None:
     gone = asked(world, "eve", seeded=[{"uuid": str(uuid.uuid4()), "handle": "eve"}])
-    assert gone.cause == "setup loaded this row, and it is gone since"
+    assert gone.cause == "setup loaded this row, and it was deleted since"
     assert gone.fix is not None
     assert gone.fix.command == "devenv up --from setup"
     bo = world.id("bo")

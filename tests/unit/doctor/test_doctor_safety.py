@@ -79,7 +79,7 @@ def text(found: Mapping[str, Any]) -> str:
 def test_without_the_section_nothing_is_demanded() -> None:
     report = diagnose(context(None), only=[code for code in CODES if code != "SAF007"])
     assert {each["status"] for each in report.body["checks"]} == {"skip"}
-    assert all("devenv.toml has no [safety]" in each["evidence"] for each in report.body["checks"])
+    assert all("[safety] is not configured" in each["evidence"] for each in report.body["checks"])
     assert (report.exit_code, report.body["verdict"]) == (Exit.DONE, "healthy")
 
 
@@ -120,7 +120,7 @@ OWN_KMS = {**KMS, "KMSMasterKeyId": "arn:aws:kms:eu-central-1:123456789012:key/0
 @pytest.mark.parametrize(
     ("code", "safety", "request_", "expected"),
     [
-        ("SAF003", {}, {}, "skip: not run: not demanded"),
+        ("SAF003", {}, {}, "skip: not run: not configured"),
         ("SAF003", {"deletion_protection": True}, {"DeletionProtectionEnabled": True}, "ok: DeletionProtectionEnabled"),
         ("SAF003", {"deletion_protection": True}, {}, "fail: table letters: its definition has no Deletion"),
         ("SAF003", {"deletion_protection": True}, {"DeletionProtectionEnabled": False}, "fail: table letters"),
@@ -135,7 +135,7 @@ OWN_KMS = {**KMS, "KMSMasterKeyId": "arn:aws:kms:eu-central-1:123456789012:key/0
         ),
         ("SAF005", {"encryption_at_rest": "aws-managed"}, {"SSESpecification": {"Enabled": False}}, "fail: table"),
         ("SAF005", {"encryption_at_rest": "customer-managed"}, {"SSESpecification": KMS}, "fail: table letters"),
-        ("SAF008", {}, {}, "skip: not run: not demanded"),
+        ("SAF008", {}, {}, "skip: not run: not configured"),
         ("SAF008", {"point_in_time_recovery": True}, {}, "error: not verified: DynamoDB Local has no backups"),
     ],
 )

@@ -322,7 +322,7 @@ def test_a_column_that_is_only_called_alike_is_asked_for(tmp_path: Path) -> None
     write(tmp_path, {"store.py": code, "schema.sql": sql + users, "carts.json": json.dumps(carts)})
     draft = Drafter(survey(tmp_path), "x").draft()
     assert [link.source for link in drafted(tmp_path).links] == ["dynamodb:orders.user_uuid"]
-    asked = "Does carts.customer_id hold ids of customers.customer_id? Both are only called alike."
+    asked = "Does carts.customer_id hold ids of customers.customer_id? Only their names are similar."
     assert any(edit.startswith(asked) for edit in draft.edits)
     assert '#~ from = "dynamodb:carts.customer_id"\n#~ to = "postgres:customers.customer_id"\n' in draft.text
     assert '#~ natural_key = { customer_email = "email" }\n' in draft.text

@@ -351,8 +351,8 @@ def test_what_down_all_keeps_is_named_with_the_command_that_returns_or_deletes_i
     }
     assert down_all_lines(Report("down", None, Exit.DONE, body)) == [
         "stopped: /my shop",
-        "data of /my shop deleted; a copy is kept",
-        "  to return: devenv snapshot restore auto-1 --project '/my shop'",
+        "data of /my shop deleted (a backup is kept)",
+        "  to restore the previous data: devenv snapshot restore auto-1 --project '/my shop'",
         "kept: downloads and baselines, which all projects share, and npm's own cache of them",
         "  to delete them: rm -r /home/ann/.cache/devenv",
     ]

@@ -54,7 +54,7 @@ def test_a_healthy_trace_has_one_line_per_layer(monkeypatch: pytest.MonkeyPatch)
     assert shown(healthy(), monkeypatch) == [
         f"conversation {GROUP}",
         "the messages of a conversation, as ines, 350 ms",
-        "├ ✓ environment  ok             <1 ms  process 4711 talks to the project's stores",
+        "├ ✓ environment  ok             <1 ms  process 4711 uses this project's stores",
         "├ ✓ services     ok             51 ms  postgres, dynamodb, backend answer",
         "├ ✓ postgres     ok             55 ms  one row: 2e5f1fa6-ee7f-4961-b6f8-2a81f6c63d46 ines",
         "├ ✓ dynamodb     ok        12    1 ms  in table chat-messages",
@@ -111,9 +111,8 @@ def test_the_broken_layer_stands_open(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     assert lines[first + 11 :] == [
         "also:",
-        "  ✗ http, open_to_strangers: the API answers 200 to somebody who does not belong to it, with 12",
-        "    entries",
-        "    cause     nothing checks who asks",
+        "  ✗ http, open_to_strangers: the API answers 200 to a user who is not a member, with 12 entries",
+        "    cause     the user is not checked",
         "    fix       check membership",
         "    run       devenv logs backend",
         "✗ diverged at library: wrong_query",

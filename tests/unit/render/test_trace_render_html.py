@@ -87,7 +87,7 @@ def test_the_verdict_comes_first_with_cause_and_command() -> None:
     assert "✗ Broken It breaks at library wrong_query" in head
     assert "list_messages() returns 0 of 12" in head
     assert f"Then devenv trace conversation {GROUP} --user ines" in head
-    assert "Also http open_to_strangers the API answers 200 to somebody" in head
+    assert "Also http open_to_strangers the API answers 200 to a user" in head
 
 
 def test_both_queries_stand_side_by_side_with_the_difference_marked() -> None:

@@ -321,7 +321,7 @@ def test_the_text_form_says_what_was_read_found_and_concluded() -> None:
         "read 1,000 items in 4 of 4 segments, 2 of an earlier run, and 5 rows\n"
         "[31m✗[0m orphan: 1,200\n"
         "    9 names no row of public.users.uuid\n"
-        "1,000 items/s read, 1.5 s, at most 100 MB; 1,300 looked at again\n"
+        "1,000 items/s read, 1.5 s, peak memory 100 MB, 1,300 re-read\n"
         "plan: 3 items to write (2 orphan, 1 stale_copy): p\n"
         "    2 of them are deleted, and only with --allow-loss\n"
         "next: devenv repair apply p\n"
@@ -363,8 +363,8 @@ def test_the_text_form_of_a_repair_says_what_was_left_alone() -> None:
     }
     lines = repair_text(Report("repair", "p", 1, body), False)
     assert lines[:6] == [
-        "7 items written, 1 was so already",
-        "1 was changed by somebody else, and left alone:",
+        "7 items written, 1 already correct",
+        "1 was changed by another process and not touched:",
         "1 was not taken by DynamoDB:",
         '    changed_meanwhile: t {"pk": "a"}',
         '    failed: t {"pk": "b"}',
