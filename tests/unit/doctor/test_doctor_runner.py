@@ -181,10 +181,15 @@ def test_a_row_has_the_keys_of_the_contract() -> None:
 
 @pytest.mark.parametrize(
     ("word", "codes"),
-    [("XST002", ["XST002"]), ("xst002", ["XST002"]), ("orphans", ["XST001"]), ("xst", ["XST001", "XST002", "XST003"])],
+    [("XST002", ["XST002"]), ("xst002", ["XST002"]), ("orphans", ["XST001"]), ("doc001", ["DOC001"])],
 )
 def test_checks_are_chosen_by_code_or_name(word: str, codes: list[str]) -> None:
     assert [chosen.code for chosen in select(CHECKS, [word], [])] == codes
+
+
+def test_checks_are_chosen_by_the_letters_of_their_code() -> None:
+    chosen = [each.code for each in select(CHECKS, ["XST"], [])]
+    assert chosen == [each.code for each in CHECKS if each.group == "cross-store"] != []
 
 
 def test_checks_are_chosen_and_left_out_by_group() -> None:
