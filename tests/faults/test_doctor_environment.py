@@ -179,7 +179,7 @@ def test_a_wrong_variable_in_devenv_toml_is_named_where_it_stands(tmp_path: Path
         file.write_text(wrong)
         error = project.json("up", "--timeout", "8")["error"]
         assert error["what"] == "backend was not ready within 8 s"
-        assert error["cause"].startswith("it answers, but not that it is well: GET http://127.0.0.1:")
+        assert error["cause"].startswith("the health check failed: GET http://127.0.0.1:")
         assert error["cause"].endswith("/api/health-check answers 503")
         assert "127.0.0.1:9" in error["detail"]
         assert error["hint"] == "devenv doctor"
