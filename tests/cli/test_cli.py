@@ -236,11 +236,11 @@ def test_down_before_the_first_up_is_no_failure(folder: Path) -> None:
 
 
 def test_an_output_without_utf8_still_gets_the_report(tmp_path: Path) -> None:
-    project = empty_project(tmp_path, '[project]\nname = "x"\n[env]\nA = "größe 🙂"\n')
+    project = empty_project(tmp_path, '[project]\nname = "x"\n[postgres]\ndatabase = "größe 🙂"\n')
     assert "postgres" in project.ok("status", PYTHONIOENCODING="ascii").out
-    assert "A" in project.ok("config", "show", PYTHONIOENCODING="ascii").out
+    assert "postgres.database" in project.ok("config", "show", PYTHONIOENCODING="ascii").out
     settings = project.json("config", "show", PYTHONIOENCODING="ascii")["settings"]
-    assert [entry["value"] for entry in settings if entry["key"] == "env.A"] == ["größe 🙂"]
+    assert [entry["value"] for entry in settings if entry["key"] == "postgres.database"] == ["größe 🙂"]
 
 
 def test_colour_is_off_unless_asked_for(folder: Path) -> None:
@@ -273,7 +273,7 @@ def test_config_show_tells_each_origin_and_no_secret(tmp_path: Path) -> None:
 
 def test_config_check_reads_every_file_that_is_named(tmp_path: Path) -> None:
     project = reference_project(tmp_path)
-    assert project.ok("config", "check").out.count("ok: ") == 4
+    assert project.ok("config", "check").out.count("ok: ") == 5
     (tmp_path / "seeds" / "postgres" / "users.sql").write_bytes(b"select '\xff';")
     ran = project.devenv("config", "check")
     assert ran.code == 2
