@@ -143,7 +143,7 @@ class Account:
             request[tokens[token]] = page[token]
 
     def look(self, topic: Topic) -> Surroundings:
-        """What the account says about one topic, in every region. Never fails: see `unread`."""
+        """Return what the account says about one topic, in every region. Never fails: see `unread`."""
         try:
             source = f"account {self.identity()}"
         except Unasked as error:

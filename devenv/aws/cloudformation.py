@@ -160,7 +160,7 @@ class Resolver:
         return name if isinstance(name, str) and name else f"${{{target}}}"
 
     def attribute(self, target: str, attribute: str) -> str:
-        """What `GetAtt` gives: the ARN of a table, or something that is not known."""
+        """Return what `GetAtt` gives: the ARN of a table, or something that is not known."""
         resource = self.resources.get(target)
         if resource is not None and resource.get("Type") in TABLES and attribute in ("Arn", "StreamArn"):
             arn = f"arn:*:dynamodb:*:*:table/{self.table_name(target)}"

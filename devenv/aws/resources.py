@@ -21,7 +21,7 @@ VIRTUAL: Final = {
 
 
 def surroundings_of(source: str, resources: Sequence[Resource]) -> Surroundings:
-    """What these resources, of one or several files of one deployment, make together."""
+    """Return what these resources, of one or several files of one deployment, make together."""
 
     unread = tuple(
         f"{each.where}: {key} is computed"
@@ -128,7 +128,7 @@ def defined(resources: Iterable[Resource]) -> dict[str, set[str]]:
 
 
 def own_names(resource: Resource) -> tuple[str, ...]:
-    """What a policy may call this user or group: by reference, or by its name."""
+    """Return what a policy may call this user or group: by reference, or by its name."""
     given = resource.properties.get("UserName") or resource.properties.get("GroupName")
     return (f"${{{resource.name}}}", *([str(given)] if given else []))
 

@@ -52,7 +52,7 @@ class Asked:
 
 
 def side_by_side(asked: Sequence[Asked] | None, declared: Asked | None) -> str:
-    """What was really asked, and in what that differs from the declared pattern."""
+    """Return what was really asked, and in what that differs from the declared pattern."""
     if asked is None:
         return "its queries were not captured"
     if not asked:

@@ -92,7 +92,7 @@ def from_call(call: Call) -> Sent:
 
 
 def is_read(sent: Sent) -> bool:
-    """Whether a request reads data."""
+    """Return True if a request reads data."""
     return sent.service == "postgres" or sent.operation in READS
 
 
@@ -111,7 +111,7 @@ def fold_pages(sent: Iterable[Sent]) -> list[list[Sent]]:
 
 
 def signature(sent: Sent) -> str:
-    """What pages of one read have in common."""
+    """Return what pages of one read have in common."""
     request = dict(sent.request) if isinstance(sent.request, dict) else {"": sent.request}
     for name in ("ExclusiveStartKey", "NextToken", "Limit"):
         request.pop(name, None)

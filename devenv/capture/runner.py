@@ -69,7 +69,7 @@ LAST = threading.local()  # `signed`: with which region and key this thread's la
 
 
 def fallback(value: Any) -> Any:
-    """What JSON does not know, in what is told of requests and answers."""
+    """Return what JSON does not know, in what is told of requests and answers."""
     if isinstance(value, (bytes, bytearray)):
         return base64.b64encode(bytes(value)).decode()
     if isinstance(value, (set, frozenset)):
@@ -259,7 +259,7 @@ def tell_rows(number: int, count: Any, error: BaseException | None = None) -> No
 
 
 def place_of_cursor(cursor: Any) -> dict[str, Any]:
-    """Where a cursor of psycopg is connected to."""
+    """Return where a cursor of psycopg is connected to."""
     info = cursor.connection.info
     return {"host": info.host, "port": info.port, "database": info.dbname, "user": info.user}
 
@@ -362,7 +362,7 @@ async def drain(values: Any) -> list[Any]:
 
 
 async def wait_for(value: Any) -> Any:
-    """What is awaited."""
+    """Return what is awaited."""
     return await value
 
 

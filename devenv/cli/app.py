@@ -256,7 +256,7 @@ def stopped(what: str) -> Failure:
 
 
 def command_words(words: Sequence[str]) -> str:
-    """What was typed, up to the command's name: a statement behind it may have somebody's password in it."""
+    """Return what was typed, up to the command's name: a statement behind it may have somebody's password in it."""
     groups = {group.name for group in app.registered_groups}
     names = [word for word in words if not word.startswith("-")]
     called = names[: 2 if names[:1] and names[0] in groups else 1]

@@ -136,7 +136,7 @@ def trace(
 
 
 def verify_context(opened: Stack) -> Context:
-    """What `verify` and `repair` compare."""
+    """Return what `verify` and `repair` compare."""
     from devenv.engines.base import STORES
     from devenv.lifecycle.steps import read_inputs
     from devenv.query.queries import require_running

@@ -63,7 +63,7 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
 
 
 def filled(found: re.Match[str], values: Mapping[str, str]) -> str:
-    """What a place in a value of `[env]` becomes: `{{x}}` is `{x}`; an address behind a scheme loses its own."""
+    """Return what a place in a value of `[env]` becomes: `{{x}}` is `{x}`; an address behind a scheme loses its own."""
     if found["plain"]:
         return f"{{{found['plain']}}}"
     value = values.get(found["name"], f"{{{found['name']}}}")

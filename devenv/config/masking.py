@@ -126,7 +126,7 @@ def split_address(text: str) -> Address | None:
 
 
 def user_part(scheme: str, rest: str) -> int:
-    """Where the `@` is that ends the user part of a URL; -1 without one."""
+    """Return where the `@` is that ends the user part of a URL; -1 without one."""
     at = rest.rfind("@")
     if at < 0 or scheme not in WEB:
         return at

@@ -130,7 +130,7 @@ def line_of(file: Path, keys: tuple[str | int, ...]) -> int | None:
 
 
 def unquoted(complaint: str) -> str:
-    """What is wrong, without the value: it may be a password in the wrong place."""
+    """Return what is wrong, without the value: it may be a password in the wrong place."""
     value = re.compile(r"^Invalid enum value .*?(?= - at `[^`]*`$|$)", re.DOTALL)
     return value.sub("not one of the possible values", complaint)
 
@@ -178,7 +178,7 @@ class Place:
 
 
 def complaint(tree: Mapping[str, Any]) -> str | None:
-    """What msgspec finds wrong with the tree."""
+    """Return what msgspec finds wrong with the tree."""
     try:
         msgspec.convert(tree, Settings)
     except msgspec.ValidationError as error:
@@ -187,7 +187,7 @@ def complaint(tree: Mapping[str, Any]) -> str | None:
 
 
 def at(tree: Any, keys: Iterable[str | int]) -> Any:
-    """What is in the tree at `keys`."""
+    """Return what is in the tree at `keys`."""
     for key in keys:
         tree = tree[key]
     return tree

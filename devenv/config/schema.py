@@ -322,7 +322,7 @@ class Pattern(Section, frozen=True):
 
     @property
     def followed(self) -> bool:
-        """Whether the next page is asked for, at once or by who reads on."""
+        """True if the next page is asked for, at once or by who reads on."""
         return self.paged and self.paging != "first"
 
     @property

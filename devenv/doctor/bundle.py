@@ -87,7 +87,7 @@ def known_secrets(context: FactsContext) -> list[str]:
 
 
 def variables(environ: Mapping[str, str]) -> dict[str, Any]:
-    """Where a process is sent: the values of telling variables, the names of the others."""
+    """Return where a process is sent: the values of telling variables, the names of the others."""
     told = {name: mask(name, value) for name, value in environ.items() if TELLING.fullmatch(name)}
     return {"values": told, "others": sorted(environ.keys() - told.keys())}
 

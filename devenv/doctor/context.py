@@ -89,6 +89,6 @@ class DoctorFacts(Facts):
         return Surroundings() if self.context.account is None else self.context.account.look(topic)
 
     def account(self, *topics: Topic) -> Surroundings:
-        """What the account says about these topics; nothing when it may not be asked."""
+        """Return what the account says about these topics; nothing when it may not be asked."""
         parts = [self._topics[topic]() for topic in topics]
         return merge(parts[0].source, parts, complete=all(part.complete for part in parts))

@@ -53,7 +53,7 @@ def doctor_context(
 
 
 def look_at_docker(engine: Engine) -> View | None:
-    """What doctor asks of Docker; None where this project never was on it."""
+    """Return what doctor asks of Docker; None where this project never was on it."""
     if engine.name != "docker" and not engine.state.parked:
         return None
     from devenv.engines.docker.inspect import look
@@ -62,7 +62,7 @@ def look_at_docker(engine: Engine) -> View | None:
 
 
 def safety_readers(stack: Stack) -> dict[str, Any]:
-    """What reads the files that `[safety]` is about; nothing without that section."""
+    """Return what reads the files that `[safety]` is about; nothing without that section."""
     safety = stack.settings.safety
     if safety is None:
         return {}
@@ -124,7 +124,7 @@ def settle(stack: Stack, writes: Sequence[Write]) -> None:
 
 
 def is_seeded(stack: Stack, table: str, item: Mapping[str, Mapping[str, Any]], keys: tuple[str, ...]) -> bool:
-    """Whether the ledger knows this item's key: a seed file made it."""
+    """Return True if the ledger knows this item's key: a seed file made it."""
     from devenv.steps.ledger import Ledger
     from devenv.steps.seed.items import key_of
 

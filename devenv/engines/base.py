@@ -128,7 +128,7 @@ class Engine(ABC):
 
     @classmethod
     def place(cls, base: Path) -> Path:
-        """Where this engine's part of the project's data folder lies."""
+        """Return where this engine's part of the project's data folder lies."""
         return base / cls.name
 
     # What an engine has to give
@@ -150,7 +150,7 @@ class Engine(ABC):
 
     @abstractmethod
     def recognise(self, name: str) -> bool:
-        """Whether a service that was just launched still runs."""
+        """Return True if a service that was just launched still runs."""
 
     @abstractmethod
     def ended(self, name: str) -> DevenvError:
@@ -158,7 +158,7 @@ class Engine(ABC):
 
     @abstractmethod
     def store_targets(self) -> tuple[PostgresTarget, DynamoTarget]:
-        """Where the stores are, running or not."""
+        """Return where the stores are, running or not."""
 
     # What is there
 
@@ -174,7 +174,7 @@ class Engine(ABC):
         return tuple(self.look_at(name) for name in self.services)
 
     def runs(self, name: str) -> bool:
-        """Whether a service runs."""
+        """Return True if a service runs."""
         return self.look_at(name).state == "running"
 
     def adopt(self) -> None:
@@ -199,7 +199,7 @@ class Engine(ABC):
         return ""
 
     def has_data(self) -> bool:
-        """Whether a first `up` has begun to load data here."""
+        """Return True if a first `up` has begun to load data here."""
         return (self.home / "ledger.sqlite").exists()
 
     def has_traces(self) -> bool:
@@ -218,7 +218,7 @@ class Engine(ABC):
         return None if found is None else self.untapped(found)
 
     def tap_places(self) -> dict[tuple[str, int], tuple[str, int]]:
-        """Where the stores are, and at which addresses the tap stands before them; empty without a tap."""
+        """Return where the stores are, and at which addresses the tap stands before them; empty without a tap."""
         if self.state.tap is None:
             return {}
         postgres, dynamodb = self.store_targets()
@@ -326,7 +326,7 @@ class Engine(ABC):
         self._secrets = None
 
     def targets(self) -> Targets:
-        """Where the stores and the application are, running or not."""
+        """Return where the stores and the application are, running or not."""
         postgres, dynamodb = self.store_targets()
         backend_url = self.url("backend", self.port("backend")) if self.settings.backend else None
         return Targets(postgres=postgres, dynamodb=dynamodb, backend_url=backend_url, key=self.secrets().key)
@@ -661,11 +661,11 @@ class Engine(ABC):
         return {name: fill_in(text, fill) for name, text in (backend.env if backend else {}).items()}
 
     def backend_values(self) -> dict[str, str]:
-        """What `{port}` and `{python}` stand for in `[backend]`."""
+        """Return what `{port}` and `{python}` stand for in `[backend]`."""
         return {"port": str(self.port("backend")), "python": interpreter(self.settings, self.root)}
 
     def settings_changed(self, environment: Mapping[str, str]) -> bool:
-        """Whether the running application was started with other settings than `environment`."""
+        """Return True if the running application was started with other settings than `environment`."""
         record = self.state.services.get("backend")
         return record is not None and record.environment != fingerprint(self.backend_inputs(environment))
 
@@ -690,7 +690,7 @@ def missing_module(lines: Sequence[str], python: str | None, named: bool) -> tup
 
 
 def read_state(root: Path, folder: Path) -> tuple[State, Path | None]:
-    """What is remembered of the project in `root`, and the folder that it was moved from, if it was.
+    """Return what is remembered of the project in `root`, and the folder that it was moved from, if it was.
 
     A copied folder is told from a moved one: what a copy's state names belongs to the original, and is left alone. A
     moved folder keeps its services and data; as root the data is still where the old folder's name put it, until

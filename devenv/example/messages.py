@@ -217,7 +217,7 @@ def put_message(sent: SentMessage, sender: User) -> Write:
 
 
 def copies(user: User) -> Item:
-    """What an item repeats of a person, because DynamoDB has no join."""
+    """Return what an item repeats of a person, because DynamoDB has no join."""
     return {
         "user_uuid": {"S": user["uuid"]},
         "user_display_name": {"S": user["display_name"]},

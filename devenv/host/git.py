@@ -136,7 +136,7 @@ def entries(content: bytes) -> Iterator[tuple[str, int]]:
 
 
 def id_length(content: bytes) -> int:
-    """How long object ids are: the index ends with the hash of all before it, in the repository's own kind."""
+    """Return how long object ids are: the index ends with the hash of all before it, in the repository's own kind."""
     return 32 if hashlib.sha256(content[:-32]).digest() == content[-32:] else 20
 
 

@@ -103,7 +103,7 @@ def identify(pid: int) -> Process | None:
 
 
 def is_running(process: Process | None) -> bool:
-    """Whether exactly this process runs: pid, start time and command all match."""
+    """Return True if exactly this process runs: pid, start time and command all match."""
     if process is None:
         return False
     now = identify(process.pid)
@@ -111,7 +111,7 @@ def is_running(process: Process | None) -> bool:
 
 
 def same(one: Process, other: Process) -> bool:
-    """Whether two identities name one process."""
+    """Return True if two identities name one process."""
     return one.pid == other.pid and abs(one.created - other.created) < CLOCK_SLACK_S and one.command == other.command
 
 
@@ -147,7 +147,7 @@ def find_marked(marks: Mapping[str, str]) -> tuple[Process, dict[str, str]] | No
 
 
 def leads_session(pid: int) -> bool:
-    """Whether a process began its session, as those do that `spawn` starts; True where there are no sessions."""
+    """Return True if a process began its session, as those do that `spawn` starts; True where there are no sessions."""
     try:
         return not hasattr(os, "getsid") or os.getsid(pid) == pid
     except OSError:
@@ -183,7 +183,7 @@ def send(pid: int, how: signal.Signals) -> None:
 
 
 def has_ended(process: Process) -> bool:
-    """Whether a process that was just signalled is gone, with its ports.
+    """Return True if a process that was just signalled is gone, with its ports.
 
     The command line does not count here: it is empty already while the process still closes its files.
     """
@@ -237,7 +237,7 @@ def tail(log: Path, lines: int = 10) -> list[str]:
 
 
 def listens_on(pid: int, port: int | None) -> bool | None:
-    """Whether a process, or a child of it, listens on a TCP port; None when it cannot be looked at."""
+    """Return True if a process, or a child of it, listens on a TCP port; None when it cannot be looked at."""
     seen: set[int] = set()
     for each in (pid, *children(pid)):
         try:
@@ -249,7 +249,7 @@ def listens_on(pid: int, port: int | None) -> bool | None:
 
 
 def answers(host: str, port: int | None) -> bool:
-    """Whether something accepts connections there."""
+    """Return True if something accepts connections there."""
     try:
         socket.create_connection((host, port or 80), timeout=1.0).close()
     except OSError:
@@ -258,7 +258,7 @@ def answers(host: str, port: int | None) -> bool:
 
 
 def port_is_free(port: int) -> bool:
-    """Whether nobody listens on the port, on loopback or on all interfaces."""
+    """Return True if nobody listens on the port, on loopback or on all interfaces."""
     for host, family in (("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET)):  # noqa: S104 - asked, not served
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             if os.name == "posix":
@@ -295,7 +295,7 @@ def stranger(port: int, process: Process) -> Holder | None:
 
 
 def listens(pid: int, port: int) -> bool:
-    """Whether this very process listens on `port`, as far as one may see."""
+    """Return True if this very process listens on `port`, as far as one may see."""
     try:
         return any(is_listener(seen, port) for seen in psutil.Process(pid).net_connections(kind="tcp"))
     except psutil.Error:
@@ -303,7 +303,7 @@ def listens(pid: int, port: int) -> bool:
 
 
 def is_listener(seen: Any, port: int) -> bool:
-    """Whether a socket of psutil listens on `port`."""
+    """Return True if a socket of psutil listens on `port`."""
     return bool(seen.laddr and seen.laddr.port == port and seen.status == psutil.CONN_LISTEN)
 
 

@@ -48,7 +48,7 @@ def read_all(cache: Path) -> list[Entry]:
 
 
 def read(file: Path) -> Entry | None:
-    """What one file says; None when it cannot be read."""
+    """Return what one file says; None when it cannot be read."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Entry)
     except (OSError, msgspec.DecodeError):

@@ -123,7 +123,7 @@ def meant_up(known: State) -> list[str]:
 
 
 def place(root: Path) -> Path:
-    """Where the project's state folder is, or would be. DevenvError for one that leads elsewhere."""
+    """Return where the project's state folder is, or would be. DevenvError for one that leads elsewhere."""
     path = root / FOLDER
     if path.is_symlink():
         raise link_refused(path)
@@ -249,7 +249,7 @@ def sweep(folder: Path, names: re.Pattern[str] = HALF_WRITTEN) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process."""
+    """Return True if there is such a process."""
     import psutil
 
     return psutil.pid_exists(pid)

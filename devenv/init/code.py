@@ -171,7 +171,7 @@ def owners(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
 
 
 def describe(file: str, name: str, owner: ast.AST, scope: Scope) -> Function:
-    """What a function takes and gives back."""
+    """Return what a function takes and gives back."""
     if not isinstance(owner, ast.FunctionDef):
         return Function(file, 1, name)
     nodes = list(own_nodes(owner))

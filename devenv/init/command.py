@@ -138,7 +138,7 @@ def take_back(root: Path) -> None:
 
 
 def digest(content: bytes) -> str:
-    """How a note knows a file again."""
+    """Return how a note knows a file again."""
     return hashlib.sha256(content).hexdigest()
 
 

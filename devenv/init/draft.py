@@ -460,7 +460,7 @@ class Drafter:
             self.sheet.key("path", route.path, f"{route.file}:{route.line}")
 
     def parameters(self, pattern: Pattern) -> dict[str, str]:
-        """What the code calls the parameters of a pattern -> what they are called in devenv.toml."""
+        """Return what the code calls the parameters of a pattern -> what they are called in devenv.toml."""
         raw = {name for template in pattern.query.key.values() for name in PLACE.findall(template)}
         person = self.person
         return {
@@ -509,7 +509,7 @@ def quoted(name: str) -> str:
 
 
 def show_sql(tables: Iterable[Table], fills: Iterable[str]) -> str:
-    """What an SQL file does, in words."""
+    """Return what an SQL file does, in words."""
     made = ", ".join(table.name for table in tables)
     loaded = ", ".join(fills)
     return " and ".join([*([f"tables {made}"] if made else []), *([f"rows of {loaded}"] if loaded else [])])
@@ -536,7 +536,7 @@ def database_of(survey: Survey) -> tuple[str | None, str | None]:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a variable holds something that belongs into no file of a project."""
+    """Return True if a variable holds something that belongs into no file of a project."""
     named = is_secret_name(name) or SECRETIVE.search(name)
     return bool(named or mask_text(mask_url(value)) != value or (RANDOM.fullmatch(value) and is_strong(value)))
 

@@ -263,7 +263,7 @@ def find_person(tables: Iterable[Table], links: Iterable[Link]) -> tuple[Table, 
 
 
 def is_person(name: str, table: Table) -> bool:
-    """Whether a parameter is the id of who asks: `user_uuid`, `my_user_uuid`."""
+    """Return True if a parameter is the id of who asks: `user_uuid`, `my_user_uuid`."""
     return any(name == w or name.endswith(f"_{w}") for w in (f"{singular(table.name)}_{i}" for i in ID_NAMES))
 
 

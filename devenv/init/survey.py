@@ -61,7 +61,7 @@ class Survey:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing that devenv.toml could be about."""
+        """True if there is nothing that devenv.toml could be about."""
         return not (self.compose or self.sql or self.tables)
 
 
@@ -152,14 +152,14 @@ def known_variables(compose: Compose | None) -> dict[str, str]:
 
 
 def is_wanted(path: PurePath) -> bool:
-    """Whether a file can hold something of interest, by its name: scripts often have no suffix."""
+    """Return True if a file can hold something of interest, by its name: scripts often have no suffix."""
     if path.suffix in (".sql", ".json", ".yml", ".yaml", ".tf", ".py") or path.name in (*PRIVATE, *SHARED):
         return path.name not in ("package.json", "package-lock.json", "tsconfig.json")
     return not path.suffix and not path.name.startswith(".")
 
 
 def is_python(name: str, text: str) -> bool:
-    """Whether a text is Python that may ask the stores, by its name or first line; tests are no part of it."""
+    """Return True if a text is Python that may ask the stores, by its name or first line; tests are no part of it."""
     parts = PurePath(name).parts
     if "tests" in parts or parts[-1].startswith(("test_", "conftest")):
         return False

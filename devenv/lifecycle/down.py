@@ -74,7 +74,7 @@ def may_run(engine: Engine, name: str) -> bool:
 
 
 def may_write(stack: Stack) -> bool:
-    """Whether the stores are devenv's to write to: what only tidies up need not fail over it."""
+    """Return True if the stores are devenv's to write to: what only tidies up need not fail over it."""
     try:
         stack.engine.permit(None)
     except DevenvError:

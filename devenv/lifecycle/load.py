@@ -82,7 +82,7 @@ class StepLoader:
         return done
 
     def is_untouched(self, inputs: Inputs) -> bool:
-        """Whether the stores, once they answer, hold nothing that the steps could find: it is asked of them."""
+        """Return True if the stores, once they answer, hold nothing that the steps could find: it is asked of them."""
         from devenv.snapshots import baseline
 
         for name in STORES:
@@ -155,7 +155,7 @@ class StepLoader:
                 self.run_step(step, self.context(step.name), inputs[step.name], "from scratch", fresh=True)
 
     def context(self, name: str) -> StepContext:
-        """What the step may use; what it says is told under its name."""
+        """Return what the step may use; what it says is told under its name."""
         return step_context(self.stack, partial(self.watch.note, name), self.watch.say)
 
     def keep(self, reason: str) -> str | None:

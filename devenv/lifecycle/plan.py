@@ -44,7 +44,7 @@ def join_late(late: Mapping[str, DevenvError]) -> DevenvError:
 
 
 def plan_services(seen: Sequence[ServiceState], wanted: Sequence[str], settings_changed: bool) -> tuple[Action, ...]:
-    """What to do with each wanted service (`start`, `restart`, `keep`) and why. Pure."""
+    """Return what to do with each wanted service (`start`, `restart`, `keep`) and why. Pure."""
     reasons = {"stopped": "it is not running", "crashed": "it ended without `devenv down`"}
     plan = []
     for service in seen:
@@ -61,7 +61,7 @@ def plan_services(seen: Sequence[ServiceState], wanted: Sequence[str], settings_
 
 
 def plan_step(state: StepState, options: Options, ran: bool) -> Action:
-    """What to do with one step: `run` or `keep`, and why. `ran`: an earlier step runs in this `up`. Pure."""
+    """Return what to do with one step: `run` or `keep`, and why. `ran`: an earlier step runs in this `up`. Pure."""
     order = list(ORDER)
     if options.first and order.index(state.name) < order.index(options.first):
         return Action(state.name, "keep", f"it comes before --from {options.first}")

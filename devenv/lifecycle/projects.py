@@ -67,7 +67,7 @@ def read_all(cache: Path) -> list[Project]:
 
 
 def is_project(root: str) -> bool:
-    """Whether a project's folder is still there."""
+    """Return True if a project's folder is still there."""
     return (Path(root) / config.FILE).is_file()
 
 
@@ -110,7 +110,7 @@ class Contained:
 
 
 def read_contained(name: str) -> Contained:
-    """What Docker has of a Compose project."""
+    """Return what Docker has of a Compose project."""
     from devenv.engines.docker import orphans as docker_left
 
     left = docker_left.look(name, os.environ)
@@ -142,7 +142,7 @@ def read_others(root: Path) -> tuple[list[Running], list[Running]]:
 
 
 def read_records(root: Path) -> list[tuple[str, state.Record]]:
-    """What a project's state file says of its services; nothing when it cannot be read."""
+    """Return what a project's state file says of its services; nothing when it cannot be read."""
     try:
         return list(state.read(root / state.FOLDER).services.items())
     except DevenvError:
@@ -193,7 +193,7 @@ def show_all() -> Report:
 
 
 def is_gone(project: Project) -> bool:
-    """Whether nothing of a project is left."""
+    """Return True if nothing of a project is left."""
     return not (project.folder or project.services or project.data)
 
 

@@ -165,7 +165,7 @@ class ServiceStarter:
         raise DevenvError(f"{service.name}: wait cancelled", exit_code=Exit.INTERRUPTED)
 
     def listens(self, service: Service) -> bool:
-        """Whether the service's port is open: far cheaper to ask than the probe, while the process boots."""
+        """Return True if the service's port is open: far cheaper to ask than the probe, while the process boots."""
         import socket
 
         try:

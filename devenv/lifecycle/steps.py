@@ -35,7 +35,7 @@ def read_inputs(stack: Stack) -> Inputs:
 
 
 def step_states(stack: Stack, inputs: Inputs, *, thorough: bool = False) -> tuple[StepState, ...]:
-    """How the steps stand: asked of the stores when both run, else remembered.
+    """Return how the steps stand: asked of the stores when both run, else remembered.
 
     `thorough`: everything that was loaded is compared with what is there, however much it is.
     """
@@ -79,7 +79,7 @@ def step_context(
 
 
 def readable_states(stack: Stack) -> tuple[StepState, ...]:
-    """How the steps stand, also while their files cannot be read: that is then their reason."""
+    """Return how the steps stand, also while their files cannot be read: that is then their reason."""
     try:
         return step_states(stack, read_inputs(stack))
     except UsageError as error:

@@ -110,7 +110,7 @@ def routes(engine: Engine) -> list[str]:
 
 
 def target(engine: Engine, kind: str) -> tuple[str, int]:
-    """Where a route of this kind leads."""
+    """Return where a route of this kind leads."""
     postgres, dynamodb = engine.store_targets()
     if kind == "postgres":
         return postgres.host, postgres.port
@@ -205,7 +205,7 @@ def look(engine: Engine) -> tuple[ServiceState, ...]:
 
 
 def visitor_environment(stack: Stack) -> dict[str, str]:
-    """What `devenv env` and `run` give: the application is reached through the tap, the stores directly."""
+    """Return what `devenv env` and `run` give: the application is reached through the tap, the stores directly."""
     found = stack.environment()
     known = stack.engine.state.tap
     if known is None or "application" not in known.ports or not processes.is_running(known.process):

@@ -28,7 +28,7 @@ AHEAD: Final = timedelta(seconds=60)
 
 
 def is_expired(kind: Kind | None, item: Mapping[str, Mapping[str, Any]], now: datetime) -> bool:
-    """Whether an item is past its TTL: DynamoDB may keep it for days, but it counts as gone."""
+    """Return True if an item is past its TTL: DynamoDB may keep it for days, but it counts as gone."""
     if kind is None or kind.ttl is None:
         return False
     value = item.get(kind.ttl, {}).get("N")
@@ -82,7 +82,7 @@ def judge_field(record: Record, field: Field, groups: Mapping[str, str]) -> Faul
 
 
 def judge_text(record: Record, field: Field, text: str, groups: Mapping[str, str]) -> Fault | None:
-    """Whether a field's text is what its type declares."""
+    """Return True if a field's text is what its type declares."""
     shown = f"`{field.name}` in `{field.attribute}`" if field.template else f"`{field.attribute}`"
     match field.type:
         case "uuid":

@@ -131,12 +131,12 @@ def with_partners(faults: Iterable[Fault], plan: Plan, named: Iterable[Named]) -
 
 
 def is_alone(group: Group, row: Record) -> bool:
-    """Whether `row` is that of somebody's conversation with himself, which has no other half."""
+    """Return True if `row` is that of somebody's conversation with himself, which has no other half."""
     return bool(group.owner and group.other) and row.id(group.owner or "") == row.id(group.other or "") is not None
 
 
 def is_mirror(group: Group, row: Record, half: Record) -> bool:
-    """Whether `half`, whose group id is unusable, is the other half of `row`."""
+    """Return True if `half`, whose group id is unusable, is the other half of `row`."""
     if not group.owner or not group.other:
         return False
     return (row.id(group.owner), row.id(group.other)) == (half.id(group.other), half.id(group.owner))
@@ -228,7 +228,7 @@ def preview_fault(kind: str, identifier: str, group: Group, row: Record, entry: 
 
 
 def expires(plan: Plan, group: Group) -> bool:
-    """Whether the group's entries disappear by themselves."""
+    """Return True if the group's entries disappear by themselves."""
     return group.entries is not None and plan.kind(group.entries).ttl is not None
 
 
@@ -238,12 +238,12 @@ def moment_of(record: Record, name: str) -> datetime | None:
 
 
 def shows(group: Group, row: Record, entry: Record) -> bool:
-    """Whether the row's preview fields are the entry's."""
+    """Return True if the row's preview fields are the entry's."""
     return all(shows_field(row, record=entry, mine=mine, theirs=theirs) for mine, theirs in group.preview.items())
 
 
 def shows_field(row: Record, *, record: Record, mine: str, theirs: str) -> bool:
-    """Whether one preview field is the entry's; a field with a fault of its own counts as shown."""
+    """Return True if one preview field is the entry's; a field with a fault of its own counts as shown."""
     if mine in row.bad or theirs in record.bad:
         return True
     return row.values.get(mine) == record.values.get(theirs)
@@ -293,7 +293,7 @@ def find_copied_groups(group: Group, gathered: Mapping[str, Gathered]) -> Iterat
 
 
 def content(group: Group, record: Record) -> bytes:
-    """What an entry says, without its time, its key and its own id: equal for two loads of one entry."""
+    """Return what an entry says, without its time, its key and its own id: equal for two loads of one entry."""
     kind = record.kind or record.near
     leave = {*(kind.unique if kind else ()), group.time}
     attributes = {kind.attribute_of(name) if kind and name else name for name in leave} | set(record.key)

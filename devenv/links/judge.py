@@ -86,7 +86,7 @@ class Judgement:
 
     @property
     def passing(self) -> bool:
-        """Whether some faults may be writes under way."""
+        """True if some faults may be writes under way."""
         return any(fault.kind in PASSING for fault in self.faults)
 
     def folded(self, *kinds: str) -> tuple[Folded, ...]:

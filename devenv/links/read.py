@@ -175,7 +175,7 @@ def compile_plan(settings: Settings, keys: Mapping[str, tuple[str, ...]]) -> Pla
 
 
 def specific(kind: Kind) -> int:
-    """How much literal text a kind's key has: an item is of the most specific kind that it matches."""
+    """Return how much literal text a kind's key has: an item is of the most specific kind that it matches."""
     return sum(len(PLACE.sub("", template.text)) for _, template in kind.matchers)
 
 

@@ -147,7 +147,7 @@ def name_row(record: Record, edge: Edge, field: str | None, text: str, index: In
 
 
 def agrees(record: Record, edge: Edge, row: Row, *, any_: bool = False) -> bool:
-    """Whether all (or `any_`) of the copies on the item are what `row` has."""
+    """Return True if all (or `any_`) of the copies on the item are what `row` has."""
     pairs = dict([*edge.natural, *edge.copies]).items()
     checks = (same_value(record.item.get(attribute), row[column]) for attribute, column in pairs)
     return any(checks) if any_ else all(checks)
@@ -270,14 +270,14 @@ def describe(row: Row, edge: Edge, index: Index) -> str:
 
 
 def record_ids(record: Record) -> tuple[str, ...]:
-    """What to call an item in a report: the values of its unique fields, else its key."""
+    """Return what to call an item in a report: the values of its unique fields, else its key."""
     kind = record.kind or record.near
     unique = [record.values[name] for name in kind.unique if name in record.values] if kind else []
     return tuple(unique) or ((record.key_text,) if record.key else ())
 
 
 def explain(named: Iterable[Named], rows: Mapping[Relation, Sequence[Row]]) -> dict[str, str]:
-    """What the link faults have in common: class -> cause, in words, for each column that links lead to."""
+    """Return what the link faults have in common: class -> cause, in words, for each column that links lead to."""
     targets: dict[str, dict[str, set[str]]] = {}
     empty: set[str] = set()
     for one in named:

@@ -78,12 +78,12 @@ class TimeForm(NamedTuple):
 
     @property
     def is_utc(self) -> bool:
-        """Whether the zone is marked, and is UTC."""
+        """True if the zone is marked, and is UTC."""
         return self.zone in UTC_ZONES
 
 
 def time_form(text: str) -> TimeForm | None:
-    """How a time is written; None when the text is not a time."""
+    """Return how a time is written; None when the text is not a time."""
     found = TIME.fullmatch(text)
     if not found or instant(text) is None:
         return None
@@ -118,7 +118,7 @@ def instant(text: str) -> datetime | None:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text is a blank that nobody filled in (`MY_USER_UUID`, `{{handle}}`, `None`, `MOCK`).
+    """Return True if a text is a blank that nobody filled in (`MY_USER_UUID`, `{{handle}}`, `None`, `MOCK`).
 
     Ask it only about values that must name something (ids, keys, copies of a column): in a message these are words.
     """
@@ -171,7 +171,7 @@ def scalar_text(value: Mapping[str, Any] | None) -> str | None:
 
 
 def same_value(attribute: Mapping[str, Any] | None, column: Any) -> bool:
-    """Whether an attribute holds what the column holds. Absent and NULL attributes equal a NULL column."""
+    """Return True if an attribute holds what the column holds. Absent and NULL attributes equal a NULL column."""
     if attribute is None or "NULL" in attribute:
         return column is None
     if column is None:

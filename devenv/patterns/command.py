@@ -68,7 +68,7 @@ def observe(stack: Stack, names: Sequence[str] | None = None, given: Mapping[str
 
 
 def list_patterns(stack: Stack) -> Report:
-    """What is declared; no store is asked."""
+    """Return what is declared; no store is asked."""
     rows = []
     for name, pattern in stack.settings.patterns.items():
         rows.append(
@@ -147,7 +147,7 @@ def key_names(seen: Observed, access: Access) -> tuple[str, ...]:
 
 
 def run_body(seen: Observed, access: Access, limit: int) -> dict[str, Any]:
-    """What one run showed. `items` are at most `limit` of them, `count` is their number."""
+    """Return what one run showed. `items` are at most `limit` of them, `count` is their number."""
     place, run = access.place, access.main
     body: dict[str, Any] = {
         "pattern": access.name,

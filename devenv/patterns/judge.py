@@ -35,12 +35,12 @@ def judge(seen: Observed, rules: Sequence[Rule] = RULES) -> list[CheckResult]:
 
 
 def subjects(found: Mapping[str, Iterable[Outcome]], codes: Iterable[str]) -> set[str]:
-    """What these rules found something about."""
+    """Return what these rules found something about."""
     return {subject for code in codes for each in found.get(code, ()) for subject in each.subjects}
 
 
 def accepted(rule: Rule, outcome: Outcome, seen: Observed) -> Outcome:
-    """What a rule found, as it counts: what `accept` names holds, with its reason."""
+    """Return what a rule found, as it counts: what `accept` names holds, with its reason."""
     (subject,) = outcome.subjects
     access = seen.accesses.get(subject)
     reason = access.pattern.accept.get(rule.code) if access is not None else None

@@ -107,7 +107,7 @@ def pattern_row(access: Access, seen: Observed) -> dict[str, Any]:
 
 
 def cost_of(access: Access, seen: Observed) -> dict[str, Any] | None:
-    """What a pattern costs at its stated load, by the project's prices; None when it was not run."""
+    """Return what a pattern costs at its stated load, by the project's prices; None when it was not run."""
     run, prices = access.main, seen.settings.access.prices
     if run is None or run.units is None:
         return None
@@ -165,7 +165,7 @@ def totals(layouts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def conclusion(one: Mapping[str, Any], many: Mapping[str, Any]) -> str:
-    """What the figures say about the choice, in a sentence."""
+    """Return what the figures say about the choice, in a sentence."""
     requests, units = many["requests"] - one["requests"], many["read_units"] - one["read_units"]
     if not requests and not units:
         return "no declared pattern reads several entities at once, so one table and one per entity cost the same here"

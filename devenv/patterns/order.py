@@ -111,6 +111,6 @@ def odd_moment(text: str) -> datetime | None:
 
 
 def form_of(text: str) -> str:
-    """How a time is written, in words."""
+    """Return how a time is written, in words."""
     form = time_form(text)
     return str(form) if form is not None else re.sub(r"[A-Za-z]{3}", "xxx", re.sub(r"\d+", "9", text))

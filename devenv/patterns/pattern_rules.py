@@ -163,7 +163,7 @@ def find_mistyped(seen: Observed) -> Iterator[Outcome]:
 
 
 def numeric(value: str | int) -> bool:
-    """Whether a value can be a number: one, or nothing but a parameter."""
+    """Return True if a value can be a number: one, or nothing but a parameter."""
     text = str(value)
     return bool(NUMERIC.fullmatch(text) or PLACE.fullmatch(text))
 

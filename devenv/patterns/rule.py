@@ -29,7 +29,7 @@ def problem(
     command: str | None = None,
     status: CheckStatus = "fail",
 ) -> Outcome:
-    """What a rule finds. `subject` is a pattern's name, a table, or `table/index`."""
+    """Return what a rule finds. `subject` is a pattern's name, a table, or `table/index`."""
     return Outcome(status, evidence, cause, Fix(advice, command) if advice else None, (subject,))
 
 

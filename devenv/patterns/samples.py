@@ -106,7 +106,7 @@ def fixed_of(pattern: Pattern) -> list[dict[str, str]]:
 
 
 def weight(group_: Group) -> tuple[int, int, list[str]]:
-    """What makes a group heavy; equal ones in the order of their texts, so that a sample stays the same."""
+    """Return what makes a group heavy; equal ones in the order of their texts, so that a sample stays the same."""
     return group_.size, group_.count, sorted(group_.values.values(), reverse=True)
 
 
@@ -191,7 +191,7 @@ def narrowed(pattern: Pattern, place: Place, groups: Sequence[Group], known: Map
 
 
 def satisfies(condition: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
-    """Whether a stored sort key satisfies a condition of `sort`."""
+    """Return True if a stored sort key satisfies a condition of `sort`."""
     text = scalar_text(value)
     if text is None:
         return True

@@ -138,7 +138,7 @@ def failure_of(ended: Ended, seconds: float) -> str | None:
 
 
 def count_printed(printed: bytes, place: str) -> int | None:
-    """How many entries the list in its JSON has; None when it printed no such list."""
+    """Return how many entries the list in its JSON has; None when it printed no such list."""
     try:
         value = json.loads(printed)
     except ValueError:

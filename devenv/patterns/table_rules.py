@@ -136,7 +136,7 @@ def find_few(seen: Observed) -> Iterator[Outcome]:
 
 
 def is_word(text: str) -> bool:
-    """Whether a key is one of a kind's names (`open`, `DE`, `1`) and no id: of ids there will be more."""
+    """Return True if a key is one of a kind's names (`open`, `DE`, `1`) and no id: of ids there will be more."""
     return len(text) < SHORT or not any(character.isdigit() for character in text)
 
 

@@ -78,7 +78,7 @@ def data_selector(operator: str, arns: Sequence[str], *, writes_only: bool) -> d
 
 
 def notes(project: Project, wish: Wish, *, writes_only: bool) -> list[str]:
-    """What it costs, and what it does not do."""
+    """Return what it costs, and what it does not do."""
     per_month = sum(
         pattern.requests_per_month or 0
         for pattern in project.settings.patterns.values()

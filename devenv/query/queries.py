@@ -182,7 +182,7 @@ def ask(dynamodb: Dynamo, body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
-    """What a SELECT amounts to. UsageError when that is a Scan and it was not asked for (`scan`).
+    """Return what a SELECT amounts to. UsageError when that is a Scan and it was not asked for (`scan`).
 
     What cannot be read is shown to DynamoDB with a limit of one item, for its own words about it; then it is refused.
     """

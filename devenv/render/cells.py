@@ -67,12 +67,12 @@ def clean(text: str) -> str:
 
 
 def shown_width() -> int:
-    """How many cells a line may take: the terminal's, or any number where the reader is a program."""
+    """Return how many cells a line may take: the terminal's, or any number where the reader is a program."""
     return shutil.get_terminal_size((10_000, 24)).columns
 
 
 def cell_width(text: str) -> int:
-    """How many terminal cells a text takes: East Asian wide characters and emoji take two."""
+    """Return how many terminal cells a text takes: East Asian wide characters and emoji take two."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 

@@ -9,7 +9,7 @@ from devenv.render.cells import clean
 
 
 def init_text(report: Report, verbose: bool) -> list[str]:
-    """What was found and written, the edits that the file asks for, the next command."""
+    """Return what was found and written, the edits that the file asks for, the next command."""
     body = report.body
     lines = [f"found: {clean(each)}" for each in body["found"]]
     if body["example"]:

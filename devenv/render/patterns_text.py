@@ -161,7 +161,7 @@ def run_lines(report: Report, verbose: bool) -> list[str]:
 
 
 def cost_words(cost: Mapping[str, Any]) -> str:
-    """What it costs at the stated load."""
+    """Return what it costs at the stated load."""
     each = f"{money(cost['per_million_requests'], cost['currency'])} a million requests"
     if cost["per_month"] is None:
         return f"cost {each} (state a load, per_second or per_month, for the cost of a month)"
@@ -170,7 +170,7 @@ def cost_words(cost: Mapping[str, Any]) -> str:
 
 
 def script_lines(script: Mapping[str, Any]) -> list[str]:
-    """What the project's script asked and answered."""
+    """Return what the project's script asked and answered."""
     from devenv.render.cells import clean
 
     lines = [clean(f"  script {' '.join(script['command'])} ({script['ms']} ms)")]

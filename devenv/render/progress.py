@@ -24,7 +24,7 @@ PLAIN_EVERY_S = 5.0
 
 
 def draw_bar(share: float) -> str:
-    """How much is done, of 1."""
+    """Return how much is done, of 1."""
     filled = int(20 * min(share, 1.0))
     return "█" * filled + "░" * (20 - filled)
 

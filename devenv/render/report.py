@@ -87,7 +87,7 @@ def failure_text(failure: Failure) -> str:
 
 
 def use_color(color: str, stream: TextIO) -> bool:
-    """Whether to colour this stream: as asked, else on a terminal unless NO_COLOR is set."""
+    """Return True if to colour this stream: as asked, else on a terminal unless NO_COLOR is set."""
     if color != "auto":
         return color == "always"
     return stream.isatty() and not os.environ.get("NO_COLOR")

@@ -77,7 +77,7 @@ def facts(manifest: Mapping[str, Any]) -> str:
 
 
 def reset_lines(report: Report, verbose: bool) -> list[str]:
-    """How a reset was done, what took how long, and how to return."""
+    """Return how a reset was done, what took how long, and how to return."""
     body = report.body
     lines = []
     if "method" in body:

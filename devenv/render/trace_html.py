@@ -397,7 +397,7 @@ def fact(name: str, value: Any) -> str:
 
 
 def is_table(value: Any) -> bool:
-    """Whether a value is a list of maps."""
+    """Return True if a value is a list of maps."""
     return isinstance(value, list) and bool(value) and all(isinstance(row, Mapping) for row in value)
 
 

@@ -153,7 +153,7 @@ def prompt(place: int, layers: Sequence[Layer]) -> str:
 
 
 def help_lines(width: int) -> list[str]:
-    """What each key does."""
+    """Return what each key does."""
     return [line for key, words in KEYS.items() for line in indent([(key, words)], width, "  ")]
 
 

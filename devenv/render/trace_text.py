@@ -68,7 +68,7 @@ def trace_text(report: Report, verbose: bool) -> list[str]:
 
 
 def unsaid(rows: list[Row], before: list[Row], line: str, layer: Layer) -> list[Row]:
-    """What is left to say below a layer's line: not again what the line says, or the layer before it."""
+    """Return what is left to say below a layer's line: not again what the line says, or the layer before it."""
     in_line = clean(told(layer)) in line
     if rows and rows == before:
         return [] if in_line else [("", "for the same reason")]
@@ -81,7 +81,7 @@ def terminal_width() -> int:
 
 
 def heading(body: Body, width: int) -> list[str]:
-    """What was traced, for whom, how long it took, and what was read differently from what was typed."""
+    """Return what was traced, for whom, how long it took, and what was read differently from what was typed."""
     subject = body["subject"]
     name = " ".join(filter(None, (subject["name"], subject.get("identifier"))))
     lines = [typer.style(line, bold=True) for line in wrap(name, width)]
@@ -107,7 +107,7 @@ def cells_of(layer: Layer) -> tuple[str, str, str, str]:
 
 
 def columns(layers: Sequence[Layer]) -> list[int]:
-    """How wide each column of the tree is."""
+    """Return how wide each column of the tree is."""
     rows = [cells_of(layer) for layer in layers]
     return [max(map(cell_width, column)) for column in zip(*rows, strict=True)]
 

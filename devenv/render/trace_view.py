@@ -60,7 +60,7 @@ def broken_layer(body: Body) -> Layer | None:
 
 
 def is_first(body: Body, layer: Layer) -> bool:
-    """Whether the verdict names this layer."""
+    """Return True if the verdict names this layer."""
     return bool(body["verdict"].get("layer") == layer["name"])
 
 
@@ -117,7 +117,7 @@ def told(layer: Layer) -> str:
 
 
 def saw(layer: Layer) -> str:
-    """What a layer saw, in a line."""
+    """Return what a layer saw, in a line."""
     if layer.get("unasked"):
         return str(layer["unasked"])
     if layer.get("failure"):
@@ -126,7 +126,7 @@ def saw(layer: Layer) -> str:
 
 
 def cost_words(cost: Mapping[str, Any] | None) -> list[str]:
-    """What an answer cost, part by part; what was not captured is left out."""
+    """Return what an answer cost, part by part; what was not captured is left out."""
     parts = (
         ("requests", "request{s}"),
         ("scanned", "scanned"),
@@ -164,7 +164,7 @@ def sent_words(query: Mapping[str, Any]) -> str:
 
 
 def queries_matter(body: Body, layer: Layer) -> bool:
-    """Whether the declared query and those really sent explain what this layer's fault is."""
+    """Return True if the declared query and those really sent explain what this layer's fault is."""
     return any(finding["class"] == "wrong_query" for finding in layer["findings"])
 
 
@@ -231,7 +231,7 @@ class Pair:
 
 
 def pair_entries(layer: Layer) -> list[Pair]:
-    """What went in beside what came out, differences first. Empty when one of them was not captured."""
+    """Return what went in beside what came out, differences first. Empty when one of them was not captured."""
     if layer.get("expected") is None or layer.get("entries") is None:
         return []
     changed: defaultdict[str | None, set[str]] = defaultdict(set)

@@ -40,7 +40,7 @@ def verify_text(report: Report, verbose: bool) -> list[str]:
 
 
 def coverage_lines(coverage: Mapping[str, Any], verbose: bool) -> list[str]:
-    """What was read, of how much."""
+    """Return what was read, of how much."""
     resumed = f", {coverage['segments_resumed']} of an earlier run" if coverage["segments_resumed"] else ""
     ended = f"{coverage['segments_finished']} of {number_of(coverage['segments'], 'segment')}"
     items = number_of(coverage["items_scanned"], "item")
@@ -56,7 +56,7 @@ def coverage_lines(coverage: Mapping[str, Any], verbose: bool) -> list[str]:
 
 
 def plan_lines(plan: Mapping[str, Any]) -> list[str]:
-    """What a plan would do, and how to have it done."""
+    """Return what a plan would do, and how to have it done."""
     classes = ", ".join(f"{count:,} {name}" for name, count in plan["classes"].items()) or "nothing"
     lines = [f"plan: {number_of(plan['writes'], 'item')} to write ({classes}): {plan['file']}"]
     if plan["left_out"]:

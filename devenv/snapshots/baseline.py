@@ -203,7 +203,7 @@ def database_of(stack: Stack) -> str:
 
 
 def nothing_there(stack: Stack, inputs: Inputs) -> bool:
-    """Whether neither the project's database nor a declared table has anything in it. Both stores must run."""
+    """Return True if neither the project's database nor a declared table has anything in it. Both stores must run."""
     from devenv.steps.step import describe
     from devenv.stores.dynamodb.client import Dynamo
     from devenv.stores.postgres import client as store

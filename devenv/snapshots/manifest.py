@@ -87,7 +87,7 @@ class Journal(msgspec.Struct, frozen=True):
 
 
 def folder(home: Path) -> Path:
-    """Where a project's snapshots lie."""
+    """Return where a project's snapshots lie."""
     return home / "snapshots"
 
 

@@ -124,7 +124,7 @@ def check_fits(stack: Stack, manifest: Manifest) -> None:
 
 
 def decisive(part: str, version: str) -> str:
-    """What data depends on: the first number of an engine's version, all of a platform's name."""
+    """Return what data depends on: the first number of an engine's version, all of a platform's name."""
     return version if part == "platform" else version.split(".")[0]
 
 

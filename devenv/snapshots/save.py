@@ -116,7 +116,7 @@ def still(stack: Stack) -> Iterator[None]:
 
 
 def has_data(stack: Stack) -> bool:
-    """Whether there is present data, which a restore has to keep."""
+    """Return True if there is present data, which a restore has to keep."""
     if stack.engine.files:
         return (stack.engine.home / "postgres").exists()
     from devenv.steps.setup import setup

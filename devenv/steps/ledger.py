@@ -121,7 +121,7 @@ class Ledger:
             self._db.executemany(query, rows)
 
     def mark(self, step: str) -> Mark | None:
-        """How the last run of `step` ended; None before the first."""
+        """Return how the last run of `step` ended; None before the first."""
         rows = self._rows("SELECT hash, state, reason FROM marks WHERE step = ?", step)
         return Mark(*rows[0]) if rows else None
 
@@ -145,7 +145,7 @@ class Ledger:
             self._db.execute("INSERT OR REPLACE INTO tables (name, identity) VALUES (?, ?)", (table, identity))
 
     def emptying(self, table: str) -> bool:
-        """Whether the table's items were about to be removed, all of them."""
+        """Return True if the table's items were about to be removed, all of them."""
         return bool(self._rows("SELECT 1 FROM tables WHERE name = ? AND emptying", table))
 
     def set_emptying(self, table: str) -> None:

@@ -144,7 +144,7 @@ class Handles:
         return self._dynamo
 
     def ledger(self) -> Ledger:
-        """What devenv wrote; empty when there is no file yet."""
+        """Return what devenv wrote; empty when there is no file yet."""
         if self._ledger is None:
             self._ledger = self._open.enter_context(Ledger(self._ctx.ledger, create=False))
         return self._ledger
@@ -201,7 +201,7 @@ class Step:
         return Inputs(hash_inputs(files, source.command, content), files, tuple(source.command), content)
 
     def look(self, ctx: StepContext, inputs: Inputs, handles: Handles | None = None) -> StepState:
-        """How the step stands, from a few cheap questions. StoreError when a store does not answer."""
+        """Return how the step stands, from a few cheap questions. StoreError when a store does not answer."""
         if handles is None:
             with Handles(ctx) as opened:
                 return self.look(ctx, inputs, opened)
@@ -215,7 +215,7 @@ class Step:
         return StepState(self.name, "failed", f"the last run failed: {mark.reason}")
 
     def look_command(self, inputs: Inputs, handles: Handles) -> StepState:
-        """How a step that is a command stands: what it does is its own, so only its inputs can be compared."""
+        """Return how a step that is a command stands: what it does is its own, so only its inputs can be compared."""
         mark = handles.ledger().mark(self.name)
         if mark is None or mark.state != "done":
             return StepState(self.name, "pending", "its command has not run yet")

@@ -65,7 +65,7 @@ def walk(element: Mapping[str, Any], path: str) -> Any:
 
 
 def describe(value: Any) -> str:
-    """What a value is, in words, without what it says."""
+    """Return what a value is, in words, without what it says."""
     match value:
         case None:
             return "nothing"
@@ -130,7 +130,7 @@ class Items:
 
 
 def form_of_items(trace: Trace, plan: Plan) -> Items | None:
-    """How the subject's items are read; None when it has none in DynamoDB."""
+    """Return how the subject's items are read; None when it has none in DynamoDB."""
     if trace.entity is None:
         return None
     identity = next((name for place, name in trace.ids.items() if place == "dynamodb"), None)

@@ -73,7 +73,7 @@ def find_contained(stack: Stack, port: int | None) -> Application | None:
 
 
 def is_forwarder(pid: int | None) -> bool:
-    """Whether a process is Docker's own, which stands before a container's port."""
+    """Return True if a process is Docker's own, which stands before a container's port."""
     try:
         return pid is not None and psutil.Process(pid).name() == "docker-proxy"
     except psutil.Error:
@@ -95,7 +95,7 @@ def serving(pid: int, port: int | None) -> int:
 
 
 def look_at(pid: int) -> Application:
-    """What the system tells of a process; the rest None where it is not this account's to know."""
+    """Return what the system tells of a process; the rest None where it is not this account's to know."""
     try:
         process = psutil.Process(pid)
         started = process.create_time()

@@ -125,7 +125,7 @@ def moment(text: str) -> datetime | None:
 
 
 def in_order(entries: Sequence[Entry], field: str, direction: Direction) -> bool:
-    """Whether entries are sorted by a field, as text (as a store sorts), as times, or as numbers.
+    """Return True if entries are sorted by a field, as text (as a store sorts), as times, or as numbers.
 
     Entries without the field are passed over. Equal ones may stand in any order.
     """

@@ -125,7 +125,7 @@ class LibraryObservation(Observation):
     code_changed: str | None = None
 
     def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
-        """What both runs of the function gave."""
+        """Return what both runs of the function gave."""
         return tuple(run.entries for run in (self.ran, self.corrected) if run is not None)
 
 
@@ -166,7 +166,7 @@ class HttpObservation(Observation):
     log: tuple[str, ...] | None = None
 
     def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
-        """What all answers held."""
+        """Return what all answers held."""
         return tuple(one.entries for one in (self.member, self.stranger, self.anonymous) if one is not None)
 
 

@@ -67,7 +67,7 @@ def verdict(found: Judgement) -> dict[str, Any]:
 
 
 def unverified(found: Judgement) -> str | None:
-    """What was not looked at."""
+    """Return what was not looked at."""
     return f"not looked at: {'; '.join(found.gaps)}" if found.gaps else None
 
 

@@ -86,7 +86,7 @@ def trace(
 
 
 def open_context(stack: Stack, subject: str, typed: tuple[str, ...], user: str | None) -> TraceContext:
-    """What every layer gets. UsageError for a question that cannot be asked."""
+    """Return what every layer gets. UsageError for a question that cannot be asked."""
     from devenv.lifecycle.facts import facts_context
     from devenv.lifecycle.steps import read_inputs
 

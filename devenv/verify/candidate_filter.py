@@ -200,7 +200,7 @@ class Sieve:
         return lot.pick(kept) if len(kept) < len(ends) else lot
 
     def read_keys(self, items: Sequence[Any]) -> list[KeyReading]:
-        """What the key of each item says."""
+        """Return what the key of each item says."""
         if not self.matched:
             kind = self.kinds[0] if self.kinds else None
             return [KeyReading(kind.name if kind else "", kind, {}, odd=False)] * len(items)
@@ -209,7 +209,7 @@ class Sieve:
         return [known[text] for text in texts]
 
     def read_key(self, texts: tuple[str | None, ...]) -> KeyReading:
-        """What these texts of the matched attributes say."""
+        """Return what these texts of the matched attributes say."""
         item = {a: {"S": text} for a, text in zip(self.matched, texts, strict=True) if text is not None}
         for kind in self.kinds:
             values = match(kind, item, loose=False)
@@ -330,7 +330,7 @@ def copies_digest(mask: int, copies: Sequence[Any]) -> bytes:
 
 
 def row_value(group: Group, owner: str | None, other: str | None) -> bytes:
-    """What a group's row adds to the group's sum: the rows are right when these cancel out, and are enough.
+    """Return what a group's row adds to the group's sum: the rows are right when these cancel out, and are enough.
 
     Owner less other, so that mirrored rows sum up to 0; a row that occurs twice does not, as it would with XOR.
     """
@@ -396,7 +396,7 @@ WRITERS: Final[Mapping[str, Callable[[Any], Any]]] = {NUMBER: number_copy, TIME:
 
 
 def is_odd(declared: Field, text: str | None) -> bool:
-    """Whether a text is not what an id of this type looks like."""
+    """Return True if a text is not what an id of this type looks like."""
     if declared.type == "uuid":
         return text is None or CANONICAL_UUID.fullmatch(text) is None
     if declared.type == "number" and declared.template is not None:
@@ -410,7 +410,7 @@ def is_respelt(text: str | None) -> bool:
 
 
 def is_odd_value(declared: Field, value: Any, text: str | None) -> bool:
-    """Whether a value is not what an id of this type is stored as."""
+    """Return True if a value is not what an id of this type is stored as."""
     if value is None or value.NULL is not None:
         return not declared.optional
     if declared.type not in ("uuid", "number", "string", "time"):
@@ -419,7 +419,7 @@ def is_odd_value(declared: Field, value: Any, text: str | None) -> bool:
 
 
 def all_uuids(texts: Sequence[str | None]) -> bool:
-    """Whether every text is a uuid, written as one is."""
+    """Return True if every text is a uuid, written as one is."""
     if None in texts or not set(map(len, texts)) <= {36}:  # type: ignore[arg-type]
         return False
     return UUIDS.fullmatch("".join(texts)) is not None  # type: ignore[arg-type]

@@ -63,7 +63,7 @@ def verify(context: Context, options: Options, watch: Watch) -> Report:
 
 
 def plan_file(context: Context, path: Path | None) -> Path | None:
-    """Where to write the plan. UsageError where that would lose something: what an applied plan changed, too."""
+    """Return where to write the plan. UsageError where that would lose something: what an applied plan changed, too."""
     if path is None:
         return None
     place = check_output(path, PLAN)
@@ -82,7 +82,7 @@ def plan_file(context: Context, path: Path | None) -> Path | None:
 
 
 def findings_file(options: Options) -> Path | None:
-    """Where to write all findings. UsageError as above, and for one file for both."""
+    """Return where to write all findings. UsageError as above, and for one file for both."""
     path = options.findings
     if path is None:
         return None

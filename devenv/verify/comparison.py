@@ -132,7 +132,7 @@ class Comparison:
         write_private(file, msgspec.json.encode(mark))
 
     def bound(self) -> str:
-        """What a checkpoint belongs to: these settings, these stores, this way of reading them."""
+        """Return what a checkpoint belongs to: these settings, these stores, this way of reading them."""
         run, seen = self.run, self.seen
         parts = [run.settings, run.postgres.address, run.dynamodb.endpoint, seen.target, run.keys, run.classes]
         parts += [run.cap, run.reader, self.options.segments]
@@ -145,7 +145,7 @@ class Comparison:
                 path.unlink()
 
     def interrupted(self) -> DevenvError:
-        """What Ctrl-C leaves."""
+        """Return what Ctrl-C leaves."""
         read = sum(self.run.tasks[n].count for n in self.segments)
         return DevenvError(
             "interrupted",
@@ -188,7 +188,7 @@ class Comparison:
         self.error = self.error or Failure(failed["what"], failed.get("detail"), hint="devenv status")
 
     def expected(self) -> int:
-        """How many items are still to read, as the tables say."""
+        """Return how many items are still to read, as the tables say."""
         items = sum(int(table["ItemCount"]) for table in self.seen.described.values())
         return max(0, items - self.items_resumed)
 
@@ -223,7 +223,7 @@ class Comparison:
         return True
 
     def one_sided(self) -> bool:
-        """Whether one side is empty: then there is nothing to look at again, as everything would look lost."""
+        """Return True if one side is empty: then there is nothing to look at again, as everything would look lost."""
         return any(table.items == 0 for table in self.tables()) or any(
             not facts["rows"] for facts in self.rows.values()
         )
@@ -242,7 +242,7 @@ class Comparison:
             self.examples[name] = first_examples([*self.examples.get(name, ()), *done["examples"][name]])
 
     def tables(self) -> list[TableCoverage]:
-        """What was read of each table."""
+        """Return what was read of each table."""
         found = []
         kinds = {kind.table for kind in self.run.links().kinds}
         for table, description in self.seen.described.items():
@@ -328,7 +328,7 @@ TITLES: Final = {
 
 
 def progress_text(kind: str, items: int, done: int, parts: int, spent: float, expected: int) -> str:
-    """How far a phase is: its rate, and how long it will still take."""
+    """Return how far a phase is: its rate, and how long it will still take."""
     rate = items / spent if spent else 0.0
     if kind != "scan":
         left = f", {spent / done * (parts - done):.0f} s left" if done else ""

@@ -160,7 +160,7 @@ def find_broken(share: Share, group: Group, rows: str, entries: str) -> set[byte
 
 
 def is_whole(group: Group, values: Sequence[int]) -> bool:
-    """Whether these values of a group's rows (see `row_value`) are those of a whole group."""
+    """Return True if these values of a group's rows (see `row_value`) are those of a whole group."""
     if len(values) != group.size:
         return False
     if group.owner and group.other:

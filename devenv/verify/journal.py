@@ -10,7 +10,7 @@ from devenv.host.state import write_private
 
 
 def journal_path(folder: Path, sha256: str) -> Path:
-    """Where the journal of a plan is. `folder` is the project's state folder, `sha256` the plan's own."""
+    """Return where the journal of a plan is. `folder` is the project's state folder, `sha256` the plan's own."""
     return folder / "repairs" / f"{sha256[:24]}.journal"
 
 

@@ -115,7 +115,7 @@ class Reader:
         self.connection = connection
 
     def look(self, chunk: Chunk) -> Judgement:
-        """What the chunk's items look like now. StoreError when either store cannot be asked."""
+        """Return what the chunk's items look like now. StoreError when either store cannot be asked."""
         items = self.read_items(chunk)
         flat = {table: list(found.values()) for table, found in items.items()}
         rows = find_rows(self.connection, self.plan, flat)

@@ -44,7 +44,7 @@ class Write:
 
     @property
     def moves(self) -> bool:
-        """Whether the item gets another key: it is deleted and put in one transaction."""
+        """True if the item gets another key: it is deleted and put in one transaction."""
         return self.before is not None and self.after is not None and bool(set(self.keys) & set(self.changes))
 
     def undone(self) -> Write:

@@ -212,7 +212,7 @@ def is_done(dynamodb: Dynamo, write: Write) -> bool:
 
 
 def same(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
-    """Whether two attribute values are equal; sets have no order."""
+    """Return True if two attribute values are equal; sets have no order."""
     if one is None or one.keys() != other.keys():
         return False
     return all(

@@ -35,7 +35,7 @@ def snapshot(target: PostgresTarget) -> Iterator[Connection]:
 
 
 def column_classes(plan: Plan, catalog: Catalog) -> dict[tuple[str, str, str], str]:
-    """How the values of every linked column are written. StoreError for a table or column that is not there."""
+    """Return how the values of every linked column are written. StoreError for a table or column that is not there."""
     found: dict[tuple[str, str, str], str] = {}
     for relation, columns in plan.relations.items():
         table = catalog.table(relation)
@@ -120,7 +120,7 @@ def column_text(text: str | None, kind: str) -> str | None:
 
 
 def fingerprint_part(key: bytes, texts: Sequence[str | None]) -> int:
-    """What one row adds to its table's fingerprint: a sum, as XOR would cancel rows that occur twice."""
+    """Return what one row adds to its table's fingerprint: a sum, as XOR would cancel rows that occur twice."""
     return int.from_bytes(digest([key.hex(), *texts]), "big")
 
 

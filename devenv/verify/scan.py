@@ -81,7 +81,7 @@ def scan_request(sieve: Sieve, task: Task, segment: int) -> dict[str, Any]:
 
 
 def open_reader(run: Run, sieve: Sieve, dynamodb: Dynamo) -> Ask:
-    """What asks for one page and gives it in the sieve's form: the light client, or the SDK."""
+    """Return what asks for one page and gives it in the sieve's form: the light client, or the SDK."""
     if run.reader == "sdk":
         from devenv.stores.dynamodb.sdk import open_scan
 

@@ -115,7 +115,7 @@ def reading(run: Run, plan: Plan) -> Iterator[Reader]:
 
 @cache
 def read_index(folder: Path, name: str) -> Sealed:
-    """What a sealed spill of this run says of itself; every partition's job needs that of all. OSError."""
+    """Return what a sealed spill of this run says of itself; every partition's job needs that of all. OSError."""
     return msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=Sealed)
 
 

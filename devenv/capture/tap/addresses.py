@@ -40,5 +40,5 @@ def redirect(environ: Mapping[str, str], places: Places) -> dict[str, str]:
 
 
 def same_host(one: str, other: str) -> bool:
-    """Whether two names are of the same host, as far as the names tell."""
+    """Return True if two names are of the same host, as far as the names tell."""
     return one == other or (one in LOOPBACK and other in LOOPBACK)

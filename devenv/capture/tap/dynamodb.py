@@ -138,7 +138,7 @@ def items_of(operation: str, answer: Mapping[str, Any]) -> list[Mapping[str, Any
 
 
 def rows_of(answer: Mapping[str, Any] | None, items: list[Mapping[str, Any]] | None) -> int | None:
-    """How many items a response is about."""
+    """Return how many items a response is about."""
     count = number(answer, "Count")
     return count if count is not None else None if items is None else len(items)
 

@@ -83,7 +83,7 @@ def group(lines: Iterable[Mapping[str, Any]]) -> Iterator[Group]:
 
 
 def shape(call: Call) -> str:
-    """What calls have in common that differ in their values only."""
+    """Return what calls have in common that differ in their values only."""
     if call.store == "postgres":
         return f"{call.operation} {call.statement}"
     request = dict(call.request) if isinstance(call.request, dict) else {}

@@ -123,7 +123,7 @@ class Messages:
             yield None
 
     def take(self) -> bytes:
-        """What is there of the bytes that are left."""
+        """Return what is there of the bytes that are left."""
         part = bytes(self.held[: self.left])
         del self.held[: len(part)]
         self.left -= len(part)
@@ -219,7 +219,7 @@ class Exchanges:
         self.raw = False
 
     def response_has_body(self, head: Head) -> bool | None:
-        """Whether a body follows a response's head."""
+        """Return True if a body follows a response's head."""
         method = self.open[0].method if self.open else "GET"
         return head.status >= 200 and head.status not in BODILESS and method != "HEAD"
 

@@ -229,7 +229,7 @@ class PostgresConversation:
         return self.begin("function", now, prepared, Portal(prepared, size=size))
 
     def begin(self, kind: Kind, now: float, prepared: Prepared, portal: Portal) -> Pending:
-        """What becomes a call."""
+        """Return what becomes a call."""
         traceparent = traceparent_of(prepared.sql)
         owner = self.owner(traceparent)
         if traceparent is None and self.status != ord("I") and self.keeper is not None:
@@ -238,7 +238,7 @@ class PostgresConversation:
         return Pending(kind, now, prepared, portal, owner)
 
     def digest(self, values: bytes) -> str:
-        """What stands for values that are not kept."""
+        """Return what stands for values that are not kept."""
         return hashlib.blake2b(values, key=self.salt, digest_size=8).hexdigest()
 
     # --- the server ---

@@ -40,7 +40,7 @@ class Parts:
 
 
 def is_postgres_address(text: str) -> bool:
-    """Whether a value is a Postgres URL or connection string, by its form."""
+    """Return True if a value is a Postgres URL or connection string, by its form."""
     head, mark, _ = text.strip().partition("://")
     return bool(mark and SCHEME.fullmatch(head)) or (not mark and WORDS.search(text) is not None)
 
@@ -51,7 +51,7 @@ def postgres_names(environ: Mapping[str, str]) -> list[str]:
 
 
 def is_meant(name: str) -> bool:
-    """Whether a variable may be meant for the project: it is none of devenv's own, and not called PROD_…."""
+    """Return True if a variable may be meant for the project: it is none of devenv's own, and not called PROD_…."""
     return not name.startswith("DEVENV_") and ELSEWHERE.fullmatch(name) is None
 
 
@@ -99,7 +99,7 @@ def proxy_of(environ: Mapping[str, str], endpoint: str) -> tuple[str, str] | Non
 
 
 def is_proxy(name: str) -> bool:
-    """Whether a variable says something about proxies."""
+    """Return True if a variable says something about proxies."""
     return name.upper().endswith("_PROXY")
 
 

@@ -22,7 +22,7 @@ def not_compared(facts: Facts) -> str:
 
 
 def run_declared(facts: Facts) -> Outcome:
-    """Whether there is anything that could be compared."""
+    """Return True if there is anything that could be compared."""
     plan = facts.plan
     if plan.kinds or plan.edges:
         links = ", ".join(edge.name for edge in plan.edges) or "none"

@@ -16,7 +16,7 @@ ASK: Final = Fix("look into the account, read-only", "devenv doctor --only drift
 
 
 def declared(facts: DoctorFacts, table: str) -> Declared:
-    """What the project says of a table, wherever it says it."""
+    """Return what the project says of a table, wherever it says it."""
     settings = facts.context.settings
     ttl = next((each.ttl for each in settings.entities.values() if each.table == table and each.ttl), None)
     backups = facts.context.read_backups().get(table, {}).get("PointInTimeRecoverySpecification")

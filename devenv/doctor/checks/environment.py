@@ -173,14 +173,14 @@ def judge(facts: DoctorFacts, find: Callable[[Source], Iterable[Diversion]], goo
 
 
 def remedy_for(found: Iterable[Diversion], theirs: Iterable[Diversion]) -> Fix:
-    """What to do about variables that devenv.toml does not give."""
+    """Return what to do about variables that devenv.toml does not give."""
     if all(is_proxy(diversion.variable) for diversion in found):
         return STRAIGHT
     return RESTART if theirs else CLEAN_SHELL
 
 
 def cause(facts: DoctorFacts, found: Iterable[Diversion]) -> str | None:
-    """Whether the application is older than the settings; nothing is said about a shell."""
+    """Return True if the application is older than the settings; nothing is said about a shell."""
     changed = facts.context.settings_changed
     started = facts.context.service("backend").started
     if changed is None or started is None or not any(diversion.source.required for diversion in found):

@@ -52,7 +52,7 @@ def ask_as(target: DynamoTarget, host: str) -> int:
 
 
 def run_superuser(facts: DoctorFacts) -> Outcome:
-    """Whether devenv signs in as a superuser to a server that it did not start."""
+    """Return True if devenv signs in as a superuser to a server that it did not start."""
     from devenv.stores.postgres.reader import reading
 
     target = facts.context.targets.postgres

@@ -128,7 +128,7 @@ def short_key(record: Record) -> str:
 
 
 def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
-    """What a person can do about the first of these faults, which none but a person can mend."""
+    """Return what a person can do about the first of these faults, which none but a person can mend."""
     if lost := list(lost_rows(facts, faults)):
         relation, column, ids = lost[0]
         return Fix(

@@ -39,7 +39,7 @@ class Place:
 
 
 def is_protected(table: Mapping[str, Any]) -> bool:
-    """Whether a CreateTable request, or a table's description, has deletion protection."""
+    """Return True if a CreateTable request, or a table's description, has deletion protection."""
     return table.get("DeletionProtectionEnabled") in (True, "true")
 
 
@@ -60,7 +60,7 @@ def key_owner(table: Mapping[str, Any]) -> KeyOwner:
 
 
 def is_enough(owner: KeyOwner, wanted: KeyOwner) -> bool:
-    """Whether a key of `owner` is what was asked for, or more."""
+    """Return True if a key of `owner` is what was asked for, or more."""
     return OWNERS.index(owner) >= OWNERS.index(wanted)
 
 
@@ -197,5 +197,5 @@ def find_keys(file: str, text: str) -> list[Leak]:
 
 
 def is_made_up(value: str) -> bool:
-    """Whether a key is an example or a placeholder: AWS's end in EXAMPLE, others' repeat a few characters."""
+    """Return True if a key is an example or a placeholder: AWS's end in EXAMPLE, others' repeat a few characters."""
     return value.upper().endswith(("EXAMPLE", "EXAMPLEKEY")) or len(set(value)) < DIFFERENT

@@ -75,7 +75,7 @@ def demanded(facts: DoctorFacts) -> Safety | None:
 
 
 def in_aws(facts: DoctorFacts) -> bool:
-    """Whether the project's DynamoDB is on another machine, and so no DynamoDB Local."""
+    """Return True if the project's DynamoDB is on another machine, and so no DynamoDB Local."""
     host = urlsplit(facts.context.targets.dynamodb.endpoint).hostname or ""
     return not is_this_machine(host, look_up(facts))
 
@@ -180,7 +180,7 @@ def unread_regions(facts: DoctorFacts) -> tuple[str, ...]:
 
 
 def is_endpoint(name: str) -> bool:
-    """Whether a variable is one of the AWS SDK's for endpoints."""
+    """Return True if a variable is one of the AWS SDK's for endpoints."""
     return name.startswith("AWS_ENDPOINT_URL")
 
 

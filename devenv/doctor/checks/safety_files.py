@@ -102,7 +102,7 @@ def credentials(safety: Safety, home: Path) -> Iterator[tuple[str, Path]]:
 
 
 def is_large_text(path: Path) -> bool:
-    """Whether a file that was not read is one of text, and so was left out for its size."""
+    """Return True if a file that was not read is one of text, and so was left out for its size."""
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:

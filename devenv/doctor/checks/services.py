@@ -62,7 +62,7 @@ def silence(state: ServiceState) -> tuple[str, Fix]:
 
 
 def is_paused(pid: int) -> bool:
-    """Whether a process was stopped by a signal; False when it is not there."""
+    """Return True if a process was stopped by a signal; False when it is not there."""
     try:
         return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
     except psutil.Error:
@@ -88,7 +88,7 @@ def run_dynamodb(facts: DoctorFacts) -> Outcome:
 
 
 def is_divided(pid: int) -> bool:
-    """Whether a process is DynamoDB Local without its option -sharedDb; False when that cannot be read."""
+    """Return True if a process is DynamoDB Local without its option -sharedDb; False when that cannot be read."""
     try:
         command = psutil.Process(pid).cmdline()
     except psutil.Error:
@@ -121,7 +121,7 @@ def run_in_effect(facts: DoctorFacts) -> Outcome:
 
 
 def run_folder(facts: DoctorFacts) -> Outcome:
-    """Whether DynamoDB Local's process can write its files, and the disk has room."""
+    """Return True if DynamoDB Local's process can write its files, and the disk has room."""
     folder = facts.context.dynamodb_folder
     if folder is None or not folder.is_dir():
         return unneeded("DynamoDB Local has no data folder here")

@@ -81,7 +81,7 @@ class Lookup:
 
 
 def mend_declared(found: Iterable[Diversion], settings: Settings, expected: Mapping[str, str] | None) -> Fix | None:
-    """What to do where devenv.toml itself gives a process the wrong value; None where it does not. Pure.
+    """Return what to do where devenv.toml itself gives a process the wrong value; None where it does not. Pure.
 
     `expected`: what the application would be started with now. Where its process has another value, starting it again
     helps.
@@ -130,7 +130,7 @@ def find_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterat
 
 
 def judge_endpoint(source: Source, name: str, text: str, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
-    """Whether the endpoint in one variable is the project's."""
+    """Return True if the endpoint in one variable is the project's."""
     if problem := malformed_endpoint(text):
         yield Diversion("malformed", source, name, f"is {text!r}: {problem}")
         return
@@ -154,7 +154,7 @@ def effective_endpoint(environ: Mapping[str, str]) -> tuple[str, str | None]:
 
 
 def find_global_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
-    """Whether AWS_ENDPOINT_URL sends every other AWS service to the project's DynamoDB as well."""
+    """Return True if AWS_ENDPOINT_URL sends every other AWS service to the project's DynamoDB as well."""
     text = source.environ.get(GLOBAL_ENDPOINT)
     if not text or malformed_endpoint(text):
         return
@@ -166,7 +166,7 @@ def find_global_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) ->
 
 
 def malformed_endpoint(text: str) -> str | None:
-    """What is wrong with the form of an endpoint URL; None when nothing is."""
+    """Return what is wrong with the form of an endpoint URL; None when nothing is."""
     try:
         url = urlsplit(text.strip())
         port = url.port
@@ -189,7 +189,7 @@ def malformed_endpoint(text: str) -> str | None:
 def find_account(
     source: Source, stack: DynamoTarget, profiles: Callable[[Mapping[str, str]], set[str]]
 ) -> Iterator[Diversion]:
-    """Whether region and credentials are there, and those that the project's tables were made with.
+    """Return True if region and credentials are there, and those that the project's tables were made with.
 
     A shell that is not set up for DynamoDB at all is left alone: `devenv run` sets these for what it starts.
     """
@@ -252,7 +252,7 @@ def read_profiles(environ: Mapping[str, str]) -> set[str]:
 def find_database(
     source: Source, stack: PostgresTarget, expected: Mapping[str, str], lookup: Lookup
 ) -> Iterator[Diversion]:
-    """Whether every connection setting of this process leads to the project's database.
+    """Return True if every connection setting of this process leads to the project's database.
 
     Every variable that holds a Postgres address is judged, whatever its name; those that devenv gives (`expected`) also
     when they hold something else; PG*; and addresses in parts (`DB_HOST`, `DB_PORT`).
@@ -291,7 +291,7 @@ def find_database(
 
 
 def is_postgres_url(text: str) -> bool:
-    """Whether a value has the scheme of a Postgres URL."""
+    """Return True if a value has the scheme of a Postgres URL."""
     return "://" in text and is_postgres_address(text)
 
 
@@ -377,12 +377,12 @@ def places(host: str, lookup: Lookup) -> set[str]:
 
 
 def is_this_machine(host: str, lookup: Lookup) -> bool:
-    """Whether a host is this machine, by loopback."""
+    """Return True if a host is this machine, by loopback."""
     return "loopback" in places(host, lookup)
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is written as an IP address."""
+    """Return True if a host is written as an IP address."""
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -396,7 +396,7 @@ def default_port(url: SplitResult) -> int:
 
 
 def find_tables(source: Source, expected: Mapping[str, str], tables: Iterable[str]) -> Iterator[Diversion]:
-    """Whether the variables that name a table name the right one."""
+    """Return True if the variables that name a table name the right one."""
     names = set(tables)
     for variable, table in expected.items():
         if table not in names or DATABASE_NAME.fullmatch(variable):

@@ -106,7 +106,7 @@ def find_endpoint(environ: Mapping[str, str]) -> Endpoint:
 
 
 def context_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
-    """What Docker's current context names; None for the default one. UsageError for one that is not there."""
+    """Return what Docker's current context names; None for the default one. UsageError for one that is not there."""
     folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home()) / ".docker")
     name, origin = environ.get("DOCKER_CONTEXT", ""), "$DOCKER_CONTEXT"
     try:
@@ -176,7 +176,7 @@ class Docker:
         return [entry["Name"] for entry in told.get("Volumes") or []]
 
     def has_image(self, name: str) -> bool:
-        """Whether an image is on this machine."""
+        """Return True if an image is on this machine."""
         return self.ask(lambda client: client.inspect_image(name)) is not None
 
     def is_published(self, name: str) -> bool:
@@ -188,7 +188,7 @@ class Docker:
         return str((self.ask(lambda client: client.version()) or {}).get("Version", ""))
 
     def folder(self) -> str:
-        """Where the engine keeps its data."""
+        """Return where the engine keeps its data."""
         return str((self.ask(lambda client: client.info()) or {}).get("DockerRootDir", ""))
 
     def logs(self, container: str, *, since: float | None = None) -> list[str]:
@@ -198,7 +198,7 @@ class Docker:
 
 
 def read_container(told: Mapping[str, Any]) -> Container:
-    """What the engine tells of one container (GET /containers/ID/json). Pure."""
+    """Return what the engine tells of one container (GET /containers/ID/json). Pure."""
     state, config = told["State"], told["Config"]
     bound = (told.get("NetworkSettings") or {}).get("Ports") or {}
     if not any(bound.values()):

@@ -44,7 +44,7 @@ class Compose:
 
     @property
     def is_old(self) -> bool:
-        """Whether it cannot read the compose file."""
+        """True if it cannot read the compose file."""
         return tuple(int(number) for number in re.findall(r"\d+", self.version)[:2]) < OLDEST
 
 
@@ -64,7 +64,7 @@ class Failed(Exception):
 
 
 def candidates(environ: Mapping[str, str]) -> list[Path]:
-    """Where Compose may be, in order: the user's plugin, the system's, the extra `devenv[docker]`, PATH."""
+    """Return where Compose may be, in order: the user's plugin, the system's, the extra `devenv[docker]`, PATH."""
     config = environ.get("DOCKER_CONFIG") or os.path.join(environ.get("HOME") or str(Path.home()), ".docker")
     folders = [os.path.join(config, "cli-plugins"), *PLUGIN_FOLDERS, os.path.dirname(sys.executable)]
     names = ("docker-compose.exe",) if os.name == "nt" else ("docker-compose",)

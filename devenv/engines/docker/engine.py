@@ -106,7 +106,7 @@ class DockerEngine(Engine):
 
     @property
     def contained(self) -> bool:
-        """Whether the application runs in a container too."""
+        """True if the application runs in a container too."""
         return self.settings.docker.backend == "container"
 
     @property
@@ -115,7 +115,7 @@ class DockerEngine(Engine):
         return (*STORES, "backend") if self.contained and self.settings.backend else super().services
 
     def is_contained(self, name: str) -> bool:
-        """Whether a service is a container."""
+        """Return True if a service is a container."""
         return name in STORES or (name == "backend" and self.contained)
 
     def find(self, name: str) -> Container | None:
@@ -163,7 +163,7 @@ class DockerEngine(Engine):
                 self.remember(name, port=port, started=started, version=version_of(container))
 
     def has_data(self) -> bool:
-        """Whether there are volumes of this project."""
+        """Return True if there are volumes of this project."""
         return bool(self.docker.volumes(self.compose_project))
 
     def store_targets(self) -> tuple[PostgresTarget, DynamoTarget]:
@@ -191,7 +191,7 @@ class DockerEngine(Engine):
         return shown
 
     def listeners(self) -> list[Listening]:
-        """What the containers publish, and the sockets of the application's process."""
+        """Return what the containers publish, and the sockets of the application's process."""
         found = super().listeners()
         with contextlib.suppress(Unreachable):
             for name in filter(self.is_contained, self.services):
@@ -340,7 +340,7 @@ class DockerEngine(Engine):
         return str(getattr(self.settings, name).image)
 
     def is_here(self, name: str, image: str) -> bool:
-        """Whether an image is on this machine. UsageError for what cannot be an image's name."""
+        """Return True if an image is on this machine. UsageError for what cannot be an image's name."""
         try:
             return self.docker.has_image(image)
         except Unreachable:
@@ -451,7 +451,7 @@ class DockerEngine(Engine):
         return {"services": {"backend": {"environment": escaped}}}
 
     def inside_targets(self) -> Targets:
-        """Where the stores are for a container of this project: by the services' names."""
+        """Return where the stores are for a container of this project: by the services' names."""
         postgres, dynamodb = self.store_targets()
         return Targets(
             replace(postgres, host="postgres", port=INSIDE["postgres"]),
@@ -488,7 +488,7 @@ class DockerEngine(Engine):
         compose.call(command, environ, self.root, self.halt, source=source, target=target)
 
     def compose_call(self, *words: str) -> tuple[list[str], dict[str, str]]:
-        """How Compose is called on this project: command and environment. DevenvError when there is none."""
+        """Return how Compose is called on this project: command and environment. DevenvError when there is none."""
         program = compose.find_compose(self.environ)
         if not self.compose_file.is_file():
             raise UsageError(f"there is no {self.compose_file}", hint="correct [docker] file in devenv.toml")
@@ -572,7 +572,7 @@ class DockerEngine(Engine):
         self._ids = {}
 
     def recognise(self, name: str) -> bool:
-        """Whether a service that was just launched still runs."""
+        """Return True if a service that was just launched still runs."""
         if not self.is_contained(name):
             return self.recognise_process(name)
         container = self.find(name)
@@ -681,7 +681,7 @@ def version_of(container: Container) -> str:
 
 
 def shared_file(arguments: Sequence[str]) -> str | None:
-    """Where DynamoDB Local keeps its data, by its arguments; None when not in one file. Pure."""
+    """Return where DynamoDB Local keeps its data, by its arguments; None when not in one file. Pure."""
     if "-inMemory" in arguments or "-sharedDb" not in arguments:
         return None
     folder = next((value for option, value in pairwise(arguments) if option == "-dbPath"), ".")

@@ -86,7 +86,7 @@ EXTENSIONS: Final = frozenset(
 
 
 def sources() -> tuple[tuple[Source, ...], int]:
-    """Where this machine's modules can come from, and their size in MB."""
+    """Return where this machine's modules can come from, and their size in MB."""
     found = PACKAGES.get((sys.platform, platform.machine().lower()))
     if found is None:
         return (), 0

@@ -81,13 +81,13 @@ def java_command(java: Java, local: Local, flags: list[str]) -> list[str]:
 
 
 def server_arguments(port: int, data_dir: Path) -> list[str]:
-    """What DynamoDB Local itself is told."""
+    """Return what DynamoDB Local itself is told."""
     where = ["-port", str(port), "-dbPath", str(data_dir)]
     return [*where, "-sharedDb", "-disableTelemetry", "-cors", NO_ORIGIN]
 
 
 def listens_beyond_loopback(port: int) -> bool:
-    """Whether `port` is served on more than 127.0.0.1: then 127.0.0.2, which nobody binds to, answers as well.
+    """Return True if `port` is served on more than 127.0.0.1: then 127.0.0.2, which nobody binds to, answers as well.
 
     Check it after every start, as Amazon changes the archive under the same name. (macOS has no 127.0.0.2: False.)
     """
@@ -143,7 +143,7 @@ def start_training(
 
 
 def failed_lately(archive: Path) -> bool:
-    """Whether this archive could not be made within the last day."""
+    """Return True if this archive could not be made within the last day."""
     try:
         return time.time() - failure_mark(archive).stat().st_mtime < RETRY_AFTER_S
     except OSError:

@@ -59,7 +59,7 @@ class Embedded(Engine):
         return self.look_at_process(name)
 
     def has_data(self) -> bool:
-        """Whether there is a data folder of either store."""
+        """Return True if there is a data folder of either store."""
         return any((self.home / name).exists() for name in STORES)
 
     def adopt(self) -> None:
@@ -120,7 +120,7 @@ class Embedded(Engine):
         return self.launch_process(name, self.postgres(progress) if name == "postgres" else self.dynamodb(progress))
 
     def recognise(self, name: str) -> bool:
-        """Whether the process that was just launched still runs."""
+        """Return True if the process that was just launched still runs."""
         return self.recognise_process(name)
 
     def ended(self, name: str) -> DevenvError:

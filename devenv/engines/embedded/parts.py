@@ -194,7 +194,7 @@ def find_java(cache: Path, environ: Mapping[str, str], account: Account | None) 
 
 
 def read_java_version(program: Path, cache: Path) -> str:
-    """What `java -version` says, asked once per program file. Unavailable when it is not a working Java."""
+    """Return what `java -version` says, asked once per program file. Unavailable when it is not a working Java."""
     notes = cache / "java.json"
     try:
         status = program.resolve(strict=True).stat()
@@ -323,7 +323,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def stays_inside(name: str) -> bool:
-    """Whether a name in an archive leads to a place under the folder it is unpacked in."""
+    """Return True if a name in an archive leads to a place under the folder it is unpacked in."""
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts
 

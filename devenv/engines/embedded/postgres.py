@@ -90,7 +90,7 @@ def copy_wheel(package: Path, place: Path) -> Path:
 
 
 def can_reach(path: Path, account: Account) -> bool:
-    """Whether `account` may walk to `path` and read it, by the permission bits of every folder on the way."""
+    """Return True if `account` may walk to `path` and read it, by the permission bits of every folder on the way."""
     for folder in (path, *path.parents):
         status = folder.stat()
         shift = 6 if status.st_uid == account.uid else 3 if status.st_gid == account.gid else 0

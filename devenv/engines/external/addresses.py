@@ -80,7 +80,7 @@ def shown_host(host: str) -> str:
 
 
 def listens(host: str, port: int) -> bool:
-    """Whether something accepts connections there."""
+    """Return True if something accepts connections there."""
     try:
         socket.create_connection((host, port), timeout=CONNECT_S).close()
     except OSError:

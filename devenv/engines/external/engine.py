@@ -215,7 +215,7 @@ class External(Engine):
         state.write_private(self.agreement, self.subject(survey, task))
 
     def subject(self, survey: Survey, task: str) -> bytes:
-        """What an agreement is about: the database, the cluster, and DynamoDB's address."""
+        """Return what an agreement is about: the database, the cluster, and DynamoDB's address."""
         postgres, dynamodb = self.store_targets()
         return json.dumps([task, postgres.database, survey.cluster, dynamodb.endpoint]).encode()
 
@@ -320,7 +320,7 @@ class External(Engine):
                 client.call("DeleteTable", {"TableName": MARK_TABLE})
 
     def recognise(self, name: str) -> bool:
-        """Whether the application's process runs, or something listens at a store's address."""
+        """Return True if the application's process runs, or something listens at a store's address."""
         return self.runs(name) if name in STORES else self.recognise_process(name)
 
     def ended(self, name: str) -> DevenvError:

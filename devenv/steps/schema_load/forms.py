@@ -208,7 +208,7 @@ def groups(words: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def shorthand(text: str) -> list[Any]:
-    """What one word of the AWS CLI stands for: JSON, a plain word, or `A=b,C=[{D=e}]`. ValueError."""
+    """Return what one word of the AWS CLI stands for: JSON, a plain word, or `A=b,C=[{D=e}]`. ValueError."""
     if text.lstrip().startswith(("{", "[")):
         parsed = json.loads(text) if '"' in text else Shorthand(text).value()
         return parsed if isinstance(parsed, list) else [parsed]

@@ -175,7 +175,7 @@ def to_plain(value: Any) -> Any:
 
 
 def diff_table(declared: Mapping[str, Any], described: Described) -> tuple[Difference, ...]:
-    """How the table that is there (DescribeTable's `Table`) differs from the CreateTable request. Pure."""
+    """Return how the table that is there (DescribeTable's `Table`) differs from the CreateTable request. Pure."""
     found: list[Difference] = []
     wanted, present = show_key(declared, declared), show_key(described, described)
     if wanted != present:
@@ -247,13 +247,13 @@ def diff_global(declared: Mapping[str, Any], described: Described) -> list[Diffe
 
 
 def is_active(described: Described) -> bool:
-    """Whether the table and all its indexes can be used."""
+    """Return True if the table and all its indexes can be used."""
     parts = [described["TableStatus"], *(i["IndexStatus"] for i in described.get("GlobalSecondaryIndexes") or ())]
     return all(part == "ACTIVE" for part in parts)
 
 
 def lacks(ctx: StepContext, handles: Handles) -> str | None:
-    """What a command should have made: at least one table."""
+    """Return what a command should have made: at least one table."""
     names = handles.dynamo().call("ListTables", {"Limit": 1})["TableNames"]
     return None if names else f"DynamoDB at {ctx.dynamodb.endpoint} has no table"
 
@@ -404,7 +404,7 @@ def wait_active(dynamo: Dynamo, table: str) -> None:
 
 
 def usable(dynamo: Dynamo, table: str) -> bool:
-    """Whether the table and all its indexes can be used by now."""
+    """Return True if the table and all its indexes can be used by now."""
     try:
         described = describe(dynamo, table)
     except StoreError as error:

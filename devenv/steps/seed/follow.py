@@ -66,7 +66,7 @@ class Followed:
 
 
 def find_targets(edges: Iterable[Edge]) -> tuple[Target, ...]:
-    """What the links point to, each once. A natural key that any link to it declares serves for all."""
+    """Return what the links point to, each once. A natural key that any link to it declares serves for all."""
     found: dict[str, Target] = {}
     for edge in edges:
         natural = tuple(column for _, column in edge.natural)

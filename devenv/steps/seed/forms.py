@@ -70,7 +70,7 @@ def read_file(file: SourceFile, mapping: Mapping[str, SeedFile]) -> Read:
 
 
 def find_rule(name: str, mapping: Mapping[str, SeedFile]) -> SeedFile | None:
-    """What `[steps.seed.mapping]` says of a file: by its name, or by a pattern."""
+    """Return what `[steps.seed.mapping]` says of a file: by its name, or by a pattern."""
     return mapping.get(name) or next((rule for pattern, rule in mapping.items() if fnmatch(name, pattern)), None)
 
 
@@ -156,7 +156,7 @@ def read_answer(tree: Any, file: str, found: Read) -> bool:
 
 
 def is_batch(part: Any) -> bool:
-    """Whether a value is a table's list of write requests."""
+    """Return True if a value is a table's list of write requests."""
     return (
         isinstance(part, list)
         and bool(part)
@@ -165,7 +165,7 @@ def is_batch(part: Any) -> bool:
 
 
 def is_request(each: Mapping[str, Any]) -> bool:
-    """Whether an object of a list is a request rather than an item."""
+    """Return True if an object of a list is a request rather than an item."""
     return bool(each.keys() & {"Put", "PutRequest"}) or each.keys() >= {"TableName", "Item"}
 
 
@@ -197,7 +197,7 @@ def are_typed(items: Sequence[Any]) -> bool:
 
 
 def is_typed(value: Any) -> bool:
-    """Whether a value is one of DynamoDB's JSON."""
+    """Return True if a value is one of DynamoDB's JSON."""
     match value:
         case {"S": str(), **rest} | {"B": str(), **rest} | {"BOOL": bool(), **rest} | {"NULL": bool(), **rest}:
             return not rest
@@ -272,7 +272,7 @@ def table_of(
 
 
 def fits(item: Any, key: Iterable[str], kinds: Mapping[str, str]) -> bool:
-    """Whether an item has the key of a table."""
+    """Return True if an item has the key of a table."""
     return isinstance(item, dict) and all(
         name in item and (not isinstance(item[name], dict) or kinds[name] in item[name]) for name in key
     )

@@ -394,13 +394,13 @@ def key_of(item: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> bytes
 
 
 def described_keys(described: Mapping[str, Any]) -> Keys:
-    """What a table that is there demands of its items (DescribeTable's `Table`)."""
+    """Return what a table that is there demands of its items (DescribeTable's `Table`)."""
     types = {each["AttributeName"]: each["AttributeType"] for each in described["AttributeDefinitions"]}
     return Keys(table_keys(described), types)
 
 
 def identity(described: Mapping[str, Any]) -> str:
-    """What tells this table from one of the same name that is made later."""
+    """Return what tells this table from one of the same name that is made later."""
     return str(described.get("TableId") or described["CreationDateTime"])
 
 

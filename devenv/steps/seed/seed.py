@@ -95,7 +95,7 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Seed
 
 
 def lacks(ctx: StepContext, handles: Handles) -> str | None:
-    """What a command should have made: an item in one of the tables that the project declares, else in any."""
+    """Return what a command should have made: an item in one of the tables that the project declares, else in any."""
     dynamo = handles.dynamo()
     there = {name for page in dynamo.pages("ListTables") for name in page["TableNames"]}
     declared = {each.table for each in ctx.settings.entities.values()}
@@ -183,7 +183,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
 
 
 def read_keys(dynamo: Dynamo, table: str) -> Keys:
-    """What the table demands of its items. DevenvError when there is no such table."""
+    """Return what the table demands of its items. DevenvError when there is no such table."""
     described = describe(dynamo, table)
     if described is None:
         raise DevenvError(f"table {table} does not exist", hint="define it in a file of [steps.schema-load]: devenv up")
@@ -197,7 +197,7 @@ def table_key(dynamo: Dynamo, table: str) -> tuple[str, ...]:
 
 
 def read_rows(ctx: StepContext, seeds: Seeds) -> tuple[dict[Reference, str], dict[Target, Ids]]:
-    """What the references stand for, and the ids of the linked tables. Asks nothing when there are neither."""
+    """Return what the references stand for, and the ids of the linked tables. Asks nothing when there are neither."""
     targets = find_targets(seeds.edges)
     if not targets and not seeds.references:
         return {}, {}
@@ -247,7 +247,7 @@ def prepare_tables(ctx: StepContext, dynamo: Dynamo, ledger: Ledger, keys: Mappi
 
 
 def judge(wanted: Item | None, entry: Entry | None, stored: Item | None) -> Verdict:
-    """What is to be done about one key. Pure; the heart of the merge.
+    """Return what is to be done about one key. Pure; the heart of the merge.
 
     `entry` is what devenv wrote or was about to write; `stored` is what is there.
     """
@@ -367,13 +367,13 @@ class Load:
                 self.counts["items updated" if changes[key] else "items deleted"] += 1
 
     def outcome(self, followed: Followed) -> Outcome:
-        """What was done, as the user reads it."""
+        """Return what was done, as the user reads it."""
         counts = {"items followed changed ids": followed.items, **self.counts}
         return Outcome(counts, (*followed.warnings, *self.warnings))
 
 
 def is_settled(wanted: Item | None, entry: Entry | None) -> bool:
-    """Whether the ledger alone tells that there is nothing to do."""
+    """Return True if the ledger alone tells that there is nothing to do."""
     return entry is not None and entry.intent is None and entry.written == wanted
 
 

@@ -86,7 +86,7 @@ def read_by_key(target: DynamoTarget, table: str, names: Sequence[str], keys: Se
 
 
 def is_empty(dynamo: Dynamo, table: str) -> bool:
-    """Whether the table has no item at all."""
+    """Return True if the table has no item at all."""
     return not dynamo.call("Scan", {"TableName": table, "Limit": 1, "ConsistentRead": True})["Items"]
 
 

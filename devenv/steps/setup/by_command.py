@@ -53,7 +53,7 @@ def bring(ctx: StepContext, admin: Connection, inputs: Inputs, fresh: bool, left
 
 
 def is_recorded(ctx: StepContext) -> bool:
-    """Whether devenv has set the database up."""
+    """Return True if devenv has set the database up."""
     with postgres.connect(ctx.postgres, label=setup.label(ctx.postgres.database)) as connection:
         return setup.read_record(connection) is not None or bool(read_catalog(connection).tables)
 

@@ -67,7 +67,7 @@ def find_missing(connection: Connection, wanted: Iterable[str]) -> list[str]:
 
 
 def ways_out(ctx: StepContext, extension: str) -> str:
-    """How to get an extension that this server lacks, by engine."""
+    """Return how to get an extension that this server lacks, by engine."""
     engine, source = ctx.settings.project.engine, ctx.settings.postgres.source
     image = f'[project] engine = "docker" with an image that has {extension}: [postgres] image = "…"'
     if engine == "docker":

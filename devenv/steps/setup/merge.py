@@ -283,7 +283,7 @@ class Merge:
 
 
 def row_key(table: Table, values: Values) -> Key:
-    """What tells one row of `table` from another: the primary key, else all columns."""
+    """Return what tells one row of `table` from another: the primary key, else all columns."""
     return tuple(values.get(column) for column in table.primary_key or [column.name for column in table.columns])
 
 
@@ -372,7 +372,7 @@ def record_others(connection: Connection, catalog: Catalog, strangers: Sequence[
 
 
 def count_strangers(connection: Connection, table: Table) -> int:
-    """How many rows of `table` are not exactly as the files made them."""
+    """Return how many rows of `table` are not exactly as the files made them."""
     query = sql.SQL(
         "SELECT count(*) FROM {} AS live WHERE NOT EXISTS (SELECT FROM devenv.seeded AS ours"
         ' WHERE ours."schema" = %s AND ours."table" = %s AND ours."row" = {})'
@@ -382,7 +382,7 @@ def count_strangers(connection: Connection, table: Table) -> int:
 
 
 def count_rows(connection: Connection, table: Table) -> int:
-    """How many rows `table` has."""
+    """Return how many rows `table` has."""
     return int(one(connection, sql.SQL("SELECT count(*) FROM {}").format(name(*table.id))))
 
 

@@ -29,7 +29,7 @@ class Migration:
 
 
 def plan_migration(before: Catalog | None, wanted: Catalog, live: Catalog) -> Migration:
-    """How to bring `live` up to `wanted`. `before` is None when the files were never loaded."""
+    """Return how to bring `live` up to `wanted`. `before` is None when the files were never loaded."""
     plan = Migration()
     before = before or Catalog()
     drop_objects(plan, before, wanted, live)

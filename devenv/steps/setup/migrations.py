@@ -309,7 +309,7 @@ def refusal(place: str, what: str, name: str, tool: Tool, file: str) -> UsageErr
 
 
 def is_known(plan: Plan, name: str, known: set[str]) -> bool:
-    """Whether the tool has recorded a migration already. golang-migrate records the last one only."""
+    """Return True if the tool has recorded a migration already. golang-migrate records the last one only."""
     if plan.tool is None:
         return False
     key = plan.tool.key(inside(name, plan.folder))

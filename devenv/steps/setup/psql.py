@@ -138,7 +138,7 @@ class Session:
 
     @property
     def active(self) -> bool:
-        """Whether the present branch of every \\if is read."""
+        """True if the present branch of every \\if is read."""
         return all(branch for branch, _ in self.branches)
 
     def end(self, buffer: Buffer, text: str, stop: int, command: str | None = None, rows: Rows | None = None) -> None:
@@ -160,7 +160,7 @@ class Session:
         self.reader.left_out.append(LeftOut(place, what, why))
 
     def value(self, reference: str) -> str | None:
-        """What `:name`, `:'name'`, `:"name"` or `:{?name}` stands for; None when there is no such variable."""
+        """Return what `:name`, `:'name'`, `:"name"` or `:{?name}` stands for; None when there is no such variable."""
         name = reference.strip(":'\"{}?")
         if reference.startswith(":{"):
             return "TRUE" if name in self.variables else "FALSE"

@@ -98,7 +98,7 @@ class Script:
 
     @property
     def by_command(self) -> bool:
-        """Whether the tool's own command runs the migrations."""
+        """True if the tool's own command runs the migrations."""
         return self.plan is not None and self.plan.tool is None
 
 
@@ -133,12 +133,12 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Scri
 
 
 def present(handles: Handles) -> bool:
-    """Whether the project's database exists."""
+    """Return True if the project's database exists."""
     return handles.postgres() is not None
 
 
 def lacks(ctx: StepContext, handles: Handles) -> str | None:
-    """What a command should have made: the database, with a table or a view in it."""
+    """Return what a command should have made: the database, with a table or a view in it."""
     connection = handles.postgres()
     if connection is None:
         return f"there is no database {ctx.postgres.database} at {ctx.postgres.address}"
@@ -177,7 +177,7 @@ def read_record(connection: Connection) -> tuple[str, str | None, int] | None:
 
 
 def read_declared(connection: Connection) -> Catalog | None:
-    """What the files declared when they were last loaded; None before the first run."""
+    """Return what the files declared when they were last loaded; None before the first run."""
     if read_record(connection) is None:
         return None
     return declared_in(connection)

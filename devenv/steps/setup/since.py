@@ -27,7 +27,7 @@ WHERE c.relkind = 'm' AND c.relispopulated AND n.nspname !~ '^pg_' AND n.nspname
 
 
 def compare_rows(connection: Connection, declared: Catalog, limit: int | None) -> Since:
-    """How the recorded rows stand; above `limit` they are only counted."""
+    """Return how the recorded rows stand; above `limit` they are only counted."""
     number = int(postgres.one(connection, COUNT))
     if limit is not None and number > limit:
         return Since("row", number, compared=False)

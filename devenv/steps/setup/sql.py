@@ -107,7 +107,7 @@ def next_token(text: str, at: int, lines: Lines) -> tuple[str, int, int] | None:
 
 
 def block_end(text: str, start: int, place: str) -> int:
-    """Where the (nestable) comment that begins at `start` ends."""
+    """Return where the (nestable) comment that begins at `start` ends."""
     depth = 0
     for edge in BLOCK_EDGE.finditer(text, start):
         depth += 1 if edge[0] == "/*" else -1
@@ -117,7 +117,7 @@ def block_end(text: str, start: int, place: str) -> int:
 
 
 def count_blocks(words: list[str], blocks: int) -> int:
-    """How many BEGIN ATOMIC and CASE blocks are open after the last word, in a CREATE FUNCTION or PROCEDURE.
+    """Return how many BEGIN ATOMIC and CASE blocks are open after the last word, in a CREATE FUNCTION or PROCEDURE.
 
     The body of such a function holds semicolons that end no statement.
     """

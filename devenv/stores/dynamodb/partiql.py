@@ -48,7 +48,7 @@ class Token:
     place: int
 
     def says(self, *words: str) -> bool:
-        """Whether it is one of these words or signs."""
+        """Return True if it is one of these words or signs."""
         return self.kind in ("word", "sign") and self.text.upper() in words
 
 
@@ -336,7 +336,7 @@ def without(condition: Condition, names: set[str | None]) -> Condition:
 
 
 def amount_of(select: Select, place: Place) -> Amount:
-    """What the statement amounts to on this table or index."""
+    """Return what the statement amounts to on this table or index."""
     where = select.where
     name = f"index {place.index}" if place.index else f"table {place.table}"
     if where is None:
@@ -399,7 +399,7 @@ def attributes(condition: Condition) -> list[str]:
 
 
 def is_narrowing(condition: Condition, sort: str) -> bool:
-    """Whether the sort key is compared in a way that a key condition can: not by OR, NOT, `<>` or `contains`."""
+    """Return True if the sort key is compared in a way that a key condition can: not by OR, NOT, `<>` or `contains`."""
     if condition.kind == "and":
         return any(is_narrowing(part, sort) for part in condition.parts)
     operators = ("=", "<", "<=", ">", ">=", "BETWEEN")

@@ -23,7 +23,7 @@ class Column:
 
     @property
     def computed(self) -> bool:
-        """Whether nobody but Postgres can write it."""
+        """True if nobody but Postgres can write it."""
         return self.made in ("stored", "virtual")
 
 
@@ -216,7 +216,7 @@ WHERE NOT t.tgisinternal AND t.tgparentid = 0
 
 
 def read_catalog(connection: Connection) -> Catalog:
-    """What the database declares now. Names in definitions are qualified, whatever the session's search_path."""
+    """Return what the database declares now. Names in definitions are qualified, whatever the session's search_path."""
     path = one(connection, "SELECT current_setting('search_path')")
     connection.execute("SELECT set_config('search_path', 'pg_catalog', false)")
     tables = [row[0] for row in connection.execute(TABLES.encode()).fetchall()]

@@ -230,7 +230,7 @@ def first_word(text: str) -> str:
 
 
 def after_comment(text: str, place: int) -> int:
-    """Where the comment that begins at `place` ends."""
+    """Return where the comment that begins at `place` ends."""
     depth = 0
     for sign in re.compile(r"/\*|\*/").finditer(text, place):
         depth += 1 if sign[0] == "/*" else -1

@@ -10,7 +10,7 @@ from devenv.trace.observation import Observations, Subject
 
 
 def judge_environment(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> Judged:
-    """What the process's variables say, and where the function's calls really went."""
+    """Return what the process's variables say, and where the function's calls really went."""
     proven = right_targets(seen)
     found = [
         at_layer("environment", t, "wrong_target") for t in seen.environment.findings if not (t.about & STORES) & proven

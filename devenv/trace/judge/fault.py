@@ -65,7 +65,7 @@ Judge = Callable[[Subject, Observations, Sequence[LayerFinding]], Judged]
 
 
 def at_layer(layer: str, finding: Finding, status: LayerStatus = "mutated") -> LayerFinding:
-    """What a layer itself found. `status` is how that looks from outside, where its class does not say."""
+    """Return what a layer itself found. `status` is how that looks from outside, where its class does not say."""
     parts = {one.name: getattr(finding, one.name) for one in fields(Finding)}
     return LayerFinding(**parts, layer=layer, status=STATUS.get(finding.kind, status))
 
@@ -114,7 +114,7 @@ def without(found: Difference, fleeting: frozenset[str]) -> Difference:
 
 
 def reachable(seen: Observations) -> tuple[Entry, ...] | None:
-    """What a right access pattern must return: all entries but those that their right key does not reach."""
+    """Return what a right access pattern must return: all entries but those that their right key does not reach."""
     if seen.dynamodb.entries is None:
         return None
     return tuple(entry for entry in seen.dynamodb.entries if entry.id not in seen.dynamodb.hidden)
@@ -130,7 +130,7 @@ def is_another_list(seen: Observations, given: Sequence[Entry] | None, limit: in
 
 
 def beyond(subject: Subject, expected: Sequence[Entry], missing: Sequence[Entry], limit: int) -> tuple[Entry, ...]:
-    """What is missing besides what a page of `limit` may leave out: the newest ones must be there."""
+    """Return what is missing besides what a page of `limit` may leave out: the newest ones must be there."""
     if subject.sorted_by is None:
         return () if len(expected) - len(missing) >= limit else tuple(missing)
     newest = sorted(expected, key=lambda entry: entry.fields.get(subject.sorted_by or "") or "", reverse=True)[:limit]
@@ -169,7 +169,7 @@ def count(number: int, noun: str = "entry") -> str:
 
 
 def reason(answer: Answer, said: str | None) -> str | None:
-    """What the answer says of itself, and what the application logged."""
+    """Return what the answer says of itself, and what the application logged."""
     return "; ".join(filter(None, (answer.detail, said))) or None
 
 
@@ -180,6 +180,6 @@ def log_text(seen: Observations) -> str | None:
 
 
 def is_error_line(line: str) -> bool:
-    """Whether a log line tells of an error."""
+    """Return True if a log line tells of an error."""
     words = line.lower()
     return any(word in words for word in ("error", "exception", "traceback", "critical", "fatal"))

@@ -62,7 +62,7 @@ def judge_http(subject: Subject, seen: Observations, earlier: Sequence[LayerFind
 def find_http(
     subject: Subject, seen: Observations, expected: Sequence[Entry] | None, earlier: Sequence[LayerFinding]
 ) -> list[LayerFinding]:
-    """What is wrong with the answers."""
+    """Return what is wrong with the answers."""
     member = seen.http.member
     if member is None:
         return []
@@ -102,7 +102,7 @@ def judge_member(
 
 
 def implied(seen: Observations, earlier: Sequence[LayerFinding]) -> bool:
-    """Whether a refusal or a failure of the API follows from what earlier layers gave."""
+    """Return True if a refusal or a failure of the API follows from what earlier layers gave."""
     ran = seen.library.ran
     failing = [
         g for g in (ran, *(guard for guard, _ in seen.library.guards)) if g is not None and g.outcome != "returned"
@@ -221,7 +221,7 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
 
 
 def judge_cors(seen: Observations, origin: str) -> Iterator[LayerFinding]:
-    """Whether a page of the declared origin may read the answers, errors too."""
+    """Return True if a page of the declared origin may read the answers, errors too."""
     answers = {
         "to a member": seen.http.member,
         "without a token": seen.http.anonymous,

@@ -33,7 +33,7 @@ REFUSED_SQL: Final = ("22", "42")
 
 
 def expected_of_library(subject: Subject, seen: Observations) -> Sequence[Entry] | None:
-    """What the application's function must return: what the declared pattern returns.
+    """Return what the application's function must return: what the declared pattern returns.
 
     Where the pattern itself loses entries and the function does not share that, all that is there.
     """
@@ -64,7 +64,7 @@ def judge_library(subject: Subject, seen: Observations, earlier: Sequence[LayerF
 def find_library(
     subject: Subject, seen: Observations, expected: Sequence[Entry] | None, earlier: Sequence[LayerFinding]
 ) -> list[LayerFinding]:
-    """What is wrong with what the function and its guards gave."""
+    """Return what is wrong with what the function and its guards gave."""
     library = seen.library
     diverted = any(broken.layer == "environment" and broken.about & STORES for broken in earlier)
     ran = library.corrected if diverted else library.ran
@@ -112,7 +112,7 @@ def judge_run(
 
 
 def judge_query(ran: Ran, declared: Asked) -> str | None:
-    """What is wrong with the queries although the answer is right, now: the place or the price."""
+    """Return what is wrong with the queries although the answer is right, now: the place or the price."""
     asked = [one for one in ran.asked or () if one.store == declared.store and one.table is not None]
     scans = [one for one in asked if one.operation == "Scan" and one.table == declared.table]
     if scans and declared.operation == "Query":
@@ -145,7 +145,7 @@ def judge_failure(ran: Ran, declared: Asked | None) -> LayerFinding:
 
 
 def is_refused(asked: Asked) -> bool:
-    """Whether a store said that the request is wrong."""
+    """Return True if a store said that the request is wrong."""
     return asked.error is not None and (asked.error in REFUSED or asked.error.startswith(REFUSED_SQL))
 
 
@@ -249,7 +249,7 @@ def library_fault(
 
 
 def explains(earlier: Iterable[LayerFinding], detail: str | None) -> bool:
-    """Whether an error's words name what an earlier layer found wrong: an attribute, a variable, an id."""
+    """Return True if an error's words name what an earlier layer found wrong: an attribute, a variable, an id."""
     words = detail or ""
     return any(
         name in words
@@ -261,6 +261,6 @@ def explains(earlier: Iterable[LayerFinding], detail: str | None) -> bool:
 
 
 def is_member(seen: Observations) -> bool:
-    """Whether who asks is an owner of the group, as the ids are written (the application compares text)."""
+    """Return True if who asks is an owner of the group, as the ids are written (the application compares text)."""
     person, owners = seen.postgres.person, seen.dynamodb.owners
     return owners is None or person is None or bool(owners & {str(value) for value in person.values()})

@@ -34,7 +34,7 @@ def judge_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerF
 
 
 def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> list[LayerFinding]:
-    """What is wrong with what the pattern returns."""
+    """Return what is wrong with what the pattern returns."""
     pattern = seen.pattern
     asked = pattern.asked
     if asked is None or any(broken.layer == "services" and "dynamodb" in broken.about for broken in earlier):

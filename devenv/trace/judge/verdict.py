@@ -106,7 +106,7 @@ def gaps_of(observation: Observation, verdict: LayerVerdict) -> Iterator[str]:
 
 
 def is_uncompared(verdict: LayerVerdict) -> bool:
-    """Whether a layer that answers with a list gave none, and nothing else explains that."""
+    """Return True if a layer that answers with a list gave none, and nothing else explains that."""
     return verdict.name in COMPARED and verdict.entries is None and verdict.right is None and verdict.follows is None
 
 
@@ -120,7 +120,7 @@ def uncompared(verdicts: Sequence[LayerVerdict]) -> str | None:
 
 
 def judge_layer(layer: Layer, seen: Observation, judged: Judged, earlier: Sequence[LayerFinding]) -> LayerVerdict:
-    """How one layer stands."""
+    """Return how one layer stands."""
     mine = tuple(judged.findings)
     status: LayerStatus = "ok"
     if mine:

@@ -45,7 +45,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
 
 
 def summarize(seen: Observation) -> str:
-    """How many ids were looked up."""
+    """Return how many ids were looked up."""
     ids = sum(link["ids"] for link in seen.output.get("links") or ())
     return f"{number_of(ids, 'id', 'ids')} looked up" if ids else ""
 

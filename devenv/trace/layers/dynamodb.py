@@ -82,7 +82,7 @@ def gather(inquiry: TraceContext, found: Judgement, person: Mapping[str, Any] | 
 
 
 def is_kind(record: Record, name: str | None) -> bool:
-    """Whether a record is of this kind, or nearly."""
+    """Return True if a record is of this kind, or nearly."""
     kind = record.kind or record.near
     return kind is not None and kind.name == name
 
@@ -150,7 +150,7 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
 
 
 def exact(record: Record, wanted: Mapping[str, str]) -> bool:
-    """Whether the record is of its kind by the letter, and the right key reaches it."""
+    """Return True if the record is of its kind by the letter, and the right key reaches it."""
     return record.kind is not None and all(record.values.get(name) == text for name, text in wanted.items())
 
 
@@ -212,7 +212,7 @@ def own_findings(inquiry: TraceContext, found: Judgement, gathered: Gathered, la
 
 
 def remedy(folded: Folded) -> Fix:
-    """What a person can do about faults of one class: a command that changes items is said to change them."""
+    """Return what a person can do about faults of one class: a command that changes items is said to change them."""
     safe = sum(fault.safe for fault in folded.faults)
     if not safe:
         return Fix("see each of them, and what can be done about it; this only looks", "devenv doctor")
@@ -223,7 +223,7 @@ def remedy(folded: Folded) -> Fix:
 
 
 def concerns(fault: Fault, mine: set[int], gathered: Gathered, ids: set[str | None]) -> bool:
-    """Whether a fault is about one of the subject's items, its groups, or its members' rows."""
+    """Return True if a fault is about one of the subject's items, its groups, or its members' rows."""
     records = [record for record in (fault.record, *fault.partners) if record is not None]
     if any(id(record) in mine for record in records):
         return True
@@ -263,7 +263,7 @@ def known_ids(inquiry: TraceContext) -> list[str]:
 
 
 def explain_missing(inquiry: TraceContext, found: Judgement) -> list[str]:
-    """What the id is instead, where else it occurs, or which one is near it."""
+    """Return what the id is instead, where else it occurs, or which one is near it."""
     value = inquiry.question.identifier or ""
     group_of = {kind: g.id for g in inquiry.settings.groups for kind in (g.rows, g.entries) if kind}
     told: dict[str, None] = {}
@@ -287,7 +287,7 @@ def explain_missing(inquiry: TraceContext, found: Judgement) -> list[str]:
 
 
 def find_people(inquiry: TraceContext, value: str) -> Iterator[str]:
-    """Whether the id is that of a row that is linked to."""
+    """Return True if the id is that of a row that is linked to."""
     try:
         rows = inquiry.facts.postgres().rows
     except StoreError:
@@ -318,7 +318,7 @@ def find_elsewhere(inquiry: TraceContext, value: str) -> Iterator[str]:
 
 
 def find_strayed(inquiry: TraceContext, found: Judgement, gathered: Gathered) -> Iterator[Finding]:
-    """Whether what an empty group's rows show as the newest entry lies under another group's id."""
+    """Return True if what an empty group's rows show as the newest entry lies under another group's id."""
     group = next((group for group in inquiry.settings.groups if group.name == inquiry.question.trace.group), None)
     if group is None or group.time is None or group.entries != inquiry.question.trace.entity:
         return
@@ -341,7 +341,7 @@ def find_strayed(inquiry: TraceContext, found: Judgement, gathered: Gathered) ->
 
 
 def signature(record: Record, names: Sequence[str]) -> tuple[str | None, ...]:
-    """What two records must have in common."""
+    """Return what two records must have in common."""
     return tuple(record.values.get(name) for name in names)
 
 

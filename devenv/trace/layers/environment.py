@@ -54,7 +54,7 @@ CAUSES: Final[Mapping[str, str]] = {
 
 
 def observe(inquiry: TraceContext, given: Given) -> Observation:
-    """What the process's variables say; not asked when no process of the application runs."""
+    """Return what the process's variables say; not asked when no process of the application runs."""
     application = inquiry.application
     if application.pid is None:
         return Observation(unasked=reason_for_none(inquiry), declared=inquiry.settings.backend is not None)
@@ -149,7 +149,7 @@ def proxy_text(diversion: Diversion, environ: Mapping[str, str]) -> tuple[str, .
 
 
 def is_known(inquiry: TraceContext, diversion: Diversion) -> bool:
-    """Whether the SDK, libpq or the project's own settings read a variable: others only look like an address."""
+    """Return True if the SDK, libpq or the project's own settings read a variable: others only look like an address."""
     return all(
         name in inquiry.declared_environment or name.startswith(("PG", "AWS_", "~")) or is_proxy(name)
         for name in diversion.variable.split(", ")
@@ -196,7 +196,7 @@ def store_of(inquiry: TraceContext, diversion: Diversion) -> str:
 
 
 def targets(inquiry: TraceContext, environ: Mapping[str, str], findings: Iterable[Finding]) -> dict[str, Any]:
-    """Where project and process each have their stores."""
+    """Return where project and process each have their stores."""
     context = inquiry.facts.context
     wrong = frozenset[str]().union(*(one.about for one in findings))
     url = next(
@@ -220,7 +220,7 @@ def targets(inquiry: TraceContext, environ: Mapping[str, str], findings: Iterabl
 
 
 def is_url(name: str, value: str, environ: Mapping[str, str]) -> bool:
-    """Whether a variable holds the project's Postgres URL and the process has it too."""
+    """Return True if a variable holds the project's Postgres URL and the process has it too."""
     return value.startswith("postgres") and "://" in value and bool(environ.get(name))
 
 

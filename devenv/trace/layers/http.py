@@ -98,7 +98,7 @@ def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Ite
 
 
 def needs_token(declared: TraceRequest) -> bool:
-    """Whether the request says who asks."""
+    """Return True if the request says who asks."""
     return "token" in names_in(declared.headers) | names_in(declared.path) | names_in(declared.body)
 
 
@@ -233,7 +233,7 @@ def ask_pages(inquiry: TraceContext, declared: TraceRequest, form: Form, ask: As
 
 
 def signature(entry: Entry) -> tuple[str | None, ...]:
-    """What tells one entry from another, also where ids are wrong."""
+    """Return what tells one entry from another, also where ids are wrong."""
     return (entry.id, *entry.fields.values())
 
 
@@ -334,7 +334,7 @@ def read(raw: Raw, form: Form) -> Answer:
 
 
 def reason_of(value: Any) -> str | None:
-    """What an error says of itself."""
+    """Return what an error says of itself."""
     if isinstance(value, Mapping):
         for name in ("reason", "detail", "error", "message", "errors", "msg"):
             if value.get(name):
@@ -348,7 +348,7 @@ def reason_of(value: Any) -> str | None:
 
 
 def size_of(log: Path | None) -> int:
-    """How long the log is now."""
+    """Return how long the log is now."""
     try:
         return log.stat().st_size if log is not None else 0
     except OSError:

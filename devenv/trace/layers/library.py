@@ -48,7 +48,7 @@ class Order:
 
 
 def order_of(inquiry: TraceContext, person: Mapping[str, Any] | None) -> Order | str:
-    """What to run, or why it cannot be run."""
+    """Return what to run, or why it cannot be run."""
     section = inquiry.question.trace.library
     if section is None or not (section.function or section.command):
         return "the subject declares no library"
@@ -64,7 +64,7 @@ def order_of(inquiry: TraceContext, person: Mapping[str, Any] | None) -> Order |
 
 
 def folder_of(inquiry: TraceContext, section: TraceLibrary) -> Path:
-    """Where it is run: as declared, where the application's process works, else in the project."""
+    """Return where it is run: as declared, where the application's process works, else in the project."""
     if section.folder is not None:
         return inquiry.facts.context.root / section.folder
     backend = inquiry.settings.backend
@@ -169,7 +169,7 @@ def telling(inquiry: TraceContext, changed: Mapping[str, Any]) -> Iterable[str]:
 
 
 def request_text(order: Order) -> dict[str, Any]:
-    """What is run, for the report."""
+    """Return what is run, for the report."""
     if order.section.command:
         return {"command": list(order.command), "folder": str(order.folder)}
     return {"calls": list(order.calls), "python": order.command[0], "folder": str(order.folder)}
@@ -202,14 +202,14 @@ def output_of(ran: Ran, declared: Asked | None) -> dict[str, Any]:
 
 
 def words(ran: Ran) -> str | None:
-    """How a run failed, in one line; None when it did not."""
+    """Return how a run failed, in one line; None when it did not."""
     if ran.outcome == "returned":
         return ran.shape
     return " ".join(filter(None, (ran.error, ran.detail, f"({ran.where})" if ran.where else None))) or None
 
 
 def cost_of(asked: Sequence[Asked] | None) -> Cost | None:
-    """What the reads of DynamoDB cost together."""
+    """Return what the reads of DynamoDB cost together."""
     if asked is None:
         return None
     reads = [one for one in asked if one.store == "dynamodb"]

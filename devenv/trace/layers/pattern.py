@@ -74,7 +74,7 @@ def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any]
 
 
 def remarks(asked: Asked, more: bool) -> list[str]:
-    """What is no fault yet and will be one."""
+    """Return what is no fault yet and will be one."""
     found = []
     if not asked.followed and not more:
         found.append(f"its limit of {asked.limit or '1 MB'} is not reached yet; the next page is not asked for")

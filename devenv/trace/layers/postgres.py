@@ -163,7 +163,7 @@ def keys(declared: Person) -> tuple[str, ...]:
 
 
 def about(declared: Person) -> frozenset[str]:
-    """What a failure that follows from the row would name."""
+    """Return what a failure that follows from the row would name."""
     return frozenset([declared.table.rpartition(".")[2], *filter(None, (declared.sign_in,))])
 
 
@@ -176,7 +176,7 @@ def near_misses(declared: Person, people: Sequence[Row], user: str) -> list[str]
 
 
 def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[Finding]:
-    """Whether the row can sign in: its sign-in id is a real one, and nobody else's."""
+    """Return True if the row can sign in: its sign-in id is a real one, and nobody else's."""
     if declared.sign_in is None or declared.sign_in not in person:
         return
     value = person[declared.sign_in]
@@ -226,7 +226,7 @@ def read_declared(
 
 
 def other_role(inquiry: TraceContext) -> PostgresTarget | None:
-    """How the application signs in to the project's database, when not as devenv does."""
+    """Return how the application signs in to the project's database, when not as devenv does."""
     stack = inquiry.facts.context.targets.postgres
     environ = inquiry.application.environ or {}
     for name, value in inquiry.project_environment.items():
@@ -238,7 +238,7 @@ def other_role(inquiry: TraceContext) -> PostgresTarget | None:
 
 
 def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Finding]:
-    """Whether the application's own role sees the row."""
+    """Return True if the application's own role sees the row."""
     from psycopg import sql
 
     from devenv.stores.postgres import client as postgres
