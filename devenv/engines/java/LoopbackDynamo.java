@@ -27,7 +27,7 @@ public final class LoopbackDynamo implements InvocationHandler {
     private static final String JETTY = "org.eclipse.jetty.server.";
     private static final String LOOPBACK = "127.0.0.1";
     private static final Pattern OURS =
-            Pattern.compile("(localhost|127(\\.\\d{1,3}){3}|\\[::1\\]|::1)(:\\d{1,5})?", Pattern.CASE_INSENSITIVE);
+            Pattern.compile("(localhost|127(\\.\\d{1,3}){1,3}|\\[::1\\]|::1)(:\\d{1,5})?", Pattern.CASE_INSENSITIVE);
     private static final int MISDIRECTED = 421;
     private static final String WHY = "this server answers only to localhost, 127.0.0.1 and [::1]";
 
