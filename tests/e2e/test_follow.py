@@ -62,7 +62,7 @@ def test_reset_gives_freshly_seeded_data(project: ProjectDir) -> None:
     world.dynamodb(project).Table(world.TABLE).put_item(Item={"pk": "X#1", "sk": "a", "user_uuid": before["mei"]})
     refused = project.devenv("reset")
     assert refused.code == 2
-    assert "nothing was done" in refused.err
+    assert "nothing was changed" in refused.err
     assert "hint: pass -y" in refused.err
     project.ok("reset", "-y")
     assert world.data(project) == data

@@ -55,7 +55,7 @@ def test_a_token_lets_a_person_in(running: ProjectDir) -> None:
     for nobody in ("nobody", "x' OR '1'='1", "", "%"):
         ran = running.devenv("env", "--token", nobody)
         assert (ran.code, ran.out) == (2, "")
-        assert "nobody has handle" in ran.err
+        assert "no user has handle" in ran.err
 
 
 def test_every_user_id_in_dynamodb_names_a_row(running: ProjectDir) -> None:
