@@ -84,7 +84,7 @@ def test_a_second_up_changes_nothing(running: ProjectDir) -> None:
     before = look()
     ran = running.ok("up")
     if look() != before:
-        # Up to 15 s after a change Postgres itself writes one record (LogStandbySnapshot). A change of `up` comes again.
+        # Within 15 s after a change Postgres writes a record of its own (LogStandbySnapshot). A change of `up` repeats.
         before = look()
         ran = running.ok("up")
     assert look() == before

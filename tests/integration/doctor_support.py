@@ -32,7 +32,7 @@ from tests.shapes import (
 )
 
 # What these projects lack: an application, a data folder of their own.
-ABSENT = ("SVC003", "SVC004", "ENV007")
+ABSENT = ("SVC003", "SVC004", "SVC008", "ENV007")
 Targeted = tuple[PostgresTarget, DynamoTarget]
 
 
@@ -115,7 +115,7 @@ def project(
 ) -> Iterator[Project]:
     """A database and a table of their own in these stores, removed at the end."""
     parsed = msgspec.convert(settings, Settings)
-    postgres, dynamo = replace(stores[0], database=parsed.postgres.database), stores[1]
+    postgres, dynamo = replace(stores[0], database=parsed.postgres.database, own=True), stores[1]
     targets = Targets(postgres, dynamo)
     environment = connection_environment(parsed, targets)
     services = (
