@@ -162,7 +162,11 @@ def test_a_killed_command_leaves_no_mark_for_good(project: ProjectDir, stores: P
     """A store is marked in two steps and unmarked in two: `down --data` finishes what a killed command had begun."""
     before = contents(stores)
     up, away = ("up", "--no-backend", "--mark"), ("down", "--data", "--no-backup", "-y")
-    for call in ("engines.external.make_mark_table", "engines.external.mark_database", "registry.register"):
+    for call in (
+        "engines.external.marks.make_mark_table",
+        "engines.external.marks.mark_database",
+        "host.registry.register",
+    ):
         assert killed_after(project, f"devenv.{call}", *up) == -signal.SIGKILL, call
         project.ok(*away)
         assert contents(stores) == before, call
