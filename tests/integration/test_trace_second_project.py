@@ -65,7 +65,7 @@ pattern = "lines"
 entity = "line"
 where = { order_id = "{order_id}" }
 ids = { dynamodb = "line", library = "position", http = "position" }
-fields = { article = "sku", pieces = "pieces" }
+fields = { article = "sku", pieces = "pieces", position = "line" }
 sorted_by = "position"
 order = "ascending"
 
