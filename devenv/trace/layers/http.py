@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from devenv.core.templates import Unknown, fill, names_in
 from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, form_of_answer, read_answer
+from devenv.trace.application import is_forwarder
 from devenv.trace.judge.http import judge_http
 from devenv.trace.layer import Given, Layer
 from devenv.trace.observation import Answer, Entry, HttpObservation, Observation
@@ -201,9 +203,25 @@ def not_ours(inquiry: TraceContext, url: str) -> str | None:
     place = urlsplit(url)
     if state.state == "running" and (state.pid is None or processes.listens_on(state.pid, place.port) is not False):
         return None
+    if state.state == "running" and state.pid is not None and is_published(inquiry, state.pid, place.port):
+        return None
     if not processes.answers(place.hostname or "", place.port):
         return None
     return f"no token was sent: the process at {place.netloc} is not the application that devenv starts"
+
+
+def is_published(inquiry: TraceContext, pid: int, port: int | None) -> bool:
+    """Return True if the application is a container of this project, and Docker's own process stands at its port.
+
+    `pid` is the container's process, which listens in a network of its own.
+    """
+    if inquiry.settings.docker.backend != "container" or port is None:
+        return False
+    try:
+        apart = os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
+    except OSError:
+        return False
+    return apart and is_forwarder(processes.holder(port).pid)
 
 
 def ask_pages(inquiry: TraceContext, declared: TraceRequest, form: Form, ask: Ask) -> Answer:
