@@ -49,8 +49,9 @@ NEEDS: Mapping[str, Need] = {
 }
 TESTS = os.path.dirname(__file__) + os.sep
 HALVES = ("bare", "rest")
-# The markers of the test that runs.
+# The markers of the test that runs, and of the one before: its fixtures of a wider scope end in this one's setup.
 RUNNING: set[str] = set()
+BEFORE: set[str] = set()
 
 
 def half(markers: Iterable[str]) -> str:
@@ -97,11 +98,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    RUNNING.update(("a test", *(mark.name for mark in item.iter_markers())))
+    own = {mark.name for mark in item.iter_markers()}
+    RUNNING.update(("a test", *own, *BEFORE))
     try:
         return (yield)
     finally:
         RUNNING.clear()
+        BEFORE.clear()
+        BEFORE.update(own)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
