@@ -23,6 +23,7 @@ RESET: Final = struct.pack("ii", 1, 0)
 FULL: Final = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
 PAUSE_S: Final = 0.1
 TICK_S: Final = 0.2
+QUIET_S: Final = 0.01
 IN_PROGRESS: Final = frozenset([errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", errno.EAGAIN)])
 WOULD_BLOCK: Final = (BlockingIOError, InterruptedError)
 Address = tuple[str, int]
@@ -277,14 +278,18 @@ class Relay:
     def run(self) -> None:
         """Pass bytes on until `stop`."""
         last = time.monotonic()
+        passed = False
         while not self.stopping.is_set():
-            for key, events in self.selector.select(TICK_S):
+            ready = self.selector.select(QUIET_S if passed else TICK_S)
+            for key, events in ready:
                 self.dispatch(key.data, events)
             now = time.monotonic()
-            if now - last >= TICK_S:
+            # Soon after the last byte, so that the next command finds the record; not after each byte.
+            if now - last >= TICK_S or (passed and not ready):
                 last = now
                 self.resume(now)
                 self.tick()
+            passed = bool(ready)
         for pair in list(self.pairs):
             pair.close()
         for listener in self.listeners:
