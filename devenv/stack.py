@@ -14,7 +14,8 @@ from devenv.config import schema as config
 from devenv.config.environment import connection_environment
 from devenv.config.load import Loaded
 from devenv.core.errors import DevenvError, UsageError
-from devenv.engines.base import Engine, read_state
+from devenv.engines.base import Engine
+from devenv.engines.project import read_state
 from devenv.engines.registry import engine_class
 from devenv.host import state
 

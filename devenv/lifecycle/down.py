@@ -8,7 +8,8 @@ import shutil
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
-from devenv.engines.base import STORES, Engine
+from devenv.engines.base import Engine
+from devenv.engines.project import STORES
 from devenv.engines.services import SERVICES
 from devenv.lifecycle import tap
 from devenv.lifecycle.recover import recover

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from devenv.core.errors import DevenvError, StoreError
 from devenv.core.model import Action, StepState
 from devenv.core.plural import number_of
-from devenv.engines.base import STORES
+from devenv.engines.project import STORES
 from devenv.lifecycle.plan import plan_steps
 from devenv.lifecycle.start import ServiceStarter
 from devenv.lifecycle.steps import Inputs, step_context

@@ -22,7 +22,7 @@ from devenv.config.load import cache_folder, data_home, load
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.events import Named, Watch
 from devenv.core.model import Report
-from devenv.engines.base import STORES
+from devenv.engines.project import STORES
 from devenv.host import processes, registry, state
 from devenv.lifecycle.down import down, may_run
 from devenv.stack import DEFAULT, Asked, open_locked, open_stack

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Report
-from devenv.engines.base import STORES
+from devenv.engines.project import STORES
 from devenv.lifecycle.load import StepLoader
 from devenv.lifecycle.plan import Options
 from devenv.lifecycle.recover import recover

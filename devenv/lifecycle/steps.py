@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from devenv.core.errors import StoreError, UsageError
 from devenv.core.model import StepState
-from devenv.engines.base import STORES
+from devenv.engines.project import STORES
 from devenv.lifecycle.plan import ORDER
 from devenv.stack import Stack
 

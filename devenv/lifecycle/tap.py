@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import ServiceState
-from devenv.engines.base import iso
+from devenv.engines.process import iso
 from devenv.host import processes
 from devenv.host.state import Process, Tapped
 

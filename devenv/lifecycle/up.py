@@ -9,7 +9,7 @@ from typing import Any
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Action, Report, ServiceState, StepState
-from devenv.engines.base import STORES
+from devenv.engines.project import STORES
 from devenv.host import registry
 from devenv.lifecycle import tap
 from devenv.lifecycle.load import StepLoader

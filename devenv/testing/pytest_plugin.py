@@ -230,7 +230,7 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     from devenv.config.load import Loaded
     from devenv.core.errors import DevenvError
     from devenv.core.events import Watch
-    from devenv.engines.base import STORES
+    from devenv.engines.project import STORES
     from devenv.lifecycle import up
     from devenv.lifecycle.plan import Options
     from devenv.lifecycle.start import Clock

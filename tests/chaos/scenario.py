@@ -23,7 +23,7 @@ import psutil
 
 from devenv.config.load import data_home
 from devenv.core.errors import Exit
-from devenv.engines.docker.engine import project_name
+from devenv.engines.docker.containers import project_name
 from devenv.engines.registry import engine_class
 from devenv.host import file_clone as copies
 from devenv.host.processes import port_is_free

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from devenv.engines.docker.engine import project_name
+from devenv.engines.docker.containers import project_name
 from tests.support import REPOSITORY, ProjectDir, reference_project
 
 IMAGES: Mapping[str, str] = {

@@ -21,7 +21,7 @@ import psycopg
 import pytest
 
 from devenv.config.load import data_home
-from devenv.engines.docker.engine import project_name
+from devenv.engines.docker.containers import project_name
 from devenv.host import registry
 from tests.e2e import world
 from tests.e2e.docker_support import (

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
-import json
 import os
 import re
 import threading
@@ -18,28 +16,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from devenv.config.environment import connection_environment
 from devenv.config.load import Loaded
-from devenv.core.errors import DevenvError, Exit, UsageError
-from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets
-from devenv.engines.base import STORES, Engine, Listening, fingerprint
+from devenv.core.errors import DevenvError, Exit
+from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
+from devenv.engines.base import Listening
 from devenv.engines.docker import compose
-from devenv.engines.docker.api import Container, Docker, Unreachable, find_endpoint
-from devenv.engines.embedded import dynamodb_file
+from devenv.engines.docker.api import Container, Unreachable
+from devenv.engines.docker.containers import ALIVE, epoch, judge, seen_from_here, shared_file, version_of, whole_seconds
+from devenv.engines.docker.project import INSIDE, ComposeProject
+from devenv.engines.process import fingerprint
+from devenv.engines.project import STORES
 from devenv.host import processes, state
 
 if TYPE_CHECKING:
     from devenv.engines.embedded.parts import Progress
 
 ACCESS_KEY: Final = "devenvlocal"
-# The ports inside the containers, by which the compose file's services are found.
-INSIDE: Final[Mapping[str, int]] = {"postgres": 5432, "dynamodb": 8000, "backend": 4567}
-ALIVE: Final = ("running", "paused", "restarting")
 # What PostgreSQL says about data of another version.
 OTHER_VERSION: Final = re.compile(r"database files are incompatible with server|initialized by PostgreSQL version")
 POLL_S: Final = 0.3
@@ -54,12 +50,9 @@ java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$d" HoldWriters "$2" "$3"
 HOLD_S: Final = 600
 # How long whoever writes may take to finish.
 PATIENCE_S: Final = 20
-# A host (and port) inside a URL or a connection string.
-ADDRESS: Final = re.compile(r"(?P<before>//(?:[^/@\s]*@)?|\bhost=)(?P<host>\[[^\]]+\]|[^:/?\s\[]+)(?::(?P<port>\d+))?")
-DEFAULT_PORTS: Final[Mapping[str, int]] = {"postgres": 5432}
 
 
-class DockerEngine(Engine):
+class DockerEngine(ComposeProject):
     """The services of one project as containers."""
 
     name: ClassVar[str] = "docker"
@@ -74,49 +67,6 @@ class DockerEngine(Engine):
         self._ids: dict[str, str] = {}
 
     # What is there
-
-    @cached_property
-    def docker(self) -> Docker:
-        """The engine to ask. UsageError for a remote one."""
-        return Docker(find_endpoint(self.environ))
-
-    @property
-    def compose_project(self) -> str:
-        """The Compose project's name: that of devenv.toml, and what tells this folder from others.
-
-        It is kept beside the rest of the data, so that a moved project keeps its containers and volumes; a copied one
-        is another project.
-        """
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            kept = json.loads(self.name_file.read_text())
-            if kept["root"] in (str(self.root), str(self.moved_from)):
-                return str(kept["project"])
-        return project_name(self.settings.project.name, self.root)
-
-    @property
-    def name_file(self) -> Path:
-        """Where the Compose project's name is kept."""
-        return self.home / "compose.json"
-
-    @property
-    def compose_file(self) -> Path:
-        """The compose file: the project's own, or the one that comes with devenv."""
-        own = self.settings.docker.file
-        return self.root / own if own else packaged_file()
-
-    @property
-    def contained(self) -> bool:
-        """True if the application runs in a container too."""
-        return self.settings.docker.backend == "container"
-
-    @property
-    def services(self) -> tuple[str, ...]:
-        """The names of the services this project has; a container needs no command of its own."""
-        return (*STORES, "backend") if self.contained and self.settings.backend else super().services
-
-    def is_contained(self, name: str) -> bool:
-        """Return True if a service is a container."""
-        return name in STORES or (name == "backend" and self.contained)
 
     def find(self, name: str) -> Container | None:
         """The service's container, running or not; None when there is none."""
@@ -333,133 +283,6 @@ class DockerEngine(Engine):
         except compose.Failed as failed:
             raise self.not_created(names, failed, missing) from None
 
-    def image(self, name: str) -> str:
-        """The image of a store; empty where the project's own compose file says it."""
-        if name not in STORES or self.settings.docker.file:
-            return ""
-        return str(getattr(self.settings, name).image)
-
-    def is_here(self, name: str, image: str) -> bool:
-        """Return True if an image is on this machine. UsageError for what cannot be an image's name."""
-        try:
-            return self.docker.has_image(image)
-        except Unreachable:
-            raise
-        except DevenvError as error:
-            raise UsageError(
-                f"`{image}` cannot be an image's name",
-                detail=error.detail,
-                hint=f"correct [{name}] image in devenv.toml",
-            ) from None
-
-    def refuse_own_file(self, words: str) -> None:
-        """UsageError when it is the project's own compose file that Compose cannot use."""
-        if not self.settings.docker.file:
-            return
-        try:
-            self.compose("config", "--quiet")
-        except compose.Failed as failed:
-            words = failed.words
-        else:
-            if "no such service" not in words:
-                return
-        raise UsageError(
-            f"Compose cannot use {self.compose_file}",
-            detail=words,
-            hint=f"docker compose -f {self.compose_file} config",
-        )
-
-    def not_created(self, names: Sequence[str], failed: compose.Failed, missing: Sequence[str]) -> DevenvError:
-        """The error for containers that Compose could not start."""
-        who = " and ".join(names)
-        self.refuse_own_file(failed.words)
-        if failed.port is not None:
-            holder = processes.holder(failed.port)
-            name = next((name for name in names if self.port(name) == failed.port), who)
-            return DevenvError(
-                f"port {failed.port}, which {name} wants, is taken by {holder}",
-                exit_code=Exit.PORT,
-                detail=failed.words,
-                hint="devenv up",
-            )
-        gone = [image for image in missing if not self.docker.has_image(image)]
-        if gone:
-            setting = next((name for name in STORES if self.image(name) == gone[0]), "postgres")
-            return DevenvError(
-                f"the image {gone[0]} is not on this machine and could not be fetched",
-                exit_code=Exit.MISSING,
-                detail=failed.words,
-                hint=f"docker pull {gone[0]}, or name another one: [{setting}] image in devenv.toml",
-            )
-        if "no space left" in failed.words.lower():
-            return DevenvError(
-                f"Docker could not start {who}: its disk is full",
-                exit_code=Exit.CRASHED,
-                detail=failed.words,
-                hint="docker system df",
-            )
-        return DevenvError(
-            f"Docker Compose could not start {who}",
-            exit_code=Exit.CRASHED,
-            detail=failed.words,
-            hint="devenv doctor",
-        )
-
-    def write_files(self, environment: Mapping[str, str] | None) -> None:
-        """Private settings for Compose: its variables' values and, with `environment`, the application's part."""
-        self.make_home()
-        if not self.name_file.exists() or json.loads(self.name_file.read_text())["root"] != str(self.root):
-            kept = {"root": str(self.root), "project": self.compose_project}
-            state.write_private(self.name_file, json.dumps(kept).encode())
-        self.write_changed(self.home / "compose.env", compose.env_file(self.variables()))
-        if environment is not None:
-            self.write_changed(self.home / "backend.json", json.dumps(self.backend_part()).encode())
-
-    def write_changed(self, file: Path, content: bytes) -> None:
-        """Write a private file unless it says so already."""
-        if not file.exists() or file.read_bytes() != content:
-            state.write_private(file, content)
-
-    def variables(self) -> dict[str, str]:
-        """The values for the compose file's variables."""
-        settings = self.settings
-        values = {
-            "POSTGRES_PASSWORD": self.secrets().password,
-            "DEVENV_POSTGRES_IMAGE": settings.postgres.image,
-            "DEVENV_POSTGRES_USER": settings.postgres.user,
-            # The project's own database is made by the step setup.
-            "DEVENV_POSTGRES_DATABASE": "postgres",
-            "DEVENV_POSTGRES_PORT": str(self.port("postgres")),
-            "DEVENV_DYNAMODB_IMAGE": settings.dynamodb.image,
-            "DEVENV_DYNAMODB_PORT": str(self.port("dynamodb")),
-        }
-        if settings.backend:
-            values |= {
-                "DEVENV_BACKEND_PORT": str(self.port("backend")),
-                "DEVENV_BACKEND_IMAGE": settings.backend.image,
-                "DEVENV_BACKEND_CONTEXT": str(self.root / settings.docker.context),
-                "DEVENV_BACKEND_DOCKERFILE": settings.docker.dockerfile,
-            }
-        return values
-
-    def backend_part(self) -> dict[str, Any]:
-        """The application's part of the compose file: its variables, as they are right inside a container."""
-        inside = connection_environment(self.settings, self.inside_targets())
-        variables = {**inside, **self.backend_variables(), "PORT": str(INSIDE["backend"])}
-        # Compose would replace `$` in values.
-        escaped = {name: value.replace("$", "$$") for name, value in variables.items()}
-        return {"services": {"backend": {"environment": escaped}}}
-
-    def inside_targets(self) -> Targets:
-        """Return where the stores are for a container of this project: by the services' names."""
-        postgres, dynamodb = self.store_targets()
-        return Targets(
-            replace(postgres, host="postgres", port=INSIDE["postgres"]),
-            replace(dynamodb, endpoint=f"http://dynamodb:{INSIDE['dynamodb']}"),
-            self.url("backend", self.port("backend")),
-            self.secrets().key,
-        )
-
     def dump_database(self, database: str, file: Path) -> None:
         """Write a database to a file, which outlives the volume."""
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
@@ -470,35 +293,6 @@ class DockerEngine(Engine):
         words = ("pg_restore", "--exit-on-error", "--no-owner", "--no-acl", "--dbname", database)
         with open(file, "rb") as source:
             self.in_postgres(f"{database} could not be restored", *words, source=source)
-
-    def in_postgres(
-        self, what: str, *words: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None
-    ) -> None:
-        """Run one of PostgreSQL's programs in its container. DevenvError when it fails."""
-        user = self.store_targets()[0].user
-        program, *rest = words
-        try:
-            self.compose("exec", "-T", "postgres", program, "-U", user, *rest, source=source, target=target)
-        except compose.Failed as failed:
-            raise DevenvError(what, detail=failed.words, hint="devenv logs postgres") from None
-
-    def compose(self, *words: str, source: IO[bytes] | None = None, target: IO[bytes] | None = None) -> None:
-        """Run Compose on this project. Failed when it fails; DevenvError when there is none, or no engine."""
-        command, environ = self.compose_call(*words)
-        compose.call(command, environ, self.root, self.halt, source=source, target=target)
-
-    def compose_call(self, *words: str) -> tuple[list[str], dict[str, str]]:
-        """Return how Compose is called on this project: command and environment. DevenvError when there is none."""
-        program = compose.find_compose(self.environ)
-        if not self.compose_file.is_file():
-            raise UsageError(f"there is no {self.compose_file}", hint="correct [docker] file in devenv.toml")
-        where = ["--project-name", self.compose_project, "--project-directory", str(self.root)]
-        files = ["--file", str(self.compose_file)]
-        if self.contained and (self.home / "backend.json").exists():
-            files += ["--file", str(self.home / "backend.json"), "--profile", "backend"]
-        env_file = ["--env-file", str(self.home / "compose.env")]
-        command = [str(program.program), "--ansi", "never", *where, *files, *env_file, *words]
-        return command, compose.clean_environment(self.environ, self.docker.endpoint.url)
 
     @contextmanager
     def hold_writers(self) -> Iterator[bool]:
@@ -610,101 +404,3 @@ class DockerEngine(Engine):
         if any("unable to open database file" in line for line in self.tail(name, 50)):
             return "it cannot write its volume, which belongs to another user", "devenv doctor --only DOC007"
         return super().stalled(name)
-
-
-def judge(name: str, container: Container | None, meant: str | None, boot_s: float) -> ServiceState:
-    """The state of a service (`running`, `stopped`, …) from that of its container. Pure.
-
-    `meant` is when devenv started it (ISO 8601; None: it was stopped on purpose, or never started), `boot_s` when this
-    machine started (epoch seconds): what ended with the machine did not crash.
-    """
-    if container is None:
-        if meant:
-            return ServiceState(name, "crashed", detail="its container was removed")
-        return ServiceState(name, "stopped", detail="it has no container")
-    version = version_of(container)
-    if container.state in ALIVE:
-        return ServiceState(
-            name,
-            "starting" if container.state == "restarting" else "running",
-            pid=container.pid,
-            version=version,
-            started=whole_seconds(container.started),
-            detail="its container is paused" if container.state == "paused" else None,
-            command=f"docker unpause {container.name}" if container.state == "paused" else None,
-        )
-    if not meant or container.state == "created":
-        return ServiceState(name, "stopped", version=version)
-    if datetime.fromisoformat(meant).timestamp() < boot_s:
-        return ServiceState(name, "stopped", version=version, detail="the machine was restarted")
-    detail = f"it ended by itself: its container exited with code {container.exit_code}"
-    return ServiceState(name, "crashed", version=version, detail=detail)
-
-
-def seen_from_here(
-    container: Container,
-    services: Mapping[tuple[str, int], int],
-    inside: Mapping[str, str],
-    outside: Mapping[str, str],
-) -> dict[str, str]:
-    """A container's variables with the addresses that they mean from this machine. Pure.
-
-    What is as it should be `inside` becomes what it should be `outside`; not every address is one of a store.
-    Otherwise `services` maps (name, port) in the container's network to ports here. `localhost` is the container
-    itself there: it becomes a name that leads nowhere from here, and says so. `host.docker.internal` is this machine.
-    """
-    itself = f"localhost-in-container-{container.name}"
-
-    def replaced(found: re.Match[str]) -> str:
-        before, host, port = found["before"], found["host"], found["port"]
-        if host in ("localhost", "127.0.0.1", "[::1]", "0.0.0.0"):  # noqa: S104 - compared only
-            return f"{before}{itself}" + (f":{port}" if port else "")
-        if host == "host.docker.internal":
-            return f"{before}127.0.0.1" + (f":{port}" if port else "")
-        here = services.get((host, int(port or DEFAULT_PORTS.get(host, 0))))
-        return found[0] if here is None else f"{before}127.0.0.1:{here}"
-
-    values = {
-        name: outside.get(name, value) if inside.get(name) == value else ADDRESS.sub(replaced, value)
-        for name, value in container.environment.items()
-    }
-    if (host := values.get("PGHOST")) and inside.get("PGHOST") != container.environment["PGHOST"]:
-        place = ADDRESS.sub(replaced, f"//{host}:{values.get('PGPORT') or 5432}")
-        values["PGHOST"], _, values["PGPORT"] = place.removeprefix("//").rpartition(":")
-    return values
-
-
-def version_of(container: Container) -> str:
-    """What the image says of its version: the official Postgres image in a variable, others by their tag. Pure."""
-    told = container.environment.get("PG_VERSION", "").partition("-")[0]
-    return told or container.image.rpartition("/")[2].partition(":")[2] or container.image
-
-
-def shared_file(arguments: Sequence[str]) -> str | None:
-    """Return where DynamoDB Local keeps its data, by its arguments; None when not in one file. Pure."""
-    if "-inMemory" in arguments or "-sharedDb" not in arguments:
-        return None
-    folder = next((value for option, value in pairwise(arguments) if option == "-dbPath"), ".")
-    return f"{folder}/{dynamodb_file.NAME}"
-
-
-def project_name(name: str, root: Path) -> str:
-    """A Compose project's name for a folder: lower case, and another one for every folder. Pure."""
-    plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:32] or "project"
-    return f"devenv-{plain}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:8]}"
-
-
-def packaged_file() -> Path:
-    """The compose file that comes with devenv: beside this module, or (in a checkout) in the folder compose/."""
-    here = Path(__file__).parent / "compose.yaml"
-    return here if here.exists() else Path(__file__).parents[3] / "compose" / "compose.yaml"
-
-
-def whole_seconds(time_: str) -> str:
-    """Docker's time (nanoseconds, `Z`) as ISO 8601 to the second. Pure."""
-    return f"{time_[:19]}+00:00"
-
-
-def epoch(time_: str) -> float | None:
-    """A moment before a log line's time, in seconds: its nanoseconds do not fit a float. None for none. Pure."""
-    return datetime.fromisoformat(f"{time_[:19]}+00:00").timestamp() - 0.001 if time_ else None

@@ -12,10 +12,12 @@ import psutil
 
 from devenv.core.errors import DevenvError
 from devenv.core.model import Failure
-from devenv.engines.base import STORES, Engine
+from devenv.engines.base import Engine
 from devenv.engines.docker import compose
 from devenv.engines.docker.api import Container
-from devenv.engines.docker.engine import ALIVE, DockerEngine
+from devenv.engines.docker.containers import ALIVE
+from devenv.engines.docker.engine import DockerEngine
+from devenv.engines.project import STORES
 from devenv.host import processes
 
 

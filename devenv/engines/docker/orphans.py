@@ -11,7 +11,7 @@ from typing import Final
 from devenv.core.errors import DevenvError
 from devenv.engines.docker import compose
 from devenv.engines.docker.api import Container, Docker, find_endpoint
-from devenv.engines.docker.engine import ALIVE
+from devenv.engines.docker.containers import ALIVE
 
 # No other Compose project is touched, whatever a file says.
 OURS: Final = re.compile(r"devenv-[a-z0-9_-]+-[0-9a-f]{8}")

@@ -19,9 +19,11 @@ from msgspec.structs import replace
 from devenv.config.load import Loaded
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
-from devenv.engines.base import STORES, Engine, iso
-from devenv.engines.base import Launch as Launch
+from devenv.engines.base import Engine
 from devenv.engines.embedded import postgres
+from devenv.engines.process import Launch as Launch
+from devenv.engines.process import iso
+from devenv.engines.project import STORES
 from devenv.host import processes
 from devenv.host.processes import Account
 from devenv.host.state import Record

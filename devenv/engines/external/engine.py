@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
-from devenv.engines.base import STORES, Engine
+from devenv.engines.base import Engine
 from devenv.engines.external.addresses import host_of, listens, parse_dynamodb, parse_postgres, shown, shown_host
 from devenv.engines.external.marks import (
     MARK_TABLE,
@@ -38,6 +38,7 @@ from devenv.engines.external.marks import (
     refuse_cloud,
     refuse_foreign,
 )
+from devenv.engines.project import STORES
 from devenv.host import state
 from devenv.host.addresses import is_loopback
 

@@ -22,7 +22,7 @@ from devenv.engines.docker import compose
 from devenv.engines.docker import orphans as docker_left
 from devenv.engines.docker.api import Container, find_endpoint
 from devenv.engines.docker.compose import Compose, Failed, clean_environment, env_file
-from devenv.engines.docker.engine import judge, project_name, seen_from_here, shared_file
+from devenv.engines.docker.containers import judge, project_name, seen_from_here, shared_file
 from devenv.engines.docker.inspect import Missing, View, Volume
 
 MEANT = "2026-06-24T20:57:02+00:00"

@@ -13,9 +13,10 @@ from devenv.config.load import Loaded, load
 from devenv.config.types import EngineName
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget
-from devenv.engines.base import Engine, missing_module
+from devenv.engines.base import Engine
 from devenv.engines.external.addresses import parse_dynamodb, parse_postgres
 from devenv.engines.external.marks import account_of
+from devenv.engines.process import missing_module
 from devenv.engines.registry import ENGINES, engine_class
 from devenv.host.addresses import is_loopback
 from devenv.host.state import Mark, Parked, Record, State, switch

@@ -1,0 +1,276 @@
+"""A service as a process of this machine: on most engines the application."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from msgspec.structs import replace
+
+from devenv.config.load import interpreter
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.model import ServiceState
+from devenv.engines.project import EngineProject
+from devenv.host import processes
+from devenv.host.processes import Account
+from devenv.host.state import Process, Record
+
+if TYPE_CHECKING:
+    pass
+
+# A variable of the application, by which it is known among the processes that carry the project's marks.
+BACKEND_MARK = "DEVENV_SERVICE"
+NO_MODULE: Final = re.compile(r"No module named '?([\w.]+)")
+# What puts changed settings of a store into effect; the data stays.
+RESTART = "devenv down && devenv up"
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How one service is run: command, environment, working folder, account, and the signal that ends it cleanly."""
+
+    command: list[str]
+    env: Mapping[str, str]
+    cwd: Path
+    account: Account | None
+    version: str | None = None
+
+
+class ProcessServices(EngineProject):
+    """Starts, finds, watches and stops services that are processes of this machine."""
+
+    def process(self, name: str) -> Process | None:
+        """The recorded process of a service, running or not; None where it is no process of this machine's own."""
+        record = self.state.services.get(name)
+        return record.process if record else None
+
+    def application_environment(self) -> dict[str, str] | None:
+        """The variables that the running application really has; None when it does not run or they are not ours."""
+        process = self.process("backend")
+        found = processes.environment(process) if process else None
+        return None if found is None else self.untapped(found)
+
+    def tap_places(self) -> dict[tuple[str, int], tuple[str, int]]:
+        """Return where the stores are, and at which addresses the tap stands before them; empty without a tap."""
+        if self.state.tap is None:
+            return {}
+        postgres, dynamodb = self.store_targets()
+        url = urlsplit(dynamodb.endpoint)
+        stores = {"postgres": (postgres.host, postgres.port), "dynamodb": (url.hostname or "", url.port or 80)}
+        ports = self.state.tap.ports
+        return {place: ("127.0.0.1", ports[name]) for name, place in stores.items() if name in ports}
+
+    def tapped(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return the settings as own processes get them: through the tap, if there is one."""
+        places = self.tap_places()
+        if not places:
+            return dict(environment)
+        from devenv.capture.tap.addresses import redirect
+
+        return redirect(environment, places)
+
+    def untapped(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return a process's settings with the stores' own addresses in place of those of the running tap."""
+        if self.state.tap is None or not processes.is_running(self.state.tap.process):
+            return dict(environment)
+        from devenv.capture.tap.addresses import redirect
+
+        return redirect(environment, {tap: store for store, tap in self.tap_places().items()})
+
+    def adopt_backend(self) -> None:
+        """Find the application, as a process of this machine, by the variables that it was given."""
+        if "backend" not in self.services or not self.log("backend").exists():
+            return
+        if processes.is_running((self.state.services.get("backend") or Record(0)).process):
+            return
+        found = processes.find_marked({**self.marks(), BACKEND_MARK: "backend"})
+        if found is not None:
+            process, environ = found
+            port = urlsplit(environ.get("BACKEND_URL", "")).port
+            self.remember("backend", port=port or self.port("backend"), process=process, started=iso(process.created))
+
+    def launch_process(self, name: str, launch: Launch, inputs: str = "") -> None:
+        """Run one service detached, and remember it. `inputs` is a hash of what decides how it runs."""
+        try:
+            child = processes.spawn(
+                launch.command, log=self.log(name), cwd=launch.cwd, env=launch.env, account=launch.account
+            )
+        except OSError as error:
+            raise DevenvError(
+                f"{name} could not be started: {shlex.join(launch.command[:3])} …",
+                exit_code=Exit.MISSING if isinstance(error, FileNotFoundError) else Exit.CRASHED,
+                detail=str(error),
+            ) from None
+        self.remember(
+            name,
+            process=processes.identify_child(child) or Process(child.pid, 0.0, launch.command),
+            started=datetime.now(UTC).isoformat(timespec="seconds"),
+            version=launch.version,
+            environment=inputs,
+            settings=self.launch_settings(name),
+        )
+
+    def launch_settings(self, name: str) -> dict[str, str]:
+        """The settings of devenv.toml that decide how a store runs, and that a running one does not follow."""
+        section = {"postgres": self.settings.postgres, "dynamodb": self.settings.dynamodb}.get(name)
+        keys = {"postgres": ("port", "source"), "dynamodb": ("port", "local")}.get(name, ())
+        return {key: str(getattr(section, key)) for key in keys}
+
+    def pending_settings(self, name: str) -> str | None:
+        """Which settings a running store does not have yet, in words; None when it has them all, or it is not known."""
+        record = self.state.services.get(name)
+        now = self.launch_settings(name)
+        known = record.settings if record else {}
+        changed = [
+            f"[{name}] {key} = {now[key]} is not in effect: it was started with {known[key]}"
+            for key in now
+            if key in known and known[key] != now[key]
+        ]
+        return "; ".join(changed) or None
+
+    def look_at_process(self, name: str) -> ServiceState:
+        """One service's state, from the process table alone."""
+        record = self.state.services.get(name)
+        if record is None:
+            return ServiceState(name, "stopped", detail="never started")
+        process = record.process
+        running = processes.is_running(process)
+        # A process from before the last boot did not crash: the machine went down under it.
+        crashed = process is not None and not running and process.created > processes.boot_time()
+        detail = None
+        if process is not None and not running:
+            detail = "it ended by itself" if crashed else "the machine was restarted"
+        pending = self.pending_settings(name) if running else None
+        return ServiceState(
+            name=name,
+            state="running" if running else "crashed" if crashed else "stopped",
+            pid=process.pid if process and running else None,
+            host="127.0.0.1",
+            port=record.port,
+            url=self.url(name, record.port),
+            version=record.version,
+            started=record.started if running else None,
+            detail=pending or detail,
+            command=RESTART if pending else None,
+        )
+
+    def stop_process(self, name: str, how: signal.Signals = signal.SIGTERM) -> bool:
+        """Stop one service's process cleanly and remember that it was meant. False when it was not running."""
+        record = self.state.services.get(name)
+        if record is None or record.process is None:
+            return False
+        stopped = processes.stop(record.process, how=how)
+        self.remember(name, process=None, started=None)
+        return stopped
+
+    def recognise_process(self, name: str) -> bool:
+        """Whether a service that was just launched still runs, perhaps as another program (`env`, `sh -c "exec …"`)."""
+        process = self.process(name)
+        now = processes.identify(process.pid) if process else None
+        if process is None or now is None or not processes.same(now, replace(process, command=now.command)):
+            return False
+        if now.command != process.command:
+            self.remember(name, process=now)
+        return True
+
+    def process_ended(self, name: str) -> DevenvError:
+        """The error for a process that ended while it was waited for: 6 when somebody else has its port, else 5."""
+        port = self.port(name)
+        taken = None if processes.port_is_free(port) else processes.holder(port)
+        tail = self.tail(name)
+        backend = self.settings.backend if name == "backend" and not taken else None
+        python = self.backend_values()["python"] if backend and "{python}" in backend.command else None
+        cause, hint = missing_module(tail, python, backend is not None and backend.python is not None)
+        return DevenvError(
+            f"{name} ended while starting" + (f": port {port} is taken by {taken}" if taken else ""),
+            exit_code=Exit.PORT if taken else Exit.CRASHED,
+            detail="\n".join([*tail, f"(whole log: {self.log(name)})"]),
+            cause=cause,
+            hint=hint or ("devenv up" if taken else f"devenv logs {name}"),
+        )
+
+    def marks(self) -> dict[str, str]:
+        """Variables that tell whose a process is: of which project, and of which user's devenv."""
+        return {"DEVENV_PROJECT": str(self.root), "DEVENV_CACHE": str(self.cache)}
+
+    def launch_backend(self, environment: Mapping[str, str]) -> None:
+        """The application as a process of this machine: the project's own command, as the user."""
+        assert self.settings.backend is not None  # noqa: S101 - `services` lists the backend only when configured
+        self.make_home()
+        own = self.tapped({**environment, **self.backend_variables()})
+        env = {**self.environ, **own, **self.marks(), BACKEND_MARK: "backend"}
+        fill = self.backend_values()
+        command = [fill_in(word, fill) for word in self.settings.backend.command]
+        folder = self.root / self.settings.backend.folder
+        if not folder.is_dir():
+            raise UsageError(f"[backend] folder: there is no folder {folder}", hint="devenv config show")
+        self.launch_process(
+            "backend", Launch(command, env, folder, None), fingerprint(self.backend_inputs(environment))
+        )
+
+    def backend_inputs(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """All that decides how the application runs: its variables, its command and where it runs."""
+        backend = self.settings.backend
+        command = shlex.join(backend.command) if backend else ""
+        where = backend.folder if backend and backend.folder != "." else ""
+        return {**self.tapped({**environment, **self.backend_variables()}), "": command + where}
+
+    def backend_variables(self) -> dict[str, str]:
+        """The application's own variables, `[backend] env`."""
+        backend = self.settings.backend
+        fill = self.backend_values()
+        return {name: fill_in(text, fill) for name, text in (backend.env if backend else {}).items()}
+
+    def backend_values(self) -> dict[str, str]:
+        """Return what `{port}` and `{python}` stand for in `[backend]`."""
+        return {"port": str(self.port("backend")), "python": interpreter(self.settings, self.root)}
+
+    def settings_changed(self, environment: Mapping[str, str]) -> bool:
+        """Return True if the running application was started with other settings than `environment`."""
+        record = self.state.services.get("backend")
+        return record is not None and record.environment != fingerprint(self.backend_inputs(environment))
+
+
+def missing_module(lines: Sequence[str], python: str | None, named: bool) -> tuple[str | None, str | None]:
+    """(cause, hint) when an application's last words are that its interpreter `python` lacks a module; else None. Pure.
+
+    `named`: devenv.toml names that interpreter; else it is the one that runs devenv.
+    """
+    lacks = next((found[1] for line in reversed(lines) if (found := NO_MODULE.search(line))), None)
+    if lacks is None or python is None:
+        return None, None
+    if named:
+        return (
+            f"{python} has no module `{lacks}`",
+            f"{shlex.quote(python)} -m pip install …  (what the application needs)",
+        )
+    return (
+        f"{python}, which runs devenv, has no module `{lacks}`",
+        'in devenv.toml, [backend]: python = ".venv/bin/python"  (the application\'s own interpreter)',
+    )
+
+
+def fill_in(text: str, values: Mapping[str, str]) -> str:
+    """Replace `{name}` for the names in `values`; other braces stay as they are (JSON in a command, say)."""
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+def fingerprint(environment: Mapping[str, str]) -> str:
+    """A hash of settings, so that they can be compared later without keeping secrets in the state file."""
+    lines = "\n".join(f"{name}={value}" for name, value in sorted(environment.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def iso(epoch_s: float) -> str:
+    """Epoch seconds as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="seconds")
