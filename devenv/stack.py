@@ -48,7 +48,7 @@ class Stack:
 
 
 @dataclass(frozen=True)
-class Asked:
+class EngineChoice:
     """How a command was asked about the engine.
 
     `engine` is the option. `stopping`: the command ends what is up, so what the state remembers comes first, and an
@@ -60,13 +60,13 @@ class Asked:
 
 
 def open_stack(
-    project: Path | None, *, locked: bool = False, load: Load = reader.load, asked: Asked | None = None
+    project: Path | None, *, locked: bool = False, load: Load = reader.load, asked: EngineChoice | None = None
 ) -> Stack:
     """Read the project's configuration and state. DevenvError when either is not usable.
 
     `locked`: the caller holds the project's lock, so that what the commands change may be remembered.
     """
-    asked = asked or Asked()
+    asked = asked or EngineChoice()
     environ = dict(os.environ)
     loaded = load(project)
     learn_secrets(loaded.settings, environ)
@@ -103,7 +103,7 @@ def learn_kept(engine: Engine) -> None:
         masking.learn(kept.password, kept.key)
 
 
-def choose_engine(asked: Asked, loaded: Loaded, known: state.State) -> tuple[str, str]:
+def choose_engine(asked: EngineChoice, loaded: Loaded, known: state.State) -> tuple[str, str]:
     """The engine's name, and who asks for it: the option, the variable, devenv.toml, the state, else the default."""
     origin = loaded.origins.get("project.engine", "default")
     if asked.engine:
@@ -131,7 +131,7 @@ def open_locked(
     timeout_s: float,
     say: Callable[[str], None],
     load: Load = reader.load,
-    asked: Asked | None = None,
+    asked: EngineChoice | None = None,
 ) -> Iterator[Stack]:
     """The same, as the only devenv that may change the project: what it reads stays true until it is left."""
     root = load(project).root

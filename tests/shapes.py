@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from devenv.config.schema import Settings
-from devenv.links.judge import Judgement, compile_plan, judge
+from devenv.links.judge import LinkJudgement, compile_plan, judge
 from devenv.stores.dynamodb.client import typed_item
 
 TIME = "%Y-%m-%dT%H:%M:%S.%f+00:00"
@@ -204,6 +204,6 @@ class World:
     def heads(self, group: str) -> list[dict[str, Any]]:
         return [item for item in self.items if item.get("message_group_uuid") == group]
 
-    def judge(self, now: datetime = NOW) -> Judgement:
+    def judge(self, now: datetime = NOW) -> LinkJudgement:
         raw = [typed_item(item) for item in self.items]
         return judge(PLAN, {TABLE: raw}, {USERS: self.rows}, now)

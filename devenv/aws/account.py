@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from devenv.aws.documents import as_document, as_list
 from devenv.aws.drift import TableState
-from devenv.aws.surroundings import Endpoint, Holder, Line, Surroundings, Topic, Trail, merge, unreadable
+from devenv.aws.surroundings import Line, PolicyHolder, Surroundings, Topic, Trail, VpcEndpoint, merge, unreadable
 from devenv.aws.trails import advanced
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Unasked(Exception):
     """The account gave no answer; the text says why."""
 
 
-class Missing(Unasked):
+class AwsError(Unasked):
     """AWS answered with an error code."""
 
     def __init__(self, text: str, code: str) -> None:
@@ -41,7 +41,7 @@ class Missing(Unasked):
         self.code = code
 
 
-class Account:
+class AwsAccount:
     """One account, asked through boto3. `regions`: where the tables may be. Its methods may be called by threads.
 
     `own` is the endpoint of the project's own DynamoDB: a shell that leads there does not lead to an account.
@@ -126,7 +126,7 @@ class Account:
             answer: Mapping[str, Any] = getattr(client, operation)(**request)
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
-            raise Missing(f"{service}:{name}: {code}", code) from None
+            raise AwsError(f"{service}:{name}: {code}", code) from None
         except BotoCoreError as error:
             raise Unasked(f"{service}:{name}: {error}") from None
         return answer
@@ -189,7 +189,7 @@ class Account:
                 continue
             kind = "Interface" if each.get("VpcEndpointType") == "Interface" else "Gateway"
             found.append(
-                Endpoint(
+                VpcEndpoint(
                     where=f"endpoint {each['VpcEndpointId']} in {region}",
                     kind="Interface" if kind == "Interface" else "Gateway",
                     policy=as_document(each.get("PolicyDocument")),
@@ -243,15 +243,15 @@ class Account:
                 policies[arn] = found["PolicyVersion"].get("Document")
         summary = self.ask("iam", "get_account_summary").get("SummaryMap", {})
         root = summary.get("AccountAccessKeysPresent", 0)
-        holders = [Holder("the root user", "root user", keys=root)] if root else []
+        holders = [PolicyHolder("the root user", "root user", keys=root)] if root else []
         for each in users:
             documents, unread = attached(each, policies, "UserPolicyList")
             keys = self.ask("iam", "list_access_keys", UserName=each["UserName"])["AccessKeyMetadata"]
             active = sum(key.get("Status") == "Active" for key in keys)
-            holders.append(Holder(f"user {each['UserName']}", "user", documents, unread, active))
+            holders.append(PolicyHolder(f"user {each['UserName']}", "user", documents, unread, active))
         for each in groups:
             documents, unread = attached(each, policies, "GroupPolicyList")
-            holders.append(Holder(f"group {each['GroupName']}", "group", documents, unread))
+            holders.append(PolicyHolder(f"group {each['GroupName']}", "group", documents, unread))
         return Surroundings(holders=tuple(holders))
 
     def tables(self, names: Iterable[str]) -> dict[str, list[TableState]]:
@@ -263,7 +263,7 @@ class Account:
             for region in self.regions:
                 try:
                     described = self.ask("dynamodb", "describe_table", region, TableName=name)["Table"]
-                except Missing as error:
+                except AwsError as error:
                     if error.code == "ResourceNotFoundException":
                         continue
                     raise

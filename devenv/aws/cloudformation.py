@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from devenv.core.plain_yaml import UnreadableYaml, load_yaml
+
 YAML_BYTES: Final = 400_000
 NODES: Final = 50_000
 DEPTH: Final = 60
@@ -17,7 +19,7 @@ OWN: Final = {"AWS::AccountId": "*", "AWS::Region": "*", "AWS::Partition": "*", 
 TABLES: Final = ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::Serverless::SimpleTable")
 
 
-class Unreadable(Exception):
+class UnreadableTemplate(Exception):
     """The text looks like a template, and is none that can be read."""
 
 
@@ -55,22 +57,18 @@ def read_template(file: str, text: str) -> list[Resource]:
 def parse(text: str) -> Any:
     """The value of a template in JSON or YAML, tags like `!Sub x` as `{"Fn::Sub": x}`. Unreadable."""
     if len(text) > YAML_BYTES:
-        raise Unreadable(f"it has more than {YAML_BYTES} characters")
+        raise UnreadableTemplate(f"it has more than {YAML_BYTES} characters")
     try:
         return json.loads(text)
     except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
+        raise UnreadableTemplate("it is nested too deeply") from None
     except ValueError:
         pass
-    import yaml  # type: ignore[import-untyped]
-
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """A loader that makes plain values only."""
 
     def tagged(loader: Any, suffix: str, node: Any) -> dict[str, Any]:
-        if isinstance(node, yaml.ScalarNode):
-            value: Any = loader.construct_scalar(node)
-        elif isinstance(node, yaml.SequenceNode):
+        if isinstance(node.value, str):
+            value: Any = node.value
+        elif node.id == "sequence":
             value = loader.construct_sequence(node, deep=True)
         else:
             value = loader.construct_mapping(node, deep=True)
@@ -78,11 +76,10 @@ def parse(text: str) -> Any:
             value = value.split(".", 1)
         return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
-    Loader.add_multi_constructor("!", tagged)
     try:
-        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        raise Unreadable(str(error).splitlines()[0] if str(error) else type(error).__name__) from None
+        return load_yaml(text, tagged)
+    except UnreadableYaml as error:
+        raise UnreadableTemplate(str(error)) from None
 
 
 @dataclass
@@ -98,7 +95,7 @@ class Resolver:
         """A value without functions. Unreadable when it stands for millions of nodes."""
         self.left -= 1
         if self.left < 0 or depth > DEPTH:
-            raise Unreadable("it is too large or nested too deeply")
+            raise UnreadableTemplate("it is too large or nested too deeply")
         if isinstance(part, list):
             return [self.value(each, depth + 1) for each in part]
         if not isinstance(part, dict):

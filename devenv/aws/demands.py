@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from devenv.aws.documents import READS, TOUCHING, WRITES, allowed, open_texts, resources, table_arn, table_of
-from devenv.aws.surroundings import Endpoint, Holder, Surroundings, is_open
+from devenv.aws.surroundings import PolicyHolder, Surroundings, VpcEndpoint, is_open
 from devenv.aws.trails import logs_data, unlogged
 
 ITEMS: Final = (*READS, *WRITES)
@@ -16,7 +16,7 @@ Regions = Mapping[str, Sequence[str]]
 
 
 @dataclass
-class Judged:
+class DemandOutcome:
     """What was found: faults, what is not known, what is in order (each a sentence), and the names concerned."""
 
     bad: list[str] = field(default_factory=list)
@@ -29,7 +29,7 @@ class Judged:
         self.bad.append(text)
         self.subjects.append(subject)
 
-    def add(self, other: Judged) -> None:
+    def add(self, other: DemandOutcome) -> None:
         """Note everything that another judgement says."""
         self.bad += other.bad
         self.unclear += other.unclear
@@ -37,9 +37,9 @@ class Judged:
         self.subjects += other.subjects
 
 
-def judge_trails(found: Surroundings, tables: Sequence[str], regions: Regions, *, reads: bool) -> Judged:
+def judge_trails(found: Surroundings, tables: Sequence[str], regions: Regions, *, reads: bool) -> DemandOutcome:
     """Every data event of every table is logged, in each region of the table (none known: that of the deployment)."""
-    judged = Judged(unclear=list(found.unread.get("cloudtrail", ())))
+    judged = DemandOutcome(unclear=list(found.unread.get("cloudtrail", ())))
     if judged.unclear or not (found.trails or found.complete):
         return judged
     off = [trail.where for trail in found.trails if not trail.logging]
@@ -69,12 +69,12 @@ def show_events(missing: Sequence[str], *, reads: bool) -> str:
     return ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if len(missing) > 4 else "")
 
 
-def judge_endpoints(found: Surroundings, tables: Sequence[str]) -> Judged:
+def judge_endpoints(found: Surroundings, tables: Sequence[str]) -> DemandOutcome:
     """There is a gateway endpoint, routes lead to it, and its policy lets exactly these tables through.
 
     An endpoint that lets none of them through is for something else, as long as another one serves each table.
     """
-    judged = Judged(unclear=list(found.unread.get("endpoints", ())))
+    judged = DemandOutcome(unclear=list(found.unread.get("endpoints", ())))
     gateways = [each for each in found.endpoints if each.kind == "Gateway"]
     if judged.unclear or not (gateways or found.network):
         return judged
@@ -96,15 +96,15 @@ def judge_endpoints(found: Surroundings, tables: Sequence[str]) -> Judged:
     return judged
 
 
-def lets_through(endpoint: Endpoint, tables: Sequence[str]) -> list[str]:
+def lets_through(endpoint: VpcEndpoint, tables: Sequence[str]) -> list[str]:
     """The tables that an endpoint's policy lets queries to through."""
     policy, region = endpoint.policy or {}, endpoint.region or "*"
     return [table for table in tables if allowed([policy], ("dynamodb:Query",), table_arn(table, region))]
 
 
-def judge_endpoint(endpoint: Endpoint, tables: Sequence[str]) -> Judged:
+def judge_endpoint(endpoint: VpcEndpoint, tables: Sequence[str]) -> DemandOutcome:
     """One gateway endpoint: that it works, and that its policy lets nothing else through."""
-    judged = Judged()
+    judged = DemandOutcome()
     where = endpoint.where
     if not endpoint.available:
         judged.fault(f"{where} is not available", where)
@@ -130,9 +130,9 @@ def is_ours(pattern: str, tables: Sequence[str]) -> bool:
     return table is not None and table in tables
 
 
-def judge_users(found: Surroundings, tables: Sequence[str]) -> Judged:
+def judge_users(found: Surroundings, tables: Sequence[str]) -> DemandOutcome:
     """No user and no group may touch these tables by itself; the root user has no access key."""
-    judged = Judged(unclear=list(found.unread.get("users", ())))
+    judged = DemandOutcome(unclear=list(found.unread.get("users", ())))
     if judged.unclear or not found.source:
         return judged
     for each in found.holders:
@@ -148,9 +148,9 @@ def judge_users(found: Surroundings, tables: Sequence[str]) -> Judged:
     return judged
 
 
-def judge_holder(holder: Holder, tables: Sequence[str]) -> Judged:
+def judge_holder(holder: PolicyHolder, tables: Sequence[str]) -> DemandOutcome:
     """One user or group."""
-    judged = Judged()
+    judged = DemandOutcome()
     if holder.kind == "root user":
         judged.fault("the root user has an access key, and may do everything", "root")
         return judged
@@ -168,9 +168,9 @@ def judge_holder(holder: Holder, tables: Sequence[str]) -> Judged:
     return judged
 
 
-def judge_lines(found: Surroundings) -> Judged:
+def judge_lines(found: Surroundings) -> DemandOutcome:
     """A VPN or Direct Connect that carries traffic, and an interface endpoint, as it cannot use a gateway endpoint."""
-    judged = Judged(unclear=[*found.unread.get("lines", ()), *found.unread.get("endpoints", ())])
+    judged = DemandOutcome(unclear=[*found.unread.get("lines", ()), *found.unread.get("endpoints", ())])
     interfaces = [each for each in found.endpoints if each.kind == "Interface"]
     if judged.unclear or not (found.lines or found.complete):
         return judged

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from devenv.aws.cloudformation import Resource, Unreadable, read_template
+from devenv.aws.cloudformation import Resource, UnreadableTemplate, read_template
 from devenv.aws.resources import surroundings_of
 from devenv.aws.surroundings import TOPICS, Surroundings, merge
 from devenv.aws.terraform import read_terraform
@@ -32,13 +32,13 @@ def read_templates(root: Path, wanted: Sequence[str]) -> Surroundings:
         try:
             if found := read_template(name, text):
                 resources[name] = found
-        except Unreadable as error:
+        except UnreadableTemplate as error:
             unread.append(f"{name}: {error}")
     for files in folders.values():
         try:
             if found := read_terraform(files):
                 resources |= {name: [each for each in found if each.where.startswith(f"{name}:")] for name in files}
-        except Unreadable as error:
+        except UnreadableTemplate as error:
             unread.append(str(error))
     names = [name for name, found in resources.items() if found]
     if not names and not unread:

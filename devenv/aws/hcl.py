@@ -48,7 +48,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Token:
+class HclToken:
     """One piece of the text. `start`, `end`: where in the text it is."""
 
     kind: str
@@ -62,23 +62,23 @@ def read(text: str) -> list[Block]:
     if len(text) > BYTES:
         raise Broken(f"it has more than {BYTES} characters")
     try:
-        return Reader(text).body(None).blocks
+        return HclReader(text).body(None).blocks
     except RecursionError:
         raise Broken("it is nested too deeply") from None
 
 
-def tokens(text: str) -> Iterator[Token]:
+def tokens(text: str) -> Iterator[HclToken]:
     """The text in pieces, without blanks and comments."""
     for match in TOKEN.finditer(text):
         if match["skip"] is not None:
             continue
         for kind in ("line", "heredoc", "text", "number", "word", "sign"):
             if match[kind] is not None:
-                yield Token(kind, match["body"] if kind == "heredoc" else match[0], match.start(), match.end())
+                yield HclToken(kind, match["body"] if kind == "heredoc" else match[0], match.start(), match.end())
                 break
 
 
-class Reader:
+class HclReader:
     """Reads one text from front to end."""
 
     def __init__(self, text: str) -> None:
@@ -87,13 +87,13 @@ class Reader:
         self.at = 0
 
     @property
-    def next(self) -> Token:
+    def next(self) -> HclToken:
         """The token to come; a line's end behind the last."""
         if self.at < len(self.tokens):
             return self.tokens[self.at]
-        return Token("end", "", len(self.text), len(self.text))
+        return HclToken("end", "", len(self.text), len(self.text))
 
-    def take(self) -> Token:
+    def take(self) -> HclToken:
         """The token to come, and go behind it."""
         token = self.next
         self.at += token.kind != "end"

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from devenv.aws.cloudformation import Resource
 from devenv.aws.documents import ALLOW_ALL, GRANTING, HARMLESS, as_document, as_list
-from devenv.aws.surroundings import Document, Endpoint, Holder, Line, Region, Surroundings, Trail, is_open
+from devenv.aws.surroundings import Document, Line, PolicyHolder, Region, Surroundings, Trail, VpcEndpoint, is_open
 from devenv.aws.trails import advanced
 
 NETWORK: Final = ("AWS::EC2::VPC", "AWS::EC2::Subnet")
@@ -68,7 +68,7 @@ def trail_of(resource: Resource) -> Trail:
     )
 
 
-def endpoint_of(resource: Resource) -> Endpoint | None:
+def endpoint_of(resource: Resource) -> VpcEndpoint | None:
     """A VPC endpoint of DynamoDB; None for one of another service."""
     properties = resource.properties
     if not str(properties.get("ServiceName", "")).endswith(".dynamodb"):
@@ -82,7 +82,7 @@ def endpoint_of(resource: Resource) -> Endpoint | None:
         policy = {
             "Statement": [{"Effect": "Allow", "Action": "dynamodb:*", "Resource": f"${{{resource.name} policy}}"}]
         }
-    return Endpoint(
+    return VpcEndpoint(
         where=resource.where,
         kind="Interface" if kind == "Interface" else "Gateway",
         policy=policy,
@@ -91,7 +91,7 @@ def endpoint_of(resource: Resource) -> Endpoint | None:
     )
 
 
-def holders_of(resources: Sequence[Resource]) -> Iterator[Holder]:
+def holders_of(resources: Sequence[Resource]) -> Iterator[PolicyHolder]:
     """Users and groups with what is attached to them, from either side."""
     documents = {
         each.name: as_document(each.properties.get("PolicyDocument")) for each in resources if each.kind in POLICIES
@@ -139,7 +139,7 @@ def holder(
     policies: Sequence[Resource],
     documents: Mapping[str, Document | None],
     resources: Sequence[Resource],
-) -> Holder:
+) -> PolicyHolder:
     """A user or group with all its documents. A managed policy is read where this template or AWS defines it."""
     found: list[Document | None] = [as_document(each.properties.get("PolicyDocument")) for each in policies]
     unread = [each.where for each, document in zip(policies, found, strict=True) if document is None]
@@ -162,7 +162,7 @@ def holder(
         and each.properties.get("Status", "Active") == "Active"
         for each in resources
     )
-    return Holder(
+    return PolicyHolder(
         resource.where,
         "user" if kind == "user" else "group",
         tuple(each for each in found if each),

@@ -31,7 +31,7 @@ class Trail:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class VpcEndpoint:
     """A VPC endpoint of DynamoDB. `policy` None: AWS's default, which lets everything through.
 
     `routes`: how many route tables of a gateway endpoint (None: could not be worked out).
@@ -46,7 +46,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Holder:
+class PolicyHolder:
     """An IAM user or group, the documents that apply to it, and names of policies whose documents are not known."""
 
     where: str
@@ -83,8 +83,8 @@ class Surroundings:
 
     source: str = ""
     trails: tuple[Trail, ...] = ()
-    endpoints: tuple[Endpoint, ...] = ()
-    holders: tuple[Holder, ...] = ()
+    endpoints: tuple[VpcEndpoint, ...] = ()
+    holders: tuple[PolicyHolder, ...] = ()
     lines: tuple[Line, ...] = ()
     regions: tuple[Region, ...] = ()
     parts: tuple[str, ...] = ()

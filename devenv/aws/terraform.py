@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from devenv.aws import hcl
-from devenv.aws.cloudformation import Resource, Unreadable
+from devenv.aws.cloudformation import Resource, UnreadableTemplate
 from devenv.aws.documents import as_list
 from devenv.aws.hcl import Block
 from devenv.aws.surroundings import is_open
@@ -26,7 +26,7 @@ def read_terraform(files: Mapping[str, str]) -> list[Resource]:
         try:
             blocks += [(file, block) for block in hcl.read(text)]
         except hcl.Broken as error:
-            raise Unreadable(f"{file}: {error}") from None
+            raise UnreadableTemplate(f"{file}: {error}") from None
     return list(Module(blocks).resources())
 
 

@@ -21,7 +21,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Asked:
+class StoreCall:
     """One read of a store, declared or really sent. `key` is attribute -> text, conditions are readable text.
 
     `limit` with `followed` False ends early when there is more. `elsewhere` says why the target is not the project's
@@ -51,7 +51,7 @@ class Asked:
     times: int = 1
 
 
-def side_by_side(asked: Sequence[Asked] | None, declared: Asked | None) -> str:
+def side_by_side(asked: Sequence[StoreCall] | None, declared: StoreCall | None) -> str:
     """Return what was really asked, and in what that differs from the declared pattern."""
     if asked is None:
         return "its queries were not captured"
@@ -65,14 +65,14 @@ def side_by_side(asked: Sequence[Asked] | None, declared: Asked | None) -> str:
     return f"{text}; declared is {shown(declared)}" + (f" (differs in {', '.join(wrong)})" if wrong else "")
 
 
-def closest(asked: Sequence[Asked], declared: Asked | None) -> Asked:
+def closest(asked: Sequence[StoreCall], declared: StoreCall | None) -> StoreCall:
     """The query that is most like the declared one; the first of equals."""
     if declared is None:
         return asked[0]
     return min(asked, key=lambda one: len(differences(one, declared)) + (3 if one.store != declared.store else 0))
 
 
-def differences(one: Asked, declared: Asked) -> list[str]:
+def differences(one: StoreCall, declared: StoreCall) -> list[str]:
     """In what a query differs from the declared one, in words."""
     pairs = (
         ("table", one.table, declared.table),
@@ -92,7 +92,7 @@ def differences(one: Asked, declared: Asked) -> list[str]:
     return found
 
 
-def shown(asked: Asked) -> str:
+def shown(asked: StoreCall) -> str:
     """A query in one line."""
     if asked.sql is not None:
         return f"`{' '.join(asked.sql.split())}`"
@@ -109,6 +109,6 @@ def shown(asked: Asked) -> str:
     return " ".join(parts)
 
 
-def shown_key(asked: Asked) -> str:
+def shown_key(asked: StoreCall) -> str:
     """`pk = MSG#5ae2…`."""
     return ", ".join(f"{name} = {text}" for name, text in asked.key.items()) or "of the whole table"

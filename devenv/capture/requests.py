@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from devenv.capture.calls import Asked
-from devenv.capture.tap.records import Call
+from devenv.capture.calls import StoreCall
+from devenv.capture.tap.records import WireCall
 from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
 
@@ -74,7 +74,7 @@ def read_events(events: Iterable[Mapping[str, Any]]) -> list[Sent]:
     return list(found.values())
 
 
-def from_call(call: Call) -> Sent:
+def from_call(call: WireCall) -> Sent:
     """A call that the tap recorded."""
     return Sent(
         call.store,
@@ -118,7 +118,7 @@ def signature(sent: Sent) -> str:
     return json.dumps([sent.operation, sent.url, request], sort_keys=True, default=str)
 
 
-def describe(run: Sequence[Sent]) -> Asked:
+def describe(run: Sequence[Sent]) -> StoreCall:
     """One read of one or several pages."""
     first, last = run[0], run[-1]
     counts = [one.count for one in run if one.count is not None]
@@ -135,23 +135,23 @@ def describe(run: Sequence[Sent]) -> Asked:
     )
 
 
-def describe_sql(sent: Sent) -> Asked:
+def describe_sql(sent: Sent) -> StoreCall:
     """A statement."""
-    return Asked("SQL", sql=str(sent.request), store="postgres")
+    return StoreCall("SQL", sql=str(sent.request), store="postgres")
 
 
-def describe_dynamodb(sent: Sent) -> Asked:
+def describe_dynamodb(sent: Sent) -> StoreCall:
     """A request to DynamoDB."""
     request = sent.request if isinstance(sent.request, dict) else {}
     if sent.operation == "ExecuteStatement":
-        return Asked(sent.operation, sql=str(request.get("Statement")), limit=request.get("Limit"))
+        return StoreCall(sent.operation, sql=str(request.get("Statement")), limit=request.get("Limit"))
     if sent.operation == "GetItem":
-        return Asked(sent.operation, request.get("TableName"), key=texts(request.get("Key", {})))
+        return StoreCall(sent.operation, request.get("TableName"), key=texts(request.get("Key", {})))
     if sent.operation == "BatchGetItem":
-        return Asked(sent.operation, ", ".join(request.get("RequestItems", {})))
+        return StoreCall(sent.operation, ", ".join(request.get("RequestItems", {})))
     key, sort = read_condition(request)
     forward = request.get("ScanIndexForward", True)
-    return Asked(
+    return StoreCall(
         sent.operation,
         request.get("TableName"),
         request.get("IndexName"),

@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The snapshot's name."
 
 def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, timings: bool = False) -> None:
     """Run steps from scratch, after asking when data that devenv did not write would go."""
-    from devenv.lifecycle.plan import Options
+    from devenv.lifecycle.plan import UpOptions
     from devenv.lifecycle.reset import run_fresh
     from devenv.lifecycle.start import Clock
     from devenv.stack import open_locked
@@ -31,7 +31,7 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, 
                 watch.close()
                 agreed(f"{'; '.join(losses)}. Continue and discard this data? (A snapshot is kept.)", yes)
 
-        report = run_fresh(opened, names, command, Options(timeout), watch, clock, agree)
+        report = run_fresh(opened, names, command, UpOptions(timeout), watch, clock, agree)
     show(with_view(report, timings=timings))
 
 

@@ -173,9 +173,9 @@ def verify(
 ) -> None:
     """Compare every id in both stores, and prove that nothing was left out."""
     from devenv.verify import compare as work
-    from devenv.verify.context import Options
+    from devenv.verify.context import VerifyOptions
 
-    options = Options(plan, findings, workers, segments, max_items, restart, "sdk" if sdk else "raw")
+    options = VerifyOptions(plan, findings, workers, segments, max_items, restart, "sdk" if sdk else "raw")
     opened = stack()
     with watching() as watch:
         report = work.verify(verify_context(opened), options, watch)

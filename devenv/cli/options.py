@@ -121,9 +121,9 @@ def show(report: Report) -> None:
 
 def stack(engine: str | None = None, *, reads: bool = True) -> Stack:
     """The project, opened for reading. `reads`: its stores too, which need not be on this machine."""
-    from devenv.stack import Asked, open_stack
+    from devenv.stack import EngineChoice, open_stack
 
-    opened = open_stack(chosen.project, asked=Asked(engine))
+    opened = open_stack(chosen.project, asked=EngineChoice(engine))
     if reads:
         opened.engine.admit(chosen.allow_remote, tell)
     return opened

@@ -42,9 +42,9 @@ def up(
 ) -> None:
     """Start the services, wait until each responds, run the steps that are not done."""
     from devenv.lifecycle import up as work
-    from devenv.lifecycle.plan import Options
+    from devenv.lifecycle.plan import UpOptions
     from devenv.lifecycle.start import Clock
-    from devenv.stack import Asked, open_locked
+    from devenv.stack import EngineChoice, open_locked
 
     for name in (force, first):
         check_step(name)
@@ -55,11 +55,11 @@ def up(
             watch.close()
             agreed(question, mark, "devenv up --engine external --mark")
 
-        options = Options(timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap, restore_seeds)
+        options = UpOptions(timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap, restore_seeds)
         if dry_run:
             report = work.up(stack(engine), options, watch, clock)
         else:
-            with open_locked(chosen.project, timeout, watch.say, asked=Asked(engine)) as opened:
+            with open_locked(chosen.project, timeout, watch.say, asked=EngineChoice(engine)) as opened:
                 consent(opened.loaded, "steps", *(() if no_backend else ("services",)))
                 report = work.up(opened, options, watch, clock)
     show(with_view(report, timings=timings))
@@ -86,7 +86,7 @@ def down(
     """Stop what `up` started; the data is kept unless you pass --data."""
     from devenv.config.load import load_for_stopping
     from devenv.lifecycle import down as work
-    from devenv.stack import Asked, open_locked
+    from devenv.stack import EngineChoice, open_locked
 
     if data:
         keeps = "without a backup" if no_backup else "(a backup is kept)"
@@ -98,7 +98,7 @@ def down(
         with watching() as watch:
             report = down_all(data, not no_backup, timeout, watch)
         show(report)
-    asked = Asked(engine, stopping=True)
+    asked = EngineChoice(engine, stopping=True)
     with watching() as watch, open_locked(chosen.project, timeout, watch.say, load_for_stopping, asked) as opened:
         report = work.down(opened, data, not no_backup, watch)
     show(report)

@@ -87,7 +87,7 @@ def complaints(tree: Mapping[str, Any], text: str) -> Iterator[tuple[tuple[str |
     msgspec stops at the first: what it complains of is left out, and the rest is tried again.
     """
     for _ in range(MOST_COMPLAINTS):
-        place = Place(tree, text)
+        place = ErrorPlace(tree, text)
         hint = "devenv config schema"
         keys = place.keys
         shown = text
@@ -146,7 +146,7 @@ def check_variables(settings: Settings, file: Path) -> None:
         )
 
 
-class Place:
+class ErrorPlace:
     """Where in the tree msgspec's complaint is: `keys`, and `words` without the place. `of_name`: it is the last key.
 
     msgspec shows the name of any entry of a table as `[...]`: it is found by leaving the other entries out.

@@ -53,7 +53,7 @@ class Watch:
 
 
 @dataclass(frozen=True)
-class Named(Watch):
+class ProjectEvents(Watch):
     """A watch for one of several projects: every line begins with its name."""
 
     name: str

@@ -64,6 +64,15 @@ class Targets:
 
 
 @dataclass(frozen=True)
+class Listener:
+    """One listening TCP socket of one of the project's own services."""
+
+    service: str
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True)
 class ServiceState:
     """What is known of one service now. `started` is ISO 8601 UTC; None means not known or not running.
 

@@ -10,25 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from devenv.aws.surroundings import TOPICS, Surroundings, Topic, merge
 from devenv.core.lazy import Lazy
-from devenv.core.model import StepState
+from devenv.core.model import Listener, StepState
 from devenv.links.facts import Facts, FactsContext
 from devenv.links.judge import Item
 
 if TYPE_CHECKING:
-    from devenv.aws.account import Account
+    from devenv.aws.account import AwsAccount
     from devenv.aws.drift import TableState
     from devenv.doctor.checks.safety_files import Searched
     from devenv.engines.docker.inspect import View
     from devenv.verify.repair import Write
-
-
-@dataclass(frozen=True)
-class Listener:
-    """One listening TCP socket of one of the project's own services."""
-
-    service: str
-    ip: str
-    port: int
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ class DoctorContext(FactsContext):
     read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
     search_keys: Callable[[], Searched | None] = lambda: None
     read_templates: Callable[[], Surroundings] = Surroundings
-    account: Account | None = None
+    account: AwsAccount | None = None
     asks_drift: bool = False
     look_at_docker: Callable[[], View | None] = lambda: None
     private_files: tuple[Path, ...] = ()

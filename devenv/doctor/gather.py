@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from devenv.config.schema import FILE
 from devenv.core.events import Watch
-from devenv.doctor.context import DoctorContext, Listener
+from devenv.doctor.context import DoctorContext
 from devenv.lifecycle import up
 from devenv.lifecycle.facts import facts_context
-from devenv.lifecycle.plan import Options
+from devenv.lifecycle.plan import UpOptions
 from devenv.lifecycle.start import Clock
 from devenv.lifecycle.steps import Inputs, step_context, step_states
 from devenv.stack import Stack, open_locked
 from devenv.verify.repair import Write
 
 if TYPE_CHECKING:
-    from devenv.aws.account import Account
+    from devenv.aws.account import AwsAccount
     from devenv.engines.base import Engine
     from devenv.engines.docker.inspect import View
 
@@ -42,7 +42,7 @@ def doctor_context(
         **safety_readers(stack),
         account=open_account(stack) if remote and (drift or asks_account(stack)) else None,
         asks_drift=drift,
-        listeners=lambda: [Listener(each.service, each.ip, each.port) for each in engine.listeners()],
+        listeners=engine.listeners,
         look_at_docker=cache(partial(look_at_docker, engine)),
         private_files=engine.private_files(),
         dynamodb_folder=engine.home / "dynamodb" if engine.files else None,
@@ -85,12 +85,12 @@ def asks_account(stack: Stack) -> bool:
     )
 
 
-def open_account(stack: Stack) -> Account:
+def open_account(stack: Stack) -> AwsAccount:
     """The account that the shell's AWS settings lead to. Nothing is asked yet."""
-    from devenv.aws.account import Account
+    from devenv.aws.account import AwsAccount
 
     safety = stack.settings.safety
-    return Account(
+    return AwsAccount(
         safety.regions if safety else (),
         expected=safety.account if safety else None,
         own=stack.engine.targets().dynamodb.endpoint,
@@ -99,8 +99,8 @@ def open_account(stack: Stack) -> Account:
 
 def run_steps(stack: Stack, watch: Watch) -> None:
     """Run the steps that are not done, as `up` does."""
-    with open_locked(stack.root, Options().timeout_s, watch.say) as locked:
-        up.up(locked, Options(backend=False), watch, Clock())
+    with open_locked(stack.root, UpOptions().timeout_s, watch.say) as locked:
+        up.up(locked, UpOptions(backend=False), watch, Clock())
 
 
 def settle(stack: Stack, writes: Sequence[Write]) -> None:

@@ -123,7 +123,7 @@ def list_checks(checks: Sequence[Check] = CHECKS) -> list[dict[str, str]]:
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningCheck:
     """A check that has been started, and when (monotonic seconds)."""
 
     check: Check
@@ -138,7 +138,7 @@ def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambd
     answers: queue.SimpleQueue[tuple[str, CheckResult]] = queue.SimpleQueue()
     findings: dict[str, CheckResult] = {}
     waiting = list(checks)
-    running: dict[str, Running] = {}
+    running: dict[str, RunningCheck] = {}
     selected = {check.code for check in checks}
 
     def settle(finding: CheckResult) -> None:
@@ -154,7 +154,7 @@ def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambd
                 settle(skipped(check, [findings[code] for code in unmet]))
             elif all(code in findings for code in needs):
                 waiting.remove(check)
-                running[check.code] = Running(check, time.monotonic())
+                running[check.code] = RunningCheck(check, time.monotonic())
                 threading.Thread(target=lambda c=check: answers.put((c.code, run_one(c, facts))), daemon=True).start()
         if not running:
             continue

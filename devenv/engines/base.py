@@ -31,7 +31,6 @@ import subprocess
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +39,7 @@ from msgspec.structs import replace
 
 from devenv.config.load import data_home
 from devenv.core.errors import DevenvError, Exit
-from devenv.core.model import ServiceState
+from devenv.core.model import Listener, ServiceState
 from devenv.engines.process import ProcessServices
 from devenv.host import processes
 
@@ -49,15 +48,6 @@ if TYPE_CHECKING:
 
 # Projects that start at the same moment may find the same port free; each time one of them gets it.
 PORT_TRIES: Final = 5
-
-
-@dataclass(frozen=True)
-class Listening:
-    """One listening TCP socket of one of the project's own services."""
-
-    service: str
-    ip: str
-    port: int
 
 
 class Engine(ProcessServices):
@@ -116,7 +106,7 @@ class Engine(ProcessServices):
         """Whether there is anything that `down --data` has to take away from stores whose files are not devenv's."""
         return self.has_data()
 
-    def listeners(self) -> list[Listening]:
+    def listeners(self) -> list[Listener]:
         """The sockets on which this project's services (and their children) listen."""
         found = []
         for service in self.look():
@@ -128,7 +118,7 @@ class Engine(ProcessServices):
                 except psutil.Error:
                     continue
                 found += [
-                    Listening(service.name, seen.laddr.ip, seen.laddr.port)
+                    Listener(service.name, seen.laddr.ip, seen.laddr.port)
                     for seen in sockets
                     if seen.status == psutil.CONN_LISTEN
                 ]

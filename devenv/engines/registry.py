@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from devenv.engines.base import Engine
 
 ENGINES: Final[Mapping[str, str]] = {
-    "embedded": "devenv.engines.embedded.engine:Embedded",
+    "embedded": "devenv.engines.embedded.engine:EmbeddedEngine",
     "docker": "devenv.engines.docker.engine:DockerEngine",
-    "external": "devenv.engines.external.engine:External",
+    "external": "devenv.engines.external.engine:ExternalEngine",
 }
 
 

@@ -12,7 +12,7 @@ import msgspec
 from devenv.host import state
 
 
-class Entry(msgspec.Struct, frozen=True):
+class RegisteredProject(msgspec.Struct, frozen=True):
     """One project: its folder, where its data lies, and the Compose project of its containers, if it ever had any."""
 
     root: str
@@ -30,9 +30,9 @@ def register(cache: Path, root: Path, home: Path, compose: str = "") -> None:
     file = place(cache, root)
     # Even the question whether it is there is refused in a cache whose projects are another user's.
     with contextlib.suppress(OSError):
-        if not file.exists() or (compose and compose != (read(file) or Entry("", "")).compose):
+        if not file.exists() or (compose and compose != (read(file) or RegisteredProject("", "")).compose):
             file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            state.write_private(file, msgspec.json.encode(Entry(str(root), str(home), compose)))
+            state.write_private(file, msgspec.json.encode(RegisteredProject(str(root), str(home), compose)))
 
 
 def forget(cache: Path, root: Path) -> None:
@@ -41,15 +41,15 @@ def forget(cache: Path, root: Path) -> None:
         place(cache, root).unlink(missing_ok=True)
 
 
-def read_all(cache: Path) -> list[Entry]:
+def read_all(cache: Path) -> list[RegisteredProject]:
     """Every remembered project, by folder."""
     found = [read(file) for file in (cache / "projects").glob("*.json")]
     return sorted((entry for entry in found if entry), key=lambda entry: entry.root)
 
 
-def read(file: Path) -> Entry | None:
+def read(file: Path) -> RegisteredProject | None:
     """Return what one file says; None when it cannot be read."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Entry)
+        return msgspec.json.decode(file.read_bytes(), type=RegisteredProject)
     except (OSError, msgspec.DecodeError):
         return None

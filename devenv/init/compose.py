@@ -9,13 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from devenv.core.plain_yaml import UnreadableYaml, load_yaml
+
 YAML_BYTES: Final = 200_000
 PORT: Final = re.compile(r"(?:(?:\d+(?:\.\d+){3}|\[[^\]]*\]):)?(?:(\d+):)?(\d+)(?:/tcp)?")
 DEFAULT: Final = re.compile(r"\$\{(\w+):?-([^}]*)\}")
 
 
 @dataclass(frozen=True)
-class Service:
+class ComposeService:
     """One service: image, ports as (host, container), variables (None: interpolated, so not known), command."""
 
     name: str
@@ -31,44 +33,38 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Compose:
+class ComposeFile:
     """A compose file's services by what they are."""
 
     file: str
-    postgres: Service | None
-    dynamodb: Service | None
-    application: Service | None
+    postgres: ComposeService | None
+    dynamodb: ComposeService | None
+    application: ComposeService | None
     others: tuple[str, ...]
 
 
-def load_yaml(text: str) -> Any:
+def read_yaml(text: str) -> Any:
     """The value of a YAML text; None for what is none. Aliases are not expanded.
 
     Tags stand for nothing, but for CloudFormation's `!Sub "${Stage}-x"` and `!Ref Stage`: they are texts with `${…}`.
     """
-    import yaml  # type: ignore[import-untyped]
-
     if len(text) > YAML_BYTES:
         return None
 
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """A loader that makes plain values only."""
-
-    def computed(loader: Any, suffix: str, node: Any) -> str | None:
-        if suffix not in ("Sub", "Ref") or not isinstance(node, yaml.ScalarNode):
+    def computed(_loader: Any, suffix: str, node: Any) -> str | None:
+        if suffix not in ("Sub", "Ref") or not isinstance(node.value, str):
             return None
-        return str(node.value) if suffix == "Sub" else f"${{{node.value}}}"
+        return node.value if suffix == "Sub" else f"${{{node.value}}}"
 
-    Loader.add_multi_constructor("!", computed)
     try:
-        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, RecursionError, ValueError, TypeError):
+        return load_yaml(text, computed)
+    except UnreadableYaml:
         return None
 
 
-def read_compose(file: str, text: str, variables: Mapping[str, str]) -> Compose | None:
+def read_compose(file: str, text: str, variables: Mapping[str, str]) -> ComposeFile | None:
     """A compose file; None for what is none. `variables` are those of the .env file beside it."""
-    tree = load_yaml(text)
+    tree = read_yaml(text)
     services = tree.get("services") if isinstance(tree, dict) else None
     if not isinstance(services, dict):
         return None
@@ -76,13 +72,13 @@ def read_compose(file: str, text: str, variables: Mapping[str, str]) -> Compose 
     postgres = next((each for each in read if re.search(r"(^|/)(postgres|postgis)\b", each.image)), None)
     dynamodb = next((each for each in read if "dynamodb-local" in each.image), None)
     rest = [each for each in read if each not in (postgres, dynamodb)]
-    return Compose(file, postgres, dynamodb, pick_application(rest), tuple(each.name for each in rest))
+    return ComposeFile(file, postgres, dynamodb, pick_application(rest), tuple(each.name for each in rest))
 
 
-def pick_application(services: list[Service]) -> Service | None:
+def pick_application(services: list[ComposeService]) -> ComposeService | None:
     """The service that uses the stores: it is given their addresses, or is called like a backend."""
 
-    def rank(service: Service) -> int:
+    def rank(service: ComposeService) -> int:
         given = " ".join(f"{name}={value}" for name, value in service.environment.items())
         return 2 * bool(re.search(r"postgres|DYNAMO|DDB|AWS_ENDPOINT", given)) + bool(
             re.search(r"back|api|app|server|web", service.name)
@@ -93,14 +89,14 @@ def pick_application(services: list[Service]) -> Service | None:
     return best if best is not None and rank(best) > 0 else None
 
 
-def read_service(name: str, tree: Mapping[str, Any], variables: Mapping[str, str]) -> Service:
+def read_service(name: str, tree: Mapping[str, Any], variables: Mapping[str, str]) -> ComposeService:
     """One service of a compose file."""
     build = tree.get("build")
     folder = build.get("context") if isinstance(build, dict) else build
     command = tree.get("command")
     words = split_words(command) if isinstance(command, str) else command if isinstance(command, list) else []
     ports = [found for each in tree.get("ports") or () if (found := read_port(each, variables))]
-    return Service(
+    return ComposeService(
         name=name,
         image=str(tree.get("image") or ""),
         build=str(folder) if folder else None,

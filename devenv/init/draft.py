@@ -16,7 +16,7 @@ from devenv.init.propose import (
     LABEL,
 )
 from devenv.init.settings_found import GIVEN, database_of, is_secret, local_command, store_url
-from devenv.init.sql_tables import Table
+from devenv.init.sql_tables import DeclaredTable
 
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 
@@ -257,7 +257,7 @@ class Drafter(DataDrafter):
         self.sheet.comment(f'regions = ["{region}"]  deletion_protection = true  point_in_time_recovery = true')
 
 
-def show_sql(tables: Iterable[Table], fills: Iterable[str]) -> str:
+def show_sql(tables: Iterable[DeclaredTable], fills: Iterable[str]) -> str:
     """Return what an SQL file does, in words."""
     made = ", ".join(table.name for table in tables)
     loaded = ", ".join(fills)

@@ -9,8 +9,8 @@ from devenv.init.code import Function
 from devenv.init.propose import (
     ID_NAMES,
     PLACE,
-    Entity,
-    Pattern,
+    FoundEntity,
+    FoundPattern,
     find_entities,
     find_group,
     find_links,
@@ -28,7 +28,7 @@ from devenv.init.propose import (
     traced_entity,
 )
 from devenv.init.sheet import Sheet
-from devenv.init.sql_tables import Table
+from devenv.init.sql_tables import DeclaredTable
 from devenv.init.survey import Survey
 
 
@@ -163,7 +163,7 @@ class DataDrafter:
         for pattern, entity in traced:
             self.trace(pattern, entity)
 
-    def trace(self, pattern: Pattern, entity: Entity) -> None:
+    def trace(self, pattern: FoundPattern, entity: FoundEntity) -> None:
         """One `[trace.*]`."""
         assert self.person is not None  # noqa: S101 - asked before
         function = pattern.query.function
@@ -215,7 +215,7 @@ class DataDrafter:
             self.sheet.section("trace", pattern.name, "request")
             self.sheet.key("path", route.path, f"{route.file}:{route.line}")
 
-    def parameters(self, pattern: Pattern) -> dict[str, str]:
+    def parameters(self, pattern: FoundPattern) -> dict[str, str]:
         """Return what the code calls the parameters of a pattern -> what they are called in devenv.toml."""
         raw = {name for template in pattern.query.key.values() for name in PLACE.findall(template)}
         person = self.person
@@ -224,7 +224,7 @@ class DataDrafter:
             for name in sorted(raw)
         }
 
-    def arguments(self, function: Function, pattern: Pattern) -> tuple[dict[str, Any], list[str]]:
+    def arguments(self, function: Function, pattern: FoundPattern) -> tuple[dict[str, Any], list[str]]:
         """The arguments of a function by name, and those that nobody can tell."""
         found: dict[str, Any] = {}
         unknown: list[str] = []
@@ -255,6 +255,6 @@ def quoted(name: str) -> str:
     return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
 
 
-def show_table(table: Table) -> str:
+def show_table(table: DeclaredTable) -> str:
     """A table as links name it: the schema only where it is not public."""
     return table.name if table.schema == "public" else f"{table.schema}.{table.name}"

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from devenv.init.code import Attribute, Code, Query, Route
-from devenv.init.sql_tables import Column, Table
+from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
 
@@ -24,7 +24,7 @@ LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
 @dataclass(frozen=True)
-class Entity:
+class FoundEntity:
     """One kind of items: its fields with their types, the fields that a template holds, and where it was seen."""
 
     name: str
@@ -40,12 +40,12 @@ class Entity:
 
 
 @dataclass(frozen=True)
-class Link:
+class FoundLink:
     """One reference to a row. `sure`: the attribute is called as the table and its column."""
 
     name: str
     source: str
-    target: Table
+    target: DeclaredTable
     column: str
     natural: Mapping[str, str]
     copies: Mapping[str, str]
@@ -53,12 +53,12 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Group:
+class FoundGroup:
     """Items that seem to exist together: a row per owner, who names the other, and entries under their common id."""
 
     name: str
-    rows: Entity
-    entries: Entity
+    rows: FoundEntity
+    entries: FoundEntity
     id: str
     owner: str
     other: str
@@ -68,7 +68,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Pattern:
+class FoundPattern:
     """One declared query: the same, wherever the code has it, the application's own function first."""
 
     name: str
@@ -95,9 +95,9 @@ def find_seed(code: Iterable[Code]) -> Code | None:
     return min(scripts, key=lambda each: (each.file.count("/"), each.file), default=None)
 
 
-def find_entities(survey: Survey) -> tuple[Entity, ...]:
+def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
     """The kinds of items that the code writes, by the literal part of their key."""
-    found: dict[tuple[str, str], Entity] = {}
+    found: dict[tuple[str, str], FoundEntity] = {}
     for shape in (shape for code in survey.code for shape in code.shapes):
         table = owner_of(shape.attributes, survey.tables)
         if table is None:
@@ -115,7 +115,7 @@ def find_entities(survey: Survey) -> tuple[Entity, ...]:
         label = LABEL.sub("_", name)
         if any(each.name == label for each in found.values()):
             label = f"{label}_{len(found) + 1}"
-        found[table.table, literal] = Entity(label, table.table, match, fields, (where,))
+        found[table.table, literal] = FoundEntity(label, table.table, match, fields, (where,))
     # Two kinds in one table are told apart by their keys, or not at all.
     bare = [each.table for each in found.values() if not each.match]
     return tuple(e for e in found.values() if e.match or bare.count(e.table) == 1)
@@ -142,22 +142,22 @@ def fields_of(attributes: Mapping[str, Attribute], hash_key: str, template: str 
     return fields
 
 
-def merge(entity: Entity, fields: Mapping[str, str], where: str) -> Entity:
+def merge(entity: FoundEntity, fields: Mapping[str, str], where: str) -> FoundEntity:
     """The same kind, seen once more: what is not always there is optional. The first names of places stay."""
     places = {place for text in entity.match.values() for place in PLACE.findall(text)}
     known = {n: t if n in places or n in fields else t.rstrip("?") + "?" for n, t in entity.attributes.items()}
     more = {n: t + "?" for n, t in fields.items() if n not in known and len(known) > len(places) and n not in places}
     kept = more if not places else {n: t for n, t in more.items() if not n.startswith(("my_", "other_"))}
-    return Entity(entity.name, entity.table, entity.match, {**known, **kept}, (*entity.seen, where))
+    return FoundEntity(entity.name, entity.table, entity.match, {**known, **kept}, (*entity.seen, where))
 
 
-def own_id(entity: Entity) -> str | None:
+def own_id(entity: FoundEntity) -> str | None:
     """The attribute that is the item's own id: called after the entity."""
     names = [f"{entity.name}_{suffix}" for suffix in ID_NAMES]
     return next((name for name in names if name in entity.attributes and name not in places_of(entity)), None)
 
 
-def places_of(entity: Entity) -> set[str]:
+def places_of(entity: FoundEntity) -> set[str]:
     """The fields that stand in the entity's key."""
     return {place for text in entity.match.values() for place in PLACE.findall(text)}
 
@@ -167,19 +167,19 @@ def singular(name: str) -> str:
     return name[:-3] + "y" if name.endswith("ies") else name[:-1] if name.endswith("s") else name
 
 
-def keyed(tables: Iterable[Found], entities: Iterable[Entity]) -> Iterator[Entity]:
+def keyed(tables: Iterable[Found], entities: Iterable[FoundEntity]) -> Iterator[FoundEntity]:
     """Of tables whose items nobody was seen to write, what their keys tell."""
     known = {entity.table for entity in entities}
     for table in tables:
         if table.table not in known:
-            yield Entity(table.table, table.table, {}, dict.fromkeys(key_of(table), "string"), ())
+            yield FoundEntity(table.table, table.table, {}, dict.fromkeys(key_of(table), "string"), ())
 
 
-def find_links(entities: Iterable[Entity], tables: Iterable[Table]) -> tuple[Link, ...]:
+def find_links(entities: Iterable[FoundEntity], tables: Iterable[DeclaredTable]) -> tuple[FoundLink, ...]:
     """References by name: `user_uuid` is `users.uuid`; a longer name that ends so may be, or a column called alike."""
     seen = [(entity, field) for entity in entities for field in entity.attributes]
     columns = [(table, column.name) for table in tables for column in table.columns if column.primary or column.unique]
-    found: dict[str, Link] = {}
+    found: dict[str, FoundLink] = {}
     for is_meant in (is_called_after, is_called_alike):
         for entity, field in seen:
             for table, column in columns:
@@ -189,17 +189,17 @@ def find_links(entities: Iterable[Entity], tables: Iterable[Table]) -> tuple[Lin
     return tuple(found.values())
 
 
-def is_called_after(field: str, table: Table, column: str) -> bool:
+def is_called_after(field: str, table: DeclaredTable, column: str) -> bool:
     """`user_uuid`, `my_user_uuid` for `users.uuid`."""
     return column in ID_NAMES and f"_{field}".endswith(f"_{singular(table.name)}_{column}")
 
 
-def is_called_alike(field: str, table: Table, column: str) -> bool:
+def is_called_alike(field: str, table: DeclaredTable, column: str) -> bool:
     """`customer_id` for `customers.customer_id`."""
     return field == column and re.search("_" + ID_END.pattern, field) is not None
 
 
-def make_link(entity: Entity, field: str, table: Table, column: str) -> Link:
+def make_link(entity: FoundEntity, field: str, table: DeclaredTable, column: str) -> FoundLink:
     """The reference from a field to a column, with the copies that are called like it."""
     attribute = next((a for a, t in entity.match.items() if f"{{{field}}}" in t), field)
     part = PLACE.sub("{}", entity.match[attribute]) if field in places_of(entity) else ""
@@ -209,7 +209,7 @@ def make_link(entity: Entity, field: str, table: Table, column: str) -> Link:
         for c in table.columns
         if f"{prefix}{c.name}" in entity.attributes and c.name != column
     }
-    return Link(
+    return FoundLink(
         name=prefix.rstrip("_"),
         source=f"{entity.table}.{attribute}" + (f"[{part}]" if part else ""),
         target=table,
@@ -220,7 +220,7 @@ def make_link(entity: Entity, field: str, table: Table, column: str) -> Link:
     )
 
 
-def find_group(entities: Iterable[Entity], links: Iterable[Link]) -> Group | None:
+def find_group(entities: Iterable[FoundEntity], links: Iterable[FoundLink]) -> FoundGroup | None:
     """Rows under a person's id with an attribute that is the key of other items, which name a person too."""
     entities, links = tuple(entities), tuple(links)
     for rows in entities:
@@ -237,19 +237,21 @@ def find_group(entities: Iterable[Entity], links: Iterable[Link]) -> Group | Non
                 same = [n for n, kind in rows.attributes.items() if entries.attributes.get(n) == kind == "string"]
                 preview = {n: n for n in same if n not in copied}
                 name = re.sub(r"_?(uuid|id|guid)$", "", ids[0]) or "group"
-                return Group(name, rows, entries, ids[0], owners[0], named[0], named[0], times[0], preview)
+                return FoundGroup(name, rows, entries, ids[0], owners[0], named[0], named[0], times[0], preview)
     return None
 
 
-def natural_of(copies: Mapping[str, str], table: Table) -> dict[str, str]:
+def natural_of(copies: Mapping[str, str], table: DeclaredTable) -> dict[str, str]:
     """Of the copies, the one that tells rows apart: a unique column, or one that is called so."""
-    columns: list[Column] = [c for c in table.columns if c.name in copies.values()]
+    columns: list[DeclaredColumn] = [c for c in table.columns if c.name in copies.values()]
     best = next((c.name for c in columns if c.unique), None)
     best = best or next((name for name in NATURAL if any(c.name == name for c in columns)), None)
     return {attribute: column for attribute, column in copies.items() if column == best}
 
 
-def find_person(tables: Iterable[Table], links: Iterable[Link]) -> tuple[Table, str, str, str | None] | None:
+def find_person(
+    tables: Iterable[DeclaredTable], links: Iterable[FoundLink]
+) -> tuple[DeclaredTable, str, str, str | None] | None:
     """(table, id, name, sign-in) of the table of people: the one that most links lead to, or that is called so."""
     tables = list(tables)
     led = [link.target.name for link in links]
@@ -262,16 +264,16 @@ def find_person(tables: Iterable[Table], links: Iterable[Link]) -> tuple[Table, 
     return None
 
 
-def is_person(name: str, table: Table) -> bool:
+def is_person(name: str, table: DeclaredTable) -> bool:
     """Return True if a parameter is the id of who asks: `user_uuid`, `my_user_uuid`."""
     return any(name == w or name.endswith(f"_{w}") for w in (f"{singular(table.name)}_{i}" for i in ID_NAMES))
 
 
 def find_patterns(
-    survey: Survey, entities: Iterable[Entity], person: Any, links: Iterable[Link]
-) -> tuple[Pattern, ...]:
+    survey: Survey, entities: Iterable[FoundEntity], person: Any, links: Iterable[FoundLink]
+) -> tuple[FoundPattern, ...]:
     """The queries that the code makes, each once; the application's own name for it wins over a script's."""
-    found: dict[tuple[str, str | None, str], Pattern] = {}
+    found: dict[tuple[str, str | None, str], FoundPattern] = {}
     tables = {table.table for table in survey.tables}
     queries = [q for code in survey.code for q in code.queries if q.operation != "Scan" and q.table in tables]
     for query in sorted(queries, key=lambda q: (not q.function.name, q.function.file, q.line)):
@@ -291,24 +293,24 @@ def find_patterns(
             query.operation + str(sorted((a, PLACE.sub("{}", t)) for a, t in shown.items())),
         )
         if (known := found.get(mark)) is not None:
-            found[mark] = Pattern(known.name, (*known.queries, query), known.key)
+            found[mark] = FoundPattern(known.name, (*known.queries, query), known.key)
             continue
         own = query.function.short or PurePosixPath(query.function.file).stem.replace("-", "_")
         name = LABEL.sub("_", VERBS.sub("", own)) or f"pattern_{len(found) + 1}"
         if any(each.name == name for each in found.values()):
             name = f"{name}_{len(found) + 1}"
-        found[mark] = Pattern(name, (query,), shown)
+        found[mark] = FoundPattern(name, (query,), shown)
     return tuple(found.values())
 
 
-def order_of(pattern: Pattern, entities: Iterable[Entity]) -> str:
+def order_of(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> str:
     """`newest first` where the sort key is a time, else `descending`."""
     timely = any("time" in kind for e in entities if e.table == pattern.query.table for kind in e.attributes.values())
     names = ("newest first", "oldest first") if timely else ("descending", "ascending")
     return names[0] if pattern.query.forward is False else names[1]
 
 
-def traced_entity(pattern: Pattern, entities: Iterable[Entity]) -> Entity | None:
+def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> FoundEntity | None:
     """The entity that a pattern's answer consists of: its key has the same literal part."""
     if pattern.query.index:
         return None

@@ -28,7 +28,7 @@ PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|%s|\{\w*\}|(?<!:):[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True)
-class Column:
+class DeclaredColumn:
     """One column: `unique` also for a primary key."""
 
     name: str
@@ -38,15 +38,15 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class DeclaredTable:
     """One declared table."""
 
     schema: str
     name: str
-    columns: tuple[Column, ...]
+    columns: tuple[DeclaredColumn, ...]
     references: tuple[str, ...] = ()
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str) -> DeclaredColumn | None:
         """The column of this name."""
         return next((column for column in self.columns if column.name == name), None)
 
@@ -56,7 +56,7 @@ class SqlFile:
     """One file. `problem`: why devenv cannot run it. `fills`: tables that it inserts into."""
 
     name: str
-    tables: tuple[Table, ...]
+    tables: tuple[DeclaredTable, ...]
     fills: tuple[str, ...]
     extensions: tuple[str, ...]
     problem: str | None = None
@@ -90,12 +90,12 @@ def bare(name: str) -> str:
     return name[1:-1] if name.startswith('"') else name.lower()
 
 
-def read_table(statement: str) -> Table | None:
+def read_table(statement: str) -> DeclaredTable | None:
     """The table of a CREATE TABLE."""
     found = TABLE.match(re.sub(r"--[^\n]*", "", statement))
     if not found:
         return None
-    columns: list[Column] = []
+    columns: list[DeclaredColumn] = []
     together: set[str] = set()
     for part in split_commas(found["body"]):
         if CONSTRAINT.match(part):
@@ -104,10 +104,10 @@ def read_table(statement: str) -> Table | None:
         elif column := COLUMN.match(part):
             primary = bool(re.search(r"\bPRIMARY\s+KEY\b", part, re.IGNORECASE))
             unique = primary or bool(re.search(r"\bUNIQUE\b", part, re.IGNORECASE))
-            columns.append(Column(bare(column["name"]), column["type"].strip().lower(), unique, primary))
-    marked = [Column(c.name, c.type, c.unique or c.name in together, c.primary) for c in columns]
+            columns.append(DeclaredColumn(bare(column["name"]), column["type"].strip().lower(), unique, primary))
+    marked = [DeclaredColumn(c.name, c.type, c.unique or c.name in together, c.primary) for c in columns]
     references = tuple(bare(name) for name in REFERENCES.findall(found["body"]))
-    return Table(bare(found["schema"] or "public"), bare(found["table"]), tuple(marked), references)
+    return DeclaredTable(bare(found["schema"] or "public"), bare(found["table"]), tuple(marked), references)
 
 
 def split_commas(body: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Final
 from devenv.config.masking import split_address
 from devenv.host.files import list_files, read_text
 from devenv.init.code import Code, read_code
-from devenv.init.compose import Compose, read_compose, read_dockerfile, read_dotenv
+from devenv.init.compose import ComposeFile, read_compose, read_dockerfile, read_dotenv
 from devenv.init.names import settle_names, table_variables
 from devenv.init.source import parse_python, read_variable
 from devenv.init.sql_tables import SqlFile, order_files, read_sql
@@ -48,7 +48,7 @@ class Survey:
     """
 
     root: Path
-    compose: Compose | None = None
+    compose: ComposeFile | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -145,7 +145,7 @@ def merged(texts: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def known_variables(compose: Compose | None) -> dict[str, str]:
+def known_variables(compose: ComposeFile | None) -> dict[str, str]:
     """The variables of the application's service that have a value."""
     application = compose.application if compose else None
     return {name: value for name, value in (application.environment if application else {}).items() if value}
@@ -179,7 +179,7 @@ def read(path: Path, left_out: list[str], name: str) -> str | None:
         return None
 
 
-def find_compose(texts: Mapping[str, str], variables: Mapping[str, str]) -> Compose | None:
+def find_compose(texts: Mapping[str, str], variables: Mapping[str, str]) -> ComposeFile | None:
     """The uppermost compose file that has one of the stores, or any."""
     names = sorted((n for n in texts if COMPOSE.fullmatch(PurePath(n).name)), key=lambda n: (n.count("/"), len(n), n))
     found = [compose for name in names if (compose := read_compose(name, texts[name], variables))]

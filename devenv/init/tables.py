@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devenv.core.errors import UsageError
-from devenv.init.compose import load_yaml
+from devenv.init.compose import read_yaml
 from devenv.init.source import Scope, Unclear, module_scope, value_of
 from devenv.steps.schema_load.schema_load import check_request
 
@@ -101,7 +101,7 @@ def read_yaml_tables(file: str, text: str) -> list[Found]:
     """The tables of a CloudFormation, SAM or serverless template."""
     if "AWS::DynamoDB::Table" not in text:
         return []
-    tree = load_yaml(text)
+    tree = read_yaml(text)
     if isinstance(tree, dict) and isinstance(tree.get("resources"), dict):
         tree = tree["resources"]
     return list(cloudformation(file, tree)) if isinstance(tree, dict) else []

@@ -12,7 +12,7 @@ ORDER = ("setup", "schema-load", "seed")
 
 
 @dataclass(frozen=True)
-class Options:
+class UpOptions:
     """How `up` was asked. `force` and `first` name a step; both include the later ones.
 
     `restore`: what was loaded from seeds and deleted since comes back.
@@ -60,7 +60,7 @@ def plan_services(seen: Sequence[ServiceState], wanted: Sequence[str], settings_
     return tuple(plan)
 
 
-def plan_step(state: StepState, options: Options, ran: bool) -> Action:
+def plan_step(state: StepState, options: UpOptions, ran: bool) -> Action:
     """Return what to do with one step: `run` or `keep`, and why. `ran`: an earlier step runs in this `up`. Pure."""
     order = list(ORDER)
     if options.first and order.index(state.name) < order.index(options.first):
@@ -74,7 +74,7 @@ def plan_step(state: StepState, options: Options, ran: bool) -> Action:
 
 
 def plan_steps(
-    look: Callable[[str], StepState], options: Options, carry_out: Callable[[Action], bool]
+    look: Callable[[str], StepState], options: UpOptions, carry_out: Callable[[Action], bool]
 ) -> tuple[Action, ...]:
     """Plan the steps in order, each by what `look` tells of it when its turn comes.
 

@@ -20,16 +20,16 @@ import psutil
 from devenv.config import schema as config
 from devenv.config.load import cache_folder, data_home, load
 from devenv.core.errors import DevenvError, Exit
-from devenv.core.events import Named, Watch
+from devenv.core.events import ProjectEvents, Watch
 from devenv.core.model import Report
 from devenv.engines.project import STORES
 from devenv.host import processes, registry, state
 from devenv.lifecycle.down import down, may_run
-from devenv.stack import DEFAULT, Asked, open_locked, open_stack
+from devenv.stack import DEFAULT, EngineChoice, open_locked, open_stack
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningService:
     """One service that runs: its name (or its program's), pid (None: it is none of this machine's own) and port."""
 
     name: str
@@ -38,7 +38,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Project:
+class KnownProject:
     """One project of this user. `folder` tells whether its folder is still there; `data`, in words, where data of it
     lies; `connected` the stores that it is up on and devenv did not start (engine external); `home` the folder among
     the data; `compose` the name of its Compose project, if it has one.
@@ -47,14 +47,14 @@ class Project:
     root: str
     name: str | None
     folder: bool
-    services: tuple[Running, ...]
+    services: tuple[RunningService, ...]
     data: str | None
-    connected: tuple[Running, ...] = ()
+    connected: tuple[RunningService, ...] = ()
     home: str | None = None
     compose: str = ""
 
 
-def read_all(cache: Path) -> list[Project]:
+def read_all(cache: Path) -> list[KnownProject]:
     """Every project that is remembered or runs, by folder."""
     running = read_running(cache)
     known = {entry.root: entry for entry in registry.read_all(cache)}
@@ -62,7 +62,7 @@ def read_all(cache: Path) -> list[Project]:
     living = {entry.compose for entry in known.values() if is_project(entry.root)}
     for entry in known.values():
         if not is_project(entry.root) and entry.compose in living:
-            known[entry.root] = registry.Entry(entry.root, entry.home)
+            known[entry.root] = registry.RegisteredProject(entry.root, entry.home)
     return [look(root, known.get(root), running.get(root, [])) for root in sorted({*known, *running})]
 
 
@@ -71,7 +71,7 @@ def is_project(root: str) -> bool:
     return (Path(root) / config.FILE).is_file()
 
 
-def look(root: str, entry: registry.Entry | None, found: Sequence[psutil.Process]) -> Project:
+def look(root: str, entry: registry.RegisteredProject | None, found: Sequence[psutil.Process]) -> KnownProject:
     """One project. `found` are the processes that were started for it."""
     folder = is_project(root)
     records = {}
@@ -82,14 +82,14 @@ def look(root: str, entry: registry.Entry | None, found: Sequence[psutil.Process
             if record.process and processes.is_running(record.process)
         }
     pids = {process.pid: (program(process), None) for process in found} | records
-    services = [Running(name, pid, port) for pid, (name, port) in sorted(pids.items())]
+    services = [RunningService(name, pid, port) for pid, (name, port) in sorted(pids.items())]
     others, connected = read_others(Path(root)) if folder else ([], [])
     contained = read_contained(entry.compose) if entry and entry.compose else Contained()
     data = Path(entry.home) if entry else data_home(Path(root))
     services += [other for other in others if other.name not in {each.name for each in services}]
     services += [each for each in contained.services if each.name not in {service.name for service in services}]
     places = [str(data)] if data.exists() else []
-    return Project(
+    return KnownProject(
         root=root,
         name=read_name(Path(root)) if folder else None,
         folder=folder,
@@ -105,7 +105,7 @@ def look(root: str, entry: registry.Entry | None, found: Sequence[psutil.Process
 class Contained:
     """What Docker has of a project: services that run, and in words where data lies."""
 
-    services: tuple[Running, ...] = ()
+    services: tuple[RunningService, ...] = ()
     data: tuple[str, ...] = ()
 
 
@@ -117,13 +117,13 @@ def read_contained(name: str) -> Contained:
     if not left.known:
         return Contained(data=(f"perhaps volumes of {name} (Docker cannot be asked)",))
     services = [
-        Running(each.service, each.pid, next((at for places in each.ports.values() for _, at in places), None))
+        RunningService(each.service, each.pid, next((at for places in each.ports.values() for _, at in places), None))
         for each in left.running
     ]
     return Contained(tuple(services), tuple(f"Docker volume {volume}" for volume in left.volumes))
 
 
-def read_others(root: Path) -> tuple[list[Running], list[Running]]:
+def read_others(root: Path) -> tuple[list[RunningService], list[RunningService]]:
     """The services that an engine runs as something else than processes of this machine, as it tells; and the stores
     that the project is up on without having started them.
     """
@@ -131,14 +131,14 @@ def read_others(root: Path) -> tuple[list[Running], list[Running]]:
         known = state.read(root / state.FOLDER)
         if known.engine in (None, DEFAULT):
             return [], []
-        engine = open_stack(root, asked=Asked(stopping=True)).engine
+        engine = open_stack(root, asked=EngineChoice(stopping=True)).engine
         if not engine.starts:
             names = [name for name in state.meant_up(known) if name in STORES and may_run(engine, name)]
-            return [], [Running(name, None, known.services[name].port) for name in sorted(names)]
+            return [], [RunningService(name, None, known.services[name].port) for name in sorted(names)]
         seen = [each for each in engine.look() if each.state in ("running", "starting")]
     except (DevenvError, OSError):
         return [], []
-    return [Running(each.name, each.pid, each.port) for each in seen], []
+    return [RunningService(each.name, each.pid, each.port) for each in seen], []
 
 
 def read_records(root: Path) -> list[tuple[str, state.Record]]:
@@ -192,19 +192,19 @@ def show_all() -> Report:
     return Report("ps", None, Exit.DONE, {"projects": shown})
 
 
-def is_gone(project: Project) -> bool:
+def is_gone(project: KnownProject) -> bool:
     """Return True if nothing of a project is left."""
     return not (project.folder or project.services or project.data)
 
 
-def describe(project: Project) -> dict[str, object]:
+def describe(project: KnownProject) -> dict[str, object]:
     """A project for a report: `state` is running, stopped, or deleted (its folder is)."""
     kind = "deleted" if not project.folder else "running" if project.services or project.connected else "stopped"
     shown = {name: value for name, value in asdict(project).items() if name not in ("home", "compose")}
     return {**shown, "state": kind}
 
 
-def title(project: Project) -> str:
+def title(project: KnownProject) -> str:
     """A project's name, with its folder's where that is another: checkouts of one project share the name."""
     folder = Path(project.root).name
     return folder if project.name in (None, folder) else f"{project.name} ({folder})"
@@ -225,8 +225,8 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
         try:
             if project.folder and (project.services or project.connected or data):
                 for engine in (None, *(parked_engines(Path(project.root)) if data else ())):
-                    asked = Asked(engine, stopping=True)
-                    told = Named(title(project), watch)
+                    asked = EngineChoice(engine, stopping=True)
+                    told = ProjectEvents(title(project), watch)
                     with open_locked(Path(project.root), timeout_s, told.say, asked=asked) as opened:
                         body = down(opened, data, backup, told).body
                     if body["backup"]:
@@ -257,7 +257,7 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
     return Report("down", None, code, body, view={"all": True})
 
 
-def stop_contained(project: Project, data: bool) -> None:
+def stop_contained(project: KnownProject, data: bool) -> None:
     """End what still runs of it in containers; with `data` those of a deleted folder go, and their volumes."""
     if not project.compose:
         return
@@ -275,7 +275,7 @@ def parked_engines(root: Path) -> tuple[str, ...]:
     return tuple(state.read(root / state.FOLDER).parked)
 
 
-def stop_rest(cache: Path, project: Project) -> None:
+def stop_rest(cache: Path, project: KnownProject) -> None:
     """End what still runs for a project: services of a deleted folder, or such that its state does not know."""
     for process in read_running(cache).get(project.root, []):
         if known := processes.identify(process.pid):

@@ -10,7 +10,7 @@ from devenv.core.events import Watch
 from devenv.core.model import Report
 from devenv.engines.project import STORES
 from devenv.lifecycle.load import StepLoader
-from devenv.lifecycle.plan import Options
+from devenv.lifecycle.plan import UpOptions
 from devenv.lifecycle.recover import recover
 from devenv.lifecycle.start import Clock, ServiceStarter
 from devenv.lifecycle.steps import Inputs, read_inputs, step_context, step_states
@@ -21,7 +21,7 @@ def run_fresh(
     stack: Stack,
     names: Sequence[str],
     command: str,
-    options: Options,
+    options: UpOptions,
     watch: Watch,
     clock: Clock,
     agree: Callable[[Sequence[str]], None],

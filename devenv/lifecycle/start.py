@@ -18,7 +18,7 @@ from devenv.core.events import Watch
 from devenv.core.model import Action
 from devenv.engines.base import PORT_TRIES
 from devenv.engines.services import SERVICES, Service
-from devenv.lifecycle.plan import Options, join_late
+from devenv.lifecycle.plan import UpOptions, join_late
 from devenv.stack import Stack
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Clock:
 class ServiceStarter:
     """One command at work: the threads that wait for services, and the deadline they share."""
 
-    def __init__(self, stack: Stack, options: Options, watch: Watch, clock: Clock) -> None:
+    def __init__(self, stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> None:
         self.stack = stack
         self.engine = stack.engine
         self.options = options

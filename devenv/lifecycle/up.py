@@ -13,14 +13,14 @@ from devenv.engines.project import STORES
 from devenv.host import registry
 from devenv.lifecycle import tap
 from devenv.lifecycle.load import StepLoader
-from devenv.lifecycle.plan import Options, plan_services, plan_steps
+from devenv.lifecycle.plan import UpOptions, plan_services, plan_steps
 from devenv.lifecycle.recover import recover, refuse_left
 from devenv.lifecycle.start import Clock, ServiceStarter
 from devenv.lifecycle.steps import read_inputs, step_states
 from devenv.stack import Stack
 
 
-def up(stack: Stack, options: Options, watch: Watch, clock: Clock) -> Report:
+def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     """Start what is not running, wait until each service answers, run the steps that are not done."""
     engine = stack.engine
     refuse_left(stack)

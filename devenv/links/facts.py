@@ -14,7 +14,7 @@ from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.lazy import Lazy
 from devenv.core.model import ServiceState, Targets
-from devenv.links.judge import Item, Judgement, Plan, Relation, Row, compile_plan, judge
+from devenv.links.judge import Item, LinkJudgement, ReadPlan, Relation, Row, compile_plan, judge
 from devenv.stores.dynamodb.key_schema import table_keys
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class FactsContext:
 
 
 @dataclass(frozen=True)
-class Session:
+class DatabaseSession:
     """Another session in the project's database. `idle_s`: seconds in its state; `blocks`: how many wait for it."""
 
     pid: int
@@ -78,7 +78,7 @@ class PostgresFacts:
     catalog: Catalog
     declared: Catalog | None
     rows: Mapping[Relation, Sequence[Row]]
-    sessions: tuple[Session, ...]
+    sessions: tuple[DatabaseSession, ...]
     seeded: Mapping[Relation, Sequence[Row]]
 
 
@@ -96,13 +96,13 @@ class Facts:
     def __init__(self, context: FactsContext) -> None:
         self.context = context
         keys = {name: table_keys(request) for name, request in context.tables.items()}
-        self.plan: Plan = compile_plan(context.settings, keys)
+        self.plan: ReadPlan = compile_plan(context.settings, keys)
         self.table_names = tuple(dict.fromkeys([*context.tables, *self.plan.tables]))
         self.postgres = Lazy(lambda: read_postgres(context, self.plan))
         self.dynamodb = Lazy(lambda: read_dynamodb(context, self.table_names))
         self.judgement = Lazy(self._judge)
 
-    def _judge(self) -> Judgement:
+    def _judge(self) -> LinkJudgement:
         """Judge what was read; what may be a write under way is read and judged again before it counts."""
         found = self._judge_once(self.dynamodb(), self.postgres)
         for _ in range(SECOND_LOOKS):
@@ -113,7 +113,7 @@ class Facts:
             found = found.confirmed(self._judge_once(items, lambda: read_postgres(self.context, self.plan)))
         return found
 
-    def _judge_once(self, items: DynamoFacts, read: Callable[[], PostgresFacts]) -> Judgement:
+    def _judge_once(self, items: DynamoFacts, read: Callable[[], PostgresFacts]) -> LinkJudgement:
         """Links whose rows could not be read are left out: without rows every id would look lost."""
         try:
             found = read()
@@ -124,7 +124,7 @@ class Facts:
         plan = replace(self.known_plan(items), edges=known)
         return judge(plan, items.items, rows, self.context.now(), seeded)
 
-    def known_plan(self, items: DynamoFacts | None = None) -> Plan:
+    def known_plan(self, items: DynamoFacts | None = None) -> ReadPlan:
         """The plan with the keys that the tables really have."""
         described = (items or self.dynamodb()).described
         keys = {name: table_keys(table) for name, table in described.items() if table is not None}
@@ -139,7 +139,7 @@ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state L
 """
 
 
-def read_postgres(context: FactsContext, plan: Plan) -> PostgresFacts:
+def read_postgres(context: FactsContext, plan: ReadPlan) -> PostgresFacts:
     """One read-only snapshot of what the checks ask of Postgres. StoreError when it cannot be read."""
     from devenv.stores.postgres import client as postgres
     from devenv.stores.postgres.catalog import read_catalog
@@ -156,7 +156,7 @@ def read_postgres(context: FactsContext, plan: Plan) -> PostgresFacts:
             for relation, linked in plan.relations.items()
             if (columns := readable_columns(catalog, relation, linked)) is not None
         }
-        sessions = tuple(Session(*row) for row in connection.execute(SESSIONS.encode()).fetchall())
+        sessions = tuple(DatabaseSession(*row) for row in connection.execute(SESSIONS.encode()).fetchall())
         identifier = postgres.system_identifier(connection)
         declared = context.read_declared(connection)
         seeded = context.read_seeded(connection) if declared is not None else {}

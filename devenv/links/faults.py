@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from devenv.links.read import Edge, Record
+from devenv.links.read import Edge, ItemRecord
 
 Layer = Literal["postgres", "dynamodb", "cross-store"]
 
@@ -49,7 +49,7 @@ class Fault:
     kind: str
     subjects: tuple[str, ...]
     note: str
-    record: Record | None = None
+    record: ItemRecord | None = None
     attribute: str | None = None
     field: str | None = None
     observed: str | None = None
@@ -57,7 +57,7 @@ class Fault:
     edge: Edge | None = None
     row: Mapping[str, Any] | None = None
     group: str | None = None
-    partners: tuple[Record, ...] = ()
+    partners: tuple[ItemRecord, ...] = ()
     safe: bool = False
 
     @property

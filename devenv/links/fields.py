@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from devenv.links.faults import Fault
-from devenv.links.read import Field, Kind, Plan, Record
+from devenv.links.read import Field, ItemRecord, Kind, ReadPlan
 from devenv.links.resolve import record_ids
 from devenv.links.values import (
     CANONICAL_UUID,
@@ -35,7 +35,7 @@ def is_expired(kind: Kind | None, item: Mapping[str, Mapping[str, Any]], now: da
     return value is not None and float(value) <= now.timestamp()
 
 
-def find_field_faults(records: Iterable[Record], groups: Mapping[str, str]) -> Iterator[Fault]:
+def find_field_faults(records: Iterable[ItemRecord], groups: Mapping[str, str]) -> Iterator[Fault]:
     """Faults of single fields. `groups` maps a kind to the field that holds its group's id, for the subjects.
 
     Fields found bad are added to `Record.bad`: what follows from them is not reported again.
@@ -51,7 +51,7 @@ def find_field_faults(records: Iterable[Record], groups: Mapping[str, str]) -> I
                 yield fault
 
 
-def subjects_of(record: Record, groups: Mapping[str, str]) -> tuple[str, ...]:
+def subjects_of(record: ItemRecord, groups: Mapping[str, str]) -> tuple[str, ...]:
     """An item's ids for a report: its own, then its group's; its key when it has neither."""
     kind = record.kind or record.near
     own = record_ids(record)
@@ -61,7 +61,7 @@ def subjects_of(record: Record, groups: Mapping[str, str]) -> tuple[str, ...]:
     return (*own, group) if kind and kind.unique and own and own[0] != record.key_text else (group,)
 
 
-def judge_field(record: Record, field: Field, groups: Mapping[str, str]) -> Fault | None:
+def judge_field(record: ItemRecord, field: Field, groups: Mapping[str, str]) -> Fault | None:
     """The first thing wrong with one declared field, or None."""
     value = record.item.get(field.attribute)
     if value is None or "NULL" in value:
@@ -81,7 +81,7 @@ def judge_field(record: Record, field: Field, groups: Mapping[str, str]) -> Faul
     return judge_text(record, field, text, groups)
 
 
-def judge_text(record: Record, field: Field, text: str, groups: Mapping[str, str]) -> Fault | None:
+def judge_text(record: ItemRecord, field: Field, text: str, groups: Mapping[str, str]) -> Fault | None:
     """Return True if a field's text is what its type declares."""
     shown = f"`{field.name}` in `{field.attribute}`" if field.template else f"`{field.attribute}`"
     match field.type:
@@ -115,13 +115,13 @@ def judge_text(record: Record, field: Field, text: str, groups: Mapping[str, str
     return None
 
 
-def matchers(record: Record) -> tuple[tuple[str, Any], ...]:
+def matchers(record: ItemRecord) -> tuple[tuple[str, Any], ...]:
     """The key templates of the record's kind."""
     return record.kind.matchers if record.kind else ()
 
 
 def field_fault(
-    kind: str, record: Record, field: Field, groups: Mapping[str, str], note: str, right: str | None = None
+    kind: str, record: ItemRecord, field: Field, groups: Mapping[str, str], note: str, right: str | None = None
 ) -> Fault:
     """A fault of one field; `right` is the text that belongs in it, where nothing is lost by putting it in."""
     expected = None
@@ -141,13 +141,13 @@ def field_fault(
     )
 
 
-def meant_id(record: Record, field: Field) -> str | None:
+def meant_id(record: ItemRecord, field: Field) -> str | None:
     """The id of the row that a link says is meant by a field that holds no id; None when none says so."""
     linked = record.ids.get(field.name)
     return linked if linked is not None and CANONICAL_UUID.fullmatch(linked) else None
 
 
-def find_key_fault(record: Record, groups: Mapping[str, str]) -> Iterator[Fault]:
+def find_key_fault(record: ItemRecord, groups: Mapping[str, str]) -> Iterator[Fault]:
     """An item of no kind whose key is nearly that of one, as `grp#…` for `GRP#…`. Other items are none of ours."""
     kind = record.near
     if kind is None:
@@ -166,14 +166,14 @@ def find_key_fault(record: Record, groups: Mapping[str, str]) -> Iterator[Fault]
             yield Fault("malformed_key", subjects_of(record, groups), note, record, attribute, observed=text)
 
 
-def find_time_faults(records: Sequence[Record], plan: Plan, now: datetime) -> Iterator[Fault]:
+def find_time_faults(records: Sequence[ItemRecord], plan: ReadPlan, now: datetime) -> Iterator[Fault]:
     """`mixed_time_format`: written otherwise than the attribute's other times. `future_time`: a group's, ahead of now.
 
     The right form is the one most used among those in UTC, because only one form in one zone sorts by time.
     """
     groups = group_fields(plan)
     times = {(kind, group.time) for group in plan.groups for kind in (group.rows, group.entries)}
-    seen: list[tuple[Record, Kind, Field, TimeForm]] = []
+    seen: list[tuple[ItemRecord, Kind, Field, TimeForm]] = []
     forms: dict[tuple[str, str], Counter[TimeForm]] = {}
     for record in records:
         kind = record.kind
@@ -204,14 +204,14 @@ def usual_form(forms: Counter[TimeForm]) -> TimeForm:
     return max(candidates, key=lambda form: (candidates[form], form))
 
 
-def group_fields(plan: Plan) -> dict[str, str]:
+def group_fields(plan: ReadPlan) -> dict[str, str]:
     """Kind -> the field with its group's id."""
     return {kind: group.id for group in plan.groups for kind in (group.rows, group.entries) if kind is not None}
 
 
-def find_unique_faults(records: Iterable[Record]) -> Iterator[Fault]:
+def find_unique_faults(records: Iterable[ItemRecord]) -> Iterator[Fault]:
     """`duplicate`: a value that is declared to occur once per table and occurs under several keys."""
-    seen: dict[tuple[str, str, str], list[Record]] = {}
+    seen: dict[tuple[str, str, str], list[ItemRecord]] = {}
     for record in records:
         if record.kind is not None:
             for name in record.kind.unique:

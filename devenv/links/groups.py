@@ -14,8 +14,8 @@ from devenv.config.schema import Group
 from devenv.core.plural import number_of
 from devenv.links.faults import Fault
 from devenv.links.fields import AHEAD
-from devenv.links.read import Plan, Record
-from devenv.links.resolve import Named, Row, record_ids
+from devenv.links.read import ItemRecord, ReadPlan
+from devenv.links.resolve import NamedId, Row, record_ids
 from devenv.links.values import instant
 
 # An entry and its group's rows may be written one after the other: a lag within this is a write, not a fault.
@@ -27,13 +27,13 @@ REPEATS: Final = 3
 class Gathered:
     """One group: its rows (own, and `damaged` ones that are meant to be its own), its entries, and expired entries."""
 
-    rows: list[Record] = field(default_factory=list)
-    damaged: list[Record] = field(default_factory=list)
-    entries: list[Record] = field(default_factory=list)
-    expired: list[Record] = field(default_factory=list)
+    rows: list[ItemRecord] = field(default_factory=list)
+    damaged: list[ItemRecord] = field(default_factory=list)
+    entries: list[ItemRecord] = field(default_factory=list)
+    expired: list[ItemRecord] = field(default_factory=list)
 
 
-def gather(group: Group, records: Sequence[Record], expired: Sequence[Record]) -> dict[str, Gathered]:
+def gather(group: Group, records: Sequence[ItemRecord], expired: Sequence[ItemRecord]) -> dict[str, Gathered]:
     """Records by the group's id. Records without a usable id belong to no group."""
     found: dict[str, Gathered] = {}
     for record, gone in [*((record, False) for record in records), *((record, True) for record in expired)]:
@@ -54,7 +54,7 @@ def gather(group: Group, records: Sequence[Record], expired: Sequence[Record]) -
 
 
 def find_group_faults(
-    plan: Plan, records: Sequence[Record], expired: Sequence[Record], now: datetime
+    plan: ReadPlan, records: Sequence[ItemRecord], expired: Sequence[ItemRecord], now: datetime
 ) -> Iterator[Fault]:
     """`half_group`, `duplicate`, `foreign_member`, `stale_preview`, `missing_item`, for every declared group."""
     for group in plan.groups:
@@ -75,7 +75,7 @@ def find_group_faults(
             yield from find_repeats(group, identifier, one.entries)
 
 
-def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Record]) -> Iterator[Fault]:
+def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[ItemRecord]) -> Iterator[Fault]:
     """Too few rows, two of one owner, or rows that do not name each other's owners."""
     owners = [record.id(group.owner) for record in one.rows] if group.owner else []
     present = len(set(owners)) if group.owner else len(one.rows)
@@ -108,7 +108,7 @@ def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Rec
                 yield Fault("foreign_member", (identifier, other), note, record, group.other, group=group.name)
 
 
-def with_partners(faults: Iterable[Fault], plan: Plan, named: Iterable[Named]) -> Iterator[Fault]:
+def with_partners(faults: Iterable[Fault], plan: ReadPlan, named: Iterable[NamedId]) -> Iterator[Fault]:
     """The faults; a missing half gets the row of the half that is there, and is safe, when both owners have rows.
 
     Then all that the missing half must say is known: it names that row, with that row's copies.
@@ -130,12 +130,12 @@ def with_partners(faults: Iterable[Fault], plan: Plan, named: Iterable[Named]) -
         yield replace(fault, row=owner, safe=sound)
 
 
-def is_alone(group: Group, row: Record) -> bool:
+def is_alone(group: Group, row: ItemRecord) -> bool:
     """Return True if `row` is that of somebody's conversation with himself, which has no other half."""
     return bool(group.owner and group.other) and row.id(group.owner or "") == row.id(group.other or "") is not None
 
 
-def is_mirror(group: Group, row: Record, half: Record) -> bool:
+def is_mirror(group: Group, row: ItemRecord, half: ItemRecord) -> bool:
     """Return True if `half`, whose group id is unusable, is the other half of `row`."""
     if not group.owner or not group.other:
         return False
@@ -160,7 +160,7 @@ def find_entry_faults(group: Group, identifier: str, one: Gathered) -> Iterator[
 
 
 def find_preview_faults(
-    plan: Plan, group: Group, identifier: str, one: Gathered, lost: list[Record], now: datetime
+    plan: ReadPlan, group: Group, identifier: str, one: Gathered, lost: list[ItemRecord], now: datetime
 ) -> Iterator[Fault]:
     """Rows that do not show the newest entry. Future entries are a fault of their own: not compared with, but a row
     that shows one as it was before somebody moved it is part of that fault.
@@ -200,17 +200,17 @@ def find_preview_faults(
             yield preview_fault("stale_preview", identifier, group, row, entry, note)
 
 
-def newest_rows(group: Group, rows: Sequence[Record]) -> Iterable[Record]:
+def newest_rows(group: Group, rows: Sequence[ItemRecord]) -> Iterable[ItemRecord]:
     """Each owner's newest row: a second one is a duplicate, whatever it shows."""
     if not group.owner or not group.time:
         return rows
-    newest: dict[str | None, Record] = {}
+    newest: dict[str | None, ItemRecord] = {}
     for row in sorted(rows, key=lambda row: row.values.get(group.time or "", "")):
         newest[row.id(group.owner)] = row
     return newest.values()
 
 
-def preview_fault(kind: str, identifier: str, group: Group, row: Record, entry: Record, note: str) -> Fault:
+def preview_fault(kind: str, identifier: str, group: Group, row: ItemRecord, entry: ItemRecord, note: str) -> Fault:
     """A row that must show `entry`: safe to mend, as all of it is in the entry."""
     return Fault(
         kind,
@@ -227,36 +227,36 @@ def preview_fault(kind: str, identifier: str, group: Group, row: Record, entry: 
     )
 
 
-def expires(plan: Plan, group: Group) -> bool:
+def expires(plan: ReadPlan, group: Group) -> bool:
     """Return True if the group's entries disappear by themselves."""
     return group.entries is not None and plan.kind(group.entries).ttl is not None
 
 
-def moment_of(record: Record, name: str) -> datetime | None:
+def moment_of(record: ItemRecord, name: str) -> datetime | None:
     """The moment in a time field, None when it is not one."""
     return instant(record.values[name]) if name in record.values else None
 
 
-def shows(group: Group, row: Record, entry: Record) -> bool:
+def shows(group: Group, row: ItemRecord, entry: ItemRecord) -> bool:
     """Return True if the row's preview fields are the entry's."""
     return all(shows_field(row, record=entry, mine=mine, theirs=theirs) for mine, theirs in group.preview.items())
 
 
-def shows_field(row: Record, *, record: Record, mine: str, theirs: str) -> bool:
+def shows_field(row: ItemRecord, *, record: ItemRecord, mine: str, theirs: str) -> bool:
     """Return True if one preview field is the entry's; a field with a fault of its own counts as shown."""
     if mine in row.bad or theirs in record.bad:
         return True
     return row.values.get(mine) == record.values.get(theirs)
 
 
-def find_repeats(group: Group, identifier: str, entries: Sequence[Record]) -> Iterator[Fault]:
+def find_repeats(group: Group, identifier: str, entries: Sequence[ItemRecord]) -> Iterator[Fault]:
     """`duplicate`: (nearly) everything in the group exists twice, one distance in time apart, as loading it twice does.
 
     People do write the same thing twice; they do not repeat a whole conversation with the same pauses.
     """
     if not group.time:
         return
-    by_content: dict[bytes, list[tuple[datetime, Record]]] = {}
+    by_content: dict[bytes, list[tuple[datetime, ItemRecord]]] = {}
     moments = []
     for record in entries:
         moment = moment_of(record, group.time)
@@ -264,7 +264,7 @@ def find_repeats(group: Group, identifier: str, entries: Sequence[Record]) -> It
             moments.append(moment)
             by_content.setdefault(content(group, record), []).append((moment, record))
     pairs = [sorted(same, key=lambda pair: pair[0]) for same in by_content.values() if len(same) == 2]
-    distances: dict[timedelta, list[Record]] = {}
+    distances: dict[timedelta, list[ItemRecord]] = {}
     for (earlier, _), (later, record) in pairs:
         distances.setdefault(later - earlier, []).append(record)
     if not distances:
@@ -292,7 +292,7 @@ def find_copied_groups(group: Group, gathered: Mapping[str, Gathered]) -> Iterat
             yield Fault("duplicate", (identifier, first), note, ordered[0], group=group.name, partners=tuple(one.rows))
 
 
-def content(group: Group, record: Record) -> bytes:
+def content(group: Group, record: ItemRecord) -> bytes:
     """Return what an entry says, without its time, its key and its own id: equal for two loads of one entry."""
     kind = record.kind or record.near
     leave = {*(kind.unique if kind else ()), group.time}

@@ -14,8 +14,8 @@ from typing import Final
 from devenv.links.faults import LAYERS, VERIFY_NAMES, Fault, Folded, fold
 from devenv.links.fields import find_field_faults, find_time_faults, find_unique_faults, group_fields, is_expired
 from devenv.links.groups import find_group_faults, with_partners
-from devenv.links.read import Edge, Item, Kind, Plan, Record, compile_plan, read_records
-from devenv.links.resolve import Index, Named, Relation, Row, explain, find_link_faults, resolve
+from devenv.links.read import Edge, Item, ItemRecord, Kind, ReadPlan, compile_plan, read_records
+from devenv.links.resolve import NamedId, Relation, Row, RowIndex, explain, find_link_faults, resolve
 from devenv.links.rows import find_missing_rows, find_row_faults
 
 __all__ = [
@@ -25,11 +25,11 @@ __all__ = [
     "Fault",
     "Folded",
     "Item",
-    "Judgement",
+    "ItemRecord",
     "Kind",
-    "Named",
-    "Plan",
-    "Record",
+    "LinkJudgement",
+    "NamedId",
+    "ReadPlan",
     "Relation",
     "Row",
     "compile_plan",
@@ -76,13 +76,13 @@ PASSING: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Judgement:
+class LinkJudgement:
     """Every single fault; `records` and `named` are what they were found in, `causes` what a class has in common."""
 
     faults: Sequence[Fault]
     causes: Mapping[str, str]
-    records: Sequence[Record]
-    named: Sequence[Named]
+    records: Sequence[ItemRecord]
+    named: Sequence[NamedId]
 
     @property
     def passing(self) -> bool:
@@ -93,30 +93,30 @@ class Judgement:
         """The faults of these classes (without any: of all), those of one class as one."""
         return fold((fault for fault in self.faults if not kinds or fault.kind in kinds), self.causes)
 
-    def confirmed(self, later: Judgement) -> Judgement:
+    def confirmed(self, later: LinkJudgement) -> LinkJudgement:
         """`later`, without what may have been a write under way: a fault must have been there before, word for word."""
         before = {(fault.kind, fault.note) for fault in self.faults}
         stay = [f for f in later.faults if f.kind not in PASSING or (f.kind, f.note) in before]
-        return Judgement(stay, later.causes, later.records, later.named)
+        return LinkJudgement(stay, later.causes, later.records, later.named)
 
 
 def judge(
-    plan: Plan,
+    plan: ReadPlan,
     items: Mapping[str, Iterable[Item]],
     rows: Mapping[Relation, Sequence[Row]],
     now: datetime,
     seeded: Mapping[Relation, Sequence[Row]] | None = None,
-) -> Judgement:
+) -> LinkJudgement:
     """Hold items and rows against what is declared. Linear in both; `now` is aware; `seeded` are rows once loaded.
 
     An id that moved is one fault, not also a broken group: groups are judged by the rows that ids mean.
     """
-    records: list[Record] = []
-    expired: list[Record] = []
+    records: list[ItemRecord] = []
+    expired: list[ItemRecord] = []
     for table in plan.tables:
         for record in read_records(plan, table, items.get(table, ())):
             (expired if is_expired(record.kind, record.item, now) else records).append(record)
-    index = Index(plan, rows)
+    index = RowIndex(plan, rows)
     named = resolve(plan, records, index)
     faults = [
         *find_row_faults(plan, rows),
@@ -127,4 +127,4 @@ def judge(
     ]
     faults += find_missing_rows(plan, rows, seeded or {}, named)
     faults += with_partners(find_group_faults(plan, records, expired, now), plan, named)
-    return Judgement(faults, {**CAUSES, **explain(named, rows)}, records, named)
+    return LinkJudgement(faults, {**CAUSES, **explain(named, rows)}, records, named)

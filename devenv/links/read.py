@@ -109,7 +109,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ReadPlan:
     """Everything declared about items, compiled once. `keys` maps a table to its key attributes."""
 
     kinds: tuple[Kind, ...]
@@ -136,7 +136,7 @@ class Plan:
 
 
 @dataclass(slots=True, eq=False)
-class Record:
+class ItemRecord:
     """One item, read: its kind (None: none of the declared ones), its fields as text, its ids as they should be.
 
     `near` names the kind whose key this item's key nearly has. `bad` are fields with a fault of their own, which
@@ -162,7 +162,7 @@ class Record:
         return self.ids.get(name) or self.values.get(name)
 
 
-def compile_plan(settings: Settings, keys: Mapping[str, tuple[str, ...]]) -> Plan:
+def compile_plan(settings: Settings, keys: Mapping[str, tuple[str, ...]]) -> ReadPlan:
     """The declared entities, links and groups, compiled. UsageError where they contradict each other."""
     kinds = tuple(
         sorted((compile_kind(name, entity) for name, entity in settings.entities.items()), key=specific, reverse=True)
@@ -171,7 +171,7 @@ def compile_plan(settings: Settings, keys: Mapping[str, tuple[str, ...]]) -> Pla
         for name in filter(None, (group.rows, group.entries)):
             if name not in settings.entities:
                 raise UsageError(f"[[groups]] {group.name}: there is no [entities.{name}]", hint="devenv config check")
-    return Plan(kinds, tuple(map(compile_edge, settings.links)), tuple(settings.groups), keys)
+    return ReadPlan(kinds, tuple(map(compile_edge, settings.links)), tuple(settings.groups), keys)
 
 
 def specific(kind: Kind) -> int:
@@ -224,7 +224,7 @@ def compile_edge(link: Link) -> Edge:
     )
 
 
-def read_records(plan: Plan, table: str, items: Iterable[Item]) -> Iterable[Record]:
+def read_records(plan: ReadPlan, table: str, items: Iterable[Item]) -> Iterable[ItemRecord]:
     """Each item of `table` as a record, one at a time."""
     kinds = tuple(kind for kind in plan.kinds if kind.table == table)
     keys = plan.keys.get(table, ())
@@ -232,18 +232,18 @@ def read_records(plan: Plan, table: str, items: Iterable[Item]) -> Iterable[Reco
         yield read_record(kinds, table, keys, item)
 
 
-def read_record(kinds: tuple[Kind, ...], table: str, keys: tuple[str, ...], item: Item) -> Record:
+def read_record(kinds: tuple[Kind, ...], table: str, keys: tuple[str, ...], item: Item) -> ItemRecord:
     """One item as a record. `kinds` are those of its table, the most specific first."""
     key = {name: item[name] for name in keys if name in item}
     for kind in kinds:
         values = match(kind, item, loose=False)
         if values is not None:
-            return Record(table, item, key, kind, None, read_fields(kind, item, values))
+            return ItemRecord(table, item, key, kind, None, read_fields(kind, item, values))
     for kind in kinds:
         values = match(kind, item, loose=True)
         if values is not None:
-            return Record(table, item, key, None, kind, read_fields(kind, item, values))
-    return Record(table, item, key, None, None, {})
+            return ItemRecord(table, item, key, None, kind, read_fields(kind, item, values))
+    return ItemRecord(table, item, key, None, None, {})
 
 
 def match(kind: Kind, item: Item, *, loose: bool) -> dict[str, str] | None:

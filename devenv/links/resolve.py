@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from devenv.links.faults import Fault
-from devenv.links.read import PLACE, Edge, Kind, Plan, Record
+from devenv.links.read import PLACE, Edge, ItemRecord, Kind, ReadPlan
 from devenv.links.values import canonical, canonical_text, is_placeholder, same_value, scalar_text, uuid_text
 
 UUID_INSIDE: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -17,10 +17,10 @@ Relation = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Named:
+class NamedId:
     """One id in one item, and the row it means. `how`: the id names it, the natural key does, or other items told."""
 
-    record: Record
+    record: ItemRecord
     edge: Edge
     field: str | None
     text: str
@@ -29,10 +29,10 @@ class Named:
     how: Literal["id", "natural", "learned", "none"]
 
 
-class Index:
+class RowIndex:
     """The rows that links name: by id, and by natural key (None where two rows share it)."""
 
-    def __init__(self, plan: Plan, rows: Mapping[Relation, Sequence[Row]]) -> None:
+    def __init__(self, plan: ReadPlan, rows: Mapping[Relation, Sequence[Row]]) -> None:
         self.ids: dict[tuple[Relation, str], dict[str, Row]] = {}
         self.naturals: dict[tuple[Relation, tuple[str, ...]], dict[tuple[str, ...], Row | None]] = {}
         for edge in plan.edges:
@@ -58,7 +58,7 @@ class Index:
             return uuid_text(text) is not None
         return text.isdigit() if one.isdigit() else text != ""
 
-    def by_natural_key(self, edge: Edge, record: Record) -> Row | None:
+    def by_natural_key(self, edge: Edge, record: ItemRecord) -> Row | None:
         """The one row that has the natural key written on the item; None when there is none, or more than one."""
         if not edge.natural:
             return None
@@ -89,7 +89,7 @@ def field_of(kind: Kind | None, edge: Edge) -> str | None:
     return None
 
 
-def resolve(plan: Plan, records: Sequence[Record], index: Index) -> list[Named]:
+def resolve(plan: ReadPlan, records: Sequence[ItemRecord], index: RowIndex) -> list[NamedId]:
     """Every id that a link reads, with its row; also writes the meant ids into `Record.ids`.
 
     An id that names no row is resolved by the natural key on the same item, else by what that id turned out to mean
@@ -99,7 +99,7 @@ def resolve(plan: Plan, records: Sequence[Record], index: Index) -> list[Named]:
     for edge in plan.edges:
         edges_of.setdefault(edge.table, []).append(edge)
     fields: dict[tuple[str | None, str], str | None] = {}
-    found: list[Named] = []
+    found: list[NamedId] = []
     taught: dict[tuple[Relation, str, str], dict[str, Row]] = {}
     for record in records:
         for edge in edges_of.get(record.table, ()):
@@ -118,7 +118,7 @@ def resolve(plan: Plan, records: Sequence[Record], index: Index) -> list[Named]:
             meaning = taught.get((named.edge.relation, named.edge.column, named.id), {})
             if len(meaning) == 1:
                 (row,) = meaning.values()
-                named = Named(named.record, named.edge, named.field, named.text, named.id, row, "learned")
+                named = NamedId(named.record, named.edge, named.field, named.text, named.id, row, "learned")
                 found[position] = named
         if named.field is not None:
             row_id = named.row[named.edge.column] if named.row is not None else named.text
@@ -126,15 +126,15 @@ def resolve(plan: Plan, records: Sequence[Record], index: Index) -> list[Named]:
     return found
 
 
-def name_row(record: Record, edge: Edge, field: str | None, text: str, index: Index) -> Named:
+def name_row(record: ItemRecord, edge: Edge, field: str | None, text: str, index: RowIndex) -> NamedId:
     """The row that one id means, from this item alone."""
     identifier = canonical(text)
     row = index.by_id(edge, identifier)
     other = index.by_natural_key(edge, record)
     if row is None and other is None:
-        return Named(record, edge, field, text, identifier, None, "none")
+        return NamedId(record, edge, field, text, identifier, None, "none")
     if row is None:
-        return Named(record, edge, field, text, identifier, other, "natural")
+        return NamedId(record, edge, field, text, identifier, other, "natural")
     if (
         other is not None
         and other is not row
@@ -142,18 +142,18 @@ def name_row(record: Record, edge: Edge, field: str | None, text: str, index: In
         and not agrees(record, edge, row, any_=True)
     ):
         # Everything copied onto the item says it is about another row than the id does: the id is what is wrong.
-        return Named(record, edge, field, text, identifier, other, "natural")
-    return Named(record, edge, field, text, identifier, row, "id")
+        return NamedId(record, edge, field, text, identifier, other, "natural")
+    return NamedId(record, edge, field, text, identifier, row, "id")
 
 
-def agrees(record: Record, edge: Edge, row: Row, *, any_: bool = False) -> bool:
+def agrees(record: ItemRecord, edge: Edge, row: Row, *, any_: bool = False) -> bool:
     """Return True if all (or `any_`) of the copies on the item are what `row` has."""
     pairs = dict([*edge.natural, *edge.copies]).items()
     checks = (same_value(record.item.get(attribute), row[column]) for attribute, column in pairs)
     return any(checks) if any_ else all(checks)
 
 
-def find_link_faults(named: Iterable[Named], index: Index) -> Iterator[Fault]:
+def find_link_faults(named: Iterable[NamedId], index: RowIndex) -> Iterator[Fault]:
     """`mismatched_id`, `orphan`, `stale_copy`, and `placeholder` for a copy that nobody filled in."""
     for one in named:
         edge, record = one.edge, one.record
@@ -205,13 +205,13 @@ def find_link_faults(named: Iterable[Named], index: Index) -> Iterator[Fault]:
         yield from find_copy_faults(one, one.row)
 
 
-def inner_row(one: Named, index: Index) -> Row | None:
+def inner_row(one: NamedId, index: RowIndex) -> Row | None:
     """The row whose uuid is a part of the text: behind a prefix that the link does not declare."""
     found = None if uuid_text(one.text) else UUID_INSIDE.search(one.text)
     return index.by_id(one.edge, canonical(found[0])) if found else None
 
 
-def respelt(one: Named, row: Row, how: str) -> Fault:
+def respelt(one: NamedId, row: Row, how: str) -> Fault:
     """An id that a reader takes for a row's, and that no query for the row's finds: DynamoDB compares bytes."""
     right = str(row[one.edge.column])
     return Fault(
@@ -229,7 +229,7 @@ def respelt(one: Named, row: Row, how: str) -> Fault:
     )
 
 
-def find_copy_faults(one: Named, row: Row) -> Iterator[Fault]:
+def find_copy_faults(one: NamedId, row: Row) -> Iterator[Fault]:
     """What was copied from the row and differs from it now."""
     edge, record = one.edge, one.record
     for attribute, column in dict([*edge.natural, *edge.copies]).items():
@@ -254,7 +254,7 @@ def find_copy_faults(one: Named, row: Row) -> Iterator[Fault]:
         )
 
 
-def rewritten(one: Named, identifier: str) -> str:
+def rewritten(one: NamedId, identifier: str) -> str:
     """The whole attribute's text with this id in the place of the present one."""
     template = one.edge.template
     if template is None:
@@ -263,20 +263,20 @@ def rewritten(one: Named, identifier: str) -> str:
     return template.fill(identifier if text == one.text else text for text in texts)
 
 
-def describe(row: Row, edge: Edge, index: Index) -> str:
+def describe(row: Row, edge: Edge, index: RowIndex) -> str:
     """A row by its natural key, as any link to its table declares it: `public.users handle=ines`."""
     columns = next((columns for relation, columns in index.naturals if relation == edge.relation), ())
     return " ".join([".".join(edge.relation), *(f"{column}={row[column]}" for column in columns)])
 
 
-def record_ids(record: Record) -> tuple[str, ...]:
+def record_ids(record: ItemRecord) -> tuple[str, ...]:
     """Return what to call an item in a report: the values of its unique fields, else its key."""
     kind = record.kind or record.near
     unique = [record.values[name] for name in kind.unique if name in record.values] if kind else []
     return tuple(unique) or ((record.key_text,) if record.key else ())
 
 
-def explain(named: Iterable[Named], rows: Mapping[Relation, Sequence[Row]]) -> dict[str, str]:
+def explain(named: Iterable[NamedId], rows: Mapping[Relation, Sequence[Row]]) -> dict[str, str]:
     """Return what the link faults have in common: class -> cause, in words, for each column that links lead to."""
     targets: dict[str, dict[str, set[str]]] = {}
     empty: set[str] = set()

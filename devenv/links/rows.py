@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from devenv.links.faults import Fault
-from devenv.links.read import Plan
-from devenv.links.resolve import Named, Relation, Row
+from devenv.links.read import ReadPlan
+from devenv.links.resolve import NamedId, Relation, Row
 from devenv.links.values import canonical, canonical_text, scalar_text
 
 
 def find_missing_rows(
-    plan: Plan, rows: Mapping[Relation, Sequence[Row]], seeded: Mapping[Relation, Sequence[Row]], named: Iterable[Named]
+    plan: ReadPlan,
+    rows: Mapping[Relation, Sequence[Row]],
+    seeded: Mapping[Relation, Sequence[Row]],
+    named: Iterable[NamedId],
 ) -> Iterator[Fault]:
     """`missing_row`: a row of a linked table that was loaded once and is there neither by id nor by natural key.
 
@@ -45,7 +48,7 @@ def natural_key(row: Row, columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple("" if row.get(column) is None else canonical_text(row[column]) for column in columns)
 
 
-def find_row_faults(plan: Plan, rows: Mapping[Relation, Sequence[Row]]) -> Iterator[Fault]:
+def find_row_faults(plan: ReadPlan, rows: Mapping[Relation, Sequence[Row]]) -> Iterator[Fault]:
     """`ambiguous_row`: rows with one natural key. `near_miss`: keys that differ in blanks or capitals only."""
     done: set[tuple[Relation, tuple[str, ...]]] = set()
     for edge in plan.edges:

@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from devenv.patterns.seen import Access, TableSeen
+from devenv.patterns.seen import SeenPattern, TableSeen
 from devenv.stores.dynamodb.key_schema import Place
 
 
-def serving(access: Access, places: Sequence[Place]) -> Place | None:
+def serving(access: SeenPattern, places: Sequence[Place]) -> Place | None:
     """A place of the same table that serves the pattern as it is; None when there is none."""
     wanted = set(access.pattern.key)
     for place in places:
@@ -20,7 +20,7 @@ def serving(access: Access, places: Sequence[Place]) -> Place | None:
     return None
 
 
-def keys_for(access: Access, place: Place) -> tuple[str, str | None]:
+def keys_for(access: SeenPattern, place: Place) -> tuple[str, str | None]:
     """Partition key and sort key of an index that would serve the pattern."""
     given = list(access.pattern.key)
     if not given:
@@ -32,7 +32,7 @@ def keys_for(access: Access, place: Place) -> tuple[str, str | None]:
     return partition, sort
 
 
-def index_for(access: Access, table: TableSeen, places: Sequence[Place]) -> str:
+def index_for(access: SeenPattern, table: TableSeen, places: Sequence[Place]) -> str:
     """What would serve the pattern: an index that is there, one that can be added online, or only a new table."""
     place = access.place
     if place is None:
@@ -92,7 +92,7 @@ def type_of(attribute: str, table: TableSeen) -> str:
     return kinds.most_common(1)[0][0] if kinds else "S"
 
 
-def command_for(access: Access, places: Sequence[Place]) -> str | None:
+def command_for(access: SeenPattern, places: Sequence[Place]) -> str | None:
     """The command behind the advice: `devenv up` adds a declared index to a table that is there."""
     return None if serving(access, places) is not None or access.pattern.consistent else "devenv up"
 

@@ -23,7 +23,7 @@ from devenv.patterns.observe import look
 from devenv.patterns.pattern_rules import script_faults
 from devenv.patterns.registry import RULES
 from devenv.patterns.scripts import run_script
-from devenv.patterns.seen import Access, Observed, TableSeen, amount_of
+from devenv.patterns.seen import Observed, SeenPattern, TableSeen, amount_of
 from devenv.query.queries import START_HINT, portable, require_running
 from devenv.stack import Stack
 from devenv.stores.dynamodb.client import Dynamo, plain, read_only
@@ -140,13 +140,13 @@ def run_pattern(stack: Stack, name: str, params: Sequence[str], limit: int) -> R
     return report(stack, "run", code, body)
 
 
-def key_names(seen: Observed, access: Access) -> tuple[str, ...]:
+def key_names(seen: Observed, access: SeenPattern) -> tuple[str, ...]:
     """The keys of the pattern's table."""
     table = seen.tables.get(access.pattern.table or "")
     return table.places[0].keys if table and table.places else ()
 
 
-def run_body(seen: Observed, access: Access, limit: int) -> dict[str, Any]:
+def run_body(seen: Observed, access: SeenPattern, limit: int) -> dict[str, Any]:
     """Return what one run showed. `items` are at most `limit` of them, `count` is their number."""
     place, run = access.place, access.main
     body: dict[str, Any] = {
@@ -183,7 +183,7 @@ def run_body(seen: Observed, access: Access, limit: int) -> dict[str, Any]:
     }
 
 
-def with_script(stack: Stack, seen: Observed, access: Access) -> Access:
+def with_script(stack: Stack, seen: Observed, access: SeenPattern) -> SeenPattern:
     """The same with its script run. The project's own code: only when the user says so."""
     table = seen.tables.get(access.pattern.table or "")
     environ = {**stack.environ, **stack.environment()}
@@ -192,7 +192,7 @@ def with_script(stack: Stack, seen: Observed, access: Access) -> Access:
     return replace(access, script=ran)
 
 
-def script_row(access: Access, differs: Sequence[str]) -> dict[str, Any]:
+def script_row(access: SeenPattern, differs: Sequence[str]) -> dict[str, Any]:
     """A script's run, for the report."""
     script = access.script
     assert script is not None  # noqa: S101 - asked only of patterns that have run one
@@ -305,7 +305,7 @@ def unobserved(stack: Stack, name: str, pattern: Pattern) -> Observed:
     declared = declared_tables(stack).get(pattern.table or "")
     table = TableSeen(pattern.table or "", None, declared=declared)
     place = table.place(pattern.index)
-    access = Access(name, pattern, place, amount_of(pattern, place))
+    access = SeenPattern(name, pattern, place, amount_of(pattern, place))
     return Observed(stack.settings, {table.name: table}, {name: access})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from devenv.capture.calls import Asked, Cost, Direction
+from devenv.capture.calls import Cost, Direction, StoreCall
 from devenv.config.schema import Order, Pattern
 from devenv.core.errors import UsageError
 from devenv.core.model import PostgresTarget
@@ -42,7 +42,7 @@ Restriction = Literal["limit", "filter", "sort"]
 
 
 @dataclass(frozen=True)
-class Read:
+class PatternResult:
     """What a pattern brought: all items in order, of how many pages, and what was read for them.
 
     `more`: it stopped although there is more. `sizes` are those of the items of each page, in bytes.
@@ -63,7 +63,7 @@ class Read:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedPattern:
     """A pattern with its parameters filled in. `keys` are the hash and the sort key of the table or the index."""
 
     pattern: Pattern
@@ -74,7 +74,7 @@ class Prepared:
     keys: tuple[str, ...]
     types: Mapping[str, str] = field(default_factory=dict)
 
-    def lifted(self, *restrictions: Restriction) -> Prepared:
+    def lifted(self, *restrictions: Restriction) -> PreparedPattern:
         """The same without some of its restrictions: `limit`, `filter`, `sort`."""
         pattern = self.pattern
         if "limit" in restrictions:
@@ -99,9 +99,9 @@ class Prepared:
         return tuple(name for name, present in given.items() if present)
 
 
-def prepare(pattern: Pattern, values: Mapping[str, str], table: Mapping[str, Any] | None) -> Prepared:
+def prepare(pattern: Pattern, values: Mapping[str, str], table: Mapping[str, Any] | None) -> PreparedPattern:
     """Fill in the parameters. `table` is DescribeTable's answer, for the key attributes. Unknown for a parameter."""
-    return Prepared(
+    return PreparedPattern(
         pattern=pattern,
         key=fill(pattern.key, values),
         sort=fill(dict(pattern.sort), values),
@@ -121,7 +121,7 @@ def key_names(table: Mapping[str, Any] | None, index: str | None) -> tuple[str, 
     return table_keys(part)
 
 
-def request_of(prepared: Prepared) -> dict[str, Any]:
+def request_of(prepared: PreparedPattern) -> dict[str, Any]:
     """The request in DynamoDB's JSON. A Scan has the key as a filter, which is what makes it dear."""
     pattern = prepared.pattern
     if pattern.kind == "GetItem":
@@ -175,7 +175,7 @@ def options_of(pattern: Pattern, name: Callable[[str], str]) -> dict[str, Any]:
     return options
 
 
-def get_request(prepared: Prepared) -> dict[str, Any]:
+def get_request(prepared: PreparedPattern) -> dict[str, Any]:
     """A GetItem, which takes the whole key of one item."""
     pattern = prepared.pattern
     whole = dict(prepared.key)
@@ -200,7 +200,7 @@ def typed_as(value: Any, kind: str | None) -> dict[str, Any]:
     return {"S": str(value)} if kind == "S" else typed(value)
 
 
-def sort_condition(prepared: Prepared, name: Any, value: Any) -> str:
+def sort_condition(prepared: PreparedPattern, name: Any, value: Any) -> str:
     """The condition on the sort key. UsageError when there is no sort key, or more than one condition."""
     if len(prepared.keys) < 2 or len(prepared.sort) != 1:
         where = f"index {prepared.pattern.index}" if prepared.pattern.index else f"table {prepared.pattern.table}"
@@ -215,11 +215,11 @@ def sort_condition(prepared: Prepared, name: Any, value: Any) -> str:
     return f"{name(attribute)} {OPERATORS[operator]} {value(operand, attribute)}"
 
 
-def describe(prepared: Prepared) -> Asked:
+def describe(prepared: PreparedPattern) -> StoreCall:
     """The pattern as a read, to be held against what the application really sends."""
     pattern = prepared.pattern
     if pattern.sql is not None:
-        return Asked("SQL", sql=pattern.sql, store="postgres")
+        return StoreCall("SQL", sql=pattern.sql, store="postgres")
     sort = None
     if prepared.sort and len(prepared.keys) > 1:
         ((operator, operand),) = prepared.sort.items()
@@ -230,7 +230,7 @@ def describe(prepared: Prepared) -> Asked:
             sort = f"{attribute} BETWEEN {' AND '.join(map(str, operand))}"
         else:
             sort = f"{attribute} {OPERATORS[operator]} {operand}"
-    return Asked(
+    return StoreCall(
         operation=pattern.kind,
         table=pattern.table,
         index=pattern.index,
@@ -244,7 +244,7 @@ def describe(prepared: Prepared) -> Asked:
     )
 
 
-def run(dynamodb: Dynamo, prepared: Prepared) -> Read:
+def run(dynamodb: Dynamo, prepared: PreparedPattern) -> PatternResult:
     """All pages that the pattern asks for. StoreError with the store's own code when it refuses."""
     pattern = prepared.pattern
     request = request_of(prepared)
@@ -264,10 +264,10 @@ def run(dynamodb: Dynamo, prepared: Prepared) -> Read:
             told = True
             units += float(capacity["CapacityUnits"])
         more = bool(page.get("LastEvaluatedKey"))
-    return Read(tuple(items), pages, scanned, units if told else None, computed, more, tuple(sizes))
+    return PatternResult(tuple(items), pages, scanned, units if told else None, computed, more, tuple(sizes))
 
 
-def read_pages(dynamodb: Dynamo, prepared: Prepared, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def read_pages(dynamodb: Dynamo, prepared: PreparedPattern, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The pages of a read; the answer of a GetItem as one page."""
     if prepared.pattern.kind != "GetItem":
         yield from dynamodb.pages(prepared.pattern.kind, request)

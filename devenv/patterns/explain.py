@@ -8,11 +8,11 @@ from devenv.core.plural import number_of
 from devenv.patterns import advice
 from devenv.patterns.pattern_rules import words
 from devenv.patterns.rule import kilobytes
-from devenv.patterns.seen import Access, Observed
+from devenv.patterns.seen import Observed, SeenPattern
 from devenv.stores.dynamodb.key_schema import Place
 
 
-def explain(access: Access, seen: Observed) -> tuple[str, str]:
+def explain(access: SeenPattern, seen: Observed) -> tuple[str, str]:
     """Two paragraphs: how the items are found, and what that reads and costs."""
     place = access.place
     if place is None:
@@ -21,7 +21,7 @@ def explain(access: Access, seen: Observed) -> tuple[str, str]:
     return " ".join(finding(access, seen, place)), " ".join(reading(access, seen, place))
 
 
-def finding(access: Access, seen: Observed, place: Place) -> Iterator[str]:
+def finding(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
     """How DynamoDB finds the items."""
     pattern = access.pattern
     if access.amount == "Scan":
@@ -53,7 +53,7 @@ def finding(access: Access, seen: Observed, place: Place) -> Iterator[str]:
     yield from sorting(access, place)
 
 
-def sorting(access: Access, place: Place) -> Iterator[str]:
+def sorting(access: SeenPattern, place: Place) -> Iterator[str]:
     """What the sort key does."""
     pattern = access.pattern
     if place.sort is None:
@@ -71,7 +71,7 @@ def sorting(access: Access, place: Place) -> Iterator[str]:
             yield f"The condition on it ({words(pattern.sort)}) bounds where reading begins and ends."
 
 
-def reading(access: Access, seen: Observed, place: Place) -> Iterator[str]:
+def reading(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
     """What is read for it, and what that costs."""
     pattern, run = access.pattern, access.main
     if access.amount != "GetItem":

@@ -7,7 +7,7 @@ from typing import Any
 
 from devenv.config.schema import Prices
 from devenv.core.plural import number_of
-from devenv.patterns.seen import Access, Observed, TableSeen
+from devenv.patterns.seen import Observed, SeenPattern, TableSeen
 from devenv.stores.dynamodb.capacity import STORED_BYTES, item_bytes, page_units, units_of, write_units
 from devenv.stores.dynamodb.key_schema import Place
 
@@ -87,7 +87,7 @@ def entity_rows(table: TableSeen, kinds: Sequence[str | None], prices: Prices) -
     return rows
 
 
-def pattern_row(access: Access, seen: Observed) -> dict[str, Any]:
+def pattern_row(access: SeenPattern, seen: Observed) -> dict[str, Any]:
     """A pattern: where it reads, which entities, how much."""
     run = access.main
     read = run.read if run else None
@@ -106,7 +106,7 @@ def pattern_row(access: Access, seen: Observed) -> dict[str, Any]:
     }
 
 
-def cost_of(access: Access, seen: Observed) -> dict[str, Any] | None:
+def cost_of(access: SeenPattern, seen: Observed) -> dict[str, Any] | None:
     """Return what a pattern costs at its stated load, by the project's prices; None when it was not run."""
     run, prices = access.main, seen.settings.access.prices
     if run is None or run.units is None:
@@ -122,7 +122,7 @@ def cost_of(access: Access, seen: Observed) -> dict[str, Any] | None:
     }
 
 
-def layout_row(access: Access) -> dict[str, Any]:
+def layout_row(access: SeenPattern) -> dict[str, Any]:
     """A pattern on the one table that there is, and if every entity had a table of its own with the same keys.
 
     With several entities in one answer that is one request for each of them; with one, only a Scan reads less.

@@ -15,9 +15,9 @@ from devenv.config.schema import Pattern, Settings
 from devenv.core.errors import StoreError, UsageError
 from devenv.core.templates import Unknown
 from devenv.links.read import compile_plan, match
-from devenv.patterns.declared import MAX_PAGES, Prepared, prepare, read_pages, request_of, run
+from devenv.patterns.declared import MAX_PAGES, PreparedPattern, prepare, read_pages, request_of, run
 from devenv.patterns.samples import sample
-from devenv.patterns.seen import Access, Item, Observed, RunSeen, Sample, TableSeen, Unsampled, amount_of
+from devenv.patterns.seen import Item, Observed, RunSeen, Sample, SeenPattern, TableSeen, Unsampled, amount_of
 from devenv.stores.dynamodb.capacity import Mode, fetching_units, item_bytes, units_of
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.dynamodb.key_schema import Place
@@ -89,19 +89,19 @@ def try_out(
     kinds: Mapping[str, Sequence[str | None]],
     given: Mapping[str, str],
     builtin: Mapping[str, str],
-) -> Access:
+) -> SeenPattern:
     """One pattern: parameters from the data, and a run with each choice of them."""
     table = tables.get(pattern.table or "")
     place = table.place(pattern.index) if table else None
     amount = amount_of(pattern, place)
     if table is None or table.described is None or place is None:
-        return Access(name, pattern, place, amount, entities=tuple(pattern.entities))
+        return SeenPattern(name, pattern, place, amount, entities=tuple(pattern.entities))
     if wrong := malformed(pattern):
         refused = RunSeen(Sample({}, "none"), code="not possible", detail=wrong)
-        return Access(name, pattern, place, amount, (refused,), entities=tuple(pattern.entities))
+        return SeenPattern(name, pattern, place, amount, (refused,), entities=tuple(pattern.entities))
     samples = sample(pattern, place, table, given, builtin)
     if isinstance(samples, Unsampled):
-        return Access(name, pattern, place, amount, unsampled=samples, entities=tuple(pattern.entities))
+        return SeenPattern(name, pattern, place, amount, unsampled=samples, entities=tuple(pattern.entities))
     runs = []
     entities = dict.fromkeys(pattern.entities)
     known = dict(zip((key_of(table, item) for item in table.items), kinds[table.name], strict=True))
@@ -110,7 +110,7 @@ def try_out(
         runs.append(replace(seen, kinds=tuple(known.get(key_of(table, item)) for item in items)))
         brought = items if pattern.projection or seen.read is None else seen.read.items
         entities |= dict.fromkeys(filter(None, (known.get(key_of(table, item)) for item in brought)))
-    return Access(name, pattern, place, amount, tuple(runs), entities=tuple(entities))
+    return SeenPattern(name, pattern, place, amount, tuple(runs), entities=tuple(entities))
 
 
 def malformed(pattern: Pattern) -> str | None:
@@ -170,7 +170,9 @@ def pages_of(sizes: Sequence[Sequence[int]], items: Sequence[Item]) -> Iterable[
     return [list(islice(left, len(page))) for page in sizes]
 
 
-def read_bare(dynamodb: Dynamo, prepared: Prepared, pages: int) -> tuple[tuple[tuple[int, ...], ...], tuple[Item, ...]]:
+def read_bare(
+    dynamodb: Dynamo, prepared: PreparedPattern, pages: int
+) -> tuple[tuple[tuple[int, ...], ...], tuple[Item, ...]]:
     """The same pages without filter and projection: what DynamoDB reads, and counts, before it throws away."""
     pattern = changed(prepared.pattern, projection=[], filter=None)
     bare = replace(prepared, pattern=pattern, filter=None)

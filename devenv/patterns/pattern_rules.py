@@ -16,7 +16,7 @@ from devenv.links.read import compile_plan
 from devenv.links.values import scalar_text
 from devenv.patterns import advice
 from devenv.patterns.rule import kilobytes, patterns_of, problem
-from devenv.patterns.seen import Access, Observed
+from devenv.patterns.seen import Observed, SeenPattern
 from devenv.stores.dynamodb.capacity import PARTITION_READS, item_bytes
 from devenv.stores.dynamodb.key_schema import Place
 
@@ -110,7 +110,7 @@ def words(condition: Mapping[Any, Any]) -> str:
     return " and ".join(f"{name} = {value}" for name, value in condition.items())
 
 
-def contradicted(seen: Observed, access: Access, place: Place) -> str | None:
+def contradicted(seen: Observed, access: SeenPattern, place: Place) -> str | None:
     """Why no declared entity can have such a key, while there are no items to tell; None when one can."""
     if access.unsampled is None or place.hash not in access.pattern.key:
         return None
@@ -274,7 +274,7 @@ def find_filters(seen: Observed) -> Iterator[Outcome]:
             )
 
 
-def filtered_names(access: Access) -> list[str]:
+def filtered_names(access: SeenPattern) -> list[str]:
     """The attributes that a filter names."""
     pattern = access.pattern
     text = re.sub(r"\b(AND|OR|NOT|IN|BETWEEN|\w+(?=\s*\())\b", " ", pattern.filter or "", flags=re.IGNORECASE)
@@ -403,7 +403,7 @@ def find_scripts(seen: Observed) -> Iterator[Outcome]:
             )
 
 
-def script_faults(access: Access, keys: Sequence[str]) -> Iterator[str]:
+def script_faults(access: SeenPattern, keys: Sequence[str]) -> Iterator[str]:
     """In what a script differs from the declaration, in words. `keys` are the table's, to tell its items apart."""
     script, run = access.script, access.main
     if script is None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from devenv.core.model import CheckStatus, Fix, Outcome, Titled
-from devenv.patterns.seen import Access, Observed
+from devenv.patterns.seen import Observed, SeenPattern
 from devenv.stores.dynamodb.key_schema import Place
 
 
@@ -33,7 +33,7 @@ def problem(
     return Outcome(status, evidence, cause, Fix(advice, command) if advice else None, (subject,))
 
 
-def patterns_of(seen: Observed) -> Iterator[tuple[str, Access, Place]]:
+def patterns_of(seen: Observed) -> Iterator[tuple[str, SeenPattern, Place]]:
     """The patterns whose table and index exist."""
     for name, access in seen.accesses.items():
         if access.place is not None:

@@ -17,7 +17,7 @@ SHOWN: Final = 3
 
 
 @dataclass
-class Group:
+class ItemCollection:
     """The items that one choice of parameters would read, as far as the key says."""
 
     values: Mapping[str, str]
@@ -78,7 +78,7 @@ def sample_of(
 
 
 def choices(
-    pattern: Pattern, place: Place, groups: Sequence[Group], wanted: set[str], known: Mapping[str, str]
+    pattern: Pattern, place: Place, groups: Sequence[ItemCollection], wanted: set[str], known: Mapping[str, str]
 ) -> tuple[Sample, ...] | Unsampled:
     """Samples of the heaviest and the lightest group, with the parameters that are in no key filled from an item."""
     heaviest = max(groups, key=weight)
@@ -105,20 +105,20 @@ def fixed_of(pattern: Pattern) -> list[dict[str, str]]:
     ]
 
 
-def weight(group_: Group) -> tuple[int, int, list[str]]:
+def weight(group_: ItemCollection) -> tuple[int, int, list[str]]:
     """Return what makes a group heavy; equal ones in the order of their texts, so that a sample stays the same."""
     return group_.size, group_.count, sorted(group_.values.values(), reverse=True)
 
 
-def group(templates: Mapping[str, Any], items: Iterable[Item], known: Mapping[str, str]) -> list[Group]:
+def group(templates: Mapping[str, Any], items: Iterable[Item], known: Mapping[str, str]) -> list[ItemCollection]:
     """The items by the parameters that their keys give, where they fit the templates and what is known already."""
     compiled = {name: matcher(text) for name, text in templates.items()}
-    found: dict[tuple[tuple[str, str], ...], Group] = {}
+    found: dict[tuple[tuple[str, str], ...], ItemCollection] = {}
     for item in items:
         values = parameters(compiled, item, known)
         if values is None:
             continue
-        group_ = found.setdefault(tuple(sorted(values.items())), Group(values))
+        group_ = found.setdefault(tuple(sorted(values.items())), ItemCollection(values))
         group_.count += 1
         group_.size += item_bytes(item)
         group_.items.append(item)
@@ -126,7 +126,7 @@ def group(templates: Mapping[str, Any], items: Iterable[Item], known: Mapping[st
 
 
 @dataclass(frozen=True)
-class Form:
+class TemplateReader:
     """A template that reads parameters out of a text: the literal parts around them. Linear, whatever the text is."""
 
     literals: tuple[str, ...]
@@ -151,14 +151,14 @@ class Form:
         return (*found, text[place:end])
 
 
-def matcher(text: Any) -> tuple[Form, tuple[str, ...]]:
+def matcher(text: Any) -> tuple[TemplateReader, tuple[str, ...]]:
     """A template that reads parameters out of a text, and their names in order."""
     parts = PLACE.split(str(text))
-    return Form(tuple(parts[::2])), tuple(parts[1::2])
+    return TemplateReader(tuple(parts[::2])), tuple(parts[1::2])
 
 
 def parameters(
-    compiled: Mapping[str, tuple[Form, tuple[str, ...]]], item: Item, known: Mapping[str, str]
+    compiled: Mapping[str, tuple[TemplateReader, tuple[str, ...]]], item: Item, known: Mapping[str, str]
 ) -> dict[str, str] | None:
     """The parameters that an item's key gives; None when it does not fit."""
     values: dict[str, str] = {}
@@ -173,7 +173,9 @@ def parameters(
     return values
 
 
-def narrowed(pattern: Pattern, place: Place, groups: Sequence[Group], known: Mapping[str, str]) -> list[Group]:
+def narrowed(
+    pattern: Pattern, place: Place, groups: Sequence[ItemCollection], known: Mapping[str, str]
+) -> list[ItemCollection]:
     """The groups without the items that the condition on the sort key leaves out, as far as it is known."""
     if place.sort is None or not pattern.sort or "equals" in pattern.sort:
         return list(groups)
@@ -186,7 +188,7 @@ def narrowed(pattern: Pattern, place: Place, groups: Sequence[Group], known: Map
         condition = fill(dict(pattern.sort), values)
         items = [item for item in each.items if satisfies(condition, item.get(place.sort, {}))]
         if items:
-            found.append(Group(each.values, len(items), sum(map(item_bytes, items)), items))
+            found.append(ItemCollection(each.values, len(items), sum(map(item_bytes, items)), items))
     return found
 
 
@@ -225,7 +227,7 @@ def comparable(text: str, like: Mapping[str, Any]) -> Any:
         return None
 
 
-def guesses(pattern: Pattern, place: Place, group_: Group) -> dict[str, str]:
+def guesses(pattern: Pattern, place: Place, group_: ItemCollection) -> dict[str, str]:
     """Values for the parameters of the sort condition and of the filter, from the group's own items."""
     found: dict[str, str] = {}
     for item in group_.items[:1]:

@@ -15,20 +15,20 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from devenv.capture import requests
-from devenv.capture.calls import Asked, differences
+from devenv.capture.calls import StoreCall, differences
 from devenv.capture.process import ANSWER_BYTES, Ended, Running, drain, finish, last_line, parse_lines
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget
 from devenv.core.templates import Unknown, fill
 from devenv.patterns.declared import describe, prepare
-from devenv.patterns.seen import Access, Item, ScriptSeen
+from devenv.patterns.seen import Item, ScriptSeen, SeenPattern
 
 WATCH: Final = Path(__file__).parents[1] / "capture" / "site"
 TELL: Final = "DEVENV_TELL"
 
 
 def run_script(
-    access: Access,
+    access: SeenPattern,
     table: Mapping[str, Any] | None,
     settings: Settings,
     environ: Mapping[str, str],
@@ -41,7 +41,7 @@ def run_script(
     """
     known = access.main.sample.values if access.main else {}
     values = {"python": (settings.backend.python if settings.backend else None) or sys.executable, **known}
-    declared = describe(prepare(access.pattern, known, table)) if access.main else Asked(access.amount)
+    declared = describe(prepare(access.pattern, known, table)) if access.main else StoreCall(access.amount)
     try:
         command = tuple(fill(access.pattern.script, values))
     except Unknown as error:
@@ -100,8 +100,8 @@ def execute(command: Sequence[str], environ: Mapping[str, str], folder: Path, se
 
 
 def read_told(
-    told: bytes, declared: Asked, target: DynamoTarget
-) -> tuple[tuple[Asked, ...] | None, tuple[Item, ...] | None, str | None]:
+    told: bytes, declared: StoreCall, target: DynamoTarget
+) -> tuple[tuple[StoreCall, ...] | None, tuple[Item, ...] | None, str | None]:
     """What it asked (None: it did not tell), what the read most like the declared one brought, and a wrong address."""
     events = [*parse_lines(told)]
     if not any(event.get("event") == "watching" for event in events):

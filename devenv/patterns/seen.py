@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from devenv.capture.calls import Asked
+from devenv.capture.calls import StoreCall
 from devenv.config.schema import Operation, Pattern, Settings
-from devenv.patterns.declared import Read
+from devenv.patterns.declared import PatternResult
 from devenv.stores.dynamodb.capacity import item_bytes
 from devenv.stores.dynamodb.key_schema import Place, place_of, places_of
 
@@ -78,7 +78,7 @@ class RunSeen:
 
     sample: Sample
     request: Mapping[str, Any] = field(default_factory=dict)
-    read: Read | None = None
+    read: PatternResult | None = None
     pages: tuple[tuple[int, ...], ...] = ()
     units: float | None = None
     ms: float | None = None
@@ -101,8 +101,8 @@ class ScriptSeen:
     """
 
     command: tuple[str, ...]
-    declared: Asked
-    asked: tuple[Asked, ...] | None = None
+    declared: StoreCall
+    asked: tuple[StoreCall, ...] | None = None
     items: tuple[Item, ...] | None = None
     printed: int | None = None
     failure: str | None = None
@@ -110,7 +110,7 @@ class ScriptSeen:
 
 
 @dataclass(frozen=True)
-class Access:
+class SeenPattern:
     """One declared pattern with what was seen of it. `place` is None when there is no such table or index.
 
     `amount` is what it amounts to by the keys that there are, `entities` are the kinds of items that it brings.
@@ -140,10 +140,10 @@ class Observed:
 
     settings: Settings
     tables: Mapping[str, TableSeen]
-    accesses: Mapping[str, Access]
+    accesses: Mapping[str, SeenPattern]
     kinds: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
 
-    def of(self, place: Place) -> list[Access]:
+    def of(self, place: Place) -> list[SeenPattern]:
         """The patterns that read this place."""
         return [each for each in self.accesses.values() if each.place == place]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from devenv.core.errors import UsageError
-from devenv.policy.documents import WRITES, Maker, Policy, Project, document, is_meant, sid
+from devenv.policy.documents import WRITES, Maker, Policy, PolicySource, document, is_meant, sid
 from devenv.policy.wish import Wish, require_place
 
 
-def application(project: Project, wish: Wish) -> Policy:
+def application(project: PolicySource, wish: Wish) -> Policy:
     """The least that the application's role needs for the declared patterns. UsageError when it cannot be said."""
     require_place(wish, "an Allow for every account and region would be more than the application needs")
     patterns = project.settings.patterns

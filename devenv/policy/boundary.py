@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from devenv.policy.documents import ITEMS, Maker, Policy, Project, denials, document, item_resources
+from devenv.policy.documents import ITEMS, Maker, Policy, PolicySource, denials, document, item_resources
 from devenv.policy.wish import ANY, Wish, require_place
 
 KEY_USE: Final = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*")
 
 
-def boundary(project: Project, wish: Wish) -> Policy:
+def boundary(project: PolicySource, wish: Wish) -> Policy:
     """Items of these tables and the application's log, and never an administration of tables."""
     account = require_place(wish, "a boundary for every account and region would bound little")
     statements: list[dict[str, Any]] = [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from devenv.policy.documents import Maker, Policy, Project, denials, document
+from devenv.policy.documents import Maker, Policy, PolicySource, denials, document
 from devenv.policy.wish import ANY, Wish
 
 
-def deny_deletion(_: Project, wish: Wish) -> Policy:
+def deny_deletion(_: PolicySource, wish: Wish) -> Policy:
     """Deny the deletion of tables and backups."""
     account = wish.account or ANY
     notes = ["a Deny wins over every Allow; attach it to groups and roles, not to single users"]

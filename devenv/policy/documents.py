@@ -57,7 +57,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Project:
+class PolicySource:
     """What the policies are taken from. `tables` are the declared CreateTable requests by table name."""
 
     settings: Settings
@@ -81,7 +81,7 @@ class Maker:
     """
 
     name: str
-    make: Callable[[Project, Wish], Policy]
+    make: Callable[[PolicySource, Wish], Policy]
     limit: int | None = None
     group: str | None = None
 

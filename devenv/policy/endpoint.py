@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from devenv.policy.documents import ITEMS, Maker, Policy, Project, document, item_resources
+from devenv.policy.documents import ITEMS, Maker, Policy, PolicySource, document, item_resources
 from devenv.policy.wish import ANY, Wish, require_place
 
 
-def endpoint(_: Project, wish: Wish) -> Policy:
+def endpoint(_: PolicySource, wish: Wish) -> Policy:
     """Let item operations on these tables through, by principals of this account."""
     account = require_place(wish, "an endpoint for every account would let data out")
     own = {"StringEquals": {"aws:PrincipalAccount": account}}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from devenv.core.errors import UsageError
-from devenv.policy.documents import Maker, Policy, Project, denials, deny, document, except_admins, table_arns
+from devenv.policy.documents import Maker, Policy, PolicySource, denials, deny, document, except_admins, table_arns
 from devenv.policy.wish import ANY, Wish
 
 REPLICAS: Final = ("dynamodb:CreateTableReplica", "dynamodb:CreateGlobalTable", "dynamodb:UpdateGlobalTable")
@@ -53,7 +53,7 @@ GLOBAL: Final = (
 # Characters, without blanks, that AWS takes: of a service control policy, of a managed policy.
 
 
-def organisation(_: Project, wish: Wish) -> Policy:
+def organisation(_: PolicySource, wish: Wish) -> Policy:
     """What a whole organisation may not do: delete the tables, and work outside of the regions. UsageError without."""
     if not wish.regions:
         raise UsageError(

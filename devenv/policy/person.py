@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from devenv.config.schema import Pattern
 from devenv.core.errors import UsageError
-from devenv.policy.documents import Maker, Policy, Project, document, is_meant
+from devenv.policy.documents import Maker, Policy, PolicySource, document, is_meant
 from devenv.policy.wish import Wish, require_place
 
 PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
@@ -23,7 +23,7 @@ PERSON: Final = "person."
 KEY: Final = "dynamodb:LeadingKeys"
 
 
-def person(project: Project, wish: Wish) -> Policy:
+def person(project: PolicySource, wish: Wish) -> Policy:
     """Allow the declared patterns whose partition key names the person. UsageError when there is none."""
     require_place(wish, "an Allow for every account and region would be more than a person needs")
     wanted: dict[tuple[str, str], dict[str, None]] = {}
@@ -77,7 +77,7 @@ def condition(keys: list[str]) -> dict[str, Any]:
     return {f"{every}:{operator}": {KEY: values} for every in ("ForAllValues", "ForAnyValue")}
 
 
-def leading_key(project: Project, pattern: Pattern) -> str | None:
+def leading_key(project: PolicySource, pattern: Pattern) -> str | None:
     """A pattern's partition key with the person's tag for the person; None when it does not single out the person."""
     if pattern.table is None or pattern.kind not in ("Query", "GetItem"):
         return None
@@ -121,7 +121,7 @@ def literal(text: str) -> str:
     return re.sub(r"[*?$]", lambda match: f"${{{match[0]}}}", text)
 
 
-def notes(project: Project, tags: dict[str, None], left: list[str]) -> Iterator[str]:
+def notes(project: PolicySource, tags: dict[str, None], left: list[str]) -> Iterator[str]:
     """How the tags come about, and what the policy leaves out."""
     who = project.settings.person
     claims = {tag: "sub" if who is not None and tag == who.sign_in else f"custom:{tag}" for tag in tags}

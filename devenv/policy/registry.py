@@ -14,7 +14,7 @@ from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
 from devenv.host.state import write_out
 from devenv.policy import application, boundary, deletion, endpoint, organisation, person, trail, trust
-from devenv.policy.documents import Maker, Policy, Project, as_text, characters, check_size
+from devenv.policy.documents import Maker, Policy, PolicySource, as_text, characters, check_size
 from devenv.policy.wish import Wish, check_wish
 
 POLICIES: Final[tuple[Maker, ...]] = (
@@ -76,13 +76,13 @@ def make_report(loaded: Loaded, wish: Wish, only: str | None) -> Report:
     return Report("policy", loaded.settings.project.name, Exit.DONE, body)
 
 
-def read_project(loaded: Loaded) -> Project:
+def read_project(loaded: Loaded) -> PolicySource:
     """The settings and the table definitions of the step's files."""
     from devenv.steps.registry import STEPS
 
     (schema_load,) = [step for step in STEPS if step.name == "schema-load"]
     definitions = schema_load.read(loaded.settings, loaded.root).content or ()
-    return Project(loaded.settings, {each.table: each.request for each in definitions})
+    return PolicySource(loaded.settings, {each.table: each.request for each in definitions})
 
 
 def declared_tables(loaded: Loaded) -> tuple[str, ...]:

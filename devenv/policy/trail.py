@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from devenv.core.errors import UsageError
-from devenv.policy.documents import Maker, Policy, Project, is_meant
+from devenv.policy.documents import Maker, Policy, PolicySource, is_meant
 from devenv.policy.wish import Wish, require_place
 
 MOST_VALUES: Final = 500
 USD_PER_EVENT: Final = 0.10 / 100_000
 
 
-def trail(project: Project, wish: Wish) -> Policy:
+def trail(project: PolicySource, wish: Wish) -> Policy:
     """Log management events, and every data event of the tables. UsageError for what CloudTrail cannot say."""
     require_place(wish, "CloudTrail compares the full ARN of a table")
     whole = [table for table in wish.tables if "*" not in table]
@@ -77,7 +77,7 @@ def data_selector(operator: str, arns: Sequence[str], *, writes_only: bool) -> d
     return {"Name": title, "FieldSelectors": fields}
 
 
-def notes(project: Project, wish: Wish, *, writes_only: bool) -> list[str]:
+def notes(project: PolicySource, wish: Wish, *, writes_only: bool) -> list[str]:
     """Return what it costs, and what it does not do."""
     per_month = sum(
         pattern.requests_per_month or 0

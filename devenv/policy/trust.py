@@ -12,14 +12,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 from devenv.core.errors import UsageError
-from devenv.policy.documents import Maker, Policy, Project, document
+from devenv.policy.documents import Maker, Policy, PolicySource, document
 from devenv.policy.wish import Wish, require_place
 
 COGNITO: Final = "cognito-identity.amazonaws.com"
 LIMIT: Final = 2048
 
 
-def compute_trust(_: Project, wish: Wish) -> Policy:
+def compute_trust(_: PolicySource, wish: Wish) -> Policy:
     """Who may take on the application's role: its compute, in this account."""
     account = require_place(wish, "a trust policy without the account would let other accounts' compute in")
     statement: dict[str, Any] = {
@@ -51,7 +51,7 @@ def compute_trust(_: Project, wish: Wish) -> Policy:
 COMPUTES: Final = ("ecs-tasks", "lambda", "ec2")
 
 
-def person_trust(_: Project, wish: Wish) -> Policy:
+def person_trust(_: PolicySource, wish: Wish) -> Policy:
     """Who may take on a person's role: people who signed in at this identity pool. UsageError without the pool."""
     account = require_place(wish, "the boundary is a policy of the account")
     if wish.pool is None:

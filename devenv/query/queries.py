@@ -17,7 +17,7 @@ from devenv.core.plural import number_of
 from devenv.stack import Stack
 from devenv.stores.dynamodb.client import Dynamo, plain, read_only, verb
 from devenv.stores.dynamodb.key_schema import place_of
-from devenv.stores.dynamodb.partiql import Amount, Unreadable, amount_of, parse, statement_hint
+from devenv.stores.dynamodb.partiql import Amount, UnreadableStatement, amount_of, parse, statement_hint
 
 START_HINT = "devenv up"
 # A statement that somebody typed and waits for may take longer than one of a file.
@@ -188,7 +188,7 @@ def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
     """
     try:
         select = parse(statement)
-    except Unreadable as error:
+    except UnreadableStatement as error:
         if not scan:
             ask(dynamodb, {"Statement": statement, "Limit": 1})
             raise UsageError(

@@ -11,8 +11,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from devenv.capture.tap import history, journal
-from devenv.capture.tap.history import Group
-from devenv.capture.tap.records import Call, to_json
+from devenv.capture.tap.history import RequestCalls
+from devenv.capture.tap.records import WireCall, to_json
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
 from devenv.lifecycle import tap
@@ -24,8 +24,8 @@ POLL_S: Final = 0.2
 def report(stack: Stack, count: int) -> Report:
     """The last `count` requests. UsageError when nothing was ever recorded."""
     file = recorded(stack)
-    requests: deque[Group] = deque(maxlen=count)
-    others: deque[Group] = deque(maxlen=10 * count)
+    requests: deque[RequestCalls] = deque(maxlen=count)
+    others: deque[RequestCalls] = deque(maxlen=10 * count)
     unparsed: dict[str, int] = {}
 
     def lines() -> Iterator[dict[str, Any]]:
@@ -62,7 +62,7 @@ def recorded(stack: Stack) -> Path:
     return file
 
 
-def as_document(group: Group) -> dict[str, Any]:
+def as_document(group: RequestCalls) -> dict[str, Any]:
     """A request with its calls and marks."""
     assert group.request is not None  # noqa: S101 - only requests come here
     found = to_json(group.request)
@@ -77,7 +77,7 @@ def as_document(group: Group) -> dict[str, Any]:
     }
 
 
-def call_document(call: Call) -> dict[str, Any]:
+def call_document(call: WireCall) -> dict[str, Any]:
     """A call: what is always there, and `text` for people."""
     from devenv.capture.calls import shown
     from devenv.capture.requests import describe, from_call

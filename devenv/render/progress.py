@@ -29,7 +29,7 @@ def draw_bar(share: float) -> str:
     return "█" * filled + "░" * (20 - filled)
 
 
-class Plain(Watch):
+class PlainProgress(Watch):
     """Lines as things happen; notes and progress only every few seconds."""
 
     def __init__(self) -> None:
@@ -119,11 +119,11 @@ class Live(Watch):
 
 
 class OnDemand(Watch):
-    """Becomes `Live` or `Plain` at the first event, so that a command with nothing to tell does not load rich."""
+    """Becomes `Live` or `PlainProgress` at the first event, so that a command with no events does not load rich."""
 
     def __init__(self, color: str) -> None:
         self._color = color
-        self._shown: Live | Plain | None = None
+        self._shown: Live | PlainProgress | None = None
         self._guard = threading.Lock()
 
     def tell(self, event: Event) -> None:
@@ -134,11 +134,11 @@ class OnDemand(Watch):
         else:
             self._open().tell(event)
 
-    def _open(self) -> Live | Plain:
+    def _open(self) -> Live | PlainProgress:
         with self._guard:
             if self._shown is None:
                 terminal = sys.stderr.isatty()
-                self._shown = Live(use_color(self._color, sys.stderr)) if terminal else Plain()
+                self._shown = Live(use_color(self._color, sys.stderr)) if terminal else PlainProgress()
             return self._shown
 
     def close(self) -> None:

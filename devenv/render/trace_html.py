@@ -17,8 +17,8 @@ from devenv.render.cells import clean
 from devenv.render.page import render_page
 from devenv.render.trace_view import (
     Body,
+    EntryPair,
     Layer,
-    Pair,
     cost_words,
     counts,
     declared_query,
@@ -354,7 +354,7 @@ def entry_id(identity: str | None, more: str = "") -> str:
     return f'<div class="id">{text(identity or "without an id")}{more}</div>'
 
 
-def entry_row(pair: Pair) -> str:
+def entry_row(pair: EntryPair) -> str:
     """One entry before and after."""
     moved = f" {pair.was} → {pair.now}" if pair.state == "moved" else ""
     chip = "" if pair.state == "same" else f'<br><span class="chip {STATES[pair.state]}">{pair.state}{moved}</span>'

@@ -218,7 +218,7 @@ def judgement(body: Body, layer: Layer) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Pair:
+class EntryPair:
     """One entry before and after a layer: its fields (None: not there) and places, counted from 1."""
 
     id: str | None
@@ -230,7 +230,7 @@ class Pair:
     fields: frozenset[str] = frozenset()
 
 
-def pair_entries(layer: Layer) -> list[Pair]:
+def pair_entries(layer: Layer) -> list[EntryPair]:
     """Return what went in beside what came out, differences first. Empty when one of them was not captured."""
     if layer.get("expected") is None or layer.get("entries") is None:
         return []
@@ -251,15 +251,15 @@ def pair_entries(layer: Layer) -> list[Pair]:
         was, fields = waiting[name].pop(0) if waiting[name] else (None, None)
         touched = frozenset(changed[name]) if was is not None else frozenset[str]()
         state: State = "extra" if was is None else "changed" if touched else "same"
-        pairs.append(Pair(name, state, fields, entry["fields"], was, place, touched))
+        pairs.append(EntryPair(name, state, fields, entry["fields"], was, place, touched))
     if layer.get("reordered"):
         pairs = list(mark_moved(pairs))
-    pairs += [Pair(name, "missing", fields, None, was) for name, left in waiting.items() for was, fields in left]
+    pairs += [EntryPair(name, "missing", fields, None, was) for name, left in waiting.items() for was, fields in left]
     order: Sequence[State] = ("missing", "extra", "changed", "moved", "same")
     return sorted(pairs, key=lambda pair: (order.index(pair.state), pair.now or pair.was or 0))
 
 
-def mark_moved(pairs: Sequence[Pair]) -> Iterator[Pair]:
+def mark_moved(pairs: Sequence[EntryPair]) -> Iterator[EntryPair]:
     """The pairs, those that stand at another place among what was found again marked as moved."""
     ranks = {was: rank for rank, was in enumerate(sorted(pair.was for pair in pairs if pair.was is not None))}
     rank = 0
@@ -269,4 +269,4 @@ def mark_moved(pairs: Sequence[Pair]) -> Iterator[Pair]:
             continue
         moved = ranks[pair.was] != rank and pair.state == "same"
         rank += 1
-        yield Pair(pair.id, "moved", pair.expected, pair.observed, pair.was, pair.now) if moved else pair
+        yield EntryPair(pair.id, "moved", pair.expected, pair.observed, pair.was, pair.now) if moved else pair

@@ -22,8 +22,8 @@ from devenv.snapshots.manifest import (
     FILES,
     LEFT_OUT,
     MANIFEST,
-    Journal,
     Manifest,
+    RestoreJournal,
     count_all,
     describe_kept,
     find,
@@ -171,7 +171,7 @@ def recover(stack: Stack, watch: Watch) -> None:
     """Finish the restore that a killed command began, and remove what other killed commands left half made."""
     home = stack.engine.home
     try:
-        journal = msgspec.json.decode((home / "restore.json").read_bytes(), type=Journal)
+        journal = msgspec.json.decode((home / "restore.json").read_bytes(), type=RestoreJournal)
     except (FileNotFoundError, NotADirectoryError):
         journal = None
     except (OSError, msgspec.DecodeError) as error:

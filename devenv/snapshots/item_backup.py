@@ -110,7 +110,7 @@ class FileCopies:
         """Nothing: the tables are the very ones of the copy."""
 
 
-class Head(msgspec.Struct, frozen=True):
+class TableHead(msgspec.Struct, frozen=True):
     """The line before a table's items: how to make the table, and which one it was."""
 
     table: str
@@ -172,7 +172,7 @@ class ApiCopies:
                     if described is None:
                         continue
                     ttl = dynamo.call("DescribeTimeToLive", {"TableName": table})["TimeToLiveDescription"]
-                    head = Head(table, identity(described), request_of(described), ttl.get("AttributeName"))
+                    head = TableHead(table, identity(described), request_of(described), ttl.get("AttributeName"))
                     file.write(self._encode.encode({"head": head}) + b"\n")
                     for item in dynamo.scan(table, ConsistentRead=True):
                         file.write(self._encode.encode({"item": item}) + b"\n")
@@ -219,9 +219,9 @@ def request_of(described: Definition) -> dict[str, Any]:
     return {**request, "BillingMode": "PAY_PER_REQUEST"}
 
 
-def read_tables(file: Path) -> Iterator[tuple[Head, list[dict[str, Any]]]]:
+def read_tables(file: Path) -> Iterator[tuple[TableHead, list[dict[str, Any]]]]:
     """Each table of a file, with its items. DevenvError for what is no such file."""
-    head: Head | None = None
+    head: TableHead | None = None
     items: list[dict[str, Any]] = []
     try:
         with open(file, "rb") as lines:
@@ -232,14 +232,14 @@ def read_tables(file: Path) -> Iterator[tuple[Head, list[dict[str, Any]]]]:
                     continue
                 if head:
                     yield head, items
-                head, items = msgspec.convert(tree["head"], Head), []
+                head, items = msgspec.convert(tree["head"], TableHead), []
     except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
         raise DevenvError(f"{file} cannot be read", detail=str(error)) from None
     if head:
         yield head, items
 
 
-def make_as(dynamo: Any, head: Head) -> None:
+def make_as(dynamo: Any, head: TableHead) -> None:
     """Make a table, unless there is one with the same keys and indexes; one with others is made anew."""
     from devenv.steps.schema_load.schema_load import delete_table, show_indexes, show_key, wait_active
     from devenv.steps.step import describe

@@ -77,7 +77,7 @@ class Manifest(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
 
-class Journal(msgspec.Struct, frozen=True):
+class RestoreJournal(msgspec.Struct, frozen=True):
     """A restore under way, of the snapshot in folder `source`. `kept` is what becomes of the present data."""
 
     source: str

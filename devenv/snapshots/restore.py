@@ -26,8 +26,8 @@ from devenv.snapshots.manifest import (
     FILES,
     MANIFEST,
     NAME,
-    Journal,
     Manifest,
+    RestoreJournal,
     count_all,
     describe_kept,
     find,
@@ -139,7 +139,7 @@ def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | Non
     elif kept is not None:
         # Its two halves are set aside one after the other, with writers at work in between.
         kept = msgspec.structs.replace(kept, form="database", database=database_name(stack, kept.name), held=False)
-    journal = Journal(str(place), manifest, kept, stack.engine.runs("postgres"))
+    journal = RestoreJournal(str(place), manifest, kept, stack.engine.runs("postgres"))
     state.write_private(home / "restore.json", msgspec.json.encode(journal))
     finish(stack, journal)
 
@@ -186,7 +186,7 @@ def stage(stack: Stack, place: Path, incoming: Path, manifest: Manifest) -> None
         raise state.unwritable(incoming, error) from None
 
 
-def finish(stack: Stack, journal: Journal) -> None:
+def finish(stack: Stack, journal: RestoreJournal) -> None:
     """Carry out what the journal says, from wherever a killed run had got to."""
     with stores_up(stack):
         exchange(stack, journal)
@@ -194,7 +194,7 @@ def finish(stack: Stack, journal: Journal) -> None:
         start_store(stack.engine, "postgres")
 
 
-def exchange(stack: Stack, journal: Journal) -> None:
+def exchange(stack: Stack, journal: RestoreJournal) -> None:
     """The same, with the stores up that have to be."""
     home = stack.engine.home
     items = copies_of(stack)
@@ -249,7 +249,7 @@ def replace_file(source: Path, target: Path) -> None:
     return state.write_private(target, source.read_bytes())
 
 
-def swap_files(stack: Stack, journal: Journal, out: Path) -> None:
+def swap_files(stack: Stack, journal: RestoreJournal, out: Path) -> None:
     """Move the present files to `out` and the staged ones into their place; each part is in one place at a time."""
     home = stack.engine.home
     incoming = home / ".incoming"
@@ -263,7 +263,7 @@ def swap_files(stack: Stack, journal: Journal, out: Path) -> None:
     stack.engine.forget_secrets()
 
 
-def swap_database(stack: Stack, journal: Journal) -> None:
+def swap_database(stack: Stack, journal: RestoreJournal) -> None:
     """Put a copy of the snapshot's database into the place of the project's, which is kept under its new name."""
     from devenv.steps.setup import setup
 
@@ -287,7 +287,7 @@ def swap_database(stack: Stack, journal: Journal) -> None:
             setup.drop_database(admin, old)
 
 
-def check_journal(home: Path, journal: Journal) -> None:
+def check_journal(home: Path, journal: RestoreJournal) -> None:
     """DevenvError for a journal that leads out of the project's data: devenv did not write it here."""
     source = Path(journal.source)
     inside = source.parent in (folder(home), home) and ".." not in source.parts

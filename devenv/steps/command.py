@@ -45,7 +45,7 @@ READING: Final = re.compile(r"\s*(?:SELECT|SHOW|WITH|EXPLAIN|SET|BEGIN|COMMIT|RO
 
 
 @dataclass
-class Told:
+class WatchedWrites:
     """Where a watched program sent its writes: addresses by store. `watching`: it told at all."""
 
     watching: bool = False
@@ -54,7 +54,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenAddress:
     """An address that a file has written in: `place` is `seed.py:3`."""
 
     place: str
@@ -84,7 +84,7 @@ def refuse_old_addresses(ctx: StepContext, inputs: Inputs, name: str) -> None:
             )
 
 
-def find_addresses(root: Path, inputs: Inputs) -> Iterator[Written]:
+def find_addresses(root: Path, inputs: Inputs) -> Iterator[WrittenAddress]:
     """The addresses of this machine that the files of a command have written in."""
     texts = {file.name: file.text for file in inputs.files}
     for word in inputs.command:
@@ -97,7 +97,7 @@ def find_addresses(root: Path, inputs: Inputs) -> Iterator[Written]:
             if DEFAULT.search(line) or COMMENT.match(line):
                 continue
             for found in (*ADDRESS.finditer(line), *PORT.finditer(line)):
-                yield Written(f"{name}:{number}" if name in texts else name, int(found[1]), line.strip()[:200])
+                yield WrittenAddress(f"{name}:{number}" if name in texts else name, int(found[1]), line.strip()[:200])
 
 
 def run_command(ctx: StepContext, inputs: Inputs, name: str) -> None:
@@ -116,7 +116,7 @@ def run_command(ctx: StepContext, inputs: Inputs, name: str) -> None:
         )
 
 
-def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, str]) -> Told:
+def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, str]) -> WatchedWrites:
     """Run a command of the project with these variables; its output goes to the log. DevenvError with its last lines.
 
     Gives where a Python program sent its writes.
@@ -147,11 +147,13 @@ def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, st
     return told
 
 
-def run_watched(command: Sequence[str], environ: Mapping[str, str], folder: Path, log: IO[bytes]) -> tuple[int, Told]:
+def run_watched(
+    command: Sequence[str], environ: Mapping[str, str], folder: Path, log: IO[bytes]
+) -> tuple[int, WatchedWrites]:
     """Run a command to its end: its exit code, and what a Python program told of its writes."""
     read_end, write_end = os.pipe()
     paths = [str(WATCH), *filter(None, [environ.get("PYTHONPATH")])]
-    told = Told()
+    told = WatchedWrites()
     try:
         process = subprocess.Popen(
             list(command),
@@ -180,7 +182,7 @@ def run_watched(command: Sequence[str], environ: Mapping[str, str], folder: Path
     return code, told
 
 
-def read_told(descriptor: int, told: Told) -> None:
+def read_told(descriptor: int, told: WatchedWrites) -> None:
     """Collect where the writes went, event by event; nothing else is kept."""
     with os.fdopen(descriptor, "rb") as stream:
         while line := stream.readline():
@@ -194,7 +196,7 @@ def read_told(descriptor: int, told: Told) -> None:
             note(event, told)
 
 
-def note(event: Any, told: Told) -> None:
+def note(event: Any, told: WatchedWrites) -> None:
     """One event of the recorder."""
     if not isinstance(event, dict):
         return
@@ -209,7 +211,7 @@ def note(event: Any, told: Told) -> None:
             told.postgres.setdefault((str(event["host"]), int(event["port"])), text.split()[0] if text.split() else "")
 
 
-def went_elsewhere(ctx: StepContext, told: Told) -> list[str]:
+def went_elsewhere(ctx: StepContext, told: WatchedWrites) -> list[str]:
     """The addresses that are not the project's, in words."""
     ours = place(ctx.dynamodb.endpoint)
     wrong = [
@@ -236,7 +238,7 @@ def host_of(host: str) -> str:
     return "127.0.0.1" if host in ("localhost", "::1", "0.0.0.0") else host  # noqa: S104 - compared, not bound
 
 
-def nothing_made(what: str, written: Iterable[Written]) -> DevenvError:
+def nothing_made(what: str, written: Iterable[WrittenAddress]) -> DevenvError:
     """The error of a command that ended well and left the store as empty as it was."""
     places = [f"{each.place}: {each.text}" for each in written]
     return DevenvError(

@@ -42,7 +42,7 @@ def dump(item: Item | None) -> bytes | None:
 
 
 @dataclass(frozen=True)
-class Mark:
+class LastRun:
     """How a step's last run ended, and with which inputs. One that is still `running` has been killed."""
 
     hash: str
@@ -51,7 +51,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerItem:
     """One item in the ledger. `written`: as last written by devenv; `intent`: what was about to be written.
 
     None in `written`: nothing yet. None in `intent`: nothing is under way; `{}`: it was about to be deleted.
@@ -120,10 +120,10 @@ class Ledger:
         with self._translated():
             self._db.executemany(query, rows)
 
-    def mark(self, step: str) -> Mark | None:
+    def mark(self, step: str) -> LastRun | None:
         """Return how the last run of `step` ended; None before the first."""
         rows = self._rows("SELECT hash, state, reason FROM marks WHERE step = ?", step)
-        return Mark(*rows[0]) if rows else None
+        return LastRun(*rows[0]) if rows else None
 
     def set_mark(self, step: str, hash: str, state: Literal["running", "done", "failed"], reason: str) -> None:
         """Remember how a run of `step` ended, or that it began."""
@@ -161,11 +161,12 @@ class Ledger:
         """Table -> how many items it holds by our hand."""
         return dict(self._rows('SELECT "table", count(*) FROM items WHERE written IS NOT NULL GROUP BY 1'))
 
-    def entries(self, table: str) -> dict[bytes, Entry]:
+    def entries(self, table: str) -> dict[bytes, LedgerItem]:
         """The entries of one table, by key."""
         rows = self._rows('SELECT key, written, intent FROM items WHERE "table" = ?', table)
         return {
-            key: Entry(key, written and decode(written), intent and decode(intent)) for key, written, intent in rows
+            key: LedgerItem(key, written and decode(written), intent and decode(intent))
+            for key, written, intent in rows
         }
 
     def intend(self, table: str, intents: Mapping[bytes, Item]) -> None:
@@ -188,7 +189,7 @@ class Ledger:
                 ((table, key) for key, item in items.items() if item is None),
             )
 
-    def move(self, table: str, moves: Mapping[bytes, Entry]) -> None:
+    def move(self, table: str, moves: Mapping[bytes, LedgerItem]) -> None:
         """Replace entries, by their old keys, with others; all at once."""
         with self.at_once():
             self._run('DELETE FROM items WHERE "table" = ? AND key = ?', [(table, key) for key in moves])

@@ -5,9 +5,9 @@ from __future__ import annotations
 from devenv.steps.schema_load import schema_load
 from devenv.steps.seed import seed
 from devenv.steps.setup import migrations, setup
-from devenv.steps.step import Handles, Inputs, Outcome, Step, StepContext
+from devenv.steps.step import Handles, Inputs, Step, StepContext, StepOutcome
 
-__all__ = ["STEPS", "Handles", "Inputs", "Outcome", "Step", "StepContext"]
+__all__ = ["STEPS", "Handles", "Inputs", "Step", "StepContext", "StepOutcome"]
 
 STEPS = (
     Step(

@@ -69,7 +69,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StepOutcome:
     """What a run did: counts by verb phrase (`{"rows inserted": 6}`), and what the user should know."""
 
     counts: Mapping[str, int]
@@ -183,7 +183,7 @@ class Step:
     source: Callable[[Settings], StepSource | SetupSource | SeedSource]
     parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any]
     examine: Callable[[StepContext, Inputs, Handles], StepState]
-    apply: Callable[[StepContext, Inputs, bool], Outcome]
+    apply: Callable[[StepContext, Inputs, bool], StepOutcome]
     strangers: Callable[[StepContext, Inputs], str | None]
     present: Callable[[Handles], bool] = lambda handles: True
     gather: Callable[[Settings, Path], tuple[SourceFile, ...]] = lambda settings, root: ()
@@ -227,7 +227,7 @@ class Step:
             return StepState(self.name, "stale", "its command or its files changed")
         return StepState(self.name, "done", "its command ran with these files")
 
-    def run(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
+    def run(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
         """Do the work; with `fresh`, from scratch. DevenvError (exit 8), which is remembered for the next look."""
         with Ledger(ctx.ledger) as ledger:
             before = ledger.mark(self.name)
@@ -260,13 +260,13 @@ class Step:
         if ctx.settings.steps.seed.command and mark is not None and mark.state == "done":
             ledger.set_mark("seed", SETUP_RAN, "done", mark.reason)
 
-    def command(self, ctx: StepContext, inputs: Inputs) -> Outcome:
+    def command(self, ctx: StepContext, inputs: Inputs) -> StepOutcome:
         """Run the project's own command, and look up whether it did anything. DevenvError, UsageError."""
         run_command(ctx, inputs, self.name)
         with Handles(ctx) as handles:
             if lacks := self.lacks(ctx, handles):
                 raise nothing_made(lacks, find_addresses(ctx.root, inputs))
-        return Outcome({"command run": 1})
+        return StepOutcome({"command run": 1})
 
     def foreign(self, ctx: StepContext, inputs: Inputs) -> str | None:
         """A sentence about data that devenv did not write and that a fresh run would destroy, or None."""

@@ -23,7 +23,7 @@ import pytest
 
 if TYPE_CHECKING:
     from devenv.core.model import PostgresTarget
-    from devenv.engines.embedded.engine import Embedded
+    from devenv.engines.embedded.engine import EmbeddedEngine
     from devenv.stack import Stack
     from devenv.stores.postgres.client import Connection
 
@@ -232,7 +232,7 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     from devenv.core.events import Watch
     from devenv.engines.project import STORES
     from devenv.lifecycle import up
-    from devenv.lifecycle.plan import Options
+    from devenv.lifecycle.plan import UpOptions
     from devenv.lifecycle.start import Clock
     from devenv.lifecycle.steps import read_inputs
     from devenv.snapshots import baseline
@@ -246,7 +246,7 @@ def start_stack(loaded: object, folder: Path) -> Stack:
     stack.engine.keep_secrets()
     for name in STORES:
         stack.engine.remember(name, port=free_port())
-    up.up(stack, Options(backend=False), Watch(), Clock())
+    up.up(stack, UpOptions(backend=False), Watch(), Clock())
     if not (stack.engine.home / "baseline").exists():
         # What a command makes may differ each time; here it need only be the same for all tests of this run.
         if not baseline.keep_database(stack):
@@ -277,13 +277,13 @@ def copy_settings(admin: Connection, source: str, target: str) -> None:
         admin.execute(statement, [source, target])
 
 
-def disposable_engine(loaded: object, state: Path, home: Path, environ: Mapping[str, str]) -> Embedded:
+def disposable_engine(loaded: object, state: Path, home: Path, environ: Mapping[str, str]) -> EmbeddedEngine:
     """The embedded engine with its data in `home`, without care for a power cut."""
     from devenv.config.load import Loaded
-    from devenv.engines.embedded.engine import Embedded, Launch
+    from devenv.engines.embedded.engine import EmbeddedEngine, Launch
     from devenv.engines.embedded.parts import Progress
 
-    class Disposable(Embedded):
+    class Disposable(EmbeddedEngine):
         """Data for one test run."""
 
         def postgres(self, progress: Progress) -> Launch:

@@ -8,7 +8,7 @@ from typing import Any
 
 from devenv.config.schema import Trace
 from devenv.core.plural import number_of
-from devenv.links.read import Kind, Plan, Record, read_record
+from devenv.links.read import ItemRecord, Kind, ReadPlan, read_record
 from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
 from devenv.trace.observation import Entry
@@ -87,22 +87,22 @@ def describe(value: Any) -> str:
 class Items:
     """Items of one table as entries of one kind: which kind it is, its id's field, and field -> the item's field."""
 
-    plan: Plan
+    plan: ReadPlan
     kind: Kind
     id: str | None
     names: Mapping[str, str]
 
-    def read(self, item: Item) -> Record:
+    def read(self, item: Item) -> ItemRecord:
         """One item as a record of the declared kinds, whichever table it came from."""
         kinds = tuple(kind for kind in self.plan.kinds if kind.table == self.kind.table)
         return read_record(kinds, self.kind.table, self.plan.keys.get(self.kind.table, ()), item)
 
-    def entry(self, record: Record) -> Entry:
+    def entry(self, record: ItemRecord) -> Entry:
         """A record as an entry, as it is written; an item without its id is known by its key."""
         identity = record.values.get(self.id) if self.id else None
         return Entry(identity or record.key_text, {f: self.text(record, name) for f, name in self.names.items()})
 
-    def text(self, record: Record, name: str) -> str | None:
+    def text(self, record: ItemRecord, name: str) -> str | None:
         """One field of a record as text."""
         if name in record.values:
             return record.values[name]
@@ -122,14 +122,14 @@ class Items:
             if kind is not None and kind.name == self.kind.name:
                 found.append(self.entry(record))
             elif kind is None and self.id is not None and self.kind.attribute_of(self.id) in item:
-                loose = Record(record.table, item, record.key, self.kind, None, {})
+                loose = ItemRecord(record.table, item, record.key, self.kind, None, {})
                 found.append(Entry(self.text(loose, self.id), {f: self.text(loose, n) for f, n in self.names.items()}))
             else:
                 strays += 1
         return tuple(found), strays
 
 
-def form_of_items(trace: Trace, plan: Plan) -> Items | None:
+def form_of_items(trace: Trace, plan: ReadPlan) -> Items | None:
     """Return how the subject's items are read; None when it has none in DynamoDB."""
     if trace.entity is None:
         return None

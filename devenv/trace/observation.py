@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any, Literal
 
-from devenv.capture.calls import Asked, Cost, Direction
+from devenv.capture.calls import Cost, Direction, StoreCall
 from devenv.core.model import Failure, Finding
 
 
@@ -81,7 +81,7 @@ class PatternObservation(Observation):
     `refused` is the store's error code.
     """
 
-    asked: Asked | None = None
+    asked: StoreCall | None = None
     stages: tuple[tuple[Literal["limit", "filter", "sort"], tuple[Entry, ...]], ...] = ()
     strays: int = 0
     refused: str | None = None
@@ -106,7 +106,7 @@ class Ran:
     error: str | None = None
     detail: str | None = None
     where: str | None = None
-    asked: tuple[Asked, ...] | None = None
+    asked: tuple[StoreCall, ...] | None = None
     read: tuple[Entry, ...] | None = None
 
 
@@ -120,7 +120,7 @@ class LibraryObservation(Observation):
 
     ran: Ran | None = None
     corrected: Ran | None = None
-    guards: tuple[tuple[Ran, Asked | None], ...] = ()
+    guards: tuple[tuple[Ran, StoreCall | None], ...] = ()
     diverted: tuple[Finding, ...] = ()
     code_changed: str | None = None
 

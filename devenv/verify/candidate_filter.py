@@ -18,7 +18,7 @@ from zlib import crc32
 import msgspec
 
 from devenv.config.schema import Group
-from devenv.links.judge import Edge, Kind, Plan
+from devenv.links.judge import Edge, Kind, ReadPlan
 from devenv.links.read import Field, match
 from devenv.links.resolve import field_of
 from devenv.links.values import CANONICAL_UUID, canonical, instant, number_text, uuid_text
@@ -55,7 +55,7 @@ def pairs_of(edge: Edge) -> tuple[tuple[str, str], ...]:
     return tuple(dict([*edge.natural, *edge.copies]).items())
 
 
-def identity_fields(plan: Plan, kind: Kind) -> tuple[Field, ...]:
+def identity_fields(plan: ReadPlan, kind: Kind) -> tuple[Field, ...]:
     """The fields that hold ids: declared uuids, what links read, what is unique, what makes a group."""
     names = {field.name for field in kind.fields if field.type == "uuid"} | set(kind.unique)
     names |= {name for edge in plan.edges if edge.table == kind.table and (name := field_of(kind, edge))}
@@ -67,7 +67,7 @@ def identity_fields(plan: Plan, kind: Kind) -> tuple[Field, ...]:
     return tuple(field for field in kind.fields if field.name in names)
 
 
-def wanted_attributes(plan: Plan, table: str) -> tuple[str, ...]:
+def wanted_attributes(plan: ReadPlan, table: str) -> tuple[str, ...]:
     """The attributes of a table that the comparison needs; nothing else is asked for."""
     wanted = dict.fromkeys(plan.keys[table])
     for kind in plan.kinds:
@@ -121,7 +121,7 @@ class Tally:
 class Sieve:
     """The sieve of one table. `classes` maps (schema, table, column) to how that column's values are written."""
 
-    def __init__(self, plan: Plan, table: str, classes: Mapping[tuple[str, str, str], ColumnClass]) -> None:
+    def __init__(self, plan: ReadPlan, table: str, classes: Mapping[tuple[str, str, str], ColumnClass]) -> None:
         self.plan = plan
         self.table = table
         self.attributes = wanted_attributes(plan, table)

@@ -20,17 +20,17 @@ from devenv.core.events import Watch
 from devenv.core.model import Report
 from devenv.host.state import lock
 from devenv.verify.comparison import Comparison
-from devenv.verify.context import Context, Options
+from devenv.verify.context import Context, VerifyOptions
 from devenv.verify.journal import journal_path, read_ours
 from devenv.verify.output import FINDINGS, PLAN, check_output
-from devenv.verify.plan import Head
+from devenv.verify.plan import PlanHead
 from devenv.verify.report import report
 from devenv.verify.tasks import look_at_stores
 from devenv.verify.verdict import Coverage
 from devenv.verify.worker_pool import Crew
 
 
-def verify(context: Context, options: Options, watch: Watch) -> Report:
+def verify(context: Context, options: VerifyOptions, watch: Watch) -> Report:
     """Compare both stores and report. UsageError when nothing is declared; a store that does not answer is exit 3."""
     if not context.settings.links and not context.settings.groups and not context.settings.entities:
         raise UsageError(
@@ -69,7 +69,7 @@ def plan_file(context: Context, path: Path | None) -> Path | None:
     place = check_output(path, PLAN)
     try:
         with place.open("rb") as file:
-            head = msgspec.json.decode(file.readline(), type=Head)
+            head = msgspec.json.decode(file.readline(), type=PlanHead)
     except (OSError, msgspec.DecodeError):
         return place
     if read_ours(journal_path(context.folder, head.sha256)):
@@ -81,7 +81,7 @@ def plan_file(context: Context, path: Path | None) -> Path | None:
     return place
 
 
-def findings_file(options: Options) -> Path | None:
+def findings_file(options: VerifyOptions) -> Path | None:
     """Return where to write all findings. UsageError as above, and for one file for both."""
     path = options.findings
     if path is None:

@@ -18,7 +18,7 @@ from devenv.core.model import Failure, Report
 from devenv.core.plural import number_of
 from devenv.host.state import write_private
 from devenv.stores.dynamodb.key_schema import table_keys
-from devenv.verify.context import Context, Options
+from devenv.verify.context import Context, VerifyOptions
 from devenv.verify.output import replacing
 from devenv.verify.plan import write_plan
 from devenv.verify.report import report
@@ -29,7 +29,7 @@ from devenv.verify.tasks import ITEMS_PER_PARTITION, MAX_PARTITIONS, Seen, count
 from devenv.verify.verdict import Coverage, TableCoverage
 from devenv.verify.work import first_examples
 from devenv.verify.worker import peak_bytes
-from devenv.verify.worker_pool import Crew, Job, Told
+from devenv.verify.worker_pool import Crew, Job, JobMessage
 
 MAX_WORKERS: Final = 8
 
@@ -38,7 +38,7 @@ MAX_WORKERS: Final = 8
 CHECKPOINT_S: Final = 3600.0
 
 
-def make_run(context: Context, options: Options, folder: Path, seen: Seen) -> Run:
+def make_run(context: Context, options: VerifyOptions, folder: Path, seen: Seen) -> Run:
     """Everything that the workers are told."""
     tasks = plan_tasks(seen.described, options.segments)
     items = sum(int(table["ItemCount"]) for table in seen.described.values())
@@ -70,7 +70,7 @@ class Comparison:
     """One comparison on its way: the parts of the report come together here."""
 
     def __init__(
-        self, context: Context, options: Options, watch: Watch, folder: Path, seen: Seen, began: float
+        self, context: Context, options: VerifyOptions, watch: Watch, folder: Path, seen: Seen, began: float
     ) -> None:
         self.context = context
         self.options = options
@@ -154,7 +154,7 @@ class Comparison:
             hint="run the same command again: it continues where it stopped",
         )
 
-    def phase(self, crew: Crew, kind: str, numbers: Sequence[int], note: Callable[[Told], None]) -> bool:
+    def phase(self, crew: Crew, kind: str, numbers: Sequence[int], note: Callable[[JobMessage], None]) -> bool:
         """Have all jobs of a kind done; False when one failed or is missing."""
         started = time.monotonic()
         jobs = [Job(kind, number) for number in numbers]
@@ -181,7 +181,7 @@ class Comparison:
         )
         return whole
 
-    def fail(self, kind: str, told: Told) -> None:
+    def fail(self, kind: str, told: JobMessage) -> None:
         """Note why a job could not be done."""
         failed = told.failed or {}
         self.problems.append(f"{kind} of part {told.job.number}: {failed['what']}")
@@ -195,7 +195,7 @@ class Comparison:
     def scan(self, crew: Crew) -> bool:
         """Read DynamoDB."""
 
-        def note(told: Told) -> None:
+        def note(told: JobMessage) -> None:
             self.segments[told.job.number] = told.done or {}
 
         return self.phase(crew, "scan", [n for n in range(len(self.run.tasks)) if n not in self.segments], note)
@@ -228,13 +228,13 @@ class Comparison:
             not facts["rows"] for facts in self.rows.values()
         )
 
-    def note_joined(self, told: Told) -> None:
+    def note_joined(self, told: JobMessage) -> None:
         """Count the candidates."""
         done = told.done or {}
         self.rechecked += done["candidates"]
         self.suspects += done["suspects"]
 
-    def note_confirmed(self, told: Told) -> None:
+    def note_confirmed(self, told: JobMessage) -> None:
         """Count the findings."""
         done = told.done or {}
         for name, count in done["counts"].items():

@@ -29,7 +29,7 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Options:
+class VerifyOptions:
     """How. `plan` and `findings` are files to write; `max_items` bounds the scan (and so the proof).
 
     `workers` and `segments`: None chooses by the size of the tables and of the machine.

@@ -24,7 +24,7 @@ def read_ours(path: Path) -> set[int]:
     return found
 
 
-class Journal:
+class RepairJournal:
     """A journal that is being written: `begin n` before a write, `undone n` after one was taken back."""
 
     def __init__(self, path: Path) -> None:

@@ -21,14 +21,14 @@ from devenv.stores.dynamodb.client import Dynamo
 from devenv.verify.output import replacing
 from devenv.verify.recheck import key_bytes
 from devenv.verify.repair import Write
-from devenv.verify.run import Run, Target
+from devenv.verify.run import Run, StoreIdentity
 from devenv.verify.work import open_private
 
 SCHEMA: Final = "devenv.repair-plan/1"
 BUCKETS: Final = 64
 
 
-class Head(msgspec.Struct, frozen=True, kw_only=True):
+class PlanHead(msgspec.Struct, frozen=True, kw_only=True):
     """The first line. `report`: SHA-256 of the findings; `sha256`: of the plan's other lines.
 
     `rows`: link -> fingerprint of the rows that it leads to. `classes` counts the writes by what they mend, `loss`
@@ -38,7 +38,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     schema: str = SCHEMA
     made: str
     report: str
-    target: Target
+    target: StoreIdentity
     rows: dict[str, str]
     writes: int
     loss: int
@@ -47,7 +47,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_plan(
-    path: Path, run: Run, target: Target, rows: Mapping[str, Mapping[str, Any]], report: str
+    path: Path, run: Run, target: StoreIdentity, rows: Mapping[str, Mapping[str, Any]], report: str
 ) -> dict[str, Any]:
     """Write the plan for what a comparison confirmed, and say what is in it. Writes about one item become one."""
     body = run.folder / "merge-body"
@@ -68,7 +68,7 @@ def write_plan(
                 loss += write.after is None
                 for name in write.reasons:
                     classes[name] = classes.get(name, 0) + 1
-    head = Head(
+    head = PlanHead(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         report=report,
         target=target,

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from devenv.config.schema import Group
-from devenv.links.judge import VERIFY_NAMES, Fault, Item, Judgement, Kind, Plan, Record, judge
+from devenv.links.judge import VERIFY_NAMES, Fault, Item, ItemRecord, Kind, LinkJudgement, ReadPlan, judge
 from devenv.links.read import read_record
 from devenv.links.values import scalar_text
 from devenv.stores.dynamodb.client import Dynamo
@@ -56,7 +56,7 @@ class Chunk(msgspec.Struct, frozen=True):
     seen: frozenset[str] = frozenset()
 
 
-def make_chunks(run: Run, plan: Plan, candidates: Iterable[Candidate]) -> Iterator[Chunk]:
+def make_chunks(run: Run, plan: ReadPlan, candidates: Iterable[Candidate]) -> Iterator[Chunk]:
     """Candidates with their items' keys, so many together that they fit into memory.
 
     Ids without a natural key beside them are taught by other items with the same id, so these go along.
@@ -106,15 +106,15 @@ def keys_at(run: Run, places: Iterable[Place]) -> dict[Place, tuple[str, Key]]:
     return found
 
 
-class Reader:
+class StoreReader:
     """Both stores, open for looking. Items are read whole, so that a repair knows what was there."""
 
-    def __init__(self, plan: Plan, dynamodb: Dynamo, connection: Connection) -> None:
+    def __init__(self, plan: ReadPlan, dynamodb: Dynamo, connection: Connection) -> None:
         self.plan = plan
         self.dynamodb = dynamodb
         self.connection = connection
 
-    def look(self, chunk: Chunk) -> Judgement:
+    def look(self, chunk: Chunk) -> LinkJudgement:
         """Return what the chunk's items look like now. StoreError when either store cannot be asked."""
         items = self.read_items(chunk)
         flat = {table: list(found.values()) for table, found in items.items()}
@@ -138,7 +138,7 @@ class Reader:
         names = self.plan.keys[table]
         items[table].update((key_bytes({name: item[name] for name in names}), item) for item in found)
 
-    def records(self, table: str, items: Iterable[Item]) -> Iterator[Record]:
+    def records(self, table: str, items: Iterable[Item]) -> Iterator[ItemRecord]:
         """Each item, read."""
         kinds = tuple(kind for kind in self.plan.kinds if kind.table == table)
         return (read_record(kinds, table, self.plan.keys[table], item) for item in items)
@@ -200,7 +200,7 @@ class Reader:
             yield from page["Items"]
 
 
-def row_places(plan: Plan, group: Group, record: Record) -> Iterator[Mapping[str, Any]]:
+def row_places(plan: ReadPlan, group: Group, record: ItemRecord) -> Iterator[Mapping[str, Any]]:
     """The hash keys under which rows of a record's group can be, as far as the record tells."""
     kind = plan.kind(group.rows)
     hash_key = plan.keys[kind.table][0]
@@ -238,7 +238,7 @@ def fault_mark(fault: Fault) -> str:
     return blake2b("\0".join((fault.kind, fault.note)).encode(errors="replace") + place, digest_size=8).hexdigest()
 
 
-def answer_for(plan: Plan, chunk: Chunk, judgement: Judgement) -> list[tuple[Fault, str]]:
+def answer_for(plan: ReadPlan, chunk: Chunk, judgement: LinkJudgement) -> list[tuple[Fault, str]]:
     """(fault, its class) of what the chunk's suspects are to answer for; other faults are others'."""
     suspects: dict[tuple[str, bytes | None], set[str]] = {}
     for suspect in chunk.suspects:
@@ -278,7 +278,7 @@ def class_name(fault: Fault) -> str:
     return "malformed_id" if fault.kind in FIELD_FAULTS else VERIFY_NAMES.get(fault.kind, fault.kind)
 
 
-def identity_faults(plan: Plan, faults: Iterable[tuple[Fault, str]]) -> list[tuple[Fault, str]]:
+def identity_faults(plan: ReadPlan, faults: Iterable[tuple[Fault, str]]) -> list[tuple[Fault, str]]:
     """The faults without those of fields that hold no ids: these are doctor's matter."""
     names = {kind.name: {field.name for field in identity_fields(plan, kind)} for kind in plan.kinds}
     return [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.config.schema import Group
 from devenv.core.errors import StoreError
-from devenv.links.judge import Edge, Fault, Item, Judgement, Plan, Record, Row
+from devenv.links.judge import Edge, Fault, Item, ItemRecord, LinkJudgement, ReadPlan, Row
 from devenv.links.resolve import field_of
 from devenv.links.values import attribute_for, canonical
 
@@ -53,7 +53,7 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteResult:
     """What came of a write. `changed_meanwhile`: the item was not as planned any more, and was left alone.
 
     `failed`: DynamoDB does not take the write, as when the item would be too large.
@@ -63,10 +63,10 @@ class Written:
     state: State
 
 
-def plan_repairs(judgement: Judgement, plan: Plan) -> tuple[Write, ...]:
+def plan_repairs(judgement: LinkJudgement, plan: ReadPlan) -> tuple[Write, ...]:
     """The writes that mend every fault that is safe to mend. Pure; what two faults want of one attribute waits."""
     safe: dict[int, list[Fault]] = {}
-    records: dict[int, Record] = {}
+    records: dict[int, ItemRecord] = {}
     for fault in judgement.faults:
         if fault.safe and fault.record is not None:
             safe.setdefault(id(fault.record), []).append(fault)
@@ -87,7 +87,7 @@ def plan_repairs(judgement: Judgement, plan: Plan) -> tuple[Write, ...]:
     return tuple(writes)
 
 
-def claim(write: Write, plan: Plan, taken: set[tuple[str, tuple[str, ...]]]) -> Iterator[Write]:
+def claim(write: Write, plan: ReadPlan, taken: set[tuple[str, tuple[str, ...]]]) -> Iterator[Write]:
     """The write, unless another item has the key that it needs: then nothing that loses nothing can be done."""
     if write.after is None:
         return
@@ -99,7 +99,7 @@ def claim(write: Write, plan: Plan, taken: set[tuple[str, tuple[str, ...]]]) -> 
     yield write
 
 
-def identity(plan: Plan, table: str, item: Item) -> tuple[str, ...]:
+def identity(plan: ReadPlan, table: str, item: Item) -> tuple[str, ...]:
     """An item's key as text."""
     return tuple(str(item.get(name)) for name in plan.keys[table])
 
@@ -109,7 +109,7 @@ def reasons(faults: Iterable[Fault], *without: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(fault.kind for fault in faults if fault.kind not in without))
 
 
-def mended(plan: Plan, record: Record, faults: Iterable[Fault]) -> Item:
+def mended(plan: ReadPlan, record: ItemRecord, faults: Iterable[Fault]) -> Item:
     """The item with what belongs in it."""
     after: dict[str, Any] = dict(record.item)
     for fault in faults:
@@ -122,7 +122,7 @@ def mended(plan: Plan, record: Record, faults: Iterable[Fault]) -> Item:
     return after
 
 
-def correction(record: Record, fault: Fault) -> dict[str, Any]:
+def correction(record: ItemRecord, fault: Fault) -> dict[str, Any]:
     """The one attribute that a fault is about, with its expected value, in the type that it has."""
     if fault.attribute is None or fault.expected is None:
         return {}
@@ -134,7 +134,7 @@ def correction(record: Record, fault: Fault) -> dict[str, Any]:
     return {fault.attribute: {kind: fault.expected}}
 
 
-def preview(plan: Plan, record: Record, fault: Fault) -> dict[str, Any]:
+def preview(plan: ReadPlan, record: ItemRecord, fault: Fault) -> dict[str, Any]:
     """A group row's time and preview fields, as its newest entry has them."""
     group = group_named(plan, fault.group)
     entry = fault.partners[0]
@@ -149,12 +149,12 @@ def preview(plan: Plan, record: Record, fault: Fault) -> dict[str, Any]:
     return changes
 
 
-def group_named(plan: Plan, name: str | None) -> Group:
+def group_named(plan: ReadPlan, name: str | None) -> Group:
     """The declared group of that name; StopIteration cannot happen for a fault of this plan."""
     return next(group for group in plan.groups if group.name == name)
 
 
-def other_half(plan: Plan, fault: Fault, half: Item) -> Item:
+def other_half(plan: ReadPlan, fault: Fault, half: Item) -> Item:
     """The missing row of a group of two, from the one that is there: owner and other change places."""
     group = group_named(plan, fault.group)
     kind = plan.kind(group.rows)
@@ -189,7 +189,7 @@ def like(present: Mapping[str, Any] | None, text: str) -> dict[str, Any]:
     return {"N" if present is not None and "N" in present else "S": text}
 
 
-def apply_writes(dynamodb: Dynamo, writes: Iterable[Write]) -> Iterator[Written]:
+def apply_writes(dynamodb: Dynamo, writes: Iterable[Write]) -> Iterator[WriteResult]:
     """Carry out each write where the item still is what the plan saw. StoreError when the store cannot be used."""
     for write in writes:
         try:
@@ -197,9 +197,9 @@ def apply_writes(dynamodb: Dynamo, writes: Iterable[Write]) -> Iterator[Written]
         except StoreError as error:
             if error.code not in (*REFUSED, "ValidationException"):
                 raise
-            yield Written(write, "changed_meanwhile" if error.code in REFUSED else "failed")
+            yield WriteResult(write, "changed_meanwhile" if error.code in REFUSED else "failed")
         else:
-            yield Written(write, "applied")
+            yield WriteResult(write, "applied")
 
 
 def request(write: Write) -> tuple[str, dict[str, Any]]:

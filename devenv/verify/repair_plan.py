@@ -23,9 +23,9 @@ from devenv.host.addresses import is_loopback
 from devenv.links.judge import compile_plan
 from devenv.stores.dynamodb.client import Dynamo, split_endpoint
 from devenv.verify import compare as verify
-from devenv.verify.context import Context, Options
-from devenv.verify.journal import Journal, journal_path, read_ours
-from devenv.verify.plan import SCHEMA, Head
+from devenv.verify.context import Context, VerifyOptions
+from devenv.verify.journal import RepairJournal, journal_path, read_ours
+from devenv.verify.plan import SCHEMA, PlanHead
 from devenv.verify.recheck import key_bytes
 from devenv.verify.repair import Write, apply_writes, describe_write
 from devenv.verify.rows import fingerprints, snapshot
@@ -39,12 +39,12 @@ SHOWN: Final = 20
 State = Literal["applied", "already", "changed_meanwhile", "failed"]
 
 
-def read_plan(path: Path, hint: str | None = None) -> Head:
+def read_plan(path: Path, hint: str | None = None) -> PlanHead:
     """A plan's head, when all of the plan is as it was written. UsageError, with `hint`, otherwise."""
     hint = hint or f"devenv verify --plan {path}"
     try:
         with path.open("rb") as file:
-            head = msgspec.json.decode(file.readline(HEAD_BYTES), type=Head)
+            head = msgspec.json.decode(file.readline(HEAD_BYTES), type=PlanHead)
             sha256 = hashlib.sha256()
             while part := file.read(1 << 20):
                 sha256.update(part)
@@ -66,7 +66,7 @@ def plan_lines(path: Path) -> Iterator[tuple[int, Write]]:
             yield number, msgspec.json.decode(line, type=Write)
 
 
-def check_target(path: Path, head: Head, context: Context, *, rows: bool) -> None:
+def check_target(path: Path, head: PlanHead, context: Context, *, rows: bool) -> None:
     """UsageError unless the plan is for these stores, on this machine, and (`rows`) its rows are as they were."""
     refuse_remote(context.targets)
     hint = f"devenv verify --plan {path}"
@@ -107,7 +107,7 @@ def apply_plan(context: Context, path: Path, watch: Watch, *, allow_loss: bool) 
     check_target(path, head, context, rows=True)
     chosen = ((number, write) for number, write in plan_lines(path) if allow_loss or write.after is not None)
     counts, skipped = carry_out(context, head, chosen, "begin", watch)
-    after = verify.verify(context, Options(), watch)
+    after = verify.verify(context, VerifyOptions(), watch)
     body = {
         "action": "apply",
         "plan": str(path),
@@ -133,7 +133,7 @@ def undo_plan(context: Context, path: Path, watch: Watch) -> Report:
 
 
 def carry_out(
-    context: Context, head: Head, writes: Iterator[tuple[int, Write]], word: str, watch: Watch
+    context: Context, head: PlanHead, writes: Iterator[tuple[int, Write]], word: str, watch: Watch
 ) -> tuple[dict[str, int], list[dict[str, Any]]]:
     """Do these numbered writes; how many came to which state, and the first of those that could not be done.
 
@@ -141,7 +141,7 @@ def carry_out(
     """
     counts = {"applied": 0, "already": 0, "changed_meanwhile": 0, "failed": 0}
     skipped: list[dict[str, Any]] = []
-    journal = Journal(journal_path(context.folder, head.sha256))
+    journal = RepairJournal(journal_path(context.folder, head.sha256))
     watch.begin("repair", number_of(head.writes, "item"))
     try:
         with Dynamo(context.targets.dynamodb) as dynamodb:

@@ -13,7 +13,7 @@ from psycopg import sql
 from devenv.core.errors import StoreError
 from devenv.core.model import PostgresTarget
 from devenv.core.plural import number_of
-from devenv.links.judge import Edge, Plan
+from devenv.links.judge import Edge, ReadPlan
 from devenv.links.values import canonical, instant, number_text
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog
@@ -34,7 +34,7 @@ def snapshot(target: PostgresTarget) -> Iterator[Connection]:
         yield connection
 
 
-def column_classes(plan: Plan, catalog: Catalog) -> dict[tuple[str, str, str], str]:
+def column_classes(plan: ReadPlan, catalog: Catalog) -> dict[tuple[str, str, str], str]:
     """Return how the values of every linked column are written. StoreError for a table or column that is not there."""
     found: dict[tuple[str, str, str], str] = {}
     for relation, columns in plan.relations.items():
@@ -130,7 +130,7 @@ def count_rows(connection: Connection, edge: Edge) -> int:
     return int(postgres.one(connection, query))
 
 
-def fingerprints(connection: Connection, plan: Plan, classes: Mapping[str, str]) -> dict[str, str]:
+def fingerprints(connection: Connection, plan: ReadPlan, classes: Mapping[str, str]) -> dict[str, str]:
     """Each link's fingerprint of the rows that it can lead to."""
     return {
         link_channel(
@@ -141,7 +141,7 @@ def fingerprints(connection: Connection, plan: Plan, classes: Mapping[str, str])
 
 
 def find_rows(
-    connection: Connection, plan: Plan, items: Mapping[str, Sequence[Any]]
+    connection: Connection, plan: ReadPlan, items: Mapping[str, Sequence[Any]]
 ) -> dict[Any, list[dict[str, Any]]]:
     """The rows that these items may mean, by id or by natural key: (schema, table) -> rows, for `links.judge`."""
     wanted: dict[tuple[str, str], dict[str, set[str]]] = {relation: {} for relation in plan.relations}

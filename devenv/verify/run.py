@@ -11,11 +11,11 @@ import msgspec
 
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget, PostgresTarget
-from devenv.links.judge import Plan, compile_plan
+from devenv.links.judge import ReadPlan, compile_plan
 
 
 @dataclass(frozen=True)
-class Target:
+class StoreIdentity:
     """Which stores these are, however they are reached: cluster and database, and each table's own id and creation."""
 
     system_identifier: str
@@ -62,7 +62,7 @@ class Run(msgspec.Struct, frozen=True):
         """Where the files of the comparison are."""
         return Path(self.place)
 
-    def links(self) -> Plan:
+    def links(self) -> ReadPlan:
         """The declared entities, links and groups, compiled, with the keys that the tables really have."""
         return compile_plan(self.settings, {table: tuple(types) for table, types in self.keys.items()})
 

@@ -15,7 +15,7 @@ from devenv.stores.postgres.catalog import read_catalog
 from devenv.stores.postgres.reader import reading as open_postgres
 from devenv.verify.context import Context
 from devenv.verify.rows import column_classes
-from devenv.verify.run import Run, Target, Task
+from devenv.verify.run import Run, StoreIdentity, Task
 from devenv.verify.verdict import TableCoverage
 
 ITEMS_PER_TASK: Final = 10_000
@@ -33,7 +33,7 @@ MAX_PARTITIONS: Final = 512
 class Seen:
     """One look at both stores before anything is read: who they are, and what the tables and columns are like."""
 
-    target: Target
+    target: StoreIdentity
     described: Mapping[str, Mapping[str, Any]]
     classes: Mapping[str, str]
 
@@ -55,7 +55,7 @@ def look_at_stores(context: Context) -> Seen:
         for name, table in described.items()
     }
     dotted = {".".join(place): kind for place, kind in classes.items()}
-    return Seen(Target(identifier, database, tables), described, dotted)
+    return Seen(StoreIdentity(identifier, database, tables), described, dotted)
 
 
 def describe_tables(context: Context, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:

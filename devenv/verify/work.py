@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from devenv.links.judge import Plan
+from devenv.links.judge import ReadPlan
 from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.reader import reading as open_postgres
@@ -23,7 +23,7 @@ from devenv.verify.join import Partition
 from devenv.verify.recheck import (
     LINK_FAULTS,
     Chunk,
-    Reader,
+    StoreReader,
     answer_for,
     describe,
     fault_mark,
@@ -96,21 +96,21 @@ def first_examples(described: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(found.values())[:EXAMPLES]
 
 
-def deletions(plan: Plan, records: list[Any]) -> Iterator[Write]:
+def deletions(plan: ReadPlan, records: list[Any]) -> Iterator[Write]:
     """Writes that delete these items: the class that loses something."""
     for record in records:
         yield Write(record.table, plan.keys[record.table], record.item, None, ("orphan",))
 
 
 @contextmanager
-def reading(run: Run, plan: Plan) -> Iterator[Reader]:
+def reading(run: Run, plan: ReadPlan) -> Iterator[StoreReader]:
     """Both stores, open for looking at candidates; each look sees what is there then. StoreError."""
     with (
         Dynamo(read_only(run.dynamodb), timeout=TIMEOUT_S) as dynamodb,
         open_postgres(run.postgres, autocommit=True) as connection,
         postgres.translated(run.postgres.address),
     ):
-        yield Reader(plan, dynamodb, connection)
+        yield StoreReader(plan, dynamodb, connection)
 
 
 @cache

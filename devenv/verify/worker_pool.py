@@ -30,7 +30,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Told:
+class JobMessage:
     """What was heard of a job: `progress`, or its end: `done` or `failed` (`what`, `detail`)."""
 
     job: Job
@@ -84,10 +84,10 @@ class Crew:
         """The most memory that the workers have had, together."""
         return sum(self._peaks)
 
-    def work(self, jobs: Iterable[Job]) -> Iterator[Told]:
+    def work(self, jobs: Iterable[Job]) -> Iterator[JobMessage]:
         """Everything heard of these jobs, as it comes. After a failure no further job is begun."""
         waiting = deque(jobs)
-        heard: queue.SimpleQueue[Told | None] = queue.SimpleQueue()
+        heard: queue.SimpleQueue[JobMessage | None] = queue.SimpleQueue()
         threads = [
             threading.Thread(target=self._lead, args=(number, waiting, heard), daemon=True)
             for number in range(len(self._workers))
@@ -104,14 +104,14 @@ class Crew:
                 waiting.clear()
             yield told
 
-    def _lead(self, number: int, waiting: deque[Job], heard: queue.SimpleQueue[Told | None]) -> None:
+    def _lead(self, number: int, waiting: deque[Job], heard: queue.SimpleQueue[JobMessage | None]) -> None:
         """Give one worker jobs until there are none; whatever happens, say that it has ended."""
         try:
             self._give_jobs(number, waiting, heard)
         finally:
             heard.put(None)
 
-    def _give_jobs(self, number: int, waiting: deque[Job], heard: queue.SimpleQueue[Told | None]) -> None:
+    def _give_jobs(self, number: int, waiting: deque[Job], heard: queue.SimpleQueue[JobMessage | None]) -> None:
         worker = self._workers[number]
         assert worker.stdout is not None  # noqa: S101 - it was started with a pipe
         while waiting:
@@ -125,13 +125,13 @@ class Crew:
                     continue  # It died while it wrote.
                 message = msgspec.json.decode(line)
                 if "progress" in message:
-                    heard.put(Told(job, progress=message["progress"]))
+                    heard.put(JobMessage(job, progress=message["progress"]))
                     continue
                 self._peaks[number] = message.get("peak", self._peaks[number])
-                heard.put(Told(job, done=message.get("done"), failed=message.get("failed")))
+                heard.put(JobMessage(job, done=message.get("done"), failed=message.get("failed")))
                 break
             else:
-                heard.put(Told(job, failed=self._obituary(number)))
+                heard.put(JobMessage(job, failed=self._obituary(number)))
                 break
 
     def _send(self, worker: subprocess.Popen[bytes], message: Any) -> None:

@@ -41,7 +41,7 @@ from devenv.links.judge import compile_plan
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.verify.candidate_filter import Sieve
 from devenv.verify.compare import verify
-from devenv.verify.context import Context, Options
+from devenv.verify.context import Context, VerifyOptions
 from devenv.verify.scan import read_segments
 from devenv.verify.tasks import plan_tasks
 from tests.bench.page_server import NAMES, World, raw
@@ -132,7 +132,7 @@ def child() -> None:
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=Told)
     with tempfile.TemporaryDirectory() as folder:
         context = Context(msgspec.convert(told.settings, Settings), told.targets, Path(folder))
-        print(json.dumps(verify(context, Options(), Watch()).body))
+        print(json.dumps(verify(context, VerifyOptions(), Watch()).body))
 
 
 def show(name: str, items: int, seconds: float, more: str = "") -> None:

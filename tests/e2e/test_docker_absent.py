@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from devenv.doctor.checks.docker import judge_engine
-from devenv.engines.docker.api import Docker, Endpoint, Unreachable
+from devenv.engines.docker.api import DockerClient, Endpoint, Unreachable
 from devenv.engines.docker.inspect import View
 from tests.chaos.test_security import stranger
 from tests.e2e.docker_support import IMAGES
@@ -64,7 +64,7 @@ def test_an_engine_that_this_account_may_not_ask() -> None:
         # The other account may not read what is imported late.
         importlib.import_module("docker.api")
         with stranger(), pytest.raises(Unreachable) as refused:
-            Docker(Endpoint(f"unix://{folder}/docker.sock", "the default")).version()
+            DockerClient(Endpoint(f"unix://{folder}/docker.sock", "the default")).version()
     shutil.rmtree(folder)
     code, failure = refused.value.exit_code, refused.value.failure
     del refused

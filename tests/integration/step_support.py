@@ -17,7 +17,7 @@ import pytest
 from devenv.config.environment import connection_environment
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget, PostgresTarget, StepState, Targets
-from devenv.steps.registry import STEPS, Outcome, Step, StepContext
+from devenv.steps.registry import STEPS, Step, StepContext, StepOutcome
 from devenv.steps.schema_load.schema_load import delete_table
 from devenv.steps.setup.setup import side_names
 from devenv.stores.dynamodb.client import Dynamo, plain
@@ -93,13 +93,13 @@ class SmallProject:
     def look(self, name: str) -> StepState:
         return self.step(name).look(self.context, self.read(name))
 
-    def run(self, name: str, fresh: bool = False) -> Outcome:
+    def run(self, name: str, fresh: bool = False) -> StepOutcome:
         return self.step(name).run(self.context, self.read(name), fresh)
 
     def foreign(self, name: str) -> str | None:
         return self.step(name).foreign(self.context, self.read(name))
 
-    def up(self) -> dict[str, Outcome]:
+    def up(self) -> dict[str, StepOutcome]:
         """Every step that is not done, as `devenv up` does. What ran."""
         ran = {}
         for step in STEPS:

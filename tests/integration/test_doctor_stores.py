@@ -494,7 +494,7 @@ def test_a_stale_step_is_run_by_fix(letters: Project) -> None:
 
 
 def test_files_that_others_can_read_and_open_listeners(letters: Project, tmp_path: Path) -> None:
-    from devenv.doctor.context import Listener
+    from devenv.core.model import Listener
 
     secret = tmp_path / "secrets.json"
     secret.write_text("{}")

@@ -23,7 +23,7 @@ from devenv.core.errors import StoreError
 from devenv.core.model import CheckResult
 from devenv.patterns.judge import judge
 from devenv.patterns.observe import look
-from devenv.patterns.seen import Access, Observed, TableSeen
+from devenv.patterns.seen import Observed, SeenPattern, TableSeen
 from devenv.stores.dynamodb.client import Dynamo, typed_item
 from devenv.stores.dynamodb.partiql import statement_of
 from tests.conftest import Stores
@@ -548,7 +548,7 @@ def judged(
     table_seen = TableSeen("Tab", definition, [typed_item(item) for item in items], **seen)
     settings = settings_of(patterns)
     accesses = {
-        name: Access(name, pattern, table_seen.place(pattern.index), "Query")
+        name: SeenPattern(name, pattern, table_seen.place(pattern.index), "Query")
         for name, pattern in settings.patterns.items()
     }
     return bad(judge(Observed(settings, {"Tab": table_seen}, accesses)))

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from devenv.aws.account import READS, Account, Refused
+from devenv.aws.account import READS, AwsAccount, Refused
 from devenv.doctor.runner import diagnose
 from tests.integration.moto_support import ACCOUNT, REGION, Moto, server
 from tests.support import ProjectDir, reference_project
@@ -148,7 +148,7 @@ def cloud(server: Moto, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
 def rows(*codes: str, drift: bool = False, **more: Any) -> dict[str, dict[str, Any]]:
     """Code -> row of one diagnosis with the account."""
     demands = {**DEMANDS, **more.pop("safety", {})}
-    account = Account(demands["regions"], expected=demands["account"])
+    account = AwsAccount(demands["regions"], expected=demands["account"])
     made = context(demands, request=REQUEST, account=account, asks_drift=drift, **more)
     entity = msgspec.structs.replace(made.settings.entities["letter"], ttl="expires")
     settings = msgspec.structs.replace(made.settings, entities={**made.settings.entities, "letter": entity})
@@ -378,13 +378,13 @@ def test_a_refused_call_is_not_verified(cloud: Cloud, monkeypatch: pytest.Monkey
 
 
 def test_a_shell_that_leads_to_the_projects_own_store_leads_to_no_account(cloud: Cloud) -> None:
-    found = Account([REGION], own=cloud.moto.url).look("users")
+    found = AwsAccount([REGION], own=cloud.moto.url).look("users")
     assert "leads to the project's own DynamoDB" in found.unread["users"][0]
     assert cloud.moto.calls() == []
 
 
 def test_a_client_sends_no_write(cloud: Cloud) -> None:
-    client = Account([REGION]).client("dynamodb", REGION)
+    client = AwsAccount([REGION]).client("dynamodb", REGION)
     with pytest.raises(Refused, match="UpdateTable was not sent"):
         client.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
     with pytest.raises(Refused):

@@ -23,7 +23,7 @@ from devenv.core.events import Watch
 from devenv.core.model import DynamoTarget, Report, Targets
 from devenv.verify import compare as verify
 from devenv.verify import repair_plan
-from devenv.verify.context import Context, Options
+from devenv.verify.context import Context, VerifyOptions
 from tests.integration.doctor_support import Project
 from tests.support import REPOSITORY
 
@@ -49,7 +49,7 @@ class Compared:
     watch: Heard = field(default_factory=Heard)
 
     def verify(self, **options: Any) -> Report:
-        return verify.verify(self.context, Options(**{"grace_s": 0.05, **options}), self.watch)
+        return verify.verify(self.context, VerifyOptions(**{"grace_s": 0.05, **options}), self.watch)
 
     def plan(self) -> Path:
         path = self.context.folder / "plan"
@@ -121,7 +121,7 @@ def main() -> None:
     elif told.action == "undo":
         repair_plan.undo_plan(context, Path(told.file or ""), Watch())
     else:
-        verify.verify(context, Options(segments=8, workers=1), Watch())
+        verify.verify(context, VerifyOptions(segments=8, workers=1), Watch())
 
 
 def item_key(item: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -66,6 +67,19 @@ def test_the_top_has_few_packages() -> None:
 def test_no_file_is_longer_than_500_lines() -> None:
     long = {module(path) for path in FILES if len(path.read_text("utf-8").splitlines()) > 500}
     assert long == set()
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    """The reference application knows nothing of devenv, so its names are its own."""
+    defined = Counter(
+        node.name
+        for path in FILES
+        if HOUSE / "example" not in path.parents
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert len(defined) > 300
+    assert [name for name, times in defined.items() if times > 1] == []
 
 
 def test_packages_import_nothing() -> None:

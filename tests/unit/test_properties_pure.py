@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from devenv.core.model import Done, StepState
-from devenv.lifecycle.plan import ORDER, Options, plan_steps
+from devenv.lifecycle.plan import ORDER, UpOptions, plan_steps
 from devenv.links.values import (
     attribute_for,
     canonical,
@@ -24,13 +24,21 @@ from devenv.links.values import (
     time_form,
     uuid_text,
 )
-from devenv.steps.ledger import Entry
+from devenv.steps.ledger import LedgerItem
 from devenv.steps.seed.references import Reference, quote, split_text
 from devenv.steps.seed.seed import judge
 from devenv.stores.dynamodb.capacity import ITEM_LIMIT, get_units, item_bytes, page_units, units_of, value_bytes
 from devenv.stores.dynamodb.client import plain_value, typed
 from devenv.stores.dynamodb.key_schema import Place
-from devenv.stores.dynamodb.partiql import Unreadable, amount_of, literal, parse, quoted, statement_of, tokens_of
+from devenv.stores.dynamodb.partiql import (
+    UnreadableStatement,
+    amount_of,
+    literal,
+    parse,
+    quoted,
+    statement_of,
+    tokens_of,
+)
 
 NUMBERS = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**40), max_value=10**40)
 WORDS = st.text(max_size=20) | st.sampled_from(
@@ -203,7 +211,7 @@ PIECES = st.sampled_from(
 def test_any_text_is_a_statement_or_unreadable(text: str) -> None:
     try:
         select = parse(text)
-    except Unreadable:
+    except UnreadableStatement:
         return
     amount = amount_of(select, PLACE)
     # What does not pin the partition key is never called cheaper than it is.
@@ -214,7 +222,7 @@ def test_any_text_is_a_statement_or_unreadable(text: str) -> None:
     "text", ["(" * 5_000, "NOT " * 5_000, "a = " + "[" * 5_000, "(" * 5_000 + "pk = 1" + ")" * 5_000]
 )
 def test_a_statement_that_is_nested_without_end_is_unreadable(text: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableStatement):
         parse(f'SELECT * FROM "t" WHERE {text}')
 
 
@@ -247,12 +255,12 @@ def test_any_name_and_value_can_be_referred_to(table: str, where: str, value: st
 # --- the merge of seeded items ---
 
 THINGS = st.none() | st.sampled_from([{"v": {"N": "1"}}, {"v": {"N": "2"}}, {"v": {"N": "3"}}])
-ENTRIES = st.none() | st.builds(lambda written, intent: Entry(b"k", written, intent), THINGS, THINGS | st.just({}))
+ENTRIES = st.none() | st.builds(lambda written, intent: LedgerItem(b"k", written, intent), THINGS, THINGS | st.just({}))
 
 
 @settings(max_examples=400)
 @given(THINGS, ENTRIES, THINGS)
-def test_only_what_is_ours_is_ever_overwritten_or_deleted(wanted: Any, entry: Entry | None, stored: Any) -> None:
+def test_only_what_is_ours_is_ever_overwritten_or_deleted(wanted: Any, entry: LedgerItem | None, stored: Any) -> None:
     assume(wanted is not None or entry is not None)  # the keys are those of the files and of the ledger
     verdict = judge(wanted, entry, stored)
     if verdict == "put":
@@ -280,7 +288,7 @@ NAMED = st.none() | st.sampled_from(list(ORDER))
 def test_no_work_is_left_out_and_none_is_done_that_nobody_needs(
     states: tuple[StepState, ...], force: str | None, first: str | None
 ) -> None:
-    options = Options(120, force=force, first=first)
+    options = UpOptions(120, force=force, first=first)
     by_name = {state.name: state for state in states}
     actions = [action.action for action in plan_steps(by_name.__getitem__, options, lambda action: False)]
     skipped = ORDER.index(first) if first else 0

@@ -9,18 +9,18 @@ import sys
 import time
 from pathlib import Path
 
-from devenv.capture.tap.journal import Journal, read
-from devenv.capture.tap.server import KINDS, Route, Tap
+from devenv.capture.tap.journal import CallJournal, read
+from devenv.capture.tap.server import KINDS, Tap, TapRoute
 
 
-def route(text: str) -> Route:
+def route(text: str) -> TapRoute:
     """`postgres=6432:127.0.0.1:5432`."""
     kind, _, rest = text.partition("=")
     port, _, target = rest.partition(":")
     host, _, to = target.rpartition(":")
     if kind not in KINDS or not (port.isdecimal() and to.isdecimal() and host):
         raise argparse.ArgumentTypeError(f"{text}: not KIND=PORT:HOST:PORT")
-    return Route(kind, int(port), (host.strip("[]"), int(to)))
+    return TapRoute(kind, int(port), (host.strip("[]"), int(to)))
 
 
 def last_request(path: Path) -> int:
@@ -35,7 +35,7 @@ def main() -> int:
     parser.add_argument("--contents", action="store_true")
     parser.add_argument("routes", nargs="+", type=route)
     arguments = parser.parse_args()
-    journal = Journal(arguments.journal)
+    journal = CallJournal(arguments.journal)
     earlier = last_request(journal.path)
     told: dict[str, int] = {}
 

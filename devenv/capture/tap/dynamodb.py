@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from devenv.capture.tap.http import Exchange, Exchanges
 from devenv.capture.tap.masks import mask_request, mask_secrets, mask_sql, valid_traceparent
-from devenv.capture.tap.records import Call, Owner
+from devenv.capture.tap.records import Owner, WireCall
 
 LIMIT: Final = 1 << 20
 WHOLE_LIMIT: Final = 32 << 20
@@ -34,7 +34,7 @@ class DynamoConversation:
 
     def __init__(
         self,
-        told: Callable[[Call], None],
+        told: Callable[[WireCall], None],
         owner: Callable[[str | None], Owner],
         unparsed: Callable[[str], None],
         *,
@@ -60,7 +60,7 @@ class DynamoConversation:
         owner = exchange.mark if isinstance(exchange.mark, Owner) else Owner()
         self.told(self.read(exchange, target.rpartition(".")[2], owner))
 
-    def read(self, exchange: Exchange, operation: str, owner: Owner) -> Call:
+    def read(self, exchange: Exchange, operation: str, owner: Owner) -> WireCall:
         """The call of an exchange."""
         request = parse(exchange.body, exchange.headers, exchange.body_size)
         answer = parse(exchange.answer, exchange.answer_headers, exchange.answer_size)
@@ -69,7 +69,7 @@ class DynamoConversation:
         signed = CREDENTIAL.search(exchange.headers.get("authorization", ""))
         error, detail = read_error(exchange.status, answer)
         items = items_of(operation, answer) if answer is not None and error is None else None
-        return Call(
+        return WireCall(
             "dynamodb",
             operation,
             exchange.started,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from devenv.capture.tap.journal import record
-from devenv.capture.tap.records import Call, Request
+from devenv.capture.tap.records import Request, WireCall
 
 MANY: Final = 3
 """Calls that differ in nothing but their values are marked from this number on."""
@@ -22,11 +22,11 @@ FRAME: Final = frozenset(
 
 
 @dataclass
-class Group:
+class RequestCalls:
     """A request and its calls. Without a request: calls of none (`shared` is empty) or of one of several."""
 
     request: Request | None
-    calls: list[Call] = field(default_factory=list)
+    calls: list[WireCall] = field(default_factory=list)
     shared: tuple[int, ...] = ()
 
 
@@ -43,29 +43,29 @@ class Groups:
     """Lines in, groups out, each when its request has ended."""
 
     def __init__(self) -> None:
-        self.waiting: OrderedDict[int, list[Call]] = OrderedDict()
+        self.waiting: OrderedDict[int, list[WireCall]] = OrderedDict()
 
-    def feed(self, line: Mapping[str, Any]) -> Iterator[Group]:
+    def feed(self, line: Mapping[str, Any]) -> Iterator[RequestCalls]:
         """The groups that this line completes."""
         if line.get("kind") == "started":
             self.waiting.clear()
         one = record(dict(line))
         if isinstance(one, Request):
-            yield Group(one, self.waiting.pop(one.number, []))
-        elif isinstance(one, Call):
+            yield RequestCalls(one, self.waiting.pop(one.number, []))
+        elif isinstance(one, WireCall):
             owners = one.owner.requests
             if len(owners) != 1:
-                yield Group(None, [one], owners)
+                yield RequestCalls(None, [one], owners)
                 return
             self.waiting.setdefault(owners[0], []).append(one)
             while len(self.waiting) > OPEN:
                 self.waiting.popitem(last=False)
 
 
-def group(lines: Iterable[Mapping[str, Any]]) -> Iterator[Group]:
+def group(lines: Iterable[Mapping[str, Any]]) -> Iterator[RequestCalls]:
     """All groups of a journal. A call that ended after its request's response is added to it."""
     groups = Groups()
-    done: OrderedDict[int, Group] = OrderedDict()
+    done: OrderedDict[int, RequestCalls] = OrderedDict()
     for line in lines:
         if line.get("kind") == "started":
             yield from done.values()
@@ -82,7 +82,7 @@ def group(lines: Iterable[Mapping[str, Any]]) -> Iterator[Group]:
     yield from done.values()
 
 
-def shape(call: Call) -> str:
+def shape(call: WireCall) -> str:
     """Return what calls have in common that differ in their values only."""
     if call.store == "postgres":
         return f"{call.operation} {call.statement}"
@@ -90,7 +90,7 @@ def shape(call: Call) -> str:
     return json.dumps([call.operation, request], sort_keys=True, default=str)
 
 
-def counts(call: Call) -> bool:
+def counts(call: WireCall) -> bool:
     """Return True if several calls like this are worth a mark: no BEGIN, no further page."""
     if call.store == "dynamodb":
         return not (isinstance(call.request, dict) and {"ExclusiveStartKey", "NextToken"} & call.request.keys())
@@ -98,9 +98,9 @@ def counts(call: Call) -> bool:
     return bool(words) and words[0] not in FRAME
 
 
-def repeats(calls: Iterable[Call]) -> tuple[Repeat, ...]:
+def repeats(calls: Iterable[WireCall]) -> tuple[Repeat, ...]:
     """Marks of a request's calls: those that a loop sends one by one, and those that are sent twice."""
-    alike: dict[str, list[tuple[int, Call]]] = {}
+    alike: dict[str, list[tuple[int, WireCall]]] = {}
     for place, call in enumerate(calls):
         if counts(call):
             alike.setdefault(shape(call), []).append((place, call))

@@ -16,7 +16,7 @@ class Unparsed(Exception):
 
 
 @dataclass
-class Head:
+class HttpHead:
     """A start line and its headers, names in lower case."""
 
     words: tuple[str, str, str]
@@ -28,7 +28,7 @@ class Head:
         return int(self.words[1])
 
 
-Event = Head | bytes | None
+Event = HttpHead | bytes | None
 """A head, a part of a body, or None for the end of a message."""
 
 
@@ -53,7 +53,7 @@ class Exchange:
 class Messages:
     """One direction of a connection. `feed` gives the events of these bytes, however they are cut."""
 
-    def __init__(self, has_body: Callable[[Head], bool | None]) -> None:
+    def __init__(self, has_body: Callable[[HttpHead], bool | None]) -> None:
         """`has_body` says of a head without a length: False no body, True one until the end, None as HTTP has it."""
         self.has_body = has_body
         self.held = bytearray()
@@ -103,7 +103,7 @@ class Messages:
         yield head
         yield from self.begin_body(head)
 
-    def begin_body(self, head: Head) -> Iterator[Event]:
+    def begin_body(self, head: HttpHead) -> Iterator[Event]:
         """What follows a head."""
         body = self.has_body(head)
         coding = head.headers.get("transfer-encoding", "").lower()
@@ -185,7 +185,7 @@ class Messages:
             yield None
 
 
-def parse_head(text: bytes) -> Head:
+def parse_head(text: bytes) -> HttpHead:
     """A head from its lines. Unparsed when it is none."""
     lines = text.decode("latin-1").splitlines()
     words = lines[0].split(" ", 2) if lines else []
@@ -201,7 +201,7 @@ def parse_head(text: bytes) -> Head:
         if not colon:
             raise Unparsed("a header has no colon")
         headers[name.strip().lower()] = value.strip()
-    return Head((words[0], words[1], words[2]), headers)
+    return HttpHead((words[0], words[1], words[2]), headers)
 
 
 class Exchanges:
@@ -213,12 +213,12 @@ class Exchanges:
         self.began, self.ended, self.limit = began, ended, limit
         self.open: deque[Exchange] = deque()
         self.asking: Exchange | None = None
-        self.answering: Head | None = None
+        self.answering: HttpHead | None = None
         self.requests = Messages(lambda head: None)
         self.responses = Messages(self.response_has_body)
         self.raw = False
 
-    def response_has_body(self, head: Head) -> bool | None:
+    def response_has_body(self, head: HttpHead) -> bool | None:
         """Return True if a body follows a response's head."""
         method = self.open[0].method if self.open else "GET"
         return head.status >= 200 and head.status not in BODILESS and method != "HEAD"
@@ -228,7 +228,7 @@ class Exchanges:
         if self.raw:
             return
         for event in self.requests.feed(data):
-            if isinstance(event, Head):
+            if isinstance(event, HttpHead):
                 self.asking = Exchange(event.words[0], event.words[1], event.headers, now)
                 self.open.append(self.asking)
                 self.began(self.asking)
@@ -244,7 +244,7 @@ class Exchanges:
             if not self.open:
                 raise Unparsed("a response without a request")
             first = self.open[0]
-            if isinstance(event, Head):
+            if isinstance(event, HttpHead):
                 self.answering = event
                 if event.status >= 200 or event.status == 101:
                     first.status, first.answer_headers = event.status, event.headers

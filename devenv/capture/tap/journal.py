@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.capture.tap.records import Call, Request, from_json, to_json
+from devenv.capture.tap.records import Request, WireCall, from_json, to_json
 
 NAME: Final = "requests.jsonl"
 BYTES: Final = 8 << 20
@@ -16,7 +16,7 @@ LINE_BYTES: Final = 64 << 10
 NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 
 
-class Journal:
+class CallJournal:
     """Appends records. The file and the one before it take at most BYTES each; only the user can read them."""
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +28,7 @@ class Journal:
         """The file, made when it is not there."""
         return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_FOLLOW, 0o600)
 
-    def add(self, record: Call | Request) -> None:
+    def add(self, record: WireCall | Request) -> None:
         """Take a record, to be written with the next `flush`."""
         line = encode(to_json(record))
         if len(line) > LINE_BYTES:
@@ -89,7 +89,7 @@ def decode(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def record(line: dict[str, Any]) -> Call | Request | None:
+def record(line: dict[str, Any]) -> WireCall | Request | None:
     """The record of a line; None for a line of another kind, or of another version of devenv."""
     try:
         return from_json(line)

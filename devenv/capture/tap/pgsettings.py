@@ -20,7 +20,7 @@ RESET: Final = re.compile(
 )
 
 
-class Settings:
+class SessionSettings:
     """The settings as far as they were seen: from the startup packet, the server's reports (of `search_path` from
     version 18 on), and SET. A SET inside a function or `set_config` is seen only where the server reports it.
     """

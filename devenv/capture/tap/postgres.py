@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from devenv.capture.tap.http import Unparsed
 from devenv.capture.tap.masks import TOKEN, mask_secrets, mask_sql, traceparent_of
-from devenv.capture.tap.pgsettings import Settings
+from devenv.capture.tap.pgsettings import SessionSettings
 from devenv.capture.tap.pgwire import (
     BACKEND,
     BACKEND_DATA,
@@ -25,7 +25,7 @@ from devenv.capture.tap.pgwire import (
     text_at,
     type_names,
 )
-from devenv.capture.tap.records import Call, Owner
+from devenv.capture.tap.records import Owner, WireCall
 
 STATEMENT_CHARS: Final = 8000
 DETAIL_CHARS: Final = 500
@@ -36,7 +36,7 @@ Kind = Literal["query", "parse", "bind", "describe", "execute", "close", "sync",
 
 
 @dataclass
-class Prepared:
+class PreparedStatement:
     """A statement with what is known of it."""
 
     sql: str
@@ -48,7 +48,7 @@ class Prepared:
 class Portal:
     """A bound statement. `digest` stands for its values."""
 
-    prepared: Prepared
+    prepared: PreparedStatement
     count: int = 0
     digest: str = ""
     size: int = 0
@@ -61,11 +61,11 @@ class Pending:
 
     kind: Kind
     started: float
-    prepared: Prepared | None = None
+    prepared: PreparedStatement | None = None
     portal: Portal | None = None
     owner: Owner = field(default_factory=Owner)
     name: str = ""
-    before: Prepared | None = None
+    before: PreparedStatement | None = None
     rows: int = 0
     tagged: int | None = None
     tags: int = 0
@@ -84,7 +84,7 @@ class PostgresConversation:
 
     def __init__(
         self,
-        told: Callable[[Call], None],
+        told: Callable[[WireCall], None],
         owner: Callable[[str | None], Owner],
         *,
         contents: bool,
@@ -96,7 +96,7 @@ class PostgresConversation:
         self.client = Stream(FRONTEND, FRONTEND_DATA)
         self.server = Stream(BACKEND, BACKEND_DATA)
         self.hello: bytearray | None = bytearray()
-        self.statements: dict[str, Prepared] = {}
+        self.statements: dict[str, PreparedStatement] = {}
         self.portals: dict[str, Portal] = {}
         self.pending: deque[Pending] = deque()
         self.skipping = False
@@ -105,7 +105,7 @@ class PostgresConversation:
         self.status = ord("I")
         self.keeper: Owner | None = None
         self.last = Owner()
-        self.settings = Settings()
+        self.settings = SessionSettings()
 
     # --- the client ---
 
@@ -175,7 +175,7 @@ class PostgresConversation:
 
     def read_query(self, body: bytes, size: int, now: float) -> Pending:
         """A simple query, of one or several statements."""
-        prepared = Prepared(text_at(body, 0)[0])
+        prepared = PreparedStatement(text_at(body, 0)[0])
         portal = Portal(prepared, digest=self.digest(body), size=size)
         return self.begin("query", now, prepared, portal)
 
@@ -184,7 +184,7 @@ class PostgresConversation:
         name, place = text_at(body, 0)
         sql, place = text_at(body, place)
         numbers, _ = numbers_at(body, place, 4)
-        prepared = Prepared(sql, type_names(numbers))
+        prepared = PreparedStatement(sql, type_names(numbers))
         before = self.statements.get(name)
         remember(self.statements, name, prepared)
         return Pending("parse", now, prepared, name=name, before=before)
@@ -195,7 +195,7 @@ class PostgresConversation:
         statement, place = text_at(body, place)
         _, place = numbers_at(body, place, 2)
         count = int.from_bytes(body[place : place + 2], "big")
-        prepared = self.statements.get(statement) or Prepared("(prepared before the tap saw it)")
+        prepared = self.statements.get(statement) or PreparedStatement("(prepared before the tap saw it)")
         portal = Portal(prepared, count, self.digest(prepared.sql.encode() + body[place:]), size, prepared.columns)
         remember(self.portals, name, portal)
         return Pending("bind", now, prepared, portal)
@@ -211,7 +211,7 @@ class PostgresConversation:
     def read_execute(self, body: bytes, size: int, now: float) -> Pending:
         """The execution of a portal, or its continuation."""
         name, _ = text_at(body, 0)
-        portal = self.portals.get(name) or Portal(Prepared("(bound before the tap saw it)"))
+        portal = self.portals.get(name) or Portal(PreparedStatement("(bound before the tap saw it)"))
         return self.begin("execute", now, portal.prepared, portal)
 
     def read_close(self, body: bytes, size: int, now: float) -> Pending:
@@ -225,10 +225,10 @@ class PostgresConversation:
 
     def read_function(self, body: bytes, size: int, now: float) -> Pending:
         """A call of a function by its number, as large objects are read."""
-        prepared = Prepared(f"(function {int.from_bytes(body[:4], 'big')} by its number)")
+        prepared = PreparedStatement(f"(function {int.from_bytes(body[:4], 'big')} by its number)")
         return self.begin("function", now, prepared, Portal(prepared, size=size))
 
-    def begin(self, kind: Kind, now: float, prepared: Prepared, portal: Portal) -> Pending:
+    def begin(self, kind: Kind, now: float, prepared: PreparedStatement, portal: Portal) -> Pending:
         """Return what becomes a call."""
         traceparent = traceparent_of(prepared.sql)
         owner = self.owner(traceparent)
@@ -331,7 +331,7 @@ class PostgresConversation:
                 self.statements[first.name] = first.before
         if first.kind == "sync":
             # What was deferred to the end of the implicit transaction: a constraint, mostly.
-            first.prepared = Prepared("(end of the implicit transaction)")
+            first.prepared = PreparedStatement("(end of the implicit transaction)")
             first.owner = self.last
             self.tell(first, now)
             return
@@ -366,7 +366,7 @@ class PostgresConversation:
         count = portal.count if portal else 0
         rows = done.rows if done.rows or done.columns or more else done.tagged
         self.told(
-            Call(
+            WireCall(
                 "postgres",
                 "COPY" if done.copied else "SQL",
                 done.started,
@@ -411,7 +411,9 @@ def joined(first: Owner, now: Owner) -> Owner:
     return now if now.requests else first
 
 
-def remember(known: dict[str, Prepared] | dict[str, Portal], name: str, value: Prepared | Portal) -> None:
+def remember(
+    known: dict[str, PreparedStatement] | dict[str, Portal], name: str, value: PreparedStatement | Portal
+) -> None:
     """Remember under a name, and forget the oldest of too many."""
     known.pop(name, None)
     if len(known) >= NAMES:

@@ -19,7 +19,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Call:
+class WireCall:
     """One call to a store, as it went over the wire.
 
     `statement` and `request` hold values only when contents are kept. `digest` is equal for equal values, so that a
@@ -70,12 +70,12 @@ class Request:
     bytes_received: int = 0
 
 
-NAMES: Final = {kind: [one.name for one in fields(kind) if one.name != "owner"] for kind in (Call, Request)}
+NAMES: Final = {kind: [one.name for one in fields(kind) if one.name != "owner"] for kind in (WireCall, Request)}
 
 
-def to_json(record: Call | Request) -> dict[str, Any]:
+def to_json(record: WireCall | Request) -> dict[str, Any]:
     """A record as JSON can hold it, without the fields that are at their default."""
-    if isinstance(record, Call):
+    if isinstance(record, WireCall):
         found: dict[str, Any] = {"kind": "call", "how": record.owner.how, "requests": list(record.owner.requests)}
     else:
         found = {"kind": "request"}
@@ -86,7 +86,7 @@ def to_json(record: Call | Request) -> dict[str, Any]:
     return found
 
 
-def from_json(line: Mapping[str, Any]) -> Call | Request | None:
+def from_json(line: Mapping[str, Any]) -> WireCall | Request | None:
     """The record of a line; None for a line of another kind."""
     values = dict(line)
     kind = values.pop("kind", None)
@@ -98,4 +98,4 @@ def from_json(line: Mapping[str, Any]) -> Call | Request | None:
     for name in ("parameters", "columns", "items"):
         if name in values:
             values[name] = tuple(values[name])
-    return Call(owner=owner, **values)
+    return WireCall(owner=owner, **values)

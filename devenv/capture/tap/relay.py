@@ -63,7 +63,7 @@ class End:
         self.connecting = False
 
 
-class Pair:
+class ProxiedConnection:
     """A client's connection with its own connection to the server."""
 
     def __init__(self, relay: Relay, client: socket.socket, server: socket.socket) -> None:
@@ -201,7 +201,7 @@ def shut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_WR)
 
 
-class Listener:
+class TapPort:
     """A port of the tap, and where its connections lead."""
 
     def __init__(
@@ -221,19 +221,19 @@ class Relay:
     def __init__(self, unparsed: Callable[[str], None], tick: Callable[[], None]) -> None:
         self.unparsed, self.tick = unparsed, tick
         self.selector = selectors.DefaultSelector()
-        self.listeners: list[Listener] = []
-        self.pairs: set[Pair] = set()
+        self.listeners: list[TapPort] = []
+        self.pairs: set[ProxiedConnection] = set()
         self.waker, self.woken = socket.socketpair()
         self.selector.register(self.woken, selectors.EVENT_READ, None)
         self.stopping = threading.Event()
 
-    def listen(self, listener: Listener) -> None:
+    def listen(self, listener: TapPort) -> None:
         """Take connections."""
         listener.sock.setblocking(False)
         self.listeners.append(listener)
         self.selector.register(listener.sock, selectors.EVENT_READ, listener)
 
-    def wait_for(self, pair: Pair, end: End, events: int) -> None:
+    def wait_for(self, pair: ProxiedConnection, end: End, events: int) -> None:
         """Change what is waited for at one end."""
         if not events and end.events:
             self.selector.unregister(end.sock)
@@ -243,7 +243,7 @@ class Relay:
             self.selector.register(end.sock, events, (pair, end))
         end.events = events
 
-    def accept(self, listener: Listener) -> None:
+    def accept(self, listener: TapPort) -> None:
         """Take a connection, and begin its own to the server."""
         try:
             client, _ = listener.sock.accept()
@@ -260,7 +260,7 @@ class Relay:
         except OSError:
             client.close()
             return
-        pair = Pair(self, client, server)
+        pair = ProxiedConnection(self, client, server)
         self.pairs.add(pair)
         for sock in (client, server):
             sock.setblocking(False)
@@ -306,7 +306,7 @@ class Relay:
             # An earlier event of the same round may have closed it.
             if end.events:
                 pair.ready(end, events)
-        elif isinstance(what, Listener):
+        elif isinstance(what, TapPort):
             self.accept(what)
 
     def resume(self, now: float) -> None:

@@ -15,15 +15,15 @@ from devenv.capture.tap.assign import Requests
 from devenv.capture.tap.dynamodb import DynamoConversation
 from devenv.capture.tap.pgwire import Gate
 from devenv.capture.tap.postgres import PostgresConversation
-from devenv.capture.tap.records import Call, Request
-from devenv.capture.tap.relay import Address, Conversation, Listener, Relay, bind
+from devenv.capture.tap.records import Request, WireCall
+from devenv.capture.tap.relay import Address, Conversation, Relay, TapPort, bind
 
 KINDS: Final = ("postgres", "dynamodb", "application")
 REASONS: Final = 50
 
 
 @dataclass(frozen=True)
-class Route:
+class TapRoute:
     """A port of the tap (0: any free one), and where it leads."""
 
     kind: str
@@ -39,8 +39,8 @@ class Tap:
 
     def __init__(
         self,
-        routes: tuple[Route, ...],
-        told: Callable[[Call | Request], None],
+        routes: tuple[TapRoute, ...],
+        told: Callable[[WireCall | Request], None],
         *,
         contents: bool = False,
         tick: Callable[[], None] = lambda: None,
@@ -62,7 +62,7 @@ class Tap:
             sock = bind(route.port)
             self.ports[route.kind] = sock.getsockname()[1]
             self.relay.listen(
-                Listener(sock, route.target, begins[route.kind], Gate if route.kind == "postgres" else None)
+                TapPort(sock, route.target, begins[route.kind], Gate if route.kind == "postgres" else None)
             )
 
     def count_unparsed(self, reason: str) -> None:

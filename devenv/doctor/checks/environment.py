@@ -21,7 +21,7 @@ from devenv.doctor.checks.settings import (
     PG_PLACE,
     Diversion,
     Lookup,
-    Source,
+    VariableSource,
     find_account,
     find_database,
     find_endpoint,
@@ -70,14 +70,14 @@ def is_ours(program: Path) -> bool:
         return False
 
 
-def sources(facts: DoctorFacts) -> tuple[Source, ...]:
+def sources(facts: DoctorFacts) -> tuple[VariableSource, ...]:
     """The shell, and the application's process when it runs."""
     context = facts.context
-    shell = Source("this shell", context.shell, required=False)
+    shell = VariableSource("this shell", context.shell, required=False)
     if context.application is None:
         return (shell,)
     pid = context.service("backend").pid
-    return shell, Source(f"the application (pid {pid})", context.application, required=True)
+    return shell, VariableSource(f"the application (pid {pid})", context.application, required=True)
 
 
 def look_up(facts: Facts) -> Lookup:
@@ -154,7 +154,7 @@ def addresses_of(facts: DoctorFacts, store: str) -> str:
     return "; ".join(told)
 
 
-def judge(facts: DoctorFacts, find: Callable[[Source], Iterable[Diversion]], good: str) -> Outcome:
+def judge(facts: DoctorFacts, find: Callable[[VariableSource], Iterable[Diversion]], good: str) -> Outcome:
     """One check over all sources: what `find` gives for each, as one outcome."""
     asked = sources(facts)
     found = [diversion for source in asked for diversion in find(source)]
@@ -207,7 +207,7 @@ def run_account(facts: DoctorFacts) -> Outcome:
     """Region, credentials and profile."""
     stack, lookup = facts.context.targets.dynamodb, look_up(facts)
 
-    def find(source: Source) -> Iterator[Diversion]:
+    def find(source: VariableSource) -> Iterator[Diversion]:
         # A shell that is sent elsewhere altogether is the endpoint check's finding; its region is of no interest.
         if source.required or not any(find_endpoint(source, stack, lookup)):
             yield from find_account(source, stack, read_profiles)
@@ -228,7 +228,7 @@ def run_tables(facts: DoctorFacts) -> Outcome:
     """Variables that name DynamoDB tables: in the settings, in the shell, in the application."""
     context = facts.context
     tables = facts.table_names
-    declared = Source("devenv.toml [env]", own_variables(facts), required=False)
+    declared = VariableSource("devenv.toml [env]", own_variables(facts), required=False)
     misspelt = list(find_misspelt(declared, tables))
     if misspelt:
         fix = Fix("correct the name in devenv.toml, then start the application again", "devenv down && devenv up")
@@ -251,7 +251,7 @@ def run_stale(facts: DoctorFacts) -> Outcome:
     own = own_variables(facts)
     tables = [name for name, value in own.items() if value in facts.table_names]
 
-    def find(source: Source) -> Iterable[Diversion]:
+    def find(source: VariableSource) -> Iterable[Diversion]:
         return find_stale(source, own, tables) if source.required else ()
 
     if context.application is None:

@@ -12,7 +12,7 @@ from devenv.core.plural import number_of
 from devenv.doctor.checks.check import failed, passed, unneeded
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES
-from devenv.links.judge import Fault, Folded, Plan, Record, Relation
+from devenv.links.judge import Fault, Folded, ItemRecord, ReadPlan, Relation
 from devenv.links.values import canonical, scalar_text
 
 MEND: Final = "devenv doctor --fix"
@@ -36,34 +36,34 @@ BY_HAND: Final[Mapping[str, str]] = {
 }
 
 
-def no_entities(plan: Plan) -> str:
+def no_entities(plan: ReadPlan) -> str:
     """Why no single item can be judged; empty when some can."""
     return "" if plan.kinds else "no [entities] are declared in devenv.toml"
 
 
-def no_items(plan: Plan) -> str:
+def no_items(plan: ReadPlan) -> str:
     """Why neither items nor the copies in them can be judged."""
     return "" if plan.tables else "no [entities] and no [[links]] are declared in devenv.toml"
 
 
-def no_groups(plan: Plan) -> str:
+def no_groups(plan: ReadPlan) -> str:
     """Why no items can be held against each other."""
     return "" if plan.groups else "no [[groups]] are declared in devenv.toml"
 
 
-def no_natural_keys(plan: Plan) -> str:
+def no_natural_keys(plan: ReadPlan) -> str:
     """Why nothing tells which row is meant when an id does not."""
     return "" if any(edge.natural for edge in plan.edges) else "no natural_key is declared in [[links]]"
 
 
-def no_copies(plan: Plan) -> str:
+def no_copies(plan: ReadPlan) -> str:
     """Why no copy can be held against a row."""
     declared = any(edge.natural or edge.copies for edge in plan.edges)
     return "" if declared else "no copies are declared in [[links]]"
 
 
 def judged(
-    *kinds: str, lacks: Callable[[Plan], str] = lambda _: "", beside: Callable[[DoctorFacts], str] = lambda _: ""
+    *kinds: str, lacks: Callable[[ReadPlan], str] = lambda _: "", beside: Callable[[DoctorFacts], str] = lambda _: ""
 ) -> Callable[[DoctorFacts], Outcome]:
     """The `run` of a check that passes when no fault of these classes was found.
 
@@ -103,7 +103,7 @@ def count(one: Folded) -> str:
 
 def summary(one: Folded) -> str:
     """The examples in one line, each with its item, and the number of those not shown."""
-    places: dict[str, list[Record]] = {}
+    places: dict[str, list[ItemRecord]] = {}
     for fault in one.faults:
         places.setdefault(fault.note, []).extend([fault.record] if fault.record else [])
     shown = [placed(note, records) for note, records in list(places.items())[:EXAMPLES]]
@@ -111,7 +111,7 @@ def summary(one: Folded) -> str:
     return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
 
 
-def placed(note: str, records: list[Record]) -> str:
+def placed(note: str, records: list[ItemRecord]) -> str:
     """A fault's note with table and key of its item; a note that begins with the key gets the table alone."""
     if not records:
         return note
@@ -122,7 +122,7 @@ def placed(note: str, records: list[Record]) -> str:
     return f"{note} (in {first.table} {short_key(first)}{more})"
 
 
-def short_key(record: Record) -> str:
+def short_key(record: ItemRecord) -> str:
     """`MSG#5ae290ed… 2023-06-24T…`: an item's key, of uuids the beginning."""
     return UUID.sub(r"\1…", record.key_text)
 
@@ -165,7 +165,7 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     return Fix(text + more, deletion(records[place]))
 
 
-def deletion(record: Record) -> str:
+def deletion(record: ItemRecord) -> str:
     """The command that deletes exactly this item."""
     conditions = " AND ".join(f"{name(attribute)}={literal(value)}" for attribute, value in record.key.items())
     statement = f"DELETE FROM {name(record.table)} WHERE {conditions}"  # noqa: S608 (all quoted, and only shown)

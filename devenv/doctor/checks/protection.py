@@ -31,7 +31,7 @@ MOST_LEAKS: Final = 50
 
 
 @dataclass(frozen=True)
-class Place:
+class RegionUse:
     """A region that something is in: `where` says what names it."""
 
     where: str
@@ -71,14 +71,14 @@ def has_recovery(answer: Mapping[str, Any]) -> bool:
     return described.get("PointInTimeRecoveryStatus") == "ENABLED" or wanted.get("PointInTimeRecoveryEnabled") is True
 
 
-def places_of_table(name: str, table: Mapping[str, Any]) -> Iterator[Place]:
+def places_of_table(name: str, table: Mapping[str, Any]) -> Iterator[RegionUse]:
     """The regions that a table's request or description names: its own, its replicas', its key's."""
     for field, value in (("ARN", table.get("TableArn")), ("key", sse_key(table))):
         for region in REGION_ARN.findall(str(value or "")):
-            yield Place(f"the {field} of table {name}", region)
+            yield RegionUse(f"the {field} of table {name}", region)
     for replica in table.get("Replicas") or ():
         if region := replica.get("RegionName"):
-            yield Place(f"a replica of table {name}", str(region))
+            yield RegionUse(f"a replica of table {name}", str(region))
 
 
 def sse_key(table: Mapping[str, Any]) -> Any:
@@ -87,14 +87,14 @@ def sse_key(table: Mapping[str, Any]) -> Any:
     return sse.get("KMSMasterKeyArn") or sse.get("KMSMasterKeyId")
 
 
-def places_of_variables(who: str, environ: Mapping[str, str], names: Iterable[str]) -> Iterator[Place]:
+def places_of_variables(who: str, environ: Mapping[str, str], names: Iterable[str]) -> Iterator[RegionUse]:
     """The regions that these variables name: as a region, or in the host of an AWS endpoint."""
     for name in names:
         value = environ.get(name, "")
         if name.upper().endswith("REGION") and re.fullmatch(REGION, value):
-            yield Place(f"{who}: {name}", value)
+            yield RegionUse(f"{who}: {name}", value)
         for region in REGION_HOST.findall(value):
-            yield Place(f"{who}: the host in {name}", region)
+            yield RegionUse(f"{who}: the host in {name}", region)
 
 
 def find_open_lines(
@@ -128,7 +128,7 @@ def show_mode(mode: str) -> str:
 
 
 @dataclass(frozen=True)
-class Plain:
+class PlainValue:
     """One stored value that should be encrypted and is not: the item's key, and why."""
 
     entity: str
@@ -139,9 +139,9 @@ class Plain:
 
 def find_plain(
     kinds: Sequence[Kind], wanted: Mapping[str, Sequence[str]], keys: tuple[str, ...], table: str, items: Iterable[Item]
-) -> tuple[list[Plain], int]:
+) -> tuple[list[PlainValue], int]:
     """The values of `wanted` (entity -> attributes) that are stored readable, and how many values were looked at."""
-    found: list[Plain] = []
+    found: list[PlainValue] = []
     looked = 0
     for item in items:
         record = read_record(tuple(kinds), table, keys, item)
@@ -152,7 +152,7 @@ def find_plain(
                 continue
             looked += 1
             if why := why_plain(value):
-                found.append(Plain(kind.name if kind else "", attribute, record.key_text, why))
+                found.append(PlainValue(kind.name if kind else "", attribute, record.key_text, why))
     return found, looked
 
 

@@ -21,8 +21,8 @@ from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.checks.environment import look_up, own_variables, sources
 from devenv.doctor.checks.protection import (
-    Place,
-    Plain,
+    PlainValue,
+    RegionUse,
     find_open_lines,
     find_plain,
     has_recovery,
@@ -149,10 +149,10 @@ def run_regions(facts: DoctorFacts) -> Outcome:
     return passed(f"{len(places)} in {', '.join(safety.regions)} ({asked}){local}")
 
 
-def named_regions(facts: DoctorFacts) -> Iterator[Place]:
+def named_regions(facts: DoctorFacts) -> Iterator[RegionUse]:
     """Every region that the data could lie in, and what names it."""
     context = facts.context
-    yield Place("devenv.toml: [dynamodb] region", context.settings.dynamodb.region)
+    yield RegionUse("devenv.toml: [dynamodb] region", context.settings.dynamodb.region)
     expected = {**context.environment, **(context.expected_application or {})}
     yield from places_of_variables("devenv.toml", expected, own_variables(facts))
     for source in sources(facts):
@@ -162,9 +162,9 @@ def named_regions(facts: DoctorFacts) -> Iterator[Place]:
         yield from places_of_variables(source.who, source.environ, kept)
     for name, _, table in definitions(facts):
         yield from places_of_table(name, table)
-    yield from (Place(each.where, each.region) for each in facts.templates().regions)
+    yield from (RegionUse(each.where, each.region) for each in facts.templates().regions)
     with contextlib.suppress(Unasked):
-        yield from (Place(each.where, each.region) for each in regions_of(facts.account_tables()))
+        yield from (RegionUse(each.where, each.region) for each in regions_of(facts.account_tables()))
 
 
 def unread_regions(facts: DoctorFacts) -> tuple[str, ...]:
@@ -247,7 +247,7 @@ def run_encrypted(facts: DoctorFacts) -> Outcome:
     if safety is None or not safety.encrypted:
         return unneeded("not configured: [safety] encrypted" if safety else NOTHING)
     wanted = encrypted_attributes(facts.context.settings)
-    found: list[Plain] = []
+    found: list[PlainValue] = []
     looked = 0
     seen = facts.dynamodb()
     plan = facts.known_plan(seen)

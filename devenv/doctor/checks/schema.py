@@ -11,7 +11,7 @@ from devenv.core.model import DynamoTarget, Fix, Outcome, StepState
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.context import DoctorFacts
-from devenv.links.judge import Plan
+from devenv.links.judge import ReadPlan
 
 if TYPE_CHECKING:
     from devenv.stores.postgres.catalog import Catalog
@@ -166,7 +166,7 @@ def run_links(facts: DoctorFacts) -> Outcome:
     )
 
 
-def diff_links(plan: Plan, catalog: Catalog) -> Iterator[tuple[str, str]]:
+def diff_links(plan: ReadPlan, catalog: Catalog) -> Iterator[tuple[str, str]]:
     """(subject, difference) for what a link names in Postgres and the catalog has not, or has of another type."""
     for relation, columns in plan.relations.items():
         title = ".".join(relation)

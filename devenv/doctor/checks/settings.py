@@ -42,7 +42,7 @@ LOOPBACK: Final = frozenset(["127.0.0.1", "::1"])
 
 
 @dataclass(frozen=True)
-class Source:
+class VariableSource:
     """One set of variables. `required`: it belongs to a process that must reach the stores, as a shell need not."""
 
     who: str
@@ -55,7 +55,7 @@ class Diversion:
     """One variable that sends a process elsewhere. `kind` is a class of the layer `environment`."""
 
     kind: Kind
-    source: Source
+    source: VariableSource
     variable: str
     note: str
 
@@ -100,7 +100,7 @@ def mend_declared(found: Iterable[Diversion], settings: Settings, expected: Mapp
     return Fix(f"correct {places} of {FILE}, or take it out there, then let the application start again", "devenv up")
 
 
-def find_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
+def find_endpoint(source: VariableSource, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
     """Whether this process talks to the project's DynamoDB: the AWS SDK, and every variable that names an endpoint."""
     environ = source.environ
     for name in dynamodb_names(environ, (ENDPOINT, GLOBAL_ENDPOINT)):
@@ -129,7 +129,9 @@ def find_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterat
         yield Diversion("wrong_endpoint", source, variable, note)
 
 
-def judge_endpoint(source: Source, name: str, text: str, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
+def judge_endpoint(
+    source: VariableSource, name: str, text: str, stack: DynamoTarget, lookup: Lookup
+) -> Iterator[Diversion]:
     """Return True if the endpoint in one variable is the project's."""
     if problem := malformed_endpoint(text):
         yield Diversion("malformed", source, name, f"is {text!r}: {problem}")
@@ -153,7 +155,7 @@ def effective_endpoint(environ: Mapping[str, str]) -> tuple[str, str | None]:
     return ENDPOINT, None
 
 
-def find_global_endpoint(source: Source, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
+def find_global_endpoint(source: VariableSource, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
     """Return True if AWS_ENDPOINT_URL sends every other AWS service to the project's DynamoDB as well."""
     text = source.environ.get(GLOBAL_ENDPOINT)
     if not text or malformed_endpoint(text):
@@ -187,7 +189,7 @@ def malformed_endpoint(text: str) -> str | None:
 
 
 def find_account(
-    source: Source, stack: DynamoTarget, profiles: Callable[[Mapping[str, str]], set[str]]
+    source: VariableSource, stack: DynamoTarget, profiles: Callable[[Mapping[str, str]], set[str]]
 ) -> Iterator[Diversion]:
     """Return True if region and credentials are there, and those that the project's tables were made with.
 
@@ -250,7 +252,7 @@ def read_profiles(environ: Mapping[str, str]) -> set[str]:
 
 
 def find_database(
-    source: Source, stack: PostgresTarget, expected: Mapping[str, str], lookup: Lookup
+    source: VariableSource, stack: PostgresTarget, expected: Mapping[str, str], lookup: Lookup
 ) -> Iterator[Diversion]:
     """Return True if every connection setting of this process leads to the project's database.
 
@@ -395,7 +397,7 @@ def default_port(url: SplitResult) -> int:
     return url.port or {"https": 443}.get(url.scheme, 80)
 
 
-def find_tables(source: Source, expected: Mapping[str, str], tables: Iterable[str]) -> Iterator[Diversion]:
+def find_tables(source: VariableSource, expected: Mapping[str, str], tables: Iterable[str]) -> Iterator[Diversion]:
     """Return True if the variables that name a table name the right one."""
     names = set(tables)
     for variable, table in expected.items():
@@ -410,7 +412,7 @@ def find_tables(source: Source, expected: Mapping[str, str], tables: Iterable[st
             yield Diversion("wrong_table", source, variable, note)
 
 
-def find_misspelt(source: Source, tables: Iterable[str]) -> Iterator[Diversion]:
+def find_misspelt(source: VariableSource, tables: Iterable[str]) -> Iterator[Diversion]:
     """Variables of `[env]` that seem to name a table that nobody declares."""
     names = sorted(tables)
     for variable, value in source.environ.items():
@@ -422,7 +424,7 @@ def find_misspelt(source: Source, tables: Iterable[str]) -> Iterator[Diversion]:
             yield Diversion("wrong_table", source, variable, f"is {value!r}, which no step makes{hint}")
 
 
-def find_stale(source: Source, expected: Mapping[str, str], judged: Iterable[str]) -> Iterator[Diversion]:
+def find_stale(source: VariableSource, expected: Mapping[str, str], judged: Iterable[str]) -> Iterator[Diversion]:
     """Variables of the project whose value in the process is not what it would be started with now."""
     leave = {*judged, ENDPOINT, GLOBAL_ENDPOINT, *REGIONS, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     for variable, value in expected.items():

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from devenv.aws.account import Unasked
 from devenv.aws.demands import (
-    Judged,
+    DemandOutcome,
     is_public_name,
     judge_endpoints,
     judge_lines,
@@ -32,7 +32,9 @@ LOOK_S: Final = 120.0
 ASK: Final = Fix("look into the account, read-only", "devenv doctor --only safety --allow-remote")
 
 
-def judge_all(facts: DoctorFacts, topics: tuple[Topic, ...], judge: Callable[[Surroundings], Judged]) -> Judged:
+def judge_all(
+    facts: DoctorFacts, topics: tuple[Topic, ...], judge: Callable[[Surroundings], DemandOutcome]
+) -> DemandOutcome:
     """Judge the templates, and the account where it may be asked."""
     judged = judge(facts.templates())
     if facts.context.account is not None:
@@ -40,7 +42,7 @@ def judge_all(facts: DoctorFacts, topics: tuple[Topic, ...], judge: Callable[[Su
     return judged
 
 
-def outcome(facts: DoctorFacts, judged: Judged, *, cause: str, fix: str, absent: str) -> Outcome:
+def outcome(facts: DoctorFacts, judged: DemandOutcome, *, cause: str, fix: str, absent: str) -> Outcome:
     """One row of what was judged. `absent` says what neither the templates nor the account hold."""
     if judged.bad:
         return failed(judged.bad, cause=cause, fix=Fix(fix), subjects=judged.subjects)
@@ -131,9 +133,9 @@ def run_private_path(facts: DoctorFacts) -> Outcome:
     )
 
 
-def judge_variables(facts: DoctorFacts) -> Judged:
+def judge_variables(facts: DoctorFacts) -> DemandOutcome:
     """Every variable that holds an endpoint of AWS: none may be a public name or address. What is fine is not told."""
-    judged = Judged()
+    judged = DemandOutcome()
     lookup = look_up(facts)
     for who, name, host in endpoint_hosts(facts):
         why = why_public(host, lookup)

@@ -126,7 +126,7 @@ def context_endpoint(environ: Mapping[str, str]) -> Endpoint | None:
         ) from None
 
 
-class Docker:
+class DockerClient:
     """Questions to one engine. Every method raises Unreachable when it cannot be asked, DevenvError when it refuses."""
 
     def __init__(self, endpoint: Endpoint) -> None:

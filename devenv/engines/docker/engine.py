@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from devenv.config.environment import connection_environment
 from devenv.config.load import Loaded
 from devenv.core.errors import DevenvError, Exit
-from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
-from devenv.engines.base import Listening
+from devenv.core.model import DynamoTarget, Listener, PostgresTarget, ServiceState
 from devenv.engines.docker import compose
 from devenv.engines.docker.api import Container, Unreachable
 from devenv.engines.docker.containers import ALIVE, epoch, judge, seen_from_here, shared_file, version_of, whole_seconds
@@ -140,14 +139,14 @@ class DockerEngine(ComposeProject):
             return shown.replace(f"//{self.settings.postgres.user}@", f"//{self.store_targets()[0].user}@")
         return shown
 
-    def listeners(self) -> list[Listening]:
+    def listeners(self) -> list[Listener]:
         """Return what the containers publish, and the sockets of the application's process."""
         found = super().listeners()
         with contextlib.suppress(Unreachable):
             for name in filter(self.is_contained, self.services):
                 container = self.find(name)
                 if container and container.state in ALIVE:
-                    found += [Listening(name, *place) for places in container.ports.values() for place in places]
+                    found += [Listener(name, *place) for places in container.ports.values() for place in places]
         return found
 
     def application_environment(self) -> dict[str, str] | None:

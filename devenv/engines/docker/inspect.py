@@ -22,7 +22,7 @@ from devenv.host import processes
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingImage:
     """An image that is not on this machine; why it cannot be fetched, or None where its registry has it."""
 
     image: str
@@ -69,7 +69,7 @@ class View:
     version: str = ""
     compose: compose.Compose | None = None
     no_compose: Failure | None = None
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[MissingImage, ...] = ()
     folder: str = ""
     free: int | None = None
     containers: tuple[Container, ...] = ()
@@ -107,7 +107,7 @@ def look(engine: Engine) -> View:
     )
 
 
-def find_missing(engine: DockerEngine) -> Iterator[Missing]:
+def find_missing(engine: DockerEngine) -> Iterator[MissingImage]:
     """Images of stores that are not here. Docker's engine asks their registries whether they could be fetched."""
     for image in filter(None, map(engine.image, STORES)):
         if engine.docker.has_image(image):
@@ -118,7 +118,7 @@ def find_missing(engine: DockerEngine) -> Iterator[Missing]:
                 why = None
         except DevenvError as error:
             why = error.detail or error.what
-        yield Missing(image, why)
+        yield MissingImage(image, why)
 
 
 def room(folder: Path) -> int | None:

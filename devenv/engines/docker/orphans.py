@@ -10,7 +10,7 @@ from typing import Final
 
 from devenv.core.errors import DevenvError
 from devenv.engines.docker import compose
-from devenv.engines.docker.api import Container, Docker, find_endpoint
+from devenv.engines.docker.api import Container, DockerClient, find_endpoint
 from devenv.engines.docker.containers import ALIVE
 
 # No other Compose project is touched, whatever a file says.
@@ -32,7 +32,7 @@ def look(project: str, environ: Mapping[str, str]) -> Left:
     if not OURS.fullmatch(project):
         return Left()
     try:
-        docker = Docker(find_endpoint(environ))
+        docker = DockerClient(find_endpoint(environ))
         found = [docker.container(each) for each in docker.containers(project).values()]
         return Left(
             running=tuple(each for each in found if each and each.state in ALIVE),

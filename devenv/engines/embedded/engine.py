@@ -37,7 +37,7 @@ ACCESS_KEY = "devenvlocal"
 TEMPORARY = "temp"
 
 
-class Embedded(Engine):
+class EmbeddedEngine(Engine):
     """The services of one project as detached processes."""
 
     name: ClassVar[str] = "embedded"

@@ -72,7 +72,7 @@ class Unavailable(Exception):
     """A source cannot give the archive; the text says why."""
 
 
-class Source(Protocol):
+class ArchiveSource(Protocol):
     """Where the archive can come from."""
 
     @property
@@ -146,7 +146,11 @@ class NpmPackage:
 
 AMAZON: Final = "https://d1ni2b6xgvw0s0.cloudfront.net/v2.x/dynamodb_local_latest.tar.gz"
 NPM: Final = ("amplify-dynamodb-simulator@2.9.30", "3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9")
-SOURCES: Final[tuple[Source, ...]] = (Download(AMAZON), NpmPackage(*NPM, bundled=False), NpmPackage(*NPM, bundled=True))
+SOURCES: Final[tuple[ArchiveSource, ...]] = (
+    Download(AMAZON),
+    NpmPackage(*NPM, bundled=False),
+    NpmPackage(*NPM, bundled=True),
+)
 
 
 def find_java(cache: Path, environ: Mapping[str, str], account: Account | None) -> Java:
@@ -234,7 +238,7 @@ def find_local(
     named: Path | None,
     account: Account | None,
     progress: Progress,
-    sources: Sequence[Source] = SOURCES,
+    sources: Sequence[ArchiveSource] = SOURCES,
 ) -> Local:
     """DynamoDB Local from the folder the user named, else from the cache, else fetched from the first source that can.
 
@@ -271,7 +275,7 @@ def not_unpacked(folder: Path, why: str) -> UsageError:
     )
 
 
-def fetch(cache: Path, place: Path, progress: Progress, sources: Sequence[Source]) -> None:
+def fetch(cache: Path, place: Path, progress: Progress, sources: Sequence[ArchiveSource]) -> None:
     """Fetch the archive from the first source that has it and unpack it at `place`. DevenvError (10) when none has."""
     with building(cache, place, progress) as folder:
         if folder is None:

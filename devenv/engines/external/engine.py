@@ -53,7 +53,7 @@ SELECT current_setting('server_version'), (SELECT system_identifier::text FROM p
 
 
 @dataclass(frozen=True)
-class Survey:
+class StoresFound:
     """What was seen of both stores, by reading: whether each is marked, and what is in it."""
 
     version: str
@@ -64,7 +64,7 @@ class Survey:
     dynamodb_marked: bool
 
 
-class External(Engine):
+class ExternalEngine(Engine):
     """Two stores by their addresses, and the application as a process of this machine."""
 
     name: ClassVar[str] = "external"
@@ -203,19 +203,19 @@ class External(Engine):
                 at = datetime.now(UTC).isoformat(timespec="seconds")
                 self.remember(name, port=self.port(name), version=version, started=at)
 
-    def has_agreed(self, survey: Survey) -> bool:
+    def has_agreed(self, survey: StoresFound) -> bool:
         """Whether the user agreed to marks on these very stores, and they are missing because a command was killed."""
         # Once data was loaded, a mark that is missing was taken away, unless that is what devenv was doing.
         tasks = ("erase",) if self.has_data() else ("erase", "mark")
         noted = self.agreement.read_bytes() if self.agreement.exists() else b""
         return noted in [self.subject(survey, task) for task in tasks]
 
-    def note_agreement(self, survey: Survey, task: Literal["mark", "erase"]) -> None:
+    def note_agreement(self, survey: StoresFound, task: Literal["mark", "erase"]) -> None:
         """Keep what the user agreed to, until all marks are set or gone."""
         self.make_home()
         state.write_private(self.agreement, self.subject(survey, task))
 
-    def subject(self, survey: Survey, task: str) -> bytes:
+    def subject(self, survey: StoresFound, task: str) -> bytes:
         """Return what an agreement is about: the database, the cluster, and DynamoDB's address."""
         postgres, dynamodb = self.store_targets()
         return json.dumps([task, postgres.database, survey.cluster, dynamodb.endpoint]).encode()
@@ -224,7 +224,7 @@ class External(Engine):
         """Postgres's mark goes with its database, before DynamoDB's."""
         self.note_agreement(self.survey(*self.store_targets()), "erase")
 
-    def survey(self, postgres: PostgresTarget, dynamodb: DynamoTarget) -> Survey:
+    def survey(self, postgres: PostgresTarget, dynamodb: DynamoTarget) -> StoresFound:
         """Read the marks, and what is in both stores. UsageError when one is not what it should be."""
         from devenv.stores.dynamodb.client import Dynamo
         from devenv.stores.postgres import client as store
@@ -237,7 +237,7 @@ class External(Engine):
             if tables:
                 check_local(client, MARK_TABLE if MARK_TABLE in tables else tables[0])
             marked = MARK_TABLE in tables and bool(client.call("GetItem", self.mark_key()).get("Item"))
-        return Survey(
+        return StoresFound(
             version=str(version).split(" ")[0],
             cluster=cluster,
             databases=tuple(databases),
@@ -247,7 +247,7 @@ class External(Engine):
         )
 
     def ask(
-        self, survey: Survey, postgres: PostgresTarget, dynamodb: DynamoTarget, agree: Callable[[str], None] | None
+        self, survey: StoresFound, postgres: PostgresTarget, dynamodb: DynamoTarget, agree: Callable[[str], None] | None
     ) -> None:
         """Let the user agree to the marks that are missing. UsageError when nobody is asked, or a database is taken."""
         if not survey.postgres_marked and postgres.database in survey.databases:
@@ -269,7 +269,7 @@ class External(Engine):
             " and the declared tables there?"
         )
 
-    def set_marks(self, survey: Survey, postgres: PostgresTarget, dynamodb: DynamoTarget) -> None:
+    def set_marks(self, survey: StoresFound, postgres: PostgresTarget, dynamodb: DynamoTarget) -> None:
         """Note what was agreed, then set the marks that are missing. DynamoDB first: it may turn out to be none."""
         from devenv.stores.dynamodb.client import Dynamo
 

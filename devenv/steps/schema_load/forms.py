@@ -51,7 +51,7 @@ LISTS: Final = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "
 
 
 @dataclass
-class Read:
+class TableDefinitions:
     """What a file defines. `ttl` maps tables to the attribute after which items expire."""
 
     requests: list[Mapping[str, Any]] = field(default_factory=list)
@@ -77,9 +77,9 @@ class Read:
         self.requests.append(made)
 
 
-def read_file(file: SourceFile) -> Read:
+def read_file(file: SourceFile) -> TableDefinitions:
     """The tables of one file. UsageError when it is in no known form."""
-    found = Read()
+    found = TableDefinitions()
     if CREATE.search(file.text) or file.name.endswith((".sh", ".bash")):
         read_script(file, found)
     elif file.name.endswith((".yaml", ".yml", ".template")) or '"AWS::' in file.text:
@@ -97,13 +97,13 @@ def read_file(file: SourceFile) -> Read:
     return found
 
 
-def read_template(file: SourceFile, found: Read) -> None:
+def read_template(file: SourceFile, found: TableDefinitions) -> None:
     """The tables of a CloudFormation or SAM template. UsageError when it has none, or one without a key."""
     from devenv.aws import cloudformation
 
     try:
         resources = cloudformation.read_template(file.name, file.text)
-    except cloudformation.Unreadable as error:
+    except cloudformation.UnreadableTemplate as error:
         raise UsageError(f"{file.name} cannot be read as a template", detail=str(error)) from None
     for resource in resources:
         if resource.kind not in TABLES:
@@ -153,7 +153,7 @@ def simple_key(properties: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_script(file: SourceFile, found: Read) -> None:
+def read_script(file: SourceFile, found: TableDefinitions) -> None:
     """The tables of `aws dynamodb create-table` commands. UsageError names the line of one that is not clear."""
     for match in CREATE.finditer(file.text):
         place = f"{file.name}:{file.text.count(chr(10), 0, match.start()) + 1}"

@@ -20,7 +20,7 @@ from devenv.core.model import StepState
 from devenv.steps.ledger import Ledger
 from devenv.steps.schema_load import forms
 from devenv.steps.seed.items import count_strangers
-from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, describe
+from devenv.steps.step import Handles, Inputs, SourceFile, StepContext, StepOutcome, describe
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.dynamodb.key_schema import table_keys
 
@@ -61,7 +61,7 @@ class Definition:
 
 
 @dataclass(frozen=True)
-class Difference:
+class TableDifference:
     """One difference between a declared table and the one that is there, as a sentence.
 
     `mend` are UpdateTable requests that remove it without losing an item. `losing`: only a new table would.
@@ -174,12 +174,12 @@ def to_plain(value: Any) -> Any:
     return value if isinstance(value, str | bool | None) else int(value)
 
 
-def diff_table(declared: Mapping[str, Any], described: Described) -> tuple[Difference, ...]:
+def diff_table(declared: Mapping[str, Any], described: Described) -> tuple[TableDifference, ...]:
     """Return how the table that is there (DescribeTable's `Table`) differs from the CreateTable request. Pure."""
-    found: list[Difference] = []
+    found: list[TableDifference] = []
     wanted, present = show_key(declared, declared), show_key(described, described)
     if wanted != present:
-        found.append(Difference(f"its key is {present}, declared is {wanted}", losing=True))
+        found.append(TableDifference(f"its key is {present}, declared is {wanted}", losing=True))
     found += diff_local(declared, described)
     found += diff_global(declared, described)
     return tuple(found)
@@ -204,21 +204,21 @@ def show_indexes(table: Mapping[str, Any], section: str) -> dict[str, str]:
     return {index["IndexName"]: show_index(index, table) for index in table.get(section) or ()}
 
 
-def diff_local(declared: Mapping[str, Any], described: Described) -> list[Difference]:
+def diff_local(declared: Mapping[str, Any], described: Described) -> list[TableDifference]:
     """Differences of the local indexes, which only a new table can change."""
     wanted = show_indexes(declared, "LocalSecondaryIndexes")
     present = show_indexes(described, "LocalSecondaryIndexes")
     found = []
     for name in wanted:
         if name not in present:
-            found.append(Difference(f"it has no local index {name} ({wanted[name]})", losing=True))
+            found.append(TableDifference(f"it has no local index {name} ({wanted[name]})", losing=True))
         elif present[name] != wanted[name]:
             text = f"its local index {name} is {present[name]}, declared is {wanted[name]}"
-            found.append(Difference(text, losing=True))
-    return found + [Difference(f"it has a local index {name} more") for name in present if name not in wanted]
+            found.append(TableDifference(text, losing=True))
+    return found + [TableDifference(f"it has a local index {name} more") for name in present if name not in wanted]
 
 
-def diff_global(declared: Mapping[str, Any], described: Described) -> list[Difference]:
+def diff_global(declared: Mapping[str, Any], described: Described) -> list[TableDifference]:
     """Differences of the global indexes, which can be added and replaced without losing an item."""
     wanted = show_indexes(declared, "GlobalSecondaryIndexes")
     present = show_indexes(described, "GlobalSecondaryIndexes")
@@ -239,11 +239,11 @@ def diff_global(declared: Mapping[str, Any], described: Described) -> list[Diffe
             "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": name}}],
         }
         if name not in present:
-            found.append(Difference(f"it has no index {name} ({wanted[name]})", (create,)))
+            found.append(TableDifference(f"it has no index {name} ({wanted[name]})", (create,)))
         elif present[name] != wanted[name]:
             text = f"its index {name} is {present[name]}, declared is {wanted[name]}"
-            found.append(Difference(text, (delete, create)))
-    return found + [Difference(f"it has an index {name} more") for name in present if name not in wanted]
+            found.append(TableDifference(text, (delete, create)))
+    return found + [TableDifference(f"it has an index {name} more") for name in present if name not in wanted]
 
 
 def is_active(described: Described) -> bool:
@@ -278,7 +278,7 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
     return StepState("schema-load", "done", f"as declared: {tables}" if tables else "no tables are declared")
 
 
-def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
+def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
     """Make the tables that are missing, mend those that can be mended; with `fresh`, make all of them anew."""
     definitions: tuple[Definition, ...] = inputs.content
     counts = {"tables deleted": 0, "tables made": 0, "indexes made": 0}
@@ -300,7 +300,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
             wait_active(dynamo, definition.table)
             set_ttl(dynamo, definition)
     left_out = [each for definition in definitions for each in definition.left_out]
-    return Outcome(counts, tuple(f"left out: {each}" for each in left_out))
+    return StepOutcome(counts, tuple(f"left out: {each}" for each in left_out))
 
 
 def read_ttl(dynamo: Dynamo, table: str) -> str | None:

@@ -20,7 +20,7 @@ from devenv.core.errors import DevenvError, StoreError
 from devenv.core.model import DynamoTarget
 from devenv.core.plural import number_of
 from devenv.links.read import Edge
-from devenv.steps.ledger import Entry, Item, Ledger, decode
+from devenv.steps.ledger import Item, Ledger, LedgerItem, decode
 from devenv.steps.seed.items import described_keys, key_of, normal_item
 from devenv.steps.seed.writes import TOGETHER, TOGETHER_BYTES, delete_item, fan_out, rewrite_parts, try_write
 from devenv.steps.step import describe
@@ -34,7 +34,7 @@ Successors = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
-class Target:
+class LinkTarget:
     """What links point to: a column of a table, and the columns that name its rows for people (may be none)."""
 
     relation: tuple[str, str]
@@ -65,18 +65,18 @@ class Followed:
     warnings: list[str] = field(default_factory=list)
 
 
-def find_targets(edges: Iterable[Edge]) -> tuple[Target, ...]:
+def find_targets(edges: Iterable[Edge]) -> tuple[LinkTarget, ...]:
     """Return what the links point to, each once. A natural key that any link to it declares serves for all."""
-    found: dict[str, Target] = {}
+    found: dict[str, LinkTarget] = {}
     for edge in edges:
         natural = tuple(column for _, column in edge.natural)
         known = found.get(edge.target)
         if known is None or not known.natural:
-            found[edge.target] = Target(edge.relation, edge.column, natural)
+            found[edge.target] = LinkTarget(edge.relation, edge.column, natural)
     return tuple(found.values())
 
 
-def read_ids(connection: Connection, target: Target) -> Ids:
+def read_ids(connection: Connection, target: LinkTarget) -> Ids:
     """The ids of a target's rows. Rows without a complete or with an ambiguous natural key have only the id."""
     columns = sql.SQL(", ").join(as_text(target))
     query = sql.SQL("SELECT {} FROM {}").format(columns, name(*target.relation))
@@ -94,7 +94,7 @@ def read_ids(connection: Connection, target: Target) -> Ids:
     )
 
 
-def read_fingerprint(connection: Connection, target: Target) -> str:
+def read_fingerprint(connection: Connection, target: LinkTarget) -> str:
     """A sum over the ids and natural keys of a target's rows, made by Postgres: equal when nothing changed.
 
     DevenvError when the table or a column that the link names does not exist.
@@ -113,7 +113,7 @@ def read_fingerprint(connection: Connection, target: Target) -> str:
         ) from None
 
 
-def as_text(target: Target) -> list[sql.Composed]:
+def as_text(target: LinkTarget) -> list[sql.Composed]:
     """The id and the natural key of a target as SQL expressions of type text."""
     return [sql.SQL("{}::text").format(name(column)) for column in (target.column, *target.natural)]
 
@@ -161,7 +161,7 @@ def rewrite_value(value: Mapping[str, Any], edge: Edge, mapping: Mapping[str, st
 
 
 def follow(
-    target: DynamoTarget, ledger: Ledger, edges: Sequence[Edge], now: Mapping[Target, Ids], tables: Iterable[str]
+    target: DynamoTarget, ledger: Ledger, edges: Sequence[Edge], now: Mapping[LinkTarget, Ids], tables: Iterable[str]
 ) -> Followed:
     """Rewrite the items of all linked tables, and what the ledger knows of items in `tables`."""
     done = Followed()
@@ -273,10 +273,10 @@ def show(key: Mapping[str, Any], names: Sequence[str] | None = None) -> str:
 
 def rewrite_entries(ledger: Ledger, table: str, edges: Sequence[Edge], successors: Successors) -> None:
     """Let the ledger know its items under their new ids, those that the application has taken away too."""
-    moved: dict[bytes, Entry] = {}
+    moved: dict[bytes, LedgerItem] = {}
     for old, entry in ledger.entries(table).items():
         key = decode(old)
-        new = Entry(
+        new = LedgerItem(
             key_of(rewrite(key, edges, successors), key),
             entry.written and rewrite(entry.written, edges, successors),
             entry.intent and rewrite(entry.intent, edges, successors),

@@ -40,7 +40,7 @@ class Document:
 
 
 @dataclass
-class Read:
+class SeedDocuments:
     """What a file has: its documents, and what of it is left out."""
 
     documents: list[Document] = field(default_factory=list)
@@ -54,9 +54,9 @@ class Read:
         last.items.append(item)
 
 
-def read_file(file: SourceFile, mapping: Mapping[str, SeedFile]) -> Read:
+def read_file(file: SourceFile, mapping: Mapping[str, SeedFile]) -> SeedDocuments:
     """The documents of a seed file. UsageError when it is in no known form."""
-    found = Read()
+    found = SeedDocuments()
     rule = find_rule(file.name, mapping)
     if file.name.endswith((".csv", ".csv.gz", ".tsv")):
         found.documents.append(Document(rule.table if rule else None, read_csv(file, rule)))
@@ -95,7 +95,7 @@ def read_lines(file: SourceFile) -> list[Any]:
     return found
 
 
-def read_tree(tree: Any, file: str, found: Read, whole: bool) -> None:
+def read_tree(tree: Any, file: str, found: SeedDocuments, whole: bool) -> None:
     """Add what one JSON value holds. UsageError for what is in no known form."""
     if read_requests(tree, file, found) or read_answer(tree, file, found):
         return
@@ -116,7 +116,7 @@ def read_tree(tree: Any, file: str, found: Read, whole: bool) -> None:
             )
 
 
-def read_requests(tree: Any, file: str, found: Read) -> bool:
+def read_requests(tree: Any, file: str, found: SeedDocuments) -> bool:
     """Add what a request to write holds; False when the value is none."""
     match tree:
         case {"RequestItems": dict(requests)}:
@@ -136,7 +136,7 @@ def read_requests(tree: Any, file: str, found: Read) -> bool:
     return True
 
 
-def read_answer(tree: Any, file: str, found: Read) -> bool:
+def read_answer(tree: Any, file: str, found: SeedDocuments) -> bool:
     """Add what DynamoDB gave out: an answer, or a line of an export; False when the value is none."""
     match tree:
         case {"Items": list(items), **rest} if not rest or rest.keys() & {"Count", "ScannedCount", "LastEvaluatedKey"}:
@@ -169,7 +169,7 @@ def is_request(each: Mapping[str, Any]) -> bool:
     return bool(each.keys() & {"Put", "PutRequest"}) or each.keys() >= {"TableName", "Item"}
 
 
-def read_batch(requests: Mapping[str, Any], file: str, found: Read) -> None:
+def read_batch(requests: Mapping[str, Any], file: str, found: SeedDocuments) -> None:
     """Add the items of a batch-write-item request."""
     for table, writes in requests.items():
         for write in writes if isinstance(writes, list) else ():
@@ -180,7 +180,7 @@ def read_batch(requests: Mapping[str, Any], file: str, found: Read) -> None:
                     found.left_out.append(f"{file}: a deletion in {table}")
 
 
-def read_write(write: Any, file: str, found: Read) -> None:
+def read_write(write: Any, file: str, found: SeedDocuments) -> None:
     """Add the item of a put-item request, alone or in a transaction."""
     match write:
         case {"Put": {"TableName": str(table), "Item": dict(item)}} | {"TableName": str(table), "Item": dict(item)}:

@@ -19,13 +19,13 @@ from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import StepState
 from devenv.core.plural import number_of
 from devenv.links.read import Edge, compile_plan
-from devenv.steps.ledger import Entry, Item, Ledger
+from devenv.steps.ledger import Item, Ledger, LedgerItem
 from devenv.steps.schema_load import schema_load
 from devenv.steps.seed import since
 from devenv.steps.seed.follow import (
     Followed,
     Ids,
-    Target,
+    LinkTarget,
     find_successors,
     find_targets,
     follow,
@@ -49,7 +49,7 @@ from devenv.steps.seed.items import (
 from devenv.steps.seed.references import Reference, Unresolved, resolve
 from devenv.steps.seed.writes import delete_item, empty_table, fan_out, is_empty, put_all, read_by_key, replace_item
 from devenv.steps.since import LIMIT
-from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, describe, read_files
+from devenv.steps.step import Handles, Inputs, SourceFile, StepContext, StepOutcome, describe, read_files
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.postgres.reader import reading
 
@@ -157,7 +157,7 @@ def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
     return None
 
 
-def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
+def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
     """Load, merge and follow. DevenvError names the file, the item and what is wrong; the next run resumes."""
     seeds: Seeds = inputs.content
     with ExitStack() as opened:
@@ -196,7 +196,7 @@ def table_key(dynamo: Dynamo, table: str) -> tuple[str, ...]:
     return described_keys(described).names if described else ()
 
 
-def read_rows(ctx: StepContext, seeds: Seeds) -> tuple[dict[Reference, str], dict[Target, Ids]]:
+def read_rows(ctx: StepContext, seeds: Seeds) -> tuple[dict[Reference, str], dict[LinkTarget, Ids]]:
     """Return what the references stand for, and the ids of the linked tables. Asks nothing when there are neither."""
     targets = find_targets(seeds.edges)
     if not targets and not seeds.references:
@@ -246,7 +246,7 @@ def prepare_tables(ctx: StepContext, dynamo: Dynamo, ledger: Ledger, keys: Mappi
             ledger.forget(table, identity(described))
 
 
-def judge(wanted: Item | None, entry: Entry | None, stored: Item | None) -> Verdict:
+def judge(wanted: Item | None, entry: LedgerItem | None, stored: Item | None) -> Verdict:
     """Return what is to be done about one key. Pure; the heart of the merge.
 
     `entry` is what devenv wrote or was about to write; `stored` is what is there.
@@ -319,7 +319,7 @@ class Load:
         self,
         table: str,
         verdicts: Mapping[Verdict, list[bytes]],
-        entries: Mapping[bytes, Entry],
+        entries: Mapping[bytes, LedgerItem],
         wanted: Mapping[bytes, Item],
     ) -> None:
         """Bring the ledger up to date where the store needs no write: a killed run may have left intents."""
@@ -366,18 +366,18 @@ class Load:
                 self.ledger.settle(table, {key: changes[key] or None})
                 self.counts["items updated" if changes[key] else "items deleted"] += 1
 
-    def outcome(self, followed: Followed) -> Outcome:
+    def outcome(self, followed: Followed) -> StepOutcome:
         """Return what was done, as the user reads it."""
         counts = {"items followed changed ids": followed.items, **self.counts}
-        return Outcome(counts, (*followed.warnings, *self.warnings))
+        return StepOutcome(counts, (*followed.warnings, *self.warnings))
 
 
-def is_settled(wanted: Item | None, entry: Entry | None) -> bool:
+def is_settled(wanted: Item | None, entry: LedgerItem | None) -> bool:
     """Return True if the ledger alone tells that there is nothing to do."""
     return entry is not None and entry.intent is None and entry.written == wanted
 
 
-def remember_rows(ledger: Ledger, answers: Mapping[Reference, str], ids: Mapping[Target, Ids]) -> None:
+def remember_rows(ledger: Ledger, answers: Mapping[Reference, str], ids: Mapping[LinkTarget, Ids]) -> None:
     """Remember which rows the items name now. A natural key that is gone keeps its id: it may come back."""
     ledger.set_answers({reference.key: answer for reference, answer in answers.items()})
     for target, now in ids.items():

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.links.values import scalar_text
-from devenv.steps.ledger import Entry, Item, Ledger
+from devenv.steps.ledger import Item, Ledger, LedgerItem
 from devenv.steps.seed.items import described_keys
 from devenv.steps.seed.writes import read_by_key
 from devenv.steps.since import Since
@@ -34,8 +34,8 @@ def compare_items(ctx: StepContext, handles: Handles, limit: int | None) -> Sinc
 
 
 def find_differing(
-    target: DynamoTarget, table: str, names: tuple[str, ...], entries: Mapping[bytes, Entry]
-) -> Iterator[tuple[Entry, Item | None]]:
+    target: DynamoTarget, table: str, names: tuple[str, ...], entries: Mapping[bytes, LedgerItem]
+) -> Iterator[tuple[LedgerItem, Item | None]]:
     """(entry, what is there) of each item that is no longer as it was loaded; items under way are left out."""
     ours = {key: entry for key, entry in entries.items() if entry.written is not None and entry.intent is None}
     stored = read_by_key(target, table, names, list(ours))

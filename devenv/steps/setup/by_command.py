@@ -18,13 +18,13 @@ from devenv.steps.command import run_program
 from devenv.steps.setup import merge, setup
 from devenv.steps.setup.psql import LeftOut
 from devenv.steps.setup.run import run_statements
-from devenv.steps.step import Inputs, Outcome, StepContext
+from devenv.steps.step import Inputs, StepContext, StepOutcome
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, read_catalog
 from devenv.stores.postgres.client import Connection, name, one
 
 
-def bring(ctx: StepContext, admin: Connection, inputs: Inputs, fresh: bool, left_out: list[LeftOut]) -> Outcome:
+def bring(ctx: StepContext, admin: Connection, inputs: Inputs, fresh: bool, left_out: list[LeftOut]) -> StepOutcome:
     """Bring the database to what the migrations make. DevenvError with the command's last words."""
     script: setup.Script = inputs.content
     database = ctx.postgres.database
@@ -60,7 +60,7 @@ def is_recorded(ctx: StepContext) -> bool:
 
 def build(
     ctx: StepContext, admin: Connection, inputs: Inputs, database: str, left_out: list[LeftOut]
-) -> tuple[Catalog, Outcome]:
+) -> tuple[Catalog, StepOutcome]:
     """Make a database by the command, then by the plain files; record it all."""
     script: setup.Script = inputs.content
     admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
@@ -93,7 +93,7 @@ def environment(ctx: StepContext, database: str) -> Mapping[str, str]:
     return {**ctx.environ, **{key: value for key, value in there.items() if here[key] != value}}
 
 
-def migrate(ctx: StepContext, inputs: Inputs, catalog: Catalog) -> Outcome:
+def migrate(ctx: StepContext, inputs: Inputs, catalog: Catalog) -> StepOutcome:
     """Let the tool run its new migrations on the live database, and record what they made."""
     script: setup.Script = inputs.content
     database = ctx.postgres.database
@@ -113,4 +113,4 @@ def migrate(ctx: StepContext, inputs: Inputs, catalog: Catalog) -> Outcome:
     with postgres.connect(ctx.postgres, label=setup.label(database)) as connection:
         merge.record_others(connection, read_catalog(connection), strangers)
         setup.write_record(connection, inputs.hash, catalog, script)
-    return Outcome({"migrations run": len(now) - len(ran)})
+    return StepOutcome({"migrations run": len(now) - len(ran)})

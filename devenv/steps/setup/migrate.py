@@ -20,7 +20,7 @@ AFTER_TABLES: Final = ("owner", "view", "trigger")
 
 
 @dataclass
-class Migration:
+class SchemaChange:
     """What to run before and after the rows are merged, and sentences about what would lose data."""
 
     statements: list[Ddl] = field(default_factory=list)
@@ -28,9 +28,9 @@ class Migration:
     losses: list[str] = field(default_factory=list)
 
 
-def plan_migration(before: Catalog | None, wanted: Catalog, live: Catalog) -> Migration:
+def plan_migration(before: Catalog | None, wanted: Catalog, live: Catalog) -> SchemaChange:
     """Return how to bring `live` up to `wanted`. `before` is None when the files were never loaded."""
-    plan = Migration()
+    plan = SchemaChange()
     before = before or Catalog()
     drop_objects(plan, before, wanted, live)
     add_objects(plan, wanted, live, BEFORE_TABLES)
@@ -54,7 +54,7 @@ def plan_migration(before: Catalog | None, wanted: Catalog, live: Catalog) -> Mi
     return plan
 
 
-def drop_objects(plan: Migration, before: Catalog, wanted: Catalog, live: Catalog) -> None:
+def drop_objects(plan: SchemaChange, before: Catalog, wanted: Catalog, live: Catalog) -> None:
     """Drop what the files once declared and no longer do, youngest first, where that loses no data."""
     kept = {(each.kind, each.name) for each in wanted.objects}
     present = {(each.kind, each.name) for each in live.objects}
@@ -63,7 +63,7 @@ def drop_objects(plan: Migration, before: Catalog, wanted: Catalog, live: Catalo
             plan.statements.append(sql.SQL(each.removal))
 
 
-def add_objects(plan: Migration, wanted: Catalog, live: Catalog, kinds: tuple[str, ...]) -> None:
+def add_objects(plan: SchemaChange, wanted: Catalog, live: Catalog, kinds: tuple[str, ...]) -> None:
     """Make the objects of these kinds that are missing, and remake those that changed."""
     present = {(each.kind, each.name): each.definition for each in live.objects}
     for kind in kinds:
@@ -79,7 +79,7 @@ def add_objects(plan: Migration, wanted: Catalog, live: Catalog, kinds: tuple[st
                 plan.losses.append(f"type {each.name} has other values than in the files")
 
 
-def create_table(plan: Migration, table: Table) -> None:
+def create_table(plan: SchemaChange, table: Table) -> None:
     """A table that is not there yet, without foreign keys and indexes."""
     if table.partition_key:
         plan.losses.append(f"table {table.title} is new and partitioned, which devenv cannot add to a database")
@@ -113,7 +113,7 @@ def alter(table: Table, action: str, *parts: sql.Composable) -> Ddl:
     return sql.SQL("ALTER TABLE {} ").format(name(*table.id)) + sql.SQL(action).format(*parts)
 
 
-def alter_columns(plan: Migration, table: Table, present: Table, declared: Table | None) -> None:
+def alter_columns(plan: SchemaChange, table: Table, present: Table, declared: Table | None) -> None:
     """Bring the columns of a table that is there up to the files."""
     have = {column.name: column for column in present.columns}
     for column in table.columns:
@@ -132,7 +132,7 @@ def alter_columns(plan: Migration, table: Table, present: Table, declared: Table
             plan.losses.append(f"column {table.title}.{column.name} is no longer in the files")
 
 
-def add_column(plan: Migration, table: Table, column: Column) -> None:
+def add_column(plan: SchemaChange, table: Table, column: Column) -> None:
     """A new column. Rows that are there have no value for it yet: the seeds may bring one, so NOT NULL comes last."""
     late = column.not_null and column.default is None and not column.made
     plan.statements.append(alter(table, "ADD COLUMN {}", define_column(column, null=late)))
@@ -140,7 +140,7 @@ def add_column(plan: Migration, table: Table, column: Column) -> None:
         plan.afterwards.append(alter(table, "ALTER COLUMN {} SET NOT NULL", name(column.name)))
 
 
-def change_column(plan: Migration, table: Table, old: Column, new: Column) -> None:
+def change_column(plan: SchemaChange, table: Table, old: Column, new: Column) -> None:
     """A column of the same type with another default, or with or without NOT NULL."""
     if old.default != new.default and new.default is None:
         plan.statements.append(alter(table, "ALTER COLUMN {} DROP DEFAULT", name(new.name)))
@@ -159,7 +159,7 @@ def describe(column: Column) -> str:
     return f"{column.type} {column.made}".strip()
 
 
-def drop_constraints(plan: Migration, table: Table, present: Table, declared: Table | None) -> None:
+def drop_constraints(plan: SchemaChange, table: Table, present: Table, declared: Table | None) -> None:
     """Drop the constraints that changed, and those that the files declared once and no longer do."""
     wanted = {each.name: each.definition for each in table.constraints}
     once = {each.name for each in declared.constraints} if declared else set()
@@ -169,7 +169,7 @@ def drop_constraints(plan: Migration, table: Table, present: Table, declared: Ta
             plan.statements.append(alter(table, "DROP CONSTRAINT {}", name(each.name)))
 
 
-def add_constraints(plan: Migration, table: Table, present: Table | None, foreign: bool) -> None:
+def add_constraints(plan: SchemaChange, table: Table, present: Table | None, foreign: bool) -> None:
     """Add the constraints that are missing: the foreign keys, or all the others."""
     if present is None and not foreign:
         return
@@ -179,7 +179,7 @@ def add_constraints(plan: Migration, table: Table, present: Table | None, foreig
             plan.statements.append(alter(table, "ADD {}", define_constraint(each)))
 
 
-def change_indexes(plan: Migration, table: Table, present: Table | None, declared: Table | None) -> None:
+def change_indexes(plan: SchemaChange, table: Table, present: Table | None, declared: Table | None) -> None:
     """Make the indexes that are missing; drop those that changed and those that the files no longer declare."""
     have = {each.name: each for each in present.indexes} if present else {}
     wanted = {each.name: each for each in table.indexes}

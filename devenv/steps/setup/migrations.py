@@ -44,7 +44,7 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Plan:
+class MigrationPlan:
     """What `[steps.setup] migrations` comes to: the files in order, and the tool or the command that runs them."""
 
     name: str
@@ -214,7 +214,7 @@ COMMANDS: Final = {
 SKIPPED: Final = {"node_modules", ".venv", "venv", "site-packages", "vendor", ".git"}
 
 
-def find_plan(settings: Settings, root: Path) -> Plan | None:
+def find_plan(settings: Settings, root: Path) -> MigrationPlan | None:
     """What `[steps.setup] migrations` comes to in this folder; None without it. UsageError when there are no files."""
     asked = settings.steps.setup.migrations
     if asked is None:
@@ -234,7 +234,7 @@ def find_plan(settings: Settings, root: Path) -> Plan | None:
             raise UsageError(f"[steps.setup] migrations: folder {folder!r} leaves the project's folder")
         files = find_tool_files(root, folder, tool) if tool else find_files(root, folder, pattern)
         if files:
-            return Plan(name, folder, files, tool, tuple(source.command) or command)
+            return MigrationPlan(name, folder, files, tool, tuple(source.command) or command)
     raise UsageError(
         f"[steps.setup] migrations: no migration of {name} in {' or '.join(folders)}",
         hint=f'name its folder in devenv.toml: migrations = {{ tool = "{name}", folder = "…" }}',
@@ -308,7 +308,7 @@ def refusal(place: str, what: str, name: str, tool: Tool, file: str) -> UsageErr
     )
 
 
-def is_known(plan: Plan, name: str, known: set[str]) -> bool:
+def is_known(plan: MigrationPlan, name: str, known: set[str]) -> bool:
     """Return True if the tool has recorded a migration already. golang-migrate records the last one only."""
     if plan.tool is None:
         return False
@@ -318,7 +318,7 @@ def is_known(plan: Plan, name: str, known: set[str]) -> bool:
     return key in known
 
 
-def record_statements(plan: Plan, number: int, file: SourceFile) -> Sequence[str]:
+def record_statements(plan: MigrationPlan, number: int, file: SourceFile) -> Sequence[str]:
     """The statements that tell the tool of one migration; before the first one, those that make its table."""
     if plan.tool is None:
         return ()

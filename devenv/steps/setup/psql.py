@@ -13,7 +13,7 @@ from typing import Final
 
 from devenv.core.errors import UsageError
 from devenv.core.plural import number_of
-from devenv.steps.setup.sql import Lines, Rows, Statement, count_blocks, next_token, refuse
+from devenv.steps.setup.sql import CopyRows, Lines, Statement, count_blocks, next_token, refuse
 
 # Of no effect on what is in a database.
 SILENT: Final = re.compile(
@@ -43,7 +43,7 @@ class LeftOut:
 
 
 @dataclass
-class Reader:
+class PsqlReader:
     """The files of one step, one after the other, as one psql would read them.
 
     `find` opens files that others include; without it they count as left out. `included` are their names, `seal` their
@@ -58,7 +58,7 @@ class Reader:
 
     def read(self, text: str, file: str) -> tuple[Statement, ...]:
         """The statements of one file of the step. UsageError names `file:line` of what cannot be run."""
-        session = Session(self, {"DBNAME": self.database} if self.database else {})
+        session = FileSession(self, {"DBNAME": self.database} if self.database else {})
         session.read(text, file)
         return tuple(replace(each, origin=file) for each in session.found)
 
@@ -85,10 +85,10 @@ class Reader:
 
 
 @dataclass
-class Session:
+class FileSession:
     """One file, with those that it includes."""
 
-    reader: Reader
+    reader: PsqlReader
     variables: dict[str, str]
     found: list[Statement] = field(default_factory=list)
     depth: int = 0
@@ -141,7 +141,9 @@ class Session:
         """True if the present branch of every \\if is read."""
         return all(branch for branch, _ in self.branches)
 
-    def end(self, buffer: Buffer, text: str, stop: int, command: str | None = None, rows: Rows | None = None) -> None:
+    def end(
+        self, buffer: Buffer, text: str, stop: int, command: str | None = None, rows: CopyRows | None = None
+    ) -> None:
         """Take the statement that ends at `stop`. With `command` it is one whose result psql would run or keep."""
         statement = buffer.statement(text, stop)
         words = buffer.words[:]
@@ -247,7 +249,7 @@ class Session:
             return stop
         else:
             name, content = self.reader.open(source, file, False, place)
-            rows = Rows(name, 1, content)
+            rows = CopyRows(name, 1, content)
         self.found.append(Statement(file, lines.number(start), statement, rows=rows))
         return stop
 
@@ -302,13 +304,13 @@ class Buffer:
         return Statement(self._file, self._line, whole, self._file) if whole else None
 
 
-def read_rows(text: str, at: int, lines: Lines, file: str) -> tuple[Rows, int]:
+def read_rows(text: str, at: int, lines: Lines, file: str) -> tuple[CopyRows, int]:
     """The rows behind a COPY … FROM stdin that ends at `at`, up to `\\.`; and where the text continues."""
     newline = text.find("\n", at)
     begin = len(text) if newline < 0 else newline + 1
     end = END_OF_ROWS.search(text, begin)
     stop, after = (end.start(), end.end()) if end else (len(text), len(text))
-    return Rows(file, lines.number(begin), text[begin:stop]), after
+    return CopyRows(file, lines.number(begin), text[begin:stop]), after
 
 
 def reason(words: Sequence[str], command: str | None, database: str | None) -> str | None:
@@ -327,7 +329,7 @@ def reason(words: Sequence[str], command: str | None, database: str | None) -> s
 
 def split_statements(text: str, file: str) -> tuple[Statement, ...]:
     """The statements of one file, without what it includes. UsageError as in `Reader.read`."""
-    return Reader().read(text, file)
+    return PsqlReader().read(text, file)
 
 
 def flatten(path: PurePosixPath) -> str:

@@ -24,13 +24,20 @@ from devenv.core.model import PostgresTarget, StepState
 from devenv.core.plural import number_of
 from devenv.steps.setup import extensions, merge, since
 from devenv.steps.setup.migrate import plan_migration
-from devenv.steps.setup.migrations import Plan, find_plan, is_known, record_statements, refuse_migration, up_half
-from devenv.steps.setup.psql import LeftOut, Reader, list_left_out
+from devenv.steps.setup.migrations import (
+    MigrationPlan,
+    find_plan,
+    is_known,
+    record_statements,
+    refuse_migration,
+    up_half,
+)
+from devenv.steps.setup.psql import LeftOut, PsqlReader, list_left_out
 from devenv.steps.setup.rows import Row, Sequences, order_rows, pair_runs, read_rows, read_sequences
 from devenv.steps.setup.run import GRANTS, ROLES, run_again, run_statements
 from devenv.steps.setup.sql import Statement
 from devenv.steps.since import LIMIT
-from devenv.steps.step import Handles, Inputs, Outcome, SourceFile, StepContext, read_text
+from devenv.steps.step import Handles, Inputs, SourceFile, StepContext, StepOutcome, read_text
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, read_catalog
 from devenv.stores.postgres.client import Connection, PostgresError, name, one
@@ -93,7 +100,7 @@ class Script:
     statements: tuple[Statement, ...]
     left_out: tuple[LeftOut, ...] = ()
     seal: bytes = b""
-    plan: Plan | None = None
+    plan: MigrationPlan | None = None
     migrations: tuple[Migration, ...] = ()
 
     @property
@@ -111,7 +118,7 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Scri
     def find(name: str) -> str | None:
         return read_text(root / name, name) if name and (root / name).is_file() else None
 
-    reader = Reader(settings.postgres.database, find)
+    reader = PsqlReader(settings.postgres.database, find)
     plan = find_plan(settings, root)
     listed = plan.files if plan else ()
     migrations = []
@@ -196,7 +203,7 @@ def restore(ctx: StepContext, inputs: Inputs) -> int:
         return since.restore_rows(connection, declared_in(connection))
 
 
-def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
+def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
     """Bring the database to what the files say. DevenvError names file, line and statement."""
     script: Script = inputs.content
     left_out = list(script.left_out)
@@ -204,7 +211,7 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> Outcome:
     return replace(outcome, warnings=(*list_left_out(left_out), *outcome.warnings))
 
 
-def bring(ctx: StepContext, inputs: Inputs, fresh: bool, left_out: list[LeftOut]) -> Outcome:
+def bring(ctx: StepContext, inputs: Inputs, fresh: bool, left_out: list[LeftOut]) -> StepOutcome:
     """Load, merge or rebuild; what this server refuses and may is added to `left_out`."""
     script: Script = inputs.content
     statements = script.statements
@@ -257,18 +264,18 @@ def drop_database(admin: Connection, database: str) -> None:
     admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name(database)))
 
 
-def load(connection: Connection, hash: str, script: Script, left_out: list[LeftOut]) -> Outcome:
+def load(connection: Connection, hash: str, script: Script, left_out: list[LeftOut]) -> StepOutcome:
     """Run the files in an empty database and record what they made: one transaction, which the caller commits."""
     run_statements(connection, script.statements, left_out)
     return record_load(connection, hash, script)
 
 
-def record_load(connection: Connection, hash: str, script: Script) -> Outcome:
+def record_load(connection: Connection, hash: str, script: Script) -> StepOutcome:
     """Record everything in a database as made by the files."""
     catalog = read_catalog(connection)
     write_record(connection, hash, catalog, script)
     rows = sum(merge.record_all(connection, table) for table in catalog.tables)
-    return Outcome({"tables": len(catalog.tables), "rows": rows})
+    return StepOutcome({"tables": len(catalog.tables), "rows": rows})
 
 
 def create_record(connection: Connection) -> None:
@@ -312,7 +319,7 @@ def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...], le
     return Scratch(catalog, order_rows(catalog, rows), sequences)
 
 
-def refresh(ctx: StepContext, hash: str, script: Script, wanted: Scratch) -> Outcome:
+def refresh(ctx: StepContext, hash: str, script: Script, wanted: Scratch) -> StepOutcome:
     """Merge the changed schema and rows into the live database, in one transaction."""
     try:
         with postgres.connect(ctx.postgres, label=label(ctx.postgres.database)) as connection:
@@ -361,7 +368,7 @@ def read_migrations(connection: Connection) -> dict[str, str]:
     return {str(file): str(hash) for file, hash in connection.execute("SELECT file, hash FROM devenv.migrations")}
 
 
-def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scratch, script: Script) -> Outcome:
+def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scratch, script: Script) -> StepOutcome:
     """Plan the migration, refuse what would lose data, run it, merge the rows, record all."""
     present = read_catalog(connection)
     migration = plan_migration(read_declared(connection), wanted.catalog, present)
@@ -389,7 +396,7 @@ def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scra
     write_record(connection, hash, wanted.catalog, script)
     merge.write_seeded(connection, work.records)
     changes = len(migration.statements) + len(migration.afterwards)
-    return Outcome({"schema changes": changes, **work.counts}, tuple(work.warnings))
+    return StepOutcome({"schema changes": changes, **work.counts}, tuple(work.warnings))
 
 
 def advance_sequences(connection: Connection, sequences: Sequences) -> None:
@@ -401,7 +408,7 @@ def advance_sequences(connection: Connection, sequences: Sequences) -> None:
             connection.execute("SELECT setval(pg_get_serial_sequence(%s, %s), %s)", [relation, column, last])
 
 
-def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, left_out: list[LeftOut]) -> Outcome:
+def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, left_out: list[LeftOut]) -> StepOutcome:
     """Build a new database beside the old one, then swap their names in one transaction and drop the old one."""
     database = ctx.postgres.database
     _, new, old = side_names(database)
@@ -415,7 +422,7 @@ def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, left_out: list[
         raise
     ended = swap(admin, database, new, old)
     drop_database(admin, old)
-    return Outcome(outcome.counts, (f"ended {number_of(ended, 'session')} on the old database",) if ended else ())
+    return StepOutcome(outcome.counts, (f"ended {number_of(ended, 'session')} on the old database",) if ended else ())
 
 
 def swap(admin: Connection, database: str, new: str, old: str) -> int:

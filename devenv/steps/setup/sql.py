@@ -37,7 +37,7 @@ EXCERPT: Final = 200
 
 
 @dataclass(frozen=True)
-class Rows:
+class CopyRows:
     """The rows of a COPY … FROM stdin: the file and the line where they begin, and their text."""
 
     file: str
@@ -56,7 +56,7 @@ class Statement:
     line: int
     text: str
     origin: str = ""
-    rows: Rows | None = None
+    rows: CopyRows | None = None
 
     @property
     def place(self) -> str:

@@ -35,12 +35,12 @@ Pins = frozenset[tuple[str | None, str | None]]
 OPEN: Final[Pins] = frozenset([(None, None)])
 
 
-class Unreadable(Exception):
+class UnreadableStatement(Exception):
     """A statement that this grammar does not know; the text says where."""
 
 
 @dataclass(frozen=True)
-class Token:
+class PartiqlToken:
     """One word of a statement: its kind, its text without quotes, where it stands."""
 
     kind: str
@@ -52,7 +52,7 @@ class Token:
         return self.kind in ("word", "sign") and self.text.upper() in words
 
 
-END: Final = Token("end", "", -1)
+END: Final = PartiqlToken("end", "", -1)
 
 
 @dataclass(frozen=True)
@@ -103,21 +103,21 @@ OFTEN_NAMES: Final = re.compile(
 )
 
 
-def tokens_of(statement: str) -> list[Token]:
+def tokens_of(statement: str) -> list[PartiqlToken]:
     """The words of a statement. Unreadable where something is none."""
-    found: list[Token] = []
+    found: list[PartiqlToken] = []
     place = 0
     while place < len(statement):
         match = TOKEN.match(statement, place)
         if match is None or match.lastgroup is None:
-            raise Unreadable(f"{statement[place : place + 20]!r} at {place} is no word of PartiQL")
+            raise UnreadableStatement(f"{statement[place : place + 20]!r} at {place} is no word of PartiQL")
         text = match[0]
         if match.lastgroup == "string":
             text = text[1:-1].replace("''", "'")
         elif match.lastgroup == "quoted":
             text = text[1:-1].replace('""', '"')
         if match.lastgroup != "blank":
-            found.append(Token(match.lastgroup, text, place))
+            found.append(PartiqlToken(match.lastgroup, text, place))
         place = match.end()
     return found
 
@@ -128,7 +128,7 @@ def parse(statement: str) -> Select:
         # DynamoDB Local takes a semicolon at the end.
         return Parser(tokens_of(statement.rstrip().removesuffix(";"))).select()
     except RecursionError:
-        raise Unreadable("it is nested too deeply") from None
+        raise UnreadableStatement("it is nested too deeply") from None
 
 
 def statement_hint(statement: str) -> str | None:
@@ -152,7 +152,7 @@ def statement_hint(statement: str) -> str | None:
 class Parser:
     """Reads words from the left; every method takes one part of the grammar."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: Sequence[PartiqlToken]) -> None:
         self._tokens = tokens
         self._next = 0
 
@@ -200,7 +200,7 @@ class Parser:
                 self._need("(")
                 inner = self._either()
                 self._need(")")
-            except Unreadable:
+            except UnreadableStatement:
                 self._next = back
             else:
                 return inner
@@ -301,11 +301,11 @@ class Parser:
         self._next -= 1
         raise self._wrong("a name")
 
-    def _peek(self, ahead: int = 0) -> Token:
+    def _peek(self, ahead: int = 0) -> PartiqlToken:
         place = self._next + ahead
         return self._tokens[place] if place < len(self._tokens) else END
 
-    def _take(self) -> Token:
+    def _take(self) -> PartiqlToken:
         token = self._peek()
         if token is END:
             raise self._wrong("more")
@@ -321,9 +321,11 @@ class Parser:
         if not self._skip(word):
             raise self._wrong(word)
 
-    def _wrong(self, wanted: str) -> Unreadable:
+    def _wrong(self, wanted: str) -> UnreadableStatement:
         token = self._peek()
-        return Unreadable(f"{wanted} was expected, not {token.text!r}" if token.text else f"{wanted} was expected")
+        return UnreadableStatement(
+            f"{wanted} was expected, not {token.text!r}" if token.text else f"{wanted} was expected"
+        )
 
 
 def without(condition: Condition, names: set[str | None]) -> Condition:

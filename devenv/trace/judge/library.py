@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from devenv.capture.calls import Asked, differences, shown, side_by_side
+from devenv.capture.calls import StoreCall, differences, shown, side_by_side
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
 from devenv.trace.difference import Difference, ids, in_order
@@ -111,7 +111,7 @@ def judge_run(
         yield library_fault(ran, "wrong_query", misuse, side_by_side(ran.asked, declared), status="mutated")
 
 
-def judge_query(ran: Ran, declared: Asked) -> str | None:
+def judge_query(ran: Ran, declared: StoreCall) -> str | None:
     """Return what is wrong with the queries although the answer is right, now: the place or the price."""
     asked = [one for one in ran.asked or () if one.store == declared.store and one.table is not None]
     scans = [one for one in asked if one.operation == "Scan" and one.table == declared.table]
@@ -124,7 +124,7 @@ def judge_query(ran: Ran, declared: Asked) -> str | None:
     return None
 
 
-def judge_failure(ran: Ran, declared: Asked | None) -> LayerFinding:
+def judge_failure(ran: Ran, declared: StoreCall | None) -> LayerFinding:
     """The function did not return. A query that the store refused is a wrong query; anything else is its own error."""
     if ran.outcome == "timed_out":
         waiting = f"; it was waiting for {shown(ran.asked[-1])}" if ran.asked and ran.asked[-1].count is None else ""
@@ -144,13 +144,13 @@ def judge_failure(ran: Ran, declared: Asked | None) -> LayerFinding:
     return library_fault(ran, "error", texts[ran.outcome], "the error is in the function itself, not in what it reads")
 
 
-def is_refused(asked: Asked) -> bool:
+def is_refused(asked: StoreCall) -> bool:
     """Return True if a store said that the request is wrong."""
     return asked.error is not None and (asked.error in REFUSED or asked.error.startswith(REFUSED_SQL))
 
 
 def judge_content(
-    subject: Subject, ran: Ran, declared: Asked | None, expected: Sequence[Entry], between: Difference
+    subject: Subject, ran: Ran, declared: StoreCall | None, expected: Sequence[Entry], between: Difference
 ) -> LayerFinding | None:
     """Entries that are missing, new or changed; the query is to blame for what it did not bring."""
     brought = difference(subject, expected, ran.read)
@@ -210,7 +210,7 @@ def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: 
 
 
 def judge_guard(
-    seen: Observations, guard: Ran, declared: Asked | None, earlier: Sequence[LayerFinding]
+    seen: Observations, guard: Ran, declared: StoreCall | None, earlier: Sequence[LayerFinding]
 ) -> Iterator[LayerFinding]:
     """A function that must let the one who asks pass."""
     if guard.outcome == "returned" or explains(earlier, guard.detail) or not is_member(seen) or not seen.dynamodb.found:

@@ -15,7 +15,7 @@ from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.fields import is_expired
-from devenv.links.judge import Fault, Folded, Judgement, Record
+from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
 from devenv.links.read import read_records
 from devenv.links.values import canonical, instant
 from devenv.trace.answers import Items, form_of_items
@@ -33,21 +33,21 @@ MEND: Final = "devenv doctor --fix"
 
 
 @dataclass(frozen=True)
-class Gathered:
+class SubjectItems:
     """What belongs to the subject: its entries, the rows of its groups, and their owners as written and as meant.
 
     `wanted` is field -> value of the entries. `groups` are the ids of the groups.
     """
 
-    entries: tuple[Record, ...]
-    rows: tuple[Record, ...]
+    entries: tuple[ItemRecord, ...]
+    rows: tuple[ItemRecord, ...]
     groups: frozenset[str]
     owners: frozenset[str] | None
     members: frozenset[str] | None
     wanted: Mapping[str, str]
 
 
-def gather(inquiry: TraceContext, found: Judgement, person: Mapping[str, Any] | None) -> Gathered:
+def gather(inquiry: TraceContext, found: LinkJudgement, person: Mapping[str, Any] | None) -> SubjectItems:
     """The subject's records, by what their ids mean. Unknown when a parameter is not known (who asks, mostly)."""
     trace = inquiry.question.trace
     wanted = {name: canonical(text) for name, text in fill(trace.where, inquiry.parameters(person)).items()}
@@ -58,7 +58,7 @@ def gather(inquiry: TraceContext, found: Judgement, person: Mapping[str, Any] | 
     )
     group = next((group for group in inquiry.settings.groups if group.name == trace.group), None)
     if group is None:
-        return Gathered(entries, (), frozenset(), None, None, wanted)
+        return SubjectItems(entries, (), frozenset(), None, None, wanted)
     groups = {meant(record, group.id) for record in entries} | {wanted.get(group.id)}
     rows = tuple(
         record
@@ -71,7 +71,7 @@ def gather(inquiry: TraceContext, found: Judgement, person: Mapping[str, Any] | 
     )
     groups |= {meant(record, group.id) for record in rows}
     owner = group.owner or ""
-    return Gathered(
+    return SubjectItems(
         entries,
         rows,
         frozenset(name for name in groups if name),
@@ -81,13 +81,13 @@ def gather(inquiry: TraceContext, found: Judgement, person: Mapping[str, Any] | 
     )
 
 
-def is_kind(record: Record, name: str | None) -> bool:
+def is_kind(record: ItemRecord, name: str | None) -> bool:
     """Return True if a record is of this kind, or nearly."""
     kind = record.kind or record.near
     return kind is not None and kind.name == name
 
 
-def meant(record: Record, name: str) -> str | None:
+def meant(record: ItemRecord, name: str) -> str | None:
     """The id that a field means, in its one spelling."""
     text = record.id(name)
     return None if text is None else canonical(text)
@@ -149,7 +149,7 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     )
 
 
-def exact(record: Record, wanted: Mapping[str, str]) -> bool:
+def exact(record: ItemRecord, wanted: Mapping[str, str]) -> bool:
     """Return True if the record is of its kind by the letter, and the right key reaches it."""
     return record.kind is not None and all(record.values.get(name) == text for name, text in wanted.items())
 
@@ -174,7 +174,7 @@ def recent(inquiry: TraceContext, entries: Iterable[Entry]) -> Iterator[Entry]:
             yield entry
 
 
-def describe(record: Record) -> dict[str, Any]:
+def describe(record: ItemRecord) -> dict[str, Any]:
     """One item for the report: its key and its kind, nothing of what it says."""
     kind = record.kind or record.near
     return {
@@ -184,7 +184,7 @@ def describe(record: Record) -> dict[str, Any]:
     }
 
 
-def notes(inquiry: TraceContext, gathered: Gathered, expired: int) -> Iterator[str]:
+def notes(inquiry: TraceContext, gathered: SubjectItems, expired: int) -> Iterator[str]:
     """What is no fault and worth knowing."""
     if gathered.rows and not gathered.entries and inquiry.question.values:
         yield "it is empty: its group rows exist, and no entry does"
@@ -196,7 +196,7 @@ def notes(inquiry: TraceContext, gathered: Gathered, expired: int) -> Iterator[s
 # --- what is wrong with them ---
 
 
-def own_findings(inquiry: TraceContext, found: Judgement, gathered: Gathered, layer: str) -> Iterator[Finding]:
+def own_findings(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectItems, layer: str) -> Iterator[Finding]:
     """The faults that concern the subject, one finding per class, of this layer."""
     mine = {id(record) for record in (*gathered.entries, *gathered.rows)}
     ids = {*gathered.groups, *(gathered.members or ())}
@@ -205,7 +205,7 @@ def own_findings(inquiry: TraceContext, found: Judgement, gathered: Gathered, la
         # A list of groups shows their rows: what is wrong inside an entry does not show in it.
         rows = {id(record) for record in gathered.rows}
         chosen = [f for f in chosen if f.record is None or id(f.record) in rows | mine]
-    for folded in Judgement(chosen, found.causes, found.records, found.named).folded():
+    for folded in LinkJudgement(chosen, found.causes, found.records, found.named).folded():
         about = {name for fault in folded.faults for name in (fault.attribute, fault.field, fault.observed) if name}
         fix = remedy(folded)
         yield Finding(folded.kind, folded.summary, folded.cause, fix, folded.subjects, frozenset(about))
@@ -222,7 +222,7 @@ def remedy(folded: Folded) -> Fix:
     return Fix(f"{words}{need}. `devenv doctor` only looks", MEND, safe=True)
 
 
-def concerns(fault: Fault, mine: set[int], gathered: Gathered, ids: set[str | None]) -> bool:
+def concerns(fault: Fault, mine: set[int], gathered: SubjectItems, ids: set[str | None]) -> bool:
     """Return True if a fault is about one of the subject's items, its groups, or its members' rows."""
     records = [record for record in (fault.record, *fault.partners) if record is not None]
     if any(id(record) in mine for record in records):
@@ -262,7 +262,7 @@ def known_ids(inquiry: TraceContext) -> list[str]:
     return sorted(counts, key=lambda text: -counts[text])
 
 
-def explain_missing(inquiry: TraceContext, found: Judgement) -> list[str]:
+def explain_missing(inquiry: TraceContext, found: LinkJudgement) -> list[str]:
     """Return what the id is instead, where else it occurs, or which one is near it."""
     value = inquiry.question.identifier or ""
     group_of = {kind: g.id for g in inquiry.settings.groups for kind in (g.rows, g.entries) if kind}
@@ -317,7 +317,7 @@ def find_elsewhere(inquiry: TraceContext, value: str) -> Iterator[str]:
             return
 
 
-def find_strayed(inquiry: TraceContext, found: Judgement, gathered: Gathered) -> Iterator[Finding]:
+def find_strayed(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectItems) -> Iterator[Finding]:
     """Return True if what an empty group's rows show as the newest entry lies under another group's id."""
     group = next((group for group in inquiry.settings.groups if group.name == inquiry.question.trace.group), None)
     if group is None or group.time is None or group.entries != inquiry.question.trace.entity:
@@ -340,7 +340,7 @@ def find_strayed(inquiry: TraceContext, found: Judgement, gathered: Gathered) ->
             return
 
 
-def signature(record: Record, names: Sequence[str]) -> tuple[str | None, ...]:
+def signature(record: ItemRecord, names: Sequence[str]) -> tuple[str | None, ...]:
     """Return what two records must have in common."""
     return tuple(record.values.get(name) for name in names)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import to_builtins
 
-from devenv.capture.calls import Asked
+from devenv.capture.calls import StoreCall
 from devenv.config.load import flatten
 from devenv.config.masking import known_values, mask, mask_url, mask_variable
 from devenv.core.model import DynamoTarget, Finding, Fix, PostgresTarget
@@ -20,7 +20,7 @@ from devenv.doctor.checks.settings import (
     ENDPOINT,
     REGIONS,
     Diversion,
-    Source,
+    VariableSource,
     effective_endpoint,
     find_account,
     find_database,
@@ -71,7 +71,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
             unasked=f"the variables of process {application.pid} are not this account's to read",
             declared=True,
         )
-    source = Source(f"the application (pid {application.pid})", application.environ, required=True)
+    source = VariableSource(f"the application (pid {application.pid})", application.environ, required=True)
     notes: list[str] = []
     findings = tuple(find_diversions(inquiry, source, notes))
     notes += [
@@ -96,7 +96,7 @@ def reason_for_none(inquiry: TraceContext) -> str:
     return "no process of the application is running"
 
 
-def find_diversions(inquiry: TraceContext, source: Source, notes: list[str]) -> Iterator[Finding]:
+def find_diversions(inquiry: TraceContext, source: VariableSource, notes: list[str]) -> Iterator[Finding]:
     """One finding per class, with all its variables. What is different but leads to the same store goes to `notes`."""
     found = [d for d in diversions(inquiry, source) if not leads_home(inquiry, source, d, notes)]
     notes += [f"{d.evidence} (nothing says that the application reads it)" for d in found if not is_known(inquiry, d)]
@@ -124,7 +124,7 @@ def find_diversions(inquiry: TraceContext, source: Source, notes: list[str]) -> 
         )
 
 
-def diversions(inquiry: TraceContext, source: Source) -> Iterator[Diversion]:
+def diversions(inquiry: TraceContext, source: VariableSource) -> Iterator[Diversion]:
     """Every variable that sends the process elsewhere, of the stores that the project uses."""
     facts, context = inquiry.facts, inquiry.facts.context
     expected = inquiry.declared_environment
@@ -135,7 +135,7 @@ def diversions(inquiry: TraceContext, source: Source) -> Iterator[Diversion]:
         if not endpoint:
             yield from find_account(source, context.targets.dynamodb, read_profiles)
         yield from find_tables(source, own_variables(inquiry), facts.table_names)
-        declared = Source("devenv.toml", own_variables(inquiry), required=False)
+        declared = VariableSource("devenv.toml", own_variables(inquiry), required=False)
         yield from find_misspelt(declared, facts.table_names)
     if facts.plan.edges or inquiry.settings.person or inquiry.settings.steps.setup.files:
         yield from find_database(source, context.targets.postgres, expected, lookup)
@@ -164,7 +164,7 @@ def own_variables(inquiry: TraceContext) -> dict[str, str]:
     return {name: expected[name] for name in names if name in expected}
 
 
-def leads_home(inquiry: TraceContext, source: Source, diversion: Diversion, notes: list[str]) -> bool:
+def leads_home(inquiry: TraceContext, source: VariableSource, diversion: Diversion, notes: list[str]) -> bool:
     """Whether a variable differs and the process still sees the project's tables: then it is only worth a note."""
     if diversion.kind != "wrong_region_or_key" or "PROFILE" in diversion.variable:
         return False
@@ -249,7 +249,7 @@ def find_diverted(inquiry: TraceContext, changed: Mapping[str, str | None]) -> t
             environ.pop(name, None)
         else:
             environ[name] = value
-    source = Source("the application's code", environ, required=True)
+    source = VariableSource("the application's code", environ, required=True)
     found = [t for t in find_diversions(inquiry, source, []) if set(t.subjects) & set(changed)]
     cause = (
         "its code sets the variable when it is loaded, from a .env file for instance, over what the process was given"
@@ -258,7 +258,7 @@ def find_diverted(inquiry: TraceContext, changed: Mapping[str, str | None]) -> t
     return tuple(replace(one, cause=cause, fix=fix) for one in found)
 
 
-def place_call(inquiry: TraceContext, asked: Asked, target: DynamoTarget | PostgresTarget) -> Asked:
+def place_call(inquiry: TraceContext, asked: StoreCall, target: DynamoTarget | PostgresTarget) -> StoreCall:
     """A call of the application with its target judged: `elsewhere` is None when it is the project's own store.
 
     Whom it signs in as does not matter, only where it arrives.
@@ -274,7 +274,7 @@ def place_call(inquiry: TraceContext, asked: Asked, target: DynamoTarget | Postg
         reason = "that is AWS in the cloud"
         return replace(asked, target=host, elsewhere=reason, elsewhere_kind="wrong_endpoint")
     stack = context.targets.dynamodb
-    source = Source("its calls", {ENDPOINT: target.endpoint}, required=True)
+    source = VariableSource("its calls", {ENDPOINT: target.endpoint}, required=True)
     if wrong := next(find_endpoint(source, stack, lookup), None):
         return replace(asked, target=host, elsewhere=wrong.note, elsewhere_kind="wrong_endpoint")
     reason = None

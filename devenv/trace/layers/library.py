@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv.capture import requests
-from devenv.capture.calls import Asked, Cost, differences, shown
+from devenv.capture.calls import Cost, StoreCall, differences, shown
 from devenv.capture.process import ANSWER_BYTES, Ended, Running, finish, last_line, parse_lines, send, start
 from devenv.config.load import interpreter as own_interpreter
 from devenv.config.schema import TraceLibrary
@@ -175,7 +175,7 @@ def request_text(order: Order) -> dict[str, Any]:
     return {"calls": list(order.calls), "python": order.command[0], "folder": str(order.folder)}
 
 
-def output_of(ran: Ran, declared: Asked | None) -> dict[str, Any]:
+def output_of(ran: Ran, declared: StoreCall | None) -> dict[str, Any]:
     """A run, for the report."""
     asked = ran.asked
     closest = asked[0] if asked else None
@@ -208,7 +208,7 @@ def words(ran: Ran) -> str | None:
     return " ".join(filter(None, (ran.error, ran.detail, f"({ran.where})" if ran.where else None))) or None
 
 
-def cost_of(asked: Sequence[Asked] | None) -> Cost | None:
+def cost_of(asked: Sequence[StoreCall] | None) -> Cost | None:
     """Return what the reads of DynamoDB cost together."""
     if asked is None:
         return None
@@ -324,7 +324,7 @@ def name_of(function: str) -> str:
     return function.rpartition(":")[2] + "()" if ":" in function else function
 
 
-def place(inquiry: TraceContext, asked: Asked, sent: requests.Sent) -> Asked:
+def place(inquiry: TraceContext, asked: StoreCall, sent: requests.Sent) -> StoreCall:
     """A read with its target judged."""
     stack = inquiry.facts.context.targets
     if sent.service == "postgres":

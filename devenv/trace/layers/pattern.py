@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from devenv.capture.calls import Asked, shown
+from devenv.capture.calls import StoreCall, shown
 from devenv.core.errors import StoreError, UsageError
 from devenv.core.templates import Unknown
 from devenv.patterns.declared import Restriction, describe, prepare, request_of, run, run_sql
@@ -66,14 +66,14 @@ def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any]
         },
         entries=entries,
         cost=read.cost,
-        asked=Asked(**{**vars(asked), "count": len(read.items), "scanned": read.scanned}),
+        asked=StoreCall(**{**vars(asked), "count": len(read.items), "scanned": read.scanned}),
         stages=tuple((restriction, form.entries(again.items)[0] if form else ()) for restriction, again in reads),
         strays=strays,
         notes=tuple(remarks(asked, read.more)),
     )
 
 
-def remarks(asked: Asked, more: bool) -> list[str]:
+def remarks(asked: StoreCall, more: bool) -> list[str]:
     """Return what is no fault yet and will be one."""
     found = []
     if not asked.followed and not more:
@@ -87,7 +87,7 @@ def observe_sql(inquiry: TraceContext, text: str, person: Mapping[str, Any] | No
     """A pattern of Postgres."""
     target = inquiry.facts.context.targets.postgres
     values = inquiry.parameters(person)
-    asked = Asked("SQL", sql=text, store="postgres")
+    asked = StoreCall("SQL", sql=text, store="postgres")
     try:
         answer, plan = run_sql(target, text, values)
     except StoreError as error:
@@ -104,7 +104,7 @@ def observe_sql(inquiry: TraceContext, text: str, person: Mapping[str, Any] | No
     )
 
 
-def declared_guard(inquiry: TraceContext, name: str | None, person: Mapping[str, Any] | None) -> Asked | None:
+def declared_guard(inquiry: TraceContext, name: str | None, person: Mapping[str, Any] | None) -> StoreCall | None:
     """The pattern that a guard should use, as a read; None when it declares none, or a parameter is not known."""
     if name is None:
         return None

@@ -13,7 +13,7 @@ from devenv.capture import requests
 from devenv.core.model import Targets
 
 if TYPE_CHECKING:
-    from devenv.capture.tap.records import Call, Request
+    from devenv.capture.tap.records import Request, WireCall
 
 CALLS: Final = 10_000
 BYTES: Final = 200_000_000
@@ -28,15 +28,15 @@ class Watched:
 
     environ: Mapping[str, str]
     targets: Targets
-    calls: list[Call] = field(default_factory=list)
+    calls: list[WireCall] = field(default_factory=list)
     size: int = 0
     too_many: bool = False
 
-    def take(self, record: Call | Request) -> None:
+    def take(self, record: WireCall | Request) -> None:
         """Keep a call, up to a bound."""
-        from devenv.capture.tap.records import Call
+        from devenv.capture.tap.records import WireCall
 
-        if not isinstance(record, Call):
+        if not isinstance(record, WireCall):
             return
         self.size += record.bytes_sent + record.bytes_received
         if len(self.calls) >= CALLS or self.size > BYTES:
@@ -55,7 +55,7 @@ class Watched:
         sent = [self.located(call) for call in sorted(self.calls, key=lambda call: call.started)]
         return [one for one in sent if requests.is_read(one) and not is_frame(one)]
 
-    def located(self, call: Call) -> requests.Sent:
+    def located(self, call: WireCall) -> requests.Sent:
         """A call with the address behind the tap."""
         sent = requests.from_call(call)
         if call.store == "dynamodb":
@@ -77,7 +77,7 @@ def is_frame(sent: requests.Sent) -> bool:
 def watching(environ: Mapping[str, str], targets: Targets) -> Iterator[Watched]:
     """Stand a tap before both stores during the block, for a process that is given `environ` of what is yielded."""
     from devenv.capture.tap.addresses import redirect
-    from devenv.capture.tap.server import Route, Tap
+    from devenv.capture.tap.server import Tap, TapRoute
 
     url = urlsplit(targets.dynamodb.endpoint)
     places = {
@@ -87,7 +87,7 @@ def watching(environ: Mapping[str, str], targets: Targets) -> Iterator[Watched]:
     watched = Watched(environ, targets)
     with contextlib.ExitStack() as stack:
         if url.scheme != "https":
-            tap = Tap(tuple(Route(kind, 0, place) for kind, place in places.items()), watched.take, contents=True)
+            tap = Tap(tuple(TapRoute(kind, 0, place) for kind, place in places.items()), watched.take, contents=True)
             stack.enter_context(tap)
             ports = {place: ("127.0.0.1", tap.ports[kind]) for kind, place in places.items()}
             watched.environ = redirect(environ, ports)

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from devenv.capture.tap import history, journal
 from devenv.capture.tap.addresses import redirect
-from devenv.capture.tap.records import Call, How, Owner, Request, to_json
+from devenv.capture.tap.records import How, Owner, Request, WireCall, to_json
 from devenv.query.requests import match_path
 from devenv.render.requests_text import call_lines
 
 POSTGRES, TAP = ("127.0.0.1", 5432), ("127.0.0.1", 25999)
 
 
-def call(statement: str, digest: str = "1", *owners: int, how: How = "alone") -> Call:
-    return Call("postgres", "SQL", 1.0, 1.0, statement=statement, digest=digest, owner=Owner(how, owners))
+def call(statement: str, digest: str = "1", *owners: int, how: How = "alone") -> WireCall:
+    return WireCall("postgres", "SQL", 1.0, 1.0, statement=statement, digest=digest, owner=Owner(how, owners))
 
 
 def request(number: int) -> Request:
@@ -57,13 +57,13 @@ def test_a_tap_that_was_started_again_does_not_mix_the_calls_of_both() -> None:
         ([call("SELECT a", d) for d in "1231"], [("repeated", 2), ("n+1", 4)]),
     ],
 )
-def test_loops_and_repetitions_are_marked(calls: list[Call], marks: list[tuple[str, int]]) -> None:
+def test_loops_and_repetitions_are_marked(calls: list[WireCall], marks: list[tuple[str, int]]) -> None:
     assert [(mark.kind, mark.times) for mark in history.repeats(calls)] == marks
 
 
 def test_pages_of_one_read_are_no_loop() -> None:
     pages = [
-        Call("dynamodb", "Query", 1.0, request={"TableName": "t", "ExclusiveStartKey": {}}, digest=str(n))
+        WireCall("dynamodb", "Query", 1.0, request={"TableName": "t", "ExclusiveStartKey": {}}, digest=str(n))
         for n in range(5)
     ]
     assert history.repeats(pages) == ()
@@ -120,7 +120,7 @@ def test_a_recorded_path_gives_the_parameters_of_a_declared_one(
 def test_the_journal_is_bounded_and_survives_a_cut_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "BYTES", 2000)
     file = tmp_path / "requests.jsonl"
-    kept = journal.Journal(file)
+    kept = journal.CallJournal(file)
     for number in range(100):
         kept.add(request(number))
         kept.flush()
@@ -129,5 +129,5 @@ def test_the_journal_is_bounded_and_survives_a_cut_line(tmp_path: Path, monkeypa
         half.write('{"kind":"requ')
     numbers = [line["number"] for line in journal.read(file)]
     assert numbers == list(range(numbers[0], 100))
-    kept.add(Call("dynamodb", "Query", 1.0, request={"TableName": "x" * 100_000}))
+    kept.add(WireCall("dynamodb", "Query", 1.0, request={"TableName": "x" * 100_000}))
     assert len(kept.lines[0]) < 1000

@@ -17,7 +17,7 @@ from devenv.capture.tap.assign import REMEMBERED, Requests
 from devenv.capture.tap.dynamodb import LIMIT, DynamoConversation
 from devenv.capture.tap.http import HEAD_BYTES, Unparsed
 from devenv.capture.tap.masks import mask_path, mask_request, mask_sql, traceparent_of
-from devenv.capture.tap.records import Call, Owner, Request, from_json, to_json
+from devenv.capture.tap.records import Owner, Request, WireCall, from_json, to_json
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SAME_TRACE = "00-0af7651916cd43dd8448eb211c80319c-aaaaaaaaaaaaaaaa-01"
@@ -51,8 +51,8 @@ def chunked(data: bytes, size: int = 7) -> bytes:
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + parts + b"0\r\nTrailer: 1\r\n\r\n"
 
 
-def observe(talk: list[Bytes], *, contents: bool = False) -> tuple[list[Call], list[str]]:
-    told: list[Call] = []
+def observe(talk: list[Bytes], *, contents: bool = False) -> tuple[list[WireCall], list[str]]:
+    told: list[WireCall] = []
     unparsed: list[str] = []
     conversation = DynamoConversation(
         told.append, lambda traceparent: Owner(), unparsed.append, contents=contents, salt=b"salt", connection=1
@@ -322,7 +322,7 @@ def test_paths_and_comments() -> None:
 
 
 def test_records_survive_json() -> None:
-    call = Call(
+    call = WireCall(
         "postgres",
         "SQL",
         1.0,

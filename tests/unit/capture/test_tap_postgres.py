@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from devenv.capture.tap.http import Unparsed
 from devenv.capture.tap.pgwire import BACKEND, BACKEND_DATA, KEPT, Gate, Stream
 from devenv.capture.tap.postgres import PostgresConversation
-from devenv.capture.tap.records import Call, Owner
+from devenv.capture.tap.records import Owner, WireCall
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("postgres-*.json"))
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -84,8 +84,8 @@ STARTED: list[Bytes] = [
 ]
 
 
-def observe(talk: list[Bytes], *, contents: bool = False, owner: Any = lambda traceparent: Owner()) -> list[Call]:
-    told: list[Call] = []
+def observe(talk: list[Bytes], *, contents: bool = False, owner: Any = lambda traceparent: Owner()) -> list[WireCall]:
+    told: list[WireCall] = []
     conversation = PostgresConversation(told.append, owner, contents=contents, salt=b"salt", connection=1)
     for number, (direction, data) in enumerate(talk):
         (conversation.sent if direction == ">" else conversation.received)(data, float(number))
@@ -93,7 +93,7 @@ def observe(talk: list[Bytes], *, contents: bool = False, owner: Any = lambda tr
     return told
 
 
-def one(*talk: Bytes, **options: Any) -> Call:
+def one(*talk: Bytes, **options: Any) -> WireCall:
     calls = observe([*STARTED, *talk], **options)
     assert len(calls) == 1, calls
     return calls[0]
@@ -358,7 +358,7 @@ TALK: list[Bytes] = [
 ]
 
 
-def timeless(calls: list[Call]) -> list[Call]:
+def timeless(calls: list[WireCall]) -> list[WireCall]:
     return [replace(call, started=0.0, ms=None if call.ms is None else 0.0) for call in calls]
 
 

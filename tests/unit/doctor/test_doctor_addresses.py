@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from devenv.doctor.checks.addresses import configured_endpoint, is_postgres_address, proxy_of
-from devenv.doctor.checks.settings import Lookup, Source, find_database, find_endpoint, find_tables, read_configured
+from devenv.doctor.checks.settings import (
+    Lookup,
+    VariableSource,
+    find_database,
+    find_endpoint,
+    find_tables,
+    read_configured,
+)
 from tests.unit.doctor.test_doctor_settings import (
     DYNAMODB,
     EXPECTED,
@@ -127,7 +134,7 @@ def test_an_application_whose_endpoint_is_in_the_configuration_file() -> None:
     def machine(endpoint: str) -> Lookup:
         return Lookup(lambda host: NAMES.get(host, ()), lambda _: None, lambda _: "other tables", lambda _: endpoint)
 
-    source = Source("the application", {}, required=True)
+    source = VariableSource("the application", {}, required=True)
     assert kinds(find_endpoint(source, DYNAMODB, machine(DYNAMODB.endpoint))) == []
     (wrong,) = find_endpoint(source, DYNAMODB, machine("http://127.0.0.1:8001"))
     assert (wrong.kind, wrong.variable) == ("wrong_endpoint", "~/.aws/config endpoint_url")

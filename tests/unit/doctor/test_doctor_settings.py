@@ -11,7 +11,7 @@ from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.doctor.checks.settings import (
     Diversion,
     Lookup,
-    Source,
+    VariableSource,
     find_account,
     find_database,
     find_endpoint,
@@ -40,12 +40,12 @@ def lookup(postgres: str | None = "another server", dynamodb: str | None = "othe
     return Lookup(lambda host: NAMES.get(host, ()), lambda target: postgres, lambda target: dynamodb)
 
 
-def application(**environ: str) -> Source:
-    return Source("the application", environ, required=True)
+def application(**environ: str) -> VariableSource:
+    return VariableSource("the application", environ, required=True)
 
 
-def shell(**environ: str) -> Source:
-    return Source("this shell", environ, required=False)
+def shell(**environ: str) -> VariableSource:
+    return VariableSource("this shell", environ, required=False)
 
 
 def kinds(found: Iterable[Diversion]) -> list[tuple[str, str]]:
@@ -134,7 +134,7 @@ def test_a_global_endpoint_at_dynamodb_local_catches_other_services(text: str, f
 # --- region, key, profile
 
 
-def account(source: Source, profiles: Iterable[str] = ()) -> list[tuple[str, str]]:
+def account(source: VariableSource, profiles: Iterable[str] = ()) -> list[tuple[str, str]]:
     return kinds(find_account(source, DYNAMODB, lambda environ: set(profiles)))
 
 
@@ -187,7 +187,7 @@ def test_profiles_are_read_from_both_files(tmp_path: Path) -> None:
 # --- the database
 
 
-def database(source: Source, postgres: str | None = "another server") -> list[tuple[str, str]]:
+def database(source: VariableSource, postgres: str | None = "another server") -> list[tuple[str, str]]:
     return kinds(find_database(source, POSTGRES, EXPECTED, lookup(postgres)))
 
 

@@ -23,7 +23,7 @@ from devenv.engines.docker import orphans as docker_left
 from devenv.engines.docker.api import Container, find_endpoint
 from devenv.engines.docker.compose import Compose, Failed, clean_environment, env_file
 from devenv.engines.docker.containers import judge, project_name, seen_from_here, shared_file
-from devenv.engines.docker.inspect import Missing, View, Volume
+from devenv.engines.docker.inspect import MissingImage, View, Volume
 
 MEANT = "2026-06-24T20:57:02+00:00"
 
@@ -174,8 +174,8 @@ def test_doctor_judges_what_was_seen() -> None:
     assert judge_health(View("docker", containers=(made(health=None),))).status == "warn"
     assert judge_health(View("docker", containers=(made(health="unhealthy"),))).status == "fail"
     assert [judge_room(View("docker", free=free)).status for free in (10**6, 10**8, 10**10)] == ["fail", "warn", "ok"]
-    assert judge_images(View("docker", missing=(Missing("x:1", "denied"),))).status == "fail"
-    assert judge_images(View("docker", missing=(Missing("x:1", None),))).status == "ok"
+    assert judge_images(View("docker", missing=(MissingImage("x:1", "denied"),))).status == "fail"
+    assert judge_images(View("docker", missing=(MissingImage("x:1", None),))).status == "ok"
     wrong, right = (Volume("dynamodb", "v", owner, 1000, None) for owner in (0, 1000))
     assert judge_volumes(View("docker", volumes=(wrong,))).status == "fail"
     assert judge_volumes(View("docker", volumes=(right,))).status == "ok"

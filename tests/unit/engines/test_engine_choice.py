@@ -20,7 +20,7 @@ from devenv.engines.process import missing_module
 from devenv.engines.registry import ENGINES, engine_class
 from devenv.host.addresses import is_loopback
 from devenv.host.state import Mark, Parked, Record, State, switch
-from devenv.stack import Asked, choose_engine, refuse_two
+from devenv.stack import EngineChoice, choose_engine, refuse_two
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.postgres import client as postgres
 
@@ -37,19 +37,29 @@ def loaded(engine: str = "embedded", origin: str = "default") -> Loaded:
 @pytest.mark.parametrize(
     ("asked", "settings", "known", "chosen"),
     [
-        (Asked(), loaded(), State(), ("embedded", "default")),
-        (Asked(), loaded(), State(engine="docker"), ("docker", "the state")),
-        (Asked(), loaded("docker", "devenv.toml"), State(), ("docker", "devenv.toml")),
-        (Asked(), loaded("docker", "devenv.toml"), State(engine="external"), ("docker", "devenv.toml")),
-        (Asked(), loaded("docker", "$DEVENV_ENGINE"), State(engine="external"), ("docker", "$DEVENV_ENGINE")),
-        (Asked("external"), loaded("docker", "$DEVENV_ENGINE"), State(engine="embedded"), ("external", "--engine")),
-        (Asked(stopping=True), loaded("docker", "devenv.toml"), State(engine="external"), ("external", "the state")),
-        (Asked("docker", stopping=True), loaded(), State(engine="external"), ("docker", "--engine")),
-        (Asked(stopping=True), loaded("docker", "devenv.toml"), State(), ("docker", "devenv.toml")),
+        (EngineChoice(), loaded(), State(), ("embedded", "default")),
+        (EngineChoice(), loaded(), State(engine="docker"), ("docker", "the state")),
+        (EngineChoice(), loaded("docker", "devenv.toml"), State(), ("docker", "devenv.toml")),
+        (EngineChoice(), loaded("docker", "devenv.toml"), State(engine="external"), ("docker", "devenv.toml")),
+        (EngineChoice(), loaded("docker", "$DEVENV_ENGINE"), State(engine="external"), ("docker", "$DEVENV_ENGINE")),
+        (
+            EngineChoice("external"),
+            loaded("docker", "$DEVENV_ENGINE"),
+            State(engine="embedded"),
+            ("external", "--engine"),
+        ),
+        (
+            EngineChoice(stopping=True),
+            loaded("docker", "devenv.toml"),
+            State(engine="external"),
+            ("external", "the state"),
+        ),
+        (EngineChoice("docker", stopping=True), loaded(), State(engine="external"), ("docker", "--engine")),
+        (EngineChoice(stopping=True), loaded("docker", "devenv.toml"), State(), ("docker", "devenv.toml")),
     ],
 )
 def test_option_then_variable_then_file_then_state_then_default(
-    asked: Asked, settings: Loaded, known: State, chosen: tuple[str, str]
+    asked: EngineChoice, settings: Loaded, known: State, chosen: tuple[str, str]
 ) -> None:
     assert choose_engine(asked, settings, known) == chosen
 

@@ -8,7 +8,7 @@ import pytest
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Action, Failure, ServiceState, StepState
-from devenv.lifecycle.plan import ORDER, Options, join_late, plan_services, plan_steps
+from devenv.lifecycle.plan import ORDER, UpOptions, join_late, plan_services, plan_steps
 
 PG = ServiceState("postgres", "running", pid=11)
 DB = ServiceState("dynamodb", "running", pid=12)
@@ -86,7 +86,7 @@ def steps(*states: str) -> tuple[StepState, ...]:
 def plan_all(states: tuple[StepState, ...], **options: Any) -> str:
     """As `--dry-run` does it: nothing is carried out, so that a step after one that runs can only be checked then."""
     by_name = {state.name: state for state in states}
-    return printed(plan_steps(by_name.__getitem__, Options(**options), lambda action: False))
+    return printed(plan_steps(by_name.__getitem__, UpOptions(**options), lambda action: False))
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_step_that_was_carried_out_lets_the_next_one_be_looked_at_as_it_is_the
         stands["schema-load"] = "done"
         return True
 
-    plan = plan_steps(look, Options(), carry_out)
+    plan = plan_steps(look, UpOptions(), carry_out)
     assert printed(plan) == "run setup: as seen\nkeep schema-load: as seen\nkeep seed: as seen"
     assert told == ["run setup", "keep schema-load", "keep seed"]
 

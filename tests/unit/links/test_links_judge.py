@@ -14,7 +14,7 @@ import pytest
 
 from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
-from devenv.links.judge import Judgement, compile_plan, judge
+from devenv.links.judge import LinkJudgement, compile_plan, judge
 from devenv.links.read import compile_template
 from devenv.stores.dynamodb.client import typed_item
 from tests.shapes import NOW, PLAN, SETTINGS, START, TABLE, TIME, USERS, World, conversation, orders_settings
@@ -25,7 +25,7 @@ def world() -> World:
     return World()
 
 
-def seen(judgement: Judgement) -> dict[str, set[str]]:
+def seen(judgement: LinkJudgement) -> dict[str, set[str]]:
     """Class -> subjects."""
     return {one.kind: set(one.subjects) for one in judgement.folded()}
 
@@ -589,7 +589,7 @@ def order(number: int, customer: int, code: str, sku: str, **more: Any) -> dict[
     return typed_item({"order_no": number, "customer": customer, "customer_code": code, "sku": sku, **more})
 
 
-def shop(*items: dict[str, Any]) -> Judgement:
+def shop(*items: dict[str, Any]) -> LinkJudgement:
     rows = {
         CUSTOMERS: [{"id": 1001, "code": "C-ONE"}, {"id": 1002, "code": "C-TWO"}],
         PRODUCTS: [{"sku": "apple", "label": "Apple"}, {"sku": "pear", "label": None}],

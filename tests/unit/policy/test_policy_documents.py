@@ -14,7 +14,7 @@ from devenv.config.schema import Project as Named
 from devenv.core.errors import UsageError
 from devenv.policy.application import application
 from devenv.policy.deletion import deny_deletion
-from devenv.policy.documents import Project, check_size
+from devenv.policy.documents import PolicySource, check_size
 from devenv.policy.organisation import MAKER, organisation
 from devenv.policy.person import person
 from devenv.policy.trail import trail
@@ -23,7 +23,7 @@ from tests.support import ProjectDir, reference_project
 
 ACCOUNT = "123456789012"
 NAMED = Named(name="shop")
-NOTHING = Project(Settings(project=NAMED))
+NOTHING = PolicySource(Settings(project=NAMED))
 ADMIN = f"arn:aws:iam::{ACCOUNT}:role/admin"
 
 
@@ -88,7 +88,9 @@ def test_the_application_gets_what_its_patterns_need() -> None:
     wish = Wish(("a*",), ("eu-central-1",), ACCOUNT, writes=True)
     found = {
         each["Resource"][0].split("table/")[1]: each["Action"]
-        for each in statements(application(Project(Settings(project=NAMED, patterns=patterns)), wish).document).values()
+        for each in statements(
+            application(PolicySource(Settings(project=NAMED, patterns=patterns)), wish).document
+        ).values()
     }
     assert set(found) == {"a-b", "a-b/index/by-c", "a.b"}
     assert found["a-b/index/by-c"] == ["dynamodb:Query"]
@@ -207,7 +209,9 @@ def test_files_are_written_and_none_is_overwritten_unasked(shop: ProjectDir) -> 
 
 def person_of(key: str, **more: Any) -> Any:
     patterns = {"own": Pattern(table="notes", key={"pk": key}, **more)}
-    return person(Project(Settings(project=NAMED, patterns=patterns)), Wish(("notes",), ("eu-central-1",), ACCOUNT))
+    return person(
+        PolicySource(Settings(project=NAMED, patterns=patterns)), Wish(("notes",), ("eu-central-1",), ACCOUNT)
+    )
 
 
 @pytest.mark.parametrize(
@@ -240,7 +244,7 @@ def test_the_partition_key_counts_and_not_another_one() -> None:
     """The sort key naming the person does not keep anybody out."""
     key = {"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}
     patterns = {"one": Pattern(table="notes", operation="GetItem", key={"sk": "{person.uuid}", "pk": "NOTE#{id}"})}
-    project = Project(Settings(project=NAMED, patterns=patterns), {"notes": {"KeySchema": list(key)}})
+    project = PolicySource(Settings(project=NAMED, patterns=patterns), {"notes": {"KeySchema": list(key)}})
     with pytest.raises(UsageError, match="names the person"):
         person(project, Wish(("notes",), ("eu-central-1",), ACCOUNT))
 

@@ -10,9 +10,9 @@ import pytest
 
 from devenv.config.schema import Settings
 from devenv.core.model import Report
-from devenv.patterns.declared import Read
+from devenv.patterns.declared import PatternResult
 from devenv.patterns.matrix import matrix
-from devenv.patterns.seen import Access, Observed, RunSeen, Sample, TableSeen
+from devenv.patterns.seen import Observed, RunSeen, Sample, SeenPattern, TableSeen
 from devenv.render.patterns_html import write_html
 from devenv.render.patterns_text import cost_words, money, patterns_text
 from devenv.stores.dynamodb.client import typed_item
@@ -31,10 +31,10 @@ def observed(name: str) -> Observed:
     items = [typed_item({"pk": "O#1", "sk": sk, "text": "x" * 5000}) for sk in ("HEAD", "LINE#1", "LINE#2")]
     table = TableSeen("orders", TABLE, items)
     pages = (table.sizes,)
-    read = Read(tuple(items), 1, 3, 2.0, 2.0, False, pages)
+    read = PatternResult(tuple(items), 1, 3, 2.0, 2.0, False, pages)
     kinds = ("order", "line", "line")
     run = RunSeen(Sample({}, "as declared"), read=read, pages=pages, units=2.0, ms=1.0, kinds=kinds)
-    access = Access(name, settings.patterns[name], table.place(None), "Query", (run,), entities=("order", "line"))
+    access = SeenPattern(name, settings.patterns[name], table.place(None), "Query", (run,), entities=("order", "line"))
     return Observed(settings, {"orders": table}, {name: access}, {"orders": kinds})
 
 

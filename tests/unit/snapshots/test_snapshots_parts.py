@@ -160,11 +160,11 @@ def test_the_registry_knows_each_project_once_and_nothing_else(tmp_path: Path) -
     registry.register(tmp_path, root, tmp_path / "home")
     registry.register(tmp_path, root, tmp_path / "home")
     (tmp_path / "projects" / "broken.json").write_text("{")
-    assert registry.read_all(tmp_path) == [registry.Entry(str(root), str(tmp_path / "home"))]
+    assert registry.read_all(tmp_path) == [registry.RegisteredProject(str(root), str(tmp_path / "home"))]
     assert registry.place(tmp_path, root).stat().st_mode & 0o077 == 0
     registry.register(tmp_path, root, tmp_path / "home", "devenv-p-12345678")
     registry.register(tmp_path, root, tmp_path / "home")
-    known = registry.Entry(str(root), str(tmp_path / "home"), "devenv-p-12345678")
+    known = registry.RegisteredProject(str(root), str(tmp_path / "home"), "devenv-p-12345678")
     assert registry.read_all(tmp_path) == [known]
     registry.forget(tmp_path, root)
     assert registry.read_all(tmp_path) == []

@@ -10,8 +10,8 @@ import pytest
 from devenv.config.schema import Link
 from devenv.core.errors import DevenvError
 from devenv.links.read import compile_edge
-from devenv.steps.ledger import Entry
-from devenv.steps.seed.follow import Ids, Target, find_successors, find_targets, find_vanished, rewrite
+from devenv.steps.ledger import LedgerItem
+from devenv.steps.seed.follow import Ids, LinkTarget, find_successors, find_targets, find_vanished, rewrite
 from devenv.steps.seed.seed import is_settled, judge
 from devenv.steps.setup.merge import cut_records
 from devenv.steps.setup.migrate import plan_migration
@@ -257,7 +257,7 @@ A, B, C = ({"v": {"S": letter}} for letter in "abc")
     ],
 )
 def test_the_verdict_on_an_item_of_ours(wanted: Any, written: Any, intent: Any, stored: Any, verdict: str) -> None:
-    assert judge(wanted, Entry(b"k", written, intent), stored) == verdict
+    assert judge(wanted, LedgerItem(b"k", written, intent), stored) == verdict
 
 
 def test_the_verdict_on_an_item_that_devenv_never_wrote() -> None:
@@ -267,10 +267,10 @@ def test_the_verdict_on_an_item_that_devenv_never_wrote() -> None:
 
 
 def test_only_what_is_open_needs_the_store() -> None:
-    assert is_settled(A, Entry(b"k", A, None))
-    assert not is_settled(B, Entry(b"k", A, None))
-    assert not is_settled(None, Entry(b"k", A, None))
-    assert not is_settled(A, Entry(b"k", A, B))
+    assert is_settled(A, LedgerItem(b"k", A, None))
+    assert not is_settled(B, LedgerItem(b"k", A, None))
+    assert not is_settled(None, LedgerItem(b"k", A, None))
+    assert not is_settled(A, LedgerItem(b"k", A, B))
     assert not is_settled(A, None)
 
 
@@ -282,7 +282,7 @@ EDGES = (OWNER, USER)
 
 
 def test_a_natural_key_that_one_link_declares_serves_all_links_to_the_same_column() -> None:
-    assert find_targets(EDGES) == (Target(("public", "users"), "uuid", ("handle",)),)
+    assert find_targets(EDGES) == (LinkTarget(("public", "users"), "uuid", ("handle",)),)
 
 
 def test_an_id_has_a_successor_when_it_is_gone_and_its_natural_key_is_not() -> None:

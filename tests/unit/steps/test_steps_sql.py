@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devenv.core.errors import UsageError
-from devenv.steps.setup.psql import Reader, split_statements
+from devenv.steps.setup.psql import PsqlReader, split_statements
 
 
 def texts(text: str) -> list[str]:
@@ -84,7 +84,7 @@ def test_any_text_is_either_split_without_loss_or_refused(text: str) -> None:
 
 @given(st.text(alphabet=st.sampled_from("ai ;'\"$\n:\\(){?}c."), max_size=40))
 def test_any_text_with_commands_of_psql_is_read_or_refused(text: str) -> None:
-    reader = Reader("app", lambda name: None)
+    reader = PsqlReader("app", lambda name: None)
     try:
         statements = reader.read(text, "a.sql")
     except UsageError:
@@ -94,7 +94,7 @@ def test_any_text_with_commands_of_psql_is_read_or_refused(text: str) -> None:
 
 def read(text: str, **files: str) -> tuple[list[str], list[str]]:
     """The statements, with their rows behind them; and what is left out."""
-    reader = Reader("app", {name.replace("__", "/") + ".sql": text for name, text in files.items()}.get)
+    reader = PsqlReader("app", {name.replace("__", "/") + ".sql": text for name, text in files.items()}.get)
     found = reader.read(text, "db/a.sql")
     return [each.text + (f" <- {each.rows.text!r}" if each.rows else "") for each in found], [
         f"{each.place} {each.what}" for each in reader.left_out

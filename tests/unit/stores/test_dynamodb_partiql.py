@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from devenv.stores.dynamodb.key_schema import Place
-from devenv.stores.dynamodb.partiql import Unreadable, amount_of, parse, statement_hint, statement_of
+from devenv.stores.dynamodb.partiql import UnreadableStatement, amount_of, parse, statement_hint, statement_of
 
 ORDERS = Place("Orders", None, "table", "OrderID")
 CHATS = Place("my-chats", None, "table", "pk", "sk")
@@ -95,7 +95,7 @@ def test_what_is_filtered_is_named() -> None:
     ],
 )
 def test_what_is_not_understood_is_not_guessed(statement: str) -> None:
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableStatement):
         parse(statement)
 
 

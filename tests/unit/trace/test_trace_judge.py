@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from devenv.capture.calls import Asked
+from devenv.capture.calls import StoreCall
 from devenv.core.model import Failure
 from devenv.trace.judge.verdict import Judgement, judge
 from devenv.trace.observation import (
@@ -37,7 +37,7 @@ def entry(number: int, **fields: str | None) -> Entry:
 
 STORED = tuple(entry(number) for number in (1, 2, 3, 4, 5))
 NEWEST_FIRST = STORED[::-1]
-DECLARED = Asked("Query", "letters", key={"pk": "MSG#g-1"}, direction="descending")
+DECLARED = StoreCall("Query", "letters", key={"pk": "MSG#g-1"}, direction="descending")
 SENT = replace(DECLARED, count=5, scanned=5)
 SUBJECT = Subject(
     name="conversation",
@@ -289,7 +289,7 @@ def test_a_wrong_environment_and_a_wrong_query_are_told_apart_by_the_corrected_r
 # --- pattern ---
 
 
-def lifted(**changes: Any) -> Asked:
+def lifted(**changes: Any) -> StoreCall:
     return replace(DECLARED, **changes)
 
 
@@ -423,7 +423,7 @@ def test_a_query_that_the_store_refuses() -> None:
 
 
 def test_sql_that_the_database_refuses() -> None:
-    refused = Asked("SQL", sql="SELECT nick FROM people", store="postgres", error="42703")
+    refused = StoreCall("SQL", sql="SELECT nick FROM people", store="postgres", error="42703")
     seen = with_library(outcome="raised", error="UndefinedColumn", detail="no column", asked=(refused,))
     assert verdict(seen) == ("library", "wrong_query")
 
@@ -549,12 +549,12 @@ def test_a_wrong_order_that_comes_from_the_query() -> None:
 def test_another_way_to_the_same_answer_is_healthy() -> None:
     forward = replace(SENT, direction="ascending")
     assert verdict(with_library(asked=(forward,), read=STORED)) == (None, None)
-    partiql = Asked("ExecuteStatement", sql="SELECT * FROM letters", count=5)
+    partiql = StoreCall("ExecuteStatement", sql="SELECT * FROM letters", count=5)
     assert verdict(with_library(asked=(partiql,), read=STORED)) == (None, None)
 
 
 def test_a_scan_that_only_the_application_makes() -> None:
-    scan = Asked("Scan", "letters", filter="pk = MSG#g-1", count=5, scanned=160)
+    scan = StoreCall("Scan", "letters", filter="pk = MSG#g-1", count=5, scanned=160)
     assert verdict(with_library(asked=(scan,))) == ("library", "wrong_query")
 
 
@@ -576,7 +576,7 @@ def test_a_guard_that_refuses_a_member() -> None:
 
 
 def test_a_guard_that_asks_otherwise_than_declared() -> None:
-    declared = Asked("Query", "letters", "by-group", {"group": "g-1"})
+    declared = StoreCall("Query", "letters", "by-group", {"group": "g-1"})
     asked = replace(declared, index="by-person")
     refused = Ran("may_read()", "raised", error="NotAMember", asked=(asked,))
     seen = replace(HEALTHY, library=LibraryObservation(ran=RAN, guards=((refused, declared),)))

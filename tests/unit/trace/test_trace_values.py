@@ -16,7 +16,7 @@ import pytest
 
 from devenv.capture import requests
 from devenv.capture import runner as run_function
-from devenv.capture.calls import Asked, differences, shown
+from devenv.capture.calls import StoreCall, differences, shown
 from devenv.config.schema import Pattern, Settings, Token
 from devenv.core.errors import UsageError
 from devenv.core.templates import Unknown, fill, names_in
@@ -160,7 +160,7 @@ def asked(number: int, request: dict[str, Any], **answer: Any) -> list[dict[str,
     ]  # fmt: skip
 
 
-def read_one(request: dict[str, Any], **answer: Any) -> Asked:
+def read_one(request: dict[str, Any], **answer: Any) -> StoreCall:
     (run,) = requests.fold_pages(requests.read_events(asked(1, request, **answer)))
     return requests.describe(run)
 
@@ -232,19 +232,19 @@ def test_a_request_without_an_answer_is_still_known() -> None:
 
 
 def test_what_differs_between_two_reads() -> None:
-    declared = Asked("Query", "t", key={"pk": "X"}, direction="descending")
+    declared = StoreCall("Query", "t", key={"pk": "X"}, direction="descending")
     assert differences(declared, declared) == []
-    other = Asked("Scan", "u", "i", {"pk": "Y"}, "sk > 1", "a = b", None, 5, "ascending", followed=False)
+    other = StoreCall("Scan", "u", "i", {"pk": "Y"}, "sk > 1", "a = b", None, 5, "ascending", followed=False)
     assert differences(other, declared) == [
         "table", "operation", "index", "key", "sort-key condition", "filter", "order", "limit 5 without the next page",
     ]  # fmt: skip
 
 
 def test_reads_in_one_line() -> None:
-    assert shown(Asked("Query", "t", "i", {"pk": "X"}, "sk > 1", limit=5)) == (
+    assert shown(StoreCall("Query", "t", "i", {"pk": "X"}, "sk > 1", limit=5)) == (
         "Query t index i where pk = X and sk > 1 limit 5 paged"
     )
-    assert shown(Asked("SQL", sql="SELECT\n  1", store="postgres")) == "`SELECT 1`"
+    assert shown(StoreCall("SQL", sql="SELECT\n  1", store="postgres")) == "`SELECT 1`"
 
 
 # --- patterns ---

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from devenv.links.judge import Judgement
+from devenv.links.judge import LinkJudgement
 from devenv.stores.dynamodb.client import plain, typed_item
 from devenv.verify.repair import Write, describe_write, plan_repairs, request
 from tests.shapes import PLAN, TABLE, World
@@ -27,7 +27,7 @@ def carry_out(world: World, writes: tuple[Write, ...]) -> None:
             world.items.append(plain(write.after))
 
 
-def kinds(judgement: Judgement) -> set[str]:
+def kinds(judgement: LinkJudgement) -> set[str]:
     return {fault.kind for fault in judgement.faults}
 
 

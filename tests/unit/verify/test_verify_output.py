@@ -14,12 +14,12 @@ from devenv.core.errors import UsageError
 from devenv.core.events import Watch
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 from devenv.verify.compare import verify
-from devenv.verify.context import Context, Options
-from devenv.verify.journal import Journal, journal_path
+from devenv.verify.context import Context, VerifyOptions
+from devenv.verify.journal import RepairJournal, journal_path
 from devenv.verify.output import FINDINGS, PLAN, check_output, replacing
-from devenv.verify.plan import Head
+from devenv.verify.plan import PlanHead
 from devenv.verify.repair_plan import read_plan
-from devenv.verify.run import Target
+from devenv.verify.run import StoreIdentity
 from tests.shapes import messaging_settings
 
 
@@ -28,7 +28,7 @@ def refused(folder: Path, **files: Path) -> UsageError:
     nowhere = Targets(PostgresTarget("127.0.0.1", 1, "x", "x"), DynamoTarget("http://127.0.0.1:1", "x", "x", "x"))
     context = Context(msgspec.convert(messaging_settings("t", "x"), Settings), nowhere, folder / "state")
     with pytest.raises(UsageError) as caught:
-        verify(context, Options(**files), Watch())
+        verify(context, VerifyOptions(**files), Watch())
     assert not (folder / "state" / "verify").exists()
     return caught.value
 
@@ -57,10 +57,10 @@ def test_one_file_for_both_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_plan_that_was_applied_is_kept_until_it_is_taken_back(tmp_path: Path) -> None:
-    head: dict[str, Any] = {"report": "", "target": Target("1", "x", {}), "rows": {}, "loss": 0, "classes": {}}
+    head: dict[str, Any] = {"report": "", "target": StoreIdentity("1", "x", {}), "rows": {}, "loss": 0, "classes": {}}
     path = tmp_path / "plan"
-    path.write_bytes(msgspec.json.encode(Head(made="now", writes=2, sha256="a" * 64, **head)) + b"\n")
-    journal = Journal(journal_path(tmp_path / "state", "a" * 64))
+    path.write_bytes(msgspec.json.encode(PlanHead(made="now", writes=2, sha256="a" * 64, **head)) + b"\n")
+    journal = RepairJournal(journal_path(tmp_path / "state", "a" * 64))
     journal.note("begin", [0, 1])
     assert "needed to undo that" in (refused(tmp_path, plan=path).detail or "")
     journal.note("undone", [0, 1])
