@@ -18,6 +18,7 @@ from devenv.engines.base import Engine
 from devenv.engines.project import read_state
 from devenv.engines.registry import engine_class
 from devenv.host import state
+from devenv.host.writing import sweep
 
 Load = Callable[[Path | None], Loaded]
 DEFAULT = "embedded"
@@ -138,5 +139,5 @@ def open_locked(
     with state.lock(state.folder(root), timeout_s, say):
         opened = open_stack(root, locked=True, load=load, asked=asked)
         for folder in {opened.folder, opened.engine.home}:
-            state.sweep(folder)
+            sweep(folder)
         yield opened

@@ -100,6 +100,8 @@ COMMANDS: dict[str, tuple[tuple[str, Callable[..., None]], ...]] = {
         ("help", project.show_help),
     ),
 }
+# Commands that look: what they cannot look at makes the exit code 3.
+LOOKING = ("doctor", "trace", "verify", "status", "ps", "patterns", "db", "ddb", "requests")
 # What stands behind the command of `run` is none of devenv's options.
 PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -213,8 +215,8 @@ def guarded(call: Callable[[], Any]) -> int:
     except Terminated:
         return refuse(Report(chosen.command, None, Exit.TERMINATED, error=stopped("terminated")))
     except BrokenPipeError:
-        # The reader (`head`, `less`) has gone; Python's own attempt to flush at the end would complain again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (`head`, `less`) has gone.
+        drop_output()
         return Exit.DONE
     except NoArgsIsHelpError as error:
         typer.echo(error.format_message())
@@ -224,16 +226,52 @@ def guarded(call: Callable[[], Any]) -> int:
     except Exception as error:
         if chosen.debug:
             raise
-        return refuse(Report(chosen.command, None, failed or Exit.FOUND, error=unforeseen(error)))
+        code, why = unforeseen(error)
+        return refuse(Report(chosen.command, None, failed or code, error=why))
 
 
-def unforeseen(error: Exception) -> Failure:
-    """The failure for what nothing below has understood: a disk without room, or a fault of devenv."""
+def drop_output() -> None:
+    """Send what is still to be printed nowhere: an attempt to flush it at the end would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def unforeseen(error: Exception) -> tuple[Exit, Failure]:
+    """The exit code and failure for what nothing below understood: a machine at its limits, or a fault of devenv."""
+    # Where nothing could be looked at, nothing was found.
+    unable = Exit.UNCHECKED if chosen.command in LOOKING else Exit.FOUND
+    if isinstance(error, MemoryError):
+        return unable, Failure("not enough memory", detail=str(error) or None, hint="ulimit -v, or free -m")
+    if isinstance(error, RuntimeError) and "new thread" in str(error):
+        what = "the system allows this process no further thread"
+        return unable, Failure(what, detail=str(error), hint="ulimit -u -v  (processes and memory)")
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        what = "the system allows this process no further open file"
+        return unable, Failure(what, detail=str(error), hint="ulimit -n 1024, then run it again")
+    if isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM):
+        what = "the system allows no further process, or has no memory left"
+        return unable, Failure(what, detail=str(error), hint="ulimit -u, or free -m")
+    if isinstance(error, FileNotFoundError) and not has_working_folder():
+        what = "the working folder was deleted"
+        return Exit.USAGE, Failure(what, detail=str(error), hint="cd to a folder that exists, then run it again")
+    return Exit.FOUND, unknown_failure(error)
+
+
+def has_working_folder() -> bool:
+    """Return False if the folder that the shell stands in was deleted."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def unknown_failure(error: Exception) -> Failure:
+    """The failure for a disk without room, or a fault of devenv."""
     import shutil
 
     full = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
     if isinstance(error, OSError) and error.errno in full:
-        return Failure(f"{error.filename or 'a file'} cannot be written", detail=str(error), hint=MAKE_ROOM)
+        return Failure(f"{error.filename or 'the output'} cannot be written", detail=str(error), hint=MAKE_ROOM)
     if isinstance(error, shutil.Error) and isinstance(error.args[0], list):
         # A copied folder's error has no number, but a line for each file.
         for _, target, why in error.args[0]:
@@ -273,5 +311,12 @@ def refuse(report: Report) -> int:
     """Print a failed report; its exit code."""
     from devenv.render.report import show_report
 
-    show_report(report, as_json=chosen.json, color=chosen.color, verbose=chosen.verbose)
+    try:
+        show_report(report, as_json=chosen.json, color=chosen.color, verbose=chosen.verbose)
+        sys.stdout.flush()
+    except OSError:
+        # The disk or pipe behind stdout takes nothing: the sentence goes to stderr, if that takes it.
+        drop_output()
+        with contextlib.suppress(OSError):
+            show_report(report, as_json=False, color=chosen.color, verbose=chosen.verbose)
     return report.exit_code

@@ -187,7 +187,7 @@ def with_view(report: Report, **view: Any) -> Report:
 def write_file(path: Path, text: str) -> None:
     """Write a file that only its owner may read, and say so. UsageError when it cannot be written."""
     from devenv.config.masking import hide
-    from devenv.host.state import write_out
+    from devenv.host.writing import write_out
 
     write_out(path, hide(text))
     tell(f"written: {path}")

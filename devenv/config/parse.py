@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,10 @@ from devenv.config.variables import refused
 from devenv.core.errors import UsageError
 
 DEPTH = 50
+# The largest real ones have a tenth of it; this is read in about a second.
+BYTES = 500_000
+# The parser's time grows with the square of a key's parts.
+LONG_KEY = re.compile(rb"""(?<![\w"'.-])(?:[\w"'-]++[ \t]*\.[ \t]*){%d}""" % DEPTH)
 MOST_COMPLAINTS = 20
 
 
@@ -36,7 +41,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     """The file's tree. UsageError for what cannot be read, is not UTF-8, or is not TOML (with line and column)."""
     wrong = f"{file} is not valid TOML"
     try:
-        tree = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+        tree = tomllib.loads(read_bounded(file).decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{file}:{line} is not UTF-8", detail=str(error), hint="save the file as UTF-8") from None
@@ -52,6 +57,20 @@ def read_toml(file: Path) -> dict[str, Any]:
     if is_deep(tree):
         raise UsageError(wrong, detail=f"it is nested more than {DEPTH} levels deep", hint="devenv config schema")
     return tree
+
+
+def read_bounded(file: Path) -> bytes:
+    """The file's bytes. UsageError for more than devenv.toml can need; OSError."""
+    with open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as opened:
+        content = opened.read(BYTES + 1)
+    if len(content) > BYTES:
+        raise UsageError(
+            f"{file} has more than {BYTES:,} bytes, and is not read", hint="move data into files that it names"
+        )
+    if LONG_KEY.search(content):
+        detail = f"it is nested more than {DEPTH} levels deep by one key"
+        raise UsageError(f"{file} is not valid TOML", detail=detail, hint="devenv config schema")
+    return content
 
 
 def is_deep(tree: Any) -> bool:

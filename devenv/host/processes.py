@@ -18,9 +18,9 @@ import psutil
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.host.state import Process
+from devenv.host.writing import open_append
 
 # A symbolic link in the place of a log must not lead root elsewhere. (Windows has no such flag.)
-NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 LOG_LIMIT = 10 * 1024 * 1024
 # A start time is computed from the boot time, which moves by up to a second when the clock is adjusted.
 CLOCK_SLACK_S = 2.0
@@ -58,7 +58,7 @@ def spawn(
     """Start `command` detached (own session), output appended to `log`. OSError when it cannot be executed."""
     rotate(log)
     # As root the log stays root's own file: the service gets it already open.
-    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_FOLLOW, 0o600), "ab") as output:
+    with open_append(log) as output:
         return subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,

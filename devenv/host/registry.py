@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from devenv.host import state
+from devenv.host import writing
 
 
 class RegisteredProject(msgspec.Struct, frozen=True):
@@ -32,7 +32,7 @@ def register(cache: Path, root: Path, home: Path, compose: str = "") -> None:
     with contextlib.suppress(OSError):
         if not file.exists() or (compose and compose != (read(file) or RegisteredProject("", "")).compose):
             file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            state.write_private(file, msgspec.json.encode(RegisteredProject(str(root), str(home), compose)))
+            writing.write_private(file, msgspec.json.encode(RegisteredProject(str(root), str(home), compose)))
 
 
 def forget(cache: Path, root: Path) -> None:

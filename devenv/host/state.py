@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import re
 import secrets as random
 import shlex
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,15 +16,14 @@ from typing import Annotated
 import msgspec
 from msgspec.structs import replace
 
-from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Done
+from devenv.host.writing import create_private, replace_private, write_private
 
 FOLDER = ".devstate"
 VERSION = 1
 WAIT = "wait for it to end, or give it longer: devenv up --timeout 300"
 REPLACED = ("state.json", "lock.json")
-# `.state.json.1234.k2j3h4k5`: of process 1234.
-HALF_WRITTEN = re.compile(r"\.[\w-]+\.\w+\.(\d+)(?:\.\w+)?")
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -173,86 +169,6 @@ def unwritable(path: Path, error: OSError) -> DevenvError:
         detail=str(error),
         hint=f"make room on the disk, or give yourself the folder: chown -R $USER {path.parent}",
     )
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` in one step, mode 0600: a reader or a crash sees the old file or the new one."""
-    with private_copy(path, content) as name:
-        os.replace(name, path)
-
-
-def create_private(path: Path, content: bytes) -> bool:
-    """The same, but only where there is no `path` yet; False when another process was first."""
-    with private_copy(path, content) as name:
-        try:
-            os.link(name, path)
-        except FileExistsError:
-            return False
-        finally:
-            os.unlink(name)
-    return True
-
-
-def write_out(path: Path, text: str) -> None:
-    """Write a file that the user asked for, in one step, only its owner's; a pipe or a device is written into.
-
-    UsageError when it cannot be written. What an earlier, killed attempt left beside it is removed.
-    """
-    target = path.resolve()
-    try:
-        if target.exists() and not target.is_file():
-            target.write_text(text, "utf-8")
-            return
-        sweep(target.parent, half_of(target.name))
-        write_private(target, text.encode())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written", detail=str(error)) from None
-
-
-@contextmanager
-def private_copy(path: Path, content: bytes) -> Iterator[str]:
-    """A finished file with `content` beside `path`, mode 0600; removed when the block fails. (See `sweep`.)"""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.{os.getpid()}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield name
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def replace_private(path: Path, content: bytes) -> None:
-    """Like `write_private`, for what need not survive a power cut."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with contextlib.suppress(FileNotFoundError):
-        fresh.unlink()
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-    os.replace(fresh, path)
-
-
-def half_of(name: str) -> re.Pattern[str]:
-    """The names of `private_copy` for a file of this name."""
-    return re.compile(rf"\.{re.escape(name)}\.(\d+)\.\w+")
-
-
-def sweep(folder: Path, names: re.Pattern[str] = HALF_WRITTEN) -> None:
-    """Remove from a folder the half written files of processes that were killed: their names tell whose they are."""
-    for left in folder.glob(".*.*"):
-        found = names.fullmatch(left.name)
-        if found and not is_alive(int(found[1])):
-            with contextlib.suppress(OSError):
-                left.unlink()
-
-
-def is_alive(pid: int) -> bool:
-    """Return True if there is such a process."""
-    import psutil
-
-    return psutil.pid_exists(pid)
 
 
 def read(state_folder: Path) -> State:

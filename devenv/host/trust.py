@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from devenv.host import state
+from devenv.host import writing
 
 
 class Trusted(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ def remember(folder: Path, root: Path, commands: Sequence[str]) -> None:
     """Trust `root` with these commands from now on. OSError if the record cannot be written."""
     folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     record = Trusted(str(root), digest_of(commands), tuple(commands))
-    state.write_private(record_of(folder, root), msgspec.json.encode(record))
+    writing.write_private(record_of(folder, root), msgspec.json.encode(record))
 
 
 def revoke(folder: Path, root: Path) -> bool:

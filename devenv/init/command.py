@@ -19,7 +19,7 @@ from typing import Any, Final
 from devenv.config.schema import FILE
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
-from devenv.host.state import create_private, half_of, sweep, write_private
+from devenv.host.writing import SHARED, create_private, half_of, sweep, write_private
 
 NOTE: Final = ".devenv-init"
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -102,10 +102,9 @@ def write_all(root: Path, files: Mapping[str, str]) -> None:
         made.append(root / NOTE)
         for name, text in ordered:
             make_folders(root, root / name, made)
-            if not create_private(root / name, text.encode()):
+            if not create_private(root / name, text.encode(), SHARED):
                 raise OSError(f"{name} was created by another process")
             made.append(root / name)
-            (root / name).chmod(0o644)
         (root / NOTE).unlink()
     except OSError as error:
         for path in reversed(made):

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from devenv.core.plain_yaml import UnreadableYaml, load_yaml
+from devenv.core.errors import UsageError
+from devenv.core.plain_yaml import TooManyValues, UnreadableYaml, load_yaml
 
 YAML_BYTES: Final = 200_000
 PORT: Final = re.compile(r"(?:(?:\d+(?:\.\d+){3}|\[[^\]]*\]):)?(?:(\d+):)?(\d+)(?:/tcp)?")
@@ -43,13 +44,16 @@ class ComposeFile:
     others: tuple[str, ...]
 
 
-def read_yaml(text: str) -> Any:
-    """The value of a YAML text; None for what is none. Aliases are not expanded.
+def read_yaml(file: str, text: str) -> Any:
+    """The value of a YAML text; None for what is none. UsageError if it is too large, or its aliases multiply.
 
     Tags stand for nothing, but for CloudFormation's `!Sub "${Stage}-x"` and `!Ref Stage`: they are texts with `${…}`.
     """
     if len(text) > YAML_BYTES:
-        return None
+        raise UsageError(
+            f"{file} has more than {YAML_BYTES:,} characters, and is not read",
+            hint="split it, or start in an empty folder: devenv init --project DIR",
+        )
 
     def computed(_loader: Any, suffix: str, node: Any) -> str | None:
         if suffix not in ("Sub", "Ref") or not isinstance(node.value, str):
@@ -58,13 +62,15 @@ def read_yaml(text: str) -> Any:
 
     try:
         return load_yaml(text, computed)
+    except TooManyValues as error:
+        raise UsageError(f"{file} is not read: {error}", hint=f"write {file} without nested aliases") from None
     except UnreadableYaml:
         return None
 
 
 def read_compose(file: str, text: str, variables: Mapping[str, str]) -> ComposeFile | None:
     """A compose file; None for what is none. `variables` are those of the .env file beside it."""
-    tree = read_yaml(text)
+    tree = read_yaml(file, text)
     services = tree.get("services") if isinstance(tree, dict) else None
     if not isinstance(services, dict):
         return None

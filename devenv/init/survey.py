@@ -13,7 +13,7 @@ from typing import Final
 from devenv.config.masking import split_address
 from devenv.host.files import list_files, read_text
 from devenv.init.code import Code, read_code
-from devenv.init.compose import ComposeFile, read_compose, read_dockerfile, read_dotenv
+from devenv.init.compose import YAML_BYTES, ComposeFile, read_compose, read_dockerfile, read_dotenv
 from devenv.init.names import settle_names, table_variables
 from devenv.init.source import parse_python, read_variable
 from devenv.init.sql_tables import SqlFile, order_files, read_sql
@@ -76,6 +76,8 @@ def survey(root: Path) -> Survey:
     trees = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     tables: dict[str, Found] = {}
     for name, text in texts.items():
+        if is_large_template(name, text):
+            left_out.append(f"{name}: a template of more than {YAML_BYTES // 1000} kB")
         tables_here = [
             *(read_json_tables(name, text) if name.endswith(".json") else ()),
             *(read_yaml_tables(name, text) if name.endswith((".yml", ".yaml")) else ()),
@@ -102,6 +104,11 @@ def survey(root: Path) -> Survey:
         python=next((each for each in INTERPRETERS if (root / each).exists()), None),
         left_out=tuple(left_out),
     )
+
+
+def is_large_template(name: str, text: str) -> bool:
+    """Return True if a template may have tables, but is too large to be read."""
+    return name.endswith((".yml", ".yaml")) and len(text) > YAML_BYTES and "AWS::DynamoDB::Table" in text
 
 
 def read_texts(root: Path) -> tuple[dict[str, str], list[str]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devenv.core.errors import UsageError
-from devenv.init.compose import read_yaml
+from devenv.init.compose import YAML_BYTES, read_yaml
 from devenv.init.source import Scope, Unclear, module_scope, value_of
 from devenv.steps.schema_load.schema_load import check_request
 
@@ -99,9 +99,9 @@ def read_json_tables(file: str, text: str) -> list[Found]:
 
 def read_yaml_tables(file: str, text: str) -> list[Found]:
     """The tables of a CloudFormation, SAM or serverless template."""
-    if "AWS::DynamoDB::Table" not in text:
+    if "AWS::DynamoDB::Table" not in text or len(text) > YAML_BYTES:
         return []
-    tree = read_yaml(text)
+    tree = read_yaml(file, text)
     if isinstance(tree, dict) and isinstance(tree.get("resources"), dict):
         tree = tree["resources"]
     return list(cloudformation(file, tree)) if isinstance(tree, dict) else []
@@ -183,17 +183,20 @@ def read_terraform_tables(file: str, text: str) -> list[Found]:
         return []
     tokens = [(m.lastgroup, m[0], m.start()) for m in TOKEN.finditer(text) if not m["skip"]]
     found: list[Found] = []
+    # How far blocks were read, and the line there: each part of the text is looked at once.
+    behind, line, counted = 0, 1, 0
     for at, (_, word, offset) in enumerate(tokens):
         labels = [each[1] for each in tokens[at + 1 : at + 4]]
-        if word == "resource" and labels[:1] == ['"aws_dynamodb_table"'] and labels[2:] == ["{"]:
+        if at >= behind and word == "resource" and labels[:1] == ['"aws_dynamodb_table"'] and labels[2:] == ["{"]:
             try:
-                body, _ = read_block(tokens, at + 4)
+                body, behind = read_block(tokens, at + 4)
             except RecursionError:
-                continue
+                return found
+            line, counted = line + text.count("\n", counted, offset), offset
             named = body.get("name")
             if isinstance(named, str) and "${" in named:
                 body["name"] = labels[1].strip('"')
-            made = accept(file, text.count("\n", 0, offset) + 1, from_terraform(body))
+            made = accept(file, line, from_terraform(body))
             found += [replace(made, computed=None if body["name"] == named else named)] if made is not None else []
     return found
 

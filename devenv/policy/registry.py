@@ -12,7 +12,7 @@ from typing import Final
 from devenv.config.load import Loaded
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
-from devenv.host.state import write_out
+from devenv.host.writing import SHARED, write_out
 from devenv.policy import application, boundary, deletion, endpoint, organisation, person, trail, trust
 from devenv.policy.documents import Maker, Policy, PolicySource, as_text, characters, check_size
 from devenv.policy.wish import Wish, check_wish
@@ -118,4 +118,4 @@ def write_files(files: Mapping[Path, str]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{path} cannot be written", detail=str(error)) from None
-        write_out(path, text)
+        write_out(path, text, SHARED, agreed=True)

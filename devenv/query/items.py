@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +16,7 @@ from typing import Any, TextIO
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import Failure, Report
 from devenv.core.plural import number_of
+from devenv.host.writing import open_new
 from devenv.query.queries import items_report, opened, rows_report
 from devenv.stack import Stack
 from devenv.stores.dynamodb.client import Dynamo, Item, typed_item
@@ -162,7 +163,7 @@ def export_items(stack: Stack, table: str, file: Path | None) -> Report:
 def create(file: Path) -> TextIO:
     """Create a file that only its owner may read. UsageError if something is there already, a link too."""
     try:
-        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
+        return io.TextIOWrapper(open_new(file), encoding="utf-8")
     except FileExistsError:
         raise UsageError(f"{file} exists", hint="name another file, or delete it") from None
     except OSError as error:

@@ -25,7 +25,7 @@ import msgspec
 from devenv.core.errors import MAKE_ROOM, DevenvError, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
-from devenv.host import state
+from devenv.host import state, writing
 from devenv.snapshots.cleanup import recover
 from devenv.snapshots.command import report
 from devenv.snapshots.databases import database_name
@@ -53,45 +53,18 @@ def export(stack: Stack, name: str, file: Path) -> Report:
             f"the snapshot `{name}` is a part of this project's data and cannot be exported alone",
             hint=f"devenv snapshot restore {name} && devenv snapshot save NAME",
         )
-    if file.exists():
+    if os.path.lexists(file):
         raise UsageError(f"{file} exists already", hint=f"devenv snapshot export {name} ANOTHER-FILE")
     if any(path.is_symlink() for path in place.rglob("*")):
         raise UsageError(f"the snapshot `{name}` has symbolic links (tablespaces), which an archive cannot hold")
     whole = nullcontext(place) if manifest.form == "files" else portable(stack, place, manifest)
     try:
-        with whole as folder, unnamed(file) as output:
+        with whole as folder, writing.creating(file) as output:
             write_archive(folder, output)
     except OSError as error:
         raise state.unwritable(file, error) from None
     body = {"exported": plain(manifest), "file": str(file), "bytes": file.stat().st_size}
     return report(stack, body)
-
-
-@contextmanager
-def unnamed(file: Path) -> Iterator[IO[bytes]]:
-    """A new file, mode 0600, that gets its name when the block ends well. OSError.
-
-    Where the system has files without a name, nothing is left when devenv is killed meanwhile.
-    """
-    half: Path | None = None
-    try:
-        handle = os.open(file.parent, os.O_WRONLY | os.O_TMPFILE, 0o600)
-    except (AttributeError, OSError):
-        half = file.with_name(f".{file.name}.part")
-        handle = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with open(handle, "wb") as output:
-            yield output
-            output.flush()
-            if half:
-                half.rename(file)
-            else:
-                # Only with a folder given (an absolute path ignores it) does Python call what follows the link.
-                os.link(f"/proc/self/fd/{handle}", file, src_dir_fd=handle, follow_symlinks=True)
-    except BaseException:
-        if half:
-            half.unlink(missing_ok=True)
-        raise
 
 
 def write_archive(place: Path, output: IO[bytes]) -> None:
@@ -152,7 +125,7 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
                 own = database_name(stack, name)
                 manifest = msgspec.structs.replace(manifest, cluster="", database=own)
             verify(fresh, manifest)
-            state.write_private(fresh / MANIFEST, msgspec.json.encode(manifest))
+            writing.write_private(fresh / MANIFEST, msgspec.json.encode(manifest))
     return report(stack, {"imported": plain(manifest), "file": str(file)})
 
 
@@ -244,7 +217,7 @@ def unpack(content: IO[bytes], fresh: Path) -> dict[str, str]:
                 continue
             digest = hashlib.sha256()
             reader = archive.extractfile(member)
-            with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as writer:
+            with writing.open_new(target) as writer:
                 while reader and (chunk := reader.read(CHUNK)):
                     digest.update(chunk)
                     writer.write(chunk)

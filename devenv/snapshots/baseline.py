@@ -25,7 +25,7 @@ from devenv.core.errors import DevenvError, StoreError
 from devenv.engines.embedded import cluster, dynamodb_file, postgres
 from devenv.engines.wait import start_store
 from devenv.host import file_clone as copies
-from devenv.host import state
+from devenv.host import writing
 from devenv.snapshots.databases import copy_database, project_mark
 from devenv.snapshots.item_backup import copies_of, read_cluster
 from devenv.snapshots.manifest import (
@@ -107,7 +107,7 @@ def drop_halves(cache: Path) -> None:
     """Delete what killed commands had half copied for other checkouts."""
     for left in (cache / "baselines").glob(".new-*"):
         number = left.name.rpartition("-")[2]
-        if not (number.isdecimal() and state.is_alive(int(number))):
+        if not (number.isdecimal() and writing.is_alive(int(number))):
             shutil.rmtree(left, ignore_errors=True)
 
 
@@ -148,7 +148,7 @@ def adopt(stack: Stack, place: Path) -> bool:
         engine.make_home()
         dynamodb_file.forget_journal(engine.home / "ledger.sqlite")
         for part in small[1:]:
-            state.write_private(engine.home / part, (place / part).read_bytes())
+            writing.write_private(engine.home / part, (place / part).read_bytes())
         dynamodb_file.copy_store(place / DYNAMODB, store_file(stack), engine.account())
         os.utime(place)
     except (DevenvError, OSError, KeyError):

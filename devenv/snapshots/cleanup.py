@@ -13,7 +13,7 @@ import msgspec
 from devenv.core.errors import DevenvError
 from devenv.core.events import Watch
 from devenv.engines.wait import await_store
-from devenv.host import state
+from devenv.host import writing
 from devenv.snapshots.databases import KEPT, database_name, postgres_up, project_mark, stores_up
 from devenv.snapshots.item_backup import copies_of, read_cluster
 from devenv.snapshots.manifest import (
@@ -147,7 +147,7 @@ def move_away(stack: Stack) -> Manifest:
     moving = folder(stack.engine.home) / f".moving-{manifest.name}"
     moving.parent.mkdir(mode=0o700, exist_ok=True)
     moving.mkdir(mode=0o700)
-    state.write_private(moving / MANIFEST, msgspec.json.encode(manifest))
+    writing.write_private(moving / MANIFEST, msgspec.json.encode(manifest))
     return finish_moving(stack, moving, manifest)
 
 

@@ -8,7 +8,6 @@ part of it, and other writers are not held back unless the engine can do that.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from devenv.core.model import DynamoTarget
 from devenv.engines.base import Engine
 from devenv.engines.embedded import dynamodb_file
 from devenv.host import state
+from devenv.host.writing import open_over
 from devenv.stack import Stack
 
 Definition = Mapping[str, Any]
@@ -164,7 +164,7 @@ class ApiCopies:
         half = target.with_name(f".part-{target.name}")
         try:
             with (
-                open(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file,
+                open_over(half) as file,
                 Dynamo(self.target) as dynamo,
             ):
                 for table in self.tables():

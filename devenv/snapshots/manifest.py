@@ -32,7 +32,7 @@ import msgspec
 from devenv import __version__
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.host import file_clone as copies
-from devenv.host import state
+from devenv.host import state, writing
 from devenv.host.git import read_commit
 from devenv.snapshots.item_backup import copies_of, read_cluster
 from devenv.stack import Stack
@@ -209,7 +209,7 @@ def sealed(fresh: Path, manifest: Manifest, method: copies.Method, began: float)
         size=sum(map(copies.size, parts.values())),
         seconds=round(time.perf_counter() - began, 3),
     )
-    state.write_private(fresh / MANIFEST, msgspec.json.encode(done))
+    writing.write_private(fresh / MANIFEST, msgspec.json.encode(done))
     return done
 
 

@@ -17,7 +17,7 @@ from devenv.core.events import Watch
 from devenv.engines.embedded import dynamodb_file, postgres
 from devenv.engines.wait import start_store
 from devenv.host import file_clone as copies
-from devenv.host import state
+from devenv.host import state, writing
 from devenv.snapshots.databases import copy_database, database_name, postgres_up, rename_database, stores_up
 from devenv.snapshots.item_backup import copies_of, read_cluster
 from devenv.snapshots.manifest import (
@@ -72,7 +72,7 @@ def revived(stack: Stack, place: Path, manifest: Manifest) -> Manifest:
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(store.name(manifest.database)))
     stack.engine.load_database(manifest.database, place / DUMP)
     manifest = msgspec.structs.replace(manifest, cluster=cluster)
-    state.write_private(place / MANIFEST, msgspec.json.encode(manifest))
+    writing.write_private(place / MANIFEST, msgspec.json.encode(manifest))
     return manifest
 
 
@@ -140,7 +140,7 @@ def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | Non
         # Its two halves are set aside one after the other, with writers at work in between.
         kept = msgspec.structs.replace(kept, form="database", database=database_name(stack, kept.name), held=False)
     journal = RestoreJournal(str(place), manifest, kept, stack.engine.runs("postgres"))
-    state.write_private(home / "restore.json", msgspec.json.encode(journal))
+    writing.write_private(home / "restore.json", msgspec.json.encode(journal))
     finish(stack, journal)
 
 
@@ -246,7 +246,7 @@ def replace_file(source: Path, target: Path) -> None:
     dynamodb_file.forget_journal(target)
     if not source.exists():
         return target.unlink(missing_ok=True)
-    return state.write_private(target, source.read_bytes())
+    return writing.write_private(target, source.read_bytes())
 
 
 def swap_files(stack: Stack, journal: RestoreJournal, out: Path) -> None:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from devenv.config.interpreter import with_programs
 from devenv.config.load import interpreter
 from devenv.core.errors import DevenvError, UsageError
+from devenv.host.writing import open_append
 from devenv.steps.unset import explain, find_unset
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, st
     command = [word.replace("{python}", python) for word in words]
     shown = " ".join(command)
     ctx.say(f"running {shown}")
-    with ctx.log.open("ab") as log:
+    with open_append(ctx.log) as log:
         log.write(f"$ {shown}\n".encode())
         log.flush()
         start = log.tell()

@@ -6,6 +6,7 @@ transaction over a whole seed, so an intent is written here before the store is 
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from typing import Any, Final, Literal, Self
 import msgspec
 
 from devenv.core.errors import DevenvError
+from devenv.host.writing import open_new
 
 Item = dict[str, Any]
 
@@ -70,8 +72,8 @@ class Ledger:
         with self._translated():
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                if not path.exists():
-                    path.touch(mode=0o600)
+                with contextlib.suppress(FileExistsError):
+                    open_new(path).close()
             self._db = sqlite3.connect(path if create or path.exists() else ":memory:", isolation_level=None)
             try:
                 self._db.executescript(SCHEMA)

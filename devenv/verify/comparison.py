@@ -16,10 +16,9 @@ from devenv.core.errors import DevenvError, Exit, StoreError
 from devenv.core.events import Watch
 from devenv.core.model import Failure, Report
 from devenv.core.plural import number_of
-from devenv.host.state import write_private
+from devenv.host.writing import replacing, write_private
 from devenv.stores.dynamodb.key_schema import table_keys
 from devenv.verify.context import Context, VerifyOptions
-from devenv.verify.output import replacing
 from devenv.verify.plan import write_plan
 from devenv.verify.report import report
 from devenv.verify.rows import read_rows, snapshot

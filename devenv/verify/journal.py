@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from devenv.host.state import write_private
+from devenv.host.writing import open_append, write_private
 
 
 def journal_path(folder: Path, sha256: str) -> Path:
@@ -31,7 +31,7 @@ class RepairJournal:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             write_private(path, b"")
-        self._file = path.open("ab")
+        self._file = open_append(path)
 
     def note(self, word: str, numbers: Sequence[int]) -> None:
         """Write lines, and be sure that they are on the disk."""

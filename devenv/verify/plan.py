@@ -17,8 +17,8 @@ from zlib import crc32
 
 import msgspec
 
+from devenv.host.writing import replacing
 from devenv.stores.dynamodb.client import Dynamo
-from devenv.verify.output import replacing
 from devenv.verify.recheck import key_bytes
 from devenv.verify.repair import Write
 from devenv.verify.run import Run, StoreIdentity

@@ -14,11 +14,11 @@ from array import array
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 import msgspec
 
-from devenv.host.state import write_private
+from devenv.host.writing import open_over, write_private
 from devenv.links.values import CANONICAL_UUID, canonical
 
 RECORD: Final = struct.Struct("16s8s4s")
@@ -82,8 +82,7 @@ class Checked:
         self.path = path
         self.size = 0
         self.crc = 0
-        path.unlink(missing_ok=True)
-        self._file: BinaryIO = open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")  # noqa: SIM115
+        self._file: IO[bytes] = open_over(path)
 
     def write(self, content: bytes) -> int:
         """Append; the offset that `content` got."""

@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 import msgspec
 
+from devenv.host.writing import open_over
 from devenv.links.judge import ReadPlan
 from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.stores.postgres import client as postgres
@@ -119,9 +119,9 @@ def read_index(folder: Path, name: str) -> Sealed:
     return msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=Sealed)
 
 
-def open_private(path: Path) -> BinaryIO:
+def open_private(path: Path) -> IO[bytes]:
     """A new file that only its owner can read."""
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+    return open_over(path)
 
 
 JOBS: Final[Mapping[str, Callable[[Run, int, Tell], dict[str, Any]]]] = {

@@ -177,7 +177,7 @@ def test_a_connected_application_is_sent_away_and_can_come_back(project: Project
 KILLS = (
     "devenv.host.file_clone.copy_tree",
     "devenv.snapshots.restore.stage",
-    "devenv.host.state.write_private",
+    "devenv.host.writing.write_private",
     "devenv.snapshots.restore.once",
     "devenv.engines.embedded.engine.Embedded.stop",
     "pathlib.Path.rename:2",
@@ -426,7 +426,7 @@ class TestReset:
         "call",
         [
             "devenv.snapshots.baseline.doubt",
-            "devenv.host.state.write_private",
+            "devenv.host.writing.write_private",
             "devenv.snapshots.restore.once:2",
             "devenv.snapshots.databases.copy_database",
             "devenv.snapshots.restore.swap_database",

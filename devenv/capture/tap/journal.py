@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv.capture.tap.records import Request, WireCall, from_json, to_json
+from devenv.host.writing import open_append
 
 NAME: Final = "requests.jsonl"
 BYTES: Final = 8 << 20
 LINE_BYTES: Final = 64 << 10
-NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 
 
 class CallJournal:
@@ -26,7 +26,8 @@ class CallJournal:
 
     def open(self) -> int:
         """The file, made when it is not there."""
-        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_FOLLOW, 0o600)
+        with open_append(self.path) as file:
+            return os.dup(file.fileno())
 
     def add(self, record: WireCall | Request) -> None:
         """Take a record, to be written with the next `flush`."""

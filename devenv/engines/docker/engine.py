@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +28,7 @@ from devenv.engines.docker.containers import ALIVE, epoch, judge, seen_from_here
 from devenv.engines.docker.project import INSIDE, ComposeProject
 from devenv.engines.process import fingerprint
 from devenv.engines.project import STORES
-from devenv.host import processes, state
+from devenv.host import processes, writing
 
 if TYPE_CHECKING:
     from devenv.engines.embedded.parts import Progress
@@ -204,9 +203,9 @@ class DockerEngine(ComposeProject):
         if not fresh:
             return
         processes.rotate(log)
-        with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | processes.NO_FOLLOW, 0o600), "ab") as file:
+        with writing.open_append(log) as file:
             file.write("".join(line.partition(" ")[2] + "\n" for line in fresh).encode())
-        state.replace_private(mark, f"{container.id} {fresh[-1].partition(' ')[0]}".encode())
+        writing.replace_private(mark, f"{container.id} {fresh[-1].partition(' ')[0]}".encode())
 
     @contextmanager
     def following_logs(self, names: Sequence[str]) -> Iterator[None]:
@@ -284,7 +283,7 @@ class DockerEngine(ComposeProject):
 
     def dump_database(self, database: str, file: Path) -> None:
         """Write a database to a file, which outlives the volume."""
-        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        with writing.open_new(file) as out:
             self.in_postgres(f"{database} could not be copied", "pg_dump", "-Fc", "--dbname", database, target=out)
 
     def load_database(self, database: str, file: Path) -> None:

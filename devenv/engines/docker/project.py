@@ -18,7 +18,8 @@ from devenv.engines.docker import compose
 from devenv.engines.docker.api import DockerClient, Unreachable, find_endpoint
 from devenv.engines.docker.containers import packaged_file, project_name
 from devenv.engines.project import STORES
-from devenv.host import processes, state
+from devenv.host import processes
+from devenv.host.writing import write_private
 
 if TYPE_CHECKING:
     pass
@@ -150,7 +151,7 @@ class ComposeProject(Engine):
         self.make_home()
         if not self.name_file.exists() or json.loads(self.name_file.read_text())["root"] != str(self.root):
             kept = {"root": str(self.root), "project": self.compose_project}
-            state.write_private(self.name_file, json.dumps(kept).encode())
+            write_private(self.name_file, json.dumps(kept).encode())
         self.write_changed(self.home / "compose.env", compose.env_file(self.variables()))
         if environment is not None:
             self.write_changed(self.home / "backend.json", json.dumps(self.backend_part()).encode())
@@ -158,7 +159,7 @@ class ComposeProject(Engine):
     def write_changed(self, file: Path, content: bytes) -> None:
         """Write a private file unless it says so already."""
         if not file.exists() or file.read_bytes() != content:
-            state.write_private(file, content)
+            write_private(file, content)
 
     def variables(self) -> dict[str, str]:
         """The values for the compose file's variables."""

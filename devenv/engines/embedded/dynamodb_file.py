@@ -16,6 +16,7 @@ from typing import Final
 
 from devenv.core.errors import DevenvError
 from devenv.host.processes import Account
+from devenv.host.writing import open_new
 
 NAME: Final = "shared-local-instance.db"
 # What SQLite writes beside a file, for the case that its writer is killed.
@@ -40,7 +41,7 @@ def copy_store(source: Path, target: Path, account: Account | None = None, *, du
     with translated(target):
         if fresh:
             target.parent.mkdir(mode=0o700, exist_ok=True)
-            target.touch(mode=0o600)
+            open_new(target).close()
             if account is not None:
                 for path in (target.parent, target):
                     os.chown(path, account.uid, account.gid)

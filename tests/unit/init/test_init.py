@@ -536,6 +536,10 @@ def test_hostile_files_are_read_and_never_run(tmp_path: Path, monkeypatch: pytes
     write(outside, {"secret.sql": "CREATE TABLE stolen (id int);"})
     (tmp_path / "linked").symlink_to(outside)
     (tmp_path / "linked.sql").symlink_to(outside / "secret.sql")
+    with pytest.raises(UsageError, match=r"template\.yml is not read: its aliases"):
+        init(tmp_path)
+    assert not (tmp_path / "devenv.toml").exists()
+    (tmp_path / "template.yml").unlink()
     report = init(tmp_path)
     assert not (tmp_path / "RAN").exists()
     text = (tmp_path / "devenv.toml").read_text()

@@ -13,10 +13,11 @@ from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
 from devenv.core.events import Watch
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
+from devenv.host.writing import replacing
 from devenv.verify.compare import verify
 from devenv.verify.context import Context, VerifyOptions
 from devenv.verify.journal import RepairJournal, journal_path
-from devenv.verify.output import FINDINGS, PLAN, check_output, replacing
+from devenv.verify.output import FINDINGS, PLAN, check_output
 from devenv.verify.plan import PlanHead
 from devenv.verify.repair_plan import read_plan
 from devenv.verify.run import StoreIdentity
@@ -37,10 +38,10 @@ def refused(folder: Path, **files: Path) -> UsageError:
 def test_a_file_that_cannot_be_written_is_refused_at_once(tmp_path: Path, option: str) -> None:
     missing = refused(tmp_path, **{option: tmp_path / "no" / "file"}).failure
     assert (missing.detail, missing.hint) == (f"there is no folder {tmp_path}/no", f"mkdir -p {tmp_path}/no")
-    assert refused(tmp_path, **{option: tmp_path}).detail == "it is no regular file"
+    assert "is a folder" in refused(tmp_path, **{option: tmp_path}).what
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    assert refused(tmp_path, **{option: pipe}).detail == "it is no regular file"
+    assert "is a pipe" in refused(tmp_path, **{option: pipe}).what
 
 
 @pytest.mark.parametrize("option", ["plan", "findings"])
@@ -52,8 +53,8 @@ def test_a_file_that_holds_something_else_is_kept(tmp_path: Path, option: str) -
 
 
 def test_one_file_for_both_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "file")
-    assert "cannot be both" in refused(tmp_path, plan=tmp_path / "file", findings=tmp_path / "link").what
+    same = tmp_path / "." / "file"
+    assert "cannot be both" in refused(tmp_path, plan=tmp_path / "file", findings=same).what
 
 
 def test_a_plan_that_was_applied_is_kept_until_it_is_taken_back(tmp_path: Path) -> None:
@@ -81,12 +82,15 @@ def test_what_is_no_plan_is_refused_however_large(tmp_path: Path) -> None:
             read_plan(path)
 
 
-def test_links_are_followed_and_own_files_replaced(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to(tmp_path / "file")
-    place = check_output(tmp_path / "link", FINDINGS)
+def test_own_files_are_replaced_and_links_refused(tmp_path: Path) -> None:
+    place = check_output(tmp_path / "file", FINDINGS)
     for content in (b"", b'{"class":"orphan"}\n'):
         (tmp_path / "file").write_bytes(content)
-        assert check_output(tmp_path / "link", FINDINGS) == place == tmp_path / "file"
+        assert check_output(tmp_path / "file", FINDINGS) == place == tmp_path / "file"
+    for target in ("file", "nowhere"):
+        (tmp_path / f"link-{target}").symlink_to(tmp_path / target)
+        with pytest.raises(UsageError, match="is a symbolic link"):
+            check_output(tmp_path / f"link-{target}", FINDINGS)
 
 
 def fail_half_way(path: Path) -> None:

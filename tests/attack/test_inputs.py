@@ -1,0 +1,98 @@
+"""Files of a folder that are larger, deeper or more quadratic than any real one (attempts 4, 5, 19, 24)."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from devenv.init.tables import read_terraform_tables
+from tests.support import ProjectDir
+
+TOML = '[project]\nname = "large"\n'
+
+
+def sparse(folder: Path) -> None:
+    (folder / "devenv.toml").write_text(TOML)
+    os.truncate(folder / "devenv.toml", 6 << 30)
+
+
+def many_keys(folder: Path) -> None:
+    lines = "".join(f'V{number} = "{number}"\n' for number in range(1_000_000))
+    (folder / "devenv.toml").write_text(f"{TOML}[env]\n{lines}")
+
+
+def nested(folder: Path) -> None:
+    (folder / "devenv.toml").write_text(f"{TOML}[env]\nA = {'[' * 100_000}{']' * 100_000}\n")
+
+
+def dotted(folder: Path) -> None:
+    (folder / "devenv.toml").write_text(f"{TOML}[env]\n{'.'.join(['a'] * 100_000)} = 1\n")
+
+
+def yaml_bomb(folder: Path) -> None:
+    lines = ["services:", "  a: &a [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"  b{n}: &b{n} [{', '.join(['*a' if n == 0 else f'*b{n - 1}'] * 9)}]" for n in range(9)]
+    (folder / "docker-compose.yml").write_text("\n".join(lines))
+
+
+def yaml_merges(folder: Path) -> None:
+    lines = ["a: &a {x: 1, y: 2}"]
+    lines += [f"b{n}: &b{n} {{<<: [{', '.join(['*a' if n == 0 else f'*b{n - 1}'] * 9)}]}}" for n in range(9)]
+    (folder / "docker-compose.yml").write_text("\n".join([*lines, "services: {}"]))
+
+
+def yaml_circle(folder: Path) -> None:
+    (folder / "docker-compose.yml").write_text("services: &a\n  web: *a\n")
+
+
+def yaml_size(folder: Path) -> None:
+    (folder / "docker-compose.yml").write_text("services:\n" + "  x: {}\n" * 100_000)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (sparse, ("status",)),
+        (sparse, ("doctor",)),
+        (many_keys, ("status",)),
+        (many_keys, ("config", "show")),
+        (nested, ("status",)),
+        (dotted, ("status",)),
+        (yaml_bomb, ("init",)),
+        (yaml_merges, ("init",)),
+        (yaml_circle, ("init",)),
+        (yaml_size, ("init",)),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else " ".join(value),
+)
+def test_an_input_without_measure_is_refused_at_once(tmp_path: Path, build: object, words: tuple[str, ...]) -> None:
+    build(tmp_path)  # type: ignore[operator]
+    began = time.monotonic()
+    ran = ProjectDir(tmp_path).devenv(*words, "--json", timeout=60)
+    assert time.monotonic() - began < 20, "a second, on a busy machine"
+    assert ran.code == 2
+    assert "devenv itself failed" not in ran.all
+    assert ran.document["error"]["hint"]
+    assert not (tmp_path / ".devstate").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'resource "aws_dynamodb_table" "x" {\n',
+        'resource "aws_dynamodb_table" "x" {}\n',
+        'resource "aws_dynamodb_table" "x" {\nname = "',
+        'resource "aws_dynamodb_table" "x" {\nname = [\n',
+    ],
+)
+def test_terraform_is_read_once(text: str) -> None:
+    def seconds(number: int) -> float:
+        began = time.process_time()
+        read_terraform_tables("x.tf", text * number)
+        return time.process_time() - began
+
+    seconds(100)
+    assert seconds(20_000) < 40 * max(seconds(1_000), 0.01), "twenty times the text, about twenty times the time"
