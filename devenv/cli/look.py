@@ -86,6 +86,10 @@ def trace(
     from_request: Annotated[
         int | None, typer.Option("--from-request", metavar="ID", help="Trace a request that `devenv requests` lists.")
     ] = None,
+    action: Annotated[
+        bool,
+        typer.Option("--action", help="Send the declared write on a copy of both stores, then trace the copy."),
+    ] = False,
 ) -> None:
     """Follow one request through all layers, and name the first that breaks."""
     from devenv.trace.run import trace as work
@@ -113,6 +117,11 @@ def trace(
     consent(opened.loaded, "trace", "token", "services")
 
     def ask() -> Report:
+        if action:
+            from devenv.trace.action.run import trace_action
+
+            with watching() as watch:
+                return trace_action(stack(), asked, typed, user, payloads=show_payloads, say=watch.say)
         return work(stack(), asked, typed, user, payloads=show_payloads)
 
     report = ask()

@@ -15,6 +15,7 @@ from typing import Final
 
 from devenv.config.load import PLACEHOLDERS
 from devenv.config.schema import Entity, Pattern, Settings, Trace
+from devenv.config.writes import TraceAction
 from devenv.core.errors import UsageError
 from devenv.core.templates import names_in
 
@@ -184,9 +185,30 @@ def of_trace(settings: Settings, name: str, trace: Trace) -> Iterator[Mistake]:
     if request is not None:
         for key, template in (("path", request.path), ("headers", request.headers), ("body", request.body)):
             yield from unknown_places((*place, "request", key), names_in(template), known | {"token"})
+    if trace.action is not None:
+        yield from of_action(settings, (*place, "action"), trace.action, known)
     for pattern in used:
         if pattern in settings.patterns:
             yield from of_used_pattern(name, pattern, settings.patterns[pattern], known)
+
+
+def of_action(settings: Settings, place: Keys, action: TraceAction, known: set[str]) -> Iterator[Mistake]:
+    """A request that writes: its placeholders, and the entities and fields of what it writes."""
+    for key, template in (("path", action.path), ("headers", action.headers), ("body", action.body)):
+        yield from unknown_places((*place, key), names_in(template), known | {"token", "text"})
+    values = known | {"text", "now", *(f"{name}." for name in settings.entities)}
+    for number, each in enumerate(action.writes):
+        at = (*place, "writes", number)
+        if (each.entity is None) == (each.table is None):
+            yield Mistake(at, "needs either `entity` or `table`", None)
+        for key, named in (("where", each.where), ("fields", each.fields)):
+            yield from unknown_places((*at, key), names_in(named), values)
+        if each.entity is not None:
+            yield from unknown_name((*at, "entity"), "entity", each.entity, settings.entities)
+    for target in action.answer.values():
+        entity, _, name = target.rpartition(".")
+        if entity not in settings.entities and not any(each.table == entity for each in action.writes):
+            yield from unknown_name((*place, "answer"), "entity", entity or name, settings.entities)
 
 
 def of_used_pattern(subject: str, name: str, pattern: Pattern, known: set[str]) -> Iterator[Mistake]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from devenv.config.types import EngineName, Name, Port, PostgresName, RegionName, Seconds, Section, Text, Variable
+from devenv.config.writes import TraceAction
 
 FILE = "devenv.toml"
 
@@ -433,6 +434,7 @@ class Trace(Section, frozen=True):
     order: Order | None = None
     library: TraceLibrary | None = None
     request: TraceRequest | None = None
+    action: TraceAction | None = None
 
 
 class Safety(Section, frozen=True):

@@ -32,6 +32,7 @@ from devenv.render.trace_view import (
     told,
     trace_command,
 )
+from devenv.render.trace_written import written_rows
 
 SIGNS: Final[Mapping[str, tuple[str, str]]] = {"ok": ("✓", "green"), "not_run": ("-", "white")}
 BROKEN: Final = ("✗", "red")
@@ -140,6 +141,7 @@ def opened(body: Body, layer: Layer, verbose: bool) -> Iterator[Row]:
     if first is not None:
         yield "", f"{first['class']}: {first['summary']}"
     yield from difference_rows(layer, verbose)
+    yield from written_rows(layer, verbose=True)
     yield from evidence_rows(layer)
     queries = list(query_rows(body, layer))
     yield from queries
@@ -175,6 +177,8 @@ def remarks(body: Body, layer: Layer, verbose: bool, *, broken: bool = False) ->
     if not broken and (failure := layer.get("failure")):
         # Behind a layer that breaks, a failure is most likely its consequence.
         yield from failure_rows(failure) if verbose or not body["verdict"].get("layer") else [("", failure["what"])]
+    if not broken:
+        yield from written_rows(layer, verbose=verbose)
     # An empty answer is always explained.
     if verbose or broken or layer.get("observed_count") == 0:
         for note in layer.get("notes") or ():

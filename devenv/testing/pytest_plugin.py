@@ -8,14 +8,10 @@ pytest-xdist each worker has its own. The developer's own data is never touched.
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,29 +19,13 @@ import pytest
 
 if TYPE_CHECKING:
     from devenv.core.model import PostgresTarget
-    from devenv.engines.embedded.engine import EmbeddedEngine
     from devenv.stack import Stack
     from devenv.stores.postgres.client import Connection
 
-# The data lives for one test run: nothing has to outlive a power cut.
-DISPOSABLE: Final = (
-    *("-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum=off"),
-    *("-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-c", "checkpoint_timeout=1d"),
-)
-MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a private folder is made in it
-ROOM: Final = 1 << 30
 # A database's own catalogs (initdb gives numbers below 16384); the shared ones are not copied.
 CATALOGS: Final = (
     "SELECT relnamespace::regnamespace::text, relname FROM pg_class"
     " WHERE relkind = 'r' AND NOT relisshared AND oid < 16384 ORDER BY oid"
-)
-BESIDE: Final = (
-    "UPDATE pg_database AS t SET datacl = s.datacl, datconnlimit = s.datconnlimit FROM pg_database AS s"
-    " WHERE s.datname = %s AND t.datname = %s"
-    " AND (s.datacl, s.datconnlimit) IS DISTINCT FROM (t.datacl, t.datconnlimit)",
-    "INSERT INTO pg_db_role_setting (setdatabase, setrole, setconfig)"
-    " SELECT t.oid, c.setrole, c.setconfig FROM pg_db_role_setting AS c JOIN pg_database AS s ON s.oid = c.setdatabase"
-    " CROSS JOIN pg_database AS t WHERE s.datname = %s AND t.datname = %s",
 )
 
 
@@ -117,6 +97,7 @@ class Spare:
         from devenv.snapshots import baseline
         from devenv.snapshots.databases import copy_database
         from devenv.steps.setup import setup
+        from devenv.testing.scratch import copy_settings
 
         setup.drop_database(self.admin, self.used)
         copy_database(self.admin, baseline.DATABASE, self.name, "FILE_COPY")
@@ -142,6 +123,7 @@ def devenv_stack(pytestconfig: pytest.Config) -> Iterator[DevenvStack]:
     from devenv.config.load import load
     from devenv.core.errors import DevenvError
     from devenv.testing import reaper as guard
+    from devenv.testing.scratch import make_folder, start_stack
 
     folder = make_folder()
     guarding = guard.start(folder)
@@ -213,95 +195,3 @@ def make_lean(target: PostgresTarget) -> None:
         connection.execute(sql.SQL("VACUUM (FULL) {}").format(tables))
     with postgres.connect(target, database=baseline.DATABASE) as connection:
         connection.execute("SELECT 1")
-
-
-def make_folder() -> Path:
-    """A private temporary folder, in memory where there is room."""
-    roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
-    folder = Path(tempfile.mkdtemp(prefix="devenv-pytest-", dir=MEMORY if roomy else None)).resolve()
-    if os.name == "posix" and os.geteuid() == 0:
-        # The account that the stores run as walks through it; it cannot list it.
-        folder.chmod(0o711)
-    return folder
-
-
-def start_stack(loaded: object, folder: Path) -> Stack:
-    """Start and load the stores of a project with all data in `folder`. DevenvError as from `devenv up`."""
-    from devenv.config.load import Loaded
-    from devenv.core.errors import DevenvError
-    from devenv.core.events import Watch
-    from devenv.engines.project import STORES
-    from devenv.lifecycle import up
-    from devenv.lifecycle.plan import UpOptions
-    from devenv.lifecycle.start import Clock
-    from devenv.lifecycle.steps import read_inputs
-    from devenv.snapshots import baseline
-    from devenv.stack import Stack
-
-    assert isinstance(loaded, Loaded)  # noqa: S101 - imported late
-    state = folder / "state"
-    state.mkdir(mode=0o700)
-    environ = dict(os.environ)
-    stack = Stack(loaded, state, disposable_engine(loaded, state, folder / "data", environ), environ)
-    stack.engine.keep_secrets()
-    for name in STORES:
-        stack.engine.remember(name, port=free_port())
-    up.up(stack, UpOptions(backend=False), Watch(), Clock())
-    if not (stack.engine.home / "baseline").exists():
-        # What a command makes may differ each time; here it need only be the same for all tests of this run.
-        if not baseline.keep_database(stack):
-            keep_with_settings(stack)
-        if not baseline.keep_rest(stack, read_inputs(stack), 0.0):
-            raise DevenvError(
-                "DynamoDB Local did not write the seeded items to its file in time", hint="run pytest again"
-            )
-    return stack
-
-
-def keep_with_settings(stack: Stack) -> None:
-    """Copy a database that has settings or grants of its own, which `reset` does not take on, to the baseline's."""
-    from devenv.snapshots import baseline
-    from devenv.snapshots.databases import copy_database
-    from devenv.steps.setup import setup
-
-    target = stack.engine.targets().postgres
-    with setup.server(target) as admin:
-        setup.drop_database(admin, baseline.DATABASE)
-        copy_database(admin, target.database, baseline.DATABASE)
-        copy_settings(admin, target.database, baseline.DATABASE)
-
-
-def copy_settings(admin: Connection, source: str, target: str) -> None:
-    """Give a fresh copy what lies beside a database: grants, limit, settings. By the catalogs: the cluster is ours."""
-    for statement in BESIDE:
-        admin.execute(statement, [source, target])
-
-
-def disposable_engine(loaded: object, state: Path, home: Path, environ: Mapping[str, str]) -> EmbeddedEngine:
-    """The embedded engine with its data in `home`, without care for a power cut."""
-    from devenv.config.load import Loaded
-    from devenv.engines.embedded.engine import EmbeddedEngine, Launch
-    from devenv.engines.embedded.parts import Progress
-
-    class Disposable(EmbeddedEngine):
-        """Data for one test run."""
-
-        def postgres(self, progress: Progress) -> Launch:
-            """PostgreSQL's launch, faster and less careful."""
-            launch = super().postgres(progress)
-            return replace(launch, command=[*launch.command, *DISPOSABLE])
-
-        def improve(self) -> None:
-            """Nothing: a test run leaves no process behind."""
-
-    assert isinstance(loaded, Loaded)  # noqa: S101 - imported late
-    engine = Disposable(loaded, state, environ)
-    engine.home = home
-    return engine
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -3,8 +3,8 @@
 One runs for each test process.
 
 The first line on its standard input names a folder. The other end of that pipe is open in the process it guards, so
-the input ends when that process does, in whatever way. Then every process whose command line names the folder is
-ended, and the folder is removed. It works wherever there are pipes; nothing is left to a signal handler.
+the input ends when that process does, in whatever way. Then every process whose command line or environment names the
+folder is ended, and the folder is removed. It works wherever there are pipes; nothing is left to a signal handler.
 """
 
 from __future__ import annotations
@@ -52,10 +52,11 @@ def wait_for_end(parent: int) -> None:
 
 
 def end_all(folder: Path) -> None:
-    """End every process whose command line names `folder`, then remove it."""
-    for found in psutil.process_iter(["pid", "cmdline"]):
-        command = found.info["cmdline"] or []
-        if any(str(folder) in word for word in command) and (process := processes.identify(found.pid)):
+    """End every process whose command line or variables name `folder`, then remove it."""
+    for found in psutil.process_iter(["pid", "cmdline", "environ"]):
+        command, environ = found.info["cmdline"] or [], found.info["environ"] or {}
+        named = any(str(folder) in word for word in (*command, *environ.values()))
+        if named and command and found.pid != os.getpid() and (process := processes.identify(found.pid)):
             with contextlib.suppress(ProcessLookupError):
                 processes.stop(process, how=at_once(command), patience_s=5)
     shutil.rmtree(folder, ignore_errors=True)

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from devenv.config.load import data_home
-from devenv.testing.pytest_plugin import MEMORY
+from devenv.testing.scratch import MEMORY
 from tests.e2e.world import until
 from tests.support import REPOSITORY, ProjectDir, reference_project
 

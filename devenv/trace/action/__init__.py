@@ -1,0 +1,1 @@
+"""A request that writes, on a scratch pair: what must be written held against what was."""
