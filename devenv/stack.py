@@ -13,6 +13,7 @@ from devenv.config import masking
 from devenv.config import schema as config
 from devenv.config.environment import connection_environment
 from devenv.config.load import Loaded
+from devenv.config.schema import FILE
 from devenv.core.errors import DevenvError, UsageError
 from devenv.engines.base import Engine
 from devenv.engines.project import read_state
@@ -73,13 +74,14 @@ def open_stack(
     learn_secrets(loaded.settings, environ)
     # Who only looks leaves no trace in somebody else's folder.
     folder = state.folder(loaded.root) if locked else state.place(loaded.root)
-    known, _ = read_state(loaded.root, folder)
-    name, by = choose_engine(asked, loaded, known)
+    known = read_state(loaded.root, folder)
+    remembered, _ = known
+    name, by = choose_engine(asked, loaded, remembered)
     kind = engine_class(name)
-    aside = asked.stopping and known.engine not in (None, name)
+    aside = asked.stopping and remembered.engine not in (None, name)
     if not aside:
-        refuse_two(name, by, known)
-    engine = kind(loaded, folder, environ, locked=locked, aside=aside)
+        refuse_two(name, by, remembered)
+    engine = kind(loaded, folder, environ, locked=locked, aside=aside, known=known)
     learn_kept(engine)
     state.refuse_links(engine.base, engine.home, engine.home / "snapshots")
     return Stack(loaded, folder, engine, environ)
@@ -135,9 +137,21 @@ def open_locked(
     asked: EngineChoice | None = None,
 ) -> Iterator[Stack]:
     """The same, as the only devenv that may change the project: what it reads stays true until it is left."""
-    root = load(project).root
+    file = reader.locate(project) / FILE
+    root, version = file.parent, version_of(file)
+    before = load(root)
     with state.lock(state.folder(root), timeout_s, say):
-        opened = open_stack(root, locked=True, load=load, asked=asked)
+        # The file may have changed while this command waited.
+        loaded = before if version_of(file) == version else load(root)
+        opened = open_stack(root, locked=True, load=lambda _: loaded, asked=asked)
         for folder in {opened.folder, opened.engine.home}:
             sweep(folder)
         yield opened
+
+
+def version_of(file: Path) -> tuple[int, int, int] | None:
+    """Compare this to see if a file changed; None when it cannot be looked at."""
+    with suppress(OSError):
+        found = file.stat()
+        return found.st_mtime_ns, found.st_size, found.st_ino
+    return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -23,7 +22,6 @@ PREFIX = "DEVENV_"
 # Further variables of a setting.
 SHORT = {"project.engine": (f"{PREFIX}ENGINE",)}
 # What values of [env] may use; `{{x}}` stands for `{x}`.
-PLACEHOLDER = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 PLACEHOLDERS = (
     "postgres_url", "postgres_host", "postgres_port", "postgres_user", "postgres_password", "postgres_database",
     "dynamodb_url", "dynamodb_host", "dynamodb_port", "backend_url", "region", "access_key", "secret_key", "key",
@@ -77,6 +75,18 @@ def check_path(root: Path) -> None:
         ) from None
 
 
+def locate(project: Path | None) -> Path:
+    """The project's folder: `project`, or the nearest one above the working folder. UsageError when there is none."""
+    if project is None:
+        return find_root(Path.cwd())
+    if (project / FILE).is_file():
+        return project.resolve()
+    raise UsageError(
+        f"no {FILE} in {project}",
+        hint=f"devenv init --project {shlex.quote(str(project))}, or name the folder that holds it",
+    )
+
+
 def load(project: Path | None = None, environ: Mapping[str, str] | None = None) -> Loaded:
     """Read `project`/devenv.toml (default: the nearest one above the working folder). UsageError says what is wrong.
 
@@ -84,15 +94,7 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
     short for the one of `[project] engine`.
     """
     environ = os.environ if environ is None else environ
-    if project is None:
-        root = find_root(Path.cwd())
-    elif (project / FILE).is_file():
-        root = project.resolve()
-    else:
-        raise UsageError(
-            f"no {FILE} in {project}",
-            hint=f"devenv init --project {shlex.quote(str(project))}, or name the folder that holds it",
-        )
+    root = locate(project)
     check_path(root)
     file = root / FILE
     tree = read_toml(file)
@@ -112,19 +114,6 @@ def load(project: Path | None = None, environ: Mapping[str, str] | None = None) 
     for key in flatten(msgspec.to_builtins(settings)):
         origins.setdefault(key, "default")
     return Loaded(root, settings, origins)
-
-
-def check_placeholders(env: Mapping[str, str]) -> None:
-    """UsageError for a value of `[env]` with a placeholder that there is not."""
-    for variable, text in env.items():
-        for name in PLACEHOLDER.findall(text):
-            if name not in PLACEHOLDERS:
-                near = difflib.get_close_matches(name, PLACEHOLDERS, n=1)
-                raise UsageError(
-                    f"[env] {variable}: {{{name}}} is unknown",
-                    detail=f"known are {', '.join(f'{{{each}}}' for each in PLACEHOLDERS)}",
-                    hint=f"did you mean {{{near[0]}}}?" if near else f"for braces as they are, write {{{{{name}}}}}",
-                )
 
 
 def cache_folder(environ: Mapping[str, str] | None = None) -> Path:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 STORES = ("postgres", "dynamodb")
 # 600 blocks of 20 ports below the range that systems hand out for outgoing connections (32768 on Linux).
 BLOCK_BASE, BLOCKS, BLOCK_SIZE = 20000, 600, 20
+# The state of a project, and the folder that it was moved from, if it was.
+KnownState = tuple[State, Path | None]
 
 
 class EngineProject(ABC):
@@ -39,19 +41,29 @@ class EngineProject(ABC):
     shared: ClassVar[bool] = False
 
     def __init__(
-        self, loaded: Loaded, folder: Path, environ: Mapping[str, str], *, locked: bool = False, aside: bool = False
+        self,
+        loaded: Loaded,
+        folder: Path,
+        environ: Mapping[str, str],
+        *,
+        locked: bool = False,
+        aside: bool = False,
+        known: KnownState | None = None,
     ) -> None:
-        """`locked`: what changes may be remembered. `aside`: without becoming the project's engine by that."""
+        """`locked`: what changes may be remembered. `aside`: without becoming the project's engine by that.
+
+        `known`: what `read_state` returned, if it was called already.
+        """
         self.root = loaded.root
         self.settings = loaded.settings
         self.loaded = loaded
         self.folder = folder
         self.environ = environ
         self.cache = cache_folder(environ)
-        known, self.moved_from = read_state(loaded.root, folder)
+        state_, self.moved_from = known or read_state(loaded.root, folder)
         # The engine that the state remembers, when it is another one.
-        self.came_from = known.engine if known.engine not in (None, self.name) else None
-        self.state = state.switch(known, self.name)
+        self.came_from = state_.engine if state_.engine not in (None, self.name) else None
+        self.state = state.switch(state_, self.name)
         self.base = data_home(loaded.root)
         if self.moved_from and not self.base.exists() and data_home(self.moved_from).exists():
             self.base = data_home(self.moved_from)
@@ -237,7 +249,7 @@ class EngineProject(ABC):
             state.write(self.folder, state.switch(self.state, back) if back else self.state)
 
 
-def read_state(root: Path, folder: Path) -> tuple[State, Path | None]:
+def read_state(root: Path, folder: Path) -> KnownState:
     """Return what is remembered of the project in `root`, and the folder that it was moved from, if it was.
 
     A copied folder is told from a moved one: what a copy's state names belongs to the original, and is left alone. A

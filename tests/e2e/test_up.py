@@ -46,6 +46,29 @@ def test_plain_drivers_see_the_people_and_the_conversation(running: ProjectDir) 
     assert groups == 2
 
 
+@pytest.mark.parametrize("command", ["up", "status"])
+def test_a_command_reads_settings_and_state_once(running: ProjectDir, command: str) -> None:
+    code = (
+        "import os, sys\n"
+        "def note(event, given):\n"
+        "    if event == 'open' and os.path.basename(str(given[0])) in ('devenv.toml', 'state.json'):\n"
+        "        os.write(2, b'READ %s\\n' % os.path.basename(given[0]).encode())\n"
+        "sys.addaudithook(note)\n"
+        f"sys.argv = ['devenv', '{command}']\n"
+        "from devenv.cli.app import entry\n"
+        "entry()\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=running.path,
+        env=running.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(re.findall(r"^READ (.*)", ran.stderr, re.M)) == ["devenv.toml", "state.json"]
+
+
 def test_a_token_lets_a_person_in(running: ProjectDir) -> None:
     token = running.ok("env", "--token", "ines").out.strip()
     url = running.env()["BACKEND_URL"] + "/api/message_groups"

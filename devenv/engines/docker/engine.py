@@ -27,7 +27,7 @@ from devenv.engines.docker.api import Container, Unreachable
 from devenv.engines.docker.containers import ALIVE, epoch, judge, seen_from_here, shared_file, version_of, whole_seconds
 from devenv.engines.docker.project import INSIDE, ComposeProject
 from devenv.engines.process import fingerprint
-from devenv.engines.project import STORES
+from devenv.engines.project import STORES, KnownState
 from devenv.host import processes, writing
 
 if TYPE_CHECKING:
@@ -56,9 +56,16 @@ class DockerEngine(ComposeProject):
     name: ClassVar[str] = "docker"
 
     def __init__(
-        self, loaded: Loaded, folder: Path, environ: Mapping[str, str], *, locked: bool = False, aside: bool = False
+        self,
+        loaded: Loaded,
+        folder: Path,
+        environ: Mapping[str, str],
+        *,
+        locked: bool = False,
+        aside: bool = False,
+        known: KnownState | None = None,
     ) -> None:
-        super().__init__(loaded, folder, environ, locked=locked, aside=aside)
+        super().__init__(loaded, folder, environ, locked=locked, aside=aside, known=known)
         self._creating = threading.Lock()
         self._together: tuple[str, ...] = ()
         self._created: set[str] = set()

@@ -23,7 +23,7 @@ from devenv.engines.base import Engine
 from devenv.engines.embedded import postgres
 from devenv.engines.process import Launch as Launch
 from devenv.engines.process import iso
-from devenv.engines.project import STORES
+from devenv.engines.project import STORES, KnownState
 from devenv.host import processes
 from devenv.host.processes import Account
 from devenv.host.state import Record
@@ -44,9 +44,16 @@ class EmbeddedEngine(Engine):
     files: ClassVar[bool] = True
 
     def __init__(
-        self, loaded: Loaded, folder: Path, environ: Mapping[str, str], *, locked: bool = False, aside: bool = False
+        self,
+        loaded: Loaded,
+        folder: Path,
+        environ: Mapping[str, str],
+        *,
+        locked: bool = False,
+        aside: bool = False,
+        known: KnownState | None = None,
     ) -> None:
-        super().__init__(loaded, folder, environ, locked=locked, aside=aside)
+        super().__init__(loaded, folder, environ, locked=locked, aside=aside, known=known)
         self._improve: Callable[[], subprocess.Popen[bytes] | None] | None = None
 
     @classmethod

@@ -13,9 +13,9 @@ import pytest
 
 from devenv.config.environment import connection_environment
 from devenv.config.interpreter import project_python, with_programs
-from devenv.config.load import check_placeholders, interpreter
+from devenv.config.load import interpreter
+from devenv.config.references import find_mistakes
 from devenv.config.schema import Settings
-from devenv.core.errors import UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 from devenv.steps.unset import explain, find_unset, reads
 
@@ -115,16 +115,13 @@ def test_the_files_of_a_traceback_come_first(tmp_path: Path) -> None:
     ],
 )
 def test_every_part_of_an_address_has_a_placeholder(text: str, value: str) -> None:
-    check_placeholders({"X": text})
+    assert find_mistakes(settings(X=text)) == []
     assert connection_environment(settings(X=text), TARGETS)["X"] == value
 
 
 def test_an_unknown_placeholder_is_refused() -> None:
-    with pytest.raises(UsageError) as caught:
-        check_placeholders({"DB_HOST": "{postgres_hots}"})
-    assert caught.value.what == "[env] DB_HOST: {postgres_hots} is unknown"
-    assert caught.value.hint == "did you mean {postgres_host}?"
-    with pytest.raises(UsageError) as caught:
-        check_placeholders({"ROUTE": "/users/{id}"})
-    assert "{{id}}" in str(caught.value.hint)
-    check_placeholders({"JSON": '{"a": 1}', "EMPTY": "{}"})
+    (mistake,) = find_mistakes(settings(DB_HOST="{postgres_hots}"))
+    assert (mistake.keys, mistake.near) == (("env", "DB_HOST"), "postgres_host")
+    (mistake,) = find_mistakes(settings(ROUTE="/users/{id}"))
+    assert mistake.keys == ("env", "ROUTE")
+    assert find_mistakes(settings(JSON='{"a": 1}', EMPTY="{}")) == []
