@@ -33,12 +33,13 @@ class Broken(Exception):
 
 @dataclass(frozen=True)
 class Block:
-    """`kind "label" "label" { … }`: attributes by name, and the blocks inside."""
+    """`kind "label" "label" { … }`: attributes by name, and the blocks inside. `line` is where it begins, from 1."""
 
     kind: str
     labels: tuple[str, ...] = ()
     attributes: dict[str, Any] = field(default_factory=dict)
     blocks: list[Block] = field(default_factory=list)
+    line: int = 1
 
     def inner(self, kind: str) -> list[Block]:
         """The blocks of one kind, also those that `dynamic` makes."""
@@ -49,12 +50,13 @@ class Block:
 
 @dataclass(frozen=True)
 class HclToken:
-    """One piece of the text. `start`, `end`: where in the text it is."""
+    """One piece of the text. `start`, `end`: where in the text it is; `line`: where it begins, from 1."""
 
     kind: str
     text: str
     start: int
     end: int
+    line: int
 
 
 def read(text: str) -> list[Block]:
@@ -62,19 +64,21 @@ def read(text: str) -> list[Block]:
     if len(text) > BYTES:
         raise Broken(f"it has more than {BYTES} characters")
     try:
-        return HclReader(text).body(None).blocks
+        return HclReader(text).body(None, Block("")).blocks
     except RecursionError:
         raise Broken("it is nested too deeply") from None
 
 
 def tokens(text: str) -> Iterator[HclToken]:
     """The text in pieces, without blanks and comments."""
+    line, counted = 1, 0
     for match in TOKEN.finditer(text):
         if match["skip"] is not None:
             continue
+        line, counted = line + text.count("\n", counted, match.start()), match.start()
         for kind in ("line", "heredoc", "text", "number", "word", "sign"):
             if match[kind] is not None:
-                yield HclToken(kind, match["body"] if kind == "heredoc" else match[0], match.start(), match.end())
+                yield HclToken(kind, match["body"] if kind == "heredoc" else match[0], match.start(), match.end(), line)
                 break
 
 
@@ -91,7 +95,7 @@ class HclReader:
         """The token to come; a line's end behind the last."""
         if self.at < len(self.tokens):
             return self.tokens[self.at]
-        return HclToken("end", "", len(self.text), len(self.text))
+        return HclToken("end", "", len(self.text), len(self.text), 0)
 
     def take(self) -> HclToken:
         """The token to come, and go behind it."""
@@ -104,11 +108,10 @@ class HclReader:
         while self.next.kind == "line":
             self.at += 1
 
-    def body(self, closing: str | None, kind: str = "", labels: Sequence[str] = (), depth: int = 0) -> Block:
-        """Attributes and blocks up to the closing brace."""
+    def body(self, closing: str | None, block: Block, depth: int = 0) -> Block:
+        """Fill `block` with the attributes and blocks up to the closing brace."""
         if depth > DEPTH:
             raise Broken("it is nested too deeply")
-        block = Block(kind, tuple(labels))
         while True:
             self.lines()
             token = self.take()
@@ -127,7 +130,7 @@ class HclReader:
                 names.append(self.take().text.strip('"'))
             if self.take().text != "{":
                 raise Broken(f"{token.text!r} is neither an attribute nor a block")
-            block.blocks.append(self.body("}", token.text, names, depth + 1))
+            block.blocks.append(self.body("}", Block(token.text, tuple(names), line=token.line), depth + 1))
 
     def value(self, depth: int, ends: Sequence[str] = ("}",), *, lines: bool = False) -> Any:
         """An expression up to one of `ends`, or without `lines` the end of its line. What is computed stays a text."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from devenv.aws import hcl
+from devenv.aws.hcl import Block
 from devenv.core.errors import UsageError
 from devenv.init.compose import YAML_BYTES, read_yaml
 from devenv.init.source import Scope, Unclear, module_scope, value_of
@@ -27,11 +28,6 @@ KEPT: Final = (
     "DeletionProtectionEnabled",
 )
 NODES: Final = 20_000
-TOKEN: Final = re.compile(
-    r"""(?P<skip>\s+|\#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z))|(?P<text>"(?:[^"\\\n]|\\.)*")|(?P<word>[A-Za-z_][\w.\[\]-]*)"""
-    r"""|(?P<number>-?\d+(?:\.\d+)?)|(?P<mark>.)""",
-    re.DOTALL,
-)
 
 
 @dataclass(frozen=True)
@@ -174,90 +170,56 @@ def arguments(call: ast.Call, scope: Scope) -> dict[str, Any]:
     return found
 
 
-# --- Terraform: as much of its language as a table needs
-
-
 def read_terraform_tables(file: str, text: str) -> list[Found]:
-    """The `aws_dynamodb_table` resources whose values are spelt out."""
+    """The `aws_dynamodb_table` resources that are spelt out; one with a computed name is called by its label."""
     if "aws_dynamodb_table" not in text:
         return []
-    tokens = [(m.lastgroup, m[0], m.start()) for m in TOKEN.finditer(text) if not m["skip"]]
+    try:
+        blocks = hcl.read(text)
+    except hcl.Broken:
+        return []
     found: list[Found] = []
-    # How far blocks were read, and the line there: each part of the text is looked at once.
-    behind, line, counted = 0, 1, 0
-    for at, (_, word, offset) in enumerate(tokens):
-        labels = [each[1] for each in tokens[at + 1 : at + 4]]
-        if at >= behind and word == "resource" and labels[:1] == ['"aws_dynamodb_table"'] and labels[2:] == ["{"]:
-            try:
-                body, behind = read_block(tokens, at + 4)
-            except RecursionError:
-                return found
-            line, counted = line + text.count("\n", counted, offset), offset
-            named = body.get("name")
-            if isinstance(named, str) and "${" in named:
-                body["name"] = labels[1].strip('"')
-            made = accept(file, line, from_terraform(body))
-            found += [replace(made, computed=None if body["name"] == named else named)] if made is not None else []
+    for block in blocks:
+        if block.kind != "resource" or block.labels[:1] != ("aws_dynamodb_table",) or len(block.labels) != 2:
+            continue
+        named = block.attributes.get("name")
+        computed = named if isinstance(named, str) and "${" in named else None
+        made = accept(file, block.line, from_terraform(block, block.labels[1] if computed else named))
+        found += [replace(made, computed=computed)] if made is not None else []
     return found
 
 
-def read_block(tokens: Sequence[tuple[str | None, str, int]], at: int) -> tuple[dict[str, Any], int]:
-    """The attributes and blocks (lists of them) up to the closing brace, and the place behind it."""
-    body: dict[str, Any] = {}
-    while at < len(tokens) and tokens[at][1] != "}":
-        name = tokens[at][1]
-        following = tokens[at + 1][1] if at + 1 < len(tokens) else ""
-        if following == "{":
-            inner, at = read_block(tokens, at + 2)
-            body.setdefault(name, []).append(inner)
-        elif following == "=":
-            body[name], at = read_value(tokens, at + 2)
-        else:
-            at += 1
-    return body, at + 1
-
-
-def read_value(tokens: Sequence[tuple[str | None, str, int]], at: int) -> tuple[Any, int]:
-    """A text (as written, also with `${…}`), number, boolean or list, and the place behind it; None for the rest."""
-    if at >= len(tokens):
-        return None, at
-    kind, text, _ = tokens[at]
-    if text in ("[", "{"):
-        closing, parts = {"[": "]", "{": "}"}[text], []
-        at += 1
-        while at < len(tokens) and tokens[at][1] != closing:
-            part, at = read_value(tokens, at)
-            parts += [] if part is None else [part]
-        return parts, at + 1
-    if kind == "text":
-        return text[1:-1], at + 1
-    if kind == "number":
-        return (float(text) if "." in text else int(text)), at + 1
-    return {"true": True, "false": False}.get(text), at + 1
-
-
-def from_terraform(body: Mapping[str, Any]) -> dict[str, Any]:
+def from_terraform(block: Block, name: Any) -> dict[str, Any]:
     """The CreateTable request of a Terraform table."""
+    given = spelt_out(block)
     request: dict[str, Any] = {
-        "TableName": body.get("name"),
+        "TableName": name,
         "AttributeDefinitions": [
-            {"AttributeName": each.get("name"), "AttributeType": each.get("type")} for each in body.get("attribute", [])
+            {"AttributeName": each.attributes.get("name"), "AttributeType": each.attributes.get("type")}
+            for each in block.inner("attribute")
         ],
-        "KeySchema": terraform_key(body),
-        "BillingMode": body.get("billing_mode", "PROVISIONED"),
-        "DeletionProtectionEnabled": body.get("deletion_protection_enabled"),
+        "KeySchema": terraform_key(given),
+        "BillingMode": given.get("billing_mode", "PROVISIONED"),
+        "DeletionProtectionEnabled": given.get("deletion_protection_enabled"),
     }
-    for block, section in (
+    for kind, section in (
         ("global_secondary_index", "GlobalSecondaryIndexes"),
         ("local_secondary_index", "LocalSecondaryIndexes"),
     ):
-        if body.get(block):
-            request[section] = [terraform_index(each, body) for each in body[block]]
+        if indexes := block.inner(kind):
+            request[section] = [terraform_index(spelt_out(each), given) for each in indexes]
     if request["BillingMode"] == "PROVISIONED":
-        request["ProvisionedThroughput"] = terraform_capacity(body)
+        request["ProvisionedThroughput"] = terraform_capacity(given)
         for index in request.get("GlobalSecondaryIndexes", []):
-            index["ProvisionedThroughput"] = terraform_capacity(body)
+            index["ProvisionedThroughput"] = terraform_capacity(given)
     return request
+
+
+def spelt_out(block: Block) -> dict[str, Any]:
+    """A block's attributes; None for one that is computed."""
+    return {
+        name: None if isinstance(value, str) and "${" in value else value for name, value in block.attributes.items()
+    }
 
 
 def terraform_key(body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -148,12 +148,18 @@ resource "aws_dynamodb_table" "orders" {
   write_capacity = 5
   hash_key       = "pk"
   range_key      = "at"
-  attribute { name = "pk" type = "S" }
+  attribute {
+    name = "pk"
+    type = "S"
+  }
   attribute {
     name = "at"
     type = "N"
   }
-  attribute { name = "sku" type = "S" }
+  attribute {
+    name = "sku"
+    type = "S"
+  }
   global_secondary_index {
     name               = "by-sku"
     hash_key           = "sku"
@@ -187,16 +193,24 @@ resource "aws_dynamodb_table" "carts" {
   name = "${var.stage}-carts"
   billing_mode = "PAY_PER_REQUEST"
   hash_key = "pk"
-  attribute { name = "pk" type = "S" }
+  attribute {
+    name = "pk"
+    type = "S"
+  }
 }
 resource "aws_dynamodb_table" "computed_key" {
   name = "x"
   hash_key = "${var.key}"
-  attribute { name = "${var.key}" type = "S" }
+  attribute {
+    name = "${var.key}"
+    type = "S"
+  }
 }
 """
     (found,) = read_terraform_tables("main.tf", text)
     assert (found.table, found.computed) == ("carts", "${var.stage}-carts")
+    (found,) = read_terraform_tables("main.tf", text.replace('"${var.stage}-carts"', "var.table"))
+    assert (found.table, found.computed) == ("carts", "${var.table}")
 
 
 SHOP = {

@@ -121,7 +121,7 @@ def test_every_part_of_an_address_has_a_placeholder(text: str, value: str) -> No
 
 def test_an_unknown_placeholder_is_refused() -> None:
     (mistake,) = find_mistakes(settings(DB_HOST="{postgres_hots}"))
-    assert (mistake.keys, mistake.near) == (("env", "DB_HOST"), "postgres_host")
+    assert (mistake.keys, mistake.near) == (("env", "DB_HOST"), "{postgres_host}")
     (mistake,) = find_mistakes(settings(ROUTE="/users/{id}"))
     assert mistake.keys == ("env", "ROUTE")
     assert find_mistakes(settings(JSON='{"a": 1}', EMPTY="{}")) == []
