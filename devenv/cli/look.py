@@ -146,7 +146,7 @@ def trace(
 
 def verify_context(opened: Stack) -> Context:
     """Return what `verify` and `repair` compare."""
-    from devenv.engines.project import STORES
+    from devenv.config.services import STORES
     from devenv.lifecycle.steps import read_inputs
     from devenv.query.queries import require_running
     from devenv.verify.context import Context

@@ -43,6 +43,10 @@ def commands_of(settings: Settings) -> tuple[Command, ...]:
     if backend := settings.backend:
         found += listed("services", "[backend] command", backend.command)
         found += listed("services", "[backend] python", [backend.python] if backend.python else [])
+    for name, service in settings.services.items():
+        found += listed("services", f"[services.{name}] command", service.command)
+        found += listed("services", f"[services.{name}] ready", service.ready.command)
+        found += listed("services", f"[services.{name}] python", [service.python] if service.python else [])
     if settings.docker.file:
         found += listed("services", "[docker] file", [settings.docker.file])
     if settings.token:
@@ -85,6 +89,8 @@ def agreed_text(settings: Settings) -> tuple[str, ...]:
     lines += variables("[env]", settings.env)
     if settings.backend:
         lines += variables("[backend] env", settings.backend.env)
+    for name, service in settings.services.items():
+        lines += variables(f"[services.{name}] env", service.env)
     return tuple(lines)
 
 

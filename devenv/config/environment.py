@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
 from devenv.config.schema import Settings
+from devenv.config.services import place_of
 from devenv.core.model import Targets
 
 FILLED = re.compile(r"\{\{(?P<plain>\w+)\}\}|(?P<scheme>[a-z][\w+.:-]*://)?\{(?P<name>\w+)\}")
@@ -22,8 +23,7 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
     development key. Behind a scheme (`postgresql+asyncpg://{postgres_url}`) an address stands without its own.
     """
     postgres, dynamodb = targets.postgres, targets.dynamodb
-    user, password, database = (quote(part, safe="") for part in (postgres.user, postgres.password, postgres.database))
-    url = f"postgresql://{user}:{password}@{postgres.host}:{postgres.port}/{database}"
+    url = postgres_url(targets)
     values = {
         "DATABASE_URL": url,
         "CONNECTION_URL": url,
@@ -40,8 +40,18 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
     }
     if targets.backend_url:
         values["BACKEND_URL"] = targets.backend_url
-    fill = {
-        "postgres_url": url,
+    fill = placeholder_values(targets)
+    for name, text in settings.env.items():
+        # In one pass: what a placeholder is replaced by is not searched for placeholders.
+        values[name] = FILLED.sub(lambda found: filled(found, fill), text)
+    return values
+
+
+def placeholder_values(targets: Targets) -> dict[str, str]:
+    """Placeholder -> value: the stores, the development key, and `{NAME_url}`, `{NAME_port}` of own services."""
+    postgres, dynamodb = targets.postgres, targets.dynamodb
+    values = {
+        "postgres_url": postgres_url(targets),
         "postgres_host": postgres.host,
         "postgres_port": str(postgres.port),
         "postgres_user": postgres.user,
@@ -56,10 +66,25 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
         "region": dynamodb.region,
         "key": targets.key,
     }
-    for name, text in settings.env.items():
-        # In one pass: what a placeholder is replaced by is not searched for placeholders.
-        values[name] = FILLED.sub(lambda found: filled(found, fill), text)
+    for name, target in targets.own.items():
+        values |= {f"{place_of(name)}_url": target.url, f"{place_of(name)}_port": str(target.port)}
     return values
+
+
+def postgres_url(targets: Targets) -> str:
+    """The address of the project's database, with user and password."""
+    postgres = targets.postgres
+    user, password, database = (quote(part, safe="") for part in (postgres.user, postgres.password, postgres.database))
+    return f"postgresql://{user}:{password}@{postgres.host}:{postgres.port}/{database}"
+
+
+def fill_places(text: str, values: Mapping[str, str]) -> str:
+    """Fill in a command's word or a variable: other braces stay as they are (JSON in a command, say)."""
+
+    def put(found: re.Match[str]) -> str:
+        return filled(found, values) if (found["plain"] or found["name"]) in values else found[0]
+
+    return FILLED.sub(put, text)
 
 
 def filled(found: re.Match[str], values: Mapping[str, str]) -> str:

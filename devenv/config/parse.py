@@ -157,6 +157,7 @@ def unquoted(complaint: str) -> str:
 def check_variables(settings: Settings, file: Path) -> None:
     """UsageError for a variable by which a folder would decide which program runs in the user's shell."""
     tables = {"[env]": settings.env, "[backend] env": settings.backend.env if settings.backend else {}}
+    tables |= {f"[services.{name}] env": service.env for name, service in settings.services.items()}
     if found := refused(tables):
         raise UsageError(
             f"{file} may not set {found}",

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from devenv.config.load import PLACEHOLDERS
+from devenv.config.processes import OwnService
 from devenv.config.schema import Entity, Pattern, Settings, Trace
+from devenv.config.services import RESERVED, STORES, circle, own_places, own_services, place_of
 from devenv.config.writes import TraceAction
 from devenv.core.errors import UsageError
 from devenv.core.templates import names_in
 
 Keys = tuple[str | int, ...]
-# What a value of `[env]`, `[backend] env` and a command may use.
-OF_ENV: Final = PLACEHOLDERS
-OF_BACKEND: Final = ("port", "python")
 # What every trace knows beside its own parameters.
 OF_TRACE: Final = ("year", "today", "user")
 PLAIN: Final = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
@@ -49,6 +48,7 @@ def find_mistakes(settings: Settings) -> list[Mistake]:
     """Everything in the settings that cannot be right, in the order of the sections."""
     return [
         *of_environment(settings),
+        *of_services(settings),
         *of_entities(settings),
         *of_links(settings),
         *of_groups(settings),
@@ -59,21 +59,69 @@ def find_mistakes(settings: Settings) -> list[Mistake]:
 
 
 def of_environment(settings: Settings) -> Iterator[Mistake]:
-    """Placeholders of `[env]` and `[backend]`. `{{name}}` is `{name}` itself."""
+    """Placeholders of `[env]`. `{{name}}` is `{name}` itself."""
+    known = (*PLACEHOLDERS, *own_places(settings))
     for name, text in settings.env.items():
-        yield from unknown_places(("env", name), PLAIN.findall(text), OF_ENV)
-    backend = settings.backend
-    if backend is None:
-        return
-    yield from unknown_places(("backend", "url"), PLAIN.findall(backend.url), ("port",))
-    texts: list[tuple[Keys, str]] = [(("backend", "command"), word) for word in backend.command]
-    texts += [(("backend", "env", name), text) for name, text in backend.env.items()]
-    for keys, text in texts:
-        # These may have braces of their own: only what is nearly a placeholder is taken for a misspelt one.
-        places = PLAIN.findall(text)
-        yield from unknown_places(keys, [place for place in places if nearest(place, OF_BACKEND)], OF_BACKEND)
-        for place in set(places) & set(OF_ENV):
-            yield Mistake(keys, f"{{{place}}} is filled in in [env] only")
+        yield from unknown_places(("env", name), PLAIN.findall(text), known)
+
+
+def of_services(settings: Settings) -> Iterator[Mistake]:
+    """`[backend]` and `[services.<name>]`: names, what they need, and their placeholders."""
+    own = own_services(settings)
+    places = own_places(settings)
+    for name, service in settings.services.items():
+        place: Keys = ("services", name)
+        if name in RESERVED:
+            yield Mistake(place, f"`{name}` is a name of devenv's own; choose another one")
+        same = next((each for each in settings.services if each != name and place_of(each) == place_of(name)), None)
+        if same is not None:
+            yield Mistake(place, f"`{name}` and `{same}` have the same placeholder {{{place_of(name)}_url}}")
+        if not service.command:
+            yield Mistake(place, "needs a command")
+        yield from of_ready(place, service)
+    for name, each in own.items():
+        section: Keys = ("backend",) if each.section == "[backend]" else ("services", name)
+        declared = settings.backend.depends_on if section == ("backend",) and settings.backend else each.depends_on
+        for needed in declared:
+            yield from unknown_name((*section, "depends_on"), "service", needed, (*STORES, *own))
+        yield from unknown_places((*section, "url"), PLAIN.findall(each.url), ("port",))
+        texts: list[tuple[Keys, str]] = [((*section, "command"), word) for word in each.command]
+        texts += [((*section, "ready", "command"), word) for word in each.ready.command]
+        texts += [((*section, "env", variable), text) for variable, text in each.env.items()]
+        known = ({"port", "python"} if each.port is not None else {"python"}, PLACEHOLDERS, places)
+        for keys, text in texts:
+            yield from of_service_text(keys, text, {place for some in known for place in some}, own)
+    if found := circle({name: each.depends_on for name, each in own.items()}):
+        keys = ("backend",) if found[0] == "backend" else ("services", found[0])
+        yield Mistake((*keys, "depends_on"), f"{' -> '.join(found)}: these services need each other")
+
+
+def of_ready(place: Keys, service: OwnService) -> Iterator[Mistake]:
+    """Conditions that ask a port need one; the pattern of a log is a regular expression."""
+    for key, given in (("http", service.ready.http is not None), ("tcp", service.ready.tcp)):
+        if given and service.port is None:
+            yield Mistake((*place, "ready"), f"{key} needs a port: port = 3000, or port = 0 for any free one")
+    if service.ready.http is not None and not service.ready.http.startswith("/"):
+        yield Mistake((*place, "ready"), f"http is a path, such as `/{service.ready.http}`")
+    try:
+        re.compile(service.ready.log or "")
+    except re.error as error:
+        yield Mistake((*place, "ready"), f"log is no regular expression: {error}")
+
+
+def of_service_text(keys: Keys, text: str, known: set[str], own: Iterable[str]) -> Iterator[Mistake]:
+    """Placeholders in a command or a variable, which may have braces of their own.
+
+    Only what is nearly a placeholder, or ends like one, is taken for a misspelt one.
+    """
+    portless = {f"{place_of(name)}_{part}": name for name in own for part in ("url", "port")}
+    for place in sorted(set(PLAIN.findall(text)) - known):
+        if place in portless:
+            yield Mistake(keys, f"{{{place}}}: [services.{portless[place]}] has no port")
+        elif place == "port":
+            yield Mistake(keys, "{port}: this service has no port: port = 3000, or port = 0 for any free one")
+        elif place.endswith(("_url", "_port")) or nearest(place, known):
+            yield from unknown_places(keys, [place], known)
 
 
 def of_entities(settings: Settings) -> Iterator[Mistake]:
@@ -347,7 +395,7 @@ def title_of(keys: Keys) -> str:
         return f"[[{'.'.join(names)}]] {last + 1}"
     if not names:
         return f"[{last}]"
-    if len(keys) == 2 and keys[0] in ("patterns", "trace", "entities"):
+    if len(keys) == 2 and keys[0] in ("patterns", "trace", "entities", "services"):
         return f"[{'.'.join([*names, last])}]"
     return f"{'[[' if double else '['}{'.'.join(names)}{']]' if double else ']'}{number} {last}"
 

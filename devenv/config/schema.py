@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from devenv.config.processes import OwnService, ServiceKey
 from devenv.config.types import EngineName, Name, Port, PostgresName, RegionName, Seconds, Section, Text, Variable
 from devenv.config.writes import TraceAction
 
@@ -85,7 +86,7 @@ class Backend(Section, frozen=True):
     """`[backend]`: the project's own HTTP app. `{python}` and `{port}` are filled in inside command, url, env.
 
     It runs in `folder`, relative to the project's. `python` is its interpreter; by default devenv's own. `image` is
-    what its container's image is built on (engine `docker`).
+    what its container's image is built on (engine `docker`). `depends_on`: what it needs besides both stores.
     """
 
     command: list[Text] = []
@@ -96,6 +97,7 @@ class Backend(Section, frozen=True):
     env: dict[Variable, Text] = {}
     python: Text | None = None
     image: Text = "python:3.13-slim"
+    depends_on: list[Text] = []
 
 
 class StepSource(Section, frozen=True):
@@ -481,6 +483,7 @@ class Settings(Section, frozen=True):
     docker: Docker = Docker()
     external: External = External()
     backend: Backend | None = None
+    services: dict[ServiceKey, OwnService] = {}
     steps: Steps = Steps()
     entities: dict[str, Entity] = {}
     links: list[Link] = []

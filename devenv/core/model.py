@@ -54,13 +54,22 @@ class DynamoTarget:
 
 
 @dataclass(frozen=True)
+class ProcessTarget:
+    """Where one of the project's own processes is reached."""
+
+    url: str
+    port: int
+
+
+@dataclass(frozen=True)
 class Targets:
-    """Where one project's stores and its application are. `key` is the project's development signing key."""
+    """Where one project's stores and its own processes are. `key` is the project's development signing key."""
 
     postgres: PostgresTarget
     dynamodb: DynamoTarget
     backend_url: str | None = None
     key: str = field(default="", repr=False)
+    own: Mapping[str, ProcessTarget] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ class Listener:
 class ServiceState:
     """What is known of one service now. `started` is ISO 8601 UTC; None means not known or not running.
 
-    `detail` says what is wrong with it, `command` what ends that.
+    `detail` says what is wrong with it, `command` what ends that. `last_lines` are the last of a crashed one's log.
     """
 
     name: str
@@ -89,6 +98,7 @@ class ServiceState:
     started: str | None = None
     detail: str | None = None
     command: str | None = None
+    last_lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

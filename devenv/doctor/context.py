@@ -33,6 +33,8 @@ class DoctorContext(FactsContext):
     `read_backups` gives the requests for continuous backups by table, `search_keys` what keys of users lie in files.
     `read_templates` gives what CloudFormation, SAM and Terraform files say of the tables' surroundings. `account` is
     the AWS account, when it may be asked; `asks_drift`: the user asks for drift by name.
+    `ask_ready` asks each of the project's own processes for its `ready`, without running a program of the folder: the
+    keys that were asked, or StoreError.
     `look_at_docker` tells of Docker. `origins` and `logs` are for the bundle.
     """
 
@@ -41,6 +43,7 @@ class DoctorContext(FactsContext):
     settle: Callable[[Sequence[Write]], None] = lambda _: None
     is_seeded: Callable[[str, Item, tuple[str, ...]], bool] = lambda *_: False
     listeners: Callable[[], Sequence[Listener]] = tuple
+    ask_ready: Mapping[str, Callable[[], list[str]]] = field(default_factory=dict)
     read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
     search_keys: Callable[[], Searched | None] = lambda: None
     read_templates: Callable[[], Surroundings] = Surroundings

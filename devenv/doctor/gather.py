@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devenv.config.schema import FILE
+from devenv.config.services import BACKEND
 from devenv.core.events import Watch
 from devenv.doctor.context import DoctorContext
+from devenv.engines import ready
 from devenv.lifecycle import up
 from devenv.lifecycle.facts import facts_context
 from devenv.lifecycle.plan import UpOptions
@@ -43,6 +45,11 @@ def doctor_context(
         account=open_account(stack) if remote and (drift or asks_account(stack)) else None,
         asks_drift=drift,
         listeners=engine.listeners,
+        ask_ready={
+            name: partial(ready.check, engine, own, {}, look_only=True)
+            for name, own in engine.own.items()
+            if name in engine.services and name != BACKEND
+        },
         look_at_docker=cache(partial(look_at_docker, engine)),
         private_files=engine.private_files(),
         dynamodb_folder=engine.home / "dynamodb" if engine.files else None,

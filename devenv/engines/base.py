@@ -15,8 +15,8 @@ An engine is one module with one class below `Engine`, and one line in `engines.
 
 All the rest has a meaning here that an engine may replace: ports, secrets, the state file, the application as a
 process of this machine (`launch_process`, `look_at_process`, `stop_process`, `recognise_process`,
-`process_ended`), logs, `adopt`, `stranger`, `confirm`, `improve`, `prepare`, `has_data`, `has_traces`, `remove_data`,
-`expect_erasure`, `application_environment`, `listeners`, `hold_writers`, `admit`, `permit`. Only
+`process_ended`, own.py), logs, `adopt`, `stranger`, `confirm`, `improve`, `prepare`, `has_data`, `has_traces`,
+`remove_data`, `expect_erasure`, `application_environment`, `listeners`, `hold_writers`, `admit`, `permit`. Only
 what looks into Docker itself asks whether an engine is Docker's.
 
 Each engine has its own data, and all that belongs to data: ledger, secrets, baseline, snapshots. They lie in
@@ -91,7 +91,7 @@ class Engine(ProcessServices):
 
     def adopt(self) -> None:
         """Find running services of this project that no record names (devenv was killed, or its state deleted)."""
-        self.adopt_backend()
+        self.adopt_own()
 
     @property
     def compose_project(self) -> str:

@@ -15,19 +15,19 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from devenv.config.load import interpreter
-from devenv.core.errors import DevenvError, Exit, UsageError
-from devenv.core.model import ServiceState
+from devenv.config.services import BACKEND, STORES
+from devenv.core.errors import DevenvError, Exit
+from devenv.core.model import ServiceState, Targets
 from devenv.engines.project import EngineProject
 from devenv.host import processes
 from devenv.host.processes import Account
-from devenv.host.state import Process, Record
+from devenv.host.state import Process
 
 if TYPE_CHECKING:
     pass
 
-# A variable of the application, by which it is known among the processes that carry the project's marks.
-BACKEND_MARK = "DEVENV_SERVICE"
+# A variable of the project's own processes: the service's name, beside the project's marks.
+SERVICE_MARK = "DEVENV_SERVICE"
 NO_MODULE: Final = re.compile(r"No module named '?([\w.]+)")
 # What puts changed settings of a store into effect; the data stays.
 RESTART = "devenv down && devenv up"
@@ -85,20 +85,15 @@ class ProcessServices(EngineProject):
 
         return redirect(environment, {tap: store for store, tap in self.tap_places().items()})
 
-    def adopt_backend(self) -> None:
-        """Find the application, as a process of this machine, by the variables that it was given."""
-        if "backend" not in self.services or not self.log("backend").exists():
-            return
-        if processes.is_running((self.state.services.get("backend") or Record(0)).process):
-            return
-        found = processes.find_marked({**self.marks(), BACKEND_MARK: "backend"})
-        if found is not None:
-            process, environ = found
-            port = urlsplit(environ.get("BACKEND_URL", "")).port
-            self.remember("backend", port=port or self.port("backend"), process=process, started=iso(process.created))
+    def adopt_own(self) -> None:
+        """Find the project's own processes, as those of this machine, by the variables that they were given."""
+        from devenv.engines import own
+
+        own.adopt(self)
 
     def launch_process(self, name: str, launch: Launch, inputs: str = "") -> None:
         """Run one service detached, and remember it. `inputs` is a hash of what decides how it runs."""
+        log_start = processes.size_of(self.log(name))
         try:
             child = processes.spawn(
                 launch.command, log=self.log(name), cwd=launch.cwd, env=launch.env, account=launch.account
@@ -116,6 +111,7 @@ class ProcessServices(EngineProject):
             version=launch.version,
             environment=inputs,
             settings=self.launch_settings(name),
+            log_start=log_start if log_start <= processes.LOG_LIMIT else 0,
         )
 
     def launch_settings(self, name: str) -> dict[str, str]:
@@ -154,8 +150,8 @@ class ProcessServices(EngineProject):
             state="running" if running else "crashed" if crashed else "stopped",
             pid=process.pid if process and running else None,
             host="127.0.0.1",
-            port=record.port,
-            url=self.url(name, record.port),
+            port=record.port or None,
+            url=self.url(name, record.port) if record.port else None,
             version=record.version,
             started=record.started if running else None,
             detail=pending or detail,
@@ -168,8 +164,15 @@ class ProcessServices(EngineProject):
         if record is None or record.process is None:
             return False
         stopped = processes.stop(record.process, how=how)
+        self.end_left(name)
         self.remember(name, process=None, started=None)
         return stopped
+
+    def end_left(self, name: str) -> None:
+        """End what one of the project's own processes started and left: the server behind `npm run`, without npm."""
+        process = self.process(name)
+        if process is not None and name not in STORES:
+            processes.end_session(process, {SERVICE_MARK: name, "DEVENV_CACHE": str(self.cache)})
 
     def recognise_process(self, name: str) -> bool:
         """Whether a service that was just launched still runs, perhaps as another program (`env`, `sh -c "exec …"`)."""
@@ -183,12 +186,15 @@ class ProcessServices(EngineProject):
 
     def process_ended(self, name: str) -> DevenvError:
         """The error for a process that ended while it was waited for: 6 when somebody else has its port, else 5."""
+        from devenv.engines.own import python_of
+
         port = self.port(name)
-        taken = None if processes.port_is_free(port) else processes.holder(port)
+        taken = processes.holder(port) if port and not processes.port_is_free(port) else None
         tail = self.tail(name)
-        backend = self.settings.backend if name == "backend" and not taken else None
-        python = self.backend_values()["python"] if backend and "{python}" in backend.command else None
-        cause, hint = missing_module(tail, python, backend is not None and backend.python is not None)
+        own = self.own.get(name) if not taken else None
+        python = python_of(self, own) if own and "{python}" in own.command else None
+        named = own is not None and own.python is not None
+        cause, hint = missing_module(tail, python, named, self.section(name))
         return DevenvError(
             f"{name} ended while starting" + (f": port {port} is taken by {taken}" if taken else ""),
             exit_code=Exit.PORT if taken else Exit.CRASHED,
@@ -201,48 +207,36 @@ class ProcessServices(EngineProject):
         """Variables that tell whose a process is: of which project, and of which user's devenv."""
         return {"DEVENV_PROJECT": str(self.root), "DEVENV_CACHE": str(self.cache)}
 
-    def launch_backend(self, environment: Mapping[str, str]) -> None:
-        """The application as a process of this machine: the project's own command, as the user."""
-        assert self.settings.backend is not None  # noqa: S101 - `services` lists the backend only when configured
-        self.make_home()
-        own = self.tapped({**environment, **self.backend_variables()})
-        env = {**self.environ, **own, **self.marks(), BACKEND_MARK: "backend"}
-        fill = self.backend_values()
-        command = [fill_in(word, fill) for word in self.settings.backend.command]
-        folder = self.root / self.settings.backend.folder
-        if not folder.is_dir():
-            raise UsageError(f"[backend] folder: there is no folder {folder}", hint="devenv config show")
-        self.launch_process(
-            "backend", Launch(command, env, folder, None), fingerprint(self.backend_inputs(environment))
-        )
+    def launch_own(self, name: str, environment: Mapping[str, str]) -> None:
+        """One of the project's own processes: its command, as the user."""
+        from devenv.engines import own
 
-    def backend_inputs(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """All that decides how the application runs: its variables, its command and where it runs."""
-        backend = self.settings.backend
-        command = shlex.join(backend.command) if backend else ""
-        where = backend.folder if backend and backend.folder != "." else ""
-        return {**self.tapped({**environment, **self.backend_variables()}), "": command + where}
+        own.launch(self, self.own[name], environment)
 
-    def backend_variables(self) -> dict[str, str]:
-        """The application's own variables, `[backend] env`."""
-        backend = self.settings.backend
-        fill = self.backend_values()
-        return {name: fill_in(text, fill) for name, text in (backend.env if backend else {}).items()}
+    def backend_variables(self, targets: Targets | None = None) -> dict[str, str]:
+        """The application's own variables, `[backend] env`; `targets` where it runs in a container."""
+        from devenv.engines import own
 
-    def backend_values(self) -> dict[str, str]:
-        """Return what `{port}` and `{python}` stand for in `[backend]`."""
-        return {"port": str(self.port("backend")), "python": interpreter(self.settings, self.root)}
+        return own.variables(self, self.own[BACKEND], targets) if BACKEND in self.own else {}
 
-    def settings_changed(self, environment: Mapping[str, str]) -> bool:
-        """Return True if the running application was started with other settings than `environment`."""
-        record = self.state.services.get("backend")
-        return record is not None and record.environment != fingerprint(self.backend_inputs(environment))
+    def settings_changed(self, environment: Mapping[str, str], name: str = BACKEND) -> bool:
+        """Return True if one of the project's own processes was started with other settings than `environment`."""
+        record = self.state.services.get(name)
+        return record is not None and record.environment != self.inputs_of(name, environment)
+
+    def inputs_of(self, name: str, environment: Mapping[str, str]) -> str:
+        """A hash of all that decides how one of the project's own processes runs."""
+        from devenv.engines import own
+
+        return fingerprint(own.inputs(self, self.own[name], environment)) if name in self.own else ""
 
 
-def missing_module(lines: Sequence[str], python: str | None, named: bool) -> tuple[str | None, str | None]:
+def missing_module(
+    lines: Sequence[str], python: str | None, named: bool, section: str = "[backend]"
+) -> tuple[str | None, str | None]:
     """(cause, hint) when an application's last words are that its interpreter `python` lacks a module; else None. Pure.
 
-    `named`: devenv.toml names that interpreter; else it is the one that runs devenv.
+    `named`: devenv.toml names that interpreter, in `section`; else it is the one that runs devenv.
     """
     lacks = next((found[1] for line in reversed(lines) if (found := NO_MODULE.search(line))), None)
     if lacks is None or python is None:
@@ -254,15 +248,8 @@ def missing_module(lines: Sequence[str], python: str | None, named: bool) -> tup
         )
     return (
         f"{python}, which runs devenv, has no module `{lacks}`",
-        'in devenv.toml, [backend]: python = ".venv/bin/python"  (the application\'s own interpreter)',
+        f'in devenv.toml, {section}: python = ".venv/bin/python"  (the application\'s own interpreter)',
     )
-
-
-def fill_in(text: str, values: Mapping[str, str]) -> str:
-    """Replace `{name}` for the names in `values`; other braces stay as they are (JSON in a command, say)."""
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
 
 
 def fingerprint(environment: Mapping[str, str]) -> str:

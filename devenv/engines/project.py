@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from devenv.config.load import Loaded, cache_folder, data_home
 from devenv.config.masking import learn
 from devenv.config.schema import FILE
+from devenv.config.services import BACKEND, STORES, Own, own_services
 from devenv.core.errors import DevenvError, Exit
-from devenv.core.model import DynamoTarget, PostgresTarget, StepState, Targets
+from devenv.core.model import DynamoTarget, PostgresTarget, ProcessTarget, StepState, Targets
 from devenv.host import processes, state
 from devenv.host.processes import Account
 from devenv.host.state import Mark, Record, State
@@ -25,7 +26,6 @@ from devenv.host.state import Mark, Record, State
 if TYPE_CHECKING:
     pass
 
-STORES = ("postgres", "dynamodb")
 # 600 blocks of 20 ports below the range that systems hand out for outgoing connections (32768 on Linux).
 BLOCK_BASE, BLOCKS, BLOCK_SIZE = 20000, 600, 20
 # The state of a project, and the folder that it was moved from, if it was.
@@ -56,6 +56,8 @@ class EngineProject(ABC):
         """
         self.root = loaded.root
         self.settings = loaded.settings
+        # The project's own processes by name, `[backend]` among them, each behind those that it needs.
+        self.own: Mapping[str, Own] = own_services(loaded.settings)
         self.loaded = loaded
         self.folder = folder
         self.environ = environ
@@ -85,16 +87,30 @@ class EngineProject(ABC):
     @property
     def services(self) -> tuple[str, ...]:
         """The names of the services this project has, in starting order."""
-        backend = self.settings.backend
-        return (*STORES, "backend") if backend and backend.command else STORES
+        return (*STORES, *(name for name, own in self.own.items() if own.command))
+
+    @property
+    def known_services(self) -> tuple[str, ...]:
+        """The names of the services that the state knows, in starting order; those without a section come last."""
+        names = dict.fromkeys((*STORES, *self.own, *self.state.services))
+        return tuple(name for name in names if name in self.state.services)
+
+    def needs(self) -> dict[str, tuple[str, ...]]:
+        """Name -> the services that one of the project's own processes needs."""
+        return {name: own.depends_on for name, own in self.own.items()}
+
+    def has_port(self, name: str) -> bool:
+        """Return True if a service listens on a port that devenv knows."""
+        return name not in self.own or self.own[name].port is not None
 
     def log(self, name: str) -> Path:
         """The service's log file."""
         return self.folder / "logs" / f"{name}.log"
 
     def tail(self, name: str, lines: int = 10) -> list[str]:
-        """The last lines that a service (or `steps`) has written; [] where there are none."""
-        return processes.tail(self.log(name), lines)
+        """The last lines that a service (or `steps`) has written since it was started; [] where there are none."""
+        record = self.state.services.get(name)
+        return processes.tail(self.log(name), lines, record.log_start if record else 0)
 
     def port(self, name: str) -> int:
         """The port a service has, or would prefer: its last one, unless devenv.toml asks for another one since."""
@@ -104,8 +120,10 @@ class EngineProject(ABC):
         return record.port if record and kept else wanted
 
     def wanted_port(self, name: str) -> int:
-        """The port that the settings ask for."""
-        return int(getattr(self.settings, name).port)
+        """The port that the settings ask for; 0: any, or none."""
+        if name in STORES:
+            return int(getattr(self.settings, name).port)
+        return (self.own[name].port or 0) if name in self.own else 0
 
     def address(self, name: str) -> tuple[str, int]:
         """Host and port at which a service is reached from here."""
@@ -115,9 +133,9 @@ class EngineProject(ABC):
         """The address to show. Passwords are not part of it."""
         if name == "postgres":
             return f"postgresql://{self.settings.postgres.user}@127.0.0.1:{port}/{self.settings.postgres.database}"
-        if name == "dynamodb" or self.settings.backend is None:
-            return f"http://127.0.0.1:{port}"
-        return self.settings.backend.url.replace("{port}", str(port))
+        if name in self.own:
+            return self.own[name].url.replace("{port}", str(port))
+        return f"http://127.0.0.1:{port}"
 
     def secrets(self) -> state.Secrets:
         """Password and key of this project's data; they are generated with the data folder.
@@ -150,8 +168,14 @@ class EngineProject(ABC):
     def targets(self) -> Targets:
         """Return where the stores and the application are, running or not."""
         postgres, dynamodb = self.store_targets()
-        backend_url = self.url("backend", self.port("backend")) if self.settings.backend else None
-        return Targets(postgres=postgres, dynamodb=dynamodb, backend_url=backend_url, key=self.secrets().key)
+        own = self.own_targets()
+        backend_url = own[BACKEND].url if BACKEND in own else None
+        return Targets(postgres=postgres, dynamodb=dynamodb, backend_url=backend_url, key=self.secrets().key, own=own)
+
+    def own_targets(self) -> dict[str, ProcessTarget]:
+        """Return where the project's own processes that have a port are, running or not."""
+        ports = {name: self.port(name) for name in self.own if self.has_port(name)}
+        return {name: ProcessTarget(self.url(name, port), port) for name, port in ports.items()}
 
     def private_files(self) -> tuple[Path, ...]:
         """Files with secrets, which must be readable by their owner alone."""
@@ -174,6 +198,10 @@ class EngineProject(ABC):
         except OSError as error:
             raise state.unwritable(self.home, error) from None
 
+    def section(self, name: str) -> str:
+        """The section of devenv.toml that declares a service."""
+        return self.own[name].section if name in self.own else f"[{name}]"
+
     def block(self) -> range:
         """The 20 ports this project falls back to, by the hash of its folder."""
         number = int.from_bytes(hashlib.sha256(os.fsencode(self.root)).digest()[:4], "big") % BLOCKS
@@ -188,17 +216,20 @@ class EngineProject(ABC):
         """
         said: list[str] = []
         taken: set[int] = {self.port(name) for name in self.services if name not in names}
-        for name in names:
+        for name in filter(self.has_port, names):
             wanted = self.port(name)
             port = wanted
-            if wanted in taken or not processes.port_is_free(wanted):
+            if not wanted:
+                port = next((p for p in self.block() if p not in taken and processes.port_is_free(p)), 0)
+            if not port or wanted in taken or not processes.port_is_free(port):
                 holder = processes.holder(wanted)
                 if strict:
                     raise DevenvError(
                         f"port {wanted}, which {name} wants, is taken by {holder}",
                         exit_code=Exit.PORT,
                         cause="--strict-ports forbids to take another one",
-                        hint=f"stop it, or set [{name}] port in devenv.toml, or run devenv up without --strict-ports",
+                        hint=f"stop it, or set {self.section(name)} port in devenv.toml,"
+                        " or run devenv up without --strict-ports",
                     )
                 port = next((p for p in self.block() if p not in taken and processes.port_is_free(p)), 0)
                 if not port:
@@ -206,7 +237,7 @@ class EngineProject(ABC):
                         f"port {wanted} is taken by {holder}, and so is every port of this project's block",
                         exit_code=Exit.PORT,
                         detail=f"tried {self.block()[0]} to {self.block()[-1]}",
-                        hint=f"set [{name}] port in devenv.toml to a free one",
+                        hint=f"set {self.section(name)} port in devenv.toml to a free one",
                     )
                 said.append(f"port {wanted} is taken by {holder}: {name} gets {port}")
             taken.add(port)

@@ -131,19 +131,42 @@ def find_all(matches: Mapping[str, Callable[[list[str]], bool]]) -> dict[str, Pr
     return found
 
 
-def find_marked(marks: Mapping[str, str]) -> tuple[Process, dict[str, str]] | None:
-    """The running process that `spawn` began with these variables, and its environment.
+def find_services(marks: Mapping[str, str], service: str) -> dict[str, tuple[Process, dict[str, str]]]:
+    """Service -> its running process that `spawn` began with these variables, and its environment.
 
-    Its children have them too, but are not the first of their session.
+    `service` is the variable that names the service.
     """
+    found: dict[str, tuple[Process, dict[str, str]]] = {}
     for process in psutil.process_iter(["pid"]):
         try:
             environ = process.environ()
-            if marks.items() <= environ.items() and leads_session(process.pid) and (seen := identify(process.pid)):
-                return seen, environ
+            if marks.items() <= environ.items() and service in environ and leads_session(process.pid):
+                seen = identify(process.pid)
+                if seen is not None:
+                    found.setdefault(environ[service], (seen, environ))
         except psutil.Error:
             continue
-    return None
+    return found
+
+
+def end_session(leader: Process, marks: Mapping[str, str], patience_s: float = 5.0) -> None:
+    """Kill what is left of a session that `spawn` began, once its leader has ended: those with these variables."""
+    if not hasattr(os, "getsid"):
+        return
+    left = []
+    for pid in psutil.pids():
+        try:
+            if pid == leader.pid or os.getsid(pid) != leader.pid:
+                continue
+            if marks.items() <= psutil.Process(pid).environ().items() and (seen := identify(pid)):
+                left.append(seen)
+                send(pid, signal.SIGKILL)
+        except (psutil.Error, OSError):
+            continue
+    end = time.monotonic() + patience_s
+    # Until they are gone they hold their ports.
+    while not all(map(has_ended, left)) and time.monotonic() < end:
+        time.sleep(0.01)
 
 
 def leads_session(pid: int) -> bool:
@@ -225,12 +248,21 @@ def rotate(log: Path) -> None:
         return
 
 
-def tail(log: Path, lines: int = 10) -> list[str]:
-    """The last `lines` lines of a log; [] when there is none. Reads at most the last 256 KB."""
+def size_of(log: Path) -> int:
+    """Bytes in a log; 0 when there is none."""
+    try:
+        return log.stat().st_size
+    except OSError:
+        return 0
+
+
+def tail(log: Path, lines: int = 10, start: int = 0) -> list[str]:
+    """The last `lines` lines of a log, of those from byte `start` on; [] when there is none. Reads at most 256 KB."""
     try:
         with open(log, "rb") as file:
-            file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 256 * 1024))
+            end = file.seek(0, os.SEEK_END)
+            # One that is shorter than `start` was moved away since.
+            file.seek(max(start if start <= end else 0, end - 256 * 1024))
             return file.read().decode("utf-8", "replace").splitlines()[-lines:] if lines else []
     except FileNotFoundError:
         return []

@@ -39,7 +39,8 @@ class Record(msgspec.Struct, frozen=True):
 
     `started` tells whether the service is meant to be up: `down` takes it away. `environment` is a hash of the settings
     the process was started with, to see when they have changed. `wanted` is the port that devenv.toml asked for when
-    `port` was given; 0: not known. `settings` are those of devenv.toml that the process was started with.
+    `port` was given; 0: not known. `settings` are those of devenv.toml that the process was started with. `log_start`
+    is how long its log was then, in bytes.
     """
 
     port: int
@@ -49,6 +50,7 @@ class Record(msgspec.Struct, frozen=True):
     version: str | None = None
     environment: str = ""
     settings: dict[str, str] = {}
+    log_start: int = 0
 
 
 class Tapped(msgspec.Struct, frozen=True):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
 from devenv.engines.base import Engine
-from devenv.engines.project import STORES
-from devenv.engines.services import SERVICES
 from devenv.lifecycle import tap
 from devenv.lifecycle.recover import recover
 from devenv.stack import Stack
@@ -41,7 +40,7 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     stopped = []
     left = []
     # What the state knows counts, whatever devenv.toml says by now.
-    for name in reversed([service.name for service in SERVICES if service.name in engine.state.services]):
+    for name in reversed(engine.known_services):
         if not engine.starts and name in STORES:
             left += [name] if may_run(engine, name) else []
             engine.stop(name)

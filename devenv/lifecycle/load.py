@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, StoreError
 from devenv.core.model import Action, StepState
 from devenv.core.plural import number_of
-from devenv.engines.project import STORES
-from devenv.lifecycle.plan import plan_steps
+from devenv.lifecycle.plan import ORDER, plan_steps
 from devenv.lifecycle.start import ServiceStarter
 from devenv.lifecycle.steps import Inputs, step_context
 
@@ -39,7 +39,7 @@ class StepLoader:
         self.adopted = False
         self.sharing: Path | None = None
 
-    def load(self, inputs: Inputs) -> tuple[Action, ...]:
+    def load(self, inputs: Inputs, names: Sequence[str] = ORDER) -> tuple[Action, ...]:
         """Look at each step in order and run it unless it is done. A step waits only for the services it needs."""
         from devenv.steps.registry import STEPS, Handles
 
@@ -67,7 +67,7 @@ class StepLoader:
                     restored[name] = steps[name].restore(self.context(name), inputs[name])
                 return True
 
-            done = plan_steps(look, self.options, carry_out)
+            done = plan_steps(look, self.options, carry_out, names)
         for name in STORES:
             self.services.ready(name)
         reasons = {action.target: action.reason if action.action == "keep" else "it was just run" for action in done}
@@ -76,7 +76,9 @@ class StepLoader:
                 reasons[name] = f"{number_of(count, 'deleted seed')} restored"
                 self.watch.say(f"{name}: {reasons[name]}")
         self.step_states = tuple(StepState(name, "done", reason) for name, reason in reasons.items())
-        self.engine.remember_steps(self.step_states)
+        marks = self.engine.state.steps
+        others = [StepState(name, marks[name].state, marks[name].reason) for name in marks if name not in names]
+        self.engine.remember_steps((*self.step_states, *others))
         if self.fresh and (self.adopted or "baseline" in self.clock.parts):
             self.keep_baseline(inputs)
         return done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from devenv.core.errors import DevenvError, Exit
@@ -15,7 +15,8 @@ ORDER = ("setup", "schema-load", "seed")
 class UpOptions:
     """How `up` was asked. `force` and `first` name a step; both include the later ones.
 
-    `restore`: what was loaded from seeds and deleted since comes back.
+    `restore`: what was loaded from seeds and deleted since comes back. `names`: only these services, with what they
+    need.
     `agree` is asked, and raises unless the user agrees, before stores that devenv did not start become its own.
     """
 
@@ -28,6 +29,7 @@ class UpOptions:
     agree: Callable[[str], None] | None = None
     tap: bool | None = None
     restore: bool = False
+    names: tuple[str, ...] = ()
 
 
 def join_late(late: Mapping[str, DevenvError]) -> DevenvError:
@@ -43,8 +45,28 @@ def join_late(late: Mapping[str, DevenvError]) -> DevenvError:
     )
 
 
-def plan_services(seen: Sequence[ServiceState], wanted: Sequence[str], settings_changed: bool) -> tuple[Action, ...]:
-    """Return what to do with each wanted service (`start`, `restart`, `keep`) and why. Pure."""
+def join_failed(failed: Mapping[str, DevenvError], held: Mapping[str, str]) -> DevenvError:
+    """Return one error for all services that failed. `held` maps those not started to the one they lack. Pure."""
+    late = all(error.exit_code == Exit.TIMEOUT for error in failed.values())
+    first = join_late(failed) if late else next(iter(failed.values()))
+    details = [first.detail] if first.detail else []
+    if not late:
+        for name, error in list(failed.items())[1:]:
+            details += [f"{error.what}", *([f"{name}: {line}" for line in (error.detail or "").splitlines()])]
+    details += [f"{name} was not started: it needs {needed}" for name, needed in held.items()]
+    code = first.exit_code
+    return DevenvError(
+        first.what, exit_code=Exit(code), detail="\n".join(details) or None, cause=first.cause, hint=first.hint
+    )
+
+
+def plan_services(
+    seen: Sequence[ServiceState], wanted: Collection[str], changed: Collection[str] = ()
+) -> tuple[Action, ...]:
+    """Return what to do with each wanted service (`start`, `restart`, `keep`) and why. Pure.
+
+    `changed` are those whose settings are others than they were started with.
+    """
     reasons = {"stopped": "it is not running", "crashed": "it ended without `devenv down`"}
     plan = []
     for service in seen:
@@ -52,7 +74,7 @@ def plan_services(seen: Sequence[ServiceState], wanted: Sequence[str], settings_
             continue
         if service.state in reasons:
             plan.append(Action(service.name, "start", service.detail or reasons[service.state]))
-        elif service.name == "backend" and settings_changed:
+        elif service.name in changed:
             plan.append(Action(service.name, "restart", "its settings changed since it was started"))
         else:
             where = f"as pid {service.pid}" if service.pid else f"at {service.host}:{service.port}"
@@ -74,15 +96,18 @@ def plan_step(state: StepState, options: UpOptions, ran: bool) -> Action:
 
 
 def plan_steps(
-    look: Callable[[str], StepState], options: UpOptions, carry_out: Callable[[Action], bool]
+    look: Callable[[str], StepState],
+    options: UpOptions,
+    carry_out: Callable[[Action], bool],
+    names: Sequence[str] = ORDER,
 ) -> tuple[Action, ...]:
-    """Plan the steps in order, each by what `look` tells of it when its turn comes.
+    """Plan the steps `names` in order, each by what `look` tells of it when its turn comes.
 
     `carry_out` does an action, so that the later steps can be looked at after it; False when it is only planned.
     """
     plan: list[Action] = []
     ran = False
-    for name in ORDER:
+    for name in names:
         action = plan_step(look(name), options, ran)
         ran = (not carry_out(action) and action.action == "run") or ran
         plan.append(action)

@@ -19,10 +19,10 @@ import psutil
 
 from devenv.config import schema as config
 from devenv.config.load import cache_folder, data_home, load
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.events import ProjectEvents, Watch
 from devenv.core.model import Report
-from devenv.engines.project import STORES
 from devenv.host import processes, registry, state
 from devenv.lifecycle.down import down, may_run
 from devenv.stack import DEFAULT, EngineChoice, open_locked, open_stack

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
+from devenv.config.services import STORES
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Report
-from devenv.engines.project import STORES
 from devenv.lifecycle.load import StepLoader
 from devenv.lifecycle.plan import UpOptions
 from devenv.lifecycle.recover import recover

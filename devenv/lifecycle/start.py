@@ -13,16 +13,18 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, StoreError
 from devenv.core.events import Watch
-from devenv.core.model import Action
+from devenv.engines import ready
 from devenv.engines.base import PORT_TRIES
 from devenv.engines.services import SERVICES, Service
 from devenv.lifecycle.plan import UpOptions, join_late
 from devenv.stack import Stack
 
 if TYPE_CHECKING:
-    pass
+    from devenv.config.schema import Settings
+    from devenv.core.model import Targets
 
 
 POLL_S = 0.01
@@ -30,6 +32,8 @@ POLL_S = 0.01
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 # How long past the deadline a thread may take to see it: a probe under way has a timeout of its own.
 LATE_S = 5.0
+# How long a process without a condition must run to count as started.
+SETTLE_S = 0.25
 # A probe error is worth showing only once a start takes longer than it should.
 TELL_AFTER_S = 1.0
 
@@ -61,7 +65,9 @@ class ServiceStarter:
         self.clock = clock
         self.cancel = threading.Event()
         self.engine.halt = self.halt
-        self.pool = ThreadPoolExecutor(max_workers=len(SERVICES))
+        # A thread that waits for what its service needs keeps its place.
+        self.pool = ThreadPoolExecutor(max_workers=len(self.engine.services) + len(STORES))
+        self._assigning = threading.Lock()
         self.waits: dict[str, Any] = {}
 
     def halt(self) -> None:
@@ -82,13 +88,30 @@ class ServiceStarter:
 
     def start_stores(self, names: Sequence[str]) -> None:
         """Start the named stores side by side; `ready` waits for one."""
-        for sentence in self.engine.assign_ports(tuple(names), self.options.strict_ports):
-            self.watch.say(sentence)
+        self.assign_ports(names)
         if names:
             self.engine.secrets()
             self.engine.prepare(names)
         for name in names:
             self.begin(name, self.start, "it was not running")
+
+    def assign_ports(self, names: Sequence[str]) -> None:
+        """Give services their ports, and tell of those that had to change."""
+        with self._assigning:
+            for sentence in self.engine.assign_ports(tuple(names), self.options.strict_ports):
+                self.watch.say(sentence)
+
+    def service_named(self, name: str) -> Service:
+        """A store, or one of the project's own processes, whose probe are its conditions."""
+        own = self.engine.own.get(name)
+        if own is None:
+            return next(service for service in SERVICES if service.name == name)
+
+        def probe(settings: Settings, targets: Targets) -> str | None:
+            ready.check(self.engine, own, self.stack.environment())
+            return None
+
+        return Service(name, own.section, probe)
 
     def begin(self, name: str, work: Callable[..., None], *arguments: str) -> None:
         """Do `work` for a service in a thread; `ready` waits for it.
@@ -96,7 +119,7 @@ class ServiceStarter:
         A Ctrl-C is held back meanwhile: in the middle of this it would leave a thread that nobody knows of.
         """
         with held_signals():
-            self.waits[name] = self.pool.submit(work, service_named(name), *arguments)
+            self.waits[name] = self.pool.submit(work, self.service_named(name), *arguments)
 
     def start(self, service: Service, reason: str) -> None:
         """Launch one service and wait until its probe succeeds."""
@@ -122,8 +145,7 @@ class ServiceStarter:
             except DevenvError as error:
                 if error.exit_code != Exit.PORT or self.options.strict_ports or not left:
                     raise
-            for sentence in self.engine.assign_ports((service.name,), strict=False):
-                self.watch.say(sentence)
+            self.assign_ports((service.name,))
         return None
 
     def preparing(self, target: str, text: str, done: int, total: int | None) -> None:
@@ -138,24 +160,30 @@ class ServiceStarter:
     def wait(self, service: Service) -> None:
         """Poll the probe until it succeeds. DevenvError: 5 when the process ended, 4 at the deadline."""
         targets = self.engine.targets()
+        own = self.engine.own.get(service.name)
+        on_port = own is None or ready.asks_port(own.ready)
+        # Without a condition it must at least live on for a moment.
+        settle_s = 0.0 if own is None or ready.given(own.ready) else SETTLE_S
         began = time.perf_counter()
         last = "no answer yet"
         refusal = None
         while not self.cancel.is_set():
             if not self.engine.recognise(service.name):
                 raise self.engine.ended(service.name)
-            if self.listens(service):
+            if time.perf_counter() - began < settle_s:
+                pass
+            elif not on_port or self.listens(service):
                 try:
                     service.probe(self.stack.settings, targets)
                     # Another project's server may answer, when both found the port free at the same moment.
-                    stranger = self.engine.stranger(service.name)
+                    stranger = self.engine.stranger(service.name) if on_port else None
                     if stranger is None:
                         return self.engine.confirm(service.name)
                     last = f"port {self.engine.port(service.name)} is answered by {stranger}"
                     refusal = None
                 except StoreError as error:
                     last = f"{error.what}: {error.detail}" if error.detail else error.what
-                    refusal = error.what if error.reached and service.name == "backend" else None
+                    refusal = error.what if error.reached and own is not None else None
             waited = time.perf_counter() - began
             if waited > TELL_AFTER_S:
                 self.watch.note(service.name, last)
@@ -179,6 +207,8 @@ class ServiceStarter:
         log = self.engine.log(service.name)
         if refusal:
             verb, cause, hint = "was not ready", f"the health check failed: {refusal}", "devenv doctor"
+        elif service.name in self.engine.own and last.startswith("no line"):
+            verb, cause, hint = "was not ready", last, f"devenv logs {service.name}"
         else:
             verb, (cause, hint) = "did not answer", self.engine.stalled(service.name)
         return DevenvError(
@@ -217,32 +247,12 @@ class ServiceStarter:
     def wait_or_start(self, name: str) -> None:
         """Wait for a store that ran before; start one that was ending already when this `up` found it running."""
         try:
-            self.wait(service_named(name))
+            self.wait(self.service_named(name))
         except DevenvError as error:
             if error.exit_code != Exit.CRASHED or name in self.waits:
                 raise
             self.start_stores([name])
             self.ready(name)
-
-    def assign_backend(self, action: Action) -> None:
-        """Give the application its port, unless it runs."""
-        if action.action == "start" or (action.action == "restart" and not self.engine.runs("backend")):
-            for sentence in self.engine.assign_ports(("backend",), self.options.strict_ports):
-                self.watch.say(sentence)
-
-    def watch_backend(self) -> None:
-        """Ask the running application too whether it answers; `ready` waits for that."""
-        self.begin("backend", self.wait)
-
-    def serve_backend(self, action: Action) -> None:
-        """Start the application, or start it again when its settings changed; a running one must answer too."""
-        if action.action == "keep":
-            return self.ready("backend")
-        if action.action == "restart":
-            self.engine.stop("backend")
-        self.assign_backend(action)
-        self.begin("backend", self.start, action.reason)
-        return self.ready("backend")
 
 
 @contextmanager
@@ -260,8 +270,3 @@ def held_signals() -> Iterator[None]:
             signal.signal(number, handler)
         if caught:
             signal.raise_signal(caught[0])
-
-
-def service_named(name: str) -> Service:
-    """The service of that name."""
-    return next(service for service in SERVICES if service.name == name)

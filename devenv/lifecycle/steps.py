@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from devenv.config.services import STORES
 from devenv.core.errors import StoreError, UsageError
 from devenv.core.model import StepState
-from devenv.engines.project import STORES
 from devenv.lifecycle.plan import ORDER
 from devenv.stack import Stack
 

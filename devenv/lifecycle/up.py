@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from devenv.config.services import STORES, with_needed
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Action, Report, ServiceState, StepState
-from devenv.engines.project import STORES
 from devenv.host import registry
 from devenv.lifecycle import tap
 from devenv.lifecycle.load import StepLoader
+from devenv.lifecycle.names import check_names
+from devenv.lifecycle.own import OwnStarter
 from devenv.lifecycle.plan import UpOptions, plan_services, plan_steps
 from devenv.lifecycle.recover import recover, refuse_left
 from devenv.lifecycle.start import Clock, ServiceStarter
+from devenv.lifecycle.status import look_closely
 from devenv.lifecycle.steps import read_inputs, step_states
 from devenv.stack import Stack
+
+if TYPE_CHECKING:
+    from devenv.engines.base import Engine
 
 
 def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
@@ -28,46 +34,49 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
         engine.permit(options.agree)
         recover(stack, watch)
         tap.settle(stack, options.tap, watch.say)
-    wanted = tuple(name for name in engine.services if name != "backend" or options.backend)
     seen = engine.look()
-    changed = "backend" in wanted and engine.settings_changed(stack.environment())
-    plan = plan_services(seen, wanted, changed)
+    wanted = wanted_services(stack, options)
+    steps = steps_of(wanted)
+    environment = stack.environment()
+    changed = [name for name in wanted if name in engine.own and engine.settings_changed(environment, name)]
+    gone = undeclared(engine)
+    plan = (*(Action(name, "stop", "devenv.toml has no such service") for name in gone),)
+    plan += plan_services(seen, wanted, changed)
     inputs = read_inputs(stack)
     if options.dry_run:
         # Steps of stopped stores are planned from what is remembered of them.
         states = step_states(stack, inputs)
         remembered = {state.name: state for state in states}
-        plan += plan_steps(remembered.__getitem__, options, lambda action: False)
+        plan += plan_steps(remembered.__getitem__, options, lambda action: False, steps)
         return up_report(stack, plan, states, {}, dry_run=True)
     tell_pending(seen, watch)
     services = ServiceStarter(stack, options, watch, clock)
     loader = StepLoader(services)
+    own = OwnStarter(services, [action for action in plan if action.target in engine.own])
     tapping = False
-    loader.fresh = not engine.has_data()
+    loader.fresh = not engine.has_data() and set(STORES) <= set(wanted)
     registry.register(engine.cache, stack.root, engine.base, engine.compose_project)
     if loader.fresh and not (options.force or options.first):
         loader.adopt_baseline(inputs)
     started = [action.target for action in plan if action.action == "start"]
-    backend = next((action for action in plan if action.target == "backend"), None)
     try:
+        for name in gone:
+            watch.say(f"{name}: stopped, as devenv.toml has no such service any more")
+            engine.stop(name)
         services.start_stores([name for name in started if name in STORES])
-        if backend and backend.action == "keep":
-            services.watch_backend()
-        plan += loader.load(inputs)
-        if backend and engine.state.tap:
-            services.assign_backend(backend)
+        own.begin()
+        if steps:
+            plan += loader.load(inputs, steps)
         tapping = tap.ensure(stack, watch.say)
-        if backend and backend.action == "keep" and engine.settings_changed(stack.environment()):
-            backend = Action("backend", "restart", "the tap got other ports")
-        if backend:
-            services.serve_backend(backend)
-            # It may have got another port after all, when somebody took its own at that moment.
-            tap.ensure(stack, watch.say)
+        own.stores_are_loaded()
+        own.finish()
+        # A service may have got another port after all, when somebody took its own at that moment.
+        tap.ensure(stack, watch.say)
     except BaseException as reason:
         services.close()
         # A failed start stays for a look at it, and the next `up` goes on from there.
         if not isinstance(reason, Exception):
-            for name in started:
+            for name in reversed(started):
                 engine.stop(name)
             if tapping:
                 tap.stop(engine)
@@ -76,6 +85,32 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     timings = clock.finish()
     engine.improve()
     return up_report(stack, plan, loader.step_states, timings)
+
+
+def wanted_services(stack: Stack, options: UpOptions) -> tuple[str, ...]:
+    """The services that this `up` is about, in starting order. UsageError for a name that there is not."""
+    engine = stack.engine
+    if not options.names:
+        return engine.services if options.backend else STORES
+    check_names(engine, options.names)
+    seeds = stack.settings.steps.seed
+    # Items follow the rows.
+    stores = {"dynamodb": ("postgres",)} if seeds.files or seeds.command else {}
+    found = with_needed(options.names, {**engine.needs(), **stores})
+    return tuple(name for name in engine.services if name in found)
+
+
+def steps_of(wanted: Sequence[str]) -> tuple[str, ...]:
+    """The steps whose stores are all among `wanted`."""
+    from devenv.steps.registry import STEPS
+
+    return tuple(step.name for step in STEPS if set(step.needs) <= set(wanted))
+
+
+def undeclared(engine: Engine) -> list[str]:
+    """The services that the state knows as running and that devenv.toml no longer has."""
+    names = [name for name in engine.known_services if name not in (*engine.services, *engine.own, *STORES)]
+    return [name for name in names if engine.process(name) is not None]
 
 
 def tell_pending(seen: Sequence[ServiceState], watch: Watch) -> None:
@@ -95,7 +130,7 @@ def up_report(
         exit_code=Exit.DONE,
         body={
             "engine": stack.engine.name,
-            "services": [asdict(service) for service in (*stack.engine.look(), *tap.look(stack.engine))],
+            "services": [asdict(service) for service in (*look_closely(stack.engine), *tap.look(stack.engine))],
             "steps": [asdict(step) for step in states],
             "plan": [asdict(action) for action in plan],
             "timings": dict(timings),

@@ -27,7 +27,9 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     head = f"{report.project}: up in {body['timings']['total']:.2f} s" if acted else f"{report.project}: already up"
     lines = [typer.style(head, bold=True)]
     lines += [
-        f"  {mark(MARKS, s['state'])} {s['name']:<9} {s['url']}" for s in body["services"] if s["state"] == "running"
+        f"  {mark(MARKS, s['state'])} {s['name']:<9} {s['url'] or 'pid ' + str(s['pid'])}"
+        for s in body["services"]
+        if s["state"] == "running"
     ]
     pending = [s for s in body["services"] if s["state"] == "running" and s["detail"] and s.get("command")]
     lines += [f"  {s['name']}: {clean(s['detail'])}: {s['command']}" for s in pending]
@@ -75,6 +77,7 @@ def status_text(report: Report, verbose: bool) -> list[str]:
         more = clean(", ".join(facts))
         fits = len("  ● ") + cell_width(told) + 2 + cell_width(more) <= width
         lines += [f"  {sign} {told}  {more}".rstrip()] if fits else [f"  {sign} {told}", f"      {more}"]
+        lines += [f"      | {clean(line)}" for line in service.get("last_lines", ())]
     for step in report.body["steps"]:
         lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {clean(step['reason'])}"]
     return lines

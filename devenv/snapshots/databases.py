@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Literal
 
+from devenv.config.services import STORES
 from devenv.core.errors import StoreError
-from devenv.engines.project import STORES
 from devenv.engines.wait import start_store
 from devenv.stack import Stack
 

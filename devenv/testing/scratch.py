@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from devenv.config.load import Loaded
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError
 from devenv.core.events import Watch
 from devenv.engines.embedded.engine import EmbeddedEngine, Launch
 from devenv.engines.embedded.parts import Progress
-from devenv.engines.project import STORES
 from devenv.host import processes
 from devenv.host.state import Tapped
 from devenv.stack import Stack

@@ -103,6 +103,36 @@ def run_backend(facts: DoctorFacts) -> Outcome:
     return run_probe(facts, "backend")
 
 
+def run_own(facts: DoctorFacts) -> Outcome:
+    """Each of the project's own processes runs, and its `ready` holds, as far as that runs nothing."""
+    context = facts.context
+    if not context.ask_ready:
+        return unneeded("the project declares no services of its own")
+    wrong: list[tuple[str, str, Fix]] = []
+    seen: list[str] = []
+    for name, ask in context.ask_ready.items():
+        state = context.service(name)
+        if state.state != "running":
+            wrong.append((name, f"{name} is {state.state}: {silence(state)[0]}", UP))
+            continue
+        try:
+            asked = ask()
+        except StoreError as error:
+            why, fix = silence(state)
+            said = ": ".join(filter(None, (error.what, error.detail)))
+            wrong.append((name, f"{name} is not ready: {said} ({why})", fix))
+        else:
+            seen.append(f"{name} ({', '.join(asked) or 'it runs'})")
+    if not wrong:
+        return passed(", ".join(seen))
+    return failed(
+        (text for _, text, _ in wrong),
+        cause="; ".join(f"devenv logs {name} tells why" for name, _, _ in wrong),
+        fix=wrong[0][2],
+        subjects=(name for name, _, _ in wrong),
+    )
+
+
 def run_in_effect(facts: DoctorFacts) -> Outcome:
     """Settings that wait for a restart."""
     running = [state for state in facts.context.services if state.state == "running"]
@@ -222,6 +252,21 @@ The health path of [backend] was asked. A status of 400 or more counts as no.
 
 How it happens: the application crashed at its start, cannot reach a store, or its health path is another one.
 Repair: devenv logs backend; then devenv up.""",
+    ),
+    Check(
+        code="SVC009",
+        name="own-services-ready",
+        group="services",
+        title="the project's own services run and are ready",
+        run=run_own,
+        limit_s=15,
+        late="fail",
+        explain="""\
+Each [services.NAME] must run, and its `ready` must hold: http and tcp are asked, its log is searched for the line. A
+ready command is not run, as doctor runs nothing of the folder; a service without a condition only has to run.
+
+How it happens: it was not started, it crashed, it listens elsewhere, or what it needs does not answer.
+Repair: devenv logs NAME; then devenv up, which starts what crashed.""",
     ),
     Check(
         code="SVC004",

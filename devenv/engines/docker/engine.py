@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from devenv.config.environment import connection_environment
 from devenv.config.load import Loaded
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import DynamoTarget, Listener, PostgresTarget, ServiceState
 from devenv.engines.docker import compose
 from devenv.engines.docker.api import Container, Unreachable
 from devenv.engines.docker.containers import ALIVE, epoch, judge, seen_from_here, shared_file, version_of, whole_seconds
 from devenv.engines.docker.project import INSIDE, ComposeProject
-from devenv.engines.process import fingerprint
-from devenv.engines.project import STORES, KnownState
+from devenv.engines.project import KnownState
 from devenv.host import processes, writing
 
 if TYPE_CHECKING:
@@ -171,10 +171,10 @@ class DockerEngine(ComposeProject):
 
     def seen_from_here(self, container: Container) -> dict[str, str]:
         """A container's variables with the addresses that they mean from this machine."""
-        own = self.backend_variables()
+        targets = self.inside_targets()
         # What `[backend] env` says of the stores is as right or wrong as any other value.
-        inside = {**own, **connection_environment(self.settings, self.inside_targets())}
-        outside = {**own, **connection_environment(self.settings, self.targets())}
+        inside = {**self.backend_variables(targets), **connection_environment(self.settings, targets)}
+        outside = {**self.backend_variables(), **connection_environment(self.settings, self.targets())}
         services = {(name, INSIDE[name]): self.port(name) for name in STORES}
         return seen_from_here(container, services, inside, outside)
 
@@ -247,7 +247,7 @@ class DockerEngine(ComposeProject):
     def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:
         """Start one service. The stores that were announced together are started together."""
         if not self.is_contained(name):
-            return self.launch_backend(environment)
+            return self.launch_own(name, environment)
         with self._creating:
             if name not in self._created:
                 together = [other for other in self._together if other not in self._created and name in self._together]
@@ -269,7 +269,7 @@ class DockerEngine(ComposeProject):
             process=None,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             version=version_of(container) if container else None,
-            environment=fingerprint(self.backend_inputs(environment)) if name == "backend" else "",
+            environment=self.inputs_of(name, environment) if name == "backend" else "",
         )
         return None
 

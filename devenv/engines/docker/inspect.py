@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError
 from devenv.core.model import Failure
 from devenv.engines.base import Engine
@@ -17,7 +18,6 @@ from devenv.engines.docker import compose
 from devenv.engines.docker.api import Container
 from devenv.engines.docker.containers import ALIVE
 from devenv.engines.docker.engine import DockerEngine
-from devenv.engines.project import STORES
 from devenv.host import processes
 
 

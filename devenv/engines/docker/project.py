@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from devenv.config.environment import connection_environment
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Targets
 from devenv.engines.base import Engine
 from devenv.engines.docker import compose
 from devenv.engines.docker.api import DockerClient, Unreachable, find_endpoint
 from devenv.engines.docker.containers import packaged_file, project_name
-from devenv.engines.project import STORES
 from devenv.host import processes
 from devenv.host.writing import write_private
 
@@ -68,7 +68,7 @@ class ComposeProject(Engine):
     @property
     def services(self) -> tuple[str, ...]:
         """The names of the services this project has; a container needs no command of its own."""
-        return (*STORES, "backend") if self.contained and self.settings.backend else super().services
+        return (*STORES, *(name for name, own in self.own.items() if own.command or self.is_contained(name)))
 
     def is_contained(self, name: str) -> bool:
         """Return True if a service is a container."""
@@ -185,8 +185,9 @@ class ComposeProject(Engine):
 
     def backend_part(self) -> dict[str, Any]:
         """The application's part of the compose file: its variables, as they are right inside a container."""
-        inside = connection_environment(self.settings, self.inside_targets())
-        variables = {**inside, **self.backend_variables(), "PORT": str(INSIDE["backend"])}
+        targets = self.inside_targets()
+        inside = connection_environment(self.settings, targets)
+        variables = {**inside, **self.backend_variables(targets), "PORT": str(INSIDE["backend"])}
         # Compose would replace `$` in values.
         escaped = {name: value.replace("$", "$$") for name, value in variables.items()}
         return {"services": {"backend": {"environment": escaped}}}
@@ -199,6 +200,7 @@ class ComposeProject(Engine):
             replace(dynamodb, endpoint=f"http://dynamodb:{INSIDE['dynamodb']}"),
             self.url("backend", self.port("backend")),
             self.secrets().key,
+            self.own_targets(),
         )
 
     def in_postgres(

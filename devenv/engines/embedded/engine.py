@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, ClassVar
 from msgspec.structs import replace
 
 from devenv.config.load import Loaded
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
 from devenv.engines.base import Engine
 from devenv.engines.embedded import postgres
 from devenv.engines.process import Launch as Launch
 from devenv.engines.process import iso
-from devenv.engines.project import STORES, KnownState
+from devenv.engines.project import KnownState
 from devenv.host import processes
 from devenv.host.processes import Account
 from devenv.host.state import Record
@@ -73,7 +74,7 @@ class EmbeddedEngine(Engine):
 
     def adopt(self) -> None:
         """Find running services of this project that no record names (devenv was killed, or its state deleted)."""
-        self.adopt_backend()
+        self.adopt_own()
         lost = {
             name: self.is_ours(name)
             for name in STORES
@@ -123,8 +124,8 @@ class EmbeddedEngine(Engine):
 
     def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:
         """Start one service's process."""
-        if name == "backend":
-            return self.launch_backend(environment)
+        if name not in STORES:
+            return self.launch_own(name, environment)
         self.make_home()
         return self.launch_process(name, self.postgres(progress) if name == "postgres" else self.dynamodb(progress))
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import urlsplit
 
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState
 from devenv.engines.base import Engine
@@ -38,7 +39,6 @@ from devenv.engines.external.marks import (
     refuse_cloud,
     refuse_foreign,
 )
-from devenv.engines.project import STORES
 from devenv.host import writing
 from devenv.host.addresses import is_loopback
 
@@ -299,7 +299,7 @@ class ExternalEngine(Engine):
         """Start the application. A store is not started here: the error says where it was looked for."""
         if name in STORES:
             raise self.ended(name)
-        self.launch_backend(environment)
+        self.launch_own(name, environment)
 
     def stop(self, name: str) -> bool:
         """Stop the application. A store goes on running; it is only no longer counted as up."""

@@ -77,7 +77,7 @@ def trace_action(
 
     UsageError when the subject declares no action, or the application is not a process of this machine.
     """
-    from devenv.engines.project import STORES
+    from devenv.config.services import STORES
     from devenv.query.queries import require_running
 
     check_declared(stack, subject)

@@ -130,8 +130,8 @@ def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
         ),
         (
             'TABLE = "orders"',
-            'TABLE = "o"\n[backend.env]\nDB = "{postgres_url}"',
-            "{postgres_url} is filled in in [env] only",
+            'TABLE = "o"\n[backend.env]\nDB = "{postgres_ulr}"',
+            "{postgres_ulr} is unknown; did you mean `{postgres_url}`",
         ),
         ('TABLE = "orders"', 'TABLE = "o"\n[backend]\ncommand = ["a", "{prot}"]', "did you mean `{port}`"),
         (

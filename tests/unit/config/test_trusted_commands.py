@@ -149,3 +149,26 @@ def test_migrations_that_are_programs_are_commands() -> None:
     assert listed({"command": ["make", "db"], "folder": "m"}) == ["[steps.setup] migrations: make db"]
     assert listed({"tool": "django", "folder": "x"}) == ["[steps.setup] migrations: django"]
     assert listed("flyway") == []
+
+
+def test_own_services_are_part_of_what_is_agreed() -> None:
+    tree = {
+        "project": {"name": "a"},
+        "services": {
+            "web": {
+                "command": ["npm", "start"],
+                "port": 0,
+                "ready": {"command": ["./is-up"]},
+                "env": {"A": "1"},
+                "python": "./python",
+            }
+        },
+    }
+    settings = parse(tree, Path("devenv.toml"))
+    assert [str(each) for each in commands_of(settings)] == [
+        "[services.web] command: npm start",
+        "[services.web] ready: ./is-up",
+        "[services.web] python: ./python",
+    ]
+    assert "[services.web] env A = 1" in agreed_text(settings)
+    assert {each.runner for each in commands_of(settings)} == {"services"}

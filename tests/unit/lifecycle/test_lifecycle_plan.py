@@ -8,7 +8,7 @@ import pytest
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Action, Failure, ServiceState, StepState
-from devenv.lifecycle.plan import ORDER, UpOptions, join_late, plan_services, plan_steps
+from devenv.lifecycle.plan import ORDER, UpOptions, join_failed, join_late, plan_services, plan_steps
 
 PG = ServiceState("postgres", "running", pid=11)
 DB = ServiceState("dynamodb", "running", pid=12)
@@ -75,7 +75,7 @@ def printed(plan: tuple[Action, ...]) -> str:
     ],
 )
 def test_services(seen: tuple[ServiceState, ...], wanted: tuple[str, ...], changed: bool, plan: str) -> None:
-    assert printed(plan_services(seen, wanted, changed)) == plan
+    assert printed(plan_services(seen, wanted, ("backend",) if changed else ())) == plan
 
 
 def steps(*states: str) -> tuple[StepState, ...]:
@@ -183,3 +183,18 @@ def test_services_that_are_late_together_are_one_error() -> None:
     )
     assert join_late(LATE).exit_code == Exit.TIMEOUT
     assert join_late({"postgres": LATE["postgres"]}) is LATE["postgres"]
+
+
+def test_services_that_fail_side_by_side_are_one_error_with_those_that_were_held_back() -> None:
+    failed = {
+        "cache": DevenvError("cache ended while starting", exit_code=Exit.CRASHED, detail="boom", hint="see logs"),
+        "mailer": DevenvError("mailer ended while starting", exit_code=Exit.PORT, detail="no route"),
+    }
+    error = join_failed(failed, {"worker": "cache"})
+    assert (error.what, error.exit_code, error.hint) == ("cache ended while starting", 5, "see logs")
+    assert (error.detail or "").splitlines() == [
+        "boom",
+        "mailer ended while starting",
+        "mailer: no route",
+        "worker was not started: it needs cache",
+    ]

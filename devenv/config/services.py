@@ -1,0 +1,126 @@
+"""The processes of a project's own, `[backend]` among them: what each is, its placeholders, and their order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from devenv.config.processes import Ready
+
+if TYPE_CHECKING:
+    from devenv.config.schema import Settings
+
+BACKEND: Final = "backend"
+STORES: Final = ("postgres", "dynamodb")
+NOTHING: Final = Ready()
+# Names of logs, and of services that are not the project's own.
+RESERVED: Final = (*STORES, BACKEND, "tap", "steps")
+
+
+@dataclass(frozen=True)
+class Own:
+    """One process of the project's own. `port` None: it has none; `section` is its title in devenv.toml."""
+
+    name: str
+    section: str
+    kind: str = "process"
+    command: Sequence[str] = ()
+    folder: str = "."
+    port: int | None = None
+    url: str = ""
+    depends_on: tuple[str, ...] = ()
+    ready: Ready = NOTHING
+    env: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+
+
+def own_services(settings: Settings) -> dict[str, Own]:
+    """Name -> process, each behind those that it depends on; a backend without a command is one, too."""
+    found: dict[str, Own] = {}
+    if backend := settings.backend:
+        found[BACKEND] = Own(
+            BACKEND,
+            "[backend]",
+            command=backend.command,
+            folder=backend.folder,
+            port=backend.port,
+            url=backend.url,
+            depends_on=(*STORES, *backend.depends_on),
+            ready=Ready(http=backend.health),
+            env=backend.env,
+            python=backend.python,
+        )
+    for name, source in settings.services.items():
+        found[name] = Own(
+            name,
+            f"[services.{name}]",
+            kind=source.kind,
+            command=source.command,
+            folder=source.folder,
+            port=source.port,
+            url=source.url if source.port is not None else "",
+            depends_on=tuple(dict.fromkeys(source.depends_on)),
+            ready=source.ready,
+            env=source.env,
+            python=source.python,
+        )
+    order = in_order({name: own.depends_on for name, own in found.items()})
+    return {name: found[name] for name in order}
+
+
+def in_order(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The names, each behind those that it needs, else as they are; those of a circle at the end."""
+    left = dict(needs)
+    order: list[str] = []
+    while free := [name for name, needed in left.items() if not any(each in left for each in needed)]:
+        order += free[:1]
+        del left[free[0]]
+    return order + list(left)
+
+
+def circle(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """One circle of names that need each other, the first at the end again; [] without one."""
+    for start in needs:
+        path = [start]
+        seen: set[str] = set()
+
+        def walk(name: str, path: list[str], seen: set[str]) -> list[str]:
+            for each in needs.get(name, ()):
+                if each == path[0]:
+                    return [*path, each]
+                if each not in seen:
+                    seen.add(each)
+                    if found := walk(each, [*path, each], seen):
+                        return found
+            return []
+
+        if found := walk(start, path, seen):
+            return found
+    return []
+
+
+def with_needed(names: Iterable[str], needs: Mapping[str, Sequence[str]]) -> set[str]:
+    """These names, and all that they need, directly or not."""
+    found: set[str] = set()
+    left = list(names)
+    while left:
+        if (name := left.pop()) not in found:
+            found.add(name)
+            left += needs.get(name, ())
+    return found
+
+
+def place_of(name: str) -> str:
+    """The name of a service inside a placeholder: `group-rows` is `{group_rows_url}`."""
+    return name.replace("-", "_")
+
+
+def own_places(settings: Settings) -> list[str]:
+    """The placeholders that the project's own services give: `{NAME_url}` and `{NAME_port}` of those with a port."""
+    return [
+        f"{place_of(own.name)}_{part}"
+        for own in own_services(settings).values()
+        if own.port is not None
+        for part in ("url", "port")
+    ]

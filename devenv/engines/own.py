@@ -1,0 +1,113 @@
+"""The project's own processes (`[backend]`, `[services.<name>]`) on every engine: processes of this machine."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from devenv.config.environment import fill_places, placeholder_values
+from devenv.config.interpreter import project_python
+from devenv.config.load import interpreter
+from devenv.config.services import BACKEND, STORES, Own
+from devenv.core.errors import UsageError
+from devenv.engines.process import SERVICE_MARK, Launch, fingerprint, iso
+from devenv.host import processes
+from devenv.host.state import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from devenv.core.model import Targets
+    from devenv.engines.process import ProcessServices as Engine
+
+# The port that a process was given, by which it is found again when no record names it.
+PORT_MARK: Final = "DEVENV_SERVICE_PORT"
+# Logs beside those of the project's own processes.
+OTHER_LOGS: Final = (*STORES, "tap", "steps")
+
+
+def launch(engine: Engine, own: Own, environment: Mapping[str, str]) -> None:
+    """Run a process, and remember it. UsageError without its folder; DevenvError when it cannot be started."""
+    folder = folder_of(engine, own)
+    if not folder.is_dir():
+        raise UsageError(f"{own.section} folder: there is no folder {folder}", hint="devenv config show")
+    engine.make_home()
+    started = Launch(command(engine, own), process_environment(engine, own, environment), folder, None)
+    engine.launch_process(own.name, started, fingerprint(inputs(engine, own, environment)))
+
+
+def process_environment(engine: Engine, own: Own, environment: Mapping[str, str]) -> dict[str, str]:
+    """All variables of a process: the shell's, the project's (through the tap, if there is one), its own, the marks."""
+    known = engine.tapped({**environment, **variables(engine, own)})
+    marks = {**engine.marks(), SERVICE_MARK: own.name}
+    if own.port is not None:
+        marks[PORT_MARK] = str(engine.port(own.name))
+    return {**engine.environ, **known, **marks}
+
+
+def command(engine: Engine, own: Own) -> list[str]:
+    """The command with its placeholders filled in."""
+    return filled(engine, own, own.command)
+
+
+def ready_command(engine: Engine, own: Own) -> list[str]:
+    """The command of `ready`, filled in; [] without one."""
+    return filled(engine, own, own.ready.command)
+
+
+def filled(engine: Engine, own: Own, words: Iterable[str]) -> list[str]:
+    """Words of a command with their placeholders filled in; addresses lead through the tap, if there is one."""
+    fill = values(engine, own)
+    found = {str(number): fill_places(word, fill) for number, word in enumerate(words)}
+    return list(engine.tapped(found).values())
+
+
+def inputs(engine: Engine, own: Own, environment: Mapping[str, str]) -> dict[str, str]:
+    """All that decides how a process runs: its variables, its command and where it runs."""
+    where = own.folder if own.folder != "." else ""
+    known = engine.tapped({**environment, **variables(engine, own)})
+    return {**known, "": shlex.join(command(engine, own)) + where}
+
+
+def variables(engine: Engine, own: Own, targets: Targets | None = None) -> dict[str, str]:
+    """The process's own variables, `env`; `targets` are those of a container, where it runs in one."""
+    fill = values(engine, own, targets)
+    return {name: fill_places(text, fill) for name, text in own.env.items()}
+
+
+def values(engine: Engine, own: Own, targets: Targets | None = None) -> dict[str, str]:
+    """Return what the placeholders stand for in the texts of a service."""
+    found = {**placeholder_values(targets or engine.targets()), "python": python_of(engine, own)}
+    return {**found, "port": str(engine.port(own.name))} if own.port is not None else found
+
+
+def python_of(engine: Engine, own: Own) -> str:
+    """The interpreter of a service: the named one, that of its folder, else the project's."""
+    if own.python is not None and own.name != BACKEND:
+        return str(engine.root / own.python) if "/" in own.python else own.python
+    beside = project_python(folder_of(engine, own)) if own.folder != "." and own.python is None else None
+    return str(beside) if beside else interpreter(engine.settings, engine.root)
+
+
+def folder_of(engine: Engine, own: Own) -> Path:
+    """The folder that a service runs in."""
+    return engine.root / own.folder
+
+
+def adopt(engine: Engine) -> None:
+    """Remember running processes of this project that no record names, whatever devenv.toml says by now."""
+    try:
+        logs = {file.stem for file in (engine.folder / "logs").glob("*.log")} - set(OTHER_LOGS)
+    except OSError:
+        return
+    known = engine.state.services
+    if all(processes.is_running((known.get(name) or Record(0)).process) for name in logs):
+        return
+    for name, (process, environ) in processes.find_services(engine.marks(), SERVICE_MARK).items():
+        if name in logs and not processes.is_running((known.get(name) or Record(0)).process):
+            port = environ.get(PORT_MARK, "")
+            engine.remember(
+                name, port=int(port) if port.isdecimal() else 0, process=process, started=iso(process.created)
+            )

@@ -1,0 +1,138 @@
+"""`[services.<name>]` on real stores: order, side by side, ports, crashes, settings that change, and their end."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devenv.host import processes
+from tests.e2e.many import OWN, kill, many_project, services
+from tests.support import ProjectDir
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Iterator[ProjectDir]:
+    made = many_project(tmp_path / "many")
+    yield made
+    made.remove()
+
+
+def get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def of_project(project: ProjectDir) -> set[int]:
+    """The pids of all processes that were started for a project."""
+    found = set()
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("DEVENV_PROJECT") == str(project.path.resolve()):
+                found.add(process.pid)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_they_come_up_in_order_are_known_everywhere_and_leave_nothing(many: ProjectDir) -> None:
+    up = many.json("up", timeout=240)
+    assert up["exit_code"] == 0
+    seen = services(many)
+    assert list(seen) == ["postgres", "dynamodb", "backend", "frontend", "cache", "worker"]
+    assert {one["state"] for one in seen.values()} == {"running"}
+    assert (seen["worker"]["port"], seen["worker"]["url"]) == (None, None)
+    # Each was told where the others are, also those that start later.
+    assert get(seen["frontend"]["url"]) == seen["backend"]["url"]
+    told = psutil.Process(seen["backend"]["pid"]).environ()
+    assert told["FRONTEND"] == many.env()["FRONTEND_URL"] == seen["frontend"]["url"]
+    assert "working with redis://127.0.0.1:" in many.ok("logs", "worker").out
+    [project] = [one for one in many.json("ps")["projects"] if one["root"] == str(many.path.resolve())]
+    assert set(OWN) <= {one["name"] for one in project["services"]}
+    [row] = many.json("doctor", "--only", "SVC009")["checks"]
+    assert (row["status"], row["evidence"]) == ("ok", "frontend (http), cache (tcp), worker (log)")
+
+    again = many.json("up")
+    assert {action["action"] for action in again["plan"]} == {"keep"}
+    assert {name: one["pid"] for name, one in services(many).items()} == {n: one["pid"] for n, one in seen.items()}
+
+    stopped = many.json("down")["stopped"]
+    assert stopped == ["worker", "cache", "frontend", "backend", "dynamodb", "postgres"]
+    assert of_project(many) == set()
+
+
+def test_one_that_crashes_is_shown_with_its_last_lines_and_brought_back(many: ProjectDir) -> None:
+    many.ok("up", timeout=240)
+    before = services(many)
+    for name in OWN:
+        kill(before[name]["pid"])
+        crashed = services(many)
+        assert {n for n, one in crashed.items() if one["state"] == "crashed"} == {name}
+        row = many.json("doctor", "--only", "SVC009")["checks"][0]
+        assert row["status"] == ("ok" if name == "backend" else "fail")
+        if name == "worker":
+            assert crashed[name]["last_lines"][-1].startswith("working with")
+            assert "| working with" in many.ok("status").out
+        plan = {line["target"]: line["action"] for line in many.json("up")["plan"]}
+        assert {target for target, action in plan.items() if action not in ("keep", "check")} == {name}
+        after = services(many)
+        assert {one["state"] for one in after.values()} == {"running"}
+        assert {n for n in after if after[n]["pid"] != before[n]["pid"]} == {name}
+        before = after
+    many.ok("down")
+    assert of_project(many) == set()
+
+
+def test_one_that_fails_holds_back_only_what_needs_it(many: ProjectDir) -> None:
+    file = many.path / "devenv.toml"
+    right = file.read_text()
+    file.write_text(right.replace('"{port}", "--bind", "127.0.0.1"]\nport = 0', '"--nonsense"]\nport = 0'))
+    failed = many.json("up", timeout=240)
+    assert failed["exit_code"] == 5
+    assert failed["error"]["what"] == "cache ended while starting"
+    assert "worker was not started: it needs cache" in failed["error"]["detail"]
+    assert {n: one["state"] for n, one in services(many).items() if n in OWN} == {
+        "backend": "running",
+        "cache": "crashed",
+        "frontend": "running",
+        "worker": "stopped",
+    }
+    file.write_text(right)
+    assert many.json("up")["exit_code"] == 0
+    assert {one["state"] for one in services(many).values()} == {"running"}
+
+
+def test_a_taken_port_moves_and_changed_settings_restart(many: ProjectDir) -> None:
+    file = many.path / "devenv.toml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = file.read_text().replace("port = 0\ndepends_on", f"port = {port}\ndepends_on")
+        file.write_text(text)
+        said = many.ok("up", timeout=240)
+        assert f"port {port} is taken by" in said.err
+        before = services(many)
+        assert before["frontend"]["port"] != port
+    # One more variable restarts this service alone; a section that is gone stops its process.
+    file.write_text(text.replace("[services.cache]", "[services.cache]\nenv = { MORE = '1' }"))
+    plan = {line["target"]: line["action"] for line in many.json("up")["plan"]}
+    assert [target for target, action in plan.items() if action == "restart"] == ["cache"]
+    after = services(many)
+    assert (after["cache"]["port"], after["worker"]["pid"]) == (before["cache"]["port"], before["worker"]["pid"])
+    start, end = text.index("[services.worker]"), text.index("[services.cache]")
+    file.write_text(text[:start] + text[end:])
+    many.ok("up")
+    assert processes.identify(after["worker"]["pid"]) is None
+    assert "worker" not in services(many)
+
+
+def test_down_stops_what_a_broken_devenv_toml_no_longer_names(many: ProjectDir) -> None:
+    many.ok("up", timeout=240)
+    # Without its state, a killed `up` is found by the marks of its processes.
+    (many.path / ".devstate" / "state.json").unlink()
+    (many.path / "devenv.toml").write_text("[project\n")
+    assert set(many.json("down")["stopped"]) >= set(OWN)
+    assert of_project(many) == set()
