@@ -52,9 +52,9 @@ clean:
 	$(PYTHON) -m venv .venv
 
 .venv/user.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable '.[embedded,backend]'
+	$(PIP) --editable '.[embedded,backend,ui]'
 	@touch $@
 
 .venv/developer.stamp: pyproject.toml constraints.txt | .venv/bin/python
-	$(PIP) --editable '.[embedded,backend,test]'
+	$(PIP) --editable '.[embedded,backend,ui,test]'
 	@touch $@ .venv/user.stamp

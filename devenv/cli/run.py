@@ -39,6 +39,7 @@ def up(
         bool | None,
         typer.Option("--tap/--no-tap", help="Record the application's calls to both stores (devenv requests)."),
     ] = None,
+    ui: Annotated[bool, typer.Option("--ui", help="Also start the live page, and open it (devenv ui).")] = False,
 ) -> None:
     """Start the services, wait until each responds, run the steps that are not done."""
     from devenv.lifecycle import up as work
@@ -62,6 +63,10 @@ def up(
             with open_locked(chosen.project, timeout, watch.say, asked=EngineChoice(engine)) as opened:
                 consent(opened.loaded, "steps", *(() if no_backend else ("services",)))
                 report = work.up(opened, options, watch, clock)
+                if ui:
+                    from devenv.cli.page import open_beside
+
+                    open_beside(opened.engine)
     show(with_view(report, timings=timings))
 
 
@@ -188,7 +193,7 @@ def logs(
     lines: Annotated[int, typer.Option("--tail", metavar="N", min=0, help="Print the last N lines of each log.")] = 50,
 ) -> None:
     """Print the logs of the services, also after they stopped."""
-    from devenv.cli.logs import read_logs
+    from devenv.lifecycle.logs import read_logs
 
     opened = stack(reads=False)
     names = (*opened.engine.services, *(["tap"] if opened.engine.log("tap").exists() else []), "steps")

@@ -16,6 +16,7 @@ TOPICS = (
     "configuration",
     "doctor",
     "traces",
+    "ui",
     "tap",
     "verify",
     "patterns",

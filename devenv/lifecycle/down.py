@@ -10,7 +10,7 @@ from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
 from devenv.engines.base import Engine
-from devenv.lifecycle import tap
+from devenv.lifecycle import page, tap
 from devenv.lifecycle.recover import recover
 from devenv.stack import Stack
 
@@ -54,6 +54,8 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
         watch.end(name, "stopped", ok=True)
     if tap.end(engine):
         stopped.append("tap")
+    if page.stop(stack.root):
+        stopped.append("ui")
     if data:
         tap.forget(engine)
         kept = remove_data(stack, backup) or kept

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import typer
 
-from devenv.cli.logs import read_logs
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Failure, Outcome, Report, Skip, Titled, result_of
 from devenv.doctor.runner import list_checks
+from devenv.lifecycle.logs import read_logs
 from devenv.render import report as render
 from devenv.render import text
 from devenv.render.cells import cell_width, rows_text, show_value, table

@@ -1,0 +1,70 @@
+"""One project as the page sees it: opened anew for every question, because it changes beside the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devenv.core.errors import UsageError
+from devenv.stack import Stack, open_stack
+from devenv.ui.guard import Door
+from devenv.ui.jobs import Jobs
+
+if TYPE_CHECKING:
+    from devenv.config.commands import Runner
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """How the page was started. `write`: it may change things. `trust`: this folder's commands may run, for now."""
+
+    write: bool = False
+    trust: bool = False
+    allow_remote: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """The same, as global options of a command."""
+        wanted = [("--trust", self.trust), ("--allow-remote", self.allow_remote)]
+        return [word for word, is_wanted in wanted if is_wanted]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that the page's handlers need."""
+
+    root: Path
+    options: PageOptions
+    door: Door
+    jobs: Jobs
+    environ: Mapping[str, str]
+
+    def open(self) -> Stack:
+        """The project, for reading. DevenvError when its devenv.toml or its state cannot be used."""
+        opened = open_stack(self.root)
+        opened.engine.admit(self.options.allow_remote, lambda _: None)
+        return opened
+
+    def require_write(self) -> None:
+        """UsageError unless the page may change things."""
+        if not self.options.write:
+            raise UsageError("this page only looks; nothing was changed", hint="devenv ui --write")
+
+    def require_trust(self, opened: Stack, *runners: Runner) -> None:
+        """UsageError if the folder has commands that `runners` run, and is not trusted to run them."""
+        from devenv.config.commands import agreed_text, commands_of
+        from devenv.host import trust
+
+        if self.options.trust or self.environ.get("DEVENV_TRUST") == "1":
+            return
+        if not any(command.runner in runners for command in commands_of(opened.settings)):
+            return
+        lines = agreed_text(opened.settings)
+        if not trust.is_trusted(trust.trust_folder(), opened.root, lines):
+            raise UsageError(
+                f"{opened.root} is not trusted to run its own commands",
+                detail="\n".join(lines),
+                hint="read them, then run `devenv trust`",
+            )
