@@ -163,6 +163,11 @@ class Ledger:
         """Table -> how many items it holds by our hand."""
         return dict(self._rows('SELECT "table", count(*) FROM items WHERE written IS NOT NULL GROUP BY 1'))
 
+    def entry(self, table: str, key: bytes) -> LedgerItem | None:
+        """One item; None when devenv never wrote one under this key."""
+        rows = self._rows('SELECT written, intent FROM items WHERE "table" = ? AND key = ?', table, key)
+        return LedgerItem(key, *(None if blob is None else decode(blob) for blob in rows[0])) if rows else None
+
     def entries(self, table: str) -> dict[bytes, LedgerItem]:
         """The entries of one table, by key."""
         rows = self._rows('SELECT key, written, intent FROM items WHERE "table" = ?', table)

@@ -50,6 +50,8 @@ class Dynamo:
     `timeout` (seconds) bounds the connect and each wait for data. Every failure is a StoreError.
     """
 
+    api = API
+
     def __init__(self, target: DynamoTarget, *, timeout: float = 10.0) -> None:
         self.target = target
         self.timeout = timeout
@@ -200,7 +202,8 @@ class Dynamo:
         if self._connection is None:
             kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
             self._connection = kind(self._url.hostname or "", self._url.port, timeout=self.timeout)
-        headers = sign(self.target, operation, payload, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        headers = sign(self.target, operation, payload, now, self.api)
         self._connection.request("POST", self._url.path or "/", payload, headers)
         response = self._connection.getresponse()
         answer = response.read(ANSWER_BYTES)
@@ -276,14 +279,14 @@ def split_endpoint(endpoint: str) -> SplitResult:
     return url
 
 
-def sign(target: DynamoTarget, operation: str, payload: bytes, now: str) -> dict[str, str]:
+def sign(target: DynamoTarget, operation: str, payload: bytes, now: str, api: str = API) -> dict[str, str]:
     """The headers of one signed request (AWS Signature Version 4). `now` is UTC as `20230624T205702Z`."""
     url = split_endpoint(target.endpoint)
     headers = {
         "content-type": CONTENT_TYPE,
         "host": url.netloc.rpartition("@")[2].lower().removesuffix({"http": ":80", "https": ":443"}[url.scheme]),
         "x-amz-date": now,
-        "x-amz-target": f"{API}.{operation}",
+        "x-amz-target": f"{api}.{operation}",
     }
     if target.token:
         headers["x-amz-security-token"] = target.token

@@ -28,6 +28,7 @@ REASONS = {
     "host/file_clone.py": "copies data folders, into a fresh folder of devenv's own",
     "host/processes.py": "rotates a log of devenv's own, after looking that it is no link",
     "host/writing.py": "is the writer",
+    "streams/runner.py": "a descriptor that devenv gives it; it imports nothing of devenv",
     "snapshots/baseline.py": "copies files of a snapshot into a fresh folder of devenv's own",
     "snapshots/restore.py": "copies files of a snapshot into a fresh folder of devenv's own",
     "snapshots/save.py": "copies files of a snapshot into a fresh folder of devenv's own",
