@@ -19,7 +19,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.models import CommandInfo
 
-from devenv.cli import data, items, look, options, page, project, run, trust
+from devenv.cli import data, items, look, options, page, project, run, services, trust
 from devenv.cli.help_format import MAX_WIDTH, GroupedHelp
 from devenv.cli.options import chosen, hoist
 from devenv.core.errors import MAKE_ROOM, DevenvError, Exit, StoreError
@@ -49,12 +49,15 @@ COMMANDS: dict[str, tuple[tuple[str, Callable[..., None]], ...]] = {
     "Run": (
         ("up", run.up),
         ("down", run.down),
+        ("stop", services.stop),
+        ("restart", services.restart),
         ("status", run.status),
         ("ps", run.ps),
         ("logs", run.logs),
         ("env", run.env),
         ("run", run.run),
         ("ui", page.ui),
+        ("exec", services.execute),
     ),
     "Look": (
         ("doctor", look.doctor),
@@ -103,7 +106,7 @@ COMMANDS: dict[str, tuple[tuple[str, Callable[..., None]], ...]] = {
 }
 # Commands that look: what they cannot look at makes the exit code 3.
 LOOKING = ("doctor", "trace", "verify", "status", "ps", "patterns", "db", "ddb", "requests")
-# What stands behind the command of `run` is none of devenv's options.
+# What stands behind the command of `run` and `exec` is none of devenv's options.
 PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
@@ -114,7 +117,7 @@ def register() -> None:
     for heading, commands in COMMANDS.items():
         for words, command in commands:
             *group_name, word = words.split()
-            settings = PASSES_ON if command is run.run else None
+            settings = PASSES_ON if command in (run.run, services.execute) else None
             if not group_name:
                 app.command(word, context_settings=settings, rich_help_panel=heading)(command)
                 continue
@@ -197,7 +200,7 @@ def named(command: CommandInfo) -> str:
 
 def guarded(call: Callable[[], Any]) -> int:
     """Call, and turn what it raises into a rendered report. Returns the exit code."""
-    failed = Exit.RUN_FAILED if chosen.command == "run" else None
+    failed = Exit.RUN_FAILED if chosen.command in ("run", "exec") else None
     try:
         code = int(call() or 0)
         # Typer turns a Ctrl-C into this code and says nothing.
@@ -289,7 +292,7 @@ def interrupted() -> Report:
 
 def stopped(what: str) -> Failure:
     """The failure of a command that a signal ended, with the one that goes on."""
-    if chosen.command in ("up", "setup", "schema-load", "seed", "reset"):
+    if chosen.command in ("up", "restart", "setup", "schema-load", "seed", "reset"):
         return Failure(what, hint="devenv up  (continues where it stopped)")
     return Failure(what, hint="devenv logs --follow" if chosen.command == "logs" else f"again: {chosen.again}")
 

@@ -95,12 +95,13 @@ def global_options(
 
 
 def hoist(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Global options, wherever they stand before `--` (or before what `run` runs), and the other words."""
+    """Global options, wherever they stand before `--` (or before what `run` and `exec` run), and the other words."""
     front: list[str] = []
     rest: list[str] = []
     pending = iter(words)
     for word in pending:
-        if word == "--" or (rest[:1] == ["run"] and not word.startswith("-")):
+        behind = {"run": 1, "exec": 2}.get(rest[0] if rest else "")
+        if word == "--" or (len(rest) == behind and not word.startswith("-")):
             rest += [word, *pending]
         elif word in FLAGS or word.split("=")[0] in VALUED:
             front.append(word)

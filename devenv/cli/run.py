@@ -16,6 +16,9 @@ from devenv.core.model import Report
 
 
 def up(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME…]", help="Only these services, with what they need.")
+    ] = None,
     timeout: Timeout = 120.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan with its reasons; change nothing.")
@@ -49,6 +52,10 @@ def up(
 
     for name in (force, first):
         check_step(name)
+    if names and (no_backend or force or first):
+        raise UsageError(
+            "--no-backend, --force and --from are for all services, not for named ones", hint=f"devenv up {names[0]}"
+        )
     clock = Clock()
     with watching() as watch:
 
@@ -56,7 +63,9 @@ def up(
             watch.close()
             agreed(question, mark, "devenv up --engine external --mark")
 
-        options = UpOptions(timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap, restore_seeds)
+        options = UpOptions(
+            timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap, restore_seeds, tuple(names or ())
+        )
         if dry_run:
             report = work.up(stack(engine), options, watch, clock)
         else:

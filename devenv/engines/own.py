@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from devenv.config.environment import fill_places, placeholder_values
-from devenv.config.interpreter import project_python
+from devenv.config.interpreter import project_python, with_programs
 from devenv.config.load import interpreter
 from devenv.config.services import BACKEND, STORES, Own
 from devenv.core.errors import UsageError
@@ -45,6 +46,25 @@ def process_environment(engine: Engine, own: Own, environment: Mapping[str, str]
     if own.port is not None:
         marks[PORT_MARK] = str(engine.port(own.name))
     return {**engine.environ, **known, **marks}
+
+
+def execution(engine: Engine, name: str, environment: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
+    """Folder and variables of a command that runs in a service's place, as the service's own process has them.
+
+    The service's interpreter and programs come first on PATH. Without the marks: the command is no service.
+    """
+    own = engine.own.get(name)
+    if own is None:
+        return engine.root, with_programs({**engine.environ, **engine.tapped(environment)}, engine.root)
+    folder = folder_of(engine, own)
+    known = {**engine.environ, **engine.tapped({**environment, **variables(engine, own)})}
+    known = with_programs(
+        known, folder if project_python(folder) or (folder / "node_modules").is_dir() else engine.root
+    )
+    if own.python is not None and "/" in own.python:
+        beside = os.path.dirname(python_of(engine, own))
+        known["PATH"] = os.pathsep.join([beside, known.get("PATH", os.defpath)])
+    return folder, known
 
 
 def command(engine: Engine, own: Own) -> list[str]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def check_names(engine: Engine, names: Iterable[str]) -> None:
     """UsageError for a name that no service of this project has."""
-    known = engine.services
+    known = tuple(dict.fromkeys((*engine.services, *engine.known_services)))
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)

@@ -62,6 +62,15 @@ def down_text(report: Report, verbose: bool) -> list[str]:
     return lines
 
 
+def stop_text(report: Report, verbose: bool) -> list[str]:
+    """`stop`: what was stopped, and what still runs that needs it."""
+    stopped = report.body["stopped"]
+    lines = [f"stopped: {', '.join(stopped)}" if stopped else "nothing to do: not running"]
+    if needed_by := report.body["needed_by"]:
+        lines += [f"still running, and needs what was stopped: {', '.join(needed_by)}"]
+    return lines
+
+
 def status_text(report: Report, verbose: bool) -> list[str]:
     """`status`: one line per service and step; two for a service where the terminal is too narrow."""
     width = shown_width()
@@ -159,6 +168,8 @@ def requests_lines(report: Report, verbose: bool) -> list[str]:
 RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "up": up_text,
     "down": down_text,
+    "restart": up_text,
+    "stop": stop_text,
     "status": status_text,
     "setup": steps_text,
     "schema-load": steps_text,

@@ -136,3 +136,62 @@ def test_down_stops_what_a_broken_devenv_toml_no_longer_names(many: ProjectDir) 
     (many.path / "devenv.toml").write_text("[project\n")
     assert set(many.json("down")["stopped"]) >= set(OWN)
     assert of_project(many) == set()
+
+
+def test_single_services_with_what_they_need(many: ProjectDir) -> None:
+    ran = many.json("up", "worker", timeout=240)
+    assert [line["target"] for line in ran["plan"] if line["action"] == "start"] == [
+        "postgres",
+        "dynamodb",
+        "cache",
+        "worker",
+    ]
+    before = services(many)
+    assert {name for name, one in before.items() if one["state"] == "running"} == {
+        "postgres",
+        "dynamodb",
+        "cache",
+        "worker",
+    }
+    assert many.json("stop", "cache", "postgres") == {
+        "schema": "devenv.stop/1",
+        "project": "many",
+        "exit_code": 0,
+        "stopped": ["cache", "postgres"],
+        "needed_by": ["worker"],
+    }
+    after = services(many)
+    assert (after["cache"]["state"], after["postgres"]["state"]) == ("stopped", "stopped")
+    assert (after["worker"]["pid"], after["dynamodb"]["pid"]) == (before["worker"]["pid"], before["dynamodb"]["pid"])
+    again = many.json("restart", "worker", "dynamodb")
+    assert (again["exit_code"], again["stopped"]) == (0, ["worker", "dynamodb"])
+    restarted = services(many)
+    assert {name for name, one in restarted.items() if one["state"] == "running"} == {
+        "postgres",
+        "dynamodb",
+        "cache",
+        "worker",
+    }
+    assert restarted["worker"]["pid"] != after["worker"]["pid"]
+    assert restarted["dynamodb"]["pid"] != after["dynamodb"]["pid"]
+    for word in ("stop", "restart", "up"):
+        refused = many.json(word, "nothing")
+        assert (refused["exit_code"], refused["error"]["what"]) == (2, "there is no service `nothing`")
+    unknown = many.devenv("exec", "nothing", "--", "true")
+    assert (unknown.code, "there is no service `nothing`" in unknown.err) == (125, True)
+
+
+def test_exec_runs_in_the_folder_the_environment_and_the_interpreter_of_a_service(many: ProjectDir) -> None:
+    code = "import os, sys; print(os.getcwd(), os.environ['BACKEND'], 'DEVENV_SERVICE' in os.environ); sys.exit(7)"
+    ran = many.devenv("exec", "frontend", "--", "python", "-c", code)
+    folder = (many.path / "frontend").resolve()
+    assert (ran.code, ran.out) == (7, f"{folder} {many.env()['BACKEND_URL']} False\n")
+    assert many.devenv("exec", "postgres", "sh", "-c", "exit 3").code == 3
+    assert many.devenv("exec", "worker", "--", "no-such-program").code == 127
+    assert many.devenv("exec", "worker").code == 125
+
+
+def test_exec_runs_nothing_of_a_folder_that_is_not_trusted(many: ProjectDir) -> None:
+    refused = many.devenv("--no-input", "exec", "worker", "--", "true", DEVENV_TRUST="", XDG_STATE_HOME=str(many.path))
+    assert refused.code == 125
+    assert "is not trusted to run its own commands" in refused.err

@@ -75,3 +75,21 @@ def test_a_stopped_command_says_how_to_go_on(
     assert cli.guarded(end) == 143
     error = json.loads(capsys.readouterr().out)["error"]
     assert (error["what"], error["hint"]) == ("terminated", hint)
+
+
+@pytest.mark.parametrize("typo", ["stp", "sotp", "restrt", "rest", "sed", "sead", "rset", "stup", "setp", "schma"])
+def test_a_typo_never_suggests_what_may_lose_data(typo: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main([typo])
+    said = capsys.readouterr().err
+    assert left.value.code == 2
+    assert not any(f"'{word}'" in said for word in ("setup", "schema-load", "seed", "reset"))
+    if typo in ("stp", "restrt"):
+        assert {"stp": "'stop'", "restrt": "'restart'"}[typo] in said
+
+
+def test_a_typo_in_a_group_never_suggests_what_may_lose_data(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["snapshot", "delte"], ["snapshot", "restor"], ["ddb", "delet"], ["repair", "aply"]):
+        with pytest.raises(SystemExit):
+            cli.main(words)
+        assert "Did you mean" not in capsys.readouterr().err, words
