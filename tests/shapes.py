@@ -44,6 +44,9 @@ def messaging_settings(table: str, database: str) -> dict[str, Any]:
         "project": {"name": "letters"},
         "postgres": {"database": database},
         "env": {"LETTERS_TABLE": table},
+        "patterns": {
+            "letters": {"table": table, "key": {"pk": "MSG#{message_group_uuid}"}, "expected": {"at_least": 1}}
+        },
         "entities": {
             "conversation": {
                 "table": table,
@@ -102,6 +105,7 @@ def orders_settings(table: str, database: str) -> dict[str, Any]:
     return {
         "project": {"name": "shop"},
         "postgres": {"database": database},
+        "patterns": {"order": {"table": table, "key": {"order_no": "{order_no}"}, "expected": {"at_most": 1}}},
         "entities": {
             "order": {
                 "table": table,

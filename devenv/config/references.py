@@ -15,8 +15,9 @@ from typing import Final
 
 from devenv.config.load import PLACEHOLDERS
 from devenv.config.processes import OwnService
-from devenv.config.schema import Entity, Pattern, Settings, Trace
+from devenv.config.schema import Entity, Pattern, Settings
 from devenv.config.services import RESERVED, STORES, circle, own_places, own_services, place_of
+from devenv.config.trace import AnswerShape, Trace, TraceEntity
 from devenv.config.writes import TraceAction
 from devenv.core.errors import UsageError
 from devenv.core.templates import names_in
@@ -216,6 +217,7 @@ def of_trace(settings: Settings, name: str, trace: Trace) -> Iterator[Mistake]:
     yield from of_trace_fields(settings, place, trace)
     known = known_places(settings, trace)
     yield from unknown_places((*place, "where"), names_in(trace.where), known)
+    yield from of_trace_entities(settings, place, trace, known)
     if trace.sql is not None:
         # The row itself is what the statement finds.
         yield from unknown_places((*place, "sql"), SQL_NAME.findall(trace.sql), known - {"row."}, "%({})s")
@@ -268,9 +270,62 @@ def of_used_pattern(subject: str, name: str, pattern: Pattern, known: set[str]) 
     yield from unknown_places(("patterns", name, "sql"), SQL_NAME.findall(pattern.sql or ""), known, "%({})s", used)
 
 
+def of_trace_entities(settings: Settings, place: Keys, trace: Trace, known: set[str]) -> Iterator[Mistake]:
+    """The kinds of an answer: declared either way, each once, of one table, and brought by the pattern."""
+    if trace.entities:
+        for key in ("entity", "fields", "sorted_by", "order"):
+            if getattr(trace, key):
+                yield Mistake((*place, key), f"`{key}` belongs into [[trace.{place[1]}.entities]] when that is there")
+    pattern = settings.patterns.get(trace.pattern or "")
+    tables: dict[str, str] = {}
+    for number, part in enumerate(trace.kinds):
+        at = (*place, "entities", number) if trace.entities else place
+        entity = settings.entities.get(part.entity)
+        if trace.entities:
+            yield from unknown_name((*at, "entity"), "entity", part.entity, settings.entities)
+            yield from of_part_fields(at, part, entity)
+            yield from unknown_places((*at, "where"), names_in(part.where), known)
+        if entity is None:
+            continue
+        if part.entity in tables:
+            yield Mistake((*at, "entity"), f"`{part.entity}` is there already")
+        tables[part.entity] = entity.table
+        if entity.table != next(iter(tables.values())):
+            yield Mistake((*at, "entity"), f"`{part.entity}` is of table `{entity.table}`; one trace is of one table")
+        if pattern is not None and pattern.entities and part.entity not in pattern.entities:
+            brought = ", ".join(f"`{name}`" for name in pattern.entities)
+            yield Mistake((*at, "entity"), f"pattern `{trace.pattern}` does not bring `{part.entity}`, only {brought}")
+
+
+def of_part_fields(place: Keys, part: TraceEntity, entity: Entity | None) -> Iterator[Mistake]:
+    """The fields of one of several kinds."""
+    if part.sorted_by is not None:
+        yield from unknown_name((*place, "sorted_by"), "field", part.sorted_by, part.fields)
+    for key in ("library", "request"):
+        shape: AnswerShape = getattr(part, key)
+        for name in shape.fields:
+            yield from unknown_name((*place, key, "fields"), "field", name, part.fields)
+    if entity is None:
+        return
+    own = fields_of(entity)
+    for name in part.where:
+        yield from unknown_name((*place, "where"), "field", name, own)
+    yield from of_id((*place, "ids"), part.ids.get("dynamodb"), part.entity, own)
+    for name in part.fields.values():
+        if name not in own and (near := nearest(name, own)):
+            yield Mistake((*place, "fields"), f"[entities.{part.entity}] has no field `{name}`", near)
+
+
+def of_id(place: Keys, identity: str | None, entity: str, own: Iterable[str]) -> Iterator[Mistake]:
+    """An item's id is a field of its entity, or a template over such."""
+    if identity is not None:
+        for name in names_in(identity) or {identity}:
+            yield from unknown_name(place, f"field of [entities.{entity}]", name, own)
+
+
 def of_trace_fields(settings: Settings, place: Keys, trace: Trace) -> Iterator[Mistake]:
     """Fields of the answer are keys of `fields`; an item's id is a field of the entity."""
-    shown = set(trace.fields)
+    shown = {*trace.fields, *(name for part in trace.entities for name in part.fields)}
     for key, names in (("payload", trace.payload), ("sorted_by", filter(None, [trace.sorted_by]))):
         for name in names:
             yield from unknown_name((*place, key), "field", name, shown)
@@ -283,8 +338,7 @@ def of_trace_fields(settings: Settings, place: Keys, trace: Trace) -> Iterator[M
     own = fields_of(entity)
     for name in trace.where:
         yield from unknown_name((*place, "where"), "field", name, own)
-    if (identity := trace.ids.get("dynamodb")) is not None:
-        yield from unknown_name((*place, "ids"), f"field of [entities.{trace.entity}]", identity, own)
+    yield from of_id((*place, "ids"), trace.ids.get("dynamodb"), trace.entity or "", own)
     for name in trace.fields.values():
         if name not in own and (near := nearest(name, own)):
             yield Mistake((*place, "fields"), f"[entities.{trace.entity}] has no field `{name}`", near)

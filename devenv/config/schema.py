@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from devenv.config.processes import OwnService, ServiceKey
-from devenv.config.types import EngineName, Name, Port, PostgresName, RegionName, Seconds, Section, Text, Variable
-from devenv.config.writes import TraceAction
+from devenv.config.trace import Trace
+from devenv.config.types import (
+    EngineName,
+    Name,
+    Order,
+    Port,
+    PostgresName,
+    RegionName,
+    Seconds,
+    Section,
+    Text,
+    Variable,
+)
 
 FILE = "devenv.toml"
 
@@ -257,7 +268,6 @@ class Token(Section, frozen=True):
     command: list[Text] = []
 
 
-Order = Literal["newest first", "oldest first", "ascending", "descending"]
 PatternCode = Annotated[str, msgspec.Meta(pattern=r"^PAT\d{3}$(?!\n)")]
 Condition = Literal["equals", "begins_with", "less", "at_most", "greater", "at_least", "between"]
 
@@ -354,89 +364,6 @@ class Access(Section, frozen=True):
 
     prices: Prices = Prices()
     accept: dict[str, str] = {}
-
-
-class Call(Section, frozen=True):
-    """One of the application's own functions, `package.module:function`, and its arguments by name.
-
-    An argument may use the parameters of what is traced, or be `{ call = "module:function" }`, whose result it is.
-    `pattern` names the access pattern that the function should use.
-    """
-
-    function: Text
-    arguments: dict[str, Any] = {}
-    pattern: str | None = None
-
-
-class TraceLibrary(Section, frozen=True):
-    """`[trace.<subject>.library]`: the application's function, or a command that prints what it returns as JSON.
-
-    `items` is the place of the list in it (`data`, `data.messages`; empty: it is the list). `fields` maps fields
-    to other names than `[trace.<subject>] fields` has. `guards` are functions that must let the one who asks pass.
-    """
-
-    function: Text | None = None
-    arguments: dict[str, Any] = {}
-    command: list[Text] = []
-    guards: list[Call] = []
-    items: str = ""
-    fields: dict[str, str] = {}
-    order: Order | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    folder: Text | None = None
-    seconds: Seconds = 20.0
-
-
-class TraceRequest(Section, frozen=True):
-    """`[trace.<subject>.request]`: the request that answers with the same. `{token}` is a token of who asks.
-
-    Further pages are found by a Link header (`rel="next"`), or by `next = { before = "created_at" }`: the parameter
-    `before` is the field of the last page's oldest item. `limit` is the size of a page. `anonymous` and `stranger` are
-    the statuses for no token and for a person who does not belong to the group (none: not asked). With `origin` the
-    answers, errors too, must have the CORS headers for it.
-    """
-
-    path: Text
-    method: str = "GET"
-    headers: dict[str, str] = {}
-    body: Text | None = None
-    items: str = ""
-    fields: dict[str, str] = {}
-    order: Order | None = None
-    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    next: dict[str, str] = {}
-    anonymous: list[int] = []
-    stranger: list[int] = []
-    origin: str | None = None
-    seconds: Seconds = 10.0
-
-
-class Trace(Section, frozen=True):
-    """`[trace.<subject>]`: one request to follow through all layers.
-
-    `params` are what is typed behind the subject, in order, with their types. `entity` is the kind of item that the
-    answer consists of, `where` tells which items belong to it (`{ field = "{param}" }`), `group` names the
-    `[[groups]]` that they are part of. `fields` maps fields of the answer to fields of the item, `ids` the id's name
-    in each layer (`dynamodb`, `library`, `http`; with `sql`, `postgres`). `sorted_by` is the field with the time or
-    number that the order is of; `order` the wanted one. `payload` are fields with people's own words, which reports
-    leave out. `sql` finds the one row that the request relies on; its columns can be used as `{row.column}`.
-    """
-
-    title: str = ""
-    params: dict[str, Literal["uuid", "string", "number"]] = {}
-    sql: Text | None = None
-    pattern: str | None = None
-    entity: str | None = None
-    where: dict[str, str] = {}
-    group: str | None = None
-    ids: dict[Literal["postgres", "dynamodb", "library", "http"], str] = {}
-    fields: dict[str, str] = {}
-    payload: list[str] = []
-    sorted_by: str | None = None
-    order: Order | None = None
-    library: TraceLibrary | None = None
-    request: TraceRequest | None = None
-    action: TraceAction | None = None
 
 
 class Safety(Section, frozen=True):

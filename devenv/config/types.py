@@ -17,6 +17,7 @@ PostgresName = Annotated[str, msgspec.Meta(min_length=1, max_length=63, pattern=
 # Longer than a day no sleep and no socket needs to wait.
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
 RegionName = Annotated[str, msgspec.Meta(pattern=r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$(?!\n)")]
+Order = Literal["newest first", "oldest first", "ascending", "descending"]
 FieldType = Literal["string", "uuid", "time", "number", "boolean", "binary", "list", "map", "set"]
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.capture.calls import Cost, Direction, StoreCall
-from devenv.config.schema import Order, Pattern
+from devenv.config.schema import Pattern
+from devenv.config.types import Order
 from devenv.core.errors import UsageError
 from devenv.core.model import PostgresTarget
 from devenv.core.templates import fill

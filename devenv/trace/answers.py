@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, Literal
 
-from devenv.config.schema import Trace
+from devenv.config.trace import Trace
 from devenv.core.plural import number_of
+from devenv.core.templates import fill, names_in
 from devenv.links.read import ItemRecord, Kind, ReadPlan, read_record
 from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
@@ -18,38 +20,103 @@ Item = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Form:
-    """How one layer writes an entry: the place of the list, the id's name, and field -> its name there."""
+    """How one layer writes one kind of entry: the place of the list, the id's name, and field -> its name there.
+
+    `kind` is the kind's name where the answer consists of several; such a place may hold an object instead of a list.
+    `only` keeps the elements whose values match these patterns.
+    """
 
     items: str
     id: str | None
     names: Mapping[str, str]
+    kind: str = ""
+    only: Mapping[str, str] = field(default_factory=dict)
 
 
-def form_of_answer(trace: Trace, layer: str, items: str, renamed: Mapping[str, str]) -> Form:
-    """The form of `library` or `http`: a field has its own name unless `renamed`; renamed to nothing, it is absent."""
-    names = {field: renamed.get(field, field) for field in trace.fields}
-    id_name = next((name for place, name in trace.ids.items() if place == layer), None)
-    return Form(items, id_name, {field: name for field, name in names.items() if name})
+def forms_of_answer(trace: Trace, layer: Literal["library", "http"]) -> tuple[Form, ...]:
+    """The forms of `library` or `http`, one for each kind that it shows.
+
+    A field has its own name unless it is renamed; renamed to nothing, it is absent.
+    """
+    section = trace.library if layer == "library" else trace.request
+    items, renamed = (section.items, section.fields) if section is not None else ("", {})
+    if not trace.entities:
+        return (Form(items, trace.ids.get(layer), names_of(trace.fields, renamed)),)
+    found = []
+    for part in trace.entities:
+        shape = part.library if layer == "library" else part.request
+        if shape.shown:
+            place = ".".join(filter(None, (items, shape.items)))
+            names = names_of(part.fields, {**renamed, **shape.fields})
+            found.append(Form(place, part.ids.get(layer), names, part.entity, shape.only))
+    return tuple(found)
 
 
-def read_answer(value: Any, form: Form) -> tuple[tuple[Entry, ...] | None, str | None]:
-    """The entries in an answer, and what is wrong with its form (None: nothing)."""
+def names_of(fields: Iterable[str], renamed: Mapping[str, str]) -> dict[str, str]:
+    """Field -> its name in an answer; what is renamed to nothing is left out."""
+    names = {name: renamed.get(name, name) for name in fields}
+    return {name: there for name, there in names.items() if there}
+
+
+def read_answer(value: Any, forms: Sequence[Form]) -> tuple[tuple[Entry, ...] | None, str | None]:
+    """The entries in an answer, kind by kind, and what is wrong with its form (None: nothing)."""
+    found: list[Entry] = []
+    for form in forms:
+        elements, wrong = find_elements(value, form)
+        if wrong is not None:
+            return None, wrong
+        found += [read_entry(element, form) for element in elements]
+    return tuple(found), None
+
+
+def find_elements(value: Any, form: Form) -> tuple[list[Mapping[str, Any]], str | None]:
+    """The elements at a form's place, and what is wrong there. For one of several kinds, lists are walked through."""
+    level = [value]
     for name in filter(None, form.items.split(".")):
-        if not isinstance(value, Mapping) or name not in value:
-            return None, f"{describe(value)} without `{form.items}`"
-        value = value[name]
-    if not isinstance(value, list):
-        return None, f"{describe(value)}{f' in `{form.items}`' if form.items else ''}, not a list"
-    odd = [element for element in value if not isinstance(element, Mapping)]
-    if odd:
-        return None, f"a list with {describe(odd[0])} in it, not of maps"
-    return tuple(read_entry(element, form) for element in value), None
+        if form.kind:
+            parts = [part for each in level for part in (each if isinstance(each, list) else [each])]
+            level = [part for part in parts if part is not None]
+        for each in level:
+            if not isinstance(each, Mapping) or name not in each:
+                return [], f"{describe(each)} without `{form.items}`"
+        level = [each[name] for each in level]
+    elements: list[Any] = []
+    for each in level:
+        if isinstance(each, list):
+            elements += each
+        elif not form.kind or not (each is None or isinstance(each, Mapping)):
+            return [], f"{describe(each)}{f' in `{form.items}`' if form.items else ''}, not a list"
+        elif each is not None:
+            elements.append(each)
+    if odd := [element for element in elements if not isinstance(element, Mapping)]:
+        return [], f"a list with {describe(odd[0])} in it, not of maps"
+    return [element for element in elements if is_wanted(element, form.only)], None
+
+
+def is_wanted(element: Mapping[str, Any], only: Mapping[str, str]) -> bool:
+    """Return True if an element's values match the patterns that tell its kind from others."""
+    return all(fnmatchcase(as_text(walk(element, name)) or "", pattern) for name, pattern in only.items())
 
 
 def read_entry(element: Mapping[str, Any], form: Form) -> Entry:
     """One element of an answer."""
-    identity = as_text(walk(element, form.id)) if form.id else None
-    return Entry(identity, {field: as_text(walk(element, name)) for field, name in form.names.items()})
+    identity = name_entry(form.kind, form.id, lambda name: as_text(walk(element, name)))
+    return Entry(identity, {name: as_text(walk(element, there)) for name, there in form.names.items()}, form.kind)
+
+
+def name_entry(kind: str, declared: str | None, read: Callable[[str], str | None]) -> str | None:
+    """The id of an entry, behind its kind where there are several; None when it has none.
+
+    `declared` is a field, or a template over several: `{order_id}-{line}`.
+    """
+    if declared is None:
+        return None
+    values = {name: read(name) for name in names_in(declared) or {declared}}
+    known = {name: text for name, text in values.items() if text is not None}
+    if len(known) < len(values):
+        return None
+    identity = str(fill(declared, known)) if names_in(declared) else known[declared]
+    return f"{kind} {identity}" if kind else identity
 
 
 def walk(element: Mapping[str, Any], path: str) -> Any:
@@ -84,23 +151,29 @@ def describe(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Items:
-    """Items of one table as entries of one kind: which kind it is, its id's field, and field -> the item's field."""
+class Part:
+    """One kind of the items that belong to a subject. `label` is its name in ids, where there are several kinds."""
 
-    plan: ReadPlan
     kind: Kind
     id: str | None
     names: Mapping[str, str]
-
-    def read(self, item: Item) -> ItemRecord:
-        """One item as a record of the declared kinds, whichever table it came from."""
-        kinds = tuple(kind for kind in self.plan.kinds if kind.table == self.kind.table)
-        return read_record(kinds, self.kind.table, self.plan.keys.get(self.kind.table, ()), item)
+    label: str = ""
 
     def entry(self, record: ItemRecord) -> Entry:
         """A record as an entry, as it is written; an item without its id is known by its key."""
-        identity = record.values.get(self.id) if self.id else None
-        return Entry(identity or record.key_text, {f: self.text(record, name) for f, name in self.names.items()})
+        identity = name_entry(self.label, self.id, record.values.get)
+        if not identity:
+            identity = f"{self.label} {record.key_text}" if self.label else record.key_text
+        return Entry(identity, self.fields(record), self.label)
+
+    def loose_entry(self, record: ItemRecord) -> Entry:
+        """The same of an item that a projection took the key from."""
+        identity = name_entry(self.label, self.id, lambda name: self.text(record, name))
+        return Entry(identity, self.fields(record), self.label)
+
+    def fields(self, record: ItemRecord) -> dict[str, str | None]:
+        """The declared fields of a record."""
+        return {name: self.text(record, there) for name, there in self.names.items()}
 
     def text(self, record: ItemRecord, name: str) -> str | None:
         """One field of a record as text."""
@@ -109,32 +182,70 @@ class Items:
         attribute = record.item.get(self.kind.attribute_of(name))
         return None if attribute is None else as_text(plain_value(attribute))
 
+
+@dataclass(frozen=True)
+class Items:
+    """Items of one table as entries: of which kinds. `besides` are kinds that a read may bring, too."""
+
+    plan: ReadPlan
+    parts: tuple[Part, ...]
+    besides: frozenset[str] = frozenset()
+
+    @property
+    def table(self) -> str:
+        """The table of all of them."""
+        return self.parts[0].kind.table
+
+    def part(self, record: ItemRecord) -> Part | None:
+        """The part that a record belongs to, or nearly; None when it is of another kind."""
+        kind = record.kind or record.near
+        return next((part for part in self.parts if kind is not None and part.kind.name == kind.name), None)
+
+    def entry(self, record: ItemRecord) -> Entry:
+        """A record of one of the kinds as an entry."""
+        return (self.part(record) or self.parts[0]).entry(record)
+
     def entries(self, items: Iterable[Item]) -> tuple[tuple[Entry, ...], int]:
-        """The entries among items, in their order, and how many items are of another kind.
+        """The entries among items, kind by kind, each in their order, and how many items are of another kind.
 
         An item whose key is not there (a projection leaves it out) counts by its id.
         """
+        kinds = tuple(kind for kind in self.plan.kinds if kind.table == self.table)
         found: list[Entry] = []
         strays = 0
         for item in items:
-            record = self.read(item)
+            record = read_record(kinds, self.table, self.plan.keys.get(self.table, ()), item)
             kind = record.kind or record.near
-            if kind is not None and kind.name == self.kind.name:
-                found.append(self.entry(record))
-            elif kind is None and self.id is not None and self.kind.attribute_of(self.id) in item:
-                loose = ItemRecord(record.table, item, record.key, self.kind, None, {})
-                found.append(Entry(self.text(loose, self.id), {f: self.text(loose, n) for f, n in self.names.items()}))
+            part = self.part(record)
+            if part is not None:
+                found.append(part.entry(record))
+            elif kind is None and (loose := self.loose(item)) is not None:
+                found.append(loose.loose_entry(ItemRecord(record.table, item, record.key, loose.kind, None, {})))
             else:
-                strays += 1
-        return tuple(found), strays
+                strays += kind is None or kind.name not in self.besides
+        return by_kind(found, [part.label for part in self.parts]), strays
 
-
-def form_of_items(trace: Trace, plan: ReadPlan) -> Items | None:
-    """Return how the subject's items are read; None when it has none in DynamoDB."""
-    if trace.entity is None:
+    def loose(self, item: Item) -> Part | None:
+        """The part whose id an item without a readable key has."""
+        for part in self.parts:
+            names = names_in(part.id) or {part.id} if part.id else set()
+            if names and all(part.kind.attribute_of(name) in item for name in names if name):
+                return part
         return None
-    identity = next((name for place, name in trace.ids.items() if place == "dynamodb"), None)
-    return Items(plan, plan.kind(trace.entity), identity, trace.fields)
+
+
+def by_kind(entries: Iterable[Entry], kinds: Sequence[str]) -> tuple[Entry, ...]:
+    """Entries kind by kind, each in their order: how kinds stand to each other differs from layer to layer."""
+    return tuple(sorted(entries, key=lambda entry: kinds.index(entry.kind) if entry.kind in kinds else len(kinds)))
+
+
+def form_of_items(trace: Trace, plan: ReadPlan, besides: Iterable[str] = ()) -> Items | None:
+    """Return how the subject's items are read; None when it has none in DynamoDB."""
+    parts = tuple(
+        Part(plan.kind(part.entity), part.ids.get("dynamodb"), part.fields, part.entity if trace.entities else "")
+        for part in trace.kinds
+    )
+    return Items(plan, parts, frozenset(besides)) if parts else None
 
 
 def read_rows(trace: Trace, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> tuple[Entry, ...]:

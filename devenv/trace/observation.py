@@ -17,10 +17,14 @@ from devenv.core.model import Failure, Finding
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in an answer: its id (None: it has none there) and its fields as text (None: null, or absent)."""
+    """One thing in an answer: its id (None: it has none there) and its fields as text (None: null, or absent).
+
+    `kind` is the declared kind where an answer consists of several; the id then begins with it.
+    """
 
     id: str | None
     fields: Mapping[str, str | None]
+    kind: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +82,14 @@ class DynamoObservation(Observation):
 class PatternObservation(Observation):
     """`entries` is what the declared pattern gives; `stages` the same without its limit, then without its filter,
     then without its sort condition: only what it declares is there. `strays`: items of other kinds that came along.
-    `refused` is the store's error code.
+    `refused` is the store's error code. `expected` bounds the number of items, as declared.
     """
 
     asked: StoreCall | None = None
     stages: tuple[tuple[Literal["limit", "filter", "sort"], tuple[Entry, ...]], ...] = ()
     strays: int = 0
     refused: str | None = None
+    expected: tuple[int, int | None] = (0, None)
 
 
 Outcome = Literal["returned", "raised", "exited", "timed_out", "unstarted", "unreadable"]
@@ -204,6 +209,8 @@ class Subject:
     `types` gives the declared type of each field. `sorted_by` is the field that orders are of; `orders` the wanted
     one per layer (pattern, library, http), `limits` the declared sizes of an answer. `anonymous` and `stranger` are
     the statuses that are right for them (empty: not judged). `origin`: a page of that origin must be able to read.
+    Of several kinds, `sorting` gives the field and the direction of each, and `unshown` the kinds that a layer's answer
+    leaves out.
     """
 
     name: str
@@ -219,3 +226,5 @@ class Subject:
     person: str | None
     retry: str
     began: datetime
+    sorting: Mapping[str, tuple[str | None, Direction | None]] = field(default_factory=dict)
+    unshown: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.config.schema import Settings, Trace
+from devenv.config.schema import Settings
+from devenv.config.trace import Trace
 from devenv.core.errors import UsageError
 from devenv.core.plural import number_of
 from devenv.links.facts import Facts

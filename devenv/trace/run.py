@@ -43,7 +43,7 @@ report, for those who render it:
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -65,7 +65,7 @@ from devenv.trace.question import TraceContext, ask
 from devenv.trace.report import report_of
 
 if TYPE_CHECKING:
-    from devenv.config.schema import Order
+    from devenv.config.types import Order
     from devenv.stack import Stack
 
 
@@ -147,16 +147,18 @@ class TraceRun:
 def subject_of(context: TraceContext, person: PostgresObservation) -> Subject:
     """The declared subject, reduced to what the judgement compares by."""
     trace_, settings = context.question.trace, context.settings
-    kind = context.facts.plan.kind(trace_.entity) if trace_.entity else None
     section, request = trace_.library, trace_.request
     given = settings.patterns[trace_.pattern] if trace_.pattern else None
+    plan = context.facts.plan
+    named: list[tuple[Mapping[str, str], Kind | None]]
+    named = [(part.fields, plan.kind(part.entity)) for part in trace_.kinds] or [(trace_.fields, None)]
     row = person.person
     name = str(row[settings.person.name]) if row and settings.person else context.question.user
     return Subject(
         name=context.question.subject,
         identifier=context.question.identifier or name,
-        fields=tuple(trace_.fields),
-        types={field: type_of(kind, target) for field, target in trace_.fields.items()},
+        fields=tuple(dict.fromkeys(name for fields, _ in named for name in fields)),
+        types=types_of(named),
         sorted_by=trace_.sorted_by,
         orders={
             "pattern": direction(trace_.order) if given and given.order else None,
@@ -170,7 +172,23 @@ def subject_of(context: TraceContext, person: PostgresObservation) -> Subject:
         person=name,
         retry=" ".join(["devenv", "trace", context.question.subject, *context.question.values.values()]),
         began=context.began,
+        sorting={part.entity: (part.sorted_by, direction(part.order)) for part in trace_.entities},
+        unshown={
+            "library": frozenset(part.entity for part in trace_.entities if not part.library.shown),
+            "http": frozenset(part.entity for part in trace_.entities if not part.request.shown),
+        },
     )
+
+
+def types_of(named: Iterable[tuple[Mapping[str, str], Kind | None]]) -> dict[str, str]:
+    """The declared type of each field; of one that two kinds have, the one that says more than text."""
+    found: dict[str, str] = {}
+    for fields, kind in named:
+        for name, target in fields.items():
+            declared = type_of(kind, target)
+            if found.get(name, "string") == "string":
+                found[name] = declared
+    return found
 
 
 def direction(order: Order | None) -> Direction | None:

@@ -161,7 +161,7 @@ def not_safe(run: TraceRun, calls: RecordedCalls) -> str | None:
         return f"the application does not use the copy: {environment.findings[0].summary}"
     run.ask("http")
     declared = run.context.question.trace
-    needed = {"dynamodb"} if declared.pattern or declared.entity else {"postgres"}
+    needed = {"dynamodb"} if declared.pattern or declared.kinds else {"postgres"}
     if declared.request is not None and not needed & {call.store for call in calls.found}:
         return "a request that reads did not reach the copy: the application has an address in its code"
     return None

@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from devenv.core.model import Finding
 from devenv.core.plural import number_of
-from devenv.trace.difference import Change, Difference, compare
+from devenv.trace.difference import Change, Difference, compare, in_order
 from devenv.trace.observation import Answer, Entry, Observations, Subject
 
 LayerStatus = Literal["ok", "missing", "extra", "mutated", "reordered", "truncated", "error", "wrong_target", "not_run"]
@@ -120,13 +120,45 @@ def reachable(seen: Observations) -> tuple[Entry, ...] | None:
     return tuple(entry for entry in seen.dynamodb.entries if entry.id not in seen.dynamodb.hidden)
 
 
-def is_another_list(seen: Observations, given: Sequence[Entry] | None, limit: int | None) -> bool:
+def is_another_list(subject: Subject, seen: Observations, layer: str, given: Sequence[Entry] | None) -> bool:
     """Whether a layer gave other entries than are stored, though it agrees with the layer before; a page may end."""
-    stored = reachable(seen)
+    stored, limit = shown_in(subject, layer, reachable(seen)), subject.limits.get(layer)
     if stored is None or given is None or (limit and len(given) >= limit):
         return False
     between = {entry.id for entry in given} ^ {entry.id for entry in stored}
     return bool(between - seen.dynamodb.fleeting)
+
+
+def shown_in(subject: Subject, layer: str, entries: Sequence[Entry] | None) -> tuple[Entry, ...] | None:
+    """The entries of the kinds that a layer's answer shows."""
+    unshown = subject.unshown.get(layer, frozenset())
+    return None if entries is None else tuple(entry for entry in entries if entry.kind not in unshown)
+
+
+def wrong_order(
+    subject: Subject,
+    layer: str,
+    observed: Sequence[Entry],
+    expected: Sequence[Entry],
+    between: Difference | None,
+    like: str,
+) -> str | None:
+    """The order that the entries of a kind should have and do not have, in words; None when all are in order.
+
+    Without a declared one it is that of `expected`, which is called `like`; `between` None: then any is right.
+    """
+    for kind in dict.fromkeys(entry.kind for entry in observed):
+        mine = [entry for entry in observed if entry.kind == kind]
+        field, direction = subject.sorting.get(kind, (subject.sorted_by, subject.orders.get(layer)))
+        whose = f" for `{kind}`" if kind else ""
+        if field and direction:
+            if not in_order(mine, field, direction):
+                return f"{direction} by {field}{whose}"
+        elif between is not None:
+            before = [entry.id for entry, _ in between.pairs if entry.kind == kind]
+            if before != [entry.id for entry in expected if entry.kind == kind and entry.id in set(before)]:
+                return f"{like}{whose}"
+    return None
 
 
 def beyond(subject: Subject, expected: Sequence[Entry], missing: Sequence[Entry], limit: int) -> tuple[Entry, ...]:
@@ -141,6 +173,9 @@ def beyond(subject: Subject, expected: Sequence[Entry], missing: Sequence[Entry]
 def which_part(subject: Subject, expected: Sequence[Entry], between: Difference) -> str:
     """Which entries are lost, as far as their place tells: the oldest, the newest, or some in between."""
     missing = {entry.id for entry in between.missing}
+    if kinds := list(dict.fromkeys(entry.kind for entry in between.missing if entry.kind)):
+        numbers = (sum(entry.kind == kind for entry in between.missing) for kind in kinds)
+        return f"lost: {', '.join(f'{number} of `{kind}`' for number, kind in zip(numbers, kinds, strict=True))}"
     if subject.sorted_by is None:
         return f"{number_of(len(missing), 'entry is', 'entries are')} lost"
     ordered = sorted(expected, key=lambda entry: entry.fields.get(subject.sorted_by or "") or "")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from devenv.core.model import Fix
-from devenv.trace.difference import Difference, compare, in_order
+from devenv.trace.difference import Difference, compare
 from devenv.trace.judge.fault import (
     FORM,
     OK,
@@ -23,8 +23,10 @@ from devenv.trace.judge.fault import (
     log_text,
     reachable,
     reason,
+    shown_in,
     which_part,
     without,
+    wrong_order,
 )
 from devenv.trace.judge.library import is_member
 from devenv.trace.observation import Answer, Entry, Observations, Subject
@@ -33,20 +35,27 @@ REFUSALS: Final = (401, 403, 404)
 LOG: Final = Fix("read what the application said", "devenv logs backend --tail 50")
 
 
-def expected_of_http(seen: Observations) -> Sequence[Entry] | None:
-    """What the API must answer: what the function returns in the same environment; without one, the pattern's."""
+def expected_of_http(subject: Subject, seen: Observations) -> Sequence[Entry] | None:
+    """What the API must answer: what the function returns in the same environment; without one, the pattern's.
+
+    Kinds that only the function leaves out are those of the pattern.
+    """
     ran = seen.library.ran
+    read = seen.pattern.entries if seen.pattern.entries is not None else reachable(seen)
     if ran is None:
-        return seen.pattern.entries if seen.pattern.entries is not None else reachable(seen)
+        return shown_in(subject, "http", read)
     if ran.outcome != "returned" or ran.shape is not None:
         return None
-    return () if ran.nothing else ran.entries
+    unshown = subject.unshown.get("library", frozenset())
+    besides = [entry for entry in read or () if entry.kind in unshown]
+    returned = () if ran.nothing else ran.entries
+    return None if returned is None else shown_in(subject, "http", [*returned, *besides])
 
 
 def judge_http(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> Judged:
     """The API's answers: to who asks against what the function returned, to others against what they may see."""
     member = seen.http.member
-    expected = expected_of_http(seen)
+    expected = expected_of_http(subject, seen)
     entries = member.entries if member else None
     return Judged(
         findings=find_http(subject, seen, expected, earlier),
@@ -55,7 +64,7 @@ def judge_http(subject: Subject, seen: Observations, earlier: Sequence[LayerFind
         difference=difference(subject, expected, entries),
         refused=member is not None and (member.status is None or member.status not in OK),
         right=rightly_refused(subject, seen, earlier),
-        another=not (member and member.more) and is_another_list(seen, entries, subject.limits.get("http")),
+        another=not (member and member.more) and is_another_list(subject, seen, "http", entries),
     )
 
 
@@ -151,7 +160,8 @@ def judge_body(
             # Pages are cut from a list that is already wrong: what is missing or out of order follows from that.
             known = {entry.id for entry in seen.dynamodb.entries or ()}
             between = replace(between, missing=(), extra=tuple(e for e in between.extra if e.id not in known))
-            subject = replace(subject, orders={**subject.orders, "http": None})
+            sorting = dict.fromkeys(subject.sorting, (None, None))
+            subject = replace(subject, orders={**subject.orders, "http": None}, sorting=sorting)
             expected = [entry for entry, _ in between.pairs]
         yield from judge_list(subject, seen, member, expected, between)
 
@@ -184,16 +194,9 @@ def judge_list(
             seen, "body_changed", changed_text("the API answers", between.changed), said, between, "mutated"
         )
     else:
-        direction = subject.orders.get("http")
-        if direction and subject.sorted_by:
-            right = in_order(entries, subject.sorted_by, direction)
-        else:
-            before = [entry.id for entry, _ in between.pairs]
-            right = before == [entry.id for entry in expected if entry.id in set(before)]
-        if not right:
-            text = "the API answers them in another order" + (
-                f" than {direction} by {subject.sorted_by}" if direction else " than the function"
-            )
+        wanted = wrong_order(subject, "http", entries, expected, between, "the function")
+        if wanted is not None:
+            text = f"the API answers them in another order than {wanted}"
             yield http_fault(seen, "body_changed", text, said, between, "reordered")
 
 

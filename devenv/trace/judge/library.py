@@ -9,7 +9,7 @@ from typing import Final
 from devenv.capture.calls import StoreCall, differences, shown, side_by_side
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
-from devenv.trace.difference import Difference, ids, in_order
+from devenv.trace.difference import Difference, ids
 from devenv.trace.judge.fault import (
     FORM,
     STORES,
@@ -22,8 +22,10 @@ from devenv.trace.judge.fault import (
     difference,
     is_another_list,
     reachable,
+    shown_in,
     which_part,
     without,
+    wrong_order,
 )
 from devenv.trace.observation import Entry, Observations, Ran, Subject
 
@@ -37,7 +39,8 @@ def expected_of_library(subject: Subject, seen: Observations) -> Sequence[Entry]
 
     Where the pattern itself loses entries and the function does not share that, all that is there.
     """
-    given, stored = seen.pattern.entries, reachable(seen)
+    given = shown_in(subject, "library", seen.pattern.entries)
+    stored = shown_in(subject, "library", reachable(seen))
     if given is None or stored is None:
         return given if given is not None else stored
     ran = seen.library.corrected or seen.library.ran
@@ -57,7 +60,7 @@ def judge_library(subject: Subject, seen: Observations, earlier: Sequence[LayerF
         entries=entries,
         difference=difference(subject, given, entries),
         refused=any(run is not None and run.outcome != "returned" for run in (ran, *guards)),
-        another=is_another_list(seen, entries, subject.limits.get("library")),
+        another=is_another_list(subject, seen, "library", entries),
     )
 
 
@@ -153,7 +156,7 @@ def judge_content(
     subject: Subject, ran: Ran, declared: StoreCall | None, expected: Sequence[Entry], between: Difference
 ) -> LayerFinding | None:
     """Entries that are missing, new or changed; the query is to blame for what it did not bring."""
-    brought = difference(subject, expected, ran.read)
+    brought = difference(subject, expected, shown_in(subject, "library", ran.read))
     head = f"{ran.function} returns {len(ran.entries or ())} of {len(expected)}"
     if between.missing:
         unread = set(between.missing_ids) & set(brought.missing_ids) if brought else set()
@@ -184,17 +187,10 @@ def judge_content(
 def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: Difference) -> LayerFinding | None:
     """The order of what the function returns; the query is to blame when only its order is the other way round."""
     observed = ran.entries or ()
-    direction = subject.orders.get("library")
-    if direction and subject.sorted_by:
-        right = in_order(observed, subject.sorted_by, direction)
-    else:
-        before = [entry.id for entry, _ in between.pairs]
-        right = before == [entry.id for entry in expected if entry.id in set(before)]
-    if right:
+    wanted = wrong_order(subject, "library", observed, expected, between, "the declared pattern")
+    if wanted is None:
         return None
-    text = f"{ran.function} returns them in another order" + (
-        f" than {direction} by {subject.sorted_by}" if direction else " than the declared pattern"
-    )
+    text = f"{ran.function} returns them in another order than {wanted}"
     read = [entry.id for entry in ran.read or ()]
     given = [entry.id for entry in expected]
     if ran.asked and read != given and read == given[::-1] and [entry.id for entry in observed] in (read, read[::-1]):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from devenv.capture.calls import shown_key
+from devenv.capture.calls import StoreCall, shown_key
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
-from devenv.trace.difference import Difference, ids, in_order
+from devenv.trace.difference import Difference, ids
 from devenv.trace.judge.fault import (
     Judged,
     LayerFinding,
@@ -17,8 +18,9 @@ from devenv.trace.judge.fault import (
     difference,
     reachable,
     without,
+    wrong_order,
 )
-from devenv.trace.observation import Entry, Observations, Subject
+from devenv.trace.observation import Entry, Observations, PatternObservation, Subject
 
 
 def judge_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> Judged:
@@ -61,17 +63,30 @@ def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFi
         kind = "wrong_index" if asked.index else "narrowed"
         cause = f"index {asked.index} does not carry all attributes" if asked.index else "it projects some of them"
         found.append(pattern_fault(kind, changed_text("it returns", between.changed), cause, between))
-    direction = subject.orders.get("pattern")
-    if not found and direction and subject.sorted_by and not in_order(pattern.entries, subject.sorted_by, direction):
-        text = f"its order is not {direction} by {subject.sorted_by}"
-        cause = f"it asks for {asked.direction or 'the key'} order" + (
-            f" of index {asked.index}" if asked.index else ""
-        )
+    wanted = wrong_order(subject, "pattern", pattern.entries, expected, None, "") if asked.direction else None
+    if not found and wanted:
+        text = f"its order is not {wanted}"
+        cause = f"it asks for {asked.direction} order" + (f" of index {asked.index}" if asked.index else "")
         found.append(pattern_fault("reordered", text, cause, between))
+    if not found and seen.dynamodb.found and (odd := unexpected(pattern, asked)):
+        found.append(odd)
     if asked.operation == "Scan" and asked.key:
         text = f"it reads the whole table ({number_of(asked.scanned or 0, 'item')}) for {len(pattern.entries)}"
         found.append(pattern_fault("scan", text, "a Scan is declared where a Query by key does", between))
     return found
+
+
+def unexpected(pattern: PatternObservation, asked: StoreCall) -> LayerFinding | None:
+    """Fewer or more items than the pattern itself declares as `expected`; they are what is stored."""
+    least, most = pattern.expected
+    number = asked.count
+    if number is None or (number >= least and (most is None or number <= most)):
+        return None
+    bound = f"at least {least}" if number < least else f"at most {most}"
+    text = f"it returns {count(number, 'item')}; expected is {bound}"
+    cause = "the data, or `expected`, is not as the design says"
+    fault = pattern_fault("unexpected_count", text, cause, None)
+    return fault if number < least else replace(fault, status="extra")
 
 
 def judge_pattern_losses(seen: Observations, between: Difference, expected: Sequence[Entry]) -> Iterator[LayerFinding]:

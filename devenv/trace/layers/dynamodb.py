@@ -10,6 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
+from devenv.config.trace import Trace
 from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
@@ -18,7 +19,7 @@ from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
 from devenv.links.read import read_records
 from devenv.links.values import canonical, instant
-from devenv.trace.answers import Items, form_of_items
+from devenv.trace.answers import Items, by_kind, form_of_items
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
 from devenv.trace.observation import DynamoObservation, Entry, Observation
@@ -36,7 +37,7 @@ MEND: Final = "devenv doctor --fix"
 class SubjectItems:
     """What belongs to the subject: its entries, the rows of its groups, and their owners as written and as meant.
 
-    `wanted` is field -> value of the entries. `groups` are the ids of the groups.
+    `wanted` is kind -> field -> value of the entries. `groups` are the ids of the groups.
     """
 
     entries: tuple[ItemRecord, ...]
@@ -44,29 +45,30 @@ class SubjectItems:
     groups: frozenset[str]
     owners: frozenset[str] | None
     members: frozenset[str] | None
-    wanted: Mapping[str, str]
+    wanted: Mapping[str, Mapping[str, str]]
 
 
 def gather(inquiry: TraceContext, found: LinkJudgement, person: Mapping[str, Any] | None) -> SubjectItems:
     """The subject's records, by what their ids mean. Unknown when a parameter is not known (who asks, mostly)."""
     trace = inquiry.question.trace
-    wanted = {name: canonical(text) for name, text in fill(trace.where, inquiry.parameters(person)).items()}
-    entries = tuple(
-        record
-        for record in found.records
-        if is_kind(record, trace.entity) and all(meant(record, name) == text for name, text in wanted.items())
-    )
+    values = inquiry.parameters(person)
+    wanted = {
+        part.entity: {name: canonical(text) for name, text in fill(part.where or trace.where, values).items()}
+        for part in trace.kinds
+    }
+    entries = tuple(record for record in found.records if belongs(record, wanted))
+    named = next(iter(wanted.values()), {})
     group = next((group for group in inquiry.settings.groups if group.name == trace.group), None)
     if group is None:
         return SubjectItems(entries, (), frozenset(), None, None, wanted)
-    groups = {meant(record, group.id) for record in entries} | {wanted.get(group.id)}
+    groups = {meant(record, group.id) for record in entries} | {named.get(group.id)}
     rows = tuple(
         record
         for record in found.records
         if is_kind(record, group.rows)
         and (
             meant(record, group.id) in groups
-            or (trace.entity == group.rows and group.other and meant(record, group.other) in wanted.values())
+            or (group.rows in wanted and group.other and meant(record, group.other) in named.values())
         )
     )
     groups |= {meant(record, group.id) for record in rows}
@@ -79,6 +81,13 @@ def gather(inquiry: TraceContext, found: LinkJudgement, person: Mapping[str, Any
         frozenset(text for record in rows if (text := meant(record, owner))) if owner else None,
         wanted,
     )
+
+
+def belongs(record: ItemRecord, wanted: Mapping[str, Mapping[str, str]]) -> bool:
+    """Return True if a record is of one of these kinds, or nearly, and means what is wanted of it."""
+    kind = record.kind or record.near
+    fields = wanted.get(kind.name) if kind is not None else None
+    return fields is not None and all(meant(record, name) == text for name, text in fields.items())
 
 
 def is_kind(record: ItemRecord, name: str | None) -> bool:
@@ -107,13 +116,14 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     form = form_of_items(inquiry.question.trace, inquiry.facts.plan)
     if form is None:
         return DynamoObservation(unasked="the subject declares no entity in DynamoDB")
-    missing = {name.partition(".")[0] for name in names_in(inquiry.question.trace.where) if name.startswith("person.")}
+    wheres = [inquiry.question.trace.where, *(part.where for part in inquiry.question.trace.kinds)]
+    missing = any(name.startswith("person.") for name in names_in(wheres))
     if missing and given.person is None:
         return DynamoObservation(unasked="the user is not known", declared=True)
     found = inquiry.facts.judgement()
     gathered = gather(inquiry, found, given.person)
     entries = tuple(form.entry(record) for record in gathered.entries)
-    expired = tuple(read_expired(inquiry, form, gathered.wanted))
+    expired = tuple(read_expired(inquiry, form))
     by_itself = bool(gathered.entries or gathered.rows or not inquiry.question.values)
     findings = list(own_findings(inquiry, found, gathered, "dynamodb"))
     near: list[str] = []
@@ -122,10 +132,12 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
         findings.insert(0, not_found(inquiry, near))
     elif not gathered.entries:
         findings += find_strayed(inquiry, found, gathered)
+    if by_itself:
+        findings += find_numbers(inquiry, gathered)
     return DynamoObservation(
         request={
-            "table": form.kind.table,
-            "where": dict(gathered.wanted),
+            "table": form.table,
+            "where": dict(next(iter(gathered.wanted.values()), {})),
             "items": sum(map(len, inquiry.facts.dynamodb().items.values())),
         },
         output={
@@ -134,9 +146,7 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
             "owners": sorted(gathered.owners or ()),
             "near": near,
         },
-        entries=tuple(
-            sorted(entries, key=lambda entry: entry.fields.get(inquiry.question.trace.sorted_by or "") or "")
-        ),
+        entries=sort_entries(inquiry.question.trace, entries),
         findings=tuple(findings),
         notes=tuple(notes(inquiry, gathered, len(expired))),
         found=by_itself,
@@ -149,27 +159,58 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     )
 
 
-def exact(record: ItemRecord, wanted: Mapping[str, str]) -> bool:
+def sort_entries(trace: Trace, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Entries kind by kind, each sorted by its declared field."""
+    kinds = [part.entity if trace.entities else "" for part in trace.kinds]
+    fields = {kind: part.sorted_by for kind, part in zip(kinds, trace.kinds, strict=True)}
+    return by_kind(sorted(entries, key=lambda entry: entry.fields.get(fields.get(entry.kind) or "") or ""), kinds)
+
+
+def exact(record: ItemRecord, wanted: Mapping[str, Mapping[str, str]]) -> bool:
     """Return True if the record is of its kind by the letter, and the right key reaches it."""
-    return record.kind is not None and all(record.values.get(name) == text for name, text in wanted.items())
+    if record.kind is None:
+        return False
+    return all(record.values.get(name) == text for name, text in wanted.get(record.kind.name, {}).items())
 
 
-def read_expired(inquiry: TraceContext, form: Items, wanted: Mapping[str, str]) -> Iterator[Entry]:
+def read_expired(inquiry: TraceContext, form: Items) -> Iterator[Entry]:
     """The subject's entries that are past their time to live: DynamoDB may still return them, or not."""
-    if form.kind.ttl is None:
+    if all(part.kind.ttl is None for part in form.parts):
         return
     now = inquiry.facts.context.now()
     plan = inquiry.facts.known_plan()
-    for record in read_records(plan, form.kind.table, inquiry.facts.dynamodb().items.get(form.kind.table, ())):
-        if record.kind is not None and record.kind.name == form.kind.name and is_expired(record.kind, record.item, now):
+    for record in read_records(plan, form.table, inquiry.facts.dynamodb().items.get(form.table, ())):
+        if record.kind is not None and form.part(record) is not None and is_expired(record.kind, record.item, now):
             yield form.entry(record)
+
+
+def find_numbers(inquiry: TraceContext, gathered: SubjectItems) -> Iterator[Finding]:
+    """Fewer or more items of a kind than belong to one subject."""
+    question = inquiry.question
+    for part in question.trace.entities:
+        number = sum(is_kind(record, part.entity) for record in gathered.entries)
+        few, many = number < part.at_least, part.at_most is not None and number > part.at_most
+        if not (few or many):
+            continue
+        bound = f"at least {part.at_least}" if few else f"at most {part.at_most}"
+        text = f"{question.subject} {question.identifier or ''}".rstrip()
+        items = number_of(number, "item", "items") if number else "no item"
+        ids = tuple(record.key_text for record in gathered.entries if is_kind(record, part.entity))
+        yield Finding(
+            "missing_item" if few else "duplicate",
+            f"{text} has {items} of kind `{part.entity}`; {bound} is declared",
+            None,
+            Fix("look at its items", f"devenv ddb scan {inquiry.settings.entities[part.entity].table} --limit 20"),
+            ids or (question.identifier or "",),
+            frozenset([part.entity]),
+        )
 
 
 def recent(inquiry: TraceContext, entries: Iterable[Entry]) -> Iterator[Entry]:
     """Entries that were written while we looked."""
-    name = inquiry.question.trace.sorted_by or ""
+    names = {part.entity: part.sorted_by for part in inquiry.question.trace.entities}
     for entry in entries:
-        moment = instant(entry.fields.get(name) or "")
+        moment = instant(entry.fields.get(names.get(entry.kind, inquiry.question.trace.sorted_by) or "") or "")
         if moment is not None and abs(moment - inquiry.began) < MEANWHILE:
             yield entry
 
@@ -201,7 +242,7 @@ def own_findings(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
     mine = {id(record) for record in (*gathered.entries, *gathered.rows)}
     ids = {*gathered.groups, *(gathered.members or ())}
     chosen = [fault for fault in found.faults if fault.layer == layer and concerns(fault, mine, gathered, ids)]
-    if inquiry.question.trace.entity not in {g.entries for g in inquiry.settings.groups}:
+    if not kind_names(inquiry) & {g.entries for g in inquiry.settings.groups}:
         # A list of groups shows their rows: what is wrong inside an entry does not show in it.
         rows = {id(record) for record in gathered.rows}
         chosen = [f for f in chosen if f.record is None or id(f.record) in rows | mine]
@@ -209,6 +250,11 @@ def own_findings(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
         about = {name for fault in folded.faults for name in (fault.attribute, fault.field, fault.observed) if name}
         fix = remedy(folded)
         yield Finding(folded.kind, folded.summary, folded.cause, fix, folded.subjects, frozenset(about))
+
+
+def kind_names(inquiry: TraceContext) -> set[str]:
+    """The kinds that the answer consists of."""
+    return {part.entity for part in inquiry.question.trace.kinds}
 
 
 def remedy(folded: Folded) -> Fix:
@@ -254,11 +300,12 @@ def not_found(inquiry: TraceContext, near: Sequence[str]) -> Finding:
 def known_ids(inquiry: TraceContext) -> list[str]:
     """The ids that such subjects have, those with the most items first."""
     trace = inquiry.question.trace
-    name = next(iter(trace.where), None)
+    name = next(iter(trace.where or (trace.kinds[0].where if trace.kinds else ())), None)
+    kinds = kind_names(inquiry)
     counts: dict[str, int] = {}
     for record in inquiry.facts.judgement().records:
         if name and record.kind is not None and (text := record.id(name)) is not None:
-            counts[text] = counts.get(text, 0) + is_kind(record, trace.entity)
+            counts[text] = counts.get(text, 0) + (record.kind.name in kinds)
     return sorted(counts, key=lambda text: -counts[text])
 
 
@@ -266,6 +313,7 @@ def explain_missing(inquiry: TraceContext, found: LinkJudgement) -> list[str]:
     """Return what the id is instead, where else it occurs, or which one is near it."""
     value = inquiry.question.identifier or ""
     group_of = {kind: g.id for g in inquiry.settings.groups for kind in (g.rows, g.entries) if kind}
+    asked = {name for part in inquiry.question.trace.kinds for name in part.where or inquiry.question.trace.where}
     told: dict[str, None] = {}
     for named in found.named:
         if named.row is not None and canonical(named.row[named.edge.column]) == value:
@@ -274,7 +322,7 @@ def explain_missing(inquiry: TraceContext, found: LinkJudgement) -> list[str]:
     for record in found.records:
         kind = record.kind or record.near
         for name, text in record.values.items():
-            if kind is not None and canonical(text) == value and name not in inquiry.question.trace.where:
+            if kind is not None and canonical(text) == value and name not in asked:
                 whose = record.id(group_of.get(kind.name, ""))
                 inside = f" in {whose}" if whose and whose != value else ""
                 told.setdefault(f"it is the {name} of a {kind.name}{inside}", None)
@@ -320,7 +368,7 @@ def find_elsewhere(inquiry: TraceContext, value: str) -> Iterator[str]:
 def find_strayed(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectItems) -> Iterator[Finding]:
     """Return True if what an empty group's rows show as the newest entry lies under another group's id."""
     group = next((group for group in inquiry.settings.groups if group.name == inquiry.question.trace.group), None)
-    if group is None or group.time is None or group.entries != inquiry.question.trace.entity:
+    if group is None or group.time is None or group.entries not in kind_names(inquiry):
         return
     shown = {signature(row, [group.time, *group.preview]) for row in gathered.rows}
     homes = {meant(r, group.id) for r in found.records if is_kind(r, group.rows)}

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
-from devenv.config.schema import TraceRequest
+from devenv.config.trace import TraceRequest
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
-from devenv.trace.answers import Form, form_of_answer, read_answer
+from devenv.trace.answers import Form, by_kind, forms_of_answer, read_answer
 from devenv.trace.application import is_forwarder
 from devenv.trace.judge.http import judge_http
 from devenv.trace.layer import Given, Layer
@@ -66,11 +66,11 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         return HttpObservation(unasked=f"the request needs {{{error.name}}}, which is not known", declared=True)
     if any(ask.secret for ask in asks.values()) and (why := not_ours(inquiry, url)):
         return HttpObservation(unasked=why, declared=True)
-    form = form_of_answer(inquiry.question.trace, "http", declared.items, declared.fields)
+    forms = forms_of_answer(inquiry.question.trace, "http")
     log = inquiry.application.log
     mark = size_of(log)
     with ThreadPoolExecutor(len(asks)) as pool:
-        pages = pool.map(lambda ask: ask_pages(inquiry, declared, form, ask), asks.values())
+        pages = pool.map(lambda ask: ask_pages(inquiry, declared, forms, ask), asks.values())
         answers = dict(zip(asks, pages, strict=True))
     lines = read_log(log, mark)
     return HttpObservation(
@@ -224,18 +224,18 @@ def is_published(inquiry: TraceContext, pid: int, port: int | None) -> bool:
     return apart and is_forwarder(processes.holder(port).pid)
 
 
-def ask_pages(inquiry: TraceContext, declared: TraceRequest, form: Form, ask: Ask) -> Answer:
+def ask_pages(inquiry: TraceContext, declared: TraceRequest, forms: Sequence[Form], ask: Ask) -> Answer:
     """An answer with all its pages, as one. Further pages of an answer that failed are not asked for."""
     began = time.perf_counter()
     raw, ask = follow(declared, ask)
-    answer = read(raw, form)
+    answer = read(raw, forms)
     entries = list(answer.entries or ())
     seen = {signature(entry) for entry in entries}
     pages = 1
     following = next_page(inquiry, declared, ask, raw, answer.entries or ()) if answer.entries else None
     while following is not None and pages < MAX_PAGES:
         raw, ask = follow(declared, following)
-        page = read(raw, form)
+        page = read(raw, forms)
         new = [entry for entry in page.entries or () if signature(entry) not in seen]
         if page.entries is None or page.status is None or page.status >= 300:
             break
@@ -246,7 +246,7 @@ def ask_pages(inquiry: TraceContext, declared: TraceRequest, form: Form, ask: As
         seen |= {signature(entry) for entry in new}
     more = following is not None
     ms = (time.perf_counter() - began) * 1000
-    complete = None if answer.entries is None else tuple(entries)
+    complete = None if answer.entries is None else by_kind(entries, [form.kind for form in forms])
     return replace(answer, entries=complete, pages=pages, more=more, ms=ms)
 
 
@@ -322,7 +322,7 @@ def send(ask: Ask, end: float) -> Raw:
 # --- answers ---
 
 
-def read(raw: Raw, form: Form) -> Answer:
+def read(raw: Raw, forms: Sequence[Form]) -> Answer:
     """An answer with its entries."""
     answer = Answer(
         status=raw.status,
@@ -346,7 +346,7 @@ def read(raw: Raw, form: Form) -> Answer:
         return replace(answer, problem="not_json", detail=f"it is no JSON ({type(error).__name__})")
     if raw.status >= 300:
         return replace(answer, detail=reason_of(value))
-    entries, shape = read_answer(value, form)
+    entries, shape = read_answer(value, forms)
     empty = value is None or (isinstance(value, Mapping) and set(value) <= ERROR_WORDS and entries is None)
     return replace(answer, entries=entries, shape=shape, empty=empty, detail=reason_of(value) if empty else None)
 

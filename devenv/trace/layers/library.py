@@ -17,10 +17,10 @@ from devenv.capture import requests
 from devenv.capture.calls import Cost, StoreCall, differences, shown
 from devenv.capture.process import ANSWER_BYTES, Ended, Running, finish, last_line, parse_lines, send, start
 from devenv.config.load import interpreter as own_interpreter
-from devenv.config.schema import TraceLibrary
+from devenv.config.trace import TraceLibrary
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.core.templates import Unknown, fill
-from devenv.trace.answers import form_of_answer, form_of_items, read_answer
+from devenv.trace.answers import form_of_items, forms_of_answer, read_answer
 from devenv.trace.judge.library import judge_library
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.environment import find_diverted, place_call
@@ -289,9 +289,7 @@ def read_value(inquiry: TraceContext, ran: Ran, value: Any) -> Ran:
         return ran
     if value is None:
         return replace(ran, nothing=True, entries=())
-    entries, shape = read_answer(
-        value, form_of_answer(inquiry.question.trace, "library", section.items, section.fields)
-    )
+    entries, shape = read_answer(value, forms_of_answer(inquiry.question.trace, "library"))
     return replace(ran, entries=entries, shape=shape)
 
 

@@ -35,7 +35,7 @@ def observe(inquiry: TraceContext, given: Given) -> PatternObservation:
 def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any] | None) -> PatternObservation:
     """A pattern of DynamoDB."""
     pattern = inquiry.settings.patterns[name]
-    form = form_of_items(inquiry.question.trace, inquiry.facts.known_plan())
+    form = form_of_items(inquiry.question.trace, inquiry.facts.known_plan(), pattern.entities)
     table = inquiry.facts.dynamodb().described.get(pattern.table or "")
     prepared = prepare(pattern, inquiry.parameters(person), table)
     asked = describe(prepared)
@@ -69,6 +69,7 @@ def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any]
         asked=StoreCall(**{**vars(asked), "count": len(read.items), "scanned": read.scanned}),
         stages=tuple((restriction, form.entries(again.items)[0] if form else ()) for restriction, again in reads),
         strays=strays,
+        expected=(pattern.expected.at_least, pattern.expected.at_most),
         notes=tuple(remarks(asked, read.more)),
     )
 

@@ -14,7 +14,8 @@ import msgspec
 import psycopg
 import pytest
 
-from devenv.config.schema import Person, Settings, Trace
+from devenv.config.schema import Person, Settings
+from devenv.config.trace import Trace
 from devenv.core.lazy import Lazy
 from devenv.core.model import DynamoTarget, PostgresTarget, StepState, Targets
 from devenv.doctor.checks.cross_store import not_compared

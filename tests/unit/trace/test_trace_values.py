@@ -132,7 +132,49 @@ FORM = Form("data.items", "id", {"by": "author.name", "text": "text"})
 
 def test_a_list_inside_an_answer_with_nested_fields() -> None:
     body = {"data": {"items": [{"id": 7, "author": {"name": "ada"}, "text": "hi", "more": 1}]}}
-    assert read_answer(body, FORM) == ((Entry("7", {"by": "ada", "text": "hi"}),), None)
+    assert read_answer(body, [FORM]) == ((Entry("7", {"by": "ada", "text": "hi"}),), None)
+
+
+HEAD = Form("order", "id", {"status": "status"}, "order")
+LINE = Form("order.lines", "no", {"pieces": "pieces"}, "line")
+
+
+@pytest.mark.parametrize(
+    ("value", "forms", "ids"),
+    [
+        ({"order": {"id": 7, "lines": [{"no": 1}, {"no": 2}]}}, [HEAD, LINE], ["order 7", "line 1", "line 2"]),
+        ({"order": {"id": 7, "lines": []}}, [HEAD, LINE], ["order 7"]),
+        ({"order": {"id": 7, "lines": None}}, [HEAD, LINE], ["order 7"]),
+        ({"order": None}, [HEAD, LINE], []),
+        (
+            [{"id": 7, "lines": [{"no": 1}]}, {"id": 8, "lines": [{"no": 1}]}],
+            [Form("", "id", {}, "order"), Form("lines", "no", {}, "line")],
+            ["order 7", "order 8", "line 1", "line 1"],
+        ),
+        (
+            [{"sk": "HEAD", "n": 7}, {"sk": "LINE#2", "n": 7}],
+            [Form("", "n", {}, "order", {"sk": "HEAD"}), Form("", "{n}-{sk}", {}, "line", {"sk": "LINE#*"})],
+            ["order 7", "line 7-LINE#2"],
+        ),
+    ],
+    ids=["nested", "no children", "null children", "nothing", "a list of objects with lists", "one list of both kinds"],
+)
+def test_several_kinds_in_one_answer(value: Any, forms: list[Form], ids: list[str]) -> None:
+    entries, shape = read_answer(value, forms)
+    assert (shape, [entry.id for entry in entries or ()]) == (None, ids)
+
+
+@pytest.mark.parametrize(
+    ("value", "shape"),
+    [
+        ({"order": {"id": 7}}, "a map with `id` without `order.lines`"),
+        ({"order": {"id": 7, "lines": "none"}}, "a text of 4 characters in `order.lines`, not a list"),
+        ({"id": 7}, "a map with `id` without `order`"),
+        ({"order": {"id": 7, "lines": [1]}}, "a list with a number in it, not of maps"),
+    ],
+)
+def test_several_kinds_in_another_form(value: Any, shape: str) -> None:
+    assert read_answer(value, [HEAD, LINE]) == (None, shape)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +188,7 @@ def test_a_list_inside_an_answer_with_nested_fields() -> None:
     ],
 )
 def test_other_forms_are_described_without_what_they_say(value: Any, shape: str) -> None:
-    assert read_answer(value, FORM) == (None, shape)
+    assert read_answer(value, [FORM]) == (None, shape)
 
 
 # --- requests that were really sent ---

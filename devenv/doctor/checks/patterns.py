@@ -1,0 +1,144 @@
+"""What a declared pattern says of its answers, held against all items: how many there are under a key, of which kinds.
+
+No request is sent: the items that the other checks read are put together by the pattern's key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from devenv.config.schema import Pattern
+from devenv.core.model import Fix, Outcome
+from devenv.core.plural import number_of
+from devenv.core.templates import PLACE, names_in
+from devenv.doctor.checks.check import Check, failed, passed, unneeded
+from devenv.doctor.context import DoctorFacts
+from devenv.links.judge import Fault, ItemRecord, read_records
+from devenv.links.values import scalar_text
+from devenv.stores.dynamodb.key_schema import Place, place_of
+
+SHOWN: Final = 3
+
+
+def run_expected(facts: DoctorFacts) -> Outcome:
+    """Every pattern that says how many items it brings, or of which kinds, by every key that occurs."""
+    declared = {name: pattern for name, pattern in facts.context.settings.patterns.items() if says_more(pattern)}
+    if not declared:
+        return unneeded("no [patterns.*] of DynamoDB declares `expected` or `entities`")
+    left_out = {name: why for name, pattern in declared.items() if (why := uncounted(pattern))}
+    told = "; ".join(f"{name} is not counted here ({why})" for name, why in left_out.items())
+    if len(left_out) == len(declared):
+        return unneeded(f"{told}; `devenv patterns check` runs it")
+    judgement, described = facts.judgement(), facts.dynamodb().described
+    records = [*judgement.records, *undeclared_records(facts)]
+    keys = 0
+    wrong: list[tuple[str, str]] = []
+    for name, pattern in declared.items():
+        place = place_of(described.get(pattern.table or ""), pattern.index)
+        if name in left_out or place is None:
+            continue
+        found = by_key(pattern, place, records)
+        keys += len(found)
+        wrong += [(key, f"{name} of {key} {text}") for key, text in judge_answers(pattern, found, judgement.faults)]
+    if not wrong:
+        counted = f"{number_of(keys, 'key')} of {number_of(len(declared) - len(left_out), 'pattern')}"
+        return passed("; ".join(filter(None, (counted, told))))
+    texts = [text for _, text in wrong]
+    more = [f"and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
+    return failed(
+        [*texts[:SHOWN], *more],
+        cause="either the items are not as the design says, or `expected` and `entities` are not",
+        fix=Fix("correct the items, or the pattern in devenv.toml", "devenv patterns check"),
+        subjects=(key for key, _ in wrong),
+    )
+
+
+def undeclared_records(facts: DoctorFacts) -> Iterator[ItemRecord]:
+    """The items of the tables that no entity and no link is about."""
+    plan = facts.known_plan()
+    for table, items in facts.dynamodb().items.items():
+        if table not in plan.tables:
+            yield from read_records(plan, table, items)
+
+
+def says_more(pattern: Pattern) -> bool:
+    """Return True if a pattern of DynamoDB says what its answers hold."""
+    counted = pattern.expected.at_least > 0 or pattern.expected.at_most is not None
+    return pattern.sql is None and (counted or bool(pattern.entities))
+
+
+def uncounted(pattern: Pattern) -> str:
+    """Why a pattern's answers cannot be put together from the items; empty when they can. Pure."""
+    if pattern.filter is not None:
+        return "it has a filter"
+    if names_in(pattern.sort) or pattern.sort.keys() - {"begins_with", "equals"}:
+        return "its sort-key condition has parameters, or is a range"
+    if pattern.kind == "Scan" or not pattern.key:
+        return "it reads the whole table"
+    return ""
+
+
+def by_key(pattern: Pattern, place: Place, records: Sequence[ItemRecord]) -> dict[str, list[ItemRecord]]:
+    """Key -> the records under it that the pattern asks for. Pure."""
+    forms = {attribute: re.compile(as_pattern(str(text)), re.DOTALL) for attribute, text in pattern.key.items()}
+    found: dict[str, list[ItemRecord]] = {}
+    for record in records:
+        if record.table != place.table or not place.holds(record.item):
+            continue
+        texts = {attribute: scalar_text(record.item.get(attribute)) for attribute in forms}
+        if any(text is None or not forms[attribute].fullmatch(text) for attribute, text in texts.items()):
+            continue
+        if in_range(pattern.sort, scalar_text(record.item.get(place.sort or "")) or ""):
+            found.setdefault(", ".join(f"{name} = {text}" for name, text in texts.items()), []).append(record)
+    return found
+
+
+def as_pattern(template: str) -> str:
+    """`ORDER#{order_id}` as a regular expression; a parameter is any text."""
+    return ".+".join(re.escape(part) for part in PLACE.split(template)[::2])
+
+
+def in_range(sort: Mapping[Any, Any], text: str) -> bool:
+    """Return True if a sort key meets the pattern's condition on it. Pure."""
+    begin, whole = sort.get("begins_with"), sort.get("equals")
+    return (begin is None or text.startswith(str(begin))) and (whole is None or text == str(whole))
+
+
+def judge_answers(
+    pattern: Pattern, found: Mapping[str, Sequence[ItemRecord]], faults: Sequence[Fault]
+) -> Iterator[tuple[str, str]]:
+    """Keys whose items are too few, too many or of another kind. Items with a fault of their own explain that. Pure."""
+    known = {id(one) for fault in faults for one in (fault.record, *fault.partners) if one is not None}
+    least, most = pattern.expected.at_least, pattern.expected.at_most
+    for key, records in found.items():
+        if any(id(record) in known for record in records):
+            continue
+        if len(records) < least:
+            yield key, f"is {number_of(len(records), 'item')}, expected at least {least:,}"
+        elif most is not None and len(records) > most:
+            yield key, f"is {number_of(len(records), 'item')}, expected at most {most:,}"
+        others = {kind.name if (kind := record.kind or record.near) else "none that is declared" for record in records}
+        if pattern.entities and (others := others - set(pattern.entities)):
+            yield key, f"also brings items of kind {', '.join(sorted(others))}"
+
+
+CHECKS = (
+    Check(
+        code="DAT014",
+        name="pattern-answers",
+        group="data",
+        title="declared patterns find as many items, and of the kinds, as they declare",
+        run=run_expected,
+        needs=("SVC002", "SCH002"),
+        explain="""\
+`expected` in [patterns.*] bounds how many items one key has, and `entities` names the kinds that lie under it. Here
+every key that occurs in the data is counted, without a request. A key that has no item at all does not occur. Patterns
+with a filter are run by `devenv patterns check` only.
+
+How it happens: an item was deleted or written twice, or a new kind of item was put under an old key and the readers of
+that key do not know it.
+Repair: correct the items, or what the pattern declares.""",
+    ),
+)
