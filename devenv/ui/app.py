@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import Failure
-from devenv.ui import job_page, stack_page
+from devenv.ui import data_page, job_page, stack_page
 from devenv.ui.guard import Guard
 from devenv.ui.site import Site
 from devenv.ui.view import Page, asset, respond
@@ -29,6 +29,9 @@ PAGES: tuple[tuple[str, Handler], ...] = (
     ("/logs", stack_page.show_logs),
     ("/confirm/{action}", stack_page.confirm),
     ("/jobs/{job}", job_page.show),
+    ("/data", data_page.show),
+    ("/data/amount", data_page.amount),
+    ("/data/find", data_page.find),
 )
 ACTIONS: tuple[tuple[str, Handler], ...] = (
     ("/do/{action}", stack_page.act),
