@@ -140,7 +140,7 @@ def left_side(opened: Stack, address: DataAddress, connection: Connection, askin
 
 
 def agreed(address: DataAddress) -> dict[str, str]:
-    """What was agreed to holds for the next page, too."""
+    """Keep what was agreed to for the next page."""
     return {"lread": "1"} if address.get("lread") else {}
 
 
@@ -240,7 +240,7 @@ def first_page(address: DataAddress) -> str:
 
 
 def asked_for(address: DataAddress) -> right.ItemsAsked:
-    """What the address asks of DynamoDB."""
+    """The question to DynamoDB that the address holds."""
     return right.ItemsAsked(
         table=address.get("items"),
         index=address.get("index"),
@@ -261,7 +261,7 @@ def asked_for(address: DataAddress) -> right.ItemsAsked:
 
 
 def amount(site: Site, request: Request) -> Page:
-    """What a filter amounts to, before it runs: a part of the page."""
+    """Say what a filter amounts to, before it runs: a part of the page."""
     given = dict(request.query_params)
     opened = site.open()
     try:
@@ -272,7 +272,7 @@ def amount(site: Site, request: Request) -> Page:
 
 
 def amount_left(opened: Stack, given: Mapping[str, str]) -> str:
-    """What an SQL condition amounts to."""
+    """The amount of an SQL condition, in words."""
     if not given.get("where", "").strip():
         return ""
     with left.opened_rows(opened) as (connection, asking):
@@ -281,7 +281,7 @@ def amount_left(opened: Stack, given: Mapping[str, str]) -> str:
 
 
 def amount_right(opened: Stack, given: Mapping[str, str]) -> str:
-    """What a PartiQL statement amounts to."""
+    """The amount of a PartiQL statement, in words."""
     if not given.get("partiql", "").strip():
         return ""
     with opened_items(opened) as dynamodb:

@@ -1,4 +1,4 @@
-"""Who may ask the page anything: this machine's user, from this page, and nobody's other tab.
+"""The page's door: it opens to this machine's user, from this page, and to no other tab.
 
 The page shows data, so four things are checked of every request, before anything else reads it: the Host (a name that
 was rebound to 127.0.0.1 is another host), the Origin (another page's request), what the browser says about the site,

@@ -29,7 +29,7 @@ Item = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class ItemsAsked:
-    """What the right side shows: a page of `table`, as the address says it. Empty texts: not given."""
+    """A page of `table` on the right side, as the address says it. Empty texts: not given."""
 
     table: str = ""
     index: str = ""
@@ -177,7 +177,7 @@ def by_partiql(dynamodb: Dynamo, described: Mapping[str, Any], asked: ItemsAsked
 
 
 def amount_of_partiql(dynamodb: Dynamo, statement: str) -> str:
-    """What a statement amounts to, in words, without running it."""
+    """The amount of a statement, in words, without running it."""
     if verb(statement) != "SELECT":
         return "only SELECT is run here"
     try:

@@ -1,4 +1,4 @@
-"""What the page has started: each job is a process of devenv's own command line, whose lines are followed.
+"""Commands that the page has started: each job is a process of devenv's own command line, whose lines are followed.
 
 A process of its own keeps what a check reads out of the page's memory, takes the same locks as the command line does,
 and can be ended. A job's events are kept, so that a page that was reloaded sees all of it.
@@ -51,7 +51,7 @@ class PageJob:
 
     @property
     def state(self) -> Literal["running", "done", "failed"]:
-        """How it stands. A finding (1) is an answer like any other for what only looks."""
+        """Its state. A finding (1) is an answer like any other for what only looks."""
         if self.ended is None:
             return "running"
         return "done" if self.code == 0 or (self.document is not None and "error" not in self.document) else "failed"

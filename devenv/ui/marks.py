@@ -112,7 +112,7 @@ def mark_items(
 
 
 def of_record(record: ItemRecord) -> MarkedItem:
-    """What a record's form tells."""
+    """The entity and the fields of a record."""
     kind = record.kind or record.near
     names = [name for _, template in kind.matchers for name in template.names] if kind else []
     return MarkedItem(

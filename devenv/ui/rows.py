@@ -108,7 +108,7 @@ class RowsSeen:
 
 
 class NotAgreed(Exception):
-    """What was asked for reads a whole table: `what` it amounts to. It was not run."""
+    """A question that reads a whole table and was not run: `what` it amounts to."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what)
@@ -263,7 +263,7 @@ def key_words(table: RowTable) -> str:
 
 
 def plan_of(asking: Asking, statement: str, table: RowTable) -> tuple[str, bool]:
-    """What Postgres would do for a statement, in words, and if that reads a large table as a whole."""
+    """Postgres's plan for a statement, in words, and if that reads a large table as a whole."""
     answer = asking.ask(f"EXPLAIN (FORMAT JSON) {statement}")
     found = answer.rows[0][0]
     tree = json.loads(found) if isinstance(found, str) else found

@@ -31,7 +31,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]{0,63}")
 
 @dataclass(frozen=True)
 class StackAction:
-    """What a button does: `words` of the command line, with NAME for what the form gives. `does`: what will happen.
+    """A button: `words` of the command line, with NAME for what the form gives. `does`: what will happen.
 
     `changes`: it changes data, so that the page must have been started with --write. `steps`: those that it runs from
     scratch, for the question what would be lost.
@@ -89,7 +89,7 @@ ACTIONS: Final[Mapping[str, StackAction]] = {
 
 
 def read(site: Site) -> dict[str, Any]:
-    """What the page shows: the document of `devenv status`, with memory and the last lines of each service."""
+    """The page's content: the document of `devenv status`, with memory and the last lines of each service."""
     from devenv.config.masking import mask_text, mask_tree
     from devenv.lifecycle.status import status
     from devenv.render.report import document
@@ -157,7 +157,7 @@ async def stream(site: Site, request: Request) -> Response:
 
 
 def confirm(site: Site, request: Request) -> Page:
-    """What a change will do, before it is done: asked once, with what would be lost."""
+    """Say what a change will do, before it is done: asked once, with what would be lost."""
     name, action = named(request)
     site.require_write()
     words = filled(action, request.query_params.get("name", ""))
@@ -169,7 +169,7 @@ def confirm(site: Site, request: Request) -> Page:
 
 
 def foreseen(opened: Stack, action: StackAction) -> list[str]:
-    """What devenv did not write and would be lost; stores that do not run tell nothing, and the command says so."""
+    """Data that devenv did not write and that would be lost; stores that do not run tell nothing, which is said."""
     from devenv.lifecycle.reset import foreign_data
     from devenv.lifecycle.steps import read_inputs
 

@@ -37,7 +37,7 @@ NAVIGATION: Final = (
 
 @dataclass(frozen=True)
 class Page:
-    """What a handler answers: as HTML by `template`, or as `document` in JSON. `words`: the command that does it."""
+    """A handler's answer: as HTML by `template`, or as `document` in JSON. `words`: the command that does it."""
 
     template: str
     title: str
@@ -85,7 +85,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
 
 
 def fragment(template: str, macro: str, *values: Any) -> str:
-    """What one macro of a template gives: a part of a page."""
+    """A part of a page: what one macro of a template gives."""
     module = environment().get_template(template).module
     return str(getattr(module, macro)(*values))
 
