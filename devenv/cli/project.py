@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -46,11 +47,20 @@ def config_schema() -> None:
     typer.echo(json.dumps(schema(), indent=2))
 
 
-def start_project() -> None:
-    """Write a commented devenv.toml: for the project in this folder, or an example project if the folder is empty."""
+def start_project(
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Take what is likely too; what is only possible stays a comment.")
+    ] = False,
+) -> None:
+    """Write a commented devenv.toml: for the project in this folder, or an example project if the folder is empty.
+
+    On a terminal it asks about what is not sure.
+    """
+    from devenv.cli.guesses import choose_likely, prompt
     from devenv.init.command import init
 
-    report = init((chosen.project or Path.cwd()).resolve())
+    asks = not (chosen.no_input or chosen.json) and sys.stdin.isatty() and sys.stderr.isatty()
+    report = init((chosen.project or Path.cwd()).resolve(), choose_likely if yes else prompt if asks else None)
     trust_written((chosen.project or Path.cwd()).resolve())
     show(report)
 

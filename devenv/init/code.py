@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from devenv.init.routes import Route, read_mounts, read_routes
 from devenv.init.source import (
     Scope,
     Unclear,
@@ -25,7 +26,6 @@ BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.I
 # DynamoDB takes expressions of 4 KB.
 CONDITION: Final = 4096
 OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
-ROUTE_PLACE: Final = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 PYTHON_TYPES: Final = {"S": "string", "N": "number", "BOOL": "boolean", "B": "binary", "L": "list", "M": "map"}
 TIMELY: Final = re.compile(r"(_at$|^at$|time|date|\bnow\b|created|updated|isoformat)", re.IGNORECASE)
 
@@ -34,7 +34,9 @@ TIMELY: Final = re.compile(r"(_at$|^at$|time|date|\bnow\b|created|updated|isofor
 class Function:
     """A function: `name` with its class, parameters, the item attribute behind each field of what it returns.
 
-    `reverses`: it turns a list round. `line` is where it begins; the module itself has the name "".
+    `reverses`: it turns a list round. `line` is where it begins; the module itself has the name "". `calls` are the
+    last names of what it calls. `whole`: it gives the items themselves back. `optional` are
+    parameters with a default; `taken_apart`: in JavaScript, its one argument is an object with these names.
     """
 
     file: str
@@ -43,6 +45,10 @@ class Function:
     parameters: tuple[str, ...] = ()
     results: Mapping[str, str] = field(default_factory=dict)
     reverses: bool = False
+    calls: frozenset[str] = frozenset()
+    whole: bool = False
+    optional: frozenset[str] = frozenset()
+    taken_apart: bool = False
 
     @property
     def short(self) -> str:
@@ -84,16 +90,6 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Route:
-    """One HTTP route for GET: its path with `{name}` for parameters."""
-
-    file: str
-    line: int
-    path: str
-    parameters: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Code:
     """What one file has."""
 
@@ -107,11 +103,26 @@ class Code:
     uses_dynamodb: bool
     writes: bool
     imports: frozenset[str] = frozenset()
+    mounts: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_code(file: str, tree: ast.Module, variables: Mapping[str, str], keys: frozenset[str]) -> Code:
-    """A file's queries, items and routes. `keys` are the key attributes of the known tables."""
-    module = module_scope(tree, variables)
+def read_code(
+    file: str,
+    tree: ast.Module,
+    variables: Mapping[str, str],
+    keys: frozenset[str],
+    constants: Mapping[str, ast.expr] | None = None,
+) -> Code:
+    """A file's queries, items and routes. `keys` are the key attributes of the known tables.
+
+    `constants` are those of other modules: the ones that this one imports by name count.
+    """
+    taken = {
+        each for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for each in (a.name for a in node.names)
+    }
+    given = {name: node for name, node in (constants or {}).items() if name in taken}
+    own = module_scope(tree, variables)
+    module = Scope({**given, **own.names}, variables)
     functions: list[Function] = []
     queries: list[Query] = []
     shapes: list[Shape] = []
@@ -145,6 +156,7 @@ def read_code(file: str, tree: ast.Module, variables: Mapping[str, str], keys: f
         uses_dynamodb="dynamodb" in texts,
         writes=bool(names & {"put_item", "batch_write_item", "transact_write_items", "batch_writer"}),
         imports=frozenset(imported(nodes)),
+        mounts=dict(read_mounts(tree)),
     )
 
 
@@ -162,17 +174,17 @@ def owners(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
     """The module (""), its functions, and the methods of its classes as `Class.method`."""
     yield "", tree
     for node in tree.body:
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name, node
         elif isinstance(node, ast.ClassDef):
             for inner in node.body:
-                if isinstance(inner, ast.FunctionDef):
+                if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
                     yield f"{node.name}.{inner.name}", inner
 
 
 def describe(file: str, name: str, owner: ast.AST, scope: Scope) -> Function:
     """Return what a function takes and gives back."""
-    if not isinstance(owner, ast.FunctionDef):
+    if not isinstance(owner, ast.FunctionDef | ast.AsyncFunctionDef):
         return Function(file, 1, name)
     nodes = list(own_nodes(owner))
     results: dict[str, str] = {}
@@ -183,7 +195,34 @@ def describe(file: str, name: str, owner: ast.AST, scope: Scope) -> Function:
     calls = {node.func.attr for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
     called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     parameters = tuple(argument.arg for argument in owner.args.args if argument.arg not in ("self", "cls"))
-    return Function(file, owner.lineno, name, parameters, results, "reverse" in calls or "reversed" in called)
+    returned = [n.value for n in nodes if isinstance(n, ast.Return) and n.value is not None]
+    whole = not results and any(gives_items(value, scope) for value in returned)
+    reverses = "reverse" in calls or "reversed" in called
+    defaults = owner.args.defaults
+    optional = [a.arg for a in owner.args.args[len(owner.args.args) - len(defaults) :]] if defaults else []
+    return Function(
+        file,
+        owner.lineno,
+        name,
+        parameters,
+        results,
+        reverses,
+        frozenset(calls | called),
+        whole,
+        frozenset(optional),
+    )
+
+
+def gives_items(node: ast.expr, scope: Scope, depth: int = 0) -> bool:
+    """Return True if a returned value is `response["Items"]`, by whatever name."""
+    match node:
+        case ast.Subscript(slice=ast.Constant(value="Items" | "Item")):
+            return True
+        case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value="Items" | "Item"), *_]):
+            return True
+        case ast.Name(id=name) if name in scope.names and depth < 5:
+            return gives_items(scope.names[name], scope, depth + 1)
+    return False
 
 
 def read_result(node: ast.Dict, scope: Scope) -> dict[str, str]:
@@ -356,21 +395,13 @@ def attribute(name: str, kind: str, node: ast.expr, scope: Scope) -> Attribute:
         template = None
     if name.endswith("uuid"):
         return Attribute("uuid", template)
-    told = f"{name} {template or ''} {ast.unparse(node)[:80]}"
+    told = f"{name} {template or ''} {shown(node)}"
     return Attribute("time" if TIMELY.search(told) else "string", template)
 
 
-def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
-    """`@app.route("/x/<y>")`, `@app.get("/x/{y}")` of Flask, FastAPI and the like, for GET."""
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        for decorator in node.decorator_list:
-            match decorator:
-                case ast.Call(
-                    func=ast.Attribute(attr="route" | "get" as how), args=[ast.Constant(value=str(path)), *_]
-                ):
-                    methods = next((ast.unparse(w.value) for w in decorator.keywords if w.arg == "methods"), "GET")
-                    if how == "get" or "GET" in methods:
-                        shown = ROUTE_PLACE.sub(r"{\1}", path)
-                        yield Route(file, node.lineno, shown, tuple(re.findall(r"\{(\w+)", shown)))
+def shown(node: ast.expr) -> str:
+    """An expression's text, as far as it has one: nodes of other languages may have none."""
+    try:
+        return ast.unparse(node)[:80]
+    except (ValueError, AttributeError, RecursionError):
+        return ""

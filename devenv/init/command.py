@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,15 +20,24 @@ from devenv.config.schema import FILE
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
 from devenv.host.writing import SHARED, create_private, half_of, sweep, write_private
+from devenv.init.sheet import Guess
 
 NOTE: Final = ".devenv-init"
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
-def init(root: Path) -> Report:
-    """Write what `root` needs to be a project. UsageError when it is one, or a file is in the way."""
+# Answers to guesses: True takes one, a text replaces its lines, False drops it, None leaves it as a comment.
+Choose = Callable[[Guess], bool | str | None]
+
+
+def init(root: Path, choose: Choose | None = None) -> Report:
+    """Write what `root` needs to be a project; `choose` answers what is not sure.
+
+    UsageError when it is one already, or a file is in the way.
+    """
     from devenv.init.draft import Drafter
     from devenv.init.example import example_files
+    from devenv.init.minimal import minimal_text, needed
     from devenv.init.survey import survey
 
     if not root.is_dir():
@@ -37,26 +46,36 @@ def init(root: Path) -> Report:
     if os.path.lexists(root / FILE):
         raise UsageError(f"{root / FILE} is there already", hint="devenv config check")
     found = survey(root)
-    seen: tuple[str, ...]
-    edits: tuple[str, ...]
+    name = project_name(root)
+    body: dict[str, Any] = {"folder": str(root), "example": found.is_empty, "needed": []}
+    seen: tuple[str, ...] = found.left_out
+    edits: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ("devenv up", "devenv doctor")
     if found.is_empty:
-        files = example_files(project_name(root))
-        seen, edits = found.left_out, ()
+        files = example_files(name)
+    elif not found.is_known:
+        files = {FILE: minimal_text(found, name)}
+        seen = (*(each.shown for each in found.manifests), *seen)
+        body["needed"] = list(needed(found))
+        lines = ("devenv config check", *lines)
     else:
-        draft = Drafter(found, project_name(root)).draft()
-        files = {FILE: draft.text, **{name: as_json(request) for name, request in draft.files.items()}}
-        seen, edits = draft.found, draft.edits
+        drafter = Drafter(found, name)
+        draft = drafter.draft()
+        given = {guess.number: choose(guess) for guess in draft.guesses} if choose else {}
+        text, edits = drafter.sheet.answered({number: each for number, each in given.items() if each is not None})
+        files = {FILE: text, **{name: as_json(request) for name, request in draft.files.items()}}
+        seen, lines = draft.found, draft.lines
     check(files[FILE], root)
     write_all(root, files)
-    body = {
-        "folder": str(root),
-        "example": found.is_empty,
+    body |= {
         "found": list(seen),
+        "unused": list(found.unused),
         "written": list(files),
         "edits": list(edits),
-        "next": "devenv up",
+        "next": lines[0],
+        "lines": list(lines),
     }
-    return Report("init", project_name(root), Exit.DONE, body)
+    return Report("init", name, Exit.FOUND if body["needed"] else Exit.DONE, body)
 
 
 def project_name(root: Path) -> str:

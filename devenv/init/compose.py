@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,12 +15,21 @@ from devenv.core.plain_yaml import TooManyValues, UnreadableYaml, load_yaml
 
 YAML_BYTES: Final = 200_000
 PORT: Final = re.compile(r"(?:(?:\d+(?:\.\d+){3}|\[[^\]]*\]):)?(?:(\d+):)?(\d+)(?:/tcp)?")
+OVERRIDE: Final = re.compile(r"\.override(\.ya?ml)$")
+# Images that are PostgreSQL: the official one, and those that others build on it.
+POSTGRES: Final = re.compile(
+    r"(^|/)(postgres(ql)?|postgis|pgvector|timescaledb(-ha)?|pgrouting|supabase-postgres|alpine-postgres)(:|@|$)"
+    r"|/postgres-\w+(:|@|$)"
+)
 DEFAULT: Final = re.compile(r"\$\{(\w+):?-([^}]*)\}")
 
 
 @dataclass(frozen=True)
 class ComposeService:
-    """One service: image, ports as (host, container), variables (None: interpolated, so not known), command."""
+    """One service: image, ports as (host, container), variables (None: interpolated, so not known), command.
+
+    `build` is the folder of its image, relative to the project's. `file` is the compose file that it is in.
+    """
 
     name: str
     image: str
@@ -27,6 +37,7 @@ class ComposeService:
     ports: tuple[tuple[int, int], ...] = ()
     environment: Mapping[str, str | None] = field(default_factory=dict)
     command: tuple[str, ...] = ()
+    file: str = ""
 
     def port(self) -> int | None:
         """The first port on the host."""
@@ -35,13 +46,14 @@ class ComposeService:
 
 @dataclass(frozen=True)
 class ComposeFile:
-    """A compose file's services by what they are."""
+    """The services of one or several compose files by what they are."""
 
     file: str
     postgres: ComposeService | None
     dynamodb: ComposeService | None
     application: ComposeService | None
     others: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 def read_yaml(file: str, text: str) -> Any:
@@ -68,17 +80,89 @@ def read_yaml(file: str, text: str) -> Any:
         return None
 
 
-def read_compose(file: str, text: str, variables: Mapping[str, str]) -> ComposeFile | None:
-    """A compose file; None for what is none. `variables` are those of the .env file beside it."""
+def read_compose(
+    file: str, text: str, variables: Mapping[str, str], beside: Mapping[str, str] | None = None
+) -> ComposeFile | None:
+    """A compose file; None for what is none. `variables` are those of the .env file beside it.
+
+    `beside` has the texts of other files, for `env_file`.
+    """
     tree = read_yaml(file, text)
     services = tree.get("services") if isinstance(tree, dict) else None
     if not isinstance(services, dict):
         return None
-    read = [read_service(str(name), each, variables) for name, each in services.items() if isinstance(each, dict)]
-    postgres = next((each for each in read if re.search(r"(^|/)(postgres|postgis)\b", each.image)), None)
-    dynamodb = next((each for each in read if "dynamodb-local" in each.image), None)
+    found = {str(name): each for name, each in services.items() if isinstance(each, dict)}
+    return sort_services([read_service(name, each, variables, file, beside or {}) for name, each in found.items()])
+
+
+def read_composes(texts: Mapping[str, str], names: Sequence[str], variables: Mapping[str, str]) -> ComposeFile | None:
+    """All compose files together, the uppermost first; `x.override.yml` is laid over `x.yml`."""
+    trees: dict[str, dict[str, Any]] = {}
+    for name in names:
+        tree = read_yaml(name, texts[name])
+        services = tree.get("services") if isinstance(tree, dict) else None
+        if isinstance(services, dict):
+            trees[name] = {str(key): each for key, each in services.items() if isinstance(each, dict)}
+    for name in [name for name in trees if OVERRIDE.search(name)]:
+        base = next(
+            (n for n in (OVERRIDE.sub(rf"{end}", name) for end in (r"\1", ".yml", ".yaml")) if n in trees), None
+        )
+        if base is not None:
+            over = trees.pop(name)
+            for key, each in over.items():
+                trees[base][key] = overlaid(trees[base].get(key, {}), each)
+    read = [
+        read_service(key, each, variables, name, texts) for name, tree in trees.items() for key, each in tree.items()
+    ]
+    return sort_services(read, tuple(trees)) if trees else None
+
+
+def overlaid(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A service with another file's version of it laid over it, as Compose does: variables are merged by name."""
+    merged = {**base, **over}
+    if "environment" in base and "environment" in over:
+        merged["environment"] = {**as_mapping(base["environment"]), **as_mapping(over["environment"])}
+    return merged
+
+
+def as_mapping(tree: Any) -> dict[str, Any]:
+    """The variables of a service from either form; one without `=` is taken from the shell."""
+    if isinstance(tree, list):
+        parts = [str(each).partition("=") for each in tree]
+        return {name: value if equals else None for name, equals, value in parts}
+    return {str(name): value for name, value in tree.items()} if isinstance(tree, dict) else {}
+
+
+def sort_services(read: Sequence[ComposeService], files: tuple[str, ...] = ()) -> ComposeFile:
+    """Which service is which. The first Postgres and the first DynamoDB count."""
+    postgres = next((each for each in read if is_postgres(each)), None)
+    dynamodb = next((each for each in read if each is not postgres and is_dynamodb(each)), None)
     rest = [each for each in read if each not in (postgres, dynamodb)]
-    return ComposeFile(file, postgres, dynamodb, pick_application(rest), tuple(each.name for each in rest))
+    file = next((each.file for each in (postgres, dynamodb, *read) if each), files[0] if files else "")
+    return ComposeFile(file, postgres, dynamodb, pick_application(rest), tuple(each.name for each in rest), files)
+
+
+def is_postgres(service: ComposeService) -> bool:
+    """Return True for a service that is PostgreSQL, whoever built the image."""
+    if POSTGRES.search(service.image):
+        return True
+    # An image of one's own, or one whose name is a variable, takes the variables of the official one.
+    own = not service.image or "$" in service.image
+    return own and bool(
+        {"POSTGRES_DB", "POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRESQL_DATABASE"} & {*service.environment}
+        and any(inner == 5432 for _, inner in service.ports)
+    )
+
+
+def is_dynamodb(service: ComposeService) -> bool:
+    """Return True for a service that answers as DynamoDB: DynamoDB Local, LocalStack, or one that is built."""
+    if "dynamodb-local" in service.image or "dynamodb_local" in service.image:
+        return True
+    if "localstack" in service.image or "ministack" in service.image:
+        given = service.environment.get("SERVICES")
+        return given is None or "dynamo" in given
+    named = "dynamo" in service.name.lower() and not re.search("admin|gui|init|setup|seed|create", service.name.lower())
+    return "DynamoDBLocal.jar" in service.command or (named and any(inner == 8000 for _, inner in service.ports))
 
 
 def pick_application(services: list[ComposeService]) -> ComposeService | None:
@@ -95,21 +179,38 @@ def pick_application(services: list[ComposeService]) -> ComposeService | None:
     return best if best is not None and rank(best) > 0 else None
 
 
-def read_service(name: str, tree: Mapping[str, Any], variables: Mapping[str, str]) -> ComposeService:
+def read_service(
+    name: str, tree: Mapping[str, Any], variables: Mapping[str, str], file: str, texts: Mapping[str, str]
+) -> ComposeService:
     """One service of a compose file."""
     build = tree.get("build")
     folder = build.get("context") if isinstance(build, dict) else build
     command = tree.get("command")
     words = split_words(command) if isinstance(command, str) else command if isinstance(command, list) else []
-    ports = [found for each in tree.get("ports") or () if (found := read_port(each, variables))]
+    listed = tree.get("ports")
+    ports = [found for each in (listed if isinstance(listed, list) else ()) if (found := read_port(each, variables))]
+    image = str(tree.get("image") or "")
+    named = tree.get("env_file")
+    given: dict[str, str | None] = {}
+    for each in named if isinstance(named, list) else [named]:
+        path = each.get("path") if isinstance(each, dict) else each
+        given |= read_dotenv(texts.get(beside(file, str(path)), "")) if path else {}
     return ComposeService(
         name=name,
-        image=str(tree.get("image") or ""),
-        build=str(folder) if folder else None,
+        image=fill_in(image, variables) or image,
+        build=beside(file, str(folder)) if folder else None,
         ports=tuple(ports),
-        environment=read_environment(tree.get("environment"), variables),
+        environment={**given, **read_environment(tree.get("environment"), variables)},
         command=tuple(map(str, words)),
+        file=file,
     )
+
+
+def beside(file: str, path: str) -> str:
+    """A path in a compose file, relative to the project's folder; as it is where it leads elsewhere."""
+    if path.startswith(("/", "~", "$")) or "://" in path:
+        return path
+    return posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
 
 
 def read_port(value: Any, variables: Mapping[str, str]) -> tuple[int, int] | None:
@@ -123,11 +224,9 @@ def read_port(value: Any, variables: Mapping[str, str]) -> tuple[int, int] | Non
 
 def read_environment(tree: Any, variables: Mapping[str, str]) -> dict[str, str | None]:
     """The variables of a service, from either form."""
-    if isinstance(tree, list):
-        tree = dict(str(each).partition("=")[::2] for each in tree)
-    if not isinstance(tree, dict):
-        return {}
-    return {str(name): None if value is None else fill_in(show(value), variables) for name, value in tree.items()}
+    return {
+        name: None if value is None else fill_in(show(value), variables) for name, value in as_mapping(tree).items()
+    }
 
 
 def show(value: Any) -> str:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import glob
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.config.masking import MASK, mask_words
 from devenv.config.variables import is_refused
+from devenv.core.plural import number_of
 from devenv.engines.embedded.contrib import EXTENSIONS
-from devenv.init.draft_data import DataDrafter
-from devenv.init.propose import (
-    LABEL,
-)
-from devenv.init.settings_found import GIVEN, database_of, is_secret, local_command, store_url
+from devenv.init.applications import find_application
+from devenv.init.compose import ComposeService
+from devenv.init.draft_trace import TraceDrafter
+from devenv.init.javascript_code import SUFFIXES
+from devenv.init.propose import LABEL
+from devenv.init.settings_found import GIVEN, database_of, is_secret, placeholder
+from devenv.init.sheet import Guess
 from devenv.init.sql_tables import DeclaredTable
 
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
@@ -29,9 +33,11 @@ class Draft:
     files: Mapping[str, Any]
     edits: tuple[str, ...]
     found: tuple[str, ...]
+    guesses: tuple[Guess, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
-class Drafter(DataDrafter):
+class Drafter(TraceDrafter):
     """What is known of one project while its file is written."""
 
     def draft(self) -> Draft:
@@ -42,7 +48,7 @@ class Drafter(DataDrafter):
         )
         self.project()
         self.stores()
-        self.backend()
+        self.backend_section()
         self.variables()
         self.steps()
         self.entity_sections()
@@ -51,7 +57,30 @@ class Drafter(DataDrafter):
         self.pattern_sections()
         self.trace_sections()
         self.safety()
-        return Draft(self.sheet.text, self.files, tuple(self.sheet.edits), tuple(self.found()))
+        sheet = self.sheet
+        lines = tuple(self.next_lines())
+        return Draft(sheet.text, self.files, tuple(sheet.edits), tuple(self.found()), sheet.guesses, lines)
+
+    def next_lines(self) -> Iterable[str]:
+        """The commands that come next, with values that the project's own seeds have."""
+        yield "devenv up"
+        yield "devenv doctor"
+        handle = self.handle()
+        for subject in self.traced:
+            values = [self.values.of(name, kind) for name, kind in subject.params.items()]
+            if all(values) and (handle or not subject.personal):
+                user = f" --user {shlex.quote(handle)}" if subject.personal and handle else ""
+                yield f"devenv trace {subject.name}{''.join(f' {shlex.quote(str(v))}' for v in values)}{user}"
+        if self.traced and not all(self.values.of(n, k) for t in self.traced for n, k in t.params.items()):
+            yield "devenv trace  # lists what can be traced, with values"
+
+    def handle(self) -> str | None:
+        """The name of a person that the seeds have: one that the items name too, if possible."""
+        if self.person is None:
+            return None
+        table, _, column, _ = self.person
+        names = self.values.column(table.name, column)
+        return next((name for name in names if name in self.values.mentioned), next(iter(names), None))
 
     def found(self) -> Iterable[str]:
         """What was found, in words."""
@@ -66,9 +95,15 @@ class Drafter(DataDrafter):
                 )
                 if each
             ]
-            yield f"{survey.compose.file}: {', '.join(services) or 'none of the two stores'}"
+            files = ", ".join(survey.compose.files or (survey.compose.file,))
+            yield f"{files}: {', '.join(services) or 'none of the two stores'}"
+        yield from (each.shown for each in survey.manifests)
+        if survey.migrations:
+            count = number_of(len(survey.migrations.files), "migration")
+            yield f"{survey.migrations.evidence}: {count} of {survey.migrations.tool}"
         yield from (f"{f.name}: {show_sql(f.tables, f.fills)}" for f in survey.sql)
         yield from (f"{table.file}:{table.line}: the definition of table {table.table}" for table in survey.tables)
+        yield from (f"{name}: items" for name in survey.seeds.files)
         if self.seed:
             yield f"{self.seed.file}: a script that loads items"
         yield from (f"{', '.join(each.seen)}: entity {each.name} (table {each.table})" for each in self.entities)
@@ -79,15 +114,28 @@ class Drafter(DataDrafter):
 
     def project(self) -> None:
         """`[project]`."""
+        self.sheet.above("The project's name in messages.")
         self.sheet.section("project")
         self.sheet.key("name", self.name)
+        uses = any(code.uses_dynamodb for code in self.survey.code)
+        uses = uses or any("DynamoDB" in each.stores for each in self.survey.manifests) or bool(self.dynamodb())
+        if (self.columns or self.postgres()) and not self.survey.tables and not uses:
+            self.sheet.key("cross_store", False, "no table of DynamoDB was found: nothing to compare across the stores")
+
+    def postgres(self) -> ComposeService | None:
+        """The compose file's Postgres."""
+        return self.survey.compose.postgres if self.survey.compose else None
+
+    def dynamodb(self) -> ComposeService | None:
+        """The compose file's DynamoDB."""
+        return self.survey.compose.dynamodb if self.survey.compose else None
 
     def stores(self) -> None:
         """`[postgres]` and `[dynamodb]`."""
-        compose = self.survey.compose
-        postgres = compose.postgres if compose else None
+        postgres = self.postgres()
         database, user = database_of(self.survey)
-        if self.columns or postgres:
+        if self.columns or postgres or self.survey.migrations or self.survey.sql:
+            self.sheet.above("The server that devenv starts: its database, and the port on 127.0.0.1.")
             self.sheet.section("postgres")
             self.sheet.key("database", database or "postgres", "" if database else "no file names one")
             if user and user != "postgres":
@@ -102,7 +150,8 @@ class Drafter(DataDrafter):
                 )
                 self.sheet.key("source", "system")
                 self.sheet.agreed()
-        dynamodb = compose.dynamodb if compose else None
+        self.sheet.above("DynamoDB Local, as devenv starts it: its port on 127.0.0.1, and the region of its tables.")
+        dynamodb = self.dynamodb()
         region = self.region()
         self.sheet.section("dynamodb")
         if dynamodb and dynamodb.port():
@@ -121,40 +170,39 @@ class Drafter(DataDrafter):
         """The region that the variables name."""
         return next((v for n in ("AWS_REGION", "AWS_DEFAULT_REGION") if (v := self.survey.variables.get(n))), None)
 
-    def backend(self) -> None:
+    def backend_section(self) -> None:
         """`[backend]`: the application's command, on loopback, on devenv's port."""
-        application = self.application
-        if application is None:
+        found = find_application(self.survey)
+        if found is None:
             return
-        folder = (application.build or ".").removeprefix("./").rstrip("/") or "."
-        folder = folder if not folder.startswith(("/", "..")) and (self.survey.root / folder).is_dir() else "."
         routes = [route for code in self.survey.code for route in code.routes]
-        health = next((r.path for r in routes if "health" in r.path and not r.parameters), None)
-        place = "" if folder == "." else f"{folder}/"
-        written = application.command or self.survey.commands.get(f"{place}Dockerfile", ())
-        port = application.ports[0][1] if application.ports else None
-        command = local_command(written, port)
+        plain = [route.path for route in routes if not route.parameters]
+        health = next((path for path in plain if "health" in path or "ping" in path), None)
+        self.sheet.above("Your HTTP application: devenv starts it with the variables of `devenv env`.")
         self.sheet.section("backend")
-        if not command:
+        if not found.command:
             self.sheet.note(
-                f"Which command starts the application (service {application.name})? It must listen on 127.0.0.1 and"
+                f"Which command starts the application ({found.evidence})? It must listen on 127.0.0.1 and"
                 ' {port}. For instance: command = ["{python}", "-m", "uvicorn", "app:app", "--port", "{port}"]'
             )
         else:
-            if not any("{port}" in word for word in command):
+            if not any("{port}" in word for word in (*found.command, *found.environment.values())):
                 self.sheet.note("The command names no port: let it listen on {port}, at 127.0.0.1.")
-            shown = mask_words("", command)
-            if shown != command:
+            shown = mask_words("", found.command)
+            if shown != list(found.command):
                 self.sheet.note(f"Not copied: a secret in the command. Write a variable in the place of {MASK}.")
-            self.sheet.key("command", shown)
-        if folder != ".":
-            self.sheet.key("folder", folder)
-        if application.port():
-            self.sheet.key("port", application.port())
+            self.sheet.key("command", shown, "" if self.application else found.evidence)
+            self.application_command = tuple(shown)
+        if found.environment:
+            self.sheet.key("env", dict(found.environment))
+        if found.folder != ".":
+            self.sheet.key("folder", found.folder)
+        if found.port:
+            self.sheet.key("port", found.port)
         self.sheet.key("health", health or "/", "" if health else "a path that answers below 400 once it can serve")
         if self.survey.python:
             self.sheet.key("python", self.survey.python)
-        elif any(code.uses_dynamodb for code in self.survey.code):
+        elif any(code.uses_dynamodb and not code.file.endswith(SUFFIXES) for code in self.survey.code):
             self.sheet.comment(
                 '{python} is the one that runs devenv; name the project\'s own: python = ".venv/bin/python"'
             )
@@ -175,6 +223,7 @@ class Drafter(DataDrafter):
         if notes and not entries:
             self.sheet.blank()
         if entries:
+            self.sheet.above("Variables of the application, your steps and `devenv env`; `{…}` is filled in by devenv.")
             self.sheet.section("env")
             for name, value in entries.items():
                 self.sheet.key(name, value)
@@ -188,37 +237,47 @@ class Drafter(DataDrafter):
         entries: dict[str, str] = {}
         own: list[str] = []
         notes: list[str] = []
-        for name, value in known.items():
-            if name in GIVEN or not re.fullmatch(r"[A-Za-z_]\w*", name):
+        read = {name: f"{code.file}:{line}" for code in self.survey.code for name, line in code.variables.items()}
+        for name, value in {**dict.fromkeys(read, ""), **known}.items():
+            if (name in GIVEN and "+" not in value.partition("://")[0]) or not re.fullmatch(r"[A-Za-z_]\w*", name):
                 continue
             if name == GLOBAL_ENDPOINT:
-                notes.append(
-                    f"{name} is left out: it would send every AWS service to DynamoDB. boto3 reads"
-                    " AWS_ENDPOINT_URL_DYNAMODB by itself, which devenv sets."
-                )
+                if name in known:
+                    notes.append(
+                        f"{name} is left out: it would send every AWS service to DynamoDB. boto3 reads"
+                        " AWS_ENDPOINT_URL_DYNAMODB by itself, which devenv sets."
+                    )
             elif is_refused(name):
                 notes.append(f"{name} is left out: it decides which programs run. Set it in your shell.")
-            elif place := store_url(value, self.survey):
+            elif place := placeholder(name, value, self.survey):
                 entries[name] = place
             elif value in tables or (self.survey.shared.get(name) == value != "" and not is_secret(name, value)):
                 entries[name] = value
-            else:
+            elif name in known:
                 own.append(name)
         if len(tables) == 1:
-            read = {name for code in self.survey.code for name in code.variables}
-            entries |= {name: next(iter(tables)) for name in sorted(read - set(known) - GIVEN) if "TABLE" in name}
+            missing = sorted(set(read) - set(known) - GIVEN - set(entries))
+            entries |= {name: next(iter(tables)) for name in missing if "TABLE" in name}
         return entries, own, notes
 
     def steps(self) -> None:
         """`[steps.*]`: the SQL files in order, the table definitions, the seed script."""
-        self.sheet.title("Steps: what `devenv up` loads, always in this order")
+        self.sheet.title(
+            "Steps: what `devenv up` loads, always in this order",
+            "setup: the database and its rows; schema-load: the tables of DynamoDB; seed: their items.",
+        )
         for file in self.survey.sql:
             if file.problem:
                 self.sheet.note(
                     f"{file.problem}: devenv cannot load {file.name}. Fix it, then uncomment the `#~` below."
                 )
-        if self.survey.sql:
+        migrations = self.survey.migrations
+        if self.survey.sql or migrations:
             self.sheet.section("steps", "setup")
+        if migrations:
+            note = f"its own command runs them: {migrations.evidence}" if migrations.program else migrations.evidence
+            self.sheet.key("migrations", migrations.setting, note)
+        if self.survey.sql:
             aside = [glob.escape(file.name) for file in self.survey.sql if file.problem]
             self.sheet.key("files", [glob.escape(file.name) for file in self.survey.sql], aside=aside)
         whole = [table for table in self.survey.tables if table.whole]
@@ -239,17 +298,30 @@ class Drafter(DataDrafter):
             self.sheet.section("steps", "schema-load")
             self.sheet.key("files", names)
         if self.seed:
-            self.sheet.above(
-                f"{self.seed.file} runs once, and again when it changed. After `devenv setup`, which gives every row a"
-                " new id, `devenv doctor --fix` makes its items follow; items in JSON files would by themselves."
-            )
+            self.seed_command(self.seed.file)
+        elif self.survey.seeds.files:
             self.sheet.section("steps", "seed")
-            self.sheet.key("command", ["{python}", self.seed.file])
-            self.sheet.key("files", [glob.escape(self.seed.file)])
+            self.sheet.key("files", [glob.escape(name) for name in self.survey.seeds.files])
+
+    def seed_command(self, file: str) -> None:
+        """`[steps.seed]` with the project's own script."""
+        self.sheet.above(
+            f"{file} runs once, and again when it changed. After `devenv setup`, which gives every row a"
+            " new id, `devenv doctor --fix` makes its items follow; items in JSON files would by themselves."
+        )
+        self.sheet.section("steps", "seed")
+        program = [] if not file.endswith(SUFFIXES) else ["node"]
+        if file.endswith(("ts", "mts")) and any("tsx" in each.packages for each in self.survey.manifests):
+            program = ["npx", "--no-install", "tsx"]
+        self.sheet.key("command", [*(program or ["{python}"]), file])
+        self.sheet.key("files", [glob.escape(file)])
 
     def safety(self) -> None:
         """`[safety]`: what is asked for costs nothing and is never wrong; the rest is the project's to decide."""
-        self.sheet.title("Protection: devenv doctor --only safety, devenv policy")
+        self.sheet.title(
+            "Protection: devenv doctor --only safety, devenv policy",
+            "What the data's protection must be; `devenv help protection` lists the rest.",
+        )
         self.sheet.section("safety")
         self.sheet.key("tls", True)
         self.sheet.key("no_user_keys", True)
@@ -261,4 +333,5 @@ def show_sql(tables: Iterable[DeclaredTable], fills: Iterable[str]) -> str:
     """Return what an SQL file does, in words."""
     made = ", ".join(table.name for table in tables)
     loaded = ", ".join(fills)
-    return " and ".join([*([f"tables {made}"] if made else []), *([f"rows of {loaded}"] if loaded else [])])
+    parts = [*([f"tables {made}"] if made else []), *([f"rows of {loaded}"] if loaded else [])]
+    return " and ".join(parts) or "other objects, or changes of tables"

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from devenv.init.code import Attribute, Code, Query, Route
+from devenv.init.code import Attribute, Code, Query
+from devenv.init.routes import Route
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
@@ -19,7 +20,7 @@ VERBS: Final = re.compile(r"^(list|get|query|fetch|find|read|load|create|put|add
 NATURAL: Final = ("handle", "username", "user_name", "login", "email", "code", "slug", "name")
 SIGN_IN: Final = ("cognito_user_id", "cognito_id", "auth_id", "auth0_id", "sub", "external_id")
 ID_NAMES: Final = ("uuid", "id", "guid")
-ID_END: Final = re.compile(r"(uuid|guid|id)$")
+ID_END: Final = re.compile(r"(uuid|guid|id)$", re.IGNORECASE)
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -86,6 +87,11 @@ class FoundPattern:
         return tuple(f"{query.function.file}:{query.line}" for query in self.queries)
 
 
+def snake(name: str) -> str:
+    """`messageGroupId` as `message_group_id`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 def find_seed(code: Iterable[Code]) -> Code | None:
     """The script that loads items: it is called a seed, and writes, or imports what does."""
     code = tuple(code)
@@ -106,7 +112,7 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         template = shape.attributes[hash_key].template
         literal = PLACE.sub("", template or "")
         where = f"{shape.function.file}:{shape.line}"
-        name = VERBS.sub("", shape.function.short) or literal.strip("#:_-").lower() or table.table
+        name = VERBS.sub("", snake(shape.function.short)) or literal.strip("#:_-").lower() or table.table
         fields = fields_of(shape.attributes, hash_key, template)
         if (known := found.get((table.table, literal))) is not None:
             found[table.table, literal] = merge(known, fields, where)
@@ -153,8 +159,9 @@ def merge(entity: FoundEntity, fields: Mapping[str, str], where: str) -> FoundEn
 
 def own_id(entity: FoundEntity) -> str | None:
     """The attribute that is the item's own id: called after the entity."""
-    names = [f"{entity.name}_{suffix}" for suffix in ID_NAMES]
-    return next((name for name in names if name in entity.attributes and name not in places_of(entity)), None)
+    names = [f"{each}_{suffix}" for each in (entity.name, singular(entity.name)) for suffix in ID_NAMES]
+    own = {snake(each): each for each in entity.attributes if each not in places_of(entity)}
+    return next((own[name] for name in names if name in own), None)
 
 
 def places_of(entity: FoundEntity) -> set[str]:
@@ -191,7 +198,7 @@ def find_links(entities: Iterable[FoundEntity], tables: Iterable[DeclaredTable])
 
 def is_called_after(field: str, table: DeclaredTable, column: str) -> bool:
     """`user_uuid`, `my_user_uuid` for `users.uuid`."""
-    return column in ID_NAMES and f"_{field}".endswith(f"_{singular(table.name)}_{column}")
+    return column in ID_NAMES and f"_{snake(field)}".endswith(f"_{singular(table.name)}_{column}")
 
 
 def is_called_alike(field: str, table: DeclaredTable, column: str) -> bool:
@@ -204,19 +211,20 @@ def make_link(entity: FoundEntity, field: str, table: DeclaredTable, column: str
     attribute = next((a for a, t in entity.match.items() if f"{{{field}}}" in t), field)
     part = PLACE.sub("{}", entity.match[attribute]) if field in places_of(entity) else ""
     prefix = ID_END.sub("", field)
+    called = {snake(name): name for name in entity.attributes}
     copies = {
-        f"{prefix}{c.name}": c.name
+        called[wanted]: c.name
         for c in table.columns
-        if f"{prefix}{c.name}" in entity.attributes and c.name != column
+        if (wanted := f"{snake(prefix).rstrip('_')}_{c.name}") in called and c.name != column
     }
     return FoundLink(
-        name=prefix.rstrip("_"),
+        name=snake(prefix).rstrip("_"),
         source=f"{entity.table}.{attribute}" + (f"[{part}]" if part else ""),
         target=table,
         column=column,
         natural=natural_of(copies, table),
         copies=copies,
-        sure=field == f"{singular(table.name)}_{column}" and not part,
+        sure=snake(field) == f"{singular(table.name)}_{column}" and not part,
     )
 
 
@@ -266,6 +274,7 @@ def find_person(
 
 def is_person(name: str, table: DeclaredTable) -> bool:
     """Return True if a parameter is the id of who asks: `user_uuid`, `my_user_uuid`."""
+    name = snake(name)
     return any(name == w or name.endswith(f"_{w}") for w in (f"{singular(table.name)}_{i}" for i in ID_NAMES))
 
 
@@ -295,7 +304,7 @@ def find_patterns(
         if (known := found.get(mark)) is not None:
             found[mark] = FoundPattern(known.name, (*known.queries, query), known.key)
             continue
-        own = query.function.short or PurePosixPath(query.function.file).stem.replace("-", "_")
+        own = snake(query.function.short) or PurePosixPath(query.function.file).stem.replace("-", "_")
         name = LABEL.sub("_", VERBS.sub("", own)) or f"pattern_{len(found) + 1}"
         if any(each.name == name for each in found.values()):
             name = f"{name}_{len(found) + 1}"
@@ -310,31 +319,85 @@ def order_of(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> str:
     return names[0] if pattern.query.forward is False else names[1]
 
 
-def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> FoundEntity | None:
-    """The entity that a pattern's answer consists of: its key has the same literal part."""
-    if pattern.query.index:
-        return None
-    for entity in (each for each in entities if each.table == pattern.query.table):
-        for attribute, template in entity.match.items():
-            wanted = re.sub(r"\{[\w.]+\}", "{}", pattern.key.get(attribute, ""))
-            if wanted == PLACE.sub("{}", template) and len(PLACE.findall(template)) == 1:
-                return entity
+def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tuple[FoundEntity, dict[str, str]] | None:
+    """The entity that a pattern's answer consists of, and which of its items: those with the same key.
+
+    Of a key without a literal part, and of an index, it is the one kind of items that has the attribute.
+    """
+    here = [each for each in entities if each.table == pattern.query.table]
+    if not pattern.query.index:
+        for entity in here:
+            for attribute, template in entity.match.items():
+                given = pattern.key.get(attribute, "")
+                inner = re.search(r"\{[\w.]+\}", given)
+                same = re.sub(r"\{[\w.]+\}", "{}", given) == PLACE.sub("{}", template)
+                if same and inner and len(PLACE.findall(template)) == 1:
+                    return entity, {str(entity.place(attribute)): inner[0]}
+    attribute, template = next(iter(pattern.key.items()))
+    having = [each for each in here if attribute in each.attributes and attribute not in each.match]
+    if len(having) == 1 and re.fullmatch(r"\{[\w.]+\}", template) and len(pattern.key) == 1:
+        return having[0], {attribute: template}
     return None
 
 
-def find_route(code: Iterable[Code], key: Mapping[str, str], name: str) -> Route | None:
-    """The one GET route with exactly the parameters that a pattern has, which `key` maps to what they are called here.
+def find_route(code: Iterable[Code], query: Query, key: Mapping[str, str], name: str, person: Any) -> Route | None:
+    """The one GET route whose function asks a query, or calls what does, with its path filled in by parameters.
 
-    Of several, the one that is called after the pattern.
+    `key` maps what the code calls a parameter to what it is called here. Without calls that tell, it is the one route
+    with exactly these parameters, and of several the one that is called after the pattern.
     """
-    if not key:
+    code = list(code)
+    routes = [route for each in code for route in each.routes]
+    inside = [r for r in routes if r.file == query.function.file and r.line <= query.line <= r.end]
+    short = query.function.short
+    callers = [r for r in routes if short and short in r.calls]
+    if short and not callers:
+        between = {f.short for each in code for f in each.functions if short in f.calls and f.name}
+        callers = [r for r in routes if between & r.calls]
+    alike = [route for route in routes if key and set(route.parameters) == set(key)]
+    for found in (inside, callers, alike):
+        filled = [(route, path) for route in found if (path := fill_path(route, key, person)) is not None]
+        best = [each for each in filled if name in each[0].path] or filled
+        if len(best) == 1:
+            return replace(best[0][0], path=best[0][1])
+    return None
+
+
+def fill_path(route: Route, key: Mapping[str, str], person: Any) -> str | None:
+    """A route's path with devenv's names of parameters, and with those that it reads behind the `?`."""
+    left = {name: place for name, place in key.items() if not place.startswith("{person.")}
+    known: dict[str, str] = {}
+    for name in route.parameters:
+        if name in key:
+            known[name] = key[name]
+            left.pop(name, None)
+        elif person and (column := column_of(name, person)):
+            known[name] = f"{{person.{column}}}"
+    open_ = [name for name in route.parameters if name not in known]
+    if len(open_) == len(left) == 1:
+        known[open_[0]] = next(iter(left.values()))
+        open_, left = [], {}
+    if open_:
         return None
-    routes = [route for each in code for route in each.routes if set(route.parameters) == set(key)]
-    best = [route for route in routes if name in route.path] or routes
-    if len(best) != 1:
+    asked = {}
+    for name in route.asked:
+        if name in left:
+            asked[name] = left.pop(name)
+        elif person and (column := column_of(name, person)):
+            asked[name] = f"{{person.{column}}}"
+    if left:
         return None
-    path = PLACE.sub(lambda found: key[found[1]], best[0].path)
-    return replace(best[0], path=path)
+    behind = "&".join(f"{name}={place}" for name, place in asked.items())
+    return PLACE.sub(lambda found: known[found[1]], route.path) + (f"?{behind}" if behind else "")
+
+
+def column_of(name: str, person: Any) -> str | None:
+    """The column of the person that a parameter is called after: its id, or its name."""
+    table, id_, column, _ = person
+    if is_person(name, table):
+        return str(id_)
+    called = {column, f"{singular(table.name)}_{column}", "username", "handle"}
+    return str(column) if snake(name) in called else None
 
 
 def source_folder(file: str, survey: Survey) -> str | None:

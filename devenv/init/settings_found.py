@@ -8,6 +8,7 @@ from typing import Final
 
 from devenv.config.masking import is_secret_name, is_strong, mask_text, mask_url, split_address
 from devenv.init.survey import Survey
+from devenv.steps.unset import meaning
 
 # What `devenv env` gives by itself.
 GIVEN: Final = frozenset(
@@ -27,7 +28,8 @@ def database_of(survey: Survey) -> tuple[str | None, str | None]:
     """Database and user, from the compose file, or from a Postgres URL among the variables."""
     postgres = survey.compose.postgres if survey.compose else None
     given = postgres.environment if postgres else {}
-    user, database = given.get("POSTGRES_USER"), given.get("POSTGRES_DB")
+    user = given.get("POSTGRES_USER") or given.get("POSTGRESQL_USERNAME")
+    database = given.get("POSTGRES_DB") or given.get("POSTGRESQL_DATABASE")
     for value in survey.variables.values():
         if re.match(r"postgres(ql)?(\+\w+)?://", value):
             url = split_address(value)
@@ -44,15 +46,22 @@ def is_secret(name: str, value: str) -> bool:
     return bool(named or mask_text(mask_url(value)) != value or (RANDOM.fullmatch(value) and is_strong(value)))
 
 
-def store_url(value: str, survey: Survey) -> str | None:
-    """The placeholder for a variable that holds a store's address; None for any other."""
-    if re.match(r"postgres(ql)?(\+\w+)?://", value):
-        return "{postgres_url}"
+def placeholder(name: str, value: str, survey: Survey) -> str | None:
+    """The placeholder for a variable that holds a store's address, or a part of it; None for any other."""
+    if driver := re.match(r"postgres(?:ql)?(\+\w+)?://", value):
+        return f"postgresql{driver[1]}://{{postgres_url}}" if driver[1] else "{postgres_url}"
+    if value.startswith("jdbc:postgresql://"):
+        return "jdbc:postgresql://{postgres_host}:{postgres_port}/{postgres_database}"
     dynamodb = survey.compose.dynamodb if survey.compose else None
     host = re.match(r"https?://([\w.-]+)(?::(\d+))?/?$", value)
-    if host and ("dynamo" in host[1] or (dynamodb and host[1] == dynamodb.name) or host[2] == "8000"):
+    port = str(dynamodb.port()) if dynamodb and dynamodb.port() else "8000"
+    if host and ("dynamo" in host[1] or (dynamodb and host[1] == dynamodb.name) or host[2] in ("8000", port)):
         return "{dynamodb_url}"
-    return None
+    if host:
+        return None
+    meant = meaning(name)
+    # A host of another store, or a port of something else, only shares a part of the name.
+    return meant if meant != "…" and not re.search(r"REDIS|CACHE|MONGO|MYSQL|KAFKA", name) else None
 
 
 def local_command(command: Iterable[str], port: int | None) -> list[str]:

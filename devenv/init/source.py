@@ -83,6 +83,11 @@ def value_of(node: ast.expr, scope: Scope, depth: int = 0) -> Any:
             return value_of(first, scope, depth + 1)
         case ast.Call(func=ast.Name(id="dict"), args=[]) | ast.Call(func=ast.Name(id="dict"), args=()):
             return {word.arg: value_of(word.value, scope, depth + 1) for word in node.keywords if word.arg}
+        case ast.Subscript(value=ast.Name() as inner, slice=ast.Constant(value=part)) if inner.id in scope.names:
+            whole = value_of(inner, scope, depth + 1)
+            if isinstance(whole, dict) and part in whole:
+                return whole[part]
+            raise Unclear
     return variable_of(node, scope)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from devenv.core.errors import UsageError
 from devenv.steps.setup.migrations import refuse_migration
 from devenv.steps.setup.psql import split_statements
-from devenv.steps.step import SourceFile
+from devenv.steps.step import SourceFile, natural_key
 
 NAME: Final = r'(?:"[^"]+"|\w+)'
 TABLE: Final = re.compile(
@@ -24,7 +24,22 @@ COLUMN: Final = re.compile(
 CONSTRAINT: Final = re.compile(r"(CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE|LIKE)\b", re.IGNORECASE)
 REFERENCES: Final = re.compile(rf"REFERENCES\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
 TARGET: Final = re.compile(rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
-PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|%s|\{\w*\}|(?<!:):[A-Za-z_]\w*")
+PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|%s|\{\w*\}|(?<!:):[A-Za-z_]\w*|\$\d")
+# What a statement needs another file's table for.
+TOUCHES: Final = re.compile(
+    rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{NAME}\.)?({NAME})"
+    rf"|CREATE\s+(?:UNIQUE\s+)?INDEX\b[^(;]*?\sON\s+(?:ONLY\s+)?(?:{NAME}\.)?({NAME})"
+    rf"|CREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?TRIGGER\b[^(;]*?\sON\s+(?:{NAME}\.)?({NAME})"
+    rf"|COMMENT\s+ON\s+(?:TABLE|COLUMN)\s+({NAME})"
+    rf"|UPDATE\s+(?:ONLY\s+)?(?:{NAME}\.)?({NAME})",
+    re.IGNORECASE,
+)
+VIEW: Final = re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?(MATERIALIZED\s+)?VIEW\b", re.IGNORECASE)
+FROM: Final = re.compile(rf"\b(?:FROM|JOIN)\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
+# The first words of statements that make something, or load it.
+MAKERS: Final = frozenset(("CREATE", "ALTER", "INSERT", "COPY", "GRANT", "REVOKE", "COMMENT", "DO", "SECURITY"))
+TESTS: Final = frozenset(("test", "tests", "spec", "specs", "__tests__", "fixtures", "testdata"))
+LONGEST: Final = 20_000
 
 
 @dataclass(frozen=True)
@@ -53,17 +68,23 @@ class DeclaredTable:
 
 @dataclass(frozen=True)
 class SqlFile:
-    """One file. `problem`: why devenv cannot run it. `fills`: tables that it inserts into."""
+    """One file. `problem`: why devenv cannot run it. `fills`: tables that it inserts into.
+
+    `touches` are tables that it changes, or that a view of it reads.
+    """
 
     name: str
     tables: tuple[DeclaredTable, ...]
     fills: tuple[str, ...]
     extensions: tuple[str, ...]
     problem: str | None = None
+    touches: tuple[str, ...] = ()
 
 
-def read_sql(name: str, text: str) -> SqlFile | None:
-    """A file that declares or loads something; None for queries, and for texts that a program fills in."""
+def read_sql(name: str, text: str) -> SqlFile | str:
+    """A file that makes or loads something; or why it is not one."""
+    if TESTS & set(name.lower().split("/")[:-1]):
+        return "it is in a folder of tests"
     try:
         refuse_migration(SourceFile(name, text))
         statements = [statement.text for statement in split_statements(text, name)]
@@ -72,12 +93,33 @@ def read_sql(name: str, text: str) -> SqlFile | None:
         statements, problem = [part.strip() for part in text.split(";")], error.what
     tables = tuple(table for each in statements if (table := read_table(each)))
     fills = tuple(dict.fromkeys(bare(found[1]) for each in statements if (found := TARGET.match(each))))
-    if not tables and not fills:
-        return None
-    if any(PLACEHOLDER.search(without_texts(each)) for each in statements) and not tables:
-        return None
+    first = {each.split(None, 1)[0].upper() for each in statements if each}
+    if not first:
+        return "it has no statement"
+    if not first & MAKERS:
+        return "it only reads" if first <= {"SELECT", "WITH", "EXPLAIN", "VALUES", "TABLE"} else "it makes nothing"
+    if not tables and any(is_filled_in(each) for each in statements):
+        return "a program fills in its values"
+    touches = tuple(dict.fromkeys(bare(table) for each in statements for table in touched(each)))
     extensions = re.findall(rf"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})", text, re.IGNORECASE)
-    return SqlFile(name, tables, fills, tuple(map(bare, extensions)), problem)
+    return SqlFile(name, tables, fills, tuple(map(bare, extensions)), problem, touches)
+
+
+def is_filled_in(statement: str) -> bool:
+    """Return True if a program fills in a statement's values: one that loads rows has places for them."""
+    return bool(
+        re.match(r"(INSERT|UPDATE|DELETE|SELECT|WITH)\b", statement, re.IGNORECASE)
+        and PLACEHOLDER.search(without_texts(statement))
+    )
+
+
+def touched(statement: str) -> list[str]:
+    """The tables that a statement changes, or that a view reads."""
+    text = re.sub(r"--[^\n]*", "", statement[:LONGEST])
+    if VIEW.match(text):
+        return FROM.findall(text)
+    found = TOUCHES.match(text)
+    return [name for name in found.groups() if name] if found else []
 
 
 def without_texts(statement: str) -> str:
@@ -128,8 +170,14 @@ def split_commas(body: str) -> list[str]:
 
 
 def order_files(files: Iterable[SqlFile]) -> list[SqlFile]:
-    """The files in an order in which every table is there when it is referred to or filled; else by name."""
-    waiting = sorted(files, key=lambda file: (not file.tables, file.name))
+    """The files in an order in which every table is there when it is referred to or filled.
+
+    Names in order (`01_…`, `02_…`) are the project's own answer, where it works.
+    """
+    files = sorted(files, key=lambda file: natural_key(file.name))
+    if in_order(files):
+        return files
+    waiting = sorted(files, key=lambda file: bool(file.fills or file.touches) and not file.tables)
     declared = {table.name for file in waiting for table in file.tables}
     done: list[SqlFile] = []
     there: set[str] = set()
@@ -138,14 +186,26 @@ def order_files(files: Iterable[SqlFile]) -> list[SqlFile]:
         waiting.remove(ready)
         done.append(ready)
         there |= {table.name for table in ready.tables}
-    # What fills a table stands behind everything that declares one.
-    return [f for f in done if f.tables] + order_fills([f for f in done if not f.tables], done)
+    # What fills a table stands behind everything that declares one, or changes it.
+    makes = [f for f in done if f.tables or not f.fills]
+    return makes + order_fills([f for f in done if f not in makes], done)
+
+
+def in_order(files: Sequence[SqlFile]) -> bool:
+    """Return True if each table that a file needs is declared by it or by one before it."""
+    declared = {table.name for file in files for table in file.tables}
+    there: set[str] = set()
+    for file in files:
+        there |= {table.name for table in file.tables}
+        if not (needed(file) | set(file.fills)) & declared <= there:
+            return False
+    return True
 
 
 def needed(file: SqlFile) -> set[str]:
-    """The tables of other files that a file needs."""
+    """The tables of other files that a file needs before it can run; those that it fills aside."""
     own = {table.name for table in file.tables}
-    return {name for table in file.tables for name in table.references} - own
+    return ({name for table in file.tables for name in table.references} | set(file.touches)) - own
 
 
 def order_fills(files: Sequence[SqlFile], every: Sequence[SqlFile]) -> list[SqlFile]:

@@ -6,36 +6,62 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Final
 
 from devenv.config.masking import split_address
-from devenv.host.files import list_files, read_text
+from devenv.host.files import read_text
+from devenv.init import javascript_code, unused
 from devenv.init.code import Code, read_code
-from devenv.init.compose import YAML_BYTES, ComposeFile, read_compose, read_dockerfile, read_dotenv
+from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
+from devenv.init.listing import list_widely
+from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
+from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
 from devenv.init.names import settle_names, table_variables
-from devenv.init.source import parse_python, read_variable
-from devenv.init.sql_tables import SqlFile, order_files, read_sql
-from devenv.init.tables import Found, read_json_tables, read_python_tables, read_terraform_tables, read_yaml_tables
+from devenv.init.program_tables import read_program_tables
+from devenv.init.real_values import SeedValues, find_values
+from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
+from devenv.init.source import assignments, parse_python, read_variable
+from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
+from devenv.init.tables import (
+    Found,
+    read_json_tables,
+    read_python_tables,
+    read_script_tables,
+    read_terraform_tables,
+    read_yaml_tables,
+)
 
 MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 1_000_000
 MOST_IN_ALL: Final = 50_000_000
-COMPOSE: Final = re.compile(r"(docker-)?compose(\.[\w-]+)?\.ya?ml")
+COMPOSE: Final = re.compile(r"(docker-)?compose([.-][\w.-]+)?\.ya?ml")
 # What people keep to themselves, and what they share.
 PRIVATE: Final[tuple[str, ...]] = (".env", ".env.local", ".env.dev")
-SHARED: Final[tuple[str, ...]] = (".env.example", ".env.sample", "example.env")
+SHARED: Final[tuple[str, ...]] = (".env.example", ".env.sample", "example.env", ".env.template", ".env.dist")
 # A script without a suffix, by its first line.
 SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
-TELLING: Final = re.compile(r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(")
+TELLING: Final = re.compile(
+    r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__"
+    r"|\b(Flask|FastAPI)\(|include_router|register_blueprint"
+)
 DATABASE: Final = re.compile(
     r"CREATE\s+DATABASE\s+\"?([a-z_]\w{0,62})\"?\s*;|\bcreatedb\b[^\n;|&]{0,200}\s([a-z_]\w{0,62})[ \t]*(?=$|[;|&])"
-    r"|(?P<url>postgres(?:ql)?://[^\s\"'$<>]{1,400})",
+    r"|(?P<url>(?:jdbc:)?postgres(?:ql)?://[^\s\"'$<>]{1,400})",
     re.IGNORECASE | re.MULTILINE,
 )
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
+# What a folder may hold and still be empty: nothing that devenv could be about.
+BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG)(\..*)?", re.IGNORECASE)
+WANTED: Final = frozenset(
+    [
+        *(".sql", ".json", ".jsonl", ".ndjson", ".csv", ".yml", ".yaml", ".template", ".tf", ".py", ".sh", ".bash"),
+        *(".ini", ".properties", *javascript_code.SUFFIXES, *unused.SUFFIXES),
+    ]
+)
+UNWANTED: Final = ("package-lock.json", "tsconfig.json", "composer.lock")
 
 
 @dataclass(frozen=True)
@@ -44,7 +70,8 @@ class Survey:
 
     `variables` are those of .env files and of the application's service; `shared` those of them that stand in files
     that people share, so that they may be written into another. `commands` are the CMDs of Dockerfiles. `databases`
-    are those that scripts make or connect to, the most frequent first.
+    are those that scripts make or connect to, the most frequent first. `rows` are tables of Postgres, however they are
+    made. `unused` says of everything else that could have mattered why it is not used. `is_empty`: there is nothing.
     """
 
     root: Path
@@ -58,52 +85,125 @@ class Survey:
     databases: tuple[str, ...] = ()
     python: str | None = None
     left_out: tuple[str, ...] = ()
+    rows: tuple[DeclaredTable, ...] = ()
+    migrations: FoundMigrations | None = None
+    manifests: tuple[PackageFile, ...] = ()
+    seeds: FoundSeeds = field(default_factory=FoundSeeds)
+    values: SeedValues = field(default_factory=SeedValues)
+    unused: tuple[str, ...] = ()
+    applications: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    is_empty: bool = True
 
     @property
-    def is_empty(self) -> bool:
-        """True if there is nothing that devenv.toml could be about."""
-        return not (self.compose or self.sql or self.tables)
+    def is_known(self) -> bool:
+        """True if there is something that devenv.toml can be about."""
+        return bool(self.compose or self.sql or self.tables or self.migrations)
 
 
 def survey(root: Path) -> Survey:
     """Look through a folder."""
-    texts, left_out = read_texts(root)
+    names, texts, left_out = read_texts(root)
     shared = merged(texts, SHARED)
     given = {**shared, **merged(texts, PRIVATE)}
-    compose = find_compose(texts, given)
-    open_ = find_compose(texts, shared)
+    composes = compose_names(texts)
+    compose = read_composes(texts, composes, given)
+    open_ = read_composes(texts, composes, shared)
     variables = {**given, **known_variables(compose)}
     trees = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
-    tables: dict[str, Found] = {}
-    for name, text in texts.items():
-        if is_large_template(name, text):
-            left_out.append(f"{name}: a template of more than {YAML_BYTES // 1000} kB")
-        tables_here = [
-            *(read_json_tables(name, text) if name.endswith(".json") else ()),
-            *(read_yaml_tables(name, text) if name.endswith((".yml", ".yaml")) else ()),
-            *(read_terraform_tables(name, text) if name.endswith(".tf") else ()),
-            *(read_python_tables(name, trees[name], variables) if name in trees else ()),
-        ]
-        for each in tables_here:
-            tables.setdefault(each.table, each)
+    tables, notes = read_tables(texts, trees, variables)
+    scripts = {name: text for name, text in texts.items() if javascript_code.is_script(name)}
+    keys = keys_of(tables)
+    made, _ = javascript_code.read_scripts(scripts, variables, keys)
+    for each in (table for read in made.values() for table in read.tables):
+        tables.setdefault(each.table, each)
     settled = settle_names(tables.values(), variables)
-    asked = {each[0] for tree in trees.values() for node in ast.walk(tree) if (each := read_variable(node))}
+    asked = {given_[0] for tree in trees.values() for node in ast.walk(tree) if (given_ := read_variable(node))}
+    asked |= {name for read in made.values() for name in read.code.variables}
     variables |= table_variables(sorted(asked), settled, variables)
-    keys = frozenset(part["AttributeName"] for each in settled for part in each.request["KeySchema"])
+    keys = keys_of({table.table: table for table in settled})
+    made, _ = javascript_code.read_scripts(scripts, variables, keys)
+    constants = {name: node for tree in trees.values() for name, node in assignments(tree)}
+    code = (
+        *mounted([read_code(name, tree, variables, keys, constants) for name, tree in trees.items()]),
+        *(read.code for read in made.values()),
+    )
+    migrations = find_migrations(names, texts)
+    sql, reasons = choose_sql(texts, migrations)
+    programs = [*(parse_python(texts[n]) for n in (migrations.files if migrations else ()) if n.endswith(".py"))]
+    rows = [table for tree in [*programs, *trees.values()] if tree for table in read_program_tables(tree)]
+    rows += [table for read in made.values() for table in read.rows]
+    of_sql = [f for n in (migrations.files if migrations else ()) if n.endswith(".sql") for f in up_tables(texts[n])]
+    known = dict.fromkeys(table.name for file in sql for table in file.tables)
+    seeds = find_seeds(texts, {table.table: table.request for table in settled})
+    notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
+    rest = {name: text for name, text in texts.items() if name not in {table.file for table in settled}}
     return Survey(
         root=root,
         compose=compose,
         variables=variables,
         shared={**shared, **known_variables(open_)},
         commands={name: found for name, t in texts.items() if (found := read_dockerfile(name, t))},
-        sql=tuple(order_files(f for name, t in texts.items() if name.endswith(".sql") and (f := read_sql(name, t)))),
+        sql=tuple(sql),
         tables=settled,
-        code=tuple(read_code(name, tree, variables, keys) for name, tree in trees.items()),
+        code=code,
         databases=find_databases(texts.values()),
         # Only its name is used; it may well be a link to the system's interpreter.
         python=next((each for each in INTERPRETERS if (root / each).exists()), None),
         left_out=tuple(left_out),
+        rows=tuple({table.name: table for table in reversed([*of_sql, *rows]) if table.name not in known}.values()),
+        migrations=migrations,
+        manifests=tuple(package for n, t in texts.items() if (package := read_manifest(n, t))),
+        seeds=seeds,
+        values=find_values(texts, [plain_item(item) for _, item in seeds.items]),
+        unused=(
+            *reasons,
+            *notes,
+            *(() if settled else unused.unknown_tables(code)),
+            *unused.unread_tables(rest),
+            *unused.unread_routes(texts),
+            *other_migrations(names, migrations),
+            *(
+                f"{table.file}:{table.line}: {', '.join(table.dropped)} of table {table.table}: left out"
+                for table in settled
+                if table.dropped
+            ),
+            *seeds.unused,
+        ),
+        applications={name: app for name, tree in trees.items() if (app := application_in(tree))},
+        is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
+
+
+def read_tables(
+    texts: Mapping[str, str], trees: Mapping[str, ast.Module], variables: Mapping[str, str]
+) -> tuple[dict[str, Found], list[str]]:
+    """Name -> definition of every table, but those that JavaScript makes, and what of them cannot be read."""
+    tables: dict[str, Found] = {}
+    notes: list[str] = []
+    for name, text in texts.items():
+        here: list[Found] = []
+        if is_large_template(name, text):
+            notes.append(f"{name}: a template of more than {YAML_BYTES // 1000} kB")
+            continue
+        if name.endswith(".json"):
+            here += read_json_tables(name, text)
+        elif name.endswith((".yml", ".yaml", ".template")):
+            here += read_yaml_tables(name, text)
+        elif name.endswith(".tf"):
+            here += read_terraform_tables(name, text)
+        elif name in trees:
+            found, unclear = read_python_tables(name, trees[name], variables)
+            here += found
+            notes += unused.unclear_tables(name, unclear, "create_table(…)")
+        elif "dynamodb" in text:
+            here += read_script_tables(name, text)
+        for each in here:
+            if each.table in tables and tables[each.table].request != each.request:
+                first = tables[each.table]
+                notes.append(f"{name}:{each.line}: table {each.table} is defined in {first.file}:{first.line} too")
+            tables.setdefault(each.table, each)
+        notes += [f"{name}: {what}" for what in missed(name, text, len(here))]
+    return tables, notes
 
 
 def is_large_template(name: str, text: str) -> bool:
@@ -111,10 +211,97 @@ def is_large_template(name: str, text: str) -> bool:
     return name.endswith((".yml", ".yaml")) and len(text) > YAML_BYTES and "AWS::DynamoDB::Table" in text
 
 
-def read_texts(root: Path) -> tuple[dict[str, str], list[str]]:
-    """Path -> text of every file that can be of interest, and what was left out that should not be."""
-    listing = list_files(root, MOST_FILES)
-    left_out = [f"more than {MOST_FILES} files: the rest was not read"] if listing.cut else []
+def missed(name: str, text: str, found: int) -> Iterable[str]:
+    """Return why a file that defines tables gave fewer than it has."""
+    count = 0
+    if name.endswith((".yml", ".yaml", ".json", ".template")):
+        count = len(re.findall(r"AWS::DynamoDB::(?:Global)?Table\b|AWS::Serverless::SimpleTable", text))
+        resources = re.findall(
+            r"Type[\"']?\s*:\s*[\"']?AWS::(?:DynamoDB::(?:Global)?Table|Serverless::SimpleTable)\b", text
+        )
+        count = min(count, len(resources))
+        if name.endswith(".json") and '"KeySchema"' in text and '"TableName"' in text and not count:
+            count = 1
+    elif name.endswith(".tf"):
+        count = len(re.findall(r"resource\s+\"aws_dynamodb_table\"", text))
+        if re.search(r"module\s+\"[^\"]*\"\s*\{[^}]*dynamodb", text) and not count:
+            yield f"a table of a Terraform module: {unused.REQUEST}"
+    elif name.endswith((".sh", ".bash")) or text.startswith("#!"):
+        count = len(re.findall(r"\bdynamodb\s+create-table\b", text))
+    if count > found:
+        many = f"{count - found} table definition{'s' if count - found > 1 else ''} with values that are computed"
+        yield f"{many}, or incomplete: {unused.REQUEST}"
+
+
+def application_in(tree: ast.Module) -> tuple[str, str] | None:
+    """(framework, name) of the application that a module makes: `app = Flask(__name__)`."""
+    for name, node in assignments(tree):
+        match node:
+            case ast.Call(
+                func=ast.Name(id="Flask" | "FastAPI" as kind) | ast.Attribute(attr="Flask" | "FastAPI" as kind)
+            ):
+                return kind.lower(), name
+    return None
+
+
+def keys_of(tables: Mapping[str, Found]) -> frozenset[str]:
+    """The key attributes of the known tables."""
+    return frozenset(part["AttributeName"] for each in tables.values() for part in each.request["KeySchema"])
+
+
+def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> tuple[list[SqlFile], list[str]]:
+    """The SQL files that `setup` runs, in order, and why it runs no others."""
+    chosen: dict[str, SqlFile] = {}
+    reasons: list[str] = []
+    owners: dict[str, str] = {}
+    of_tool = set(migrations.files) if migrations else set()
+    if migrations:
+        owners = {table.name: f"the migrations ({migrations.tool})" for n in of_tool for table in up_tables(texts[n])}
+    sql = sorted((n for n in texts if n.endswith(".sql") and n not in of_tool), key=lambda n: (n.count("/"), n))
+    for name in sql:
+        read = read_sql(name, texts[name])
+        if isinstance(read, str):
+            reasons.append(f"{name}: {read}")
+            continue
+        twice = [table.name for table in read.tables if table.name in owners]
+        if read.tables and len(twice) == len(read.tables):
+            reasons.append(f"{name}: {owners[twice[0]]} makes table {twice[0]} already")
+            continue
+        if migrations and PurePath(name).parent == PurePath(migrations.files[0]).parent and not read.fills:
+            reasons.append(f"{name}: it lies among the migrations of {migrations.tool}, and is none by its name")
+            continue
+        owners |= {table.name: name for table in read.tables}
+        chosen[name] = read
+    return order_files(chosen.values()), reasons
+
+
+def up_tables(text: str) -> tuple[DeclaredTable, ...]:
+    """The tables that a migration in plain SQL makes."""
+    up = re.split(r"(?im)^\s*--\s*(?:migrate:down|\+goose\s+down|\+migrate\s+down)\b", text)[0]
+    read = read_sql("up.sql", up)
+    return () if isinstance(read, str) else read.tables
+
+
+def mounted(code: list[Code]) -> list[Code]:
+    """The files with the prefixes that another file mounts their routes at."""
+    prefixes = {name: prefix for each in code for name, prefix in each.mounts.items()}
+    made = []
+    for each in code:
+        stem = PurePath(each.file).stem
+        routes = [
+            replace(route, path=f"{before.rstrip('/')}{route.path}")
+            if (before := prefixes.get(stem) or prefixes.get(route.owner) or "")
+            else route
+            for route in each.routes
+        ]
+        made.append(replace(each, routes=tuple(routes)))
+    return made
+
+
+def read_texts(root: Path) -> tuple[list[str], dict[str, str], list[str]]:
+    """The names of all files, the text of every one that can be of interest, and what was left out."""
+    listing = list_widely(root, MOST_FILES)
+    left_out = list(listing.left_out)
     texts: dict[str, str] = {}
     room = MOST_IN_ALL
     for path in filter(is_wanted, listing.files):
@@ -126,7 +313,7 @@ def read_texts(root: Path) -> tuple[dict[str, str], list[str]]:
             left_out.append(f"more than {MOST_IN_ALL // 1_000_000} MB of text: the rest was not read")
             break
         texts[path.as_posix()] = text
-    return texts, left_out
+    return [path.as_posix() for path in listing.files], texts, left_out
 
 
 def find_databases(texts: Iterable[str]) -> tuple[str, ...]:
@@ -139,7 +326,7 @@ def database_in(found: re.Match[str]) -> str | None:
     """The name in one find; of a URL the part that is a database, whatever its password looks like."""
     if found["url"] is None:
         return found[1] or found[2]
-    url = split_address(found["url"])
+    url = split_address(found["url"].removeprefix("jdbc:"))
     plain = url is not None and (not url.port or url.port.isdigit())
     return url.database if url and plain and re.fullmatch(r"[A-Za-z_]\w{0,62}", url.database) else None
 
@@ -160,8 +347,10 @@ def known_variables(compose: ComposeFile | None) -> dict[str, str]:
 
 def is_wanted(path: PurePath) -> bool:
     """Return True if a file can hold something of interest, by its name: scripts often have no suffix."""
-    if path.suffix in (".sql", ".json", ".yml", ".yaml", ".tf", ".py") or path.name in (*PRIVATE, *SHARED):
-        return path.name not in ("package.json", "package-lock.json", "tsconfig.json")
+    if path.name in (*PRIVATE, *SHARED, *LANGUAGES):
+        return True
+    if path.suffix in WANTED:
+        return path.name not in UNWANTED and not path.name.endswith((".d.ts", ".min.js"))
     return not path.suffix and not path.name.startswith(".")
 
 
@@ -186,8 +375,7 @@ def read(path: Path, left_out: list[str], name: str) -> str | None:
         return None
 
 
-def find_compose(texts: Mapping[str, str], variables: Mapping[str, str]) -> ComposeFile | None:
-    """The uppermost compose file that has one of the stores, or any."""
-    names = sorted((n for n in texts if COMPOSE.fullmatch(PurePath(n).name)), key=lambda n: (n.count("/"), len(n), n))
-    found = [compose for name in names if (compose := read_compose(name, texts[name], variables))]
-    return next((each for each in found if each.postgres or each.dynamodb), next(iter(found), None))
+def compose_names(texts: Mapping[str, str]) -> list[str]:
+    """The compose files, the uppermost first; tests' own are none."""
+    names = [n for n in texts if COMPOSE.fullmatch(PurePath(n).name) and not {"test", "tests"} & set(PurePath(n).parts)]
+    return sorted(names, key=lambda n: (n.count("/"), "override" in n, "test" in n, len(n), n))

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from devenv.aws import cloudformation as templates
 from devenv.aws import hcl
 from devenv.aws.hcl import Block
 from devenv.core.errors import UsageError
-from devenv.init.compose import YAML_BYTES, read_yaml
+from devenv.init.compose import read_yaml
 from devenv.init.source import Scope, Unclear, module_scope, value_of
+from devenv.steps.schema_load.forms import ANSWERED, CREATE, TableDefinitions, of_template, read_script, simple_key
 from devenv.steps.schema_load.schema_load import check_request
+from devenv.steps.step import SourceFile
 
-KEPT: Final = (
-    "TableName",
-    "AttributeDefinitions",
-    "KeySchema",
-    "GlobalSecondaryIndexes",
-    "LocalSecondaryIndexes",
-    "BillingMode",
-    "ProvisionedThroughput",
-    "StreamSpecification",
-    "DeletionProtectionEnabled",
-)
 NODES: Final = 20_000
+TURNS: Final = 200
+REFERENCES: Final = 5
+OWN: Final = re.compile(r"\$\{self:([\w.-]+)(?:,\s*[^{}]*)?\}|\$\{(?:sls:stage|opt:stage)(?:,\s*'?([^{}']*)'?)?\}")
+
+
+# What may be computed in a template, and is then left out.
+OPTIONAL: Final = (
+    *("StreamSpecification", "TimeToLiveSpecification", "Tags", "DeletionProtectionEnabled", "ProvisionedThroughput"),
+)
+# What a local table has no use for.
+WITHOUT_MEANING: Final = ("SSESpecification", "TableClass", "OnDemandThroughput", "BillingModeSummary")
+TRUTHS: Final = ("DeletionProtectionEnabled", "StreamEnabled", "Enabled")
+NUMBERS: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,7 @@ class Found:
     """One table definition. `whole`: the file holds requests and nothing else, so that it can be used as it is.
 
     `computed` is the template that the real name is put together from, as in `${Stage}-orders`; the table is then
-    called as its template calls it.
+    called as its template calls it. `dropped` are parts of the definition that are left out.
     """
 
     file: str
@@ -43,6 +50,7 @@ class Found:
     request: Mapping[str, Any]
     whole: bool = False
     computed: str | None = None
+    dropped: tuple[str, ...] = ()
 
     @property
     def table(self) -> str:
@@ -51,17 +59,56 @@ class Found:
 
 
 def accept(file: str, line: int, request: Any, *, whole: bool = False) -> Found | None:
-    """A definition, if it is one that DynamoDB would take."""
+    """A definition, if it is one that DynamoDB would take: as `[steps.schema-load]` would read it from a file."""
     if not isinstance(request, dict):
         return None
-    kept = {name: request[name] for name in KEPT if request.get(name) is not None}
-    kept.setdefault("BillingMode", "PROVISIONED" if "ProvisionedThroughput" in kept else "PAY_PER_REQUEST")
     try:
+        given = {name: numbers(part) for name, part in request.items() if part is not None}
+        extras = {name: part for name in OPTIONAL if (part := given.pop(name, None)) is not None}
+        read = TableDefinitions()
+        read.add({**given, **{name: part for name, part in extras.items() if is_plain(part)}}, file)
+        (made,) = read.requests
+        kept = {str(name): settled(part) for name, part in made.items()}
         check_request(kept, file)
         plain(kept, [NODES])
-    except (UsageError, Unclear, ValueError, TypeError):
+    except (UsageError, Unclear, ValueError, TypeError, AttributeError):
         return None
-    return Found(file, line, kept, whole)
+    if ttl := read.ttl.get(str(kept["TableName"])):
+        kept["TimeToLiveSpecification"] = {"Enabled": True, "AttributeName": ttl}
+    dropped = sorted(n for n in given if n not in (*kept, *WITHOUT_MEANING) and not ANSWERED.fullmatch(n))
+    dropped += [name for name in extras if name not in kept]
+    return Found(file, line, kept, whole, dropped=tuple(dropped))
+
+
+def numbers(value: Any) -> Any:
+    """Provisioned sizes as numbers, also where a template has them as texts."""
+    if isinstance(value, list):
+        return [numbers(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    sized = {n: int(p) for n, p in value.items() if n.endswith("CapacityUnits") and str(p).isdigit()}
+    return {name: sized.get(name, numbers(part)) for name, part in value.items()}
+
+
+def is_plain(value: Any) -> bool:
+    """Return True if a value is spelt out."""
+    try:
+        plain(value, [NODES])
+    except Unclear:
+        return False
+    return True
+
+
+def settled(value: Any) -> Any:
+    """A value whose numbers and truth values are none of a template's texts."""
+    if isinstance(value, dict):
+        return {
+            name: NUMBERS.get(str(part).lower(), part) if isinstance(part, str) and name in TRUTHS else settled(part)
+            for name, part in value.items()
+        }
+    if isinstance(value, list):
+        return [settled(part) for part in value]
+    return value
 
 
 def plain(value: Any, left: list[int]) -> Any:
@@ -79,69 +126,165 @@ def plain(value: Any, left: list[int]) -> Any:
 
 
 def read_json_tables(file: str, text: str) -> list[Found]:
-    """CreateTable requests of a JSON file, or the tables of a CloudFormation template in JSON."""
-    if "KeySchema" not in text:
+    """CreateTable requests of a JSON file, DescribeTable's answer, or the tables of a template in JSON."""
+    if "KeySchema" not in text and "AWS::" not in text:
         return []
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError):
         return []
-    if isinstance(tree, dict) and "Resources" in tree:
-        return list(cloudformation(file, tree))
+    if isinstance(tree, dict) and ("Resources" in tree or "resources" in tree):
+        return list(cloudformation(file, text))
     requests = tree if isinstance(tree, list) else [tree]
+    requests = [each.get("Table", each) if isinstance(each, dict) else each for each in requests]
     found = [each for request in requests if (each := accept(file, 1, request, whole=True))]
     return found if len(found) == len(requests) else []
 
 
 def read_yaml_tables(file: str, text: str) -> list[Found]:
     """The tables of a CloudFormation, SAM or serverless template."""
-    if "AWS::DynamoDB::Table" not in text or len(text) > YAML_BYTES:
-        return []
+    return list(cloudformation(file, text)) if "AWS::" in text else []
+
+
+def cloudformation(file: str, text: str) -> Iterator[Found]:
+    """A template's tables; one without a name is called as the template calls it."""
+    try:
+        resources = templates.read_template(file, own_references(file, text))
+    except templates.UnreadableTemplate as error:
+        if "aliases" in str(error):
+            raise UsageError(f"{file} is not read: {error}", hint=f"write {file} without nested aliases") from None
+        return
+    for resource in templates.tables(resources):
+        properties = resource.properties
+        if resource.kind == "AWS::Serverless::SimpleTable":
+            properties = {**properties, **simple_key(properties)}
+        given = properties.get("TableName")
+        plain_name = given if isinstance(given, str) and given and not set("${*") & set(given) else resource.name
+        place = re.search(rf"^\s*\"?{re.escape(resource.name)}\"?\s*:", text, re.MULTILINE)
+        line = text.count("\n", 0, place.end()) + 1 if place else 1
+        found = accept(file, line, {**of_template(properties), "TableName": plain_name})
+        if found is not None:
+            yield replace(found, computed=given if isinstance(given, str) and "${" in given else None)
+
+
+def own_references(file: str, text: str) -> str:
+    """A text of the Serverless Framework with `${self:custom.x}` and the stage's default filled in."""
+    if "${self:" not in text and "${sls:" not in text and "${opt:" not in text:
+        return text
     tree = read_yaml(file, text)
-    if isinstance(tree, dict) and isinstance(tree.get("resources"), dict):
-        tree = tree["resources"]
-    return list(cloudformation(file, tree)) if isinstance(tree, dict) else []
 
+    def fill(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return match[2] or "dev"
+        value: Any = tree
+        for part in match[1].split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return str(value) if isinstance(value, str | int) else match[0]
 
-def cloudformation(file: str, tree: Mapping[str, Any]) -> Iterator[Found]:
-    """The AWS::DynamoDB::Table resources; one without a name is called as the template calls it."""
-    resources = tree.get("Resources")
-    for name, resource in resources.items() if isinstance(resources, dict) else ():
-        if not isinstance(resource, dict) or resource.get("Type") != "AWS::DynamoDB::Table":
-            continue
-        properties = resource.get("Properties")
-        if isinstance(properties, dict):
-            given = properties.get("TableName")
-            if isinstance(given, dict):
-                given = given.get("Fn::Sub") or (f"${{{given['Ref']}}}" if "Ref" in given else None)
-            given = fill_in_defaults(given, tree.get("Parameters")) if isinstance(given, str) else None
-            plain_name = given if given and "${" not in given else str(name)
-            found = accept(file, 1, {**properties, "TableName": plain_name})
-            if found is not None:
-                yield replace(found, computed=given if given and "${" in given else None)
-
-
-def fill_in_defaults(text: str, parameters: Any) -> str:
-    """`${Stage}-orders` with the defaults of a template's parameters."""
-    for name, parameter in parameters.items() if isinstance(parameters, dict) else ():
-        default = parameter.get("Default") if isinstance(parameter, dict) else None
-        if isinstance(default, str | int) and default != "":
-            text = text.replace(f"${{{name}}}", str(default))
+    for _ in range(REFERENCES):
+        text, count = OWN.subn(fill, text)
+        if not count:
+            break
     return text
 
 
-def read_python_tables(file: str, tree: ast.Module, variables: Mapping[str, str]) -> list[Found]:
-    """The `create_table(…)` calls whose arguments are spelt out."""
+def read_script_tables(file: str, text: str) -> list[Found]:
+    """The tables of `aws dynamodb create-table` commands in a script."""
+    read = TableDefinitions()
+    for command in CREATE.finditer(text):
+        # One by one: a command with a variable of the shell does not hide the others.
+        with contextlib.suppress(UsageError):
+            read_script(SourceFile(file, command[0]), read)
+    found = []
+    for request in read.requests:
+        name = str(request.get("TableName"))
+        more = {"TimeToLiveSpecification": {"AttributeName": read.ttl[name]}} if name in read.ttl else {}
+        at = text.find(name)
+        if made := accept(file, text.count("\n", 0, max(at, 0)) + 1, {**request, **more}):
+            found.append(made)
+    return found
+
+
+def read_python_tables(file: str, tree: ast.Module, variables: Mapping[str, str]) -> tuple[list[Found], list[int]]:
+    """The `create_table(…)` calls whose arguments are spelt out, and the lines of those whose are not."""
     module = module_scope(tree, variables)
     found: list[Found] = []
-    for owner in [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))]:
+    unclear: list[int] = []
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for owner in [tree, *functions]:
         scope = module if isinstance(owner, ast.Module) else module.inside(owner)
-        for node in own_nodes(owner):
-            match node:
-                case ast.Call(func=ast.Attribute(attr="create_table") | ast.Name(id="create_table")):
-                    made = accept(file, node.lineno, arguments(node, scope))
-                    found += [made] if made is not None and all(made.table != each.table for each in found) else []
-    return found
+        for node, loops in calls_in_loops(owner):
+            if not isinstance(node.func, ast.Attribute | ast.Name) or called(node) != "create_table":
+                continue
+            if (
+                isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and (node.func.value.id in ("op", "batch_op"))
+            ):
+                continue  # Alembic's, of a table in Postgres.
+            made = [
+                each
+                for names in bindings(loops, scope)
+                if (each := accept(file, node.lineno, arguments(node, Scope({**scope.names, **names}, variables))))
+            ]
+            found += [each for each in made if all(each.table != known.table for known in found)]
+            unclear += [] if made else [node.lineno]
+    return found, unclear
+
+
+def called(call: ast.Call) -> str:
+    """The last name of what is called."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def calls_in_loops(owner: ast.AST) -> Iterator[tuple[ast.Call, tuple[ast.For, ...]]]:
+    """The calls of a module or a function, without those of functions inside it, each with the loops around it."""
+    pending: deque[tuple[ast.AST, tuple[ast.For, ...]]] = deque((each, ()) for each in ast.iter_child_nodes(owner))
+    while pending:
+        node, loops = pending.popleft()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        if isinstance(node, ast.Call):
+            yield node, loops
+        inner = (*loops, node) if isinstance(node, ast.For) else loops
+        pending.extend((each, inner) for each in ast.iter_child_nodes(node))
+
+
+def bindings(loops: Sequence[ast.For], scope: Scope) -> list[dict[str, ast.expr]]:
+    """What the loops' variables stand for, turn by turn, as far as the lists are spelt out; else one turn without."""
+    turns: list[dict[str, ast.expr]] = [{}]
+    for loop in loops:
+        parts = elements(loop.iter, scope)
+        target = loop.target
+        if not parts or len(parts) * len(turns) > TURNS:
+            continue
+        names = [target] if isinstance(target, ast.Name) else getattr(target, "elts", [])
+        made = []
+        for part in parts:
+            values = [part] if isinstance(target, ast.Name) else getattr(part, "elts", [])
+            pairs_ = zip(names, values, strict=False)
+            made.append({name.id: value for name, value in pairs_ if isinstance(name, ast.Name)})
+        turns = [{**turn, **each} for turn in turns for each in made]
+    return turns
+
+
+def elements(node: ast.expr, scope: Scope, depth: int = 0) -> list[ast.expr]:
+    """The elements of a list that is spelt out, of a dict's `.values()` and `.items()` too."""
+    if depth > TURNS:
+        return []
+    match node:
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            return list(parts)
+        case ast.Name(id=name) if name in scope.names:
+            return elements(scope.names[name], scope, depth + 1)
+        case ast.Call(func=ast.Attribute(value=inner, attr="values" | "items" as how), args=[]):
+            given = scope.names.get(inner.id) if isinstance(inner, ast.Name) else inner
+            if isinstance(given, ast.Dict) and all(key is not None for key in given.keys):
+                if how == "values":
+                    return list(given.values)
+                both = zip(given.keys, given.values, strict=True)
+                return [ast.Tuple(elts=[key, value], ctx=ast.Load()) for key, value in both if key is not None]
+    return []
 
 
 def own_nodes(owner: ast.AST) -> Iterator[ast.AST]:
@@ -202,6 +345,10 @@ def from_terraform(block: Block, name: Any) -> dict[str, Any]:
         "BillingMode": given.get("billing_mode", "PROVISIONED"),
         "DeletionProtectionEnabled": given.get("deletion_protection_enabled"),
     }
+    if given.get("stream_enabled") and given.get("stream_view_type"):
+        request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": given["stream_view_type"]}
+    if (ttl := next(iter(block.inner("ttl")), None)) and isinstance(name_ := ttl.attributes.get("attribute_name"), str):
+        request["TimeToLiveSpecification"] = {"AttributeName": name_, "Enabled": ttl.attributes.get("enabled", True)}
     for kind, section in (
         ("global_secondary_index", "GlobalSecondaryIndexes"),
         ("local_secondary_index", "LocalSecondaryIndexes"),

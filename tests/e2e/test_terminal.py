@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import threading
+import tomllib
 from collections.abc import Iterator
 
 import pytest
@@ -134,6 +135,34 @@ def test_quiet_says_nothing_but_the_result(tmp_path_factory: pytest.TempPathFact
         assert ran.out.startswith("cruddur: up in ")
     finally:
         project.remove()
+
+
+def test_init_asks_about_what_is_not_sure(tmp_path_factory: pytest.TempPathFactory) -> None:
+    project = ProjectDir(tmp_path_factory.mktemp("asks"))
+    item = (
+        "{'id': {'S': 'x'}, 'my_user_uuid': {'S': mine}, 'other_user_uuid': {'S': other}, 'old_user_uuid': {'S': old}}"
+    )
+    for name, text in {
+        "schema.sql": "CREATE TABLE users (uuid uuid PRIMARY KEY, handle text);",
+        "table.json": '{"TableName": "things", "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],'
+        ' "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}',
+        "app.py": f"import boto3\ndef put_t(mine, other, old):\n    client.put_item(TableName='things', Item={item})\n",
+        "edit": '#!/bin/sh\nsed -i s/old_user/edited/ "$1"\n',
+    }.items():
+        (project.path / name).write_text(text)
+    (project.path / "edit").chmod(0o755)
+    terminal = Terminal(project, "init", EDITOR=str(project.path / "edit"))
+    terminal.wait_for("my_user_uuid hold ids of users.uuid?")
+    terminal.wait_for('from = "dynamodb:things.my_user_uuid"')
+    terminal.type("what\ny\n")
+    terminal.wait_for("other_user_uuid hold ids")
+    terminal.type("n\n")
+    terminal.wait_for("old_user_uuid hold ids")
+    terminal.type("edit\n")
+    assert terminal.end() == 0
+    links = tomllib.loads((project.path / "devenv.toml").read_text())["links"]
+    assert [link["name"] for link in links] == ["my_user", "edited"]
+    assert project.ok("config", "check")
 
 
 def test_a_shell_for_sql_is_read_only_unless_asked(project: ProjectDir) -> None:

@@ -1,0 +1,121 @@
+"""How the application is started: by the compose file, its Dockerfile, package.json, or the framework. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Final
+
+from devenv.init.compose import ComposeService, split_words
+from devenv.init.settings_found import local_command
+from devenv.init.survey import Survey
+
+STARTERS: Final = ("start", "serve", "dev")
+# What a package.json runs in development, and what it stands for without its watching.
+RUNNERS: Final = frozenset(("nodemon", "node-dev"))
+
+
+@dataclass(frozen=True)
+class FoundApplication:
+    """The application's command for this machine, its folder, port and own variables. `evidence` says where from."""
+
+    command: tuple[str, ...]
+    folder: str
+    port: int | None
+    evidence: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_application(survey: Survey) -> FoundApplication | None:
+    """The application; None when nothing says that there is one."""
+    service = survey.compose.application if survey.compose else None
+    if service is None:
+        return from_packages(survey) or from_framework(survey)
+    folder = service_folder(service, survey)
+    place = "" if folder == "." else f"{folder}/"
+    written = service.command or survey.commands.get(f"{place}Dockerfile", ())
+    port = service.ports[0][1] if service.ports else None
+    words = local_command(written, port)
+    words = without_package_manager(words, folder, survey)
+    found = FoundApplication(tuple(words), folder, service.port(), f"service {service.name}")
+    if not words:
+        other = from_packages(survey) or from_framework(survey)
+        if other and other.folder == folder:
+            found = FoundApplication(other.command, folder, service.port(), other.evidence, other.environment)
+    return with_port(found, survey)
+
+
+def service_folder(service: ComposeService, survey: Survey) -> str:
+    """The folder of a service's image, if it is one of the project's."""
+    folder = (service.build or ".").removeprefix("./").rstrip("/") or "."
+    inside = not folder.startswith(("/", "..")) and (survey.root / folder).is_dir()
+    return folder if inside else "."
+
+
+def without_package_manager(words: list[str], folder: str, survey: Survey) -> list[str]:
+    """`npm start` as the command that it stands for."""
+    if not words or words[0] not in ("npm", "yarn", "pnpm"):
+        return words
+    name = next((word for word in words[1:] if word not in ("run", "run-script")), "start")
+    for manifest in survey.manifests:
+        if (manifest.folder or ".") == folder and name in manifest.scripts:
+            return script_words(manifest.scripts[name]) or words
+    return words
+
+
+def from_packages(survey: Survey) -> FoundApplication | None:
+    """The start script of a package.json whose package is a server."""
+    servers = {"express", "fastify", "koa", "@nestjs/core", "hapi", "@hapi/hapi", "hono"}
+    for manifest in survey.manifests:
+        name = next((each for each in STARTERS if each in manifest.scripts), None)
+        if name is None or not servers & manifest.packages:
+            continue
+        folder = manifest.folder or "."
+        words = script_words(manifest.scripts[name]) or ["npm", "run", name]
+        return with_port(FoundApplication(tuple(words), folder, None, f'{manifest.file}, script "{name}"'), survey)
+    return None
+
+
+def script_words(script: str) -> list[str]:
+    """The words of a script of package.json without a reloader; [] for one that needs a shell."""
+    if re.search(r"[|&;<>$`]|^\w+=", script):
+        return []
+    words = [word for word in split_words(script) if word != "--watch"]
+    if words[:1] and words[0] in RUNNERS:
+        words[0] = "node"
+    if words[:1] and words[0] in ("tsx", "ts-node", "nest", "next"):
+        words[:1] = ["npx", "--no-install", words[0]]
+    if words[:4] == ["npx", "--no-install", "tsx", "watch"]:
+        del words[3]
+    return words
+
+
+def from_framework(survey: Survey) -> FoundApplication | None:
+    """A module that makes a Flask or FastAPI application, and has routes or mounts them."""
+    for file, (kind, name) in survey.applications.items():
+        folder, stem = str(PurePosixPath(file).parent), PurePosixPath(file).stem
+        if kind == "flask":
+            words: tuple[str, ...] = ("{python}", "-m", "flask", "--app", f"{stem}:{name}", "run", "--port", "{port}")
+        else:
+            words = ("{python}", "-m", "uvicorn", f"{stem}:{name}", "--port", "{port}")
+            if (survey.root / folder / "__init__.py").is_file():
+                # A package: its modules import each other by the package's name.
+                package = folder.rpartition("/")[2]
+                folder = folder.rpartition("/")[0] or "."
+                words = ("{python}", "-m", "uvicorn", f"{package}.{stem}:{name}", "--port", "{port}")
+        return FoundApplication(words, folder, None, file)
+    return None
+
+
+def with_port(found: FoundApplication, survey: Survey) -> FoundApplication:
+    """The application with a variable for its port, where its command names none and its code reads one."""
+    if any("{port}" in word for word in found.command) or not found.command:
+        return found
+    prefix = "" if found.folder == "." else f"{found.folder}/"
+    read = {name for code in survey.code if code.file.startswith(prefix) for name in code.variables}
+    name = next((each for each in ("PORT", "HTTP_PORT", "APP_PORT", "SERVER_PORT") if each in read), None)
+    if name is None:
+        return found
+    return FoundApplication(found.command, found.folder, found.port, found.evidence, {name: "{port}"})

@@ -1,0 +1,225 @@
+"""The `[trace.*]` sections: the application's functions and routes that ask a pattern. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from devenv.init.code import Function
+from devenv.init.draft_data import DataDrafter, quoted
+from devenv.init.javascript_code import SUFFIXES
+from devenv.init.propose import (
+    ID_NAMES,
+    PLACE,
+    FoundEntity,
+    FoundPattern,
+    find_route,
+    is_person,
+    module_of,
+    order_of,
+    own_id,
+    places_of,
+    snake,
+    source_folder,
+)
+from devenv.init.propose import traced_entity as entity_of
+from devenv.init.routes import Route
+
+WORDS: Final = ("message", "text", "body", "content")
+EXAMPLE: Final = """\
+A trace follows one request through all layers; `devenv help traces` explains each key. For instance:
+[trace.messages]
+params = { group_id = "uuid" }      # what is typed behind `devenv trace messages`
+pattern = "messages"                # the query that it should amount to: [patterns.messages]
+entity = "message"                  # the kind of items that it gives: [entities.message]
+where = { group_id = "{group_id}" } # which of them
+ids = { dynamodb = "message_id", library = "id", http = "id" }
+fields = { text = "text" }          # field of the answer = attribute of the item
+[trace.messages.library]
+function = "app.messages:list_messages"  # or: command = ["node", "scripts/list.js", "{group_id}"]
+arguments = { group_id = "{group_id}" }
+[trace.messages.request]
+path = "/api/messages/{group_id}\""""
+# What prints the answer of a function of JavaScript, and ends although a pool of connections is open.
+NODE: Final = (
+    "import({file}).then(async (m) => {{ const f = m.{name} ?? m.default?.{name} ?? m.default;"
+    " console.log(JSON.stringify(await f({arguments}))); process.exit(0); }})"
+)
+
+
+@dataclass(frozen=True)
+class TracedSubject:
+    """One subject: its parameters with their types, for the line that traces it."""
+
+    name: str
+    params: Mapping[str, str]
+    personal: bool
+
+
+class TraceDrafter(DataDrafter):
+    """Writes how requests are traced."""
+
+    traced: list[TracedSubject]
+
+    def trace_sections(self) -> None:
+        """`[trace.*]`, or a commented example of one."""
+        self.traced = []
+        self.sheet.title(
+            "Traces: one request, followed through all layers (devenv trace SUBJECT …)",
+            "Each layer's answer is compared with the one before; the first that differs is named.",
+        )
+        for pattern in self.patterns:
+            found = entity_of(pattern, self.entities)
+            if pattern.query.operation != "Query" or found is None:
+                continue
+            route = self.route_of(pattern)
+            if pattern.query.function.name or route:
+                self.trace(pattern, *found, route)
+        if not self.traced:
+            self.sheet.plain(EXAMPLE)
+
+    def route_of(self, pattern: FoundPattern) -> Route | None:
+        """The route that a pattern is asked for."""
+        return find_route(self.survey.code, pattern.query, self.parameters(pattern), pattern.name, self.person)
+
+    def trace(self, pattern: FoundPattern, entity: FoundEntity, where: Mapping[str, str], route: Route | None) -> None:
+        """One `[trace.*]`."""
+        function = pattern.query.function
+        results = self.results(function, entity)
+        names = (own_id(entity), *(a for f, a in results.items() if f in ID_NAMES), *self.sort_keys(entity))
+        own = next((each for each in names if each in results.values()), None)
+        shown = next((field for field, attribute in results.items() if attribute == own), None)
+        params = {p: self.type_of(p) for t in pattern.key.values() for p in PLACE.findall(t)}
+        arguments, unknown = self.arguments(function, pattern)
+        if own is None or shown is None or (unknown and function.name):
+            self.sheet.note(
+                f"{function.file}:{function.line} {function.name or 'a query'} could be traced, but "
+                + (f"what is its argument {unknown[0]}?" if unknown else "which field of its answer is the item's id?")
+                + f" See [trace.*] in `devenv config schema`, and declare [trace.{pattern.name}]."
+            )
+            return
+        personal = any("{person." in t for t in (*where.values(), *pattern.key.values(), route.path if route else ""))
+        if personal and self.person is None:
+            return
+        self.traced.append(TracedSubject(pattern.name, params, self.person is not None))
+        self.sheet.section("trace", pattern.name)
+        self.sheet.key("title", f"the {pattern.name.replace('_', ' ')}")
+        if params:
+            self.sheet.key("params", params)
+        if self.person:
+            table, id_, name, _ = self.person
+            place = f"{quoted(table.schema)}.{quoted(table.name)} WHERE {quoted(name)} = %(person.{name})s"
+            self.sheet.key("sql", f"SELECT {quoted(id_)} FROM {place}")  # noqa: S608 - a text for the file
+        self.sheet.key("pattern", pattern.name)
+        self.sheet.key("entity", entity.name)
+        self.sheet.key("where", dict(where))
+        if self.group and entity in (self.group.rows, self.group.entries):
+            self.sheet.maybe("group", self.group.name, self.group_edit)
+        library = {"library": shown} if function.name else {}
+        self.sheet.key("ids", {"dynamodb": own, **library, **({"http": shown} if route else {})})
+        fields = {f: a for f, a in results.items() if f != shown}
+        self.sheet.key("fields", fields)
+        times = [f for f, a in results.items() if entity.attributes.get(a) == "time"]
+        if times and pattern.query.forward is not None:
+            self.sheet.key("sorted_by", times[0])
+            self.sheet.key("order", order_of(pattern, self.entities))
+        if words := [field for field in fields if field in WORDS]:
+            self.sheet.key("payload", words, "people's own words: reports leave them out")
+        if function.name:
+            self.library(pattern, arguments)
+        if route and self.application_command:
+            self.sheet.section("trace", pattern.name, "request")
+            self.sheet.key("path", route.path, f"{route.file}:{route.line}")
+
+    def results(self, function: Function, entity: FoundEntity) -> Mapping[str, str]:
+        """Field -> attribute of what a function gives back; the items themselves have their own names."""
+        if not function.whole and function.name:
+            return function.results
+        named = {name: name for name in entity.attributes if name not in places_of(entity)}
+        return function.results or named
+
+    def sort_keys(self, entity: FoundEntity) -> tuple[str, ...]:
+        """The sort key of an entity's table, which no two items of one key share."""
+        tables = [table for table in self.survey.tables if table.table == entity.table]
+        parts = [part for table in tables for part in table.request["KeySchema"] if part["KeyType"] == "RANGE"]
+        return tuple(str(part["AttributeName"]) for part in parts)
+
+    def type_of(self, parameter: str) -> str:
+        """The type of a parameter: a uuid where it is called so, or where the values that are known are ones."""
+        if snake(parameter).endswith("uuid"):
+            return "uuid"
+        return "uuid" if self.values.is_uuid(parameter) else "string"
+
+    def library(self, pattern: FoundPattern, arguments: Mapping[str, Any]) -> None:
+        """`[trace.*.library]`: the function itself, or a command that prints what a function in JavaScript gives."""
+        function = pattern.query.function
+        self.sheet.section("trace", pattern.name, "library")
+        if function.file.endswith(SUFFIXES):
+            folder = self.package_folder(function.file)
+            self.sheet.key("command", self.node_command(function, arguments, folder))
+            if folder:
+                self.sheet.key("folder", folder)
+        else:
+            folder = source_folder(function.file, self.survey) or ""
+            self.sheet.key("function", f"{module_of(function.file, folder or None)}:{function.name}")
+            self.sheet.key("arguments", arguments)
+            if folder:
+                self.sheet.key("folder", folder)
+        if function.reverses:
+            self.sheet.key("order", "oldest first" if pattern.query.forward is False else "newest first")
+
+    def package_folder(self, file: str) -> str:
+        """The folder of the package that a file belongs to; "" for the project's own."""
+        folders = [each.folder for each in self.survey.manifests if each.file.endswith("package.json")]
+        inside = [folder for folder in folders if not folder or file.startswith(f"{folder}/")]
+        return max(inside, key=len, default="")
+
+    def node_command(self, function: Function, arguments: Mapping[str, Any], folder: str) -> list[str]:
+        """The command that prints what a function of JavaScript gives."""
+        names = list(arguments)
+        given = [f"process.argv[{at}]" for at in range(1, len(names) + 1)]
+        pairs = ", ".join(f"{name}: {value}" for name, value in zip(names, given, strict=True))
+        text = NODE.format(
+            file=f"'./{function.file.removeprefix(folder + '/') if folder else function.file}'",
+            name=function.short,
+            arguments=f"{{ {pairs} }}" if function.taken_apart else ", ".join(given),
+        )
+        packages = {each for manifest in self.survey.manifests for each in manifest.packages}
+        program = ["npx", "--no-install", "tsx"] if function.file.endswith("ts") and "tsx" in packages else ["node"]
+        return [*program, "-e", text, *(str(value) for value in arguments.values())]
+
+    def parameters(self, pattern: FoundPattern) -> dict[str, str]:
+        """Return what the code calls the parameters of a pattern -> what they are called in devenv.toml."""
+        raw = {name for template in pattern.query.key.values() for name in PLACE.findall(template)}
+        person = self.person
+        return {
+            name: "{person." + person[1] + "}" if person and is_person(name, person[0]) else f"{{{name}}}"
+            for name in sorted(raw)
+        }
+
+    def arguments(self, function: Function, pattern: FoundPattern) -> tuple[dict[str, Any], list[str]]:
+        """The arguments of a function by name, and those that nobody can tell."""
+        found: dict[str, Any] = {}
+        unknown: list[str] = []
+        known = self.parameters(pattern)
+        script = function.file.endswith(SUFFIXES)
+        for parameter in function.parameters:
+            maker = None if script else self.maker(function, parameter)
+            if parameter in known:
+                found[parameter] = known[parameter]
+            elif maker:
+                folder = source_folder(maker.file, self.survey)
+                found[parameter] = {"call": f"{module_of(maker.file, folder)}:{maker.name}"}
+            elif parameter not in function.optional:
+                unknown.append(parameter)
+        return found, unknown
+
+    def maker(self, function: Function, parameter: str) -> Function | None:
+        """A function without parameters that makes what `parameter` is called after: `client()`, beside it first."""
+        owner = function.name.rpartition(".")[0]
+        names = (parameter, f"get_{parameter}", f"make_{parameter}", f"create_{parameter}")
+        every = [f for code in self.survey.code for f in code.functions if f.short in names and not f.parameters]
+        beside = [f for f in every if f.file == function.file and f.name.rpartition(".")[0] == owner]
+        elsewhere = [f for f in every if f.file.endswith(".py") and f.name == f.short]
+        return next(iter(beside or elsewhere), None)

@@ -1,0 +1,391 @@
+"""What JavaScript and TypeScript ask of their tables: queries, items, functions, routes, table definitions. Pure."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
+from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, unquoted
+from devenv.init.routes import Route
+from devenv.init.source import Scope, Unclear, value_of
+from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
+from devenv.init.tables import Found, accept
+
+SUFFIXES: Final = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
+READS: Final[Mapping[str, str]] = {
+    "QueryCommand": "query",
+    "GetCommand": "get_item",
+    "GetItemCommand": "get_item",
+    "ScanCommand": "scan",
+    "query": "query",
+    "get": "get_item",
+    "getItem": "get_item",
+    "scan": "scan",
+    "paginateQuery": "paginate",
+}
+WRITES: Final = ("PutCommand", "PutItemCommand", "put", "putItem", "BatchWriteCommand", "BatchWriteItemCommand")
+MAKES: Final = ("CreateTableCommand", "createTable")
+VARIABLE: Final = re.compile(r"\bprocess\.env(?:\.([A-Za-z_]\w*)|\[\s*['\"](\w+)['\"]\s*\])")
+ENDPOINT: Final = re.compile(r"['\"](https?://[\w.-]+:\d+/?)['\"]")
+REQUIRED: Final = re.compile(
+    r"(?:const|let|var)\s+(\{[^}]*\}|\w+)\s*=\s*require\(\s*['\"]([^'\"]+)['\"]|import\s+(?:type\s+)?([^;'\"]*?)\s+from\s+['\"]([^'\"]+)"
+)
+PLACE: Final = re.compile(r":(\w+)")
+KNEX_COLUMN: Final = re.compile(
+    r"\.(\w+)\(\s*['\"](\w+)['\"][^;\n]*?\)((?:\s*\.\s*\w+\((?:[^()]|\([^()]*\))*\))*)", re.DOTALL
+)
+KNEX_KINDS: Final = {"increments": "integer", "bigIncrements": "bigint", "string": "text", "text": "text"}
+NOT_COLUMNS: Final = frozenset(("foreign", "primary", "unique", "index", "references", "inTable", "dropColumn", "raw"))
+
+
+@dataclass(frozen=True)
+class JsFile:
+    """What one file has. `mounts`: (prefix, module) of the routers that it mounts; `unclear`: lines of tables."""
+
+    code: Code
+    tables: tuple[Found, ...] = ()
+    rows: tuple[DeclaredTable, ...] = ()
+    unclear: tuple[int, ...] = ()
+    mounts: tuple[tuple[str, str], ...] = ()
+    prefix: str = ""
+
+
+def is_script(name: str) -> bool:
+    """Return True if a file is JavaScript or TypeScript that a project runs; tests and declarations are none."""
+    parts = name.split("/")
+    telling = re.search(r"\.(test|spec|d|min|config)\.[cm]?[jt]s$", parts[-1])
+    return name.endswith(SUFFIXES) and not telling and not {"test", "tests", "__tests__", "spec"} & set(parts)
+
+
+def read_scripts(
+    texts: Mapping[str, str], variables: Mapping[str, str], keys: frozenset[str]
+) -> tuple[dict[str, JsFile], dict[str, JsScript]]:
+    """The files that matter; constants that one takes from another are known in both. `keys`: of the known tables."""
+    scripts = {name: script for name, text in texts.items() if (script := parse_script(text))}
+    constants: dict[str, ast.expr] = {}
+    for script in scripts.values():
+        constants = {**declared_outside(script), **constants}
+    found = {name: read_script(name, script, constants, variables, keys) for name, script in scripts.items()}
+    return mounted(found), scripts
+
+
+def declared_outside(script: JsScript) -> dict[str, ast.expr]:
+    """The constants that stand in no function."""
+    return {
+        name: node
+        for name, node in declared(script).items()
+        if isinstance(node, ast.Constant | ast.Dict | ast.Call | ast.JoinedStr | ast.Subscript)
+    }
+
+
+def read_script(
+    file: str, script: JsScript, constants: Mapping[str, ast.expr], variables: Mapping[str, str], keys: frozenset[str]
+) -> JsFile:
+    """One file."""
+    parser = JsParser(script)
+    module = Scope({**constants, **declared(script)}, variables)
+    scopes = {
+        block: Scope({**module.names, **declared(script, block.begin, block.end)}, variables) for block in script.blocks
+    }
+    functions = {block: describe(file, script, block, scopes[block]) for block in script.blocks}
+    whole = Function(file, 1, "")
+    queries: list[Query] = []
+    shapes: list[Shape] = []
+    tables: list[Found] = []
+    unclear: list[int] = []
+    for at, token in enumerate(script.tokens):
+        opening = at + 1
+        if token.kind != "id" or script.word(opening) != "(":
+            continue
+        block = script.block_of(at)
+        scope, function = (scopes[block], functions[block]) if block else (module, whole)
+        if token.text in MAKES and is_request(script, at):
+            made, missed = read_table(file, script, at, scope)
+            tables += made
+            unclear += missed
+        elif token.text in READS:
+            request = request_at(parser, opening, scope, last=token.text == "paginateQuery")
+            call = as_call(READS[token.text], request, script.line(at)) if request else None
+            pages = "ExclusiveStartKey" in script.text[begin(script, block) : end(script, block)]
+            if call and (query := read_query(call, function, scope, pages)):
+                queries.append(query)
+        elif token.text in WRITES:
+            shapes += [
+                s for d in items_of(request_at(parser, opening, scope), scope) if (s := shape(d, function, scope, keys))
+            ]
+    known = {(each.function.name, each.line) for each in shapes}
+    for node, block in objects(script, parser):
+        made_ = read_shape(node, functions[block], scopes[block], keys) if block else None
+        if made_ and (made_.function.name, made_.line) not in known:
+            shapes.append(made_)
+    text = script.text
+    code = Code(
+        file=file,
+        functions=(whole, *functions.values()),
+        queries=tuple(queries),
+        shapes=tuple(shapes),
+        routes=tuple(read_routes(file, script, functions)),
+        variables={n: text.count("\n", 0, m.start()) + 1 for m in VARIABLE.finditer(text) if (n := m[1] or m[2])},
+        endpoints={m[1]: text.count("\n", 0, m.start()) + 1 for m in ENDPOINT.finditer(text)},
+        uses_dynamodb="dynamodb" in text.lower(),
+        writes=any(f"{word}(" in text for word in WRITES if word != "put"),
+        imports=frozenset(posixpath.basename(path).split(".")[0] for _, path in required(text)),
+    )
+    return JsFile(
+        code, tuple(tables), tuple(read_knex(text)), tuple(unclear), tuple(read_mounts(script)), prefix_of(text)
+    )
+
+
+def begin(script: JsScript, block: JsFunction | None) -> int:
+    """Where a function's text begins."""
+    return script.tokens[block.begin].at if block else 0
+
+
+def end(script: JsScript, block: JsFunction | None) -> int:
+    """Where a function's text ends."""
+    return script.tokens[min(block.end, len(script.tokens) - 1)].at if block else len(script.text)
+
+
+def is_request(script: JsScript, at: int) -> bool:
+    """Return True if what is called makes a table of DynamoDB: Knex's `schema.createTable("…", …)` takes a name."""
+    argument = at + 2
+    return script.tokens[argument].kind not in ("str", "tick") if argument < len(script.tokens) else False
+
+
+def request_at(parser: JsParser, opening: int, scope: Scope, *, last: bool = False) -> ast.Dict | None:
+    """The object that is the first (or last) argument of a call, also by its name."""
+    call, _ = parser.call(ast.Name(id="_"), opening, 0)
+    arguments = call.args if isinstance(call, ast.Call) else []
+    node = (arguments[-1] if last else arguments[0]) if arguments else None
+    if isinstance(node, ast.Name):
+        node = scope.names.get(node.id)
+    return node if isinstance(node, ast.Dict) else None
+
+
+def as_call(operation: str, request: ast.Dict, line: int) -> ast.Call:
+    """The same call as Python's boto3 has it."""
+    words = [
+        ast.keyword(arg=str(key.value) if isinstance(key, ast.Constant) else None, value=unmarshalled(value))
+        for key, value in zip(request.keys, request.values, strict=True)
+    ]
+    function = ast.Attribute(value=ast.Name(id="client"), attr=operation)
+    return ast.Call(func=function, args=[], keywords=words, lineno=line)
+
+
+def unmarshalled(node: ast.expr) -> ast.expr:
+    """The argument of `marshall(…)`."""
+    match node:
+        case ast.Call(func=ast.Name(id="marshall"), args=[inner, *_]):
+            return inner
+    return node
+
+
+def read_table(file: str, script: JsScript, at: int, scope: Scope) -> tuple[list[Found], list[int]]:
+    """The table of a CreateTableCommand; or its line, when its request is not spelt out."""
+    request = request_at(JsParser(script), at + 1, scope)
+    line = script.line(at)
+    try:
+        made = accept(file, line, value_of(request, scope)) if request is not None else None
+    except Unclear:
+        made = None
+    return ([made], []) if made else ([], [line])
+
+
+def items_of(request: ast.Dict | None, scope: Scope, depth: int = 0) -> Iterator[ast.Dict]:
+    """The items that a request writes: `Item: {…}`, at whatever depth."""
+    for key, value in zip(request.keys, request.values, strict=True) if request is not None else ():
+        inner = unmarshalled(value)
+        inner = scope.names.get(inner.id, inner) if isinstance(inner, ast.Name) else inner
+        inner = unmarshalled(inner)
+        if isinstance(key, ast.Constant) and key.value == "Item" and isinstance(inner, ast.Dict):
+            yield inner
+        elif isinstance(inner, ast.Dict) and depth < 5:
+            yield from items_of(inner, scope, depth + 1)
+        elif isinstance(inner, ast.List):
+            for each in inner.elts:
+                if isinstance(each, ast.Dict) and depth < 5:
+                    yield from items_of(each, scope, depth + 1)
+
+
+def shape(node: ast.Dict, function: Function, scope: Scope, keys: frozenset[str]) -> Shape | None:
+    """An item that is written, in whichever function."""
+    made = read_shape(node, replace(function, name=function.name or "item"), scope, keys)
+    return replace(made, function=function) if made else None
+
+
+def objects(script: JsScript, parser: JsParser) -> Iterator[tuple[ast.Dict, JsFunction | None]]:
+    """The objects that stand where a value stands, in a function."""
+    for at, token in enumerate(script.tokens):
+        if token.text == "{" and script.word(at - 1) in ("(", "=", ",", ":", "[", "return", "?"):
+            node, _ = parser.object(at, 0)
+            block = script.block_of(at)
+            if isinstance(node, ast.Dict) and len(node.keys) > 1 and block:
+                yield node, block
+
+
+def describe(file: str, script: JsScript, block: JsFunction, scope: Scope) -> Function:
+    """Return what a function takes, gives back and calls."""
+    results: dict[str, str] = {}
+    parser = JsParser(script)
+    words = [script.word(at) for at in range(block.begin, block.end + 1)]
+    for at in range(block.begin, block.end):
+        if script.word(at) == "{" and script.word(at - 1) in ("(", "=", ",", ":", "[", "return", "?"):
+            node, _ = parser.object(at, 0)
+            found = read_fields(node) if isinstance(node, ast.Dict) else {}
+            results = found if len(found) > len(results) else results
+    names = [w for w, following in pairwise(words) if following == "(" and re.match(r"[A-Za-z_$]", w)]
+    return Function(
+        file,
+        block.line,
+        block.name,
+        block.parameters,
+        results,
+        "reverse" in names or "toReversed" in names,
+        frozenset(names),
+        not results and bool({"Items", "Item"} & set(words)),
+        frozenset(block.optional),
+        block.taken_apart,
+    )
+
+
+def read_fields(node: ast.Dict) -> dict[str, str]:
+    """field -> attribute of an object like `{ uuid: item.message_uuid }` or `{ uuid: item.message_uuid.S }`."""
+    found: dict[str, str] = {}
+    for key, value in zip(node.keys, node.values, strict=True):
+        match value:
+            case ast.Subscript(
+                value=ast.Subscript(slice=ast.Constant(value=str(name))), slice=ast.Constant(value="S" | "N")
+            ):
+                attribute = name
+            case ast.Subscript(value=ast.Name(id=item), slice=ast.Constant(value=str(name))) if item not in (
+                "req",
+                "res",
+            ):
+                attribute = name
+            case _:
+                continue
+        if isinstance(key, ast.Constant):
+            found[str(key.value)] = attribute
+    return found
+
+
+# --- routes
+
+
+def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Function]) -> Iterator[Route]:
+    """`app.get("/x/:id", …)` of Express and the like, `@Get(":id")` in a `@Controller("x")` of NestJS."""
+    controllers: list[tuple[int, str]] = []
+    for at, token in enumerate(script.tokens):
+        if script.word(at + 1) != "(" or token.kind != "id":
+            continue
+        argument = script.tokens[at + 2] if at + 2 < len(script.tokens) else None
+        path = unquoted(argument.text) if argument and argument.kind == "str" else ""
+        closing = script.partners.get(at + 1, at)
+        if token.text == "Controller" and script.word(at - 1) == "@":
+            controllers.append((at, path))
+        elif token.text == "Get" and script.word(at - 1) == "@" and controllers:
+            body = next((b for b in sorted(functions, key=lambda b: b.begin) if b.begin > closing), None)
+            calls = functions[body].calls if body else frozenset[str]()
+            last = script.line(body.end) if body else script.line(at)
+            asked = re.findall(r"@Query\(\s*['\"](\w+)", script.text[token.at : begin(script, body)])
+            yield make_route(file, (script.line(at), last), f"{controllers[-1][1]}/{path}", calls, asked)
+        elif token.text == "get" and script.word(at - 1) == "." and path.startswith("/"):
+            inside = {script.word(n) for n in range(at + 3, closing)}
+            calls = frozenset(word for word in inside if word.isidentifier())
+            for each in functions.values():
+                calls |= each.calls if each.short in inside else frozenset()
+            text = script.text[token.at : script.tokens[closing].at]
+            handlers = [b for b, f in functions.items() if f.short in inside]
+            text += "".join(script.text[begin(script, b) : end(script, b)] for b in handlers)
+            asked = re.findall(r"query\s*(?:\.|\[\s*['\"])(\w+)", text)
+            yield make_route(file, (script.line(at), script.line(closing)), path, calls, asked)
+
+
+def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[str], asked: list[str]) -> Route:
+    """A route with `{name}` for parameters."""
+    shown = PLACE.sub(r"{\1}", "/" + path.strip("/"))
+    parameters = tuple(re.findall(r"\{(\w+)", shown))
+    return Route(file, lines[0], shown, parameters, calls, tuple(dict.fromkeys(asked)), end=lines[1])
+
+
+def required(text: str) -> Iterator[tuple[str, str]]:
+    """(names, module) of what a file imports."""
+    for match in REQUIRED.finditer(text):
+        yield (match[1] or match[3] or ""), (match[2] or match[4] or "")
+
+
+def read_mounts(script: JsScript) -> Iterator[tuple[str, str]]:
+    """(prefix, module or name) of `app.use("/api", router)`, and of `app.use("/api", require("./routes"))`."""
+    modules = {
+        name: module for names, module in required(script.text) for name in re.findall(r"\w+", names) if name != "as"
+    }
+    for at, token in enumerate(script.tokens):
+        if token.text != "use" or script.word(at - 1) != "." or script.word(at + 1) != "(":
+            continue
+        closing = script.partners.get(at + 1, at)
+        first = script.tokens[at + 2] if at + 2 < len(script.tokens) else None
+        if first is None or first.kind != "str" or closing - at < 4:
+            continue
+        last = script.tokens[closing - 1]
+        if last.kind == "id":
+            yield unquoted(first.text), modules.get(last.text, last.text)
+        elif script.word(at + 4) == "require":
+            yield unquoted(first.text), unquoted(script.word(at + 6))
+
+
+def prefix_of(text: str) -> str:
+    """The prefix that NestJS puts before every route."""
+    found = re.search(r"setGlobalPrefix\(\s*['\"]([^'\"]+)", text)
+    return found[1].strip("/") if found else ""
+
+
+def mounted(found: Mapping[str, JsFile]) -> dict[str, JsFile]:
+    """The files with the prefixes of their routers before their routes."""
+    overall = next((each.prefix for each in found.values() if each.prefix), "")
+    prefixes: dict[str, str] = {}
+    for file, read in found.items():
+        for prefix, module in read.mounts:
+            if not module.startswith("."):
+                prefixes.setdefault(file, prefix)
+                continue
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(file), module))
+            stem = re.sub(r"\.[cm]?[jt]s$", "", path)
+            for name in found:
+                if re.sub(r"(/index)?\.[cm]?[jt]s$", "", name) == stem:
+                    prefixes[name] = prefix
+    made = {}
+    for file, read in found.items():
+        before = "/".join(part for part in (overall, prefixes.get(file, "").strip("/")) if part)
+        routes = [
+            replace(each, path=f"/{before}{each.path}".rstrip("/") or "/") if before else each
+            for each in read.code.routes
+        ]
+        made[file] = replace(read, code=replace(read.code, routes=tuple(routes)))
+    return made
+
+
+# --- Knex
+
+
+def read_knex(text: str) -> Iterator[DeclaredTable]:
+    """The tables of `knex.schema.createTable("users", t => { … })`."""
+    for match in re.finditer(r"\.createTable(?:IfNotExists)?\(\s*['\"](\w+)['\"]", text):
+        following = re.search(r"\.(?:create|drop)Table\w*\(", text[match.end() :])
+        body = text[match.end() : match.end() + following.start()] if following else text[match.end() :]
+        columns: dict[str, DeclaredColumn] = {}
+        for kind, name, rest in KNEX_COLUMN.findall(body):
+            if kind in NOT_COLUMNS or kind.startswith("drop"):
+                continue
+            primary = "primary(" in rest or "increments" in kind.lower()
+            unique = primary or ".unique(" in rest.replace(" ", "")
+            columns.setdefault(name, DeclaredColumn(name, KNEX_KINDS.get(kind, kind), unique, primary))
+        if re.search(r"\.increments\(\s*\)", body):
+            columns.setdefault("id", DeclaredColumn("id", "integer", True, True))
+        if columns:
+            yield DeclaredTable("public", match[1], tuple(columns.values()))

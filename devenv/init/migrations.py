@@ -1,0 +1,143 @@
+"""The migrations of a project: which tool's they are, in which folder, and the setting for them. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from devenv.steps.setup.migrations import TOOLS
+
+MARKED: Final = ("goose", "dbmate", "sql-migrate")
+NAMED: Final = (
+    ("prisma", re.compile(r"(?:(.*)/)?[^/]+/migration\.sql")),
+    ("golang-migrate", re.compile(r"(?:(.*)/)?\d+_[^/]*\.(?:up|down)\.sql")),
+    ("flyway", re.compile(r"(?:(.*)/)?(?:[VU]\d[\d._]*|R)__[^/]+\.sql")),
+)
+DJANGO: Final = re.compile(r"(.*/)?migrations/\d{4}_\w+\.py")
+KNEX: Final = re.compile(r"(?:(.*)/)?migrations/[^/]+\.[cm]?[jt]s")
+KNEX_UP: Final = re.compile(r"\bexports\.up\b|\bexport\s+(?:const|(?:async\s+)?function)\s+up\b|\bup\s*[:=(].*knex")
+KNEXFILE: Final = re.compile(r"knexfile\.[cm]?[jt]s")
+# Tools that devenv knows no command of: they are named, and left to the project.
+OTHERS: Final = (
+    ("Rails", re.compile(r"(?:.*/)?db/migrate/\d+_\w+\.rb")),
+    ("TypeORM, Sequelize or another tool", re.compile(r"(?:.*/)?migrations/\d+[-_][^/]+\.[cm]?[jt]s")),
+    ("Liquibase", re.compile(r"(?:.*/)?(?:db\.)?changelog[^/]*\.(?:xml|ya?ml)")),
+    ("Ecto", re.compile(r"(?:.*/)?priv/repo/migrations/\d+_\w+\.exs")),
+)
+
+
+@dataclass(frozen=True)
+class FoundMigrations:
+    """The migrations that `[steps.setup]` can run. `setting` is the value of its key, `files` are theirs."""
+
+    tool: str
+    setting: str | Mapping[str, Any]
+    files: tuple[str, ...]
+    evidence: str
+    program: bool = False
+
+
+def find_migrations(names: Iterable[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+    """The one set of migrations that a folder has: of programs before plain SQL, the uppermost one."""
+    names = sorted(names, key=lambda name: (name.count("/"), name))
+    for finder in (find_alembic, find_django, find_knex, find_plain):
+        if found := finder(names, texts):
+            return found
+    return None
+
+
+def find_alembic(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+    """Alembic's `versions/*.py`, by hand or through Flask-Migrate."""
+    files = [n for n in names if re.search(r"(^|/)versions/[^/]+\.py$", n) and "revision" in texts.get(n, "")]
+    if not files:
+        return None
+    folder = str(PurePosixPath(files[0]).parent.parent)
+    files = [name for name in files if name.startswith(f"{folder}/")]
+    environment = texts.get(f"{folder}/env.py", "")
+    if "current_app" in environment or f"{folder}/alembic.ini" in names:
+        where = str(PurePosixPath(folder).parent)
+        setting: str | dict[str, Any] = "flask-migrate"
+        if folder != "migrations":
+            # `flask db` finds the application from the folder that it runs in.
+            command = ["{python}", "-m", "flask", "--app", f"{where}/app.py", "db", "upgrade", "-d", folder]
+            setting = {"command": command, "folder": folder}
+        return FoundMigrations("flask-migrate", setting, tuple(files), f"{folder}/env.py", program=True)
+    ini = next((name for name in names if PurePosixPath(name).name == "alembic.ini"), None)
+    if ini is None or ini == "alembic.ini":
+        setting = "alembic" if folder in ("alembic", "migrations") else {"tool": "alembic", "folder": folder}
+    else:
+        command = ["{python}", "-m", "alembic", "-c", ini, "upgrade", "head"]
+        setting = {"command": command, "folder": folder}
+    return FoundMigrations("alembic", setting, tuple(files), ini or files[0], program=True)
+
+
+def find_django(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+    """Django's, where there is a manage.py."""
+    files = [name for name in names if DJANGO.fullmatch(name)]
+    manage = next((name for name in names if PurePosixPath(name).name == "manage.py"), None)
+    if not files or manage is None:
+        return None
+    if manage == "manage.py":
+        return FoundMigrations("django", "django", tuple(files), manage, program=True)
+    folder = str(PurePosixPath(manage).parent)
+    command = ["{python}", manage, "migrate", "--noinput"]
+    return FoundMigrations("django", {"command": command, "folder": folder}, tuple(files), manage, program=True)
+
+
+def find_knex(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+    """Knex's, where there is a knexfile."""
+    knexfile = next((name for name in names if KNEXFILE.fullmatch(PurePosixPath(name).name)), None)
+    files = [name for name in names if KNEX.fullmatch(name) and KNEX_UP.search(texts.get(name, ""))]
+    if knexfile is None or not files:
+        return None
+    folder = str(PurePosixPath(files[0]).parent)
+    if knexfile.count("/"):
+        command = ["npx", "--no-install", "knex", "migrate:latest", "--knexfile", knexfile]
+        setting: str | dict[str, Any] = {"command": command, "folder": folder}
+    else:
+        usual = ("migrations", "db/migrations", "src/migrations")
+        setting = "knex" if folder == usual[0] else {"tool": "knex", "folder": folder}
+    return FoundMigrations(
+        "knex", setting, tuple(n for n in files if n.startswith(f"{folder}/")), knexfile, program=True
+    )
+
+
+def find_plain(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+    """Migrations in plain SQL: by the marks in them, or by their names."""
+    for tool in MARKED:
+        up = re.compile(rf"^\s*{TOOLS[tool].up}", re.IGNORECASE | re.MULTILINE)
+        files = [name for name in names if name.endswith(".sql") and up.search(texts.get(name, ""))]
+        if files:
+            return plain(tool, str(PurePosixPath(files[0]).parent), files)
+    for tool, pattern in NAMED:
+        found = [(match[1] or ".", name) for name in names if (match := pattern.fullmatch(name)) and name in texts]
+        if found:
+            return plain(tool, found[0][0], [name for _, name in found])
+    return None
+
+
+def plain(tool: str, folder: str, files: Iterable[str]) -> FoundMigrations:
+    """A tool's migrations in one folder."""
+    prefix = "" if folder == "." else f"{folder}/"
+    mine = tuple(name for name in files if name.startswith(prefix))
+    setting = tool if folder == TOOLS[tool].folders[0] else {"tool": tool, "folder": folder}
+    return FoundMigrations(tool, setting, mine, mine[0])
+
+
+def other_migrations(names: Iterable[str], known: FoundMigrations | None) -> list[str]:
+    """Sentences about migrations of tools that devenv does not run by itself."""
+    names = [name for name in names if known is None or name not in known.files]
+    said = []
+    for tool, pattern in OTHERS:
+        found = [name for name in names if pattern.fullmatch(name)]
+        if found:
+            folder = PurePosixPath(found[0]).parent
+            said.append(
+                f"{folder}: migrations of {tool}: devenv does not know their command; name it:"
+                f' [steps.setup] migrations = {{ command = ["…"], folder = "{folder}" }}'
+            )
+            names = [name for name in names if name not in found]
+    return said

@@ -1,0 +1,89 @@
+"""Tables of Postgres that programs make: Alembic's operations, SQLAlchemy's models. Read as text, never run. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
+
+COLUMNS: Final = ("Column", "mapped_column")
+
+
+def read_program_tables(tree: ast.Module) -> list[DeclaredTable]:
+    """The tables that a module makes or maps."""
+    found = [*created(tree), *mapped(tree)]
+    return [table for table in found if table.columns]
+
+
+def created(tree: ast.Module) -> Iterator[DeclaredTable]:
+    """`op.create_table("users", sa.Column("id", …), …)`, and `Table("users", metadata, Column(…))`."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="create_table"), args=[ast.Constant(value=str(name)), *parts]):
+                pass
+            case ast.Call(
+                func=ast.Attribute(attr="Table") | ast.Name(id="Table"), args=[ast.Constant(value=str(name)), *parts]
+            ):
+                pass
+            case _:
+                continue
+        columns = [made for part in parts if isinstance(part, ast.Call) and (made := column(part))]
+        keys = {each for part in parts for each in constraint(part, "PrimaryKeyConstraint")}
+        single = {each for part in parts for each in constraint(part, "UniqueConstraint")}
+        yield DeclaredTable(
+            "public",
+            name,
+            tuple(
+                DeclaredColumn(c.name, c.type, c.unique or c.name in keys | single, c.primary or c.name in keys)
+                for c in columns
+            ),
+        )
+
+
+def mapped(tree: ast.Module) -> Iterator[DeclaredTable]:
+    """Classes with a `__tablename__`."""
+    for node in (each for each in ast.walk(tree) if isinstance(each, ast.ClassDef)):
+        name, columns = None, list[DeclaredColumn]()
+        for part in node.body:
+            match part:
+                case ast.Assign(targets=[ast.Name(id="__tablename__")], value=ast.Constant(value=str(text))):
+                    name = text
+                case ast.Assign(targets=[ast.Name(id=field)], value=ast.Call() as call):
+                    columns += [made] if (made := column(call, field)) else []
+                case ast.AnnAssign(target=ast.Name(id=field), value=ast.Call() as call):
+                    columns += [made] if (made := column(call, field)) else []
+                case ast.AnnAssign(target=ast.Name(id=field), annotation=ast.Subscript(value=ast.Name(id="Mapped"))):
+                    columns.append(DeclaredColumn(field, ""))
+        if name:
+            yield DeclaredTable("public", name, tuple(columns))
+
+
+def column(call: ast.Call, field: str = "") -> DeclaredColumn | None:
+    """One Column(…) or mapped_column(…). None for anything else."""
+    called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if called not in COLUMNS:
+        return None
+    first = call.args[0] if call.args else None
+    name = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else field
+    if not name:
+        return None
+    words = {word.arg: word.value for word in call.keywords}
+    primary, unique = (is_true(words.get(each)) for each in ("primary_key", "unique"))
+    kinds = [each for each in call.args if isinstance(each, ast.Call | ast.Attribute | ast.Name)]
+    kind = ast.unparse(kinds[0]).rpartition(".")[2].partition("(")[0].lower() if kinds else ""
+    return DeclaredColumn(name, kind, unique or primary, primary)
+
+
+def is_true(node: ast.expr | None) -> bool:
+    """Return True for the constant True."""
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+def constraint(part: ast.expr, kind: str) -> list[str]:
+    """The one column of a constraint; [] for one of several, or of another kind."""
+    match part:
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[ast.Constant(value=str(only))]):
+            return [only] if name == kind else []
+    return []

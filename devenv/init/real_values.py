@@ -1,0 +1,100 @@
+"""Values that a project's own seeds have: ids and handles for the lines that `init` ends with. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from devenv.init.sql_tables import NAME, bare, split_commas
+
+UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+ASSIGNED: Final = re.compile(r"""\b(\w+)['"]?\s*(?::\s*\w+\s*)?[:=]\s*['"]([^'"\n${}]{1,60})['"]""")
+INSERT: Final = re.compile(
+    rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})\s*\(([^)]*)\)\s*VALUES\s*(.{{0,4000}})", re.IGNORECASE | re.DOTALL
+)
+MOST: Final = 200
+
+
+@dataclass(frozen=True)
+class SeedValues:
+    """Name -> values, the most telling first. `columns` are those of rows, `names` those that code gives to names.
+
+    `mentioned` are the texts in quotes of what seeds items.
+    """
+
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    uuids: tuple[str, ...] = ()
+    mentioned: frozenset[str] = frozenset()
+
+    def of(self, parameter: str, kind: str) -> str | None:
+        """A value for a parameter: of its own name, of a name that is a part of it, or the one uuid that there is."""
+        wanted = plain(parameter)
+        fitting = {
+            name: [value for value in values if kind != "uuid" or UUID.fullmatch(value)]
+            for name, values in self.names.items()
+        }
+        if exact := fitting.get(wanted):
+            return exact[0]
+        near = [v[0] for n, v in fitting.items() if v and len(n) > 2 and (n in wanted or wanted.endswith(n))]
+        if near:
+            return near[0]
+        return self.uuids[0] if kind == "uuid" and len(self.uuids) == 1 else None
+
+    def is_uuid(self, parameter: str) -> bool:
+        """Return True if all values of this name are uuids."""
+        values = self.names.get(plain(parameter), ())
+        return bool(values) and all(UUID.fullmatch(value) for value in values)
+
+    def column(self, table: str, column: str) -> tuple[str, ...]:
+        """The values of a column, or of a name like it in code that seeds."""
+        return self.columns.get((table, column)) or self.names.get(plain(column), ())
+
+
+def plain(name: str) -> str:
+    """A name as people vary it: `groupUuid`, `GROUP_UUID`."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def find_values(texts: Mapping[str, str], items: Iterable[Mapping[str, str]]) -> SeedValues:
+    """The values in SQL's INSERTs, in the items of seed files, and in code that is called a seed."""
+    names: dict[str, list[str]] = {}
+    columns: dict[tuple[str, str], list[str]] = {}
+    uuids: Counter[str] = Counter()
+    mentioned: set[str] = set()
+    for item in items:
+        mentioned |= set(item.values())
+        for name, value in item.items():
+            uuids.update(UUID.findall(value))
+            names.setdefault(plain(name), []).append(value)
+    for file, text in sorted(texts.items(), key=lambda each: "seed" not in each[0].lower()):
+        if file.endswith(".sql"):
+            for table, column, value in inserted(text):
+                columns.setdefault((table, column), []).append(value)
+        elif "seed" in file.lower():
+            uuids.update(UUID.findall(text))
+            mentioned |= set(re.findall(r"""['"]([^'"\n]{1,60})['"]""", text))
+            for name, value in ASSIGNED.findall(text)[:MOST]:
+                names.setdefault(plain(name), []).append(value)
+    return SeedValues(
+        {name: tuple(dict.fromkeys(values)) for name, values in names.items()},
+        {place: tuple(dict.fromkeys(values)) for place, values in columns.items()},
+        tuple(uuids),
+        frozenset(mentioned),
+    )
+
+
+def inserted(text: str) -> Iterable[tuple[str, str, str]]:
+    """(table, column, value) of the texts in INSERT … VALUES."""
+    for match in INSERT.finditer(text):
+        names = [bare(name.strip()) for name in match[2].split(",")]
+        rows = split_commas(match[3].partition(";")[0])
+        for row in rows[:MOST]:
+            if not (row.startswith("(") and row.endswith(")")):
+                break
+            for name, value in zip(names, split_commas(row[1:-1]), strict=False):
+                if re.fullmatch(r"'[^']*'", value):
+                    yield bare(match[1]), name, value[1:-1]

@@ -1,0 +1,115 @@
+"""The HTTP routes of Python code: Flask, FastAPI and the like, with the prefixes that they are mounted at. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from devenv.init.source import assignments
+
+ROUTE_PLACE: Final = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One HTTP route for GET: its path with `{name}` for parameters. `calls`: what its function calls, by last names.
+
+    `asked` are the parameters behind the `?` that it reads. `owner` is the object that it belongs to (`app`, `router`).
+    Its function goes from `line` to `end`.
+    """
+
+    file: str
+    line: int
+    path: str
+    parameters: tuple[str, ...]
+    calls: frozenset[str] = frozenset()
+    asked: tuple[str, ...] = ()
+    owner: str = ""
+    end: int = 0
+
+
+def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
+    """`@app.route("/x/<y>")`, `@app.get("/x/{y}")` of Flask, FastAPI and the like, for GET, with their own prefix."""
+    prefixes = dict(own_prefixes(tree))
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        inner = list(ast.walk(node))
+        calls = {called_name(each) for each in inner if isinstance(each, ast.Call)}
+        for decorator in node.decorator_list:
+            match decorator:
+                case ast.Call(
+                    func=ast.Attribute(value=on, attr="route" | "get" as how),
+                    args=[ast.Constant(value=str(path)), *_],
+                ):
+                    methods = next((ast.unparse(w.value) for w in decorator.keywords if w.arg == "methods"), "GET")
+                    if how == "get" or "GET" in methods:
+                        owner = on.id if isinstance(on, ast.Name) else ""
+                        shown = ROUTE_PLACE.sub(r"{\1}", prefixes.get(owner, "") + path).replace(":path}", "}")
+                        parameters = tuple(re.findall(r"\{(\w+)", shown))
+                        asked = tuple(read_arguments(inner))
+                        yield Route(
+                            file,
+                            node.lineno,
+                            shown,
+                            parameters,
+                            frozenset(calls),
+                            asked,
+                            owner,
+                            node.end_lineno or node.lineno,
+                        )
+
+
+def called_name(call: ast.Call) -> str:
+    """The last name of what is called."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def read_arguments(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """The names in `request.args.get("x")`, `request.args["x"]`."""
+    for node in nodes:
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Attribute(attr="args" | "query_params"), attr="get"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                yield name
+            case ast.Subscript(value=ast.Attribute(attr="args" | "query_params"), slice=ast.Constant(value=str(name))):
+                yield name
+
+
+def own_prefixes(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """name -> prefix of `APIRouter(prefix="/x")` and `Blueprint("x", __name__, url_prefix="/x")`."""
+    for name, node in assignments(tree):
+        if isinstance(node, ast.Call) and called_name(node) in ("APIRouter", "Blueprint"):
+            prefix = next((w.value for w in node.keywords if w.arg in ("prefix", "url_prefix")), None)
+            if isinstance(prefix, ast.Constant) and isinstance(prefix.value, str):
+                yield name, prefix.value
+
+
+def read_mounts(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """module or name -> prefix of `include_router(x.router, prefix="/p")` and `register_blueprint(x, url_prefix="/p")`.
+
+    Of a name that another module gives, that module's name too.
+    """
+    modules = {
+        alias.asname or alias.name: (node.module or "").rpartition(".")[2]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and called_name(node) in ("include_router", "register_blueprint") and node.args:
+            prefix = next((w.value for w in node.keywords if w.arg in ("prefix", "url_prefix")), None)
+            if not isinstance(prefix, ast.Constant) or not isinstance(prefix.value, str):
+                continue
+            match node.args[0]:
+                case ast.Attribute(value=ast.Name(id=name)):
+                    yield name, prefix.value
+                case ast.Name(id=name):
+                    yield name, prefix.value
+                    if name in modules:
+                        yield modules[name], prefix.value

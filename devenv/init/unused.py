@@ -1,0 +1,78 @@
+"""Table definitions and other things of a project that `init` sees and cannot use, each with the reason. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from devenv.init.code import Code
+
+REQUEST: Final = "write its CreateTable request as JSON and name the file in [steps.schema-load]"
+# (suffixes, how a table is defined there, how it is called). What devenv reads in full is not in here.
+KINDS: Final = (
+    ((".java", ".kt", ".scala"), re.compile(r"@DynamoDbBean|@DynamoDBTable|CreateTableRequest\b"), "Java"),
+    ((".rb",), re.compile(r"include\s+Dynamoid::Document|\.create_table\(\s*(?:table_name:|\{)"), "Ruby"),
+    ((".go",), re.compile(r"dynamodb\.CreateTableInput\s*\{"), "Go"),
+    ((".cs",), re.compile(r"\[DynamoDBTable\b|new\s+CreateTableRequest"), "C#"),
+    ((".php",), re.compile(r"->createTable\(\s*\["), "PHP"),
+    ((".rs",), re.compile(r"\.create_table\(\)"), "Rust"),
+    ((".py",), re.compile(r"\baws_dynamodb\b|\bdynamodb\.Table(V2)?\("), "the CDK"),
+    ((".py",), re.compile(r"^from\s+pynamodb|^import\s+pynamodb", re.MULTILINE), "PynamoDB"),
+    ((".ts", ".js", ".mjs", ".cjs"), re.compile(r"new\s+(?:dynamodb|ddb)\.(?:Table|TableV2|CfnTable)\("), "the CDK"),
+    ((".ts", ".js", ".mjs", ".cjs"), re.compile(r"\bdynamoose\.(?:model|Table)\b|from\s+['\"]electrodb"), "a model"),
+    ((".ts", ".js"), re.compile(r"\bnew\s+(?:sst\.(?:aws\.)?)?(?:Dynamo|Table)\(\s*(?:this|stack|['\"])"), "SST"),
+)
+SUFFIXES: Final = frozenset(suffix for suffixes, _, _ in KINDS for suffix in suffixes)
+# Routes of frameworks that devenv does not read.
+ROUTES: Final = (
+    ((".java", ".kt"), re.compile(r"@GetMapping\(\s*(?:value\s*=\s*)?\"([^\"]+)"), "Spring"),
+    ((".go",), re.compile(r"\.(?:GET|Get|HandleFunc)\(\s*\"(?:GET )?([^\"]+)"), "Go"),
+    ((".rb",), re.compile(r"^\s*get\s+['\"]([^'\"]+)", re.MULTILINE), "Ruby"),
+)
+SHOWN: Final = 3
+
+
+def unread_tables(texts: Mapping[str, str]) -> list[str]:
+    """Sentences about table definitions in a form that devenv does not read."""
+    said = []
+    for name, text in texts.items():
+        for suffixes, pattern, what in KINDS:
+            found = pattern.search(text) if name.endswith(suffixes) else None
+            if found:
+                line = text.count("\n", 0, found.start()) + 1
+                said.append(f"{name}:{line}: a table definition in {what}, which devenv does not read: {REQUEST}")
+                break
+    return said
+
+
+def unknown_tables(code: Iterable[Code]) -> list[str]:
+    """Sentences about code that uses tables whose definition is nowhere."""
+    return [
+        f"{each.file}: uses DynamoDB, but no definition of its table was found: {REQUEST}"
+        for each in code
+        if each.uses_dynamodb and (each.writes or each.queries)
+    ]
+
+
+def unread_routes(texts: Mapping[str, str]) -> list[str]:
+    """Sentences about routes in a form that devenv does not read."""
+    said = []
+    for name, text in texts.items():
+        for suffixes, pattern, what in ROUTES:
+            found = pattern.findall(text) if name.endswith(suffixes) else []
+            if found:
+                said.append(f"{name}: {listed(found)} ({what}): devenv does not read these routes: declare [trace.*]")
+    return said
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first few of them, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ("routes " if len(names) > 1 else "route ") + ", ".join(names[:SHOWN]) + more
+
+
+def unclear_tables(file: str, lines: Iterable[int], what: str) -> list[str]:
+    """Sentences about calls that make a table with a request that is computed."""
+    return [f"{file}:{line}: {what}, whose request is computed: {REQUEST}" for line in sorted(set(lines))]
