@@ -6,17 +6,20 @@ References and whatever is computed become the text `${…}`, as in an interpola
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 BYTES: Final = 400_000
 DEPTH: Final = 40
+# What stands in `${…}` is bounded, so that a text with many beginnings and no end is read in linear time.
 TOKEN: Final = re.compile(
     r"""(?P<skip>[ \t\r]+|\#[^\n]*|//[^\n]*|/\*.*?(?:\*/|\Z))
     |(?P<line>\n)
-    |(?P<heredoc><<-?(?P<mark>\w+)\n(?P<body>.*?)^\s*(?P=mark)\s*?$)
-    |(?P<text>"(?:\\.|\$\{(?:[^{}"]|"[^"]*"|\{[^}]*\})*+\}|[^"\\\n])*+")
+    |(?P<heredoc><<-?(?P<mark>\w+)\n)
+    |(?P<text>"(?:\\.|\$\{(?:[^{}"]|"[^"]{0,300}+"|\{[^}]{0,300}+\}){0,300}+\}|[^"\\\n])*+")
     |(?P<number>-?\d+(?:\.\d+)?)
     |(?P<word>[A-Za-z_][\w-]*)
     |(?P<sign>=>|==|!=|<=|>=|&&|\|\||\.\.\.|.)""",
@@ -71,15 +74,43 @@ def read(text: str) -> list[Block]:
 
 def tokens(text: str) -> Iterator[HclToken]:
     """The text in pieces, without blanks and comments."""
-    line, counted = 1, 0
-    for match in TOKEN.finditer(text):
+    marks = Marks(text)
+    at, line, counted = 0, 1, 0
+    while match := TOKEN.match(text, at):
+        start, at = at, match.end()
         if match["skip"] is not None:
             continue
-        line, counted = line + text.count("\n", counted, match.start()), match.start()
-        for kind in ("line", "heredoc", "text", "number", "word", "sign"):
-            if match[kind] is not None:
-                yield HclToken(kind, match["body"] if kind == "heredoc" else match[0], match.start(), match.end(), line)
-                break
+        line, counted = line + text.count("\n", counted, start), start
+        kind, said = match.lastgroup or "sign", match[0]
+        if match["heredoc"] is not None:
+            if found := marks.find(match["mark"], at):
+                kind, said, at = "heredoc", text[at : found[0]], found[1]
+            else:
+                kind, said, at = "sign", "<", start + 1
+        yield HclToken(kind, said, start, at, line)
+
+
+class Marks:
+    """The lines of a text by their words, to find where a heredoc ends without reading on for each one."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def lines(self) -> Mapping[str, list[tuple[int, int]]]:
+        """A line without blanks -> where such lines begin and end, in order."""
+        found: dict[str, list[tuple[int, int]]] = {}
+        at = 0
+        for line in self.text.split("\n"):
+            found.setdefault(line.strip(), []).append((at, at + len(line)))
+            at += len(line) + 1
+        return found
+
+    def find(self, mark: str, at: int) -> tuple[int, int] | None:
+        """The first line from `at` on that is `mark` alone."""
+        places = self.lines.get(mark, [])
+        number = bisect_left(places, (at, 0))
+        return places[number] if number < len(places) else None
 
 
 class HclReader:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from devenv.aws import hcl
 from devenv.aws.cloudformation import parse
 from devenv.aws.files import read_templates
 from devenv.doctor.runner import diagnose
@@ -126,3 +130,17 @@ def test_terraform_with_any_value(tmp_path_factory: Any, value: Any) -> None:
         assert attribute in TERRAFORM
         changed = TERRAFORM.replace(attribute, f"{attribute.partition('=')[0]}= {written or 'null'}", 1)
         look(tmp_path_factory.mktemp("odd"), "main.tf", changed)
+
+
+@pytest.mark.parametrize("text", ['"' + '${"' * 120_000, "<<A\n" * 90_000, "a = " + "${" * 180_000, "/*" * 190_000])
+def test_terraform_with_beginnings_and_no_end_is_read_in_linear_time(text: str) -> None:
+    """Quadratic readers took a minute; a slow machine takes some seconds."""
+    begun = time.process_time()
+    with suppress(hcl.Broken):
+        hcl.read(text)
+    assert time.process_time() - begun < 20
+
+
+def test_a_heredoc_ends_at_its_mark() -> None:
+    (block,) = hcl.read('x "y" {\n  a = <<-EOT\n    one\n    two\n  EOT\n  b = 1\n}\n')
+    assert (block.line, block.attributes) == (1, {"a": "    one\n    two\n", "b": 1})
