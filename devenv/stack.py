@@ -27,7 +27,7 @@ DEFAULT = "embedded"
 
 @dataclass(frozen=True)
 class Stack:
-    """What a command works on. Opening it reads; nothing is started or changed."""
+    """An opened project. Opening it reads; nothing is started or changed."""
 
     loaded: Loaded
     folder: Path
@@ -41,7 +41,6 @@ class Stack:
 
     @property
     def settings(self) -> config.Settings:
-        """The effective settings."""
         return self.loaded.settings
 
     def environment(self) -> dict[str, str]:
@@ -88,7 +87,7 @@ def open_stack(
 
 
 def learn_secrets(settings: config.Settings, environ: Mapping[str, str]) -> None:
-    """Whatever these hold that is secret is masked from now on, wherever it stands."""
+    """Mask the secrets in these from now on, wherever they stand."""
     external, backend = settings.external, settings.backend
     given = {"postgres": external.postgres or "", "dynamodb": external.dynamodb or ""}
     kept = [external.password or "", external.secret_key or "", external.session_token or ""]

@@ -131,7 +131,7 @@ class Resolver:
         return f"${{{name.removeprefix('Fn::')}}}"
 
     def reference(self, target: str) -> Any:
-        """What `Ref` gives: a parameter's default, a table's name, or something that is known by its name only."""
+        """The value of a `Ref`: a parameter's default, a table's name, or something that is known by its name only."""
         if target == "AWS::NoValue":
             return None
         if target in OWN:
@@ -165,8 +165,6 @@ class Resolver:
         return f"${{{target}.{attribute}}}"
 
     def substitute(self, text: str, more: Mapping[str, Any]) -> str:
-        """A text with its `${…}` filled in."""
-
         def fill(match: re.Match[str]) -> str:
             literal, name = match[1], match[2].strip()
             if literal:
@@ -185,5 +183,4 @@ class Resolver:
 
 
 def tables(resources: list[Resource]) -> Iterator[Resource]:
-    """The tables among the resources."""
     return (each for each in resources if each.kind in TABLES)

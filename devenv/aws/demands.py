@@ -1,4 +1,4 @@
-"""What `[safety]` demands of the tables' surroundings, judged for one kind of source at a time. Pure."""
+"""Judges `[safety]` on the tables' surroundings for one kind of source at a time. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Regions = Mapping[str, Sequence[str]]
 
 @dataclass
 class DemandOutcome:
-    """What was found: faults, what is not known, what is in order (each a sentence), and the names concerned."""
+    """The result: faults, unknowns, things in order (each a sentence), and the names concerned."""
 
     bad: list[str] = field(default_factory=list)
     unclear: list[str] = field(default_factory=list)
@@ -25,7 +25,6 @@ class DemandOutcome:
     subjects: list[str] = field(default_factory=list)
 
     def fault(self, text: str, subject: str) -> None:
-        """Note one fault."""
         self.bad.append(text)
         self.subjects.append(subject)
 

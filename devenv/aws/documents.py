@@ -96,7 +96,6 @@ def arn_meets(pattern: str, arn: str) -> bool:
 
 
 def acts(statement: Mapping[str, Any], action: str) -> bool:
-    """Return True if the statement is about the action."""
     if "NotAction" in statement:
         return not any(matches(str(each), action) for each in as_list(statement["NotAction"]))
     return any(matches(str(each), action) for each in as_list(statement.get("Action")))
@@ -136,7 +135,6 @@ def table_of(pattern: str) -> str | None:
 
 
 def table_arn(table: str, region: str = "*", account: str = "*", partition: str = "*") -> str:
-    """A table's ARN."""
     return f"arn:{partition}:dynamodb:{region}:{account}:table/{table}"
 
 

@@ -25,7 +25,7 @@ class TableState:
 
 @dataclass(frozen=True)
 class Declared:
-    """What the project declares of a table. `ttl`: the attribute, None for no TTL. `recovery` None: not declared."""
+    """A table as the project declares it. `ttl`: the attribute, None for no TTL. `recovery` None: not declared."""
 
     request: Mapping[str, Any]
     ttl: str | None = None

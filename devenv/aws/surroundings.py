@@ -1,4 +1,4 @@
-"""What surrounds the tables in AWS, as plain values: trails, endpoints, users, lines, regions.
+"""The tables' surroundings in AWS, as plain values: trails, endpoints, users, lines, regions.
 
 Read from templates (`resources.py`) or from the account (`account.py`), judged by doctor's checks. A text in which
 `${…}` is left could not be worked out; a `*` in an ARN stands for the partition, region or account of a deployment.

@@ -98,7 +98,7 @@ class Module:
         return REFERENCE.sub(fill, part)
 
     def reference(self, written: str, depth: int) -> Any:
-        """What `var.x`, `local.x`, `kind.name.attribute` stand for; the reference itself where that is not known."""
+        """Resolve `var.x`, `local.x`, `kind.name.attribute` stand for; the reference itself where that is not known."""
         unknown = f"${{{written}}}"
         name = INDEX.sub("", written)
         if name in self.busy:

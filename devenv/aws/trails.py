@@ -1,4 +1,4 @@
-"""What a CloudTrail trail logs of a table: event selectors, evaluated as CloudTrail does.
+"""Which operations of a table a CloudTrail trail logs: event selectors, evaluated as CloudTrail does.
 
 One selector that fits is enough; within it every field must fit. Within a field, one value of one operator that selects
 is enough, and no value of an operator that excludes (`Not…`) may fit. Source: CloudTrail API reference,
@@ -51,7 +51,6 @@ def advanced(selector: Mapping[str, Any]) -> Iterator[Document]:
 
 
 def field(name: str, **operators: Sequence[str]) -> dict[str, Any]:
-    """One field selector."""
     return {"Field": name, **operators}
 
 

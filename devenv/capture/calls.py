@@ -11,7 +11,7 @@ Direction = Literal["ascending", "descending"]
 
 @dataclass(frozen=True)
 class Cost:
-    """What an answer cost. `units` is the store's own figure (local stores only estimate), `computed` is ours."""
+    """The cost of an answer. `units` is the store's own figure (local stores only estimate), `computed` is ours."""
 
     requests: int = 0
     scanned: int | None = None

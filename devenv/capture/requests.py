@@ -136,12 +136,10 @@ def describe(run: Sequence[Sent]) -> StoreCall:
 
 
 def describe_sql(sent: Sent) -> StoreCall:
-    """A statement."""
     return StoreCall("SQL", sql=str(sent.request), store="postgres")
 
 
 def describe_dynamodb(sent: Sent) -> StoreCall:
-    """A request to DynamoDB."""
     request = sent.request if isinstance(sent.request, dict) else {}
     if sent.operation == "ExecuteStatement":
         return StoreCall(sent.operation, sql=str(request.get("Statement")), limit=request.get("Limit"))

@@ -58,7 +58,6 @@ class Teller:
         self.file = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
 
     def tell(self, **event: Any) -> None:
-        """One event."""
         with self.guard:
             self.file.write(json.dumps(event, default=fallback) + "\n")
             self.file.flush()
@@ -143,7 +142,6 @@ def watch_auth(module: Any) -> None:
 
 
 def tell_asked(number: int, operation: str, request: Any) -> None:
-    """A request to DynamoDB."""
     body = request.get("body") or b"{}"
     try:
         content = json.loads(body)
@@ -265,7 +263,6 @@ def place_of_cursor(cursor: Any) -> dict[str, Any]:
 
 
 def watch_psycopg(module: Any) -> None:
-    """psycopg 3."""
     module.Cursor.execute = wrap(module.Cursor.execute)
 
 
@@ -303,8 +300,6 @@ def watch_psycopg2(module: Any) -> None:
 
 
 def watch_asyncpg(module: Any) -> None:
-    """asyncpg."""
-
     def place(connection: Any) -> dict[str, Any]:
         address, parameters = connection._addr, connection._params
         host, port = address if isinstance(address, tuple) else (address, 5432)

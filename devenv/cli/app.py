@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What `--debug` shows of an error, without secrets."""
+    """Print the traceback for `--debug`, without secrets."""
     import traceback
 
     from devenv.config.masking import mask_text

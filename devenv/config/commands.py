@@ -1,4 +1,4 @@
-"""What a project's settings would run: every command of its own, by what runs it. Pure."""
+"""Every command of a project's own that its settings would run, and when. Pure."""
 
 from __future__ import annotations
 

@@ -96,12 +96,12 @@ class Address:
 
     @property
     def query(self) -> str:
-        """What stands behind `?`."""
+        """The part behind `?`."""
         return self.rest.partition("#")[0].partition("?")[2]
 
     @property
     def advice(self) -> str:
-        """What to write instead of the characters that make the URL ambiguous; "" when there are none."""
+        """How to write the characters that make the URL ambiguous; "" when there are none."""
         signs = list(dict.fromkeys(self.unencoded))
         return "; ".join(f"the password has a {sign} that must be written {quote(sign, safe='')}" for sign in signs)
 
@@ -169,7 +169,6 @@ def mask_text(text: str) -> str:
 
 
 def mask_urls(text: str) -> str:
-    """Each URL in a text, masked."""
     parts, place = [], 0
     for found in SCHEME.finditer(text):
         if found.start() < place:

@@ -74,7 +74,7 @@ def read_bounded(file: Path) -> bytes:
 
 
 def is_deep(tree: Any) -> bool:
-    """Whether tables and lists are nested so deeply that functions which call themselves might not reach the end."""
+    """Return True if tables and lists are nested too deeply for functions that call themselves."""
     level = [tree]
     for _ in range(DEPTH + 1):
         level = [
@@ -207,7 +207,6 @@ def complaint(tree: Mapping[str, Any]) -> str | None:
 
 
 def at(tree: Any, keys: Iterable[str | int]) -> Any:
-    """Return what is in the tree at `keys`."""
     for key in keys:
         tree = tree[key]
     return tree

@@ -1,4 +1,4 @@
-"""What devenv.toml may say: its sections and keys, as records."""
+"""The schema of devenv.toml: its sections and keys, as records."""
 
 from __future__ import annotations
 

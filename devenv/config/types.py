@@ -1,4 +1,4 @@
-"""What single values of devenv.toml may be."""
+"""Types of single values in devenv.toml."""
 
 from __future__ import annotations
 

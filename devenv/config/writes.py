@@ -1,4 +1,4 @@
-"""What `[trace.<subject>.action]` may say: a request that writes, and what it must have written."""
+"""The schema of `[trace.<subject>.action]`: a request that writes, and what it must have written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a long command tells while it works: one stream of events. The printers are in `render`."""
+"""Progress of a long command: one stream of events. The printers are in `render`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class Watch:
         self.tell(Event("begin", target, text))
 
     def note(self, target: str, text: str, share: float | None = None) -> None:
-        """What `target` is doing or waiting for now, such as the last probe error; `share`: how much is done, of 1."""
+        """Report what `target` is doing or waiting for now, such as the last probe error.
+
+        `share`: how much is done, of 1.
+        """
         self.tell(Event("note", target, text, share))
 
     def progress(self, target: str, done: int, total: int | None) -> None:
@@ -41,7 +44,6 @@ class Watch:
         self.tell(Event("progress", target, done=done, total=total))
 
     def end(self, target: str, text: str, ok: bool) -> None:
-        """Work on `target` ended."""
         self.tell(Event("end", target, text, ok=ok))
 
     def say(self, text: str) -> None:

@@ -83,7 +83,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class ServiceState:
-    """What is known of one service now. `started` is ISO 8601 UTC; None means not known or not running.
+    """The present state of one service. `started` is ISO 8601 UTC; None means not known or not running.
 
     `detail` says what is wrong with it, `command` what ends that. `last_lines` are the last of a crashed one's log.
     """
@@ -103,7 +103,7 @@ class ServiceState:
 
 @dataclass(frozen=True)
 class StepState:
-    """Whether one step's work is in the stores, and why we think so (one sentence).
+    """The state of one step: if its work is in the stores, and the reason (one sentence).
 
     `follows`: stale only because rows changed, so that the next run makes the items follow them.
     """
@@ -115,7 +115,7 @@ class StepState:
 
     @property
     def since(self) -> str:
-        """What became of the step's rows or items since: the second part of the reason of a step that is done."""
+        """The fate of the step's rows or items since: the second part of the reason of a step that is done."""
         return since_of(self.reason) if self.state == "done" else ""
 
 
@@ -183,7 +183,7 @@ class Skip:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check or rule saw. `subjects` are ids; `evidence` is what was seen, in words."""
+    """The result of one check or rule. `subjects` are ids; `evidence` is what was seen, in words."""
 
     status: CheckStatus
     evidence: str = ""
@@ -195,7 +195,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Titled:
-    """What a check and a rule have in common. `code` is permanent, `title` says what holds."""
+    """The common part of a check and a rule. `code` is permanent, `title` says what holds."""
 
     code: str
     name: str
@@ -228,7 +228,7 @@ def result_of(check: Titled, outcome: Outcome, ms: float = 0.0) -> CheckResult:
 
 @dataclass(frozen=True)
 class Report:
-    """What every command returns: rendered once, as text or as the one JSON document; `exit_code` rules both.
+    """The result of a command: rendered once, as text or as the one JSON document; `exit_code` rules both.
 
     `command` is the first word (`up`), `body` the command's own keys of the JSON document. `view` is for the text form
     only: what the user asked to see.

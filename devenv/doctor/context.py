@@ -1,4 +1,4 @@
-"""What the checks are told and what they share: the stores, and what doctor alone looks at."""
+"""The facts that checks share: the stores, and what doctor alone looks at."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DoctorContext(FactsContext):
 
 
 class DoctorFacts(Facts):
-    """What is known in one diagnosis: beside the stores, the steps, the templates and the AWS account."""
+    """The facts of one diagnosis: the stores, the steps, the templates and the AWS account."""
 
     context: DoctorContext
 

@@ -1,4 +1,4 @@
-"""What `doctor` is told about one project: everything read of this machine, gathered at the edge."""
+"""The facts about one project for `doctor`: everything read of this machine, gathered at the edge."""
 
 from __future__ import annotations
 

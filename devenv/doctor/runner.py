@@ -82,7 +82,6 @@ def words_of(check: Check) -> set[str]:
 
 
 def named(check: Check, words: Iterable[str]) -> bool:
-    """Return True if one of the words selects the check."""
     return bool(words_of(check) & {word.lower() for word in words})
 
 

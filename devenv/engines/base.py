@@ -1,4 +1,4 @@
-"""What every engine is: how the services of one project are started, seen and stopped.
+"""The base of every engine: how the services of one project are started, seen and stopped.
 
 An engine is one module with one class below `Engine`, and one line in `engines.registry.ENGINES`. Its author gives it:
 
@@ -86,7 +86,6 @@ class Engine(ProcessServices):
         return tuple(self.look_at(name) for name in self.services)
 
     def runs(self, name: str) -> bool:
-        """Return True if a service runs."""
         return self.look_at(name).state == "running"
 
     def adopt(self) -> None:
@@ -103,7 +102,7 @@ class Engine(ProcessServices):
         return (self.home / "ledger.sqlite").exists()
 
     def has_traces(self) -> bool:
-        """Whether there is anything that `down --data` has to take away from stores whose files are not devenv's."""
+        """Return True if `down --data` has anything to remove from stores whose files are not devenv's."""
         return self.has_data()
 
     def listeners(self) -> list[Listener]:
@@ -150,7 +149,7 @@ class Engine(ProcessServices):
         """Fetch further modules for the running Postgres, where the engine can. DevenvError (10)."""
 
     def stranger(self, name: str) -> processes.Holder | None:
-        """Who answers on the service's port in its place, or None."""
+        """The process that answers on the service's port in its place, or None."""
         return None
 
     def confirm(self, name: str) -> None:

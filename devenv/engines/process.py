@@ -175,7 +175,7 @@ class ProcessServices(EngineProject):
             processes.end_session(process, {SERVICE_MARK: name, "DEVENV_CACHE": str(self.cache)})
 
     def recognise_process(self, name: str) -> bool:
-        """Whether a service that was just launched still runs, perhaps as another program (`env`, `sh -c "exec …"`)."""
+        """Return True if a service just launched still runs, perhaps as another program (`env`, `sh -c "exec …"`)."""
         process = self.process(name)
         now = processes.identify(process.pid) if process else None
         if process is None or now is None or not processes.same(now, replace(process, command=now.command)):

@@ -1,4 +1,4 @@
-"""What each service is, and the probe that tells whether it really answers: `up` waits on it, `doctor` asks it."""
+"""The services, each with the probe that shows that it really answers: `up` waits on it, `doctor` asks it."""
 
 from __future__ import annotations
 

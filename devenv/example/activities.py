@@ -1,4 +1,4 @@
-"""What people post in public, in Postgres."""
+"""Public posts, in Postgres."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is asking: bearer tokens, JWT signed with the project's development key. `sub` is the sign-in id.
+"""Identifies the caller: bearer tokens, JWT signed with the project's development key. `sub` is the sign-in id.
 
 `python -m devenv.example.auth HANDLE` prints one for the person with that handle, for use with curl.
 """

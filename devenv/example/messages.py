@@ -168,7 +168,10 @@ def newest(pk: str, before: str | None = None, limit: int | None = None) -> list
 
 
 def query(limit: int | None = None, **request: Any) -> list[Item]:
-    """What a Query finds, `limit` items at most. DynamoDB answers 1 MB at a time; the paginator asks for the rest."""
+    """The items that a Query finds, `limit` items at most.
+
+    DynamoDB answers 1 MB at a time; the paginator asks for the rest.
+    """
     paginator = dynamodb().get_paginator("query")
     pages = paginator.paginate(
         TableName=settings().table, PaginationConfig={"MaxItems": limit, "PageSize": limit}, **request

@@ -1,4 +1,4 @@
-"""What the application is told: environment variables, and nothing else.
+"""The application's settings: environment variables, and nothing else.
 
 `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_REGION` and the AWS keys are read by boto3 itself.
 """

@@ -1,4 +1,4 @@
-"""What every answer has in common, whatever the route: CORS headers, a log line, and a reason when it is an error."""
+"""Added to every answer: CORS headers, a log line, and a reason when it is an error."""
 
 from __future__ import annotations
 

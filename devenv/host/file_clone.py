@@ -59,7 +59,6 @@ def copy_tree(
 
 
 def own(path: Path, account: Account | None) -> None:
-    """Give a path to `account`."""
     if account is not None:
         os.lchown(path, account.uid, account.gid)
 

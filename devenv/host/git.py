@@ -1,4 +1,4 @@
-"""What git knows of a folder, read from its files: git itself is never started.
+"""Facts of git about a folder, read from its files: git itself is never started.
 
 Git runs what a repository's own configuration names (monitors, filters, hooks, remote helpers, even to list files), and
 a repository may come with a clone or an archive, in any folder of it.

@@ -37,7 +37,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Holder:
-    """Who listens on a port. Fields are None where the system does not tell this user."""
+    """The process that listens on a port. Fields are None where the system does not tell this user."""
 
     port: int
     pid: int | None
@@ -303,7 +303,7 @@ def port_is_free(port: int) -> bool:
 
 
 def holder(port: int) -> Holder:
-    """Who listens on `port`, as far as this user may know."""
+    """The process that listens on `port`, as far as this user may know."""
     pid = next(
         (seen.pid for seen in listeners() if is_listener(seen, port) and seen.pid),
         None,
@@ -319,7 +319,10 @@ def holder(port: int) -> Holder:
 
 
 def stranger(port: int, process: Process) -> Holder | None:
-    """Who listens on `port` instead of `process` (or its children); None when they do, or as far as nobody can tell."""
+    """The process that listens on `port` instead of `process` (or its children).
+
+    None when they do, or as far as nobody can tell.
+    """
     if listens(process.pid, port) or any(listens(child, port) for child in children(process.pid)):
         return None
     found = holder(port)

@@ -1,4 +1,4 @@
-"""What devenv remembers between commands: `.devstate/state.json`, secrets beside the data, and the project lock."""
+"""Devenv's memory between commands: `.devstate/state.json`, secrets beside the data, and the project lock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Process(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """What devenv knows of one service it starts. `process` is None when it was stopped on purpose, or is a container.
+    """A service that devenv starts. `process` is None when it was stopped on purpose, or is a container.
 
     `started` tells whether the service is meant to be up: `down` takes it away. `environment` is a hash of the settings
     the process was started with, to see when they have changed. `wanted` is the port that devenv.toml asked for when
@@ -76,7 +76,7 @@ class Version(msgspec.Struct, frozen=True):
 
 
 class Parked(msgspec.Struct, frozen=True):
-    """What is known of an engine that the project was on before."""
+    """The record of an engine that the project was on before."""
 
     services: dict[str, Record] = {}
     steps: dict[str, Mark] = {}
@@ -266,7 +266,7 @@ def lock(state_folder: Path, timeout_s: float, say: Callable[[str], None], hint:
 
 
 def describe_owner(owner: Path) -> str:
-    """Who holds the lock, in words: `devenv up` (pid 123, for 4 s)."""
+    """The holder of the lock, in words: `devenv up` (pid 123, for 4 s)."""
     try:
         seen = json.loads(owner.read_text())
         words = " ".join(["devenv", *seen["command"]])

@@ -1,4 +1,4 @@
-"""What a project's Python code asks of its tables: queries, items, functions, routes, variables. Pure."""
+"""Reads from a project's Python code how it uses its tables: queries, items, functions, routes, variables. Pure."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Code:
-    """What one file has."""
+    """The findings in one file."""
 
     file: str
     functions: tuple[Function, ...]

@@ -1,4 +1,4 @@
-"""What a compose file says of the two stores and of the application. Pure; the text is read, never run."""
+"""Reads the two stores and the application from a compose file. Pure; the text is read, never run."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ class Drafter(TraceDrafter):
         return next((name for name in names if name in self.values.mentioned), next(iter(names), None))
 
     def found(self) -> Iterable[str]:
-        """What was found, in words."""
+        """Describe each thing found."""
         survey = self.survey
         if survey.compose:
             services = [

@@ -63,7 +63,7 @@ class DataDrafter:
                 self.sheet.key(name, kind)
 
     def is_shared(self, attribute: str) -> bool:
-        """Whether several items have the same value: it is asked for by an index, or is the key of other items."""
+        """Return True if several items can have the same value: an index asks for it, or is the key of other items."""
         indexes = [i for table in self.survey.tables for i in table.request.get("GlobalSecondaryIndexes", ())]
         keyed = {str(part["AttributeName"]) for index in indexes for part in index["KeySchema"]}
         return attribute in keyed or any(attribute in places_of(entity) for entity in self.entities)
@@ -119,7 +119,6 @@ class DataDrafter:
         self.sheet.agreed()
 
     def pattern_sections(self) -> None:
-        """`[person]` and `[patterns.*]`."""
         if self.person:
             table, id_, name, sign_in = self.person
             self.sheet.title(

@@ -30,7 +30,10 @@ def settle_names(tables: Iterable[Found], variables: Mapping[str, str]) -> tuple
 
 
 def fits(template: str, name: str) -> bool:
-    """Whether a name can come of `${stage}-orders`: what is spelt out must be there, so a bare `${name}` fits none."""
+    """Return True if a name can come of `${stage}-orders`.
+
+    What is spelt out must be there, so a bare `${name}` fits none.
+    """
     parts = PLACE.split(template)
     return any(parts) and re.fullmatch(".+".join(map(re.escape, parts)), name) is not None
 

@@ -1,4 +1,4 @@
-"""What the found code and SQL suggest: kinds of items, references by name, patterns, who asks. Pure."""
+"""Suggestions from the code and SQL that were found: kinds of items, references by name, patterns, who asks. Pure."""
 
 from __future__ import annotations
 

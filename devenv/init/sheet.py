@@ -143,7 +143,7 @@ class Sheet:
         return number
 
     def agreed(self) -> None:
-        """What follows is in effect."""
+        """End the lines to agree to: from here on, lines are in effect."""
         self._mark = ""
         self._guess = 0
 

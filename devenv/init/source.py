@@ -37,13 +37,12 @@ def parse_python(text: str) -> ast.Module | None:
 
 @dataclass(frozen=True)
 class Scope:
-    """What names stand for: assignments of the function, then of the module; and variables of the environment."""
+    """The values of names: assignments of the function, then of the module; and variables of the environment."""
 
     names: Mapping[str, ast.expr]
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def inside(self, function: ast.AST) -> Scope:
-        """The scope inside a function."""
         return Scope({**self.names, **dict(assignments(function))}, self.variables)
 
 

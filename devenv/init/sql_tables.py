@@ -1,4 +1,4 @@
-"""What SQL files declare and load: their tables and columns, and the order in which they can run. Pure."""
+"""Reads what SQL files declare and load: their tables and columns, and the order in which they can run. Pure."""
 
 from __future__ import annotations
 
@@ -62,7 +62,6 @@ class DeclaredTable:
     references: tuple[str, ...] = ()
 
     def column(self, name: str) -> DeclaredColumn | None:
-        """The column of this name."""
         return next((column for column in self.columns if column.name == name), None)
 
 
@@ -133,7 +132,6 @@ def bare(name: str) -> str:
 
 
 def read_table(statement: str) -> DeclaredTable | None:
-    """The table of a CREATE TABLE."""
     found = TABLE.match(re.sub(r"--[^\n]*", "", statement))
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""What a folder holds that devenv.toml could be about. Files are read, bounded, and never run or imported."""
+"""Surveys a folder for what devenv.toml could describe. Files are read, bounded, and never run or imported."""
 
 from __future__ import annotations
 

@@ -54,7 +54,6 @@ class Found:
 
     @property
     def table(self) -> str:
-        """Its name."""
         return str(self.request["TableName"])
 
 

@@ -68,7 +68,10 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
 
 
 def may_run(engine: Engine, name: str) -> bool:
-    """Whether a store that devenv did not start runs; it counts as running where these settings lack its address."""
+    """Return True if a store that devenv did not start may run.
+
+    It counts as running where these settings lack its address.
+    """
     try:
         return engine.look_at(name).state == "running"
     except UsageError:

@@ -1,4 +1,4 @@
-"""What must be known of an opened project before its stores are judged (links/facts.py), read at the edge."""
+"""Gathers the facts of an opened project before its stores are judged (links/facts.py), read at the edge."""
 
 from __future__ import annotations
 

@@ -135,7 +135,6 @@ class StepLoader:
             return step.look(context, inputs, handles)
 
     def run_step(self, step: Step, context: StepContext, inputs: Any, reason: str, fresh: bool = False) -> None:
-        """Run one step and tell of it."""
         began = time.perf_counter()
         self.watch.begin(step.name, reason)
         try:

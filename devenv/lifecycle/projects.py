@@ -103,7 +103,7 @@ def look(root: str, entry: registry.RegisteredProject | None, found: Sequence[ps
 
 @dataclass(frozen=True)
 class Contained:
-    """What Docker has of a project: services that run, and in words where data lies."""
+    """The part of a project that Docker holds: services that run, and in words where data lies."""
 
     services: tuple[RunningService, ...] = ()
     data: tuple[str, ...] = ()

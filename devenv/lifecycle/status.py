@@ -19,7 +19,7 @@ LAST_LINES: Final = 5
 
 
 def status(stack: Stack) -> Report:
-    """What runs, where, since when, and how the steps stand. Changes nothing; exit 0 also when all is stopped."""
+    """Report the services and the state of the steps. Changes nothing; exit 0 also when all is stopped."""
     return Report(
         command="status",
         project=stack.settings.project.name,

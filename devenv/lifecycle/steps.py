@@ -61,7 +61,10 @@ def step_states(stack: Stack, inputs: Inputs, *, thorough: bool = False) -> tupl
 def step_context(
     stack: Stack, say: Callable[[str], None], announce: Callable[[str], None] = lambda text: None
 ) -> StepContext:
-    """What a step may use. `announce` takes what is to stay on the screen, unlike the progress that `say` takes."""
+    """Make the context of a step.
+
+    `announce` takes what is to stay on the screen, unlike the progress that `say` takes.
+    """
     from devenv.steps.registry import StepContext
 
     targets = stack.engine.targets()

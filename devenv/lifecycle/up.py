@@ -123,7 +123,6 @@ def tell_pending(seen: Sequence[ServiceState], watch: Watch) -> None:
 def up_report(
     stack: Stack, plan: Sequence[Action], states: Sequence[StepState], timings: Mapping[str, float], **more: Any
 ) -> Report:
-    """The report of `up`."""
     return Report(
         command="up",
         project=stack.settings.project.name,

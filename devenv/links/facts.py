@@ -33,7 +33,7 @@ NAMING: Final = frozenset(["id", "ids", "sub", "uuid", "guid", "key", "token", "
 
 @dataclass(frozen=True)
 class FactsContext:
-    """What must be known of a project before its stores are read and judged.
+    """The facts of a project that are needed before its stores are read and judged.
 
     `environment` is what `devenv env` gives now, `expected_application` what the application would be started with
     (None: the project has none), `application` what its running process really has (None: it does not run).
@@ -91,7 +91,10 @@ class DynamoFacts:
 
 
 class Facts:
-    """What is known in one run. Every method may be called by several threads; each store is asked once."""
+    """The facts of one run, each read on first use.
+
+    Every method may be called by several threads; each store is asked once.
+    """
 
     def __init__(self, context: FactsContext) -> None:
         self.context = context
@@ -172,7 +175,7 @@ def readable_columns(catalog: Catalog, relation: Relation, linked: Iterable[str]
 
 
 def is_naming(name: str, type_name: str) -> bool:
-    """Whether a text column's name says that it holds an id, a key or an address of somebody in another system."""
+    """Return True if a column's name says that it holds an id, a key or an address of a person in another system."""
     words = set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()))
     return bool(words & NAMING) and type_name.startswith(("text", "character", "citext"))
 

@@ -1,4 +1,4 @@
-"""What can be wrong between items and rows, as values: one fault, and many faults of one cause folded into one."""
+"""Faults between items and rows, as values: one fault, and many faults of one cause folded into one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be seen on one item alone, or on one attribute of all items: types, blanks, times, uniqueness. Pure."""
+"""Faults visible in one item, or in one attribute of all items: types, blanks, times, uniqueness. Pure."""
 
 from __future__ import annotations
 

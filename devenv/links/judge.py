@@ -1,4 +1,4 @@
-"""What `[entities]`, `[[links]]` and `[[groups]]` say, held against items and rows. Pure: for doctor, trace, verify.
+"""Compares `[entities]`, `[[links]]` and `[[groups]]` with items and rows. Pure: for doctor, trace, verify.
 
 plan = compile_plan(settings, {"table": ("pk", "sk")})
 judgement = judge(plan, {"table": items}, {("public", "users"): rows}, now)

@@ -49,7 +49,10 @@ class RowIndex:
         return self.ids[edge.relation, edge.column].get(identifier)
 
     def fits(self, edge: Edge, text: str) -> bool:
-        """Whether a text has the form of the ids in the linked column; where none is known, of a uuid or a number."""
+        """Return True if a text has the form of the ids in the linked column.
+
+        Where none is known, of a uuid or a number.
+        """
         known = self.ids[edge.relation, edge.column]
         one = next(iter(known), None)
         if one is None:
@@ -230,7 +233,7 @@ def respelt(one: NamedId, row: Row, how: str) -> Fault:
 
 
 def find_copy_faults(one: NamedId, row: Row) -> Iterator[Fault]:
-    """What was copied from the row and differs from it now."""
+    """Find attributes that were copied from the row and now differ from it."""
     edge, record = one.edge, one.record
     for attribute, column in dict([*edge.natural, *edge.copies]).items():
         value = record.item.get(attribute)

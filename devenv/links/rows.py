@@ -1,4 +1,4 @@
-"""What can be seen on the linked rows alone: natural keys that do not tell rows apart. Pure."""
+"""Faults visible in the linked rows alone: natural keys that do not tell rows apart. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single values look like: uuids, times, placeholders, numbers. Pure; text in, facts out."""
+"""Recognises single values: uuids, times, placeholders, numbers. Pure; text in, facts out."""
 
 from __future__ import annotations
 

@@ -33,7 +33,10 @@ def keys_for(access: SeenPattern, place: Place) -> tuple[str, str | None]:
 
 
 def index_for(access: SeenPattern, table: TableSeen, places: Sequence[Place]) -> str:
-    """What would serve the pattern: an index that is there, one that can be added online, or only a new table."""
+    """The index that would serve the pattern.
+
+    An index that is there, one that can be added online, or only a new table.
+    """
     place = access.place
     if place is None:
         return "name an existing table or index"

@@ -44,7 +44,7 @@ Restriction = Literal["limit", "filter", "sort"]
 
 @dataclass(frozen=True)
 class PatternResult:
-    """What a pattern brought: all items in order, of how many pages, and what was read for them.
+    """The result of a pattern: all items in order, of how many pages, and what was read for them.
 
     `more`: it stopped although there is more. `sizes` are those of the items of each page, in bytes.
     """
@@ -91,7 +91,7 @@ class PreparedPattern:
 
     @property
     def restrictions(self) -> tuple[Restriction, ...]:
-        """What it declares that can take items away, in the order in which to lift it."""
+        """The declared restrictions that can remove items, in the order in which to lift them."""
         given: dict[Restriction, bool] = {
             "limit": not self.pattern.followed,
             "filter": self.filter is not None,

@@ -54,7 +54,7 @@ def finding(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
 
 
 def sorting(access: SeenPattern, place: Place) -> Iterator[str]:
-    """What the sort key does."""
+    """Explain the sort key."""
     pattern = access.pattern
     if place.sort is None:
         yield (
@@ -72,7 +72,7 @@ def sorting(access: SeenPattern, place: Place) -> Iterator[str]:
 
 
 def reading(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
-    """What is read for it, and what that costs."""
+    """Explain how much is read, and its cost."""
     pattern, run = access.pattern, access.main
     if access.amount != "GetItem":
         limit = f"after {number_of(pattern.limit, 'item')}" if pattern.limit else "after 1 MB"

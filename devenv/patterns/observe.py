@@ -187,7 +187,7 @@ def read_bare(
 
 
 def units_of_page(pattern: Pattern, place: Place, table: TableSeen, items: Sequence[Item]) -> float:
-    """What a page costs by the published rules; a local index that lacks attributes reads the items themselves too."""
+    """The cost of a page by the published rules; a local index that lacks attributes reads the items themselves too."""
     mode: Mode = "strong" if pattern.consistent else "eventual"
     sizes = list(map(item_bytes, items))
     if place.kind == "local" and place.lacks(pattern.projection):

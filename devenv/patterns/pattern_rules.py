@@ -275,7 +275,6 @@ def find_filters(seen: Observed) -> Iterator[Outcome]:
 
 
 def filtered_names(access: SeenPattern) -> list[str]:
-    """The attributes that a filter names."""
     pattern = access.pattern
     text = re.sub(r"\b(AND|OR|NOT|IN|BETWEEN|\w+(?=\s*\())\b", " ", pattern.filter or "", flags=re.IGNORECASE)
     found = re.findall(r"(?<![:\w])(#?[A-Za-z_]\w*)", text)

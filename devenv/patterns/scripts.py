@@ -102,7 +102,7 @@ def execute(command: Sequence[str], environ: Mapping[str, str], folder: Path, se
 def read_told(
     told: bytes, declared: StoreCall, target: DynamoTarget
 ) -> tuple[tuple[StoreCall, ...] | None, tuple[Item, ...] | None, str | None]:
-    """What it asked (None: it did not tell), what the read most like the declared one brought, and a wrong address."""
+    """(the calls, or None if it did not report; the result of the call most like the declared one; a wrong address)."""
     events = [*parse_lines(told)]
     if not any(event.get("event") == "watching" for event in events):
         return None, None, None

@@ -1,4 +1,4 @@
-"""What was observed of the declared access patterns, as plain values. Pure."""
+"""Observations of the declared access patterns, as plain values. Pure."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class RunSeen:
 
     @property
     def bytes(self) -> int:
-        """What all items that were read weigh."""
+        """The total size of the items that were read."""
         return sum(map(sum, self.pages))
 
 
@@ -149,7 +149,10 @@ class Observed:
 
 
 def amount_of(pattern: Pattern, place: Place | None) -> Operation:
-    """What a declared pattern amounts to: a GetItem with the whole key, a Query with the partition key, else a Scan."""
+    """The operation that a declared pattern needs.
+
+    A GetItem with the whole key, a Query with the partition key, else a Scan.
+    """
     if place is None:
         return pattern.kind
     if pattern.kind == "Scan" or place.hash not in pattern.key:

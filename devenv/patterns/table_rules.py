@@ -241,7 +241,7 @@ def find_limits(seen: Observed) -> Iterator[Outcome]:
 
 
 def limits_of(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What a definition has that DynamoDB does not make, and what to do."""
+    """The parts of a definition that DynamoDB refuses, each with a remedy."""
     name, own = table["TableName"], keys_of(table)
     local: Sequence[Any] = table.get("LocalSecondaryIndexes") or ()
     everywhere: Sequence[Any] = table.get("GlobalSecondaryIndexes") or ()

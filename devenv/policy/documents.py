@@ -58,7 +58,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class PolicySource:
-    """What the policies are taken from. `tables` are the declared CreateTable requests by table name."""
+    """The source of the policies. `tables` are the declared CreateTable requests by table name."""
 
     settings: Settings
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -54,7 +54,7 @@ GLOBAL: Final = (
 
 
 def organisation(_: PolicySource, wish: Wish) -> Policy:
-    """What a whole organisation may not do: delete the tables, and work outside of the regions. UsageError without."""
+    """Deny to a whole organisation: delete the tables, and work outside of the regions. UsageError without."""
     if not wish.regions:
         raise UsageError(
             "the organisation's policy needs the regions that the data may live in",

@@ -20,7 +20,7 @@ LIMIT: Final = 2048
 
 
 def compute_trust(_: PolicySource, wish: Wish) -> Policy:
-    """Who may take on the application's role: its compute, in this account."""
+    """The trust policy of the application's role: its compute, in this account."""
     account = require_place(wish, "a trust policy without the account would let other accounts' compute in")
     statement: dict[str, Any] = {
         "Sid": "AllowComputeToAssume",
@@ -52,7 +52,7 @@ COMPUTES: Final = ("ecs-tasks", "lambda", "ec2")
 
 
 def person_trust(_: PolicySource, wish: Wish) -> Policy:
-    """Who may take on a person's role: people who signed in at this identity pool. UsageError without the pool."""
+    """The trust policy of a person's role: people who signed in at this identity pool. UsageError without the pool."""
     account = require_place(wish, "the boundary is a policy of the account")
     if wish.pool is None:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""What the policies are about: tables, regions, account, and who is left alone."""
+"""The subject of the policies: tables, regions, account, and roles that they leave alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ POOL: Final = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+:[0-9a-f-]{36}")
 
 @dataclass(frozen=True)
 class Wish:
-    """What the policies are about. `admins` are ARNs of roles that the denials leave alone.
+    """The subject of the policies. `admins` are ARNs of roles that the denials leave alone.
 
     `account` None: not given. `writes`: the application writes too. `lock`: deny also what undoes protection.
     `compute`: the service that the application runs on. `pool`: the id of the Cognito identity pool.

@@ -212,7 +212,6 @@ def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
 
 
 def amount_words(amount: Amount) -> str:
-    """An amount in one line."""
     what = {"GetItem": "key", "Query": "partition"}.get(amount.operation)
     of = "" if what is None or amount.reads is None else f" of {number_of(amount.reads, what)}"
     text = f"a {amount.operation}{of}: {amount.reason}"

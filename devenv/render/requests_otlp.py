@@ -60,7 +60,6 @@ def spans_of(project: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
 def span(
     trace: str, number: str, name: str, kind: int, timed: Mapping[str, Any], told: Mapping[str, Any], failed: str | None
 ) -> dict[str, Any]:
-    """One span."""
     began = round(timed["started"] * 1_000_000) * 1000
     return {
         "traceId": trace,

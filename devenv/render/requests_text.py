@@ -43,7 +43,6 @@ def requests_text(report: Report, verbose: bool) -> list[str]:
 
 
 def following_text(request: Mapping[str, Any], verbose: bool) -> list[str]:
-    """One request."""
     at = datetime.fromtimestamp(request["started"]).astimezone().strftime("%H:%M:%S")
     status = request["status"]
     shown = "no response" if status is None else str(status)
@@ -76,7 +75,6 @@ def call_lines(calls: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, 
 
 
 def call_line(call: Mapping[str, Any]) -> str:
-    """One call."""
     parts = [f"{NAMES[call['store']]:<8}", "" if call.get("ms") is None else f"{call['ms']:6.1f} ms"]
     text = clean(" ".join(call["text"].strip("`").split()))
     parts.append(text if len(text) <= WIDTH else text[: WIDTH - 1] + "…")

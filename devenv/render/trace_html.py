@@ -88,18 +88,16 @@ def tone(layer: Layer) -> tuple[str, str]:
 
 
 def words(status: str) -> str:
-    """A status as one reads it."""
     return status.replace("_", " ")
 
 
 def verdict_words(body: Body) -> str:
-    """The verdict in a few words."""
     verdict = body["verdict"]
     return f"breaks at {verdict['layer']}" if verdict.get("layer") else words(verdict["status"])
 
 
 def heading(report: Report, body: Body) -> Iterator[str]:
-    """What was traced, for whom, when."""
+    """The page's heading: subject, user, time."""
     subject = body["subject"]
     yield "<header>"
     yield f'<p class="brand">devenv trace{f" · {text(report.project)}" if report.project else ""}</p>'

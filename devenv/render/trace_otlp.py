@@ -153,7 +153,6 @@ def attributes(values: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def any_value(value: Any) -> dict[str, Any]:
-    """One value with its type."""
     if isinstance(value, bool):
         return {"boolValue": value}
     if isinstance(value, int):

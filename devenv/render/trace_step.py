@@ -139,7 +139,6 @@ class Walk:
             typer.echo("\r\x1b[K", nl=False, color=True)
 
     def say(self, lines: Iterable[str]) -> None:
-        """Print lines."""
         for line in lines:
             typer.echo(line, color=self._color)
 
@@ -217,7 +216,6 @@ def plain(value: Any) -> str:
 
 
 def wrap_behind(text: str, width: int, guide: str) -> Iterator[str]:
-    """Text in lines behind a guide."""
     for line in wrap(text, max(12, width - len(guide))):
         yield guide + line
 
@@ -240,7 +238,6 @@ if sys.platform == "win32":
 
     @contextmanager
     def single_keys() -> Iterator[Read]:
-        """A reader of single keys."""
         yield read_key
 
 else:

@@ -168,7 +168,7 @@ def failure_rows(failure: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def remarks(body: Body, layer: Layer, verbose: bool, *, broken: bool = False) -> Iterator[Row]:
-    """What is worth a word at a layer that is not the broken one."""
+    """Remarks at a layer that is not the broken one."""
     if layer.get("unasked"):
         yield "", layer["unasked"]
     for gap in layer.get("uncovered") or ():
@@ -234,13 +234,12 @@ def query_rows(body: Body, layer: Layer) -> Iterator[Row]:
 
 
 def evidence_rows(layer: Layer) -> Iterator[Row]:
-    """What a layer's own output shows of its fault."""
+    """The rows of a layer's own output that show its fault."""
     if layer["findings"]:
         yield from ((row["label"], row["text"]) for row in layer["evidence"])
 
 
 def remedy_rows(finding: Mapping[str, Any], *, with_cause: bool = True) -> Iterator[Row]:
-    """Cause, remedy, and the one command."""
     if with_cause and finding.get("cause"):
         yield "cause", finding["cause"]
     fix = finding.get("fix") or {}

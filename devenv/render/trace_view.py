@@ -1,4 +1,4 @@
-"""What all forms of a trace share: the body fit to be shown, and its parts in words. Pure."""
+"""The common part of all forms of a trace: the body fit to be shown, and its parts in words. Pure."""
 
 from __future__ import annotations
 

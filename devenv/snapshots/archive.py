@@ -131,7 +131,7 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
 
 @contextmanager
 def refused(file: Path) -> Iterator[None]:
-    """What reading the file raises, as a UsageError that names it."""
+    """An error of reading the file, as a UsageError that names it."""
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, RecursionError) as error:

@@ -65,7 +65,6 @@ def copy_database(
 
 
 def rename_database(admin: Connection, source: str, target: str) -> None:
-    """ALTER DATABASE … RENAME."""
     from psycopg import sql
 
     from devenv.stores.postgres import client as store

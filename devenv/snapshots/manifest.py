@@ -1,4 +1,4 @@
-"""What a snapshot is and what there is: its folder, its manifest, and the journal of a restore.
+"""Snapshots on disk: its folder, its manifest, and the journal of a restore.
 
 A snapshot is a folder below `snapshots/` beside the data, in one of two forms:
 
@@ -50,10 +50,11 @@ Counts = dict[str, dict[str, int] | None]
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """What a snapshot is. `cluster` is the number initdb gave the Postgres cluster; `database`, in the form of that
-    name, the copy inside it. `counts`: rows and items per table, None where they were not counted. `checksums`: one
-    per part. `size` in bytes, without the database of the form `database`. `seconds`: how long it took. `held`: whether
-    nobody could write to DynamoDB meanwhile.
+    """The manifest of a snapshot.
+
+    `cluster` is the number initdb gave the Postgres cluster; `database`, in the form of that name, the copy inside it.
+    `counts`: rows and items per table, None where they were not counted. `checksums`: one per part. `size` in bytes,
+    without the database of the form `database`. `seconds`: the duration. `held`: DynamoDB's writers were paused.
     """
 
     name: str
@@ -222,7 +223,6 @@ def describe_kept(stack: Stack, reason: str, counts: Counts) -> Manifest:
 
 
 def plain(manifest: Manifest) -> dict[str, object]:
-    """A manifest for a report."""
     shown: dict[str, object] = msgspec.to_builtins(manifest)
     del shown["marks"]
     return shown

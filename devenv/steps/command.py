@@ -198,7 +198,6 @@ def read_told(descriptor: int, told: WatchedWrites) -> None:
 
 
 def note(event: Any, told: WatchedWrites) -> None:
-    """One event of the recorder."""
     if not isinstance(event, dict):
         return
     told.watching = told.watching or event.get("event") == "watching"

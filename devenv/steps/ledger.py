@@ -1,4 +1,4 @@
-"""What devenv wrote, in one SQLite file beside the stores: how each step stands, each item, each row's id.
+"""Records what devenv wrote, in one SQLite file beside the stores: how each step stands, each item, each row's id.
 
 Postgres needs no ledger: what setup wrote is recorded inside the database, in the same transaction. DynamoDB has no
 transaction over a whole seed, so an intent is written here before the store is touched, and settled afterwards.
@@ -39,7 +39,6 @@ decode: Final[Callable[[bytes], Any]] = msgspec.json.decode
 
 
 def dump(item: Item | None) -> bytes | None:
-    """An item for the file."""
     return None if item is None else encode(item)
 
 
@@ -169,7 +168,6 @@ class Ledger:
         return LedgerItem(key, *(None if blob is None else decode(blob) for blob in rows[0])) if rows else None
 
     def entries(self, table: str) -> dict[bytes, LedgerItem]:
-        """The entries of one table, by key."""
         rows = self._rows('SELECT key, written, intent FROM items WHERE "table" = ?', table)
         return {
             key: LedgerItem(key, written and decode(written), intent and decode(intent))

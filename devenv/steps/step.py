@@ -1,4 +1,4 @@
-"""What every step is made of: its context, its inputs, its outcome, and the rules that hold for all three."""
+"""The parts of every step: its context, its inputs, its outcome, and the rules that hold for all three."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SETUP_RAN: Final = "setup ran"
 
 @dataclass(frozen=True)
 class StepContext:
-    """What a step may use.
+    """The tools of a step.
 
     `ledger` is the SQLite file that remembers what was written (it may not exist yet); `environ` and `log` are for
     steps that are commands; `say` takes progress lines; `extend` fetches further modules for Postgres, if it can.
@@ -60,7 +60,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a step is made from. `content` is what the step parsed out of the files; None for a command."""
+    """The inputs of a step. `content` is what the step parsed out of the files; None for a command."""
 
     hash: str
     files: tuple[SourceFile, ...]
@@ -70,7 +70,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class StepOutcome:
-    """What a run did: counts by verb phrase (`{"rows inserted": 6}`), and what the user should know."""
+    """The outcome of a run: counts by verb phrase (`{"rows inserted": 6}`), and what the user should know."""
 
     counts: Mapping[str, int]
     warnings: tuple[str, ...] = ()

@@ -180,7 +180,6 @@ class ScratchCopy:
         await_store(engine, "backend")
 
     def stop_application(self) -> None:
-        """End the application."""
         self.stack.engine.stop("backend")
 
 

@@ -38,7 +38,6 @@ class Difference:
 
     @property
     def missing_ids(self) -> tuple[str, ...]:
-        """The ids of what is missing."""
         return ids(self.missing)
 
     @property
@@ -104,7 +103,10 @@ def changes(before: Entry, after: Entry, types: Mapping[str, str]) -> Iterable[C
 
 
 def same(expected: str | None, observed: str | None, type_name: str | None) -> bool:
-    """Whether two texts mean the same: times by their moment (with a zone), numbers by their value, others exactly."""
+    """Return True if two texts mean the same.
+
+    Times by their moment (with a zone), numbers by their value, others exactly.
+    """
     if expected == observed:
         return True
     if expected is None or observed is None:

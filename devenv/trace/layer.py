@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Given:
-    """What a layer gets besides the context: what the layers it needs gave, and what its own `prepare` began."""
+    """The inputs of a layer besides the context: the observations of the layers it needs, and its own `prepare`."""
 
     observations: Mapping[str, Observation] = field(default_factory=dict)
     begun: Any = None

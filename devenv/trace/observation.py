@@ -1,4 +1,4 @@
-"""What each layer gives: plain values for `devenv.trace.judge`. None means "not captured", which is not empty.
+"""The observations of each layer: plain values for `devenv.trace.judge`. None means "not captured", which is not empty.
 
 Every answer, wherever it comes from, is reduced to entries: an id and the declared fields, as text. So an item of
 DynamoDB, what a function returns and a JSON body can be held against each other.
@@ -29,7 +29,7 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What one layer gave. `request` is what went in, `output` what came out besides entries, both for people.
+    """The observation of one layer. `request` is what went in, `output` what came out besides entries, both for people.
 
     `entries` None: not captured. `failure`: asking failed. `unasked`: not asked, and why; with `declared`, although
     devenv.toml declares it. `uncovered` names what is declared and was not looked at. `began_ms` counts from the
@@ -177,7 +177,7 @@ class HttpObservation(Observation):
 
 @dataclass(frozen=True, kw_only=True)
 class Observations:
-    """What all layers gave. `more` are the layers that the judges of these eight do not know, by name."""
+    """The observations of all layers. `more` are the layers that the judges of these eight do not know, by name."""
 
     environment: Observation = Observation()
     services: Observation = Observation()
@@ -190,7 +190,6 @@ class Observations:
     more: Mapping[str, Observation] = field(default_factory=dict)
 
     def layer(self, name: str) -> Observation:
-        """One of them, by its name."""
         found: Observation = self.more[name] if name in self.more else getattr(self, name.replace("-", "_"))
         return found
 
@@ -204,7 +203,7 @@ def observations(found: Mapping[str, Observation]) -> Observations:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is traced, as the judgement needs it. `identifier` is the subject's id in a report, if it has one.
+    """The subject of a trace, as the judgement needs it. `identifier` is the subject's id in a report, if it has one.
 
     `types` gives the declared type of each field. `sorted_by` is the field that orders are of; `orders` the wanted
     one per layer (pattern, library, http), `limits` the declared sizes of an answer. `anonymous` and `stranger` are

@@ -1,4 +1,4 @@
-"""What is asked: one subject of `[trace.<subject>]` with its parameters, and what a layer needs to ask about it."""
+"""The question: one subject of `[trace.<subject>]` with its parameters, and what a layer needs to ask about it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Question:
 
 @dataclass(frozen=True)
 class TraceContext:
-    """What every layer gets: the question, both stores (read once, shared), and the application.
+    """The inputs of every layer: the question, both stores (read once, shared), and the application.
 
     `clock` is the trace's beginning (`time.perf_counter`), `began` the same as a moment.
     """
@@ -75,7 +75,7 @@ class TraceContext:
 
     @property
     def declared_environment(self) -> dict[str, str]:
-        """What the application would be started with now, with the stores' own addresses in any case."""
+        """The environment that the application would get now, with the stores' own addresses in any case."""
         context = self.facts.context
         return {**(context.expected_application or self.shell), **context.environment}
 

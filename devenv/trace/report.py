@@ -72,7 +72,6 @@ def unverified(found: Judgement) -> str | None:
 
 
 def finding(broken: LayerFinding) -> dict[str, Any]:
-    """One finding."""
     return {
         "layer": broken.layer,
         "class": broken.kind,
@@ -84,7 +83,6 @@ def finding(broken: LayerFinding) -> dict[str, Any]:
 
 
 def layer(number: int, judged: LayerVerdict, seen: Observation, hidden: Sequence[str]) -> dict[str, Any]:
-    """One layer."""
     difference = judged.difference
     entries = judged.entries
     return {
@@ -146,7 +144,7 @@ def shown(name: str, text: str | None, hidden: Sequence[str]) -> str | None:
 
 
 def payload_texts(layers: Iterable[Observation], hidden: Sequence[str]) -> Iterable[str]:
-    """What people wrote, wherever it came by: an error, a log line or an SQL text may repeat it."""
+    """The texts that people wrote: an error, a log line or an SQL text may repeat it."""
     for entries in (entries for layer in layers for entries in layer.lists()):
         for entry in entries or ():
             for name in hidden:

@@ -192,7 +192,6 @@ def types_of(named: Iterable[tuple[Mapping[str, str], Kind | None]]) -> dict[str
 
 
 def direction(order: Order | None) -> Direction | None:
-    """An order as a direction."""
     return DIRECTIONS[order] if order is not None else None
 
 

@@ -1,4 +1,4 @@
-"""What of an item must be compared, as records: the fast half of verify, which never decides that something is wrong.
+"""Extracts the parts of an item to compare: the fast half of verify, which never decides that something is wrong.
 
 An item that could not be told to be right becomes a candidate, by its place; `look` reads it again and judges it with
 `devenv.links.judge`, as doctor does. So this half may only err on the side of too many candidates.
@@ -85,7 +85,7 @@ def wanted_attributes(plan: ReadPlan, table: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class KeyReading:
-    """What an item's key says: its kind (None: none that is declared), the fields in the key, `odd` if one is no id."""
+    """An item's key, read: its kind (None: none that is declared), the fields in the key, `odd` if one is no id."""
 
     name: str
     kind: Kind | None
@@ -110,7 +110,7 @@ class Lot:
 
 @dataclass
 class Tally:
-    """What was seen of one segment. `masks`: link -> which copies were there, as sets of bits."""
+    """The counts of one segment. `masks`: link -> which copies were there, as sets of bits."""
 
     items: int = 0
     known: int = 0
@@ -372,7 +372,6 @@ def plain_text(value: Any) -> Any:
 
 
 def number_copy(value: Any) -> Any:
-    """A copy of a number."""
     text = plain_text(value)
     return number_text(text) if text and text is not ABSENT else text
 
@@ -405,7 +404,10 @@ def is_odd(declared: Field, text: str | None) -> bool:
 
 
 def is_respelt(text: str | None) -> bool:
-    """Whether a text is a uuid that is not written as DynamoDB and Postgres give it: in capitals, without dashes."""
+    """Return True if a text is a uuid that is not written as DynamoDB and Postgres give it.
+
+    It is in capitals, or without dashes.
+    """
     return text is not None and CANONICAL_UUID.fullmatch(text) is None and uuid_text(text) is not None
 
 

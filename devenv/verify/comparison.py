@@ -57,7 +57,7 @@ def make_run(context: Context, options: VerifyOptions, folder: Path, seen: Seen)
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
-    """What is in the state folder while a comparison is unfinished: what it belongs to, and how it was cut up."""
+    """The state of an unfinished comparison on disk: what it belongs to, and how it was cut up."""
 
     bound: str
     began: float
@@ -200,7 +200,6 @@ class Comparison:
         return self.phase(crew, "scan", [n for n in range(len(self.run.tasks)) if n not in self.segments], note)
 
     def read_rows(self) -> bool:
-        """Read Postgres."""
         started = time.monotonic()
         self.watch.begin("rows", TITLES["rows"])
         masks: dict[str, set[int]] = {}

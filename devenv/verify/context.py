@@ -1,4 +1,4 @@
-"""What a comparison is told."""
+"""The inputs of a comparison."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ GRACE_S: Final = 1.5
 
 @dataclass(frozen=True)
 class Context:
-    """What is compared. `folder` is the project's state folder, `tables` the declared CreateTable requests by name.
+    """The stores and settings to compare.
 
+    `folder` is the project's state folder, `tables` the declared CreateTable requests by name.
     `ready` raises a StoreError when one of the project's stores does not run.
     """
 

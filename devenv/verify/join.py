@@ -28,7 +28,7 @@ Finder = Callable[["Share"], set[bytes]]
 
 @dataclass(frozen=True)
 class Candidate:
-    """What could not be told to be right: records of `channel` about `key` (16 bytes), at (task, item number)."""
+    """A record that could not be confirmed: records of `channel` about `key` (16 bytes), at (task, item number)."""
 
     channel: str
     key: bytes
@@ -103,7 +103,6 @@ class Share:
         yield from map(self.mine, self.partition.blocks(channel or self.channels[0]))
 
     def rows(self) -> Iterator[tuple[int, list[bytes]]]:
-        """Records of rows."""
         yield from map(self.mine, self.partition.blocks(self.channels[0], rows=True))
 
     def mine(self, block: tuple[int, list[bytes]]) -> tuple[int, list[bytes]]:

@@ -1,4 +1,4 @@
-"""What was begun of a repair plan and what came of it, on disk before it is done."""
+"""The journal of a repair plan: each write on disk before it is done, and its outcome."""
 
 from __future__ import annotations
 
@@ -40,5 +40,4 @@ class RepairJournal:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()

@@ -139,7 +139,6 @@ class StoreReader:
         items[table].update((key_bytes({name: item[name] for name in names}), item) for item in found)
 
     def records(self, table: str, items: Iterable[Item]) -> Iterator[ItemRecord]:
-        """Each item, read."""
         kinds = tuple(kind for kind in self.plan.kinds if kind.table == table)
         return (read_record(kinds, table, self.plan.keys[table], item) for item in items)
 

@@ -54,7 +54,7 @@ class Write:
 
 @dataclass(frozen=True)
 class WriteResult:
-    """What came of a write. `changed_meanwhile`: the item was not as planned any more, and was left alone.
+    """The outcome of a write. `changed_meanwhile`: the item was not as planned any more, and was left alone.
 
     `failed`: DynamoDB does not take the write, as when the item would be too large.
     """

@@ -195,7 +195,10 @@ def settle(dynamodb: Dynamo, write: Write) -> State:
 
 
 def is_done(dynamodb: Dynamo, write: Write) -> bool:
-    """Whether the store is as it is after this write. Attributes that the write knows nothing of do not count."""
+    """Return True if the store is as it is after this write.
+
+    Attributes that the write knows nothing of do not count.
+    """
     keys = [{name: item[name] for name in write.keys} for item in (write.before, write.after) if item is not None]
     unique = {key_bytes(key): key for key in keys}
     found = {

@@ -33,7 +33,6 @@ class Task(msgspec.Struct, frozen=True):
 
     @property
     def segments(self) -> range:
-        """Their numbers."""
         return range(self.segment, self.segment + self.count)
 
 

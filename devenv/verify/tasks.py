@@ -39,7 +39,7 @@ class Seen:
 
 
 def look_at_stores(context: Context) -> Seen:
-    """Who both stores are. StoreError when one does not answer, or lacks a declared table or column."""
+    """The identity of both stores. StoreError when one does not answer, or lacks a declared table or column."""
     plan = compile_plan(context.settings, {})
     with open_postgres(context.targets.postgres) as connection:
         classes = column_classes(plan, read_catalog(connection))

@@ -12,7 +12,7 @@ from devenv.core.plural import number_of
 
 
 class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read of one table. `known`: items of a declared kind (all, where no kind is declared).
+    """The coverage of one table. `known`: items of a declared kind (all, where no kind is declared).
 
     `finished`: segments that ended with no further page, proven by asking once more; `counted`: the store's own
     number of items (None: not asked).
@@ -37,7 +37,7 @@ class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Coverage:
-    """What was read of both stores. `rows`: per link its target and number of rows; `problems`: what went wrong."""
+    """The coverage of both stores. `rows`: per link its target and number of rows; `problems`: what went wrong."""
 
     tables: tuple[TableCoverage, ...] = ()
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def judge_coverage(coverage: Coverage) -> tuple[str, ...]:
 
 
 def doubt(table: TableCoverage) -> Iterator[str]:
-    """What is wrong with the coverage of one table."""
+    """The problem with the coverage of one table."""
     if table.declared_keys is not None and table.keys != table.declared_keys:
         yield (
             f"table {table.table} is not the declared one: its key is {', '.join(table.keys)}, "

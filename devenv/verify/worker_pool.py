@@ -23,7 +23,7 @@ LOG_TAIL: Final = 2000
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker shall do: a kind of `work.JOBS`, of a number."""
+    """A task for a worker: a kind of `work.JOBS`, of a number."""
 
     kind: str
     number: int
@@ -31,7 +31,7 @@ class Job:
 
 @dataclass(frozen=True)
 class JobMessage:
-    """What was heard of a job: `progress`, or its end: `done` or `failed` (`what`, `detail`)."""
+    """A message about a job: `progress`, or its end: `done` or `failed` (`what`, `detail`)."""
 
     job: Job
     progress: int = 0

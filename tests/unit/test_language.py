@@ -26,6 +26,16 @@ MODULES = sorted((REPOSITORY / "devenv").rglob("*.py"))
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "devenv/help").glob("*.md"))]
 
 
+QUESTION = re.compile(r"(What|Whatever|Whether|Who|Whoever|Whom|Whose)\b")
+
+
+def docstrings(source: str) -> Iterator[str]:
+    """The docstrings of a module, its classes and functions."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield ast.get_docstring(node) or ""
+
+
 def literals(source: str) -> Iterator[str]:
     """The string literals of a module, with the pieces of f-strings, without docstrings."""
     tree = ast.parse(source)
@@ -62,3 +72,10 @@ def test_no_literal_has_a_banned_word() -> None:
 def test_no_page_has_a_banned_word(page: Path) -> None:
     lines = [line for line in page.read_text().splitlines() if BANNED.search(line)]
     assert lines == []
+
+
+def test_docstrings_say_what_the_caller_gets() -> None:
+    """An imperative or a noun phrase, not a question."""
+    assert QUESTION.match(next(docstrings('"""Whether it runs."""')))
+    begun = [(path.name, text) for path in MODULES for text in docstrings(path.read_text()) if QUESTION.match(text)]
+    assert begun == []

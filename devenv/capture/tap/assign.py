@@ -12,7 +12,6 @@ REMEMBERED: Final = 200
 
 
 def trace_id(traceparent: str) -> str:
-    """The trace id of a traceparent."""
     return traceparent.split("-")[1]
 
 

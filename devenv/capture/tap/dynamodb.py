@@ -61,7 +61,6 @@ class DynamoConversation:
         self.told(self.read(exchange, target.rpartition(".")[2], owner))
 
     def read(self, exchange: Exchange, operation: str, owner: Owner) -> WireCall:
-        """The call of an exchange."""
         request = parse(exchange.body, exchange.headers, exchange.body_size)
         answer = parse(exchange.answer, exchange.answer_headers, exchange.answer_size)
         if request is None or (answer is None and exchange.ended is not None):
@@ -118,7 +117,6 @@ def read_error(status: int | None, answer: Mapping[str, Any] | None) -> tuple[st
 
 
 def statement_of(operation: str, request: Mapping[str, Any] | None, *, contents: bool) -> str | None:
-    """The PartiQL of a request."""
     text = (request or {}).get("Statement")
     if not operation.startswith("Execute") or not isinstance(text, str):
         return None
@@ -144,7 +142,6 @@ def rows_of(answer: Mapping[str, Any] | None, items: list[Mapping[str, Any]] | N
 
 
 def number(answer: Mapping[str, Any] | None, name: str) -> int | None:
-    """A number of a response."""
     found = (answer or {}).get(name)
     return found if isinstance(found, int) else None
 

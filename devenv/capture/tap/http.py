@@ -104,7 +104,7 @@ class Messages:
         yield from self.begin_body(head)
 
     def begin_body(self, head: HttpHead) -> Iterator[Event]:
-        """What follows a head."""
+        """Prepare to read the body that follows a head."""
         body = self.has_body(head)
         coding = head.headers.get("transfer-encoding", "").lower()
         length = head.headers.get("content-length")

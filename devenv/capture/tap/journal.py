@@ -57,7 +57,6 @@ class CallJournal:
 
 
 def encode(values: dict[str, Any]) -> bytes:
-    """One line."""
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 

@@ -99,7 +99,6 @@ class SessionSettings:
             self.values[name] = self.first[name]
 
     def began(self) -> None:
-        """A transaction began."""
         self.outside = dict(self.values)
 
     def ended(self) -> None:
@@ -124,7 +123,6 @@ def options(text: str) -> list[tuple[str, str]]:
 
 
 def without_comments(sql: str) -> str:
-    """A statement without its comments."""
     return TOKEN.sub(lambda found: " " if found.lastgroup == "comment" else found[0], sql)
 
 

@@ -139,7 +139,6 @@ class PostgresConversation:
         return bytes(held[length:])
 
     def read_client(self, kind: int, body: bytes, size: int, now: float) -> None:
-        """One message of the client."""
         letter = chr(kind)
         if letter in "dcfHXp":
             if letter in "cf":

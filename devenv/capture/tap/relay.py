@@ -30,7 +30,7 @@ Address = tuple[str, int]
 
 
 class Conversation(Protocol):
-    """What looks at a connection's bytes."""
+    """Sees every byte of a connection."""
 
     def sent(self, data: bytes, now: float, /) -> None:
         """Bytes from the client."""
@@ -43,7 +43,7 @@ class Conversation(Protocol):
 
 
 class Filter(Protocol):
-    """What answers the beginning of a connection itself."""
+    """May answer the beginning of a connection itself."""
 
     open: bool
 

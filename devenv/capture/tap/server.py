@@ -70,14 +70,12 @@ class Tap:
         self.unparsed[reason if len(self.unparsed) < REASONS else "other"] += 1
 
     def begin_postgres(self) -> Conversation:
-        """A connection to Postgres."""
         self.connections += 1
         return PostgresConversation(
             self.told, self.requests.owner, contents=self.contents, salt=self.salt, connection=self.connections
         )
 
     def begin_dynamodb(self) -> Conversation:
-        """A connection to DynamoDB."""
         self.connections += 1
         return DynamoConversation(
             self.told,
@@ -89,7 +87,6 @@ class Tap:
         )
 
     def begin_application(self) -> Conversation:
-        """A connection to the application."""
         return ApplicationConversation(self.requests, self.told, contents=self.contents)
 
     def __enter__(self) -> Tap:

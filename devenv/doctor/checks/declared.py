@@ -59,7 +59,7 @@ def ask_postgres(settings: Settings, targets: Targets, looked: list[str]) -> Ite
 
 
 def compare_columns(settings: Settings, relations: Relations) -> Iterator[Mistake]:
-    """What links and `[person]` name of Postgres, against what is there. Pure."""
+    """Compare the tables and columns that links and `[person]` name with those in Postgres. Pure."""
     for number, link in enumerate(settings.links):
         edge = compile_edge(link)
         place = ("links", number)
@@ -125,7 +125,7 @@ def ask_dynamodb(settings: Settings, targets: Targets, looked: list[str]) -> Ite
 def compare_tables(
     settings: Settings, tables: Mapping[str, Mapping[str, Any]], attributes: Mapping[str, set[str] | None]
 ) -> Iterator[Mistake]:
-    """What entities, links and patterns name of DynamoDB, against what is there. Pure."""
+    """Compare the tables and indexes that entities, links and patterns name with those in DynamoDB. Pure."""
     for name, entity in settings.entities.items():
         yield from unknown_name(("entities", name, "table"), "table", entity.table, tables)
     for name, pattern in settings.patterns.items():

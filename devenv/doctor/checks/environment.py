@@ -61,7 +61,10 @@ def run_which(facts: DoctorFacts) -> Outcome:
 
 
 def is_ours(program: Path) -> bool:
-    """Whether a program on PATH starts this package: the same folder as our interpreter, or a script that says so."""
+    """Return True if a program on PATH starts this package.
+
+    It lies in the folder of our interpreter, or is a script that names it.
+    """
     if program.parent.resolve() == Path(sys.executable).parent.resolve():
         return True
     try:

@@ -1,4 +1,4 @@
-"""Who else may reach the stores: web pages under a foreign name, and what devenv itself signs in as."""
+"""Checks of who else may reach the stores: web pages under a foreign name, and what devenv itself signs in as."""
 
 from __future__ import annotations
 

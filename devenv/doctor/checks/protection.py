@@ -1,4 +1,4 @@
-"""What `[safety]` demands, held against table definitions, tables, variables, items and files. Pure."""
+"""Compares the demands of `[safety]` with table definitions, tables, variables, items and files. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def is_protected(table: Mapping[str, Any]) -> bool:
 
 
 def key_owner(table: Mapping[str, Any]) -> KeyOwner:
-    """Who owns the key that a table is encrypted with, by its request or description.
+    """The owner of the key that a table is encrypted with, by its request or description.
 
     DynamoDB encrypts every table: without SSESpecification by a key of its own, with it by KMS: by the account's
     `aws/dynamodb` key, or by the one that KMSMasterKeyId names.
@@ -65,7 +65,7 @@ def is_enough(owner: KeyOwner, wanted: KeyOwner) -> bool:
 
 
 def has_recovery(answer: Mapping[str, Any]) -> bool:
-    """Whether an UpdateContinuousBackups request, or DescribeContinuousBackups' answer, has point-in-time recovery."""
+    """Return True if an UpdateContinuousBackups request, or DescribeContinuousBackups' answer, turns recovery on."""
     described = answer.get("ContinuousBackupsDescription", {}).get("PointInTimeRecoveryDescription", {})
     wanted = answer.get("PointInTimeRecoverySpecification", {})
     return described.get("PointInTimeRecoveryStatus") == "ENABLED" or wanted.get("PointInTimeRecoveryEnabled") is True

@@ -70,7 +70,6 @@ def run_modes(facts: DoctorFacts) -> Outcome:
 
 
 def demanded(facts: DoctorFacts) -> Safety | None:
-    """`[safety]`, if the project has it."""
     return facts.context.settings.safety
 
 
@@ -185,7 +184,7 @@ def is_endpoint(name: str) -> bool:
 
 
 def run_encryption(facts: DoctorFacts) -> Outcome:
-    """Whose key encrypts the tables at rest."""
+    """Check the key that encrypts the tables at rest."""
     safety = demanded(facts)
     if safety is None:
         return unneeded(NOTHING)

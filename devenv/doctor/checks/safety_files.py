@@ -25,7 +25,7 @@ UNREAD: Final = 5
 
 @dataclass(frozen=True)
 class Searched:
-    """What a search for keys found. `what` says in which files; `unread` are those it could not look into."""
+    """The result of a search for keys. `what` says in which files; `unread` are those it could not look into."""
 
     what: str
     leaks: tuple[Leak, ...]

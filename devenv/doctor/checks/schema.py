@@ -96,7 +96,7 @@ def run_tables(facts: DoctorFacts) -> Outcome:
 
 
 def find_elsewhere(facts: DoctorFacts, missing: Sequence[str]) -> str | None:
-    """Whether the tables are there for another region or key that is in use: without -sharedDb they are kept apart."""
+    """See if the tables exist for another region or key that is in use: without -sharedDb they are kept apart."""
     from devenv.stores.dynamodb.client import Dynamo
 
     stack = facts.context.targets.dynamodb
@@ -222,7 +222,7 @@ def show_step(state: StepState) -> str:
 
 
 def find_reference(facts: DoctorFacts, state: StepState) -> Fix | None:
-    """What to do about a step that failed at a reference which still names no row: running it again fails again."""
+    """The remedy for a step that failed at a reference that still names no row: running it again fails again."""
     from devenv.steps.seed.references import REFERENCE, read_reference, unquote
 
     found = REFERENCE.search(state.reason) if state.state == "failed" else None

@@ -70,7 +70,6 @@ def is_paused(pid: int) -> bool:
 
 
 def run_postgres(facts: DoctorFacts) -> Outcome:
-    """A query."""
     return run_probe(facts, "postgres")
 
 
@@ -180,7 +179,10 @@ def writer(pid: int | None) -> int:
 
 
 def can_write(path: Path, uid: int) -> bool:
-    """Whether an account may write a file, or may make files in a folder. Root may, except on a read-only mount."""
+    """Return True if an account may write a file, or create files in a folder.
+
+    Root may, except on a read-only mount.
+    """
     status = path.stat()
     if os.statvfs(path).f_flag & os.ST_RDONLY:
         return False

@@ -61,7 +61,7 @@ class Diversion:
 
     @property
     def evidence(self) -> str:
-        """Who, which variable, and what is wrong with it."""
+        """The process, the variable, and the mistake."""
         return f"{self.source.who}: {self.variable} {self.note}"
 
 
@@ -101,7 +101,10 @@ def mend_declared(found: Iterable[Diversion], settings: Settings, expected: Mapp
 
 
 def find_endpoint(source: VariableSource, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
-    """Whether this process talks to the project's DynamoDB: the AWS SDK, and every variable that names an endpoint."""
+    """Find each setting by which this process would miss the project's DynamoDB.
+
+    The AWS SDK, and every variable that names an endpoint.
+    """
     environ = source.environ
     for name in dynamodb_names(environ, (ENDPOINT, GLOBAL_ENDPOINT)):
         yield from judge_endpoint(source, name, environ[name], stack, lookup)

@@ -50,7 +50,7 @@ class Unreachable(DevenvError):
 
 @dataclass(frozen=True)
 class Mount:
-    """What lies at one folder of a container: the volume's name (of a folder of this machine, its path), and where."""
+    """A mount at one folder of a container: the volume's name (of a folder of this machine, its path), and where."""
 
     name: str
     folder: str
@@ -180,7 +180,7 @@ class DockerClient:
         return self.ask(lambda client: client.inspect_image(name)) is not None
 
     def is_published(self, name: str) -> bool:
-        """Whether an image's registry has it, as the engine says. DevenvError when the registry cannot be asked."""
+        """Ask the engine if an image's registry has it. DevenvError when the registry cannot be asked."""
         return self.ask(lambda client: client.inspect_distribution(name)) is not None
 
     def version(self) -> str:

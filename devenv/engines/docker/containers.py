@@ -87,7 +87,7 @@ def seen_from_here(
 
 
 def version_of(container: Container) -> str:
-    """What the image says of its version: the official Postgres image in a variable, others by their tag. Pure."""
+    """The version that the image states: the official Postgres image in a variable, others by their tag. Pure."""
     told = container.environment.get("PG_VERSION", "").partition("-")[0]
     return told or container.image.rpartition("/")[2].partition(":")[2] or container.image
 

@@ -1,4 +1,4 @@
-"""What doctor has to know of Docker: the engine, Compose, images, room, containers, volumes, and who else runs."""
+"""Docker as doctor needs to see it: the engine, Compose, images, room, containers, volumes, and who else runs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Stray:
 
 @dataclass(frozen=True)
 class View:
-    """What was seen. `unusable` is why Docker's engine cannot be asked; the rest is then empty.
+    """Docker as it was seen. `unusable` is why Docker's engine cannot be asked; the rest is then empty.
 
     `free` is the room (bytes) where Docker keeps its data, None where this account may not know. `elsewhere` names
     services of this project that run on another engine.

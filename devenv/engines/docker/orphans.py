@@ -1,4 +1,4 @@
-"""What Docker has of a project by the name of its Compose project alone: for projects whose folder is gone."""
+"""Finds what Docker still holds of a Compose project, by name alone: for projects whose folder is gone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ OURS: Final = re.compile(r"devenv-[a-z0-9_-]+-[0-9a-f]{8}")
 
 @dataclass(frozen=True)
 class Left:
-    """What there is of one Compose project. `known` is False when Docker cannot be asked: there may be something."""
+    """The containers and volumes of one Compose project.
+
+    `known` is False when Docker cannot be asked: there may be something.
+    """
 
     known: bool = True
     running: tuple[Container, ...] = ()

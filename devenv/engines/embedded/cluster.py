@@ -24,7 +24,10 @@ CASTAGNOLI: Final = 0x82F63B78
 
 
 def without_wal(name: str) -> bool:
-    """Whether a file of a cleanly stopped cluster is left out: the log is made anew, the others are a server's own."""
+    """Return True if a copy of a cleanly stopped cluster leaves the file out.
+
+    The log is made anew, the others are a server's own.
+    """
     return name.startswith("pg_wal/") or name in ("postmaster.pid", "postmaster.opts")
 
 

@@ -206,7 +206,7 @@ class EmbeddedEngine(Engine):
         return Launch(command, env, self.home, account, local.version)
 
     def stranger(self, name: str) -> processes.Holder | None:
-        """Who answers on the service's port in its place, or None."""
+        """The process that answers on the service's port in its place, or None."""
         process = self.process(name)
         return processes.stranger(self.port(name), process) if process else None
 

@@ -1,4 +1,4 @@
-"""What DynamoDB Local needs: a Java runtime and Amazon's archive, found on this machine or fetched once.
+"""The parts that DynamoDB Local needs: a Java runtime and Amazon's archive, found on this machine or fetched once.
 
 The cache folder is shared by every project of the machine. Whatever is put there is made in a `tmp-` folder beside
 its place and renamed, under one lock, so that half a part never stands at its place; a part that is there is whole.
@@ -91,7 +91,6 @@ class Download:
 
     @property
     def name(self) -> str:
-        """The address."""
         return self.url
 
     def fetch(self, folder: Path, progress: Progress) -> Path:

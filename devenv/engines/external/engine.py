@@ -54,7 +54,7 @@ SELECT current_setting('server_version'), (SELECT system_identifier::text FROM p
 
 @dataclass(frozen=True)
 class StoresFound:
-    """What was seen of both stores, by reading: whether each is marked, and what is in it."""
+    """Both stores as they were read: whether each is marked, and what is in it."""
 
     version: str
     cluster: str
@@ -132,7 +132,7 @@ class ExternalEngine(Engine):
         return f"postgresql://{postgres.user}@{shown_host(postgres.host)}:{postgres.port}/{postgres.database}"
 
     def look_at(self, name: str) -> ServiceState:
-        """Whether something listens at a store's address. A store elsewhere is not tried unless that is allowed."""
+        """Try if something listens at a store's address. A store elsewhere is not tried unless that is allowed."""
         if name not in STORES:
             return self.look_at_process(name)
         host, port = self.address(name)
@@ -146,7 +146,7 @@ class ExternalEngine(Engine):
 
     @property
     def agreement(self) -> Path:
-        """What the user agreed to, while marks are set or taken away: a killed command leaves only some of them."""
+        """The user's agreement, while marks are set or removed: a killed command leaves only some of them."""
         return self.home / "agreed.json"
 
     def has_traces(self) -> bool:
@@ -204,7 +204,7 @@ class ExternalEngine(Engine):
                 self.remember(name, port=self.port(name), version=version, started=at)
 
     def has_agreed(self, survey: StoresFound) -> bool:
-        """Whether the user agreed to marks on these very stores, and they are missing because a command was killed."""
+        """Return True if the user agreed to marks on these stores and a killed command left them unset."""
         # Once data was loaded, a mark that is missing was taken away, unless that is what devenv was doing.
         tasks = ("erase",) if self.has_data() else ("erase", "mark")
         noted = self.agreement.read_bytes() if self.agreement.exists() else b""

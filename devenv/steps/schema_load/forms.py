@@ -52,7 +52,7 @@ LISTS: Final = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "
 
 @dataclass
 class TableDefinitions:
-    """What a file defines. `ttl` maps tables to the attribute after which items expire."""
+    """The tables that a file defines. `ttl` maps tables to the attribute after which items expire."""
 
     requests: list[Mapping[str, Any]] = field(default_factory=list)
     ttl: dict[str, str] = field(default_factory=dict)
@@ -273,7 +273,6 @@ def scalar(word: str) -> Any:
 
 
 def cut(index: Any) -> Any:
-    """An index as a request has it."""
     if not isinstance(index, Mapping):
         return index
     kept = {name: index[name] for name in INDEX_KEPT if index.get(name) is not None}

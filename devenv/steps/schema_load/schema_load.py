@@ -46,7 +46,6 @@ class Definition:
 
     @property
     def table(self) -> str:
-        """Its name."""
         return str(self.request["TableName"])
 
     @property

@@ -35,7 +35,7 @@ Successors = Mapping[str, Mapping[str, str]]
 
 @dataclass(frozen=True)
 class LinkTarget:
-    """What links point to: a column of a table, and the columns that name its rows for people (may be none)."""
+    """The target of links: a column of a table, and the columns that name its rows for people (may be none)."""
 
     relation: tuple[str, str]
     column: str
@@ -261,7 +261,6 @@ def change_item(
 
 
 def get_item(dynamo: Dynamo, table: str, key: Item) -> Item | None:
-    """One item as it is now, or None."""
     found: Item | None = dynamo.call("GetItem", {"TableName": table, "Key": key, "ConsistentRead": True}).get("Item")
     return found
 

@@ -41,13 +41,12 @@ class Document:
 
 @dataclass
 class SeedDocuments:
-    """What a file has: its documents, and what of it is left out."""
+    """The documents of a file, and the parts that are left out."""
 
     documents: list[Document] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
     def add(self, table: str | None, item: Any, typed: bool) -> None:
-        """Add one item to the document of its table."""
         last = self.documents[-1] if self.documents else None
         if last is None or (last.table, last.typed) != (table, typed):
             self.documents.append(last := Document(table, [], typed))
@@ -75,7 +74,10 @@ def find_rule(name: str, mapping: Mapping[str, SeedFile]) -> SeedFile | None:
 
 
 def is_lines(text: str) -> bool:
-    """Whether the text is JSON values, one in each line: the first line is one by itself, and another one follows."""
+    """Return True if the text is JSON values, one in each line.
+
+    The first line is one by itself, and another one follows.
+    """
     first, _, rest = text.strip().partition("\n")
     if not (first.startswith("{") and rest.lstrip().startswith("{")):
         return False
@@ -192,7 +194,10 @@ def read_write(write: Any, file: str, found: SeedDocuments) -> None:
 
 
 def are_typed(items: Sequence[Any]) -> bool:
-    """Whether items are in DynamoDB's JSON: each attribute is an object of one type. A plain key is never an object."""
+    """Return True if items are in DynamoDB's JSON.
+
+    Each attribute is an object of one type. A plain key is never an object.
+    """
     return bool(items) and all(isinstance(item, dict) and item and all(map(is_typed, item.values())) for item in items)
 
 
@@ -272,7 +277,6 @@ def table_of(
 
 
 def fits(item: Any, key: Iterable[str], kinds: Mapping[str, str]) -> bool:
-    """Return True if an item has the key of a table."""
     return isinstance(item, dict) and all(
         name in item and (not isinstance(item[name], dict) or kinds[name] in item[name]) for name in key
     )

@@ -35,7 +35,7 @@ EXACT: Final = Context(prec=200)
 
 @dataclass(frozen=True)
 class Keys:
-    """What a table demands of its items: its key attributes, and the type of each attribute in any key."""
+    """A table's demands on its items: its key attributes, and the type of each attribute in any key."""
 
     names: tuple[str, ...]
     types: Mapping[str, str]

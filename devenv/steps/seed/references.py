@@ -36,7 +36,7 @@ class Reference:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What it asks, without how it was written."""
+        """The lookup itself, without its spelling."""
         return self.relation, self.where, self.value, self.column
 
 
@@ -73,7 +73,6 @@ def split_text(text: str) -> tuple[str | Reference, ...]:
 
 
 def read_reference(found: re.Match[str]) -> Reference:
-    """A reference from its text."""
     relation = ".".join(quote(unquote(part)) for part in (found["schema"], found["table"]) if part)
     value = found["value"]
     if value.startswith("'"):
@@ -92,7 +91,10 @@ def quote(text: str) -> str:
 
 
 def resolve(connection: Connection, references: Iterable[Reference]) -> dict[Reference, str]:
-    """What each reference stands for; one query for each (table, column asked by). Unresolved at the first failure."""
+    """Resolve each reference to its value.
+
+    One query for each (table, column asked by). Unresolved at the first failure.
+    """
     groups: dict[tuple[str, str], list[Reference]] = {}
     for reference in dict.fromkeys(references):
         groups.setdefault((reference.relation, reference.where), []).append(reference)

@@ -74,7 +74,6 @@ class Seeds:
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        """All references, each once."""
         return tuple(dict.fromkeys(reference for item in self.items for reference in item.references))
 
 

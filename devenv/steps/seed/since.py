@@ -1,4 +1,4 @@
-"""What became of the items that seed loaded: how many were deleted or changed since, and how to bring them back."""
+"""The fate of the items that seed loaded: how many were deleted or changed since, and how to bring them back."""
 
 from __future__ import annotations
 

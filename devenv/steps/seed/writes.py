@@ -63,7 +63,6 @@ def fan_out(
 
 
 def chunks(parts: Sequence[Part], size: int) -> Iterator[Sequence[Part]]:
-    """`parts` in pieces of `size`."""
     return (parts[start : start + size] for start in range(0, len(parts), size))
 
 

@@ -21,7 +21,7 @@ AFTER_TABLES: Final = ("owner", "view", "trigger")
 
 @dataclass
 class SchemaChange:
-    """What to run before and after the rows are merged, and sentences about what would lose data."""
+    """Statements to run before and after the rows are merged, and sentences about what would lose data."""
 
     statements: list[Ddl] = field(default_factory=list)
     afterwards: list[Ddl] = field(default_factory=list)

@@ -45,7 +45,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class MigrationPlan:
-    """What `[steps.setup] migrations` comes to: the files in order, and the tool or the command that runs them."""
+    """The plan for `[steps.setup] migrations`: the files in order, and the tool or the command that runs them."""
 
     name: str
     folder: str
@@ -215,7 +215,10 @@ SKIPPED: Final = {"node_modules", ".venv", "venv", "site-packages", "vendor", ".
 
 
 def find_plan(settings: Settings, root: Path) -> MigrationPlan | None:
-    """What `[steps.setup] migrations` comes to in this folder; None without it. UsageError when there are no files."""
+    """Find the plan for `[steps.setup] migrations` in this folder.
+
+    None without it. UsageError when there are no files.
+    """
     asked = settings.steps.setup.migrations
     if asked is None:
         return None

@@ -282,7 +282,6 @@ class Buffer:
             self.blocks = count_blocks(self.words, self.blocks)
 
     def put(self, text: str, start: int, stop: int, value: str) -> None:
-        """Put `value` in the place of `text[start:stop]`."""
         self._pieces += [text[self._from : start], value]
         self._from = stop
 

@@ -77,7 +77,7 @@ AND n.nspname NOT IN ('information_schema', 'devenv'))
 
 @dataclass(frozen=True)
 class Scratch:
-    """What the files make: the catalog, the rows, and how far each sequence got."""
+    """The result of the files: the catalog, the rows, and how far each sequence got."""
 
     catalog: Catalog
     rows: list[Row]
@@ -297,7 +297,10 @@ def write_record(connection: Connection, hash: str, catalog: Catalog, script: Sc
 
 
 def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...], left_out: list[LeftOut]) -> Scratch:
-    """What the files make, found out in a database of its own that is dropped afterwards. DevenvError as in a load."""
+    """Run the files in a scratch database and return the result.
+
+    The database is dropped afterwards. DevenvError as in a load.
+    """
     scratch = side_names(target.database)[0]
     with server(target) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(scratch)))
@@ -458,7 +461,6 @@ def read_comment(admin: Connection, database: str) -> str | None:
 
 
 def write_comment(admin: Connection, database: str, comment: str) -> None:
-    """COMMENT ON DATABASE."""
     admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name(database), sql.Literal(comment)))
 
 

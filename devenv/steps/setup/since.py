@@ -1,4 +1,4 @@
-"""What became of the rows that setup loaded: how many were deleted or changed since, and how to bring them back.
+"""The fate of the rows that setup loaded: how many were deleted or changed since, and how to bring them back.
 
 Only `devenv up --restore-seeds` brings one back: what a person or the application deleted stays deleted.
 """
@@ -61,7 +61,6 @@ def find_differing(connection: Connection, table: Table) -> list[tuple[Values, b
 
 
 def kind_of(table: Table, column: str) -> str:
-    """The type of a column."""
     return next(each.type for each in table.columns if each.name == column)
 
 

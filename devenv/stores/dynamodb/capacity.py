@@ -1,4 +1,4 @@
-"""What items weigh and what reading and writing them costs, by DynamoDB's published rules. Pure.
+"""The size of items and the cost of reading and writing them, by DynamoDB's published rules. Pure.
 
 Sources, pages of the DynamoDB Developer Guide: "DynamoDB item sizes and formats" (sizes), "DynamoDB read and write
 operations" (units), "Local secondary indexes" and "Global secondary indexes" (their storage, reads and writes).

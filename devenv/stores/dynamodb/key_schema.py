@@ -43,7 +43,10 @@ class Place:
         return (self.hash,) if self.sort is None else (self.hash, self.sort)
 
     def holds(self, item: Item) -> bool:
-        """Whether an item is in it: an index leaves out what lacks one of its keys, or has it in another type."""
+        """Return True if an item is in it.
+
+        An index leaves out what lacks one of its keys, or has it in another type.
+        """
         return all(name in item and self.types.get(name, "") in item[name] for name in self.keys)
 
     def entry(self, item: Item) -> Item:

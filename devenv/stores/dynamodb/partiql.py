@@ -81,7 +81,7 @@ class Select:
 
 @dataclass(frozen=True)
 class Amount:
-    """What a statement amounts to. `reads` counts the keys or partitions that are read (None: all there are).
+    """The work that a statement needs. `reads` counts the keys or partitions that are read (None: all there are).
 
     `narrowed` says that the sort key is narrowed too, `filtered` are attributes that only decide what is thrown away
     after it was read.
@@ -132,7 +132,7 @@ def parse(statement: str) -> Select:
 
 
 def statement_hint(statement: str) -> str | None:
-    """What to write instead, where a statement has what SQL has and PartiQL has not; None when nothing is known."""
+    """How to write in PartiQL what a statement writes in SQL; None when nothing is known."""
     text = re.sub(r"'(?:[^']|'')*'", "''", statement)
     if re.search(r'(?:[=<>]|\bIN\s*\[)\s*"', text, re.IGNORECASE):
         return """"…" is the name of an attribute; a text stands in single quotes: id = 'a'"""

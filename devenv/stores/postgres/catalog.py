@@ -1,4 +1,7 @@
-"""What a database has: tables with columns, constraints and indexes, and other objects, read in two statements."""
+"""The contents of a database.
+
+Tables with columns, constraints and indexes, and other objects, read in two statements.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,7 @@ class Object:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What a database declares, without the server's own, devenv's own and extensions' objects."""
+    """The declared objects of a database, without the server's own, devenv's own and extensions' objects."""
 
     tables: tuple[Table, ...] = ()
     objects: tuple[Object, ...] = ()

@@ -156,7 +156,10 @@ UNSTEERED = Unsteered()
 
 
 def database_exists(target: PostgresTarget, database: str, timeout_s: int) -> bool:
-    """Whether the server has that database; True when it cannot be asked. A failed connection has no code to tell."""
+    """Return True if the server has that database, and True when it cannot be asked.
+
+    A failed connection has no code to tell.
+    """
     try:
         with open_connection(target, "postgres", timeout_s, autocommit=True) as connection:
             return one(connection, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None

@@ -110,7 +110,7 @@ def read_rows(target: PostgresTarget) -> Iterator[Thing]:
 def differences(
     before: Mapping[tuple[str, str], Thing], after: Mapping[tuple[str, str], Thing]
 ) -> dict[tuple[str, str], ThingChange]:
-    """What changed between two moments, by place."""
+    """The changes between two moments, by place."""
     places = dict.fromkeys([*before, *after])
     pairs = {place: ThingChange(before.get(place), after.get(place)) for place in places}
     return {place: change for place, change in pairs.items() if change.before != change.after}

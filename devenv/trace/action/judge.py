@@ -1,4 +1,4 @@
-"""What a request must have written held against what it wrote, field by field. Pure."""
+"""Compares what a request must write with what it wrote, field by field. Pure."""
 
 from __future__ import annotations
 
@@ -141,12 +141,10 @@ def kind_of(declared: Written) -> str:
 
 
 def store_of(declared: Written) -> str:
-    """The store that a declared write is to."""
     return "dynamodb" if declared.entity is not None else "postgres"
 
 
 def name_of(thing: Thing) -> str:
-    """A thing in words."""
     noun = "an item" if thing.store == "dynamodb" else "a row"
     return f"{noun} of {thing.table}" + (f" ({thing.kind})" if thing.kind and thing.kind != thing.table else "")
 
@@ -175,7 +173,7 @@ def chosen(declared: Written, ledger: WriteLedger, things: Iterable[Thing]) -> l
 
 
 def targets(declared: Written, ledger: WriteLedger) -> list[Thing]:
-    """What a `changed` or `deleted` write is about, as it was."""
+    """The targets of a `changed` or `deleted` write, as they were before."""
     return chosen(declared, ledger, ledger.before.values())
 
 
@@ -270,7 +268,7 @@ def complain_of_count(declared: Written, ledger: WriteLedger, found: int) -> Non
 def successor(
     declared: Written, before: Thing, ledger: WriteLedger, taken: Iterable[tuple[str, str]] = ()
 ) -> Thing | None:
-    """What a thing whose key changed has become: the new one of its kind that is most like it."""
+    """Find the successor of a thing whose key changed: the new one of its kind that is most like it."""
     created = [c.after for c in ledger.changes.values() if c.before is None and c.after is not None]
     kind = [thing for thing in created if thing.kind == before.kind and thing.place not in taken]
     stays = [name for name in before.values if name not in declared.fields]

@@ -47,7 +47,7 @@ Say = Callable[[str], None]
 
 @dataclass
 class RecordedCalls:
-    """What the tap recorded, in the order in which it ended."""
+    """The calls that the tap recorded, in the order in which it ended."""
 
     found: list[WireCall] = field(default_factory=list)
 
@@ -59,7 +59,7 @@ class RecordedCalls:
 
 @dataclass(frozen=True)
 class ActionOutcome:
-    """What came of an action. `unasked`: it was not sent, and why. `findings` are by layer."""
+    """The outcome of an action. `unasked`: it was not sent, and why. `findings` are by layer."""
 
     action: TraceAction
     unasked: str | None = None
@@ -228,7 +228,6 @@ def with_outcome(outcome: ActionOutcome) -> tuple[Layer, ...]:
 
 
 def add(layer: Layer, outcome: ActionOutcome) -> Layer:
-    """One layer with its part of the outcome."""
     found = [finding for name, finding in outcome.findings if name == layer.name]
     more = output_of(layer.name, outcome)
     if not found and not more and not (layer.name == "http" and outcome.unasked):

@@ -1,4 +1,4 @@
-"""What a fault is, and the words and lists that all layers' judges share."""
+"""The fault, and the words and lists that all layers' judges share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class LayerFinding(Finding):
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What a layer's judge says. `expected` are the entries of the layer before, `entries` its own; None: not captured.
+    """The verdict on one layer. `expected` are the entries of the layer before, `entries` its own; None: not captured.
 
     `refused`: its answer is a refusal or a failure, whoever is to blame; `right` says why that is right. `another`: it
     gave other entries than are stored, though it agrees with the layer before.

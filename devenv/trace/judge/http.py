@@ -201,7 +201,7 @@ def judge_list(
 
 
 def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bool) -> Iterator[LayerFinding]:
-    """Whether somebody who may not read this can. An empty answer counts where the member's is empty too, unless the
+    """Find users who can read this and may not. An empty answer counts where the member's is empty too, unless the
     application is `blind`, as it then has nothing to show to anybody.
     """
     for who, answer, right in (

@@ -82,7 +82,6 @@ def find_library(
 def judge_run(
     subject: Subject, seen: Observations, ran: Ran, expected: Sequence[Entry] | None, earlier: Sequence[LayerFinding]
 ) -> Iterator[LayerFinding]:
-    """One run of the function."""
     declared = seen.pattern.asked
     if ran.outcome != "returned":
         if not explains(earlier, ran.detail):

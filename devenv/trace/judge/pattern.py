@@ -126,7 +126,6 @@ def judge_pattern_losses(seen: Observations, between: Difference, expected: Sequ
 def pattern_fault(
     kind: str, summary: str, cause: str, between: Difference | None, lost: tuple[str, ...] = ()
 ) -> LayerFinding:
-    """A fault of the declared pattern."""
     status: LayerStatus = (
         "truncated"
         if kind == "truncated"

@@ -93,7 +93,7 @@ def judge(subject: Subject, seen: Observations, layers: Sequence[Layer] = LAYERS
 
 
 def gaps_of(observation: Observation, verdict: LayerVerdict) -> Iterator[str]:
-    """What a layer declares and did not look at, in words. A fault of the layer itself says more."""
+    """The declared things that a layer did not check, in words. A fault of the layer itself says more."""
     if verdict.findings:
         return
     if observation.failure is not None:

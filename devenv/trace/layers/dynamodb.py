@@ -35,7 +35,7 @@ MEND: Final = "devenv doctor --fix"
 
 @dataclass(frozen=True)
 class SubjectItems:
-    """What belongs to the subject: its entries, the rows of its groups, and their owners as written and as meant.
+    """The data of the subject: its entries, the rows of its groups, and their owners as written and as meant.
 
     `wanted` is kind -> field -> value of the entries. `groups` are the ids of the groups.
     """
@@ -226,7 +226,7 @@ def describe(record: ItemRecord) -> dict[str, Any]:
 
 
 def notes(inquiry: TraceContext, gathered: SubjectItems, expired: int) -> Iterator[str]:
-    """What is no fault and worth knowing."""
+    """Remarks that are no fault."""
     if gathered.rows and not gathered.entries and inquiry.question.values:
         yield "it is empty: its group rows exist, and no entry does"
     if expired:
@@ -349,7 +349,7 @@ def find_people(inquiry: TraceContext, value: str) -> Iterator[str]:
 
 
 def find_elsewhere(inquiry: TraceContext, value: str) -> Iterator[str]:
-    """Whether other tables of the same DynamoDB have the id in a key or an attribute, in the first page of each."""
+    """See if other tables of the same DynamoDB have the id in a key or an attribute, in the first page of each."""
     from devenv.stores.dynamodb.client import Dynamo, read_only
 
     facts = inquiry.facts

@@ -165,7 +165,7 @@ def own_variables(inquiry: TraceContext) -> dict[str, str]:
 
 
 def leads_home(inquiry: TraceContext, source: VariableSource, diversion: Diversion, notes: list[str]) -> bool:
-    """Whether a variable differs and the process still sees the project's tables: then it is only worth a note."""
+    """Return True if a differing variable still leads to the project's tables, so that a note is enough."""
     if diversion.kind != "wrong_region_or_key" or "PROFILE" in diversion.variable:
         return False
     stack, environ = inquiry.facts.context.targets.dynamodb, source.environ
@@ -242,7 +242,7 @@ def variables(inquiry: TraceContext, environ: Mapping[str, str]) -> list[dict[st
 
 
 def find_diverted(inquiry: TraceContext, changed: Mapping[str, str | None]) -> tuple[Finding, ...]:
-    """What the application's own code changed in its environment (`load_dotenv`, say) so that it leads elsewhere."""
+    """Find the variables that the application's own code changed (`load_dotenv`, say) so that they lead elsewhere."""
     environ = dict(inquiry.application.environ or inquiry.project_environment)
     for name, value in changed.items():
         if value is None:

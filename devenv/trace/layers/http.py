@@ -90,7 +90,7 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
 
 
 def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Iterator[str]:
-    """What the request declares and was not asked, in words."""
+    """The declared parts of the request that were not sent, in words."""
     for who, statuses in (("anonymous", declared.anonymous), ("stranger", declared.stranger)):
         if statuses and who not in answers:
             reason = "the request carries no {token}" if not needs_token(declared) else "no such person is known"
@@ -105,7 +105,6 @@ def needs_token(declared: TraceRequest) -> bool:
 
 
 def summary(answer: Answer) -> dict[str, Any]:
-    """An answer for the report."""
     return {
         "status": answer.status,
         "problem": answer.problem,
@@ -144,7 +143,7 @@ def requests_of(
     person: Mapping[str, Any] | None,
     stranger: Mapping[str, Any] | None,
 ) -> dict[str, Ask]:
-    """Who asks -> the request. Unknown when it needs what is not known."""
+    """User -> the request. Unknown when it needs what is not known."""
     signed = needs_token(declared)
     values = inquiry.parameters(person)
     where = urljoin(url, fill_path(declared.path, {**values, "token": "{token}"}))
@@ -388,7 +387,7 @@ def read_log(log: Path | None, mark: int) -> tuple[str, ...] | None:
 
 
 def summarize(seen: Observation) -> str:
-    """Who was answered what."""
+    """Summarise the answer for each user."""
     answers = seen.output.get("answers") or ()
     return ", ".join(f"{answer['who']} {answer['status'] or answer['problem']}" for answer in answers)
 

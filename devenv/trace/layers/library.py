@@ -39,7 +39,7 @@ SAID_LINES: Final = 20
 
 @dataclass(frozen=True)
 class Order:
-    """What is run: the functions (none for a command), the command line, where."""
+    """The call: the functions (none for a command), the command line, where."""
 
     section: TraceLibrary
     calls: tuple[dict[str, Any], ...]
@@ -283,7 +283,6 @@ def watch_command(inquiry: TraceContext, order: Order, environ: Mapping[str, str
 
 
 def read_value(inquiry: TraceContext, ran: Ran, value: Any) -> Ran:
-    """A returned value as entries."""
     section = inquiry.question.trace.library
     if section is None:
         return ran

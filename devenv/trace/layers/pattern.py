@@ -33,7 +33,6 @@ def observe(inquiry: TraceContext, given: Given) -> PatternObservation:
 
 
 def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any] | None) -> PatternObservation:
-    """A pattern of DynamoDB."""
     pattern = inquiry.settings.patterns[name]
     form = form_of_items(inquiry.question.trace, inquiry.facts.known_plan(), pattern.entities)
     table = inquiry.facts.dynamodb().described.get(pattern.table or "")
@@ -85,7 +84,6 @@ def remarks(asked: StoreCall, more: bool) -> list[str]:
 
 
 def observe_sql(inquiry: TraceContext, text: str, person: Mapping[str, Any] | None) -> PatternObservation:
-    """A pattern of Postgres."""
     target = inquiry.facts.context.targets.postgres
     values = inquiry.parameters(person)
     asked = StoreCall("SQL", sql=text, store="postgres")

@@ -92,7 +92,7 @@ def relation_of(table: str) -> tuple[str, str]:
 
 
 def schema_troubles(differences: list[tuple[str, str]], relations: set[str]) -> Iterator[Finding]:
-    """What differs in the tables that this project's items and people are linked to; others do not matter here."""
+    """Differences in the tables that this project's items and people are linked to; others do not matter here."""
     for kind, wanted in (("missing_table", True), ("schema_drift", False)):
         found = {
             text: subject
@@ -137,7 +137,7 @@ def look_at_dynamodb(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]
 
 
 def look_at_backend(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """Whether anything listens where the application is said to be; what it answers is the layer http's matter."""
+    """See if anything listens at the application's address; its answers are the matter of the layer http."""
     url = urlsplit(facts.context.targets.backend_url or "")
     host, port = url.hostname or "127.0.0.1", url.port or {"https": 443}.get(url.scheme, 80)
     try:

@@ -24,7 +24,7 @@ FRAME: Final = frozenset(
 
 @dataclass
 class Watched:
-    """What a command sent. `environ` leads through the tap."""
+    """The requests of a command. `environ` leads through the tap."""
 
     environ: Mapping[str, str]
     targets: Targets
