@@ -37,7 +37,10 @@ class HandlerOutcome:
 
 @dataclass(frozen=True)
 class HandlerProgram:
-    """What is run: `function` of `file` by `interpreter`, or with `command` a program that reads the lines itself."""
+    """The program to run.
+
+    `function` of `file` by `interpreter`, or with `command` a program that reads the lines itself.
+    """
 
     folder: Path
     environ: Mapping[str, str]

@@ -36,7 +36,7 @@ READY: Final = "waiting for records"
 
 
 class StreamSettings(msgspec.Struct, frozen=True):
-    """What a worker is given, as JSON in a file of its own. Access keys are in its environment, not here.
+    """The settings of a worker, as JSON in a file of its own. Access keys are in its environment, not here.
 
     `ledger` is the file by which records of seeded items are told from others; empty with `on_seed`. `failed_file` is
     empty when refused records are to be dropped.
@@ -174,7 +174,7 @@ class Worker:
         return not self.settings.command and self.settings.file.endswith(".py")
 
     def call(self, stream: str) -> HandlerProgram:
-        """What the handler's process is started with."""
+        """The arguments of the handler's process."""
         settings = self.settings
         return HandlerProgram(
             folder=Path(settings.folder),
