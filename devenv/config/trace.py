@@ -130,7 +130,7 @@ class Trace(Section, frozen=True):
 
     @property
     def kinds(self) -> tuple[TraceEntity, ...]:
-        """What the answer consists of: one kind or several; () when no entity is declared."""
+        """The kinds of entries in the answer: one kind or several; () when no entity is declared."""
         if self.entities or self.entity is None:
             return tuple(self.entities)
         ids = {place: name for place, name in self.ids.items() if place != "postgres"}

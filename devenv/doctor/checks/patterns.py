@@ -1,4 +1,4 @@
-"""What a declared pattern says of its answers, held against all items: how many there are under a key, of which kinds.
+"""Compares the answers that a pattern declares with all items: how many there are under a key, of which kinds.
 
 No request is sent: the items that the other checks read are put together by the pattern's key.
 """

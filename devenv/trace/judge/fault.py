@@ -121,7 +121,10 @@ def reachable(seen: Observations) -> tuple[Entry, ...] | None:
 
 
 def is_another_list(subject: Subject, seen: Observations, layer: str, given: Sequence[Entry] | None) -> bool:
-    """Whether a layer gave other entries than are stored, though it agrees with the layer before; a page may end."""
+    """Return True if a layer gave other entries than are stored, though it agrees with the layer before.
+
+    A page may end.
+    """
     stored, limit = shown_in(subject, layer, reachable(seen)), subject.limits.get(layer)
     if stored is None or given is None or (limit and len(given) >= limit):
         return False

@@ -36,7 +36,7 @@ LOG: Final = Fix("read what the application said", "devenv logs backend --tail 5
 
 
 def expected_of_http(subject: Subject, seen: Observations) -> Sequence[Entry] | None:
-    """What the API must answer: what the function returns in the same environment; without one, the pattern's.
+    """The answer expected of the API: the result of the function in the same environment; without one, the pattern's.
 
     Kinds that only the function leaves out are those of the pattern.
     """
