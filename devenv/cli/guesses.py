@@ -1,4 +1,4 @@
-"""What `devenv init` is not sure of: asked on a terminal, or answered by `--yes`."""
+"""The uncertain guesses of `devenv init`: asked on a terminal, or answered by `--yes`."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Draft:
 
 
 class Drafter(TraceDrafter):
-    """What is known of one project while its file is written."""
+    """Writes a project's devenv.toml from its survey."""
 
     def draft(self) -> Draft:
         """The whole file."""

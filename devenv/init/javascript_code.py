@@ -1,4 +1,4 @@
-"""What JavaScript and TypeScript ask of their tables: queries, items, functions, routes, table definitions. Pure."""
+"""Reads how JavaScript and TypeScript use their tables: queries, items, functions, routes, table definitions. Pure."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ NOT_COLUMNS: Final = frozenset(("foreign", "primary", "unique", "index", "refere
 
 @dataclass(frozen=True)
 class JsFile:
-    """What one file has. `mounts`: (prefix, module) of the routers that it mounts; `unclear`: lines of tables."""
+    """The findings in one file.
+
+    `mounts`: (prefix, module) of the routers that it mounts; `unclear`: lines of tables.
+    """
 
     code: Code
     tables: tuple[Found, ...] = ()

@@ -1,4 +1,4 @@
-"""What the package files of a project say of it: its language, its stores, its scripts. Pure; nothing is installed."""
+"""Reads the package files of a project: its language, its stores, its scripts. Pure; nothing is installed."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def one_line(text: str) -> str:
 
 @dataclass(frozen=True)
 class Guess:
-    """What is not sure: a question with its evidence, and the lines that a yes puts into effect.
+    """An uncertain guess: a question with its evidence, and the lines that a yes puts into effect.
 
     `likely`: `devenv init --yes` takes it. `number` is that of its EDIT.
     """

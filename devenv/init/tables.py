@@ -250,7 +250,7 @@ def calls_in_loops(owner: ast.AST) -> Iterator[tuple[ast.Call, tuple[ast.For, ..
 
 
 def bindings(loops: Sequence[ast.For], scope: Scope) -> list[dict[str, ast.expr]]:
-    """What the loops' variables stand for, turn by turn, as far as the lists are spelt out; else one turn without."""
+    """The values of the loops' variables, turn by turn, as far as the lists are spelt out; else one turn without."""
     turns: list[dict[str, ast.expr]] = [{}]
     for loop in loops:
         parts = elements(loop.iter, scope)
