@@ -2,9 +2,10 @@
 
 Not a part of devenv's process: the application's interpreter runs this file by its path, so it may import nothing but
 the standard library. Orders are JSON on stdin, one a line: first {"folder": …, "limit": bytes, "started": epoch
-seconds, "load": module}, then {"function": "module:name", "arguments": {…}} for each call, until stdin is closed; so
-the application can be loaded while the arguments are still being found out. What happens is told on file descriptor
-argv[1], one JSON object a line, as it happens, so that even a call that never returns has told what it waited for:
+seconds, "load": module, "clock": null or the moment that its clock shows}, then {"function": "module:name",
+"arguments": {…}} for each call, until stdin is closed; so the application can be loaded while the arguments are still
+being found out. What happens is told on file descriptor argv[1], one JSON object a line, as it happens, so that even a
+call that never returns has told what it waited for:
 
     {"event": "asked", "number": 1, "service": "dynamodb", "operation": "Query", "request": {…}, "url": …, …}
     {"event": "answered", "number": 1, "items": […], "count": 3, "scanned": 3, "more": false, "error": null, …}
@@ -148,15 +149,8 @@ def tell_asked(number: int, operation: str, request: Any) -> None:
     except (TypeError, ValueError):
         content = None
     region = (request.get("context") or {}).get("client_region")
-    TELLER.tell(
-        event="asked",
-        number=number,
-        service="dynamodb",
-        operation=operation,
-        request=content,
-        url=request.get("url"),
-        region=region,
-    )
+    where = {"url": request.get("url"), "region": region, "place": place_of_caller()}
+    TELLER.tell(event="asked", number=number, service="dynamodb", operation=operation, request=content, **where)
 
 
 def tell_answered(number: int, operation: str, answer: Any) -> None:
@@ -243,8 +237,21 @@ def tell_statement(cursor: Any, query: Any, place: Callable[[Any], dict[str, Any
         where = place(cursor)
     except Exception:  # noqa: BLE001 - watching must not break what is watched
         where = {}
-    TELLER.tell(event="asked", number=number, service="postgres", operation="SQL", request=text, **where)
+    place_ = place_of_caller()
+    TELLER.tell(event="asked", number=number, service="postgres", operation="SQL", request=text, place=place_, **where)
     return number
+
+
+def place_of_caller() -> str | None:
+    """`file:line` of the application's own code that is calling, relative to its folder."""
+    here = os.getcwd() + os.sep
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if "site-packages" not in name and name != __file__ and not name.startswith(("<", sys.base_prefix)):
+            return f"{name[len(here) :] if name.startswith(here) else name}:{frame.f_lineno}"
+        frame = frame.f_back
+    return None
 
 
 def tell_rows(number: int, count: Any, error: BaseException | None = None) -> None:
@@ -447,19 +454,13 @@ def place_of(error: BaseException) -> str | None:
     return f"{name}:{last.lineno} in {last.name}"
 
 
-def newest_source(before: float) -> list[Any] | None:
-    """The application's source file that was changed last, and when; None when none is newer than `before`."""
-    found: list[Any] = []
-    for module in list(sys.modules.values()):
-        name = getattr(module, "__file__", None)
-        if not name or "site-packages" in name or name.startswith(sys.base_prefix) or name == __file__:
-            continue
-        try:
-            found.append([name, os.stat(name).st_mtime])
-        except OSError:
-            continue
-    late = [one for one in found if one[1] > before]
-    return max(late, key=lambda one: float(one[1])) if late else None
+def beside(name: str) -> Any:
+    """A file of this folder, as a module that no import finds."""
+    spec = importlib.util.spec_from_file_location(name, os.path.join(os.path.dirname(__file__), f"{name}.py"))
+    assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - the file is there
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def main() -> None:
@@ -471,7 +472,10 @@ def main() -> None:
     os.chdir(order["folder"])
     sys.path[0] = order["folder"]
     sys.argv = [""]
+    surroundings = beside("surroundings")
     before = dict(os.environ)
+    if order.get("clock"):
+        surroundings.set_clock(order["clock"])
     sys.meta_path.insert(0, Hooks(dict(HOOKS)))
     try:
         importlib.import_module(order["load"])
@@ -480,7 +484,7 @@ def main() -> None:
     for number, line in enumerate(orders):
         call(number, json.loads(line), order["limit"])
     changed = {n: os.environ.get(n) for n in {*before, *os.environ} if before.get(n) != os.environ.get(n)}
-    TELLER.tell(event="left", environ=changed, newest=newest_source(order["started"]))
+    TELLER.tell(event="left", environ=changed, newest=surroundings.newest_source(order["started"], __file__))
     sys.stdout.flush()
     os._exit(0)  # threads and pools of the application would keep the process alive
 

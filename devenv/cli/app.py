@@ -204,7 +204,7 @@ def guarded(call: Callable[[], Any]) -> int:
     try:
         code = int(call() or 0)
         # Typer turns a Ctrl-C into this code and says nothing.
-        return code if code != Exit.INTERRUPTED else refuse(interrupted())
+        return code if code != Exit.INTERRUPTED or chosen.reported else refuse(interrupted())
     except DevenvError as error:
         if isinstance(error, StoreError) and not error.reached:
             error.with_hint("devenv doctor")

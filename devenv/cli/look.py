@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -90,40 +91,41 @@ def trace(
         bool,
         typer.Option("--action", help="Send the declared write on a copy of both stores, then trace the copy."),
     ] = False,
+    stress: Annotated[
+        bool,
+        typer.Option("--stress", help="Then try it under bad conditions, one at a time, on a copy of both stores."),
+    ] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="With --stress: try only these conditions (--list).")
+    ] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="With --stress: list the conditions.")] = False,
+    explain: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --stress: explain a condition, and why it can happen.")
+    ] = None,
+    budget: Annotated[
+        float, typer.Option(metavar="SECONDS", min=1, help="With --stress: begin no condition after this time.")
+    ] = 60.0,
 ) -> None:
     """Follow one request through all layers, and name the first that breaks."""
-    from devenv.trace.run import trace as work
+    if (only or list_all or explain) and not stress:
+        raise UsageError("--only, --list and --explain of trace need --stress", hint="devenv trace --stress --list")
+    if list_all or explain:
+        from devenv.trace.stress.run import explain_condition, list_conditions
 
-    typed = tuple(values or ())
-    if from_request is not None:
-        from devenv.query.requests import subject_of
-
-        if subject is not None:
-            raise UsageError(
-                "--from-request names the subject itself", hint=f"devenv trace --from-request {from_request}"
-            )
-        subject, typed = subject_of(stack(reads=False), from_request)
-    if subject is None:
-        raise UsageError("trace needs a subject", hint="devenv trace SUBJECT VALUE, or devenv trace --from-request ID")
-    asked = subject
+        show(explain_condition(explain) if explain else list_conditions())
     if step and chosen.json:
         raise UsageError("--step and --json exclude each other", hint="leave one of them out")
+    if step + action + stress > 1:
+        raise UsageError("--step, --action and --stress exclude each other", hint="leave all but one of them out")
+    asked, typed = named_subject(subject, tuple(values or ()), from_request)
     if step:
         from devenv.render.trace_step import check_terminal, walk
 
         check_terminal()
 
-    opened = stack()
-    consent(opened.loaded, "trace", "token", "services")
-
-    def ask() -> Report:
-        if action:
-            from devenv.trace.action.run import trace_action
-
-            with watching() as watch:
-                return trace_action(stack(), asked, typed, user, payloads=show_payloads, say=watch.say)
-        return work(stack(), asked, typed, user, payloads=show_payloads)
-
+    consent(stack().loaded, "trace", "token", "services")
+    kind = "stress" if stress else "action" if action else "trace"
+    ask = partial(run_trace, kind, asked, typed, user, show_payloads, tuple(only or ()), budget)
     report = ask()
     if step:
         from devenv.render.report import use_color
@@ -142,6 +144,47 @@ def trace(
     if step:
         raise typer.Exit(report.exit_code)
     show(report)
+
+
+def named_subject(
+    subject: str | None, values: tuple[str, ...], from_request: int | None
+) -> tuple[str, tuple[str, ...]]:
+    """Return what is traced: what was typed, or what a request of the list was about. UsageError without either."""
+    if from_request is not None:
+        from devenv.query.requests import subject_of
+
+        if subject is not None:
+            raise UsageError(
+                "--from-request names the subject itself", hint=f"devenv trace --from-request {from_request}"
+            )
+        return subject_of(stack(reads=False), from_request)
+    if subject is None:
+        raise UsageError("trace needs a subject", hint="devenv trace SUBJECT VALUE, or devenv trace --from-request ID")
+    return subject, values
+
+
+def run_trace(
+    kind: str,
+    subject: str,
+    typed: tuple[str, ...],
+    user: str | None,
+    payloads: bool,
+    only: tuple[str, ...],
+    budget_s: float,
+) -> Report:
+    """One trace, alone or with what `--action` and `--stress` add."""
+    if kind == "trace":
+        from devenv.trace.run import trace as work
+
+        return work(stack(), subject, typed, user, payloads=payloads)
+    with watching() as watch:
+        if kind == "action":
+            from devenv.trace.action.run import trace_action
+
+            return trace_action(stack(), subject, typed, user, payloads=payloads, say=watch.say)
+        from devenv.trace.stress.run import stress
+
+        return stress(stack(), subject, typed, user, only=only, budget_s=budget_s, payloads=payloads, say=watch.say)
 
 
 def verify_context(opened: Stack) -> Context:

@@ -47,6 +47,7 @@ class Globals:
     debug: bool = False
     allow_remote: bool = False
     trust: bool = False
+    reported: bool = False
     command: str = "devenv"
     again: str = "devenv"
 
@@ -116,6 +117,7 @@ def show(report: Report) -> None:
     """Print a report in the chosen form and leave with its exit code."""
     from devenv.render.report import show_report
 
+    chosen.reported = True
     show_report(report, as_json=chosen.json, color=chosen.color, verbose=chosen.verbose)
     raise typer.Exit(report.exit_code)
 

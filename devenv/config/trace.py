@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from devenv.config.types import Order, Seconds, Section, Text
-from devenv.config.writes import TraceAction
+from devenv.config.writes import TraceAction, TraceStress
 
 
 class Call(Section, frozen=True):
@@ -127,6 +127,7 @@ class Trace(Section, frozen=True):
     library: TraceLibrary | None = None
     request: TraceRequest | None = None
     action: TraceAction | None = None
+    stress: TraceStress | None = None
 
     @property
     def kinds(self) -> tuple[TraceEntity, ...]:

@@ -44,3 +44,12 @@ class TraceAction(Section, frozen=True):
     one_transaction: bool = False
     writes: list[Written] = []
     seconds: Seconds = 10.0
+
+
+class TraceStress(Section, frozen=True):
+    """`[trace.<subject>.stress]`: for `devenv trace SUBJECT … --stress`.
+
+    `accept` maps conditions (`devenv trace --stress --list`) to the reason for which a wrong answer is accepted there.
+    """
+
+    accept: dict[str, str] = {}

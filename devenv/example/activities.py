@@ -6,7 +6,7 @@ from typing import cast
 
 from typing_extensions import TypedDict
 
-from devenv.example.stores import postgres
+from devenv.example.stores import read
 
 
 class Activity(TypedDict):
@@ -37,8 +37,7 @@ def list_activities(*, before: str | None = None, limit: int | None = None) -> l
         ORDER BY a.created_at DESC, a.uuid DESC
         LIMIT %(limit)s
     """
-    with postgres() as connection:
-        rows = connection.execute(query, {"before": before, "limit": limit}).fetchall()
+    rows = read(query, {"before": before, "limit": limit})
     for row in rows:
         for name in ("expires_at", "created_at"):
             row[name] = row[name] and row[name].isoformat(timespec="microseconds")

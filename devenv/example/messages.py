@@ -11,6 +11,7 @@ else. Times are text, UTC and of fixed width, so that the order of text is the o
 
 from __future__ import annotations
 
+import functools
 import random
 import time
 import uuid
@@ -22,12 +23,11 @@ from botocore.exceptions import ClientError
 from typing_extensions import TypedDict
 
 from devenv.example.settings import settings
-from devenv.example.stores import dynamodb, plain, postgres
+from devenv.example.stores import PATIENCE, THROTTLED, Busy, dynamodb, patiently, plain, postgres
 from devenv.example.users import User
 
 INDEX = "message-group-sk-index"
-PATIENCE = 10.0  # seconds that a write tries to get past the others
-RETRY_REASONS = {"None", "ConditionalCheckFailed", "TransactionConflict"}
+RETRY_REASONS = {"None", "ConditionalCheckFailed", "TransactionConflict", *THROTTLED}
 
 Item = dict[str, Any]  # with DynamoDB's type tags
 Write = dict[str, Any]  # one entry of TransactItems
@@ -39,10 +39,6 @@ class UnknownGroup(Exception):
 
 class NotAMember(Exception):
     """The conversation is other people's."""
-
-
-class Busy(Exception):
-    """Others kept writing to the same conversation for PATIENCE seconds."""
 
 
 class Message(TypedDict):
@@ -176,7 +172,7 @@ def query(limit: int | None = None, **request: Any) -> list[Item]:
     pages = paginator.paginate(
         TableName=settings().table, PaginationConfig={"MaxItems": limit, "PageSize": limit}, **request
     )
-    return [item for page in pages for item in page["Items"]]
+    return patiently(lambda: [item for page in pages for item in page["Items"]])
 
 
 def line(item: dict[str, Any], identity: str) -> Message:
@@ -246,7 +242,7 @@ def write(plan: Callable[[], tuple[SentMessage, list[Write]]]) -> SentMessage:
     while True:
         sent, writes = plan()
         try:
-            dynamodb().transact_write_items(TransactItems=writes)
+            patiently(functools.partial(dynamodb().transact_write_items, TransactItems=writes))
             return sent
         except ClientError as error:
             reasons = {reason["Code"] for reason in error.response.get("CancellationReasons", [])}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, LiteralString, TypeVar
 
 import boto3
 import botocore.exceptions
 import psycopg
 from botocore.config import Config
+from botocore.exceptions import ClientError
 from psycopg.rows import DictRow, dict_row
 
 from devenv.example.settings import settings
@@ -19,6 +23,18 @@ UNAVAILABLE: tuple[type[Exception], ...] = (
     botocore.exceptions.ConnectionError,
     botocore.exceptions.HTTPClientError,
 )
+
+
+PATIENCE = 10.0  # seconds that a call tries to get past others, and past throttling
+THROTTLED = {
+    *("ProvisionedThroughputExceededException", "ThrottlingException", "RequestLimitExceeded"),
+    *("ProvisionedThroughputExceeded", "ThrottlingError"),  # of a transaction's part
+}
+Answer = TypeVar("Answer")
+
+
+class Busy(Exception):
+    """A store was too busy for PATIENCE seconds: it throttled, or others kept writing to the same items."""
 
 
 def postgres() -> psycopg.Connection[DictRow]:
@@ -33,6 +49,35 @@ def postgres() -> psycopg.Connection[DictRow]:
         connect_timeout=3,
         options="-c TimeZone=UTC -c statement_timeout=5s",
     )
+
+
+def read(query: LiteralString, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of one statement that only reads. A connection that is lost on the way is replaced once."""
+    for last in (False, True):
+        connection = postgres()
+        try:
+            with connection:
+                return connection.execute(query, values).fetchall()
+        except psycopg.OperationalError:
+            if last or not connection.broken:
+                raise
+    raise AssertionError  # the second round returns or raises
+
+
+def patiently(call: Callable[[], Answer]) -> Answer:
+    """Return what `call` returns, called again with growing pauses while DynamoDB throttles. Busy after PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    pause = 0.05
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in THROTTLED:
+                raise
+            if time.monotonic() > deadline:
+                raise Busy from error
+        time.sleep(random.uniform(pause / 2, pause))
+        pause = min(2 * pause, 0.5)
 
 
 @functools.cache

@@ -18,8 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from devenv.example.messages import Busy, NotAMember, UnknownGroup
-from devenv.example.stores import UNAVAILABLE
+from devenv.example.messages import NotAMember, UnknownGroup
+from devenv.example.stores import UNAVAILABLE, Busy
 
 log = logging.getLogger("uvicorn.error")  # what the server itself writes to: stderr
 

@@ -15,6 +15,7 @@ from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.render.cells import clean
 from devenv.render.page import render_page
+from devenv.render.trace_stress import stress_section
 from devenv.render.trace_view import (
     Body,
     EntryPair,
@@ -56,6 +57,7 @@ def write_html(report: Report) -> str:
         "heading": heading(report, body),
         "verdict": verdict(body),
         "flow": flow(body),
+        "stress": stress_section(body),
         "layers": (line for layer in body["layers"] for line in layer_block(body, layer)),
     }
     return render_page(

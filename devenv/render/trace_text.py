@@ -11,6 +11,7 @@ import typer
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.render.cells import cell_width, clean, pad
+from devenv.render.trace_stress import listed_lines, stress_lines
 from devenv.render.trace_view import (
     Body,
     Layer,
@@ -52,6 +53,8 @@ Row = tuple[str, str]
 
 def trace_text(report: Report, verbose: bool) -> list[str]:
     """`trace`: what was asked, the tree of layers with the first broken one opened, what else, the verdict."""
+    if (listed := listed_lines(report)) is not None:
+        return listed
     body = readable(report.body)
     width = terminal_width()
     lines = heading(body, width)
@@ -65,7 +68,7 @@ def trace_text(report: Report, verbose: bool) -> list[str]:
         lines += head
         lines += indent(unsaid(rows, said, head[0], layer), width, "    " if last else "│   ")
         said = rows
-    return [*lines, *further(body, width), *verdict_lines(body, width)]
+    return [*lines, *further(body, width), *stress_lines(body, verbose), *verdict_lines(body, width)]
 
 
 def unsaid(rows: list[Row], before: list[Row], line: str, layer: Layer) -> list[Row]:

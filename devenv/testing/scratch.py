@@ -173,11 +173,16 @@ class ScratchCopy:
         from devenv.engines.wait import await_store
 
         engine = self.stack.engine
+        self.set_tap(tap)
+        engine.launch("backend", self.stack.environment(), lambda text, done, total: None)
+        await_store(engine, "backend")
+
+    def set_tap(self, tap: Mapping[str, int]) -> None:
+        """Let what is started from now on reach the copy through these ports; this process serves them."""
+        engine = self.stack.engine
         engine.state = msgspec.structs.replace(
             engine.state, tap=Tapped(ports=dict(tap), process=processes.identify(os.getpid()))
         )
-        engine.launch("backend", self.stack.environment(), lambda text, done, total: None)
-        await_store(engine, "backend")
 
     def stop_application(self) -> None:
         self.stack.engine.stop("backend")

@@ -117,12 +117,18 @@ def routes_to(targets: Targets) -> tuple[TapRoute, ...]:
 
 
 def act(context: TraceContext, run: TraceRun, calls: RecordedCalls, say: Say) -> ActionOutcome:
-    """Send the action, and see what it wrote."""
+    """Send the action if that is safe, and see what it wrote."""
     action = context.question.trace.action
     assert action is not None  # noqa: S101 - checked before
     if why := not_safe(run, calls):
         return ActionOutcome(action, unasked=why)
-    person = Given({"postgres": run.ask("postgres")}).person
+    return act_as(context, Given({"postgres": run.ask("postgres")}).person, calls, say)
+
+
+def act_as(context: TraceContext, person: Mapping[str, Any] | None, calls: RecordedCalls, say: Say) -> ActionOutcome:
+    """Send the action as this person, and see what it wrote."""
+    action = context.question.trace.action
+    assert action is not None  # noqa: S101 - checked before
     values = {**context.parameters(person), "text": f"a text of devenv trace {secrets.token_hex(4)}"}
     try:
         ask = ask_of(context, action, values, person)

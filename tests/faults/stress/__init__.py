@@ -1,0 +1,1 @@
+"""Patched copies of the application for `trace --stress`."""
