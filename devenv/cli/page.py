@@ -34,7 +34,8 @@ def ui(
         raise UsageError("a page is no JSON document", hint="every page has its JSON: add ?format=json to its address")
     loaded = load(chosen.project)
     options = PageOptions(write, chosen.trust, chosen.allow_remote)
-    serve(loaded.root, options, port, dict(os.environ), announce, visit if not no_open else lambda _: None)
+    name = loaded.settings.project.name
+    serve(loaded.root, name, options, port, dict(os.environ), announce, visit if not no_open else lambda _: None)
 
 
 def open_beside(engine: Engine) -> None:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import Failure
-from devenv.ui import data_page, job_page, stack_page
+from devenv.ui import data_page, doctor_page, job_page, patterns_page, requests_page, stack_page, trace_page
 from devenv.ui.guard import Guard
 from devenv.ui.site import Site
 from devenv.ui.view import Page, asset, respond
@@ -32,15 +32,34 @@ PAGES: tuple[tuple[str, Handler], ...] = (
     ("/data", data_page.show),
     ("/data/amount", data_page.amount),
     ("/data/find", data_page.find),
+    ("/trace", trace_page.show),
+    ("/trace/complete", trace_page.complete),
+    ("/trace/run/{job}", trace_page.show_run),
+    ("/trace/{rest:path}", trace_page.show_address),
+    ("/requests", requests_page.show),
+    ("/patterns", patterns_page.show),
+    ("/patterns/{name}", patterns_page.show_one),
+    ("/doctor", doctor_page.show),
+    ("/doctor/run/{job}", doctor_page.show),
+    ("/doctor/fix/{job}", doctor_page.show_fix),
 )
 ACTIONS: tuple[tuple[str, Handler], ...] = (
     ("/do/{action}", stack_page.act),
     ("/jobs/{job}/stop", job_page.stop),
+    ("/doctor/run", doctor_page.run),
+    ("/trace/ask", trace_page.ask),
+    ("/patterns/run", patterns_page.run),
+    ("/doctor/plan/{code}", doctor_page.plan),
+    ("/doctor/fix/{job}/{task}", doctor_page.repair),
 )
 STREAMS: tuple[tuple[str, Stream], ...] = (
     ("/stream/stack", stack_page.stream),
     ("/stream/logs", stack_page.stream_logs),
     ("/stream/jobs/{job}", job_page.stream),
+    ("/stream/doctor/{job}", doctor_page.stream),
+    ("/stream/then/{job}", doctor_page.then),
+    ("/stream/trace/{job}", trace_page.stream),
+    ("/stream/requests", requests_page.stream),
 )
 
 

@@ -23,6 +23,7 @@ INSTALL: Final = "pip install 'devenv-stores[ui]'"
 
 def serve(
     root: Path,
+    name: str,
     options: PageOptions,
     port: int,
     environ: Mapping[str, str],
@@ -49,7 +50,7 @@ def serve(
         return
     listener = listen(port)
     door = Door(listener.getsockname()[1], secrets.token_urlsafe(24), secrets.token_urlsafe(24))
-    site = Site(root, options, door, Jobs(root, options.words, environ), environ)
+    site = Site(root, name, options, door, Jobs(root, options.words, environ), environ)
     process.note(root, door.entry())
     try:
         from devenv.ui.app import make_app

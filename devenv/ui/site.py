@@ -36,6 +36,7 @@ class Site:
     """Everything that the page's handlers need."""
 
     root: Path
+    name: str
     options: PageOptions
     door: Door
     jobs: Jobs

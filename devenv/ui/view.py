@@ -58,7 +58,7 @@ def respond(site: Site, request: Request, page: Page) -> Response:
         return Plain(text + "\n", page.status, media_type="application/json", headers=dict(page.more))
     values = {
         "title": page.title,
-        "project": site.root.name,
+        "project": site.name,
         "navigation": NAVIGATION,
         "path": request.url.path,
         "json_address": json_address(request),

@@ -1,0 +1,138 @@
+"""How fast the live page shows a large project, and in how much memory: `python tests/bench/ui.py [--items N]`.
+
+Stores are started here: N items of a messaging table (1 million unless said otherwise) and N / 5 rows. Printed are the
+slowest of a few loads of each kind of page, and the page's memory at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlencode
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import psutil
+import psycopg
+
+from devenv.core.model import DynamoTarget
+from devenv.stores.dynamodb.client import Dynamo
+from tests.support import ProjectDir, reference_project, unwind_on_sigterm
+from tests.ui import LivePage, live_page
+
+TABLE = "cruddur-messages"
+WRITERS = 4
+LOADS = 5
+USERS = """
+INSERT INTO users (uuid, display_name, handle, email, cognito_user_id)
+SELECT (lpad(to_hex(n), 8, '0') || '-2222-4222-8222-000000000000')::uuid, 'Person ' || n, 'user' || n,
+  'user' || n || '@example.com', 'sub' || n FROM generate_series(1, %s) n
+"""
+
+
+def user(number: int) -> str:
+    """The id of a person."""
+    return f"{number:08x}-2222-4222-8222-000000000000"
+
+
+def fill(project: ProjectDir, items: int) -> None:
+    """Write the rows and the items."""
+    env = project.env()
+    people = max(1, items // 5)
+    with psycopg.connect(env["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(USERS, (people,))
+        connection.execute("ANALYZE users")
+    names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    target = DynamoTarget(*(env[name] for name in names))
+
+    def write(part: int) -> None:
+        with Dynamo(target, timeout=60) as store:
+            batch = []
+            for number in range(part, items, WRITERS):
+                batch.append({"PutRequest": {"Item": item(number, people)}})
+                if len(batch) == 500:
+                    store.write_batch(TABLE, batch, deadline_s=120)
+                    batch = []
+            store.write_batch(TABLE, batch, deadline_s=120)
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, range(WRITERS)))
+
+
+def item(number: int, people: int) -> dict[str, Mapping[str, str]]:
+    """One message."""
+    person = number % people + 1
+    return {
+        "pk": {"S": f"MSG#{number // 50:08x}-3333-4333-8333-000000000000"},
+        "sk": {"S": f"2023-01-01T00:00:00.{number % 1_000_000:06}+00:00"},
+        "message_uuid": {"S": f"{number:08x}-1111-4111-8111-000000000000"},
+        "message": {"S": f"message {number}"},
+        "user_uuid": {"S": user(person)},
+        "user_handle": {"S": f"user{person}"},
+        "user_display_name": {"S": f"Person {person}"},
+    }
+
+
+def measure(page: LivePage, items: int) -> dict[str, float]:
+    """Seconds: the slowest of a few loads of each kind of page. The first load of all warms the process."""
+    conversation = f"MSG#{items // 100:08x}-3333-4333-8333-000000000000"
+    row = json.dumps({"uuid": user(items // 10)})
+    addresses = {
+        "both lists": {},
+        "first page of a table": {"table": "public.users"},
+        "first page of items": {"items": TABLE},
+        "one partition": {"items": TABLE, "hash": conversation},
+        "an id followed to its row": {"table": "public.users", "row": row},
+        "a row followed to its items": {"items": TABLE, "hash": f"GRP#{user(items // 10)}"},
+        "a condition by key": {"table": "public.users", "where": f"uuid = '{user(7)}'"},
+    }
+    page.ask("/data")
+    found = {}
+    for name, address in addresses.items():
+        times = []
+        for _ in range(LOADS):
+            began = time.perf_counter()
+            answer = page.ask(f"/data?{urlencode(address)}")
+            times.append(time.perf_counter() - began)
+            assert answer.status == 200
+            assert 'class="failure"' not in answer.text, name
+        found[name] = max(times)
+    return found
+
+
+def memory(page: LivePage) -> int:
+    """Bytes that the page's process holds."""
+    return int(psutil.Process(page.process.pid).memory_info().rss)
+
+
+def main() -> None:
+    """Fill the stores, measure, print."""
+    unwind_on_sigterm()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--items", type=int, default=1_000_000)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        project = reference_project(Path(folder) / "bench")
+        try:
+            project.ok("up", "--no-backend", timeout=600)
+            began = time.perf_counter()
+            fill(project, chosen.items)
+            print(f"{chosen.items:,} items, {chosen.items // 5:,} rows written in {time.perf_counter() - began:.0f} s")
+            with live_page(project) as page:
+                for name, seconds in measure(page, chosen.items).items():
+                    print(f"{name:30} {seconds * 1000:6.0f} ms")
+                print(f"{'memory of the page':30} {memory(page) / 1e6:6.0f} MB", flush=True)
+        finally:
+            project.remove()
+
+
+if __name__ == "__main__":
+    main()

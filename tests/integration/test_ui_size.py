@@ -1,0 +1,52 @@
+"""The live page on a large project: pages come at once, and what it shows is all that it holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.bench.ui import fill, measure, memory
+from tests.support import reference_project
+from tests.ui import live_page
+
+pytestmark = pytest.mark.long
+ITEMS = 100_000
+
+
+def test_a_large_table_is_shown_at_once_and_in_little_memory(tmp_path: Path) -> None:
+    project = reference_project(tmp_path / "large")
+    try:
+        project.ok("up", "--no-backend")
+        fill(project, ITEMS)
+        with live_page(project) as page:
+            found = measure(page, ITEMS)
+            # A quiet machine needs a tenth of this: tests/bench/ui.py prints it for a million items.
+            assert {name: seconds for name, seconds in found.items() if seconds > 3.0} == {}
+            assert memory(page) < 200_000_000
+    finally:
+        project.remove()
+
+
+def test_ten_thousand_tables_are_listed_page_by_page(tmp_path: Path) -> None:
+    import psycopg
+
+    project = reference_project(tmp_path / "tables")
+    try:
+        project.ok("up", "--no-backend")
+        with psycopg.connect(project.env()["DATABASE_URL"], autocommit=True) as connection:
+            for first in range(0, 10_000, 500):
+                names = range(first, first + 500)
+                connection.execute("; ".join(f"CREATE TABLE t{number:05} (id int)" for number in names))
+        with live_page(project) as page:
+            found = page.json("/data")["postgres"]["tables"]
+            assert len(found) == 60
+            text = page.ask("/data").text
+            assert "More tables" in text
+            assert len(text) < 100_000
+            assert [each["table"] for each in page.json("/data?tables=t09999")["postgres"]["tables"]] == [
+                "public.t09999"
+            ]
+            assert memory(page) < 200_000_000
+    finally:
+        project.remove()
