@@ -19,7 +19,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.models import CommandInfo
 
-from devenv.cli import data, items, look, options, page, project, run, services, trust
+from devenv.cli import data, items, logs, look, options, page, project, run, services, trust
 from devenv.cli.help_format import MAX_WIDTH, GroupedHelp
 from devenv.cli.options import chosen, hoist
 from devenv.core.errors import MAKE_ROOM, DevenvError, Exit, StoreError
@@ -53,7 +53,7 @@ COMMANDS: dict[str, tuple[tuple[str, Callable[..., None]], ...]] = {
         ("restart", services.restart),
         ("status", run.status),
         ("ps", run.ps),
-        ("logs", run.logs),
+        ("logs", logs.logs),
         ("env", run.env),
         ("run", run.run),
         ("ui", page.ui),

@@ -64,7 +64,17 @@ def up(
             agreed(question, mark, "devenv up --engine external --mark")
 
         options = UpOptions(
-            timeout, dry_run, force, first, not no_backend, strict_ports, agree, tap, restore_seeds, tuple(names or ())
+            timeout,
+            dry_run,
+            force,
+            first,
+            not no_backend,
+            strict_ports,
+            agree,
+            tap,
+            restore_seeds,
+            tuple(names or ()),
+            True,
         )
         if dry_run:
             report = work.up(stack(engine), options, watch, clock)
@@ -189,35 +199,6 @@ def run(
         raise DevenvError(f"{command[0]}: no such command", exit_code=Exit.NO_COMMAND) from None
     except OSError as error:
         raise DevenvError(f"{command[0]} cannot be run", exit_code=Exit.NOT_EXECUTABLE, detail=str(error)) from None
-
-
-def logs(
-    service: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[SERVICE]", help="postgres, dynamodb, backend, steps or a service of your own. Default: all."
-        ),
-    ] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")] = False,
-    lines: Annotated[int, typer.Option("--tail", metavar="N", min=0, help="Print the last N lines of each log.")] = 50,
-) -> None:
-    """Print the logs of the services, also after they stopped."""
-    from devenv.lifecycle.logs import read_logs
-
-    opened = stack(reads=False)
-    names = (*opened.engine.services, *(["tap"] if opened.engine.log("tap").exists() else []), "steps")
-    if service is not None and service not in names:
-        raise UsageError(f"there is no service `{service}`", hint=f"one of: {', '.join(names)}")
-    wanted = [service] if service else list(names)
-    opened.engine.gather_logs(wanted)
-    if chosen.json:
-        from devenv.host.processes import tail
-
-        found = {name: tail(opened.engine.log(name), lines) for name in wanted}
-        show(Report("logs", opened.settings.project.name, Exit.DONE, {"logs": found}))
-    with opened.engine.following_logs(wanted if follow else ()):
-        for line in read_logs({name: opened.engine.log(name) for name in wanted}, lines, follow):
-            typer.echo(line)
 
 
 def list_requests(

@@ -37,7 +37,7 @@ def restart(names: Names, timeout: Timeout = 120.0) -> None:
     clock = Clock()
     with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
         consent(opened.loaded, "steps", "services")
-        report = work(opened, names, UpOptions(timeout), watch, clock)
+        report = work(opened, names, UpOptions(timeout, clock=True), watch, clock)
     show(report)
 
 

@@ -15,7 +15,7 @@ BACKEND: Final = "backend"
 STORES: Final = ("postgres", "dynamodb")
 NOTHING: Final = Ready()
 # Names of logs, and of services that are not the project's own.
-RESERVED: Final = (*STORES, BACKEND, "tap", "steps")
+RESERVED: Final = (*STORES, BACKEND, "tap", "steps", "ui", "log-clock")
 
 
 @dataclass(frozen=True)

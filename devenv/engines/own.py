@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # The port that a process was given, by which it is found again when no record names it.
 PORT_MARK: Final = "DEVENV_SERVICE_PORT"
 # Logs beside those of the project's own processes.
-OTHER_LOGS: Final = (*STORES, "tap", "steps")
+OTHER_LOGS: Final = (*STORES, "tap", "steps", "ui", "log-clock")
 
 
 def launch(engine: Engine, own: Own, environment: Mapping[str, str]) -> None:

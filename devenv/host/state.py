@@ -88,6 +88,7 @@ class State(Version, frozen=True):
     `root` is the project's folder when this was written: a copied or moved folder is known by it. `services` and
     `steps` are those of `engine`; those of the other engines that the project has been on are `parked`. `training` is
     what the embedded engine left at work in the background. `tap` is there when the application is to go through it.
+    `log_clock` notes the times of the logs.
     """
 
     root: Annotated[str, msgspec.Meta(max_length=4096)] | None = None
@@ -97,6 +98,7 @@ class State(Version, frozen=True):
     parked: dict[str, Parked] = {}
     training: Process | None = None
     tap: Tapped | None = None
+    log_clock: Process | None = None
 
 
 class Secrets(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
 from devenv.engines.base import Engine
-from devenv.lifecycle import page, tap
+from devenv.lifecycle import log_clock, page, tap
 from devenv.lifecycle.recover import recover
 from devenv.stack import Stack
 
@@ -52,6 +52,7 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
         engine.stop(name)
         stopped.append(name)
         watch.end(name, "stopped", ok=True)
+    log_clock.stop(engine)
     if tap.end(engine):
         stopped.append("tap")
     if page.stop(stack.root):

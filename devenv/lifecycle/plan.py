@@ -16,7 +16,7 @@ class UpOptions:
     """How `up` was asked. `force` and `first` name a step; both include the later ones.
 
     `restore`: what was loaded from seeds and deleted since comes back. `names`: only these services, with what they
-    need.
+    need. `clock`: the logs get times.
     `agree` is asked, and raises unless the user agrees, before stores that devenv did not start become its own.
     """
 
@@ -30,6 +30,7 @@ class UpOptions:
     tap: bool | None = None
     restore: bool = False
     names: tuple[str, ...] = ()
+    clock: bool = False
 
 
 def join_late(late: Mapping[str, DevenvError]) -> DevenvError:

@@ -23,7 +23,9 @@ from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.events import ProjectEvents, Watch
 from devenv.core.model import Report
+from devenv.engines.process import SERVICE_MARK
 from devenv.host import processes, registry, state
+from devenv.lifecycle import log_clock
 from devenv.lifecycle.down import down, may_run
 from devenv.stack import DEFAULT, EngineChoice, open_locked, open_stack
 
@@ -81,7 +83,7 @@ def look(root: str, entry: registry.RegisteredProject | None, found: Sequence[ps
             for name, record in read_records(Path(root))
             if record.process and processes.is_running(record.process)
         }
-    pids = {process.pid: (program(process), None) for process in found} | records
+    pids = {process.pid: (name, None) for process in found if (name := program(process)) != log_clock.NAME} | records
     services = [RunningService(name, pid, port) for pid, (name, port) in sorted(pids.items())]
     others, connected = read_others(Path(root)) if folder else ([], [])
     contained = read_contained(entry.compose) if entry and entry.compose else Contained()
@@ -174,9 +176,9 @@ def read_running(cache: Path) -> dict[str, list[psutil.Process]]:
 
 
 def program(process: psutil.Process) -> str:
-    """A short name of a process."""
+    """The service that a process is, else a short name of its program."""
     try:
-        return process.name()
+        return process.environ().get(SERVICE_MARK) or process.name()
     except psutil.Error:
         return "?"
 

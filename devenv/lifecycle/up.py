@@ -11,7 +11,7 @@ from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Action, Report, ServiceState, StepState
 from devenv.host import registry
-from devenv.lifecycle import tap
+from devenv.lifecycle import log_clock, tap
 from devenv.lifecycle.load import StepLoader
 from devenv.lifecycle.names import check_names
 from devenv.lifecycle.own import OwnStarter
@@ -59,6 +59,7 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     if loader.fresh and not (options.force or options.first):
         loader.adopt_baseline(inputs)
     started = [action.target for action in plan if action.action == "start"]
+    ticking = options.clock and log_clock.ensure(engine)
     try:
         for name in gone:
             watch.say(f"{name}: stopped, as devenv.toml has no such service any more")
@@ -80,6 +81,8 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
                 engine.stop(name)
             if tapping:
                 tap.stop(engine)
+            if ticking:
+                log_clock.stop(engine)
         raise
     services.close()
     timings = clock.finish()

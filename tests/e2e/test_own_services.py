@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import urllib.request
 from collections.abc import Iterator
@@ -195,3 +196,40 @@ def test_exec_runs_nothing_of_a_folder_that_is_not_trusted(many: ProjectDir) -> 
     refused = many.devenv("--no-input", "exec", "worker", "--", "true", DEVENV_TRUST="", XDG_STATE_HOME=str(many.path))
     assert refused.code == 125
     assert "is not trusted to run its own commands" in refused.err
+
+
+def clocks(project: ProjectDir) -> list[int]:
+    """The pids of the clocks of a project's logs."""
+    place = str(project.path.resolve())
+    found = processes.find_all({"clock": lambda words: "log_clock" in " ".join(words) and words[-1].startswith(place)})
+    return [found["clock"].pid] if found else []
+
+
+def test_logs_are_merged_by_time_and_their_clock_ends_with_the_services(many: ProjectDir) -> None:
+    many.ok("up", timeout=240)
+    [clock] = clocks(many)
+    assert "log-clock" not in many.ok("ps").out
+    frontend = services(many)["frontend"]["url"]
+    for path in ("one", "two"):
+        get(f"{frontend}/{path}")
+    lines = many.json("logs", "--grep", "GET /(one|two)")["lines"]
+    assert [line["service"] for line in lines] == ["frontend", "frontend"]
+    assert lines[0]["at"] <= lines[1]["at"]
+    text = many.ok("logs", "--since", "10m").out.splitlines()
+    form = re.compile(
+        r"(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d\.\d (postgres|dynamodb|backend|frontend|cache|worker|steps) +\| "
+    )
+    assert all(form.match(line) for line in text)
+    assert {form.match(line)[2] for line in text} >= {"postgres", "dynamodb", "frontend", "worker"}  # type: ignore[index]
+    assert many.devenv("logs", "--since", "soon").code == 2
+    assert many.devenv("logs", "--grep", "(").code == 2
+    assert many.devenv("logs", "nothing").code == 2
+
+    kill(clock)
+    many.ok("up")
+    [again] = clocks(many)
+    assert again != clock
+    many.ok("down")
+    assert clocks(many) == []
+    assert of_project(many) == set()
+    assert "GET /two" in many.ok("logs", "frontend").out

@@ -28,7 +28,7 @@ from devenv.engines.docker.api import Container, Unreachable
 from devenv.engines.docker.containers import ALIVE, epoch, judge, seen_from_here, shared_file, version_of, whole_seconds
 from devenv.engines.docker.project import INSIDE, ComposeProject
 from devenv.engines.project import KnownState
-from devenv.host import processes, writing
+from devenv.host import log_clock, processes, writing
 
 if TYPE_CHECKING:
     from devenv.engines.embedded.parts import Progress
@@ -210,8 +210,16 @@ class DockerEngine(ComposeProject):
         if not fresh:
             return
         processes.rotate(log)
+        place, second = processes.size_of(log), ""
         with writing.open_append(log) as file:
-            file.write("".join(line.partition(" ")[2] + "\n" for line in fresh).encode())
+            for line in fresh:
+                at, _, text = line.partition(" ")
+                content = f"{text}\n".encode()
+                file.write(content)
+                if at[:19] != second:
+                    second = at[:19]
+                    log_clock.note(str(log), place, epoch(at) or 0.0)
+                place += len(content)
         writing.replace_private(mark, f"{container.id} {fresh[-1].partition(' ')[0]}".encode())
 
     @contextmanager

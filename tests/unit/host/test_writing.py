@@ -26,6 +26,7 @@ REASONS = {
     "engines/embedded/parts.py": "the cache of parts, in a fresh folder of devenv's own",
     "engines/embedded/postgres.py": "the cache of parts, in a fresh folder of devenv's own",
     "host/file_clone.py": "copies data folders, into a fresh folder of devenv's own",
+    "host/log_clock.py": "appends to the times beside a log, through no link; it imports nothing of devenv",
     "host/processes.py": "rotates a log of devenv's own, after looking that it is no link",
     "host/writing.py": "is the writer",
     "streams/runner.py": "a descriptor that devenv gives it; it imports nothing of devenv",
