@@ -57,14 +57,13 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
 
 
 def counted(passed: Sequence[Mapping[str, Any]], skipped: Sequence[Mapping[str, Any]]) -> list[str]:
-    """One line for the checks that passed, one for those that were skipped, with the reasons."""
+    """One line for the checks that passed, and the skipped ones by their reason."""
     lines = []
     if passed:
         lines.append(f"{mark(CHECK_MARKS, 'ok')} {number_of(len(passed), 'check')} passed  (-v lists them)")
     if skipped:
-        reasons = clean(skip_reasons(skipped))
-        count = number_of(len(skipped), "check")
-        lines.append(f"{mark(CHECK_MARKS, 'skip')} {count} skipped: {reasons}  (-v lists them)")
+        lines.append(f"{mark(CHECK_MARKS, 'skip')} {number_of(len(skipped), 'check')} skipped  (-v lists them)")
+        lines += [f"    {ranges(codes)}: {clean(reason)}" for reason, codes in by_reason(skipped).items()]
     return lines
 
 
@@ -81,16 +80,27 @@ def list_lines(checks: Sequence[Mapping[str, str]]) -> list[str]:
     return lines
 
 
-def skip_reasons(skipped: Sequence[Mapping[str, Any]]) -> str:
-    """Each reason once; a failed check that others need is named by its code, not the skipped ones between."""
-    codes: dict[str, None] = {}
-    others: dict[str, None] = {}
+def by_reason(skipped: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Reason -> codes. A failed check that others need is named by its code, not the skipped ones between."""
+    found: dict[str, list[str]] = {}
     for check in skipped:
-        if needs := check["skip"]["needs"]:
-            codes |= dict.fromkeys(needs)
+        needs = check["skip"]["needs"]
+        reason = f"{', '.join(needs)} did not pass" if needs else check["skip"]["text"]
+        found.setdefault(reason, []).append(check["code"])
+    return found
+
+
+def ranges(codes: Sequence[str]) -> str:
+    """Codes in one line, neighbours as a range: `DOC001-DOC003, XST001`."""
+    runs: list[list[str]] = []
+    for code in codes:
+        group, number = code.rstrip("0123456789"), code.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        before = f"{group}{int(number) - 1:0{len(number)}}" if number else None
+        if runs and runs[-1][-1] == before:
+            runs[-1].append(code)
         else:
-            others[check["skip"]["text"]] = None
-    return "; ".join([*([f"they need {', '.join(codes)}"] if codes else []), *others])
+            runs.append([code])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)
 
 
 def check_lines(check: Mapping[str, Any], verbose: bool) -> list[str]:

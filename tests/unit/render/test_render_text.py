@@ -19,7 +19,7 @@ from devenv.lifecycle.logs import LogFilter, read_logs
 from devenv.render import report as render
 from devenv.render import text
 from devenv.render.cells import cell_width, rows_text, show_value, table
-from devenv.render.doctor_text import doctor_text
+from devenv.render.doctor_text import doctor_text, ranges
 from devenv.render.snapshot_text import down_all_lines
 
 
@@ -287,8 +287,25 @@ def test_skipped_checks_name_each_root_once() -> None:
     )
     results = [result_of(Titled(f"X{n}", "x", "x", ""), Outcome("skip", skip=skip)) for n, skip in enumerate(skips)]
     checks = [asdict(result) for result in results]
-    line = doctor_text(diagnosis(checks=checks), verbose=False)[0]
-    assert line.endswith("3 checks skipped: they need SVC001, SVC002; there is no database (SCH001)  (-v lists them)")
+    assert doctor_text(diagnosis(checks=checks), verbose=False)[:-1] == [
+        typer.style("-", fg="white") + " 3 checks skipped  (-v lists them)",
+        "    X0: SVC001 did not pass",
+        "    X1: SVC001, SVC002 did not pass",
+        "    X2: there is no database (SCH001)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("codes", "shown"),
+    [
+        (["A001"], "A001"),
+        (["A001", "A002"], "A001, A002"),
+        (["A001", "A002", "A003", "B004", "B006"], "A001-A003, B004, B006"),
+        (["A009", "A010", "A011", "A001"], "A009-A011, A001"),
+    ],
+)
+def test_neighbouring_codes_are_a_range(codes: list[str], shown: str) -> None:
+    assert ranges(codes) == shown
 
 
 def mixed() -> Report:
@@ -314,7 +331,8 @@ def test_doctor_shows_failures_first_then_warnings_then_counts() -> None:
         typer.style("!", fg="yellow") + " B001 title of B001",
         "    old",
         typer.style("✓", fg="green") + " 2 checks passed  (-v lists them)",
-        typer.style("-", fg="white") + " 1 check skipped: nothing is declared  (-v lists them)",
+        typer.style("-", fg="white") + " 1 check skipped  (-v lists them)",
+        "    A002: nothing is declared",
     ]
 
 
