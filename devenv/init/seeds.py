@@ -8,7 +8,8 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from devenv.core.errors import UsageError
-from devenv.steps.seed.forms import Document, read_file, table_of
+from devenv.steps.seed.format import Document
+from devenv.steps.seed.forms import read_file, table_of
 from devenv.steps.step import SourceFile
 
 SUFFIXES: Final = (".json", ".jsonl", ".ndjson", ".csv")

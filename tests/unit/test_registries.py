@@ -10,10 +10,12 @@ from types import ModuleType
 import pytest
 
 import devenv.doctor.checks
+import devenv.steps.seed.formats
 import devenv.trace.layers
 from devenv.doctor.checks.registry import CHECKS
 from devenv.patterns import pattern_rules, table_rules
 from devenv.patterns.registry import ANY, RULES
+from devenv.steps.seed.formats.registry import FORMATS
 from devenv.trace.layers.registry import LAYERS
 
 
@@ -50,3 +52,9 @@ def test_every_rule_is_in_the_registry_and_explained_by_known_ones() -> None:
     }
     assert found == {rule.find for rule in RULES}
     assert {code for rule in RULES for code in rule.explained} <= {ANY, *(rule.code for rule in RULES)}
+
+
+def test_every_form_of_seed_files_is_in_the_registry_once() -> None:
+    found = records(devenv.steps.seed.formats, "FORMAT")
+    assert sorted(map(id, found.values())) == sorted(map(id, FORMATS))
+    assert all((form.read is None) != (form.read_text is None) for form in FORMATS)

@@ -12,6 +12,9 @@ import pytest
 
 from devenv.config.schema import SeedFile
 from devenv.core.errors import UsageError
+from devenv.steps.seed.format import SeedDocuments, SeedFormat
+from devenv.steps.seed.formats.registry import FORMATS
+from devenv.steps.seed.forms import read_file
 from devenv.steps.seed.items import Keys, read_items
 from devenv.steps.step import SourceFile, read_text
 
@@ -139,3 +142,19 @@ def test_a_gz_file_is_unpacked(tmp_path: Path) -> None:
     (tmp_path / "b.json.gz").write_bytes(b"not packed")
     with pytest.raises(UsageError, match="cannot be read"):
         read_text(tmp_path / "b.json.gz", "b.json.gz")
+
+
+def test_another_form_is_a_record_in_the_registry() -> None:
+    def read_pairs(tree: Any, file: str, found: SeedDocuments, whole: bool) -> bool:
+        if not (isinstance(tree, dict) and "pairs" in tree):
+            return False
+        for key, value in tree["pairs"]:
+            found.add(tree["of"], {"id": key, "n": value}, False)
+        return True
+
+    file = SourceFile("x.json", json.dumps({"of": "things", "pairs": [["1", 41]]}))
+    with pytest.raises(UsageError) as caught:
+        read_file(file, {})
+    assert "CSV" in str(caught.value.detail)
+    (document,) = read_file(file, {}, (*FORMATS, SeedFormat("pairs", read_pairs))).documents
+    assert (document.table, document.items) == ("things", [{"id": "1", "n": 41}])

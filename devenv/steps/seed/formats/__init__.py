@@ -1,0 +1,1 @@
+"""Forms of seed files, one file each; `registry.py` lists them."""
