@@ -19,7 +19,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.models import CommandInfo
 
-from devenv.cli import data, items, logs, look, options, page, project, run, services, trust
+from devenv.cli import data, installation, items, logs, look, options, page, project, run, services, trust
 from devenv.cli.help_format import MAX_WIDTH, GroupedHelp
 from devenv.cli.options import chosen, hoist
 from devenv.core.errors import MAKE_ROOM, DevenvError, Exit, StoreError
@@ -41,6 +41,8 @@ GROUPS = {
     "patterns": "Access patterns: list, run, check, explain, matrix.",
     "ddb": "Look into DynamoDB: list-tables, scan, sql, get, query, put, delete, export, import.",
     "snapshot": "Save and restore both stores at one point: save, restore, list, delete, export, import.",
+    "self": "This installation of devenv: show, update, uninstall.",
+    "parts": "What was fetched for all projects: list, verify, remove.",
     "config": "The effective settings with their origins (show), their validation (check), their JSON Schema (schema).",
 }
 # A command is a function in a file beside this one, and one line here: its word, behind that of its group, under the
@@ -101,6 +103,12 @@ COMMANDS: dict[str, tuple[tuple[str, Callable[..., None]], ...]] = {
         ("config schema", project.config_schema),
         ("trust", trust.trust_project),
         ("policy", project.policy),
+        ("self show", installation.self_show),
+        ("self update", installation.self_update),
+        ("self uninstall", installation.self_uninstall),
+        ("parts list", installation.parts_list),
+        ("parts verify", installation.parts_verify),
+        ("parts remove", installation.parts_remove),
         ("help", project.show_help),
     ),
 }

@@ -8,3 +8,12 @@ def number_of(number: int, one: str, many: str = "") -> str:
     if number != 1:
         one = many or (f"{one[:-1]}ies" if one.endswith("y") and one[-2:-1] not in "aeiou" else f"{one}s")
     return f"{number:,} {one}"
+
+
+def size_words(size: float) -> str:
+    """`0 B`, `812 kB`, `46.1 MB`, `1.2 GB`: decimal units, three digits."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor * 0.9995:
+            number = size / factor
+            return f"{number:.1f} {unit}" if number < 99.95 else f"{number:,.0f} {unit}"
+    return f"{size:.0f} B"

@@ -44,7 +44,7 @@ from devenv.engines.process import ProcessServices
 from devenv.host import processes
 
 if TYPE_CHECKING:
-    from devenv.engines.embedded.parts import Progress
+    from devenv.engines.embedded.building import Progress
 
 # Projects that start at the same moment may find the same port free; each time one of them gets it.
 PORT_TRIES: Final = 5

@@ -64,3 +64,20 @@ def read_text(path: Path, most: int = TEXT_BYTES) -> str | None:
             return None
         content = head + file.read(most)
     return None if b"\0" in content else content.decode("utf-8", "replace")
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes on disk of a file or of all files below a folder; what cannot be read counts nothing."""
+    total = 0
+    pending = [path]
+    while pending:
+        entry = pending.pop()
+        try:
+            status = entry.lstat()
+            # Sparse files take less than their length; what is small may take a whole block.
+            total += status.st_blocks * 512 if hasattr(status, "st_blocks") else status.st_size
+            if stat.S_ISDIR(status.st_mode):
+                pending += entry.iterdir()
+        except OSError:
+            continue
+    return total

@@ -158,6 +158,20 @@ def help_lines(report: Report, verbose: bool) -> list[str]:
     return help_text(report, verbose)
 
 
+def self_lines(report: Report, verbose: bool) -> list[str]:
+    """`self`; imported for it alone."""
+    from devenv.render.installation_text import self_text
+
+    return self_text(report, verbose)
+
+
+def parts_lines(report: Report, verbose: bool) -> list[str]:
+    """`parts`; imported for it alone."""
+    from devenv.render.installation_text import parts_text
+
+    return parts_text(report, verbose)
+
+
 def requests_lines(report: Report, verbose: bool) -> list[str]:
     """`requests`; imported for it alone."""
     from devenv.render.requests_text import requests_text
@@ -186,6 +200,8 @@ RENDERERS: Mapping[str, Callable[[Report, bool], list[str]]] = {
     "init": init_lines,
     "policy": policy_lines,
     "help": help_lines,
+    "self": self_lines,
+    "parts": parts_lines,
     "trust": trust_lines,
     "requests": requests_lines,
     "db": rows_text,

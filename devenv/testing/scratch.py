@@ -24,8 +24,8 @@ from devenv.config.load import Loaded
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError
 from devenv.core.events import Watch
+from devenv.engines.embedded.building import Progress
 from devenv.engines.embedded.engine import EmbeddedEngine, Launch
-from devenv.engines.embedded.parts import Progress
 from devenv.host import processes
 from devenv.host.state import Tapped
 from devenv.stack import Stack

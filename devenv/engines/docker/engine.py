@@ -31,7 +31,7 @@ from devenv.engines.project import KnownState
 from devenv.host import log_clock, processes, writing
 
 if TYPE_CHECKING:
-    from devenv.engines.embedded.parts import Progress
+    from devenv.engines.embedded.building import Progress
 
 ACCESS_KEY: Final = "devenvlocal"
 # What PostgreSQL says about data of another version.

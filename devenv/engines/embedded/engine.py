@@ -30,7 +30,7 @@ from devenv.host.processes import Account
 from devenv.host.state import Record
 
 if TYPE_CHECKING:
-    from devenv.engines.embedded.parts import Progress
+    from devenv.engines.embedded.building import Progress
     from devenv.engines.embedded.postgres import Binaries
 
 ACCESS_KEY = "devenvlocal"
@@ -189,10 +189,11 @@ class EmbeddedEngine(Engine):
     def dynamodb(self, progress: Progress) -> Launch:
         """DynamoDB Local's launch; fetches it first when this machine does not have it."""
         from devenv.engines.embedded import dynamodb_local, parts
+        from devenv.engines.embedded import java as runtime
 
         account = self.account()
         named = self.settings.dynamodb.local
-        java = parts.find_java(self.cache, self.environ, account)
+        java = runtime.find_java(self.cache, self.environ, account, progress)
         local = parts.find_local(self.cache, self.root / named if named else None, account, progress)
         data, temp = self.home / "dynamodb", self.home / TEMPORARY
         shutil.rmtree(temp, ignore_errors=True)

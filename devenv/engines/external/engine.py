@@ -43,7 +43,7 @@ from devenv.host import writing
 from devenv.host.addresses import is_loopback
 
 if TYPE_CHECKING:
-    from devenv.engines.embedded.parts import Progress
+    from devenv.engines.embedded.building import Progress
 
 SURVEY: Final = b"""
 SELECT current_setting('server_version'), (SELECT system_identifier::text FROM pg_control_system()),

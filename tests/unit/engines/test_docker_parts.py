@@ -24,6 +24,7 @@ from devenv.engines.docker.api import Container, find_endpoint
 from devenv.engines.docker.compose import Compose, Failed, clean_environment, env_file
 from devenv.engines.docker.containers import judge, project_name, seen_from_here, shared_file
 from devenv.engines.docker.inspect import MissingImage, View, Volume
+from devenv.host.installation import install_command
 
 MEANT = "2026-06-24T20:57:02+00:00"
 
@@ -108,7 +109,7 @@ def test_an_old_compose_alone_is_told_with_the_way_on(tmp_path: Path, monkeypatc
         compose.find_compose(environ)
     assert (refused.value.exit_code, refused.value.what) == (10, "Docker Compose 1.29.2 is too old")
     outcome = judge_compose(View("docker", no_compose=refused.value.failure))
-    assert (outcome.status, outcome.fix and outcome.fix.command) == ("fail", compose.INSTALL)
+    assert (outcome.status, outcome.fix and outcome.fix.command) == ("fail", install_command("docker"))
     old.unlink()
     with pytest.raises(DevenvError, match="is not installed"):
         compose.find_compose(environ)

@@ -16,8 +16,10 @@ from pathlib import Path
 import pytest
 
 from devenv.core.errors import DevenvError, Exit, UsageError
-from devenv.engines.embedded import parts
-from devenv.engines.embedded.parts import JAR, LAUNCHER, LIBRARIES, MANIFEST, Java, Unavailable, find_java, find_local
+from devenv.engines.embedded import parts, wheels
+from devenv.engines.embedded.building import SUMS, Unavailable
+from devenv.engines.embedded.java import Java, find_java
+from devenv.engines.embedded.parts import JAR, LAUNCHER, LIBRARIES, MANIFEST, find_local
 from devenv.host.processes import Account
 
 NOBODY = Account("nobody", 65534, 65534)
@@ -252,7 +254,7 @@ def test_the_next_source_is_asked_when_one_has_nothing_usable(tmp_path):
     assert [shelf.asked for shelf in shelves] == [1, 1, 1, 1, 1, 0]
     assert not (tmp_path / "outside").exists()
     assert sorted(path.name for path in (tmp_path / "cache/dynamodb-local").iterdir()) == sorted(
-        [JAR, LIBRARIES, "README.txt", "source.txt"]
+        [SUMS, JAR, LIBRARIES, "README.txt", "source.txt"]
     )
 
 
@@ -316,7 +318,7 @@ def test_two_at_once_fetch_once(tmp_path):
 
 
 def test_the_wheels_npm_answers():
-    command = parts.bundled_npm()
+    command = wheels.bundled_npm()
     assert command is not None
     version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True).stdout
     assert version[0].isdigit()

@@ -1,0 +1,88 @@
+"""`devenv self` and `devenv parts`: the installation, and what was fetched for it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from devenv.cli.options import Yes, agreed, chosen, show
+
+if TYPE_CHECKING:
+    from devenv.lifecycle.installed import Handover
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done; change nothing.")]
+PartNames = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME…]", help="Parts, as `devenv parts list` names them.")
+]
+
+
+def self_show() -> None:
+    """Show how devenv was installed, and the folders that it keeps, with their sizes."""
+    from devenv.lifecycle.installed import show_installation
+
+    show(show_installation())
+
+
+def self_update(dry_run: DryRun = False) -> None:
+    """Install the newest version, by the program that installed this one (pipx, uv, pip)."""
+    from devenv.lifecycle.installed import plan_update
+
+    hand_over(plan_update(), dry_run)
+
+
+def self_uninstall(yes: Yes = False, dry_run: DryRun = False) -> None:
+    """Remove devenv; the folders that stay are listed with their sizes. No project may be up."""
+    from devenv.lifecycle.installed import plan_removal
+
+    task = plan_removal()
+    if not dry_run:
+        agreed(f"Remove devenv from {task.report.body['environment']}?", yes)
+    hand_over(task, dry_run)
+
+
+def hand_over(task: Handover, dry_run: bool) -> NoReturn:
+    """Print the report, then become the installer: it replaces the files of this very program."""
+    from devenv.render.report import show_report
+
+    report = replace(task.report, body={**task.report.body, "dry_run": dry_run})
+    show_report(report, as_json=chosen.json, color=chosen.color, verbose=chosen.verbose)
+    if dry_run:
+        raise typer.Exit
+    sys.stdout.flush()
+    # One document on stdout: what the installer says goes where progress goes.
+    os.dup2(2, 1)
+    os.execvp(task.command[0], list(task.command))  # noqa: S606 - the installer is the job
+
+
+def parts_list() -> None:
+    """List what was fetched or made for all projects of this machine, with sizes and users."""
+    from devenv.config.load import cache_folder
+    from devenv.engines.embedded.part_list import list_parts
+
+    show(list_parts(cache_folder()))
+
+
+def parts_verify() -> None:
+    """Compare each fetched file with the checksum that was recorded when it was fetched."""
+    from devenv.config.load import cache_folder
+    from devenv.engines.embedded.part_list import verify_parts
+
+    show(verify_parts(cache_folder()))
+
+
+def parts_remove(
+    names: PartNames = None,
+    everything: Annotated[bool, typer.Option("--all", help="Remove all parts.")] = False,
+    yes: Yes = False,
+) -> None:
+    """Delete parts; `devenv up` fetches again what it needs."""
+    from devenv.config.load import cache_folder
+    from devenv.engines.embedded.part_list import choose_parts, remove_parts
+
+    parts = choose_parts(cache_folder(), names or (), everything)
+    agreed(f"Delete {', '.join(part.name for part in parts) or 'nothing'}?", yes)
+    show(remove_parts(cache_folder(), parts))

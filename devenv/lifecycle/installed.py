@@ -1,0 +1,109 @@
+"""`devenv self`: how devenv was installed, what an update or a removal does, and what stays."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from devenv import __version__
+from devenv.config.load import cache_folder
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.model import Report
+from devenv.host.files import size_of
+from devenv.host.installation import DISTRIBUTION, Installation, read_installation, spoken, tool_missing
+from devenv.lifecycle.projects import KnownProject, read_all
+
+
+@dataclass(frozen=True)
+class Handover:
+    """One change of the installation: the report to print first, and the command that then takes over."""
+
+    report: Report
+    command: Sequence[str]
+
+
+def show_installation() -> Report:
+    """`devenv self`: version, kind of installation, the commands that update and remove it, and what it keeps."""
+    found = read_installation()
+    return Report("self", None, Exit.DONE, {**describe(found), "folders": folders(read_all(cache_folder()))})
+
+
+def describe(found: Installation) -> dict[str, Any]:
+    """An installation for a report."""
+    update, remove = found.update(), found.remove()
+    return {
+        "version": __version__,
+        "distribution": DISTRIBUTION,
+        "kind": found.kind,
+        "environment": str(found.prefix),
+        "source": found.source,
+        "python": sys.executable,
+        "update": spoken(update) if update else clone_update(found),
+        "remove": spoken(remove) if remove else f"rm -rf {found.prefix}",
+    }
+
+
+def clone_update(found: Installation) -> str:
+    """The command that updates a clone."""
+    root = found.source.removeprefix("file://")
+    return f"git -C {root} pull && make -C {root} up"
+
+
+def folders(projects: Sequence[KnownProject]) -> list[dict[str, Any]]:
+    """What devenv keeps outside of its own package: the cache of parts, and the data of each project."""
+    cache = cache_folder()
+    found = [{"path": str(cache), "what": "parts that were fetched", "bytes": size_of(cache)}] if cache.is_dir() else []
+    for project in projects:
+        if project.home and Path(project.home).is_dir():
+            name = project.name or Path(project.root).name
+            found.append({"path": project.home, "what": f"data of {name}", "bytes": size_of(Path(project.home))})
+        state = Path(project.root) / ".devstate"
+        if str(state) != project.home and state.is_dir():
+            found.append({"path": str(state), "what": "state and logs", "bytes": size_of(state)})
+    return found
+
+
+def plan_update() -> Handover:
+    """What `self update` runs. UsageError for a clone, which git updates."""
+    found = read_installation()
+    command = found.update()
+    if command is None:
+        raise UsageError("this devenv runs from a clone, which git updates", hint=clone_update(found))
+    require_tool(command)
+    body = {**describe(found), "runs": spoken(command), "action": "update"}
+    return Handover(Report("self", None, Exit.DONE, body), command)
+
+
+def plan_removal() -> Handover:
+    """What `self uninstall` runs, and which folders stay. UsageError while services run, or for a clone."""
+    found = read_installation()
+    projects = read_all(cache_folder())
+    if up := [project.root for project in projects if project.services]:
+        raise UsageError(
+            f"services of {len(up)} project{'s' if len(up) > 1 else ''} are running, so devenv was not removed",
+            detail="\n".join(up),
+            hint="devenv down --all  (with --data: delete their data too)",
+        )
+    command = found.remove()
+    if command is None:
+        raise UsageError("this devenv runs from a clone: its folder is yours to delete", hint=f"rm -rf {found.prefix}")
+    require_tool(command)
+    stays = folders(projects)
+    if found.kind == "environment":
+        what = "the virtual environment, with the packages that devenv needed"
+        stays.append({"path": str(found.prefix), "what": what, "bytes": size_of(found.prefix)})
+    body = {**describe(found), "runs": spoken(command), "action": "uninstall", "folders": stays}
+    return Handover(Report("self", None, Exit.DONE, body), command)
+
+
+def require_tool(command: Sequence[str]) -> None:
+    """DevenvError (10) if the program that installed devenv is gone."""
+    if tool_missing(command):
+        raise DevenvError(
+            f"{command[0]} installed this devenv, and is not on PATH",
+            exit_code=Exit.MISSING,
+            hint=f"put {command[0]} on PATH, then: {spoken(command)}",
+        )
