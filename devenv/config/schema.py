@@ -23,6 +23,8 @@ from devenv.config.types import (
 )
 
 FILE = "devenv.toml"
+# The DynamoDB Local that this release's tests ran.
+TESTED_DYNAMODB = "1.25.1"
 
 
 class Project(Section, frozen=True):
@@ -52,15 +54,16 @@ class Postgres(Section, frozen=True):
 
 
 class Dynamodb(Section, frozen=True):
-    """`[dynamodb]`: DynamoDB Local. `local` names a folder with DynamoDBLocal.jar, else it is fetched once.
+    """`[dynamodb]`: DynamoDB Local. `local` names a folder with DynamoDBLocal.jar, else `version` is fetched once.
 
-    `image` is that of engine `docker`.
+    `image` is that of engine `docker`, by default the one of that version.
     """
 
     port: Port = 8000
     region: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]+$(?!\n)")] = "us-east-1"
     local: Text | None = None
-    image: Text = "amazon/dynamodb-local:3.3.1"
+    version: Text | None = None
+    image: Text | None = None
 
 
 class Docker(Section, frozen=True):

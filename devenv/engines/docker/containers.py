@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from devenv.config.schema import TESTED_DYNAMODB
+from devenv.core.errors import UsageError
 from devenv.core.model import ServiceState
 from devenv.engines.docker.api import Container
 from devenv.engines.embedded import dynamodb_file
@@ -104,6 +106,16 @@ def project_name(name: str, root: Path) -> str:
     """A Compose project's name for a folder: lower case, and another one for every folder. Pure."""
     plain = re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-_")[:32] or "project"
     return f"devenv-{plain}-{hashlib.sha256(os.fsencode(root)).hexdigest()[:8]}"
+
+
+def dynamodb_image(version: str | None) -> str:
+    """The image of DynamoDB Local for `[dynamodb] version`. UsageError for a line such as `3.x`: tags are exact."""
+    if version is not None and version.endswith(".x"):
+        raise UsageError(
+            f'[dynamodb] version = "{version}" names no image: engine docker needs an exact version',
+            hint=f'[dynamodb] version = "{TESTED_DYNAMODB}" in devenv.toml, or name an image: [dynamodb] image = "…"',
+        )
+    return f"amazon/dynamodb-local:{version or TESTED_DYNAMODB}"
 
 
 def packaged_file() -> Path:

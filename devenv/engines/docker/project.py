@@ -17,7 +17,7 @@ from devenv.core.model import Targets
 from devenv.engines.base import Engine
 from devenv.engines.docker import compose
 from devenv.engines.docker.api import DockerClient, Unreachable, find_endpoint
-from devenv.engines.docker.containers import packaged_file, project_name
+from devenv.engines.docker.containers import dynamodb_image, packaged_file, project_name
 from devenv.host import processes
 from devenv.host.writing import write_private
 
@@ -78,7 +78,8 @@ class ComposeProject(Engine):
         """The image of a store; empty where the project's own compose file says it."""
         if name not in STORES or self.settings.docker.file:
             return ""
-        return str(getattr(self.settings, name).image)
+        image = getattr(self.settings, name).image
+        return str(image or dynamodb_image(self.settings.dynamodb.version))
 
     def is_here(self, name: str, image: str) -> bool:
         """Return True if an image is on this machine. UsageError for what cannot be an image's name."""
@@ -171,7 +172,7 @@ class ComposeProject(Engine):
             # The project's own database is made by the step setup.
             "DEVENV_POSTGRES_DATABASE": "postgres",
             "DEVENV_POSTGRES_PORT": str(self.port("postgres")),
-            "DEVENV_DYNAMODB_IMAGE": settings.dynamodb.image,
+            "DEVENV_DYNAMODB_IMAGE": settings.dynamodb.image or dynamodb_image(settings.dynamodb.version),
             "DEVENV_DYNAMODB_PORT": str(self.port("dynamodb")),
         }
         if settings.backend:

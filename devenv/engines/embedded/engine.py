@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace as replace_fields
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -188,13 +189,13 @@ class EmbeddedEngine(Engine):
 
     def dynamodb(self, progress: Progress) -> Launch:
         """DynamoDB Local's launch; fetches it first when this machine does not have it."""
-        from devenv.engines.embedded import dynamodb_local, parts
+        from devenv.engines.embedded import dynamodb_local, trial, versions
         from devenv.engines.embedded import java as runtime
 
         account = self.account()
-        named = self.settings.dynamodb.local
         java = runtime.find_java(self.cache, self.environ, account, progress)
-        local = parts.find_local(self.cache, self.root / named if named else None, account, progress)
+        choice = versions.choice_of(self.settings.dynamodb, self.root, self.cache, account, progress)
+        local = versions.choose_local(replace_fields(choice, trial=partial(trial.try_out, java)))
         data, temp = self.home / "dynamodb", self.home / TEMPORARY
         shutil.rmtree(temp, ignore_errors=True)
         for folder in (data, temp):

@@ -35,7 +35,7 @@ KINDS: tuple[tuple[str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class Part:
+class CachedPart:
     """One part: its name in the cache folder, what it is, bytes on disk, where it came from, and who uses it."""
 
     name: str
@@ -50,7 +50,7 @@ def kind_of(name: str) -> str | None:
     return next((what for pattern, what in KINDS if re.fullmatch(pattern, name)), None)
 
 
-def read_parts(cache: Path) -> list[Part]:
+def read_parts(cache: Path) -> list[CachedPart]:
     """Every part of the cache folder, by name."""
     entries = sorted(cache.iterdir()) if cache.is_dir() else []
     users = read_users(cache)
@@ -59,7 +59,7 @@ def read_parts(cache: Path) -> list[Part]:
         what = kind_of(entry.name)
         if what is not None and not entry.is_symlink():
             pids = tuple(sorted(pid for pid, used in users.items() if entry.name in used))
-            found.append(Part(entry.name, what, size_of(entry), read_origin(entry), pids))
+            found.append(CachedPart(entry.name, what, size_of(entry), read_origin(entry), pids))
     return found
 
 
@@ -121,7 +121,7 @@ def check_part(place: Path) -> tuple[State, list[str]]:
     return ("changed" if changed else "ok"), changed
 
 
-def choose_parts(cache: Path, names: Sequence[str], everything: bool) -> list[Part]:
+def choose_parts(cache: Path, names: Sequence[str], everything: bool) -> list[CachedPart]:
     """Return the parts to remove. UsageError for an unknown one, for one that runs, or if none is named."""
     parts = {part.name: part for part in read_parts(cache)}
     if unknown := [name for name in names if name not in parts]:
@@ -135,7 +135,7 @@ def choose_parts(cache: Path, names: Sequence[str], everything: bool) -> list[Pa
     return wanted
 
 
-def remove_parts(cache: Path, parts: Sequence[Part]) -> Report:
+def remove_parts(cache: Path, parts: Sequence[CachedPart]) -> Report:
     """Delete parts. What is missing later is fetched or made again by `devenv up`."""
     from filelock import FileLock
 

@@ -17,7 +17,7 @@ import pytest
 
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.engines.embedded import parts, wheels
-from devenv.engines.embedded.building import SUMS, Unavailable
+from devenv.engines.embedded.building import SUMS, Progress, Unavailable
 from devenv.engines.embedded.java import Java, find_java
 from devenv.engines.embedded.parts import JAR, LAUNCHER, LIBRARIES, MANIFEST, find_local
 from devenv.host.processes import Account
@@ -73,7 +73,7 @@ class Shelf:
     hold: threading.Event | None = None
     asked: int = 0
 
-    def fetch(self, folder: Path, progress: parts.Progress) -> Path:
+    def fetch(self, folder: Path, progress: Progress) -> Path:
         self.asked += 1
         if self.hold:
             assert self.hold.wait(30)
