@@ -19,7 +19,7 @@ import typer
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
 from typer.models import CommandInfo
 
-from devenv.cli import data, installation, items, logs, look, options, page, project, run, services, trust
+from devenv.cli import completion, data, installation, items, logs, look, options, page, project, run, services, trust
 from devenv.cli.help_format import MAX_WIDTH, GroupedHelp
 from devenv.cli.options import chosen, hoist
 from devenv.core.errors import MAKE_ROOM, DevenvError, Exit, StoreError
@@ -103,6 +103,7 @@ COMMANDS: dict[str, tuple[tuple[str, Callable[..., None]], ...]] = {
         ("config schema", project.config_schema),
         ("trust", trust.trust_project),
         ("policy", project.policy),
+        ("completion", completion.completion),
         ("self show", installation.self_show),
         ("self update", installation.self_update),
         ("self uninstall", installation.self_uninstall),

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -174,3 +174,23 @@ def add_command(package: str) -> str:
 def tool_missing(command: Sequence[str]) -> bool:
     """Return True if the program of a command is not on this machine."""
     return not os.path.isabs(command[0]) and shutil.which(command[0]) is None
+
+
+def completion_place(shell: str, home: Path, environ: Mapping[str, str]) -> tuple[Path, Path | None]:
+    """Where a shell's script goes, and the file of the shell's own that must name it, if any."""
+    data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    settings = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    if shell == "bash":
+        return data / "bash-completion" / "completions" / "devenv", home / ".bashrc"
+    if shell == "fish":
+        return settings / "fish" / "completions" / "devenv.fish", None
+    if shell == "zsh":
+        return data / "devenv" / "completion.zsh", Path(environ.get("ZDOTDIR") or home) / ".zshrc"
+    own = home / "Documents" / "PowerShell" if os.name == "nt" else settings / "powershell"
+    return data / "devenv" / "completion.ps1", own / "Microsoft.PowerShell_profile.ps1"
+
+
+def completion_files(home: Path, environ: Mapping[str, str]) -> list[Path]:
+    """The completion scripts that `devenv completion --install` wrote and that are still there."""
+    found = [completion_place(shell, home, environ)[0] for shell in ("bash", "zsh", "fish", "powershell")]
+    return [file for file in found if file.is_file()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,14 @@ from devenv.config.load import cache_folder
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
 from devenv.host.files import size_of
-from devenv.host.installation import DISTRIBUTION, Installation, read_installation, spoken, tool_missing
+from devenv.host.installation import (
+    DISTRIBUTION,
+    Installation,
+    completion_files,
+    read_installation,
+    spoken,
+    tool_missing,
+)
 from devenv.lifecycle.projects import KnownProject, read_all
 
 
@@ -56,6 +64,10 @@ def folders(projects: Sequence[KnownProject]) -> list[dict[str, Any]]:
     """What devenv keeps outside of its own package: the cache of parts, and the data of each project."""
     cache = cache_folder()
     found = [{"path": str(cache), "what": "parts that were fetched", "bytes": size_of(cache)}] if cache.is_dir() else []
+    found += [
+        {"path": str(file), "what": "completion of a shell", "bytes": size_of(file)}
+        for file in completion_files(Path.home(), os.environ)
+    ]
     for project in projects:
         if project.home and Path(project.home).is_dir():
             name = project.name or Path(project.root).name
