@@ -1,4 +1,4 @@
-"""What the shells ask at each TAB: `python -P -m devenv.cli.complete SHELL INDEX WORD…`. The standard library only.
+"""Answers the shells at each TAB: `python -P -m devenv.cli.complete SHELL INDEX WORD…`. The standard library only.
 
 Importing the commands takes longer than somebody waits for a TAB. So their words come from a file that `completion.py`
 writes whenever devenv's own files change, and names out of the stores from one that it refreshes in the background.
@@ -178,7 +178,7 @@ class Completion:
         return self.placeholder(command, place, names, rest)
 
     def placeholder(self, command: str, place: str, names: dict, rest: "list[str]") -> "list[tuple[str, str]] | None":  # type: ignore[type-arg]
-        """What a placeholder such as `[SERVICE]` or `text|json` stands for; None: names of files."""
+        """The candidates that a placeholder such as `[SERVICE]` or `text|json` stands for; None: names of files."""
         bare = place.strip("[]").rstrip("…")
         if "|" in bare:
             return [(word, "") for word in bare.split("|")]
@@ -258,7 +258,7 @@ def quoted(word: str) -> str:
 
 
 def lines_for(shell: str, found: "list[tuple[str, str]] | None", current: str) -> "list[str]":
-    """What the shell's function reads: `:files`, or a candidate in each line, with its description behind a tab."""
+    """The lines that the shell's function reads: `:files`, or a candidate in each line, with its description behind a tab."""
     if found is None:
         return [":files"]
     fitting = [

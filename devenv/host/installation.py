@@ -34,7 +34,7 @@ class Installation:
     pip: bool = True
 
     def requirement(self, *extras: str) -> str:
-        """What to install for these extras, and those that are there already."""
+        """The requirement with these extras, and those that are there already."""
         wanted = sorted({*self.extras, *extras})
         inside = f"[{','.join(wanted)}]" if wanted else ""
         if self.source == DISTRIBUTION or "://" not in self.source:

@@ -61,7 +61,7 @@ def clone_update(found: Installation) -> str:
 
 
 def folders(projects: Sequence[KnownProject]) -> list[dict[str, Any]]:
-    """What devenv keeps outside of its own package: the cache of parts, and the data of each project."""
+    """The folders that devenv keeps outside of its own package: the cache of parts, and the data of each project."""
     cache = cache_folder()
     found = [{"path": str(cache), "what": "parts that were fetched", "bytes": size_of(cache)}] if cache.is_dir() else []
     found += [
@@ -79,7 +79,7 @@ def folders(projects: Sequence[KnownProject]) -> list[dict[str, Any]]:
 
 
 def plan_update() -> Handover:
-    """What `self update` runs. UsageError for a clone, which git updates."""
+    """The command of `self update`. UsageError for a clone, which git updates."""
     found = read_installation()
     command = found.update()
     if command is None:
@@ -90,7 +90,7 @@ def plan_update() -> Handover:
 
 
 def plan_removal() -> Handover:
-    """What `self uninstall` runs, and which folders stay. UsageError while services run, or for a clone."""
+    """The command of `self uninstall`, and the folders that stay. UsageError while services run, or for a clone."""
     found = read_installation()
     projects = read_all(cache_folder())
     if up := [project.root for project in projects if project.services]:

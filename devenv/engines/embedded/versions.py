@@ -72,7 +72,7 @@ class Choice:
 
 
 def choice_of(settings: Dynamodb, root: Path, cache: Path, account: Account | None, progress: Progress) -> Choice:
-    """What `[dynamodb]` asks for; the trial is to be filled in."""
+    """The choice that `[dynamodb]` makes; the trial is to be filled in."""
     named = root / settings.local if settings.local else None
     return Choice(cache, settings.version, named, account, progress, lambda local: None)
 
