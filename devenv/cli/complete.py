@@ -258,7 +258,7 @@ def quoted(word: str) -> str:
 
 
 def lines_for(shell: str, found: "list[tuple[str, str]] | None", current: str) -> "list[str]":
-    """The lines that the shell's function reads: `:files`, or a candidate in each line, with its description behind a tab."""
+    """The lines that a shell reads: `:files`, or a candidate in each, with its description behind a tab."""
     if found is None:
         return [":files"]
     fitting = [
