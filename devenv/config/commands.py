@@ -45,6 +45,7 @@ def commands_of(settings: Settings) -> tuple[Command, ...]:
         found += listed("services", "[backend] python", [backend.python] if backend.python else [])
     for name, service in settings.services.items():
         found += listed("services", f"[services.{name}] command", service.command)
+        found += listed("services", f"[services.{name}] handler", [service.handler] if service.handler else [])
         found += listed("services", f"[services.{name}] ready", service.ready.command)
         found += listed("services", f"[services.{name}] python", [service.python] if service.python else [])
     if settings.docker.file:

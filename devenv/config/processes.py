@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from devenv.config.types import Section, ServiceKind, Text, Variable
+from devenv.config.workers import MOST_RETRIES, MOST_TIMEOUT_S, Batch, FilterPattern, OnFailure
 
 # 0 asks for any free port.
 AnyPort = Annotated[int, msgspec.Meta(ge=0, le=65535)]
@@ -32,6 +33,12 @@ class OwnService(Section, frozen=True):
     A store in `depends_on` is ready when its data is loaded. `port`: the next free one is used when it is taken; 0: any
     free one. `{port}`, `{python}`, the placeholders of `[env]` and `{NAME_url}`, `{NAME_port}` of every service are
     filled in inside command, env and ready's command. `python` is this service's interpreter.
+
+    With `stream` (a DynamoDB table) the service is a stream worker: what changes in that table is given to `handler`,
+    a function with AWS Lambda's signature (`functions/rows.py:handler`, or `index.handler` of Node), or to `command`,
+    one event a line. `filter`: event filter patterns as in Lambda; one must fit. A failed batch is tried `retries` more
+    times; what is refused then is kept in a file (`on_failure = "file"`) or dropped. A call may take `timeout_s`
+    seconds. What the seed step writes is left out unless `on_seed`.
     """
 
     kind: ServiceKind = "process"
@@ -43,3 +50,11 @@ class OwnService(Section, frozen=True):
     ready: Ready = Ready()
     env: dict[Variable, Text] = {}
     python: Text | None = None
+    stream: Text | None = None
+    handler: Text | None = None
+    filter: list[FilterPattern] = []
+    batch: Batch = Batch()
+    retries: Annotated[int, msgspec.Meta(ge=0, le=MOST_RETRIES)] = 2
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=MOST_TIMEOUT_S)] = 3.0
+    on_failure: OnFailure = "file"
+    on_seed: bool = False

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from devenv.config.processes import Ready
+from devenv.config.processes import OwnService, Ready
 
 if TYPE_CHECKING:
     from devenv.config.schema import Settings
 
 BACKEND: Final = "backend"
-STORES: Final = ("postgres", "dynamodb")
+DYNAMODB: Final = "dynamodb"
+STORES: Final = ("postgres", DYNAMODB)
 NOTHING: Final = Ready()
+# Any of the first lines of a stream worker: it waits for records, or for its table.
+WORKER_READY: Final = Ready(log=r"^\[devenv\] waiting")
 # Names of logs, and of services that are not the project's own.
 RESERVED: Final = (*STORES, BACKEND, "tap", "steps", "ui", "log-clock")
 
@@ -33,6 +36,12 @@ class Own:
     ready: Ready = NOTHING
     env: Mapping[str, str] = field(default_factory=dict)
     python: str | None = None
+    worker: OwnService | None = None  # its section, when it is a stream worker
+
+    @property
+    def runs(self) -> bool:
+        """Return True if there is something to start; a backend with `url` only is somebody else's."""
+        return bool(self.command) or self.worker is not None
 
 
 def own_services(settings: Settings) -> dict[str, Own]:
@@ -60,10 +69,11 @@ def own_services(settings: Settings) -> dict[str, Own]:
             folder=source.folder,
             port=source.port,
             url=source.url if source.port is not None else "",
-            depends_on=tuple(dict.fromkeys(source.depends_on)),
-            ready=source.ready,
+            depends_on=tuple(dict.fromkeys([*source.depends_on, *([DYNAMODB] if source.stream else [])])),
+            ready=WORKER_READY if source.stream and source.ready == NOTHING else source.ready,
             env=source.env,
             python=source.python,
+            worker=source if source.stream else None,
         )
     order = in_order({name: own.depends_on for name, own in found.items()})
     return {name: found[name] for name in order}

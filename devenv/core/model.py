@@ -86,6 +86,7 @@ class ServiceState:
     """The present state of one service. `started` is ISO 8601 UTC; None means not known or not running.
 
     `detail` says what is wrong with it, `command` what ends that. `last_lines` are the last of a crashed one's log.
+    `work` is what a stream worker has done: counts by name, and in `text` for people.
     """
 
     name: str
@@ -99,6 +100,7 @@ class ServiceState:
     detail: str | None = None
     command: str | None = None
     last_lines: tuple[str, ...] = ()
+    work: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

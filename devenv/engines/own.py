@@ -13,6 +13,7 @@ from devenv.config.interpreter import project_python, with_programs
 from devenv.config.load import interpreter
 from devenv.config.services import BACKEND, STORES, Own
 from devenv.core.errors import UsageError
+from devenv.engines import stream
 from devenv.engines.process import SERVICE_MARK, Launch, fingerprint, iso
 from devenv.host import processes
 from devenv.host.state import Record
@@ -35,6 +36,8 @@ def launch(engine: Engine, own: Own, environment: Mapping[str, str]) -> None:
     if not folder.is_dir():
         raise UsageError(f"{own.section} folder: there is no folder {folder}", hint="devenv config show")
     engine.make_home()
+    if own.worker is not None:
+        stream.write_settings(engine, own, worker_settings(engine, own))
     started = Launch(command(engine, own), process_environment(engine, own, environment), folder, None)
     engine.launch_process(own.name, started, fingerprint(inputs(engine, own, environment)))
 
@@ -68,8 +71,13 @@ def execution(engine: Engine, name: str, environment: Mapping[str, str]) -> tupl
 
 
 def command(engine: Engine, own: Own) -> list[str]:
-    """The command with its placeholders filled in."""
-    return filled(engine, own, own.command)
+    """The command with its placeholders filled in; of a stream worker, devenv's own."""
+    return filled(engine, own, own.command) if own.worker is None else stream.command(engine, own)
+
+
+def worker_settings(engine: Engine, own: Own) -> bytes:
+    """What a stream worker is started with."""
+    return stream.settings_text(engine, own, filled(engine, own, own.command), python_of(engine, own))
 
 
 def ready_command(engine: Engine, own: Own) -> list[str]:
@@ -88,7 +96,8 @@ def inputs(engine: Engine, own: Own, environment: Mapping[str, str]) -> dict[str
     """All that decides how a process runs: its variables, its command and where it runs."""
     where = own.folder if own.folder != "." else ""
     known = engine.tapped({**environment, **variables(engine, own)})
-    return {**known, "": shlex.join(command(engine, own)) + where}
+    worker = worker_settings(engine, own).decode() if own.worker is not None else ""
+    return {**known, "": shlex.join(command(engine, own)) + where + worker}
 
 
 def variables(engine: Engine, own: Own, targets: Targets | None = None) -> dict[str, str]:
@@ -105,7 +114,7 @@ def values(engine: Engine, own: Own, targets: Targets | None = None) -> dict[str
 
 def python_of(engine: Engine, own: Own) -> str:
     """The interpreter of a service: the named one, that of its folder, else the project's."""
-    if own.python is not None and own.name != BACKEND:
+    if own.python is not None and own.python != "{python}" and own.name != BACKEND:
         return str(engine.root / own.python) if "/" in own.python else own.python
     beside = project_python(folder_of(engine, own)) if own.folder != "." and own.python is None else None
     return str(beside) if beside else interpreter(engine.settings, engine.root)

@@ -87,7 +87,7 @@ class EngineProject(ABC):
     @property
     def services(self) -> tuple[str, ...]:
         """The names of the services this project has, in starting order."""
-        return (*STORES, *(name for name, own in self.own.items() if own.command))
+        return (*STORES, *(name for name, own in self.own.items() if own.runs))
 
     @property
     def known_services(self) -> tuple[str, ...]:

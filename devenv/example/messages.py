@@ -83,6 +83,8 @@ def send_message(*, message_group_uuid: str, sender: User, message: str) -> Sent
         # The time is part of the key, so a group row moves by being deleted and put again. Whoever deletes first
         # wins; the condition sends everybody else back to read where the rows are now.
         moved = {row["pk"]["S"]: {**row, **change} for row in rows}
+        if settings().group_rows == "stream":
+            return sent, [put_message(sent, sender)]
         return sent, [*map(delete, rows), *map(put, moved.values()), put_message(sent, sender)]
 
     return write(plan)
@@ -133,11 +135,7 @@ def find_conversation(user_uuid: str, other_uuid: str) -> str | None:
 def members(message_group_uuid: str, user_uuid: str) -> list[Item]:
     """The group rows of a conversation, oldest first. UnknownGroup; NotAMember unless one of them is the user's."""
     for pause in (0.05, 0.0):
-        rows = query(
-            IndexName=INDEX,
-            KeyConditionExpression="message_group_uuid = :group",
-            ExpressionAttributeValues={":group": {"S": message_group_uuid}},
-        )
+        rows = group_rows(message_group_uuid)
         if len({row["pk"]["S"] for row in rows}) == 2:
             break
         time.sleep(pause)  # on AWS the index follows the table a moment later: a row on the move can be out of sight
@@ -146,6 +144,15 @@ def members(message_group_uuid: str, user_uuid: str) -> list[Item]:
     if all(row["pk"]["S"] != f"GRP#{user_uuid}" for row in rows):
         raise NotAMember
     return rows
+
+
+def group_rows(message_group_uuid: str) -> list[Item]:
+    """The group rows of a conversation, oldest first."""
+    return query(
+        IndexName=INDEX,
+        KeyConditionExpression="message_group_uuid = :group",
+        ExpressionAttributeValues={":group": {"S": message_group_uuid}},
+    )
 
 
 def newest(pk: str, before: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:

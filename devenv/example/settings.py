@@ -19,18 +19,23 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """One Postgres database, one DynamoDB table, the key that tokens are signed with."""
+    """One Postgres database, one DynamoDB table, the key that tokens are signed with.
+
+    `group_rows`: the transaction that stores a message moves them too, or a function on the table's stream does.
+    """
 
     database_url: str = field(repr=False)
     table: str
     auth_secret: str = field(repr=False)
+    group_rows: str = "transaction"
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Settings from `environ`. SettingsError when a variable is missing or empty."""
     if missing := [name for name in REQUIRED if not environ.get(name)]:
         raise SettingsError(f"not set: {', '.join(missing)}")
-    return Settings(*(environ[name] for name in REQUIRED))
+    database_url, table, auth_secret = (environ[name] for name in REQUIRED)
+    return Settings(database_url, table, auth_secret, environ.get("GROUP_ROWS") or "transaction")
 
 
 def read_origins(environ: Mapping[str, str]) -> list[str]:

@@ -18,6 +18,7 @@ TOPICS = (
     "traces",
     "ui",
     "tap",
+    "streams",
     "verify",
     "patterns",
     "snapshots",

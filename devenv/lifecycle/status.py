@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import to_builtins
 
 from devenv.core.errors import Exit
 from devenv.core.model import Report, ServiceState
@@ -33,8 +35,33 @@ def status(stack: Stack) -> Report:
 
 
 def look_closely(engine: Engine) -> tuple[ServiceState, ...]:
-    """The state of every service; of one that crashed, with the last lines of its log."""
-    return tuple(
-        replace(seen, last_lines=tuple(engine.tail(seen.name, LAST_LINES))) if seen.state == "crashed" else seen
-        for seen in engine.look()
-    )
+    """The state of every service; of one that crashed with the last lines of its log, of a worker with its work."""
+    return tuple(look_closer(engine, seen) for seen in engine.look())
+
+
+def look_closer(engine: Engine, seen: ServiceState) -> ServiceState:
+    """One service's state with what is known besides."""
+    own = engine.own.get(seen.name)
+    if own is not None and own.worker is not None:
+        seen = replace(seen, work=work_of(engine, seen.name))
+    if seen.state == "crashed":
+        seen = replace(seen, last_lines=tuple(engine.tail(seen.name, LAST_LINES)))
+    return seen
+
+
+def work_of(engine: Engine, name: str) -> dict[str, Any] | None:
+    """What a stream worker has done; None when it has never run with this data."""
+    from devenv.engines.stream import failed_file, position
+    from devenv.streams.judge import summary
+
+    known = position(engine, name)
+    if known is None:
+        return None
+    found: dict[str, Any] = {
+        part: getattr(known, part)
+        for part in ("handled", "batches", "filtered", "seeded", "failed", "errors", "waiting")
+    }
+    found |= {"lag_s": known.lag_s, "last": known.last, "stopped": known.stopped, "text": summary(known)}
+    found["error"] = None if known.error is None else to_builtins(known.error)
+    found["failed_file"] = str(failed_file(engine, name)) if failed_file(engine, name).exists() else None
+    return found

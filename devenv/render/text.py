@@ -86,6 +86,15 @@ def status_text(report: Report, verbose: bool) -> list[str]:
         more = clean(", ".join(facts))
         fits = len("  ● ") + cell_width(told) + 2 + cell_width(more) <= width
         lines += [f"  {sign} {told}  {more}".rstrip()] if fits else [f"  {sign} {told}", f"      {more}"]
+        if work := service.get("work"):
+            lines += [f"      {clean(work['text'])}"]
+            if work["stopped"]:
+                lines += [f"      {clean(work['stopped'])}"]
+            elif work["error"] and (work["last"] is None or work["error"]["at"] > work["last"]):
+                where = f" at {work['error']['place']}" if work["error"]["place"] else ""
+                lines += [f"      its function failed{clean(where)}: {clean(work['error']['message'])}"]
+            if work["failed_file"]:
+                lines += [f"      refused records: {clean(work['failed_file'])}"]
         lines += [f"      | {clean(line)}" for line in service.get("last_lines", ())]
     for step in report.body["steps"]:
         lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {clean(step['reason'])}"]

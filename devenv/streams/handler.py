@@ -100,7 +100,7 @@ class HandlerProcess:
                 cwd=self.call.folder,
                 env=dict(self.call.environ),
                 pass_fds=() if self.call.command else (writer,),
-                start_new_session=True,
+                process_group=0,  # of the worker's session, so that it is found when the worker is gone
             )
         except OSError as error:
             os.close(reader)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from devenv.config.filters import fits
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.core.plural import number_of
@@ -23,7 +24,6 @@ from devenv.host.writing import open_append
 from devenv.steps.ledger import Ledger
 from devenv.steps.seed.items import key_of, normal_item
 from devenv.streams import position as positions
-from devenv.streams.filters import fits
 from devenv.streams.handler import HandlerOutcome, HandlerProcess, HandlerProgram
 from devenv.streams.loops import Depths
 from devenv.streams.position import HandlerError, LastRecord, Position

@@ -15,6 +15,7 @@ from devenv.doctor.checks import (
     safety,
     schema,
     services,
+    streams,
     surroundings,
 )
 from devenv.doctor.checks.check import Check
@@ -22,6 +23,7 @@ from devenv.doctor.checks.check import Check
 CHECKS: Final[tuple[Check, ...]] = (
     *environment.CHECKS,
     *services.CHECKS,
+    *streams.CHECKS,
     *exposure.CHECKS,
     *schema.CHECKS,
     *data.CHECKS,

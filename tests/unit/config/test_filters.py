@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from devenv.streams.filters import fits, problem
+from devenv.config.filters import fits, problem
 
 RECORD: dict[str, Any] = {
     "eventName": "INSERT",

@@ -1,0 +1,74 @@
+"""Stream workers: does each get what changes in its table, and does its function handle that?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from devenv.core.errors import StoreError
+from devenv.core.model import Fix, Outcome
+from devenv.core.plural import number_of
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
+from devenv.doctor.context import DoctorFacts
+from devenv.streams.judge import judge_worker, summary
+
+
+def run_workers(facts: DoctorFacts) -> Outcome:
+    """The first trouble of each worker; what a worker refused earlier is a warning."""
+    context = facts.context
+    if not context.look_at_workers:
+        return unneeded("the project declares no stream worker")
+    troubles, refused, unseen, told = [], [], [], []
+    for name, look in context.look_at_workers.items():
+        try:
+            seen = look(context.service(name).state)
+        except StoreError as error:
+            unseen.append(f"{name}: {error.what}")
+            continue
+        if trouble := judge_worker(seen):
+            troubles.append(trouble)
+        elif seen.position is not None and seen.position.failed:
+            refused.append((name, seen.position))
+        told.append(f"{name} ({summary(seen.position)})")
+    if troubles:
+        first = troubles[0]
+        return failed(
+            (each.text for each in troubles),
+            cause=first.cause,
+            fix=Fix(
+                "read why, correct it, then start it again" if "logs" in first.command else "start it", first.command
+            ),
+            subjects=(name for name in context.look_at_workers),
+        )
+    if unseen:
+        return unverified("; ".join(unseen))
+    if refused:
+        return failed(
+            (
+                f"{name} refused {number_of(known.failed, 'record')} since it was first started"
+                for name, known in refused
+            ),
+            cause=next((f"{known.error.message}" for _, known in refused if known.error), None),
+            fix=Fix("what it refused is in its file of failed records", f"devenv logs {refused[0][0]} --grep refused"),
+            status="warn",
+        )
+    return passed(", ".join(told))
+
+
+CHECKS: Final = (
+    Check(
+        code="SVC010",
+        name="stream-workers",
+        group="services",
+        title="the stream workers handle what changes in their tables",
+        run=run_workers,
+        needs=("SVC002",),
+        limit_s=20,
+        explain="""\
+For each [services.NAME] with `stream`: the table has a stream, the worker runs, its function did not fail with its last
+batch, and the worker's position is at the end of the stream; a running worker is given two seconds to get there.
+
+How it happens: the table was defined without StreamSpecification; the function raises, answers too late or was never
+loaded; it writes what it reads and was stopped; the worker was not started.
+Repair: devenv logs NAME; correct the function (it is loaded again by itself), then devenv up.""",
+    ),
+)
