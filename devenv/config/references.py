@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from devenv.config.filters import problem as filter_problem
 from devenv.config.load import PLACEHOLDERS
 from devenv.config.processes import OwnService
 from devenv.config.schema import Entity, Pattern, Settings
 from devenv.config.services import RESERVED, STORES, circle, own_places, own_services, place_of
 from devenv.config.trace import AnswerShape, Trace, TraceEntity
-from devenv.config.workers import handler_places
+from devenv.config.worker_mistakes import worker_mistakes
 from devenv.config.writes import TraceAction
 from devenv.core.errors import UsageError
 from devenv.core.templates import names_in
@@ -81,7 +80,7 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
             yield Mistake(place, f"`{name}` and `{same}` have the same placeholder {{{place_of(name)}_url}}")
         if not service.command and not (service.stream and service.handler):
             yield Mistake(place, "needs a command" + (", or a handler" if service.stream else ""))
-        yield from of_worker(place, service)
+        yield from (Mistake((*place, key), text) for key, text in worker_mistakes(service))
         yield from of_ready(place, service)
     for name, each in own.items():
         section: Keys = ("backend",) if each.section == "[backend]" else ("services", name)
@@ -98,27 +97,6 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
     if found := circle({name: each.depends_on for name, each in own.items()}):
         keys = ("backend",) if found[0] == "backend" else ("services", found[0])
         yield Mistake((*keys, "depends_on"), f"{' -> '.join(found)}: these services need each other")
-
-
-def of_worker(place: Keys, service: OwnService) -> Iterator[Mistake]:
-    """A stream worker has one handler or command and sound filters; what only a worker has needs `stream`."""
-    plain = OwnService()
-    if service.stream is None:
-        for key in ("handler", "filter", "batch", "retries", "timeout_s", "on_failure", "on_seed"):
-            if getattr(service, key) != getattr(plain, key):
-                yield Mistake((*place, key), 'is for a stream worker: stream = "TABLE"')
-        return
-    if service.command and service.handler:
-        yield Mistake((*place, "command"), "a stream worker has a handler or a command, not both")
-    if service.handler:
-        places = handler_places(service.handler)
-        if not places or places[0].language is None:
-            yield Mistake(
-                (*place, "handler"), "needs a file and a function: functions/rows.py:handler, or index.handler"
-            )
-    for number, pattern in enumerate(service.filter):
-        if wrong := filter_problem(pattern, f"filter[{number}]"):
-            yield Mistake((*place, "filter"), wrong)
 
 
 def of_ready(place: Keys, service: OwnService) -> Iterator[Mistake]:
