@@ -1,4 +1,4 @@
-"""What may be wrong with `[services.<name>]` of a stream worker, beside the types of its keys. Pure."""
+"""Mistakes in `[services.<name>]` of a stream worker, beyond the types of its keys. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WORKER_KEYS: Final = ("handler", "filter", "batch", "retries", "timeout_s", "on_
 
 
 def worker_mistakes(service: OwnService) -> Iterator[tuple[str, str]]:
-    """Key and sentence of each mistake: one handler or command, sound filters; what only a worker has needs `stream`."""
+    """Key and sentence of each mistake: not one handler or command, an unsound filter, a worker's key without `stream`."""
     plain = OwnService()
     if service.stream is None:
         for key in WORKER_KEYS:

@@ -76,7 +76,7 @@ def command(engine: Engine, own: Own) -> list[str]:
 
 
 def worker_settings(engine: Engine, own: Own) -> bytes:
-    """What a stream worker is started with."""
+    """The settings that a stream worker is started with."""
     return stream.settings_text(engine, own, filled(engine, own, own.command), python_of(engine, own))
 
 

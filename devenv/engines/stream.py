@@ -33,7 +33,7 @@ def failed_file(engine: Engine, name: str) -> Path:
 
 
 def settings_file(engine: Engine, name: str) -> Path:
-    """What a worker is started with."""
+    """The file of settings that a worker is started with."""
     return engine.home / FOLDER / f"{name}.settings.json"
 
 

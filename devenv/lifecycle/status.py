@@ -50,7 +50,7 @@ def look_closer(engine: Engine, seen: ServiceState) -> ServiceState:
 
 
 def work_of(engine: Engine, name: str) -> dict[str, Any] | None:
-    """What a stream worker has done; None when it has never run with this data."""
+    """The work of a stream worker so far; None when it has never run with this data."""
     from devenv.engines.stream import failed_file, position
     from devenv.streams.judge import summary
 

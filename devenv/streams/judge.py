@@ -31,7 +31,7 @@ class WorkerObservation:
 
 @dataclass(frozen=True)
 class WorkerTrouble:
-    """What is wrong with a worker: its kind, a sentence, why (if known), and the command that helps."""
+    """A worker's trouble: its kind, a sentence, why (if known), and the command that helps."""
 
     kind: Trouble
     text: str
@@ -82,7 +82,7 @@ def judge_worker(seen: WorkerObservation) -> WorkerTrouble | None:
 
 
 def summary(known: Position | None) -> str:
-    """What a worker has done, in a few words."""
+    """A worker's work so far, in a few words."""
     if known is None:
         return "no record yet"
     counts: Final = (

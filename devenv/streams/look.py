@@ -20,7 +20,7 @@ POLL_S: Final = 0.05
 def look_at_worker(
     target: DynamoTarget, name: str, table: str, state: str, position: Callable[[], Position | None]
 ) -> WorkerObservation:
-    """What is to be known of one worker; a running one is given PATIENCE_S to handle what it has. StoreError."""
+    """Look at one worker; a running one is given PATIENCE_S to handle what it has. StoreError."""
     described = describe(target, table)
     spec = (described or {}).get("StreamSpecification", {})
     stream = (described or {}).get("LatestStreamArn") if spec.get("StreamEnabled") else None

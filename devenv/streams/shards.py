@@ -104,7 +104,7 @@ class ShardReader:
         if found and found[0].get("eventID") == shard.last.event:
             shard.iterator = self.iterator(shard, "AFTER_SEQUENCE_NUMBER", sequence)
         else:
-            self.notes.append("the data was replaced (restore or reset): going on at the stream's end")
+            self.notes.append("the data was replaced (restore or reset): continuing at the stream's end")
             shard.iterator = self.iterator(shard, "LATEST")
 
     def iterator(self, shard: Shard, kind: str, sequence: str | None = None) -> str:

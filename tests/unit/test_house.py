@@ -64,6 +64,12 @@ def test_the_top_has_few_packages() -> None:
     assert len(shown) <= 30, sorted(shown)
 
 
+def test_no_two_test_files_have_one_name() -> None:
+    """Pytest would import one of them for the other, and refuse."""
+    names = [path.name for path in (HOUSE.parent / "tests").rglob("test_*.py")]
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
 def test_no_file_is_longer_than_500_lines() -> None:
     long = {module(path) for path in FILES if len(path.read_text("utf-8").splitlines()) > 500}
     assert long == set()
