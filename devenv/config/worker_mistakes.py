@@ -13,7 +13,7 @@ WORKER_KEYS: Final = ("handler", "filter", "batch", "retries", "timeout_s", "on_
 
 
 def worker_mistakes(service: OwnService) -> Iterator[tuple[str, str]]:
-    """Key and sentence of each mistake: not one handler or command, an unsound filter, a worker's key without `stream`."""
+    """Key and sentence of each mistake: of the handler or command, of a filter, of a worker's key without `stream`."""
     plain = OwnService()
     if service.stream is None:
         for key in WORKER_KEYS:
