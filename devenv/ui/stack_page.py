@@ -49,6 +49,9 @@ ACTIONS: Final[Mapping[str, StackAction]] = {
         "Start", ("up",), "Starts what is not running, and runs the steps that are not done.", changes=False
     ),
     "down": StackAction("Stop", ("down",), "Stops all services of this project. The data stays.", changes=False),
+    "start-service": StackAction("Start", ("up", "NAME"), "Starts this service, with what it needs.", changes=False),
+    "stop-service": StackAction("Stop", ("stop", "NAME"), "Stops this service. The data stays.", changes=False),
+    "restart-service": StackAction("Restart", ("restart", "NAME"), "Restarts this service.", changes=False),
     "setup": StackAction(
         "Run setup",
         ("setup", "-y"),
@@ -100,7 +103,7 @@ def read(site: Site) -> dict[str, Any]:
     for service in found["services"]:
         service["memory"] = memory_of(service["pid"])
         lines = opened.engine.tail(service["name"], 4 * LINES)
-        service["lines"] = [mask_text(line.strip()) for line in lines if line.strip()][-LINES:]
+        service["lines"] = [mask_text(" ".join(line.split())) for line in lines if line.strip()][-LINES:]
     return found
 
 
@@ -192,7 +195,7 @@ def named(request: Request) -> tuple[str, StackAction]:
 def filled(action: StackAction, given: str) -> list[str]:
     """The words of an action's command. UsageError for a name that no snapshot can have."""
     if "NAME" in action.words and not NAME.fullmatch(given):
-        raise UsageError("a snapshot's name has letters, digits, `.`, `_` and `-`", detail=f"given: {given!r}")
+        raise UsageError("a name has letters, digits, `.`, `_` and `-`", detail=f"given: {given!r}")
     return [given if word == "NAME" else word for word in action.words]
 
 
@@ -201,7 +204,7 @@ def act(site: Site, request: Request) -> str:
     name, action = named(request)
     if action.changes:
         site.require_write()
-    if action.words[0] != "down":
+    if action.words[0] not in ("down", "stop"):
         site.require_trust(site.open(), "steps", "services")
     words = filled(action, request.state.form.get("name", ""))
     return f"/jobs/{site.jobs.command('stack', words, {'title': action.title, 'action': name}).id}"

@@ -73,10 +73,10 @@ def ask(site: Site, request: Request) -> str:
     if trace is None:
         raise UsageError(f"there is no subject `{subject}`", hint="add a section [trace.<name>] to devenv.toml")
     values = [form.get(f"p.{name}", "").strip() for name in trace.params]
-    return f"/trace/run/{start(site, subject, values, form.get('user', '').strip()).id}"
+    return f"/trace/run/{start(site, subject, values, form.get('user', '').strip(), bool(form.get('stress'))).id}"
 
 
-def start(site: Site, subject: str, values: Sequence[str], user: str) -> PageJob:
+def start(site: Site, subject: str, values: Sequence[str], user: str, stress: bool) -> PageJob:
     """Start a trace. UsageError for a question that cannot be asked, and in a folder that is not trusted."""
     from devenv.trace.question import ask as check
 
@@ -85,9 +85,14 @@ def start(site: Site, subject: str, values: Sequence[str], user: str) -> PageJob
     check(opened.settings, subject, tuple(values), user or None)
     more = ["--user", user] if user else []
     words = ["trace", subject, *values, *more]
+    about = {"title": " ".join([subject, *values]), "subject": subject}
+    if stress:
+        if any(each.startswith("-") for each in values):
+            raise UsageError("a value that begins with a hyphen cannot be traced under stress here")
+        return site.jobs.command("trace", [*words, "--stress"], about)
     # What begins with a hyphen is a value here, too.
     task = [*more, "trace", "--", subject, *values]
-    return site.jobs.worker("trace", task, words, {"title": " ".join([subject, *values]), "subject": subject})
+    return site.jobs.worker("trace", task, words, about)
 
 
 def show_address(site: Site, request: Request) -> Page:
@@ -129,6 +134,8 @@ def page_of(site: Site, job: PageJob) -> Page:
         "stream": f"/stream/trace/{job.id}" if job.ended is None else "",
         "address": address_of(job, settings),
         "again": again(job, settings),
+        "stress": ((job.document or {}).get("stress") or {}).get("conditions", []),
+        "stressed": "--stress" in job.words,
         "history": history(site)[:8],
     }
     document = dict(job.document or {"schema": "devenv.trace/1", "state": job.state})
@@ -150,7 +157,8 @@ def question_of(job: PageJob, settings: Settings) -> tuple[str, list[str], str]:
     """Subject, values and user of a run."""
     _, subject, *rest = job.words
     count = len(settings.trace[subject].params) if subject in settings.trace else len(rest)
-    user = rest[count + 1] if len(rest) > count + 1 else ""
+    more = rest[count:]
+    user = more[more.index("--user") + 1] if "--user" in more else ""
     return subject, list(rest[:count]), user
 
 

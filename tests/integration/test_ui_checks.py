@@ -204,3 +204,30 @@ def test_several_tabs_and_the_command_line_at_once(page: LivePage, project: Proj
     assert project.devenv("up").code == 0
     assert {page.finish(job)["state"] for job in jobs} == {"done"}
     assert {service["state"] for service in page.json("/")["services"]} == {"running"}
+
+
+def test_one_service_is_restarted_and_stopped(page: LivePage, project: ProjectDir) -> None:
+    def backend() -> dict[str, Any]:
+        return next(each for each in page.json("/")["services"] if each["name"] == "backend")
+
+    before = backend()["pid"]
+    assert page.finish(page.do("/do/restart-service", name="backend"))["state"] == "done"
+    assert backend()["pid"] != before
+    assert page.finish(page.do("/do/stop-service", name="backend"))["state"] == "done"
+    assert backend()["state"] == "stopped"
+    assert page.finish(page.do("/do/start-service", name="backend"))["state"] == "done"
+    assert backend()["state"] == "running"
+    assert page.finish(page.do("/do/stop-service", name="nothing"))["state"] == "failed"
+
+
+@pytest.mark.long
+def test_a_trace_under_stress_lists_each_condition(page: LivePage) -> None:
+    fields = {"subject": "conversation", "p.message_group_uuid": CONVERSATION, "user": "ines", "stress": "1"}
+    run = page.do("/trace/ask", **fields)
+    stream = re.search(r'data-stream="(/stream/trace/[^"]*)"', page.ask(run).text)
+    assert stream
+    assert list(page.events(stream[1], 200))[-1]["how"] == "go"
+    conditions = page.json(run)["stress"]["conditions"]
+    text = page.ask(run).text
+    assert conditions
+    assert not [each["name"] for each in conditions if f"<b>{each['name']}</b>" not in text]
