@@ -22,6 +22,7 @@ from typer.models import CommandInfo
 from devenv.cli import completion, data, installation, items, logs, look, options, page, project, run, services, trust
 from devenv.cli.help_format import MAX_WIDTH, GroupedHelp
 from devenv.cli.options import chosen, hoist
+from devenv.core.deadline import deadline
 from devenv.core.errors import MAKE_ROOM, DevenvError, Exit, StoreError
 from devenv.core.model import Failure, Report
 
@@ -115,6 +116,8 @@ COMMANDS: dict[str, tuple[tuple[str, Callable[..., None]], ...]] = {
 }
 # Commands that look: what they cannot look at makes the exit code 3.
 LOOKING = ("doctor", "trace", "verify", "status", "ps", "patterns", "db", "ddb", "requests")
+# Commands that can be ended at any moment, whatever they wait for.
+BOUNDED = ("status", "env")
 # What stands behind the command of `run` and `exec` is none of devenv's options.
 PASSES_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 
@@ -166,6 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen.command = next((word for word in rest if not word.startswith("-")), "devenv")
     chosen.again = command_words(rest)
     chosen.json, chosen.debug = "--json" in front, "--debug" in front
+    if chosen.command in BOUNDED:
+        deadline.watch(leave_late)
     # Building the parsers of all commands takes as long as a query; an unknown word needs them, for the suggestion.
     if one := [command for command in app.registered_commands if named(command) == chosen.command]:
         app.registered_commands, app.registered_groups = one, []
@@ -241,6 +246,15 @@ def guarded(call: Callable[[], Any]) -> int:
             raise
         code, why = unforeseen(error)
         return refuse(Report(chosen.command, None, failed or code, error=why))
+
+
+def leave_late(doing: str) -> None:
+    """End a command that waits for something that has no limit of its own. It has changed nothing."""
+    what = f"nothing has moved on for {deadline.limit_s:g} s"
+    detail = f"waited for: {doing}"
+    code = refuse(Report(chosen.command, None, Exit.TIMEOUT, error=Failure(what, detail, hint="devenv doctor")))
+    sys.stdout.flush()
+    os._exit(code)
 
 
 def drop_output() -> None:

@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from devenv.cli.options import Timeout, Yes, agreed, chosen, show, stack, watching, with_view
+from devenv.cli.options import Yes, agreed, chosen, show, stack, watching, with_view
 from devenv.cli.trust import consent
 from devenv.core.errors import UsageError
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The snapshot's name.")]
 
 
-def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, timings: bool = False) -> None:
+def from_scratch(names: Sequence[str], command: str, yes: bool, timings: bool = False) -> None:
     """Run steps from scratch, after asking when data that devenv did not write would go."""
     from devenv.lifecycle.plan import UpOptions
     from devenv.lifecycle.reset import run_fresh
@@ -23,7 +23,7 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, 
     from devenv.stack import open_locked
 
     clock = Clock()
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+    with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
         consent(opened.loaded, "steps", "services")
 
         def agree(losses: Sequence[str]) -> None:
@@ -31,52 +31,51 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timeout: float, 
                 watch.close()
                 agreed(f"{'; '.join(losses)}. Continue and discard this data? (A snapshot is kept.)", yes)
 
-        report = run_fresh(opened, names, command, UpOptions(timeout), watch, clock, agree)
+        report = run_fresh(opened, names, command, UpOptions(chosen.limit), watch, clock, agree)
     show(with_view(report, timings=timings))
 
 
-def setup(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+def setup(yes: Yes = False) -> None:
     """Rebuild the Postgres database from its files. Every user gets a new uuid; the next `up` updates DynamoDB."""
-    from_scratch(["setup"], "setup", yes, timeout)
+    from_scratch(["setup"], "setup", yes)
 
 
-def schema_load(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+def schema_load(yes: Yes = False) -> None:
     """Delete and recreate the DynamoDB tables. Their items are deleted; the next `up` seeds them."""
-    from_scratch(["schema-load"], "schema-load", yes, timeout)
+    from_scratch(["schema-load"], "schema-load", yes)
 
 
-def seed(yes: Yes = False, timeout: Timeout = 120.0) -> None:
+def seed(yes: Yes = False) -> None:
     """Empty the seeded DynamoDB tables and load the items again."""
-    from_scratch(["seed"], "seed", yes, timeout)
+    from_scratch(["seed"], "seed", yes)
 
 
 def reset(
     yes: Yes = False,
-    timeout: Timeout = 120.0,
     timings: Annotated[bool, typer.Option("--timings", help="Print how long each part took.")] = False,
 ) -> None:
     """Restore freshly seeded data: from the baseline kept by the first `up`, or by running all three steps."""
-    from_scratch(["setup", "schema-load", "seed"], "reset", yes, timeout, timings)
+    from_scratch(["setup", "schema-load", "seed"], "reset", yes, timings)
 
 
-def on_snapshot(task: Literal["save", "restore", "delete"], name: str, timeout: float) -> None:
+def on_snapshot(task: Literal["save", "restore", "delete"], name: str) -> None:
     """One change of the snapshots, as the only devenv that changes the project."""
     from devenv.snapshots import command as work
     from devenv.stack import open_locked
 
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+    with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
         report = work.run(opened, task, name, watch)
     show(report)
 
 
-def snapshot_save(name: Name, timeout: Timeout = 120.0) -> None:
+def snapshot_save(name: Name) -> None:
     """Save both stores as they are now. Postgres is unavailable for about 0.2 s."""
-    on_snapshot("save", name, timeout)
+    on_snapshot("save", name)
 
 
-def snapshot_restore(name: Name, timeout: Timeout = 120.0) -> None:
+def snapshot_restore(name: Name) -> None:
     """Restore both stores from a snapshot. The current data is kept as an automatic snapshot."""
-    on_snapshot("restore", name, timeout)
+    on_snapshot("restore", name)
 
 
 def snapshot_list() -> None:
@@ -101,20 +100,19 @@ def snapshot_import(
         str | None,
         typer.Option("--as", metavar="NAME", help="Import under this name. Default: the name it was saved with."),
     ] = None,
-    timeout: Timeout = 120.0,
 ) -> None:
     """Import a snapshot from a file that `snapshot export` wrote."""
     from devenv.snapshots.archive import take
     from devenv.stack import open_locked
 
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+    with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
         report = take(opened, file, name, watch)
     show(report)
 
 
-def snapshot_delete(name: Name, timeout: Timeout = 120.0) -> None:
+def snapshot_delete(name: Name) -> None:
     """Delete a snapshot."""
-    on_snapshot("delete", name, timeout)
+    on_snapshot("delete", name)
 
 
 def db(

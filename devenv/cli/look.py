@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from devenv.cli.options import Timeout, chosen, show, stack, watching, with_view, write_file
+from devenv.cli.options import chosen, show, stack, watching, with_view, write_file
 from devenv.cli.trust import consent
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
@@ -237,13 +237,12 @@ def verify(
 def repair_apply(
     plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan that `verify --plan` wrote.")],
     allow_loss: Annotated[bool, typer.Option("--allow-loss", help="Also delete orphans.")] = False,
-    timeout: Timeout = 120.0,
 ) -> None:
     """Apply a repair plan, each item only if it is unchanged since the plan; then compare again."""
     from devenv.stack import open_locked
     from devenv.verify.repair_plan import apply_plan
 
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+    with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
         opened.engine.permit(None)
         report = apply_plan(verify_context(opened), plan, watch, allow_loss=allow_loss)
     show(report)
@@ -251,13 +250,12 @@ def repair_apply(
 
 def repair_undo(
     plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan that `verify --plan` wrote.")],
-    timeout: Timeout = 120.0,
 ) -> None:
     """Undo everything that applying this plan changed."""
     from devenv.stack import open_locked
     from devenv.verify.repair_plan import undo_plan
 
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+    with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
         opened.engine.permit(None)
         report = undo_plan(verify_context(opened), plan, watch)
     show(report)

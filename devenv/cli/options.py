@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from devenv import __version__
+from devenv.core.deadline import DEFAULT_S, deadline
 from devenv.core.errors import UsageError
 from devenv.core.model import Report
 
@@ -31,7 +32,10 @@ FLAGS = {
     "--allow-remote",
     "--trust",
 }
-VALUED = {"--project", "--color"}
+VALUED = {"--project", "--color", "--timeout"}
+# Commands that only look at what is there: a store that is slower than this does not answer.
+QUICK = ("status", "doctor", "env")
+QUICK_S = 30.0
 
 
 @dataclass
@@ -48,8 +52,14 @@ class Globals:
     allow_remote: bool = False
     trust: bool = False
     reported: bool = False
+    timeout: float | None = None
     command: str = "devenv"
     again: str = "devenv"
+
+    @property
+    def limit(self) -> float:
+        """Seconds that may pass without progress: `--timeout`, or what suits the command."""
+        return self.timeout or (QUICK_S if self.command in QUICK else DEFAULT_S)
 
 
 chosen = Globals()
@@ -60,6 +70,13 @@ def print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"devenv {__version__}")
         raise typer.Exit
+
+
+def check_seconds(value: float | None) -> float | None:
+    """A number of seconds; BadParameter for `nan`, which no comparison stops."""
+    if value is not None and value != value:
+        raise typer.BadParameter("nan is not a number of seconds")
+    return value
 
 
 def global_options(
@@ -83,6 +100,15 @@ def global_options(
     trust: Annotated[
         bool, typer.Option("--trust", help="Let this folder run its own commands, for this call (see `devenv trust`).")
     ] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            min=0.1,
+            callback=check_seconds,
+            help="Give up when nothing has moved on for so long. Default: 120; status, doctor, env: 30.",
+        ),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=print_version)
     ] = False,
@@ -92,7 +118,8 @@ def global_options(
         raise typer.BadParameter(f"{color!r} is not one of auto, always, never", param_hint="--color")
     chosen.project, chosen.json, chosen.quiet, chosen.verbose = project, as_json, quiet, verbose
     chosen.no_input, chosen.color, chosen.debug, chosen.allow_remote = no_input, color, debug, allow_remote
-    chosen.trust = trust
+    chosen.trust, chosen.timeout = trust, timeout
+    deadline.begin(chosen.limit)
 
 
 def hoist(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -160,19 +187,6 @@ def agreed(question: str, yes: bool, hint: str = "pass -y to confirm") -> None:
         raise UsageError("cancelled: you did not confirm")
 
 
-def check_seconds(value: float) -> float:
-    """A number of seconds; BadParameter for `nan`, which no comparison stops."""
-    if value != value:
-        raise typer.BadParameter("nan is not a number of seconds")
-    return value
-
-
-Timeout = Annotated[
-    float,
-    typer.Option(
-        "--timeout", metavar="SECONDS", min=0.1, callback=check_seconds, help="How long to wait for locks and services."
-    ),
-]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help='Answer "yes" to every question.')]
 EngineOption = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from devenv.cli.options import EngineOption, Timeout, Yes, agreed, chosen, show, stack, watching, with_view
+from devenv.cli.options import EngineOption, Yes, agreed, chosen, show, stack, watching, with_view
 from devenv.cli.trust import consent
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
@@ -19,7 +19,6 @@ def up(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME…]", help="Only these services, with what they need.")
     ] = None,
-    timeout: Timeout = 120.0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan with its reasons; change nothing.")
     ] = False,
@@ -64,7 +63,7 @@ def up(
             agreed(question, mark, "devenv up --engine external --mark")
 
         options = UpOptions(
-            timeout,
+            chosen.limit,
             dry_run,
             force,
             first,
@@ -79,7 +78,7 @@ def up(
         if dry_run:
             report = work.up(stack(engine), options, watch, clock)
         else:
-            with open_locked(chosen.project, timeout, watch.say, asked=EngineChoice(engine)) as opened:
+            with open_locked(chosen.project, chosen.limit, watch.say, asked=EngineChoice(engine)) as opened:
                 consent(opened.loaded, "steps", *(() if no_backend else ("services",)))
                 report = work.up(opened, options, watch, clock)
                 if ui:
@@ -101,7 +100,6 @@ def down(
     data: Annotated[bool, typer.Option("--data", help="Delete the data too.")] = False,
     no_backup: Annotated[bool, typer.Option("--no-backup", help="With --data: keep no backup.")] = False,
     yes: Yes = False,
-    timeout: Timeout = 120.0,
     everything: Annotated[
         bool, typer.Option("--all", help="Act on all projects of this user, also those whose folder was deleted.")
     ] = False,
@@ -120,10 +118,10 @@ def down(
         from devenv.lifecycle.projects import down_all
 
         with watching() as watch:
-            report = down_all(data, not no_backup, timeout, watch)
+            report = down_all(data, not no_backup, chosen.limit, watch)
         show(report)
     asked = EngineChoice(engine, stopping=True)
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say, load_for_stopping, asked) as opened:
+    with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say, load_for_stopping, asked) as opened:
         report = work.down(opened, data, not no_backup, watch)
     show(report)
 

@@ -8,26 +8,26 @@ from typing import Annotated
 
 import typer
 
-from devenv.cli.options import Timeout, chosen, show, stack, watching
+from devenv.cli.options import chosen, show, stack, watching
 from devenv.cli.trust import consent
 from devenv.core.errors import DevenvError, Exit, UsageError
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Services that `devenv status` lists.")]
 
 
-def stop(names: Names, timeout: Timeout = 120.0) -> None:
+def stop(names: Names) -> None:
     """Stop single services; their data is kept, and the others run on."""
     from devenv.config.load import load_for_stopping
     from devenv.lifecycle.single import stop as work
     from devenv.stack import EngineChoice, open_locked
 
     choice = EngineChoice(stopping=True)
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say, load_for_stopping, choice) as opened:
+    with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say, load_for_stopping, choice) as opened:
         report = work(opened, names, watch)
     show(report)
 
 
-def restart(names: Names, timeout: Timeout = 120.0) -> None:
+def restart(names: Names) -> None:
     """Stop single services and start them again, with what they need."""
     from devenv.lifecycle.plan import UpOptions
     from devenv.lifecycle.single import restart as work
@@ -35,9 +35,9 @@ def restart(names: Names, timeout: Timeout = 120.0) -> None:
     from devenv.stack import open_locked
 
     clock = Clock()
-    with watching() as watch, open_locked(chosen.project, timeout, watch.say) as opened:
+    with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
         consent(opened.loaded, "steps", "services")
-        report = work(opened, names, UpOptions(timeout, clock=True), watch, clock)
+        report = work(opened, names, UpOptions(chosen.limit, clock=True), watch, clock)
     show(report)
 
 

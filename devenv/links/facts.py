@@ -60,17 +60,6 @@ class FactsContext:
 
 
 @dataclass(frozen=True)
-class DatabaseSession:
-    """Another session in the project's database. `idle_s`: seconds in its state; `blocks`: how many wait for it."""
-
-    pid: int
-    application: str
-    state: str
-    idle_s: float
-    blocks: int
-
-
-@dataclass(frozen=True)
 class PostgresFacts:
     """One look at the project's database. `rows` holds the linked tables whose linked columns all exist."""
 
@@ -78,7 +67,6 @@ class PostgresFacts:
     catalog: Catalog
     declared: Catalog | None
     rows: Mapping[Relation, Sequence[Row]]
-    sessions: tuple[DatabaseSession, ...]
     seeded: Mapping[Relation, Sequence[Row]]
 
 
@@ -134,14 +122,6 @@ class Facts:
         return replace(self.plan, keys={**self.plan.keys, **keys})
 
 
-SESSIONS: Final = """
-SELECT a.pid, a.application_name, coalesce(a.state, ''), extract(epoch FROM clock_timestamp() - a.state_change)::float,
-       (SELECT count(*)::int FROM pg_stat_activity w WHERE a.pid = ANY (pg_blocking_pids(w.pid)))
-FROM pg_stat_activity a
-WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.state LIKE 'idle in transaction%'
-"""
-
-
 def read_postgres(context: FactsContext, plan: ReadPlan) -> PostgresFacts:
     """One read-only snapshot of what the checks ask of Postgres. StoreError when it cannot be read."""
     from devenv.stores.postgres import client as postgres
@@ -159,11 +139,10 @@ def read_postgres(context: FactsContext, plan: ReadPlan) -> PostgresFacts:
             for relation, linked in plan.relations.items()
             if (columns := readable_columns(catalog, relation, linked)) is not None
         }
-        sessions = tuple(DatabaseSession(*row) for row in connection.execute(SESSIONS.encode()).fetchall())
         identifier = postgres.system_identifier(connection)
         declared = context.read_declared(connection)
         seeded = context.read_seeded(connection) if declared is not None else {}
-        return PostgresFacts(identifier, catalog, declared, rows, sessions, seeded)
+        return PostgresFacts(identifier, catalog, declared, rows, seeded)
 
 
 def readable_columns(catalog: Catalog, relation: Relation, linked: Iterable[str]) -> tuple[str, ...] | None:

@@ -130,7 +130,7 @@ class Handles:
         if self._connection is None:
             try:
                 self._connection = self._open.enter_context(
-                    postgres.connect(self._ctx.postgres, autocommit=True, timeout_s=LOOK_TIMEOUT_S)
+                    postgres.connect(self._ctx.postgres, autocommit=True, timeout_s=LOOK_TIMEOUT_S, looks=True)
                 )
             except StoreError as error:
                 if error.code != postgres.NO_DATABASE:

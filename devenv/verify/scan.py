@@ -107,6 +107,7 @@ def read_pages(ask: Ask, sieve: Sieve, request: dict[str, Any]) -> Iterator[Any]
     """Every page of a segment. What looks like the end is asked for once more, from the last item on."""
     keys = sieve.plan.keys[sieve.table]
     probing = False
+    marks: set[bytes] = set()
     while True:
         page = patiently(ask, request)
         yield page
@@ -115,6 +116,12 @@ def read_pages(ask: Ask, sieve: Sieve, request: dict[str, Any]) -> Iterator[Any]
             start = {name: written(getattr(last, sieve.place[name])) for name in keys}
             probing = False
         if page.LastEvaluatedKey:
+            mark = msgspec.json.encode(page.LastEvaluatedKey)
+            if mark in marks:
+                what = f"table {request['TableName']}, segment {request['Segment']}, does not end"
+                detail = "a page names a page as the next one that was read before"
+                raise StoreError(what, detail=detail, reached=False)
+            marks.add(mark)
             request = {**request, "ExclusiveStartKey": page.LastEvaluatedKey}
         elif probing:
             return

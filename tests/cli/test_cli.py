@@ -64,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     [
         ("up --json", "--json up"),
         ("--json up", "--json up"),
-        ("up --project DIR --timeout 5", "--project DIR up --timeout 5"),
+        ("up --project DIR --timeout 5", "--project DIR --timeout 5 up"),
         ("up --project=DIR -v -q", "--project=DIR -v -q up"),
         ("logs postgres --tail 5 --color never", "--color never logs postgres --tail 5"),
         ("--project DIR ddb --json scan T --no-input", "--project DIR --json --no-input ddb scan T"),

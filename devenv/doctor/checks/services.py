@@ -10,9 +10,9 @@ import psutil
 
 from devenv.core.errors import StoreError
 from devenv.core.model import Fix, Outcome, ServiceState
-from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, failed, passed, unneeded
 from devenv.doctor.context import DoctorFacts
+from devenv.doctor.sessions import describe_session, read_sessions
 from devenv.engines.services import SERVICES
 
 UP = Fix("start what does not run", "devenv up")
@@ -190,18 +190,14 @@ def can_write(path: Path, uid: int) -> bool:
 
 
 def run_sessions(facts: DoctorFacts) -> Outcome:
-    """Sessions that sit inside a transaction, or that others wait for."""
-    stuck = [s for s in facts.postgres().sessions if s.blocks or s.idle_s > IDLE_S]
+    """Sessions that sit inside a transaction, or that others wait for. Asked by a connection of its own."""
+    stuck = [s for s in read_sessions(facts.context.targets.postgres) if s.blocks or s.for_s > IDLE_S]
     if not stuck:
         return passed("no session holds a transaction open")
     pids = [str(session.pid) for session in stuck]
     ends = "; ".join(f"SELECT pg_terminate_backend({pid})" for pid in pids)
     return failed(
-        (
-            f"session {s.pid} ({s.application or 'unnamed'}) is {s.state} for {s.idle_s:.0f} s"
-            + (f", {number_of(s.blocks, 'other waits', 'others wait')} for it" if s.blocks else "")
-            for s in stuck
-        ),
+        map(describe_session, stuck),
         cause="a program began a transaction and neither commits nor rolls back; its locks block changes of the schema",
         fix=Fix("commit or roll back there, close that program, or end its session", f'devenv db --write "{ends}"'),
         subjects=pids,
@@ -303,9 +299,10 @@ Repair: devenv down && devenv up (data stays).""",
         run=run_sessions,
         needs=("SVC001",),
         explain="""\
-A session that is "idle in transaction" keeps its locks: the schema cannot be changed, and a database that
-is rebuilt by other tools cannot be dropped ("is being accessed by other users"). Sessions that are merely open are no
-fault: devenv closes them itself when it rebuilds the database.
+A session that is "idle in transaction" keeps its locks: with an uncommitted ALTER TABLE no other session can read that
+table, the schema cannot be changed, and a database that is rebuilt by other tools cannot be dropped ("is being
+accessed by other users"). Sessions that are merely open are no fault: devenv closes them itself when it rebuilds
+the database.
 
 How it happens: a shell or a debugger stopped between BEGIN and COMMIT; an application that never commits.
 Repair: end the transaction there, or end the session.""",

@@ -10,12 +10,14 @@ import binascii
 import hashlib
 import hmac
 import http.client
+import io
 import random
 import re
 import select
+import socket
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
@@ -24,7 +26,8 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from devenv.core.errors import StoreError, UsageError
+from devenv.core.deadline import deadline
+from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget
 from devenv.core.plural import number_of
 
@@ -36,6 +39,7 @@ CURSORS: Final = {
     "LastEvaluatedTableName": "ExclusiveStartTableName",
     "NextToken": "NextToken",
 }
+REPEATED: Final = "RepeatedCursor"
 BATCH_ITEMS: Final = 25
 BATCH_KEYS: Final = 100
 BATCH_BYTES: Final = 15_000_000  # DynamoDB's limit is 16 MB; the rest is room for the envelope.
@@ -47,7 +51,8 @@ Item = dict[str, Any]
 class Dynamo:
     """One keep-alive connection to one endpoint. Use one per thread; a context manager.
 
-    `timeout` (seconds) bounds the connect and each wait for data. Every failure is a StoreError.
+    `timeout` (seconds) bounds the connect, and each answer as a whole: one that comes a byte at a time ends in time,
+    too. Every failure is a StoreError; one that a time-out made has the exit code 4.
     """
 
     api = API
@@ -57,6 +62,7 @@ class Dynamo:
         self.timeout = timeout
         self._url = split_endpoint(target.endpoint)
         self._connection: http.client.HTTPConnection | None = None
+        self._allowed = self._end = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -109,7 +115,9 @@ class Dynamo:
                 status, answer = self._send(operation, payload)
         except TimeoutError:
             self.close()
-            raise self._unreached(operation, body, f"no answer within {self.timeout:g} s") from None
+            late = self._unreached(operation, body, f"no answer within {self._allowed:.3g} s")
+            late.exit_code = Exit.TIMEOUT
+            raise late from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             raise self._unreached(operation, body, str(error) or type(error).__name__) from None
@@ -126,13 +134,28 @@ class Dynamo:
     def pages(self, operation: str, body: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
         """Every page of `Scan`, `Query`, `ListTables` or `ExecuteStatement`, until the store says there is no more."""
         request = dict(body or {})
+        marks: set[bytes] = set()
         while True:
             page = self.call(operation, request)
             yield page
             cursor = next((name for name in CURSORS if page.get(name)), None)
             if cursor is None:
                 return
+            mark = msgspec.json.encode(page[cursor])
+            if mark in marks:
+                raise self.repeated(operation, request)
+            marks.add(mark)
             request[CURSORS[cursor]] = page[cursor]
+
+    def repeated(self, operation: str, body: Mapping[str, Any]) -> StoreError:
+        """The error for pages that lead back to one that was read: their end would never come (exit 3)."""
+        error = StoreError(
+            f"{self._subject(operation, body)} does not end",
+            detail="a page names a page as the next one that was read before",
+            code=REPEATED,
+        )
+        error.exit_code = Exit.UNCHECKED
+        return error
 
     def scan(self, table: str, **extra: Any) -> Iterator[Item]:
         """Every raw item of `table`. `extra` goes into the request: `scan("t", Segment=0, TotalSegments=4)`."""
@@ -189,19 +212,24 @@ class Dynamo:
 
     def _drop_if_stale(self) -> None:
         """Close a kept connection that the server has closed, so that a write is never sent into the void."""
-        socket = self._connection.sock if self._connection is not None else None
-        if socket is None:
+        kept = self._connection.sock if self._connection is not None else None
+        if kept is None:
             self.close()
             return
         poll = select.poll()
-        poll.register(socket, select.POLLIN)
+        poll.register(kept, select.POLLIN)
         if poll.poll(0):
             self.close()
 
     def _send(self, operation: str, payload: bytes) -> tuple[int, bytes]:
+        self._allowed = deadline.bound(self.timeout)
+        deadline.doing = f"DynamoDB {operation} at {self.target.endpoint}"
+        self._end = time.monotonic() + self._allowed
         if self._connection is None:
             kind = http.client.HTTPSConnection if self._url.scheme == "https" else http.client.HTTPConnection
-            self._connection = kind(self._url.hostname or "", self._url.port, timeout=self.timeout)
+            self._connection = kind(self._url.hostname or "", self._url.port, timeout=self._allowed)
+            self._connection.connect()
+            self._connection.sock = BoundedSocket(self._connection.sock, self.left)
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         headers = sign(self.target, operation, payload, now, self.api)
         self._connection.request("POST", self._url.path or "/", payload, headers)
@@ -212,7 +240,15 @@ class Dynamo:
         checksum = response.getheader("x-amz-crc32")
         if checksum is not None and checksum != str(zlib.crc32(answer)):
             raise http.client.HTTPException(f"an answer of {len(answer)} bytes whose checksum is wrong")
+        deadline.moved()
         return response.status, answer
+
+    def left(self) -> float:
+        """Seconds that the answer under way may still take. TimeoutError if there are none."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
 
     def _judge(self, operation: str, body: Mapping[str, Any], status: int, answer: bytes) -> dict[str, Any]:
         try:
@@ -240,6 +276,54 @@ class Dynamo:
     def _subject(self, operation: str, body: Mapping[str, Any]) -> str:
         table = body.get("TableName") or ", ".join(body.get("RequestItems") or ())
         return f"DynamoDB {operation}{f' of table {table}' if table else ''} at {self.target.endpoint}"
+
+
+class BoundedSocket(io.RawIOBase):
+    """A connected socket whose every read and write ends when `left` says so, as `http.client` uses one."""
+
+    def __init__(self, socket: socket.socket, left: Callable[[], float]) -> None:
+        super().__init__()
+        self._socket = socket
+        self._left = left
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What answers are read from. Closing it leaves the connection open for the next request."""
+        return io.BufferedReader(BoundedReader(self))
+
+    def sendall(self, content: Any) -> None:
+        """Send all of it. TimeoutError."""
+        self._socket.settimeout(self._left())
+        self._socket.sendall(content)
+
+    def receive_into(self, buffer: Any) -> int:
+        """Read what is there. TimeoutError."""
+        self._socket.settimeout(self._left())
+        return self._socket.recv_into(buffer)
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+        super().close()
+
+
+class BoundedReader(io.RawIOBase):
+    """The reading side of a BoundedSocket."""
+
+    def __init__(self, socket: BoundedSocket) -> None:
+        super().__init__()
+        self._socket = socket
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there. TimeoutError."""
+        return self._socket.receive_into(buffer)
 
 
 def read_only(target: DynamoTarget) -> DynamoTarget:

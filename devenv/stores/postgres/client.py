@@ -18,7 +18,8 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.string import TextLoader
 
-from devenv.core.errors import StoreError, UsageError
+from devenv.core.deadline import deadline
+from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.model import PostgresTarget
 
 Connection = psycopg.Connection[TupleRow]
@@ -37,6 +38,10 @@ TIMES = ("date", "time", "timetz", "timestamp", "timestamptz", "interval")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # The first libpq that can refuse ways to sign in.
 MODERN = 160000
+# So long a look waits for a lock. One that is held longer is held by somebody who forgot it.
+LOCK_S = 5.0
+LOCKED = "55P03"
+CANCELLED = "57014"
 NO_DATABASE = "3D000"
 NO_TABLE = ("42P01", "3F000")
 NO_COLUMN = "42703"
@@ -68,15 +73,18 @@ def connect(
     timeout_s: int = 5,
     read_only: bool = False,
     label: str = "devenv",
+    looks: bool = False,
 ) -> Iterator[Connection]:
     """An open connection; commits when the block ends well, rolls back otherwise. PostgresError for whatever fails.
 
-    `label` is the name under which the server lists the session.
+    `label` is the name under which the server lists the session. What only looks (`looks`, `read_only`, a target that
+    refuses writes) waits LOCK_S for a lock and the command's limit for an answer; what writes, the limit for a lock.
     """
     name = target.database if database is None else database
     address = f"{target.host}:{target.port}/{name}"
     try:
-        connection = open_connection(target, name, timeout_s, autocommit, label)
+        looks = looks or read_only or target.refused is not None
+        connection = open_connection(target, name, timeout_s, autocommit, label, looks=looks)
     except psycopg.Error as error:
         failure = store_error(error, address)
         if not failure.reached:
@@ -92,7 +100,13 @@ def connect(
 
 
 def open_connection(
-    target: PostgresTarget, database: str, timeout_s: int, autocommit: bool, label: str = "devenv"
+    target: PostgresTarget,
+    database: str,
+    timeout_s: int,
+    autocommit: bool,
+    label: str = "devenv",
+    *,
+    looks: bool = True,
 ) -> Connection:
     """A plain psycopg connection; the caller closes it. psycopg.Error. UsageError for a target that is closed.
 
@@ -100,7 +114,9 @@ def open_connection(
     """
     if target.closed:
         raise UsageError(target.closed, detail="nothing was sent")
-    session = SESSION if target.refused is None else {**SESSION, "default_transaction_read_only": "on"}
+    session = {**SESSION, **time_limits(looks)}
+    if target.refused is not None:
+        session["default_transaction_read_only"] = "on"
     # The servers that devenv starts speak no TLS.
     plain: dict[str, Any] = {"sslmode": "disable"} if target.host in LOOPBACK else {}
     if target.own and psycopg.pq.version() >= MODERN:
@@ -111,6 +127,7 @@ def open_connection(
         # complains about a password file that is there and is no file.)
         plain |= {"passfile": f"{os.devnull}/none", "gssencmode": "disable"}
         plain |= {"sslcertmode": "disable"} if psycopg.pq.version() >= MODERN else {}
+    deadline.doing = f"Postgres at {target.host}:{target.port}/{database}"
     with UNSTEERED:
         return psycopg.connect(
             host=target.host,
@@ -118,13 +135,26 @@ def open_connection(
             user=target.user,
             password=target.password,
             dbname=database,
-            connect_timeout=timeout_s,
+            connect_timeout=max(1, int(deadline.bound(timeout_s))),
             application_name=label,
             client_encoding="UTF8",
             options=" ".join(f"-c {key}={value}" for key, value in session.items()),
             autocommit=autocommit,
             **plain,
         )
+
+
+def time_limits(looks: bool) -> dict[str, str]:
+    """The settings that keep a session from waiting for ever: for a lock, and of one that looks for an answer."""
+    limit = deadline.limit_s
+    if not looks:
+        return {"lock_timeout": milliseconds(limit)}
+    return {"lock_timeout": milliseconds(min(LOCK_S, limit)), "statement_timeout": milliseconds(limit)}
+
+
+def milliseconds(seconds: float) -> str:
+    """A number of seconds as Postgres takes it."""
+    return f"{max(1, int(seconds * 1000))}ms"
 
 
 class Unsteered:
@@ -183,8 +213,20 @@ def translated(address: str) -> Iterator[None]:
 def store_error(error: psycopg.Error, address: str) -> PostgresError:
     """The driver's error in our words: its SQLSTATE as `code`, its own text as `detail`."""
     diag = error.diag
+    if error.sqlstate is None and "no password supplied" in str(error):
+        missing = PostgresError(f"Postgres at {address} asks for a password, and there is none", detail=plain(error))
+        missing.hint = "export DEVENV_EXTERNAL_PASSWORD=…  (or [external] password in devenv.toml)"
+        return missing
     if error.sqlstate is None and "FATAL:" in str(error):
         return refused_connection(plain(error), address)
+    if error.sqlstate == LOCKED or (error.sqlstate == CANCELLED and "timeout" in str(error)):
+        what = "waited too long for a lock" if error.sqlstate == LOCKED else "took too long to answer"
+        late = PostgresError(f"Postgres at {address} {what}", detail=plain(error), code=error.sqlstate)
+        late.exit_code = Exit.TIMEOUT
+        if error.sqlstate == LOCKED:
+            late.cause = "another session holds it"
+            late.hint = "devenv doctor --only SVC005  (names the session)"
+        return late
     lost = isinstance(error, psycopg.OperationalError) and (
         error.sqlstate is None or error.sqlstate[:2] in ("08", "57")
     )

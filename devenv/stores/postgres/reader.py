@@ -26,7 +26,17 @@ from psycopg import sql
 from psycopg.errors import error_from_result
 
 from devenv.core.model import PostgresTarget
-from devenv.stores.postgres.client import Connection, PostgresError, Rows, connect, one, rows_of, translated
+from devenv.stores.postgres.client import (
+    LOCK_S,
+    Connection,
+    PostgresError,
+    Rows,
+    connect,
+    milliseconds,
+    one,
+    rows_of,
+    translated,
+)
 
 READER: Final = "devenv_reader"
 READ_ONLY: Final = "25006"
@@ -46,7 +56,7 @@ LESS: Final = b"""
 SELECT set_config('role', 'pg_read_all_data', true), set_config('row_security', 'off', true)
 WHERE to_regrole('pg_read_all_data') IS NOT NULL
 """
-LIMITS: Final = b"SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $1, true)"
+LIMITS: Final = b"SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true)"
 # The server describes a parsed statement to this session alone, and keeps it out of its own log.
 DESCRIBE: Final = b"""
 SELECT set_config('client_min_messages', 'log', true), set_config('log_min_messages', 'panic', true),
@@ -135,7 +145,7 @@ class Asking:
             try:
                 with connection.transaction(force_rollback=True):
                     raw = psycopg.RawCursor(connection)
-                    raw.execute(LIMITS, [f"{int(self._limit_s * 1000)}ms"])
+                    raw.execute(LIMITS, [milliseconds(self._limit_s), milliseconds(min(self._limit_s, LOCK_S))])
                     self._inspect(raw, statement)
                     if self._superuser:
                         raw.execute(LESS)

@@ -56,7 +56,7 @@ def facts(world: World, *, seeded: Sequence[dict[str, Any]] = (), **changes: Any
     items = DynamoFacts({TABLE: {"KeySchema": KEY}}, {TABLE: [typed_item(item) for item in world.items]})
     nothing = Catalog()
     loaded = {USERS: list(seeded)}
-    made.postgres = Lazy(lambda: PostgresFacts("1", nothing, nothing, {USERS: world.rows}, (), loaded))
+    made.postgres = Lazy(lambda: PostgresFacts("1", nothing, nothing, {USERS: world.rows}, loaded))
     made.dynamodb = Lazy(lambda: items)
     made.judgement = Lazy(lambda: made._judge_once(items, made.postgres))
     return made
