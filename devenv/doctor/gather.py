@@ -131,7 +131,8 @@ def settle(stack: Stack, writes: Sequence[Write]) -> None:
     changed: dict[str, dict[bytes, Item | None]] = {}
     with Ledger(step_context(stack, lambda _: None).ledger) as ledger:
         for table in dict.fromkeys(write.table for write in writes):
-            entries = ledger.entries(table)
+            keys = [key_of(write.before, write.keys) for write in writes if write.table == table and write.before]
+            entries = ledger.entries_of(table, keys)
             for write in writes:
                 if write.table != table or write.before is None or write.after is None:
                     continue
@@ -149,4 +150,4 @@ def is_seeded(stack: Stack, table: str, item: Mapping[str, Mapping[str, Any]], k
     from devenv.steps.seed.items import key_of
 
     with Ledger(step_context(stack, lambda _: None).ledger, create=False) as ledger:
-        return key_of(item, keys) in ledger.entries(table)
+        return bool(ledger.entries_of(table, [key_of(item, keys)]))

@@ -35,7 +35,7 @@ def run_fresh(
     """
     stack.engine.permit(None)
     recover(stack, watch)
-    inputs = read_inputs(stack)
+    inputs = read_inputs(stack, whole=True, say=watch.say)
     services = ServiceStarter(stack, options, watch, clock)
     loader = StepLoader(services)
     try:

@@ -19,14 +19,19 @@ if TYPE_CHECKING:
 Inputs = Mapping[str, Any]
 
 
-def read_inputs(stack: Stack) -> Inputs:
-    """Read and check every step's files, before anything is started. UsageError (exit 2) for what is wrong there."""
+def read_inputs(stack: Stack, *, whole: bool = False, say: Callable[[str], None] = lambda text: None) -> Inputs:
+    """Read and check every step's files, before anything is started. UsageError (exit 2) for what is wrong there.
+
+    Large seed files are read only if `whole`, and if they are not loaded already.
+    """
     from devenv.config.references import find_undeclared, refuse
     from devenv.config.schema import FILE
     from devenv.steps.registry import STEPS
+    from devenv.steps.step import Reading
 
     try:
-        inputs = {step.name: step.read(stack.settings, stack.root) for step in STEPS}
+        how = Reading(stack.engine.home / "ledger.sqlite", whole, say)
+        inputs = {step.name: step.read(stack.settings, stack.root, how) for step in STEPS}
         if declared := inputs["schema-load"].content:
             refuse(find_undeclared(stack.settings, [each.table for each in declared]), stack.root / FILE)
         return inputs

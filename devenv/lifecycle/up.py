@@ -42,7 +42,7 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     gone = undeclared(engine)
     plan = (*(Action(name, "stop", "devenv.toml has no such service") for name in gone),)
     plan += plan_services(seen, wanted, changed)
-    inputs = read_inputs(stack)
+    inputs = read_inputs(stack, whole=True, say=watch.say)
     if options.dry_run:
         # Steps of stopped stores are planned from what is remembered of them.
         states = step_states(stack, inputs)

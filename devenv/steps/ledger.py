@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +30,19 @@ CREATE TABLE IF NOT EXISTS items (
 CREATE TABLE IF NOT EXISTS ids (
     target TEXT, natural TEXT, id TEXT, PRIMARY KEY (target, natural, id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS prints (target TEXT PRIMARY KEY, fingerprint TEXT);
+CREATE TABLE IF NOT EXISTS files (
+    name TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode TEXT, digest TEXT);
 CREATE TABLE IF NOT EXISTS answers (
     relation TEXT, "where" TEXT, value TEXT, "column" TEXT, answer TEXT,
     PRIMARY KEY (relation, "where", value, "column")) WITHOUT ROWID;
 """
 encode: Final = msgspec.json.Encoder(order="sorted").encode
 decode: Final[Callable[[bytes], Any]] = msgspec.json.decode
+
+
+# Keys in one question, and entries in one answer.
+ASKED: Final = 500
+PAGE: Final = 2_000
 
 
 def dump(item: Item | None) -> bytes | None:
@@ -167,12 +174,71 @@ class Ledger:
         rows = self._rows('SELECT written, intent FROM items WHERE "table" = ? AND key = ?', table, key)
         return LedgerItem(key, *(None if blob is None else decode(blob) for blob in rows[0])) if rows else None
 
+    def known_tables(self) -> list[str]:
+        """Every table that seed has prepared."""
+        return [row[0] for row in self._rows("SELECT name FROM tables WHERE identity <> '' ORDER BY 1")]
+
+    def stamps(self) -> dict[str, tuple[int, int, int, int, str]]:
+        """File -> size, times, inode and digest of the files that were loaded last."""
+        rows = self._rows("SELECT name, size, mtime_ns, ctime_ns, inode, digest FROM files")
+        return {name: (size, mtime, ctime, int(inode), digest) for name, size, mtime, ctime, inode, digest in rows}
+
+    def set_stamps(self, stamps: Mapping[str, Any]) -> None:
+        """Remember files that were loaded, beside those of other steps."""
+        self._run(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)",
+            ((n, s.size, s.mtime_ns, s.ctime_ns, str(s.inode), s.digest) for n, s in stamps.items()),
+        )
+
+    def has_entries(self, table: str) -> bool:
+        """Return True if there is an entry of the table."""
+        return bool(self._rows('SELECT 1 FROM items WHERE "table" = ? LIMIT 1', table))
+
+    def entries_of(self, table: str, keys: Sequence[bytes]) -> dict[bytes, LedgerItem]:
+        """The entries of these keys of one table."""
+        found: dict[bytes, LedgerItem] = {}
+        for start in range(0, len(keys), ASKED):
+            part = keys[start : start + ASKED]
+            marks = ",".join("?" * len(part))
+            query = f'SELECT key, written, intent FROM items WHERE "table" = ? AND key IN ({marks})'  # noqa: S608
+            found |= entries_from(self._rows(query, table, *part))
+        return found
+
+    def pages(self, table: str) -> Iterator[dict[bytes, LedgerItem]]:
+        """The entries of one table, PAGE of them at a time, by key. They may be changed meanwhile."""
+        last = b""
+        query = 'SELECT key, written, intent FROM items WHERE "table" = ? AND key > ? ORDER BY key LIMIT ?'
+        while rows := self._rows(query, table, last, PAGE):
+            yield entries_from(rows)
+            last = rows[-1][0]
+
+    def begin_wanted(self) -> None:
+        """Remember from now on which keys are wanted (`want`), until the file is closed."""
+        with self._translated():
+            self._db.execute("PRAGMA temp_store = FILE")
+            self._db.execute(
+                'CREATE TEMP TABLE wanted ("table" TEXT, key BLOB, PRIMARY KEY ("table", key)) WITHOUT ROWID'
+            )
+
+    def want(self, table: str, keys: Iterable[bytes]) -> None:
+        """Note that these keys are wanted."""
+        with self.at_once():
+            self._run("INSERT OR IGNORE INTO wanted VALUES (?, ?)", ((table, key) for key in keys))
+
+    def unwanted(self, table: str) -> Iterator[dict[bytes, LedgerItem]]:
+        """The entries of one table whose keys were not wanted, PAGE of them at a time."""
+        last = b""
+        query = (
+            'SELECT key, written, intent FROM items i WHERE "table" = ? AND key > ? AND NOT EXISTS'
+            ' (SELECT 1 FROM wanted w WHERE w."table" = i."table" AND w.key = i.key) ORDER BY key LIMIT ?'
+        )
+        while rows := self._rows(query, table, last, PAGE):
+            yield entries_from(rows)
+            last = rows[-1][0]
+
     def entries(self, table: str) -> dict[bytes, LedgerItem]:
-        rows = self._rows('SELECT key, written, intent FROM items WHERE "table" = ?', table)
-        return {
-            key: LedgerItem(key, written and decode(written), intent and decode(intent))
-            for key, written, intent in rows
-        }
+        """The entries of one table, by key."""
+        return entries_from(self._rows('SELECT key, written, intent FROM items WHERE "table" = ?', table))
 
     def intend(self, table: str, intents: Mapping[bytes, Item]) -> None:
         """Before writing: what each key is about to hold (`{}`: nothing)."""
@@ -236,3 +302,10 @@ class Ledger:
         with self.at_once():
             self._run("DELETE FROM answers", [()])
             self._run("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", ((*key, answer) for key, answer in answers.items()))
+
+
+def entries_from(rows: Iterable[Any]) -> dict[bytes, LedgerItem]:
+    """Entries by key, from the rows of the file."""
+    return {
+        key: LedgerItem(key, written and decode(written), intent and decode(intent)) for key, written, intent in rows
+    }

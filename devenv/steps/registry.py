@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devenv.steps.schema_load import schema_load
-from devenv.steps.seed import seed
+from devenv.steps.seed import seed, source
 from devenv.steps.setup import migrations, setup
 from devenv.steps.step import Handles, Inputs, Step, StepContext, StepOutcome
 
@@ -37,7 +37,7 @@ STEPS = (
         name="seed",
         needs=("postgres", "dynamodb"),
         source=lambda settings: settings.steps.seed,
-        parse=seed.parse,
+        stream=source.stream,
         examine=seed.examine,
         apply=seed.apply,
         strangers=seed.strangers,

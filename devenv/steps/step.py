@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -66,6 +66,31 @@ class Inputs:
     files: tuple[SourceFile, ...]
     command: tuple[str, ...]
     content: Any
+    stamps: Mapping[str, FileStamp] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """What tells whether a file changed, and the digest of its content then."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files that may be large are read.
+
+    `ledger` remembers them: one that is loaded already is not read again. Without `whole` a large one that is not
+    loaded is not checked either. `say` takes progress lines.
+    """
+
+    ledger: Path | None = None
+    whole: bool = True
+    say: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
@@ -176,12 +201,12 @@ class Step:
     write and that `apply` from scratch would destroy. `present` tells whether the work of the project's own command
     can be there at all; `lacks` says what a command that ended well should have made and did not. `restore` brings back
     what was deleted since, and gives the number. `gather` reads files that come before those that the source names.
+    `stream` reads files that may be too large to be held at once, in the place of `gather` and `parse`.
     """
 
     name: str
     needs: tuple[ServiceName, ...]
     source: Callable[[Settings], StepSource | SetupSource | SeedSource]
-    parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any]
     examine: Callable[[StepContext, Inputs, Handles], StepState]
     apply: Callable[[StepContext, Inputs, bool], StepOutcome]
     strangers: Callable[[StepContext, Inputs], str | None]
@@ -189,10 +214,14 @@ class Step:
     gather: Callable[[Settings, Path], tuple[SourceFile, ...]] = lambda settings, root: ()
     lacks: Callable[[StepContext, Handles], str | None] = lambda ctx, handles: None
     restore: Callable[[StepContext, Inputs], int] = lambda ctx, inputs: 0
+    parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any] = lambda settings, root, files: None
+    stream: Callable[[Settings, Path, Reading], Inputs] | None = None
 
-    def read(self, settings: Settings, root: Path) -> Inputs:
+    def read(self, settings: Settings, root: Path, how: Reading | None = None) -> Inputs:
         """The step's files, checked as far as that is possible without the stores. UsageError (exit 2)."""
         source = self.source(settings)
+        if self.stream and not source.command:
+            return self.stream(settings, root, how or Reading())
         first = self.gather(settings, root)
         known = {file.name for file in first}
         named = read_files(root, source.files, f"steps.{self.name}")
@@ -250,6 +279,7 @@ class Step:
             ) from None
         with Ledger(ctx.ledger) as ledger:
             ledger.set_mark(self.name, inputs.hash, "done", outcome.summary)
+            ledger.set_stamps(inputs.stamps)
             if self.name == "setup" and (fresh or inputs.command):
                 self.outdate_seed(ctx, ledger)
         return outcome
@@ -288,6 +318,11 @@ def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, .
 
     UsageError for a pattern that leaves the folder or matches nothing; for a file that cannot be read or is not UTF-8.
     """
+    return tuple(SourceFile(name, read_text(root / name, name)) for name in list_named(root, patterns, key))
+
+
+def list_named(root: Path, patterns: list[str], key: str) -> list[str]:
+    """The names of these files. UsageError for a pattern that leaves the folder or matches nothing."""
     names: dict[str, None] = {}
     for pattern in patterns:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
@@ -303,7 +338,7 @@ def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, .
                 hint=f"correct files in [{key}] of devenv.toml",
             )
         names.update(dict.fromkeys(found))
-    return tuple(SourceFile(name, read_text(root / name, name)) for name in names)
+    return list(names)
 
 
 def natural_key(name: str) -> tuple[tuple[str, int, str], ...]:

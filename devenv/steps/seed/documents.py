@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from devenv.core.errors import UsageError
 from devenv.steps.step import SourceFile
@@ -13,13 +13,7 @@ from devenv.steps.step import SourceFile
 def read_json(file: SourceFile) -> Any:
     """The file's value; numbers as Decimal. UsageError names line and column, or the name that occurs twice."""
     try:
-        return json.loads(
-            file.text,
-            parse_int=read_number,
-            parse_float=read_number,
-            parse_constant=refuse_constant,
-            object_pairs_hook=unique_names,
-        )
+        return DECODER.decode(file.text)
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{file.name}:{error.lineno}:{error.colno} is not valid JSON", detail=error.msg, hint=f"correct {file.name}"
@@ -51,3 +45,8 @@ def unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f'an object has "{twice}" twice')
     return made
+
+
+DECODER: Final = json.JSONDecoder(
+    parse_int=read_number, parse_float=read_number, parse_constant=refuse_constant, object_pairs_hook=unique_names
+)

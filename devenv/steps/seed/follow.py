@@ -272,14 +272,16 @@ def show(key: Mapping[str, Any], names: Sequence[str] | None = None) -> str:
 
 def rewrite_entries(ledger: Ledger, table: str, edges: Sequence[Edge], successors: Successors) -> None:
     """Let the ledger know its items under their new ids, those that the application has taken away too."""
-    moved: dict[bytes, LedgerItem] = {}
-    for old, entry in ledger.entries(table).items():
-        key = decode(old)
-        new = LedgerItem(
-            key_of(rewrite(key, edges, successors), key),
-            entry.written and rewrite(entry.written, edges, successors),
-            entry.intent and rewrite(entry.intent, edges, successors),
-        )
-        if new != entry:
-            moved[old] = new
-    ledger.move(table, moved)
+    for page in ledger.pages(table):
+        moved: dict[bytes, LedgerItem] = {}
+        for old, entry in page.items():
+            key = decode(old)
+            new = LedgerItem(
+                key_of(rewrite(key, edges, successors), key),
+                entry.written and rewrite(entry.written, edges, successors),
+                entry.intent and rewrite(entry.intent, edges, successors),
+            )
+            if new != entry:
+                moved[old] = new
+        if moved:
+            ledger.move(table, moved)

@@ -31,15 +31,25 @@ def read_file(
             return found
     by_line = file.name.endswith(LINES) or is_lines(file.text)
     for tree in read_lines(file) if by_line else [read_json(file)]:
-        if not any(form.read and form.read(tree, file.name, found, not by_line) for form in formats):
-            raise UsageError(
-                f"{file.name} is not a seed file",
-                detail=f"known are: {'; '.join(form.name for form in formats)}",
-                hint='write it as {"table": "…", "items": [{…}, …]}',
-            )
+        read_tree(tree, file.name, found, not by_line, formats)
     for document in found.documents:
         document.table = document.table or (rule.table if rule else None)
     return found
+
+
+def read_tree(tree: Any, file: str, found: SeedDocuments, whole: bool, formats: Sequence[SeedFormat] = FORMATS) -> None:
+    """Add what one JSON value holds. UsageError for what is in no known form."""
+    if not any(form.read and form.read(tree, file, found, whole) for form in formats):
+        raise not_a_seed_file(file, formats)
+
+
+def not_a_seed_file(file: str, formats: Sequence[SeedFormat] = FORMATS) -> UsageError:
+    """The error for a file in no known form."""
+    return UsageError(
+        f"{file} is not a seed file",
+        detail=f"known are: {'; '.join(form.name for form in formats)}",
+        hint='write it as {"table": "…", "items": [{…}, …]}',
+    )
 
 
 def find_rule(name: str, mapping: Mapping[str, SeedFile]) -> SeedFile | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import difflib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final
@@ -16,7 +16,9 @@ from devenv.links.read import Kind, match
 from devenv.links.values import DYNAMO_TYPES
 from devenv.steps.ledger import Item, Ledger, encode
 from devenv.steps.seed import forms
+from devenv.steps.seed.formats import csv_rows
 from devenv.steps.seed.references import Reference, split_text
+from devenv.steps.seed.stream import SeedPath, documents
 from devenv.steps.step import SourceFile, describe
 from devenv.stores.dynamodb.capacity import ITEM_LIMIT, item_bytes, value_bytes
 from devenv.stores.dynamodb.client import Dynamo
@@ -29,7 +31,6 @@ DIGITS: Final = 38
 EXPONENTS: Final = (-130, 125)
 DEPTH: Final = 32
 WORDS: Final = {"S": "a text", "N": "a number", "B": "a binary value"}
-CSV: Final = (".csv", ".csv.gz", ".tsv")
 EXACT: Final = Context(prec=200)
 
 
@@ -68,13 +69,22 @@ def read_items(
     `tables` are the declared ones; None when they are not known before the step runs. What the files do not load is
     added to `left_out`.
     """
-    found: list[SeedItem] = []
+    found = tuple(stream_items(files, tables, mapping or {}, [] if left_out is None else left_out))
+    if tables is not None:
+        refuse_twins(found, tables)
+    return found
+
+
+def stream_items(
+    files: Iterable[SourceFile | SeedPath],
+    tables: Mapping[str, Keys] | None,
+    mapping: Mapping[str, SeedFile],
+    left_out: list[str],
+) -> Iterator[SeedItem]:
+    """Yield the items of all files, each checked by itself. UsageError."""
     for file in files:
-        read = forms.read_file(file, mapping or {})
-        if left_out is not None:
-            left_out += read.left_out
         number = 0
-        for document in read.documents:
+        for document in documents(file, mapping, left_out):
             table = document.table or forms.table_of(
                 file.name,
                 document,
@@ -82,21 +92,19 @@ def read_items(
                 {name: keys.types for name, keys in (tables or {}).items()},
             )
             check_table(table, file.name, tables)
-            rule = forms.find_rule(file.name, mapping or {})
+            rule = forms.find_rule(file.name, mapping)
             for item in document.items:
                 number += 1
                 place = f"{file.name}: item {number}"
                 if document.typed:
-                    found.append(SeedItem(file.name, number, table, typed_item(place, item), ()))
+                    seed = SeedItem(file.name, number, table, typed_item(place, item), ())
                 else:
                     keyed = {**(tables[table].types if tables else {}), **(rule.types if rule else {})}
-                    value = with_types(place, item, keyed) if file.name.endswith(CSV) else item
-                    found.append(read_item(file.name, number, table, value))
-    if tables is not None:
-        for seed in found:
-            check_item(seed, tables[seed.table])
-        refuse_twins(found, tables)
-    return tuple(found)
+                    value = with_types(place, item, keyed) if file.name.endswith(csv_rows.FORMAT.endings) else item
+                    seed = read_item(file.name, number, table, value)
+                if tables is not None:
+                    check_item(seed, tables[table])
+                yield seed
 
 
 def check_table(table: str, file: str, tables: Mapping[str, Keys] | None) -> None:
@@ -315,14 +323,13 @@ def check_item(seed: SeedItem, keys: Keys) -> None:
         raise UsageError(f"{place} has {size} bytes; DynamoDB keeps at most {ITEM_LIMIT}")
 
 
-def check_types(seeds: Iterable[SeedItem], kinds: Sequence[Kind]) -> None:
+def check_types(seed: SeedItem, kinds: Sequence[Kind]) -> None:
     """UsageError when an attribute has another type than `[entities]` declares. `kinds`: the most specific first."""
-    for seed in seeds:
-        known = {name: known_text(value) for name, value in seed.value.items()}
-        for kind in kinds:
-            if kind.table == seed.table and match(kind, known, loose=False) is not None:
-                check_kind(seed, kind)
-                break
+    known = {name: known_text(value) for name, value in seed.value.items()}
+    for kind in kinds:
+        if kind.table == seed.table and match(kind, known, loose=False) is not None:
+            check_kind(seed, kind)
+            break
 
 
 def known_text(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -412,11 +419,14 @@ def count_strangers(dynamo: Dynamo, ledger: Ledger, tables: Iterable[str]) -> st
         if described is None:
             continue
         names = described_keys(described).names
-        ours = ledger.entries(table) if ledger.identity(table) == identity(described) else {}
+        known = ledger.identity(table) == identity(described)
         count = 0
-        for item in dynamo.scan(table):
-            entry = ours.get(key_of(item, names))
-            count += entry is None or normal_item(item) not in (entry.written, entry.intent)
+        for page in dynamo.pages("Scan", {"TableName": table}):
+            keys = [key_of(item, names) for item in page["Items"]]
+            ours = ledger.entries_of(table, keys) if known else {}
+            for key, item in zip(keys, page["Items"], strict=True):
+                entry = ours.get(key)
+                count += entry is None or normal_item(item) not in (entry.written, entry.intent)
         if count:
             shown.append(f"{count} in {table}")
     if not shown:

@@ -6,21 +6,16 @@ that somebody else wrote, changed, moved or deleted is left alone. Before that, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
-import msgspec
-
-from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import StepState
 from devenv.core.plural import number_of
-from devenv.links.read import Edge, compile_plan
+from devenv.links.read import compile_plan
 from devenv.steps.ledger import Item, Ledger, LedgerItem
-from devenv.steps.schema_load import schema_load
 from devenv.steps.seed import since
 from devenv.steps.seed.follow import (
     Followed,
@@ -34,63 +29,36 @@ from devenv.steps.seed.follow import (
 )
 from devenv.steps.seed.items import (
     Keys,
-    SeedItem,
     check_item,
-    check_types,
     count_strangers,
     described_keys,
     fill,
     identity,
     key_of,
     normal_item,
-    read_items,
-    refuse_twins,
 )
 from devenv.steps.seed.references import Reference, Unresolved, resolve
-from devenv.steps.seed.writes import delete_item, empty_table, fan_out, is_empty, put_all, read_by_key, replace_item
+from devenv.steps.seed.source import Seeds, SeedSurvey, Twins
+from devenv.steps.seed.writes import (
+    await_disk,
+    delete_item,
+    empty_table,
+    fan_out,
+    is_empty,
+    put_all,
+    read_by_key,
+    replace_item,
+)
 from devenv.steps.since import LIMIT
-from devenv.steps.step import Handles, Inputs, SourceFile, StepContext, StepOutcome, describe, read_files
+from devenv.steps.step import Handles, Inputs, StepContext, StepOutcome, describe
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.postgres.reader import reading
 
 TELL_EVERY: Final = 5_000
 EXAMPLES: Final = 3
+# So many items are held at once, and so many a killed run may have written without having noted it.
+WINDOW: Final = 5_000
 Verdict = Literal["put", "replace", "delete", "ours", "gone", "changed", "theirs", "forget"]
-
-
-@dataclass(frozen=True)
-class Seeds:
-    """The parsed inputs: items, links, and `seal`, what decides about the work beside the files."""
-
-    items: tuple[SeedItem, ...]
-    edges: tuple[Edge, ...]
-    seal: bytes
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The tables that the files name."""
-        return tuple(dict.fromkeys(item.table for item in self.items))
-
-    @property
-    def references(self) -> tuple[Reference, ...]:
-        return tuple(dict.fromkeys(reference for item in self.items for reference in item.references))
-
-
-def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Seeds:
-    """The items, checked against the table definitions (unless a command makes the tables). UsageError."""
-    source = settings.steps.schema_load
-    tables: dict[str, Keys] | None = None
-    if not source.command:
-        definitions = schema_load.parse(settings, root, read_files(root, source.files, "steps.schema-load"))
-        tables = {each.table: Keys(each.key, each.types) for each in definitions}
-    plan = compile_plan(settings, {})
-    left_out: list[str] = []
-    mapping = settings.steps.seed.mapping
-    items = read_items(files, tables, mapping, left_out)
-    check_types(items, plan.kinds)
-    seal = msgspec.json.encode(settings.links) + (msgspec.json.encode(mapping) if mapping else b"")
-    return Seeds(items, plan.edges, seal, tuple(left_out))
 
 
 def lacks(ctx: StepContext, handles: Handles) -> str | None:
@@ -112,7 +80,7 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
     mark = ledger.mark("seed")
     if mark is None or mark.state != "done":
         return StepState("seed", "pending", "its items are not loaded yet")
-    for table in seeds.tables:
+    for table in ledger.known_tables() if mark.hash == inputs.hash or not seeds.is_small else seeds.survey().tables:
         described = handles.describe(table)
         if described is None:
             return StepState("seed", "pending", f"table {table} does not exist")
@@ -132,7 +100,8 @@ def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
     """Why the rows that items name are no longer what they were, or None."""
     ledger = handles.ledger()
     targets = find_targets(seeds.edges)
-    if not targets and not seeds.references:
+    references = [Reference(*key, written_reference(key)) for key in ledger.answers()]
+    if not targets and not references:
         return None
     connection = handles.postgres()
     if connection is None:
@@ -145,25 +114,27 @@ def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
         if changed:
             return f"{len(changed)} of {number_of(len(known), 'id')} in {target.title} changed"
     try:
-        answers = resolve(connection, seeds.references)
+        answers = resolve(connection, references)
     except Unresolved as error:
         return f"{error.reference.text}: {error.what}"
     known_answers = ledger.answers()
     differ = [reference for reference, answer in answers.items() if known_answers.get(reference.key) != answer]
     if differ:
-        references = number_of(len(differ), "reference has another value", "references have other values")
-        return f"{references} now ({differ[0].text})"
+        others = number_of(len(differ), "reference has another value", "references have other values")
+        return f"{others} now ({differ[0].text})"
     return None
 
 
 def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
     """Load, merge and follow. DevenvError names the file, the item and what is wrong; the next run resumes."""
     seeds: Seeds = inputs.content
+    survey = seeds.survey(ctx.say)
     with ExitStack() as opened:
         dynamo = opened.enter_context(Dynamo(ctx.dynamodb))
-        keys = {table: read_keys(dynamo, table) for table in seeds.tables}
-        answers, ids = read_rows(ctx, seeds)
-        wanted = fill_items(seeds, answers, keys)
+        keys = {table: read_keys(dynamo, table) for table in survey.tables}
+        answers, ids = read_rows(ctx, seeds, survey)
+        if answers:
+            check_filled(seeds, answers, keys)
         ledger = opened.enter_context(Ledger(ctx.ledger))
         prepare_tables(ctx, dynamo, ledger, keys, fresh)
         followed = follow(ctx.dynamodb, ledger, seeds.edges, ids, ledger.tables())
@@ -171,14 +142,31 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
             ctx.say(
                 f"{number_of(followed.items, 'item follows', 'items follow')} {number_of(followed.ids, 'changed id')}"
             )
-        work = Load(ctx, ledger)
-        for table in dict.fromkeys([*seeds.tables, *ledger.tables()]):
+        work = Load(ctx, ledger, survey.number)
+        work.begin(keys)
+        for table, wanted in windows(fill_items(seeds, answers, keys)):
+            work.merge(table, keys[table].names, wanted)
+        for table in ledger.tables():
             names = keys[table].names if table in keys else table_key(dynamo, table)
             if names:
-                work.merge(table, names, wanted.get(table, {}))
+                work.take_away(table, names)
         remember_rows(ledger, answers, ids)
-    work.warnings += [f"left out: {each}" for each in dict.fromkeys(seeds.left_out)]
+    work.warnings += [f"left out: {each}" for each in dict.fromkeys(survey.left_out)]
     return work.outcome(followed)
+
+
+def windows(items: Iterable[tuple[str, bytes, Item]]) -> Iterator[tuple[str, dict[bytes, Item]]]:
+    """Yield items in lots of one table, at most WINDOW of them each."""
+    table = ""
+    lot: dict[bytes, Item] = {}
+    for name, key, item in items:
+        if lot and (name != table or len(lot) == WINDOW):
+            yield table, lot
+            lot = {}
+        table = name
+        lot[key] = item
+    if lot:
+        yield table, lot
 
 
 def read_keys(dynamo: Dynamo, table: str) -> Keys:
@@ -195,16 +183,16 @@ def table_key(dynamo: Dynamo, table: str) -> tuple[str, ...]:
     return described_keys(described).names if described else ()
 
 
-def read_rows(ctx: StepContext, seeds: Seeds) -> tuple[dict[Reference, str], dict[LinkTarget, Ids]]:
+def read_rows(ctx: StepContext, seeds: Seeds, survey: SeedSurvey) -> tuple[dict[Reference, str], dict[LinkTarget, Ids]]:
     """Return what the references stand for, and the ids of the linked tables. Asks nothing when there are neither."""
     targets = find_targets(seeds.edges)
-    if not targets and not seeds.references:
+    if not targets and not survey.references:
         return {}, {}
     with reading(ctx.postgres, autocommit=True) as connection:
         try:
-            answers = resolve(connection, seeds.references)
+            answers = resolve(connection, survey.references)
         except Unresolved as error:
-            user = next(item for item in seeds.items if error.reference in item.references)
+            user = next(item for item in seeds.items() if error.reference in item.references)
             raise DevenvError(
                 f"{user.place} of table {user.table}: {error.reference.text} cannot be resolved",
                 detail=error.what,
@@ -213,23 +201,32 @@ def read_rows(ctx: StepContext, seeds: Seeds) -> tuple[dict[Reference, str], dic
         return answers, {target: read_ids(connection, target) for target in targets}
 
 
-def fill_items(
-    seeds: Seeds, answers: Mapping[Reference, str], keys: Mapping[str, Keys]
-) -> dict[str, dict[bytes, Item]]:
-    """Table -> key -> item, with every reference filled in, and checked once more as such."""
-    filled = [
-        SeedItem(seed.file, seed.number, seed.table, normal_item(fill(seed.value, answers)), ()) for seed in seeds.items
-    ]
+def written_reference(key: tuple[str, str, str, str]) -> str:
+    """A reference as a seed file could have it."""
+    relation, where, value, column = key
+    return f"${{{relation}[{where}={value}].{column}}}".replace('"', "")
+
+
+def check_filled(seeds: Seeds, answers: Mapping[Reference, str], keys: Mapping[str, Keys]) -> None:
+    """DevenvError if an item is wrong, or two have one key, with the references filled in."""
+    twins = Twins(keys, answers)
     try:
-        for seed in filled:
-            check_item(seed, keys[seed.table])
-        refuse_twins(filled, keys)
+        for seed in seeds.items():
+            if seed.references:
+                check_item(replace(seed, value=normal_item(fill(seed.value, answers)), references=()), keys[seed.table])
+            twins.add(seed)
+        twins.refuse(seeds.items)
     except UsageError as error:
         raise DevenvError(f"with its references filled in, {error.what}", detail=error.detail) from None
-    tables: dict[str, dict[bytes, Item]] = {}
-    for seed in filled:
-        tables.setdefault(seed.table, {})[key_of(seed.value, keys[seed.table].names)] = seed.value
-    return tables
+
+
+def fill_items(
+    seeds: Seeds, answers: Mapping[Reference, str], keys: Mapping[str, Keys]
+) -> Iterator[tuple[str, bytes, Item]]:
+    """Yield (table, key, item), with every reference filled in."""
+    for seed in seeds.items():
+        value = normal_item(fill(seed.value, answers) if seed.references else seed.value)
+        yield seed.table, key_of(value, keys[seed.table].names), value
 
 
 def prepare_tables(ctx: StepContext, dynamo: Dynamo, ledger: Ledger, keys: Mapping[str, Keys], fresh: bool) -> None:
@@ -268,10 +265,11 @@ def judge(wanted: Item | None, entry: LedgerItem | None, stored: Item | None) ->
 
 @dataclass
 class Load:
-    """One merge at work, table by table."""
+    """One merge at work, window by window. `total` is the number of items in the files."""
 
     ctx: StepContext
     ledger: Ledger
+    total: int = 0
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(
             [
@@ -285,26 +283,54 @@ class Load:
         )
     )
     warnings: list[str] = field(default_factory=list)
+    # Tables in which nothing was when the merge began, so that nothing needs to be read there.
+    empty: frozenset[str] = frozenset()
+    merges: bool = True
+    merged: int = 0
+    theirs: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def begin(self, tables: Iterable[str]) -> None:
+        """Look at what is there before the first item is written."""
+        with Dynamo(self.ctx.dynamodb) as dynamo:
+            self.empty = frozenset(table for table in tables if is_empty(dynamo, table))
+        self.merges = bool(self.ledger.tables())
+        if self.merges:
+            self.ledger.begin_wanted()
 
     def merge(self, table: str, names: tuple[str, ...], wanted: Mapping[bytes, Item]) -> None:
-        """Bring the items of one table to what the files say."""
-        entries = self.ledger.entries(table)
+        """Bring these items of one table to what the files say."""
+        entries: Mapping[bytes, LedgerItem] = {}
+        if self.merges:
+            self.ledger.want(table, wanted)
+            entries = self.ledger.entries_of(table, list(wanted))
+        self._settle(table, names, wanted, entries)
+        self.merged += len(wanted)
+        if self.total > TELL_EVERY:
+            self.ctx.say(f"table {table}: {self.merged:,} of {number_of(self.total, 'item')}")
+
+    def take_away(self, table: str, names: tuple[str, ...]) -> None:
+        """Delete the items that devenv wrote and the files have no longer."""
+        if self.merges:
+            for entries in self.ledger.unwanted(table):
+                self._settle(table, names, {}, entries)
+
+    def _settle(
+        self,
+        table: str,
+        names: tuple[str, ...],
+        wanted: Mapping[bytes, Item],
+        entries: Mapping[bytes, LedgerItem],
+    ) -> None:
         open_keys = [key for key in {**wanted, **entries} if not is_settled(wanted.get(key), entries.get(key))]
-        stored = self._read(table, names, open_keys)
+        stored = {} if table in self.empty else read_by_key(self.ctx.dynamodb, table, names, open_keys)
         verdicts: dict[Verdict, list[bytes]] = {}
         for key in open_keys:
             verdicts.setdefault(judge(wanted.get(key), entries.get(key), stored.get(key)), []).append(key)
-        self._tell_theirs(table, verdicts.get("theirs", []))
+        self.theirs.setdefault(table, []).extend(verdicts.get("theirs", []))
         self.counts["changed items left alone"] += len(verdicts.get("changed", []))
         self.counts["deleted items left out"] += len(verdicts.get("gone", []))
         self._settle_unwritten(table, verdicts, entries, wanted)
         self._write(table, names, verdicts, stored, wanted)
-
-    def _read(self, table: str, names: tuple[str, ...], keys: list[bytes]) -> dict[bytes, Item]:
-        with Dynamo(self.ctx.dynamodb) as dynamo:
-            if not keys or is_empty(dynamo, table):
-                return {}
-        return read_by_key(self.ctx.dynamodb, table, names, keys)
 
     def _tell_theirs(self, table: str, keys: list[bytes]) -> None:
         if keys:
@@ -338,18 +364,18 @@ class Load:
         stored: Mapping[bytes, Item],
         wanted: Mapping[bytes, Item],
     ) -> None:
-        """Write the intents, then the items, then settle them, piece by piece."""
+        """Write the intents, then the items, then settle them once they are on the disk."""
         puts = {key: wanted[key] for key in verdicts.get("put", [])}
         changes: dict[bytes, Item] = {key: wanted[key] for key in verdicts.get("replace", [])}
         changes |= {key: {} for key in verdicts.get("delete", [])}
         self.ledger.intend(table, {**puts, **changes})
-        before = self.counts["items loaded"]
+        last: Item | None = None
         for batch in put_all(self.ctx.dynamodb, table, names, puts):
-            self.ledger.settle(table, batch)
             self.counts["items loaded"] += len(batch)
-            loaded = self.counts["items loaded"] - before
-            if len(puts) > TELL_EVERY and loaded % TELL_EVERY < len(batch):
-                self.ctx.say(f"table {table}: {loaded:,} of {number_of(len(puts), 'item')}")
+            last = next(iter(batch.values()))
+        if last is not None:
+            await_disk(self.ctx.dynamodb, table, names, last)
+            self.ledger.settle(table, puts)
 
         def change(dynamo: Dynamo, key: bytes) -> bool:
             if changes[key]:
@@ -367,6 +393,8 @@ class Load:
 
     def outcome(self, followed: Followed) -> StepOutcome:
         """Return what was done, as the user reads it."""
+        for table, keys in self.theirs.items():
+            self._tell_theirs(table, keys)
         counts = {"items followed changed ids": followed.items, **self.counts}
         return StepOutcome(counts, (*followed.warnings, *self.warnings))
 
@@ -397,4 +425,4 @@ def restore(ctx: StepContext, inputs: Inputs) -> int:
 def strangers(ctx: StepContext, inputs: Inputs) -> str | None:
     """Tables of the files with items that are not exactly as devenv wrote them."""
     with Dynamo(ctx.dynamodb) as dynamo, Ledger(ctx.ledger, create=False) as ledger:
-        return count_strangers(dynamo, ledger, inputs.content.tables)
+        return count_strangers(dynamo, ledger, inputs.content.survey().tables)

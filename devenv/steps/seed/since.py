@@ -28,8 +28,9 @@ def compare_items(ctx: StepContext, handles: Handles, limit: int | None) -> Sinc
         if described is None:
             continue
         names = described_keys(described).names
-        for entry, stored in find_differing(ctx.dynamodb, table, names, ledger.entries(table)):
-            (deleted if stored is None else changed).append(key_text(entry.written or {}, names))
+        for page in ledger.pages(table):
+            for entry, stored in find_differing(ctx.dynamodb, table, names, page):
+                (deleted if stored is None else changed).append(key_text(entry.written or {}, names))
     return Since("item", number, tuple(deleted), tuple(changed))
 
 
@@ -58,8 +59,9 @@ def restore_items(ctx: StepContext) -> int:
             if described is None:
                 continue
             names = described_keys(described).names
-            for entry, stored in list(find_differing(ctx.dynamodb, table, names, ledger.entries(table))):
-                restored += stored is None and put_new(dynamo, table, names, entry.written or {})
+            for page in ledger.pages(table):
+                for entry, stored in find_differing(ctx.dynamodb, table, names, page):
+                    restored += stored is None and put_new(dynamo, table, names, entry.written or {})
     return restored
 
 

@@ -19,7 +19,8 @@ Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 WORKERS: Final = 8
-AHEAD: Final = 4 * WORKERS
+# Transactions keep each other waiting: with eight workers they take five times as long as with two.
+WRITERS: Final = 2
 READ: Final = 100
 # What one TransactWriteItems may hold (the limit is 4 MB). DynamoDB Local writes a batch item by item, each with a
 # commit to disk, and a transaction with one: 100 items in a transaction take about as long as two in a batch.
@@ -32,12 +33,12 @@ REFUSED: Final = ("ConditionalCheckFailedException", "TransactionCanceledExcepti
 
 
 def fan_out(
-    target: DynamoTarget, parts: Iterable[Part], work: Callable[[Dynamo, Part], Result]
+    target: DynamoTarget, parts: Iterable[Part], work: Callable[[Dynamo, Part], Result], workers: int = WORKERS
 ) -> Iterator[tuple[Part, Result]]:
     """Each part with what `work` made of it, in the order of completion. `parts` is drawn from as workers get free."""
-    with ExitStack() as clients, ThreadPoolExecutor(WORKERS) as pool:
+    with ExitStack() as clients, ThreadPoolExecutor(workers) as pool:
         free: SimpleQueue[Dynamo] = SimpleQueue()
-        for _ in range(WORKERS):
+        for _ in range(workers):
             free.put(clients.enter_context(Dynamo(target)))
 
         def run(part: Part) -> tuple[Part, Result]:
@@ -51,7 +52,7 @@ def fan_out(
         try:
             for part in parts:
                 pending.add(pool.submit(run, part))
-                if len(pending) >= AHEAD:
+                if len(pending) >= 4 * workers:
                     done, pending = wait(pending, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
             while pending:
@@ -98,7 +99,7 @@ def put_all(
     def put(dynamo: Dynamo, part: Sequence[Mapping[str, Any]]) -> None:
         write_together(dynamo, table, part)
 
-    for part, _ in fan_out(target, split_batches(puts, TOGETHER, TOGETHER_BYTES), put):
+    for part, _ in fan_out(target, split_batches(puts, TOGETHER, TOGETHER_BYTES), put, WRITERS):
         yield {key_of(request["PutRequest"]["Item"], names): request["PutRequest"]["Item"] for request in part}
 
 
@@ -111,9 +112,18 @@ def empty_table(target: DynamoTarget, table: str, names: Sequence[str]) -> int:
 
     aliases = {f"#k{number}": name for number, name in enumerate(names)}
     with Dynamo(target) as dynamo:
-        keys = list(dynamo.scan(table, ProjectionExpression=", ".join(aliases), ExpressionAttributeNames=aliases))
-    deletes = [{"DeleteRequest": {"Key": key}} for key in keys]
-    return sum(count for _, count in fan_out(target, split_batches(deletes, TOGETHER, TOGETHER_BYTES), delete))
+        keys = dynamo.scan(table, ProjectionExpression=", ".join(aliases), ExpressionAttributeNames=aliases)
+        lots = split_batches(({"DeleteRequest": {"Key": key}} for key in keys), TOGETHER, TOGETHER_BYTES)
+        return sum(count for _, count in fan_out(target, lots, delete, WRITERS))
+
+
+def await_disk(target: DynamoTarget, table: str, names: Sequence[str], item: Item) -> None:
+    """Return when the transactions written so far are on DynamoDB Local's disk; it acknowledges them before.
+
+    It writes them in order, and a single item before it answers: one of them is put again, if it is unchanged.
+    """
+    with Dynamo(target) as dynamo:
+        try_write(dynamo, "PutItem", {"TableName": table, "Item": item, **unchanged(item, names)})
 
 
 def write_together(dynamo: Dynamo, table: str, requests: Sequence[Mapping[str, Any]]) -> None:

@@ -17,7 +17,7 @@ import select
 import socket
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
@@ -391,7 +391,7 @@ def sign(target: DynamoTarget, operation: str, payload: bytes, now: str, api: st
 
 
 def split_batches(
-    requests: Sequence[Mapping[str, Any]], most: int = BATCH_ITEMS, most_bytes: int = BATCH_BYTES
+    requests: Iterable[Mapping[str, Any]], most: int = BATCH_ITEMS, most_bytes: int = BATCH_BYTES
 ) -> Iterator[list[Mapping[str, Any]]]:
     """`requests` in order, in lists that fit one BatchWriteItem (or what else is said) by count and encoded size."""
     batch: list[Mapping[str, Any]] = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from devenv.config.schema import SeedFile
@@ -15,31 +16,37 @@ from devenv.steps.step import SourceFile
 
 
 def read_csv(file: SourceFile, rule: SeedFile | None) -> list[dict[str, Any]]:
-    """The rows of a CSV file as items of texts; `attributes` of the mapping makes others of the columns.
+    return list(csv_rows(file.name, iter(io.StringIO(file.text)), rule))
+
+
+def csv_rows(name: str, lines: Iterator[str], rule: SeedFile | None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a CSV file as items of texts; `attributes` of the mapping makes others of the columns.
 
     An empty cell is no attribute. Numbers and the like are made by `with_types`.
     """
-    first = file.text.split("\n", 1)[0]
+    first = next(lines, "")
     mark = max(",;\t", key=first.count)
-    rows = csv.DictReader(io.StringIO(file.text), delimiter=mark, strict=True)
-    names = rows.fieldnames or []
-    items = []
+    rows = csv.DictReader(chain([first], lines), delimiter=mark, strict=True)
     try:
+        refuse_columns(name, rule, rows.fieldnames or [])
         for number, row in enumerate(rows, 2):
             if None in row or None in row.values():
-                raise UsageError(f"{file.name}: row {number - 1} has another number of cells than the first line")
+                raise UsageError(f"{name}: row {number - 1} has another number of cells than the first line")
             cells = {name: text for name, text in row.items() if text != ""}
-            items.append(cells if rule is None or not rule.attributes else filled(rule.attributes, cells))
+            yield cells if rule is None or not rule.attributes else filled(rule.attributes, cells)
     except csv.Error as error:
-        raise UsageError(f"{file.name}:{rows.line_num}: {error}", hint=f"correct {file.name}") from None
+        raise UsageError(f"{name}:{rows.line_num}: {error}", hint=f"correct {name}") from None
+
+
+def refuse_columns(name: str, rule: SeedFile | None, names: Sequence[str]) -> None:
+    """UsageError if the mapping of a file uses a column that it does not have."""
     if rule is not None:
-        used = {name for text in rule.attributes.values() for name in re.findall(r"\{([^{}]+)\}", text)}
+        used = {each for text in rule.attributes.values() for each in re.findall(r"\{([^{}]+)\}", text)}
         if unknown := sorted(used - set(names)):
             raise UsageError(
-                f"[steps.seed.mapping] of {file.name}: there is no column {unknown[0]}",
+                f"[steps.seed.mapping] of {name}: there is no column {unknown[0]}",
                 hint=f"its columns are: {', '.join(names)}",
             )
-    return items
 
 
 def filled(attributes: Mapping[str, str], cells: Mapping[str, str]) -> dict[str, Any]:
