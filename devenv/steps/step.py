@@ -71,7 +71,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class FileStamp:
-    """What tells whether a file changed, and the digest of its content then."""
+    """Size, times and inode that tell whether a file changed, and the digest of its content then."""
 
     size: int
     mtime_ns: int

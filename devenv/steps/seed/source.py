@@ -1,4 +1,4 @@
-"""What the seed files hold: read a piece at a time, as often as it is asked for, and looked through once before use."""
+"""The items of the seed files: read a piece at a time, as often as asked for, and looked through once before use."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TELL_EVERY: Final = 50_000
 
 @dataclass(frozen=True)
 class SeedSurvey:
-    """What looking through all files gave: they can be loaded."""
+    """The result of looking through all files: they can be loaded."""
 
     number: int
     tables: tuple[str, ...]

@@ -132,7 +132,7 @@ def binary(file: SeedPath) -> Iterator[IO[bytes]]:
 
 
 class Unpacked(io.BufferedIOBase):
-    """What a .gz file unpacks to, up to UNPACKED_BYTES. OSError beyond."""
+    """The unpacked content of a .gz file, up to UNPACKED_BYTES. OSError beyond."""
 
     def __init__(self, content: gzip.GzipFile) -> None:
         super().__init__()

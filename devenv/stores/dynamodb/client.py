@@ -287,7 +287,7 @@ class BoundedSocket(io.RawIOBase):
         self._left = left
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        """What answers are read from. Closing it leaves the connection open for the next request."""
+        """A file of the answers; closing it leaves the connection open for the next request."""
         return io.BufferedReader(BoundedReader(self))
 
     def sendall(self, content: Any) -> None:
