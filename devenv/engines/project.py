@@ -267,6 +267,14 @@ class EngineProject(ABC):
                 self.state = replace(self.state, steps=marks)
                 self.save()
 
+    def note_step(self, seen: StepState) -> None:
+        """Note how one step stands, beside the others."""
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._guard:
+            steps = {**self.state.steps, seen.name: Mark(seen.state, seen.reason, at)}
+            self.state = replace(self.state, steps=steps)
+            self.save()
+
     def restore_steps(self, marks: Mapping[str, Mark]) -> None:
         """Note how the steps stood when the data that is here now was saved."""
         with self._guard:

@@ -137,11 +137,15 @@ class StepLoader:
     def run_step(self, step: Step, context: StepContext, inputs: Any, reason: str, fresh: bool = False) -> None:
         began = time.perf_counter()
         self.watch.begin(step.name, reason)
+        # Stands if this process is killed: `status` then tells which steps ran, also while the stores are stopped.
+        self.engine.note_step(StepState(step.name, "failed", "its last run did not end"))
         try:
             result = step.run(context, inputs, fresh)
         except DevenvError as error:
             self.watch.end(step.name, error.what, ok=False)
+            self.engine.note_step(StepState(step.name, "failed", f"its last run failed: {error.what}"))
             raise error.with_hint("fix it, then run `devenv up`") from None
+        self.engine.note_step(StepState(step.name, "done", "it ran"))
         self.clock.parts[step.name] = time.perf_counter() - began
         for warning in result.warnings:
             self.watch.say(f"{step.name}: {warning}")

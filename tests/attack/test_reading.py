@@ -149,6 +149,49 @@ def test_the_one_reader_refuses(running: ProjectDir, sign_in: dict[str, object],
     assert not canary.exists()
 
 
+@pytest.fixture
+def traps(running: ProjectDir) -> Iterator[Path]:
+    """A function of the superuser that acts as its owner, and a domain whose check calls it. What they would make."""
+    canary = canary_of(running)
+    with psycopg.connect(running.env()["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(
+            "CREATE FUNCTION act() RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN"
+            f" EXECUTE $c$COPY (SELECT 1) TO PROGRAM 'touch {canary}'$c$; RETURN true; END $$"
+        )
+        connection.execute("CREATE DOMAIN trap AS text CHECK (act())")
+        connection.execute("CREATE TYPE holder AS (a trap)")
+        connection.execute("CREATE VIEW trapped AS SELECT act() AS a")
+        try:
+            yield canary
+        finally:
+            connection.execute("DROP FUNCTION act() CASCADE")
+            connection.execute("DROP TYPE IF EXISTS holder CASCADE")
+            connection.execute("DROP DOMAIN IF EXISTS trap CASCADE")
+
+
+@pytest.mark.parametrize(
+    ("whose", "statement"),
+    [
+        *((whose, "SELECT act()") for whose in ("own", "superuser")),
+        *((whose, "SELECT * FROM trapped") for whose in ("own", "superuser")),
+        *((whose, "SELECT 1 WHERE act()") for whose in ("own", "superuser")),
+        *((whose, "SELECT 'x'::trap") for whose in ("own", "superuser")),
+        *((whose, "SELECT ARRAY['x']::trap[]") for whose in ("own", "superuser")),
+        *((whose, "SELECT '(x)'::holder") for whose in ("own", "superuser")),
+        *((whose, """SELECT '(x)'::U&"\\0068older" """) for whose in ("own", "superuser")),
+    ],
+)
+def test_what_acts_as_a_superuser_is_not_called(
+    running: ProjectDir, sign_in: dict[str, object], traps: Path, whose: str, statement: str
+) -> None:
+    from tests.attack.places import PostgresError, read
+
+    with pytest.raises(PostgresError, match=r"not called|is made"):
+        read(sign_in[whose], statement)
+    assert not traps.exists()
+    assert read(sign_in[whose], "SELECT count(*) FROM users").rows
+
+
 READS = [
     "SELECT count(*), max(handle), now() > '2020-01-01' FROM users",
     "-- a comment\nWITH a AS (SELECT 1 AS b) SELECT b, random() FROM a",

@@ -64,7 +64,7 @@ def test_another_account_reads_nothing_of_a_project(running: ProjectDir) -> None
         assert as_nobody(lambda folder=folder: reached(folder, os.R_OK)) == [], folder
     # Not only because a folder above is closed: each file by itself is its owner's.
     private = [path for path in home.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
-    kept = [path for path in private if path.name in ("secrets.json", "ledger.sqlite", "shared-local-instance.db")]
+    kept = [path for path in private if path.name in ("secrets.json", "ledger.sqlite")]
     assert kept == []
     running.ok("snapshot", "delete", "mine")
 

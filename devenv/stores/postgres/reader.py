@@ -57,6 +57,28 @@ SELECT set_config('role', 'pg_read_all_data', true), set_config('row_security', 
 WHERE to_regrole('pg_read_all_data') IS NOT NULL
 """
 LIMITS: Final = b"SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true)"
+# A role that may change nothing may still call these, and they then act as a superuser.
+DEFINERS: Final = b"""
+SELECT coalesce(array_agg(p.oid::int8), '{}') FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
+WHERE p.prosecdef AND r.rolsuper AND p.prorettype <> 'trigger'::regtype AND p.oid >= 16384
+  AND has_function_privilege(p.oid, 'EXECUTE')
+"""
+DESCRIBE_MINE: Final = b"""
+SELECT set_config('client_min_messages', 'log', true), set_config('debug_pretty_print', 'off', true),
+  set_config('debug_print_rewritten', 'on', true)
+"""
+# The checks of a domain are functions that the description does not name: of a user's domain, or a type that holds one.
+MADE: Final = re.compile(r":resulttype(\d+)")
+DOMAINS: Final = b"""
+SELECT string_agg(t.oid::regtype::text, ', ') FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem
+WHERE t.oid = ANY ($1) AND t.oid >= 16384 AND (t.typtype IN ('d', 'c') OR e.typtype IN ('d', 'c'))
+"""
+HOLDERS: Final = b"""
+SELECT DISTINCT t.typname FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0
+JOIN pg_type d ON d.oid = a.atttypid OR d.oid = (SELECT e.typelem FROM pg_type e WHERE e.oid = a.atttypid)
+JOIN pg_constraint c ON c.contypid = d.oid
+WHERE d.typtype = 'd' AND d.oid >= 16384
+"""
 # The server describes a parsed statement to this session alone, and keeps it out of its own log.
 DESCRIBE: Final = b"""
 SELECT set_config('client_min_messages', 'log', true), set_config('log_min_messages', 'panic', true),
@@ -157,15 +179,20 @@ class Asking:
     def _inspect(self, raw: psycopg.RawCursor[Any], statement: str) -> None:
         """Let the server parse the statement, where that tells more. PostgresError when it must not be executed."""
         refused = first_word(statement) not in READING
-        if not (refused or self._superuser):
+        definers = set() if self._superuser else self._definers(raw)
+        if not (refused or self._superuser or definers):
             return
         described: list[str] = []
 
         def hear(notice: psycopg.errors.Diagnostic) -> None:
             described.append(notice.message_detail or "")
 
+        if self._superuser or definers:
+            self._refuse_made_in_parsing(raw, statement)
         if self._superuser:
             raw.execute(DESCRIBE)
+        elif definers:
+            raw.execute(DESCRIBE_MINE)
         self._connection.add_notice_handler(hear)
         try:
             parsed = self._connection.pgconn.prepare(b"", statement.encode())
@@ -180,9 +207,52 @@ class Asking:
                 detail=f"what only reads begins with {', '.join(sorted(READING))}",
                 code=READ_ONLY,
             )
+        raw.execute(QUIET)
+        self._judge(raw, described, definers)
+
+    def _judge(self, raw: psycopg.RawCursor[Any], described: Sequence[str], definers: set[int]) -> None:
+        """PostgresError if the statement, as the server describes it, could act as a superuser."""
+        called = {int(number) for text in described for number in CALLED.findall(text)}
+        if self._superuser or definers:
+            made = {int(number) for text in described for number in MADE.findall(re.sub(r"\s+", "", text))}
+            raw.execute(DOMAINS, [sorted(made)])
+            (domains,) = raw.fetchone() or ("",)
+            if domains:
+                raise not_made(domains)
         if self._superuser:
-            raw.execute(QUIET)
-            self._refuse_acting(raw, sorted({int(number) for text in described for number in CALLED.findall(text)}))
+            self._refuse_acting(raw, sorted(called))
+        if mine := sorted(called & definers):
+            raw.execute(b"SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE oid = ANY ($1)", [mine])
+            (names,) = raw.fetchone() or ("",)
+            raise PostgresError(
+                f"{names} is not called: it is SECURITY DEFINER and belongs to a superuser",
+                detail="it could change anything and run programs; give it to a role that is no superuser:"
+                " ALTER FUNCTION … OWNER TO …",
+                code=READ_ONLY,
+            )
+
+    def _refuse_made_in_parsing(self, raw: psycopg.RawCursor[Any], statement: str) -> None:
+        """PostgresError if a literal may become a value of a type that holds such a domain: parsing makes it."""
+        raw.execute(HOLDERS)
+        names = [name for (name,) in raw.fetchall()]
+        text = statement.lower()
+        if found := [name for name in names if name.lower() in text or 'u&"' in text]:
+            raise not_made(", ".join(found))
+
+    def _definers(self, raw: psycopg.RawCursor[Any]) -> set[int]:
+        """The functions of superusers that this role may call and that act as their owner."""
+        raw.execute(DEFINERS)
+        (found,) = raw.fetchone() or ([],)
+        return set(found)
+
+    def _refusal(self, what: str) -> PostgresError:
+        """The error for what a superuser's statement may not do."""
+        return PostgresError(
+            f"{self._target.user} is a superuser of Postgres at {self._target.address}, so {what}",
+            detail="as a superuser a function may write, and run programs, in a transaction that only reads;"
+            " sign in as a role that may only read: [external] postgres in devenv.toml",
+            code=READ_ONLY,
+        )
 
     def _refuse_acting(self, raw: psycopg.RawCursor[Any], called: Sequence[int]) -> None:
         """PostgresError if one of these functions does more than compute: as a superuser it could do anything."""
@@ -191,12 +261,16 @@ class Asking:
         raw.execute(ACTING, [list(called), COMPUTING])
         (acting,) = raw.fetchone() or ("",)
         if acting:
-            raise PostgresError(
-                f"{self._target.user} is a superuser of Postgres at {self._target.address}, so {acting} is not called",
-                detail="as a superuser a function may write, and run programs, in a transaction that only reads;"
-                " sign in as a role that may only read: [external] postgres in devenv.toml",
-                code=READ_ONLY,
-            )
+            raise self._refusal(f"{acting} is not called")
+
+
+def not_made(types: str) -> PostgresError:
+    """The error for values of a domain, whose checks may call any function, as a superuser."""
+    return PostgresError(
+        f"no value of {types} is made: a check of its domain may act as a superuser",
+        detail="cast to the type behind the domain, or sign in as a role that may only read",
+        code=READ_ONLY,
+    )
 
 
 def positional(text: str, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
