@@ -24,6 +24,8 @@ FOLDER = ".devstate"
 VERSION = 1
 WAIT = "wait for it to end, or give it longer: devenv up --timeout 300"
 REPLACED = ("state.json", "lock.json")
+# A hundred times what a large project needs; more is cut, and then it is damaged.
+STATE_BYTES = 10_000_000
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -134,16 +136,19 @@ def place(root: Path) -> Path:
 def refuse_links(*folders: Path) -> None:
     """DevenvError for a symbolic link directly in one of the folders: what is written there would end up elsewhere.
 
-    Files that are only ever replaced as a whole may be links: the link itself is replaced.
+    Files that are only ever replaced as a whole may be links: the link itself is replaced. A pipe or a device in their
+    place would keep the reader waiting.
     """
     for folder in folders:
         try:
             with os.scandir(folder) as entries:
-                found = next((each.path for each in entries if each.is_symlink() and each.name not in REPLACED), None)
+                for each in entries:
+                    if each.is_symlink() and each.name not in REPLACED:
+                        raise link_refused(Path(each.path))
+                    if not (each.is_symlink() or each.is_file() or each.is_dir()):
+                        raise pipe_refused(Path(each.path))
         except OSError:
             continue
-        if found:
-            raise link_refused(Path(found))
 
 
 def link_refused(path: Path) -> DevenvError:
@@ -151,6 +156,11 @@ def link_refused(path: Path) -> DevenvError:
     return DevenvError(
         f"{path} is a symbolic link, which devenv does not follow", hint=f"remove it: rm {shlex.quote(str(path))}"
     )
+
+
+def pipe_refused(path: Path) -> DevenvError:
+    """The error for a pipe, a device or a socket among devenv's own files."""
+    return DevenvError(f"{path} is no regular file", hint=f"remove it: rm {shlex.quote(str(path))}")
 
 
 def folder(root: Path) -> Path:
@@ -179,7 +189,8 @@ def read(state_folder: Path) -> State:
     """The remembered state; an empty one when there is none. DevenvError for a file that is not ours."""
     file = state_folder / "state.json"
     try:
-        content = file.read_bytes()
+        with open(os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as opened:
+            content = opened.read(STATE_BYTES)
     except FileNotFoundError:
         return State()
     except OSError as error:

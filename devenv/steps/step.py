@@ -350,6 +350,8 @@ def natural_key(name: str) -> tuple[tuple[str, int, str], ...]:
 def read_text(path: Path, name: str) -> str:
     """The file as text. UsageError when it cannot be read, is not UTF-8, or holds NUL (which no store can keep)."""
     try:
+        if path.stat().st_size > UNPACKED_BYTES:
+            raise OSError(f"it has more than {UNPACKED_BYTES >> 20} MB")
         content = path.read_bytes()
         text = (unpack(content) if name.endswith(".gz") else content).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error) as error:

@@ -96,3 +96,38 @@ def test_terraform_is_read_once(text: str) -> None:
 
     seconds(100)
     assert seconds(20_000) < 40 * max(seconds(1_000), 0.01), "twenty times the text, about twenty times the time"
+
+
+@pytest.mark.parametrize("words", [("status",), ("env",), ("logs",), ("doctor",), ("up",)], ids=" ".join)
+@pytest.mark.parametrize("place", ["state.json", "requests.jsonl", "lock", "logs/postgres.log", "logs/steps.log"])
+def test_a_pipe_in_the_state_folder_keeps_nobody_waiting(tmp_path: Path, place: str, words: tuple[str, ...]) -> None:
+    (tmp_path / "devenv.toml").write_text(TOML)
+    (tmp_path / ".devstate" / "logs").mkdir(parents=True)
+    os.mkfifo(tmp_path / ".devstate" / place)
+    ran = ProjectDir(tmp_path).devenv(*words, "--json", timeout=30)
+    assert ran.code == 1
+    assert "is no regular file" in ran.document["error"]["what"]
+
+
+def test_a_state_file_without_measure_is_damaged(tmp_path: Path) -> None:
+    (tmp_path / "devenv.toml").write_text(TOML)
+    (tmp_path / ".devstate").mkdir()
+    (tmp_path / ".devstate" / "state.json").touch()
+    os.truncate(tmp_path / ".devstate" / "state.json", 6 << 30)
+    ran = ProjectDir(tmp_path).devenv("status", "--json", timeout=30)
+    assert (ran.code, "is damaged" in ran.document["error"]["what"]) == (2, True)
+
+
+@pytest.mark.parametrize(("step", "name"), [("seed", "items.jsonl"), ("setup", "rows.sql"), ("schema-load", "t.json")])
+@pytest.mark.parametrize("words", [("status",), ("doctor", "--only", "ENV")], ids=" ".join)
+def test_a_file_of_a_step_without_measure_is_not_read(
+    tmp_path: Path, step: str, name: str, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "devenv.toml").write_text(f'{TOML}[steps.{step}]\nfiles = ["{name}"]\n')
+    (tmp_path / name).touch()
+    os.truncate(tmp_path / name, 1 << 40)
+    began = time.monotonic()
+    ran = ProjectDir(tmp_path).devenv(*words, "--json", timeout=60)
+    assert time.monotonic() - began < 20
+    assert "MemoryError" not in ran.all
+    assert step == "seed" or "cannot be read" in ran.all

@@ -147,7 +147,7 @@ def stream(settings: Settings, root: Path, how: Reading) -> Inputs:
             known = {name: FileStamp(*stamp) for name, stamp in ledger.stamps().items()}
             mark = ledger.mark("seed")
             loaded = mark.hash if mark is not None and mark.state == "done" else None
-    stamps = stamp_files(seeds.files, known)
+    stamps = stamp_files(seeds.files, known, whole=how.whole)
     digest = hashlib.sha256(FORMAT + b"streamed")
     for name in (file.name for file in seeds.files):
         digest.update(stamps[name].digest.encode())

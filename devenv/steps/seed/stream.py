@@ -326,8 +326,13 @@ def take_characters(lines: Iterator[tuple[int, str]], size: int) -> Iterator[tup
         yield line
 
 
-def stamp_files(files: Iterable[SeedPath], known: Mapping[str, FileStamp]) -> dict[str, FileStamp]:
-    """The digest of every file; one that is large and unchanged since it was stamped is not read. UsageError."""
+def stamp_files(
+    files: Iterable[SeedPath], known: Mapping[str, FileStamp], *, whole: bool = True
+) -> dict[str, FileStamp]:
+    """The digest of every file; one that is large and unchanged since it was stamped is not read. UsageError.
+
+    Without `whole` a large one that changed is not read either: its digest is no known one then.
+    """
     found: dict[str, FileStamp] = {}
     for file in files:
         try:
@@ -336,6 +341,8 @@ def stamp_files(files: Iterable[SeedPath], known: Mapping[str, FileStamp]) -> di
             last = known.get(file.name)
             if last and not file.is_small and (last.size, last.mtime_ns, last.ctime_ns, last.inode) == same:
                 found[file.name] = last
+            elif not whole and not file.is_small:
+                found[file.name] = FileStamp(*same, "not read")
             else:
                 found[file.name] = FileStamp(*same, digest_of(file.path))
         except OSError as error:
