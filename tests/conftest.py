@@ -45,6 +45,7 @@ NEEDS: Mapping[str, Need] = {
     "needs_javac": Need("a Java compiler", ("javac",)),
     "needs_postgres": Need("a PostgreSQL of this machine, older than the wheel's"),
     "needs_shells": Need("zsh and fish", ("zsh", "fish")),
+    "needs_redis": Need("Redis", ("redis-server",)),
     "needs_git": Need("git", ("git",)),
     "long": Need("time: its size, or the number of its kind, is more than a run on every change should take"),
 }

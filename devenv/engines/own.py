@@ -134,9 +134,15 @@ def adopt(engine: Engine) -> None:
     known = engine.state.services
     if all(processes.is_running((known.get(name) or Record(0)).process) for name in logs):
         return
-    for name, (process, environ) in processes.find_services(engine.marks(), SERVICE_MARK).items():
-        if name in logs and not processes.is_running((known.get(name) or Record(0)).process):
+    files = {os.path.realpath(engine.log(name)): name for name in logs}
+    for name, (process, environ) in processes.find_services(engine.marks(), SERVICE_MARK, files).items():
+        record = known.get(name) or Record(0)
+        if name in logs and not processes.is_running(record.process):
             port = environ.get(PORT_MARK, "")
+            # The port is remembered before the process is started.
             engine.remember(
-                name, port=int(port) if port.isdecimal() else 0, process=process, started=iso(process.created)
+                name,
+                port=int(port) if port.isdecimal() else record.port,
+                process=process,
+                started=iso(process.created),
             )

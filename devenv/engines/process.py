@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 import signal
@@ -172,7 +173,8 @@ class ProcessServices(EngineProject):
         """End what one of the project's own processes started and left: the server behind `npm run`, without npm."""
         process = self.process(name)
         if process is not None and name not in STORES:
-            processes.end_session(process, {SERVICE_MARK: name, "DEVENV_CACHE": str(self.cache)})
+            marks = {SERVICE_MARK: name, "DEVENV_CACHE": str(self.cache)}
+            processes.end_session(process, marks, os.path.realpath(self.log(name)))
 
     def recognise_process(self, name: str) -> bool:
         """Return True if a service just launched still runs, perhaps as another program (`env`, `sh -c "exec …"`)."""

@@ -131,26 +131,29 @@ def find_all(matches: Mapping[str, Callable[[list[str]], bool]]) -> dict[str, Pr
     return found
 
 
-def find_services(marks: Mapping[str, str], service: str) -> dict[str, tuple[Process, dict[str, str]]]:
+def find_services(
+    marks: Mapping[str, str], service: str, logs: Mapping[str, str]
+) -> dict[str, tuple[Process, dict[str, str]]]:
     """Service -> its running process that `spawn` began with these variables, and its environment.
 
-    `service` is the variable that names the service.
+    `service` is the variable that names the service. Some programs write their title over their variables (Redis): they
+    are known by the log that they write to, of `logs` (file -> service), and their environment is empty here.
     """
     found: dict[str, tuple[Process, dict[str, str]]] = {}
-    for process in psutil.process_iter(["pid"]):
-        try:
-            environ = process.environ()
-            if marks.items() <= environ.items() and service in environ and leads_session(process.pid):
-                seen = identify(process.pid)
-                if seen is not None:
-                    found.setdefault(environ[service], (seen, environ))
-        except psutil.Error:
+    for pid in psutil.pids():
+        if not leads_session(pid):
             continue
+        environ = environ_of(pid)
+        if not (marks.items() <= environ.items() and service in environ):
+            environ = {}
+        name = environ.get(service) or logs.get(output_of(pid))
+        if name and (seen := identify(pid)):
+            found.setdefault(name, (seen, environ))
     return found
 
 
-def end_session(leader: Process, marks: Mapping[str, str], patience_s: float = 5.0) -> None:
-    """Kill what is left of a session that `spawn` began, once its leader has ended: those with these variables."""
+def end_session(leader: Process, marks: Mapping[str, str], log: str, patience_s: float = 5.0) -> None:
+    """Kill what is left of a session that `spawn` began, once its leader ended: with these variables or this log."""
     if not hasattr(os, "getsid"):
         return
     left = []
@@ -158,15 +161,32 @@ def end_session(leader: Process, marks: Mapping[str, str], patience_s: float = 5
         try:
             if pid == leader.pid or os.getsid(pid) != leader.pid:
                 continue
-            if marks.items() <= psutil.Process(pid).environ().items() and (seen := identify(pid)):
-                left.append(seen)
-                send(pid, signal.SIGKILL)
-        except (psutil.Error, OSError):
+        except OSError:
             continue
+        is_ours = marks.items() <= environ_of(pid).items() or output_of(pid) == log
+        if is_ours and (seen := identify(pid)):
+            left.append(seen)
+            send(pid, signal.SIGKILL)
     end = time.monotonic() + patience_s
     # Until they are gone they hold their ports.
     while not all(map(has_ended, left)) and time.monotonic() < end:
         time.sleep(0.01)
+
+
+def environ_of(pid: int) -> dict[str, str]:
+    """The variables a process was started with; none where they cannot be read."""
+    try:
+        return psutil.Process(pid).environ()
+    except psutil.Error:
+        return {}
+
+
+def output_of(pid: int) -> str:
+    """The file that a process writes its output to; empty where that cannot be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/fd/1").removesuffix(" (deleted)")
+    except OSError:
+        return ""
 
 
 def leads_session(pid: int) -> bool:

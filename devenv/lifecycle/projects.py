@@ -8,12 +8,14 @@ Containers and volumes are found by the name of their Compose project, which the
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import psutil
 
@@ -28,6 +30,9 @@ from devenv.host import processes, registry, state
 from devenv.lifecycle import log_clock
 from devenv.lifecycle.down import down, may_run
 from devenv.stack import DEFAULT, EngineChoice, open_locked, open_stack
+
+# The log of a service, by which a process is known that writes its title over its variables.
+LOG: Final = re.compile(rf"(?P<root>.*)/{re.escape(state.FOLDER)}/logs/(?P<name>[\w-]+)\.log")
 
 
 @dataclass(frozen=True)
@@ -162,23 +167,27 @@ def read_name(root: Path) -> str | None:
 def read_running(cache: Path) -> dict[str, list[psutil.Process]]:
     """Project folder -> the processes that the devenv of this cache folder started for it."""
     found: dict[str, list[psutil.Process]] = {}
+    known = {entry.root for entry in registry.read_all(cache)}
     for process in psutil.process_iter():
-        try:
-            variables = process.environ()
-            root = variables.get("DEVENV_PROJECT") if variables.get("DEVENV_CACHE") == str(cache) else None
-            # A service leads its own session; what it starts inherits the variable.
-            leads = os.name != "posix" or os.getsid(process.pid) == process.pid
-            if root and leads and process.status() != psutil.STATUS_ZOMBIE:
-                found.setdefault(root, []).append(process)
-        except (psutil.Error, OSError):
+        # A service leads its own session; what it starts inherits the variable.
+        if not processes.leads_session(process.pid):
             continue
+        variables = processes.environ_of(process.pid)
+        root = variables.get("DEVENV_PROJECT") if variables.get("DEVENV_CACHE") == str(cache) else None
+        if root is None and (logs := LOG.fullmatch(processes.output_of(process.pid))):
+            # Its title stands where its variables were.
+            root = logs["root"] if logs["root"] in known and "DEVENV_CACHE" not in variables else None
+        if root and processes.identify(process.pid):
+            found.setdefault(root, []).append(process)
     return found
 
 
 def program(process: psutil.Process) -> str:
     """The service that a process is, else a short name of its program."""
     try:
-        return process.environ().get(SERVICE_MARK) or process.name()
+        marked = processes.environ_of(process.pid).get(SERVICE_MARK)
+        written = LOG.fullmatch(processes.output_of(process.pid))
+        return marked or (written["name"] if written else process.name())
     except psutil.Error:
         return "?"
 
