@@ -59,7 +59,7 @@ params = { group = "string" }
 pattern = "messages"
 entity = "message"
 where = { group = "{group}" }
-ids = { dynamodb = "sk" }
+ids = { dynamodb = "message" }
 """
 TABLE = {
     "TableName": "messages",
