@@ -140,6 +140,8 @@ class Answer:
 
     `problem` may also be `not_json` or `too_large`. `shape` says what is wrong with the form of the JSON.
     `cors` is the Access-Control-Allow-Origin header. `pages` were read; `more`: the last one names a further page.
+    `encoding` is the Content-Encoding. `spans` are the least and the greatest value of the sorted field on each page,
+    in the order of the pages; `repeated` are ids that several pages have.
     """
 
     status: int | None
@@ -151,7 +153,10 @@ class Answer:
     location: str | None = None
     media: str | None = None
     size: int = 0
+    encoding: str | None = None
     pages: int = 1
+    spans: tuple[tuple[str, str], ...] = ()
+    repeated: tuple[str, ...] = ()
     more: bool = False
     empty: bool = False
     ms: float = 0.0
@@ -208,8 +213,8 @@ class Subject:
     `types` gives the declared type of each field. `sorted_by` is the field that orders are of; `orders` the wanted
     one per layer (pattern, library, http), `limits` the declared sizes of an answer. `anonymous` and `stranger` are
     the statuses that are right for them (empty: not judged). `origin`: a page of that origin must be able to read.
-    Of several kinds, `sorting` gives the field and the direction of each, and `unshown` the kinds that a layer's answer
-    leaves out.
+    `cursor` is the field by whose text the next page begins. Of several kinds, `sorting` gives the field and the
+    direction of each, and `unshown` the kinds that a layer's answer leaves out.
     """
 
     name: str
@@ -225,5 +230,6 @@ class Subject:
     person: str | None
     retry: str
     began: datetime
+    cursor: str | None = None
     sorting: Mapping[str, tuple[str | None, Direction | None]] = field(default_factory=dict)
     unshown: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.trace.answers import ANSWERS
 from tests.faults.trace.bench import Bench
 from tests.faults.trace.catalog import FAULTS, Fault
 from tests.faults.trace.figures import Case, figures, first_empty, first_error, wilson
@@ -13,7 +14,7 @@ from tests.faults.trace.more import CONTROLS, PAIRS, UNSEEN, Control
 from tests.faults.trace.suite import run_control, run_fault, run_pair
 from tests.support import sampled
 
-ALL = (*FAULTS, *UNSEEN)
+ALL = (*FAULTS, *UNSEEN, *ANSWERS)
 SHORT = [fault.name for fault in {fault.layer: fault for fault in reversed(ALL)}.values()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from devenv.core.model import Fix
@@ -155,7 +156,12 @@ def judge_body(
             text = f"{ran.function} fails, and the API answers {member.status} with an empty list"
             yield http_fault(seen, "status", text, "an error is answered as success")
     elif member.entries is not None:
-        between = compare(expected, member.entries, subject.types)
+        if member.media is not None and "json" not in member.media.lower():
+            text = f"the API answers JSON as {member.media}, which clients do not take for JSON"
+            yield http_fault(seen, "not_json", text, said)
+        # The next page begins by the text of this field: another spelling of the same moment is another place.
+        types = {**subject.types, subject.cursor: "string"} if subject.cursor else subject.types
+        between = compare(expected, member.entries, types)
         if any(broken.layer in ("pattern", "library") for broken in earlier):
             # Pages are cut from a list that is already wrong: what is missing or out of order follows from that.
             known = {entry.id for entry in seen.dynamodb.entries or ()}
@@ -175,7 +181,14 @@ def judge_list(
     said = log_text(seen)
     if member.more and (limit := subject.limits.get("http") or len(entries)):
         between = replace(between, missing=beyond(subject, expected, between.missing, min(limit, len(entries))))
-    if between.extra and not between.pairs:
+    if member.repeated:
+        text = f"{count(len(member.repeated))} on more than one page: the next page does not begin behind the last"
+        yield http_fault(seen, "cursor", text, said, status="extra", ids=member.repeated)
+    if skipped := between_pages(subject, member, between):
+        head = f"the API answers {len(entries)} of {len(expected)}"
+        text = f"{head}: {count(skipped)} between two pages missing"
+        yield http_fault(seen, "cursor", text, "the next page begins too far behind the last", between, "missing")
+    elif between.extra and not between.pairs:
         text = f"the API answers {count(len(entries))}, none of which the function returns"
         yield http_fault(seen, "body_changed", text, said, between, "mutated")
     elif between.missing:
@@ -200,6 +213,15 @@ def judge_list(
             yield http_fault(seen, "body_changed", text, said, between, "reordered")
 
 
+def between_pages(subject: Subject, member: Answer, between: Difference) -> int:
+    """Return how many entries are lost, when all of them lie between two pages; else 0."""
+    name = subject.sorted_by
+    texts = [entry.fields.get(name) or "" for entry in between.missing] if name else []
+    gaps = [(min(one[1], two[1]), max(one[0], two[0])) for one, two in pairwise(member.spans)]
+    inside = [text for text in texts if any(low < text < high for low, high in gaps)]
+    return len(texts) if texts and len(inside) == len(texts) else 0
+
+
 def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bool) -> Iterator[LayerFinding]:
     """Find users who can read this and may not. An empty answer counts where the member's is empty too, unless the
     application is `blind`, as it then has nothing to show to anybody.
@@ -221,6 +243,9 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
                 f"{expected} is right: the user is not checked",
                 status="extra",
             )
+        elif not leaks and not blind and member.status in OK and answer.problem is None:
+            wanted = " or ".join(map(str, right))
+            yield http_fault(seen, "status", f"the API answers {answer.status} to {who}, not {wanted}", answer.detail)
 
 
 def judge_cors(seen: Observations, origin: str) -> Iterator[LayerFinding]:
@@ -248,6 +273,7 @@ def http_fault(
     cause: str | None,
     between: Difference | None = None,
     status: LayerStatus = "error",
+    ids: Sequence[str] = (),
 ) -> LayerFinding:
     """A fault of the API. An application older than its code explains much, so that is said."""
     old = seen.library.code_changed
@@ -257,7 +283,7 @@ def http_fault(
         fix = Fix("start the application again", "devenv down && devenv up")
     else:
         fix = LOG
-    subjects = (between.missing_ids or between.extra_ids or tuple(c.id for c in between.changed)) if between else ()
+    subjects = (between.missing_ids or between.extra_ids or tuple(c.id for c in between.changed)) if between else ids
     return LayerFinding(
         kind,
         summary,

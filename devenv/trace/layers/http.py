@@ -230,6 +230,8 @@ def ask_pages(inquiry: TraceContext, declared: TraceRequest, forms: Sequence[For
     answer = read(raw, forms)
     entries = list(answer.entries or ())
     seen = {signature(entry) for entry in entries}
+    spans = [span_of(inquiry, entries)]
+    repeated: list[str] = []
     pages = 1
     following = next_page(inquiry, declared, ask, raw, answer.entries or ()) if answer.entries else None
     while following is not None and pages < MAX_PAGES:
@@ -239,6 +241,8 @@ def ask_pages(inquiry: TraceContext, declared: TraceRequest, forms: Sequence[For
         if page.entries is None or page.status is None or page.status >= 300:
             break
         pages += 1
+        spans.append(span_of(inquiry, page.entries))
+        repeated += [entry.id or "?" for entry in page.entries if signature(entry) in seen]
         following = next_page(inquiry, declared, ask, raw, page.entries) if new else None
         # Pages go from new to old; an answer that is oldest first has the older page before it.
         entries = [*new, *entries] if declared.order and DIRECTIONS[declared.order] == "ascending" else [*entries, *new]
@@ -246,7 +250,17 @@ def ask_pages(inquiry: TraceContext, declared: TraceRequest, forms: Sequence[For
     more = following is not None
     ms = (time.perf_counter() - began) * 1000
     complete = None if answer.entries is None else by_kind(entries, [form.kind for form in forms])
-    return replace(answer, entries=complete, pages=pages, more=more, ms=ms)
+    known = tuple(span for span in spans if span is not None) if None not in spans else ()
+    return replace(
+        answer, entries=complete, pages=pages, more=more, ms=ms, spans=known, repeated=tuple(dict.fromkeys(repeated))
+    )
+
+
+def span_of(inquiry: TraceContext, entries: Sequence[Entry]) -> tuple[str, str] | None:
+    """The least and the greatest value of the sorted field on a page; None where it has none."""
+    name = inquiry.question.trace.sorted_by
+    texts = [text for entry in entries if (text := entry.fields.get(name or "")) is not None]
+    return (min(texts), max(texts)) if texts else None
 
 
 def signature(entry: Entry) -> tuple[str | None, ...]:
@@ -330,10 +344,13 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
         cors=raw.headers.get("access-control-allow-origin"),
         location=raw.headers.get("location"),
         media=raw.headers.get("content-type"),
+        encoding=encoding if (encoding := raw.headers.get("content-encoding")) != "identity" else None,
         size=len(raw.body),
     )
     if raw.status is None or raw.problem is not None:
         return answer
+    if answer.encoding is not None:
+        return replace(answer, problem="not_json", detail=f"it is encoded ({answer.encoding}), unasked")
     if not raw.body.strip():
         return replace(answer, empty=True)
     try:

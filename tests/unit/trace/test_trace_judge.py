@@ -759,9 +759,30 @@ def test_strangers_and_people_without_a_token() -> None:
         seen = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER)}))
         assert verdict(seen) == ("http", "open_to_strangers")
         nothing = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER, entries=())}))
-        assert verdict(nothing) == (None, None)
+        assert verdict(nothing) == ("http", "status"), "another status is declared"
         other = replace(HEALTHY, http=replace(HEALTHY.http, **{who: Answer(404, cors=ORIGIN)}))
-        assert verdict(other) == (None, None)
+        assert verdict(other) == ("http", "status")
+
+
+def test_pages_that_overlap_or_leave_a_gap_are_a_fault_of_the_cursor() -> None:
+    assert verdict(with_member(repeated=(STORED[0].id or "",))) == ("http", "cursor")
+    times = sorted(one.fields["at"] or "" for one in STORED)
+    assert len(times) > 2, "an entry has to lie between two pages"
+    middle = tuple(one for one in STORED if one.fields["at"] != times[1])
+    spans = ((times[2], times[-1]), (times[0], times[0]))
+    assert verdict(with_member(entries=middle, spans=spans)) == ("http", "cursor")
+    assert verdict(with_member(entries=middle)) == ("http", "items_lost"), "without pages it is any loss"
+
+
+def test_the_media_type_and_the_text_of_the_cursor_are_held_to_what_is_declared() -> None:
+    assert verdict(with_member(media="text/html; charset=utf-8")) == ("http", "not_json")
+    assert verdict(with_member(media="application/vnd.api+json")) == (None, None)
+    other = tuple(Entry(e.id, {**e.fields, "at": (e.fields["at"] or "").replace("Z", "+00:00")}) for e in STORED)
+    seen = with_member(entries=other)
+    assert judge(SUBJECT, seen).first is None, "the same moments"
+    first = judge(replace(SUBJECT, cursor="at"), seen).first
+    assert first is not None
+    assert first.kind == "body_changed"
 
 
 def test_a_stranger_who_sees_as_little_as_a_member_does_is_let_in_all_the_same() -> None:
