@@ -79,7 +79,9 @@ def trace(
     ] = None,
     step: Annotated[bool, typer.Option("--step", help="Pause at each layer.")] = False,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
-    otlp: Annotated[Path | None, typer.Option(metavar="FILE", help="Write OTLP/JSON, for Jaeger and the like.")] = None,
+    otlp: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write OTLP/JSON, for Jaeger and similar tools.")
+    ] = None,
     show_payloads: Annotated[
         bool,
         typer.Option("--show-payloads", help="Print the texts that users wrote (hidden by default), also in files."),

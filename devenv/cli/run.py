@@ -204,7 +204,9 @@ def list_requests(
         int, typer.Option("--tail", metavar="N", min=1, max=10_000, help="Print the last N requests.")
     ] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")] = False,
-    otlp: Annotated[Path | None, typer.Option(metavar="FILE", help="Write OTLP/JSON, for Jaeger and the like.")] = None,
+    otlp: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write OTLP/JSON, for Jaeger and similar tools.")
+    ] = None,
 ) -> None:
     """List the application's last requests, each with its calls to both stores (needs `devenv up --tap`)."""
     from devenv.query import requests as query

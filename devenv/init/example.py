@@ -77,7 +77,7 @@ key = {{ pk = "USER#{{person.uuid}}" }}
 order = "newest first"
 
 [patterns.topic]
-purpose = "the notes about a topic, whoever wrote them"
+purpose = "the notes about a topic, of all authors"
 table = "notes"
 index = "topic-index"
 key = {{ topic = "{{topic}}" }}

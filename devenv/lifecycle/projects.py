@@ -122,7 +122,7 @@ def read_contained(name: str) -> Contained:
 
     left = docker_left.look(name, os.environ)
     if not left.known:
-        return Contained(data=(f"perhaps volumes of {name} (Docker cannot be asked)",))
+        return Contained(data=(f"maybe volumes of {name} (Docker cannot be asked)",))
     services = [
         RunningService(each.service, each.pid, next((at for places in each.ports.values() for _, at in places), None))
         for each in left.running

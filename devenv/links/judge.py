@@ -47,7 +47,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "missing_attribute": "either one writer leaves out what readers rely on, or the items are older than the attribute",
     "wrong_type": "either one writer stores another type than declared, or the declaration in [entities] is wrong",
     "mixed_time_format": "times are compared as text, so only one form in one zone sorts by time; `isoformat()` leaves "
-    "out the fraction when it is 0 and the zone when there is none",
+    "out the fraction when it is 0 and the zone when it is missing",
     "future_time": "what is written now sorts before it, and does not appear where the newest is looked for",
     "duplicate": "either something was loaded twice, or a retried write made a new key instead of the same one",
     "half_group": "either one of several writes was lost (they belong in one transaction), or the row was deleted",

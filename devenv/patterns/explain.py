@@ -78,7 +78,7 @@ def reading(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
         limit = f"after {number_of(pattern.limit, 'item')}" if pattern.limit else "after 1 MB"
         yield f"A page ends {limit}, and says with LastEvaluatedKey that there is more;"
         yield {
-            True: "it is declared that the next page is asked for until there is none.",
+            True: "all pages are read, as declared.",
             False: "only the first page is asked for.",
         }[pattern.followed and pattern.paging != "page"]
         if pattern.filter:

@@ -46,7 +46,7 @@ def find_scans(seen: Observed) -> Iterator[Outcome]:
         yield problem(
             name,
             f"{name} is a Scan of {place.name}: {read}, and every further item makes it dearer",
-            "a Scan reads the whole table whatever it returns; a filter is applied after reading",
+            "a Scan reads the whole table, even if it returns little; a filter is applied after reading",
             text,
         )
 
@@ -324,7 +324,7 @@ def find_clocks(seen: Observed) -> Iterator[Outcome]:
                 if left_out > 0
                 else ": all there is, for now"
             ),
-            f"{{{min(clocks)}}} moves on by itself: what is older is not found any more, and no error tells",
+            f"{{{min(clocks)}}} moves on: older items are no longer found, without an error",
             FOLLOWING,
         )
 
@@ -484,7 +484,7 @@ def find_lacking(seen: Observed) -> Iterator[Outcome]:
             f"{name} wants {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}, which {place.name} does not "
             f"hold{more}",
             f"an index holds its keys and what it projects; the rest takes {second}",
-            f"project {', '.join(missing[:5])} into the index (a global index has to be made anew, which can be done "
+            f"project {', '.join(missing[:5])} into the index (a global index has to be recreated, which can be done "
             "online), "
             "or say in projection that the keys are enough",
         )

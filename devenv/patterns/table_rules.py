@@ -63,7 +63,7 @@ def find_twins(seen: Observed) -> Iterator[Outcome]:
                 yield problem(
                     place.subject,
                     f"{place.name} has the same keys ({', '.join(place.keys)}) as {twin.name}",
-                    "it answers nothing that the other does not, and is written and stored all the same",
+                    "every query that it serves the other serves too, and it still costs writes and storage",
                     f"delete {place.index}, and read {twin.name}",
                 )
 
@@ -111,7 +111,7 @@ def find_hot(seen: Observed) -> Iterator[Outcome]:
                     f"{place.name}: {place.hash} = {text} has {most:,} of {total:,} items; half of all values have at "
                     f"most {median(counts.values()):g}",
                     f"a partition serves {PARTITION_READS:,} read and {PARTITION_WRITES:,} write units a second, "
-                    "whatever the table has",
+                    "even if the table has more",
                     "choose a partition key that spreads (an id instead of a kind), or put a shard number behind it",
                 )
 
@@ -169,7 +169,7 @@ def find_large(seen: Observed) -> Iterator[Outcome]:
                 f"{key} has {kilobytes(size)} of 400 KB"
                 + (f", and {number_of(len(large) - 1, 'other')} more" if len(large) > 1 else "")
                 + f"; most of it is {widest}",
-                "beyond 400 KB a write is refused; and reading it costs 4 KB a unit, whatever is wanted of it",
+                "beyond 400 KB a write is refused; and reading any part of it costs a unit for each 4 KB",
                 f"keep {widest} elsewhere (an object store, with its key here), or split it into items of their own",
             )
 
@@ -212,7 +212,7 @@ def problem_of(place: Place, found: Inversion, ordered: bool) -> Outcome:
             f"{place.sort} of {place.table}: {found.first} sorts before {found.second}",
             "text is compared letter by letter: 10 comes before 9",
             "write numbers with leading zeros (0009, 0010), or make the sort key a number; a stored key is changed by "
-            "writing the item anew",
+            "writing the item again",
             status="fail" if ordered else "warn",
         )
     mixed = found.kind == "mixed"
@@ -224,7 +224,7 @@ def problem_of(place: Place, found: Inversion, ordered: bool) -> Outcome:
         "text is compared letter by letter: only one form of time, in one zone, with a fixed width, sorts by time",
         "write every time in UTC with a fixed width: 2023-06-24T20:57:02.000000+00:00; a stored key is changed by "
         "writing "
-        "the item anew",
+        "the item again",
         status="warn" if mixed else "fail",
     )
 

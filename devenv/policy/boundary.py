@@ -54,7 +54,7 @@ def boundary(project: PolicySource, wish: Wish) -> Policy:
         kind="permissions boundary",
         title="the most that the application and a person can have",
         explain=(
-            "Whatever is attached to a role with this boundary, it can at most read and write items of these tables and"
+            "With this boundary, a role can at most read and write items of these tables and"
             " write its log. It can neither delete or change a table, nor give itself more."
         ),
         document=document(*statements),

@@ -24,8 +24,8 @@ def deny_deletion(_: PolicySource, wish: Wish) -> Policy:
         kind="identity-based policy, or permissions boundary",
         title="deny the deletion of tables and backups",
         explain=(
-            "Whoever has this policy cannot delete the tables, their replicas or their backups, whatever else is"
-            " allowed. It grants nothing, so that it can be attached beside any other policy."
+            "A principal with this policy cannot delete the tables, their replicas or their backups, even if another"
+            " policy allows it. It grants nothing, so that it can be attached beside any other policy."
         ),
         document=document(*denials(wish, account)),
         attach="aws iam create-policy --policy-name deny-table-deletion --policy-document file://FILE",

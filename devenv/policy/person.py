@@ -131,7 +131,7 @@ def notes(project: PolicySource, tags: dict[str, None], left: list[str]) -> Iter
         f" --identity-provider-name cognito-idp.REGION.amazonaws.com/USER_POOL --principal-tags {pairs}"
     )
     if own := [claim for claim in claims.values() if claim != "sub"]:
-        yield f"the app client must not be able to write {', '.join(own)}: whoever can could pass as anyone"
+        yield f"the app client must not be able to write {', '.join(own)}: anyone who can could pass as any user"
     if left:
         yield f"left to the application, as their partition key does not name the person: {', '.join(left)}"
     yield "nothing is written: the application keeps copies and groups together"

@@ -33,7 +33,7 @@ KEYS: Final[Mapping[str, str]] = {
     "n": "next: the next layer (Enter does the same)",
     "i": "inspect: what went in and what came out, in full",
     "w": "why: the judgement of this layer, in words",
-    "a": "again: ask all layers anew, and show this one",
+    "a": "again: ask all layers again, and show this one",
     "q": "quit",
     "?": "help: this list",
 }

@@ -233,5 +233,7 @@ def check_sums(fresh: Path, found: dict[str, str], file: Path) -> None:
     found.pop(SUMS, None)
     wrong = sorted(name for name in listed.keys() | found.keys() if listed.get(name) != found.get(name))
     if wrong or not found:
-        raise UsageError(f"{file} is damaged", detail=f"not as it was exported: {', '.join(wrong[:3]) or 'all of it'}")
+        raise UsageError(
+            f"{file} is damaged", detail=f"changed since the export: {', '.join(wrong[:3]) or 'all of it'}"
+        )
     sums.unlink()

@@ -164,7 +164,7 @@ def verify(place: Path, manifest: Manifest) -> None:
     for part, wanted in manifest.checksums.items():
         if not (place / part).exists() or copies.checksum(place / part) != wanted:
             raise DevenvError(
-                f"the snapshot `{manifest.name}` is damaged: {place / part} is not as it was saved",
+                f"the snapshot `{manifest.name}` is damaged: {place / part} changed since it was saved",
                 cause="nothing was touched",
                 hint=f"devenv snapshot delete {manifest.name}",
             )

@@ -242,7 +242,7 @@ def nothing_made(what: str, written: Iterable[WrittenAddress]) -> DevenvError:
     """The error of a command that ended well and left the store as empty as it was."""
     places = [f"{each.place}: {each.text}" for each in written]
     return DevenvError(
-        f"the command ended well, but {what}",
+        f"the command succeeded, but {what}",
         detail="\n".join(["it has these addresses written in:", *places]) if places else None,
         cause="it wrote elsewhere, or nothing",
         hint="let it read AWS_ENDPOINT_URL_DYNAMODB and DATABASE_URL (devenv env prints them), then: devenv up",

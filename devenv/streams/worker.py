@@ -141,7 +141,7 @@ class Worker:
         stream, keys = found
         if stream != self.position.stream:
             if self.position.stream:
-                self.say(f"the table was made anew: continuing with the stream {stream}")
+                self.say(f"the table was recreated: continuing with the stream {stream}")
             self.position.stream, self.position.shards = stream, {}
             self.save()
         self.buffers, self.began = {}, {}

@@ -446,7 +446,7 @@ def test_a_table_that_lost_everything_is_loaded_anew(chat: Any, how: str) -> Non
         for item in chat.items("chat"):
             call(chat, "DeleteItem", Key=typed_item({"pk": item["pk"], "sk": item["sk"]}))
     reason = chat.look("seed").reason
-    assert reason == f"table {chat.table('chat')} {'was made anew' if how == 'recreated' else 'is empty'}"
+    assert reason == f"table {chat.table('chat')} {'was recreated' if how == 'recreated' else 'is empty'}"
     assert chat.up()["seed"].summary == "5 items loaded"
 
 

@@ -270,7 +270,7 @@ def test_a_seed_that_meets_a_row_made_by_hand_leaves_it(loaded: Any) -> None:
     loaded.write("sql/users.sql", USERS + "INSERT INTO users (handle, name) VALUES ('dan', 'from the seeds');")
     outcome = loaded.run("setup")
     assert outcome.warnings == (
-        "public.users (handle=dan) is there already and was not written by devenv: it is left as it is",
+        "public.users (handle=dan) already exists and was not written by devenv: it is left unchanged",
     )
     assert loaded.sql("SELECT uuid, name FROM users WHERE handle = 'dan'") == [(dan, "by hand")]
     # The seeded post of that user refers to the row that is there.

@@ -14,6 +14,7 @@ from tests.support import REPOSITORY
 BANNED = re.compile(
     r"\b(mend(s|ed|ing)?|told|besides|meanwhile|who asks|somebody|nobody|not to be had|answers rightly|answer rightly"
     r"|not waited for|goes? on|looked at again|so already|what belongs there|(called|named) alike|told apart"
+    r"|whoever|anew|demand(s|ed)|ended well|as good as|and the like"
     r"|stand(s|ing) still|any doubt|no longer here|settings of before)\b",
     re.IGNORECASE,
 )

@@ -16,7 +16,7 @@ MB: Final = 1024 * 1024
 # Below the first nothing works any more; below the second a restore or an image may not fit.
 NO_ROOM, LITTLE_ROOM = 50 * MB, 1024 * MB
 LOOPBACK: Final = ("127.0.0.1", "::1")
-AGAIN: Final = Fix("make the containers anew; the data stays", "devenv down && devenv up")
+AGAIN: Final = Fix("recreate the containers; the data stays", "devenv down && devenv up")
 
 
 def on_docker(judge: Callable[[View], Outcome]) -> Callable[[DoctorFacts], Outcome]:

@@ -30,7 +30,7 @@ def states(facts: DoctorFacts) -> dict[str, list[TableState]] | Outcome:
     if context.account is None:
         if context.asks_drift:
             return unverified("the account was not asked", fix=ASK)
-        return unneeded("the account is asked by: devenv doctor --only drift --allow-remote")
+        return unneeded("the AWS account is not read; to read it: devenv doctor --only drift --allow-remote")
     if not context.tables:
         if facts.table_names:
             return unverified("no definition of a table is known: a command of the project makes them")

@@ -158,7 +158,7 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     # Stale, and able to run: a reference that names no row would stop it.
     follows = (state for state in facts.steps() if state.name == "seed" and state.follows and "${" not in state.reason)
     if seeded[place] and deletable[0].kind == "orphan" and any(follows):
-        return Fix("let the seed items follow the rows, which were made anew; nothing is lost", "devenv up")
+        return Fix("let the seed items follow the recreated rows; nothing is lost", "devenv up")
     if seeded[place]:
         text += ". It came from the seed files: correct it there too, else loading them from scratch brings it back"
     more = f". The command deletes the first of {len(faults)}" if len(faults) > 1 else ". The command deletes this item"

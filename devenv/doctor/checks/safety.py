@@ -48,7 +48,7 @@ def run_listeners(facts: DoctorFacts) -> Outcome:
     if open_:
         return failed(
             (f"{each.service} listens on {each.ip}:{each.port}" for each in open_),
-            cause="whoever reaches this machine reaches the data: DynamoDB Local asks for no password at all",
+            cause="anyone who reaches this machine reaches the data: DynamoDB Local asks for no password",
             fix=Fix("start it again through devenv, which binds 127.0.0.1", "devenv down && devenv up"),
             subjects=(each.service for each in open_),
         )
@@ -100,7 +100,7 @@ def run_deletion(facts: DoctorFacts) -> Outcome:
     if bare:
         return failed(
             (f"table {name}: {what} has no DeletionProtectionEnabled" for name, what in bare),
-            cause="DynamoDB's default is off: whoever may call DeleteTable deletes the table and all its items",
+            cause="DynamoDB's default is off: any caller with DeleteTable can delete the table and all its items",
             fix=Fix(
                 'add "DeletionProtectionEnabled": true to the table\'s definition, and to the table in AWS by: '
                 "aws dynamodb update-table --table-name NAME --deletion-protection-enabled; "
@@ -200,7 +200,7 @@ def run_encryption(facts: DoctorFacts) -> Outcome:
     if weak:
         return failed(
             (f"table {name}: by {what} its key is {owner}" for name, what, owner in weak),
-            cause=f"[safety] encryption_at_rest demands a key that is {wanted}",
+            cause=f"[safety] encryption_at_rest requires a key that is {wanted}",
             fix=Fix(
                 'set SSESpecification in the table\'s definition: {"Enabled": true, "SSEType": "KMS"}'
                 + (', and "KMSMasterKeyId" with your key' if wanted == "customer-managed" else "")
@@ -233,7 +233,7 @@ def run_tls(facts: DoctorFacts) -> Outcome:
     if found:
         return failed(
             dict.fromkeys(why for _, why in found),
-            cause="whoever sits on the way reads the data, and the password",
+            cause="anyone on the network path can read the data and the password",
             fix=Fix("use https:// for endpoints, and sslmode=verify-full for Postgres"),
             subjects=(name for name, _ in found),
         )
@@ -374,7 +374,7 @@ Repair: chmod go= FILE.""",
         explain="""\
 With `[safety] deletion_protection = true`, every table's definition must have "DeletionProtectionEnabled": true.
 DynamoDB then refuses DeleteTable until the protection is removed with UpdateTable. DynamoDB Local keeps to it
-as well; devenv lifts it where you ask for the tables to be made anew.
+as well; devenv lifts it where you ask for the tables to be recreated.
 
 What is looked at: the definitions that step schema-load reads; a table in AWS is asked itself.
 How it happens: the default is off.
@@ -400,10 +400,10 @@ Repair: change the region, and lock it for the whole organisation: devenv policy
         code="SAF005",
         name="encryption-at-rest",
         group="safety",
-        title="tables are encrypted at rest with the key that is demanded",
+        title="tables are encrypted at rest with the required key",
         run=run_encryption,
         explain="""\
-DynamoDB encrypts every table at rest, at no cost, with a key that AWS owns. `[safety] encryption_at_rest` demands
+DynamoDB encrypts every table at rest, at no cost, with a key that AWS owns. `[safety] encryption_at_rest` requires
 more: "aws-managed" is the account's own aws/dynamodb key in KMS, "customer-managed" one that you make and can revoke
 (both cost KMS requests).
 

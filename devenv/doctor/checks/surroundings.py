@@ -127,7 +127,7 @@ def run_private_path(facts: DoctorFacts) -> Outcome:
     return outcome(
         facts,
         judged,
-        cause="the public name of a service leads over the internet, whatever line there is beside it",
+        cause="the public name of a service leads over the internet, even beside a private line",
         fix="a VPN or Direct Connect, an interface endpoint, and its own name (vpce-…) in AWS_ENDPOINT_URL_DYNAMODB",
         absent="a Site-to-Site VPN or Direct Connect",
     )
@@ -185,7 +185,7 @@ CHECKS = (
         limit_s=LOOK_S,
         explain="""\
 With `[safety] cloudtrail = true` a trail must log every data event of every declared table: who read or wrote which
-item key, and when. `cloudtrail = "writes"` demands only the events that change items, which costs less: data events
+item key, and when. `cloudtrail = "writes"` requires only the events that change items, which costs less: data events
 are paid for (about 0.10 USD per 100,000), management events of a first trail are not.
 
 What is looked at: trails and their event selectors in CloudFormation, SAM and Terraform files of the project
@@ -203,7 +203,7 @@ Repair: devenv policy trail writes the selectors.""",
         explain="""\
 With `[safety] vpc_endpoint = true` the VPC must have a gateway endpoint for DynamoDB with a route table, so that
 requests do not leave Amazon's network, and with a policy that names the declared tables only: with the default policy,
-whoever is inside can carry data out to a table of another account. A gateway endpoint costs nothing.
+anyone inside can copy data to a table of another account. A gateway endpoint costs nothing.
 
 What is looked at: endpoints, their route tables and policies in the project's templates, and with --allow-remote in
 the account, read-only. Whether each subnet uses one of the route tables is not looked at.

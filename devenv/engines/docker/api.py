@@ -254,7 +254,7 @@ def unreachable(endpoint: Endpoint, error: BaseException) -> Unreachable:
             "you may not use Docker",
             detail=detail,
             cause=f"this account must not open {endpoint.path}, which is the group docker's",
-            hint="sudo usermod -aG docker $USER  (then log in anew; it is as good as root)",
+            hint="sudo usermod -aG docker $USER  (then log in again; it gives root's rights)",
         )
     if isinstance(error, TimeoutError):
         return Unreachable(

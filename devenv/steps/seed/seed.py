@@ -85,7 +85,7 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
         if described is None:
             return StepState("seed", "pending", f"table {table} does not exist")
         if ledger.identity(table) != identity(described):
-            return StepState("seed", "stale", f"table {table} was made anew")
+            return StepState("seed", "stale", f"table {table} was recreated")
         if is_empty(handles.dynamo(), table):
             return StepState("seed", "stale", f"table {table} is empty")
     if mark.hash != inputs.hash:

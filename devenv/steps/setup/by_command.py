@@ -68,7 +68,7 @@ def build(
     with postgres.connect(ctx.postgres, database=database, label=setup.label(ctx.postgres.database)) as connection:
         if script.plan and script.plan.files and not read_catalog(connection).tables:
             raise DevenvError(
-                f"{' '.join(script.plan.command)} ended well, but made no table in the database it was given",
+                f"{' '.join(script.plan.command)} succeeded, but made no table in the database it was given",
                 detail="it got the address in DATABASE_URL, PGDATABASE and the variables of [env]",
                 cause="its configuration names a database of its own",
                 hint="let it read DATABASE_URL, or name the variable that it reads in [env] of devenv.toml",

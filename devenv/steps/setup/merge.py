@@ -230,8 +230,8 @@ class Merge:
                 taken = self._find(table, {column: row.values[column] for column in key})
                 if taken is not None:
                     self.warnings.append(
-                        f"{table.title} {title(table, row.values, key)} is there already and was not written by devenv:"
-                        " it is left as it is"
+                        f"{table.title} {title(table, row.values, key)} already exists and was not written by devenv:"
+                        " it is left unchanged"
                     )
                     return taken
         # A generated uuid or time may as well be the one of the scratch run; a sequence must give its own number.

@@ -380,7 +380,7 @@ def merge_scratch(connection: Connection, database: str, hash: str, wanted: Scra
             f"the changed SQL files would lose data of database {database}",
             exit_code=Exit.STEP,
             detail="\n".join(migration.losses),
-            cause="devenv adds tables, columns, indexes and constraints by itself, but takes no data away",
+            cause="devenv adds tables, columns, indexes and constraints itself, but removes no data",
             hint=f"{REBUILD}; or change the database with ALTER TABLE as you want it, then: devenv up",
         )
     connection.execute("SET check_function_bodies = off")
@@ -415,7 +415,7 @@ def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, left_out: list[
     """Build a new database beside the old one, then swap their names in one transaction and drop the old one."""
     database = ctx.postgres.database
     _, new, old = side_names(database)
-    ctx.say(f"building database {database} anew")
+    ctx.say(f"rebuilding database {database}")
     admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(new)))
     try:
         with postgres.connect(ctx.postgres, database=new, label=label(database)) as connection:

@@ -262,7 +262,7 @@ def judge_cors(seen: Observations, origin: str) -> Iterator[LayerFinding]:
         shown_answers = ", ".join(f"{answer.status} {name}" for name, answer in closed.items())
         which = "no answer" if len(closed) == len(told) else "not every answer"
         text = f"{which} lets a page of {origin} read it: no Access-Control-Allow-Origin with {shown_answers}"
-        cause = "the browser then reports a CORS error, whatever the answer says"
+        cause = "the browser then reports a CORS error instead of the answer"
         yield http_fault(seen, "cors", text, cause, status="mutated")
 
 

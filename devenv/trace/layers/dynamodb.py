@@ -381,7 +381,7 @@ def find_strayed(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
         ):
             number = sum(is_kind(r, group.entries) and meant(r, group.id) == home for r in found.records)
             entries = number_of(number, "entry")
-            text = f"it has no entries; what its rows show as the newest lies under {home}, with {entries}"
+            text = f"it has no entries; the newest entry that its rows show is under {home}, with {entries}"
             cause = "the entries were written with another id than the rows"
             fix = Fix("load both with one id", "devenv seed && devenv up")
             yield Finding("missing_item", text, cause, fix, tuple(filter(None, (inquiry.question.identifier, home))))
@@ -401,7 +401,7 @@ def attributes(seen: Observation) -> Mapping[str, Any]:
 
 LAYER: Final = Layer(
     name="dynamodb",
-    question="Which items are there, whatever any query thinks?",
+    question="Which items exist, regardless of any query?",
     observe=observe,
     needs=("postgres",),
     judge=partial(judge_stored, "dynamodb", "dynamodb"),

@@ -122,7 +122,7 @@ def choose(
     near = near_misses(declared, people, user)
     if near:
         text = f"no row of {declared.table} has {declared.name} {user!r}; near it: {', '.join(near[:SHOWN])}"
-        fix = Fix("use the name as it is stored, or correct the row", command(inquiry, near[0]))
+        fix = Fix("use the stored name, or correct the row", command(inquiry, near[0]))
         return [], [Finding("near_miss", text, "the name is written in two ways", fix, (user,), about(declared))]
     return [], [nobody(inquiry, declared, people, members)]
 
@@ -182,7 +182,7 @@ def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[
     value = person[declared.sign_in]
     name, identity = person[declared.name], canonical(person[declared.id])
     if value is None or not str(value).strip() or is_placeholder(str(value)):
-        text = f"{declared.sign_in} of {name} is {value!r}: who signs in is not found by it"
+        text = f"{declared.sign_in} of {name} is {value!r}: a user who signs in is not found by it"
         cause = "the seed's placeholder was never replaced"
         fix = Fix(f"write the real {declared.sign_in} into the seed file, then load it", "devenv up")
         yield Finding("placeholder", text, cause, fix, (identity,), about(declared))
