@@ -1,6 +1,6 @@
 """How fast the live page shows a large project, and in how much memory: `python tests/bench/ui.py [--items N]`.
 
-Stores are started here: N items of a messaging table (1 million unless said otherwise) and N / 5 rows. Printed are the
+Stores are started here: N items of a messaging table (1 million unless said otherwise), 200,000 rows. Printed are the
 slowest of a few loads of each kind of page, and the page's memory at the end.
 """
 
@@ -42,10 +42,9 @@ def user(number: int) -> str:
     return f"{number:08x}-2222-4222-8222-000000000000"
 
 
-def fill(project: ProjectDir, items: int) -> None:
+def fill(project: ProjectDir, items: int, people: int) -> None:
     """Write the rows and the items."""
     env = project.env()
-    people = max(1, items // 5)
     with psycopg.connect(env["DATABASE_URL"], autocommit=True) as connection:
         connection.execute(USERS, (people,))
         connection.execute("ANALYZE users")
@@ -80,17 +79,17 @@ def item(number: int, people: int) -> dict[str, Mapping[str, str]]:
     }
 
 
-def measure(page: LivePage, items: int) -> dict[str, float]:
+def measure(page: LivePage, items: int, people: int) -> dict[str, float]:
     """Seconds: the slowest of a few loads of each kind of page. The first load of all warms the process."""
     conversation = f"MSG#{items // 100:08x}-3333-4333-8333-000000000000"
-    row = json.dumps({"uuid": user(items // 10)})
+    row = json.dumps({"uuid": user(people // 2)})
     addresses = {
         "both lists": {},
         "first page of a table": {"table": "public.users"},
         "first page of items": {"items": TABLE},
         "one partition": {"items": TABLE, "hash": conversation},
         "an id followed to its row": {"table": "public.users", "row": row},
-        "a row followed to its items": {"items": TABLE, "hash": f"GRP#{user(items // 10)}"},
+        "a row followed to its items": {"items": TABLE, "hash": f"GRP#{user(people // 2)}"},
         "a condition by key": {"table": "public.users", "where": f"uuid = '{user(7)}'"},
     }
     page.ask("/data")
@@ -117,6 +116,7 @@ def main() -> None:
     unwind_on_sigterm()
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=200_000)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
@@ -124,10 +124,11 @@ def main() -> None:
         try:
             project.ok("up", "--no-backend", timeout=600)
             began = time.perf_counter()
-            fill(project, chosen.items)
-            print(f"{chosen.items:,} items, {chosen.items // 5:,} rows written in {time.perf_counter() - began:.0f} s")
+            fill(project, chosen.items, chosen.rows)
+            spent = time.perf_counter() - began
+            print(f"{chosen.items:,} items, {chosen.rows:,} rows written in {spent:.0f} s", flush=True)
             with live_page(project) as page:
-                for name, seconds in measure(page, chosen.items).items():
+                for name, seconds in measure(page, chosen.items, chosen.rows).items():
                     print(f"{name:30} {seconds * 1000:6.0f} ms")
                 print(f"{'memory of the page':30} {memory(page) / 1e6:6.0f} MB", flush=True)
         finally:
