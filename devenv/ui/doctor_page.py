@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from devenv.ui.site import Site
 
+# An address of this page, and of no other.
+OWN: Final = re.compile(r"(/[\w-]+)+")
 WORST: Final = ("fail", "error", "warn", "ok", "skip")
 
 
@@ -169,6 +172,6 @@ async def then(site: Site, request: Request) -> Response:
     address = request.query_params.get("to", "/")
 
     def finish() -> Iterator[Any]:
-        yield part("", address if address.startswith("/") and not address.startswith("//") else "/", "go")
+        yield part("", address if OWN.fullmatch(address) else "/", "go")
 
     return streaming(follow_job(request, job, lambda _: (), finish))

@@ -48,7 +48,8 @@ ACTIONS: Final[Mapping[str, StackAction]] = {
     "up": StackAction(
         "Start", ("up",), "Starts what is not running, and runs the steps that are not done.", changes=False
     ),
-    "down": StackAction("Stop", ("down",), "Stops all services of this project. The data stays.", changes=False),
+    # Not `down`, which ends this page, too.
+    "stop": StackAction("Stop", ("stop", "ALL"), "Stops all services of this project. The data stays.", changes=False),
     "start-service": StackAction("Start", ("up", "NAME"), "Starts this service, with what it needs.", changes=False),
     "stop-service": StackAction("Stop", ("stop", "NAME"), "Stops this service. The data stays.", changes=False),
     "restart-service": StackAction("Restart", ("restart", "NAME"), "Restarts this service.", changes=False),
@@ -204,9 +205,11 @@ def act(site: Site, request: Request) -> str:
     name, action = named(request)
     if action.changes:
         site.require_write()
-    if action.words[0] not in ("down", "stop"):
-        site.require_trust(site.open(), "steps", "services")
-    words = filled(action, request.state.form.get("name", ""))
+    opened = site.open()
+    if action.words[0] != "stop":
+        site.require_trust(opened, "steps", "services")
+    given = filled(action, request.state.form.get("name", ""))
+    words = [each for word in given for each in (opened.engine.services if word == "ALL" else (word,))]
     return f"/jobs/{site.jobs.command('stack', words, {'title': action.title, 'action': name}).id}"
 
 

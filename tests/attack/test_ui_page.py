@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import psutil
 import pytest
@@ -75,7 +76,7 @@ def test_another_pages_form_changes_nothing(page: LivePage) -> None:
         {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"},
         {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "navigate"},
     ):
-        for action in ("up", "reset", "down"):
+        for action in ("up", "reset", "stop"):
             assert page.ask(f"/do/{action}", "POST", {}, **headers).status == 403, headers
     assert page.ask("/do/up", "POST", {}, Cookie=None).status == 401
     token = page.entry.split("?")[1]
@@ -185,3 +186,28 @@ def test_the_streams_send_parts_of_the_page(page: LivePage) -> None:
         first, second = next(parts), next(parts)
     assert (first["target"], second["target"]) == ("services", "steps")
     assert "postgres" in first["html"]
+
+
+def test_up_starts_the_page_beside_the_services(tmp_path: Path) -> None:
+    project = empty_project(tmp_path / "beside")
+    try:
+        printed = project.ok("up", "--ui").err
+        entry = next(word for word in printed.split() if "token=" in word)
+        url = urlsplit(entry)
+        came = ask(url.netloc, f"/?{url.query}", "GET", None, {}, f"http://{url.netloc}")
+        assert came.status == 303
+        assert entry in project.ok("up", "--ui").err, "a second one names the first"
+        assert project.json("down")["stopped"][-1] == "ui"
+        with pytest.raises(ConnectionError):
+            ask(url.netloc, "/", "GET", None, {}, f"http://{url.netloc}")
+    finally:
+        project.remove()
+
+
+def test_the_way_back_leads_to_this_page_only(page: LivePage) -> None:
+    job = page.do("/do/stop")
+    assert page.finish(job)["state"] == "done"
+    identity = job.rsplit("/", 1)[1]
+    for address, leads in (("/doctor/fix/x", "/doctor/fix/x"), ("//evil.example", "/"), ("/\\evil.example", "/")):
+        parts = list(page.events(f"/stream/then/{identity}?{urlencode({'to': address})}"))
+        assert parts == [{"target": "", "how": "go", "html": leads}]

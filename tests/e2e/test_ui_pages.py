@@ -234,7 +234,7 @@ def test_another_origin_reads_nothing(browser: webdriver.Chrome, page: LivePage)
     source.onerror = () => { result.stream ??= 'refused'; source.close(); };
     fetch(origin + '/?format=json', {credentials: 'include'})
       .then(answer => answer.text()).then(text => { result.fetch = text; }, () => { result.fetch = 'refused'; });
-    fetch(origin + '/do/down', {method: 'POST', mode: 'no-cors', credentials: 'include', body: ''})
+    fetch(origin + '/do/stop', {method: 'POST', mode: 'no-cors', credentials: 'include', body: ''})
       .then(answer => { result.post = answer.type; }, () => { result.post = 'refused'; });
     setTimeout(() => done(result), 2500);
     """

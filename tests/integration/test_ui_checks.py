@@ -218,6 +218,9 @@ def test_one_service_is_restarted_and_stopped(page: LivePage, project: ProjectDi
     assert page.finish(page.do("/do/start-service", name="backend"))["state"] == "done"
     assert backend()["state"] == "running"
     assert page.finish(page.do("/do/stop-service", name="nothing"))["state"] == "failed"
+    assert page.finish(page.do("/do/stop"))["state"] == "done"
+    assert {each["state"] for each in page.json("/")["services"] if each["name"] != "tap"} == {"stopped"}
+    assert page.finish(page.do("/do/up"))["state"] == "done"
 
 
 @pytest.mark.long
