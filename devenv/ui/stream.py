@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -71,14 +72,17 @@ async def follow_value(
     before: Any = None
     silent = 0.0
     while not await request.is_disconnected():
+        began = time.monotonic()
         value = await run_in_threadpool(read)
+        # What takes long to read is read less often: a page that is open must not keep a machine busy.
+        pause = max(every_s, 4 * (time.monotonic() - began))
         if value != before:
             before = value
             for each in show(value):
                 yield each
             silent = 0.0
-        await asyncio.sleep(every_s)
-        silent += every_s
+        await asyncio.sleep(pause)
+        silent += pause
         if silent >= BEAT_S:
             silent = 0.0
             yield None
