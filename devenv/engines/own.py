@@ -132,12 +132,12 @@ def adopt(engine: Engine) -> None:
     except OSError:
         return
     known = engine.state.services
-    if all(processes.is_running((known.get(name) or Record(0)).process) for name in logs):
+    if all(processes.is_running(engine.process(name)) for name in logs):
         return
     files = {os.path.realpath(engine.log(name)): name for name in logs}
     for name, (process, environ) in processes.find_services(engine.marks(), SERVICE_MARK, files).items():
         record = known.get(name) or Record(0)
-        if name in logs and not processes.is_running(record.process):
+        if name in logs and not processes.is_running(engine.process(name)):
             port = environ.get(PORT_MARK, "")
             # The port is remembered before the process is started.
             engine.remember(

@@ -49,9 +49,18 @@ class ProcessServices(EngineProject):
     """Starts, finds, watches and stops services that are processes of this machine."""
 
     def process(self, name: str) -> Process | None:
-        """The recorded process of a service, running or not; None where it is no process of this machine's own."""
+        """The recorded process of a service, running or not; None where it is no process of this machine's own.
+
+        A program may give itself another title later (Redis, Node): with pid, start time and the service's log as its
+        output it is the one that was started.
+        """
         record = self.state.services.get(name)
-        return record.process if record else None
+        process = record.process if record else None
+        if process is None or processes.is_running(process):
+            return process
+        now = processes.identify(process.pid)
+        same = now is not None and processes.same(now, replace(process, command=now.command))
+        return now if same and processes.output_of(process.pid) == os.path.realpath(self.log(name)) else process
 
     def application_environment(self) -> dict[str, str] | None:
         """The variables that the running application really has; None when it does not run or they are not ours."""
@@ -138,7 +147,7 @@ class ProcessServices(EngineProject):
         record = self.state.services.get(name)
         if record is None:
             return ServiceState(name, "stopped", detail="never started")
-        process = record.process
+        process = self.process(name)
         running = processes.is_running(process)
         # A process from before the last boot did not crash: the machine went down under it.
         crashed = process is not None and not running and process.created > processes.boot_time()
@@ -161,10 +170,10 @@ class ProcessServices(EngineProject):
 
     def stop_process(self, name: str, how: signal.Signals = signal.SIGTERM) -> bool:
         """Stop one service's process cleanly and remember that it was meant. False when it was not running."""
-        record = self.state.services.get(name)
-        if record is None or record.process is None:
+        process = self.process(name)
+        if process is None:
             return False
-        stopped = processes.stop(record.process, how=how)
+        stopped = processes.stop(process, how=how)
         self.end_left(name)
         self.remember(name, process=None, started=None)
         return stopped
@@ -182,7 +191,8 @@ class ProcessServices(EngineProject):
         now = processes.identify(process.pid) if process else None
         if process is None or now is None or not processes.same(now, replace(process, command=now.command)):
             return False
-        if now.command != process.command:
+        recorded = self.state.services[name].process
+        if recorded is None or now.command != recorded.command:
             self.remember(name, process=now)
         return True
 

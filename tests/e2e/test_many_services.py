@@ -115,8 +115,7 @@ def test_they_come_up_in_order_and_are_brought_back(engine: str) -> None:
         before = services(project)
         assert ping(before["cache"]["url"]) == b"+PONG\r\n"
         for name in OWN:
-            leader = before[name]["pid"]
-            kill(leader)
+            kill(before[name]["pid"])
             assert {n for n, one in services(project).items() if one["state"] == "crashed"} == {name}
             assert project.json("doctor", "--only", "services")["verdict"] == "unhealthy"
             project.ok("up")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -233,3 +234,18 @@ def test_logs_are_merged_by_time_and_their_clock_ends_with_the_services(many: Pr
     assert clocks(many) == []
     assert of_project(many) == set()
     assert "GET /two" in many.ok("logs", "frontend").out
+
+
+def test_a_service_that_gives_itself_another_title_is_still_itself(many: ProjectDir) -> None:
+    """As Redis and Node do, some time after their start."""
+    worker = many.path / "worker.py"
+    code = worker.read_text().partition("while True:")[0]
+    worker.write_text(f"{code}time.sleep(1.5)\nos.execvp('sleep', ['another title', '60'])\n")
+    many.ok("up", timeout=240)
+    before = services(many)["worker"]
+    time.sleep(2.5)
+    assert psutil.Process(before["pid"]).cmdline() == ["another title", "60"]
+    assert services(many)["worker"] == before
+    assert {action["action"] for action in many.json("up")["plan"]} == {"keep"}
+    many.ok("stop", "worker")
+    assert processes.identify(before["pid"]) is None
