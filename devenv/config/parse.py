@@ -245,4 +245,6 @@ def known_keys(place: Iterable[str | int]) -> list[str]:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of devenv.toml, for editors."""
-    return msgspec.json.schema(Settings)
+    from devenv.config.schema_docs import described
+
+    return described(msgspec.json.schema(Settings))
