@@ -41,7 +41,7 @@ GROUPS = {
     "repair": "Apply a repair plan, or undo it.",
     "patterns": "Access patterns: list, run, check, explain, matrix.",
     "ddb": "Look into DynamoDB: list-tables, scan, sql, get, query, put, delete, export, import.",
-    "snapshot": "Save and restore both stores at one point: save, restore, list, delete, export, import.",
+    "snapshot": "Save and restore both stores at one point: save, restore, list, diff, prune, delete, export, import.",
     "self": "This installation of devenv: show, update, uninstall.",
     "parts": "What was fetched for all projects: list, verify, remove.",
     "config": "The effective settings with their origins (show), their validation (check), their JSON Schema (schema).",
@@ -95,6 +95,8 @@ COMMANDS: dict[str, tuple[tuple[str, Callable[..., None]], ...]] = {
         ("snapshot list", data.snapshot_list),
         ("snapshot export", data.snapshot_export),
         ("snapshot import", data.snapshot_import),
+        ("snapshot diff", data.snapshot_diff),
+        ("snapshot prune", data.snapshot_prune),
         ("snapshot delete", data.snapshot_delete),
     ),
     "Project": (

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from devenv.cli.options import Yes, agreed, chosen, show, stack, watching, with_view
+from devenv.cli.options import Form, Yes, agreed, chosen, show, show_rows, stack, watching, with_view
 from devenv.cli.trust import consent
 from devenv.core.errors import UsageError
 
@@ -73,7 +73,7 @@ def snapshot_save(name: Name) -> None:
     on_snapshot("save", name)
 
 
-def snapshot_restore(name: Name) -> None:
+def snapshot_restore(name: Name, yes: Yes = False) -> None:
     """Restore both stores from a snapshot. The current data is kept as an automatic snapshot."""
     on_snapshot("restore", name)
 
@@ -110,7 +110,47 @@ def snapshot_import(
     show(report)
 
 
-def snapshot_delete(name: Name) -> None:
+def snapshot_diff(
+    first: Annotated[str, typer.Argument(metavar="A", help="A snapshot.")],
+    second: Annotated[
+        str | None, typer.Argument(metavar="[B]", help="Another snapshot. Default: the data as it is now.")
+    ] = None,
+) -> None:
+    """List the rows and items that were added, removed or changed from A to B, by key."""
+    from devenv.snapshots.diff import diff
+
+    with watching() as watch:
+        report = diff(stack(reads=False), first, second, watch)
+    show(report)
+
+
+def snapshot_prune(
+    keep: Annotated[int | None, typer.Option("--keep", metavar="N", min=0, help="Keep the N newest snapshots.")] = None,
+    older: Annotated[
+        str | None, typer.Option("--older", metavar="AGE", help="Delete those older than AGE: 12h, 7d, 4w.")
+    ] = None,
+    automatic: Annotated[
+        bool, typer.Option("--automatic", help="Only snapshots that devenv made itself, before a change.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Delete old snapshots; names and sizes are shown first."""
+    from devenv.snapshots import pruning
+    from devenv.stack import open_locked
+
+    wish = pruning.wish_of(keep, older, automatic)
+    with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
+        chosen_ones = pruning.choose(opened, wish)
+
+        def agree(question: str) -> None:
+            watch.close()
+            agreed(question, yes)
+
+        report = pruning.prune_chosen(opened, chosen_ones, agree, watch)
+    show(report)
+
+
+def snapshot_delete(name: Name, yes: Yes = False) -> None:
     """Delete a snapshot."""
     on_snapshot("delete", name)
 
@@ -118,33 +158,45 @@ def snapshot_delete(name: Name) -> None:
 def db(
     sql: Annotated[str | None, typer.Argument(metavar="[SQL]", help="A statement. Default: open a shell.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Allow changes.")] = False,
+    tables: Annotated[bool, typer.Option("--tables", help="List the tables with rows, size and key.")] = False,
+    describe: Annotated[
+        str | None, typer.Option(metavar="TABLE", help="Show a table's columns, constraints and indexes.")
+    ] = None,
+    form: Form = "table",
 ) -> None:
     """Query Postgres: devenv db "select * from users". Read-only unless you pass --write."""
     from devenv.query import queries
 
+    if sum((tables, describe is not None, sql is not None)) > 1:
+        raise UsageError("give a statement, --tables or --describe: one of them")
     opened = stack()
+    if tables or describe is not None:
+        from devenv.query import catalog
+
+        show_rows(catalog.list_tables(opened) if describe is None else catalog.describe_table(opened, describe), form)
     if sql is None and chosen.json:
         raise UsageError("--json needs a statement: a shell prints no document", hint='devenv db --json "select 1"')
     if sql is None:
         queries.open_shell(opened, write)
-    show(queries.run_sql(opened, sql or "", write))
+    show_rows(queries.run_sql(opened, sql or "", write), form)
 
 
-def list_tables() -> None:
+def list_tables(form: Form = "table") -> None:
     """List the tables with keys, indexes and item counts."""
     from devenv.query import queries
 
-    show(queries.list_tables(stack()))
+    show_rows(queries.list_tables(stack()), form)
 
 
 def scan(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="The table's name.")],
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most N items.")] = 100,
+    form: Form = "table",
 ) -> None:
     """Show the items of a table."""
     from devenv.query import queries
 
-    show(queries.scan(stack(), table, limit))
+    show_rows(queries.scan(stack(), table, limit), form)
 
 
 def partiql(
@@ -155,8 +207,9 @@ def partiql(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the operation that it becomes; do not run it.")
     ] = False,
+    form: Form = "table",
 ) -> None:
     """Run a PartiQL statement, and show which operation it becomes. Read-only unless --write; no Scan unless --scan."""
     from devenv.query import queries
 
-    show(queries.run_partiql(stack(), statement, write, limit, scan, dry_run))
+    show_rows(queries.run_partiql(stack(), statement, write, limit, scan, dry_run), form)

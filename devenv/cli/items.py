@@ -8,18 +8,18 @@ from typing import Annotated
 
 import typer
 
-from devenv.cli.options import chosen, show, stack
+from devenv.cli.options import Form, Yes, chosen, show, show_rows, stack
 
 Keys = Annotated[list[str], typer.Argument(metavar="NAME=VALUE…", help="The key: pk=… sk=…")]
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="The table's name.")]
 Write = Annotated[bool, typer.Option("--write", help="Allow the change.")]
 
 
-def ddb_get(table: Table, keys: Keys) -> None:
+def ddb_get(table: Table, keys: Keys, form: Form = "table") -> None:
     """Show one item: devenv ddb get TABLE pk=… sk=…"""
     from devenv.query.items import get_item
 
-    show(get_item(stack(), table, keys))
+    show_rows(get_item(stack(), table, keys), form)
 
 
 def ddb_query(
@@ -32,22 +32,22 @@ def ddb_query(
     ] = None,
     newest: Annotated[bool, typer.Option("--newest", help="Descending order of the sort key.")] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most N items.")] = 20,
+    form: Form = "table",
 ) -> None:
     """Show the items of one partition: devenv ddb query TABLE pk=… --begins-with 2023"""
     from devenv.query.items import query_items
 
-    show(
-        query_items(
-            stack(),
-            table,
-            keys,
-            index=index,
-            begins_with=begins_with,
-            between=between or (),
-            newest=newest,
-            limit=limit,
-        )
+    report = query_items(
+        stack(),
+        table,
+        keys,
+        index=index,
+        begins_with=begins_with,
+        between=between or (),
+        newest=newest,
+        limit=limit,
     )
+    show_rows(report, form)
 
 
 def ddb_put(
@@ -89,6 +89,7 @@ def ddb_import(
     table: Table,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file as `ddb export` writes it: one item per line.")],
     write: Write = False,
+    yes: Yes = False,
 ) -> None:
     """Write the items of a file into a table; items with the same key are replaced."""
     from devenv.query.items import import_items

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -149,6 +149,18 @@ def show(report: Report) -> None:
     raise typer.Exit(report.exit_code)
 
 
+def show_rows(report: Report, form: str) -> None:
+    """Print rows as asked, and leave with the report's exit code; errors and `--json` as by every command."""
+    if form == "table" or chosen.json or report.error:
+        show(report)
+    from devenv.render.rows_export import export_rows
+
+    # Not typer's echo, which takes escapes out of what goes to a program.
+    sys.stdout.write(export_rows(report, form))
+    sys.stdout.flush()
+    raise typer.Exit(report.exit_code)
+
+
 def stack(engine: str | None = None, *, reads: bool = True) -> Stack:
     """The project, opened for reading. `reads`: its stores too, which need not be on this machine."""
     from devenv.stack import EngineChoice, open_stack
@@ -188,6 +200,10 @@ def agreed(question: str, yes: bool, hint: str = "pass -y to confirm") -> None:
 
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help='Answer "yes" to every question.')]
+Form = Annotated[
+    Literal["table", "json", "jsonl", "csv"],
+    typer.Option("--format", metavar="table|json|jsonl|csv", help="How to print the rows; json prints a list of them."),
+]
 EngineOption = Annotated[
     str | None,
     typer.Option("--engine", metavar="NAME", help="embedded, docker or external. Default: the one used last."),

@@ -133,11 +133,26 @@ def status(engine: EngineOption = None) -> None:
     show(look(stack(engine)))
 
 
-def ps() -> None:
-    """List all projects of this user: what runs, where, and what remains of deleted folders."""
-    from devenv.lifecycle.projects import show_all
+def ps(
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Delete the data of projects whose folder was deleted, for good.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """List all projects of this user: what runs, where, how large, and what remains of deleted folders."""
+    from devenv.config.load import cache_folder
+    from devenv.lifecycle.projects import describe, find_deleted, forget_deleted, show_all
 
-    show(show_all())
+    if not forget:
+        show(show_all())
+    gone = find_deleted(cache_folder())
+    if gone:
+        from devenv.core.plural import number_of, size_words
+
+        size = size_words(sum(int(str(describe(each)["bytes"])) for each in gone))
+        places = ", ".join(each.root for each in gone)
+        agreed(f"Delete the data of {number_of(len(gone), 'deleted folder')} ({size}) for good: {places}?", yes)
+    show(forget_deleted(cache_folder(), gone))
 
 
 def env(

@@ -127,7 +127,7 @@ class ProcessServices(EngineProject):
     def launch_settings(self, name: str) -> dict[str, str]:
         """The settings of devenv.toml that decide how a store runs, and that a running one does not follow."""
         section = {"postgres": self.settings.postgres, "dynamodb": self.settings.dynamodb}.get(name)
-        keys = {"postgres": ("port", "source"), "dynamodb": ("port", "local")}.get(name, ())
+        keys = {"postgres": ("port", "source"), "dynamodb": ("port", "local", "version")}.get(name, ())
         return {key: str(getattr(section, key)) for key in keys}
 
     def pending_settings(self, name: str) -> str | None:

@@ -64,8 +64,27 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
         command="down",
         project=stack.settings.project.name,
         exit_code=Exit.DONE,
-        body={"stopped": stopped, "left": left, "data": "deleted" if data else "kept", "backup": kept},
+        body={
+            "stopped": stopped,
+            "left": left,
+            "data": "deleted" if data else "kept",
+            "backup": kept,
+            "stays": remains(stack),
+        },
     )
+
+
+def remains(stack: Stack) -> dict[str, object] | None:
+    """The data that stays: its folder, bytes on disk, and how much of that are snapshots. None if there is none."""
+    from devenv.host.files import size_of
+
+    home = stack.engine.home
+    total = size_of(home) if home.is_dir() else 0
+    if not total:
+        return None
+    kept = home / "snapshots"
+    names = [each.name for each in kept.glob("[!.]*")] if kept.is_dir() else []
+    return {"path": str(home), "bytes": total, "snapshots": len(names), "snapshot_bytes": size_of(kept) if names else 0}
 
 
 def may_run(engine: Engine, name: str) -> bool:

@@ -13,7 +13,7 @@ import shlex
 import shutil
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from devenv.core.events import ProjectEvents, Watch
 from devenv.core.model import Report
 from devenv.engines.process import SERVICE_MARK
 from devenv.host import processes, registry, state
+from devenv.host.files import size_of
 from devenv.lifecycle import log_clock
 from devenv.lifecycle.down import down, may_run
 from devenv.stack import DEFAULT, EngineChoice, open_locked, open_stack
@@ -212,7 +213,25 @@ def describe(project: KnownProject) -> dict[str, object]:
     """A project for a report: `state` is running, stopped, or deleted (its folder is)."""
     kind = "deleted" if not project.folder else "running" if project.services or project.connected else "stopped"
     shown = {name: value for name, value in asdict(project).items() if name not in ("home", "compose")}
-    return {**shown, "state": kind}
+    return {**shown, "state": kind, "bytes": size_of(Path(project.home)) if project.home else 0}
+
+
+def find_deleted(cache: Path) -> list[KnownProject]:
+    """The projects whose folder was deleted and of which nothing runs."""
+    return [project for project in read_all(cache) if not (project.folder or project.services or project.connected)]
+
+
+def forget_deleted(cache: Path, projects: Sequence[KnownProject]) -> Report:
+    """Delete the data of deleted folders for good, and list the rest."""
+    freed = 0
+    for project in projects:
+        stop_contained(project, True)
+        if project.home:
+            freed += size_of(Path(project.home))
+            shutil.rmtree(project.home)
+        registry.forget(cache, Path(project.root))
+    report = show_all()
+    return replace(report, body={**report.body, "forgotten": [each.root for each in projects], "freed": freed})
 
 
 def title(project: KnownProject) -> str:

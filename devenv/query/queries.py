@@ -71,7 +71,7 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
 def run_sql(stack: Stack, sql: str, write: bool) -> Report:
     """One SQL statement against the project's database; its rows, or how many it changed."""
     from devenv.stores.postgres import client as postgres
-    from devenv.stores.postgres.reader import asking
+    from devenv.stores.postgres.reader import READ_ONLY, asking
 
     if write:
         stack.engine.permit(None)
@@ -84,7 +84,11 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
             with asking(target, limit_s=TYPED_S) as each:
                 answer = each.ask(sql, as_text=True)
     except StoreError as error:
-        raise error.with_hint(START_HINT if not error.reached else sql_hint(error, write)) from None
+        hint = START_HINT if not error.reached else sql_hint(error, write)
+        if error.code == READ_ONLY and not write:
+            # Refused before anything was written: a mistake in what was typed.
+            raise UsageError(error.what, detail=error.detail, hint=hint) from None
+        raise error.with_hint(hint) from None
     summary = f"({number_of(len(answer.rows), 'row')})" if answer.columns else answer.status
     return rows_report(stack, "db", answer.columns, answer.rows, summary)
 
@@ -130,9 +134,23 @@ def list_tables(stack: Stack) -> Report:
 def scan(stack: Stack, table: str, limit: int) -> Report:
     """The first `limit` items of a table, in the table's own order."""
     with opened(stack) as dynamodb:
+        first = names_of(dynamodb.call("DescribeTable", {"TableName": table})["Table"])
         items = list(islice(dynamodb.scan(table), limit + 1))
     more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
-    return items_report(stack, items[:limit], more)
+    return items_report(stack, items[:limit], more, first=first)
+
+
+def key_names(dynamodb: Dynamo, statement: str) -> list[str]:
+    """The keys of the table that a SELECT reads; none where it cannot be told."""
+    try:
+        return names_of(dynamodb.call("DescribeTable", {"TableName": parse(statement).table})["Table"])
+    except (UnreadableStatement, StoreError):
+        return []
+
+
+def names_of(described: Mapping[str, Any]) -> list[str]:
+    """The key attributes of a table, partition key first."""
+    return [key["AttributeName"] for key in sorted(described["KeySchema"], key=lambda key: key["KeyType"] != "HASH")]
 
 
 def run_partiql(
@@ -152,6 +170,7 @@ def run_partiql(
     units: float | None = None
     with opened(stack, write=write) as dynamodb:
         amount = judge_statement(dynamodb, statement, scan or dry_run) if verb(statement) == "SELECT" else None
+        first = [] if amount is None or dry_run else key_names(dynamodb, statement)
         while len(items) <= limit and not dry_run:
             answer = ask(dynamodb, body)
             pages += 1
@@ -164,7 +183,7 @@ def run_partiql(
     if not items and amount is None:
         return rows_report(stack, "ddb", [], [], "not run" if dry_run else "done")
     more = f"; there are more: --limit {limit * 10}" if len(items) > limit else ""
-    report = items_report(stack, items[:limit], more)
+    report = items_report(stack, items[:limit], more, first=first)
     told = {"amounts_to": None if amount is None else asdict(amount), "requests": pages, "read_units_local": units}
     notes = [] if amount is None else [f"amounts to {amount_words(amount)}"]
     summary = {"summary": "not run"} if dry_run else {}

@@ -31,9 +31,30 @@ def rows_text(report: Report, verbose: bool) -> list[str]:
     """Rows of either store: a table, or one block per row when the table would be wider than the terminal."""
     body = report.body
     lines = [clean(note) for note in body.get("notes", [])]
-    if body["columns"]:
-        lines += table(body["columns"], body["rows"], shutil.get_terminal_size((100, 24)).columns)
+    width = shutil.get_terminal_size((100, 24)).columns
+    for columns, rows in kinds_of(body):
+        lines += table(columns, rows, width)
+    lines += [clean(each) for each in body.get("details", [])]
     return [*lines, body["summary"]]
+
+
+def kinds_of(body: Mapping[str, Any]) -> list[tuple[Sequence[str], Sequence[Sequence[Any]]]]:
+    """Rows by the attributes that they have, in the order of their first: no kind has columns of another one."""
+    columns, rows = body["columns"], body["rows"]
+    if not columns:
+        return []
+    if body.get("items") is None:
+        return [(columns, rows)]
+    found: dict[frozenset[str], list[Sequence[Any]]] = {}
+    for item, row in zip(body["items"], rows, strict=True):
+        found.setdefault(frozenset(item), []).append(row)
+    return [
+        (
+            [column for column in columns if column in names],
+            [[value for column, value in zip(columns, row, strict=True) if column in names] for row in group],
+        )
+        for names, group in found.items()
+    ]
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> list[str]:

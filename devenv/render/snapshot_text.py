@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from devenv.core.model import Report
-from devenv.core.plural import number_of
+from devenv.core.plural import number_of, size_words
 
 
 def snapshot_text(report: Report, verbose: bool) -> list[str]:
@@ -27,6 +27,12 @@ def snapshot_text(report: Report, verbose: bool) -> list[str]:
     if "imported" in body:
         name = body["imported"]["name"]
         return [f"imported `{name}`: {facts(body['imported'])}", f"next: devenv snapshot restore {name}"]
+    if "diff" in body:
+        return diff_lines(body, verbose)
+    if "pruned" in body and "bytes" in body:
+        if not body["pruned"]:
+            return ["nothing to delete"]
+        return [f"deleted {number_of(len(body['pruned']), 'snapshot')} ({size_words(body['bytes'])})"]
     if "deleted" in body:
         return [f"deleted `{body['deleted']['name']}`"]
     lines = [f"restored `{body['restored']['name']}`: {facts(body['restored'])}"]
@@ -63,6 +69,37 @@ def indented(words: str) -> list[str]:
     from devenv.render.cells import shown_width
 
     return textwrap.wrap(words, shown_width(), initial_indent=" " * 4, subsequent_indent=" " * 4)
+
+
+def diff_lines(body: Mapping[str, Any], verbose: bool) -> list[str]:
+    """`snapshot diff`: each table with its counts, then its first differences by key."""
+    from devenv.render.cells import clean, show_value
+
+    between = f"{body['diff']['from']} and {body['diff']['to'] or 'now'}"
+    if body["identical"]:
+        return [f"no difference between {between}"]
+    lines = [f"from {body['diff']['from']} to {body['diff']['to'] or 'now'}:"]
+    signs = {"added": "+", "removed": "-", "changed": "~"}
+    for table in body["tables"]:
+        counts = ", ".join(f"{table[how]:,} {how}" for how in signs if table[how])
+        lines += [f"{table['store']} {clean(table['table'])}: {counts}"]
+        for each in table["listed"] if verbose else table["listed"][:5]:
+            key = " ".join(f"{clean(name)}={show_value(plain_value(value))}" for name, value in each["key"].items())
+            lines += [f"  {signs[each['how']]} {key}"]
+            for name, both in each["fields"].items():
+                old, new = (show_value(plain_value(both[side])) or "(none)" for side in ("from", "to"))
+                lines += [f"      {clean(name)}: {old} → {new}"]
+        shown = len(table["listed"]) if verbose else min(5, len(table["listed"]))
+        rest = table["added"] + table["removed"] + table["changed"] - shown
+        lines += [f"  … {rest:,} more"] if rest else []
+    return lines
+
+
+def plain_value(value: Any) -> Any:
+    """`{"S": "a"}` as `a`: an attribute of DynamoDB for reading; whatever else as it is."""
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in ("S", "N", "B", "BOOL"):
+        return next(iter(value.values()))
+    return value
 
 
 def facts(manifest: Mapping[str, Any]) -> str:
@@ -103,8 +140,13 @@ def ps_text(report: Report, verbose: bool) -> list[str]:
         lines += [f"    {s['name']:<12} port {s['port']}, not started by devenv" for s in project["connected"]]
         if verbose or project["state"] == "deleted":
             lines += [f"    data: {project['data'] or 'none'}"]
-    if any(project["state"] == "deleted" for project in projects):
-        lines += ["some folders were deleted; remove their remains with: devenv down --all --data"]
+        if project.get("bytes"):
+            lines += [f"    {size_words(project['bytes'])} of data"]
+    if "forgotten" in report.body:
+        number = number_of(len(report.body["forgotten"]), "deleted project")
+        lines += [f"forgot {number} ({size_words(report.body['freed'])} freed)"]
+    elif any(project["state"] == "deleted" for project in projects):
+        lines += ["some folders were deleted; remove their remains with: devenv ps --forget"]
     return lines or ["no projects"]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import typer
 
 from devenv.core.model import Report, since_of
+from devenv.core.plural import number_of, size_words
 from devenv.render.cells import MARKS, cell_width, clean, mark, rows_text, shown_width
 from devenv.render.doctor_text import doctor_text
 from devenv.render.snapshot_text import down_all_lines, ps_text, reset_lines, snapshot_text
@@ -59,6 +60,12 @@ def down_text(report: Report, verbose: bool) -> list[str]:
         lines += ["data deleted", f"to restore the previous data: devenv snapshot restore {report.body['backup']}"]
     elif report.body["data"] == "deleted":
         lines += ["data deleted"]
+    if stays := report.body.get("stays"):
+        snapshots = ""
+        if stays["snapshots"]:
+            number = number_of(stays["snapshots"], "snapshot")
+            snapshots = f", of which {size_words(stays['snapshot_bytes'])} are {number}"
+        lines += [f"stays: {size_words(stays['bytes'])} in {clean(stays['path'])}{snapshots}"]
     return lines
 
 

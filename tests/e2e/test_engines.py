@@ -128,7 +128,7 @@ def test_logs_have_what_the_application_writes(engine_project: ProjectDir) -> No
 def test_looking_is_free_and_changing_needs_write(engine_project: ProjectDir) -> None:
     change = "UPDATE users SET display_name = 'Mei' WHERE handle = 'mei'"
     refused = engine_project.devenv("db", change)
-    assert (refused.code, "--write" in refused.err) == (1, True)
+    assert (refused.code, "--write" in refused.err) == (2, True)
     delete = f"DELETE FROM \"{world.TABLE}\" WHERE pk = 'x' AND sk = 'y'"
     assert engine_project.devenv("ddb", "sql", delete).code == 2
     insert = f"INSERT INTO \"{world.TABLE}\" VALUE {{'pk': 'x', 'sk': 'y'}}"

@@ -126,3 +126,59 @@ def test_a_file_with_a_wrong_line_imports_nothing(running: ProjectDir, tmp_path:
     ran = running.devenv("ddb", "import", TABLE, str(file), "--write", "--json")
     assert (ran.code, ran.document["error"]["what"]) == (2, f"{file}:2: the item has no sk")
     assert running.json("ddb", "query", TABLE, "pk=T#2")["items"] == []
+
+
+def test_rows_are_printed_for_programs(running: ProjectDir) -> None:
+    lines = running.ok("ddb", "query", TABLE, f"pk={GROUP}", "--limit", "3", "--format", "jsonl").out.splitlines()
+    assert [json.loads(line)["pk"] for line in lines] == [GROUP] * 3
+    rows = json.loads(running.ok("db", "SELECT handle, NULL AS none FROM users ORDER BY 1", "--format", "json").out)
+    assert rows[0] == {"handle": "ines", "none": None}
+    text = running.ok("db", "SELECT 'a,\"b' AS a, NULL AS b, true AS c, 1 AS a", "--format", "csv").out
+    assert text == 'a,b,c,a\n"a,""b",,true,1\n'
+    twice = json.loads(running.ok("db", "SELECT 1 AS a, 2 AS a", "--format", "jsonl").out)
+    assert twice == {"a": 1, "a_2": 2}
+
+
+def test_each_kind_of_items_has_its_own_attributes(running: ProjectDir) -> None:
+    kinds = [json.loads(line) for line in running.ok("ddb", "scan", TABLE, "--format", "jsonl").out.splitlines()]
+    assert {frozenset(kind) for kind in kinds} >= {frozenset(kinds[0])}
+    assert len({frozenset(kind) for kind in kinds}) == 2
+    assert all(list(kind)[:2] == ["pk", "sk"] for kind in kinds)
+    shown = running.ok("ddb", "scan", TABLE, "--limit", "200").out
+    group = next(block for block in shown.split("-[ ") if "GRP#" in block)
+    assert "message_uuid" not in group.split("MSG#")[0]
+    selected = running.json("ddb", "sql", f"SELECT * FROM \"{TABLE}\" WHERE pk = '{GROUP}'", "--limit", "2")
+    assert selected["columns"][:2] == ["pk", "sk"]
+
+
+def test_the_tables_of_postgres_are_listed_and_described(running: ProjectDir) -> None:
+    listed = running.json("db", "--tables")
+    rows = {row[0]: dict(zip(listed["columns"], row, strict=True)) for row in listed["rows"]}
+    assert rows["users"]["rows"] == 6
+    assert rows["users"]["key"] == "uuid"
+    described = running.json("db", "--describe", "activities")
+    columns = {row[0]: dict(zip(described["columns"], row, strict=True)) for row in described["rows"]}
+    assert columns["user_uuid"]["key"] == "→ users.uuid"
+    assert columns["uuid"] == {
+        "column": "uuid",
+        "type": "uuid",
+        "null": "no",
+        "default": "gen_random_uuid()",
+        "key": "key",
+    }
+    assert any("primary" in line for line in described["details"])
+    assert "→ users.uuid" in running.ok("db", "--describe", "public.activities").out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--describe", "nope"], "there is no table `nope`"),
+        (["--tables", "SELECT 1"], "one of them"),
+        (["UPDATE users SET handle = 'x'"], "without being asked to write"),
+    ],
+)
+def test_what_db_refuses_as_input_exits_2(running: ProjectDir, words: list[str], told: str) -> None:
+    ran = running.devenv("db", *words)
+    assert ran.code == 2
+    assert told in ran.err
