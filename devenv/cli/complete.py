@@ -21,7 +21,7 @@ STALE_S = 5.0
 STEPS = ("setup", "schema-load", "seed")
 STORES = ("postgres", "dynamodb")
 SHELLS = ("bash", "zsh", "fish", "powershell")
-VALUED = ("--project", "--color")
+VALUED = ("--project", "--color", "--timeout")
 # What a placeholder stands for where its command does not say more (`NAMED`).
 KINDS = {
     "STEP": "steps",

@@ -37,15 +37,18 @@ def parse_dynamodb(external: Settings, region: str) -> DynamoTarget:
     url = split(external.dynamodb, ("http", "https"), "http://127.0.0.1:8000")
     if url.path.strip("/") or url.username:
         raise UsageError("[external] dynamodb is not an endpoint", hint='write it like "http://127.0.0.1:8000"')
-    if not is_loopback(url.hostname or "") and not (external.access_key and external.secret_key):
+    remote = not is_loopback(url.hostname or "")
+    # Only to AWS itself: boto3 then finds the user's own credentials, which no other host gets a signature of.
+    is_aws = (url.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    if remote and not is_aws and not (external.access_key and external.secret_key):
         raise UsageError(
             f"DynamoDB at {url.netloc} needs keys", hint="set DEVENV_EXTERNAL_ACCESS_KEY and DEVENV_EXTERNAL_SECRET_KEY"
         )
     return DynamoTarget(
         endpoint=f"{url.scheme}://{url.netloc}",
         region=external.region or region,
-        access_key=external.access_key or LOCAL_KEY,
-        secret_key=external.secret_key or LOCAL_KEY,
+        access_key=external.access_key or ("" if remote else LOCAL_KEY),
+        secret_key=external.secret_key or ("" if remote else LOCAL_KEY),
         token=external.session_token or "",
     )
 

@@ -1,6 +1,7 @@
 """A small DynamoDB client on `http.client`, and the attribute-value codec.
 
-Not botocore: importing it and building a client costs more than a whole `devenv up` that has nothing to do.
+Not botocore: importing it and building a client costs more than a whole `devenv up` that has nothing to do. For what is
+not on loopback it is worth that (remote.py).
 Items stay in DynamoDB's own JSON (`{"pk": {"S": "x"}}`); `plain` and `typed_item` translate.
 """
 
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -30,6 +31,9 @@ from devenv.core.deadline import deadline
 from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget
 from devenv.core.plural import number_of
+
+if TYPE_CHECKING:
+    from devenv.stores.dynamodb.remote import Transport
 
 API: Final = "DynamoDB_20120810"
 CONTENT_TYPE: Final = "application/x-amz-json-1.0"
@@ -63,6 +67,14 @@ class Dynamo:
         self._url = split_endpoint(target.endpoint)
         self._connection: http.client.HTTPConnection | None = None
         self._allowed = self._end = 0.0
+        # Nothing is signed here that leaves the machine: boto3 does that.
+        self.transport: Transport | None = None if is_local(self._url.hostname or "") else self.remote()
+
+    def remote(self) -> Transport:
+        """The way of everything that is not on loopback."""
+        from devenv.stores.dynamodb.remote import SdkTransport
+
+        return SdkTransport(self.target, self.timeout, self.api)
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +86,8 @@ class Dynamo:
 
     def close(self) -> None:
         """Close the connection; the next call opens a new one."""
+        if self.transport is not None:
+            self.transport.close()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -103,11 +117,15 @@ class Dynamo:
             raise StoreError(
                 f"{self._subject(operation, body)} has text that is not Unicode", detail=str(error)
             ) from None
-        self._drop_if_stale()
-        reused = self._connection is not None
+        send, reused = self._send, False
+        if self.transport is not None:
+            send, self._allowed = self.transport.send, self.timeout
+        else:
+            self._drop_if_stale()
+            reused = self._connection is not None
         try:
             try:
-                status, answer = self._send(operation, payload)
+                status, answer = send(operation, payload)
             except (ConnectionError, http.client.RemoteDisconnected):
                 if not reused or not operation.startswith(READS):
                     raise
@@ -324,6 +342,11 @@ class BoundedReader(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Read what is there. TimeoutError."""
         return self._socket.receive_into(buffer)
+
+
+def is_local(host: str) -> bool:
+    """Return True for a name or address of loopback."""
+    return host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){1,3}", host) is not None
 
 
 def read_only(target: DynamoTarget) -> DynamoTarget:

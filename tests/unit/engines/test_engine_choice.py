@@ -167,7 +167,7 @@ def test_an_address_that_is_none_is_refused_without_showing_its_password(externa
         (config.External(), "needs DynamoDB's address"),
         (config.External(dynamodb="127.0.0.1:8000"), "is not an address"),
         (config.External(dynamodb="http://127.0.0.1:8000/path"), "is not an endpoint"),
-        (config.External(dynamodb="https://dynamodb.eu-west-1.amazonaws.com"), "needs keys"),
+        (config.External(dynamodb="https://dynamodb.example.com"), "needs keys"),
     ],
 )
 def test_an_endpoint_that_is_none_is_refused(external: config.External, says: str) -> None:
