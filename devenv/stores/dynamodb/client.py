@@ -11,14 +11,12 @@ import binascii
 import hashlib
 import hmac
 import http.client
-import io
 import random
 import re
 import select
-import socket
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from types import TracebackType
@@ -31,6 +29,7 @@ from devenv.core.deadline import deadline
 from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget
 from devenv.core.plural import number_of
+from devenv.stores.dynamodb.bounded import BoundedSocket
 
 if TYPE_CHECKING:
     from devenv.stores.dynamodb.remote import Transport
@@ -294,54 +293,6 @@ class Dynamo:
     def _subject(self, operation: str, body: Mapping[str, Any]) -> str:
         table = body.get("TableName") or ", ".join(body.get("RequestItems") or ())
         return f"DynamoDB {operation}{f' of table {table}' if table else ''} at {self.target.endpoint}"
-
-
-class BoundedSocket(io.RawIOBase):
-    """A connected socket whose every read and write ends when `left` says so, as `http.client` uses one."""
-
-    def __init__(self, socket: socket.socket, left: Callable[[], float]) -> None:
-        super().__init__()
-        self._socket = socket
-        self._left = left
-
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """A file of the answers; closing it leaves the connection open for the next request."""
-        return io.BufferedReader(BoundedReader(self))
-
-    def sendall(self, content: Any) -> None:
-        """Send all of it. TimeoutError."""
-        self._socket.settimeout(self._left())
-        self._socket.sendall(content)
-
-    def receive_into(self, buffer: Any) -> int:
-        """Read what is there. TimeoutError."""
-        self._socket.settimeout(self._left())
-        return self._socket.recv_into(buffer)
-
-    def fileno(self) -> int:
-        """The socket's descriptor."""
-        return self._socket.fileno()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._socket.close()
-        super().close()
-
-
-class BoundedReader(io.RawIOBase):
-    """The reading side of a BoundedSocket."""
-
-    def __init__(self, socket: BoundedSocket) -> None:
-        super().__init__()
-        self._socket = socket
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Read what is there. TimeoutError."""
-        return self._socket.receive_into(buffer)
 
 
 def is_local(host: str) -> bool:
