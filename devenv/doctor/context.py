@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from devenv.aws.drift import TableState
     from devenv.doctor.checks.safety_files import Searched
     from devenv.engines.docker.inspect import View
-    from devenv.streams.judge import WorkerObservation
     from devenv.verify.repair import Write
 
 
@@ -35,7 +34,7 @@ class DoctorContext(FactsContext):
     `read_templates` gives what CloudFormation, SAM and Terraform files say of the tables' surroundings. `account` is
     the AWS account, when it may be asked; `asks_drift`: the user asks for drift by name.
     `ask_ready` asks each of the project's own processes for its `ready`, without running a program of the folder: the
-    keys that were asked, or StoreError. `look_at_workers` looks at each stream worker, given its process's state.
+    keys that were asked, or StoreError.
     `look_at_docker` tells of Docker. `origins` and `logs` are for the bundle.
     """
 
@@ -45,7 +44,6 @@ class DoctorContext(FactsContext):
     is_seeded: Callable[[str, Item, tuple[str, ...]], bool] = lambda *_: False
     listeners: Callable[[], Sequence[Listener]] = tuple
     ask_ready: Mapping[str, Callable[[], list[str]]] = field(default_factory=dict)
-    look_at_workers: Mapping[str, Callable[[str], WorkerObservation]] = field(default_factory=dict)
     read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
     search_keys: Callable[[], Searched | None] = lambda: None
     read_templates: Callable[[], Surroundings] = Surroundings

@@ -12,7 +12,7 @@ from devenv.config.schema import FILE
 from devenv.config.services import BACKEND
 from devenv.core.events import Watch
 from devenv.doctor.context import DoctorContext
-from devenv.engines import ready, stream
+from devenv.engines import ready
 from devenv.lifecycle import up
 from devenv.lifecycle.facts import facts_context
 from devenv.lifecycle.plan import UpOptions
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from devenv.aws.account import AwsAccount
     from devenv.engines.base import Engine
     from devenv.engines.docker.inspect import View
-    from devenv.streams.judge import WorkerObservation
 
 
 def doctor_context(
@@ -51,11 +50,6 @@ def doctor_context(
             for name, own in engine.own.items()
             if name in engine.services and name != BACKEND
         },
-        look_at_workers={
-            name: partial(look_at_stream, engine, name, own.worker.stream or "")
-            for name, own in engine.own.items()
-            if own.worker is not None
-        },
         look_at_docker=cache(partial(look_at_docker, engine)),
         private_files=engine.private_files(),
         dynamodb_folder=engine.home / "dynamodb" if engine.files else None,
@@ -63,13 +57,6 @@ def doctor_context(
         origins=stack.loaded.origins,
         logs={name: engine.log(name) for name in (*engine.services, "steps")},
     )
-
-
-def look_at_stream(engine: Engine, name: str, table: str, state: str) -> WorkerObservation:
-    """One stream worker, whose process is in this state. StoreError when DynamoDB does not answer."""
-    from devenv.streams.look import look_at_worker
-
-    return look_at_worker(engine.targets().dynamodb, name, table, state, partial(stream.position, engine, name))
 
 
 def look_at_docker(engine: Engine) -> View | None:

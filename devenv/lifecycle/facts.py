@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from devenv.engines import stream
 from devenv.links.facts import FactsContext
 from devenv.steps.setup import merge, setup
 
 if TYPE_CHECKING:
+    from devenv.engines.base import Engine
     from devenv.lifecycle.steps import Inputs
     from devenv.stack import Stack
+    from devenv.streams.judge import WorkerObservation
 
 
 def facts_context(stack: Stack, inputs: Inputs) -> FactsContext:
@@ -30,4 +34,16 @@ def facts_context(stack: Stack, inputs: Inputs) -> FactsContext:
         tables={definition.table: definition.request for definition in inputs["schema-load"].content or ()},
         read_declared=setup.read_declared,
         read_seeded=merge.read_seeded,
+        look_at_workers={
+            name: partial(look_at_stream, engine, name, own.worker.stream or "")
+            for name, own in engine.own.items()
+            if own.worker is not None
+        },
     )
+
+
+def look_at_stream(engine: Engine, name: str, table: str, state: str) -> WorkerObservation:
+    """One stream worker, whose process is in this state. StoreError when DynamoDB does not answer."""
+    from devenv.streams.look import look_at_worker
+
+    return look_at_worker(engine.targets().dynamodb, name, table, state, partial(stream.position, engine, name))

@@ -38,7 +38,8 @@ class FactsContext:
     `environment` is what `devenv env` gives now, `expected_application` what the application would be started with
     (None: the project has none), `application` what its running process really has (None: it does not run).
     `tables` are the declared CreateTable requests by table name. `read_declared` reads the catalog that setup declared
-    (None: it has not run), `read_seeded` the rows it loaded, as text by column.
+    (None: it has not run), `read_seeded` the rows it loaded, as text by column. `look_at_workers` looks at each stream
+    worker, given its process's state (a WorkerObservation of devenv.streams.judge).
     """
 
     settings: Settings
@@ -53,6 +54,7 @@ class FactsContext:
     read_declared: Callable[[Connection], Catalog | None] = lambda _: None
     read_seeded: Callable[[Connection], Mapping[Relation, Sequence[Row]]] = lambda _: {}
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    look_at_workers: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
 
     def service(self, name: str) -> ServiceState:
         """The state of one service; stopped when nothing is known of it."""

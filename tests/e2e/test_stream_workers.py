@@ -92,7 +92,9 @@ def test_the_function_moves_the_rows_of_a_new_message(running: ProjectDir) -> No
     assert "1 handled" in running.ok("status").out
     [check] = running.json("doctor", "--only", "SVC010")["checks"]
     assert (check["status"], check["code"]) == ("ok", "SVC010")
-    assert running.json("trace", "conversation", CONVERSATION, "--user", "ines")["verdict"]["status"] == "ok"
+    traced = running.json("trace", "conversation", CONVERSATION, "--user", "ines")
+    assert traced["verdict"]["status"] == "ok"
+    assert [layer["name"] for layer in traced["layers"]][4:6] == ["cross-store", "stream"]
 
 
 def test_messages_sent_while_the_worker_is_dead_are_handled_by_the_next_up(running: ProjectDir) -> None:
@@ -102,6 +104,9 @@ def test_messages_sent_while_the_worker_is_dead_are_handled_by_the_next_up(runni
     assert worker(running)["state"] == "crashed"
     broken = running.json("doctor", "--only", "SVC010")
     assert [one["code"] for one in broken["checks"] if one["status"] == "fail"] == ["SVC010"]
+    verdict = running.json("trace", "conversation", CONVERSATION, "--user", "ines")["verdict"]
+    # The stale rows stand first, at the layer where they show; what they come from is named beside them.
+    assert ("stream", "not_running") in [(one["layer"], one["class"]) for one in (verdict, *verdict["also"])]
     running.ok("up")
     moved(running, sent)
 
@@ -137,6 +142,8 @@ def test_a_failing_function_is_named_with_its_line_and_corrected_without_a_resta
     [check] = [one for one in running.json("doctor", "--only", "SVC010")["checks"] if one["code"] == "SVC010"]
     assert check["status"] == "fail"
     assert f"functions/group_rows.py:{line}" in check["evidence"]
+    verdict = running.json("trace", "conversation", CONVERSATION, "--user", "ines")["verdict"]
+    assert ("stream", "handler_error") in [(one["layer"], one["class"]) for one in (verdict, *verdict["also"])]
     file.write_text(sound)
     moved(running, send(running, "handled again"))
     [check] = [one for one in running.json("doctor", "--only", "SVC010")["checks"] if one["code"] == "SVC010"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from devenv.trace.layer import Layer
-from devenv.trace.layers import cross_store, dynamodb, environment, http, library, pattern, postgres, services
+from devenv.trace.layers import cross_store, dynamodb, environment, http, library, pattern, postgres, services, stream
 
 LAYERS: Final[tuple[Layer, ...]] = (
     environment.LAYER,
@@ -13,6 +13,7 @@ LAYERS: Final[tuple[Layer, ...]] = (
     postgres.LAYER,
     dynamodb.LAYER,
     cross_store.LAYER,
+    stream.LAYER,
     pattern.LAYER,
     library.LAYER,
     http.LAYER,
