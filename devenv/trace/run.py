@@ -144,8 +144,30 @@ class TraceRun:
         seen = self.ask_all()
         subject = subject_of(self.context, seen.postgres)
         found = judge(subject, seen, self.layers)
+        if found.first is not None:
+            seen = self.settled(seen)
+            found = judge(subject, seen, self.layers)
         code = {"ok": Exit.DONE, "diverged": Exit.FOUND, "not_verified": Exit.UNCHECKED}[found.status]
         return report_of(self.context, subject, seen, found, code, payloads=payloads)
+
+    def settled(self, seen: Observations) -> Observations:
+        """The observations, with the entries that were written since DynamoDB was read marked as fleeting."""
+        from devenv.trace.layers import dynamodb
+
+        if seen.dynamodb.entries is None:
+            return seen
+        fresh = replace(self.context, facts=Facts(self.context.facts.context))
+        try:
+            later = dynamodb.observe(fresh, Given({"postgres": seen.postgres}))
+        except DevenvError:
+            return seen
+        before, after = (
+            {(entry.id, *entry.fields.items()) for entry in entries or ()}
+            for entries in (seen.dynamodb.entries, later.entries)
+        )
+        written = frozenset(str(entry[0]) for entry in before ^ after)
+        stored = replace(seen.dynamodb, fleeting=seen.dynamodb.fleeting | written)
+        return replace(seen, dynamodb=stored)
 
     def _observe(self, layer: Layer) -> Observation:
         """Ask one layer. The one broad `except`: a broken layer shows as such, and the others are still asked."""

@@ -105,11 +105,12 @@ def difference(
 
 
 def without(found: Difference, fleeting: frozenset[str]) -> Difference:
-    """A difference without entries that need not show: past their time to live, or written while we looked."""
+    """A difference without entries that need not show: past their time to live, or written during the trace."""
     return replace(
         found,
         missing=tuple(entry for entry in found.missing if entry.id not in fleeting),
         extra=tuple(entry for entry in found.extra if entry.id not in fleeting),
+        changed=tuple(change for change in found.changed if change.id not in fleeting),
     )
 
 
