@@ -115,6 +115,10 @@ def trace(
         from devenv.trace.stress.run import explain_condition, list_conditions
 
         show(explain_condition(explain) if explain else list_conditions())
+    if subject is None and from_request is None and not (step or action or stress or html or otlp):
+        from devenv.trace.subjects import list_subjects
+
+        show(list_subjects(stack()))
     if step and chosen.json:
         raise UsageError("--step and --json exclude each other", hint="leave one of them out")
     if step + action + stress > 1:
@@ -161,7 +165,7 @@ def named_subject(
             )
         return subject_of(stack(reads=False), from_request)
     if subject is None:
-        raise UsageError("trace needs a subject", hint="devenv trace SUBJECT VALUE, or devenv trace --from-request ID")
+        raise UsageError("trace needs a subject", hint="devenv trace, which lists them with values")
     return subject, values
 
 

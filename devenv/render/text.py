@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import typer
 
@@ -132,8 +133,20 @@ def config_text(report: Report, verbose: bool) -> list[str]:
     return [f"{key:<{wide}}  {value}  {typer.style(f'({origin})', dim=True)}" for key, value, origin in rows]
 
 
+def subject_lines(subjects: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`trace` without a subject: what can be traced, with lines to paste."""
+    lines = []
+    for each in subjects:
+        words = " ".join([each["name"], *(name.upper() for name in each["params"])])
+        lines.append(clean(words + (f"  {each['title']}" if each["title"] else "")))
+        lines.append(f"  {clean(each['line'])}" if each["line"] else f"  no value to show: {clean(each['why'])}")
+    return lines
+
+
 def trace_lines(report: Report, verbose: bool) -> list[str]:
     """`trace`: a tree of layers (a module of its own, so that other commands need not load it)."""
+    if "subjects" in report.body:
+        return subject_lines(report.body["subjects"])
     from devenv.render.trace_text import trace_text
 
     return trace_text(report, verbose)

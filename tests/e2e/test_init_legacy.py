@@ -90,6 +90,16 @@ def test_trace_follows_both_subjects(harbour: ProjectDir) -> None:
     assert groups["layers"][6]["observed_count"] == 1
 
 
+def test_trace_without_a_subject_lists_lines_that_work(harbour: ProjectDir) -> None:
+    listed = {each["name"]: each["line"] for each in harbour.json("trace")["subjects"]}
+    assert listed == {
+        "message_groups": "devenv trace message_groups --user nora",
+        "messages": f"devenv trace messages {GROUP}",
+    }
+    for line in listed.values():
+        assert harbour.json(*line.split()[1:])["verdict"]["status"] == "ok"
+
+
 def test_patterns_are_sound(harbour: ProjectDir) -> None:
     assert harbour.json("patterns", "check")["exit_code"] == 0
 

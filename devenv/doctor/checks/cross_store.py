@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from devenv.config.suggest import suggested_links
 from devenv.core.model import Fix, Outcome
 from devenv.doctor.checks.check import Check, passed, unneeded, unverified
 from devenv.doctor.checks.items import judged, no_copies, no_natural_keys
 from devenv.links.facts import Facts
 
-DECLARE = Fix(
-    "declare [entities.<name>] and [[links]], or say that nothing refers across: [project] cross_store = false",
-    "devenv help configuration",
-)
+
+def what_to_declare(facts: Facts) -> Fix:
+    """The links that the entities suggest, or the tables that have no entity."""
+    suggested = list(suggested_links(facts.context.settings))
+    what = "; ".join(suggested[:3]) or (
+        f'[entities.<name>] table = "{facts.table_names[0]}" with its attributes, and [[links]]'
+        if facts.table_names
+        else "[entities.<name>] and [[links]]"
+    )
+    return Fix(
+        f"declare {what}; or say that nothing refers across: [project] cross_store = false",
+        "devenv help configuration",
+    )
 
 
 def not_compared(facts: Facts) -> str:
@@ -26,10 +36,12 @@ def run_declared(facts: Facts) -> Outcome:
     plan = facts.plan
     if plan.kinds or plan.edges:
         links = ", ".join(edge.name for edge in plan.edges) or "none"
-        return passed(f"entities: {', '.join(kind.name for kind in plan.kinds) or 'none'}; links: {links}")
+        said = f"entities: {', '.join(kind.name for kind in plan.kinds) or 'none'}; links: {links}"
+        suggested = [] if plan.edges else list(suggested_links(facts.context.settings))
+        return passed(said + (f"; to declare: {'; '.join(suggested[:3])}" if suggested else ""))
     if not facts.context.settings.project.cross_store:
         return unneeded("[project] cross_store is false")
-    return unverified("nothing across the stores is declared", fix=DECLARE)
+    return unverified("nothing across the stores is declared", fix=what_to_declare(facts))
 
 
 NEEDS = ("SVC001", "SVC002", "SCH002", "SCH004")

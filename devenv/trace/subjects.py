@@ -1,0 +1,113 @@
+"""`devenv trace` without a subject: what can be traced, each with a line to paste that has values of the stores."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from devenv.config.schema import Settings
+from devenv.config.trace import Trace
+from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.model import Report
+from devenv.core.templates import names_in
+from devenv.links.values import canonical
+from devenv.stack import Stack
+
+NOTHING = "no [trace.<name>] in devenv.toml: declare one (`devenv help traces`), or let `devenv init` propose it"
+
+
+def list_subjects(stack: Stack) -> Report:
+    """Every subject with its parameters and a line to paste. UsageError where none is declared."""
+    settings = stack.settings
+    if not settings.trace:
+        raise UsageError("this project declares nothing to trace", detail=NOTHING, hint="devenv help traces")
+    people, why = read_people_of(stack)
+    rows = []
+    for name, trace in settings.trace.items():
+        values, missing = values_of(stack, trace)
+        user = user_of(settings, trace, values, people)
+        typed = [values.get(parameter) for parameter in trace.params]
+        line = None
+        if all(typed) and (user or "person" not in needed(settings, trace)):
+            words = ["devenv", "trace", name, *map(str, typed), *(["--user", user] if user else [])]
+            line = shlex.join(words)
+        rows.append(
+            {
+                "name": name,
+                "title": trace.title,
+                "params": list(trace.params),
+                "line": line,
+                "why": None if line else missing or why or "no item, or nobody, to take a value from",
+            }
+        )
+    return Report("trace", settings.project.name, Exit.DONE, {"subjects": rows})
+
+
+def values_of(stack: Stack, trace: Trace) -> tuple[Mapping[str, str], str | None]:
+    """The parameters of the items that are there, and else why there are none."""
+    from devenv.patterns.observe import read_table
+    from devenv.patterns.samples import sample
+    from devenv.patterns.seen import Unsampled
+    from devenv.query.queries import require_running
+    from devenv.stores.dynamodb.client import Dynamo, read_only
+
+    pattern = stack.settings.patterns.get(trace.pattern or "")
+    if pattern is None or pattern.table is None:
+        return {}, "it names no pattern of DynamoDB"
+    try:
+        require_running(stack, "dynamodb")
+        with Dynamo(read_only(stack.engine.targets().dynamodb)) as dynamodb:
+            table = read_table(dynamodb, pattern.table)
+    except DevenvError as error:
+        return {}, f"{error.what}: {error.hint}" if error.hint else error.what
+    place = table.place(pattern.index)
+    if place is None:
+        return {}, f"there is no table {pattern.table}"
+    now = datetime.now(UTC)
+    found = sample(pattern, place, table, {}, {"year": f"{now:%Y}", "today": f"{now:%Y-%m-%d}"})
+    return ({}, found.reason) if isinstance(found, Unsampled) else (found[0].values, None)
+
+
+def needed(settings: Settings, trace: Trace) -> set[str]:
+    """`person`, if a request of this subject needs one."""
+    pattern = settings.patterns.get(trace.pattern or "")
+    given: list[Any] = [trace.where, pattern.key if pattern else {}]
+    given += [trace.request.path, trace.request.headers] if trace.request else []
+    given += [trace.library.arguments, list(trace.library.command)] if trace.library else []
+    return {"person" for name in names_in(given) if name.startswith("person.") or name in ("token", "user")}
+
+
+def read_people_of(stack: Stack) -> tuple[list[dict[str, Any]], str | None]:
+    """The rows of people, and else why there are none."""
+    from devenv.query.queries import require_running
+    from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import reading
+    from devenv.trace.layers.postgres import read_people
+
+    declared = stack.settings.person
+    if declared is None:
+        return [], None
+    try:
+        require_running(stack, "postgres")
+        target = stack.engine.targets().postgres
+        with reading(target, autocommit=True) as connection, postgres.translated(target.address):
+            return read_people(connection, declared), None
+    except DevenvError as error:
+        return [], error.what
+
+
+def user_of(settings: Settings, trace: Trace, values: Mapping[str, str], people: list[dict[str, Any]]) -> str | None:
+    """The name of the person whom the values belong to; else the first, where the request needs one.
+
+    None where `devenv trace` finds the person by itself: the first member of a group.
+    """
+    declared = settings.person
+    if declared is None or not people:
+        return None
+    wanted = canonical(values[key]) if (key := f"person.{declared.id}") in values else None
+    mine = next((row for row in people if wanted is not None and canonical(row[declared.id]) == wanted), None)
+    if mine is None and (trace.group is not None or not needed(settings, trace)):
+        return None
+    return str((mine or people[0])[declared.name])
