@@ -27,7 +27,7 @@ BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.I
 CONDITION: Final = 4096
 OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
 PYTHON_TYPES: Final = {"S": "string", "N": "number", "BOOL": "boolean", "B": "binary", "L": "list", "M": "map"}
-TIMELY: Final = re.compile(r"(_at$|^at$|time|date|\bnow\b|created|updated|isoformat)", re.IGNORECASE)
+TIMELY: Final = re.compile(r"((?-i:[a-z]At\b)|_at$|^at$|time|date|\bnow\b|created|updated|isoformat)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -230,9 +230,11 @@ class Drafter(TraceDrafter):
 
     def sorted_variables(self) -> tuple[dict[str, str], list[str], list[str]]:
         """The variables for `[env]`, the names of those that are not copied, and what else is to be said."""
-        known = dict(self.survey.variables)
+        found_application = find_application(self.survey)
+        given = found_application.environment if found_application else {}
+        known = {name: value for name, value in self.survey.variables.items() if name not in given}
         if self.application:
-            known |= {name: value or "" for name, value in self.application.environment.items()}
+            known |= {n: value or "" for n, value in self.application.environment.items() if n not in given}
         tables = {table.table for table in self.survey.tables}
         entries: dict[str, str] = {}
         own: list[str] = []

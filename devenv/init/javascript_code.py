@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -74,7 +74,11 @@ def read_scripts(
     constants: dict[str, ast.expr] = {}
     for script in scripts.values():
         constants = {**declared_outside(script), **constants}
-    found = {name: read_script(name, script, constants, variables, keys) for name, script in scripts.items()}
+    exported = {name: exports_of(script) for name, script in scripts.items()}
+    found = {
+        name: read_script(name, script, constants, taken(name, script, exported), variables, keys)
+        for name, script in scripts.items()
+    }
     return mounted(found), scripts
 
 
@@ -87,12 +91,55 @@ def declared_outside(script: JsScript) -> dict[str, ast.expr]:
     }
 
 
+def exports_of(script: JsScript) -> ast.Dict | None:
+    """The object that a file exports: `module.exports = { … }`, `export default { … }`."""
+    for at in range(len(script.tokens) - 3):
+        words = [script.word(at + n) for n in range(4)]
+        opening = (
+            at + 4 if words == ["module", ".", "exports", "="] else at + 2 if words[:2] == ["export", "default"] else 0
+        )
+        if opening and script.word(opening) == "{":
+            node, _ = JsParser(script).object(opening, 0)
+            return node if isinstance(node, ast.Dict) else None
+    return None
+
+
+def taken(file: str, script: JsScript, exported: Mapping[str, ast.Dict | None]) -> dict[str, ast.expr]:
+    """The values that a file takes from the objects that others export, by the names that it gives them."""
+    found: dict[str, ast.expr] = {}
+    for names, module in required(script.text):
+        source = next((exported[name] for name in modules_at(file, module, exported)), None)
+        if source is None:
+            continue
+        if re.fullmatch(r"\w+", names.strip()):
+            found[names.strip()] = source
+            continue
+        for key, value in zip(source.keys, source.values, strict=True):
+            if isinstance(key, ast.Constant) and re.search(rf"\b{re.escape(str(key.value))}\b", names):
+                found[str(key.value)] = value
+    return {name: node for name, node in found.items() if not (isinstance(node, ast.Name) and node.id == name)}
+
+
+def modules_at(file: str, module: str, known: Iterable[str]) -> list[str]:
+    """The known files that `./module` means in a file."""
+    if not module.startswith("."):
+        return []
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(file), module))
+    stem = re.sub(r"\.[cm]?[jt]s$", "", path)
+    return [name for name in known if re.sub(r"(/index)?\.[cm]?[jt]s$", "", name) == stem]
+
+
 def read_script(
-    file: str, script: JsScript, constants: Mapping[str, ast.expr], variables: Mapping[str, str], keys: frozenset[str]
+    file: str,
+    script: JsScript,
+    constants: Mapping[str, ast.expr],
+    imported: Mapping[str, ast.expr],
+    variables: Mapping[str, str],
+    keys: frozenset[str],
 ) -> JsFile:
-    """One file."""
+    """One file. `imported` are the values that it takes from other files, `constants` those of all files."""
     parser = JsParser(script)
-    module = Scope({**constants, **declared(script)}, variables)
+    module = Scope({**constants, **declared(script), **imported}, variables)
     scopes = {
         block: Scope({**module.names, **declared(script, block.begin, block.end)}, variables) for block in script.blocks
     }
@@ -357,11 +404,7 @@ def mounted(found: Mapping[str, JsFile]) -> dict[str, JsFile]:
             if not module.startswith("."):
                 prefixes.setdefault(file, prefix)
                 continue
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(file), module))
-            stem = re.sub(r"\.[cm]?[jt]s$", "", path)
-            for name in found:
-                if re.sub(r"(/index)?\.[cm]?[jt]s$", "", name) == stem:
-                    prefixes[name] = prefix
+            prefixes |= dict.fromkeys(modules_at(file, module, found), prefix)
     made = {}
     for file, read in found.items():
         before = "/".join(part for part in (overall, prefixes.get(file, "").strip("/")) if part)

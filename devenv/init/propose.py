@@ -104,7 +104,9 @@ def find_seed(code: Iterable[Code]) -> Code | None:
 def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
     """The kinds of items that the code writes, by the literal part of their key."""
     found: dict[tuple[str, str], FoundEntity] = {}
-    for shape in (shape for code in survey.code for shape in code.shapes):
+    # What the application writes comes first: its names count.
+    shapes = sorted((s for code in survey.code for s in code.shapes), key=lambda s: "seed" in s.function.file.lower())
+    for shape in shapes:
         table = owner_of(shape.attributes, survey.tables)
         if table is None:
             continue
@@ -115,7 +117,8 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         name = VERBS.sub("", snake(shape.function.short)) or literal.strip("#:_-").lower() or table.table
         fields = fields_of(shape.attributes, hash_key, template)
         if (known := found.get((table.table, literal))) is not None:
-            found[table.table, literal] = merge(known, fields, where)
+            other = {n: t for n, t in fields.items() if n not in PLACE.findall(template or "") or n in shape.attributes}
+            found[table.table, literal] = merge(known, other, where)
             continue
         match = {hash_key: template} if template and literal else {}
         label = LABEL.sub("_", name)
@@ -193,7 +196,11 @@ def find_links(entities: Iterable[FoundEntity], tables: Iterable[DeclaredTable])
                 if is_meant(field, table, column):
                     link = make_link(entity, field, table, column)
                     found.setdefault(link.source, link)
-    return tuple(found.values())
+    named: dict[str, FoundLink] = {}
+    for link in found.values():
+        name = link.name if link.name not in named else f"{link.name}_{len(named) + 1}"
+        named[name] = replace(link, name=name)
+    return tuple(named.values())
 
 
 def is_called_after(field: str, table: DeclaredTable, column: str) -> bool:

@@ -16,6 +16,7 @@ INSERT: Final = re.compile(
     rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})\s*\(([^)]*)\)\s*VALUES\s*(.{{0,4000}})", re.IGNORECASE | re.DOTALL
 )
 MOST: Final = 200
+CODE: Final = (".py", ".js", ".mjs", ".cjs", ".ts")
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def find_values(texts: Mapping[str, str], items: Iterable[Mapping[str, str]]) ->
     names: dict[str, list[str]] = {}
     columns: dict[tuple[str, str], list[str]] = {}
     uuids: Counter[str] = Counter()
+    others: dict[str, list[str]] = {}
     mentioned: set[str] = set()
     for item in items:
         mentioned |= set(item.values())
@@ -79,6 +81,11 @@ def find_values(texts: Mapping[str, str], items: Iterable[Mapping[str, str]]) ->
             mentioned |= set(re.findall(r"""['"]([^'"\n]{1,60})['"]""", text))
             for name, value in ASSIGNED.findall(text)[:MOST]:
                 names.setdefault(plain(name), []).append(value)
+        elif file.endswith(CODE):
+            for name, value in ASSIGNED.findall(text)[:MOST]:
+                others.setdefault(plain(name), []).append(value)
+    # What code that is no seed calls so comes second.
+    names = {**others, **names}
     return SeedValues(
         {name: tuple(dict.fromkeys(values)) for name, values in names.items()},
         {place: tuple(dict.fromkeys(values)) for place, values in columns.items()},

@@ -71,6 +71,9 @@ def local_command(command: Iterable[str], port: int | None) -> list[str]:
         words[0] = "{python}"
     elif words and words[0] in MODULE_SERVER:
         words[:1] = ["{python}", "-m", words[0]]
+    if port is None:
+        named = re.search(r"(?:--port|-p|--bind)[= ](?:\S*:)?(\d{2,5})(?= |$)", " ".join(words))
+        port = int(named[1]) if named else None
     if port is not None:
         words = [re.sub(rf"(?<!\d){port}(?!\d)", "{port}", word) for word in words]
     return [re.sub(r"\b0\.0\.0\.0\b", "127.0.0.1", word) for word in words]
