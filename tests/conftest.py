@@ -47,6 +47,7 @@ NEEDS: Mapping[str, Need] = {
     "needs_shells": Need("zsh and fish", ("zsh", "fish")),
     "needs_redis": Need("Redis", ("redis-server",)),
     "needs_git": Need("git", ("git",)),
+    "needs_npm": Need("Node, npm and the network: a project's packages", ("npm",)),
     "long": Need("time: its size, or the number of its kind, is more than a run on every change should take"),
 }
 TESTS = os.path.dirname(__file__) + os.sep

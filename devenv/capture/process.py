@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -17,6 +18,7 @@ from typing import IO, Any, Final
 
 from devenv.core.errors import DevenvError
 
+ERROR_LINE: Final = re.compile(r"(?:Uncaught )?[A-Za-z_][\w.]*(?:Error|Exception)\b(?: \[\w+\])?: \S")
 ANSWER_BYTES: Final = 50_000_000
 SAID_BYTES: Final = 20_000
 CHUNK: Final = 1 << 16
@@ -127,6 +129,7 @@ def parse_lines(told: bytes) -> Iterable[dict[str, Any]]:
 
 
 def last_line(text: str) -> str | None:
-    """The last line that says something."""
+    """The last line that says what went wrong, in Python's or Node's words; else the last that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else None
+    errors = [line for line in lines if ERROR_LINE.match(line)]
+    return (errors or lines)[-1][:300] if lines else None

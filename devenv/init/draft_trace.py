@@ -44,7 +44,7 @@ path = "/api/messages/{group_id}\""""
 # What prints the answer of a function of JavaScript, and ends although a pool of connections is open.
 NODE: Final = (
     "import({file}).then(async (m) => {{ const f = m.{name} ?? m.default?.{name} ?? m.default;"
-    " console.log(JSON.stringify(await f({arguments}))); process.exit(0); }})"
+    " console.log(JSON.stringify((await f({arguments})) ?? null)); process.exit(0); }})"
 )
 
 

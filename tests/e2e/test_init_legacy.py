@@ -100,6 +100,40 @@ def test_trace_without_a_subject_lists_lines_that_work(harbour: ProjectDir) -> N
         assert harbour.json(*line.split()[1:])["verdict"]["status"] == "ok"
 
 
+def test_a_placeholder_that_no_request_uses_is_a_warning(harbour: ProjectDir) -> None:
+    """Nothing declares that a token carries the sign-in id: what stands there changes no answer."""
+    real = harbour.ok("db", "select cognito_user_id from users where handle = 'nora'").out.split()[-2]
+    harbour.ok("db", "--write", "update users set cognito_user_id = 'MOCK' where handle = 'nora'")
+    try:
+        report = harbour.json("trace", "messages", GROUP, "--user", "nora")
+        assert report["verdict"]["status"] == "ok"
+        assert any("'MOCK'" in note for note in report["layers"][2]["notes"])
+        doctor = harbour.json("doctor")
+        found = {check["code"]: check["status"] for check in doctor["checks"] if check["status"] in ("warn", "fail")}
+        assert (found, doctor["verdict"]) == ({"DAT012": "warn"}, "healthy")
+    finally:
+        harbour.ok("db", "--write", f"update users set cognito_user_id = '{real}' where handle = 'nora'")
+
+
+def test_an_api_that_wants_a_token_that_is_not_declared_is_not_run(harbour: ProjectDir) -> None:
+    file = harbour.path / "backend" / "app.py"
+    kept = file.read_text()
+    old = "    return jsonify(Ddb.list_messages(Ddb.client(), message_group_uuid))"
+    assert old in kept
+    try:
+        file.write_text(kept.replace(old, '    return {"error": "who are you?"}, 401'))
+        harbour.ok("down")
+        harbour.ok("up")
+        report = harbour.json("trace", "messages", GROUP)
+        assert (report["verdict"]["status"], report["exit_code"]) == ("not_verified", 3)
+        assert report["layers"][7]["status"] == "not_run"
+        assert "declares no [token]" in report["layers"][7]["unasked"]
+    finally:
+        file.write_text(kept)
+        harbour.ok("down")
+        harbour.ok("up")
+
+
 def test_patterns_are_sound(harbour: ProjectDir) -> None:
     assert harbour.json("patterns", "check")["exit_code"] == 0
 

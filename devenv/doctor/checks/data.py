@@ -47,6 +47,8 @@ def run_row_blanks(facts: Facts) -> Outcome:
             commands[0] if commands else None,
         ),
         subjects=(subject for subject, _ in blanks),
+        # Without [token] no request of the project depends on it, as far as is declared.
+        status="fail" if facts.context.settings.token else "warn",
     )
 
 

@@ -421,7 +421,8 @@ def find_misspelt(source: VariableSource, tables: Iterable[str]) -> Iterator[Div
     for variable, value in source.environ.items():
         words = set(variable.upper().split("_"))
         about_table = "TABLE" in words and not words.isdisjoint(["DDB", "DYNAMO", "DYNAMODB"])
-        near = difflib.get_close_matches(value, names, n=1, cutoff=0.9)
+        # A variable that is called so is meant to name one, however short the name is.
+        near = difflib.get_close_matches(value, names, n=1, cutoff=0.8 if "TABLE" in words else 0.9)
         if value and value not in names and names and (near or about_table):
             hint = f"; did you mean {near[0]!r}?" if near else f"; declared are {', '.join(names)}"
             yield Diversion("wrong_table", source, variable, f"is {value!r}, which no step makes{hint}")

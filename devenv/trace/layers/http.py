@@ -29,6 +29,7 @@ from devenv.trace.tokens import make_token
 MAX_BYTES: Final = 50_000_000
 MAX_PAGES: Final = 100
 MAX_REDIRECTS: Final = 3
+UNAUTHORISED: Final = 401
 LOG_BYTES: Final = 64 * 1024
 LOG_LINES: Final = 60
 SHOWN_LINES: Final = 4
@@ -73,6 +74,9 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         pages = pool.map(lambda ask: ask_pages(inquiry, declared, forms, ask), asks.values())
         answers = dict(zip(asks, pages, strict=True))
     lines = read_log(log, mark)
+    if inquiry.settings.token is None and answers["member"].status == UNAUTHORISED:
+        why = f"it answers {UNAUTHORISED} to a request without a token, and devenv.toml declares no [token]"
+        return HttpObservation(unasked=why, declared=True, log=lines)
     return HttpObservation(
         request={"method": declared.method, "url": asks["member"].url, "who": list(asks), "origin": declared.origin},
         output={

@@ -9,9 +9,12 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from devenv.config.schema import Person
 from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix, PostgresTarget
+from devenv.core.templates import names_in
 from devenv.doctor.checks.settings import is_postgres_url, parse_database
 from devenv.links.values import canonical, is_placeholder, uuid_text
 from devenv.trace.judge.fault import judge_stored
@@ -55,6 +58,7 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
     role = other_role(inquiry)
     if role is not None and person is not None and declared is not None and not troubles:
         troubles += check_role(declared, role, person)
+    harmless = [] if declared is None or needs_sign_in(inquiry, declared) else placeholders(troubles)
     return PostgresObservation(
         request={
             "user": inquiry.question.user,
@@ -67,10 +71,29 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
             "declared": rows,
             "role": (role or target).user,
         },
-        findings=tuple(troubles),
+        findings=tuple(one for one in troubles if one not in harmless),
+        notes=tuple(f"{one.summary}; this request does not use it" for one in harmless),
         uncovered=(f"rows of {declared.table} behind the first {MANY:,}",) if declared and len(people) >= MANY else (),
         person=person,
         stranger=stranger,
+    )
+
+
+def placeholders(found: Sequence[Finding]) -> list[Finding]:
+    """The findings about a sign-in id that the seed never replaced."""
+    return [one for one in found if one.kind == "placeholder"]
+
+
+def needs_sign_in(inquiry: TraceContext, declared: Person) -> bool:
+    """Return True if who asks is looked up by the sign-in id: a token carries it, or the subject names it.
+
+    Otherwise a placeholder in its place changes nothing that this request brings.
+    """
+    if inquiry.settings.token is not None:
+        return True
+    names = names_in(msgspec.to_builtins(inquiry.question.trace))
+    return f"person.{declared.sign_in}" in names or f"%(person.{declared.sign_in})s" in (
+        inquiry.question.trace.sql or ""
     )
 
 

@@ -1,0 +1,145 @@
+"""Projects that know nothing of devenv: from `devenv init --yes` to a useful trace as printed; then faults in them.
+
+`measure` is the whole path, with its time; each fault must be named first.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import REPOSITORY, ProjectDir
+
+PROJECTS = REPOSITORY / "tests" / "projects"
+LAYERS = ["environment", "services", "postgres", "dynamodb", "cross-store", "pattern", "library", "http"]
+FIVE_MINUTES = 300.0
+INSTALL_S = 240.0
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass
+class Measured:
+    """A project after the path of a newcomer: the lines that `init` printed, and how long all of it took."""
+
+    project: ProjectDir
+    lines: list[str]
+    seconds: float
+
+    def trace(self, subject: str, *more: str) -> dict[str, Any]:
+        """The report of the printed line for a subject."""
+        line = next(line for line in self.lines if line.startswith(f"devenv trace {subject} "))
+        return self.project.json(*line.split()[1:], *more)
+
+
+def measure(path: Path, packages: list[str]) -> Measured:
+    """Install the project's own packages, then run `init --yes` and every line that it prints. Nothing is edited."""
+    made = ProjectDir(path)
+    if packages:
+        subprocess.run(packages, cwd=path, check=True, capture_output=True, timeout=INSTALL_S, env=dict(os.environ))
+    began = time.monotonic()
+    lines = made.json("init", "--yes")["lines"]
+    for line in lines:
+        made.ok(*line.split()[1:])
+    return Measured(made, lines, time.monotonic() - began)
+
+
+@pytest.fixture(scope="module")
+def express(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
+    """Express with Knex and the AWS SDK v3."""
+    path = tmp_path_factory.mktemp("projects") / "rooms"
+    shutil.copytree(PROJECTS / "express", path, ignore=shutil.ignore_patterns("node_modules"))
+    try:
+        yield measure(path, ["npm", "install", "--no-audit", "--no-fund", "--silent"])
+    finally:
+        ProjectDir(path).remove()
+
+
+@pytest.mark.needs_npm
+def test_express_is_traced_through_eight_layers_without_an_edit(express: Measured) -> None:
+    assert express.seconds < FIVE_MINUTES
+    assert express.lines[:2] == ["devenv up", "devenv doctor"]
+    assert [line.split()[2] for line in express.lines[2:]] == ["notes", "rooms"]
+    for subject, count in (("notes", 4), ("rooms", 1)):
+        report = express.trace(subject)
+        assert report["verdict"]["status"] == "ok"
+        assert [(layer["name"], layer["status"]) for layer in report["layers"]] == [(name, "ok") for name in LAYERS]
+        assert [layer["observed_count"] for layer in report["layers"][5:]] == [count] * 3
+
+
+def in_file(name: str, old: str, new: str) -> Callable[[Measured], Callable[[], None]]:
+    """A fault: another text in a file, and the application started again."""
+
+    def plant(measured: Measured) -> Callable[[], None]:
+        file = measured.project.path / name
+        kept = file.read_text()
+        assert old in kept
+        file.write_text(kept.replace(old, new, 1))
+        again(measured)
+
+        def heal() -> None:
+            file.write_text(kept)
+            again(measured)
+
+        return heal
+
+    return plant
+
+
+def another_uuid(measured: Measured) -> Callable[[], None]:
+    """A fault: a reader's row has another id than the items."""
+    real = measured.project.ok("db", "select id from readers where handle = 'okan'").out.split()[-2]
+
+    def set_to(value: str) -> None:
+        measured.project.ok("db", "--write", f"update readers set id = '{value}' where handle = 'okan'")
+
+    set_to(NOBODY)
+    return lambda: set_to(real)
+
+
+def again(measured: Measured) -> None:
+    """Stop and start everything: the application reads its files when it starts."""
+    measured.project.ok("down")
+    measured.project.devenv("up")
+
+
+NOTES, ROUTES, TOML = "src/notes.js", "src/routes/rooms.js", "devenv.toml"
+FAULTS = {
+    "another prefix": (in_file(NOTES, "`ROOM#${roomId}`", "`NOTE#${roomId}`"), ("library", "wrong_query")),
+    "only the first page": (
+        in_file(NOTES, "ExclusiveStartKey: start,\n    }));", "Limit: 2,\n    }));\n    page.LastEvaluatedKey = null;"),
+        ("library", "wrong_query"),
+    ),
+    "forgets to return": (in_file(NOTES, "return notes.map(", "notes.map("), ("library", "nothing_returned")),
+    "reverses": (in_file(NOTES, "return notes.map(", "return notes.reverse().map("), ("library", "reordered")),
+    "drops a field": (in_file(NOTES, "text: item.text,", "text: item.body,"), ("library", "field_changed")),
+    "loses items": (in_file(NOTES, "return notes.map(", "return notes.slice(1).map("), ("library", "items_lost")),
+    "another parameter": (in_file(ROUTES, "listNotes(req.params.roomId)", "listNotes(req.params.id)"), ("http", None)),
+    "an error": (
+        in_file(ROUTES, "res.json(await listNotes(req.params.roomId))", "throw new Error('out of paper')"),
+        ("http", "status"),
+    ),
+    "another uuid": (another_uuid, ("cross-store", "mismatched_id")),
+    "a misspelt table": (in_file(TOML, 'ROOMS_TABLE = "rooms"', 'ROOMS_TABLE = "room"'), ("environment", None)),
+}
+
+
+@pytest.mark.needs_npm
+@pytest.mark.parametrize("name", FAULTS)
+def test_faults_in_express_are_named_first(express: Measured, name: str) -> None:
+    plant, (layer, kind) = FAULTS[name]
+    heal = plant(express)
+    try:
+        verdict = express.trace("notes")["verdict"]
+        assert (verdict["status"], verdict["layer"]) == ("diverged", layer), verdict["summary"]
+        assert kind in (None, verdict["class"]), verdict["summary"]
+    finally:
+        heal()
+    assert express.trace("notes")["verdict"]["status"] == "ok"
