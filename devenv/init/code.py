@@ -23,6 +23,7 @@ from devenv.init.tables import own_nodes
 
 EQUALS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
+PLACES: Final = re.compile(r":\w+")
 # DynamoDB takes expressions of 4 KB.
 CONDITION: Final = 4096
 OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
@@ -58,7 +59,10 @@ class Function:
 
 @dataclass(frozen=True)
 class Query:
-    """One query, get_item or scan. `key` maps attributes to templates; `narrowed` is the attribute of a begins_with."""
+    """One query, get_item or scan. `key` maps attributes to templates; `narrowed` is the attribute of a begins_with.
+
+    `narrowed_by` is what it begins with, as far as it is known; `unset` are places of the expressions without a value.
+    """
 
     function: Function
     line: int
@@ -70,6 +74,8 @@ class Query:
     forward: bool | None = None
     limit: int | None = None
     pages: bool = False
+    unset: tuple[str, ...] = ()
+    narrowed_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -271,7 +277,39 @@ def read_query(node: ast.AST, function: Function, scope: Scope, pages: bool) -> 
         forward=plain_value(request.get("ScanIndexForward"), scope),
         limit=plain_value(request.get("Limit"), scope),
         pages=pages or node.func.attr == "paginate",
+        unset=tuple(unset_places(request, scope)),
+        narrowed_by=begins_text(request, scope),
     )
+
+
+def unset_places(request: Mapping[str, ast.expr], scope: Scope) -> Iterator[str]:
+    """The `:name`s of a request's expressions that its values do not have, where both are spelt out."""
+    given = request.get("ExpressionAttributeValues")
+    given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
+    if not isinstance(given, ast.Dict) or not all(isinstance(key, ast.Constant) for key in given.keys):
+        return
+    known = {str(key.value) for key in given.keys if isinstance(key, ast.Constant)}
+    for name in ("KeyConditionExpression", "FilterExpression"):
+        text = plain_value(request.get(name), scope)
+        if isinstance(text, str):
+            yield from (place for place in dict.fromkeys(PLACES.findall(text[:CONDITION])) if place not in known)
+
+
+def begins_text(request: Mapping[str, ast.expr], scope: Scope) -> str:
+    """What a begins_with of the key condition begins with; "" when it is not spelt out."""
+    text = plain_value(request.get("KeyConditionExpression"), scope)
+    begins = BEGINS.search(text[:CONDITION]) if isinstance(text, str) else None
+    given = request.get("ExpressionAttributeValues")
+    given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
+    if begins is None or not isinstance(given, ast.Dict):
+        return ""
+    for key, value in zip(given.keys, given.values, strict=True):
+        if isinstance(key, ast.Constant) and key.value == begins[2]:
+            typed = typed_part(value)
+            inner = typed[1] if typed else value
+            named = scope.names.get(inner.id) if isinstance(inner, ast.Name) else None
+            return shown(named if named is not None else inner)
+    return ""
 
 
 def request_of(call: ast.Call, scope: Scope) -> dict[str, ast.expr]:
@@ -316,6 +354,8 @@ def key_condition(request: Mapping[str, ast.expr], scope: Scope) -> tuple[dict[s
         text = text[:CONDITION]
         names = plain_value(request.get("ExpressionAttributeNames"), scope) or {}
         values = expression_values(request.get("ExpressionAttributeValues"), scope)
+        # A value without its colon is a slip, which is named; what is meant is clear.
+        values |= {f":{name}": value for name, value in values.items() if not name.startswith(":")}
         key = {names.get(n, n): values[place] for n, place in EQUALS.findall(text) if place in values}
         begins = BEGINS.search(text)
         return key, names.get(begins[1], begins[1]) if begins else None

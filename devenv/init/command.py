@@ -38,6 +38,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
     from devenv.init.draft import Drafter
     from devenv.init.example import example_files
     from devenv.init.minimal import minimal_text, needed
+    from devenv.init.review import review
     from devenv.init.survey import survey
 
     if not root.is_dir():
@@ -70,6 +71,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
     body |= {
         "found": list(seen),
         "unused": list(found.unused),
+        "code": review(found.code),
         "written": list(files),
         "edits": list(edits),
         "next": lines[0],

@@ -471,6 +471,43 @@ def test_fastapi_with_alembic_and_mounted_routers(tmp_path: Path) -> None:
     assert trace.library.function == "app.notes:list_notes"
 
 
+QUERIES = """
+import boto3
+from datetime import datetime
+client = boto3.client("dynamodb")
+
+def colon(room):
+    return client.query(TableName="things", KeyConditionExpression="id = :id AND begins_with(sk, :year)",
+        ExpressionAttributeValues={"id": {"S": room}, ":year": {"S": str(datetime.now().year)}})["Items"]
+
+def short(room):
+    return client.query(TableName="things", Limit=20, KeyConditionExpression="id = :id",
+        ExpressionAttributeValues={":id": {"S": room}})["Items"]
+
+def fixed():
+    return client.query(TableName="things", KeyConditionExpression="id = :id",
+        ExpressionAttributeValues={":id": {"S": "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"}})["Items"]
+
+def sound(room):
+    found, last = [], {}
+    while last is not None:
+        page = client.query(TableName="things", Limit=20, KeyConditionExpression="id = :id", **last,
+            ExpressionAttributeValues={":id": {"S": room}})
+        last = {"ExclusiveStartKey": page["LastEvaluatedKey"]} if "LastEvaluatedKey" in page else None
+    return found
+"""
+
+
+def test_what_is_wrong_in_a_query_is_named_with_its_line(tmp_path: Path) -> None:
+    _, body = made(tmp_path, {"app.py": QUERIES, "t.json": REQUEST})
+    assert body["code"] == [
+        "app.py:7: the expression uses :id, which has no value: DynamoDB refuses the query",
+        "app.py:7: begins_with(sk, str(datetime.now().year)) follows the clock: older items are never read",
+        "app.py:11: Limit 20 without a further page: the list ends after 20 items",
+        "app.py:15: the id in id is written into the code",
+    ]
+
+
 # --- what is written where nothing is known, and where nothing is
 
 
