@@ -131,6 +131,8 @@ class TraceDrafter(DataDrafter):
         if route and self.application_command:
             self.sheet.section("trace", pattern.name, "request")
             self.sheet.key("path", route.path, f"{route.file}:{route.line}")
+            if items := route.wraps.get(function.short):
+                self.sheet.key("items", items)
 
     def results(self, function: Function, entity: FoundEntity) -> Mapping[str, str]:
         """Field -> attribute of what a function gives back; the items themselves have their own names."""

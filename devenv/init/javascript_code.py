@@ -354,7 +354,14 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             handlers = [b for b, f in functions.items() if f.short in inside]
             text += "".join(script.text[begin(script, b) : end(script, b)] for b in handlers)
             asked = re.findall(r"query\s*(?:\.|\[\s*['\"])(\w+)", text)
-            yield make_route(file, (script.line(at), script.line(closing)), path, calls, asked)
+            lines = (script.line(at), script.line(closing))
+            yield replace(make_route(file, lines, path, calls, asked), wraps=dict(wrapped(text)))
+
+
+def wrapped(text: str) -> Iterator[tuple[str, str]]:
+    """(function, field) of an answer like `res.json({ data: await listNotes(…) })`."""
+    for field, function in re.findall(r"(\w+)\s*:\s*(?:await\s+)?(?:[\w$]+\.)*([\w$]+)\(", text):
+        yield function, field
 
 
 def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[str], asked: list[str]) -> Route:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from devenv.init.source import assignments
@@ -18,7 +18,7 @@ class Route:
     """One HTTP route for GET: its path with `{name}` for parameters. `calls`: what its function calls, by last names.
 
     `asked` are the parameters behind the `?` that it reads. `owner` is the object that it belongs to (`app`, `router`).
-    Its function goes from `line` to `end`.
+    Its function goes from `line` to `end`. `wraps`: function -> the field of the answer that its list stands in.
     """
 
     file: str
@@ -29,6 +29,7 @@ class Route:
     asked: tuple[str, ...] = ()
     owner: str = ""
     end: int = 0
+    wraps: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
@@ -60,7 +61,19 @@ def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
                             asked,
                             owner,
                             node.end_lineno or node.lineno,
+                            wrapped(inner),
                         )
+
+
+def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:
+    """function -> field of an answer like `{"data": list_notes(…)}`."""
+    found = {}
+    for node in nodes:
+        for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
+            call = value.value if isinstance(value, ast.Await) else value
+            if isinstance(key, ast.Constant) and isinstance(call, ast.Call):
+                found[called_name(call)] = str(key.value)
+    return found
 
 
 def called_name(call: ast.Call) -> str:

@@ -39,7 +39,7 @@ def list_subjects(stack: Stack) -> Report:
                 "title": trace.title,
                 "params": list(trace.params),
                 "line": line,
-                "why": None if line else missing or why or "no item, or nobody, to take a value from",
+                "why": None if line else missing or why or "no item and no person to take a value from",
             }
         )
     return Report("trace", settings.project.name, Exit.DONE, {"subjects": rows})

@@ -52,10 +52,10 @@ def measure(path: Path, packages: list[str]) -> Measured:
 
 
 @pytest.fixture(scope="module")
-def express(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
-    """Express with Knex and the AWS SDK v3."""
-    path = tmp_path_factory.mktemp("projects") / "rooms"
-    shutil.copytree(PROJECTS / "express", path, ignore=shutil.ignore_patterns("node_modules"))
+def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
+    """A project of tests/projects, by the name of its folder."""
+    path = tmp_path_factory.mktemp("projects") / str(request.param)
+    shutil.copytree(PROJECTS / str(request.param), path, ignore=shutil.ignore_patterns("node_modules"))
     try:
         yield measure(path, ["npm", "install", "--no-audit", "--no-fund", "--silent"])
     finally:
@@ -63,12 +63,17 @@ def express(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
 
 
 @pytest.mark.needs_npm
-def test_express_is_traced_through_eight_layers_without_an_edit(express: Measured) -> None:
-    assert express.seconds < FIVE_MINUTES
-    assert express.lines[:2] == ["devenv up", "devenv doctor"]
-    assert [line.split()[2] for line in express.lines[2:]] == ["notes", "rooms"]
-    for subject, count in (("notes", 4), ("rooms", 1)):
-        report = express.trace(subject)
+@pytest.mark.parametrize(
+    ("measured", "counts"),
+    [("express", {"notes": 4, "rooms": 1}), ("typescript", {"bookings": 3})],
+    indirect=["measured"],
+)
+def test_it_is_traced_through_eight_layers_without_an_edit(measured: Measured, counts: dict[str, int]) -> None:
+    assert measured.seconds < FIVE_MINUTES
+    assert measured.lines[:2] == ["devenv up", "devenv doctor"]
+    assert [line.split()[2] for line in measured.lines[2:]] == list(counts)
+    for subject, count in counts.items():
+        report = measured.trace(subject)
         assert report["verdict"]["status"] == "ok"
         assert [(layer["name"], layer["status"]) for layer in report["layers"]] == [(name, "ok") for name in LAYERS]
         assert [layer["observed_count"] for layer in report["layers"][5:]] == [count] * 3
@@ -93,15 +98,21 @@ def in_file(name: str, old: str, new: str) -> Callable[[Measured], Callable[[], 
     return plant
 
 
-def another_uuid(measured: Measured) -> Callable[[], None]:
-    """A fault: a reader's row has another id than the items."""
-    real = measured.project.ok("db", "select id from readers where handle = 'okan'").out.split()[-2]
+def another_uuid(table: str, handle: str) -> Callable[[Measured], Callable[[], None]]:
+    """A fault: a person's row has another id than the items."""
 
-    def set_to(value: str) -> None:
-        measured.project.ok("db", "--write", f"update readers set id = '{value}' where handle = 'okan'")
+    def plant(measured: Measured) -> Callable[[], None]:
+        asked = f"select id from {table} where handle = '{handle}'"
+        real = measured.project.json("db", asked)["rows"][0][0]
 
-    set_to(NOBODY)
-    return lambda: set_to(real)
+        def set_to(value: str) -> None:
+            words = f"update {table} set id = '{value}' where handle = '{handle}'"
+            measured.project.ok("db", "--write", words)
+
+        set_to(NOBODY)
+        return lambda: set_to(real)
+
+    return plant
 
 
 def again(measured: Measured) -> None:
@@ -111,7 +122,7 @@ def again(measured: Measured) -> None:
 
 
 NOTES, ROUTES, TOML = "src/notes.js", "src/routes/rooms.js", "devenv.toml"
-FAULTS = {
+EXPRESS = {
     "another prefix": (in_file(NOTES, "`ROOM#${roomId}`", "`NOTE#${roomId}`"), ("library", "wrong_query")),
     "only the first page": (
         in_file(NOTES, "ExclusiveStartKey: start,\n    }));", "Limit: 2,\n    }));\n    page.LastEvaluatedKey = null;"),
@@ -126,20 +137,39 @@ FAULTS = {
         in_file(ROUTES, "res.json(await listNotes(req.params.roomId))", "throw new Error('out of paper')"),
         ("http", "status"),
     ),
-    "another uuid": (another_uuid, ("cross-store", "mismatched_id")),
+    "another uuid": (another_uuid("readers", "okan"), ("cross-store", "mismatched_id")),
     "a misspelt table": (in_file(TOML, 'ROOMS_TABLE = "rooms"', 'ROOMS_TABLE = "room"'), ("environment", None)),
 }
+BOOKINGS, MAIN = "src/bookings.ts", "src/main.ts"
+TYPESCRIPT = {
+    "another prefix": (in_file(BOOKINGS, "`COURT#${courtId}`", "`HALL#${courtId}`"), ("library", "wrong_query")),
+    "a limit": (in_file(BOOKINGS, "ScanIndexForward: true", "Limit: 1"), ("library", "wrong_query")),
+    "the other direction": (in_file(BOOKINGS, "Forward: true", "Forward: false"), ("library", None)),
+    "forgets to return": (in_file(BOOKINGS, "return (answer", "void (answer"), ("library", "nothing_returned")),
+    "drops a field": (in_file(BOOKINGS, "note: item.note", "note: item.notes"), ("library", "field_changed")),
+    "another field": (in_file(MAIN, "data: await", "date: await"), ("http", None)),
+    "another parameter": (in_file(MAIN, "listBookings(req.params.courtId)", "listBookings(req.path)"), ("http", None)),
+    "another uuid": (another_uuid("members", "arda"), ("cross-store", "mismatched_id")),
+}
+FAULTS = [
+    *(pytest.param("express", "notes", *fault, id=f"express: {name}") for name, fault in EXPRESS.items()),
+    *(pytest.param("typescript", "bookings", *fault, id=f"typescript: {name}") for name, fault in TYPESCRIPT.items()),
+]
 
 
 @pytest.mark.needs_npm
-@pytest.mark.parametrize("name", FAULTS)
-def test_faults_in_express_are_named_first(express: Measured, name: str) -> None:
-    plant, (layer, kind) = FAULTS[name]
-    heal = plant(express)
+@pytest.mark.parametrize(("measured", "subject", "plant", "named"), FAULTS, indirect=["measured"])
+def test_faults_are_named_first(
+    measured: Measured,
+    subject: str,
+    plant: Callable[[Measured], Callable[[], None]],
+    named: tuple[str, str | None],
+) -> None:
+    heal = plant(measured)
     try:
-        verdict = express.trace("notes")["verdict"]
-        assert (verdict["status"], verdict["layer"]) == ("diverged", layer), verdict["summary"]
-        assert kind in (None, verdict["class"]), verdict["summary"]
+        verdict = measured.trace(subject)["verdict"]
+        assert (verdict["status"], verdict["layer"]) == ("diverged", named[0]), verdict["summary"]
+        assert named[1] in (None, verdict["class"]), verdict["summary"]
     finally:
         heal()
-    assert express.trace("notes")["verdict"]["status"] == "ok"
+    assert measured.trace(subject)["verdict"]["status"] == "ok"

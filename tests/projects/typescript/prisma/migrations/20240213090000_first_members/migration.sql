@@ -1,0 +1,1 @@
+INSERT INTO "members" ("handle", "name") VALUES ('lene', 'Lene Holm'), ('arda', 'Arda Yildiz');
