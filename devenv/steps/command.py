@@ -21,6 +21,7 @@ from devenv.config.interpreter import with_programs
 from devenv.config.load import interpreter
 from devenv.core.errors import DevenvError, UsageError
 from devenv.host.writing import open_append
+from devenv.steps.lacking import explain_lacking
 from devenv.steps.unset import explain, find_unset
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, st
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
         said = last_lines(ctx.log, start)
         unset = find_unset(ctx.root, command, said, environ)
-        cause, hint = explain(unset) if unset else (None, None)
+        lacking = explain_lacking(ctx.root, said, python)
+        cause, hint = lacking or (explain(unset) if unset else (None, None))
         raise DevenvError(
             f"the command {shown} {how}", detail=f"{said}\n(whole log: {ctx.log})", cause=cause, hint=hint
         )

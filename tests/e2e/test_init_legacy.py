@@ -102,7 +102,7 @@ def test_trace_without_a_subject_lists_lines_that_work(harbour: ProjectDir) -> N
 
 def test_a_placeholder_that_no_request_uses_is_a_warning(harbour: ProjectDir) -> None:
     """Nothing declares that a token carries the sign-in id: what stands there changes no answer."""
-    real = harbour.ok("db", "select cognito_user_id from users where handle = 'nora'").out.split()[-2]
+    real = harbour.json("db", "select cognito_user_id from users where handle = 'nora'")["rows"][0][0]
     harbour.ok("db", "--write", "update users set cognito_user_id = 'MOCK' where handle = 'nora'")
     try:
         report = harbour.json("trace", "messages", GROUP, "--user", "nora")

@@ -1,0 +1,64 @@
+"""Packages that a program lacks: which interpreter it ran with, and the command that installs them. Nothing is run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+from typing import Final
+
+PYTHON: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+NODE: Final = re.compile(r"Cannot find (?:module|package) '([^'./][^']*)'")
+# Files that say which packages a project needs, the most exact first.
+LOCKS: Final = ("uv.lock", "poetry.lock", "Pipfile.lock", "requirements.txt", "pyproject.toml")
+ENVIRONMENT: Final = ".venv/bin/python"
+
+
+def explain_lacking(root: Path, said: str, python: str) -> tuple[str, str] | None:
+    """(cause, hint) for a program that ended because a package is not there; None for any other end.
+
+    `python` is the interpreter that `{python}` stands for. A module of the project itself is no package.
+    """
+    if found := PYTHON.search(said):
+        name = found[1]
+        if any((root / place).exists() for place in (name, f"{name}.py")):
+            return None
+        return f"{python} has no package {name}", python_hint(root)
+    if found := NODE.search(said):
+        name = found[1]
+        folder = next((each for each in folders(root) if (each / "package.json").is_file()), root)
+        words = "npm ci" if (folder / "package-lock.json").is_file() else "npm install"
+        place = "" if folder == root else f"cd {folder.relative_to(root)} && "
+        return f"the package {name} is not installed", f"{place}{words}, then: devenv up"
+    return None
+
+
+def folders(root: Path) -> list[Path]:
+    """The project's folder and those in it, hidden ones aside."""
+    try:
+        inner = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError:
+        inner = []
+    return [root, *(path for path in inner if path.name != "node_modules")]
+
+
+def python_hint(root: Path) -> str:
+    """How to make an environment with the project's packages, and how to name it."""
+    file = next((each / lock for lock in LOCKS for each in folders(root) if (each / lock).is_file()), None)
+    if file is None:
+        make = "python3 -m venv .venv && .venv/bin/pip install …"
+    else:
+        place = file.relative_to(root).as_posix()
+        into = "" if file.parent == root else f"cd {file.parent.relative_to(root)} && "
+        make = {
+            "uv.lock": f"{into}uv sync",
+            "poetry.lock": f"{into}POETRY_VIRTUALENVS_IN_PROJECT=1 poetry install",
+            "Pipfile.lock": f"{into}PIPENV_VENV_IN_PROJECT=1 pipenv sync",
+            "requirements.txt": f"python3 -m venv .venv && .venv/bin/pip install -r {place}",
+            "pyproject.toml": f"python3 -m venv .venv && .venv/bin/pip install ./{into and file.parent.name}",
+        }[file.name]
+        if file.name == "uv.lock" and shutil.which("uv") is None:
+            make = f"python3 -m venv .venv && .venv/bin/pip install ./{into and file.parent.name}"
+        if into and make.startswith("cd "):
+            return f'{make}, then in devenv.toml: [backend] python = "{file.parent.relative_to(root)}/{ENVIRONMENT}"'
+    return f'{make}, then in devenv.toml: [backend] python = "{ENVIRONMENT}"'
