@@ -71,7 +71,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
     body |= {
         "found": list(seen),
         "unused": list(found.unused),
-        "code": review(found.code),
+        "code": list(map(str, review(found.code))),
         "written": list(files),
         "edits": list(edits),
         "next": lines[0],

@@ -1,20 +1,42 @@
-"""What is wrong, or will be, in the queries that were found: seen in the code alone, with its file and line. Pure."""
+"""What is wrong, or will be, in the queries of a project's code: by their text alone, with file and line."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
-from devenv.init.code import Code, Query
+from devenv.host.files import read_text
+from devenv.init import javascript_code
+from devenv.init.code import Code, Query, read_code
+from devenv.init.listing import list_widely
+from devenv.init.source import parse_python
 
-UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-YEAR = re.compile(r"\byear\b|\bnow\b|\btoday\b|^20\d\d\b", re.IGNORECASE)
+UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+YEAR: Final = re.compile(r"\byear\b|\bnow\b|\btoday\b|^20\d\d\b|getFullYear", re.IGNORECASE)
+# What a file must mention to have a query.
+TELLING: Final = "KeyCondition"
+MOST_FILES: Final = 5_000
+MOST_BYTES: Final = 300_000
 
 
-def review(code: Iterable[Code]) -> list[str]:
-    """Sentences, each beginning with `file:line`. Of scripts a hard-coded id is no fault: they are for trying out."""
+@dataclass(frozen=True)
+class CodeFault:
+    """One fault: `file:line`, and what is wrong in words."""
+
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
+
+
+def review(code: Iterable[Code]) -> list[CodeFault]:
+    """The faults of all queries. An id in a script is none: scripts are for trying out."""
     return [
-        f"{query.function.file}:{query.line}: {text}"
+        CodeFault(f"{query.function.file}:{query.line}", text)
         for each in code
         for query in each.queries
         for text in faults(query)
@@ -33,3 +55,32 @@ def faults(query: Query) -> Iterator[str]:
         for attribute, template in query.key.items():
             if UUID.search(template):
                 yield f"the id in {attribute} is written into the code"
+
+
+def review_folder(root: Path) -> tuple[list[CodeFault], int]:
+    """The faults of the queries in a folder's Python and JavaScript, and how many queries there are. Nothing is run."""
+    code: list[Code] = []
+    scripts: dict[str, str] = {}
+    for path in list_widely(root, MOST_FILES).files:
+        name = path.as_posix()
+        script = javascript_code.is_script(name)
+        if not script and (path.suffix not in (".py", "") or name.startswith(".") or is_test(name)):
+            continue
+        try:
+            text = read_text(root / path, MOST_BYTES)
+        except OSError:
+            continue
+        if text is None or TELLING not in text:
+            continue
+        if script:
+            scripts[name] = text
+        elif (path.suffix or text.startswith("#!")) and (tree := parse_python(text)):
+            code.append(read_code(name, tree, {}, frozenset()))
+    code += [read.code for read in javascript_code.read_scripts(scripts, {}, frozenset())[0].values()]
+    return review(code), sum(len(each.queries) for each in code)
+
+
+def is_test(name: str) -> bool:
+    """Return True for a file of tests."""
+    *folders, file = name.split("/")
+    return bool({"test", "tests"} & set(folders)) or file.startswith(("test_", "conftest"))

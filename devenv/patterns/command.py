@@ -238,7 +238,9 @@ def check_patterns(stack: Stack, scripts: bool) -> Report:
     """Run all patterns and judge them and their tables. `scripts`: run the project's scripts too."""
     if not stack.settings.patterns:
         raise UsageError("this project declares no pattern", hint="add a section [patterns.<name>] to devenv.toml")
-    seen = observe(stack)
+    from devenv.init.review import review_folder
+
+    seen = replace(observe(stack), code=tuple(review_folder(stack.root)[0]))
     if scripts:
         ran = {
             name: with_script(stack, seen, access) if access.pattern.script else access

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from devenv.patterns import pattern_rules, table_rules
+from devenv.patterns import code_rules, pattern_rules, table_rules
 from devenv.patterns.rule import Rule
 
 # In `explained`: by any other rule.
@@ -48,4 +48,5 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("PAT028", "date-partition", "data", "No partition key is a date", table_rules.find_dated),
     Rule("PAT029", "empty-index", "index", "Every index holds items", table_rules.find_empty),
     Rule("PAT030", "clock", "pattern", "No condition follows the clock", pattern_rules.find_clocks),
+    Rule("PAT031", "code", "pattern", "Queries in the code are sound by their text", code_rules.find_code_faults),
 )

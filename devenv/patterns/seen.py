@@ -9,6 +9,7 @@ from typing import Any
 
 from devenv.capture.calls import StoreCall
 from devenv.config.schema import Operation, Pattern, Settings
+from devenv.init.review import CodeFault
 from devenv.patterns.declared import PatternResult
 from devenv.stores.dynamodb.capacity import item_bytes
 from devenv.stores.dynamodb.key_schema import Place, place_of, places_of
@@ -136,12 +137,14 @@ class Observed:
     """Everything that the judgement, the explanation and the matrix are made of.
 
     `kinds` are the entities of each table's items, in the order of the items (None: of none that is declared).
+    `code` are the faults that the queries of the code have by their text.
     """
 
     settings: Settings
     tables: Mapping[str, TableSeen]
     accesses: Mapping[str, SeenPattern]
     kinds: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    code: tuple[CodeFault, ...] = ()
 
     def of(self, place: Place) -> list[SeenPattern]:
         """The patterns that read this place."""

@@ -64,8 +64,12 @@ def test_up_loads_everything(harbour: ProjectDir) -> None:
 
 
 def test_doctor_finds_it_healthy(harbour: ProjectDir) -> None:
-    report = harbour.json("doctor", "--fail-on", "warn")
+    report = harbour.json("doctor")
     assert (report["verdict"], report["exit_code"]) == ("healthy", 0)
+    # Its functions show the first page only, and say so in their text.
+    (warned,) = (check for check in report["checks"] if check["status"] == "warn")
+    assert warned["code"] == "DAT015"
+    assert "backend/lib/ddb.py:52: Limit 20 without a further page" in warned["evidence"]
     assert harbour.ok("config", "check")
 
 
@@ -110,7 +114,7 @@ def test_a_placeholder_that_no_request_uses_is_a_warning(harbour: ProjectDir) ->
         assert any("'MOCK'" in note for note in report["layers"][2]["notes"])
         doctor = harbour.json("doctor")
         found = {check["code"]: check["status"] for check in doctor["checks"] if check["status"] in ("warn", "fail")}
-        assert (found, doctor["verdict"]) == ({"DAT012": "warn"}, "healthy")
+        assert (found, doctor["verdict"]) == ({"DAT012": "warn", "DAT015": "warn"}, "healthy")
     finally:
         harbour.ok("db", "--write", f"update users set cognito_user_id = '{real}' where handle = 'nora'")
 
@@ -135,7 +139,12 @@ def test_an_api_that_wants_a_token_that_is_not_declared_is_not_run(harbour: Proj
 
 
 def test_patterns_are_sound(harbour: ProjectDir) -> None:
-    assert harbour.json("patterns", "check")["exit_code"] == 0
+    report = harbour.json("patterns", "check")
+    assert report["exit_code"] == 0
+    found = [check for check in report["checks"] if check["code"] == "PAT031"]
+    assert "backend/lib/ddb.py:27: Limit 20 without a further page: the list ends after 20 items" in [
+        check["evidence"] for check in found
+    ]
 
 
 def test_what_the_comments_say_of_the_code_is_what_trace_finds(harbour: ProjectDir) -> None:

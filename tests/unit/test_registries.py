@@ -13,7 +13,7 @@ import devenv.doctor.checks
 import devenv.steps.seed.formats
 import devenv.trace.layers
 from devenv.doctor.checks.registry import CHECKS
-from devenv.patterns import pattern_rules, table_rules
+from devenv.patterns import code_rules, pattern_rules, table_rules
 from devenv.patterns.registry import ANY, RULES
 from devenv.steps.seed.formats.registry import FORMATS
 from devenv.trace.layers.registry import LAYERS
@@ -46,7 +46,7 @@ def test_every_check_of_every_file_is_in_the_registry(module: str) -> None:
 def test_every_rule_is_in_the_registry_and_explained_by_known_ones() -> None:
     found = {
         one
-        for module in (pattern_rules, table_rules)
+        for module in (code_rules, pattern_rules, table_rules)
         for one in vars(module).values()
         if getattr(one, "__module__", None) == module.__name__ and re.match(r"PAT\d{3}: ", one.__doc__ or "")
     }

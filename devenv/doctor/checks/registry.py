@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from devenv.doctor.checks import (
+    code,
     cross_store,
     data,
     docker,
@@ -28,6 +29,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *schema.CHECKS,
     *data.CHECKS,
     *patterns.CHECKS,
+    *code.CHECKS,
     *cross_store.CHECKS,
     *safety.CHECKS,
     *surroundings.CHECKS,

@@ -14,6 +14,7 @@ from devenv.config.schema import Settings
 from devenv.core.errors import Exit
 from devenv.init.command import init
 from devenv.init.listing import list_widely
+from devenv.init.review import review_folder
 from devenv.init.survey import survey
 from tests.unit.init.test_init import write
 
@@ -505,6 +506,20 @@ def test_what_is_wrong_in_a_query_is_named_with_its_line(tmp_path: Path) -> None
         "app.py:7: begins_with(sk, str(datetime.now().year)) follows the clock: older items are never read",
         "app.py:11: Limit 20 without a further page: the list ends after 20 items",
         "app.py:15: the id in id is written into the code",
+    ]
+
+
+def test_a_folder_is_reviewed_without_its_tests_and_tables(tmp_path: Path) -> None:
+    write(tmp_path, {"app.py": QUERIES, "tests/test_app.py": QUERIES, "test_more.py": QUERIES, "bin/list": QUERIES})
+    found, count = review_folder(tmp_path)
+    assert (len(found), count) == (4, 4)
+    assert found[2].place == "app.py:11"
+    script = "const one = async () => doc.send(new QueryCommand({ KeyConditionExpression: 'pk = :p', Limit: 5,"
+    (tmp_path / "app.py").write_text("x = 1")
+    (tmp_path / "store.js").write_text(f"{script} ExpressionAttributeValues: {{ ':q': 1 }} }}));\n")
+    assert [str(each) for each in review_folder(tmp_path)[0]] == [
+        "store.js:1: the expression uses :p, which has no value: DynamoDB refuses the query",
+        "store.js:1: Limit 5 without a further page: the list ends after 5 items",
     ]
 
 
