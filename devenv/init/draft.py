@@ -178,6 +178,8 @@ class Drafter(TraceDrafter):
         routes = [route for code in self.survey.code for route in code.routes]
         plain = [route.path for route in routes if not route.parameters]
         health = next((path for path in plain if "health" in path or "ping" in path), None)
+        if health is None and any(kind == "fastapi" for kind, _ in self.survey.applications.values()):
+            health = "/docs"  # FastAPI's own page.
         self.sheet.above("Your HTTP application: devenv starts it with the variables of `devenv env`.")
         self.sheet.section("backend")
         if not found.command:

@@ -465,6 +465,7 @@ def test_fastapi_with_alembic_and_mounted_routers(tmp_path: Path) -> None:
     assert (settings.person.table, settings.person.id, settings.person.name) == ("public.users", "id", "handle")
     assert settings.backend is not None
     assert settings.backend.command == ["{python}", "-m", "uvicorn", "app.main:app", "--port", "{port}"]
+    assert settings.backend.health == "/docs"
     trace = settings.trace["notes"]
     assert trace.request is not None
     assert trace.library is not None
