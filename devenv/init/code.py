@@ -296,7 +296,7 @@ def unset_places(request: Mapping[str, ast.expr], scope: Scope) -> Iterator[str]
 
 
 def begins_text(request: Mapping[str, ast.expr], scope: Scope) -> str:
-    """What a begins_with of the key condition begins with; "" when it is not spelt out."""
+    """The text that a begins_with of the key condition begins with; "" when it is not spelt out."""
     text = plain_value(request.get("KeyConditionExpression"), scope)
     begins = BEGINS.search(text[:CONDITION]) if isinstance(text, str) else None
     given = request.get("ExpressionAttributeValues")

@@ -1,4 +1,4 @@
-"""What is wrong, or will be, in the queries of a project's code: by their text alone, with file and line."""
+"""Faults of the queries in a project's code: by their text alone, with file and line."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def review(code: Iterable[Code]) -> list[CodeFault]:
 
 
 def faults(query: Query) -> Iterator[str]:
-    """What is wrong with one query."""
+    """The faults of one query."""
     for name in query.unset:
         yield f"the expression uses {name}, which has no value: DynamoDB refuses the query"
     if query.limit and not query.pages and query.operation == "Query":
