@@ -194,6 +194,10 @@ class Observations:
     http: HttpObservation = HttpObservation()
     more: Mapping[str, Observation] = field(default_factory=dict)
 
+    def has(self, name: str) -> bool:
+        """Return True if a layer was observed, or is one of the eight."""
+        return name in self.more or hasattr(self, name.replace("-", "_"))
+
     def layer(self, name: str) -> Observation:
         found: Observation = self.more[name] if name in self.more else getattr(self, name.replace("-", "_"))
         return found

@@ -77,10 +77,15 @@ class Judgement:
 
 
 def judge(subject: Subject, seen: Observations, layers: Sequence[Layer] = LAYERS) -> Judgement:
-    """Name the first layer whose output does not follow from the one before; further faults follow in order."""
+    """Name the first layer whose output does not follow from the one before; further faults follow in order.
+
+    A layer that the project does not declare was not observed, and is left out.
+    """
     found: list[LayerFinding] = []
     verdicts: list[LayerVerdict] = []
     for layer in layers:
+        if not seen.has(layer.name):
+            continue
         judged = (layer.judge or partial(judge_findings, layer.name, "mutated"))(subject, seen, found)
         verdicts.append(judge_layer(layer, seen.layer(layer.name), judged, found))
         found += judged.findings
