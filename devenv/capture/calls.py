@@ -62,7 +62,9 @@ def side_by_side(asked: Sequence[StoreCall] | None, declared: StoreCall | None) 
     if declared is None:
         return text
     wrong = differences(main, declared)
-    return f"{text}; declared is {shown(declared)}" + (f" (differs in {', '.join(wrong)})" if wrong else "")
+    if not wrong:
+        return f"{text}, which is the declared query"
+    return f"{text}; declared is {shown(declared)} (differs in {', '.join(wrong)})"
 
 
 def closest(asked: Sequence[StoreCall], declared: StoreCall | None) -> StoreCall:

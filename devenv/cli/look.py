@@ -255,15 +255,25 @@ def repair_apply(
 
 
 def repair_undo(
-    plan: Annotated[Path, typer.Argument(metavar="FILE", help="A plan that `verify --plan` wrote.")],
+    plan: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A plan that was applied. Default: what `doctor --fix` wrote last."),
+    ] = None,
 ) -> None:
-    """Undo everything that applying this plan changed."""
+    """Undo what applying a plan changed, or what the last `doctor --fix` wrote."""
     from devenv.stack import open_locked
     from devenv.verify.repair_plan import undo_plan
 
     with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
         opened.engine.permit(None)
-        report = undo_plan(verify_context(opened), plan, watch)
+        if plan is None:
+            from devenv.doctor.gather import settle
+            from devenv.verify.fixes import undo_last
+
+            report, writes = undo_last(verify_context(opened))
+            settle(opened, writes)
+        else:
+            report = undo_plan(verify_context(opened), plan, watch)
     show(report)
 
 

@@ -113,6 +113,11 @@ def down(
     if data:
         keeps = "without a backup" if no_backup else "(a backup is kept)"
         whose = "of ALL projects of this user" if everything else "of this project"
+        if everything:
+            from devenv.lifecycle.projects import what_goes
+
+            for line in what_goes():
+                typer.echo(line, err=True)
         agreed(f"Delete all data {whose} in both stores {keeps}?", yes)
     if everything:
         from devenv.lifecycle.projects import down_all

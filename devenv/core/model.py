@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 ServiceName = Literal["postgres", "dynamodb", "backend"]
 Running = Literal["running", "starting", "stopped", "crashed", "foreign"]
@@ -169,6 +170,14 @@ class Finding:
     fix: Fix | None = None
     subjects: tuple[str, ...] = ()
     about: frozenset[str] = frozenset()
+
+
+GUESS: Final = re.compile(r"(?:^|[:;] )(?:either|possibly)\b")
+
+
+def cause_label(cause: str) -> str:
+    """`cause`, or `possible cause` where the text itself names alternatives or a guess: nothing verified it."""
+    return "possible cause" if GUESS.search(cause) else "cause"
 
 
 SkipReason = Literal["needs_failed", "not_applicable", "not_run"]

@@ -29,7 +29,8 @@ class DoctorContext(FactsContext):
     `look_steps` tells how the steps stand, `run_steps` runs those that are not done.
     `listeners` are looked up when asked. `private_files` must be readable by their owner alone. `settings_changed`
     is when devenv.toml was last written (epoch seconds). `settle` is told which items `--fix` rewrote, so that the
-    steps know their items again; `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
+    steps know their items again, and `keep_writes` what it is about to write.
+    `is_seeded` tells of (table, item, key attributes) whether a seed file made it.
     `read_backups` gives the requests for continuous backups by table, `search_keys` what keys of users lie in files.
     `read_templates` gives what CloudFormation, SAM and Terraform files say of the tables' surroundings. `account` is
     the AWS account, when it may be asked; `asks_drift`: the user asks for drift by name.
@@ -41,6 +42,7 @@ class DoctorContext(FactsContext):
     look_steps: Callable[[], Sequence[StepState]] = tuple
     run_steps: Callable[[], None] | None = None
     settle: Callable[[Sequence[Write]], None] = lambda _: None
+    keep_writes: Callable[[Sequence[Write]], None] = lambda _: None
     is_seeded: Callable[[str, Item, tuple[str, ...]], bool] = lambda *_: False
     listeners: Callable[[], Sequence[Listener]] = tuple
     ask_ready: Mapping[str, Callable[[], list[str]]] = field(default_factory=dict)

@@ -40,6 +40,7 @@ def doctor_context(
         look_steps=partial(step_states, stack, inputs, thorough=True),
         run_steps=partial(run_steps, stack, watch or Watch()),
         settle=partial(settle, stack),
+        keep_writes=partial(keep_writes, stack),
         is_seeded=partial(is_seeded, stack),
         **safety_readers(stack),
         account=open_account(stack) if remote and (drift or asks_account(stack)) else None,
@@ -108,6 +109,13 @@ def run_steps(stack: Stack, watch: Watch) -> None:
     """Run the steps that are not done, as `up` does."""
     with open_locked(stack.root, UpOptions().timeout_s, watch.say) as locked:
         up.up(locked, UpOptions(backend=False), watch, Clock())
+
+
+def keep_writes(stack: Stack, writes: Sequence[Write]) -> None:
+    """Write down what `--fix` is about to write, for `devenv repair undo`."""
+    from devenv.verify.fixes import keep
+
+    keep(stack.folder, stack.engine.targets().dynamodb.endpoint, writes)
 
 
 def settle(stack: Stack, writes: Sequence[Write]) -> None:

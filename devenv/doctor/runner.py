@@ -260,8 +260,10 @@ def mend_items(facts: DoctorFacts, checks: Iterable[Check], note: Callable[[dict
     judgement = facts.judgement()
     wanted = replace(judgement, faults=[fault for fault in judgement.faults if fault.kind in kinds])
     applied: list[Write] = []
+    planned = plan_repairs(wanted, facts.known_plan())
+    facts.context.keep_writes(planned)
     with Dynamo(facts.context.targets.dynamodb) as dynamodb:
-        for written in apply_writes(dynamodb, plan_repairs(wanted, facts.known_plan())):
+        for written in apply_writes(dynamodb, planned):
             note(describe_write(written.write, written.state))
             if written.state == "applied":
                 applied.append(written.write)

@@ -243,13 +243,15 @@ def title(project: KnownProject) -> str:
 def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report:
     """Stop every project of this user. With `data` delete the data of all of them; of deleted folders for good.
 
-    One that cannot be stopped does not keep the others from it: it is told, and the exit code is its own.
+    One that cannot be stopped does not keep the others from it: it is told, and the exit code is its own. One whose
+    engine is no longer installed (`engines_gone`) has nothing that runs.
     """
     cache = cache_folder()
     stopped: list[str] = []
     kept: list[dict[str, object]] = []
     failed: list[dict[str, object]] = []
     backups: list[dict[str, object]] = []
+    gone: list[dict[str, object]] = []
     code = Exit.DONE
     for project in read_all(cache):
         try:
@@ -270,6 +272,9 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
             if project.services:
                 stopped.append(project.root)
         except (DevenvError, OSError) as error:
+            if isinstance(error, DevenvError) and error.exit_code == Exit.MISSING:
+                gone.append({"root": project.root, "error": str(error)})
+                continue
             hint = error.hint if isinstance(error, DevenvError) else None
             own = f"devenv down --project {shlex.quote(project.root)}"
             failed.append({"root": project.root, "error": str(error), "hint": hint or own})
@@ -279,12 +284,19 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
         "stopped": stopped,
         "left": kept,
         "failed": failed,
+        "engines_gone": gone,
         "leftovers": left,
         "data": "deleted" if data else "kept",
         "backups": backups,
         "cache": str(cache) if cache.is_dir() else None,
     }
     return Report("down", None, code, body, view={"all": True})
+
+
+def what_goes() -> list[str]:
+    """The data that `down --all --data` deletes, a line each."""
+    places = [(project.root, project.data) for project in read_all(cache_folder()) if project.data]
+    return [f"deletes {root}: {data}" for root, data in places] or ["deletes nothing: no project has data"]
 
 
 def stop_contained(project: KnownProject, data: bool) -> None:

@@ -63,13 +63,17 @@ class FactsContext:
 
 @dataclass(frozen=True)
 class PostgresFacts:
-    """One look at the project's database. `rows` holds the linked tables whose linked columns all exist."""
+    """One look at the project's database. `rows` holds the linked tables whose linked columns all exist.
+
+    `readable` are its tables, and the views too where a link names something else than a table.
+    """
 
     system_identifier: str
     catalog: Catalog
     declared: Catalog | None
     rows: Mapping[Relation, Sequence[Row]]
     seeded: Mapping[Relation, Sequence[Row]]
+    readable: Catalog
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Facts:
 def read_postgres(context: FactsContext, plan: ReadPlan) -> PostgresFacts:
     """One read-only snapshot of what the checks ask of Postgres. StoreError when it cannot be read."""
     from devenv.stores.postgres import client as postgres
-    from devenv.stores.postgres.catalog import read_catalog
+    from devenv.stores.postgres.catalog import Catalog, read_catalog, read_views
     from devenv.stores.postgres.reader import reading
 
     target = context.targets.postgres
@@ -136,15 +140,17 @@ def read_postgres(context: FactsContext, plan: ReadPlan) -> PostgresFacts:
         postgres.translated(target.address),
     ):
         catalog = read_catalog(connection)
+        apart = any(catalog.table(relation) is None for relation in plan.relations)
+        readable = Catalog((*catalog.tables, *read_views(connection))) if apart else catalog
         rows = {
             relation: read_rows(connection, relation, columns)
             for relation, linked in plan.relations.items()
-            if (columns := readable_columns(catalog, relation, linked)) is not None
+            if (columns := readable_columns(readable, relation, linked)) is not None
         }
         identifier = postgres.system_identifier(connection)
         declared = context.read_declared(connection)
         seeded = context.read_seeded(connection) if declared is not None else {}
-        return PostgresFacts(identifier, catalog, declared, rows, seeded)
+        return PostgresFacts(identifier, catalog, declared, rows, seeded, readable)
 
 
 def readable_columns(catalog: Catalog, relation: Relation, linked: Iterable[str]) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ judgement = judge(plan, {"table": items}, {("public", "users"): rows}, now)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +17,7 @@ from devenv.links.groups import find_group_faults, with_partners
 from devenv.links.read import Edge, Item, ItemRecord, Kind, ReadPlan, compile_plan, read_records
 from devenv.links.resolve import NamedId, Relation, Row, RowIndex, explain, find_link_faults, resolve
 from devenv.links.rows import find_missing_rows, find_row_faults
+from devenv.links.values import canonical
 
 __all__ = [
     "LAYERS",
@@ -100,6 +101,14 @@ class LinkJudgement:
         return LinkJudgement(stay, later.causes, later.records, later.named)
 
 
+def doubt(fault: Fault, doubted: Mapping[str, Fault]) -> Fault:
+    """A fault whose repair would copy from a row that has a fault itself is shown, and not safe to repair."""
+    if not fault.safe or fault.row is None or fault.edge is None:
+        return fault
+    found = doubted.get(canonical(fault.row[fault.edge.column]))
+    return fault if found is None else replace(fault, safe=False, note=f"{fault.note} (not copied: {found.note})")
+
+
 def judge(
     plan: ReadPlan,
     items: Mapping[str, Iterable[Item]],
@@ -127,4 +136,6 @@ def judge(
     ]
     faults += find_missing_rows(plan, rows, seeded or {}, named)
     faults += with_partners(find_group_faults(plan, records, expired, now), plan, named)
-    return LinkJudgement(faults, {**CAUSES, **explain(named, rows)}, records, named)
+    doubted = {id: fault for fault in faults if fault.kind in ("near_miss", "ambiguous_row") for id in fault.subjects}
+    faults = [doubt(fault, doubted) for fault in faults] if doubted else faults
+    return LinkJudgement(faults, {**CAUSES, **explain(named, rows, seeded)}, records, named)

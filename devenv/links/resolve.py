@@ -162,7 +162,7 @@ def find_link_faults(named: Iterable[NamedId], index: RowIndex) -> Iterator[Faul
         edge, record = one.edge, one.record
         if one.field is not None and one.field in record.bad:
             if one.row is not None:
-                yield from find_copy_faults(one, one.row)
+                yield from find_copy_faults(one, one.row, index)
             continue
         if one.row is None and (inner := inner_row(one, index)) is not None:
             yield respelt(one, inner, "behind a prefix")
@@ -205,7 +205,7 @@ def find_link_faults(named: Iterable[NamedId], index: RowIndex) -> Iterator[Faul
             )
         elif uuid_text(one.text) is not None and one.text != str(one.row[edge.column]):
             yield respelt(one, one.row, "written differently")
-        yield from find_copy_faults(one, one.row)
+        yield from find_copy_faults(one, one.row, index)
 
 
 def inner_row(one: NamedId, index: RowIndex) -> Row | None:
@@ -232,9 +232,15 @@ def respelt(one: NamedId, row: Row, how: str) -> Fault:
     )
 
 
-def find_copy_faults(one: NamedId, row: Row) -> Iterator[Fault]:
-    """Find attributes that were copied from the row and now differ from it."""
+def find_copy_faults(one: NamedId, row: Row, index: RowIndex) -> Iterator[Fault]:
+    """Find attributes that were copied from the row and now differ from it.
+
+    It is not safe to copy where the natural key on the item names another row by now (two rows swapped it, or one took
+    the other's), or the row has a placeholder itself.
+    """
     edge, record = one.edge, one.record
+    namesake = index.by_natural_key(edge, record)
+    taken = namesake is not None and namesake is not row
     for attribute, column in dict([*edge.natural, *edge.copies]).items():
         value = record.item.get(attribute)
         if value is None or attribute in record.bad or same_value(value, row[column]):
@@ -243,17 +249,18 @@ def find_copy_faults(one: NamedId, row: Row) -> Iterator[Fault]:
         blank = is_placeholder(text)
         right = canonical(row[edge.column])
         now = "NULL" if row[column] is None else canonical_text(row[column])
+        doubt = "; what the item says names another row by now" if taken else ""
         yield Fault(
             "placeholder" if blank else "stale_copy",
             (right, *record_ids(record)) if blank else (right,),
-            f"{attribute} is {text!r}, {'.'.join(edge.relation)}.{column} of {right} is {now!r}",
+            f"{attribute} is {text!r}, {'.'.join(edge.relation)}.{column} of {right} is {now!r}{doubt}",
             record,
             attribute,
             observed=text,
             expected=now,
             edge=edge,
             row=row,
-            safe=True,
+            safe=not taken and not is_placeholder(now),
         )
 
 
@@ -279,7 +286,11 @@ def record_ids(record: ItemRecord) -> tuple[str, ...]:
     return tuple(unique) or ((record.key_text,) if record.key else ())
 
 
-def explain(named: Iterable[NamedId], rows: Mapping[Relation, Sequence[Row]]) -> dict[str, str]:
+def explain(
+    named: Iterable[NamedId],
+    rows: Mapping[Relation, Sequence[Row]],
+    seeded: Mapping[Relation, Sequence[Row]] | None = None,
+) -> dict[str, str]:
     """Return what the link faults have in common: class -> cause, in words, for each column that links lead to."""
     targets: dict[str, dict[str, set[str]]] = {}
     empty: set[str] = set()
@@ -292,7 +303,9 @@ def explain(named: Iterable[NamedId], rows: Mapping[Relation, Sequence[Row]]) ->
             empty.add(one.edge.target)
     moved = [explain_moved(target, ids["moved"], ids["known"]) for target, ids in targets.items() if ids["moved"]]
     lost = [
-        explain_lost(target, target in empty, bool(ids["known"] or ids["moved"]))
+        explain_lost(
+            target, target in empty, bool(ids["known"] or ids["moved"]), ids["lost"] & loaded_ids(target, seeded or {})
+        )
         for target, ids in targets.items()
         if ids["lost"]
     ]
@@ -313,8 +326,18 @@ def explain_moved(target: str, moved: set[str], known: set[str]) -> str:
     )
 
 
-def explain_lost(target: str, empty: bool, others: bool) -> str:
-    """Why ids in items name nothing."""
+def loaded_ids(target: str, seeded: Mapping[Relation, Sequence[Row]]) -> set[str]:
+    """The ids of the rows that setup once loaded into a table; `target` is `schema.table.column`."""
+    table, _, column = target.rpartition(".")
+    found = (row for relation, rows in seeded.items() if ".".join(relation) == table for row in rows)
+    return {canonical(row.get(column) or "") for row in found}
+
+
+def explain_lost(target: str, empty: bool, others: bool, loaded: Sequence[str] | set[str] = ()) -> str:
+    """Why ids in items name nothing. `loaded` are those of rows that setup loaded."""
+    if loaded and not empty:
+        number = "a row that setup loaded was" if len(loaded) == 1 else f"{len(loaded)} rows that setup loaded were"
+        return f"{number} deleted since: {', '.join(sorted(loaded)[:3])}"
     if empty:
         return f"{target.rpartition('.')[0]} has no rows: either it was not loaded, or another database is meant"
     if not others:

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from devenv.core.model import Report
+from devenv.core.model import Report, cause_label
 from devenv.core.plural import number_of
 from devenv.render.cells import clean, mark, show_value
 
@@ -42,6 +42,8 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
     lines = [repair_line(repair) for repair in (repairs if verbose else repairs[:REPAIRS_SHOWN])]
     if len(lines) < len(repairs):
         lines.append(f"and {number_of(len(repairs) - len(lines), 'more repair')}  (-v lists them)")
+    if any("table" in repair and repair["state"] == "applied" for repair in repairs):
+        lines.append("undo: devenv repair undo")
     lines += [*failures, *(line for check in rows["warn"] for line in check_lines(check, verbose))]
     if verbose:
         lines += [line for check in (*rows["ok"], *rows["skip"]) for line in check_lines(check, verbose)]
@@ -111,7 +113,7 @@ def check_lines(check: Mapping[str, Any], verbose: bool) -> list[str]:
     fix = check["fix"] or {}
     parts = [
         ("", check["evidence"]),
-        ("cause: ", check["cause"]),
+        (f"{cause_label(check['cause'] or '')}: ", check["cause"]),
         ("fix: ", fix.get("text")),
         ("run: ", fix.get("command")),
     ]

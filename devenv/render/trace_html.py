@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
-from devenv.core.model import Report
+from devenv.core.model import Report, cause_label
 from devenv.core.plural import number_of
 from devenv.render.cells import clean
 from devenv.render.page import render_page
@@ -165,7 +165,7 @@ def remedy(finding: Mapping[str, Any], again: str | None = None) -> Iterator[str
     """Cause, remedy, command; where no command repairs it, `again` shows whether the repair was right."""
     fix = finding.get("fix") or {}
     rows = [
-        ("Cause", finding.get("cause"), False),
+        (cause_label(finding.get("cause") or "").capitalize(), finding.get("cause"), False),
         ("Remedy", fix.get("text"), False),
         ("Run", fix.get("command"), True),
     ]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import typer
 
-from devenv.core.model import Report
+from devenv.core.model import Report, cause_label
 from devenv.core.plural import number_of
 from devenv.render.cells import cell_width, clean, pad
 from devenv.render.trace_stress import listed_lines, stress_lines
@@ -244,7 +244,7 @@ def evidence_rows(layer: Layer) -> Iterator[Row]:
 
 def remedy_rows(finding: Mapping[str, Any], *, with_cause: bool = True) -> Iterator[Row]:
     if with_cause and finding.get("cause"):
-        yield "cause", finding["cause"]
+        yield cause_label(finding["cause"]), finding["cause"]
     fix = finding.get("fix") or {}
     for label, name in (("fix", "text"), ("run", "command")):
         if fix.get(name):
@@ -301,15 +301,16 @@ def indent(rows: Sequence[Row], width: int, guide: str) -> list[str]:
     beside = room >= LABEL + 30
     for label, text in rows:
         head = typer.style(label, bold=True)
-        fill = " " * (LABEL - len(label))
+        taken = max(LABEL, len(label) + 1)
+        fill = " " * (taken - len(label))
         if label in COMMANDS:
             lines.append(f"{guide}{head}{fill if beside else ' '}{typer.style(clean(text), fg='cyan')}")
             continue
         if not label:
             lines += [guide + line for line in wrap(text, room)]
         elif beside:
-            start, *rest = wrap(text, room - LABEL)
-            lines += [f"{guide}{head}{fill}{start}", *(guide + " " * LABEL + line for line in rest)]
+            start, *rest = wrap(text, room - taken)
+            lines += [f"{guide}{head}{fill}{start}", *(guide + " " * taken + line for line in rest)]
         else:
             lines.append(guide + head)
             lines += [f"{guide}  {line}" for line in wrap(text, room - 2)]

@@ -259,3 +259,54 @@ def test_config_check_refuses_what_does_not_fit(shop: Shop, old: str, new: str, 
     ran = shop.project.devenv("config", "check")
     assert ran.code == 2
     assert says in " ".join(ran.all.split())
+
+
+# --- what can be done about it ---
+
+
+def test_a_fix_is_shown_kept_and_taken_back(shop: Shop) -> None:
+    make_a_line_stale(shop)
+    broken = shop.scan()
+    fixed = shop.project.ok("doctor", "--fix").out
+    assert "packer_uuid 11111111-2222-4333-8444-555555555555 -> " in fixed
+    assert "undo: devenv repair undo" in fixed
+    assert shop.scan() == shop.items
+    undone = shop.project.json("repair", "undo")
+    assert (undone["exit_code"], undone["applied"], undone["skipped"]) == (0, 1, [])
+    assert shop.scan() == broken
+    again = shop.project.devenv("repair", "undo")
+    assert (again.code, "is left to undo" in again.err) == (2, True)
+    kept = list((shop.project.path / ".devstate" / "repairs").glob("fix-*.undone"))
+    assert len(kept) == 1
+
+
+def test_an_item_that_was_changed_since_is_not_taken_back(shop: Shop) -> None:
+    make_a_line_stale(shop)
+    shop.project.ok("doctor", "--fix")
+    shop.change("LINE#2", product="quince")
+    now = shop.scan()
+    undone = shop.project.json("repair", "undo")
+    assert (undone["exit_code"], undone["changed_meanwhile"]) == (1, 1)
+    assert shop.scan() == now
+
+
+def test_a_deleted_seed_row_is_named_as_deleted_and_brought_back_by_one_command(shop: Shop) -> None:
+    shop.project.ok("db", "--write", "DELETE FROM people WHERE handle = 'cy'")
+    verdict = shop.trace()["verdict"]
+    assert (verdict["layer"], verdict["class"]) == ("cross-store", "orphan")
+    assert verdict["cause"].startswith("a row that setup loaded was deleted since: ")
+    assert verdict["fix"]["command"] == "devenv up --restore-seeds"
+    shop.project.ok(*verdict["fix"]["command"].split()[1:])
+    assert shop.trace()["verdict"]["status"] == "ok"
+
+
+def test_a_view_that_a_link_names_is_no_missing_table(shop: Shop) -> None:
+    shop.project.ok("db", "--write", "CREATE VIEW persons AS SELECT uuid, handle FROM people")
+    try:
+        shop.edit("devenv.toml", 'to = "postgres:people.uuid"', 'to = "postgres:persons.uuid"')
+        verdict = shop.trace()["verdict"]
+        assert verdict["status"] == "ok", verdict
+        checks = {check["code"]: check["status"] for check in shop.project.json("doctor")["checks"]}
+        assert (checks["SCH004"], checks["XST001"], checks["XST002"]) == ("ok", "ok", "ok")
+    finally:
+        shop.project.ok("db", "--write", "DROP VIEW persons")

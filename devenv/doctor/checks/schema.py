@@ -151,7 +151,7 @@ def run_links(facts: DoctorFacts) -> Outcome:
         if error.code != NO_DATABASE:
             raise
         return unneeded("there is no database (SCH001)")
-    differences = list(diff_links(facts.plan, found.catalog))
+    differences = list(diff_links(facts.plan, found.readable))
     if not differences:
         return passed(number_of(len(facts.plan.edges), "link"))
     known = {subject for subject, _ in diff_catalog(found.declared or found.catalog, found.catalog)}

@@ -27,6 +27,7 @@ from devenv.engines.docker import compose
 from devenv.engines.docker.api import Container, Unreachable
 from devenv.engines.docker.containers import ALIVE, epoch, judge, seen_from_here, shared_file, version_of, whole_seconds
 from devenv.engines.docker.project import INSIDE, ComposeProject
+from devenv.engines.process import RESTART
 from devenv.engines.project import KnownState
 from devenv.host import log_clock, processes, writing
 
@@ -93,6 +94,8 @@ class DockerEngine(ComposeProject):
         seen = judge(name, container, meant, processes.boot_time())
         port = self.published(container, name) or self.port(name)
         seen = replace(seen, host="127.0.0.1", port=port, url=self.url(name, port))
+        if seen.state == "running" and not seen.detail and (pending := self.pending_settings(name)):
+            seen = replace(seen, detail=pending, command=RESTART)
         return replace(seen, version=record.version if record else None) if seen.version is None else seen
 
     def published(self, container: Container | None, name: str) -> int | None:
@@ -278,8 +281,16 @@ class DockerEngine(ComposeProject):
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             version=version_of(container) if container else None,
             environment=self.inputs_of(name, environment) if name == "backend" else "",
+            settings=self.launch_settings(name),
         )
         return None
+
+    def launch_settings(self, name: str) -> dict[str, str]:
+        """The port and the image of a store; those of a compose file of the project's own are not devenv's."""
+        if name not in STORES or self.settings.docker.file:
+            return {}
+        section = self.settings.postgres if name == "postgres" else self.settings.dynamodb
+        return {"port": str(section.port), "image": section.image or ""}
 
     def create(self, names: Sequence[str], environment: Mapping[str, str], progress: Progress) -> None:
         """Have Compose create and start containers. DevenvError: 10 for what is missing, 6 for a taken port."""

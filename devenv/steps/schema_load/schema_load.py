@@ -252,9 +252,15 @@ def is_active(described: Described) -> bool:
 
 
 def lacks(ctx: StepContext, handles: Handles) -> str | None:
-    """Return what a command should have made: at least one table."""
-    names = handles.dynamo().call("ListTables", {"Limit": 1})["TableNames"]
-    return None if names else f"DynamoDB at {ctx.dynamodb.endpoint} has no table"
+    """Return what a command should have made: at least one table, and all that devenv.toml names."""
+    names = {name for page in handles.dynamo().pages("ListTables") for name in page["TableNames"]}
+    if not names:
+        return f"DynamoDB at {ctx.dynamodb.endpoint} has no table"
+    settings = ctx.settings
+    declared = [entity.table for entity in settings.entities.values()]
+    declared += [pattern.table for pattern in settings.patterns.values() if pattern.table]
+    missing = [name for name in dict.fromkeys(declared) if name not in names]
+    return f"table {', '.join(missing)} does not exist, and devenv.toml names it" if missing else None
 
 
 def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:

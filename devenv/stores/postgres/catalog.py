@@ -166,6 +166,15 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
 ORDER BY n.nspname, c.relname
 """
 )
+VIEWS = (
+    PROJECT
+    + """
+SELECT n.nspname, c.relname, array_agg(ARRAY[a.attname::text, format_type(a.atttypid, a.atttypmod)] ORDER BY a.attnum)
+FROM pg_class c JOIN project n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relkind IN ('v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
+GROUP BY 1, 2
+"""
+)
 OBJECTS = (
     PROJECT  # noqa: S608 - constant text
     + """
@@ -226,3 +235,11 @@ def read_catalog(connection: Connection) -> Catalog:
     objects = [Object(*row) for row in connection.execute(OBJECTS.encode()).fetchall()]
     connection.execute("SELECT set_config('search_path', %s, false)", [path])
     return msgspec.convert({"tables": tables, "objects": objects}, Catalog)
+
+
+def read_views(connection: Connection) -> tuple[Table, ...]:
+    """The views, materialized and foreign tables with their columns: what a link may name besides tables."""
+    return tuple(
+        Table(schema, name, columns=tuple(Column(each, kind) for each, kind in columns))
+        for schema, name, columns in connection.execute(VIEWS.encode())
+    )

@@ -59,7 +59,7 @@ def judge_library(subject: Subject, seen: Observations, earlier: Sequence[LayerF
         expected=given,
         entries=entries,
         difference=difference(subject, given, entries),
-        refused=any(run is not None and run.outcome != "returned" for run in (ran, *guards)),
+        refused=any(run is not None and (run.outcome != "returned" or run.nothing) for run in (ran, *guards)),
         another=is_another_list(subject, seen, "library", entries),
     )
 
@@ -88,9 +88,7 @@ def judge_run(
             yield judge_failure(ran, declared)
         return
     if ran.nothing:
-        if expected or ran.asked:
-            text = f"{ran.function} returns nothing (None){f', having read {count(len(ran.read))}' if ran.read else ''}"
-            yield library_fault(ran, "nothing_returned", text, "it returned None", status="missing")
+        yield from judge_nothing(subject, seen, ran, expected, earlier)
         return
     if ran.shape is not None:
         yield library_fault(ran, "field_changed", f"{ran.function} returns {ran.shape}", FORM)
@@ -111,6 +109,29 @@ def judge_run(
         yield fault
     if fault is None and declared is not None and (misuse := judge_query(ran, declared)):
         yield library_fault(ran, "wrong_query", misuse, side_by_side(ran.asked, declared), status="mutated")
+
+
+def judge_nothing(
+    subject: Subject, seen: Observations, ran: Ran, expected: Sequence[Entry] | None, earlier: Sequence[LayerFinding]
+) -> Iterator[LayerFinding]:
+    """The function returned None: because of what its query brought, or although it brought something.
+
+    None for a subject that is not there, or of which an earlier layer finds nothing either, follows from that.
+    """
+    if not expected and not ran.read and (earlier or not seen.dynamodb.found):
+        return
+    text = f"{ran.function} returns nothing (None){f', having read {count(len(ran.read))}' if ran.read else ''}"
+    between = difference(subject, expected, ())
+    brought = difference(subject, expected, shown_in(subject, "library", ran.read))
+    if brought is not None and brought.missing and ran.asked:
+        text += f": its query does not bring {count(len(brought.missing))} that the declared pattern returns"
+        declared = seen.pattern.asked
+        yield library_fault(ran, "wrong_query", text, side_by_side(ran.asked, declared), between, "missing")
+    elif ran.asked == () and expected:
+        yield library_fault(ran, "nothing_returned", text, "it asks no store at all", between, "missing")
+    elif expected or ran.asked:
+        cause = "its query brought them, and it returned None" if ran.read else "it returned None, not an empty list"
+        yield library_fault(ran, "nothing_returned", text, cause, between, "missing")
 
 
 def judge_query(ran: Ran, declared: StoreCall) -> str | None:
@@ -143,7 +164,8 @@ def judge_failure(ran: Ran, declared: StoreCall | None) -> LayerFinding:
         "unstarted": f"{ran.function} cannot be called: {words}{place}",
         "unreadable": f"{ran.function} returns what cannot be read: {words}",
     }
-    return library_fault(ran, "error", texts[ran.outcome], "the error is in the function itself, not in what it reads")
+    cause = "possibly an error of the function itself: no store refused what it asked"
+    return library_fault(ran, "error", texts[ran.outcome], cause)
 
 
 def is_refused(asked: StoreCall) -> bool:

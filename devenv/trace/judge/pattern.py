@@ -141,7 +141,7 @@ def pattern_fault(
         kind,
         f"the declared pattern: {summary}",
         cause,
-        Fix("correct the pattern in devenv.toml, and the application's query with it", "devenv config check"),
+        Fix("correct the pattern in devenv.toml, and the application's query with it", None),
         lost or (between.missing_ids if between else ()),
         frozenset(["pattern"]),
         layer="pattern",

@@ -31,6 +31,7 @@ NEAR: Final = 5
 SHOWN: Final = 500
 OTHER_TABLES: Final = 10
 MEND: Final = "devenv doctor --fix"
+RESTORE: Final = Fix("bring the deleted rows back as setup loaded them", "devenv up --restore-seeds", safe=True)
 
 
 @dataclass(frozen=True)
@@ -229,6 +230,12 @@ def notes(inquiry: TraceContext, gathered: SubjectItems, expired: int) -> Iterat
     """Remarks that are no fault."""
     if gathered.rows and not gathered.entries and inquiry.question.values:
         yield "it is empty: its group rows exist, and no entry does"
+    elif not gathered.entries:
+        wanted = "; ".join(
+            f"{kind} with {' and '.join(f'{name} = {text}' for name, text in fields.items()) or 'any id'}"
+            for kind, fields in gathered.wanted.items()
+        )
+        yield f"it is empty: the table holds no {wanted}"
     if expired:
         items = number_of(expired, "item of this kind is", "items of this kind are")
         yield f"{items} past the time to live and counted as gone"
@@ -248,8 +255,20 @@ def own_findings(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
         chosen = [f for f in chosen if f.record is None or id(f.record) in rows | mine]
     for folded in LinkJudgement(chosen, found.causes, found.records, found.named).folded():
         about = {name for fault in folded.faults for name in (fault.attribute, fault.field, fault.observed) if name}
-        fix = remedy(folded)
+        fix = RESTORE if was_seeded(inquiry, folded) else remedy(folded)
         yield Finding(folded.kind, folded.summary, folded.cause, fix, folded.subjects, frozenset(about))
+
+
+def was_seeded(inquiry: TraceContext, folded: Folded) -> bool:
+    """Return True if faults are about rows that setup loaded and that were deleted since."""
+    if folded.kind not in ("orphan", "missing_row"):
+        return False
+    try:
+        seeded = inquiry.facts.postgres().seeded
+    except StoreError:
+        return False
+    ids = {canonical(str(text)) for rows in seeded.values() for row in rows for text in row.values() if text}
+    return all(fault.subjects[0] in ids for fault in folded.faults)
 
 
 def kind_names(inquiry: TraceContext) -> set[str]:

@@ -128,7 +128,7 @@ def choose(
         found = [row for row in people if canonical(row[declared.id]) in known or not known]
         if not found:
             text = f"no member of it has a row in {declared.table}" if known else f"{declared.table} has no rows"
-            cause = "their rows were deleted or never made"
+            cause = "either their rows were deleted, or they were never made"
             return [], [Finding("missing_row", text, cause, SETUP, tuple(sorted(known)), about(declared))]
         return found[:1], list(judge_row(declared, people, found[0]))
     found = [row for row in people if user in {str(row.get(column)) for column in keys(declared)}]
@@ -141,7 +141,7 @@ def choose(
     if found:
         text = f"{user} is {len(found)} rows of {declared.table}: {', '.join(ids)}"
         fix = Fix(f"make {declared.name} unique and remove the rows that are not meant", "devenv db --write")
-        return found, [Finding("ambiguous_row", text, "nothing keeps the name unique", fix, ids, about(declared))]
+        return found, [Finding("ambiguous_row", text, "possibly nothing keeps it unique", fix, ids, about(declared))]
     near = near_misses(declared, people, user)
     if near:
         text = f"no row of {declared.table} has {declared.name} {user!r}; near it: {', '.join(near[:SHOWN])}"
@@ -151,6 +151,7 @@ def choose(
 
 
 SETUP: Final = Fix("load the rows again", "devenv up --from setup")
+RESTORE: Final = Fix("bring it back as it was loaded, with its id", "devenv up --restore-seeds", safe=True)
 
 
 def nobody(
@@ -165,11 +166,11 @@ def nobody(
     if not names:
         cause, fix = f"{declared.table} is empty", SETUP
     elif any(user in {row.get(column) for column in keys(declared)} for row in loaded):
-        cause, fix = "setup loaded this row, and it was deleted since", SETUP
+        cause, fix = "setup loaded this row, and it was deleted since", RESTORE
     else:
         known = set(members())
         asker = next((str(row[declared.name]) for row in people if canonical(row[declared.id]) in known), names[0])
-        cause = f"the {declared.name} is another one, or its row was deleted"
+        cause = f"either the {declared.name} is another one, or its row was deleted"
         fix = Fix("run it as an existing user", command(inquiry, asker))
     return Finding("missing_row", text, cause, fix, (user,), about(declared))
 
@@ -206,7 +207,7 @@ def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[
     name, identity = person[declared.name], canonical(person[declared.id])
     if value is None or not str(value).strip() or is_placeholder(str(value)):
         text = f"{declared.sign_in} of {name} is {value!r}: a user who signs in is not found by it"
-        cause = "the seed's placeholder was never replaced"
+        cause = "possibly the seed's placeholder was never replaced"
         fix = Fix(f"write the real {declared.sign_in} into the seed file, then load it", "devenv up")
         yield Finding("placeholder", text, cause, fix, (identity,), about(declared))
         return
@@ -215,7 +216,12 @@ def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[
         text = f"{declared.sign_in} of {name} is that of {len(same)} rows: {', '.join(same)}"
         fix = Fix("give each row its own", "devenv db --write")
         yield Finding(
-            "ambiguous_row", text, "one sign-in id was copied to several rows", fix, tuple(same), about(declared)
+            "ambiguous_row",
+            text,
+            "possibly it was copied to several rows",
+            fix,
+            tuple(same),
+            about(declared),
         )
 
 

@@ -74,7 +74,7 @@ def look_at_postgres(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]
         return [unanswered(facts, "postgres", error)], []
     differences = [
         *(diff_catalog(seen.declared, seen.catalog) if seen.declared else ()),
-        *diff_links(facts.plan, seen.catalog),
+        *diff_links(facts.plan, seen.readable),
     ]
     relations = {".".join(relation) for relation in facts.plan.relations}
     if facts.context.settings.person:
@@ -101,7 +101,7 @@ def schema_troubles(differences: list[tuple[str, str]], relations: set[str]) -> 
             and (subject in relations) == wanted
         }
         if found:
-            cause = "step setup has not run, or the schema was changed by hand"
+            cause = "either step setup has not run, or the schema was changed by hand"
             names = frozenset(name for subject in found.values() for name in ("postgres", subject.rpartition(".")[2]))
             fix = UP if wanted else Fix("rebuild the database from its files (asks first)", "devenv setup && devenv up")
             yield Finding(kind, "; ".join(found), cause, fix, tuple(dict.fromkeys(found.values())), names)
@@ -119,7 +119,7 @@ def look_at_dynamodb(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]
     missing = [name for name, table in described.items() if table is None]
     if missing:
         text = f"table {', '.join(missing)} does not exist"
-        cause = "step schema-load has not run, or the table was deleted"
+        cause = "either step schema-load has not run, or the table was deleted"
         troubles.append(Finding("missing_table", text, cause, UP, tuple(missing), frozenset(["dynamodb", *missing])))
     seen = []
     for name, request in facts.context.tables.items():
@@ -130,7 +130,7 @@ def look_at_dynamodb(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]
             losing = any(d.losing for d in found)
             command = "devenv schema-load && devenv up" if losing else "devenv up"
             text = f"table {name}: {'; '.join(d.text for d in found)}"
-            cause = "the table was made from another definition"
+            cause = "either the table was made from another definition, or it was altered since"
             fix = Fix("make it as its file declares it", command, safe=not losing)
             troubles.append(Finding("schema_drift", text, cause, fix, (name,), frozenset(["dynamodb", name])))
     return troubles, seen

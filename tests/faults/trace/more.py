@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -335,6 +336,51 @@ def just_written(bench: Bench) -> None:
     assert len(rows) == 2
 
 
+def over_the_year(bench: Bench) -> None:
+    """Two messages a microsecond apart, one of each year, between the others."""
+    like = bench.messages()[0]
+    bench.delete(*[item for item in bench.messages() if item["sk"]["S"] < "2023-01"])
+    for sk in ("2022-12-31T23:59:59.999999+00:00", "2023-01-01T00:00:00.000000+00:00"):
+        bench.put({**like, "sk": {"S": sk}, "message_uuid": {"S": str(uuid.uuid4())}})
+
+
+def one_message(bench: Bench) -> None:
+    bench.delete(*bench.messages()[:-1])
+
+
+def large_message(bench: Bench) -> None:
+    bench.change(bench.messages()[2], message="word " * 60_000)
+
+
+def same_words(bench: Bench) -> None:
+    for item in bench.messages()[:4]:
+        bench.change(item, message="yes")
+
+
+def rows_moved(bench: Bench) -> None:
+    """Every row is written anew, as an UPDATE does: they then stand in another order."""
+    bench.sql("UPDATE users SET email = email")
+    bench.sql("UPDATE users SET email = email WHERE handle = 'ines'")
+
+
+def busy(bench: Bench) -> None:
+    """Somebody else writes messages of another conversation all the time."""
+    stop = threading.Event()
+    other = "94c08be3-17fa-4e26-a5d9-c3b6e0271f88"
+    like = bench.messages(other)[0]
+
+    def write() -> None:
+        number = 0
+        while not stop.wait(0.02):
+            number += 1
+            sk = f"2023-06-01T10:00:{number // 1000 % 60:02}.{number % 1000:06}+00:00"
+            bench.put({**like, "sk": {"S": sk}, "message_uuid": {"S": str(uuid.uuid4())}})
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    bench.undo.append(lambda: (stop.set(), writer.join(10)))
+
+
 RESOURCE = (
     QUERY,
     """\
@@ -413,4 +459,13 @@ CONTROLS: tuple[Control, ...] = (
             b.restart(),
         ),
     ),  # type: ignore[arg-type, return-value]
+    Control("as the other member", lambda _: None, ("conversation", GROUP, "--user", "rafael")),
+    Control("the list of the other member", lambda _: None, ("conversations", "--user", "rafael")),
+    Control("another conversation", lambda _: None, ("conversation", "94c08be3-17fa-4e26-a5d9-c3b6e0271f88")),
+    Control("over the turn of a year", over_the_year),
+    Control("a single message", one_message),
+    Control("a message of 300 KB", large_message),
+    Control("the same words four times", same_words),
+    Control("rows in another order", rows_moved),
+    Control("a busy writer", busy),
 )

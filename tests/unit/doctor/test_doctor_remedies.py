@@ -56,7 +56,7 @@ def facts(world: World, *, seeded: Sequence[dict[str, Any]] = (), **changes: Any
     items = DynamoFacts({TABLE: {"KeySchema": KEY}}, {TABLE: [typed_item(item) for item in world.items]})
     nothing = Catalog()
     loaded = {USERS: list(seeded)}
-    made.postgres = Lazy(lambda: PostgresFacts("1", nothing, nothing, {USERS: world.rows}, loaded))
+    made.postgres = Lazy(lambda: PostgresFacts("1", nothing, nothing, {USERS: world.rows}, loaded, nothing))
     made.dynamodb = Lazy(lambda: items)
     made.judgement = Lazy(lambda: made._judge_once(items, made.postgres))
     return made
@@ -234,9 +234,9 @@ def test_a_row_that_setup_loaded_and_a_table_without_rows_are_loaded_again(world
     gone = asked(world, "eve", seeded=[{"uuid": str(uuid.uuid4()), "handle": "eve"}])
     assert gone.cause == "setup loaded this row, and it was deleted since"
     assert gone.fix is not None
-    assert gone.fix.command == "devenv up --from setup"
+    assert gone.fix.command == "devenv up --restore-seeds"
     bo = world.id("bo")
     inquiry = TraceContext(Question("conversation", Trace(), {}, "ada"), facts(world), Application())
     empty = nobody(inquiry, WHO, [], lambda: [bo])
-    assert (empty.cause, empty.fix) == ("public.users is empty", gone.fix)
+    assert (empty.cause, empty.fix and empty.fix.command) == ("public.users is empty", "devenv up --from setup")
     assert empty.summary.endswith("there are none at all")

@@ -274,9 +274,9 @@ def test_many_repairs_are_counted_and_listed_only_with_verbose() -> None:
     repairs = [{"state": "applied", "table": "t", "key": {"pk": n}, "changes": [change]} for n in range(1234)]
     short = doctor_text(diagnosis(repairs=repairs), verbose=False)
     assert short[0] == "applied: t 0: id a -> b"
-    assert short[-2] == "and 1,224 more repairs  (-v lists them)"
-    assert len(short) == 12
-    assert len(doctor_text(diagnosis(repairs=repairs), verbose=True)) == 1235
+    assert short[-3:-1] == ["and 1,224 more repairs  (-v lists them)", "undo: devenv repair undo"]
+    assert len(short) == 13
+    assert len(doctor_text(diagnosis(repairs=repairs), verbose=True)) == 1236
 
 
 def test_skipped_checks_name_each_root_once() -> None:
@@ -363,6 +363,7 @@ def test_what_down_all_keeps_is_named_with_the_command_that_returns_or_deletes_i
         "stopped": ["/my shop"],
         "left": [],
         "failed": [],
+        "engines_gone": [{"root": "/old", "error": "docker was not found"}],
         "leftovers": [],
         "data": "deleted",
         "backups": [{"root": "/my shop", "snapshot": "auto-1"}],
@@ -370,11 +371,12 @@ def test_what_down_all_keeps_is_named_with_the_command_that_returns_or_deletes_i
     }
     assert down_all_lines(Report("down", None, Exit.DONE, body)) == [
         "stopped: /my shop",
+        "not running: /old: docker was not found",
         "data of /my shop deleted (a backup is kept)",
         "  to restore the previous data: devenv snapshot restore auto-1 --project '/my shop'",
         "kept: downloads and baselines, which all projects share, and npm's own cache of them",
         "  to delete them: rm -r /home/ann/.cache/devenv",
     ]
-    assert down_all_lines(Report("down", None, Exit.DONE, {**body, "data": "kept", "backups": []})) == [
-        "stopped: /my shop"
-    ]
+    assert down_all_lines(
+        Report("down", None, Exit.DONE, {**body, "data": "kept", "backups": [], "engines_gone": []})
+    ) == ["stopped: /my shop"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from devenv.capture.calls import StoreCall
-from devenv.core.model import Failure
+from devenv.capture.calls import StoreCall, side_by_side
+from devenv.core.model import Failure, cause_label
 from devenv.trace.judge.verdict import Judgement, judge
 from devenv.trace.observation import (
     Answer,
@@ -834,3 +834,51 @@ def test_no_text_of_an_entry_is_in_any_sentence() -> None:
         found = judge(SUBJECT, seen)
         sentences = " ".join(f"{b.summary} {b.cause}" for b in (found.first, *found.also) if b)
         assert "private" not in sentences
+
+
+# --- explanations ---
+
+
+def test_a_function_that_returns_none_is_explained_by_its_query() -> None:
+    narrow = replace(SENT, sort="begins_with(sk, 2026)", count=0)
+    found = judge(SUBJECT, with_library(entries=(), nothing=True, asked=(narrow,), read=()))
+    assert found.first is not None
+    assert (found.first.layer, found.first.kind) == ("library", "wrong_query")
+    assert "its query does not bring 5 entries" in found.first.summary
+    assert "begins_with(sk, 2026)" in (found.first.cause or "")
+
+
+def test_a_function_that_read_all_and_returns_none_forgot_to_return() -> None:
+    found = judge(SUBJECT, with_library(entries=(), nothing=True))
+    assert found.first is not None
+    assert (found.first.kind, found.first.cause) == ("nothing_returned", "its query brought them, and it returned None")
+
+
+def test_none_for_what_an_earlier_layer_lost_follows_from_that() -> None:
+    asked = lifted(sort="begins_with(sk, 2026)")
+    seen = with_pattern((), asked=asked, stages=(("sort", NEWEST_FIRST),))
+    ran = replace(RAN, entries=(), nothing=True, asked=(asked,), read=())
+    found = judge(SUBJECT, replace(seen, library=replace(seen.library, ran=ran)))
+    assert [found.first and found.first.kind, *(one.kind for one in found.also)] == ["narrowed"]
+    assert next(layer for layer in found.layers if layer.name == "library").follows == "pattern"
+
+
+def test_equal_queries_are_not_shown_as_different() -> None:
+    assert side_by_side([SENT], DECLARED) == (
+        "it asks Query letters where pk = MSG#g-1 descending, which is the declared query"
+    )
+    assert "differs in table" in side_by_side([replace(SENT, table="other")], DECLARED)
+
+
+@pytest.mark.parametrize(
+    ("cause", "label"),
+    [
+        ("its filter drops them", "cause"),
+        ("either it was deleted, or it was never made", "possible cause"),
+        ("possibly it was copied to several rows", "possible cause"),
+        ("2 of 3 ids of users: either these rows were made again, or others", "possible cause"),
+        ("a row that setup loaded was deleted since: u-1", "cause"),
+    ],
+)
+def test_a_cause_that_names_alternatives_is_a_possible_one(cause: str, label: str) -> None:
+    assert cause_label(cause) == label
