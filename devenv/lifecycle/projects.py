@@ -176,8 +176,9 @@ def read_running(cache: Path) -> dict[str, list[psutil.Process]]:
         variables = processes.environ_of(process.pid)
         root = variables.get("DEVENV_PROJECT") if variables.get("DEVENV_CACHE") == str(cache) else None
         if root is None and (logs := LOG.fullmatch(processes.output_of(process.pid))):
-            # Its title stands where its variables were.
-            root = logs["root"] if logs["root"] in known and "DEVENV_CACHE" not in variables else None
+            # Its title stands where its variables were. PostgreSQL has many processes, each leading a session.
+            own = logs["root"] in known and logs["name"] not in STORES and "DEVENV_CACHE" not in variables
+            root = logs["root"] if own else None
         if root and processes.identify(process.pid):
             found.setdefault(root, []).append(process)
     return found
