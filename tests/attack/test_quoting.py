@@ -160,7 +160,10 @@ VALUES = {
     "SMART": "\u2019; touch {canary}; \u2018",
     "END": "'\\",
 }
-SHELLS = [shell for shell in ("sh", "dash", "bash", "ksh", "zsh", "busybox") if shutil.which(shell)]
+SHELLS = [
+    *(shell for shell in ("sh", "dash", "bash", "ksh", "busybox") if shutil.which(shell)),
+    pytest.param("zsh", marks=pytest.mark.needs_shells),
+]
 
 
 @pytest.mark.parametrize("form", ["dotenv", "shell"])
