@@ -142,4 +142,8 @@ def test_a_setting_that_waits_for_a_restart_is_said_by_the_next_up(make: Make) -
     assert "[postgres] source = system is not in effect" in second
     assert "devenv down && devenv up" in second
     project.ok("down")
-    assert "the installed PostgreSQL changed" not in " ".join(project.devenv("up").all.split())
+    again = project.devenv("up")
+    if again.code == 9:  # the machine's PostgreSQL is of another major version
+        assert "either [postgres] source in devenv.toml changed" in " ".join(again.all.split())
+    else:
+        assert again.code in (0, 10), again.all
