@@ -32,7 +32,7 @@ from tests.shapes import (
 )
 
 # What these projects lack: an application, a data folder of their own.
-ABSENT = ("SVC003", "SVC004", "SVC008", "ENV007")
+ABSENT = ("SVC003", "SVC004", "SVC008", "SVC009", "SVC010", "ENV007", "DAT015")
 Targeted = tuple[PostgresTarget, DynamoTarget]
 
 

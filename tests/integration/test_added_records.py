@@ -18,6 +18,7 @@ from devenv.render.trace_html import write_html
 from devenv.render.trace_otlp import write_otlp
 from devenv.render.trace_step import inspected
 from devenv.stack import Stack, open_stack
+from devenv.trace.layer import Layer
 from devenv.trace.layers.registry import LAYERS
 from devenv.trace.run import trace
 from tests import another
@@ -39,11 +40,15 @@ def printed(report: Report, capsys: pytest.CaptureFixture[str], *, as_json: bool
     return capsys.readouterr().out
 
 
+def declared(stack: Stack) -> list[Layer]:
+    return [layer for layer in LAYERS if layer.declared(stack.settings)]
+
+
 def test_a_ninth_layer_is_in_every_form_of_a_trace(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     before = trace(stack, "conversation", (GROUP,), None)
     report = trace(stack, "conversation", (GROUP,), None, layers=(*LAYERS, another.LAYER))
     document = json.loads(printed(report, capsys, as_json=True))
-    assert [layer["name"] for layer in document["layers"]] == [*(layer.name for layer in LAYERS), "mirror"]
+    assert [layer["name"] for layer in document["layers"]] == [*(layer.name for layer in declared(stack)), "mirror"]
     ninth = document["layers"][-1]
     assert (ninth["index"], ninth["status"], ninth["summary"]) == (9, "mutated", "2 copies of ines")
     assert ninth["findings"][0]["class"] == "crooked"
@@ -67,7 +72,7 @@ def test_a_layer_that_a_project_does_not_declare_is_not_there(stack: Stack) -> N
     absent = replace(another.LAYER, declared=lambda settings: False)
     report = trace(stack, "conversation", (GROUP,), None, layers=(LAYERS[0], absent, *LAYERS[1:]))
     assert [(layer["index"], layer["name"]) for layer in report.body["layers"]] == [
-        (number, layer.name) for number, layer in enumerate(LAYERS, 1)
+        (number, layer.name) for number, layer in enumerate(declared(stack), 1)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ from devenv.engines.services import SERVICES
 
 UP = Fix("start what does not run", "devenv up")
 IDLE_S = 3.0
+LOCKED_S = 1.0
 ROOM = 50 * 1024 * 1024
 
 
@@ -191,7 +193,13 @@ def can_write(path: Path, uid: int) -> bool:
 
 def run_sessions(facts: DoctorFacts) -> Outcome:
     """Sessions that sit inside a transaction, or that others wait for. Asked by a connection of its own."""
-    stuck = [s for s in read_sessions(facts.context.targets.postgres) if s.blocks or s.for_s > IDLE_S]
+    target = facts.context.targets.postgres
+    seen = read_sessions(target)
+    if any(s.locks and not s.blocks and s.for_s <= IDLE_S for s in seen):
+        # Between two statements of a migration, or forgotten? A moment later it is known.
+        time.sleep(LOCKED_S)
+        seen = read_sessions(target)
+    stuck = [s for s in seen if s.blocks or s.for_s > (LOCKED_S if s.locks else IDLE_S)]
     if not stuck:
         return passed("no session holds a transaction open")
     pids = [str(session.pid) for session in stuck]

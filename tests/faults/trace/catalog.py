@@ -316,7 +316,7 @@ YEAR = (
     + QUERY,
 )
 LIMIT = (
-    '    return [item for page in pages for item in page["Items"]]',
+    '    return patiently(lambda: [item for page in pages for item in page["Items"]])',
     '    return list(dynamodb().query(TableName=settings().table, Limit=20, **request)["Items"])',
 )
 PREFIX = ('newest(f"MSG#{message_group_uuid}", before, limit)', 'newest(f"GRP#{message_group_uuid}", before, limit)')
