@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.trace.bench import GROUP, Bench
+from tests.support import FULL
 
 PER_SECOND = 5
 
@@ -38,7 +39,7 @@ def writer(bench: Bench) -> Iterator[list[int]]:
     bench.restore()
 
 
-@pytest.mark.parametrize("times", [4, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("times", [4, pytest.param(200 if FULL else 30, marks=pytest.mark.long)])
 def test_a_writer_gives_no_alarm(bench: Bench, writer: list[int], times: int) -> None:
     verdicts = [bench.trace("conversation", GROUP)["verdict"] for _ in range(times)]
     assert [one["summary"] for one in verdicts if one["status"] == "diverged"] == []
