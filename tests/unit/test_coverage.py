@@ -19,7 +19,14 @@ from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.doctor.runner import diagnose, run_checks
 from devenv.trace.judge.verdict import judge
 from devenv.trace.layers.registry import LAYERS
-from devenv.trace.observation import Answer, HttpObservation, LibraryObservation, Observations, PatternObservation
+from devenv.trace.observation import (
+    Answer,
+    HttpObservation,
+    LibraryObservation,
+    Observation,
+    Observations,
+    PatternObservation,
+)
 from devenv.trace.report import unverified
 from tests.shapes import SETTINGS
 from tests.unit.trace.test_trace_judge import HEALTHY, MEMBER, RAN, SUBJECT
@@ -85,6 +92,8 @@ def test_a_project_of_which_nothing_is_compared(
 
 def with_layer(name: str, **changes: Any) -> Observations:
     field = name.replace("-", "_")
+    if not hasattr(HEALTHY, field):
+        return replace(HEALTHY, more={name: Observation(**changes)})
     return replace(HEALTHY, **{field: replace(HEALTHY.layer(name), **changes)})  # type: ignore[arg-type]
 
 
