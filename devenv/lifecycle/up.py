@@ -81,8 +81,8 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
                 engine.stop(name)
             if tapping:
                 tap.stop(engine)
-            if ticking:
-                log_clock.stop(engine)
+        if ticking and not any(engine.runs(name) for name in engine.services):
+            log_clock.stop(engine)
         raise
     services.close()
     timings = clock.finish()

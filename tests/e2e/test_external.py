@@ -183,7 +183,8 @@ def test_what_a_killed_move_left_running_is_told_of_before_the_next(project: Pro
     project.ok("up", "--no-backend", "--mark")
     project.ok("down")
     move = ("up", "--no-backend", "--engine", "embedded")
-    assert killed_after(project, "devenv.host.processes.spawn", *move) == -signal.SIGKILL
+    # The first process is the clock of the logs, the second a store.
+    assert killed_after(project, "devenv.host.processes.spawn:2", *move) == -signal.SIGKILL
     world.until(lambda: any(world.servers(project).values()), "what was started")
     ran = project.devenv("up", "--no-backend")
     assert (ran.code, "is up on engine `embedded`" in ran.err) == (2, True), ran.all

