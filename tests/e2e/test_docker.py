@@ -228,7 +228,7 @@ def test_an_own_compose_file_and_what_doctor_finds_in_it(tmp_path: Path) -> None
         assert project.json("doctor", "--only", "DOC007")["exit_code"] == 0
         assert f"postgresql://boss@127.0.0.1:{port}/cruddur" in project.ok("status").out
         assert world.orphans(project) == set()
-        assert "was not held back" not in project.ok("snapshot", "save", "one").err
+        assert "were not paused" not in project.ok("snapshot", "save", "one").err
 
 
 def test_an_image_that_is_nowhere_is_a_missing_prerequisite(project: ProjectDir) -> None:

@@ -214,7 +214,7 @@ def test_writers_of_both_stores_end_at_one_point(engine: str, engine_project: Pr
         for _ in range(20):
             seen = max(seen, number())
     # What others run cannot be held, which is said.
-    assert ("was not held back" in saved.err) is (engine == "external")
+    assert ("were not paused" in saved.err) is (engine == "external")
     engine_project.ok("snapshot", "restore", "written")
     rows, items = writer.numbers(engine_project)
     assert rows
