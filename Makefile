@@ -7,7 +7,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loads
 
 .PHONY: up test test-rest test-all check bench faults clean chaos soak
 
+# Who runs a folder's Makefile trusts it already; so `devenv trace` need not ask again.
 up: .venv/user.stamp
+	@$(BIN)/devenv trust >/dev/null
 	$(BIN)/devenv up --trust
 	@echo 'in your shell: source .venv/bin/activate'
 
