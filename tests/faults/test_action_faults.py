@@ -14,7 +14,7 @@ from tests.faults.trace.bench import GROUP, TABLE, Bench
 
 Patch = Callable[[Bench], None]
 PLAN = "return sent, [*map(delete, rows), *map(put, moved.values()), put_message(sent, sender)]"
-SEND = "dynamodb().transact_write_items(TransactItems=writes)"
+SEND = "patiently(functools.partial(dynamodb().transact_write_items, TransactItems=writes))"
 
 
 @dataclass(frozen=True)
