@@ -287,11 +287,14 @@ def test_killed_while_it_writes_a_file(seeded: ProjectDir, words: tuple[str, ...
     seen = changes(seeded, *words, str(file), code=code)
     end = next(each for each in seen if each.what.startswith("rename ") and each.what.endswith(str(file)))
     length = file.stat().st_size
+    # An older file of the same kind: one of another kind would not be replaced.
+    older = file.read_bytes() + b"\n"
     # Before its temporary file, while it is written, before it takes its place; and wherever else.
     for moment in [Kill(end.number - n, 0.0, end.what) for n in (0, 1)] + choose_kills(seen, KILLS - 2, rng):
-        file.write_text("older")
+        file.write_bytes(older)
         killed = kill(seeded, moment, *words, str(file), code=code)
-        assert file.read_text() == "older" if killed else file.stat().st_size > 100, moment
+        assert (file.read_bytes() == older) is killed, moment
+        assert file.stat().st_size > 100
         told(seeded, *words, str(file), codes=(code,))
         assert file.stat().st_size > length / 2  # (A trace's later runs have fewer spans than the first.)
         assert list(folder.glob(".*")) == []
