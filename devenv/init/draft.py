@@ -16,7 +16,7 @@ from devenv.engines.embedded.contrib import EXTENSIONS
 from devenv.init.applications import find_application
 from devenv.init.compose import ComposeService
 from devenv.init.draft_trace import TraceDrafter
-from devenv.init.javascript_code import SUFFIXES
+from devenv.init.listing import SCRIPTS
 from devenv.init.propose import LABEL
 from devenv.init.settings_found import GIVEN, database_of, is_secret, placeholder
 from devenv.init.sheet import Guess
@@ -204,7 +204,7 @@ class Drafter(TraceDrafter):
         self.sheet.key("health", health or "/", "" if health else "a path that answers below 400 once it can serve")
         if self.survey.python:
             self.sheet.key("python", self.survey.python)
-        elif any(code.uses_dynamodb and not code.file.endswith(SUFFIXES) for code in self.survey.code):
+        elif any(code.uses_dynamodb and not code.file.endswith(SCRIPTS) for code in self.survey.code):
             self.sheet.comment(
                 '{python} is the one that runs devenv; name the project\'s own: python = ".venv/bin/python"'
             )
@@ -314,7 +314,7 @@ class Drafter(TraceDrafter):
             " new id, `devenv doctor --fix` makes its items follow; items in JSON files would by themselves."
         )
         self.sheet.section("steps", "seed")
-        program = [] if not file.endswith(SUFFIXES) else ["node"]
+        program = [] if not file.endswith(SCRIPTS) else ["node"]
         if file.endswith(("ts", "mts")) and any("tsx" in each.packages for each in self.survey.manifests):
             program = ["npx", "--no-install", "tsx"]
         self.sheet.key("command", [*(program or ["{python}"]), file])

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from devenv.init.code import Function
 from devenv.init.draft_data import DataDrafter, quoted
-from devenv.init.javascript_code import SUFFIXES
+from devenv.init.listing import SCRIPTS
 from devenv.init.propose import (
     ID_NAMES,
     PLACE,
@@ -157,7 +157,7 @@ class TraceDrafter(DataDrafter):
         """`[trace.*.library]`: the function itself, or a command that prints what a function in JavaScript gives."""
         function = pattern.query.function
         self.sheet.section("trace", pattern.name, "library")
-        if function.file.endswith(SUFFIXES):
+        if function.file.endswith(SCRIPTS):
             folder = self.package_folder(function.file)
             self.sheet.key("command", self.node_command(function, arguments, folder))
             if folder:
@@ -205,7 +205,7 @@ class TraceDrafter(DataDrafter):
         found: dict[str, Any] = {}
         unknown: list[str] = []
         known = self.parameters(pattern)
-        script = function.file.endswith(SUFFIXES)
+        script = function.file.endswith(SCRIPTS)
         for parameter in function.parameters:
             maker = None if script else self.maker(function, parameter)
             if parameter in known:

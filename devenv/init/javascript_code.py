@@ -17,7 +17,6 @@ from devenv.init.source import Scope, Unclear, value_of
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.tables import Found, accept
 
-SUFFIXES: Final = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 READS: Final[Mapping[str, str]] = {
     "QueryCommand": "query",
     "GetCommand": "get_item",
@@ -57,13 +56,6 @@ class JsFile:
     unclear: tuple[int, ...] = ()
     mounts: tuple[tuple[str, str], ...] = ()
     prefix: str = ""
-
-
-def is_script(name: str) -> bool:
-    """Return True if a file is JavaScript or TypeScript that a project runs; tests and declarations are none."""
-    parts = name.split("/")
-    telling = re.search(r"\.(test|spec|d|min|config)\.[cm]?[jt]s$", parts[-1])
-    return name.endswith(SUFFIXES) and not telling and not {"test", "tests", "__tests__", "spec"} & set(parts)
 
 
 def read_scripts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -18,6 +19,8 @@ MADE: Final = SKIPPED | {
     *(".pytest_cache", "coverage", "htmlcov", ".nyc_output", ".idea", ".vscode", ".vs", ".hg", ".svn", ".eggs"),
 }
 MOST_IN_FOLDER: Final = 500
+SCRIPTS: Final = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
+NO_PROGRAM: Final = re.compile(r"\.(test|spec|d|min|config)\.[cm]?[jt]s$")
 
 
 @dataclass(frozen=True)
@@ -55,3 +58,13 @@ def list_widely(root: Path, most: int, most_in_folder: int = MOST_IN_FOLDER) -> 
 def is_entered(entry: os.DirEntry[str]) -> bool:
     """Return True for a folder in which people keep what they wrote."""
     return entry.name not in MADE and not entry.name.endswith(".egg-info") and entry.is_dir(follow_symlinks=False)
+
+
+def is_script(name: str) -> bool:
+    """Return True if a file is JavaScript or TypeScript that a project runs; tests and declarations are none."""
+    parts = name.split("/")
+    return (
+        name.endswith(SCRIPTS)
+        and not NO_PROGRAM.search(parts[-1])
+        and not {"test", "tests", "__tests__", "spec"} & set(parts)
+    )

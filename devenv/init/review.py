@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Final
 
 from devenv.host.files import read_text
-from devenv.init import javascript_code
-from devenv.init.code import Code, Query, read_code
-from devenv.init.listing import list_widely
+from devenv.init.code import OPERATIONS, Code, Query, read_queries
+from devenv.init.listing import is_script, list_widely
 from devenv.init.source import parse_python
 
 UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 YEAR: Final = re.compile(r"\byear\b|\bnow\b|\btoday\b|^20\d\d\b|getFullYear", re.IGNORECASE)
 # What a file must mention to have a query.
 TELLING: Final = "KeyCondition"
+# What it must have besides, if it is Python: a call that may be the query.
+ASKING: Final = re.compile(rf"\.\s*(?:{'|'.join(OPERATIONS)})\b")
 MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 300_000
 
@@ -35,12 +36,12 @@ class CodeFault:
 
 def review(code: Iterable[Code]) -> list[CodeFault]:
     """The faults of all queries. An id in a script is none: scripts are for trying out."""
-    return [
-        CodeFault(f"{query.function.file}:{query.line}", text)
-        for each in code
-        for query in each.queries
-        for text in faults(query)
-    ]
+    return faults_of(query for each in code for query in each.queries)
+
+
+def faults_of(queries: Iterable[Query]) -> list[CodeFault]:
+    """The faults of these queries, each with its place."""
+    return [CodeFault(f"{each.function.file}:{each.line}", text) for each in queries for text in faults(each)]
 
 
 def faults(query: Query) -> Iterator[str]:
@@ -59,11 +60,11 @@ def faults(query: Query) -> Iterator[str]:
 
 def review_folder(root: Path) -> tuple[list[CodeFault], int]:
     """The faults of the queries in a folder's Python and JavaScript, and how many queries there are. Nothing is run."""
-    code: list[Code] = []
+    queries: list[Query] = []
     scripts: dict[str, str] = {}
     for path in list_widely(root, MOST_FILES).files:
         name = path.as_posix()
-        script = javascript_code.is_script(name)
+        script = is_script(name)
         if not script and (path.suffix not in (".py", "") or name.startswith(".") or is_test(name)):
             continue
         try:
@@ -74,10 +75,13 @@ def review_folder(root: Path) -> tuple[list[CodeFault], int]:
             continue
         if script:
             scripts[name] = text
-        elif (path.suffix or text.startswith("#!")) and (tree := parse_python(text)):
-            code.append(read_code(name, tree, {}, frozenset()))
-    code += [read.code for read in javascript_code.read_scripts(scripts, {}, frozenset())[0].values()]
-    return review(code), sum(len(each.queries) for each in code)
+        elif (path.suffix or text.startswith("#!")) and ASKING.search(text) and (tree := parse_python(text)):
+            queries += read_queries(name, tree)
+    if scripts:
+        from devenv.init.javascript_code import read_scripts
+
+        queries += (query for read in read_scripts(scripts, {}, frozenset())[0].values() for query in read.code.queries)
+    return faults_of(queries), len(queries)
 
 
 def is_test(name: str) -> bool:

@@ -65,6 +65,17 @@ def assignments(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         pending.extend(ast.iter_child_nodes(node))
 
 
+def own_nodes(owner: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a module or a function, without those of the functions inside it."""
+    pending = deque(ast.iter_child_nodes(owner))
+    while pending:
+        node = pending.popleft()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        yield node
+        pending.extend(ast.iter_child_nodes(node))
+
+
 def value_of(node: ast.expr, scope: Scope, depth: int = 0) -> Any:
     """The value that an expression spells out. Unclear."""
     if depth > DEPTH:

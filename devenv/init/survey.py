@@ -15,7 +15,7 @@ from devenv.host.files import read_text
 from devenv.init import javascript_code, unused
 from devenv.init.code import Code, read_code
 from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
-from devenv.init.listing import list_widely
+from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
 from devenv.init.names import settle_names, table_variables
@@ -58,7 +58,7 @@ BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG
 WANTED: Final = frozenset(
     [
         *(".sql", ".json", ".jsonl", ".ndjson", ".csv", ".yml", ".yaml", ".template", ".tf", ".py", ".sh", ".bash"),
-        *(".ini", ".properties", *javascript_code.SUFFIXES, *unused.SUFFIXES),
+        *(".ini", ".properties", *SCRIPTS, *unused.SUFFIXES),
     ]
 )
 UNWANTED: Final = ("package-lock.json", "tsconfig.json", "composer.lock")
@@ -111,7 +111,7 @@ def survey(root: Path) -> Survey:
     variables = {**given, **known_variables(compose)}
     trees = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     tables, notes = read_tables(texts, trees, variables)
-    scripts = {name: text for name, text in texts.items() if javascript_code.is_script(name)}
+    scripts = {name: text for name, text in texts.items() if is_script(name)}
     keys = keys_of(tables)
     made, _ = javascript_code.read_scripts(scripts, variables, keys)
     for each in (table for read in made.values() for table in read.tables):

@@ -286,17 +286,6 @@ def elements(node: ast.expr, scope: Scope, depth: int = 0) -> list[ast.expr]:
     return []
 
 
-def own_nodes(owner: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a module or a function, without those of the functions inside it."""
-    pending = deque(ast.iter_child_nodes(owner))
-    while pending:
-        node = pending.popleft()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        yield node
-        pending.extend(ast.iter_child_nodes(node))
-
-
 def arguments(call: ast.Call, scope: Scope) -> dict[str, Any]:
     """The keyword arguments that are spelt out, also those of `**request`."""
     found: dict[str, Any] = {}
