@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -284,8 +285,10 @@ def test_the_first_copy_is_wrong_where_pages_end(bench: Bench) -> None:
     copy = WRONG[0]
     wrong = run(bench, copy, "--only", "pages-half", "--only", "throttled-once")
     assert set(wrong) == {"pages-half"}
-    assert "63 of 127 entries lost; `chat/messages.py:" in wrong["pages-half"]
-    assert copy.line in wrong["pages-half"]
+    # Chance decides which of the two group rows is lost, as their sort keys are the same: perhaps the user's.
+    line, _, request = wrong["pages-half"].partition("; request: ")
+    assert re.fullmatch(rf"function: wrong: 63 of 127 entries lost; `chat/messages\.py:\d+` {copy.line}", line)
+    assert request == "wrong: 101 of 127 entries lost" or request.startswith("error 403: ")
 
 
 @pytest.mark.long

@@ -60,6 +60,12 @@ class PartResult:
     ms: float | None = None
     factor: float | None = None
     place: str | None = None
+    blame: str | None = None
+
+    @property
+    def fault(self) -> str:
+        """The text without the call that is to blame."""
+        return self.text.removesuffix(f"; {self.blame}") if self.blame else self.text
 
 
 @dataclass(frozen=True)
@@ -84,15 +90,30 @@ class StressResult:
         return "accepted" if self.worst.status in BAD and self.accepted is not None else self.worst.status
 
     @property
+    def nearest(self) -> PartResult | None:
+        """The part to look at first: the function, whose line of code is known, then the worst.
+
+        A request that is refused can be a consequence of what the function loses.
+        """
+        bad = [one for one in self.parts if one.status in BAD]
+        if not bad:
+            return self.worst
+        return min(bad, key=lambda one: (one.part != "function", ORDER.index(one.status)))
+
+    @property
     def text(self) -> str:
         """One line, without the condition's name."""
-        worst = self.worst
-        if self.unrun is not None or worst is None:
+        first = self.nearest
+        if self.unrun is not None or first is None:
             return f"not run: {self.unrun or self.condition.unmet}"
         accepted = f" (accepted: {self.accepted})" if self.status == "accepted" else ""
+        if first.status not in BAD:
+            return f"{first.text}{accepted}"
         ran = [one for one in self.parts if one.status != "not_run"]
-        part = f"{worst.part}: " if worst.status in BAD and any(one.status not in BAD for one in ran) else ""
-        return f"{part}{worst.text}{accepted}"
+        beside = [one for one in ran if one is not first and one.status in BAD and one.fault != first.fault]
+        named = beside or any(one.status not in BAD for one in ran)
+        others = "".join(f"; {one.part}: {one.fault}" for one in beside)
+        return f"{first.part}: {first.text}{others}{accepted}" if named else f"{first.text}{accepted}"
 
 
 def judge_part(part: Part, healthy_ms: float, answer: PartAnswer, wrong: str | None, blame: str | None) -> PartResult:
@@ -100,9 +121,9 @@ def judge_part(part: Part, healthy_ms: float, answer: PartAnswer, wrong: str | N
     if answer.error is not None:
         place = f"; `{answer.place}`" if answer.place and answer.place not in (blame or "") else ""
         text = "; ".join(filter(None, (f"error {answer.error}{place}", blame)))
-        return PartResult(part, "error", text, answer.ms, place=answer.place)
+        return PartResult(part, "error", text, answer.ms, place=answer.place, blame=blame)
     if wrong is not None:
-        return PartResult(part, "wrong", "; ".join(filter(None, (f"wrong: {wrong}", blame))), answer.ms)
+        return PartResult(part, "wrong", "; ".join(filter(None, (f"wrong: {wrong}", blame))), answer.ms, blame=blame)
     factor = answer.ms / healthy_ms if healthy_ms else 1.0
     if factor >= SLOWER and answer.ms - healthy_ms >= SLOWER_MS:
         return PartResult(part, "slower", f"slower ({factor:.1f} {TIMES})", answer.ms, factor)

@@ -359,8 +359,8 @@ def with_results(
     }
     code = report.exit_code
     if bad and code is Exit.DONE:
-        worst = bad[0].worst
-        layer = {"function": "library", "request": "http", "action": "http"}[worst.part] if worst else "http"
+        first = bad[0].nearest
+        layer = "library" if first is not None and first.part == "function" else "http"
         body["verdict"] = {
             **body["verdict"],
             "status": "diverged",

@@ -150,7 +150,13 @@ def test_the_worst_part_decides_and_a_reason_accepts_it() -> None:
     condition = named("slow")
     both = StressResult(condition, (wrong, holds))
     assert both.text == "function: wrong: 2 of 3 entries lost; `a.py:1` asks for no further page"
-    assert StressResult(condition, (wrong, error)).text == error.text
+    # The line of code first, the answer of the request beside it; not twice what is the same.
+    refused = StressResult(condition, (wrong, error))
+    assert (refused.status, refused.nearest) == ("error", wrong)
+    assert refused.text == f"{both.text}; request: error 503: no; `a.py:2`"
+    same = judge_part("request", 10, PartAnswer((), ms=10), "2 of 3 entries lost", "`Query t` asks for no further page")
+    assert StressResult(condition, (same, wrong)).text == wrong.text
+    assert StressResult(condition, (holds, error)).text == f"request: {error.text}"
     assert StressResult(condition, (wrong,), accepted="why").status == "accepted"
     assert StressResult(condition, (holds,), accepted="why").status == "holds"
     unrun = PartResult("function", "not_run", "x")
