@@ -233,7 +233,7 @@ def narrowed() -> Report:
     pattern["notes"] = ["it leaves out what is not begins_with(sk, 2026)"]
     summary = "the declared pattern: it returns 0 of 12: its sort-key condition leaves them out"
     cause = "its sort-key condition (begins_with(sk, 2026)) leaves them out"
-    fix = "correct the pattern in devenv.toml, and the application's query with it"
+    fix = "correct the pattern in devenv.toml and the application's query"
     return breaks(body, finding("pattern", "narrowed", summary, cause, fix, "devenv config check"), status="missing")
 
 

@@ -56,7 +56,7 @@ def side_by_side(asked: Sequence[StoreCall] | None, declared: StoreCall | None) 
     if asked is None:
         return "its queries were not captured"
     if not asked:
-        return "it asks no store at all"
+        return "it sends no query to any store"
     main = closest(asked, declared)
     text = f"it asks {shown(main)}"
     if declared is None:

@@ -109,7 +109,7 @@ def of_ready(place: Keys, service: OwnService) -> Iterator[Mistake]:
     try:
         re.compile(service.ready.log or "")
     except re.error as error:
-        yield Mistake((*place, "ready"), f"log is no regular expression: {error}")
+        yield Mistake((*place, "ready"), f"log is not a regular expression: {error}")
 
 
 def of_service_text(keys: Keys, text: str, known: set[str], own: Iterable[str]) -> Iterator[Mistake]:

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from devenv.core.model import Failure
 
-MAKE_ROOM = "make room on the disk, then run it again: df -h"
+MAKE_ROOM = "free disk space, then run it again: df -h"
 
 
 class Exit(IntEnum):

@@ -57,7 +57,7 @@ class Engine(ProcessServices):
 
     @abstractmethod
     def look_at(self, name: str) -> ServiceState:
-        """One service's state. `crashed` means that it ended without `devenv down`."""
+        """One service's state. `crashed` means that it exited without `devenv down`."""
 
     @abstractmethod
     def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:

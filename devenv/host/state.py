@@ -181,7 +181,7 @@ def unwritable(path: Path, error: OSError) -> DevenvError:
     return DevenvError(
         f"{path} cannot be written",
         detail=str(error),
-        hint=f"make room on the disk, or give yourself the folder: chown -R $USER {path.parent}",
+        hint=f"free disk space, or give yourself the folder: chown -R $USER {path.parent}",
     )
 
 

@@ -144,7 +144,7 @@ class DataDrafter:
                 if each.narrowed:
                     self.sheet.above(f"{where} narrows it by begins_with({each.narrowed}, …): the rest is not read.")
                 if each.limit and not each.pages:
-                    self.sheet.comment(f"{where} has Limit {each.limit} and asks for no further page.")
+                    self.sheet.comment(f"{where} has Limit {each.limit} and requests no next page.")
             if any(each.narrowed or (each.limit and not each.pages) for each in pattern.queries):
                 self.sheet.comment("Declared is what should be read: everything. `devenv trace` tells what gets lost.")
             self.sheet.section("patterns", pattern.name)

@@ -174,7 +174,7 @@ def parse_since(text: str, now: float) -> float:
         return datetime.fromisoformat(text.strip()).astimezone().timestamp()
     except (ValueError, OverflowError, OSError):
         raise UsageError(
-            f"--since {text!r} is neither a span nor a moment", hint="--since 10m, 2h, 1d or 2026-01-31T09:00"
+            f"--since {text!r} is neither a duration nor a time", hint="--since 10m, 2h, 1d or 2026-01-31T09:00"
         ) from None
 
 
@@ -183,7 +183,7 @@ def parse_pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text)
     except re.error as error:
-        raise UsageError(f"--grep {text!r} is no regular expression", detail=str(error)) from None
+        raise UsageError(f"--grep {text!r} is not a regular expression", detail=str(error)) from None
 
 
 def shown(line: str, styles: bool = False) -> str:

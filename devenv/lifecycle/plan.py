@@ -68,7 +68,7 @@ def plan_services(
 
     `changed` are those whose settings are others than they were started with.
     """
-    reasons = {"stopped": "it is not running", "crashed": "it ended without `devenv down`"}
+    reasons = {"stopped": "it is not running", "crashed": "it exited without `devenv down`"}
     plan = []
     for service in seen:
         if service.name not in wanted:

@@ -94,7 +94,7 @@ def judge_text(record: ItemRecord, field: Field, text: str, groups: Mapping[str,
                 return field_fault("placeholder", record, field, groups, f"{shown} is {text!r}", meant)
             if known is not None:
                 record.ids.setdefault(field.name, known)
-            problem = "is not written as a uuid is (lower case, 8-4-4-4-12)" if known else "is not a uuid"
+            problem = "is not in the usual form of a uuid (lower case, 8-4-4-4-12)" if known else "is not a uuid"
             in_key = field.attribute in record.key or any(a == field.attribute for a, _ in matchers(record))
             kind = "malformed_key" if in_key else "malformed_id"
             return field_fault(kind, record, field, groups, f"{shown} {text!r} {problem}", meant or known)

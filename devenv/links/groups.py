@@ -104,7 +104,7 @@ def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Ite
             other = record.id(group.other)
             mine = record.id(group.owner)
             if group.other not in record.bad and other is not None and (other == mine or other not in owners):
-                note = f"{name}: the row of {mine} names {other}, who is not another member"
+                note = f"{name}: the row of {mine} names {other}, who is not the other member"
                 yield Fault("foreign_member", (identifier, other), note, record, group.other, group=group.name)
 
 

@@ -39,25 +39,24 @@ __all__ = [
 ]
 
 CAUSES: Final[Mapping[str, str]] = {
-    "missing_row": "either it was deleted, or its statement failed and the SQL ran on after the error",
-    "ambiguous_row": "two rows answer to one natural key, so a link by it can mean either",
-    "near_miss": "the same name written with stray blanks or other capitals is another name to both stores",
-    "malformed_key": "either the key was built by hand, or from a value that was not what its name says",
-    "malformed_id": "either a value of another kind was stored where an id belongs, or the id was written by hand",
-    "placeholder": "either a template or a seed was loaded before its blanks were filled in, or it was written by hand",
-    "missing_attribute": "either one writer leaves out what readers rely on, or the items are older than the attribute",
-    "wrong_type": "either one writer stores another type than declared, or the declaration in [entities] is wrong",
-    "mixed_time_format": "times are compared as text, so only one form in one zone sorts by time; `isoformat()` leaves "
-    "out the fraction when it is 0 and the zone when it is missing",
-    "future_time": "what is written now sorts before it, and does not appear where the newest is looked for",
-    "duplicate": "either something was loaded twice, or a retried write made a new key instead of the same one",
-    "half_group": "either one of several writes was lost (they belong in one transaction), or the row was deleted",
+    "missing_row": "either it was deleted, or its statement failed and the rest of the SQL ran anyway",
+    "ambiguous_row": "two rows have the same natural key, so a link cannot tell which one is meant",
+    "near_miss": "both stores treat names that differ in blanks or capitals as different names",
+    "malformed_key": "either the key was built by hand, or from the wrong variable",
+    "malformed_id": "either something other than an id was stored, or the id was written by hand",
+    "placeholder": "either a seed was loaded before its placeholders were replaced, or the value was written by hand",
+    "missing_attribute": "either one program does not write the attribute, or the items are older than the attribute",
+    "wrong_type": "either one program stores a different type, or the declaration in [entities] is wrong",
+    "mixed_time_format": "times are compared as text, so they sort correctly only in one format and one zone; "
+    "`isoformat()` omits the fraction if it is 0, and the zone if there is none",
+    "future_time": "new entries sort before it, and so do not appear as the newest",
+    "duplicate": "either it was loaded twice, or a retried write generated a new key",
+    "half_group": "either one of several writes failed (they belong in one transaction), or the row was deleted",
     "foreign_member": "either a wrong id was stored, or membership was not checked before writing",
-    "stale_preview": "either an entry was written without moving the group's rows (they belong in one transaction), "
+    "stale_preview": "either an entry was written without updating the group's rows (they belong in one transaction), "
     "or a row was changed",
     "missing_item": "either the entry was lost or deleted, or the group's row was changed",
-    "stale_copy": "either the row was changed in Postgres (copies in DynamoDB are not refreshed by themselves), "
-    "or the item was",
+    "stale_copy": "either the row was changed in Postgres (DynamoDB does not update copies), or the item was",
 }
 
 

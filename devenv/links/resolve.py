@@ -177,7 +177,7 @@ def find_link_faults(named: Iterable[NamedId], index: RowIndex) -> Iterator[Faul
             yield Fault(
                 "orphan",
                 (one.id,),
-                f"{one.id}{beside} names no row of {edge.target}",
+                f"{one.id}{beside} matches no row of {edge.target}",
                 record,
                 edge.attribute,
                 one.field,
@@ -249,7 +249,7 @@ def find_copy_faults(one: NamedId, row: Row, index: RowIndex) -> Iterator[Fault]
         blank = is_placeholder(text)
         right = canonical(row[edge.column])
         now = "NULL" if row[column] is None else canonical_text(row[column])
-        doubt = "; what the item says names another row by now" if taken else ""
+        doubt = "; another row has the item's value now" if taken else ""
         yield Fault(
             "placeholder" if blank else "stale_copy",
             (right, *record_ids(record)) if blank else (right,),
@@ -316,11 +316,11 @@ def explain_moved(target: str, moved: set[str], known: set[str]) -> str:
     """Why ids in items are not those of the rows they mean."""
     if not known:
         return (
-            f"every id of {target} has changed ({len(moved)} of {len(moved)}): either the rows were made again after "
-            "the items were written, as rebuilding the database does, or the items are of another database"
+            f"every id of {target} has changed ({len(moved)} of {len(moved)}): either the rows were recreated after "
+            "the items were written, as rebuilding the database does, or the items belong to another database"
         )
     return (
-        f"{len(moved)} of {len(moved | known)} ids of {target}: either these rows were made again (deleted and "
+        f"{len(moved)} of {len(moved | known)} ids of {target}: either these rows were recreated (deleted and "
         "inserted, or their id changed) after the items were written, or the items were written with "
         "ids of another database"
     )
@@ -339,9 +339,8 @@ def explain_lost(target: str, empty: bool, others: bool, loaded: Sequence[str] |
         number = "a row that setup loaded was" if len(loaded) == 1 else f"{len(loaded)} rows that setup loaded were"
         return f"{number} deleted since: {', '.join(sorted(loaded)[:3])}"
     if empty:
-        return f"{target.rpartition('.')[0]} has no rows: either it was not loaded, or another database is meant"
+        return f"{target.rpartition('.')[0]} has no rows: either it was not loaded, or this is the wrong database"
     if not others:
-        return (
-            f"no id in DynamoDB names a row of {target}: either the items are of another database, or all rows changed"
-        )
-    return f"either rows of {target.rpartition('.')[0]} were deleted and their items left, or ids were typed by hand"
+        cause = "either the items belong to another database, or all rows changed"
+        return f"no id in DynamoDB matches a row of {target}: {cause}"
+    return f"either rows of {target.rpartition('.')[0]} were deleted without their items, or ids were typed by hand"

@@ -65,7 +65,7 @@ def find_row_faults(plan: ReadPlan, rows: Mapping[Relation, Sequence[Row]]) -> I
             exact.setdefault(key, []).append(identifier)
             loose.setdefault(tuple(text.strip().lower() for text in key), set()).add(key)
             if any(text != text.strip() for text in key):
-                note = f"{name} {' '.join(map(repr, key))} has blanks around it"
+                note = f"{name} {' '.join(map(repr, key))} has leading or trailing blanks"
                 yield Fault("near_miss", (identifier,), note)
         for key, ids in exact.items():
             if len(ids) > 1:

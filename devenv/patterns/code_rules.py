@@ -10,7 +10,7 @@ from devenv.patterns.seen import Observed
 
 
 def find_code_faults(seen: Observed) -> Iterator[Outcome]:
-    """PAT031: a query of the code is wrong by its text alone."""
+    """PAT032: a query of the code is wrong by its text alone."""
     for fault in seen.code:
         yield problem(
             fault.place,

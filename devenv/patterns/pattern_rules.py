@@ -24,7 +24,7 @@ from devenv.stores.dynamodb.key_schema import Place
 KEPT: Final = 0.5
 FEW_READ: Final = 10
 CLOCKS: Final = frozenset(["year", "today"])
-FOLLOWING: Final = "leave the condition out, read newest first, and follow the pages as far as they are wanted"
+FOLLOWING: Final = "remove the condition, read newest first, and follow the pages as far as needed"
 NUMERIC: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -45,7 +45,7 @@ def find_scans(seen: Observed) -> Iterator[Outcome]:
             text = advice.index_for(access, seen.tables[place.table], seen.tables[place.table].places)
         yield problem(
             name,
-            f"{name} is a Scan of {place.name}: {read}, and every further item makes it dearer",
+            f"{name} is a Scan of {place.name}: {read}, and every further item makes it more expensive",
             "a Scan reads the whole table, even if it returns little; a filter is applied after reading",
             text,
         )
@@ -71,7 +71,7 @@ def find_unserved(seen: Observed) -> Iterator[Outcome]:
         yield problem(
             name,
             f"{name} asks {place.name} by {asked}, and its key is ({', '.join(place.keys)}){cost}",
-            "a Query needs the partition key with `=`, and takes conditions on the sort key and on nothing else",
+            "a Query needs the partition key with `=`, and allows conditions on the sort key only",
             advice.index_for(access, table, table.places),
             advice.command_for(access, table.places),
         )
@@ -88,9 +88,9 @@ def find_unmatched(seen: Observed) -> Iterator[Outcome]:
             yield problem(
                 name,
                 f"{name} asks {place.name} for {what}: {gap.reason}{stored}",
-                "a key is compared letter by letter, and only `=` is possible on the partition key"
+                "a partition key is compared exactly, and only with `=`"
                 if gap.part == "key"
-                else "what the condition leaves out is never found, however much there is",
+                else "items outside the condition are never found",
                 FOLLOWING
                 if clock
                 else f"write the condition as the keys are written: {gap.stored[0] if gap.stored else '?'}",
@@ -157,7 +157,7 @@ def find_mistyped(seen: Observed) -> Iterator[Outcome]:
                 yield problem(
                     name,
                     f"{attribute} of {place.name} has type {has}, and [entities] declares it {said}",
-                    "the application will write or ask with the type it believes in, and be refused or find nothing",
+                    "the application writes or queries with the declared type, and is refused or finds nothing",
                     f"declare {attribute} as it is stored, or make a new table whose key has the other type",
                 )
 
@@ -175,7 +175,7 @@ def find_wrong_operators(seen: Observed) -> Iterator[Outcome]:
             yield problem(
                 name,
                 f"{name}: begins_with on {place.sort}, which is a number",
-                "numbers are compared by value: they have no beginning",
+                "numbers are compared by value; begins_with needs text",
                 f"use a range: sort = {{ between = [20230000, 20239999] }}, or keep {place.sort} as text",
             )
 
@@ -218,7 +218,7 @@ def find_other_operations(seen: Observed) -> Iterator[Outcome]:
         missing = "an index has no unique key" if place.kind != "table" else f"{place.sort} is not given"
         yield problem(
             name,
-            f"{name} is expected to be a {pattern.kind} and amounts to a {access.amount}: {missing}",
+            f"{name} is expected to be a {pattern.kind} and is a {access.amount}: {missing}",
             "GetItem needs the whole key of the table, the sort key too, and reads one item",
             f'give {place.sort} in key, or say operation = "query"'
             if place.kind == "table"
@@ -242,7 +242,9 @@ def find_missing(seen: Observed) -> Iterator[Outcome]:
                 name, f"{name}: there is no table {access.pattern.table}", None, hint, "devenv ddb list-tables"
             )
         elif table.described is None:
-            yield problem(name, f"{name}: table {table.name} is declared and not there", None, "create it", "devenv up")
+            yield problem(
+                name, f"{name}: table {table.name} is declared but does not exist", None, "create it", "devenv up"
+            )
         elif access.place is None:
             known = [place.index for place in table.places if place.index]
             near = difflib.get_close_matches(index or "", known, n=1)
@@ -268,8 +270,8 @@ def find_filters(seen: Observed) -> Iterator[Outcome]:
                 f"{name} read {number_of(read, 'item')} ({kilobytes(run.bytes)}, {run.units:g} read units) and "
                 f"returned {kept:,}: "
                 f"the filter {access.pattern.filter} threw away {100 * (read - kept) / read:.0f} %",
-                "a filter is applied after reading: what it throws away is paid for, and a limit counts it too",
-                f"put what is filtered by into a key: a sort key that begins with it, or a sparse global index on "
+                "a filter is applied after reading: discarded items are paid for, and count towards a limit",
+                f"put the filtered attribute into a key: a sort key that begins with it, or a sparse global index on "
                 f"{' and '.join(filtered_names(access)) or 'that attribute'} with {place.hash} (can be added online)",
             )
 
@@ -293,14 +295,14 @@ def find_cuts(seen: Observed) -> Iterator[Outcome]:
         if run.read.more:
             of = f" of {run.sample.count:,}" if run.sample.count and not pattern.filter else ""
             limit = f"limit {pattern.limit}" if pattern.limit else "1 MB"
-            before = ", and the filter throws some of those away" if pattern.filter else ""
+            before = ", and the filter discards some of them" if pattern.filter else ""
             yield problem(
                 name,
                 f"{name} returned {number_of(len(run.read.items), 'item')}{of}: {limit} ended it, there are more "
                 f"pages{before}",
                 "a limit counts what is read, before a filter; the rest is only found by asking again from "
                 "LastEvaluatedKey",
-                'follow the pages (paging = "all"), hand the cursor on (paging = "page"), or say that only the first '
+                'follow the pages (paging = "all"), pass the cursor on (paging = "page"), or say that only the first '
                 'are wanted (paging = "first")',
             )
 
@@ -320,11 +322,9 @@ def find_clocks(seen: Observed) -> Iterator[Outcome]:
             name,
             f"{name} reads only what is {words(access.pattern.sort)} of {place.hash} = {value}"
             + (
-                f": it leaves out {left_out:,} of {number_of(held, 'item')}"
-                if left_out > 0
-                else ": all there is, for now"
+                f": it leaves out {left_out:,} of {number_of(held, 'item')}" if left_out > 0 else ": all items, for now"
             ),
-            f"{{{min(clocks)}}} moves on: older items are no longer found, without an error",
+            f"{{{min(clocks)}}} changes with time: older items are no longer found, without an error",
             FOLLOWING,
         )
 
@@ -350,7 +350,7 @@ def find_sizes(seen: Observed) -> Iterator[Outcome]:
             yield problem(
                 name,
                 f"{name} brought {text} (for {who})",
-                "either the data has grown past what the design was made for, or it is not what the design says",
+                "either the data has outgrown the design, or it does not match the declaration",
                 "read a page at a time (limit, paging), narrow the sort key, or correct expected",
             )
             break
@@ -366,7 +366,7 @@ def find_reserved(seen: Observed) -> Iterator[Outcome]:
                 yield problem(
                     name,
                     f"{name}: {word} is one of DynamoDB's reserved words, so the filter is refused",
-                    "some 570 words (name, status, date, count, …) cannot stand in an expression as they are",
+                    "some 570 words (name, status, date, count, …) cannot be used in an expression directly",
                     f'write #{word} in the filter and add names = {{ {word} = "{word}" }}',
                 )
 
@@ -380,7 +380,7 @@ def find_refused(seen: Observed) -> Iterator[Outcome]:
                     name,
                     f"{name} is refused: {run.code}: {run.detail}",
                     None,
-                    "look at the request it makes",
+                    "see the request that it sends",
                     f"devenv patterns run {name}",
                 )
 
@@ -397,7 +397,7 @@ def find_scripts(seen: Observed) -> Iterator[Outcome]:
                 name,
                 f"{' '.join(script.command)}: {'; '.join(texts)}",
                 f"declared is {shown(script.declared)}",
-                "make the script ask what is declared, or declare what it asks",
+                "change the script or the declaration so that they agree",
                 f"devenv patterns run {name}" if run else None,
             )
 
@@ -427,9 +427,9 @@ def script_faults(access: SeenPattern, keys: Sequence[str]) -> Iterator[str]:
         if missing:
             yield f"it did not get {missing:,} of {number_of(len(wanted), 'item')}"
         if extra:
-            yield f"it got {number_of(extra, 'item')} that the declared pattern does not bring"
+            yield f"it got {number_of(extra, 'item')} that the declared pattern does not return"
         if not missing and not extra and got != wanted:
-            yield "it got the items in another order"
+            yield "it got the items in a different order"
     if script.printed is not None and script.printed != len(run.read.items):
         yield f"it printed {script.printed:,} of {number_of(len(run.read.items), 'item')}"
 
@@ -454,7 +454,7 @@ def find_loads(seen: Observed) -> Iterator[Outcome]:
             yield problem(
                 name,
                 f"{name} needs {per_second:,.1f} read units a second, {place.name} has {place.reads} provisioned",
-                "what is beyond the provisioned capacity is throttled",
+                "requests beyond the provisioned capacity are throttled",
                 f"provision at least {per_second:,.0f} read units, or take on-demand capacity (PAY_PER_REQUEST)",
             )
 
@@ -483,8 +483,8 @@ def find_lacking(seen: Observed) -> Iterator[Outcome]:
             name,
             f"{name} wants {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}, which {place.name} does not "
             f"hold{more}",
-            f"an index holds its keys and what it projects; the rest takes {second}",
+            f"an index holds its keys and its projected attributes; the rest takes {second}",
             f"project {', '.join(missing[:5])} into the index (a global index has to be recreated, which can be done "
             "online), "
-            "or say in projection that the keys are enough",
+            "or declare in projection that the keys are enough",
         )

@@ -136,7 +136,7 @@ class SeenPattern:
 class Observed:
     """Everything that the judgement, the explanation and the matrix are made of.
 
-    `kinds` are the entities of each table's items, in the order of the items (None: of none that is declared).
+    `kinds` are the entities of each table's items, in the order of the items (None: of no declared kind).
     `code` are the faults that the queries of the code have by their text.
     """
 

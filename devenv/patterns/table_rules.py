@@ -44,12 +44,12 @@ def find_unused(seen: Observed) -> Iterator[Outcome]:
                 how = (
                     "delete it (a global index can be deleted online)"
                     if place.kind == "global"
-                    else "a local index can only go with its table: leave it out of the next one"
+                    else "a local index can only be deleted with its table: omit it when you recreate the table"
                 )
                 yield problem(
                     place.subject,
                     f"no declared pattern reads {place.name} ({', '.join(place.keys)})",
-                    "every write of an item that is in it is paid for once more, and its storage twice",
+                    "each write of an item in it costs a second write, and its storage is paid twice",
                     f"{how}, or declare the pattern that it is for",
                 )
 
@@ -79,7 +79,7 @@ def find_unread(seen: Observed) -> Iterator[Outcome]:
                 name,
                 f"no declared pattern reads the entity {name} of {entity.table}",
                 "either a pattern is not declared, or the items are never read",
-                "declare how it is read, or do without it",
+                "declare how it is read, or remove it",
                 status="warn",
             )
 
@@ -150,7 +150,7 @@ def find_dated(seen: Observed) -> Iterator[Outcome]:
                 yield problem(
                     place.subject,
                     f"{place.name}: {place.hash} is a date ({min(spread)} … {max(spread)})",
-                    "everything that is written today goes to one partition, and the others lie idle",
+                    "everything written today goes to one partition; the others are idle",
                     "put an id or a shard number before the date, and keep the date in the sort key",
                     status="warn",
                 )
@@ -169,7 +169,7 @@ def find_large(seen: Observed) -> Iterator[Outcome]:
                 f"{key} has {kilobytes(size)} of 400 KB"
                 + (f", and {number_of(len(large) - 1, 'other')} more" if len(large) > 1 else "")
                 + f"; most of it is {widest}",
-                "beyond 400 KB a write is refused; and reading any part of it costs a unit for each 4 KB",
+                "a write above 400 KB is refused, and reading any part of the item costs a unit per 4 KB",
                 f"keep {widest} elsewhere (an object store, with its key here), or split it into items of their own",
             )
 

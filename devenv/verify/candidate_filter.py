@@ -85,7 +85,7 @@ def wanted_attributes(plan: ReadPlan, table: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class KeyReading:
-    """An item's key, read: its kind (None: none that is declared), the fields in the key, `odd` if one is no id."""
+    """An item's key, read: its kind (None: no declared kind), the fields in the key, `odd` if one is no id."""
 
     name: str
     kind: Kind | None

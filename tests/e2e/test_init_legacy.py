@@ -140,16 +140,16 @@ def test_an_api_that_wants_a_token_that_is_not_declared_is_not_run(harbour: Proj
 def test_patterns_are_sound(harbour: ProjectDir) -> None:
     report = harbour.json("patterns", "check")
     assert report["exit_code"] == 0
-    found = [check for check in report["checks"] if check["code"] == "PAT031"]
+    found = [check for check in report["checks"] if check["code"] == "PAT032"]
     assert "backend/lib/ddb.py:27: Limit 20 without a further page: the list ends after 20 items" in [
         check["evidence"] for check in found
     ]
 
 
 def test_what_the_comments_say_of_the_code_is_what_trace_finds(harbour: ProjectDir) -> None:
-    """The written file says that the function has a limit and asks for no further page."""
+    """The written file says that the function has a limit and requests no next page."""
     text = (harbour.path / "devenv.toml").read_text()
-    assert "backend/lib/ddb.py:52 has Limit 20 and asks for no further page." in text
+    assert "backend/lib/ddb.py:52 has Limit 20 and requests no next page." in text
     assert "bin/ddb/patterns/get-conversation:28 narrows it by begins_with(sk, …)" in text
     file = harbour.path / "backend" / "lib" / "ddb.py"
     kept = file.read_text()

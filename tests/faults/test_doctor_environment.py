@@ -151,7 +151,7 @@ def test_settings_edited_while_the_process_runs(application: ProjectDir) -> None
     assert (report["exit_code"], list(found)) == (1, ["ENV007"])
     assert found["ENV007"]["subjects"] == ["GREETING"]
     assert found["ENV007"]["cause"] == (
-        "the settings were edited after the application was started, and it still runs with the old ones"
+        "the settings were edited after the application was started; it still uses the old ones"
     )
     application.ok("up")
     assert findings(application.json("doctor")) == {}
@@ -185,7 +185,7 @@ def test_a_wrong_variable_in_devenv_toml_is_named_where_it_stands(tmp_path: Path
         assert error["hint"] == "devenv doctor"
         place = "AWS_ENDPOINT_URL_DYNAMODB in [backend] env of devenv.toml"
         found = findings(project.json("doctor"))["ENV002"]
-        assert found["cause"] == "devenv.toml gives it to the application so"
+        assert found["cause"] == "devenv.toml sets it to this value"
         assert place in found["fix"]["text"]
         assert found["fix"]["command"] == "devenv up"
         traced = project.json("trace", "conversations", "--user", "ines")["verdict"]

@@ -200,12 +200,15 @@ AGAIN = BATCH.replace(
 YEARS = f"{datetime.now(UTC).year - 2023}"
 
 WRONG = (
-    Copy("no next page", patch((QUERY, ONE_PAGE)), PAGES | {"hundred-times"}, "asks for no further page"),
-    Copy("a short page is taken for the end", patch((QUERY, FULL_PAGES)), PAGES, "asks for no further page"),
+    Copy("no next page", patch((QUERY, ONE_PAGE)), PAGES | {"hundred-times"}, "requests no next page"),
+    Copy("a short page is taken for the end", patch((QUERY, FULL_PAGES)), PAGES, "requests no next page"),
     Copy(
-        "nothing is sent again of a batch", patch((FUNCTION, BATCH)), frozenset(["unprocessed-keys"]), "not processed"
+        "nothing is sent again of a batch",
+        patch((FUNCTION, BATCH)),
+        frozenset(["unprocessed-keys"]),
+        "unprocessed items",
     ),
-    Copy("no retry", NO_RETRY, THROTTLED, "is not sent again"),
+    Copy("no retry", NO_RETRY, THROTTLED, "is not retried"),
     Copy("the cursor is a time", patch((QUERY, BY_TIME)), PAGES | {"hundred-times"}, "messages.py:"),
     Copy(
         "the key has the year", patch((YEAR[0], YEAR[1].replace("YEARS", YEARS))), frozenset(["new-year"]), "127 of 127"
@@ -231,10 +234,8 @@ WRONG = (
     ),
     Copy("a query for each message", patch(N_PLUS_1), frozenset(["slow", "hundred-times"]), "no answer within"),
     Copy("a cache that never expires", patch(CACHED), frozenset(["ten-times", "hundred-times"]), "lost"),
-    Copy(
-        "node: no next page", node("one-page"), PAGES | {"hundred-times"}, f"`Query {TABLE}` asks for no further page"
-    ),
-    Copy("node: no retry", node("no-retry"), THROTTLED, f"`Query {TABLE}` is not sent again"),
+    Copy("node: no next page", node("one-page"), PAGES | {"hundred-times"}, f"`Query {TABLE}` requests no next page"),
+    Copy("node: no retry", node("no-retry"), THROTTLED, f"`Query {TABLE}` is not retried"),
     Copy("node: an error becomes an empty list", node("swallowed"), THROTTLED, "127 of 127"),
 )
 SOUND = (

@@ -173,7 +173,7 @@ FAULTS = {
         [item | {"sk": item["sk"].replace("2026", "2023")} for item in chat()],
         BASE,
         "PAT004",
-        ["sk begins_with 2026", "stored are 2023-06-24", "leave the condition out"],
+        ["sk begins_with 2026", "stored are 2023-06-24", "remove the condition"],
     ),
     "only this year": Design(
         ROOM + 'sort = { begins_with = "{year}" }\n',
@@ -205,7 +205,11 @@ FAULTS = {
         ["Tab/who-index", "deleted online"],
     ),
     "an unused local index": Design(
-        ROOM, chat(), table("pk", "sk", local=[index("text-index", "pk", "text")]), "PAT006", ["only go with its table"]
+        ROOM,
+        chat(),
+        table("pk", "sk", local=[index("text-index", "pk", "text")]),
+        "PAT006",
+        ["only be deleted with its table"],
     ),
     "an item near the limit": Design(
         ROOM,

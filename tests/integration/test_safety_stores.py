@@ -42,7 +42,7 @@ def test_values_that_should_be_encrypted(letters: Project) -> None:
     letters.change(letters.items(pk="MSG#")[0], message=b"in the clear")
     found = outcome(letters)
     assert found["evidence"].startswith("1 of 17 values readable")
-    assert "binary, but plain text" in found["evidence"]
+    assert "binary, but decodes to plain text" in found["evidence"]
 
 
 def test_no_value_at_all_is_not_verified(letters: Project) -> None:

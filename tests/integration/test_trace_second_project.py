@@ -172,7 +172,7 @@ def test_a_healthy_order(shop: ProjectDir) -> None:
     [
         ('TableName: "lines", Key', 'TableName: "lines", Limit: 2, Key', "wrong_query", "limit 2"),
         ('":o": { N: String(order) }', '":o": { N: "8" }', "wrong_query", "order_id = 8"),
-        ("return Items.map(", "return Items.slice(1).map(", "items_lost", "though its query brought them"),
+        ("return Items.map(", "return Items.slice(1).map(", "items_lost", "although its query returned them"),
         ('TableName: "lines", Key', 'TableName: "line", Key', "wrong_query", "ResourceNotFoundException"),
         (
             'ExpressionAttributeValues: { ":o": { N: String(order) } }',

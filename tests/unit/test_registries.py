@@ -14,6 +14,7 @@ import devenv.steps.seed.formats
 import devenv.trace.layers
 from devenv.doctor.checks.registry import CHECKS
 from devenv.patterns import code_rules, pattern_rules, table_rules
+from devenv.patterns.judge import UNVERIFIED
 from devenv.patterns.registry import ANY, RULES
 from devenv.steps.seed.formats.registry import FORMATS
 from devenv.trace.layers.registry import LAYERS
@@ -36,6 +37,11 @@ def test_a_layer_needs_only_layers_before_it() -> None:
     names = [layer.name for layer in LAYERS]
     for place, layer in enumerate(LAYERS):
         assert set(layer.needs) <= set(names[:place]), layer.name
+
+
+def test_a_code_means_one_thing() -> None:
+    codes = [one.code for one in (*CHECKS, *RULES, UNVERIFIED)]
+    assert len(set(codes)) == len(codes)
 
 
 @pytest.mark.parametrize("module", sorted(records(devenv.doctor.checks, "CHECKS")))

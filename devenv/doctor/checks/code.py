@@ -32,14 +32,14 @@ CHECKS = (
         code="DAT015",
         name="code-queries",
         group="data",
-        title="queries in the code are sound by their text",
+        title="no query in the code is visibly wrong",
         run=run_code,
         explain="""\
-The queries in Python, JavaScript and TypeScript are read as text: a limit without a further page, a condition that
-follows the clock, an id that is written into the code, a place in an expression without a value. Each is named with its
-file and line. Tests are not looked at.
+Queries in Python, JavaScript and TypeScript files are read as text; nothing is run. Reported, with file and line: a
+limit without a next page, a condition that depends on the current time, a hard-coded id, a placeholder in an
+expression without a value. Tests are skipped.
 
-How it happens: a query that was right for the first few items, or for this year.
-Repair: correct the line; devenv trace shows what the query really brings.""",
+Common causes: the query works for the first few items, or for the current year. Fix: correct the line; devenv trace
+shows what the query returns.""",
     ),
 )

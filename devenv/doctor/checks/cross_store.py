@@ -51,13 +51,13 @@ CHECKS = (
         code="XST004",
         name="declared",
         group="cross-store",
-        title="something across the stores is declared",
+        title="entities and links between the stores are declared",
         run=run_declared,
         explain="""\
-Without [entities] and [[links]] nothing in DynamoDB can be held against Postgres: every other check of the data and
-across the stores is skipped, and a project of which nothing was compared is not called healthy.
+Without [entities] and [[links]] devenv cannot compare DynamoDB with Postgres: all other checks of data and ids are
+skipped, and the verdict cannot be *healthy*.
 
-Repair: declare what an item is, and which attribute names a row (devenv help configuration); devenv init finds
+Fix: declare what an item is, and which attribute names a row (devenv help configuration); devenv init finds
 candidates. Where no item refers to a row: [project] cross_store = false.""",
     ),
     Check(
@@ -69,11 +69,11 @@ candidates. Where no item refers to a row: [project] cross_store = false.""",
         faults=("orphan",),
         needs=NEEDS,
         explain="""\
-An id that a link declares as a reference names no row, and nothing beside it tells which row is meant.
+An id that a link declares as a reference matches no row, and no natural key beside it names one.
 
-How it happens: the row was deleted and its items stayed (DynamoDB has no foreign keys); the items were loaded for
-another database; an id was typed by hand. When a table has no rows at all, the wrong database is asked: see ENV005.
-Repair: bring the row back, or delete the items. Expired items are not counted.""",
+Common causes: the row was deleted and its items stayed (DynamoDB has no foreign keys); the items were loaded for
+another database; an id was typed by hand. If the table has no rows at all, the setting names the wrong database:
+see ENV005. Fix: restore the row, or delete the items. Expired items are not counted.""",
     ),
     Check(
         code="XST002",
@@ -84,26 +84,26 @@ Repair: bring the row back, or delete the items. Expired items are not counted."
         faults=("mismatched_id",),
         needs=NEEDS,
         explain="""\
-The item's natural key (a handle, for instance) names a row, its id names another or none. The same
-person has one id in Postgres and another in DynamoDB: their list is empty, and no one sees their messages.
+The item's natural key (such as a handle) names one row, its id names another row or none. The user has one id in
+Postgres and another in DynamoDB: their list is empty, and others do not see their messages.
 
-How it happens: ids are generated when a row is inserted, so rebuilding the Postgres database gives everyone a new
-one, and the items keep the old. Loading the three steps in order avoids it.
-Repair: devenv doctor --fix writes the present ids into the items (also into keys, as one transaction per item); or
-devenv up, or devenv seed, when the items come from seeds.""",
+Common causes: ids are generated when a row is inserted. Rebuilding the Postgres database gives every user a new
+one; the items keep the old. Running the three steps in order avoids this. Fix: devenv doctor --fix writes the
+current ids into the items (also into keys, one transaction per item). For items that come from seeds: devenv up, or
+devenv seed.""",
     ),
     Check(
         code="XST003",
         name="copies-fresh",
         group="cross-store",
-        title="copies in DynamoDB are what the rows hold",
+        title="copies in DynamoDB match their rows",
         run=judged("stale_copy", lacks=no_copies),
         faults=("stale_copy",),
         needs=NEEDS,
         explain="""\
-DynamoDB has no joins, so items carry copies of columns (a handle, a display name). Nothing refreshes them.
+DynamoDB has no joins, so items carry copies of columns (a handle, a display name). DynamoDB does not update them.
 
-How it happens: the row was changed in Postgres, by the application or by hand; or the item was.
-Repair: devenv doctor --fix puts the present values in. In the application: update the copies when the row changes.""",
+Common causes: the row or the item was changed, by the application or by hand. Fix: devenv doctor --fix writes the
+current values. In the application: update the copies when the row changes.""",
     ),
 )

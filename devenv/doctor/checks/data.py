@@ -69,26 +69,26 @@ CHECKS = (
         faults=("missing_attribute",),
         needs=ITEMS,
         explain="""\
-[entities] in devenv.toml say which attributes an item has; those without `?` must be there. A reader
-that relies on a missing one fails (`KeyError`, `undefined`).
+[entities] in devenv.toml say which attributes an item has; those without `?` must be there. Code that reads a
+missing one fails (`KeyError`, `undefined`).
 
-How it happens: one of several writers leaves it out, or items are older than the attribute.
-Repair: add the attribute to these items, or declare it optional with `?`.""",
+Common causes: one of several writers leaves it out, or items are older than the attribute.
+Fix: add the attribute to these items, or declare it optional with `?`.""",
     ),
     Check(
         code="DAT002",
         name="ids-well-formed",
         group="data",
-        title="ids and keys have the form that is declared for them",
+        title="ids and keys have their declared form",
         run=judged("malformed_key", "malformed_id", lacks=no_items),
         faults=("malformed_key", "malformed_id"),
         needs=ITEMS,
         explain="""\
-A value is declared as a uuid (or a number) and is none, or is written otherwise than the others: in
-capitals, without hyphens, under a misspelt prefix. DynamoDB compares text, so such an item is never found.
+A value is declared as a uuid (or a number) but is not one, or is written differently from the others: in capitals,
+without hyphens, with a misspelt prefix. DynamoDB compares text, so such an item is never found.
 
-How it happens: a key was put together by hand, or from the wrong variable.
-Repair: another spelling of the same id is corrected by devenv doctor --fix; anything else needs you.""",
+Common causes: a key was built by hand, or from the wrong variable. Fix: devenv doctor --fix corrects another
+spelling of the same id; correct anything else yourself.""",
     ),
     Check(
         code="DAT003",
@@ -99,10 +99,10 @@ Repair: another spelling of the same id is corrected by devenv doctor --fix; any
         faults=("wrong_type",),
         needs=ITEMS,
         explain="""\
-DynamoDB keeps `"1"` and `1` apart, and does not mind either. A reader may.
+`"1"` and `1` are different values in DynamoDB. It accepts both; code that reads them may not.
 
-How it happens: two writers, or a seed that writes numbers as text.
-Repair: correct the writer and load the items again.""",
+Common causes: two programs write the attribute differently, or a seed has numbers as text. Fix: correct the program
+and load the items again.""",
     ),
     Check(
         code="DAT004",
@@ -113,28 +113,27 @@ Repair: correct the writer and load the items again.""",
         faults=("placeholder",),
         needs=ITEMS,
         explain="""\
-A value that must name something is an unfilled blank: MY_USER_UUID, {{handle}}, None. Only ids,
-keys and copies of columns are checked; in a message, people may write what they like.
+An id, a key or a copy of a column is still a placeholder: MY_USER_UUID, {{handle}}, None. Other texts are not
+checked.
 
-How it happens: a seed or a template was loaded before its variables were replaced.
-Repair: where the row that is meant is known, devenv doctor --fix puts its value in; else correct the seed.""",
+Common causes: a seed or a template was loaded before its variables were replaced. Fix: if the intended row is
+known, devenv doctor --fix writes its value; otherwise correct the seed.""",
     ),
     Check(
         code="DAT005",
         name="one-time-format",
         group="data",
-        title="times are written in one form, in UTC",
+        title="all times have one format, in UTC",
         run=judged("mixed_time_format", lacks=no_entities),
         faults=("mixed_time_format",),
         needs=ITEMS,
         explain="""\
-DynamoDB sorts a key as text. Text order is time order only when every time has the same form, the same
-width and the same zone. `2023-06-24T20:57:02` and `2023-06-24T22:57:02+02:00` land in the wrong place.
+DynamoDB sorts a key as text. Text order is time order only if all times have the same format, width and time zone.
+`2023-06-24T20:57:02` and `2023-06-24T22:57:02+02:00` are the same moment, and sort two hours apart.
 
-How it happens: isoformat() leaves out the fraction when it is 0, and the zone of a time that has none; local time was
-used in one place.
-Repair: devenv doctor --fix rewrites times whose zone is known; one without a zone could mean any moment, and needs
-you. In the application: one function that formats times.""",
+Common causes: isoformat() omits the fraction if it is 0, and the zone of a time that has none; one program used
+local time. Fix: devenv doctor --fix rewrites times whose zone is known; correct those without a zone yourself. In
+the application: format all times in one function.""",
     ),
     Check(
         code="DAT006",
@@ -145,10 +144,10 @@ you. In the application: one function that formats times.""",
         faults=("future_time",),
         needs=ITEMS,
         explain="""\
-What is written now sorts before an entry of the future, so it does not appear where the newest is expected.
+A new entry sorts before an entry that is dated in the future, so it does not appear as the newest.
 
-How it happens: seeds with fixed dates, a wrong clock, or local time written as UTC.
-Repair: correct the dates in the seed, then devenv seed.""",
+Common causes: seeds with fixed dates, a wrong clock, or local time written as UTC.
+Fix: correct the dates in the seed, then devenv seed.""",
     ),
     Check(
         code="DAT007",
@@ -159,11 +158,11 @@ Repair: correct the dates in the seed, then devenv seed.""",
         faults=("duplicate",),
         needs=ITEMS,
         explain="""\
-A value that is declared unique occurs under two keys, a group has two rows of one owner, or a whole group
-is there twice.
+A value that is declared unique occurs under two keys, a group has two rows of one owner, or a whole group exists
+twice.
 
-How it happens: a seed that makes new keys each time was loaded twice; a retried write made a new key.
-Repair: delete the extra items, with the command that the finding shows.""",
+Common causes: a seed that generates new keys was loaded twice; a retried write generated a new key.
+Fix: delete the extra items, with the command that the finding shows.""",
     ),
     Check(
         code="DAT008",
@@ -174,11 +173,11 @@ Repair: delete the extra items, with the command that the finding shows.""",
         faults=("half_group",),
         needs=ITEMS,
         explain="""\
-[[groups]] declare items that must exist together, as the two rows of a conversation. With one missing, one
-side does not see it.
+[[groups]] declare items that must exist together, such as the two rows of a conversation. If one is missing, one
+user does not see the conversation.
 
-How it happens: the writes were separate and one failed; a list was deleted for one side only.
-Repair: devenv doctor --fix makes the missing row from the other. In the application: one transaction.""",
+Common causes: the rows were written separately and one write failed; one user's row was deleted. Fix: devenv doctor
+--fix creates the missing row from the other. In the application: write both in one transaction.""",
     ),
     Check(
         code="DAT009",
@@ -191,8 +190,8 @@ Repair: devenv doctor --fix makes the missing row from the other. In the applica
         explain="""\
 An entry's author is not among the group's owners, or a row refers to a user that has no row.
 
-How it happens: a wrong id was stored, or membership is not checked before writing.
-Repair: correct the id, or add the member.""",
+Common causes: a wrong id was stored, or membership is not checked before writing.
+Fix: correct the id, or add the member.""",
     ),
     Check(
         code="DAT010",
@@ -203,38 +202,39 @@ Repair: correct the id, or add the member.""",
         faults=("stale_preview", "missing_item"),
         needs=ITEMS,
         explain="""\
-A group's rows carry time and text of the newest entry. When they lag, the list is in the wrong order and
-shows the old text. An entry that is newer by less than a write takes is no fault.
+A group's rows carry time and text of the newest entry. If they are out of date, the list is in the wrong order and
+shows an old text. A difference shorter than a write takes is ignored.
 
-How it happens: the entry was written and moving the rows failed.
-Repair: devenv doctor --fix moves the rows. In the application: one transaction.""",
+Common causes: the entry was written, and updating the rows failed. Fix: devenv doctor --fix updates the rows. In
+the application: write all in one transaction.""",
     ),
     Check(
         code="DAT011",
         name="natural-keys",
         group="data",
-        title="natural keys tell rows apart",
+        title="each natural key identifies one row",
         run=judged("ambiguous_row", "near_miss", lacks=no_natural_keys),
         faults=("ambiguous_row", "near_miss"),
         needs=(*ITEMS, *ROWS),
         explain="""\
-A link's natural key (a handle) should name one row. Two rows with it, or two that differ only in capitals
-or blanks, are easily taken for each other: a lookup finds nothing, or the wrong one.
+A link's natural key (a handle) should name one row. If two rows share it, or differ only in capitals or blanks, a
+lookup finds nothing or the wrong row.
 
-Repair: correct the rows and make the column UNIQUE.""",
+Fix: correct the rows and make the column UNIQUE.""",
     ),
     Check(
         code="DAT012",
         name="row-placeholders",
         group="data",
-        title="no placeholder was left in a row's ids",
+        title="no id of a row is a placeholder",
         run=run_row_blanks,
         needs=ROWS,
         explain="""\
 A column that holds a user's id in another system (a sign-in id, an address, a key) still has the seed's
-placeholder, as MOCK. Users are looked up by it when they sign in, are not found, and get 401, 404 or 500.
+placeholder, such as MOCK. The application looks users up by this value when they sign in, finds none, and answers
+401, 404 or 500.
 
-Repair: write the real value into the seed file and run devenv up.""",
+Fix: write the real value into the seed file and run devenv up.""",
     ),
     Check(
         code="DAT013",
@@ -245,11 +245,11 @@ Repair: write the real value into the seed file and run devenv up.""",
         faults=("missing_row",),
         needs=(*ITEMS, *ROWS),
         explain="""\
-Step setup notes which rows it loaded. One that links could refer to is there neither by its id nor by its natural
-key: a user is missing without an error, cannot sign in and receives no messages.
+Step setup records which rows it loaded. A row that links can refer to is found neither by its id nor by its natural
+key: the user cannot sign in and receives no messages, without an error.
 
-How it happens: the row was deleted; or SQL files were run by another tool that continued after an error, such as a
-broken list of values. devenv itself stops at the first error and keeps nothing.
-Repair: the command that the finding shows inserts them as setup recorded them, with their ids.""",
+Common causes: the row was deleted; or SQL files were run by another tool that continued after an error, such as a
+broken list of values. devenv itself stops at the first error and rolls back. Fix: the command in the finding
+inserts the rows as setup recorded them, with their ids.""",
     ),
 )

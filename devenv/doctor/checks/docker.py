@@ -56,7 +56,7 @@ def judge_images(view: View) -> Outcome:
     if lost:
         return failed(
             (f"{each.image} is not on this machine and cannot be fetched: {each.why}" for each in lost),
-            cause="no such image, no network, or a registry that wants you to sign in",
+            cause="no such image, no network, or a registry that requires a login",
             fix=Fix("fetch it, or name another image in devenv.toml", f"docker pull {lost[0].image}"),
             subjects=(each.image for each in lost),
         )
@@ -68,11 +68,11 @@ def judge_images(view: View) -> Outcome:
 def judge_room(view: View) -> Outcome:
     """There is room where Docker keeps its data. Pure."""
     if view.free is None:
-        return passed(f"how much is free in {view.folder} is not this account's to know")
+        return passed(f"this account cannot see how much space is free in {view.folder}")
     if view.free < LITTLE_ROOM:
         return failed(
             f"{view.free // MB} MB are free in {view.folder}",
-            cause="images, stopped containers and volumes of all projects lie there",
+            cause="this folder holds the images, stopped containers and volumes of all projects",
             fix=Fix("see what takes the space, and remove what is unused", "docker system df"),
             status="fail" if view.free < NO_ROOM else "warn",
         )
@@ -91,7 +91,7 @@ def judge_ports(view: View) -> Outcome:
     if open_:
         return failed(
             (f"{container.name} is published on {address}:{port}" for container, address, port in open_),
-            cause="`ports` in the compose file names no address, so Docker takes all; it passes most firewalls by",
+            cause="`ports` in the compose file names no address, so Docker listens on all; it bypasses most firewalls",
             fix=Fix('write "127.0.0.1:PORT:PORT" in the compose file, then devenv down && devenv up'),
             subjects=(container.name for container, _, _ in open_),
         )
@@ -117,8 +117,8 @@ def judge_health(view: View) -> Outcome:
         )
     if without:
         return failed(
-            (f"{container.name} has none" for container in without),
-            cause="then `docker compose up --wait`, and services that depend on it continue before it responds",
+            (f"{container.name} has no health check" for container in without),
+            cause="`docker compose up --wait` and dependent services then continue before it responds",
             fix=Fix("add `healthcheck` to the compose file"),
             subjects=(container.name for container in without),
             status="warn",
@@ -134,7 +134,7 @@ def judge_volumes(view: View) -> Outcome:
             evidence = f"volume {volume.name} belongs to user {volume.owner}, and the container runs as {volume.user}"
             return failed(
                 evidence if wrong else f"{volume.name}: {volume.complaint}",
-                cause="a new volume belongs to root, and the image's user may not write it",
+                cause="a new volume belongs to root, and the image's user may not write to it",
                 fix=Fix("give the volume to that user", volume.repair) if volume.repair else AGAIN,
                 subjects=(volume.name,),
             )
@@ -145,7 +145,7 @@ def run_one_engine(facts: DoctorFacts) -> Outcome:
     """Services of this project run on one engine only."""
     view = facts.context.look_at_docker()
     if view is None:
-        return unneeded("the project never was on another engine")
+        return unneeded("the project was never on another engine")
     if not view.elsewhere:
         return passed()
     return failed(
@@ -164,23 +164,23 @@ CHECKS = (
         title="Docker's engine can be used",
         run=on_docker(judge_engine),
         explain="""\
-Four causes look the same; this check separates them: Docker is not installed; its engine does not run; this account
-may not open its socket; the current context (or DOCKER_HOST) names an engine of another machine, which devenv refuses.
+This check distinguishes four causes: Docker is not installed; its engine is not running; this account may not open
+its socket; the current context (or DOCKER_HOST) names an engine on another machine, which devenv refuses.
 
-Repair: the hint of each. Without Docker: devenv up --engine embedded.""",
+Fix: see the hint. Without Docker: devenv up --engine embedded.""",
     ),
     Check(
         code="DOC002",
         name="docker-compose",
         group="docker",
-        title="Docker Compose is there, and new enough",
+        title="Docker Compose is installed and recent enough",
         run=on_docker(judge_compose),
         needs=("DOC001",),
         explain="""\
 Looked for in this order: the plugin of `docker compose` (yours, the system's), docker-compose beside devenv (from the
-extra `docker`), docker-compose on PATH. The old one, written in Python (1.x), cannot read the compose file.
+extra `docker`), docker-compose on PATH. The old version 1.x, written in Python, cannot read the compose file.
 
-Repair: add the extra `docker` (devenv-stores[docker]) to devenv's environment.""",
+Fix: add the extra `docker` (devenv-stores[docker]) to devenv's environment.""",
     ),
     Check(
         code="DOC003",
@@ -190,21 +190,22 @@ Repair: add the extra `docker` (devenv-stores[docker]) to devenv's environment."
         run=on_docker(judge_images),
         needs=("DOC001",),
         explain="""\
-[postgres] image and [dynamodb] image. For one that is missing, Docker's engine asks its registry.
+[postgres] image and [dynamodb] image. For a missing image, Docker's engine asks its registry.
 
-Repair: docker pull IMAGE, or name another one.""",
+Fix: docker pull IMAGE, or name another one.""",
     ),
     Check(
         code="DOC004",
         name="docker-room",
         group="docker",
-        title="Docker has room for its data",
+        title="Docker has enough disk space",
         run=on_docker(judge_room),
         needs=("DOC001",),
         explain="""\
-A store that cannot write stops answering, or ends. Docker's folder fills with images and volumes of other projects.
+A store that cannot write stops responding, or exits. Docker's folder also holds the images and volumes of other
+projects.
 
-Repair: docker system df shows what takes the room. `docker system prune` removes what is unused (not volumes).""",
+Fix: docker system df shows what uses the space. `docker system prune` removes what is unused (not volumes).""",
     ),
     Check(
         code="DOC005",
@@ -214,10 +215,10 @@ Repair: docker system df shows what takes the room. `docker system prune` remove
         run=on_docker(judge_ports),
         needs=("DOC001",),
         explain="""\
-`ports: ["8000:8000"]` publishes on every interface, and Docker's rules pass most firewalls by. DynamoDB Local
+`ports: ["8000:8000"]` publishes on every interface, and Docker's rules bypass most firewalls. DynamoDB Local
 has no authentication.
 
-Repair: "127.0.0.1:8000:8000" in the compose file ([docker] file).""",
+Fix: "127.0.0.1:8000:8000" in the compose file ([docker] file).""",
     ),
     Check(
         code="DOC006",
@@ -227,10 +228,10 @@ Repair: "127.0.0.1:8000:8000" in the compose file ([docker] file).""",
         run=on_docker(judge_health),
         needs=("DOC001",),
         explain="""\
-devenv asks the stores itself; Compose by hand, and services that depend on them, rely on the health check. It should
-ask a real question: an open port says nothing.
+devenv asks the stores itself; Compose by hand, and services that depend on them, rely on the health check. It
+should send a real request: an open port proves nothing.
 
-Repair: `healthcheck` in the compose file; devenv's own compose/compose.yaml shows two.""",
+Fix: `healthcheck` in the compose file; devenv's own compose/compose.yaml shows two.""",
     ),
     Check(
         code="DOC007",
@@ -243,7 +244,7 @@ Repair: `healthcheck` in the compose file; devenv's own compose/compose.yaml sho
 The image runs as a user of its own, and a new volume belongs to root: "unable to open database file", and requests
 hang. devenv's compose file gives the volume to that user before the container starts.
 
-Repair: devenv down && devenv up; with a compose file of your own the command that is shown, or a container there that
+Fix: devenv down && devenv up; with your own compose file: run the command that is shown, or add a container that
 runs chown first.""",
     ),
     Check(
@@ -253,8 +254,9 @@ runs chown first.""",
         title="the project runs on one engine only",
         run=run_one_engine,
         explain="""\
-Each engine has its own data. When the stores run on two of them, one program may write here and another read there.
+Each engine has its own data. If the stores run on two engines, one program may write to one and another read from
+the other.
 
-Repair: devenv down --engine NAME.""",
+Fix: devenv down --engine NAME.""",
     ),
 )

@@ -12,7 +12,7 @@ from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverifi
 from devenv.doctor.context import DoctorFacts
 
 LOOK_S: Final = 120.0
-ASK: Final = Fix("look into the account, read-only", "devenv doctor --only drift --allow-remote")
+ASK: Final = Fix("read the account (read-only)", "devenv doctor --only drift --allow-remote")
 
 
 def declared(facts: DoctorFacts, table: str) -> Declared:
@@ -29,7 +29,7 @@ def states(facts: DoctorFacts) -> dict[str, list[TableState]] | Outcome:
     context = facts.context
     if context.account is None:
         if context.asks_drift:
-            return unverified("the account was not asked", fix=ASK)
+            return unverified("the account was not read", fix=ASK)
         return unneeded("the AWS account is not read; to read it: devenv doctor --only drift --allow-remote")
     if not context.tables:
         if facts.table_names:
@@ -38,7 +38,7 @@ def states(facts: DoctorFacts) -> dict[str, list[TableState]] | Outcome:
     try:
         return {name: found for name, found in facts.account_tables().items() if name in context.tables}
     except Unasked as error:
-        return unverified(f"the account was not asked: {error}")
+        return unverified(f"the account was not read: {error}")
 
 
 def run_shape(facts: DoctorFacts) -> Outcome:
@@ -53,8 +53,10 @@ def run_shape(facts: DoctorFacts) -> Outcome:
         regions = ", ".join(account.regions) if account else ""
         return failed(
             [*(f"table {name} is not there ({regions})" for name in missing), *(text for _, text in drifted)],
-            cause="the table was made or changed by another tool, or an older definition was deployed",
-            fix=Fix("deploy the definition, or declare what is there; a key is changed only by a new table"),
+            cause="another tool created or changed the table, or an older definition was deployed",
+            fix=Fix(
+                "deploy the definition, or change the declaration; a key can only be changed by creating a new table"
+            ),
             subjects=[*missing, *(name for name, _ in drifted)],
         )
     return passed(f"keys, indexes and projections as declared: {show(found)}")
@@ -71,8 +73,8 @@ def run_settings(facts: DoctorFacts) -> Outcome:
     if drifted:
         return failed(
             (text for _, text in drifted),
-            cause="the setting was changed in the account, or is left out of the definition",
-            fix=Fix("deploy the definition, or declare what is there: CreateTable requests, [entities.NAME] ttl"),
+            cause="the setting was changed in the account, or the definition omits it",
+            fix=Fix("deploy the definition, or change the declaration: CreateTable requests, [entities.NAME] ttl"),
             subjects=(name for name, _ in drifted),
         )
     return passed(f"billing, stream, TTL and protection as declared: {show(found)}")
@@ -101,12 +103,12 @@ CHECKS = (
         run=run_shape,
         limit_s=LOOK_S,
         explain="""\
-The CreateTable requests that step schema-load reads are what the application is written for. In the account each table
-must exist with the same key, the same indexes, and the same projections. The account is asked with --allow-remote
-only, by DescribeTable, with the credentials that the AWS CLI would use, in the regions of `[safety] regions` (else in
-the shell's). `[safety] account` makes sure that it is the right one. Nothing is written.
+The application is written for the CreateTable requests that step schema-load reads. In the account each table must
+exist with the same key, indexes and projections. The account is read with --allow-remote only, with DescribeTable,
+with the credentials that the AWS CLI would use, in the regions of `[safety] regions` (else the shell's). `[safety]
+account` guards against the wrong account. Nothing is written.
 
-Repair: deploy the definition, or declare what is there.""",
+Fix: deploy the definition, or change the declaration.""",
     ),
     Check(
         code="DRF002",
@@ -116,11 +118,11 @@ Repair: deploy the definition, or declare what is there.""",
         run=run_settings,
         limit_s=LOOK_S,
         explain="""\
-Billing mode and capacity, the stream, deletion protection: as in the CreateTable request (what it does not say is
-AWS's default: provisioned, no stream, no protection). TTL: the attribute of `[entities.NAME] ttl`. Point-in-time
-recovery where `[safety] backups` declares it; encryption by KMS where the request has an SSESpecification.
+Billing mode and capacity, the stream, deletion protection: as in the CreateTable request (what it omits is AWS's
+default: provisioned, no stream, no protection). TTL: the attribute of `[entities.NAME] ttl`. Point-in-time recovery
+where `[safety] backups` declares it; encryption by KMS where the request has an SSESpecification.
 
-What is looked at: DescribeTable, DescribeTimeToLive, DescribeContinuousBackups, with --allow-remote only.
-Repair: deploy the definition, or declare what is there.""",
+Scope: DescribeTable, DescribeTimeToLive, DescribeContinuousBackups, with --allow-remote only.
+Fix: deploy the definition, or change the declaration.""",
     ),
 )

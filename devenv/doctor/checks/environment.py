@@ -37,11 +37,11 @@ from devenv.doctor.context import DoctorFacts
 from devenv.links.facts import Facts
 
 RESTART = Fix(
-    "start the application again with the project's settings (its own .env file or code may set the variable, too)",
+    "restart the application with the project's settings (its own .env file or code may also set the variable)",
     "devenv down && devenv up",
 )
-STRAIGHT = Fix("keep this machine's own addresses out of the proxy", "export NO_PROXY=127.0.0.1,localhost")
-CLEAN_SHELL = Fix("take the variable out of this shell, or set it as devenv does", 'eval "$(devenv env)"')
+STRAIGHT = Fix("exclude this machine's own addresses from the proxy", "export NO_PROXY=127.0.0.1,localhost")
+CLEAN_SHELL = Fix("unset the variable in this shell, or set it as devenv does", 'eval "$(devenv env)"')
 ASK_S = 2
 
 
@@ -49,14 +49,14 @@ def run_which(facts: DoctorFacts) -> Outcome:
     """Which program answers to `devenv` in the user's shell."""
     if other := find_intruder():
         return failed(
-            f"the package {other} is installed beside devenv in {sys.prefix}, and brings a package `devenv` of its own",
-            cause="both write to the same folder, so that one has overwritten files of the other",
-            fix=Fix("install devenv into an environment of its own", "pipx install 'devenv-stores[embedded]'"),
+            f"the package {other} is installed beside devenv in {sys.prefix}, and has its own package `devenv`",
+            cause="both use the same folder, so one has overwritten files of the other",
+            fix=Fix("install devenv into its own environment", "pipx install 'devenv-stores[embedded]'"),
             status="warn",
         )
     found = shutil.which("devenv", path=facts.context.shell.get("PATH", ""))
     if found is None or is_ours(Path(found)):
-        return passed(found or "no devenv on PATH; this one runs by its own path")
+        return passed(found or "no devenv on PATH; this one is run by its path")
     return failed(
         f"{found} is first on PATH and is not this devenv ({sys.executable} -m devenv)",
         cause=f"{whose(Path(found))} has a command of the same name",
@@ -171,7 +171,7 @@ def other_tables(facts: Facts, target: DynamoTarget) -> str | None:
             for name, table in ours.items():
                 seen = dynamodb.call("DescribeTable", {"TableName": name})["Table"]
                 if any(seen.get(key) != table.get(key) for key in ("TableArn", "TableId", "CreationDateTime")):
-                    return f"its table {name} is another one; the project's is {stack.endpoint}"
+                    return f"its table {name} is a different one; the project's is {stack.endpoint}"
     except StoreError as error:
         return error.detail or error.what
     return None if ours else f"the project's is {stack.endpoint}"
@@ -198,12 +198,12 @@ def judge(facts: DoctorFacts, find: Callable[[VariableSource], Iterable[Diversio
     found = [diversion for source in asked for diversion in find(source)]
     if not found:
         absent = facts.context.settings.backend is not None and len(asked) == 1
-        return passed(good + ("; the application does not run" if absent else ""))
+        return passed(good + ("; the application is not running" if absent else ""))
     theirs = [diversion for diversion in found if diversion.source.required]
     declared = mend_declared(theirs, facts.context.settings, facts.context.expected_application)
     return failed(
         (diversion.evidence for diversion in found),
-        cause="devenv.toml gives it to the application so" if declared else cause(facts, found),
+        cause="devenv.toml sets it to this value" if declared else cause(facts, found),
         fix=declared
         or (STRAIGHT if all(is_proxy(each.variable) for each in found) else RESTART if theirs else CLEAN_SHELL),
         subjects=(diversion.variable for diversion in found),
@@ -224,7 +224,7 @@ def cause(facts: DoctorFacts, found: Iterable[Diversion]) -> str | None:
     if changed is None or started is None or not any(diversion.source.required for diversion in found):
         return None
     if datetime.fromisoformat(started).timestamp() < changed:
-        return "the settings were edited after the application was started, and it still runs with the old ones"
+        return "the settings were edited after the application was started; it still uses the old ones"
     return "the application was started with other variables, or loads them from a file of its own"
 
 
@@ -269,7 +269,7 @@ def run_tables(facts: DoctorFacts) -> Outcome:
     declared = VariableSource("devenv.toml [env]", own_variables(facts), required=False)
     misspelt = list(find_misspelt(declared, tables))
     if misspelt:
-        fix = Fix("correct the name in devenv.toml, then start the application again", "devenv down && devenv up")
+        fix = Fix("correct the name in devenv.toml, then restart the application", "devenv down && devenv up")
         return failed((each.evidence for each in misspelt), fix=fix, subjects=(each.variable for each in misspelt))
     expected = {**context.environment, **(context.expected_application or {})}
     return judge(facts, lambda source: find_tables(source, expected, tables), ", ".join(tables) or "no tables declared")
@@ -293,7 +293,7 @@ def run_stale(facts: DoctorFacts) -> Outcome:
         return find_stale(source, own, tables) if source.required else ()
 
     if context.application is None:
-        return unneeded("no application of the project runs")
+        return unneeded("the project's application is not running")
     return judge(facts, find, f"{number_of(len(own), 'variable')} as in the settings")
 
 
@@ -306,12 +306,12 @@ CHECKS = (
         run=run_which,
         explain="""\
 Two other programs are called `devenv`: the Nix-based tool of devenv.sh, and the Python package sentry-devenv.
-When one of them stands first on PATH, the commands that this tool prints do something else. sentry-devenv in
+If one of them comes first on PATH, the commands that this tool prints run that program instead. sentry-devenv in
 the same Python environment also overwrites files of this package.
 
-How it happens: both are installed, and the order of PATH decides.
-Repair: put the folder of this one first, or call it by its full path (`python -m devenv` in its environment).
-Install this one by pipx or uv, in an environment of its own (`devenv-stores`). The other tool's variables
+Common causes: both are installed; the order of PATH decides.
+Fix: put this one's folder first on PATH, or call it by its full path (`python -m devenv` in its environment).
+Install this one with pipx or uv, in its own environment (`devenv-stores`). The other tool's variables
 (DEVENV_ROOT, DEVENV_STATE, DEVENV_DOTFILE, DEVENV_PROFILE, DEVENV_RUNTIME) are never read or set here.""",
     ),
     Check(
@@ -321,15 +321,14 @@ Install this one by pipx or uv, in an environment of its own (`devenv-stores`). 
         title="the DynamoDB endpoint in use is the project's",
         run=run_endpoint,
         explain="""\
-The AWS SDK finds DynamoDB by AWS_ENDPOINT_URL_DYNAMODB, else by AWS_ENDPOINT_URL, else in the cloud.
-Without a variable the application talks to real AWS: the list is empty, or a table is "not found", while the
-local tables are full. A wrong port or host gives "connection refused"; `localhost` inside a container is the
-container itself, and a service's name is known to containers only. An endpoint without a port, or with a path
-behind it, is refused by the SDK or leads nowhere.
+The AWS SDK uses AWS_ENDPOINT_URL_DYNAMODB, else AWS_ENDPOINT_URL, else AWS itself. Without either variable the
+application uses AWS: the list is empty, or a table is "not found", while the local tables are full. A wrong port or
+host gives "connection refused"; `localhost` inside a container is the container itself, and a service's name is
+known to containers only. An endpoint without a port, or with a path, is refused by the SDK or unreachable.
 
-How it happens: the variable was set in another terminal, in a file that is not loaded, or the port changed.
-Repair: start the program by `devenv run -- …`, or `eval "$(devenv env)"` first; `devenv up` gives the application
-the right one. Addresses are compared by where they lead: localhost, 127.0.0.1 and ::1 are one place.""",
+Common causes: the variable was set in another terminal, in a file that is not loaded, or the port changed.
+Fix: start the program by `devenv run -- …`, or `eval "$(devenv env)"` first; `devenv up` gives the application the
+right one. Addresses are compared by their target: localhost, 127.0.0.1 and ::1 are the same.""",
     ),
     Check(
         code="ENV003",
@@ -338,38 +337,38 @@ the right one. Addresses are compared by where they lead: localhost, 127.0.0.1 a
         title="AWS_ENDPOINT_URL does not send other AWS services to DynamoDB",
         run=run_global_endpoint,
         explain="""\
-AWS_ENDPOINT_URL is for all AWS services at once. Set to DynamoDB Local it works for DynamoDB, and
-calls to Cognito, S3 or anything else go there too and fail with odd messages about unknown operations.
+AWS_ENDPOINT_URL applies to all AWS services. If it names DynamoDB Local, calls to Cognito, S3 and all others go
+there too and fail with errors about unknown operations.
 
-Repair: use AWS_ENDPOINT_URL_DYNAMODB instead, and take AWS_ENDPOINT_URL away.""",
+Fix: use AWS_ENDPOINT_URL_DYNAMODB instead, and unset AWS_ENDPOINT_URL.""",
     ),
     Check(
         code="ENV004",
         name="aws-account",
         group="environment",
-        title="region and credentials are the ones that the tables were made with",
+        title="region and credentials are those the tables were created with",
         run=run_account,
         explain="""\
 The SDK needs a region and a key even for DynamoDB Local: without them it stops with NoRegionError or
 NoCredentialsError. Real AWS keeps tables apart by region and account, and DynamoDB Local without -sharedDb by
 region and key: a table made with one key is "gone" for a program with another.
 
-How it happens: AWS_PROFILE or a region for other work is exported in the shell's start file.
-Repair: start programs by `devenv run -- …`; take AWS_PROFILE out of the application's environment.""",
+Common causes: AWS_PROFILE or a region for other work is exported in the shell's start file.
+Fix: start programs by `devenv run -- …`; remove AWS_PROFILE from the application's environment.""",
     ),
     Check(
         code="ENV005",
         name="database-url",
         group="environment",
-        title="every Postgres setting in use leads to the project's database",
+        title="every Postgres setting in use points to the project's database",
         run=run_database,
         explain="""\
-DATABASE_URL, CONNECTION_URL and the PG* variables can each name another database. Then one program
-fills the one and another reads the other: everything "works" and the application is empty.
+DATABASE_URL, CONNECTION_URL and the PG* variables can each name a different database. One program then writes to
+one database and another reads the other: nothing fails, and the application is empty.
 
-How it happens: two settings were made at different times and only one was changed.
-Repair: take all of them from `devenv env`. They are compared by where they lead: the server is asked for its own
-number (system identifier), so another name or port for the same database is no fault.""",
+Common causes: there are two settings, and only one of them was changed. Fix: take all of them from `devenv env`.
+They are compared by their target: the server reports its system identifier, so another name or port of the same
+database is not a finding.""",
     ),
     Check(
         code="ENV006",
@@ -378,22 +377,22 @@ number (system identifier), so another name or port for the same database is no 
         title="variables that name a table name one of the project's tables",
         run=run_tables,
         explain="""\
-A table's name travels in a variable ([env] in devenv.toml). Unset it gives "TableName None" or a
-validation error; misspelt, or different in one script, it gives ResourceNotFoundException, or a second table that
-one program writes and the other never reads.
+The application gets a table's name from a variable ([env] in devenv.toml). If it is unset, requests fail with
+"TableName None" or a validation error. If it is misspelt, or different in one script, they fail with
+ResourceNotFoundException, or one program writes a second table that the other never reads.
 
-Repair: correct the name in devenv.toml and start the application again.""",
+Fix: correct the name in devenv.toml and start the application again.""",
     ),
     Check(
         code="ENV007",
         name="stale-process",
         group="environment",
-        title="the application runs with the present settings",
+        title="the application runs with the current settings",
         run=run_stale,
         explain="""\
-A process keeps the variables that it was started with. After an edit of devenv.toml, or of a file
-that the application reads once, nothing changes until it is started again.
+A process keeps the variables that it was started with. An edit of devenv.toml, or of a file that the application
+reads only at its start, takes effect when it is restarted.
 
-Repair: devenv down && devenv up (data stays).""",
+Fix: devenv down && devenv up (data stays).""",
     ),
 )

@@ -34,7 +34,7 @@ def run_foreign_host(facts: DoctorFacts) -> Outcome:
     return failed(
         f"{target.endpoint} answered a request to {FOREIGN}",
         cause="this server was not started by engine `embedded`, which refuses foreign names",
-        fix=Fix("close web pages that you do not trust while it runs, or use engine embedded: devenv help safety"),
+        fix=Fix("close web pages that you do not trust while it runs, or use engine embedded: devenv help protection"),
         status="warn",
     )
 
@@ -57,18 +57,18 @@ def run_superuser(facts: DoctorFacts) -> Outcome:
 
     target = facts.context.targets.postgres
     if target.own:
-        return unneeded("devenv started Postgres, and reads as a role of its own")
+        return unneeded("devenv started Postgres and reads with its own role")
     if target.closed:
         return unneeded(target.closed)
     with reading(target) as connection:
         superuser = connection.info.parameter_status("is_superuser") == "on"
     if not superuser:
-        return passed(f"{target.user} is no superuser")
+        return passed(f"{target.user} is not a superuser")
     return failed(
         f"{target.user} is a superuser of {target.address}",
-        cause="devenv makes no role in a server that it did not start; it reads as pg_read_all_data, and calls only"
+        cause="devenv creates no role on a server that it did not start; it reads as pg_read_all_data, and calls only"
         " functions that compute",
-        fix=Fix("sign in as a role that may only read: [external] postgres in devenv.toml"),
+        fix=Fix("name a role that may only read: [external] postgres in devenv.toml"),
         status="warn",
     )
 
@@ -83,28 +83,29 @@ CHECKS = (
         needs=("SVC002",),
         limit_s=8,
         explain="""\
-A web page can make its own name lead to 127.0.0.1 (DNS rebinding). A server that does not look at the name in a request
-(its Host) then takes the page for a program of this machine: the page can read and write every table. A ListTables was
-sent whose Host is devenv.invalid.
+A web page can point its own host name at 127.0.0.1 (DNS rebinding). A server that does not check the Host header
+then accepts the page's requests: the page can read and write every table. devenv sent a ListTables with the Host
+devenv.invalid.
 
-How it happens: DynamoDB Local does not look at the Host. Engine `embedded` starts it so that it does; in a container,
-or started by hand, it does not.
-Repair: engine embedded; or close web pages that you do not trust while the server runs.""",
+Common causes: DynamoDB Local itself does not check the Host header. Engine `embedded` adds this check; a container,
+or a server started by hand, does not have it.
+Fix: engine embedded; or close web pages that you do not trust while the server runs.""",
     ),
     Check(
         code="SVC008",
         name="postgres-superuser",
         group="services",
-        title="devenv does not sign in as a superuser of a foreign server",
+        title="devenv is not a superuser on a server that it did not start",
         run=run_superuser,
         needs=("SVC001",),
         limit_s=8,
         explain="""\
-In a server that devenv starts it reads as a role that can change and run nothing. In a server that it only connects to
-(engine `external`) it makes no role: it reads as whom you name. A read-only transaction does not bound a superuser, so
-devenv becomes pg_read_all_data for the session and refuses statements that call functions which do more than compute.
+On a server that devenv starts, it reads as a role that can change nothing and run nothing. On a server that it only
+connects to (engine `external`) it creates no role and reads as the role you name. A read-only transaction does not
+restrict a superuser, so devenv switches to pg_read_all_data for the session and refuses statements that call
+functions which do more than compute.
 
-How it happens: [external] postgres names the server's first user.
-Repair: make a role that may only read, and name it in [external] postgres.""",
+Common causes: [external] postgres names the server's first user. Fix: create a role that may only read, and name it
+in [external] postgres.""",
     ),
 )

@@ -27,11 +27,11 @@ DELETABLE: Final = frozenset(
     ]
 )
 BY_HAND: Final[Mapping[str, str]] = {
-    "half_group": "write the missing row, or delete what is left of the group",
+    "half_group": "write the missing row, or delete the rest of the group",
     "stale_preview": "write the newest entry's time and preview into the row",
     "missing_item": "write the lost entry again, or the newest one's time and preview into the row",
-    "duplicate": "delete the one that is too many",
-    "orphan": "bring the row back, or delete what names it",
+    "duplicate": "delete one of them",
+    "orphan": "restore the row, or delete the items that refer to it",
     "future_time": "correct the time, or delete the item",
 }
 
@@ -131,9 +131,7 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     """Return what a person can do about the first of these faults, which none but a person can mend."""
     if lost := list(lost_rows(facts, faults)):
         relation, column, ids = lost[0]
-        return Fix(
-            "load the missing rows again, as setup loaded them; nothing is lost", restoration(relation, column, ids)
-        )
+        return Fix("insert the missing rows as setup loaded them; no data is lost", restoration(relation, column, ids))
     rows = [fault for fault in faults if fault.kind in ("ambiguous_row", "near_miss", "missing_row")]
     if rows:
         text = (
@@ -148,7 +146,7 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     records = [r for fault in deletable[:1] for r in (*fault.partners, fault.record) if r is not None and r.key]
     first = faults[0].record
     if faults[0].kind == "missing_item" and first and is_seeded(first.table, first.item, tuple(first.key)):
-        again = "The row came from the seed files: loading them again asks before it loses what they did not bring"
+        again = "The row came from the seed files; loading them again asks before it deletes anything else"
         return Fix(f"{text}. {again}", "devenv seed")
     if not records:
         return Fix(text)
@@ -158,9 +156,9 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     # Stale, and able to run: a reference that names no row would stop it.
     follows = (state for state in facts.steps() if state.name == "seed" and state.follows and "${" not in state.reason)
     if seeded[place] and deletable[0].kind == "orphan" and any(follows):
-        return Fix("let the seed items follow the recreated rows; nothing is lost", "devenv up")
+        return Fix("update the seed items to the recreated rows; no data is lost", "devenv up")
     if seeded[place]:
-        text += ". It came from the seed files: correct it there too, else loading them from scratch brings it back"
+        text += ". It came from the seed files: correct it there too, or the next full load restores it"
     more = f". The command deletes the first of {len(faults)}" if len(faults) > 1 else ". The command deletes this item"
     return Fix(text + more, deletion(records[place]))
 

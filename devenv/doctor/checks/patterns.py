@@ -28,7 +28,7 @@ def run_expected(facts: DoctorFacts) -> Outcome:
     if not declared:
         return unneeded("no [patterns.*] of DynamoDB declares `expected` or `entities`")
     left_out = {name: why for name, pattern in declared.items() if (why := uncounted(pattern))}
-    told = "; ".join(f"{name} is not counted here ({why})" for name, why in left_out.items())
+    told = "; ".join(f"{name} is not checked here ({why})" for name, why in left_out.items())
     if len(left_out) == len(declared):
         return unneeded(f"{told}; `devenv patterns check` runs it")
     judgement, described = facts.judgement(), facts.dynamodb().described
@@ -49,7 +49,7 @@ def run_expected(facts: DoctorFacts) -> Outcome:
     more = [f"and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []
     return failed(
         [*texts[:SHOWN], *more],
-        cause="either the items are not as the design says, or `expected` and `entities` are not",
+        cause="either the items or the pattern's `expected` and `entities` are wrong",
         fix=Fix("correct the items, or the pattern in devenv.toml", "devenv patterns check"),
         subjects=(key for key, _ in wrong),
     )
@@ -119,9 +119,9 @@ def judge_answers(
             yield key, f"is {number_of(len(records), 'item')}, expected at least {least:,}"
         elif most is not None and len(records) > most:
             yield key, f"is {number_of(len(records), 'item')}, expected at most {most:,}"
-        others = {kind.name if (kind := record.kind or record.near) else "none that is declared" for record in records}
+        others = {kind.name if (kind := record.kind or record.near) else "no declared kind" for record in records}
         if pattern.entities and (others := others - set(pattern.entities)):
-            yield key, f"also brings items of kind {', '.join(sorted(others))}"
+            yield key, f"also returns items of kind {', '.join(sorted(others))}"
 
 
 CHECKS = (
@@ -129,16 +129,15 @@ CHECKS = (
         code="DAT014",
         name="pattern-answers",
         group="data",
-        title="declared patterns find as many items, and of the kinds, as they declare",
+        title="declared patterns match the number and kinds of items that they declare",
         run=run_expected,
         needs=("SVC002", "SCH002"),
         explain="""\
-`expected` in [patterns.*] bounds how many items one key has, and `entities` names the kinds that lie under it. Here
-every key that occurs in the data is counted, without a request. A key that has no item at all does not occur. Patterns
-with a filter are run by `devenv patterns check` only.
+`expected` in [patterns.*] limits the number of items under one key, and `entities` lists their kinds. This check
+counts the items of every key in the data; it sends no query. A key without items is not seen. Patterns with a
+filter are checked by `devenv patterns check` only.
 
-How it happens: an item was deleted or written twice, or a new kind of item was put under an old key and the readers of
-that key do not know it.
-Repair: correct the items, or what the pattern declares.""",
+Common causes: an item was deleted or written twice, or a new kind of item was added under an existing key whose
+readers do not expect it. Fix: correct the items, or the pattern.""",
     ),
 )

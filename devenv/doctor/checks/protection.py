@@ -167,7 +167,7 @@ def why_plain(value: Mapping[str, Any]) -> str | None:
     except UnicodeDecodeError:
         return None
     # What a cipher makes of even a few bytes is hardly ever valid, printable UTF-8.
-    return "is binary, but plain text" if text.isprintable() or text.strip().isprintable() else None
+    return "is binary, but decodes to plain text" if text.isprintable() or text.strip().isprintable() else None
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ def run_listeners(facts: DoctorFacts) -> Outcome:
     if open_:
         return failed(
             (f"{each.service} listens on {each.ip}:{each.port}" for each in open_),
-            cause="anyone who reaches this machine reaches the data: DynamoDB Local asks for no password",
-            fix=Fix("start it again through devenv, which binds 127.0.0.1", "devenv down && devenv up"),
+            cause="anyone who can reach this machine can reach the data: DynamoDB Local has no password",
+            fix=Fix("restart it with devenv, which binds to 127.0.0.1", "devenv down && devenv up"),
             subjects=(each.service for each in open_),
         )
     return passed(number_of(len(found), "listener")) if found else unneeded("no service of the project listens")
@@ -63,10 +63,10 @@ def run_modes(facts: DoctorFacts) -> Outcome:
         return failed(
             (f"{path} has mode {stat.S_IMODE(path.stat().st_mode):04o}" for path in loose),
             cause="it was copied, or its mode was changed",
-            fix=Fix("take the others' rights away", "chmod go= " + " ".join(map(str, loose))),
+            fix=Fix("remove the access of other users", "chmod go= " + " ".join(map(str, loose))),
             subjects=map(str, loose),
         )
-    return passed(number_of(len(files), "file")) if files else unneeded("there are no such files yet")
+    return passed(number_of(len(files), "file")) if files else unneeded("there are no files with secrets yet")
 
 
 def demanded(facts: DoctorFacts) -> Safety | None:
@@ -138,7 +138,7 @@ def run_regions(facts: DoctorFacts) -> Outcome:
             subjects=(place.region for place in outside),
         )
     if unread := unread_regions(facts):
-        return unverified(f"{'; '.join(unread)}: which regions are named there is not known")
+        return unverified(f"{'; '.join(unread)}: the regions there are not known")
     local = "" if in_aws(facts) else "; DynamoDB Local itself is on this machine"
     asked = "settings, variables, endpoints and table definitions" + (
         "" if context.application is None else ", the application too"
@@ -174,7 +174,7 @@ def unread_regions(facts: DoctorFacts) -> tuple[str, ...]:
     try:
         facts.account_tables()
     except Unasked as error:
-        return (*unread, f"the account was not asked: {error}")
+        return (*unread, f"the account was not read: {error}")
     return unread
 
 
@@ -211,7 +211,9 @@ def run_encryption(facts: DoctorFacts) -> Outcome:
     unknown = [name for name in facts.table_names if name not in told]
     if unknown and wanted != "aws-owned":
         names = ", ".join(unknown)
-        return unverified(f"no definition says whose key {names} has, and the table cannot tell", subjects=unknown)
+        return unverified(
+            f"no definition states the key of {names}, and the table does not report it", subjects=unknown
+        )
     local = "" if in_aws(facts) else "; DynamoDB Local's own files are not encrypted"
     return passed(", ".join(f"{name}: {owner}, by {what}" for name, what, owner in owners) + local)
 
@@ -237,7 +239,7 @@ def run_tls(facts: DoctorFacts) -> Outcome:
             fix=Fix("use https:// for endpoints, and sslmode=verify-full for Postgres"),
             subjects=(name for name, _ in found),
         )
-    return passed(f"{number_of(looked, 'variable')}: what leaves this machine has TLS; loopback needs none")
+    return passed(f"{number_of(looked, 'variable')}: connections that leave this machine use TLS; loopback needs none")
 
 
 def run_encrypted(facts: DoctorFacts) -> Outcome:
@@ -260,17 +262,17 @@ def run_encrypted(facts: DoctorFacts) -> Outcome:
         more = [f"and {len(found) - EXAMPLES} more"] if len(found) > EXAMPLES else []
         return failed(
             [f"{len(found)} of {number_of(looked, 'value')} readable", *shown, *more],
-            cause="they were written by a seed, or by code that does not encrypt them",
+            cause="a seed, or code that does not encrypt, wrote them",
             fix=Fix(
                 "encrypt them in the application before PutItem (AWS Database Encryption SDK), and write them again"
             ),
             subjects=(each.key for each in found),
         )
     if not looked:
-        return unverified(f"no item has {', '.join(safety.encrypted)}, so nothing could be looked at")
+        return unverified(f"no item has {', '.join(safety.encrypted)}, so there was nothing to check")
     return passed(
         f"{number_of(looked, 'value is', 'values are')} binary and no text; "
-        "that they are encrypted well cannot be seen from outside"
+        "the strength of the encryption cannot be checked"
     )
 
 
@@ -287,7 +289,7 @@ def run_recovery(facts: DoctorFacts) -> Outcome:
     if off:
         return failed(
             (f"table {name}: it is off, by {what}" for name, what in off),
-            cause="DynamoDB's default is off: what is overwritten or deleted by mistake is gone",
+            cause="it is off by default: data that is overwritten or deleted by mistake is lost",
             fix=Fix(
                 "aws dynamodb update-continuous-backups --table-name NAME "
                 "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true"
@@ -330,8 +332,8 @@ def run_keys(facts: DoctorFacts) -> Outcome:
             map(str, searched.leaks),
             cause="such a key works for anyone who reads the file, until it is revoked",
             fix=Fix(
-                "revoke the key in IAM first, then take it out of the file (git keeps it in its history); use a role: "
-                "aws configure sso, or the role of the instance. What is no real key: [safety] user_keys_except"
+                "revoke the key in IAM first, then remove it from the file (it stays in git's history); use a role: "
+                "aws configure sso, or the role of the instance. For files without real keys: [safety] user_keys_except"
             ),
             subjects=(leak.file for leak in searched.leaks),
         )
@@ -348,22 +350,22 @@ CHECKS = (
         title="services listen on loopback only",
         run=run_listeners,
         explain="""\
-A service that listens on all addresses can be reached from the network. DynamoDB Local has no
-authentication at all, and does listen everywhere unless it is made not to, as devenv does.
+A service that listens on all addresses can be reached from the network. DynamoDB Local has no authentication, and
+listens on all addresses by default; devenv starts it on loopback only.
 
-How it happens: it was started by hand or by another tool; an application was started with --host 0.0.0.0.
-Repair: devenv down && devenv up; for the application, its own host setting.""",
+Common causes: it was started by hand or by another tool; an application was started with --host 0.0.0.0.
+Fix: devenv down && devenv up; for the application, its own host setting.""",
     ),
     Check(
         code="SAF002",
         name="private-files",
         group="safety",
-        title="files with secrets are readable by you alone",
+        title="files with secrets are readable only by you",
         run=run_modes,
         explain="""\
 The state folder holds the generated password and the development key. Its files have mode 0600.
 
-Repair: chmod go= FILE.""",
+Fix: chmod go= FILE.""",
     ),
     Check(
         code="SAF003",
@@ -373,28 +375,27 @@ Repair: chmod go= FILE.""",
         run=run_deletion,
         explain="""\
 With `[safety] deletion_protection = true`, every table's definition must have "DeletionProtectionEnabled": true.
-DynamoDB then refuses DeleteTable until the protection is removed with UpdateTable. DynamoDB Local keeps to it
-as well; devenv lifts it where you ask for the tables to be recreated.
+DynamoDB then refuses DeleteTable until the protection is removed with UpdateTable. DynamoDB Local enforces this
+too; devenv removes the protection when you ask it to recreate the tables.
 
-What is looked at: the definitions that step schema-load reads; a table in AWS is asked itself.
-How it happens: the default is off.
-Repair: add it to the definition, and to the table in AWS. A policy protects also from who may call UpdateTable:
-devenv policy.""",
+Scope: the definitions that step schema-load reads; a table in AWS is asked itself.
+Common causes: the default is off.
+Fix: add it to the definition, and to the table in AWS. A policy also covers callers of UpdateTable: devenv policy.""",
     ),
     Check(
         code="SAF004",
         name="data-region",
         group="safety",
-        title="the data lives in the regions that it may live in",
+        title="the data is in allowed regions only",
         run=run_regions,
         explain="""\
-Data of people in Europe belongs into a region in Europe. `[safety] regions` lists the regions that are
-allowed. Every region that is named somewhere must be one of them: [dynamodb] region, region variables and AWS endpoints
-of the application, of [env] and of this shell, ARNs, replicas and keys of tables, also in CloudFormation, SAM and
-Terraform files, and in the account where it may be asked (--allow-remote).
+Data of people in Europe belongs in a European region. `[safety] regions` lists the allowed regions. Every region
+that is named anywhere must be one of them: [dynamodb] region, region variables and AWS endpoints of the
+application, of [env] and of this shell, ARNs, replicas and keys of tables, also in CloudFormation, SAM and
+Terraform files, and, with --allow-remote, in the account.
 
-How it happens: us-east-1 is many tools' default; a replica or a KMS key was made elsewhere.
-Repair: change the region, and lock it for the whole organisation: devenv policy.""",
+Common causes: us-east-1 is the default of many tools; a replica or a KMS key was created in another region. Fix:
+change the region, and enforce it for the whole organisation: devenv policy.""",
     ),
     Check(
         code="SAF005",
@@ -404,42 +405,43 @@ Repair: change the region, and lock it for the whole organisation: devenv policy
         run=run_encryption,
         explain="""\
 DynamoDB encrypts every table at rest, at no cost, with a key that AWS owns. `[safety] encryption_at_rest` requires
-more: "aws-managed" is the account's own aws/dynamodb key in KMS, "customer-managed" one that you make and can revoke
-(both cost KMS requests).
+more: "aws-managed" is the account's own aws/dynamodb key in KMS, "customer-managed" one that you create and can
+revoke (both cost KMS requests).
 
-What is looked at: SSESpecification in the definitions; a table in AWS is asked itself, but does not tell whose KMS key
-it is. DynamoDB Local does not encrypt its files: put nothing there that needs it.
-Repair: SSESpecification in the definition.""",
+Scope: SSESpecification in the definitions; and the table itself in AWS, which does not report whose KMS key it
+uses. DynamoDB Local does not encrypt its files: keep no sensitive data in it.
+Fix: SSESpecification in the definition.""",
     ),
     Check(
         code="SAF006",
         name="tls",
         group="safety",
-        title="what leaves this machine is encrypted on its way",
+        title="connections that leave this machine use TLS",
         run=run_tls,
         explain="""\
 An endpoint on this machine needs no TLS. Any other must be https://, and a Postgres on another machine needs
-sslmode=require or better (verify-full also proves who answers); libpq's default continues without TLS.
+sslmode=require or stricter (verify-full also verifies the server's identity); libpq's default allows connections
+without TLS.
 
-What is looked at: the variables of `devenv env`, of the running application and of this shell that hold endpoints or
-Postgres addresses.
-Repair: https://, sslmode=verify-full. `[safety] tls = false` takes the demand away.""",
+Scope: the variables of `devenv env`, of the running application and of this shell that hold endpoints or Postgres
+addresses.
+Fix: https://, sslmode=verify-full. `[safety] tls = false` turns this check off.""",
     ),
     Check(
         code="SAF007",
         name="client-side-encryption",
         group="safety",
-        title="attributes that the application encrypts are stored unreadable",
+        title="attributes that the application encrypts are stored as binary",
         run=run_encrypted,
         needs=("SVC002",),
         explain="""\
-`[safety] encrypted = ["message.message"]` says that the application encrypts this attribute of this entity before it
-stores it, as AWS recommends for what must stay secret even from who may read the table. Every stored value must then
-be binary, and not text in disguise. Values are never printed.
+`[safety] encrypted = ["message.message"]` says that the application encrypts this attribute of this entity before
+it stores it, as AWS recommends for data that users with read access to the table must not see. Every stored value
+must then be binary, and must not decode to plain text. Values are never printed.
 
-What is looked at: all items of the declared entities. Whether the cipher is good cannot be seen from outside.
-How it happens: a seed or a script wrote plain values; one code path forgets to encrypt.
-Repair: encrypt there, and write the items again.""",
+Scope: all items of the declared entities. The strength of the encryption cannot be checked.
+Common causes: a seed or a script wrote plain values; one code path does not encrypt. Fix: encrypt there, and write
+the items again.""",
     ),
     Check(
         code="SAF008",
@@ -448,26 +450,26 @@ Repair: encrypt there, and write the items again.""",
         title="tables that must be recoverable have point-in-time recovery",
         run=run_recovery,
         explain="""\
-With `[safety] point_in_time_recovery = true` every table must be restorable to any second of the last days.
-A CreateTable request cannot say so, so the requests are declared beside it: `[safety] backups` names files with what
-`aws dynamodb update-continuous-backups --cli-input-json` takes. DynamoDB Local has no backups: without such a file the
-row is *not verified*. A table in AWS is asked itself.
+With `[safety] point_in_time_recovery = true` every table must be restorable to any second of the last days. A
+CreateTable request cannot turn it on, so it is declared separately: `[safety] backups` names the files that you
+pass to `aws dynamodb update-continuous-backups --cli-input-json`. DynamoDB Local has no backups: without such a
+file the check is *not verified*. For a table in AWS, devenv reads its actual setting.
 
-Repair: switch it on for the table, and keep the request in a file.""",
+Fix: turn it on for the table, and keep the request in a file.""",
     ),
     Check(
         code="SAF009",
         name="user-keys",
         group="safety",
-        title="no AWS keys of users lie in files",
+        title="no file contains a user's AWS key",
         run=run_keys,
         explain="""\
-A user's access key (AKIA…) works until it is revoked, for anyone who has it. Use roles: their keys end by
-themselves. Searched are the text files that git tracks (all of them outside of git), .env and compose files and
-devenv.toml; ~/.aws/credentials only with `[safety] credentials_file = true`. Found keys are shown masked. AWS's
-documented examples and obvious placeholders are left alone.
+A user's access key (AKIA…) works until it is revoked, for anyone who has it. Use roles: their keys expire. The
+check searches the text files that git tracks (without git: all text files), .env and compose files and devenv.toml;
+~/.aws/credentials only with `[safety] credentials_file = true`. Found keys are shown masked. AWS's documented
+examples and obvious placeholders are ignored.
 
-Repair: revoke the key first; taking it out of the file leaves it in git's history. `[safety] user_keys_except` names
-files whose keys are none (globs).""",
+Fix: revoke the key first; removing it from the file leaves it in git's history. `[safety] user_keys_except` lists
+files (globs) whose keys are not real.""",
     ),
 )

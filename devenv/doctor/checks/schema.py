@@ -42,7 +42,7 @@ def run_postgres(facts: DoctorFacts) -> Outcome:
     if differences:
         return failed(
             (text for _, text in differences),
-            cause="the schema was changed behind devenv's back",
+            cause="the schema was changed by hand or by another program",
             fix=REBUILD,
             subjects=(subject for subject, _ in differences),
         )
@@ -130,11 +130,11 @@ def run_keys(facts: DoctorFacts) -> Outcome:
     if differences:
         losing = any(difference.losing for _, difference in differences)
         again = Fix(
-            "make the table again from its file (asks first), then load its items", "devenv schema-load && devenv up"
+            "recreate the table from its file (asks first), then load its items", "devenv schema-load && devenv up"
         )
         return failed(
             (f"table {name}: {difference.text}" for name, difference in differences),
-            cause="the table was made from another definition, before its index was added to the file for instance",
+            cause="the table was created from another definition, for instance before its index was added to the file",
             fix=again if losing else Fix("add or replace the indexes; no item is lost", "devenv up", safe=True),
             subjects=(name for name, _ in differences),
         )
@@ -202,7 +202,7 @@ def run_steps(facts: DoctorFacts) -> Outcome:
     lost = next(filter(None, (find_reference(facts, state) for state in undone)), None)
     return failed(
         (f"{state.name} is {state.state}: {state.reason}" for state in undone),
-        cause="a step failed, so what it loads is not there" if failing else "files changed, or a step has not run",
+        cause="a step failed, so its data is missing" if failing else "files changed, or a step has not run",
         fix=lost or Fix("run the steps that are not done", "devenv up", safe=True),
         subjects=(state.name for state in undone),
     )
@@ -214,9 +214,9 @@ def show_step(state: StepState) -> str:
         return f"{state.name} ({state.since})" if state.since else state.name
     stuck = "${" in state.reason and " references have other values" not in state.reason
     after = (
-        "`devenv up` will stop there: change the row back, or edit the seed file"
+        "`devenv up` stops there: restore the row's value, or edit the seed file"
         if stuck
-        else "the next `devenv up` makes the items follow"
+        else "the next `devenv up` updates the items"
     )
     return f"{state.name} is {state.state} ({state.reason}; {after})"
 
@@ -236,7 +236,7 @@ def find_reference(facts: DoctorFacts, state: StepState) -> Fix | None:
     place = re.search(r"[^\s:]+\.json\b", state.reason)
     where = place[0] if place else "the seed file"
     return Fix(
-        f"no row of {asked.relation} has {asked.where} {asked.value!r}: change it back in the row, or edit "
+        f"no row of {asked.relation} has {asked.where} {asked.value!r}: restore the row's value, or edit "
         f"{asked.text} in {where}; then: devenv up"
     )
 
@@ -250,12 +250,12 @@ CHECKS = (
         run=run_postgres,
         needs=("SVC001",),
         explain="""\
-Step setup notes in the database what its files declared. Tables, columns, their types, keys and indexes
-are compared with what is there now; additions are not reported.
+Step setup records in the database what its files declare. Tables, columns, their types, keys and indexes are
+compared with what is there now; additions are not reported.
 
-How it happens: a column was dropped, renamed or given another type by hand (`integer` where a uuid is meant), or a
+Common causes: a column was dropped, renamed or given another type by hand (`integer` instead of uuid), or a
 migration stopped half way.
-Repair: write the change into the schema file and run `devenv up`; or `devenv setup`, which rebuilds the database.""",
+Fix: make the change in the schema file and run `devenv up`; or rebuild the database with `devenv setup`.""",
     ),
     Check(
         code="SCH002",
@@ -265,11 +265,11 @@ Repair: write the change into the schema file and run `devenv up`; or `devenv se
         run=run_tables,
         needs=("SVC002",),
         explain="""\
-The application gets ResourceNotFoundException for a table that is not there.
+The application gets ResourceNotFoundException for a table that does not exist.
 
-How it happens: schema-load did not run; the table was deleted; DynamoDB Local runs without -sharedDb and the table
-was made with another region or key; or the name is misspelt somewhere (see ENV006).
-Repair: devenv up.""",
+Common causes: schema-load did not run; the table was deleted; DynamoDB Local runs without -sharedDb and the table
+was created with another region or key; or the name is misspelt somewhere (see ENV006).
+Fix: devenv up.""",
     ),
     Check(
         code="SCH003",
@@ -279,11 +279,11 @@ Repair: devenv up.""",
         run=run_keys,
         needs=("SVC002", "SCH002"),
         explain="""\
-A query on a missing index fails; one on an index with other keys fails or finds nothing. An index can be added to a
-table that is there; its own key cannot be changed, so such a table must be made again.
+A query on a missing index fails; a query on an index with other keys fails or finds nothing. An index can be added
+to an existing table; the table's own key cannot be changed, so the table has to be recreated.
 
-How it happens: the table was made before its definition changed.
-Repair: devenv up adds indexes; devenv schema-load makes the tables again.""",
+Common causes: the table was created before its definition changed. Fix: devenv up adds indexes; devenv schema-load
+recreates the tables.""",
     ),
     Check(
         code="SCH004",
@@ -294,22 +294,22 @@ Repair: devenv up adds indexes; devenv schema-load makes the tables again.""",
         needs=("SVC001",),
         explain="""\
 [[links]] in devenv.toml say which column an attribute refers to, and which columns are copied.
-Without those columns nothing can be compared.
+Without these columns nothing can be compared.
 
-Repair: correct the link, or the schema.""",
+Fix: correct the link, or the schema.""",
     ),
     Check(
         code="SCH005",
         name="steps-done",
         group="schema",
-        title="every step's work is in the stores, from the present files",
+        title="all steps are done, with the current files",
         run=run_steps,
         needs=("SVC001", "SVC002", "SCH001", "SCH002", "SCH003"),
         explain="""\
-setup, schema-load and seed load the project's files, in this order. A step is stale when its files changed
-since, or when what it loaded is not there any more; failed when its last run stopped.
+setup, schema-load and seed load the project's files, in this order. A step is stale if its files changed since its
+last run, or if what it loaded was deleted; failed if its last run stopped.
 
-A step whose items only have to follow changed rows is no finding: the items that need it are (XST002).
-Repair: devenv up. When a seed refers to a row that is gone: bring the row back, or edit the seed file.""",
+If only rows changed and items have to be updated, the step is not a finding; those items are (XST002).
+Fix: devenv up. If a seed refers to a deleted row: restore the row, or edit the seed file.""",
     ),
 )

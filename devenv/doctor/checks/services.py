@@ -16,7 +16,7 @@ from devenv.doctor.context import DoctorFacts
 from devenv.doctor.sessions import describe_session, read_sessions
 from devenv.engines.services import SERVICES
 
-UP = Fix("start what does not run", "devenv up")
+UP = Fix("start what is not running", "devenv up")
 IDLE_S = 3.0
 LOCKED_S = 1.0
 ROOM = 50 * 1024 * 1024
@@ -37,7 +37,7 @@ def run_probe(facts: DoctorFacts, name: str) -> Outcome:
         return failed(
             f"{where or name} answers, but devenv's own {name} is {state.state}",
             cause=state.detail or "another program has its port",
-            fix=Fix("end that program, or let devenv take another port", "devenv up"),
+            fix=Fix("stop that program, or let devenv use another port", "devenv up"),
         )
     return passed(" ".join(filter(None, (where, state.version))))
 
@@ -51,13 +51,11 @@ def silence(state: ServiceState) -> tuple[str, Fix]:
     if state.state == "running" and state.detail:
         return state.detail, Fix("resume it", state.command) if state.command else UP
     if state.state == "running":
-        restart = Fix(
-            "read its log; then start it again", f"devenv logs {state.name} --tail 50; devenv down; devenv up"
-        )
+        restart = Fix("read its log; then restart it", f"devenv logs {state.name} --tail 50; devenv down; devenv up")
         return "its process is running but gave an unexpected response", restart
     words = {
         "stopped": "it is not running",
-        "crashed": "its process ended by itself",
+        "crashed": "its process exited",
         "starting": "it is still starting",
     }
     return state.detail or words[state.state], UP
@@ -81,7 +79,7 @@ def run_dynamodb(facts: DoctorFacts) -> Outcome:
     if pid is not None and is_divided(pid):
         return failed(
             f"its process {pid} runs without -sharedDb",
-            cause="it keeps one database for each access key and region, so tables seem gone to other clients",
+            cause="it keeps one database per access key and region, so other clients do not see the tables",
             fix=Fix("start it as devenv does", "devenv down && devenv up"),
             subjects=[str(pid)],
         )
@@ -138,7 +136,7 @@ def run_in_effect(facts: DoctorFacts) -> Outcome:
     """Settings that wait for a restart."""
     running = [state for state in facts.context.services if state.state == "running"]
     if not running:
-        return unneeded("no service runs")
+        return unneeded("no service is running")
     pending = [state for state in running if state.detail and state.command]
     if not pending:
         return passed(", ".join(state.name for state in running))
@@ -161,12 +159,12 @@ def run_folder(facts: DoctorFacts) -> Outcome:
     if locked:
         return failed(
             f"{', '.join(map(str, locked[:3]))} cannot be written by DynamoDB Local (uid {owner})",
-            cause="the folder was made or copied by another account, or set read-only",
+            cause="another account created or copied the folder, or it is read-only",
             fix=Fix("give the folder to that account", f"chown -R {owner} {folder} && chmod -R u+rwX {folder}"),
         )
     free = shutil.disk_usage(folder).free
     if free < ROOM:
-        return failed(f"{free // 2**20} MB are left on the disk of {folder}", fix=Fix("make room on the disk"))
+        return failed(f"{free // 2**20} MB are free on the disk of {folder}", fix=Fix("free disk space"))
     return passed(str(folder))
 
 
@@ -206,7 +204,7 @@ def run_sessions(facts: DoctorFacts) -> Outcome:
     ends = "; ".join(f"SELECT pg_terminate_backend({pid})" for pid in pids)
     return failed(
         map(describe_session, stuck),
-        cause="a program began a transaction and neither commits nor rolls back; its locks block changes of the schema",
+        cause="a program began a transaction and did not commit or roll back; its locks block schema changes",
         fix=Fix("commit or roll back there, close that program, or end its session", f'devenv db --write "{ends}"'),
         subjects=pids,
     )
@@ -224,8 +222,8 @@ CHECKS = (
         explain="""\
 A query was sent to the address that `devenv status` shows, as `devenv up` does while it waits.
 
-How it happens: it was not started, is still starting, crashed, is paused, or another program has the port.
-Repair: devenv up; `devenv logs postgres` tells why it ended.""",
+Common causes: it was not started, is still starting, crashed, is paused, or another program has the port.
+Fix: devenv up; `devenv logs postgres` shows why it stopped.""",
     ),
     Check(
         code="SVC002",
@@ -236,13 +234,13 @@ Repair: devenv up; `devenv logs postgres` tells why it ended.""",
         limit_s=8,
         late="fail",
         explain="""\
-A signed ListTables was sent. An open port says little: DynamoDB Local accepts connections and hangs when it
-cannot write its data folder, and another program may hold the port. Without its option -sharedDb it keeps a database
-for each access key and region.
+A signed ListTables was sent. An open port proves little: DynamoDB Local accepts connections but hangs when it
+cannot write its data folder, and another program may have the port. Without the option -sharedDb it keeps one
+database per access key and region.
 
-How it happens: it was not started, is still starting, crashed, is paused, was started by hand, or another program has
-the port.
-Repair: devenv up; `devenv logs dynamodb` tells why it ended.""",
+Common causes: it was not started, is still starting, crashed, is paused, was started by hand, or another program
+has the port.
+Fix: devenv up; `devenv logs dynamodb` shows why it stopped.""",
     ),
     Check(
         code="SVC003",
@@ -254,10 +252,10 @@ Repair: devenv up; `devenv logs dynamodb` tells why it ended.""",
         limit_s=8,
         late="fail",
         explain="""\
-The health path of [backend] was asked. A status of 400 or more counts as no.
+devenv requested the health path of [backend]. A status of 400 or more counts as not ready.
 
-How it happens: the application crashed at its start, cannot reach a store, or its health path is another one.
-Repair: devenv logs backend; then devenv up.""",
+Common causes: the application crashed at its start, cannot reach a store, or has another health path.
+Fix: devenv logs backend; then devenv up.""",
     ),
     Check(
         code="SVC009",
@@ -268,11 +266,13 @@ Repair: devenv logs backend; then devenv up.""",
         limit_s=15,
         late="fail",
         explain="""\
-Each [services.NAME] must run, and its `ready` must hold: http and tcp are asked, its log is searched for the line. A
-ready command is not run, as doctor runs nothing of the folder; a service without a condition only has to run.
+Each [services.NAME] must run, and its `ready` must hold: http and tcp are probed; the log is searched for the line.
+A ready command is not run, because doctor runs nothing of the folder; a service without a condition only has to
+run.
 
-How it happens: it was not started, it crashed, it listens elsewhere, or what it needs does not answer.
-Repair: devenv logs NAME; then devenv up, which starts what crashed.""",
+Common causes: it was not started, it crashed, it listens on another port, or a service that it needs does not
+answer.
+Fix: devenv logs NAME; then devenv up, which starts what crashed.""",
     ),
     Check(
         code="SVC004",
@@ -281,11 +281,11 @@ Repair: devenv logs NAME; then devenv up, which starts what crashed.""",
         title="DynamoDB Local can write its data folder",
         run=run_folder,
         explain="""\
-DynamoDB Local keeps tables in SQLite files. Without the right to write them it hangs, or answers
+DynamoDB Local keeps tables in SQLite files. If it may not write them, it hangs or answers
 "[14] unable to open database file"; on a full disk, writes fail.
 
-How it happens: the folder was made by root, or by a container's account, or was copied.
-Repair: give the folder to the account that runs DynamoDB Local; make room.""",
+Common causes: the folder was made by root, or by a container's account, or was copied.
+Fix: give the folder to the account that runs DynamoDB Local; free disk space.""",
     ),
     Check(
         code="SVC006",
@@ -294,10 +294,10 @@ Repair: give the folder to the account that runs DynamoDB Local; make room.""",
         title="the running services have the settings of devenv.toml",
         run=run_in_effect,
         explain="""\
-A server keeps the port, the binaries and the image that it was started with. After an edit of devenv.toml it runs on
-as it was, and `devenv up` leaves a running store alone.
+A server keeps the port, the binaries and the image that it was started with. An edit of devenv.toml does not change
+a running store, and `devenv up` does not restart it.
 
-Repair: devenv down && devenv up (data stays).""",
+Fix: devenv down && devenv up (data stays).""",
     ),
     Check(
         code="SVC005",
@@ -307,12 +307,12 @@ Repair: devenv down && devenv up (data stays).""",
         run=run_sessions,
         needs=("SVC001",),
         explain="""\
-A session that is "idle in transaction" keeps its locks: with an uncommitted ALTER TABLE no other session can read that
-table, the schema cannot be changed, and a database that is rebuilt by other tools cannot be dropped ("is being
-accessed by other users"). Sessions that are merely open are no fault: devenv closes them itself when it rebuilds
+A session that is "idle in transaction" keeps its locks: with an uncommitted ALTER TABLE no other session can read
+that table, the schema cannot be changed, and a database that is rebuilt by other tools cannot be dropped ("is being
+accessed by other users"). Sessions that are only open are not a finding: devenv closes them itself when it rebuilds
 the database.
 
-How it happens: a shell or a debugger stopped between BEGIN and COMMIT; an application that never commits.
-Repair: end the transaction there, or end the session.""",
+Common causes: a shell or a debugger stopped between BEGIN and COMMIT; an application that never commits.
+Fix: commit or roll back there, or end the session.""",
     ),
 )

@@ -97,7 +97,7 @@ def mend_declared(found: Iterable[Diversion], settings: Settings, expected: Mapp
     if not wrong:
         return None
     places = ", ".join(f"{variable} in {place}" for variable, place in wrong.items())
-    return Fix(f"correct {places} of {FILE}, or take it out there, then let the application start again", "devenv up")
+    return Fix(f"correct {places} of {FILE}, or remove it there, then restart the application", "devenv up")
 
 
 def find_endpoint(source: VariableSource, stack: DynamoTarget, lookup: Lookup) -> Iterator[Diversion]:
@@ -111,7 +111,7 @@ def find_endpoint(source: VariableSource, stack: DynamoTarget, lookup: Lookup) -
     name, text = effective_endpoint(environ)
     if name == IGNORE:
         if source.required or environ.get(ENDPOINT) or environ.get(GLOBAL_ENDPOINT):
-            note = f"is true: the AWS SDK leaves {ENDPOINT} out of account and talks to DynamoDB in the cloud"
+            note = f"is true: the AWS SDK ignores {ENDPOINT} and uses DynamoDB in AWS"
             yield Diversion("unset", source, IGNORE, note)
         return
     if text is None and (text := lookup.configured(environ)):
@@ -121,7 +121,7 @@ def find_endpoint(source: VariableSource, stack: DynamoTarget, lookup: Lookup) -
             return
     if text is None:
         if source.required:
-            yield Diversion("unset", source, ENDPOINT, "is not set: the AWS SDK talks to DynamoDB in the cloud")
+            yield Diversion("unset", source, ENDPOINT, "is not set: the AWS SDK uses DynamoDB in AWS")
         return
     wrong = list(judge_endpoint(source, name, text, stack, lookup))
     yield from wrong
@@ -177,7 +177,7 @@ def malformed_endpoint(text: str) -> str | None:
         port = url.port
     except ValueError:
         # The parser's own words quote a part of it, perhaps of a password.
-        return "it is no URL, or its port is not a number"
+        return "it is not a URL, or its port is not a number"
     if text != text.strip():
         return "blanks around it"
     if url.scheme not in ("http", "https"):
@@ -215,15 +215,15 @@ def find_account(
         yield Diversion("wrong_region_or_key", source, "AWS_PROFILE", f"is {profile}, which is not configured here")
     if not key and not secret:
         if profile:
-            note = f"is {profile}, and decides the credentials: DynamoDB Local keeps tables apart by key"
+            note = f"is {profile}, and provides other credentials: DynamoDB Local separates tables by key"
             yield Diversion("wrong_region_or_key", source, "AWS_PROFILE", note)
         else:
             yield Diversion("unset", source, "AWS_ACCESS_KEY_ID", "is not set: NoCredentialsError, or a profile's key")
     elif not key or not secret:
         name = "AWS_SECRET_ACCESS_KEY" if key else "AWS_ACCESS_KEY_ID"
-        yield Diversion("unset", source, name, "is not set, its other half is: incomplete credentials")
+        yield Diversion("unset", source, name, "is not set, but its other half is: incomplete credentials")
     elif key != stack.access_key:
-        note = "is another key than the project's: DynamoDB Local may keep its tables apart by key"
+        note = "is not the project's key: DynamoDB Local may separate tables by key"
         yield Diversion("wrong_region_or_key", source, "AWS_ACCESS_KEY_ID", note)
 
 
@@ -268,7 +268,7 @@ def find_database(
     place = any(source.environ.get(name) for name in PG_PLACE)
     if source.required and not given and not place and not parts:
         name = urls[0] if urls else "PGHOST"
-        yield Diversion("unset", source, name, "is not set, nor any other setting for Postgres")
+        yield Diversion("unset", source, name, "is not set, and neither is any other Postgres setting")
     for name in given:
         text = source.environ[name]
         target = parse_database(text, stack)
@@ -369,7 +369,7 @@ def other_place(url: SplitResult, port: int, ours: SplitResult, our_port: int, l
     host, our_host = url.hostname or url.netloc, ours.hostname or ours.netloc
     addresses = places(host, lookup)
     if not addresses:
-        return f"the host name {host} is unknown on this machine (a name that only containers know?)"
+        return f"the host name {host} is unknown on this machine (a container's name?)"
     if not addresses & places(our_host, lookup):
         return f"{host} is another machine"
     return None if port == our_port else f"port {port} is not {our_port}"

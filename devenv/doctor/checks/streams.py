@@ -59,16 +59,17 @@ CHECKS: Final = (
         code="SVC010",
         name="stream-workers",
         group="services",
-        title="the stream workers handle what changes in their tables",
+        title="stream workers process the changes of their tables",
         run=run_workers,
         needs=("SVC002",),
         limit_s=20,
         explain="""\
-For each [services.NAME] with `stream`: the table has a stream, the worker runs, its function did not fail with its last
-batch, and the worker's position is at the end of the stream; a running worker is given two seconds to get there.
+For each [services.NAME] with `stream`: the table has a stream, the worker runs, its function did not fail with its
+last batch, and the worker's position is at the end of the stream; a running worker is given two seconds to get
+there.
 
-How it happens: the table was defined without StreamSpecification; the function raises, answers too late or was never
-loaded; it writes what it reads and was stopped; the worker was not started.
-Repair: devenv logs NAME; correct the function (it is loaded again by itself), then devenv up.""",
+Common causes: the table was defined without StreamSpecification; the function fails, exceeds its timeout or cannot
+be loaded; it triggered itself in a loop and was stopped; the worker was not started.
+Fix: devenv logs NAME; correct the function (it is reloaded automatically), then devenv up.""",
     ),
 )

@@ -29,7 +29,7 @@ from devenv.doctor.checks.settings import Lookup, is_this_machine
 from devenv.doctor.context import DoctorFacts
 
 LOOK_S: Final = 120.0
-ASK: Final = Fix("look into the account, read-only", "devenv doctor --only safety --allow-remote")
+ASK: Final = Fix("read the account (read-only)", "devenv doctor --only safety --allow-remote")
 
 
 def judge_all(
@@ -50,9 +50,9 @@ def outcome(facts: DoctorFacts, judged: DemandOutcome, *, cause: str, fix: str, 
     if judged.unclear:
         return unverified("; ".join(dict.fromkeys(judged.unclear)), fix=None if asked else ASK)
     if not judged.good:
-        where = "neither a template nor the account has" if asked else "the account was not asked, and no template has"
+        where = "neither a template nor the account has" if asked else "the account was not read, and no template has"
         return unverified(f"{where} {absent}", fix=None if asked else ASK)
-    return passed("; ".join(dict.fromkeys(judged.good)) + ("" if asked else "; the account was not asked"))
+    return passed("; ".join(dict.fromkeys(judged.good)) + ("" if asked else "; the account was not read"))
 
 
 def run_cloudtrail(facts: DoctorFacts) -> Outcome:
@@ -185,13 +185,13 @@ CHECKS = (
         limit_s=LOOK_S,
         explain="""\
 With `[safety] cloudtrail = true` a trail must log every data event of every declared table: who read or wrote which
-item key, and when. `cloudtrail = "writes"` requires only the events that change items, which costs less: data events
-are paid for (about 0.10 USD per 100,000), management events of a first trail are not.
+item key, and when. `cloudtrail = "writes"` requires only the events that change items, which costs less: data
+events cost about 0.10 USD per 100,000, management events of the first trail nothing.
 
-What is looked at: trails and their event selectors in CloudFormation, SAM and Terraform files of the project
-(`[safety] templates` names them, else all are looked at), and with --allow-remote in the account, read-only.
-How it happens: a new trail logs management events only; a selector names another table; logging was stopped.
-Repair: devenv policy trail writes the selectors.""",
+Scope: trails and their event selectors in CloudFormation, SAM and Terraform files of the project (those that
+`[safety] templates` names, else all), and with --allow-remote in the account, read-only.
+Common causes: a new trail logs management events only; a selector names another table; logging was stopped.
+Fix: devenv policy trail writes the selectors.""",
     ),
     Check(
         code="SAF011",
@@ -202,12 +202,12 @@ Repair: devenv policy trail writes the selectors.""",
         limit_s=LOOK_S,
         explain="""\
 With `[safety] vpc_endpoint = true` the VPC must have a gateway endpoint for DynamoDB with a route table, so that
-requests do not leave Amazon's network, and with a policy that names the declared tables only: with the default policy,
-anyone inside can copy data to a table of another account. A gateway endpoint costs nothing.
+requests do not leave Amazon's network, and with a policy that names the declared tables only: with the default
+policy, anyone inside can copy data to a table of another account. A gateway endpoint costs nothing.
 
-What is looked at: endpoints, their route tables and policies in the project's templates, and with --allow-remote in
-the account, read-only. Whether each subnet uses one of the route tables is not looked at.
-Repair: devenv policy endpoint writes the policy.""",
+Scope: endpoints, their route tables and policies in the project's templates, and with --allow-remote in the
+account, read-only. The subnets' use of these route tables is not checked.
+Fix: devenv policy endpoint writes the policy.""",
     ),
     Check(
         code="SAF012",
@@ -217,29 +217,29 @@ Repair: devenv policy endpoint writes the policy.""",
         run=run_users,
         limit_s=LOOK_S,
         explain="""\
-With `[safety] no_users = true` no IAM user and no group may have a policy that allows anything on the declared tables,
-and the root user must have no access key. People come in through a role: by a Cognito identity pool, or by IAM
-Identity Center. Conditions of an Allow are not counted: a user who may with MFA may still.
+With `[safety] no_users = true` no IAM user and no group may have a policy that allows anything on the declared
+tables, and the root user must have no access key. People get access through a role: with a Cognito identity pool or
+IAM Identity Center. Conditions of an Allow are ignored: a user who is allowed only with MFA counts as allowed.
 
-What is looked at: users, groups and their policies in the project's templates, and with --allow-remote in the account,
-read-only. A policy that cannot be read makes the row *not verified*.
-Repair: devenv policy roles writes the roles.""",
+Scope: users, groups and their policies in the project's templates, and with --allow-remote in the account,
+read-only. A policy that cannot be read makes the check *not verified*.
+Fix: devenv policy roles writes the roles.""",
     ),
     Check(
         code="SAF013",
         name="private-path",
         group="safety",
-        title="on-premises systems reach DynamoDB by a private line",
+        title="on-premises systems reach DynamoDB over a private connection",
         run=run_private_path,
         limit_s=LOOK_S,
         explain="""\
 With `[safety] private_path = true` there must be a Site-to-Site VPN or a Direct Connect (with a private or transit
 interface) and an interface endpoint for DynamoDB, as a gateway endpoint cannot be reached from on premises. No
 endpoint variable may hold a public name (dynamodb.REGION.amazonaws.com) or a public address: the endpoint's own name
-(vpce-….vpce.amazonaws.com) and private addresses are right.
+(vpce-….vpce.amazonaws.com) and private addresses are correct.
 
-What is looked at: the variables of `devenv env`, of the running application and of this shell; the project's
-templates; with --allow-remote the account, read-only. What routers on premises do cannot be seen from here.
-Repair: an interface endpoint, and AWS_ENDPOINT_URL_DYNAMODB=https://vpce-….dynamodb.REGION.vpce.amazonaws.com""",
+Scope: the variables of `devenv env`, of the running application and of this shell; the project's
+templates; with --allow-remote the account, read-only. On-premises routers cannot be checked.
+Fix: an interface endpoint, and AWS_ENDPOINT_URL_DYNAMODB=https://vpce-….dynamodb.REGION.vpce.amazonaws.com""",
     ),
 )

@@ -250,7 +250,7 @@ class Asking:
         return PostgresError(
             f"{self._target.user} is a superuser of Postgres at {self._target.address}, so {what}",
             detail="as a superuser a function may write, and run programs, in a transaction that only reads;"
-            " sign in as a role that may only read: [external] postgres in devenv.toml",
+            " name a role that may only read: [external] postgres in devenv.toml",
             code=READ_ONLY,
         )
 

@@ -16,7 +16,7 @@ PARTIQL: Final = re.compile(r"\s*(insert|update|delete)\b", re.IGNORECASE)
 SQL: Final = re.compile(
     r"\s*(with\b.*\b)?(insert\s+into|update|delete\s+from|merge\s+into|truncate|copy)\b", re.I | re.S
 )
-CAUSE: Final = "when one of them fails, or the process ends in between, the others stay"
+CAUSE: Final = "if one of them fails, or the process ends in between, the others remain"
 
 
 def is_write(call: WireCall) -> bool:
@@ -63,4 +63,4 @@ def find_loose_writes(calls: Sequence[WireCall]) -> Iterator[Finding]:
         yield Finding("not_atomic", text, CAUSE)
     rows = [call for call in done if call.store == "postgres"]
     if len(rows) > 1 and any(call.transaction in (None, "idle") for call in rows):
-        yield Finding("not_atomic", f"{len(rows)} statements write to Postgres outside of a transaction", CAUSE)
+        yield Finding("not_atomic", f"{len(rows)} statements write to Postgres outside a transaction", CAUSE)

@@ -17,13 +17,13 @@ from devenv.trace.difference import moment, same
 NOW: Final = "{now}"
 SLACK: Final = timedelta(seconds=2)
 CAUSES: Final = {
-    "not_written": "the write was left out, or it failed and the error was not passed on",
-    "half_group": "one of several writes that belong together was left out, or they are not in one transaction",
-    "wrong_value": "the application writes another value than the action declares",
+    "not_written": "the write was not sent, or it failed and the error was ignored",
+    "half_group": "one of several writes that belong together is missing, or they are not in one transaction",
+    "wrong_value": "the application writes a different value than the action declares",
     "duplicate": "the same write was sent more than once",
     "written_elsewhere": "the application writes to another table",
-    "unexpected_write": "the application changes what the action does not declare",
-    "not_deleted": "the delete was left out, or it named another key",
+    "unexpected_write": "the application makes a change that the action does not declare",
+    "not_deleted": "the delete was not sent, or it named another key",
 }
 Places = Mapping[tuple[str, str], Thing]
 

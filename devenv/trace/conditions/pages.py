@@ -18,7 +18,7 @@ RULE: Final = (
     "A Query or Scan reads at most 1 MB, or Limit items, and then answers with LastEvaluatedKey. Only an answer "
     "without LastEvaluatedKey is the last one, however many items it has."
 )
-SDK: Final = "The clients of the AWS SDKs ask for one page; only their paginators ask for the next."
+SDK: Final = "The clients of the AWS SDKs request one page; only their paginators request the next one."
 
 
 class EarlyEnd(Disturbance):
@@ -109,7 +109,7 @@ CONDITIONS: Final = (
     StressCondition(
         name="pages-empty",
         title="an empty page that is not the last",
-        rule="A page whose items were all filtered out is empty and has a LastEvaluatedKey: more follows.",
+        rule="A page whose items were all filtered out is empty and has a LastEvaluatedKey: there are more pages.",
         source=f"{GUIDE}, Filter expressions for the Query operation",
         sdk=SDK,
         unmet="no Query or Scan has two items",

@@ -16,8 +16,8 @@ DATA: Final = frozenset(
     ["Query", "Scan", "GetItem", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "BatchWriteItem"]
 ) | {"TransactGetItems", "TransactWriteItems", "ExecuteStatement", "ExecuteTransaction"}
 RETRIES: Final = (
-    "The AWS SDKs send a throttled request again by themselves: boto3 up to 4 times (legacy) or 2 times (standard), "
-    "with pauses that grow from a random part of a second; after that the error is the application's."
+    "The AWS SDKs retry a throttled request automatically: boto3 up to 4 times (legacy) or 2 times (standard), "
+    "with growing random pauses; after that the application gets the error."
 )
 
 
@@ -161,7 +161,7 @@ CONDITIONS: Final = (
     StressCondition(
         name="throttled-2s",
         title="DynamoDB throttles for two seconds",
-        rule="Capacity that is scaled, or a partition that is split, refuses requests for a while, not just once.",
+        rule="While capacity is scaled or a partition is split, requests are refused for some time, not just once.",
         source=f"{GUIDE}, Error retries and exponential backoff",
         sdk=RETRIES,
         unmet="no request to DynamoDB was sent",
@@ -170,19 +170,19 @@ CONDITIONS: Final = (
     ),
     StressCondition(
         name="unprocessed-keys",
-        title="BatchGetItem comes back half done",
+        title="BatchGetItem returns half of the keys unprocessed",
         rule="BatchGetItem answers with UnprocessedKeys when it exceeds 16 MB or is throttled in part.",
         source="Amazon DynamoDB API Reference, BatchGetItem",
-        sdk="The clients do not send UnprocessedKeys again; the resource's batch_writer does so for writes only.",
+        sdk="The clients do not retry UnprocessedKeys; the resource's batch_writer does so for writes only.",
         unmet="no BatchGetItem was sent",
         disturb=UnprocessedKeys,
     ),
     StressCondition(
         name="unprocessed-items",
-        title="BatchWriteItem comes back half done",
+        title="BatchWriteItem leaves half of the items unprocessed",
         rule="BatchWriteItem answers with UnprocessedItems when it is throttled in part.",
         source="Amazon DynamoDB API Reference, BatchWriteItem",
-        sdk="The clients do not send UnprocessedItems again; boto3's batch_writer does.",
+        sdk="The clients do not retry UnprocessedItems; boto3's batch_writer does.",
         unmet="no BatchWriteItem was sent",
         disturb=UnprocessedItems,
         parts=WRITES,
@@ -190,9 +190,9 @@ CONDITIONS: Final = (
     StressCondition(
         name="conflict",
         title="a transaction conflicts with another one",
-        rule="A write to an item that a transaction in progress has, is refused with TransactionConflict.",
+        rule="A write to an item of a transaction in progress is refused with TransactionConflict.",
         source=f"{GUIDE}, Transaction conflict handling in DynamoDB",
-        sdk="boto3 and the AWS SDK for JavaScript do not send a cancelled transaction again.",
+        sdk="boto3 and the AWS SDK for JavaScript do not retry a cancelled transaction.",
         unmet="no write to DynamoDB was sent",
         disturb=lambda: RefuseOnce("TransactionConflict"),
         parts=WRITES,
@@ -201,8 +201,8 @@ CONDITIONS: Final = (
         name="conditional-failure",
         title="the condition of a write fails once",
         rule="A ConditionExpression fails when another writer was faster; the item is not changed.",
-        source=f"{GUIDE}, StressCondition expressions",
-        sdk="No SDK sends it again: read everything again.",
+        source=f"{GUIDE}, Condition expressions",
+        sdk="No SDK retries it; read the item again first.",
         unmet="no write with a condition was sent",
         disturb=lambda: RefuseOnce("ConditionalCheckFailed"),
         parts=WRITES,

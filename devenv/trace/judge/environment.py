@@ -48,8 +48,8 @@ def judge_targets(seen: Observations) -> Iterator[LayerFinding]:
         yield LayerFinding(
             kind,
             f"the application's calls go to {one.target}: {one.elsewhere}",
-            "the variables of its process are right, so its code, or a file that it loads, decides otherwise",
-            Fix("take the address out of the code; the SDK and the driver read the variables themselves", None),
+            "the variables of its process are correct, so its code, or a file that it loads, overrides them",
+            Fix("remove the address from the code; the SDK and the driver read the variables themselves", None),
             about=frozenset([one.store]),
             layer="environment",
             status="wrong_target",

@@ -187,7 +187,7 @@ def which_part(subject: Subject, expected: Sequence[Entry], between: Difference)
     number = sum(lost)
     if all(lost[:number]):
         oldest = f"the oldest {number_of(number, 'is', 'are')} lost"
-        return f"{oldest}: a list that ends after {len(ordered) - number}, as a page does"
+        return f"{oldest}: the list ends after {len(ordered) - number}, like a page"
     if all(lost[-number:]):
         return f"the newest {number_of(number, 'is', 'are')} lost"
     return f"{count(number)} in between are lost"

@@ -33,7 +33,7 @@ from devenv.trace.judge.library import is_member
 from devenv.trace.observation import Answer, Entry, Observations, Subject
 
 REFUSALS: Final = (401, 403, 404)
-LOG: Final = Fix("read what the application said", "devenv logs backend --tail 50")
+LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
 
 
 def expected_of_http(subject: Subject, seen: Observations) -> Sequence[Entry] | None:
@@ -143,8 +143,8 @@ def judge_body(
     said = log_text(seen)
     ran = seen.library.ran
     if member.empty and (expected or (ran is not None and ran.outcome != "returned")):
-        text = f"the API answers {member.status} with nothing in it"
-        yield http_fault(seen, "status", text, f"an error is answered as success{f'; {said}' if said else ''}")
+        text = f"the API answers {member.status} with an empty body"
+        yield http_fault(seen, "status", text, f"an error is returned as success{f'; {said}' if said else ''}")
     elif member.problem == "not_json":
         yield http_fault(seen, "not_json", f"the API answers {member.media or 'no media type'}: {member.detail}", said)
     elif member.problem is not None:
@@ -154,10 +154,10 @@ def judge_body(
     elif expected is None:
         if ran is not None and ran.outcome == "raised" and not member.entries:
             text = f"{ran.function} fails, and the API answers {member.status} with an empty list"
-            yield http_fault(seen, "status", text, "an error is answered as success")
+            yield http_fault(seen, "status", text, "an error is returned as success")
     elif member.entries is not None:
         if member.media is not None and "json" not in member.media.lower():
-            text = f"the API answers JSON as {member.media}, which clients do not take for JSON"
+            text = f"the API returns JSON as {member.media}, which clients do not parse as JSON"
             yield http_fault(seen, "not_json", text, said)
         # The next page begins by the text of this field: another spelling of the same moment is another place.
         types = {**subject.types, subject.cursor: "string"} if subject.cursor else subject.types
@@ -182,12 +182,12 @@ def judge_list(
     if member.more and (limit := subject.limits.get("http") or len(entries)):
         between = replace(between, missing=beyond(subject, expected, between.missing, min(limit, len(entries))))
     if member.repeated:
-        text = f"{count(len(member.repeated))} on more than one page: the next page does not begin behind the last"
+        text = f"{count(len(member.repeated))} on more than one page: the next page does not begin after the last entry"
         yield http_fault(seen, "cursor", text, said, status="extra", ids=member.repeated)
     if skipped := between_pages(subject, member, between):
         head = f"the API answers {len(entries)} of {len(expected)}"
         text = f"{head}: {count(skipped)} between two pages missing"
-        yield http_fault(seen, "cursor", text, "the next page begins too far behind the last", between, "missing")
+        yield http_fault(seen, "cursor", text, "the next page begins too far after the last entry", between, "missing")
     elif between.extra and not between.pairs:
         text = f"the API answers {count(len(entries))}, none of which the function returns"
         yield http_fault(seen, "body_changed", text, said, between, "mutated")
@@ -209,7 +209,7 @@ def judge_list(
     else:
         wanted = wrong_order(subject, "http", entries, expected, between, "the function")
         if wanted is not None:
-            text = f"the API answers them in another order than {wanted}"
+            text = f"the API returns them in a different order than {wanted}"
             yield http_fault(seen, "body_changed", text, said, between, "reordered")
 
 
@@ -254,7 +254,7 @@ def judge_cors(seen: Observations, origin: str) -> Iterator[LayerFinding]:
         "to a member": seen.http.member,
         "without a token": seen.http.anonymous,
         "to a stranger": seen.http.stranger,
-        "to the browser's question before": seen.http.preflight,
+        "to the browser's preflight request": seen.http.preflight,
     }
     told = {name: answer for name, answer in answers.items() if answer is not None and answer.status is not None}
     closed = {name: answer for name, answer in told.items() if answer.cors not in (origin, "*")}

@@ -124,13 +124,17 @@ def judge_nothing(
     between = difference(subject, expected, ())
     brought = difference(subject, expected, shown_in(subject, "library", ran.read))
     if brought is not None and brought.missing and ran.asked:
-        text += f": its query does not bring {count(len(brought.missing))} that the declared pattern returns"
+        text += f": its query does not return {count(len(brought.missing))} that the declared pattern returns"
         declared = seen.pattern.asked
         yield library_fault(ran, "wrong_query", text, side_by_side(ran.asked, declared), between, "missing")
     elif ran.asked == () and expected:
-        yield library_fault(ran, "nothing_returned", text, "it asks no store at all", between, "missing")
+        yield library_fault(ran, "nothing_returned", text, "it sends no query to any store", between, "missing")
     elif expected or ran.asked:
-        cause = "its query brought them, and it returned None" if ran.read else "it returned None, not an empty list"
+        cause = (
+            "its query returned them, but the function returned None"
+            if ran.read
+            else "it returned None instead of an empty list"
+        )
         yield library_fault(ran, "nothing_returned", text, cause, between, "missing")
 
 
@@ -162,9 +166,9 @@ def judge_failure(ran: Ran, declared: StoreCall | None) -> LayerFinding:
         "raised": f"{ran.function} fails with {words}{place}",
         "exited": f"{ran.function} ends its process{f': {words}' if words else ''}",
         "unstarted": f"{ran.function} cannot be called: {words}{place}",
-        "unreadable": f"{ran.function} returns what cannot be read: {words}",
+        "unreadable": f"{ran.function} returns a value that cannot be read: {words}",
     }
-    cause = "possibly an error of the function itself: no store refused what it asked"
+    cause = "possibly an error in the function itself: no store refused a request"
     return library_fault(ran, "error", texts[ran.outcome], cause)
 
 
@@ -182,13 +186,13 @@ def judge_content(
     if between.missing:
         unread = set(between.missing_ids) & set(brought.missing_ids) if brought else set()
         if unread and ran.asked:
-            text = f"{head}: its query does not bring {count(len(unread))} that the declared pattern returns"
+            text = f"{head}: its query does not return {count(len(unread))} that the declared pattern returns"
             return library_fault(ran, "wrong_query", text, side_by_side(ran.asked, declared), between, "missing")
         if ran.asked == ():
             kind = "wrong_query" if ran.entries else "nothing_returned"
-            return library_fault(ran, kind, f"{head}: it asks no store at all", None, between, "missing")
-        text = f"{head}, though its query brought them" if ran.asked else head
-        cause = which_part(subject, expected, between) if ran.entries else "the list is emptied after the query"
+            return library_fault(ran, kind, f"{head}: it sends no query to any store", None, between, "missing")
+        text = f"{head}, although its query returned them" if ran.asked else head
+        cause = which_part(subject, expected, between) if ran.entries else "its code empties the list after the query"
         return library_fault(ran, "items_lost", text, cause, between, "missing")
     if between.extra:
         unasked = set(between.extra_ids) & set(brought.extra_ids) if brought else set()
@@ -211,7 +215,7 @@ def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: 
     wanted = wrong_order(subject, "library", observed, expected, between, "the declared pattern")
     if wanted is None:
         return None
-    text = f"{ran.function} returns them in another order than {wanted}"
+    text = f"{ran.function} returns them in a different order than {wanted}"
     read = [entry.id for entry in ran.read or ()]
     given = [entry.id for entry in expected]
     if ran.asked and read != given and read == given[::-1] and [entry.id for entry in observed] in (read, read[::-1]):
@@ -219,7 +223,7 @@ def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: 
             ran,
             "wrong_query",
             text,
-            f"its query asks the other way round; {side_by_side(ran.asked, None)}",
+            f"its query asks for the opposite order; {side_by_side(ran.asked, None)}",
             between,
             "reordered",
         )

@@ -72,7 +72,7 @@ def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFi
         found.append(odd)
     if asked.operation == "Scan" and asked.key:
         text = f"it reads the whole table ({number_of(asked.scanned or 0, 'item')}) for {len(pattern.entries)}"
-        found.append(pattern_fault("scan", text, "a Scan is declared where a Query by key does", between))
+        found.append(pattern_fault("scan", text, "a Scan is declared where a Query by key is enough", between))
     return found
 
 
@@ -84,7 +84,7 @@ def unexpected(pattern: PatternObservation, asked: StoreCall) -> LayerFinding | 
         return None
     bound = f"at least {least}" if number < least else f"at most {most}"
     text = f"it returns {count(number, 'item')}; expected is {bound}"
-    cause = "the data, or `expected`, is not as the design says"
+    cause = "either the data or `expected` is wrong"
     fault = pattern_fault("unexpected_count", text, cause, None)
     return fault if number < least else replace(fault, status="extra")
 
@@ -95,7 +95,7 @@ def judge_pattern_losses(seen: Observations, between: Difference, expected: Sequ
     if not between.missing or asked is None:
         return
     names = {
-        "limit": ("truncated", f"its limit of {asked.limit} ends the list, and the next page is not asked for"),
+        "limit": ("truncated", f"its limit of {asked.limit} ends the list, and the next page is not requested"),
         "filter": ("filtered", f"its filter ({asked.filter}) drops them"),
         "sort": ("narrowed", f"its sort-key condition ({asked.sort}) leaves them out"),
     }
@@ -113,9 +113,9 @@ def judge_pattern_losses(seen: Observations, between: Difference, expected: Sequ
         where = f"index {asked.index}" if asked.index else f"key {shown_key(asked)}"
         text = f"it returns {len(pattern.entries or ())} of {len(expected)}: {count(len(left))} not under {where}"
         cause = (
-            f"index {asked.index} does not hold them, or is asked for another key"
+            f"index {asked.index} does not hold them, or the query uses another key"
             if asked.index
-            else f"the key {shown_key(asked)} is not the one that they are stored under"
+            else f"they are stored under another key than {shown_key(asked)}"
         )
         if pattern.strays:
             cause += f"; it finds {count(pattern.strays, 'item')} of another kind there"
@@ -141,7 +141,7 @@ def pattern_fault(
         kind,
         f"the declared pattern: {summary}",
         cause,
-        Fix("correct the pattern in devenv.toml, and the application's query with it", None),
+        Fix("correct the pattern in devenv.toml and the application's query", None),
         lost or (between.missing_ids if between else ()),
         frozenset(["pattern"]),
         layer="pattern",

@@ -106,7 +106,7 @@ def gaps_of(observation: Observation, verdict: LayerVerdict) -> Iterator[str]:
     elif observation.unasked is not None and observation.declared:
         yield observation.unasked
     elif observation.unasked is None and verdict.status == "ok" and is_uncompared(verdict):
-        yield "its answer holds no list, so it was not compared"
+        yield "its answer contains no list, so it was not compared"
     yield from observation.uncovered
 
 
@@ -121,7 +121,11 @@ def uncompared(verdicts: Sequence[LayerVerdict]) -> str | None:
     refused = any(verdict.right for verdict in verdicts)
     if len(telling) > 1 or refused:
         return None
-    return f"only {telling[0]} gave entries: there is nothing to compare" if telling else "no layer gave entries"
+    return (
+        f"only {telling[0]} returned entries, so there was nothing to compare"
+        if telling
+        else "no layer returned entries"
+    )
 
 
 def judge_layer(layer: Layer, seen: Observation, judged: Judged, earlier: Sequence[LayerFinding]) -> LayerVerdict:

@@ -31,7 +31,7 @@ NEAR: Final = 5
 SHOWN: Final = 500
 OTHER_TABLES: Final = 10
 MEND: Final = "devenv doctor --fix"
-RESTORE: Final = Fix("bring the deleted rows back as setup loaded them", "devenv up --restore-seeds", safe=True)
+RESTORE: Final = Fix("restore the deleted rows as setup loaded them", "devenv up --restore-seeds", safe=True)
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def describe(record: ItemRecord) -> dict[str, Any]:
 def notes(inquiry: TraceContext, gathered: SubjectItems, expired: int) -> Iterator[str]:
     """Remarks that are no fault."""
     if gathered.rows and not gathered.entries and inquiry.question.values:
-        yield "it is empty: its group rows exist, and no entry does"
+        yield "it is empty: its group rows exist, but it has no entries"
     elif not gathered.entries:
         wanted = "; ".join(
             f"{kind} with {' and '.join(f'{name} = {text}' for name, text in fields.items()) or 'any id'}"
@@ -238,7 +238,7 @@ def notes(inquiry: TraceContext, gathered: SubjectItems, expired: int) -> Iterat
         yield f"it is empty: the table holds no {wanted}"
     if expired:
         items = number_of(expired, "item of this kind is", "items of this kind are")
-        yield f"{items} past the time to live and counted as gone"
+        yield f"{items} past the time to live and counted as deleted"
 
 
 # --- what is wrong with them ---
@@ -280,10 +280,10 @@ def remedy(folded: Folded) -> Fix:
     """Return what a person can do about faults of one class: a command that changes items is said to change them."""
     safe = sum(fault.safe for fault in folded.faults)
     if not safe:
-        return Fix("see each of them, and what can be done about it; this only looks", "devenv doctor")
+        return Fix("list each of them with its fix; changes nothing", "devenv doctor")
     rest = len(folded.faults) - safe
-    words = "rewrite what is wrong in the items, here and elsewhere, where nothing is lost by it"
-    need = f"; {number_of(rest, 'of them needs', 'of them need')} you" if rest else ""
+    words = "correct the items, here and elsewhere, where no data is lost"
+    need = f"; fix {rest} of them yourself" if rest else ""
     return Fix(f"{words}{need}. `devenv doctor` only looks", MEND, safe=True)
 
 
@@ -304,7 +304,7 @@ def not_found(inquiry: TraceContext, near: Sequence[str]) -> Finding:
     """There is no such subject."""
     question = inquiry.question
     text = f"there is no {question.subject} {question.identifier}"
-    cause = "; ".join(near) if near else "no item of any declared table has this id, however it is written"
+    cause = "; ".join(near) if near else "no item of any declared table has this id, in any spelling"
     known = known_ids(inquiry)
     other = next(iter(difflib.get_close_matches(question.identifier or "", known, n=1, cutoff=0.85)), None)
     name = other or (known[0] if known else None)
@@ -349,7 +349,7 @@ def explain_missing(inquiry: TraceContext, found: LinkJudgement) -> list[str]:
     told |= dict.fromkeys(find_elsewhere(inquiry, value))
     if not told:
         close = difflib.get_close_matches(value, known_ids(inquiry), n=3, cutoff=0.85)
-        told |= {f"near it is {name}": None for name in close}
+        told |= {f"similar: {name}": None for name in close}
     return list(told)[:NEAR]
 
 

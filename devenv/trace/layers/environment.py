@@ -41,11 +41,11 @@ from devenv.trace.observation import Observation
 from devenv.trace.question import TraceContext
 
 CLOUD: Final = (".amazonaws.com", ".api.aws")
-RESTART: Final = Fix("start the application again with the project's settings", "devenv down && devenv up")
+RESTART: Final = Fix("restart the application with the project's settings", "devenv down && devenv up")
 CAUSES: Final[Mapping[str, str]] = {
-    "unset": "the process was started without it, or with another file of settings",
-    "malformed": "an address has the form http://host:port and nothing more",
-    "wrong_endpoint": "the variable was set for another stack, port or machine",
+    "unset": "the process was started without it, or with other settings",
+    "malformed": "an address has the form http://host:port, with nothing after it",
+    "wrong_endpoint": "the variable names another stack, port or machine",
     "wrong_database": "two settings name two databases, and only one of them was changed",
     "wrong_region_or_key": "tables belong to a region and a key; those of another shell or profile see others",
     "wrong_table": "the table's name is written in several places and one of them differs",

@@ -354,7 +354,9 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
     if raw.status is None or raw.problem is not None:
         return answer
     if answer.encoding is not None:
-        return replace(answer, problem="not_json", detail=f"it is encoded ({answer.encoding}), unasked")
+        return replace(
+            answer, problem="not_json", detail=f"it is encoded ({answer.encoding}), which the request did not accept"
+        )
     if not raw.body.strip():
         return replace(answer, empty=True)
     try:
@@ -363,7 +365,7 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
         text = raw.body[:DETAIL].decode("utf-8", "replace")
         if raw.status >= 300:
             return replace(answer, detail=" ".join(text.split()))
-        return replace(answer, problem="not_json", detail=f"it is no JSON ({type(error).__name__})")
+        return replace(answer, problem="not_json", detail=f"it is not JSON ({type(error).__name__})")
     if raw.status >= 300:
         return replace(answer, detail=reason_of(value))
     entries, shape = read_answer(value, forms)

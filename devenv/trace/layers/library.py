@@ -349,7 +349,7 @@ def attributes(seen: Observation) -> Mapping[str, Any]:
 
 LAYER: Final = Layer(
     name="library",
-    question="What does the application's own function return, and what did it really ask?",
+    question="What does the application's own function return, and which queries did it send?",
     observe=observe,
     needs=("environment", "postgres"),
     judge=judge_library,

@@ -77,9 +77,9 @@ def remarks(asked: StoreCall, more: bool) -> list[str]:
     """Return what is no fault yet and will be one."""
     found = []
     if not asked.followed and not more:
-        found.append(f"its limit of {asked.limit or '1 MB'} is not reached yet; the next page is not asked for")
+        found.append(f"its limit of {asked.limit or '1 MB'} is not reached yet; the next page is not requested")
     if asked.sort:
-        found.append(f"it leaves out what is not {asked.sort}")
+        found.append(f"it leaves out items that are not {asked.sort}")
     return found
 
 

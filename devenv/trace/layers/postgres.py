@@ -73,7 +73,7 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
         },
         findings=tuple(one for one in troubles if one not in harmless),
         notes=tuple(f"{one.summary}; this request does not use it" for one in harmless),
-        uncovered=(f"rows of {declared.table} behind the first {MANY:,}",) if declared and len(people) >= MANY else (),
+        uncovered=(f"rows of {declared.table} after the first {MANY:,}",) if declared and len(people) >= MANY else (),
         person=person,
         stranger=stranger,
     )
@@ -128,7 +128,7 @@ def choose(
         found = [row for row in people if canonical(row[declared.id]) in known or not known]
         if not found:
             text = f"no member of it has a row in {declared.table}" if known else f"{declared.table} has no rows"
-            cause = "either their rows were deleted, or they were never made"
+            cause = "either their rows were deleted, or they were never created"
             return [], [Finding("missing_row", text, cause, SETUP, tuple(sorted(known)), about(declared))]
         return found[:1], list(judge_row(declared, people, found[0]))
     found = [row for row in people if user in {str(row.get(column)) for column in keys(declared)}]
@@ -140,18 +140,20 @@ def choose(
     ids = tuple(canonical(row[declared.id]) for row in found)
     if found:
         text = f"{user} is {len(found)} rows of {declared.table}: {', '.join(ids)}"
-        fix = Fix(f"make {declared.name} unique and remove the rows that are not meant", "devenv db --write")
-        return found, [Finding("ambiguous_row", text, "possibly nothing keeps it unique", fix, ids, about(declared))]
+        fix = Fix(f"make {declared.name} unique and remove the wrong rows", "devenv db --write")
+        return found, [
+            Finding("ambiguous_row", text, "possibly it has no unique constraint", fix, ids, about(declared))
+        ]
     near = near_misses(declared, people, user)
     if near:
-        text = f"no row of {declared.table} has {declared.name} {user!r}; near it: {', '.join(near[:SHOWN])}"
+        text = f"no row of {declared.table} has {declared.name} {user!r}; similar: {', '.join(near[:SHOWN])}"
         fix = Fix("use the stored name, or correct the row", command(inquiry, near[0]))
-        return [], [Finding("near_miss", text, "the name is written in two ways", fix, (user,), about(declared))]
+        return [], [Finding("near_miss", text, "the name is spelled in two ways", fix, (user,), about(declared))]
     return [], [nobody(inquiry, declared, people, members)]
 
 
 SETUP: Final = Fix("load the rows again", "devenv up --from setup")
-RESTORE: Final = Fix("bring it back as it was loaded, with its id", "devenv up --restore-seeds", safe=True)
+RESTORE: Final = Fix("restore the row as it was loaded, with its id", "devenv up --restore-seeds", safe=True)
 
 
 def nobody(
@@ -166,11 +168,11 @@ def nobody(
     if not names:
         cause, fix = f"{declared.table} is empty", SETUP
     elif any(user in {row.get(column) for column in keys(declared)} for row in loaded):
-        cause, fix = "setup loaded this row, and it was deleted since", RESTORE
+        cause, fix = "setup loaded this row; it was deleted later", RESTORE
     else:
         known = set(members())
         asker = next((str(row[declared.name]) for row in people if canonical(row[declared.id]) in known), names[0])
-        cause = f"either the {declared.name} is another one, or its row was deleted"
+        cause = f"either the {declared.name} is wrong, or its row was deleted"
         fix = Fix("run it as an existing user", command(inquiry, asker))
     return Finding("missing_row", text, cause, fix, (user,), about(declared))
 
@@ -206,14 +208,14 @@ def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[
     value = person[declared.sign_in]
     name, identity = person[declared.name], canonical(person[declared.id])
     if value is None or not str(value).strip() or is_placeholder(str(value)):
-        text = f"{declared.sign_in} of {name} is {value!r}: a user who signs in is not found by it"
+        text = f"{declared.sign_in} of {name} is {value!r}, so the user is not found when signing in"
         cause = "possibly the seed's placeholder was never replaced"
         fix = Fix(f"write the real {declared.sign_in} into the seed file, then load it", "devenv up")
         yield Finding("placeholder", text, cause, fix, (identity,), about(declared))
         return
     same = [canonical(row[declared.id]) for row in people if row.get(declared.sign_in) == value]
     if len(same) > 1:
-        text = f"{declared.sign_in} of {name} is that of {len(same)} rows: {', '.join(same)}"
+        text = f"{declared.sign_in} of {name} is the same in {len(same)} rows: {', '.join(same)}"
         fix = Fix("give each row its own", "devenv db --write")
         yield Finding(
             "ambiguous_row",
@@ -251,7 +253,7 @@ def read_declared(
         return {name: str(value) for name, value in zip(found.columns, rows[0], strict=True) if value is not None}, []
     kind = "ambiguous_row" if rows else "missing_row"
     summary = f"the declared SQL finds {'more than one row' if rows else 'no row'}: {text}"
-    return None, [Finding(kind, summary, "the rows are not as the request needs them", SETUP)]
+    return None, [Finding(kind, summary, "the rows do not match what the request needs", SETUP)]
 
 
 def other_role(inquiry: TraceContext) -> PostgresTarget | None:
@@ -289,7 +291,7 @@ def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Find
         if error.code not in DENIED and error.reached is False:
             raise
         text = f"the application's role {role.user} may not read {declared.table}: {error.detail or error.what}"
-        return [Finding("denied", text, "the role was never given the right", grant, identity, about(declared))]
+        return [Finding("denied", text, "the role was never granted the right", grant, identity, about(declared))]
     text = f"the application's role {role.user} does not see the row of {person[declared.name]}"
     return [Finding("denied", text, "a row-level policy hides it", grant, identity, about(declared))]
 

@@ -130,8 +130,8 @@ def look_at_dynamodb(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]
             losing = any(d.losing for d in found)
             command = "devenv schema-load && devenv up" if losing else "devenv up"
             text = f"table {name}: {'; '.join(d.text for d in found)}"
-            cause = "either the table was made from another definition, or it was altered since"
-            fix = Fix("make it as its file declares it", command, safe=not losing)
+            cause = "either the table was created from another definition, or it was altered later"
+            fix = Fix("recreate it as its file declares", command, safe=not losing)
             troubles.append(Finding("schema_drift", text, cause, fix, (name,), frozenset(["dynamodb", name])))
     return troubles, seen
 

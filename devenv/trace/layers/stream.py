@@ -55,7 +55,7 @@ def has_workers(settings: Settings) -> bool:
 
 LAYER: Final = Layer(
     name="stream",
-    question="Do the functions on its tables' streams follow what changes?",
+    question="Have the functions on its tables' streams processed all changes?",
     observe=observe,
     judge=partial(judge_findings, "stream", "error"),
     summarize=summarize,

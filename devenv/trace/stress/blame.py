@@ -24,7 +24,7 @@ def find_blame(condition: StressCondition, calls: Sequence[PartCall]) -> str | N
     if failed and (last := failed[-1]):
         later = calls[list(calls).index(last) + 1 :]
         if not any(shape(call) == shape(last) for call in later):
-            return f"{name_of(last)} is not sent again"
+            return f"{name_of(last)} is not retried"
     return None
 
 
@@ -37,7 +37,7 @@ def blame_pages(calls: Sequence[PartCall], condition: StressCondition) -> str | 
         later = [one for one in reads[place + 1 :] if shape(one) == shape(call)]
         keys = [start_of(one) for one in later]
         if not any(keys):
-            return f"{name_of(call)} asks for no further page"
+            return f"{name_of(call)} requests no next page"
         if call.next_key is not None and call.next_key not in keys:
             return f"{name_of(call)} continues from another key than LastEvaluatedKey"
     if condition.times > 1 and reads:
@@ -51,7 +51,7 @@ def blame_batches(calls: Sequence[PartCall]) -> str | None:
     batches = [call for call in calls if call.text.startswith("Batch")]
     for place, call in enumerate(batches):
         if call.more and not any(part_of(later, call) for later in batches[place + 1 :]):
-            return f"{name_of(call)} does not send again what was not processed"
+            return f"{name_of(call)} does not retry the unprocessed items"
     return None
 
 

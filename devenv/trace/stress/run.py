@@ -103,7 +103,7 @@ def stress(
     report = TraceRun(open_context(stack, subject, typed, user)).report(payloads=payloads)
     began = time.monotonic()
     if report.exit_code is not Exit.DONE:
-        why = "the trace is not healthy: fix that first"
+        why = "the trace is not healthy; fix that first"
         return with_results(report, [StressResult(one, unrun=why) for one in chosen], {}, budget_s, began)
     results: list[StressResult] = []
     healthy: dict[Part, float] = {}
@@ -189,7 +189,7 @@ def opened(
         person = found.person
         parts = parts_of(scratch, context, person, calls, run)
         if not parts:
-            raise UsageError(f"`{subject}` declares neither a library nor a request to try", hint="devenv help traces")
+            raise UsageError(f"`{subject}` declares neither a library nor a request", hint="devenv help traces")
         for part in parts.values():
             entered.callback(part.end)
         trace = context.question.trace
@@ -255,7 +255,7 @@ def warm_up(bench: Bench, part: Part) -> float:
 def try_condition(bench: Bench, condition: StressCondition, wanted: Sequence[Part]) -> StressResult:
     """One condition, as far as there is time and something to disturb."""
     if time.monotonic() > bench.deadline:
-        return StressResult(condition, unrun="the time budget was over (--budget SECONDS)")
+        return StressResult(condition, unrun="the time budget was used up (--budget SECONDS)")
     if condition.clock is not None:
         return try_clock(bench, condition)
     if condition.times > 1:

@@ -64,7 +64,7 @@ def test_each_stands_behind_what_it_needs(tmp_path: Path) -> None:
         ("port = 0", "", "{group_rows_port}: [services.group-rows] has no port"),
         ("port = 0", "ready = { tcp = true }", "tcp needs a port"),
         ('ready = { http = "/" }', 'ready = { http = "up" }', "http is a path, such as `/up`"),
-        ('ready = { http = "/" }', 'ready = { log = "(" }', "log is no regular expression"),
+        ('ready = { http = "/" }', 'ready = { log = "(" }', "log is not a regular expression"),
         ('command = ["node", "server.mjs", "{port}"]\n', "", "[services.frontend]: needs a command"),
         ("[services.group-rows]", '[services.group_rows]\ncommand = ["x"]\n[services.group-rows]', "same placeholder"),
         ("[services.group-rows]", '[services.steps]\ncommand = ["x"]\n[services.group-rows]', "`steps` is a name of"),

@@ -176,11 +176,11 @@ def test_tables_that_nothing_is_declared_about_are_told(world: World) -> None:
         (StepState("seed", "done", "all there"), "seed"),
         (
             StepState("seed", "stale", "7 of 8 ids changed", follows=True),
-            "seed is stale (7 of 8 ids changed; the next `devenv up` makes the items follow)",
+            "seed is stale (7 of 8 ids changed; the next `devenv up` updates the items)",
         ),
         (
             StepState("seed", "stale", "${users[handle=ada].uuid}: no row", follows=True),
-            "seed is stale (${users[handle=ada].uuid}: no row; `devenv up` will stop there: change the row back, or "
+            "seed is stale (${users[handle=ada].uuid}: no row; `devenv up` stops there: restore the row's value, or "
             "edit the seed file)",
         ),
     ],
@@ -199,7 +199,7 @@ def test_a_step_that_would_fail_again_is_not_offered_again(world: World) -> None
     stuck = run_steps(facts(world, look_steps=lambda: [failed]))
     assert stuck.fix is not None
     assert (stuck.fix.command, stuck.fix.safe) == (None, False)
-    assert "change it back" in stuck.fix.text
+    assert "restore the row's value" in stuck.fix.text
     assert "seeds/a.json" in stuck.fix.text
 
 
@@ -232,7 +232,7 @@ def test_who_is_not_there_is_told_who_is(world: World) -> None:
 
 def test_a_row_that_setup_loaded_and_a_table_without_rows_are_loaded_again(world: World) -> None:
     gone = asked(world, "eve", seeded=[{"uuid": str(uuid.uuid4()), "handle": "eve"}])
-    assert gone.cause == "setup loaded this row, and it was deleted since"
+    assert gone.cause == "setup loaded this row; it was deleted later"
     assert gone.fix is not None
     assert gone.fix.command == "devenv up --restore-seeds"
     bo = world.id("bo")

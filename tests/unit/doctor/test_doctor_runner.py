@@ -230,7 +230,7 @@ def test_every_check_has_a_page_and_a_line() -> None:
     for each, line in zip(CHECKS, list_checks(), strict=True):
         page = explain(each.code)
         assert page.startswith(f"{each.code} {each.name} ({each.group})\nHolds when: {each.title}.\n\n")
-        assert "Repair" in page
+        assert "Fix:" in page
         assert line == {"code": each.code, "name": each.name, "layer": each.group, "title": each.title}
 
 

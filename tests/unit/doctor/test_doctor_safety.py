@@ -107,7 +107,7 @@ def test_the_section_is_typed(safety: dict[str, Any], told: str) -> None:
 def test_every_code_has_its_page() -> None:
     found = {check.code: check for check in CHECKS if check.group == "safety"}
     assert set(CODES) < set(found)
-    assert all("Repair:" in found[code].explain for code in CODES)
+    assert all("Fix:" in found[code].explain for code in CODES)
 
 
 # --- SAF003, SAF005, SAF008: tables

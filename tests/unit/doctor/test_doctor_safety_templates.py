@@ -247,7 +247,7 @@ SOUND: dict[str, dict[str, str]] = {
 def test_a_sound_setup_is_quiet(tmp_path: Path, files: dict[str, str]) -> None:
     found = rows(tmp_path, files)
     assert shown(found) == {}
-    assert all("the account was not asked" in found[code]["evidence"] for code in CODES if code != "SAF004")
+    assert all("the account was not read" in found[code]["evidence"] for code in CODES if code != "SAF004")
 
 
 def change(before: str, after: str) -> Callable[[str], str]:
@@ -435,7 +435,7 @@ def test_a_fault_in_terraform_is_found(tmp_path: Path, code: str, fault: Callabl
 def test_where_nobody_can_look_it_is_not_verified(tmp_path: Path) -> None:
     found = rows(tmp_path, {"README.md": "no templates"})
     assert {code: row["status"] for code, row in found.items()} == {"SAF004": "ok", **dict.fromkeys(CODES[1:], "error")}
-    assert "the account was not asked, and no template has a trail" in found["SAF010"]["evidence"]
+    assert "the account was not read, and no template has a trail" in found["SAF010"]["evidence"]
     assert found["SAF010"]["fix"]["command"] == "devenv doctor --only safety --allow-remote"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,13 +34,22 @@ def blocks(language: str) -> list[tuple[str, str]]:
     ]
 
 
-def commands(group: Any = None, words: tuple[str, ...] = ()) -> Iterator[str]:
-    """Every command, groups followed: `snapshot save`."""
-    for name, entry in (group or get_command(app)).commands.items():
+def leaves(group: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every command with its name, groups followed: `snapshot save`."""
+    for name, entry in group.commands.items():
         if hasattr(entry, "commands"):
-            yield from commands(entry, (*words, name))
+            yield from leaves(entry, (*words, name))
         else:
-            yield " ".join((*words, name))
+            yield " ".join((*words, name)), entry
+
+
+def commands() -> Iterator[str]:
+    return (name for name, _ in leaves(get_command(app)))
+
+
+def example_lines() -> list[str]:
+    """Every `devenv …` of the shell examples."""
+    return [line for _, block in blocks("sh") for line in re.findall(r"^devenv .*|(?<=\$\()devenv [^)]*", block, re.M)]
 
 
 def test_every_page_is_a_topic_and_every_topic_a_page() -> None:
@@ -73,6 +83,39 @@ def test_every_command_on_a_page_exists() -> None:
         for word in re.findall(r"(?:^|\()devenv (?:--\S+ )*([a-z][a-z-]*)", block, re.M)
     }
     assert used - known == set()
+
+
+def test_every_option_is_on_a_page() -> None:
+    root = get_command(app)
+    options = {
+        (name, option)
+        for name, command in [("", root), *leaves(root)]
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("--")
+    }
+    words = set(re.findall(r"--[a-z][a-z-]*", ALL))
+    assert len(options) > 100
+    assert {(name, option) for name, option in options if option not in words} == set()
+
+
+@pytest.mark.parametrize("line", example_lines())
+def test_every_example_line_is_accepted_as_it_stands(line: str) -> None:
+    command: Any = get_command(app)
+    everywhere = {option for parameter in command.params for option in parameter.opts}
+    words = [word for word in shlex.split(line, comments=True)[1:] if word not in everywhere]
+    words = words[: words.index("|")] if "|" in words else words
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    with command.make_context("devenv", words):  # refuses an unknown option, a missing argument, a wrong value
+        pass
+
+
+def test_every_page_that_a_text_names_exists() -> None:
+    texts = [path.read_text() for path in Path(read_page.__code__.co_filename).parents[1].rglob("*.py")]
+    named = {name for text in (*texts, ALL) for name in re.findall(r"devenv help ([a-z][a-z-]+)", text)}
+    assert named - set(TOPICS) == set()
+    assert len(named) > 5
 
 
 def test_every_section_of_devenv_toml_is_in_an_example() -> None:

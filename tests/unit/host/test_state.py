@@ -128,7 +128,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(tmp_path: Path) -> 
     ran = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=REPOSITORY, check=True
     )
-    assert f"{tmp_path / 'state.json'} cannot be written | make room on the disk" in ran.stdout
+    assert f"{tmp_path / 'state.json'} cannot be written | free disk space" in ran.stdout
     assert state.read(tmp_path).engine == "embedded"
     assert [file.name for file in tmp_path.iterdir()] == ["state.json"]
 

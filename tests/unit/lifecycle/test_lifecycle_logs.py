@@ -78,7 +78,7 @@ def test_spans_and_moments() -> None:
     for text in ("", "10", "m", "-5m", "soon", "10 weeks", "1e9s"):
         with pytest.raises(UsageError):
             parse_since(text, 0.0)
-    with pytest.raises(UsageError, match="no regular expression"):
+    with pytest.raises(UsageError, match="not a regular expression"):
         parse_pattern("(")
 
 

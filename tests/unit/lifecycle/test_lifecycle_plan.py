@@ -46,7 +46,7 @@ def printed(plan: tuple[Action, ...]) -> str:
             (PG, ServiceState("dynamodb", "crashed"), APP),
             ALL,
             False,
-            "keep postgres: running as pid 11\nstart dynamodb: it ended without `devenv down`\n"
+            "keep postgres: running as pid 11\nstart dynamodb: it exited without `devenv down`\n"
             "keep backend: running as pid 13",
             id="one crashed",
         ),

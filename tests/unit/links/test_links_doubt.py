@@ -51,9 +51,9 @@ def test_a_row_that_changed_is_copied() -> None:
 @pytest.mark.parametrize(
     ("rows", "says"),
     [
-        (({**ADA, "handle": "bo"}, {**BO, "handle": "ada"}), "names another row by now"),
-        (({**ADA, "handle": "adam"}, {**BO, "handle": "ada"}), "names another row by now"),
-        (({**ADA, "handle": "ada "}, BO), "has blanks around it"),
+        (({**ADA, "handle": "bo"}, {**BO, "handle": "ada"}), "has the item's value now"),
+        (({**ADA, "handle": "adam"}, {**BO, "handle": "ada"}), "has the item's value now"),
+        (({**ADA, "handle": "ada "}, BO), "has leading or trailing blanks"),
         (({**ADA, "title": "New"}, BO, {**CY, "handle": "ADA"}), "differ only in capitals or blanks"),
         (({**ADA, "handle": "x", "title": "New"}, BO, {**CY, "handle": "x"}), "has 2 rows"),
         (({**ADA, "title": "{{title}}"}, BO), "{{title}}"),

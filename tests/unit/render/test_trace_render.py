@@ -153,7 +153,7 @@ def test_layers_that_could_not_be_asked_say_why_once(monkeypatch: pytest.MonkeyP
 
 def test_behind_a_layer_that_breaks_a_failure_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     body = dict(down().body)
-    same = ("it is not running", "start what does not run", "devenv up")
+    same = ("it is not running", "start what is not running", "devenv up")
     faults = [finding("services", "unreachable", f"{name} does not answer", *same) for name in ("DynamoDB", "Postgres")]
     lines = shown(breaks(body, *faults, status="error"), monkeypatch)
     assert not any("Connection refused" in line for line in lines)

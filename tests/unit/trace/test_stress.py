@@ -142,19 +142,17 @@ def test_answers_are_compared_in_words() -> None:
 
 def test_the_worst_part_decides_and_a_reason_accepts_it() -> None:
     holds, slower = (judge_part("request", 10, PartAnswer((), ms=ms), None, None) for ms in (20, 900))
-    wrong = judge_part(
-        "function", 10, PartAnswer((), ms=10), "2 of 3 entries lost", "`a.py:1` asks for no further page"
-    )
+    wrong = judge_part("function", 10, PartAnswer((), ms=10), "2 of 3 entries lost", "`a.py:1` requests no next page")
     error = judge_part("request", 10, PartAnswer(error="503: no", place="a.py:2"), None, None)
     assert (holds.status, slower.text, error.text) == ("holds", "slower (90.0 \u00d7)", "error 503: no; `a.py:2`")
     condition = named("slow")
     both = StressResult(condition, (wrong, holds))
-    assert both.text == "function: wrong: 2 of 3 entries lost; `a.py:1` asks for no further page"
+    assert both.text == "function: wrong: 2 of 3 entries lost; `a.py:1` requests no next page"
     # The line of code first, the answer of the request beside it; not twice what is the same.
     refused = StressResult(condition, (wrong, error))
     assert (refused.status, refused.nearest) == ("error", wrong)
     assert refused.text == f"{both.text}; request: error 503: no; `a.py:2`"
-    same = judge_part("request", 10, PartAnswer((), ms=10), "2 of 3 entries lost", "`Query t` asks for no further page")
+    same = judge_part("request", 10, PartAnswer((), ms=10), "2 of 3 entries lost", "`Query t` requests no next page")
     assert StressResult(condition, (same, wrong)).text == wrong.text
     assert StressResult(condition, (holds, error)).text == f"request: {error.text}"
     assert StressResult(condition, (wrong,), accepted="why").status == "accepted"
@@ -170,17 +168,17 @@ def call(text: str = "Query t", *, start: Any = None, **more: Any) -> PartCall:
 
 def test_the_call_to_blame_is_the_last_that_is_not_followed() -> None:
     paged = named("pages-half")
-    assert find_blame(paged, [call(more=True, place="a.py:9")]) == "`a.py:9` asks for no further page"
+    assert find_blame(paged, [call(more=True, place="a.py:9")]) == "`a.py:9` requests no next page"
     assert find_blame(paged, [call(more=True), call(start={"n": 1})]) is None
     throttled = named("throttled-once")
-    assert find_blame(throttled, [call(error=refusals.THROTTLED)]) == "`Query t` is not sent again"
+    assert find_blame(throttled, [call(error=refusals.THROTTLED)]) == "`Query t` is not retried"
     assert find_blame(throttled, [call(error=refusals.THROTTLED), call()]) is None
     batch = named("unprocessed-keys")
 
     def batch_of(*keys: int, more: bool = False) -> PartCall:
         return PartCall("dynamodb", "BatchGetItem", {"RequestItems": {"t": {"Keys": list(keys)}}}, more)
 
-    assert "was not processed" in str(find_blame(batch, [batch_of(1, 2, more=True), batch_of(3)]))
+    assert "unprocessed items" in str(find_blame(batch, [batch_of(1, 2, more=True), batch_of(3)]))
     assert find_blame(batch, [batch_of(1, 2, more=True), batch_of(3), batch_of(2)]) is None
 
 

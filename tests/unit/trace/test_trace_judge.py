@@ -728,7 +728,7 @@ def test_entries_lost_between_function_and_answer() -> None:
     assert first is not None
     assert (first.kind, first.cause) == (
         "items_lost",
-        "the oldest 3 are lost: a list that ends after 2, as a page does",
+        "the oldest 3 are lost: the list ends after 2, like a page",
     )
 
 
@@ -844,14 +844,17 @@ def test_a_function_that_returns_none_is_explained_by_its_query() -> None:
     found = judge(SUBJECT, with_library(entries=(), nothing=True, asked=(narrow,), read=()))
     assert found.first is not None
     assert (found.first.layer, found.first.kind) == ("library", "wrong_query")
-    assert "its query does not bring 5 entries" in found.first.summary
+    assert "its query does not return 5 entries" in found.first.summary
     assert "begins_with(sk, 2026)" in (found.first.cause or "")
 
 
 def test_a_function_that_read_all_and_returns_none_forgot_to_return() -> None:
     found = judge(SUBJECT, with_library(entries=(), nothing=True))
     assert found.first is not None
-    assert (found.first.kind, found.first.cause) == ("nothing_returned", "its query brought them, and it returned None")
+    assert (found.first.kind, found.first.cause) == (
+        "nothing_returned",
+        "its query returned them, but the function returned None",
+    )
 
 
 def test_none_for_what_an_earlier_layer_lost_follows_from_that() -> None:

@@ -503,13 +503,13 @@ def test_a_report_holds_neither_secrets_nor_peoples_words() -> None:
 @pytest.mark.parametrize(
     ("safe", "command", "text"),
     [
-        ((True, True), "devenv doctor --fix", "nothing is lost by it. `devenv doctor` only looks"),
+        ((True, True), "devenv doctor --fix", "where no data is lost. `devenv doctor` only looks"),
         (
             (True, False),
             "devenv doctor --fix",
-            "; 1 of them needs you. `devenv doctor` only looks",
+            "; fix 1 of them yourself. `devenv doctor` only looks",
         ),
-        ((False, False), "devenv doctor", "this only looks"),
+        ((False, False), "devenv doctor", "changes nothing"),
     ],
 )
 def test_a_command_that_changes_items_is_said_to(safe: tuple[bool, ...], command: str, text: str) -> None:
@@ -517,4 +517,4 @@ def test_a_command_that_changes_items_is_said_to(safe: tuple[bool, ...], command
     fix = remedy(folded)
     assert (fix.command, fix.safe) == (command, any(safe))
     assert fix.text.endswith(text)
-    assert fix.text.startswith("rewrite") == any(safe)
+    assert fix.text.startswith("correct the items") == any(safe)
