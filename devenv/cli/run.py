@@ -184,7 +184,7 @@ def env(
         consent(opened.loaded, "token")
         require_running(opened, "postgres")
         environ = {**values, **opened.engine.backend_variables()}
-        made = token_of(opened.settings, opened.engine.targets().postgres, environ, token)
+        made = token_of(opened.settings, opened.engine.targets(), opened.root, environ, token)
         if chosen.json:
             show(Report("env", opened.settings.project.name, Exit.DONE, {"token": made}))
         typer.echo(made)

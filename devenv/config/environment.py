@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 from urllib.parse import quote, urlsplit
 
+from devenv.config.issuer import ISSUER, has_issuer, token_places
 from devenv.config.schema import Settings
 from devenv.config.services import place_of
 from devenv.core.model import Targets
@@ -40,15 +41,15 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
     }
     if targets.backend_url:
         values["BACKEND_URL"] = targets.backend_url
-    fill = placeholder_values(targets)
+    fill = placeholder_values(settings, targets)
     for name, text in settings.env.items():
         # In one pass: what a placeholder is replaced by is not searched for placeholders.
         values[name] = FILLED.sub(lambda found: filled(found, fill), text)
     return values
 
 
-def placeholder_values(targets: Targets) -> dict[str, str]:
-    """Placeholder -> value: the stores, the development key, and `{NAME_url}`, `{NAME_port}` of own services."""
+def placeholder_values(settings: Settings, targets: Targets) -> dict[str, str]:
+    """Placeholder -> value: the stores, the development key, the issuer, and the address of each own service."""
     postgres, dynamodb = targets.postgres, targets.dynamodb
     values = {
         "postgres_url": postgres_url(targets),
@@ -68,6 +69,8 @@ def placeholder_values(targets: Targets) -> dict[str, str]:
     }
     for name, target in targets.own.items():
         values |= {f"{place_of(name)}_url": target.url, f"{place_of(name)}_port": str(target.port)}
+    if has_issuer(settings) and ISSUER in targets.own:
+        values |= token_places(settings, targets.own[ISSUER].url)
     return values
 
 

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from devenv.config.issuer import ISSUER, PLACES, has_issuer
 from devenv.config.load import PLACEHOLDERS
 from devenv.config.processes import OwnService
 from devenv.config.schema import Entity, Pattern, Settings
 from devenv.config.services import RESERVED, STORES, circle, own_places, own_services, place_of
+from devenv.config.token_mistakes import token_mistakes
 from devenv.config.trace import AnswerShape, Trace, TraceEntity
 from devenv.config.worker_mistakes import worker_mistakes
 from devenv.config.writes import TraceAction
@@ -55,25 +57,30 @@ def find_mistakes(settings: Settings) -> list[Mistake]:
         *of_links(settings),
         *of_groups(settings),
         *of_patterns(settings),
-        *of_token(settings),
+        *(Mistake(("token", key), text) for key, text in token_mistakes(settings)),
         *(each for name, trace in settings.trace.items() for each in of_trace(settings, name, trace)),
     ]
 
 
 def of_environment(settings: Settings) -> Iterator[Mistake]:
     """Placeholders of `[env]`. `{{name}}` is `{name}` itself."""
-    known = (*PLACEHOLDERS, *own_places(settings))
+    known = (*PLACEHOLDERS, *places_of(settings))
     for name, text in settings.env.items():
         yield from unknown_places(("env", name), PLAIN.findall(text), known)
+
+
+def places_of(settings: Settings) -> list[str]:
+    """The placeholders of own services, and of the issuer."""
+    return [*own_places(settings), *(PLACES if has_issuer(settings) else ())]
 
 
 def of_services(settings: Settings) -> Iterator[Mistake]:
     """`[backend]` and `[services.<name>]`: names, what they need, and their placeholders."""
     own = own_services(settings)
-    places = own_places(settings)
+    places = places_of(settings)
     for name, service in settings.services.items():
         place: Keys = ("services", name)
-        if name in RESERVED:
+        if name in RESERVED or (name == ISSUER and has_issuer(settings)):
             yield Mistake(place, f"`{name}` is a name of devenv's own; choose another one")
         same = next((each for each in settings.services if each != name and place_of(each) == place_of(name)), None)
         if same is not None:
@@ -191,17 +198,6 @@ def of_patterns(settings: Settings) -> Iterator[Mistake]:
             yield Mistake(place, "a get reads one item, without limit, order and filter")
         for entity in pattern.entities:
             yield from unknown_name((*place, "entities"), "entity", entity, settings.entities)
-
-
-def of_token(settings: Settings) -> Iterator[Mistake]:
-    """A token's claims and command may use the columns of `[person]`."""
-    if settings.token is None:
-        return
-    for key, templates in (("claims", settings.token.claims), ("command", settings.token.command)):
-        for place in names_in(templates):
-            head = place.partition(".")[0]
-            if head == "person" and settings.person is None:
-                yield Mistake(("token", key), f"{{{place}}} needs a section [person]")
 
 
 def of_trace(settings: Settings, name: str, trace: Trace) -> Iterator[Mistake]:

@@ -260,10 +260,16 @@ class Person(Section, frozen=True):
 class Token(Section, frozen=True):
     """`[token]`: how a request says who asks. Either a JWT, or the project's own command that prints a token.
 
-    The JWT is signed (HMAC) with the value of variable `env`; `claims` may use the columns of `[person]`'s row:
-    `{ sub = "{person.cognito_user_id}" }`. `exp` and `iat` are added.
+    With `env` the JWT is signed (HMAC) with the value of that variable; `claims` may use the columns of `[person]`'s
+    row: `{ sub = "{person.cognito_user_id}" }`. `exp` and `iat` are added.
+    `issuer = "cognito"`: `up` serves a local issuer (JWKS and OpenID configuration); the JWT is signed (RS256) with its
+    key and has the claims of Cognito's access token, or (`use = "id"`) of its id token; `claims` replace or add some.
     """
 
+    issuer: Literal["cognito"] | None = None
+    use: Literal["access", "id"] = "access"
+    user_pool: Annotated[str, msgspec.Meta(pattern=r"^[\w-]+$(?!\n)")] | None = None
+    client_id: Annotated[str, msgspec.Meta(min_length=1)] | None = None
     env: str | None = None
     claims: dict[str, str | int | bool] = {}
     algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from devenv.config.issuer import ISSUER, JWKS, has_issuer, user_pool
 from devenv.config.processes import OwnService, Ready
 
 if TYPE_CHECKING:
@@ -41,12 +42,16 @@ class Own:
     @property
     def runs(self) -> bool:
         """Return True if there is something to start; a backend with `url` only is somebody else's."""
-        return bool(self.command) or self.worker is not None
+        return bool(self.command) or self.worker is not None or self.kind == ISSUER
 
 
 def own_services(settings: Settings) -> dict[str, Own]:
     """Name -> process, each behind those that it depends on; a backend without a command is one, too."""
     found: dict[str, Own] = {}
+    signed_in = (ISSUER,) if has_issuer(settings) else ()
+    if signed_in:
+        address = f"http://127.0.0.1:{{port}}/{user_pool(settings)}"
+        found[ISSUER] = Own(ISSUER, "[token]", kind=ISSUER, port=0, url=address, ready=Ready(http=JWKS))
     if backend := settings.backend:
         found[BACKEND] = Own(
             BACKEND,
@@ -55,7 +60,7 @@ def own_services(settings: Settings) -> dict[str, Own]:
             folder=backend.folder,
             port=backend.port,
             url=backend.url,
-            depends_on=(*STORES, *backend.depends_on),
+            depends_on=(*STORES, *signed_in, *backend.depends_on),
             ready=Ready(http=backend.health),
             env=backend.env,
             python=backend.python,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from devenv.config import issuer
 from devenv.config.environment import fill_places, placeholder_values
 from devenv.config.interpreter import project_python, with_programs
 from devenv.config.load import interpreter
@@ -36,6 +38,10 @@ def launch(engine: Engine, own: Own, environment: Mapping[str, str]) -> None:
     if not folder.is_dir():
         raise UsageError(f"{own.section} folder: there is no folder {folder}", hint="devenv config show")
     engine.make_home()
+    if own.kind == issuer.ISSUER:
+        from devenv.issuer.key import keep_key
+
+        keep_key(engine.root)
     if own.worker is not None:
         stream.write_settings(engine, own, worker_settings(engine, own))
     started = Launch(command(engine, own), process_environment(engine, own, environment), folder, None)
@@ -71,8 +77,17 @@ def execution(engine: Engine, name: str, environment: Mapping[str, str]) -> tupl
 
 
 def command(engine: Engine, own: Own) -> list[str]:
-    """The command with its placeholders filled in; of a stream worker, devenv's own."""
+    """The command with its placeholders filled in; of a stream worker and of the issuer, devenv's own."""
+    if own.kind == issuer.ISSUER:
+        return issuer_command(engine, own)
     return filled(engine, own, own.command) if own.worker is None else stream.command(engine, own)
+
+
+def issuer_command(engine: Engine, own: Own) -> list[str]:
+    """The command that serves the project's issuer. -P: what lies in the working folder is no module."""
+    asked = {"root": str(engine.root), "port": str(engine.port(own.name)), "pool": issuer.user_pool(engine.settings)}
+    words = [word for name, value in asked.items() for word in (f"--{name}", value)]
+    return [sys.executable, "-P", "-m", "devenv.issuer", *words]
 
 
 def worker_settings(engine: Engine, own: Own) -> bytes:
@@ -108,7 +123,7 @@ def variables(engine: Engine, own: Own, targets: Targets | None = None) -> dict[
 
 def values(engine: Engine, own: Own, targets: Targets | None = None) -> dict[str, str]:
     """Return what the placeholders stand for in the texts of a service."""
-    found = {**placeholder_values(targets or engine.targets()), "python": python_of(engine, own)}
+    found = {**placeholder_values(engine.settings, targets or engine.targets()), "python": python_of(engine, own)}
     return {**found, "port": str(engine.port(own.name))} if own.port is not None else found
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from msgspec.structs import replace
 
+from devenv.config.issuer import KEY_FILE
 from devenv.config.load import Loaded, cache_folder, data_home
 from devenv.config.masking import learn
 from devenv.config.schema import FILE
@@ -179,7 +180,7 @@ class EngineProject(ABC):
 
     def private_files(self) -> tuple[Path, ...]:
         """Files with secrets, which must be readable by their owner alone."""
-        return self.folder / "state.json", self.home / "secrets.json"
+        return self.folder / "state.json", self.folder / KEY_FILE, self.home / "secrets.json"
 
     def account(self) -> Account | None:
         """The unprivileged account that owns the data files when devenv runs as root, else None."""

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from devenv.config.issuer import ISSUER, has_issuer
 from devenv.config.load import Loaded
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError
@@ -198,6 +199,9 @@ def scratch_copy(source: Stack, say: Callable[[str], None] = lambda text: None) 
         say("copying both stores to a scratch pair")
         stack = open_scratch(source.loaded, folder, dict(source.environ))
         stack.engine.make_home()
+        if has_issuer(source.settings):
+            # Its tokens are signed with the same key: the copy's application asks the running issuer.
+            stack.engine.remember(ISSUER, port=source.engine.port(ISSUER))
         with ThreadPoolExecutor(2) as pool:
             for made in [pool.submit(copy_rows, source, stack, folder), pool.submit(copy_items, source, stack, folder)]:
                 made.result()

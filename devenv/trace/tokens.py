@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 import hmac
-import json
 import shlex
 import subprocess
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
+from devenv.config.issuer import ISSUER, client_id
 from devenv.config.schema import Settings, Token
 from devenv.core.errors import DevenvError, UsageError
-from devenv.core.model import PostgresTarget
+from devenv.core.model import Targets
 from devenv.core.templates import Unknown, fill
+from devenv.issuer.jwt import compact
 from devenv.trace.layers.services import relation_of
 from devenv.trace.question import TraceContext
 
@@ -34,6 +35,9 @@ def make_token(inquiry: TraceContext, person: Mapping[str, Any]) -> str:
             return run_command(fill(declared.command, values), environ, inquiry)
     except Unknown as error:
         raise unknown(error) from None
+    context = inquiry.facts.context
+    if declared.issuer:
+        return issued(inquiry.settings, context.targets, context.root, values)
     return signed(declared, values, environ)
 
 
@@ -48,12 +52,39 @@ def signed(declared: Token, values: Mapping[str, str], environ: Mapping[str, str
         raise unknown(error) from None
 
 
+def issued(settings: Settings, targets: Targets, root: Path, values: Mapping[str, str]) -> str:
+    """A token of the project's own issuer, of the person in `values`. DevenvError without a key or a sign-in id."""
+    from devenv.issuer.cognito import claims_of
+    from devenv.issuer.key import read_key
+
+    declared, person = settings.token, settings.person
+    assert declared is not None  # noqa: S101 - it has an issuer
+    key = read_key(root)
+    if key is None:
+        raise DevenvError("the issuer of [token] has no key yet", hint="devenv up")
+    try:
+        given = fill(declared.claims, values)
+    except Unknown as error:
+        raise unknown(error) from None
+    own = {} if person is None else {"sub": person.sign_in, "username": person.name, "email": "email"}
+    known = {claim: values[f"person.{column}"] for claim, column in own.items() if f"person.{column}" in values}
+    known |= {"sub": given["sub"]} if "sub" in given else {}
+    if "sub" not in known:
+        column = person.sign_in if person else "sub"
+        raise DevenvError(
+            f"{values.get('user', 'this person')} has no {column}, which a token needs", hint="devenv doctor"
+        )
+    known.setdefault("username", known["sub"])
+    claims = claims_of(declared, targets.own[ISSUER].url, client_id(settings), known, given, int(time.time()))
+    return compact({"kid": key.identifier, "alg": "RS256"}, claims, key.sign)
+
+
 def unknown(error: Unknown) -> DevenvError:
     """A claim, or a word of the command, that nothing gives a value."""
     return DevenvError(f"[token] needs {{{error.name}}}, which is not known")
 
 
-def token_of(settings: Settings, target: PostgresTarget, environ: Mapping[str, str], handle: str) -> str:
+def token_of(settings: Settings, targets: Targets, root: Path, environ: Mapping[str, str], handle: str) -> str:
     """The token of the person with this handle. UsageError when devenv.toml declares none, or nobody has the handle.
 
     The project's own command is not run: `devenv env` starts nothing.
@@ -72,6 +103,7 @@ def token_of(settings: Settings, target: PostgresTarget, environ: Mapping[str, s
     query = sql.SQL("SELECT * FROM {} WHERE {}::text = %s LIMIT 2").format(
         postgres.name(*relation_of(person.table)), postgres.name(person.name)
     )
+    target = targets.postgres
     with reading(target) as connection, postgres.translated(target.address):
         rows = connection.cursor(row_factory=dict_row).execute(query, [handle]).fetchall()
     if len(rows) != 1:
@@ -80,21 +112,15 @@ def token_of(settings: Settings, target: PostgresTarget, environ: Mapping[str, s
             hint=shlex.join(["devenv", "db", f"select {person.name} from {person.table}"]),  # noqa: S608 - only shown
         )
     values = {f"person.{name}": str(value) for name, value in rows[0].items() if value is not None}
-    return signed(declared, {**values, "user": handle}, environ)
+    values["user"] = handle
+    return issued(settings, targets, root, values) if declared.issuer else signed(declared, values, environ)
 
 
 def sign(claims: Mapping[str, Any], key: str, declared: Token, now: float) -> str:
     """A JSON Web Token (RFC 7519) with `iat` and `exp`, `now` in epoch seconds."""
     header = {"alg": declared.algorithm, "typ": "JWT"}
     body = {**claims, "iat": int(now), "exp": int(now) + declared.seconds}
-    text = b".".join(encode(json.dumps(part, separators=(",", ":")).encode()) for part in (header, body))
-    signature = hmac.digest(key.encode(), text, DIGESTS[declared.algorithm])
-    return (text + b"." + encode(signature)).decode()
-
-
-def encode(content: bytes) -> bytes:
-    """Base 64 for URLs, without padding."""
-    return base64.urlsafe_b64encode(content).rstrip(b"=")
+    return compact(header, body, lambda text: hmac.digest(key.encode(), text, DIGESTS[declared.algorithm]))
 
 
 def run_command(command: list[str], environ: Mapping[str, str], inquiry: TraceContext) -> str:

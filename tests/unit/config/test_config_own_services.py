@@ -118,11 +118,11 @@ def test_placeholders_are_filled_in_and_other_braces_stay(tmp_path: Path) -> Non
         DynamoTarget("http://127.0.0.1:8000", "us-east-1", "a", "b"),
         own={"group-rows": ProcessTarget("http://127.0.0.1:9", 9), "frontend": ProcessTarget("http://127.0.0.1:7", 7)},
     )
-    values = placeholder_values(targets)
+    settings = load(tmp_path, {}).settings
+    values = placeholder_values(settings, targets)
     assert fill_places("{group_rows_url}/{group_rows_port} {x} {{x}} {{key}}", values) == (
         "http://127.0.0.1:9/9 {x} {{x}} {key}"
     )
     assert fill_places("redis://{group_rows_url}", values) == "redis://127.0.0.1:9"
     assert fill_places("{postgres_url}", values) == "postgresql://me:p%2Fw@127.0.0.1:5432/postgres"
-    settings = load(tmp_path, {}).settings
     assert connection_environment(settings, targets)["FRONTEND"] == "http://127.0.0.1:7"

@@ -1,0 +1,30 @@
+"""The mistakes that `[token]` can have. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from devenv.core.templates import names_in
+
+if TYPE_CHECKING:
+    from devenv.config.schema import Settings
+
+
+def token_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
+    """(key, sentence): a token is made in one way; claims and command may use the columns of `[person]`."""
+    token, person = settings.token, settings.person
+    if token is None:
+        return
+    ways = [key for key in ("issuer", "env", "command") if getattr(token, key)]
+    if len(ways) > 1:
+        yield ways[1], f"a token is made with {ways[0]} or with {ways[1]}, not with both"
+    for key in ("user_pool", "client_id"):
+        if token.issuer is None and getattr(token, key) is not None:
+            yield key, 'needs issuer = "cognito"'
+    if token.issuer and "sub" not in token.claims and (person is None or person.sign_in is None):
+        yield "issuer", "needs [person] with sign_in, the column that has the `sub` of a person"
+    for key, templates in (("claims", token.claims), ("command", token.command)):
+        for place in names_in(templates):
+            if place.partition(".")[0] == "person" and person is None:
+                yield key, f"{{{place}}} needs a section [person]"
