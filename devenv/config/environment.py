@@ -41,6 +41,10 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
     }
     if targets.backend_url:
         values["BACKEND_URL"] = targets.backend_url
+    for target in targets.own.values():
+        for name, value in target.variables.items():
+            # Of two services that give the same variable it is the first one's.
+            values.setdefault(name, value)
     fill = placeholder_values(settings, targets)
     for name, text in settings.env.items():
         # In one pass: what a placeholder is replaced by is not searched for placeholders.
@@ -68,7 +72,9 @@ def placeholder_values(settings: Settings, targets: Targets) -> dict[str, str]:
         "key": targets.key,
     }
     for name, target in targets.own.items():
-        values |= {f"{place_of(name)}_url": target.url, f"{place_of(name)}_port": str(target.port)}
+        place = place_of(name)
+        values |= {f"{place}_url": target.url, f"{place}_port": str(target.port)}
+        values |= {f"{place}_password": target.password} if target.password else {}
     if has_issuer(settings) and ISSUER in targets.own:
         values |= token_places(settings, targets.own[ISSUER].url)
     return values

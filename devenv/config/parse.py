@@ -245,6 +245,9 @@ def known_keys(place: Iterable[str | int]) -> list[str]:
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of devenv.toml, for editors."""
+    from devenv.config.kinds import KINDS
     from devenv.config.schema_docs import described
 
-    return described(msgspec.json.schema(Settings))
+    found = described(msgspec.json.schema(Settings))
+    found["$defs"]["OwnService"]["properties"]["kind"]["enum"] = [kind.name for kind in KINDS if kind.written]
+    return found

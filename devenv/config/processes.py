@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from devenv.config.types import Section, ServiceKind, Text, Variable
+from devenv.config.types import Section, Text, Variable
 from devenv.config.workers import MOST_RETRIES, MOST_TIMEOUT_S, Batch, FilterPattern, OnFailure
 
 # 0 asks for any free port.
@@ -39,9 +39,11 @@ class OwnService(Section, frozen=True):
     one event a line. `filter`: event filter patterns as in Lambda; one must fit. A failed batch is tried `retries` more
     times; what is refused then is kept in a file (`on_failure = "file"`) or dropped. A call may take `timeout_s`
     seconds. What the seed step writes is left out unless `on_seed`.
+
+    `kind = "redis"` starts Redis or Valkey, with `port` and `depends_on` only; `image` is that of engine `docker`.
     """
 
-    kind: ServiceKind = "process"
+    kind: Text = "process"
     command: list[Text] = []
     folder: Text = "."
     port: AnyPort | None = None
@@ -58,3 +60,4 @@ class OwnService(Section, frozen=True):
     timeout_s: Annotated[float, msgspec.Meta(gt=0, le=MOST_TIMEOUT_S)] = 3.0
     on_failure: OnFailure = "file"
     on_seed: bool = False
+    image: Text | None = None

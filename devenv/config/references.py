@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from devenv.config.issuer import ISSUER, PLACES, has_issuer
+from devenv.config.kinds import KINDS, foreign_keys, keys_of
 from devenv.config.load import PLACEHOLDERS
 from devenv.config.processes import OwnService
 from devenv.config.schema import Entity, Pattern, Settings
@@ -85,6 +86,11 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
         same = next((each for each in settings.services if each != name and place_of(each) == place_of(name)), None)
         if same is not None:
             yield Mistake(place, f"`{name}` and `{same}` have the same placeholder {{{place_of(name)}_url}}")
+        yield from unknown_name((*place, "kind"), "kind", service.kind, [kind.name for kind in KINDS if kind.written])
+        for key in foreign_keys(service):
+            yield Mistake((*place, key), f'is no key of kind = "{keys_of(service.kind).name}"')
+        if not keys_of(service.kind).command:
+            continue
         if not service.command and not (service.stream and service.handler):
             yield Mistake(place, "needs a command" + (", or a handler" if service.stream else ""))
         yield from (Mistake((*place, key), text) for key, text in worker_mistakes(service))

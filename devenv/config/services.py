@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from devenv.config.issuer import ISSUER, JWKS, has_issuer, user_pool
+from devenv.config.kinds import PROCESS, STREAM, keys_of
 from devenv.config.processes import OwnService, Ready
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Own:
 
     name: str
     section: str
-    kind: str = "process"
+    kind: str = PROCESS
     command: Sequence[str] = ()
     folder: str = "."
     port: int | None = None
@@ -38,11 +39,12 @@ class Own:
     env: Mapping[str, str] = field(default_factory=dict)
     python: str | None = None
     worker: OwnService | None = None  # its section, when it is a stream worker
+    image: str | None = None
 
     @property
     def runs(self) -> bool:
         """Return True if there is something to start; a backend with `url` only is somebody else's."""
-        return bool(self.command) or self.worker is not None or self.kind == ISSUER
+        return bool(self.command) or not keys_of(self.kind).command
 
 
 def own_services(settings: Settings) -> dict[str, Own]:
@@ -66,19 +68,22 @@ def own_services(settings: Settings) -> dict[str, Own]:
             python=backend.python,
         )
     for name, source in settings.services.items():
+        kind = keys_of(source.kind)
+        port = kind.port if source.port is None else source.port
         found[name] = Own(
             name,
             f"[services.{name}]",
-            kind=source.kind,
+            kind=STREAM if source.stream else kind.name,
             command=source.command,
             folder=source.folder,
-            port=source.port,
-            url=source.url if source.port is not None else "",
+            port=port,
+            url=(source.url if kind.command else kind.url) if port is not None else "",
             depends_on=tuple(dict.fromkeys([*source.depends_on, *([DYNAMODB] if source.stream else [])])),
-            ready=WORKER_READY if source.stream and source.ready == NOTHING else source.ready,
+            ready=(WORKER_READY if source.stream else kind.ready) if source.ready == NOTHING else source.ready,
             env=source.env,
             python=source.python,
             worker=source if source.stream else None,
+            image=source.image,
         )
     order = in_order({name: own.depends_on for name, own in found.items()})
     return {name: found[name] for name in order}
@@ -132,10 +137,10 @@ def place_of(name: str) -> str:
 
 
 def own_places(settings: Settings) -> list[str]:
-    """The placeholders that the project's own services give: `{NAME_url}` and `{NAME_port}` of those with a port."""
+    """The placeholders of the project's own services with a port: `{NAME_url}`, `{NAME_port}` and those of its kind."""
     return [
         f"{place_of(own.name)}_{part}"
         for own in own_services(settings).values()
         if own.port is not None
-        for part in ("url", "port")
+        for part in keys_of(own.kind).places
     ]

@@ -9,7 +9,6 @@ import msgspec
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)", max_length=63)]
 EngineName = Literal["embedded", "docker", "external"]
-ServiceKind = Literal["process"]
 Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)")]
 # What the system is given: paths, commands, variables. NUL would end it.
 Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]

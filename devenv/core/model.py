@@ -56,10 +56,15 @@ class DynamoTarget:
 
 @dataclass(frozen=True)
 class ProcessTarget:
-    """Where one of the project's own processes is reached."""
+    """Where one of the project's own services is reached. `url` has its password, if it has one.
 
-    url: str
+    `variables` are those that it gives every process, where `[env]` does not say otherwise.
+    """
+
+    url: str = field(repr=False)
     port: int
+    password: str = field(default="", repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from devenv.config.schema import FILE
 from devenv.config.services import BACKEND
 from devenv.core.events import Watch
 from devenv.doctor.context import DoctorContext
-from devenv.engines import ready
+from devenv.engines.kinds.registry import kind_of
 from devenv.lifecycle import up
 from devenv.lifecycle.facts import facts_context
 from devenv.lifecycle.plan import UpOptions
@@ -47,7 +47,7 @@ def doctor_context(
         asks_drift=drift,
         listeners=engine.listeners,
         ask_ready={
-            name: partial(ready.check, engine, own, {}, look_only=True)
+            name: partial(kind_of(own).check, engine, own, {}, look_only=True)
             for name, own in engine.own.items()
             if name in engine.services and name != BACKEND
         },

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from devenv.config import issuer
 from devenv.config.environment import fill_places, placeholder_values
 from devenv.config.interpreter import project_python, with_programs
 from devenv.config.load import interpreter
 from devenv.config.services import BACKEND, STORES, Own
 from devenv.core.errors import UsageError
 from devenv.engines import stream
+from devenv.engines.kinds.registry import kind_of
 from devenv.engines.process import SERVICE_MARK, Launch, fingerprint, iso
 from devenv.host import processes
 from devenv.host.state import Record
@@ -34,27 +33,29 @@ OTHER_LOGS: Final = (*STORES, "tap", "steps", "ui", "log-clock")
 
 def launch(engine: Engine, own: Own, environment: Mapping[str, str]) -> None:
     """Run a process, and remember it. UsageError without its folder; DevenvError when it cannot be started."""
+    engine.make_home()
+    started = kind_of(own).launch(engine, own, environment)
+    engine.launch_process(own.name, started, fingerprint(inputs(engine, own, environment)))
+
+
+def launch_command(engine: Engine, own: Own, environment: Mapping[str, str]) -> Launch:
+    """How a process that runs one of the project's own commands is started. UsageError without its folder."""
     folder = folder_of(engine, own)
     if not folder.is_dir():
         raise UsageError(f"{own.section} folder: there is no folder {folder}", hint="devenv config show")
-    engine.make_home()
-    if own.kind == issuer.ISSUER:
-        from devenv.issuer.key import keep_key
-
-        keep_key(engine.root)
-    if own.worker is not None:
-        stream.write_settings(engine, own, worker_settings(engine, own))
-    started = Launch(command(engine, own), process_environment(engine, own, environment), folder, None)
-    engine.launch_process(own.name, started, fingerprint(inputs(engine, own, environment)))
+    return Launch(command(engine, own), process_environment(engine, own, environment), folder, None)
 
 
 def process_environment(engine: Engine, own: Own, environment: Mapping[str, str]) -> dict[str, str]:
     """All variables of a process: the shell's, the project's (through the tap, if there is one), its own, the marks."""
     known = engine.tapped({**environment, **variables(engine, own)})
+    return {**engine.environ, **known, **service_marks(engine, own)}
+
+
+def service_marks(engine: Engine, own: Own) -> dict[str, str]:
+    """Variables by which a running process is found again when no record names it."""
     marks = {**engine.marks(), SERVICE_MARK: own.name}
-    if own.port is not None:
-        marks[PORT_MARK] = str(engine.port(own.name))
-    return {**engine.environ, **known, **marks}
+    return marks if own.port is None else {**marks, PORT_MARK: str(engine.port(own.name))}
 
 
 def execution(engine: Engine, name: str, environment: Mapping[str, str]) -> tuple[Path, dict[str, str]]:
@@ -77,17 +78,8 @@ def execution(engine: Engine, name: str, environment: Mapping[str, str]) -> tupl
 
 
 def command(engine: Engine, own: Own) -> list[str]:
-    """The command with its placeholders filled in; of a stream worker and of the issuer, devenv's own."""
-    if own.kind == issuer.ISSUER:
-        return issuer_command(engine, own)
-    return filled(engine, own, own.command) if own.worker is None else stream.command(engine, own)
-
-
-def issuer_command(engine: Engine, own: Own) -> list[str]:
-    """The command that serves the project's issuer. -P: what lies in the working folder is no module."""
-    asked = {"root": str(engine.root), "port": str(engine.port(own.name)), "pool": issuer.user_pool(engine.settings)}
-    words = [word for name, value in asked.items() for word in (f"--{name}", value)]
-    return [sys.executable, "-P", "-m", "devenv.issuer", *words]
+    """The command with its placeholders filled in; of other kinds than a process, devenv's own."""
+    return kind_of(own).command(engine, own)
 
 
 def worker_settings(engine: Engine, own: Own) -> bytes:
@@ -108,11 +100,15 @@ def filled(engine: Engine, own: Own, words: Iterable[str]) -> list[str]:
 
 
 def inputs(engine: Engine, own: Own, environment: Mapping[str, str]) -> dict[str, str]:
+    """All that decides how a service runs."""
+    return kind_of(own).inputs(engine, own, environment)
+
+
+def command_inputs(engine: Engine, own: Own, environment: Mapping[str, str]) -> dict[str, str]:
     """All that decides how a process runs: its variables, its command and where it runs."""
     where = own.folder if own.folder != "." else ""
     known = engine.tapped({**environment, **variables(engine, own)})
-    worker = worker_settings(engine, own).decode() if own.worker is not None else ""
-    return {**known, "": shlex.join(command(engine, own)) + where + worker}
+    return {**known, "": shlex.join(command(engine, own)) + where + kind_of(own).settings(engine, own)}
 
 
 def variables(engine: Engine, own: Own, targets: Targets | None = None) -> dict[str, str]:

@@ -175,8 +175,9 @@ class EngineProject(ABC):
 
     def own_targets(self) -> dict[str, ProcessTarget]:
         """Return where the project's own processes that have a port are, running or not."""
-        ports = {name: self.port(name) for name in self.own if self.has_port(name)}
-        return {name: ProcessTarget(self.url(name, port), port) for name, port in ports.items()}
+        from devenv.engines.kinds.registry import kind_of
+
+        return {name: kind_of(own).target(self, own) for name, own in self.own.items() if self.has_port(name)}
 
     def private_files(self) -> tuple[Path, ...]:
         """Files with secrets, which must be readable by their owner alone."""

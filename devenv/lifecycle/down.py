@@ -10,6 +10,7 @@ from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
 from devenv.engines.base import Engine
+from devenv.engines.kinds.kind import remove_all_data
 from devenv.lifecycle import log_clock, page, tap
 from devenv.lifecycle.recover import recover
 from devenv.stack import Stack
@@ -118,6 +119,7 @@ def remove_data(stack: Stack, backup: bool) -> str | None:
     if not backup:
         forget_databases(home, stack.engine.shared)
     stack.engine.remove_data()
+    remove_all_data(stack.engine)
     # What was agreed to last: by it a killed `down` can be done again.
     ledger = home / "ledger.sqlite"
     journal = home / f"ledger.sqlite{dynamodb_file.JOURNAL}"

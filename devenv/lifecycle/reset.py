@@ -9,6 +9,7 @@ from devenv.config.services import STORES
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Report
+from devenv.engines.kinds.registry import EMPTIED, emptied, transient
 from devenv.lifecycle.load import StepLoader
 from devenv.lifecycle.plan import UpOptions
 from devenv.lifecycle.recover import recover
@@ -46,9 +47,12 @@ def run_fresh(
         doubt, kept = loader.reset(inputs) if command == "reset" else (None, None)
         if command != "reset" or doubt:
             kept = loader.keep(f"before `devenv {command}`")
-            loader.run_all(inputs, names)
+            with emptied(stack.engine):
+                loader.run_all(inputs, names)
         if doubt:
             loader.remake_baseline(inputs)
+        for own in transient(stack.engine):
+            watch.say(EMPTIED.format(name=own.name))
         states = step_states(stack, inputs)
         stack.engine.remember_steps(states)
     finally:

@@ -18,6 +18,7 @@ from devenv.core.errors import DevenvError, Exit, StoreError
 from devenv.core.events import Watch
 from devenv.engines import ready
 from devenv.engines.base import PORT_TRIES
+from devenv.engines.kinds.registry import kind_of
 from devenv.engines.services import SERVICES, Service
 from devenv.lifecycle.plan import UpOptions, join_late
 from devenv.stack import Stack
@@ -108,7 +109,7 @@ class ServiceStarter:
             return next(service for service in SERVICES if service.name == name)
 
         def probe(settings: Settings, targets: Targets) -> str | None:
-            ready.check(self.engine, own, self.stack.environment())
+            kind_of(own).check(self.engine, own, self.stack.environment(), look_only=False)
             return None
 
         return Service(name, own.section, probe)

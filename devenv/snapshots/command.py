@@ -8,6 +8,7 @@ from typing import Literal
 from devenv.core.errors import Exit, StoreError
 from devenv.core.events import Watch
 from devenv.core.model import Report
+from devenv.engines.kinds.registry import EMPTIED, transient
 from devenv.snapshots.cleanup import delete, drop_strays, prune, recover
 from devenv.snapshots.item_backup import read_cluster
 from devenv.snapshots.manifest import DUMP, Manifest, plain, read_all
@@ -60,6 +61,8 @@ def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, wat
     if task == "delete":
         return report(stack, {"deleted": plain(delete(stack, name))})
     manifest, kept = restore(stack, name, watch)
+    for own in transient(stack.engine):
+        watch.say(EMPTIED.format(name=own.name))
     gone = prune(stack, needed=name)
     if manifest.form == "files" and stack.engine.runs("postgres"):
         drop_strays(stack)

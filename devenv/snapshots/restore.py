@@ -15,6 +15,7 @@ import msgspec
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.events import Watch
 from devenv.engines.embedded import dynamodb_file, postgres
+from devenv.engines.kinds.registry import emptied
 from devenv.engines.wait import start_store
 from devenv.host import file_clone as copies
 from devenv.host import state, writing
@@ -188,7 +189,7 @@ def stage(stack: Stack, place: Path, incoming: Path, manifest: Manifest) -> None
 
 def finish(stack: Stack, journal: RestoreJournal) -> None:
     """Carry out what the journal says, from wherever a killed run had got to."""
-    with stores_up(stack):
+    with stores_up(stack), emptied(stack.engine):
         exchange(stack, journal)
     if journal.running and not stack.engine.runs("postgres"):
         start_store(stack.engine, "postgres")

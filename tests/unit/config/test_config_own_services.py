@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from devenv.config import kinds
 from devenv.config.environment import connection_environment, fill_places, placeholder_values
 from devenv.config.load import load
-from devenv.config.services import circle, in_order, own_services, with_needed
+from devenv.config.services import circle, in_order, own_places, own_services, with_needed
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ProcessTarget, Targets
+from devenv.engines.kinds import registry
 
 MANY = """\
 [project]
@@ -101,6 +103,45 @@ def test_names_fit_placeholders_and_logs(tmp_path: Path, name: str) -> None:
     (tmp_path / "devenv.toml").write_text(MANY.replace("[services.frontend]", f'[services."{name}"]'))
     with pytest.raises(UsageError):
         load(tmp_path, {})
+
+
+REDIS = '[project]\nname = "x"\n\n[services.cache]\nkind = "redis"\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ('command = ["redis-server"]', '[services.cache] command: is no key of kind = "redis"'),
+        ('stream = "t"', '[services.cache] stream: is no key of kind = "redis"'),
+        ('url = "redis://x"', '[services.cache] url: is no key of kind = "redis"'),
+        ('depends_on = ["nothing"]', "there is no service `nothing`"),
+        ('[services.web]\ncommand = ["x"]\nimage = "y"', '[services.web] image: is no key of kind = "process"'),
+        ('[services.web]\nkind = "reddis"\ncommand = ["x"]', "there is no kind `reddis`; did you mean `redis`"),
+        ('[env]\nX = "{cache_pasword}"', "{cache_pasword} is unknown; did you mean `{cache_password}`"),
+    ],
+)
+def test_each_kind_has_its_own_keys(tmp_path: Path, more: str, says: str) -> None:
+    assert any(says in line for line in refused(tmp_path, f"{REDIS}{more}\n"))
+
+
+def test_a_kind_gives_what_its_section_leaves_out(tmp_path: Path) -> None:
+    (tmp_path / "devenv.toml").write_text(REDIS)
+    settings = load(tmp_path, {}).settings
+    cache = own_services(settings)["cache"]
+    assert (cache.port, cache.url, cache.runs, cache.ready.tcp) == (6379, "redis://127.0.0.1:{port}/0", True, True)
+    assert own_places(settings) == ["cache_url", "cache_port", "cache_password"]
+    # Two of them: the variable is the first one's, unless [env] says otherwise.
+    targets = Targets(
+        PostgresTarget("127.0.0.1", 5432, "me", "p/w"),
+        DynamoTarget("http://127.0.0.1:8000", "us-east-1", "a", "b"),
+        own={name: ProcessTarget(name, 1, "secret", {"REDIS_URL": f"redis://{name}"}) for name in ("cache", "other")},
+    )
+    assert connection_environment(settings, targets)["REDIS_URL"] == "redis://cache"
+    assert placeholder_values(settings, targets)["other_password"] == "secret"
+
+
+def test_every_kind_has_keys_and_a_class() -> None:
+    assert [kind.name for kind in kinds.KINDS] == [kind.name for kind in registry.KINDS]
 
 
 def test_the_order_is_kept_where_nothing_is_needed() -> None:
