@@ -41,6 +41,7 @@ class Need:
 # A test with one of these markers runs in `make test-all` only; `make test` has all others.
 NEEDS: Mapping[str, Need] = {
     "needs_docker": Need("Docker's engine, and the test images of .ci/docker", ("docker", "dockerd")),
+    "needs_chroot": Need("root, and Debian's base of .ci/debian", ("mmdebstrap", "unshare")),
     "needs_browser": Need("Chromium and its driver", ("chromium", "chromedriver")),
     "needs_javac": Need("a Java compiler", ("javac",)),
     "needs_postgres": Need("a PostgreSQL of this machine, older than the wheel's"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from devenv.cli.options import Yes, agreed, chosen, show
+from devenv.cli.options import Yes, agreed, chosen, show, watching
 
 if TYPE_CHECKING:
     from devenv.lifecycle.installed import Handover
@@ -35,13 +35,27 @@ def self_update(dry_run: DryRun = False) -> None:
 
 
 def self_uninstall(yes: Yes = False, dry_run: DryRun = False) -> None:
-    """Remove devenv; the folders that stay are listed with their sizes. No project may be up."""
+    """Remove devenv. Projects that are up are stopped first; the folders that stay are listed with their sizes."""
     from devenv.lifecycle.installed import plan_removal
 
     task = plan_removal()
     if not dry_run:
-        agreed(f"Remove devenv from {task.report.body['environment']}?", yes)
+        up = task.report.body["stops"]
+        also = f" and stop what is up in {', '.join(up)} (the data is kept)" if up else ""
+        agreed(f"Remove devenv from {task.report.body['environment']}{also}?", yes)
+        if up:
+            stop_projects()
     hand_over(task, dry_run)
+
+
+def stop_projects() -> None:
+    """Stop every project of this user. Ends the command, with what failed, unless all could be stopped."""
+    from devenv.lifecycle.projects import down_all
+
+    with watching() as watch:
+        report = down_all(False, False, chosen.limit, watch)
+    if report.exit_code:
+        show(report)
 
 
 def hand_over(task: Handover, dry_run: bool) -> NoReturn:

@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
-from devenv.config.parse import SECTIONS, check_variables, parse, read_toml, unquoted
+from devenv.config.parse import SECTIONS, check_variables, parse, read_toml, schema
 from devenv.config.schema import FILE, Project, Settings
+from devenv.config.wording import in_words
 from devenv.core.errors import UsageError
 
 PREFIX = "DEVENV_"
@@ -174,7 +175,7 @@ def variable_value(environ: Mapping[str, str], variable: str, key: str, kind: An
     except msgspec.ValidationError as error:
         raise UsageError(
             f"${variable} is not a valid value for {key}",
-            detail=unquoted(str(error)),
+            detail=in_words(str(error), schema(), key.split(".")),
             hint=f"unset {variable}",
         ) from None
 

@@ -16,6 +16,7 @@ import msgspec
 from devenv.config.schema import FILE, Backend, Docker, Dynamodb, External, Postgres, Project, Settings
 from devenv.config.types import Section
 from devenv.config.variables import refused
+from devenv.config.wording import in_words
 from devenv.core.errors import UsageError
 
 DEPTH = 50
@@ -105,8 +106,12 @@ def complaints(tree: Mapping[str, Any], text: str) -> Iterator[tuple[tuple[str |
 
     msgspec stops at the first: what it complains of is left out, and the rest is tried again.
     """
+    gone: set[tuple[str | int, ...]] = set()
     for _ in range(MOST_COMPLAINTS):
         place = ErrorPlace(tree, text)
+        # It is there, and was left out.
+        if (lacks := re.match(r"Object missing required field `(.*?)`", text)) and (*place.keys, lacks[1]) in gone:
+            return
         hint = "devenv config schema"
         keys = place.keys
         shown = text
@@ -118,12 +123,13 @@ def complaints(tree: Mapping[str, Any], text: str) -> Iterator[tuple[tuple[str |
             hint = f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known)}"
         elif place.keys:
             what = "as a name, at" if place.of_name else "at"
-            shown = f"{unquoted(place.words)} - {what} `$.{place.title}`"
+            shown = f"{in_words(place.words, schema(), place.keys)} - {what} `$.{place.title}`"
         yield keys, shown, hint
         # A missing key cannot be left out: it is the last that is told.
         if not keys or "missing required" in text:
             return
         tree = leave_out(tree, keys)
+        gone.add(keys)
         if (following := complaint(tree)) is None or following == text:
             return
         text = following
@@ -146,12 +152,6 @@ def line_of(file: Path, keys: tuple[str | int, ...]) -> int | None:
         return find_line(file.read_text("utf-8-sig"), keys)
     except (OSError, ValueError):
         return None
-
-
-def unquoted(complaint: str) -> str:
-    """Return what is wrong, without the value: it may be a password in the wrong place."""
-    value = re.compile(r"^Invalid enum value .*?(?= - at `[^`]*`$|$)", re.DOTALL)
-    return value.sub("not one of the possible values", complaint)
 
 
 def check_variables(settings: Settings, file: Path) -> None:

@@ -90,15 +90,9 @@ def plan_update() -> Handover:
 
 
 def plan_removal() -> Handover:
-    """The command of `self uninstall`, and the folders that stay. UsageError while services run, or for a clone."""
+    """The command of `self uninstall`, what it stops first, and the folders that stay. UsageError for a clone."""
     found = read_installation()
     projects = read_all(cache_folder())
-    if up := [project.root for project in projects if project.services]:
-        raise UsageError(
-            f"services of {len(up)} project{'s' if len(up) > 1 else ''} are running, so devenv was not removed",
-            detail="\n".join(up),
-            hint="devenv down --all  (with --data: delete their data too)",
-        )
     command = found.remove()
     if command is None:
         raise UsageError("this devenv runs from a clone: its folder is yours to delete", hint=f"rm -rf {found.prefix}")
@@ -107,7 +101,8 @@ def plan_removal() -> Handover:
     if found.kind == "environment":
         what = "the virtual environment, with the packages that devenv needed"
         stays.append({"path": str(found.prefix), "what": what, "bytes": size_of(found.prefix)})
-    body = {**describe(found), "runs": spoken(command), "action": "uninstall", "folders": stays}
+    stops = [project.root for project in projects if project.services]
+    body = {**describe(found), "runs": spoken(command), "action": "uninstall", "stops": stops, "folders": stays}
     return Handover(Report("self", None, Exit.DONE, body), command)
 
 

@@ -41,6 +41,10 @@ def recover(stack: Stack, watch: Watch) -> None:
             from devenv.snapshots import baseline
 
             baseline.drop_halves(stack.engine.cache)
+    if any(home.glob(".diff-*")):
+        from devenv.snapshots.diff_folder import sweep_diffs
+
+        sweep_diffs(home)
     left = any((home / name).exists() for name in ("restore.json", ".incoming", ".new-baseline"))
     if left or any((home / "snapshots").glob(".*")):
         from devenv.snapshots import cleanup

@@ -24,6 +24,8 @@ def self_text(report: Report, verbose: bool) -> list[str]:
     head = "would run" if body["dry_run"] else "running"
     lines = [f"{head}: {clean(body['runs'])}"]
     if action == "uninstall":
+        would = "would stop" if body["dry_run"] else "stopped"
+        lines = [f"{would}: {clean(root)}" for root in body["stops"]] + lines
         lines += folder_lines("these folders stay:", body["folders"]) or ["no folder of devenv stays"]
         if body["folders"]:
             lines += ["delete them with: rm -rf FOLDER"]

@@ -17,6 +17,7 @@ import msgspec
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Report
+from devenv.snapshots.diff_folder import diff_folder
 from devenv.snapshots.manifest import find
 from devenv.snapshots.sides import Side, open_now, open_snapshot
 from devenv.stack import Stack
@@ -53,12 +54,13 @@ class TableChanges:
 
 def diff(stack: Stack, first: str, second: str | None, watch: Watch) -> Report:
     """Compare a snapshot with another one, or with the present data (`second` is None)."""
+    home = stack.engine.home
+    past, later = find(home, first), find(home, second) if second is not None else None
     with ExitStack() as opened:
         watch.begin("diff", f"reading `{first}`")
-        old = opened.enter_context(open_snapshot(stack, *find(stack.engine.home, first)))
-        new = opened.enter_context(
-            open_now(stack) if second is None else open_snapshot(stack, *find(stack.engine.home, second))
-        )
+        work = opened.enter_context(diff_folder(home))
+        old = opened.enter_context(open_snapshot(stack, *past, work))
+        new = opened.enter_context(open_snapshot(stack, *later, work) if later else open_now(stack, work))
         tables = [each for each in compare(old, new) if each.total]
         watch.end("diff", "compared", ok=True)
     body = {

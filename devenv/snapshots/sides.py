@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import socket
 import sqlite3
@@ -106,30 +105,29 @@ class Side:
 
 
 @contextmanager
-def open_snapshot(stack: Stack, place: Path, manifest: Manifest) -> Iterator[Side]:
-    """A snapshot to read from. DevenvError for one that cannot be opened."""
+def open_snapshot(stack: Stack, place: Path, manifest: Manifest, work: Path) -> Iterator[Side]:
+    """A snapshot to read from; copies lie below `work`. DevenvError for one that cannot be opened."""
     with ExitStack() as opened:
         if manifest.form == "files":
-            target = opened.enter_context(serving(stack, place))
+            target = opened.enter_context(serving(stack, place, work))
         else:
             target = replace(live(stack), database=manifest.database or "")
         connection = opened.enter_context(reading(target))
-        file = opened.enter_context(items_file(stack, place / copies_of(stack).part, place / DYNAMODB))
+        file = opened.enter_context(items_file(place / copies_of(stack).part, place / DYNAMODB, work))
         yield Side(connection, file, tables_in(file))
 
 
 @contextmanager
-def open_now(stack: Stack) -> Iterator[Side]:
-    """The present data. UsageError while Postgres does not run."""
+def open_now(stack: Stack, work: Path) -> Iterator[Side]:
+    """The present data; copies lie below `work`. UsageError while Postgres does not run."""
     with ExitStack() as opened:
         connection = opened.enter_context(reading(live(stack)))
         if stack.engine.files:
             store = stack.engine.home / "dynamodb" / dynamodb_file.NAME
             file: Path | None = store if store.exists() else None
         else:
-            folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="devenv-diff-")))
-            copies_of(stack).copy_to(folder / "items")
-            file = opened.enter_context(items_file(stack, folder / "items", folder / "none"))
+            copies_of(stack).copy_to(work / "items")
+            file = opened.enter_context(items_file(work / "items", work / "none", work))
         yield Side(connection, file, tables_in(file))
 
 
@@ -153,8 +151,8 @@ def reading(target: PostgresTarget) -> Iterator[Connection]:
 
 
 @contextmanager
-def serving(stack: Stack, place: Path) -> Iterator[PostgresTarget]:
-    """A server on a copy of a snapshot's cluster; gone with the block."""
+def serving(stack: Stack, place: Path, work: Path) -> Iterator[PostgresTarget]:
+    """A server on a copy of a snapshot's cluster, below `work`; ended with the block."""
     from devenv.engines.embedded import postgres
     from devenv.engines.embedded.engine import EmbeddedEngine
 
@@ -164,8 +162,8 @@ def serving(stack: Stack, place: Path) -> Iterator[PostgresTarget]:
     account = engine.account()
     binaries = postgres.find_binaries(stack.settings.postgres.source, engine.cache, account)
     postgres.check_version(place / "postgres", binaries)
-    folder = engine.home / f".diff-{place.name}-{time.monotonic_ns()}"
-    folder.mkdir(mode=0o711)
+    folder = Path(tempfile.mkdtemp(dir=work))
+    folder.chmod(0o711)
     server = None
     try:
         copies.copy_tree(place / "postgres", folder / "postgres", account, LEFT_OUT.__contains__)
@@ -183,7 +181,6 @@ def serving(stack: Stack, place: Path) -> Iterator[PostgresTarget]:
         if server is not None and server.poll() is None:
             server.send_signal(signal.SIGINT)
             server.wait(PATIENCE_S)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def password_of(place: Path) -> str:
@@ -213,13 +210,13 @@ def wait_for(target: PostgresTarget, ended: Any, log: Path) -> None:
 
 
 @contextmanager
-def items_file(stack: Stack, file: Path, other: Path) -> Iterator[Path | None]:
-    """The items as an SQLite file as DynamoDB Local has it: the file itself, or one that is made of JSON lines."""
+def items_file(file: Path, other: Path, work: Path) -> Iterator[Path | None]:
+    """The items as an SQLite file as DynamoDB Local has it: the file itself, or one made of JSON lines below `work`."""
     found = next((each for each in (file, other) if each.exists()), None)
     if found is None or is_sqlite(found):
         yield found
         return
-    with tempfile.TemporaryDirectory(prefix="devenv-diff-") as name:
+    with tempfile.TemporaryDirectory(dir=work) as name:
         made = Path(name) / "items.sqlite"
         write_items(found, made)
         yield made

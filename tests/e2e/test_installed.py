@@ -116,7 +116,11 @@ def test_the_pytest_plugin_works_in_a_projects_own_environment(home, built):
         assert "1 passed" in run([place / "bin/python", "-m", "pytest", "-p", "no:cacheprovider"], home, cwd=project)
         up = run([place / "bin/devenv", "up"], home, cwd=project)
         assert "up in" in up
-        run([place / "bin/devenv", "self", "uninstall", "-y"], home, code=2)
+        told = json.loads(run([place / "bin/devenv", "self", "uninstall", "--dry-run", "--json"], home))
+        assert told["stops"] == [str(project.resolve())]
+        refused = json.loads(run([place / "bin/devenv", "self", "uninstall", "--json"], home, code=2))
+        assert f"stop what is up in {project.resolve()}" in refused["error"]["message"]
+        assert run([place / "bin/devenv", "status"], home, cwd=project)
     finally:
         run([place / "bin/devenv", "down", "--data", "--no-backup", "-y"], home, cwd=project)
         shutil.rmtree(data_home(project.resolve()), ignore_errors=True)

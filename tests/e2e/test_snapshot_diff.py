@@ -7,15 +7,19 @@ import random
 import sqlite3
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
+from devenv.config.load import data_home
 from devenv.core.model import DynamoTarget
+from devenv.snapshots.diff_folder import diff_folder
 from devenv.stores.dynamodb.client import Dynamo
 from tests.support import REPOSITORY, ProjectDir, dice, reference_project
 
@@ -123,6 +127,32 @@ def test_a_diff_equals_a_comparison_by_hand(running: ProjectDir) -> None:
     assert f"dynamodb {TABLE}: 3 added, 4 removed, 4 changed" in text
     # Nothing is left of the copies that were started.
     assert not [line for line in running.ok("ps").out.splitlines() if ".diff-" in line]
+
+
+def test_the_next_command_removes_what_a_killed_diff_left(running: ProjectDir) -> None:
+    running.ok("down")
+    running.ok("snapshot", "save", "stopped")
+    running.ok("up", "--no-backend")
+    home = data_home(running.path.resolve())
+    before = set(home.iterdir())
+    with subprocess.Popen(
+        running.command("snapshot", "diff", "stopped"), env=running.environment(), stderr=subprocess.DEVNULL
+    ) as child:
+        found: list[Path] = []
+        end = time.monotonic() + 60
+        while not found and child.poll() is None and time.monotonic() < end:
+            found = list(home.glob(".diff-*/*/postgres/postmaster.pid"))
+            time.sleep(0.005)
+        child.kill()
+    server = psutil.Process(int(found[0].read_text().partition("\n")[0]))
+    assert server.is_running()
+    assert server.status() != psutil.STATUS_ZOMBIE
+    # One that still runs keeps its folder.
+    with diff_folder(home) as held:
+        assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+        running.ok("up", "--no-backend")
+        assert held.exists()
+    assert set(home.iterdir()) == before
 
 
 def test_a_diff_refuses_what_is_not_there(running: ProjectDir) -> None:

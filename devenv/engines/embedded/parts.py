@@ -99,6 +99,9 @@ class NpmPackage:
         npm = self.find_npm(folder, progress)
         progress(f"from {self.name}", 0, None)
         command = [*npm, "pack", self.package, "--ignore-scripts"]
+        if self.bundled:
+            # It is devenv's: nothing of it is left in the user's home.
+            command += ["--cache", str(folder / "npm"), "--logs-max=0"]
         try:
             child = subprocess.run(
                 [*command, "--loglevel=error", "--fetch-retries=1", "--fetch-retry-mintimeout=1000"],
@@ -120,7 +123,7 @@ class NpmPackage:
         found = shutil.which("npm")
         if not self.bundled:
             if found is None:
-                raise Unavailable("not installed")
+                raise Unavailable("there is no npm on PATH")
             return [found]
         from devenv.engines.embedded import wheels
 
