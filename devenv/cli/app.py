@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import TextIOWrapper
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import typer
 
 # Typer has no public name for "what the user typed is wrong"; its version is pinned for this too.
 from typer._click.exceptions import ClickException, NoArgsIsHelpError
-from typer.models import CommandInfo
+from typer.models import CommandInfo, TyperInfo
 
 from devenv.cli import completion, data, installation, items, logs, look, options, page, project, run, services, trust
 from devenv.cli.help_format import MAX_WIDTH, GroupedHelp
@@ -36,6 +37,7 @@ app = typer.Typer(
     help="Start Postgres and DynamoDB Local, load them in order, and compare the two.",
     epilog="Global options can stand before or after the command. Start with: devenv up. Pages to read: devenv help.",
 )
+Info = TypeVar("Info", CommandInfo, TyperInfo)
 # A group of commands: its word, and its line in `--help`.
 GROUPS = {
     "repair": "Apply a repair plan, or undo it.",
@@ -173,10 +175,50 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen.json, chosen.debug = "--json" in front, "--debug" in front
     if chosen.command in BOUNDED:
         deadline.watch(leave_late)
-    # Building the parsers of all commands takes as long as a query; an unknown word needs them, for the suggestion.
-    if one := [command for command in app.registered_commands if named(command) == chosen.command]:
+    with narrowed(next((word for word in rest if not word.startswith("-")), None)):
+        sys.exit(guarded(lambda: app([*front, *rest], prog_name="devenv", standalone_mode=False)))
+
+
+@contextlib.contextmanager
+def narrowed(word: str | None) -> Iterator[None]:
+    """Inside, Typer has only what the call is about: building the parsers of all commands takes as long as a query.
+
+    Without a word the commands are at most listed, which takes none of their parameters; an unknown one needs all, for
+    the suggestion.
+    """
+    commands, groups = app.registered_commands, app.registered_groups
+    if word is None:
+        app.registered_commands, app.registered_groups = list(map(listed, commands)), list(map(closed, groups))
+    elif one := [command for command in commands if named(command) == word]:
         app.registered_commands, app.registered_groups = one, []
-    sys.exit(guarded(lambda: app([*front, *rest], prog_name="devenv", standalone_mode=False)))
+    elif group := [group for group in groups if group.name == word]:
+        app.registered_commands, app.registered_groups = [], group
+    try:
+        yield
+    finally:
+        app.registered_commands, app.registered_groups = commands, groups
+
+
+def listed(command: CommandInfo) -> CommandInfo:
+    """A command for the list of all: its words, without its parameters."""
+
+    def nothing() -> None:
+        """Stands for the command."""
+
+    nothing.__doc__ = command.callback.__doc__
+    return replaced(command, callback=nothing)
+
+
+def closed(group: TyperInfo) -> TyperInfo:
+    """A group for the list of all: its words, without its commands."""
+    return replaced(group, typer_instance=typer.Typer(cls=GroupedHelp, help=GROUPS[str(group.name)]))
+
+
+def replaced(info: Info, **changes: Any) -> Info:
+    """A copy with these changes."""
+    made = copy.copy(info)
+    vars(made).update(changes)
+    return made
 
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

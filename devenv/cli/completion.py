@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -12,12 +11,9 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from devenv.cli.complete import cache_place, names_file, words_file
 from devenv.cli.options import chosen, show, tell
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
-from devenv.host.installation import completion_place
-from devenv.host.writing import open_append, replace_private, write_private
 
 # Names of one kind that are kept; a list that nobody reads helps nobody.
 MOST: Final = 500
@@ -117,6 +113,9 @@ def script(shell: str) -> str:
 
 def install_script(shell: str, text: str, home: Path, environ: Mapping[str, str]) -> list[Path]:
     """Write a shell's script, and the line that loads it, once. The files that were written."""
+    from devenv.host.installation import completion_place
+    from devenv.host.writing import open_append, write_private
+
     file, profile = completion_place(shell, home, environ)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +140,8 @@ def install_script(shell: str, text: str, home: Path, environ: Mapping[str, str]
 
 def write_words() -> None:
     """Write the commands' words for complete.py, unless they are there."""
+    from devenv.cli.complete import cache_place, words_file
+
     file = words_file(cache_place(os.environ))
     if not file.exists():
         keep(file, commands_tree())
@@ -148,7 +149,10 @@ def write_words() -> None:
 
 def keep(file: Path, content: object) -> None:
     """Write a private file at once; older ones of its kind go."""
+    import json
+
     from devenv.config.masking import mask_tree
+    from devenv.host.writing import replace_private
 
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -205,6 +209,7 @@ def write_names(root: Path) -> None:
     """Gather the names out of a project's stores for complete.py. Only of stores that devenv started."""
     from filelock import FileLock, Timeout
 
+    from devenv.cli.complete import cache_place, names_file
     from devenv.stack import open_stack
 
     cache = cache_place(os.environ)

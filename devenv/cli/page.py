@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import webbrowser
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,4 +55,6 @@ def announce(words: str) -> None:
 
 def visit(address: str) -> None:
     """Open the user's browser, where there is one."""
+    import webbrowser
+
     webbrowser.open(address)

@@ -157,7 +157,8 @@ def overrides(environ: Mapping[str, str]) -> list[tuple[str, Any, str]]:
     UsageError names the variable whose value does not fit.
     """
     found: list[tuple[str, Any, str]] = []
-    for section, kind in SECTIONS.items():
+    given = {variable for variable in environ if variable.startswith(PREFIX)}
+    for section, kind in SECTIONS.items() if given else ():
         for field in msgspec.structs.fields(kind):
             key = f"{section}.{field.encode_name}"
             for variable in (f"{PREFIX}{section}_{field.encode_name}".upper(), *SHORT.get(key, ())):

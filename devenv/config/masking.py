@@ -18,19 +18,21 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from devenv.core.late import late
+
 MASK: Final = "****"
 # Shorter texts would blot out words of ours.
 LEAST: Final = 8
 
 # Names of variables, settings and parameters that hold a secret.
-NAME: Final = re.compile(
+NAME: Final = late(
     r"secret|passw|passphrase|passcode|pwd|credential|private|token|api_?key|access_?key(?!_?id)|authorization"
     r"|(?:^|[._-])(?:pass|salt|pepper|auth|jwt|otp|dsn|cookie|signature|bearer)(?:$|[_-])|[_-]key$|^(?:key|sig|pat)$"
     r"|[_-](?:sig|pat)$",
     re.IGNORECASE,
 )
 # Names that look so, and hold none.
-PUBLIC: Final = re.compile(
+PUBLIC: Final = late(
     r"(?:public|publishable|primary|partition|sort|hash|range|foreign|natural)_?key$|key_?id$"
     r"|_(?:file|path|dir|folder|url|uri|endpoint|name|arn|ttl|seconds|header|algorithm|algo|type|id|sock)$",
     re.IGNORECASE,
@@ -40,14 +42,14 @@ PAIR_NAME: Final = (
     r"(?:[A-Za-z0-9_.-]*?(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|signature|credentials?)"
     r"|(?:[A-Za-z0-9_.-]*[_-])?(?:pass|sig))"
 )
-PAIR: Final = re.compile(
+PAIR: Final = late(
     rf"(?P<kept>(?<![A-Za-z0-9_.-])(?:(?P<quote>[\"']){PAIR_NAME}(?P=quote)\s*[:=]\s*|{PAIR_NAME}\s?=\s?))"
     r"(?:\"(?P<double>(?:[^\"\\]|\\.)*)\"?|'(?P<single>(?:[^'\\]|\\.|'')*)'?|(?P<bare>[^\s\"'&;,<>()\[\]|]+))",
     re.IGNORECASE,
 )
-OPTION: Final = re.compile(rf"(?<!\S)(--?{PAIR_NAME}\s+)(?![-{{$])\S+", re.IGNORECASE)
-SECRET_OPTION: Final = re.compile(rf"--?{PAIR_NAME}", re.IGNORECASE)
-TOKEN: Final = re.compile(
+OPTION: Final = late(rf"(?<!\S)(--?{PAIR_NAME}\s+)(?![-{{$])\S+", re.IGNORECASE)
+SECRET_OPTION: Final = late(rf"--?{PAIR_NAME}", re.IGNORECASE)
+TOKEN: Final = late(
     r"(?P<kept>\b(?:Bearer|Basic|Digest|Negotiate|Token|ApiKey)\s+)(?=[^\s]*[\d=+/._~-])[A-Za-z0-9._~+/=-]{8,}"
     r"|\beyJ[\w-]{6,}(?:\.[\w-]*)*"
     r"|\b(?:sk|rk|pk|whsec)_(?:(?:live|test)_)?[A-Za-z0-9]{16,}|\bgh[oprsu]_[A-Za-z0-9]{16,}|\bgithub_pat_\w{16,}"
@@ -59,16 +61,16 @@ SCHEME: Final = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://")
 URL_END: Final = re.compile(r"[\s\"'<>`]")
 # Schemes whose path may hold an `@` (`/users/@ines`); in others what stands before one is a user and a password.
 WEB: Final = ("http", "https", "ws", "wss", "file")
-PLAIN_HOST: Final = re.compile(r"(?:[\w-]+(?:\.[\w-]+)*|\[[0-9A-Fa-f:.]*\])(?::\d{0,5})?")
+PLAIN_HOST: Final = late(r"(?:[\w-]+(?:\.[\w-]+)*|\[[0-9A-Fa-f:.]*\])(?::\d{0,5})?")
 # Not passwords, but what stands for one.
 EXAMPLES: Final = frozenset(["", "password", "PASSWORD", "…", "...", MASK, "%s"])
 PLACEHOLDER: Final = re.compile(r"\{[\w.]+\}|\$\{\w+\}|\$\w+|%\(\w+\)s")
-HARMLESS: Final = re.compile(
+HARMLESS: Final = late(
     r"[+-]?\d+(?:\.\d+)?|true|false|yes|no|on|off|none|null|[a-z]{2,}(?:-[a-z]+)+-\d|"
     r"(?:/[A-Za-z_-]{1,12})*/?",
     re.IGNORECASE,
 )
-LOOPBACK_URL: Final = re.compile(
+LOOPBACK_URL: Final = late(
     r"(?:https?|wss?|redis|amqp|tcp)://(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5}|:\{\w+\})?(?:/[\w./{}-]*)?",
     re.IGNORECASE,
 )

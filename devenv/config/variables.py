@@ -6,8 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from devenv.core.late import late
+
 # Of the loader, of shells, of interpreters, of tools that run programs by their settings; and devenv's own.
-REFUSED: Final = re.compile(
+REFUSED: Final = late(
     r"PATH|CDPATH|FPATH|MANPATH|INFOPATH|IFS|ENV|HOME|SHELL|SHELLOPTS|PS[0-4]|PROMPT_COMMAND|BASH\w*|ZDOTDIR|FISH_\w+"
     r"|LD_\w+|DYLD_\w+|GCONV_PATH|LOCPATH|NLSPATH|GLIBC_TUNABLES|MALLOC_\w+|HOSTALIASES|RES_OPTIONS|TERM|TERMCAP"
     r"|TERMINFO\w*|TMPDIR|TEMP|TMP|XDG_\w+"

@@ -7,7 +7,6 @@ import os
 import shlex
 import shutil
 import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -141,6 +140,8 @@ def read_pipx(note: Path) -> str | None:
 
 def read_uv(receipt: Path) -> tuple[str, ...]:
     """Return the extras that `uv tool install` was asked for."""
+    import tomllib
+
     try:
         wanted = tomllib.loads(receipt.read_text("utf-8"))["tool"]["requirements"]
         return tuple(next((each.get("extras", ()) for each in wanted if each["name"] == DISTRIBUTION), ()))

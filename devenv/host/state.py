@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets as random
 import shlex
 import sys
 import time
@@ -229,6 +228,9 @@ def keep_secrets(home: Path, *, keep: bool = True) -> Secrets:
     try:
         if file.exists():
             return msgspec.json.decode(file.read_bytes(), type=Secrets)
+        # Generated once for each project's data; its import takes longer than reading what was generated.
+        import secrets as random
+
         made = Secrets(password=random.token_urlsafe(24), key=random.token_urlsafe(48))
         return made if not keep or create_private(file, msgspec.json.encode(made)) else keep_secrets(home)
     except OSError as error:

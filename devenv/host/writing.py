@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -90,7 +89,7 @@ def replacing(path: Path, mode: int = PRIVATE, *, durable: bool = True) -> Itera
 @contextmanager
 def half_written(path: Path, mode: int) -> Iterator[tuple[IO[bytes], str]]:
     """A file beside `path` under a name of this process (see `sweep`), gone at the end of the block."""
-    name = f"{path.parent}/.{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
+    name = f"{path.parent}/.{path.name}.{os.getpid()}.{os.urandom(4).hex()}"
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW, mode)
     try:
         with open(handle, "wb") as file:

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from devenv import __version__
-from devenv.cli.app import app
+from devenv.cli.app import COMMANDS as REGISTERED
+from devenv.cli.app import GROUPS, app
 from devenv.cli.options import hoist
 from devenv.help.pages import TOPICS, read_page
 from tests.support import REPOSITORY, ProjectDir, Ran, empty_project, reference_project
@@ -335,6 +336,31 @@ def test_help_needs_no_heavy_library(folder: Path) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=ProjectDir(folder).environment()
     )
     assert ran.stdout.splitlines()[-1] == "[]", ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["snapshot", "--help"]])
+def test_what_only_lists_commands_needs_no_library_of_a_stack(words: list[str], folder: Path) -> None:
+    code = (
+        "import sys; from devenv.cli.app import main\n"
+        f"try: main({words})\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'msgspec', 'psutil', 'tomllib', 'hashlib', 'http', 'importlib.metadata'} & set(sys.modules)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=ProjectDir(folder).environment()
+    )
+    assert ran.stdout.splitlines()[-1] == "[]", ran.stdout + ran.stderr
+
+
+def test_the_list_of_commands_has_all_of_them_with_their_words(folder: Path) -> None:
+    ran = subprocess.run([sys.executable, "-m", "devenv", "--help"], capture_output=True, text=True, cwd=folder)
+    shown = " ".join(ran.stdout.split())
+    for commands in REGISTERED.values():
+        for words, command in commands:
+            if " " not in words:
+                beginning = " ".join((command.__doc__ or "").split()[:3])
+                assert f"{words} {beginning}" in shown
+    assert all(f"{group} {text}" in shown for group, text in GROUPS.items())
 
 
 def test_debug_shows_where_it_failed(tmp_path: Path) -> None:

