@@ -32,6 +32,7 @@ check: .venv/developer.stamp
 	$(BIN)/lint-imports
 
 bench: .venv/developer.stamp
+	$(BIN)/python tests/bench/all.py $(ARGS)
 	$(BIN)/python tests/bench/up.py
 	$(BIN)/python tests/bench/doctor.py
 	$(BIN)/python tests/bench/reset.py
