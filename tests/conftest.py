@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -16,7 +17,7 @@ import pytest
 pytest.register_assert_rewrite("tests.support", "tests.chaos.scenario", "tests.chaos.examples", "tests.e2e.world")
 
 from devenv.core.model import DynamoTarget, PostgresTarget  # noqa: E402
-from tests.support import SEED, ProjectDir, empty_project, reference_project  # noqa: E402
+from tests.support import FULL, SEED, ProjectDir, empty_project, reference_project  # noqa: E402
 
 # Some machines have it set. Then every command of a test would compile all of devenv again: a third of its time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -51,6 +52,9 @@ NEEDS: Mapping[str, Need] = {
     "needs_npm": Need("Node, npm and the network: a project's packages", ("npm",)),
     "long": Need("time: its size, or the number of its kind, is more than a run on every change should take"),
 }
+# Of such tests a third of the cases, drawn by the date's seed, runs; CHAOS_SIZE=full has all.
+DRAWN = frozenset(["long", "needs_docker"])
+SHARE = 3
 TESTS = os.path.dirname(__file__) + os.sep
 HALVES = ("bare", "rest")
 # The markers of the test that runs, and of the one before: its fixtures of a wider scope end in this one's setup.
@@ -61,6 +65,15 @@ BEFORE: set[str] = set()
 def half(markers: Iterable[str]) -> str:
     """Return the half that a test with these markers belongs to: `bare` needs nothing but Python's packages. Pure."""
     return "rest" if NEEDS.keys() & set(markers) else "bare"
+
+
+def draw(cases: Mapping[str, Sequence[str]], seed: str) -> set[str]:
+    """Return the names of the cases that run: of each test's every third, at least one. Pure."""
+    return {
+        name
+        for test, names in cases.items()
+        for name in random.Random(f"{seed} {test}").sample(list(names), -(-len(names) // SHARE))
+    }
 
 
 def missing_markers(program: str, markers: Iterable[str]) -> list[str]:
@@ -96,8 +109,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if wanted := config.getoption("--half"):
         others = [item for item in items if half(mark.name for mark in item.iter_markers()) != wanted]
+        if not FULL:
+            others += left_out(item for item in items if half(mark.name for mark in item.iter_markers()) == wanted)
         config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in others]
+        gone = set(others)
+        items[:] = [item for item in items if item not in gone]
+
+
+def left_out(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Return the cases of slow tests that another day's seed has."""
+    slow = [item for item in items if DRAWN & {mark.name for mark in item.iter_markers()}]
+    cases: dict[str, list[str]] = {}
+    for item in slow:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item.nodeid)
+    kept = draw(cases, SEED)
+    return [item for item in slow if item.nodeid not in kept]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,12 +127,6 @@ def dice(name: str) -> random.Random:
 
 
 FULL = os.environ.get("CHAOS_SIZE") == "full"
-
-
-def drawn(cases: Sequence[Any], count: int) -> list[Any]:
-    """Return `count` of the cases, drawn by the date's seed; all with CHAOS_SIZE=full."""
-    chosen = set(range(len(cases)) if FULL else random.Random(SEED).sample(range(len(cases)), count))
-    return [case for number, case in enumerate(cases) if number in chosen]
 
 
 def sampled(cases: Iterable[Any], every: int, *, single: bool = False) -> list[Any]:

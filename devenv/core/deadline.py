@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 DEFAULT_S: Final = 120.0
@@ -35,15 +36,22 @@ class Deadline:
         """Note that something was done."""
         self._since = time.monotonic()
 
-    def watch(self, late: Callable[[str], None]) -> None:
-        """Call `late` from a thread, with what was waited for, when the limit has been over for a second."""
+    @contextlib.contextmanager
+    def watch(self, late: Callable[[str], None]) -> Iterator[None]:
+        """Inside, call `late` from a thread, with what was waited for, when the limit has been over for a second."""
+        ended = threading.Event()
 
         def wait() -> None:
             while (left := self.left() + GRACE_S) > 0:
-                time.sleep(min(left, 0.5))
+                if ended.wait(min(left, 0.5)):
+                    return
             late(self.doing)
 
         threading.Thread(target=wait, daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
 
     def left(self) -> float:
         """Seconds that may still pass without progress."""

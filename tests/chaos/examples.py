@@ -28,7 +28,7 @@ from tests.support import SEED, ProjectDir, Ran
 # A command on stores that run takes a tenth of a second; with two cores and several workers, some seconds.
 HANG_S = 60.0
 # `make chaos` has CHAOS_SIZE=full.
-MANY = 20 if FULL else 4
+MANY = 20 if FULL else 2
 
 
 def many(examples: int) -> Callable[[Callable[..., None]], Callable[..., None]]:

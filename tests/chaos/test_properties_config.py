@@ -67,7 +67,9 @@ PIECES = [
     *(b"\xed\xa0\x80", b"\\u0000", b"\\ud800", b"1979-02-30", b"0x", b"1_", b"1e999", b"9" * 5000, b"inf", b"a.b.c.d"),
     *(b"[" * 5000, b"a." * 2000, b"{a=" * 500),
 ]
-PLACED = re.compile(r"line \d|:\d+ is not UTF-8|end of document|nested|digits|unknown key `|required field `|\bat `\$")
+PLACED = re.compile(
+    r"line \d|:\d+: |is not UTF-8|end of document|nested|digits|unknown key `|required field `|\bat `\$"
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
-"""`make test` and the rest of `make test-all`, as pytest collects them: every test is in exactly one."""
+"""`make test` and the rest of `make test-all`, as pytest collects them in full size: every test is in exactly one."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 
@@ -15,7 +16,11 @@ def collected(target: str) -> tuple[set[str], int]:
     """Return the tests that `make TARGET` runs, and how many there are in all."""
     words = command_of(target)
     words[words.index("--numprocesses") + 1] = "0"
-    said = subprocess.run([*words, "--collect-only"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    environ = {**os.environ, "CHAOS_SIZE": "full"}
+    ran = subprocess.run(
+        [*words, "--collect-only"], cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=True
+    )
+    said = ran.stdout
     counts = re.search(r"^(\d+)/(\d+) tests collected \((\d+) deselected\)", said, re.MULTILINE)
     assert counts, said[-2000:]
     found = {line for line in said.splitlines() if "::" in line}

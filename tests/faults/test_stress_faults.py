@@ -20,7 +20,6 @@ import psutil
 import pytest
 
 from tests.faults.trace.bench import GROUP, TABLE, Bench
-from tests.support import drawn
 
 PAGES = frozenset(["pages-half", "pages-tenth", "pages-one", "pages-empty"])
 THROTTLED = frozenset(["throttled-once", "throttled-2s"])
@@ -293,7 +292,7 @@ def test_the_first_copy_is_wrong_where_pages_end(bench: Bench) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("copy", drawn(WRONG, 5), ids=lambda copy: copy.name)
+@pytest.mark.parametrize("copy", WRONG, ids=lambda copy: copy.name)
 def test_a_patched_copy_is_wrong_under_exactly_its_conditions(bench: Bench, copy: Copy) -> None:
     wrong = run(bench, copy)
     assert set(wrong) == copy.wrong, wrong
@@ -301,7 +300,7 @@ def test_a_patched_copy_is_wrong_under_exactly_its_conditions(bench: Bench, copy
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("copy", drawn(SOUND, 2), ids=lambda copy: copy.name)
+@pytest.mark.parametrize("copy", SOUND, ids=lambda copy: copy.name)
 def test_nothing_is_said_of_a_sound_variant(bench: Bench, copy: Copy) -> None:
     assert run(bench, copy) == {}
 
