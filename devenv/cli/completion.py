@@ -84,7 +84,10 @@ Register-ArgumentCompleter -Native -CommandName devenv -ScriptBlock {
 
 
 def completion(
-    shell: Annotated[Literal["bash", "zsh", "fish", "powershell"], typer.Argument(metavar="SHELL", help="Your shell.")],
+    shell: Annotated[
+        Literal["bash", "zsh", "fish", "powershell"],
+        typer.Argument(metavar="SHELL", help="bash, zsh, fish or powershell."),
+    ],
     install: Annotated[
         bool, typer.Option("--install", help="Write it where the shell loads it at its next start.")
     ] = False,

@@ -130,7 +130,7 @@ def snapshot_prune(
         str | None, typer.Option("--older", metavar="AGE", help="Delete those older than AGE: 12h, 7d, 4w.")
     ] = None,
     automatic: Annotated[
-        bool, typer.Option("--automatic", help="Only snapshots that devenv made itself, before a change.")
+        bool, typer.Option("--automatic", help="Only automatic snapshots, which devenv made before a change.")
     ] = False,
     yes: Yes = False,
 ) -> None:
@@ -205,7 +205,7 @@ def partiql(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most N items.")] = 100,
     scan: Annotated[bool, typer.Option("--scan", help="Allow reading a whole table.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the operation that it becomes; do not run it.")
+        bool, typer.Option("--dry-run", help="Print the DynamoDB operation that it becomes; do not run it.")
     ] = False,
     form: Form = "table",
 ) -> None:

@@ -14,7 +14,7 @@ from devenv.cli.options import Yes, agreed, chosen, show, watching
 if TYPE_CHECKING:
     from devenv.lifecycle.installed import Handover
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done; change nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the commands; change nothing.")]
 PartNames = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME…]", help="Parts, as `devenv parts list` names them.")
 ]
@@ -28,7 +28,7 @@ def self_show() -> None:
 
 
 def self_update(dry_run: DryRun = False) -> None:
-    """Install the newest version, by the program that installed this one (pipx, uv, pip)."""
+    """Install the newest version with the program that installed this one (pipx, uv, pip)."""
     from devenv.lifecycle.installed import plan_update
 
     hand_over(plan_update(), dry_run)

@@ -28,7 +28,8 @@ def ddb_query(
     index: Annotated[str | None, typer.Option(metavar="NAME", help="Query an index of the table.")] = None,
     begins_with: Annotated[str | None, typer.Option(metavar="TEXT", help="The sort key begins with TEXT.")] = None,
     between: Annotated[
-        tuple[str, str] | None, typer.Option(metavar="LOW HIGH", help="The sort key lies between, both included.")
+        tuple[str, str] | None,
+        typer.Option(metavar="LOW HIGH", help="The sort key is between LOW and HIGH (included)."),
     ] = None,
     newest: Annotated[bool, typer.Option("--newest", help="Descending order of the sort key.")] = False,
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Show at most N items.")] = 20,

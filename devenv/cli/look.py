@@ -27,11 +27,11 @@ def doctor(
         typer.Option(metavar="NAME", help="Run only these checks: a group, a code prefix, a code or a name (--list)."),
     ] = None,
     skip: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="Leave these checks out; takes the same words as --only.")
+        list[str] | None, typer.Option(metavar="NAME", help="Skip these checks; takes the same values as --only.")
     ] = None,
     list_all: Annotated[bool, typer.Option("--list", help="List the checks and their groups.")] = False,
     explain: Annotated[
-        str | None, typer.Option(metavar="CODE", help="Explain a check, and how to fix what it finds.")
+        str | None, typer.Option(metavar="CODE", help="Explain a check and how to fix its findings.")
     ] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Apply the repairs that lose no data, then check again.")] = False,
     fail_on: Annotated[
@@ -95,7 +95,7 @@ def trace(
     ] = False,
     stress: Annotated[
         bool,
-        typer.Option("--stress", help="Then try it under bad conditions, one at a time, on a copy of both stores."),
+        typer.Option("--stress", help="Then repeat it under one bad condition at a time, on a copy of both stores."),
     ] = False,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With --stress: try only these conditions (--list).")

@@ -106,7 +106,7 @@ def global_options(
             metavar="SECONDS",
             min=0.1,
             callback=check_seconds,
-            help="Give up when nothing has moved on for so long. Default: 120; status, doctor, env: 30.",
+            help="Give up after SECONDS without progress. Default: 120; status, doctor, env: 30.",
         ),
     ] = None,
     version: Annotated[

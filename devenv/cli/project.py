@@ -49,12 +49,12 @@ def config_schema() -> None:
 
 def start_project(
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Take what is likely too; what is only possible stays a comment.")
+        bool, typer.Option("--yes", "-y", help="Also accept likely guesses; less certain ones stay comments.")
     ] = False,
 ) -> None:
     """Write a commented devenv.toml: for the project in this folder, or an example project if the folder is empty.
 
-    On a terminal it asks about what is not sure.
+    On a terminal it asks about uncertain parts.
     """
     from devenv.cli.guesses import choose_likely, prompt
     from devenv.init.command import init

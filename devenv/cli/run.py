@@ -164,7 +164,7 @@ def env(
     form: Annotated[
         str, typer.Option("--format", metavar="shell|dotenv|json|fish|powershell", help="The syntax to print.")
     ] = "shell",
-    token: Annotated[str | None, typer.Option(metavar="HANDLE", help="Print a bearer token of this person.")] = None,
+    token: Annotated[str | None, typer.Option(metavar="HANDLE", help="Print a bearer token for this user.")] = None,
 ) -> None:
     """Print the connection settings for a shell: eval "$(devenv env)"."""
     from devenv.config.environment import FORMATS, format_environment

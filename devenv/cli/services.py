@@ -16,7 +16,7 @@ Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Services th
 
 
 def stop(names: Names) -> None:
-    """Stop single services; their data is kept, and the others run on."""
+    """Stop single services; their data is kept, and the others keep running."""
     from devenv.config.load import load_for_stopping
     from devenv.lifecycle.single import stop as work
     from devenv.stack import EngineChoice, open_locked

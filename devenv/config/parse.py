@@ -47,16 +47,16 @@ def read_toml(file: Path) -> dict[str, Any]:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise UsageError(f"{file}:{line} is not UTF-8", detail=str(error), hint="save the file as UTF-8") from None
     except RecursionError:
-        raise UsageError(wrong, detail="it is nested too deeply", hint="devenv config schema") from None
+        raise UsageError(wrong, detail="it is nested too deeply", hint="devenv help configuration") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(wrong, detail=str(error), hint="devenv config check") from None
     except ValueError:
         # Python's own limit for what it reads as a number.
-        raise UsageError(wrong, detail="a number has thousands of digits", hint="devenv config schema") from None
+        raise UsageError(wrong, detail="a number has thousands of digits", hint="devenv help configuration") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be read", detail=str(error)) from None
     if is_deep(tree):
-        raise UsageError(wrong, detail=f"it is nested more than {DEPTH} levels deep", hint="devenv config schema")
+        raise UsageError(wrong, detail=f"it is nested more than {DEPTH} levels deep", hint="devenv help configuration")
     return tree
 
 
@@ -70,7 +70,7 @@ def read_bounded(file: Path) -> bytes:
         )
     if LONG_KEY.search(content):
         detail = f"it is nested more than {DEPTH} levels deep by one key"
-        raise UsageError(f"{file} is not valid TOML", detail=detail, hint="devenv config schema")
+        raise UsageError(f"{file} is not valid TOML", detail=detail, hint="devenv help configuration")
     return content
 
 
@@ -98,7 +98,7 @@ def parse(tree: Mapping[str, Any], file: Path) -> Settings:
         number = line_of(file, keys)
         raise UsageError(wrong, detail=f"line {number}: {text}" if number else text, hint=hint) from None
     lines = [f"{FILE}:{line_of(file, keys) or 1}: {text}; {hint}" for keys, text, hint in found]
-    raise UsageError(wrong, detail="\n".join(lines), hint="devenv config schema") from None
+    raise UsageError(wrong, detail="\n".join(lines), hint="devenv help configuration") from None
 
 
 def complaints(tree: Mapping[str, Any], text: str) -> Iterator[tuple[tuple[str | int, ...], str, str]]:

@@ -79,6 +79,8 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
     """`[backend]` and `[services.<name>]`: names, what they need, and their placeholders."""
     own = own_services(settings)
     places = places_of(settings)
+    if settings.backend is not None:
+        yield from of_path(("backend", "health"), settings.backend.health)
     for name, service in settings.services.items():
         place: Keys = ("services", name)
         if name in RESERVED or (name == ISSUER and has_issuer(settings)):
@@ -239,6 +241,7 @@ def of_trace(settings: Settings, name: str, trace: Trace) -> Iterator[Mistake]:
     if request is not None:
         for key, template in (("path", request.path), ("headers", request.headers), ("body", request.body)):
             yield from unknown_places((*place, "request", key), names_in(template), known | {"token"})
+        yield from of_path((*place, "request", "path"), request.path)
     if trace.action is not None:
         yield from of_action(settings, (*place, "action"), trace.action, known)
     for pattern in used:
@@ -246,10 +249,17 @@ def of_trace(settings: Settings, name: str, trace: Trace) -> Iterator[Mistake]:
             yield from of_used_pattern(name, pattern, settings.patterns[pattern], known)
 
 
+def of_path(place: Keys, path: str) -> Iterator[Mistake]:
+    """A request goes to the application, so its path names no other host."""
+    if not path.startswith("/") or path.startswith("//"):
+        yield Mistake(place, "must be a path of the application, such as `/api/messages`")
+
+
 def of_action(settings: Settings, place: Keys, action: TraceAction, known: set[str]) -> Iterator[Mistake]:
     """A request that writes: its placeholders, and the entities and fields of what it writes."""
     for key, template in (("path", action.path), ("headers", action.headers), ("body", action.body)):
         yield from unknown_places((*place, key), names_in(template), known | {"token", "text"})
+    yield from of_path((*place, "path"), action.path)
     values = known | {"text", "now", *(f"{name}." for name in settings.entities)}
     for number, each in enumerate(action.writes):
         at = (*place, "writes", number)

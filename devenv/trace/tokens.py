@@ -27,7 +27,7 @@ def make_token(inquiry: TraceContext, person: Mapping[str, Any]) -> str:
     """A token of this person. DevenvError when the key is not set, or the command fails."""
     declared = inquiry.settings.token
     if declared is None:
-        raise DevenvError("a request needs {token}, and devenv.toml has no [token]", hint="devenv config schema")
+        raise DevenvError("a request needs {token}, and devenv.toml has no [token]", hint="devenv help configuration")
     values = inquiry.parameters(person)
     environ = inquiry.project_environment
     try:
@@ -97,7 +97,7 @@ def token_of(settings: Settings, targets: Targets, root: Path, environ: Mapping[
 
     person, declared = settings.person, settings.token
     if person is None or declared is None:
-        raise UsageError("devenv.toml has no [person] or no [token]", hint="devenv config schema")
+        raise UsageError("devenv.toml has no [person] or no [token]", hint="devenv help configuration")
     if declared.command:
         raise UsageError("[token] is a command of the project", hint=f"devenv run -- {shlex.join(declared.command)}")
     query = sql.SQL("SELECT * FROM {} WHERE {}::text = %s LIMIT 2").format(

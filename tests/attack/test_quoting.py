@@ -61,7 +61,7 @@ A = "{TOML}"
 [backend]
 command = ["true", "{TOML}"]
 url = "http://127.0.0.1:{{port}}/{TOML}"
-health = "{TOML}"
+health = "/{TOML}"
 [patterns.p]
 purpose = "{TOML}"
 sql = "SELECT '{TOML}'"

@@ -6,22 +6,27 @@ The secrets are drawn anew in each run (`ATTACK_SEED` repeats one); no part of t
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import random
 import shutil
 import string
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 
 from tests.attack.places import data_home
 from tests.e2e import world
 from tests.support import ProjectDir, empty_project, reference_project
+from tests.ui import live_page
 
 SEED = int(os.environ.get("ATTACK_SEED") or random.SystemRandom().randrange(1 << 32))
 # What makes a URL ambiguous when it is not percent-encoded.
@@ -87,6 +92,15 @@ def table(values: dict[str, str]) -> str:
     return "\n".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
 
 
+def call_through_the_tap(project: ProjectDir, draw: Draw) -> None:
+    """A request with secrets where one can carry them: header, cookie, parameter, body."""
+    url = f"{project.env()['BACKEND_URL']}/api/message_groups?access_token={draw.secret('parameter')}"
+    headers = {"Authorization": f"Bearer {draw.secret('request bearer')}", "Cookie": f"session={draw.secret('cookie')}"}
+    body = json.dumps({"password": draw.secret("request body")}).encode()
+    with contextlib.suppress(urllib.error.HTTPError):
+        urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30).close()
+
+
 @dataclass(frozen=True)
 class Loaded:
     project: ProjectDir
@@ -133,7 +147,9 @@ session_token = "{draw.secret("external.session_token")}"
     }
     shell |= variables(draw, "S_")
     try:
-        project.ok("up", **shell)
+        project.ok("up", "--tap", **shell)
+        project.ok("snapshot", "save", "before")
+        call_through_the_tap(project, draw)
         kept = json.loads((data_home(project.path.resolve()) / "secrets.json").read_text())
         draw.parts |= {value: f"secrets.json {name}" for name, value in kept.items()}
         log = project.path / ".devstate" / "logs" / "backend.log"
@@ -159,6 +175,13 @@ COMMANDS: list[tuple[str, ...]] = [
     ("ddb", "sql", "nonsense"),
     ("verify", "--findings", "{out}/findings", "--plan", "{out}/plan"),
     ("snapshot", "list"),
+    ("snapshot", "diff", "before"),
+    ("requests", "--otlp", "{out}/spans"),
+    ("trust", "--list"),
+    ("self", "show"),
+    ("parts", "list"),
+    ("completion", "bash"),
+    ("trace", "--stress", "--list"),
     ("patterns", "check"),
     ("patterns", "matrix", "--html", "{out}/matrix"),
     ("policy",),
@@ -181,6 +204,23 @@ def test_no_secret_is_in_any_output(loaded: Loaded, tmp_path: Path, words: tuple
     assert loaded.draw.seen_in(ran.all) == [], f"ATTACK_SEED={SEED}"
     for file in tmp_path.iterdir():
         assert loaded.draw.seen_in(file.read_text()) == [], f"{file.name} ATTACK_SEED={SEED}"
+
+
+def test_no_secret_is_on_a_live_page(loaded: Loaded) -> None:
+    key = loaded.project.env()["AUTH_SECRET"]
+    with psycopg.connect(loaded.project.env()["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept (id int PRIMARY KEY, harmless text)")
+        connection.execute("INSERT INTO kept VALUES (1, %s)", (key,))
+    with live_page(loaded.project, **loaded.shell) as page:
+        for path in ("/", "/logs", "/data", "/trace", "/requests", "/patterns", "/doctor"):
+            for form in ("", "?format=json"):
+                answer = page.ask(f"{path}{form}")
+                assert answer.status == 200, (path, answer.text)
+                assert loaded.draw.seen_in(answer.text) == [], f"{path} ATTACK_SEED={SEED}"
+        for form in ("", "&format=json"):
+            answer = page.ask(f"/data?table=public.kept{form}")
+            assert "harmless" in answer.text
+            assert key not in answer.text
 
 
 def test_what_devenv_keeps_has_no_secret_but_in_its_place(loaded: Loaded) -> None:

@@ -74,6 +74,10 @@ COMMANDS = (
     ("patterns", "run", "things"),
     ("patterns", "check", "--scripts"),
     ("env", "--token", "ann"),
+    ("trace", "thing", "1", "--stress"),
+    ("trace", "thing", "1", "--action"),
+    ("restart", "backend"),
+    ("up", "backend"),
 )
 
 
@@ -88,6 +92,29 @@ def test_an_untrusted_folder_runs_nothing(hostile: ProjectDir, tmp_path: Path, w
     assert not (tmp_path / "ran").exists()
     states = [service["state"] for service in hostile.json("status")["services"]]
     assert set(states) == {"stopped"}
+
+
+def test_an_untrusted_service_runs_nothing(hostile: ProjectDir, tmp_path: Path) -> None:
+    ran = hostile.devenv("exec", "backend", "--", "true")
+    assert ran.code == 125
+    assert "is not trusted to run its own commands" in ran.err
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_untrusted_interpreter_is_not_started(hostile: ProjectDir, tmp_path: Path) -> None:
+    """Row 14: only `[backend] python` and a function; nothing else is a command."""
+    text = TOML[TOML.index("[person]") :].replace('script = ["./canary", "script"]', "")
+    text = (
+        text.replace('command = ["./canary", "library"{more}]', 'function = "lib:get"')
+        .replace("{{", "{")
+        .replace("}}", "}")
+    )
+    head = '[project]\nname = "x"\n[backend]\ncommand = ["{python}", "-m", "app", "{port}"]\npython = "./canary"\n'
+    (hostile.path / "devenv.toml").write_text(head + text)
+    ran = hostile.devenv("trace", "thing", "1", "--json")
+    assert ran.code == 2
+    assert "[backend] python: ./canary" in ran.document["error"]["detail"]
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ COMMENTED: Final = re.compile(
 )
 SMALL_NUMBERS_AFTER: Final = frozenset(["limit", "offset", "first", "next"])
 QUERY_VALUE: Final = re.compile(r"(?<==)[^&#]*")
+# A part of a query without `=` is a name only if it looks like one; a token in its place does not.
+BARE: Final = re.compile(r"(?<=[?&])(?![A-Za-z_][\w.-]{0,19}(?:[&#=]|$))[^&#=]+(?=[&#]|$)")
 # Names of attributes in a DynamoDB request below which there are values of items.
 VALUES: Final = frozenset(["ExpressionAttributeValues", "Key", "Keys", "Item", "ExclusiveStartKey", "Parameters"])
 
@@ -74,7 +76,7 @@ def valid_traceparent(text: str | None) -> str | None:
 
 def mask_path(target: str) -> str:
     """A request's path with the names of its parameters, without their values."""
-    return QUERY_VALUE.sub("…", target) if "?" in target else target
+    return QUERY_VALUE.sub("…", BARE.sub("…", target)) if "?" in target else target
 
 
 def mask_request(value: Any, *, inside: bool = False) -> Any:

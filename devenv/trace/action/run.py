@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from devenv.capture.tap.records import Request, WireCall
 from devenv.capture.tap.server import Tap, TapRoute
@@ -32,7 +32,7 @@ from devenv.trace.answers import walk
 from devenv.trace.difference import same
 from devenv.trace.judge.fault import Judged, LayerFinding, at_layer, judge_findings
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.http import Ask, Raw, fill_path, reason_of, send
+from devenv.trace.layers.http import Ask, Raw, address_of, reason_of, send
 from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import Observation, Observations, Subject
 from devenv.trace.question import TraceContext
@@ -189,7 +189,7 @@ def ask_of(
         # In JSON's own spelling: a text may have quotes in it.
         body = str(fill(action.body, {name: json.dumps(text)[1:-1] for name, text in known.items()})).encode()
     headers = {"Content-Type": "application/json", **fill(action.headers, known)}
-    return Ask(action.method, urljoin(url, fill_path(action.path, known)), headers, body, "token" in known)
+    return Ask(action.method, address_of(url, action.path, known), headers, body, "token" in known)
 
 
 def judge_answer(

@@ -150,7 +150,7 @@ def requests_of(
     """User -> the request. Unknown when it needs what is not known."""
     signed = needs_token(declared)
     values = inquiry.parameters(person)
-    where = urljoin(url, fill_path(declared.path, {**values, "token": "{token}"}))
+    where = address_of(url, declared.path, {**values, "token": "{token}"})
     if signed and person is None:
         raise Unknown("person")
     asks = {"member": make_ask(inquiry, declared, where, person)}
@@ -177,9 +177,15 @@ def replace_headers(declared: TraceRequest, headers: Mapping[str, str]) -> Trace
     return changed(declared, headers=dict(headers))
 
 
-def fill_path(path: str, values: Mapping[str, str]) -> str:
-    """The path with its parameters, percent-encoded."""
-    return str(fill(path, {name: text if name == "token" else quote(text, safe="") for name, text in values.items()}))
+def address_of(url: str, path: str, values: Mapping[str, str]) -> str:
+    """The path at the application's own host, with its parameters percent-encoded.
+
+    Not joined as a browser joins a link: `//host/`, also one that an empty parameter leaves, would be another host, and
+    would get the token.
+    """
+    filled = str(fill(path, {name: text if name == "token" else quote(text, safe="") for name, text in values.items()}))
+    place = urlsplit(url)
+    return f"{place.scheme}://{place.netloc}/{filled.removeprefix('/')}"
 
 
 def make_ask(inquiry: TraceContext, declared: TraceRequest, url: str, person: Mapping[str, Any] | None) -> Ask:

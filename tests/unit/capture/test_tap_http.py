@@ -317,6 +317,8 @@ def test_what_a_masked_request_keeps() -> None:
 
 def test_paths_and_comments() -> None:
     assert mask_path("/a?x=1&y=2#z") == "/a?x=…&y=…#z"
+    assert mask_path("/a?flag&eyJhbGciOiJIUzI1NiJ9.e30.abc&x=1") == "/a?flag&…&x=…"
+    assert mask_path("/verify?0123456789abcdef") == "/verify?…"
     assert traceparent_of(f"SELECT 'traceparent={TRACE}'") is None
     assert traceparent_of(f"SELECT 1 /* traceparent={TRACE} */") == TRACE
 

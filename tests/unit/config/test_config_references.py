@@ -116,6 +116,17 @@ def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
         ('sorted_by = "number"', 'sorted_by = "line_no"', "there is no field `line_no`; declared: number"),
         ('sorted_by = "number"', 'payload = ["numbre"]', "did you mean `number`"),
         ('fields = { number = "line_no" }', 'fields = { number = "lineno" }', "[entities.line] has no field `lineno`"),
+        ('path = "/orders/{order_id}"', 'path = "//evil.example/"', "[trace.order.request] path: must be"),
+        (
+            'path = "/orders/{order_id}"',
+            'path = "http://evil.example/"',
+            "[trace.order.request] path: must be",
+        ),
+        (
+            'TABLE = "orders"',
+            'TABLE = "o"\n[backend]\ncommand = ["a"]\nhealth = "@evil.example/"',
+            "[backend] health: must be a path of",
+        ),
         ('path = "/orders/{order_id}"', 'path = "/o"\nfields = { nummer = "n" }', "[trace.order.request] fields"),
         ('entities = ["order", "line"]', 'entities = ["order", "lin"]', "there is no entity `lin`"),
         ('rows = "order"', 'rows = "ordr"', "[[groups]] 1 rows: there is no entity `ordr`"),

@@ -10,6 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -26,7 +27,7 @@ from devenv.patterns.declared import describe, item_bytes, prepare, read_units, 
 from devenv.trace.answers import Form, read_answer
 from devenv.trace.difference import Change, compare, in_order, same
 from devenv.trace.layers.dynamodb import remedy
-from devenv.trace.layers.http import NEXT, fill_path
+from devenv.trace.layers.http import NEXT, address_of
 from devenv.trace.observation import Entry
 from devenv.trace.question import ask
 from devenv.trace.report import Cleaner
@@ -376,7 +377,17 @@ def test_templates_are_filled_at_any_depth() -> None:
 
 
 def test_a_path_is_percent_encoded() -> None:
-    assert fill_path("/a/{id}?t={token}", {"id": "a/b ä", "token": "{token}"}) == "/a/a%2Fb%20%C3%A4?t={token}"
+    address = address_of("http://h:1", "/a/{id}?t={token}", {"id": "a/b ä", "token": "{token}"})
+    assert address == "http://h:1/a/a%2Fb%20%C3%A4?t={token}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//evil.example/a", "http://evil.example/a", "@evil.example/a", "/{none}/evil.example/a", "\\\\evil.example/a"],
+)
+def test_a_path_leads_to_the_applications_own_host(path: str) -> None:
+    """The request may carry a token: no path and no empty parameter sends it elsewhere."""
+    assert urlsplit(address_of("http://127.0.0.1:4567", path, {"none": ""})).netloc == "127.0.0.1:4567"
 
 
 def settings(**trace: Any) -> Settings:
