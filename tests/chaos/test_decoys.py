@@ -1,7 +1,7 @@
 """What devenv remembers is not what it seems: foreign processes and servers, links, files edited by hand.
 
 A restart of the machine, a deleted or half written state, a newer format, and programs that only name the data are in
-tests/e2e/test_bad_luck.py (TestStaleState); taken ports there too (TestPorts).
+tests/e2e/test_bad_surroundings.py (TestStaleState); taken ports there too (TestPorts).
 """
 
 from __future__ import annotations

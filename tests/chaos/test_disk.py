@@ -1,8 +1,8 @@
 """A full disk and a disk that cannot be written: an exit code that is true, nothing lost, and `up` goes on afterwards.
 
 As root (as CI runs) on a small file system of the project's own, where that can be mounted; otherwise by the system's
-limit on the size of files. Such a limit in a first `up` and in each step is in tests/e2e/test_bad_luck.py (TestNoRoom),
-folders that another account may not write in test_accounts.py.
+limit on the size of files. Such a limit in a first `up` and in each step is in tests/e2e/test_bad_surroundings.py
+(TestNoRoom), folders that another account may not write in test_accounts.py.
 """
 
 from __future__ import annotations

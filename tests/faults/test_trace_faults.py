@@ -8,7 +8,8 @@ import pytest
 
 from tests.faults.trace.answers import ANSWERS
 from tests.faults.trace.bench import Bench
-from tests.faults.trace.catalog import FAULTS, Fault
+from tests.faults.trace.breaks import Fault
+from tests.faults.trace.catalog import FAULTS
 from tests.faults.trace.figures import Case, figures, first_empty, first_error, wilson
 from tests.faults.trace.more import CONTROLS, PAIRS, UNSEEN, Control
 from tests.faults.trace.suite import run_control, run_fault, run_pair

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.faults.trace.bench import GROUP, Bench
-from tests.faults.trace.catalog import route
+from tests.faults.trace.breaks import route
 
 
 @pytest.fixture(scope="module")

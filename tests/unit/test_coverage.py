@@ -29,7 +29,7 @@ from devenv.trace.observation import (
 )
 from devenv.trace.report import unverified
 from tests.shapes import SETTINGS
-from tests.unit.trace.test_trace_judge import HEALTHY, MEMBER, RAN, SUBJECT
+from tests.unit.trace.judged import HEALTHY, MEMBER, RAN, SUBJECT
 
 GONE = Failure("nobody answers")
 UNASKED = "the user is not known"

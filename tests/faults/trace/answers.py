@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from tests.faults.trace.bench import GROUP, Bench
-from tests.faults.trace.catalog import Answers, Fault, code, route
+from tests.faults.trace.breaks import Answers, Fault, code, route
 
 BEFORE = 'page[0]["created_at"]'
 LINK = """\

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from tests.faults.trace.bench import GROUP, Bench
-from tests.faults.trace.catalog import (
-    FAULTS,
+from tests.faults.trace.breaks import (
     FOUND,
     MESSAGES,
     PAGE,
@@ -26,6 +25,7 @@ from tests.faults.trace.catalog import (
     route,
     with_value,
 )
+from tests.faults.trace.catalog import FAULTS
 
 WINDOW = (
     QUERY,

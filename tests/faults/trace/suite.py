@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.faults.trace.bench import Bench
-from tests.faults.trace.catalog import Fault
+from tests.faults.trace.breaks import Fault
 from tests.faults.trace.figures import Case, rules_of
 from tests.faults.trace.more import Control
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from devenv.capture.calls import StoreCall, side_by_side
 from devenv.core.model import Failure, cause_label
-from devenv.trace.judge.verdict import Judgement, judge
+from devenv.trace.judge.verdict import judge
 from devenv.trace.observation import (
     Answer,
     DynamoObservation,
@@ -24,92 +22,26 @@ from devenv.trace.observation import (
     PatternObservation,
     PostgresObservation,
     Ran,
-    Subject,
 )
-
-ORIGIN = "http://localhost:3000"
-GROUP = "g-1"
-
-
-def entry(number: int, **fields: str | None) -> Entry:
-    return Entry(f"m{number}", {"text": f"text {number}", "by": "ada", "at": f"2023-06-0{number}T10:00:00Z", **fields})
-
-
-STORED = tuple(entry(number) for number in (1, 2, 3, 4, 5))
-NEWEST_FIRST = STORED[::-1]
-DECLARED = StoreCall("Query", "letters", key={"pk": "MSG#g-1"}, direction="descending")
-SENT = replace(DECLARED, count=5, scanned=5)
-SUBJECT = Subject(
-    name="conversation",
-    identifier=GROUP,
-    fields=("text", "by", "at"),
-    types={"text": "string", "by": "string", "at": "time"},
-    sorted_by="at",
-    orders={"pattern": "descending", "library": "ascending", "http": "ascending"},
-    limits={"library": None, "http": None},
-    anonymous=(401,),
-    stranger=(403,),
-    origin=ORIGIN,
-    person="ada",
-    retry="devenv trace conversation g-1",
-    began=datetime(2026, 1, 1, tzinfo=UTC),
+from tests.unit.trace.judged import (
+    DECLARED,
+    HEALTHY,
+    MEMBER,
+    NEWEST_FIRST,
+    NOBODY,
+    ORIGIN,
+    RAN,
+    SENT,
+    STORED,
+    SUBJECT,
+    also,
+    entry,
+    status,
+    verdict,
+    with_library,
+    with_member,
+    with_pattern,
 )
-RAN = Ran("list_letters()", "returned", entries=STORED, asked=(SENT,), read=NEWEST_FIRST)
-MEMBER = Answer(200, entries=STORED, cors=ORIGIN)
-NOBODY = Answer(401, cors=ORIGIN)
-STRANGER = Answer(403, cors=ORIGIN)
-HEALTHY = Observations(
-    environment=Observation(),
-    services=Observation(),
-    postgres=PostgresObservation(person={"id": "u-ada", "handle": "ada"}),
-    dynamodb=DynamoObservation(
-        entries=STORED, owners=frozenset(["u-ada", "u-bo"]), members=frozenset(["u-ada", "u-bo"])
-    ),
-    cross_store=Observation(),
-    pattern=PatternObservation(asked=DECLARED, entries=NEWEST_FIRST),
-    library=LibraryObservation(ran=RAN, guards=((Ran("may_read()", "returned"), None),)),
-    http=HttpObservation(member=MEMBER, anonymous=NOBODY, stranger=STRANGER, log=()),
-)
-
-
-def verdict(seen: Observations, subject: Subject = SUBJECT) -> tuple[str | None, str | None]:
-    first = judge(subject, seen).first
-    return (first.layer, first.kind) if first else (None, None)
-
-
-def also(seen: Observations, subject: Subject = SUBJECT) -> list[tuple[str, str]]:
-    return [(broken.layer, broken.kind) for broken in judge(subject, seen).also]
-
-
-def status(found: Judgement, name: str) -> str:
-    return next(layer.status for layer in found.layers if layer.name == name)
-
-
-def with_library(seen: Observations = HEALTHY, **changes: Any) -> Observations:
-    """The function's run changed; the API passes on what it returns, or fails where it fails."""
-    ran = replace(seen.library.ran or RAN, **changes)
-    answer = replace(MEMBER, entries=ran.entries)
-    if ran.outcome != "returned" or ran.nothing or ran.shape:
-        answer = Answer(500, cors=ORIGIN, detail="Internal Server Error")
-    return replace(seen, library=replace(seen.library, ran=ran), http=replace(seen.http, member=answer))
-
-
-def with_member(seen: Observations = HEALTHY, **changes: Any) -> Observations:
-    return replace(seen, http=replace(seen.http, member=replace(MEMBER, **changes)))
-
-
-def with_pattern(entries: Sequence[Entry], seen: Observations = HEALTHY, **changes: Any) -> Observations:
-    """The declared pattern gives this, and the application does the same."""
-    pattern = replace(seen.pattern, entries=tuple(entries), **changes)
-    asked = pattern.asked or DECLARED
-    ran = replace(RAN, asked=(asked,), read=tuple(entries), entries=tuple(sorted(entries, key=lambda e: e.id or "")))
-    return replace(
-        seen,
-        pattern=pattern,
-        library=replace(seen.library, ran=ran),
-        http=replace(seen.http, member=replace(MEMBER, entries=ran.entries)),
-    )
-
 
 # --- healthy ---
 
@@ -392,210 +324,6 @@ def test_a_wrong_pattern_is_not_held_against_an_application_that_does_better() -
     assert (verdict(seen), also(seen)) == (("pattern", "wrong_key"), [])
 
 
-# --- library ---
-
-
-def test_a_query_that_brings_less_than_the_declared_one() -> None:
-    narrow = replace(SENT, sort="begins_with(sk, 2026)", count=0)
-    seen = with_library(asked=(narrow,), read=(), entries=())
-    first = judge(SUBJECT, seen).first
-    assert first is not None
-    assert (first.layer, first.kind) == ("library", "wrong_query")
-    assert "begins_with(sk, 2026)" in (first.cause or "")
-    assert "declared is Query letters where pk = MSG#g-1 descending" in (first.cause or "")
-    assert "differs in sort-key condition" in (first.cause or "")
-    assert also(seen) == []
-
-
-def test_a_limit_that_is_only_in_the_application() -> None:
-    cut = replace(SENT, limit=2, followed=False, count=2)
-    seen = with_library(asked=(cut,), read=NEWEST_FIRST[:2], entries=STORED[3:])
-    first = judge(SUBJECT, seen).first
-    assert first is not None
-    assert (first.layer, first.kind) == ("library", "wrong_query")
-    assert "limit 2 without the next page" in (first.cause or "")
-
-
-def test_a_query_that_the_store_refuses() -> None:
-    refused = replace(SENT, table="leters", error="ResourceNotFoundException", count=None)
-    seen = with_library(outcome="raised", error="ClientError", detail="no such table", asked=(refused,), read=())
-    assert (verdict(seen), also(seen)) == (("library", "wrong_query"), [])
-
-
-def test_sql_that_the_database_refuses() -> None:
-    refused = StoreCall("SQL", sql="SELECT nick FROM people", store="postgres", error="42703")
-    seen = with_library(outcome="raised", error="UndefinedColumn", detail="no column", asked=(refused,))
-    assert verdict(seen) == ("library", "wrong_query")
-
-
-def test_a_function_that_fails_by_itself() -> None:
-    seen = with_library(
-        outcome="raised", error="TypeError", detail="'NoneType' is not subscriptable", where="a.py:3 in f"
-    )
-    first = judge(SUBJECT, seen).first
-    assert first is not None
-    assert (first.layer, first.kind) == ("library", "error")
-    assert "a.py:3 in f" in first.summary
-    assert also(seen) == []
-
-
-def test_a_failure_that_names_what_an_item_lacks_follows_from_the_item() -> None:
-    trouble = Finding("missing_attribute", "`user_handle` is missing", about=frozenset(["user_handle"]))
-    seen = with_library(outcome="raised", error="KeyError", detail="'user_handle'", entries=None)
-    seen = replace(seen, dynamodb=replace(seen.dynamodb, findings=(trouble,)))
-    assert (verdict(seen), also(seen)) == (("dynamodb", "missing_attribute"), [])
-
-
-@pytest.mark.parametrize("outcome", ["exited", "unstarted", "unreadable"])
-def test_other_ends_are_errors_of_the_function(outcome: Any) -> None:
-    assert verdict(with_library(outcome=outcome, entries=None)) == ("library", "error")
-
-
-def test_a_function_that_never_returns_says_what_it_waits_for() -> None:
-    waiting = replace(SENT, count=None)
-    first = judge(SUBJECT, with_library(outcome="timed_out", entries=None, asked=(waiting,))).first
-    assert first is not None
-    assert (first.layer, first.kind) == ("library", "timed_out")
-    assert "waiting for Query letters" in first.summary
-
-
-def test_a_function_that_returns_nothing() -> None:
-    seen = with_library(entries=(), nothing=True)
-    assert (verdict(seen), also(seen)) == (("library", "nothing_returned"), [])
-
-
-def test_a_function_that_returns_nothing_and_asks_nothing() -> None:
-    assert verdict(with_library(entries=(), asked=(), read=())) == ("library", "nothing_returned")
-
-
-def test_made_up_entries() -> None:
-    assert verdict(with_library(entries=(entry(9, text="hi", by="x"),), asked=(), read=())) == (
-        "library",
-        "wrong_query",
-    )
-
-
-def test_entries_that_get_lost_after_the_query() -> None:
-    seen = with_library(entries=STORED[:3])
-    first = judge(SUBJECT, seen).first
-    assert first is not None
-    assert (first.layer, first.kind, first.subjects) == ("library", "items_lost", ("m5", "m4"))
-    assert first.cause == "the newest 2 are lost"
-    assert also(seen) == []
-
-
-def test_entries_that_get_lost_where_queries_were_not_captured() -> None:
-    assert verdict(with_library(entries=STORED[:3], asked=None, read=None)) == ("library", "items_lost")
-
-
-def test_entries_that_nobody_stored() -> None:
-    assert verdict(with_library(entries=(*STORED, entry(9)))) == ("library", "items_added")
-    assert verdict(with_library(entries=STORED * 2)) == ("library", "items_added")
-
-
-def test_entries_of_somebody_else_that_the_query_brings() -> None:
-    wide = (entry(9, by="cy"), *NEWEST_FIRST)
-    seen = with_library(entries=wide[::-1], read=wide, asked=(replace(SENT, key={"pk": "MSG#g-2"}),))
-    assert verdict(seen) == ("library", "wrong_query")
-
-
-def test_a_field_that_is_dropped() -> None:
-    bare = tuple(Entry(e.id, {**e.fields, "by": None}) for e in STORED)
-    first = judge(SUBJECT, with_library(entries=bare)).first
-    assert first is not None
-    assert (first.layer, first.kind, first.status) == ("library", "field_changed", "mutated")
-    assert first.summary == "list_letters() returns no `by` on 5 entries"
-
-
-def test_a_field_that_the_query_leaves_out() -> None:
-    bare = tuple(Entry(e.id, {**e.fields, "by": None}) for e in STORED)
-    projected = replace(SENT, projection="pk, sk, text")
-    seen = with_library(entries=bare, read=bare[::-1], asked=(projected,))
-    assert verdict(seen) == ("library", "wrong_query")
-
-
-def test_ids_that_are_those_of_something_else_are_changed_and_not_lost() -> None:
-    wrong = tuple(Entry("u-ada", e.fields) for e in STORED)
-    first = judge(SUBJECT, with_library(entries=wrong)).first
-    assert first is not None
-    assert (first.kind, first.summary) == ("field_changed", "list_letters() returns another `id` on 5 entries")
-
-
-def test_the_same_moment_in_another_spelling_is_no_change() -> None:
-    other = tuple(Entry(e.id, {**e.fields, "at": (e.fields["at"] or "").replace("Z", "+00:00")}) for e in STORED)
-    assert verdict(with_library(entries=other)) == (None, None)
-
-
-def test_a_time_that_lost_its_zone_is_changed() -> None:
-    other = tuple(Entry(e.id, {**e.fields, "at": (e.fields["at"] or "").replace("Z", "")}) for e in STORED)
-    assert verdict(with_library(entries=other)) == ("library", "field_changed")
-
-
-def test_another_form_than_the_declared_one() -> None:
-    assert verdict(with_library(entries=None, shape="a map with `m1`, not a list")) == ("library", "field_changed")
-
-
-def test_a_wrong_order() -> None:
-    seen = with_library(entries=NEWEST_FIRST)
-    assert (verdict(seen), also(seen)) == (("library", "reordered"), [])
-    assert status(judge(SUBJECT, seen), "library") == "reordered"
-
-
-def test_a_wrong_order_that_comes_from_the_query() -> None:
-    seen = with_library(asked=(replace(SENT, direction="ascending"),), read=STORED, entries=NEWEST_FIRST)
-    assert verdict(seen) == ("library", "wrong_query")
-
-
-def test_another_way_to_the_same_answer_is_healthy() -> None:
-    forward = replace(SENT, direction="ascending")
-    assert verdict(with_library(asked=(forward,), read=STORED)) == (None, None)
-    partiql = StoreCall("ExecuteStatement", sql="SELECT * FROM letters", count=5)
-    assert verdict(with_library(asked=(partiql,), read=STORED)) == (None, None)
-
-
-def test_a_scan_that_only_the_application_makes() -> None:
-    scan = StoreCall("Scan", "letters", filter="pk = MSG#g-1", count=5, scanned=160)
-    assert verdict(with_library(asked=(scan,))) == ("library", "wrong_query")
-
-
-def test_another_table_is_a_wrong_query_even_while_it_holds_the_same() -> None:
-    assert verdict(with_library(asked=(replace(SENT, table="letters-old"),))) == ("library", "wrong_query")
-
-
-def test_a_page_of_the_declared_size_may_end_if_it_has_the_newest() -> None:
-    subject = replace(SUBJECT, limits={"library": 2, "http": 2})
-    assert verdict(with_library(entries=STORED[3:]), subject) == (None, None)
-    assert verdict(with_library(entries=STORED[:2]), subject) == ("library", "items_lost")
-
-
-def test_a_guard_that_refuses_a_member() -> None:
-    refused = Ran("may_read()", "raised", error="NotAMember", asked=())
-    seen = replace(HEALTHY, library=LibraryObservation(ran=RAN, guards=((refused, None),)))
-    seen = replace(seen, http=replace(seen.http, member=Answer(403, cors=ORIGIN)))
-    assert (verdict(seen), also(seen)) == (("library", "error"), [])
-
-
-def test_a_guard_that_asks_otherwise_than_declared() -> None:
-    declared = StoreCall("Query", "letters", "by-group", {"group": "g-1"})
-    asked = replace(declared, index="by-person")
-    refused = Ran("may_read()", "raised", error="NotAMember", asked=(asked,))
-    seen = replace(HEALTHY, library=LibraryObservation(ran=RAN, guards=((refused, declared),)))
-    assert verdict(seen) == ("library", "wrong_query")
-
-
-def test_a_guard_that_refuses_somebody_whose_id_is_not_stored_is_right() -> None:
-    moved = Finding("mismatched_id", "", about=frozenset(["user_uuid"]))
-    refused = Ran("may_read()", "raised", error="NotAMember")
-    seen = replace(
-        HEALTHY,
-        dynamodb=replace(HEALTHY.dynamodb, owners=frozenset(["old-ada", "u-bo"])),
-        cross_store=Observation(findings=(moved,)),
-        library=LibraryObservation(ran=RAN, guards=((refused, None),)),
-        http=replace(HEALTHY.http, member=Answer(403, cors=ORIGIN)),
-    )
-    assert (verdict(seen), also(seen)) == (("cross-store", "mismatched_id"), [])
-
-
 # --- bad answers that are nobody's fault, or an earlier layer's ---
 
 
@@ -667,173 +395,6 @@ def test_who_is_no_member_is_rightly_refused() -> None:
     assert judge(SUBJECT, seen).status == "ok"
     assert explained(seen) == {"http": ("ok", None, f"{SUBJECT.person} is not a member, so 403 is right")}
     assert explained(HEALTHY) == {}
-
-
-# --- http ---
-
-
-@pytest.mark.parametrize("code", [301, 400, 404, 500, 503])
-def test_a_status_that_is_no_success(code: int) -> None:
-    assert verdict(with_member(status=code, entries=None)) == ("http", "status")
-
-
-@pytest.mark.parametrize("code", [401, 403])
-def test_a_member_who_is_refused(code: int) -> None:
-    assert verdict(with_member(status=code, entries=None)) == ("http", "not_authorised")
-
-
-def test_a_refusal_follows_from_a_person_who_is_not_found() -> None:
-    trouble = Finding("placeholder", "sign-in id is MOCK", about=frozenset(["sign_in"]))
-    seen = replace(with_member(status=401, entries=None), postgres=PostgresObservation(findings=(trouble,)))
-    assert (verdict(seen), also(seen)) == (("postgres", "placeholder"), [])
-
-
-def test_no_answer_in_time() -> None:
-    assert verdict(with_member(status=None, problem="timed_out", entries=None)) == ("http", "timed_out")
-    assert verdict(with_member(status=None, problem="broken", entries=None)) == ("http", "status")
-
-
-def test_an_answer_that_is_no_json() -> None:
-    assert verdict(with_member(problem="not_json", entries=None, media="text/html")) == ("http", "not_json")
-
-
-def test_an_answer_that_is_too_large() -> None:
-    assert verdict(with_member(problem="too_large", entries=None)) == ("http", "body_changed")
-
-
-def test_success_with_nothing_in_it() -> None:
-    assert verdict(with_member(empty=True, entries=None)) == ("http", "status")
-    assert verdict(with_member(status=204, empty=True, entries=None)) == ("http", "status")
-
-
-def test_an_error_that_is_answered_as_an_empty_list() -> None:
-    seen = with_member(entries=())
-    assert verdict(seen) == ("http", "items_lost")
-    logged = replace(seen, http=replace(seen.http, log=("ERROR listing failed",)))
-    assert verdict(logged) == ("http", "status")
-
-
-def test_a_failing_function_behind_a_success() -> None:
-    seen = with_library(outcome="raised", error="ValueError", detail="x", entries=None)
-    seen = replace(seen, http=replace(seen.http, member=replace(MEMBER, entries=())))
-    assert (verdict(seen), also(seen)) == (("library", "error"), [("http", "status")])
-
-
-def test_another_form_of_the_body() -> None:
-    assert verdict(with_member(entries=None, shape="a map with `data`, not a list")) == ("http", "body_changed")
-
-
-def test_entries_lost_between_function_and_answer() -> None:
-    first = judge(SUBJECT, with_member(entries=STORED[3:])).first
-    assert first is not None
-    assert (first.kind, first.cause) == (
-        "items_lost",
-        "the oldest 3 are lost: the list ends after 2, like a page",
-    )
-
-
-def test_a_page_that_names_the_next_one_is_healthy() -> None:
-    assert verdict(with_member(entries=STORED[3:], more=True)) == (None, None)
-
-
-def test_a_page_that_leaves_out_the_newest_is_not() -> None:
-    assert verdict(with_member(entries=STORED[:2], more=True)) == ("http", "items_lost")
-
-
-@pytest.mark.parametrize(
-    "entries",
-    [
-        (*STORED, entry(9)),
-        STORED[::-1],
-        tuple(Entry(e.id, {**e.fields, "text": "other"}) for e in STORED),
-        (entry(9, text="other", by="cy"),),
-    ],
-    ids=["more", "reversed", "changed", "other"],
-)
-def test_a_body_that_differs(entries: tuple[Entry, ...]) -> None:
-    assert verdict(with_member(entries=entries)) == ("http", "body_changed")
-
-
-def test_strangers_and_people_without_a_token() -> None:
-    for who in ("stranger", "anonymous"):
-        seen = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER)}))
-        assert verdict(seen) == ("http", "open_to_strangers")
-        nothing = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER, entries=())}))
-        assert verdict(nothing) == ("http", "status"), "another status is declared"
-        other = replace(HEALTHY, http=replace(HEALTHY.http, **{who: Answer(404, cors=ORIGIN)}))
-        assert verdict(other) == ("http", "status")
-
-
-def test_pages_that_overlap_or_leave_a_gap_are_a_fault_of_the_cursor() -> None:
-    assert verdict(with_member(repeated=(STORED[0].id or "",))) == ("http", "cursor")
-    times = sorted(one.fields["at"] or "" for one in STORED)
-    assert len(times) > 2, "an entry has to lie between two pages"
-    middle = tuple(one for one in STORED if one.fields["at"] != times[1])
-    spans = ((times[2], times[-1]), (times[0], times[0]))
-    assert verdict(with_member(entries=middle, spans=spans)) == ("http", "cursor")
-    assert verdict(with_member(entries=middle)) == ("http", "items_lost"), "without pages it is any loss"
-
-
-def test_the_media_type_and_the_text_of_the_cursor_are_held_to_what_is_declared() -> None:
-    assert verdict(with_member(media="text/html; charset=utf-8")) == ("http", "not_json")
-    assert verdict(with_member(media="application/vnd.api+json")) == (None, None)
-    other = tuple(Entry(e.id, {**e.fields, "at": (e.fields["at"] or "").replace("Z", "+00:00")}) for e in STORED)
-    seen = with_member(entries=other)
-    assert judge(SUBJECT, seen).first is None, "the same moments"
-    first = judge(replace(SUBJECT, cursor="at"), seen).first
-    assert first is not None
-    assert first.kind == "body_changed"
-
-
-def test_a_stranger_who_sees_as_little_as_a_member_does_is_let_in_all_the_same() -> None:
-    empty = replace(MEMBER, entries=())
-    seen = replace(
-        HEALTHY,
-        dynamodb=replace(HEALTHY.dynamodb, entries=()),
-        pattern=replace(HEALTHY.pattern, entries=()),
-        library=LibraryObservation(ran=replace(RAN, entries=(), read=())),
-        http=HttpObservation(member=empty, stranger=empty, anonymous=NOBODY),
-    )
-    assert verdict(seen) == ("http", "open_to_strangers")
-
-
-def test_errors_without_cors_headers() -> None:
-    seen = replace(HEALTHY, http=replace(HEALTHY.http, stranger=Answer(403)))
-    first = judge(SUBJECT, seen).first
-    assert first is not None
-    assert (first.kind, "not every answer" in first.summary, "403 to a stranger" in first.summary) == (
-        "cors",
-        True,
-        True,
-    )
-
-
-def test_any_origin_may_be_allowed() -> None:
-    open_to_all = replace(MEMBER, cors="*")
-    assert verdict(replace(HEALTHY, http=replace(HEALTHY.http, member=open_to_all))) == (None, None)
-
-
-def test_cors_is_not_judged_where_no_origin_is_declared() -> None:
-    seen = replace(HEALTHY, http=replace(HEALTHY.http, member=replace(MEMBER, cors=None)))
-    assert verdict(seen, replace(SUBJECT, origin=None)) == (None, None)
-
-
-def test_an_application_that_is_older_than_its_code_is_said() -> None:
-    seen = with_member(entries=STORED[1:])
-    seen = replace(seen, library=replace(seen.library, code_changed="app/letters.py"))
-    first = judge(SUBJECT, seen).first
-    assert first is not None
-    assert first.fix is not None
-    assert "app/letters.py was changed after the application was started" in (first.cause or "")
-    assert first.fix.command == "devenv down && devenv up"
-
-
-def test_no_text_of_an_entry_is_in_any_sentence() -> None:
-    secret = tuple(Entry(e.id, {**e.fields, "text": "a very private sentence"}) for e in STORED)
-    for seen in (with_library(entries=secret), with_member(entries=secret), with_pattern(secret)):
-        found = judge(SUBJECT, seen)
-        sentences = " ".join(f"{b.summary} {b.cause}" for b in (found.first, *found.also) if b)
-        assert "private" not in sentences
 
 
 # --- explanations ---

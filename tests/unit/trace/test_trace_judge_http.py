@@ -1,0 +1,198 @@
+"""The verdict on layer `http`: statuses, bodies, pages, strangers, CORS."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from devenv.trace.judge.verdict import judge
+from devenv.trace.observation import (
+    Answer,
+    Entry,
+    Finding,
+    HttpObservation,
+    LibraryObservation,
+    PostgresObservation,
+)
+from tests.unit.trace.judged import (
+    HEALTHY,
+    MEMBER,
+    NOBODY,
+    ORIGIN,
+    RAN,
+    STORED,
+    SUBJECT,
+    also,
+    entry,
+    verdict,
+    with_library,
+    with_member,
+    with_pattern,
+)
+
+# --- http ---
+
+
+@pytest.mark.parametrize("code", [301, 400, 404, 500, 503])
+def test_a_status_that_is_no_success(code: int) -> None:
+    assert verdict(with_member(status=code, entries=None)) == ("http", "status")
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_member_who_is_refused(code: int) -> None:
+    assert verdict(with_member(status=code, entries=None)) == ("http", "not_authorised")
+
+
+def test_a_refusal_follows_from_a_person_who_is_not_found() -> None:
+    trouble = Finding("placeholder", "sign-in id is MOCK", about=frozenset(["sign_in"]))
+    seen = replace(with_member(status=401, entries=None), postgres=PostgresObservation(findings=(trouble,)))
+    assert (verdict(seen), also(seen)) == (("postgres", "placeholder"), [])
+
+
+def test_no_answer_in_time() -> None:
+    assert verdict(with_member(status=None, problem="timed_out", entries=None)) == ("http", "timed_out")
+    assert verdict(with_member(status=None, problem="broken", entries=None)) == ("http", "status")
+
+
+def test_an_answer_that_is_no_json() -> None:
+    assert verdict(with_member(problem="not_json", entries=None, media="text/html")) == ("http", "not_json")
+
+
+def test_an_answer_that_is_too_large() -> None:
+    assert verdict(with_member(problem="too_large", entries=None)) == ("http", "body_changed")
+
+
+def test_success_with_nothing_in_it() -> None:
+    assert verdict(with_member(empty=True, entries=None)) == ("http", "status")
+    assert verdict(with_member(status=204, empty=True, entries=None)) == ("http", "status")
+
+
+def test_an_error_that_is_answered_as_an_empty_list() -> None:
+    seen = with_member(entries=())
+    assert verdict(seen) == ("http", "items_lost")
+    logged = replace(seen, http=replace(seen.http, log=("ERROR listing failed",)))
+    assert verdict(logged) == ("http", "status")
+
+
+def test_a_failing_function_behind_a_success() -> None:
+    seen = with_library(outcome="raised", error="ValueError", detail="x", entries=None)
+    seen = replace(seen, http=replace(seen.http, member=replace(MEMBER, entries=())))
+    assert (verdict(seen), also(seen)) == (("library", "error"), [("http", "status")])
+
+
+def test_another_form_of_the_body() -> None:
+    assert verdict(with_member(entries=None, shape="a map with `data`, not a list")) == ("http", "body_changed")
+
+
+def test_entries_lost_between_function_and_answer() -> None:
+    first = judge(SUBJECT, with_member(entries=STORED[3:])).first
+    assert first is not None
+    assert (first.kind, first.cause) == (
+        "items_lost",
+        "the oldest 3 are lost: the list ends after 2, like a page",
+    )
+
+
+def test_a_page_that_names_the_next_one_is_healthy() -> None:
+    assert verdict(with_member(entries=STORED[3:], more=True)) == (None, None)
+
+
+def test_a_page_that_leaves_out_the_newest_is_not() -> None:
+    assert verdict(with_member(entries=STORED[:2], more=True)) == ("http", "items_lost")
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        (*STORED, entry(9)),
+        STORED[::-1],
+        tuple(Entry(e.id, {**e.fields, "text": "other"}) for e in STORED),
+        (entry(9, text="other", by="cy"),),
+    ],
+    ids=["more", "reversed", "changed", "other"],
+)
+def test_a_body_that_differs(entries: tuple[Entry, ...]) -> None:
+    assert verdict(with_member(entries=entries)) == ("http", "body_changed")
+
+
+def test_strangers_and_people_without_a_token() -> None:
+    for who in ("stranger", "anonymous"):
+        seen = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER)}))
+        assert verdict(seen) == ("http", "open_to_strangers")
+        nothing = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER, entries=())}))
+        assert verdict(nothing) == ("http", "status"), "another status is declared"
+        other = replace(HEALTHY, http=replace(HEALTHY.http, **{who: Answer(404, cors=ORIGIN)}))
+        assert verdict(other) == ("http", "status")
+
+
+def test_pages_that_overlap_or_leave_a_gap_are_a_fault_of_the_cursor() -> None:
+    assert verdict(with_member(repeated=(STORED[0].id or "",))) == ("http", "cursor")
+    times = sorted(one.fields["at"] or "" for one in STORED)
+    assert len(times) > 2, "an entry has to lie between two pages"
+    middle = tuple(one for one in STORED if one.fields["at"] != times[1])
+    spans = ((times[2], times[-1]), (times[0], times[0]))
+    assert verdict(with_member(entries=middle, spans=spans)) == ("http", "cursor")
+    assert verdict(with_member(entries=middle)) == ("http", "items_lost"), "without pages it is any loss"
+
+
+def test_the_media_type_and_the_text_of_the_cursor_are_held_to_what_is_declared() -> None:
+    assert verdict(with_member(media="text/html; charset=utf-8")) == ("http", "not_json")
+    assert verdict(with_member(media="application/vnd.api+json")) == (None, None)
+    other = tuple(Entry(e.id, {**e.fields, "at": (e.fields["at"] or "").replace("Z", "+00:00")}) for e in STORED)
+    seen = with_member(entries=other)
+    assert judge(SUBJECT, seen).first is None, "the same moments"
+    first = judge(replace(SUBJECT, cursor="at"), seen).first
+    assert first is not None
+    assert first.kind == "body_changed"
+
+
+def test_a_stranger_who_sees_as_little_as_a_member_does_is_let_in_all_the_same() -> None:
+    empty = replace(MEMBER, entries=())
+    seen = replace(
+        HEALTHY,
+        dynamodb=replace(HEALTHY.dynamodb, entries=()),
+        pattern=replace(HEALTHY.pattern, entries=()),
+        library=LibraryObservation(ran=replace(RAN, entries=(), read=())),
+        http=HttpObservation(member=empty, stranger=empty, anonymous=NOBODY),
+    )
+    assert verdict(seen) == ("http", "open_to_strangers")
+
+
+def test_errors_without_cors_headers() -> None:
+    seen = replace(HEALTHY, http=replace(HEALTHY.http, stranger=Answer(403)))
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.kind, "not every answer" in first.summary, "403 to a stranger" in first.summary) == (
+        "cors",
+        True,
+        True,
+    )
+
+
+def test_any_origin_may_be_allowed() -> None:
+    open_to_all = replace(MEMBER, cors="*")
+    assert verdict(replace(HEALTHY, http=replace(HEALTHY.http, member=open_to_all))) == (None, None)
+
+
+def test_cors_is_not_judged_where_no_origin_is_declared() -> None:
+    seen = replace(HEALTHY, http=replace(HEALTHY.http, member=replace(MEMBER, cors=None)))
+    assert verdict(seen, replace(SUBJECT, origin=None)) == (None, None)
+
+
+def test_an_application_that_is_older_than_its_code_is_said() -> None:
+    seen = with_member(entries=STORED[1:])
+    seen = replace(seen, library=replace(seen.library, code_changed="app/letters.py"))
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert first.fix is not None
+    assert "app/letters.py was changed after the application was started" in (first.cause or "")
+    assert first.fix.command == "devenv down && devenv up"
+
+
+def test_no_text_of_an_entry_is_in_any_sentence() -> None:
+    secret = tuple(Entry(e.id, {**e.fields, "text": "a very private sentence"}) for e in STORED)
+    for seen in (with_library(entries=secret), with_member(entries=secret), with_pattern(secret)):
+        found = judge(SUBJECT, seen)
+        sentences = " ".join(f"{b.summary} {b.cause}" for b in (found.first, *found.also) if b)
+        assert "private" not in sentences

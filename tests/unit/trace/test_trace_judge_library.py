@@ -1,0 +1,236 @@
+"""The verdict on layer `library`: queries, errors, lost and changed entries."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from devenv.capture.calls import StoreCall
+from devenv.trace.judge.verdict import judge
+from devenv.trace.observation import (
+    Answer,
+    Entry,
+    Finding,
+    LibraryObservation,
+    Observation,
+    Ran,
+)
+from tests.unit.trace.judged import (
+    HEALTHY,
+    NEWEST_FIRST,
+    ORIGIN,
+    RAN,
+    SENT,
+    STORED,
+    SUBJECT,
+    also,
+    entry,
+    status,
+    verdict,
+    with_library,
+)
+
+# --- library ---
+
+
+def test_a_query_that_brings_less_than_the_declared_one() -> None:
+    narrow = replace(SENT, sort="begins_with(sk, 2026)", count=0)
+    seen = with_library(asked=(narrow,), read=(), entries=())
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind) == ("library", "wrong_query")
+    assert "begins_with(sk, 2026)" in (first.cause or "")
+    assert "declared is Query letters where pk = MSG#g-1 descending" in (first.cause or "")
+    assert "differs in sort-key condition" in (first.cause or "")
+    assert also(seen) == []
+
+
+def test_a_limit_that_is_only_in_the_application() -> None:
+    cut = replace(SENT, limit=2, followed=False, count=2)
+    seen = with_library(asked=(cut,), read=NEWEST_FIRST[:2], entries=STORED[3:])
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind) == ("library", "wrong_query")
+    assert "limit 2 without the next page" in (first.cause or "")
+
+
+def test_a_query_that_the_store_refuses() -> None:
+    refused = replace(SENT, table="leters", error="ResourceNotFoundException", count=None)
+    seen = with_library(outcome="raised", error="ClientError", detail="no such table", asked=(refused,), read=())
+    assert (verdict(seen), also(seen)) == (("library", "wrong_query"), [])
+
+
+def test_sql_that_the_database_refuses() -> None:
+    refused = StoreCall("SQL", sql="SELECT nick FROM people", store="postgres", error="42703")
+    seen = with_library(outcome="raised", error="UndefinedColumn", detail="no column", asked=(refused,))
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_a_function_that_fails_by_itself() -> None:
+    seen = with_library(
+        outcome="raised", error="TypeError", detail="'NoneType' is not subscriptable", where="a.py:3 in f"
+    )
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind) == ("library", "error")
+    assert "a.py:3 in f" in first.summary
+    assert also(seen) == []
+
+
+def test_a_failure_that_names_what_an_item_lacks_follows_from_the_item() -> None:
+    trouble = Finding("missing_attribute", "`user_handle` is missing", about=frozenset(["user_handle"]))
+    seen = with_library(outcome="raised", error="KeyError", detail="'user_handle'", entries=None)
+    seen = replace(seen, dynamodb=replace(seen.dynamodb, findings=(trouble,)))
+    assert (verdict(seen), also(seen)) == (("dynamodb", "missing_attribute"), [])
+
+
+@pytest.mark.parametrize("outcome", ["exited", "unstarted", "unreadable"])
+def test_other_ends_are_errors_of_the_function(outcome: Any) -> None:
+    assert verdict(with_library(outcome=outcome, entries=None)) == ("library", "error")
+
+
+def test_a_function_that_never_returns_says_what_it_waits_for() -> None:
+    waiting = replace(SENT, count=None)
+    first = judge(SUBJECT, with_library(outcome="timed_out", entries=None, asked=(waiting,))).first
+    assert first is not None
+    assert (first.layer, first.kind) == ("library", "timed_out")
+    assert "waiting for Query letters" in first.summary
+
+
+def test_a_function_that_returns_nothing() -> None:
+    seen = with_library(entries=(), nothing=True)
+    assert (verdict(seen), also(seen)) == (("library", "nothing_returned"), [])
+
+
+def test_a_function_that_returns_nothing_and_asks_nothing() -> None:
+    assert verdict(with_library(entries=(), asked=(), read=())) == ("library", "nothing_returned")
+
+
+def test_made_up_entries() -> None:
+    assert verdict(with_library(entries=(entry(9, text="hi", by="x"),), asked=(), read=())) == (
+        "library",
+        "wrong_query",
+    )
+
+
+def test_entries_that_get_lost_after_the_query() -> None:
+    seen = with_library(entries=STORED[:3])
+    first = judge(SUBJECT, seen).first
+    assert first is not None
+    assert (first.layer, first.kind, first.subjects) == ("library", "items_lost", ("m5", "m4"))
+    assert first.cause == "the newest 2 are lost"
+    assert also(seen) == []
+
+
+def test_entries_that_get_lost_where_queries_were_not_captured() -> None:
+    assert verdict(with_library(entries=STORED[:3], asked=None, read=None)) == ("library", "items_lost")
+
+
+def test_entries_that_nobody_stored() -> None:
+    assert verdict(with_library(entries=(*STORED, entry(9)))) == ("library", "items_added")
+    assert verdict(with_library(entries=STORED * 2)) == ("library", "items_added")
+
+
+def test_entries_of_somebody_else_that_the_query_brings() -> None:
+    wide = (entry(9, by="cy"), *NEWEST_FIRST)
+    seen = with_library(entries=wide[::-1], read=wide, asked=(replace(SENT, key={"pk": "MSG#g-2"}),))
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_a_field_that_is_dropped() -> None:
+    bare = tuple(Entry(e.id, {**e.fields, "by": None}) for e in STORED)
+    first = judge(SUBJECT, with_library(entries=bare)).first
+    assert first is not None
+    assert (first.layer, first.kind, first.status) == ("library", "field_changed", "mutated")
+    assert first.summary == "list_letters() returns no `by` on 5 entries"
+
+
+def test_a_field_that_the_query_leaves_out() -> None:
+    bare = tuple(Entry(e.id, {**e.fields, "by": None}) for e in STORED)
+    projected = replace(SENT, projection="pk, sk, text")
+    seen = with_library(entries=bare, read=bare[::-1], asked=(projected,))
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_ids_that_are_those_of_something_else_are_changed_and_not_lost() -> None:
+    wrong = tuple(Entry("u-ada", e.fields) for e in STORED)
+    first = judge(SUBJECT, with_library(entries=wrong)).first
+    assert first is not None
+    assert (first.kind, first.summary) == ("field_changed", "list_letters() returns another `id` on 5 entries")
+
+
+def test_the_same_moment_in_another_spelling_is_no_change() -> None:
+    other = tuple(Entry(e.id, {**e.fields, "at": (e.fields["at"] or "").replace("Z", "+00:00")}) for e in STORED)
+    assert verdict(with_library(entries=other)) == (None, None)
+
+
+def test_a_time_that_lost_its_zone_is_changed() -> None:
+    other = tuple(Entry(e.id, {**e.fields, "at": (e.fields["at"] or "").replace("Z", "")}) for e in STORED)
+    assert verdict(with_library(entries=other)) == ("library", "field_changed")
+
+
+def test_another_form_than_the_declared_one() -> None:
+    assert verdict(with_library(entries=None, shape="a map with `m1`, not a list")) == ("library", "field_changed")
+
+
+def test_a_wrong_order() -> None:
+    seen = with_library(entries=NEWEST_FIRST)
+    assert (verdict(seen), also(seen)) == (("library", "reordered"), [])
+    assert status(judge(SUBJECT, seen), "library") == "reordered"
+
+
+def test_a_wrong_order_that_comes_from_the_query() -> None:
+    seen = with_library(asked=(replace(SENT, direction="ascending"),), read=STORED, entries=NEWEST_FIRST)
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_another_way_to_the_same_answer_is_healthy() -> None:
+    forward = replace(SENT, direction="ascending")
+    assert verdict(with_library(asked=(forward,), read=STORED)) == (None, None)
+    partiql = StoreCall("ExecuteStatement", sql="SELECT * FROM letters", count=5)
+    assert verdict(with_library(asked=(partiql,), read=STORED)) == (None, None)
+
+
+def test_a_scan_that_only_the_application_makes() -> None:
+    scan = StoreCall("Scan", "letters", filter="pk = MSG#g-1", count=5, scanned=160)
+    assert verdict(with_library(asked=(scan,))) == ("library", "wrong_query")
+
+
+def test_another_table_is_a_wrong_query_even_while_it_holds_the_same() -> None:
+    assert verdict(with_library(asked=(replace(SENT, table="letters-old"),))) == ("library", "wrong_query")
+
+
+def test_a_page_of_the_declared_size_may_end_if_it_has_the_newest() -> None:
+    subject = replace(SUBJECT, limits={"library": 2, "http": 2})
+    assert verdict(with_library(entries=STORED[3:]), subject) == (None, None)
+    assert verdict(with_library(entries=STORED[:2]), subject) == ("library", "items_lost")
+
+
+def test_a_guard_that_refuses_a_member() -> None:
+    refused = Ran("may_read()", "raised", error="NotAMember", asked=())
+    seen = replace(HEALTHY, library=LibraryObservation(ran=RAN, guards=((refused, None),)))
+    seen = replace(seen, http=replace(seen.http, member=Answer(403, cors=ORIGIN)))
+    assert (verdict(seen), also(seen)) == (("library", "error"), [])
+
+
+def test_a_guard_that_asks_otherwise_than_declared() -> None:
+    declared = StoreCall("Query", "letters", "by-group", {"group": "g-1"})
+    asked = replace(declared, index="by-person")
+    refused = Ran("may_read()", "raised", error="NotAMember", asked=(asked,))
+    seen = replace(HEALTHY, library=LibraryObservation(ran=RAN, guards=((refused, declared),)))
+    assert verdict(seen) == ("library", "wrong_query")
+
+
+def test_a_guard_that_refuses_somebody_whose_id_is_not_stored_is_right() -> None:
+    moved = Finding("mismatched_id", "", about=frozenset(["user_uuid"]))
+    refused = Ran("may_read()", "raised", error="NotAMember")
+    seen = replace(
+        HEALTHY,
+        dynamodb=replace(HEALTHY.dynamodb, owners=frozenset(["old-ada", "u-bo"])),
+        cross_store=Observation(findings=(moved,)),
+        library=LibraryObservation(ran=RAN, guards=((refused, None),)),
+        http=replace(HEALTHY.http, member=Answer(403, cors=ORIGIN)),
+    )
+    assert (verdict(seen), also(seen)) == (("cross-store", "mismatched_id"), [])
