@@ -252,6 +252,10 @@ def hide_tree(value: Any) -> Any:
 # --- what this process knows ---
 
 
+# As Jinja writes them in a page.
+IN_HTML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;", '"': "&#34;"})
+
+
 class Learned:
     """The secrets that this process has read, and the pattern that finds them."""
 
@@ -261,7 +265,8 @@ class Learned:
 
     def add(self, secret: str) -> None:
         """Keep one, in the forms in which it may stand in a text."""
-        forms = [secret, quote(secret, safe=""), quote(secret), unquote(secret), json.dumps(secret)[1:-1]]
+        in_html = secret.translate(IN_HTML)
+        forms = [secret, quote(secret, safe=""), quote(secret), unquote(secret), json.dumps(secret)[1:-1], in_html]
         new = [form for form in dict.fromkeys(forms) if len(form) >= LEAST and form not in self.forms]
         if new:
             self.forms |= dict.fromkeys(new)

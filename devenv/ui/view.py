@@ -15,6 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from devenv import __version__
+from devenv.config.masking import hide
 from devenv.core.plural import number_of
 from devenv.render.page import shown
 
@@ -80,14 +81,14 @@ def json_address(request: Request) -> str:
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
-    """A template of this package."""
-    return environment().get_template(template).render(version=__version__, **values)
+    """A template of this package, without the secrets that this process has read."""
+    return hide(environment().get_template(template).render(version=__version__, **values))
 
 
 def fragment(template: str, macro: str, *values: Any) -> str:
     """A part of a page: what one macro of a template gives."""
     module = environment().get_template(template).module
-    return str(getattr(module, macro)(*values))
+    return hide(str(getattr(module, macro)(*values)))
 
 
 @cache
