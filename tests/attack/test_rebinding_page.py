@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 
 from tests.attack.rebinding import Resolver, resolver
 from tests.attack.test_neighbours import AWS
+from tests.browser import open_browser
 from tests.e2e import world
 from tests.support import ProjectDir
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 pytestmark = pytest.mark.needs_browser
 FETCH = """
 const [url, method, headers, body, done] = arguments;
@@ -39,21 +33,10 @@ def names() -> Iterator[Resolver]:
 
 @pytest.fixture(scope="module")
 def browser(names: Resolver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = Options()
-    options.binary_location = found("chromium")
     proxy = f"--proxy-server=socks5://127.0.0.1:{names.server_address[1]}"
-    for flag in (*FLAGS, proxy, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=Service(found("chromedriver")))
-    driver.set_script_timeout(60)
-    yield driver
-    driver.quit()
-
-
-def found(command: str) -> str:
-    path = shutil.which(command)
-    assert path, f"{command} is not installed (apt-get install chromium chromium-driver)"
-    return path
+    with open_browser(tmp_path_factory.mktemp("chromium"), proxy) as driver:
+        driver.set_script_timeout(60)
+        yield driver
 
 
 def open_page(browser: webdriver.Chrome, names: Resolver, url: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import json
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,41 +12,24 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from devenv.render.trace_html import write_html
+from tests.browser import open_browser
 from tests.e2e.world import TELESCOPE
 from tests.support import REPOSITORY, ProjectDir
 from tests.terminal import open_terminal
 from tests.trace_samples import NAMES, SAMPLES, everywhere, mangled, wrong_query
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 pytestmark = pytest.mark.needs_browser
 WIDTHS = {"desktop": 1280, "phone": 360}
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = Options()
-    options.binary_location = found("chromium")
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(found("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def found(command: str) -> str:
-    path = shutil.which(command)
-    assert path, f"{command} is not installed (apt-get install chromium chromium-driver)"
-    return path
+    with open_browser(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
 
 
 def visit(browser: webdriver.Chrome, page: str, folder: Path, width: int = 1280, scheme: str = "light") -> None:

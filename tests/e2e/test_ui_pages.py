@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 import time
@@ -16,20 +15,15 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from devenv.core.model import DynamoTarget
 from devenv.stores.dynamodb.client import Dynamo
+from tests.browser import open_browser
 from tests.support import ProjectDir, reference_project
 from tests.ui import LivePage, live_page
 
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 pytestmark = pytest.mark.needs_browser
 TABLE = "cruddur-messages"
 CONVERSATION = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
@@ -59,20 +53,8 @@ PATHS = (
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = Options()
-    options.binary_location = found("chromium")
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(found("chromedriver")))
-    yield driver
-    driver.quit()
-
-
-def found(command: str) -> str:
-    path = shutil.which(command)
-    assert path, f"{command} is not installed (apt-get install chromium chromium-driver)"
-    return path
+    with open_browser(tmp_path_factory.mktemp("chromium")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
