@@ -100,7 +100,7 @@ def test_terraform_is_read_once(text: str) -> None:
 
 @pytest.mark.parametrize("words", [("status",), ("env",), ("logs",), ("doctor",), ("up",)], ids=" ".join)
 @pytest.mark.parametrize("place", ["state.json", "requests.jsonl", "lock", "logs/postgres.log", "logs/steps.log"])
-def test_a_pipe_in_the_state_folder_keeps_nobody_waiting(tmp_path: Path, place: str, words: tuple[str, ...]) -> None:
+def test_a_pipe_in_the_state_folder_keeps_no_one_waiting(tmp_path: Path, place: str, words: tuple[str, ...]) -> None:
     (tmp_path / "devenv.toml").write_text(TOML)
     (tmp_path / ".devstate" / "logs").mkdir(parents=True)
     os.mkfifo(tmp_path / ".devstate" / place)

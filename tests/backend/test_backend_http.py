@@ -63,7 +63,7 @@ def test_without_a_good_token_it_is_401(
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_a_token_of_nobody_or_of_two_people_is_401(backend: Backend, seeded: Seeded) -> None:
+def test_a_token_of_no_one_or_of_two_people_is_401(backend: Backend, seeded: Seeded) -> None:
     one, two = seeded.new_person(), seeded.new_person()
     seeded.sql(
         "UPDATE users SET cognito_user_id = %(id)s WHERE handle = %(handle)s", id=two.cognito_user_id, handle=one.handle

@@ -75,7 +75,7 @@ def test_a_token_can_be_had_for_a_handle(run_python: Run, seeded: Seeded) -> Non
     assert claims["sub"] == seeded.person("ines").cognito_user_id
 
 
-def test_there_is_no_token_for_nobody(run_python: Run) -> None:
+def test_there_is_no_token_for_no_one(run_python: Run) -> None:
     done = run_python("-m", "devenv.example.auth", "nobody")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "no user has the handle 'nobody'\n")
     assert run_python("-m", "devenv.example.auth").returncode == 2

@@ -73,7 +73,7 @@ def test_conversations_are_listed_newest_first_with_the_other_person(backend: Ba
     ]
 
 
-def test_somebody_without_conversations_gets_an_empty_list(backend: Backend, seeded: Seeded) -> None:
+def test_someone_without_conversations_gets_an_empty_list(backend: Backend, seeded: Seeded) -> None:
     with backend.client(seeded.person("tove")) as client:
         answer = client.get("/api/message_groups")
     assert (answer.status_code, answer.json()) == (200, [])
@@ -299,7 +299,7 @@ def test_json_that_cannot_be_read_is_refused(backend: Backend, seeded: Seeded, r
     ("handle", "reason"),
     [("nobody", "no user has this handle"), ("ines", "this handle is your own")],
 )
-def test_a_message_to_nobody_is_refused(backend: Backend, seeded: Seeded, handle: str, reason: str) -> None:
+def test_a_message_to_no_one_is_refused(backend: Backend, seeded: Seeded, handle: str, reason: str) -> None:
     with backend.client(seeded.person("ines")) as client:
         answer = client.post("/api/messages", json={"handle": handle, "message": "hello"})
     assert (answer.status_code, answer.json()["reason"]) == (422, reason)

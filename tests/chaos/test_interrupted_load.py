@@ -79,7 +79,7 @@ def test_a_killed_server_costs_no_item(large: ProjectDir) -> None:
 
 
 @pytest.mark.long
-def test_ctrl_c_ends_a_load_at_once_and_the_next_up_goes_on(large: ProjectDir) -> None:
+def test_ctrl_c_ends_a_load_at_once_and_the_next_up_continues(large: ProjectDir) -> None:
     command = loading(large)
     began = time.monotonic()
     command.send_signal(signal.SIGINT)

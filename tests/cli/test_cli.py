@@ -131,7 +131,7 @@ def test_every_parameter_says_what_it_takes() -> None:
     assert silent == []
 
 
-def test_the_version_is_told_without_a_project(tmp_path: Path) -> None:
+def test_the_version_is_reported_without_a_project(tmp_path: Path) -> None:
     ran = devenv("--version", cwd=tmp_path)
     assert (ran.code, ran.out, ran.err) == (0, f"devenv {__version__}\n", "")
 
@@ -188,7 +188,7 @@ def test_the_schema_names_the_command_whatever_stands_before_it(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status", "env", "logs", "setup", "reset", "db", "config show"])
-def test_without_a_project_the_way_to_one_is_told(command: str, tmp_path: Path) -> None:
+def test_without_a_project_the_way_to_one_is_reported(command: str, tmp_path: Path) -> None:
     ran = devenv(*command.split(), cwd=tmp_path)
     assert ran.code == 2
     assert f"no devenv.toml in {tmp_path}" in ran.err

@@ -117,7 +117,7 @@ FRESH = [
 
 
 @pytest.mark.parametrize(("file", "change", "code", "named"), sampled(FRESH, 3))
-def test_a_first_up_that_fails_in_a_step_goes_on_there(
+def test_a_first_up_that_fails_in_a_step_continues_there(
     tmp_path: Path,
     original: world.Data,
     file: str,

@@ -161,7 +161,7 @@ def test_a_container_that_ends_while_starting_ends_the_wait(tmp_path: Path) -> N
     assert "out of luck" in ran.err
 
 
-def test_data_whose_volume_was_removed_is_made_anew_and_the_other_store_follows(docker_project: ProjectDir) -> None:
+def test_data_whose_volume_was_removed_is_recreated_and_the_other_store_follows(docker_project: ProjectDir) -> None:
     data = world.data(docker_project)
     docker("rm", "-f", container(docker_project, "postgres"))
     docker("volume", "rm", f"{compose_project(docker_project)}_postgres")
@@ -245,7 +245,7 @@ def test_an_image_that_is_nowhere_is_a_missing_prerequisite(project: ProjectDir)
     shutil.rmtree(data_home(project.path.resolve()), ignore_errors=True)
 
 
-def test_no_room_in_a_volume_is_told(tmp_path: Path) -> None:
+def test_no_room_in_a_volume_is_reported(tmp_path: Path) -> None:
     """A volume of 8 MB: the server ends while it makes its data, and says why."""
     with on_docker(tmp_path) as project:
         name = compose_project(project)

@@ -226,7 +226,7 @@ def test_writers_of_both_stores_end_at_one_point(engine: str, engine_project: Pr
     assert world.data(engine_project) == data
 
 
-def test_a_killed_save_holds_nobody_and_can_be_done_again(engine_project: ProjectDir) -> None:
+def test_a_killed_save_holds_no_one_and_can_be_done_again(engine_project: ProjectDir) -> None:
     data = world.data(engine_project)
     assert (
         killed_after(engine_project, "devenv.snapshots.manifest.sealed", "snapshot", "save", "halved")
@@ -266,7 +266,7 @@ def test_a_step_killed_midway_is_finished_by_the_next_up(engine_project: Project
         assert (world.data(engine_project), world.orphans(engine_project)) == (data, set()), call
 
 
-def test_a_bad_seed_loses_nothing_and_the_mended_one_is_loaded(engine_project: ProjectDir) -> None:
+def test_a_bad_seed_loses_nothing_and_the_fixed_one_is_loaded(engine_project: ProjectDir) -> None:
     data, people = world.data(engine_project), uuids(engine_project)
     seed = engine_project.path / "seeds" / "postgres" / "users.sql"
     good = seed.read_text()
@@ -294,7 +294,7 @@ def test_four_at_once_change_nothing_and_start_one_application(engine_project: P
     assert world.data(engine_project) == data
 
 
-def test_a_killed_store_is_told_of_and_comes_back_with_its_data(
+def test_a_killed_store_is_reported_and_comes_back_with_its_data(
     engine: str, engine_project: ProjectDir, stores: ProjectDir | None
 ) -> None:
     data = world.data(engine_project)
@@ -339,7 +339,7 @@ def test_trace_as_a_stranger_and_of_an_unknown_conversation(engine_project: Proj
     assert (document["exit_code"], verdict["layer"], verdict["class"]) == (1, "dynamodb", "missing_item")
 
 
-def test_doctor_is_healthy_finds_a_fault_and_mends_it(engine_project: ProjectDir) -> None:
+def test_doctor_is_healthy_finds_a_fault_and_fixes_it(engine_project: ProjectDir) -> None:
     document = engine_project.json("doctor")
     assert (document["verdict"], document["exit_code"]) == ("healthy", 0)
     data = world.data(engine_project)
@@ -369,7 +369,7 @@ def test_trace_agrees_and_names_the_layer_that_breaks(engine_project: ProjectDir
     assert document["exit_code"] == 1
 
 
-def test_verify_proves_and_repair_mends(engine_project: ProjectDir) -> None:
+def test_verify_proves_and_repair_fixes(engine_project: ProjectDir) -> None:
     assert engine_project.json("verify")["verdict"] == "consistent"
     data = world.data(engine_project)
     table = world.dynamodb(engine_project).Table(world.TABLE)

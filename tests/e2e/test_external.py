@@ -135,7 +135,7 @@ def test_consent_names_what_it_is_about_and_how_to_give_it(project: ProjectDir) 
     assert ran.err.endswith("hint: devenv up --engine external --mark\n")
 
 
-def test_marked_stores_work_and_somebodys_data_stays_as_it_was(project: ProjectDir, stores: ProjectDir) -> None:
+def test_marked_stores_work_and_another_users_data_stays_as_it_was(project: ProjectDir, stores: ProjectDir) -> None:
     before = contents(stores)
     project.ok("up", "--mark")
     marked = contents(stores)
@@ -178,7 +178,7 @@ def test_a_killed_command_leaves_no_mark_for_good(project: ProjectDir, stores: P
     assert contents(stores) == before
 
 
-def test_what_a_killed_move_left_running_is_told_of_before_the_next(project: ProjectDir) -> None:
+def test_what_a_killed_move_left_running_is_reported_before_the_next(project: ProjectDir) -> None:
     """A store was started, and the state does not know it yet: `down` would not see it from the other engine."""
     project.ok("up", "--no-backend", "--mark")
     project.ok("down")
@@ -467,7 +467,7 @@ class TestKept:
                 now = other
         assert finished == list(KILLS[1:])
 
-    def test_a_table_that_was_made_anew_is_known_again(self, kept: ProjectDir) -> None:
+    def test_a_table_that_was_recreated_is_known_again(self, kept: ProjectDir) -> None:
         kept.ok("reset", "-y")
         kept.ok("snapshot", "save", "known")
         data = world.data(kept)

@@ -184,7 +184,7 @@ def test_the_developers_own_project_is_not_touched(suite: ProjectDir) -> None:
     assert (suite.env(), suite.json("status")) == before
 
 
-def test_a_project_that_cannot_start_is_told_in_words(suite: ProjectDir) -> None:
+def test_a_project_that_cannot_start_is_reported_in_words(suite: ProjectDir) -> None:
     (suite.path / "seeds/postgres/users.sql").write_text("SELEC 1;")
     ran = subprocess.run(
         command("test_suite.py", "-k", "first"),
@@ -195,7 +195,7 @@ def test_a_project_that_cannot_start_is_told_in_words(suite: ProjectDir) -> None
     assert "Traceback" not in ran.stdout
 
 
-def test_without_a_project_pytests_own_way_to_name_one_is_told(tmp_path: Path) -> None:
+def test_without_a_project_pytests_own_way_to_name_one_is_reported(tmp_path: Path) -> None:
     (tmp_path / "test_suite.py").write_text("def test_first(devenv_stores):\n    pass\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\ndevenv_project = elsewhere\n")
     ran = subprocess.run(command(), cwd=tmp_path, capture_output=True, text=True, check=False)

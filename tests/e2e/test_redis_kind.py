@@ -52,7 +52,7 @@ def put(project: ProjectDir) -> None:
 
 
 @pytest.mark.needs_redis
-def test_it_is_started_asked_told_to_others_and_brought_back(cached: ProjectDir) -> None:
+def test_it_is_started_asked_reported_to_others_and_brought_back(cached: ProjectDir) -> None:
     cached.ok("up", timeout=240)
     seen = services(cached)
     env = cached.env()

@@ -132,7 +132,7 @@ def test_a_stopped_project_can_be_saved_and_restored(project: ProjectDir) -> Non
 
 
 @pytest.mark.long
-def test_a_port_that_somebody_takes_while_postgres_stands_still_is_given_up(project: ProjectDir) -> None:
+def test_a_port_that_someone_takes_while_postgres_is_stopped_is_given_up(project: ProjectDir) -> None:
     project.ok("up", "--no-backend")
     port = int(project.env()["PGPORT"])
     before = world.data(project)
@@ -398,7 +398,7 @@ class TestReset:
         }
 
     @pytest.mark.long
-    def test_any_doubt_runs_the_steps_and_says_so(self, fresh: ProjectDir) -> None:
+    def test_any_change_runs_the_steps_and_says_so(self, fresh: ProjectDir) -> None:
         home = data_home(fresh.path.resolve())
         for reason, spoil in self.doubts().items():
             users = world.sql(fresh, "SELECT uuid FROM users ORDER BY 1")

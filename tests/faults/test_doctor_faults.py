@@ -384,7 +384,7 @@ IDS = [f"{fault.row}-{fault.inject.__name__}" for fault in FAULTS]
 
 
 @pytest.mark.parametrize("fault", sampled(FAULTS, 4), ids=IDS)
-def test_one_fault_is_named_and_can_be_mended(stack: Stack, fault: Fault) -> None:
+def test_one_fault_is_named_and_can_be_fixed(stack: Stack, fault: Fault) -> None:
     ids = fault.inject(stack)
     report = stack.doctor()
     assert report["exit_code"] == 1

@@ -78,7 +78,7 @@ def test_a_paused_service_is_named_with_what_to_do(project: ProjectDir, name: st
 
 
 @pytest.mark.long
-def test_everything_stopped_is_told_service_by_service(project: ProjectDir) -> None:
+def test_everything_stopped_is_reported_service_by_service(project: ProjectDir) -> None:
     project.ok("down")
     report = project.json("doctor")
     found = findings(report)
@@ -102,7 +102,7 @@ def test_another_program_on_the_port_is_not_the_service(project: ProjectDir) -> 
     assert "is not DynamoDB" in row["evidence"]
 
 
-def test_dynamodb_without_shared_db_is_named_and_its_command_mends_it(project: ProjectDir) -> None:
+def test_dynamodb_without_shared_db_is_named_and_its_command_fixes_it(project: ProjectDir) -> None:
     """Row 9: the tables are gone for every key and region but those they were made with."""
     server = psutil.Process(pid(project, "dynamodb"))
     taken, command, environ = port(project, "dynamodb"), server.cmdline(), server.environ()

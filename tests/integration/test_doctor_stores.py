@@ -217,7 +217,7 @@ def test_letters_sent_while_doctor_looks_give_no_finding(letters: Project) -> No
 # --- one cause, one finding
 
 
-def test_all_ids_changed_by_plain_sql_is_one_finding_that_fix_mends(letters: Project) -> None:
+def test_all_ids_changed_by_plain_sql_is_one_finding_that_fix_repairs(letters: Project) -> None:
     letters.sql("UPDATE users SET uuid = gen_random_uuid()")
     report = letters.doctor()
     (row,) = rows(report).values()
@@ -243,14 +243,14 @@ def test_repairs_tell_before_and_after_and_change_nothing_else(letters: Project)
         assert item == {**old, "user_display_name": expected}
 
 
-def test_fix_mends_only_what_was_chosen(letters: Project) -> None:
+def test_fix_repairs_only_what_was_chosen(letters: Project) -> None:
     letters.sql("UPDATE users SET display_name = 'Bo Harbour' WHERE handle = 'bo'")
     letters.delete(letters.items(pk="GRP#")[0])
     mend(letters.context, only=["DAT008"])
     assert set(rows(letters.doctor())) == {"XST003"}
 
 
-def test_fix_leaves_an_item_that_changed_meanwhile(letters: Project) -> None:
+def test_fix_leaves_an_item_that_changed_in_between(letters: Project) -> None:
     from devenv.links.facts import Facts
     from devenv.stores.dynamodb.client import Dynamo
     from devenv.verify.repair import apply_writes, plan_repairs
@@ -372,7 +372,7 @@ def test_faults_of_a_project_of_another_shape(shop: Project, damage: str, code: 
     assert {c: set(row["subjects"]) for c, row in rows(report).items()} == {code: subjects}
 
 
-def test_numbers_as_ids_are_mended_as_numbers(shop: Project) -> None:
+def test_numbers_as_ids_are_fixed_as_numbers(shop: Project) -> None:
     shop.sql("UPDATE shop.customers SET id = id + 5000")
     assert mend(shop.context).exit_code == Exit.DONE
     assert {item["customer"]["N"] for item in shop.items()} == {"6001", "6002"}

@@ -171,7 +171,7 @@ THROTTLED = (
 )
 
 
-def test_throttling_is_tried_again_by_boto3_and_told_by_both(way: type[Dynamo]) -> None:
+def test_throttling_is_tried_again_by_boto3_and_reported_by_both(way: type[Dynamo]) -> None:
     refusal = reply(THROTTLED, "400 Bad Request")
     with answering([refusal] * 5 + [reply(b'{"TableNames":[]}')]) as (where, seen), way(where) as dynamodb:
         with pytest.raises(StoreError) as refused:

@@ -94,7 +94,7 @@ def running(found_java, local, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield where
 
 
-def test_it_calls_nobody_and_writes_only_its_data(found_java, local, tmp_path):
+def test_it_calls_no_one_and_writes_only_its_data(found_java, local, tmp_path):
     data = tmp_path / "data"
     before = snapshot(local.launcher.parent), snapshot(local.libraries.resolve().parent)
     with serving(found_java, local, data) as (_, process):

@@ -97,7 +97,7 @@ def test_the_connection_is_kept_and_survives_an_error(server, table):
         assert dynamo._connection is kept
 
 
-def test_nobody_there():
+def test_no_one_there():
     where = target(free_port())
     with pytest.raises(StoreError) as caught:
         probe(where)

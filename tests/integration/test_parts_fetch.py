@@ -108,11 +108,11 @@ def test_an_archive_without_a_checksum_is_refused(tmp_path, archive):
         assert reason(tmp_path / "cache", url) == "its published checksum is not a SHA-256 sum"
 
 
-def test_a_host_that_is_not_there_is_told(tmp_path):
+def test_a_host_that_is_not_there_is_reported(tmp_path):
     assert "refused" in reason(tmp_path / "cache", f"http://127.0.0.1:{free_port()}/a.tar.gz").lower()
 
 
-def test_a_download_that_is_cut_off_is_told(tmp_path, archive):
+def test_a_download_that_is_cut_off_is_reported(tmp_path, archive):
     with serving(pages(archive), stop_after=100) as (url, _):
         assert "100" in reason(tmp_path / "cache", url)
 
@@ -145,7 +145,7 @@ def test_the_pinned_npm_package_holds_dynamodb_local(tmp_path):
     assert list(local.libraries.glob("*sqlite4java*"))
 
 
-def test_a_package_that_npm_cannot_find_is_told(tmp_path):
+def test_a_package_that_npm_cannot_find_is_reported(tmp_path):
     missing = NpmPackage("amplify-dynamodb-simulator@0.0.0-none", NPM[1], bundled=True)
     with pytest.raises(DevenvError) as caught:
         find_local(tmp_path / "cache", None, None, say_nothing, [missing])

@@ -314,7 +314,7 @@ def test_the_matrix_sets_both_layouts_against_each_other(shop: ProjectDir, setti
     assert totals["conclusion"].startswith("one table is cheaper")
 
 
-def test_a_script_that_asks_otherwise_is_told(shop: ProjectDir, settings: Path) -> None:
+def test_a_script_that_asks_otherwise_is_reported(shop: ProjectDir, settings: Path) -> None:
     assert shop.devenv("patterns", "check", "--scripts").code == 0
     (shop.path / "orders.py").write_text(CARELESS)
     assert shop.devenv("patterns", "check").code == 0
@@ -329,7 +329,7 @@ def test_a_script_that_asks_otherwise_is_told(shop: ProjectDir, settings: Path) 
     assert "differs: it asks Query shop-orders where customer_no = 2" in ran.out
 
 
-def test_a_script_that_fails_is_told(shop: ProjectDir, settings: Path) -> None:
+def test_a_script_that_fails_is_reported(shop: ProjectDir, settings: Path) -> None:
     (shop.path / "orders.py").write_text("raise SystemExit('no such customer')")
     ran = shop.devenv("patterns", "run", "orders")
     assert ran.code == 1
@@ -397,7 +397,7 @@ def test_a_scan_is_refused_until_it_is_asked_for(shop: ProjectDir) -> None:
     assert document["amounts_to"]["operation"] == "Scan"
 
 
-def test_what_a_statement_amounts_to_is_told(shop: ProjectDir) -> None:
+def test_what_a_statement_amounts_to_is_reported(shop: ProjectDir) -> None:
     told = shop.ok("ddb", "sql", 'SELECT * FROM "shop-orders" WHERE customer_no = 1 AND placed > 20260610').out
     assert told.startswith(
         "amounts to a Query of 1 partition: it pins the partition key customer_no, and narrows the sort key"

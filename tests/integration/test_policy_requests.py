@@ -431,7 +431,7 @@ def test_trail_of_writes(tmp_path: Any) -> None:
     assert logged == {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems", "ExecuteStatement"}
 
 
-def test_the_price_of_the_trail_is_told(tmp_path: Any) -> None:
+def test_the_price_of_the_trail_is_reported(tmp_path: Any) -> None:
     project = reference_project(tmp_path / "project")
     told = project.ok("policy", "trail", "--region", REGION, "--account", ACCOUNT).out
     # 20 requests a second are declared: 51.84 million events a month of thirty days.

@@ -77,7 +77,7 @@ def test_a_violation_that_shows_only_at_commit_is_translated_too(made: Any) -> N
     assert "Key (a)=(1) already exists." in str(caught.value.detail)
 
 
-def test_a_missing_database_is_told_from_a_missing_server(target: Any) -> None:
+def test_a_missing_database_is_distinguished_from_a_missing_server(target: Any) -> None:
     with pytest.raises(StoreError) as caught, postgres.connect(target, database="no such database"):
         pass
     assert (caught.value.code, caught.value.reached) == (postgres.NO_DATABASE, True)

@@ -553,7 +553,7 @@ def test_a_table_that_is_not_there(cloud: Cloud) -> None:
     assert found["DRF002"]["status"] == "skip"
 
 
-def test_drift_that_nobody_looks_for_is_skipped_and_not_verified_when_asked_for(cloud: Cloud) -> None:
+def test_drift_that_no_one_looks_for_is_skipped_and_not_verified_when_asked_for(cloud: Cloud) -> None:
     made = context(DEMANDS, request=REQUEST)
     report = diagnose(made, only=["drift"])
     assert {each["status"] for each in report.body["checks"]} == {"skip"}

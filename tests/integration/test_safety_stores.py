@@ -66,7 +66,7 @@ def test_a_table_that_a_command_made_is_asked_itself(letters: Project) -> None:
             dynamo.call("UpdateTable", {"TableName": letters.table, "DeletionProtectionEnabled": False})
 
 
-def test_a_protected_table_can_be_made_anew(small: Any) -> None:
+def test_a_protected_table_can_be_recreated(small: Any) -> None:
     table = {
         "TableName": small.table("things"),
         "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],

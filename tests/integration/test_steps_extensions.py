@@ -61,7 +61,7 @@ def test_contrib_loads_also_into_a_server_that_runs_already(made: ProjectDir) ->
     assert rows(made, "SELECT length(uuid_generate_v1mc()::text)") == [(36,)]
 
 
-def test_an_extension_that_nobody_has_is_reported_at_its_statement(made: ProjectDir) -> None:
+def test_an_extension_that_no_one_has_is_reported_at_its_statement(made: ProjectDir) -> None:
     write(made, "CREATE TABLE t (id int);\n\nCREATE EXTENSION IF NOT EXISTS postgis;\n")
     ran = made.devenv("up")
     assert ran.code == 8

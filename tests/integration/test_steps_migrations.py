@@ -83,7 +83,7 @@ TOOLS: dict[str, tuple[dict[str, str], str, list[tuple[Any, ...]]]] = {
 
 
 @pytest.mark.parametrize("tool", TOOLS)
-def test_the_up_halves_run_in_the_tools_order_and_the_tool_is_told(small: Any, tool: str) -> None:
+def test_the_up_halves_run_in_the_tools_order_and_the_tool_is_reported(small: Any, tool: str) -> None:
     files, query, recorded = TOOLS[tool]
     small.steps["setup"] = {"migrations": tool}
     for name, text in files.items():

@@ -410,7 +410,7 @@ def test_items_made_changed_moved_or_deleted_by_others_are_left_alone(chat: Any)
     assert texts(chat) == ["GRP#01 by hand", "MSG#01 edited", "MSG#01 by hand"]
 
 
-def test_a_seed_that_meets_an_item_of_somebody_else_leaves_it(chat: Any) -> None:
+def test_a_seed_that_meets_an_item_of_another_user_leaves_it(chat: Any) -> None:
     chat.run("setup")
     chat.run("schema-load")
     put(chat, pk="MSG#1", sk="2023-01-01", text="by hand", user_uuid="x", user_handle="ada")
@@ -438,7 +438,7 @@ def test_a_changed_row_is_read_again(chat: Any) -> None:
 
 
 @pytest.mark.parametrize("how", ["recreated", "emptied"])
-def test_a_table_that_lost_everything_is_loaded_anew(chat: Any, how: str) -> None:
+def test_a_table_that_lost_everything_is_loaded_again(chat: Any, how: str) -> None:
     chat.up()
     if how == "recreated":
         chat.run("schema-load", fresh=True)
@@ -463,7 +463,7 @@ def test_from_scratch_empties_the_tables_first(chat: Any) -> None:
 # --- Following ---
 
 
-def test_after_a_rebuild_all_items_follow_the_new_ids_whoever_wrote_them(chat: Any) -> None:
+def test_after_a_rebuild_all_items_follow_the_new_ids_whatever_wrote_them(chat: Any) -> None:
     chat.up()
     old = ids(chat)
     put(chat, pk="MSG#1", sk="2023-02-01", text="sent", user_uuid=old["bob"], user_handle="bob")
@@ -503,7 +503,7 @@ def test_new_rows_and_renamed_rows_are_no_reason_to_follow(chat: Any) -> None:
     assert chat.items("chat") == before
 
 
-def test_ids_whose_row_is_gone_are_left_and_told(chat: Any) -> None:
+def test_ids_whose_row_is_gone_are_left_and_reported(chat: Any) -> None:
     chat.up()
     old = ids(chat)
     put(chat, pk="MSG#2", sk="2023-02-01", text="of bob", user_uuid=old["bob"], user_handle="bob")
@@ -520,7 +520,7 @@ def test_ids_whose_row_is_gone_are_left_and_told(chat: Any) -> None:
     assert agrees(chat)
 
 
-def test_an_item_is_left_and_told_when_its_new_key_is_taken(chat: Any) -> None:
+def test_an_item_is_left_and_reported_when_its_new_key_is_taken(chat: Any) -> None:
     chat.up()
     chat.run("setup", fresh=True)
     put(chat, pk=f"GRP#{ids(chat)['ada']}", sk="2023-01-01", text="taken", user_uuid="x", user_handle="ada")

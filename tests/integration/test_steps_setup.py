@@ -391,7 +391,7 @@ def test_numbers_given_in_the_file_name_their_row_even_when_the_sequence_is_set(
     assert small.sql("SELECT id, label FROM tags ORDER BY id") == [(1, "A"), (2, "b"), (3, "c"), (4, "next")]
 
 
-def test_rows_without_any_key_are_told_apart_by_their_content(small: Any) -> None:
+def test_rows_without_any_key_are_distinguished_by_their_content(small: Any) -> None:
     small.steps["setup"] = {"files": ["a.sql"]}
     small.write("a.sql", "CREATE TABLE t (a int, b text); INSERT INTO t VALUES (1, 'x'), (1, 'x'), (2, NULL);")
     small.run("setup")

@@ -113,7 +113,7 @@ def test_deleted_seeds_come_back_when_asked_and_nothing_else_changes(shop: Any) 
     assert "deleted" not in shop.look("setup").reason + shop.look("seed").reason
 
 
-def test_a_row_whose_key_somebody_else_took_is_not_overwritten(shop: Any) -> None:
+def test_a_row_whose_key_another_user_took_is_not_overwritten(shop: Any) -> None:
     shop.up()
     delete(shop, "ada")
     put(shop, "ada", "another")

@@ -272,7 +272,7 @@ def test_what_the_seed_step_wrote_does_not_reach_the_function(running: Running) 
     assert [one["eventName"] for one in running.told() if "eventName" in one] == ["MODIFY"]
 
 
-def test_a_table_that_is_made_anew_is_followed(running: Running) -> None:
+def test_a_table_that_is_recreated_is_followed(running: Running) -> None:
     running.begin()
     running.put("old")
     until(lambda: running.keys() == ["old"])

@@ -169,7 +169,7 @@ def test_orphans_are_deleted_only_when_losing_them_was_allowed(damaged: Compared
     assert items_of(damaged) == before
 
 
-def test_an_item_that_changed_meanwhile_is_left_alone_and_reported(damaged: Compared) -> None:
+def test_an_item_that_changed_in_between_is_left_alone_and_reported(damaged: Compared) -> None:
     path = damaged.plan()
     item = damaged.project.items(pk="MSG#")[0]
     damaged.project.change(item, message="edited")

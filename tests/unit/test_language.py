@@ -75,6 +75,16 @@ def test_no_page_has_a_banned_word(page: Path) -> None:
     assert lines == []
 
 
+def test_no_name_of_a_test_has_a_banned_word() -> None:
+    names = {
+        name
+        for file in (REPOSITORY / "tests").rglob("*.py")
+        for name in re.findall(r"def (test_\w+)", file.read_text())
+    }
+    assert len(names) > 1000
+    assert [name for name in sorted(names) if BANNED.search(name.replace("_", " "))] == []
+
+
 def test_docstrings_say_what_the_caller_gets() -> None:
     """An imperative or a noun phrase, not a question."""
     assert QUESTION.match(next(docstrings('"""Whether it runs."""')))

@@ -285,7 +285,7 @@ NAMED = st.none() | st.sampled_from(list(ORDER))
 
 
 @given(STATES, NAMED, NAMED)
-def test_no_work_is_left_out_and_none_is_done_that_nobody_needs(
+def test_no_work_is_left_out_and_none_is_done_that_no_one_needs(
     states: tuple[StepState, ...], force: str | None, first: str | None
 ) -> None:
     options = UpOptions(120, force=force, first=first)

@@ -226,7 +226,7 @@ def test_a_trace_that_is_passed_on_decides() -> None:
     assert requests.owner(SAME_TRACE) == Owner("traceparent", (first,)), "a call after the response"
 
 
-def test_two_requests_of_one_trace_are_told_apart_by_the_span_or_not_at_all() -> None:
+def test_two_requests_of_one_trace_are_distinguished_by_the_span_or_not_at_all() -> None:
     requests = Requests()
     first, second = requests.begin(TRACE), requests.begin(SAME_TRACE)
     assert requests.owner(TRACE) == Owner("traceparent", (first,))

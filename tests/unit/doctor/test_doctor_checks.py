@@ -107,7 +107,7 @@ def test_addresses_that_only_this_machine_reaches(ip: str, private: bool) -> Non
         ("user_id", "uuid", False),
     ],
 )
-def test_columns_that_name_somebody_elsewhere(name: str, type_name: str, naming: bool) -> None:
+def test_columns_that_name_another_userwhere(name: str, type_name: str, naming: bool) -> None:
     assert is_naming(name, type_name) is naming
 
 

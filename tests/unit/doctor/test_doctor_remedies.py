@@ -96,7 +96,7 @@ def test_of_two_that_are_one_too_many_the_one_no_seed_made_is_deleted(world: Wor
         ("${users[handle=bo].uuid} names no row", "DELETE FROM"),
     ],
 )
-def test_a_seeded_item_whose_row_was_made_anew_follows(world: World, reason: str, command: str) -> None:
+def test_a_seeded_item_whose_row_was_recreated_follows(world: World, reason: str, command: str) -> None:
     world.rows.remove(world.row("bo"))
     state = StepState("seed", "stale", reason, follows=True)
     found = judged("orphan")(facts(world, is_seeded=lambda *_: True, look_steps=lambda: [state]))
@@ -164,7 +164,7 @@ def test_a_statement_is_one_word_of_a_shell(statement: str) -> None:
     assert shlex.split(word(statement)) == [statement]
 
 
-def test_tables_that_nothing_is_declared_about_are_told(world: World) -> None:
+def test_tables_that_nothing_is_declared_about_are_reported(world: World) -> None:
     assert not_compared(facts(world)) == ""
     more = {TABLE: {"KeySchema": KEY}, "bookmarks": {"KeySchema": KEY}}
     assert not_compared(facts(world, tables=more)) == "not compared: bookmarks (no link names it)"
@@ -185,7 +185,9 @@ def test_tables_that_nothing_is_declared_about_are_told(world: World) -> None:
         ),
     ],
 )
-def test_a_step_that_is_behind_the_rows_is_no_finding_but_told(world: World, state: StepState, evidence: str) -> None:
+def test_a_step_that_is_behind_the_rows_is_no_finding_but_reported(
+    world: World, state: StepState, evidence: str
+) -> None:
     found = run_steps(facts(world, look_steps=lambda: [state]))
     assert (found.status, found.evidence) == ("ok", evidence)
 
@@ -221,7 +223,7 @@ def asked(world: World, user: str, seeded: Sequence[dict[str, Any]] = ()) -> Fin
     return nobody(inquiry, WHO, world.rows, lambda: [world.id("bo")])
 
 
-def test_who_is_not_there_is_told_who_is(world: World) -> None:
+def test_who_is_not_there_is_reported_who_is(world: World) -> None:
     found = asked(world, "nobody")
     assert found.summary == "there is no handle 'nobody' in public.users; there are ada, bo, cy, di"
     assert found.fix is not None

@@ -104,7 +104,7 @@ def test_a_warning_does_not_stop_what_needs_it() -> None:
 
 
 @pytest.mark.parametrize("late", ["fail", "error"])
-def test_a_check_that_hangs_ends_at_its_limit_and_holds_nobody(late: str) -> None:
+def test_a_check_that_hangs_ends_at_its_limit_and_holds_no_one(late: str) -> None:
     release = threading.Event()
     hanging = check("A1", lambda facts: (release.wait(), passed())[1], limit_s=0.1, late=late)
     try:
@@ -121,7 +121,7 @@ def test_checks_run_beside_each_other() -> None:
     assert set(statuses(*together).values()) == {"ok"}
 
 
-def test_each_finding_is_told_as_it_is_known() -> None:
+def test_each_finding_is_reported_as_it_is_known() -> None:
     told: list[str] = []
     run_checks([check("A1"), check("A2", needs=("A1",))], DoctorFacts(CONTEXT), lambda row: told.append(row.code))
     assert told == ["A1", "A2"]

@@ -76,7 +76,7 @@ def text(found: Mapping[str, Any]) -> str:
     return f"{found['status']}: {found['evidence']}"
 
 
-def test_without_the_section_nothing_is_demanded() -> None:
+def test_without_the_section_nothing_is_required() -> None:
     report = diagnose(context(None), only=[code for code in CODES if code != "SAF007"])
     assert {each["status"] for each in report.body["checks"]} == {"skip"}
     assert all("[safety] is not configured" in each["evidence"] for each in report.body["checks"])
@@ -236,7 +236,7 @@ def test_values_that_can_be_read(value: dict[str, str], plain: bool) -> None:
     assert (why_plain(value) is not None) is plain
 
 
-def test_an_entity_that_nobody_declared_is_refused() -> None:
+def test_an_entity_that_no_one_declared_is_refused() -> None:
     with pytest.raises(UsageError, match="there is no"):
         encrypted_attributes(context({"encrypted": ["lettre.message"]}).settings)
 

@@ -432,7 +432,7 @@ def test_a_fault_in_terraform_is_found(tmp_path: Path, code: str, fault: Callabl
     assert told in found[code]["evidence"]
 
 
-def test_where_nobody_can_look_it_is_not_verified(tmp_path: Path) -> None:
+def test_where_no_one_can_look_it_is_not_verified(tmp_path: Path) -> None:
     found = rows(tmp_path, {"README.md": "no templates"})
     assert {code: row["status"] for code, row in found.items()} == {"SAF004": "ok", **dict.fromkeys(CODES[1:], "error")}
     assert "the account was not read, and no template has a trail" in found["SAF010"]["evidence"]
@@ -445,7 +445,7 @@ def test_without_the_demand_nothing_is_looked_for(tmp_path: Path) -> None:
     assert {row["status"] for code, row in found.items() if code != "SAF004"} == {"skip"}
 
 
-def test_writes_alone_can_be_demanded(tmp_path: Path) -> None:
+def test_writes_alone_can_be_required(tmp_path: Path) -> None:
     text = YAML_FAULTS["writes only"][1](CLOUDFORMATION)
     assert rows(tmp_path, {"template.yaml": text}, cloudtrail="writes")["SAF010"]["status"] == "ok"
 
@@ -497,7 +497,7 @@ def test_what_a_module_may_hold_is_not_missed(tmp_path: Path, name: str, more: s
     assert [found[code]["status"] for code in ("SAF010", "SAF012")] == ["ok", "ok"]
 
 
-def test_a_name_that_matches_nothing_is_told(tmp_path: Path) -> None:
+def test_a_name_that_matches_nothing_is_reported(tmp_path: Path) -> None:
     found = rows(tmp_path, {"template.yaml": CLOUDFORMATION}, templates=["infra/*.yaml"])
     assert found["SAF012"]["evidence"] == "not verified: [safety] templates: no file matches infra/*.yaml"
 

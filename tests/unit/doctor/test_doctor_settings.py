@@ -107,7 +107,7 @@ def test_an_endpoint_is_missed_in_the_application_and_not_in_a_shell() -> None:
     assert kinds(find_endpoint(shell(), DYNAMODB, lookup())) == []
 
 
-def test_the_sdk_told_to_ignore_endpoints_is_as_if_unset() -> None:
+def test_the_sdk_set_to_ignore_endpoints_is_as_if_unset() -> None:
     source = application(AWS_ENDPOINT_URL_DYNAMODB="http://127.0.0.1:8000", AWS_IGNORE_CONFIGURED_ENDPOINT_URLS="true")
     assert [kind for kind, _ in kinds(find_endpoint(source, DYNAMODB, lookup()))] == ["unset"]
 

@@ -96,7 +96,7 @@ def test_compose_of_python_and_early_plugins_are_too_old() -> None:
     ]  # fmt: skip
 
 
-def test_an_old_compose_alone_is_told_with_the_way_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_compose_alone_is_reported_with_the_way_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = tmp_path / "cli-plugins" / "docker-compose"
     old.parent.mkdir()
     old.write_text("#!/bin/sh\necho 1.29.2\n")

@@ -198,7 +198,7 @@ def test_manifest_lines_are_folded_and_unfold_to_the_same():
     assert text.replace("\r\n ", "").split("\r\n") == ["Manifest-Version: 1.0", line, "", ""]
 
 
-def test_a_changed_jar_is_prepared_anew(tmp_path):
+def test_a_changed_jar_is_prepared_again(tmp_path):
     named = unpacked(tmp_path / "named")
     before = find_local(tmp_path / "cache", named, None, say_nothing, [])
     (named / JAR).write_bytes(make_jar(""))
@@ -258,7 +258,7 @@ def test_the_next_source_is_asked_when_one_has_nothing_usable(tmp_path):
     )
 
 
-def test_when_no_source_has_it_every_reason_is_told(tmp_path):
+def test_when_no_source_has_it_every_reason_is_reported(tmp_path):
     shelves = [Shelf(name="web", reason=Unavailable("refused")), Shelf(name="npm", reason=Unavailable("not installed"))]
     with pytest.raises(DevenvError) as caught:
         find_local(tmp_path / "cache", None, None, say_nothing, shelves)
@@ -267,7 +267,7 @@ def test_when_no_source_has_it_every_reason_is_told(tmp_path):
     assert not list((tmp_path / "cache").glob("tmp-*"))
 
 
-def test_a_full_disk_is_told_as_such_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_reported_as_such_and_leaves_nothing(tmp_path):
     full = Shelf(reason=OSError(28, "No space left on device"))
     with pytest.raises(DevenvError) as caught:
         find_local(tmp_path / "cache", None, None, say_nothing, [full])

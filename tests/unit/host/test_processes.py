@@ -201,7 +201,7 @@ def test_tail_gives_the_last_lines(tmp_path: Path) -> None:
     assert processes.tail(log, 0) == []
 
 
-def test_a_port_is_free_or_held_by_somebody_who_can_be_named(start: Started) -> None:
+def test_a_port_is_free_or_held_by_someone_who_can_be_named(start: Started) -> None:
     code = (
         "import socket, sys, time; s = socket.socket(); s.bind((sys.argv[1], 0)); s.listen();"
         "print(s.getsockname()[1], flush=True); print('ready', flush=True); time.sleep(600)"

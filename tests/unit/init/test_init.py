@@ -325,7 +325,7 @@ def test_code_with_the_resource_interface(tmp_path: Path) -> None:
     assert (settings.person.table, settings.person.name) == ("public.customers", "email")
 
 
-def test_a_column_that_is_only_called_alike_is_asked_for(tmp_path: Path) -> None:
+def test_a_column_that_is_only_similarly_named_is_asked_for(tmp_path: Path) -> None:
     sql = "CREATE TABLE customers (customer_id text PRIMARY KEY, email text UNIQUE, paid text UNIQUE);"
     users = "CREATE TABLE users (uuid uuid UNIQUE);"
     more = '{"user_uuid": sku, "customer_email": sku, "paid": sku, "pk"'

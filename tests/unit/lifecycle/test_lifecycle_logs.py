@@ -54,7 +54,7 @@ def test_since_and_pattern_choose_lines(tmp_path: Path) -> None:
     assert history(files, LogFilter(lines=0)) == []
 
 
-def test_a_log_that_was_begun_anew_has_new_times(tmp_path: Path) -> None:
+def test_a_log_that_was_begun_again_has_new_times(tmp_path: Path) -> None:
     log = write(tmp_path / "one.log", (100.0, "x" * 50 + "\n"), (150.0, "old\n"))
     log.write_bytes(b"")
     write(log, (200.0, "new\n"), (250.0, "newer\n"))

@@ -172,7 +172,7 @@ def test_the_newest_letter_under_nearly_the_right_key_is_only_malformed(world: W
 
 
 @pytest.mark.parametrize("spell", [str.upper, lambda text: text.replace("-", "")], ids=["capitals", "no hyphens"])
-def test_another_spelling_of_an_id_is_malformed_and_safe_to_mend(world: World, spell: Callable[[str], str]) -> None:
+def test_another_spelling_of_an_id_is_malformed_and_safe_to_fix(world: World, spell: Callable[[str], str]) -> None:
     head = world.heads(world.first)[0]
     head["pk"] = "GRP#" + spell(head["pk"].removeprefix("GRP#"))
     judgement = world.judge()
@@ -272,7 +272,7 @@ def test_author_who_is_no_member(world: World) -> None:
     assert seen(world.judge()) == {"foreign_member": {letter["message_uuid"], world.first, world.id("di")}}
 
 
-def test_row_that_names_somebody_who_has_no_row(world: World) -> None:
+def test_row_that_names_someone_who_has_no_row(world: World) -> None:
     head = world.heads(world.first)[0]
     head["user_uuid"], head["user_handle"], head["user_display_name"] = world.who("di")
     assert seen(world.judge()) == {"foreign_member": {world.first, world.id("di")}}

@@ -71,7 +71,7 @@ def test_what_is_no_uuid_has_none(text: str) -> None:
         "n/a",
     ],
 )
-def test_blanks_that_nobody_filled_in(text: str) -> None:
+def test_blanks_that_no_one_filled_in(text: str) -> None:
     assert is_placeholder(text)
 
 

@@ -128,7 +128,7 @@ def test_a_narrowed_pattern_shows_what_its_condition_takes_away(monkeypatch: pyt
     assert lines.endswith("✗ diverged at pattern: narrowed")
 
 
-def test_changed_fields_new_entries_and_the_order_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_fields_new_entries_and_the_order_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(mangled(), monkeypatch)
     assert f"│   extra     1: {message_id(99)[:8]}…" in lines
     assert f"│   changed   handle on 1 entry: {message_id(11)[:8]}… ines → null" in lines

@@ -159,7 +159,7 @@ def test_stored_text_stays_text(name: str, hostile: str) -> None:
     text.encode()
 
 
-def test_lists_are_cut_where_nobody_would_read_on() -> None:
+def test_lists_are_cut_where_no_one_would_read_on() -> None:
     body = healthy_body(3)
     library = named(body, "library")
     library.update(missing=[f"{number:08x}" for number in range(3 * MOST)], expected=None, entries=None)
@@ -176,7 +176,7 @@ def test_a_long_list_of_entries_says_how_many_there_are() -> None:
     assert message_id(499) in text
 
 
-def test_null_zero_and_nothing_are_told_apart() -> None:
+def test_null_zero_and_nothing_are_distinguished() -> None:
     body = healthy_body(0)
     named(body, "services")["output"] = {"gone": None, "none": [], "zero": 0, "blank": "", "no": False}
     words = squeezed(Page(write_html(report_of(0, body))))

@@ -124,7 +124,7 @@ def test_why_tells_the_judgement_of_a_layer(width: int) -> None:
 
 
 @WIDTHS
-def test_again_asks_anew_and_the_new_verdict_counts(width: int) -> None:
+def test_again_asks_again_and_the_new_verdict_counts(width: int) -> None:
     with terminal("wrong_query", "healthy", width=width) as screen:
         for name in NAMES[:6]:
             screen.until(prompt(width, name))

@@ -210,7 +210,7 @@ def test_a_row_may_refer_to_itself_but_not_in_a_circle() -> None:
         order_rows(BOTH, [one, two])
 
 
-def test_records_lose_what_somebody_dropped() -> None:
+def test_records_lose_what_someone_dropped() -> None:
     live = Catalog((dataclasses.replace(USERS, columns=(ID,)),))
     assert cut_records({USERS.id: [{"id": "1", "handle": "a"}], POSTS.id: [{"id": "2"}]}, live) == {
         USERS.id: [{"id": "1"}]

@@ -99,7 +99,7 @@ def test_an_answer_that_trickles_has_one_deadline() -> None:
     assert time.monotonic() - began < 3
 
 
-def test_nobody_there_is_an_error() -> None:
+def test_no_one_there_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(StoreError) as caught:

@@ -62,7 +62,7 @@ def test_now_is_a_moment_of_the_request() -> None:
     assert kinds(judge(NEW, [*BEFORE, *two])) == ["duplicate"]
 
 
-def test_writes_are_told_from_reads_and_held_to_one_transaction() -> None:
+def test_writes_are_distinguished_from_reads_and_held_to_one_transaction() -> None:
     def item(operation: str, **request: object) -> WireCall:
         return WireCall("dynamodb", operation, 0.0, request=request)
 

@@ -101,7 +101,7 @@ def test_new_year_is_next_year() -> None:
     assert weather.new_year(NOW).isoformat() == "2027-01-01T00:00:05+00:00"
 
 
-def test_messages_of_postgres_are_told_apart() -> None:
+def test_messages_of_postgres_are_distinguished() -> None:
     def message(letter: bytes, content: bytes) -> bytes:
         return letter + (len(content) + 4).to_bytes(4, "big") + content
 

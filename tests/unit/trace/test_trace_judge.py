@@ -66,7 +66,7 @@ def test_an_empty_conversation_is_healthy() -> None:
     assert [layer.observed_count for layer in found.layers][-3:] == [0, 0, 0]
 
 
-def test_what_nobody_declared_is_not_asked_and_no_fault() -> None:
+def test_what_no_one_declared_is_not_asked_and_no_fault() -> None:
     seen = replace(
         HEALTHY,
         cross_store=Observation(unasked="the project declares no links"),
@@ -96,7 +96,7 @@ def test_a_fault_outranks_what_could_not_be_asked() -> None:
     assert judge(SUBJECT, seen).status == "diverged"
 
 
-def test_an_entry_that_expired_or_was_written_meanwhile_may_be_there_or_not() -> None:
+def test_an_entry_that_expired_or_was_written_in_between_may_be_there_or_not() -> None:
     seen = replace(HEALTHY, dynamodb=replace(HEALTHY.dynamodb, fleeting=frozenset(["m5", "m6"])))
     assert verdict(with_member(seen, entries=STORED[:4])) == (None, None)
     assert verdict(with_member(seen, entries=(*STORED, entry(6)))) == (None, None)
@@ -193,7 +193,7 @@ def test_variables_that_the_code_ignores_are_no_fault() -> None:
     assert verdict(replace(HEALTHY, environment=Observation(findings=(trouble,)))) == (None, None)
 
 
-def test_variables_that_nobody_can_say_the_code_ignores_are_a_fault() -> None:
+def test_variables_that_no_one_can_say_the_code_ignores_are_a_fault() -> None:
     trouble = Finding("unset", "the endpoint is not set", about=frozenset(["dynamodb"]))
     seen = replace(HEALTHY, environment=Observation(findings=(trouble,)))
     silent = replace(seen, library=LibraryObservation(ran=replace(RAN, asked=None)))
@@ -208,7 +208,7 @@ def test_what_the_code_loads_by_itself_counts_as_environment() -> None:
     assert also(seen) == []
 
 
-def test_a_wrong_environment_and_a_wrong_query_are_told_apart_by_the_corrected_run() -> None:
+def test_a_wrong_environment_and_a_wrong_query_are_distinguished_by_the_corrected_run() -> None:
     trouble = Finding("wrong_endpoint", "", about=frozenset(["dynamodb"]))
     narrow = replace(SENT, sort="begins_with(sk, 2026)", count=0)
     seen = with_library(asked=(ELSEWHERE,), read=(), entries=())

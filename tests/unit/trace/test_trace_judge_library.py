@@ -128,12 +128,12 @@ def test_entries_that_get_lost_where_queries_were_not_captured() -> None:
     assert verdict(with_library(entries=STORED[:3], asked=None, read=None)) == ("library", "items_lost")
 
 
-def test_entries_that_nobody_stored() -> None:
+def test_entries_that_no_one_stored() -> None:
     assert verdict(with_library(entries=(*STORED, entry(9)))) == ("library", "items_added")
     assert verdict(with_library(entries=STORED * 2)) == ("library", "items_added")
 
 
-def test_entries_of_somebody_else_that_the_query_brings() -> None:
+def test_entries_of_another_user_that_the_query_brings() -> None:
     wide = (entry(9, by="cy"), *NEWEST_FIRST)
     seen = with_library(entries=wide[::-1], read=wide, asked=(replace(SENT, key={"pk": "MSG#g-2"}),))
     assert verdict(seen) == ("library", "wrong_query")
@@ -223,7 +223,7 @@ def test_a_guard_that_asks_otherwise_than_declared() -> None:
     assert verdict(seen) == ("library", "wrong_query")
 
 
-def test_a_guard_that_refuses_somebody_whose_id_is_not_stored_is_right() -> None:
+def test_a_guard_that_refuses_someone_whose_id_is_not_stored_is_right() -> None:
     moved = Finding("mismatched_id", "", about=frozenset(["user_uuid"]))
     refused = Ran("may_read()", "raised", error="NotAMember")
     seen = replace(

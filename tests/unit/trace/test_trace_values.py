@@ -248,7 +248,7 @@ def test_pages_of_one_read_are_one_read() -> None:
     assert (found.times, found.count, found.scanned, found.followed, found.limit) == (2, 3, 3, True, 2)
 
 
-def test_a_page_that_nobody_follows() -> None:
+def test_a_page_that_no_one_follows() -> None:
     assert read_one({"Limit": 2}, count=2, more=True).followed is False
 
 

@@ -233,7 +233,7 @@ def test_every_id_of_every_item_becomes_a_record(tmp_path: Path) -> None:
     assert tally.masks == {"link:0": [3], "link:1": [0]}
 
 
-def test_odd_items_and_expired_items_are_told_apart(tmp_path: Path) -> None:
+def test_odd_items_and_expired_items_are_distinguished(tmp_path: Path) -> None:
     world = World()
     world.items[0]["user_uuid"] = "7"
     world.items[1]["pk"] = "MSG#undefined"
