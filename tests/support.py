@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any, NoReturn
 
 import psutil
 
-from devenv.config.load import data_home
+from devenv.config.load import cache_folder, data_home
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LIMIT_S = 120.0
@@ -118,6 +120,19 @@ class ProjectDir:
         self.devenv("down", "--data", "--no-backup", "-y")
         shutil.rmtree(data_home(self.path.resolve()), ignore_errors=True)
         shutil.rmtree(self.path, ignore_errors=True)
+
+
+@contextmanager
+def cache_of_parts() -> Iterator[Path]:
+    """A cache that the stores' account can reach: this machine's parts, and nothing that was made from projects."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder)
+        made.chmod(0o755)
+        for part in cache_folder().iterdir():
+            own = ("baselines", "completion", "pristine", "projects", "tests")
+            if part.name not in own and part.suffix != ".lock":
+                (made / part.name).symlink_to(part)
+        yield made
 
 
 def dice(name: str) -> random.Random:

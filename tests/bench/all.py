@@ -118,7 +118,7 @@ def make_side(name: str, top: Path, tree: Path) -> Side:
     cache = top / f"cache-{name}"
     cache.mkdir(mode=0o755)
     for part in cache_folder().iterdir():
-        if part.name not in ("baselines", "projects", "completion", "tests"):
+        if part.name not in ("baselines", "projects", "completion", "tests") and part.suffix != ".lock":
             (cache / part.name).symlink_to(part)
     project = ProjectDir(top / name)
     project.path.mkdir()

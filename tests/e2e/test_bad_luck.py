@@ -15,7 +15,7 @@ import pytest
 
 from devenv.config.load import data_home
 from tests.e2e import world
-from tests.support import LIMIT_S, ProjectDir, Ran, dice, empty_project, reference_project, sampled
+from tests.support import LIMIT_S, ProjectDir, Ran, cache_of_parts, dice, empty_project, reference_project, sampled
 
 # Where only the data is looked at, the application need not start.
 STORES = ("up", "--no-backend")
@@ -217,16 +217,21 @@ class TestKilledDevenv:
         """initdb outlives devenv and is still writing when the next `up` makes its own cluster."""
         project = reference_project(tmp_path / "project")
         home = data_home(project.path.resolve())
-        try:
-            child = start(project, "up")
-            world.until(lambda: list(home.glob("postgres.new-*/base")), "initdb at work")
-            child.kill()
-            finish(child)
-            project.ok(*STORES)
-            assert world.data(project) == undisturbed
-            assert [file.name for file in home.glob("initdb.password*")] == []
-        finally:
-            project.remove()
+        # With a kept cluster there would be no initdb.
+        with cache_of_parts() as cache:
+            project.environ["DEVENV_CACHE"] = str(cache)
+            try:
+                child = start(project, "up")
+                world.until(lambda: list(home.glob("postgres.new-*/base")), "initdb at work")
+                child.kill()
+                finish(child)
+                project.ok(*STORES)
+                assert world.data(project) == undisturbed
+                assert [file.name for file in home.glob("initdb.password*")] == []
+                assert list((cache / "pristine").glob(".new-*")) == []
+                assert len(list((cache / "pristine").glob("*/checksum"))) == 1
+            finally:
+                project.remove()
 
     # Moments within the steps are in tests/chaos/test_crashes.py and tests/integration/test_steps_killed.py.
     @pytest.mark.parametrize("target", sampled(["postgres", "dynamodb", "schema-load", "backend"], 4))

