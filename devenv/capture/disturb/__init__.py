@@ -1,1 +1,1 @@
-"""Proxies that make a store behave as it may on a bad day."""
+"""Proxies that make a store misbehave, as stores do at times."""

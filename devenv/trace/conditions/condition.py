@@ -18,7 +18,7 @@ BOTH: tuple[Part, ...] = (*READS, *WRITES)
 
 @dataclass(frozen=True)
 class StressCondition:
-    """One bad day.
+    """One bad condition.
 
     `rule` says, with its source, why it can happen; `sdk` what the libraries do about it by themselves. `unmet` is the
     reason for *not run* when there was nothing to disturb. `parts` are tried under it. `first_page`: of a request only
