@@ -293,7 +293,7 @@ def guarded(call: Callable[[], Any]) -> int:
 
 def leave_late(doing: str) -> None:
     """End a command that waits for something that has no limit of its own. It has changed nothing."""
-    what = f"nothing has moved on for {deadline.limit_s:g} s"
+    what = f"no progress for {deadline.limit_s:g} s"
     detail = f"waited for: {doing}"
     code = refuse(Report(chosen.command, None, Exit.TIMEOUT, error=Failure(what, detail, hint="devenv doctor")))
     sys.stdout.flush()

@@ -224,7 +224,7 @@ def test_a_table_that_differs_only_by_case_is_another_one_and_is_said_so(small: 
         (
             '{"TableName": "a b", "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "S"}],'
             ' "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}]}',
-            "tables.json: TableName 'a b' is no name for a table",
+            "tables.json: TableName 'a b' is not a valid table name",
         ),
         ('{"TableName": 7, "AttributeDefinitions": [], "KeySchema": []}', "tables.json: TableName must be a text"),
     ],

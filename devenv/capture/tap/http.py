@@ -114,7 +114,7 @@ class Messages:
             self.step = self.read_chunk_size
         elif length is not None:
             if not length.isdecimal():
-                raise Unparsed("a length is no number")
+                raise Unparsed("a length is not a number")
             self.left = int(length)
             self.step = self.read_length
         elif body is True:
@@ -154,7 +154,7 @@ class Messages:
         try:
             self.left = int(line.partition(b";")[0].strip(), 16)
         except ValueError:
-            raise Unparsed("a chunk's size is no number") from None
+            raise Unparsed("a chunk's size is not a number") from None
         self.step = self.read_chunk if self.left else self.read_trailer
         yield from ()
 
@@ -194,7 +194,7 @@ def parse_head(text: bytes) -> HttpHead:
     if len(words) != 3 or not (words[0].startswith("HTTP/1.") or words[2].startswith("HTTP/1.")):
         raise Unparsed("no HTTP/1.1")
     if words[0].startswith("HTTP/") and not words[1].isdecimal():
-        raise Unparsed("a status is no number")
+        raise Unparsed("a status is not a number")
     headers: dict[str, str] = {}
     for line in lines[1:]:
         name, colon, value = line.partition(":")

@@ -127,7 +127,7 @@ def check_request(request: Any, file: str) -> Mapping[str, Any]:
         raise UsageError(f"{file}: the key of table {name} is not defined", detail=what)
     if not TABLE_NAME.fullmatch(name):
         raise UsageError(
-            f"{file}: TableName {name!r} is no name for a table",
+            f"{file}: TableName {name!r} is not a valid table name",
             detail="it must have 3 to 255 characters: letters, digits, _ - .",
             hint=f"correct {file}",
         )
