@@ -110,6 +110,7 @@ class Code:
     writes: bool
     imports: frozenset[str] = frozenset()
     mounts: Mapping[str, str] = field(default_factory=dict)
+    checks_audience: bool = False  # a call with `audience=…`: id tokens have one, access tokens of Cognito do not
 
 
 def read_code(
@@ -158,6 +159,7 @@ def read_code(
         writes=bool(names & {"put_item", "batch_write_item", "transact_write_items", "batch_writer"}),
         imports=frozenset(imported(nodes)),
         mounts=dict(read_mounts(tree)),
+        checks_audience=any(isinstance(node, ast.keyword) and node.arg == "audience" for node in nodes),
     )
 
 

@@ -253,6 +253,8 @@ class Drafter(TraceDrafter):
                     )
             elif is_refused(name):
                 notes.append(f"{name} is left out: it decides which programs run. Set it in your shell.")
+            elif self.sign_in and self.issues_tokens and name in self.sign_in.variables:
+                entries[name] = self.sign_in.variables[name]
             elif place := placeholder(name, value, self.survey):
                 entries[name] = place
             elif value in tables or (self.survey.shared.get(name) == value != "" and not is_secret(name, value)):

@@ -19,6 +19,7 @@ from devenv.init.propose import (
     places_of,
 )
 from devenv.init.sheet import Sheet
+from devenv.init.sign_in import find_sign_in
 from devenv.init.sql_tables import DeclaredTable
 from devenv.init.survey import Survey
 
@@ -42,6 +43,7 @@ class DataDrafter:
         self.application_command: tuple[str, ...] = ()
         self.group = find_group(self.entities, self.links)
         self.group_edit = 0
+        self.sign_in = find_sign_in(survey)
 
     def entity_sections(self) -> None:
         """`[entities.*]`, from the items that the code writes."""
@@ -131,6 +133,7 @@ class DataDrafter:
             self.sheet.key("name", name)
             if sign_in:
                 self.sheet.key("sign_in", sign_in)
+            self.token_section()
         if not self.patterns:
             return
         self.sheet.title(
@@ -156,6 +159,33 @@ class DataDrafter:
                 self.sheet.key("operation", "get")
             if query.forward is not None:
                 self.sheet.key("order", order_of(pattern, self.entities))
+
+    @property
+    def issues_tokens(self) -> bool:
+        """True if the application's tokens can come from devenv's issuer."""
+        return bool(self.sign_in and self.sign_in.movable and self.person and self.person[3])
+
+    def token_section(self) -> None:
+        """`[token]`, where the application checks tokens of Cognito."""
+        found = self.sign_in
+        if found is None:
+            return
+        if not self.issues_tokens:
+            missing = (
+                "a column with the `sub` of each person" if found.movable else "a variable for the issuer's address"
+            )
+            self.sheet.note(
+                f"{found.evidence}: the application checks tokens of Cognito. For requests with a local token it needs"
+                f' {missing}; then declare [token] issuer = "cognito" (`devenv help configuration`).'
+            )
+            return
+        self.sheet.above(
+            f"{found.evidence}: the application checks tokens of Cognito. `up` serves such an issuer here."
+        )
+        self.sheet.section("token")
+        self.sheet.key("issuer", "cognito")
+        if found.use != "access":
+            self.sheet.key("use", found.use)
 
 
 def quoted(name: str) -> str:

@@ -129,10 +129,18 @@ class TraceDrafter(DataDrafter):
         if function.name:
             self.library(pattern, arguments)
         if route and self.application_command:
-            self.sheet.section("trace", pattern.name, "request")
-            self.sheet.key("path", route.path, f"{route.file}:{route.line}")
-            if items := route.wraps.get(function.short):
-                self.sheet.key("items", items)
+            self.request(pattern, route)
+
+    def request(self, pattern: FoundPattern, route: Route) -> None:
+        """`[trace.*.request]`."""
+        self.sheet.section("trace", pattern.name, "request")
+        self.sheet.key("path", route.path, f"{route.file}:{route.line}")
+        if items := route.wraps.get(pattern.query.function.short):
+            self.sheet.key("items", items)
+        if self.issues_tokens:
+            self.sheet.key("headers", {"Authorization": "Bearer {token}"})
+            if route.guarded:
+                self.sheet.key("anonymous", [401])
 
     def results(self, function: Function, entity: FoundEntity) -> Mapping[str, str]:
         """Field -> attribute of what a function gives back; the items themselves have their own names."""

@@ -12,6 +12,8 @@ from devenv.init.sql_tables import NAME, bare, split_commas
 
 UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 ASSIGNED: Final = re.compile(r"""\b(\w+)['"]?\s*(?::\s*\w+\s*)?[:=]\s*['"]([^'"\n${}]{1,60})['"]""")
+# `PLOT#{LADDER}`, `PLOT#${LADDER}`: a key that is filled with a constant.
+FILLED: Final = re.compile(r"\b([A-Za-z]{3,})#\$?\{(\w+)\}")
 INSERT: Final = re.compile(
     rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})\s*\(([^)]*)\)\s*VALUES\s*(.{{0,4000}})", re.IGNORECASE | re.DOTALL
 )
@@ -73,13 +75,17 @@ def find_values(texts: Mapping[str, str], items: Iterable[Mapping[str, str]]) ->
             uuids.update(UUID.findall(value))
             names.setdefault(plain(name), []).append(value)
     for file, text in sorted(texts.items(), key=lambda each: "seed" not in each[0].lower()):
-        if file.endswith(".sql"):
+        if file.endswith((".sql", ".py")):
             for table, column, value in inserted(text):
                 columns.setdefault((table, column), []).append(value)
-        elif "seed" in file.lower():
+        if file.endswith(".sql"):
+            continue
+        if "seed" in file.lower():
             uuids.update(UUID.findall(text))
             mentioned |= set(re.findall(r"""['"]([^'"\n]{1,60})['"]""", text))
-            for name, value in ASSIGNED.findall(text)[:MOST]:
+            given = ASSIGNED.findall(text)[:MOST]
+            known = dict(given)
+            for name, value in (*given, *((kind, known[name]) for kind, name in FILLED.findall(text) if name in known)):
                 names.setdefault(plain(name), []).append(value)
         elif file.endswith(CODE):
             for name, value in ASSIGNED.findall(text)[:MOST]:
@@ -98,7 +104,7 @@ def inserted(text: str) -> Iterable[tuple[str, str, str]]:
     """(table, column, value) of the texts in INSERT … VALUES."""
     for match in INSERT.finditer(text):
         names = [bare(name.strip()) for name in match[2].split(",")]
-        rows = split_commas(match[3].partition(";")[0])
+        rows = split_commas(match[3].partition(";")[0].partition('"""')[0])
         for row in rows[:MOST]:
             if not (row.startswith("(") and row.endswith(")")):
                 break

@@ -10,6 +10,10 @@ from typing import Final
 
 from devenv.init.source import assignments
 
+DEPENDS: Final = ("Depends", "Security")
+SIGNED_IN: Final = re.compile(
+    r"auth|token|sign_?(ed_?)?in|log_?(ged_?)?in|current_|claims|require_?user", re.IGNORECASE
+)
 ROUTE_PLACE: Final = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 
 
@@ -19,6 +23,7 @@ class Route:
 
     `asked` are the parameters behind the `?` that it reads. `owner` is the object that it belongs to (`app`, `router`).
     Its function goes from `line` to `end`. `wraps`: function -> the field of the answer that its list stands in.
+    `guarded`: by the names of its decorators and dependencies it is for people who are signed in.
     """
 
     file: str
@@ -30,6 +35,7 @@ class Route:
     owner: str = ""
     end: int = 0
     wraps: Mapping[str, str] = field(default_factory=dict)
+    guarded: bool = False
 
 
 def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
@@ -62,7 +68,18 @@ def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
                             owner,
                             node.end_lineno or node.lineno,
                             wrapped(inner),
+                            is_guarded(node),
                         )
+
+
+def is_guarded(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return True if a decorator, or what a parameter depends on, is called after signing in."""
+    nodes = [*function.decorator_list, *(each for each in ast.walk(function.args) if isinstance(each, ast.Call))]
+    used = [each.args[0] for each in nodes if isinstance(each, ast.Call) and called_name(each) in DEPENDS and each.args]
+    names = [each.func if isinstance(each, ast.Call) else each for each in (*nodes, *used)]
+    return any(
+        SIGNED_IN.search(each.attr if isinstance(each, ast.Attribute) else getattr(each, "id", "")) for each in names
+    )
 
 
 def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from devenv.init.names import settle_names, table_variables
 from devenv.init.program_tables import read_program_tables
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
+from devenv.init.settings_class import with_variables
 from devenv.init.source import assignments, parse_python, read_variable
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
 from devenv.init.tables import (
@@ -109,7 +110,8 @@ def survey(root: Path) -> Survey:
     compose = read_composes(texts, composes, given)
     open_ = read_composes(texts, composes, shared)
     variables = {**given, **known_variables(compose)}
-    trees = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
+    read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
+    trees = with_variables(read)
     tables, notes = read_tables(texts, trees, variables)
     scripts = {name: text for name, text in texts.items() if is_script(name)}
     keys = keys_of(tables)

@@ -17,7 +17,7 @@ KINDS: Final = (
     ((".cs",), re.compile(r"\[DynamoDBTable\b|new\s+CreateTableRequest"), "C#"),
     ((".php",), re.compile(r"->createTable\(\s*\["), "PHP"),
     ((".rs",), re.compile(r"\.create_table\(\)"), "Rust"),
-    ((".py",), re.compile(r"\baws_dynamodb\b|\bdynamodb\.Table(V2)?\("), "the CDK"),
+    ((".py",), re.compile(r"\baws_dynamodb\b"), "the CDK"),
     ((".py",), re.compile(r"^from\s+pynamodb|^import\s+pynamodb", re.MULTILINE), "PynamoDB"),
     ((".ts", ".js", ".mjs", ".cjs"), re.compile(r"new\s+(?:dynamodb|ddb)\.(?:Table|TableV2|CfnTable)\("), "the CDK"),
     ((".ts", ".js", ".mjs", ".cjs"), re.compile(r"\bdynamoose\.(?:model|Table)\b|from\s+['\"]electrodb"), "a model"),

@@ -167,6 +167,17 @@ def test_a_healthy_order(shop: ProjectDir) -> None:
     assert (query["text"], query["count"], query["elsewhere"]) == ("Query lines where order_id = 7", 3, None)
 
 
+def test_an_application_that_was_left_out_is_not_run_and_no_fault(shop: ProjectDir) -> None:
+    shop.ok("stop", "backend")
+    document = shop.json("trace", "order", "7", "--user", "C-ONE")
+    assert (document["exit_code"], document["verdict"]["status"]) == (3, "not_verified")
+    layers = {layer["name"]: layer for layer in document["layers"]}
+    assert (layers["services"]["status"], layers["library"]["status"]) == ("ok", "ok")
+    assert layers["services"]["summary"] == "postgres, dynamodb answer"
+    assert layers["http"]["status"] == "not_run"
+    assert "devenv up" in layers["http"]["unasked"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "kind", "named_in"),
     [

@@ -22,6 +22,7 @@ from devenv.trace.answers import Form, by_kind, forms_of_answer, read_answer
 from devenv.trace.application import is_forwarder
 from devenv.trace.judge.http import judge_http
 from devenv.trace.layer import Given, Layer
+from devenv.trace.layers.services import was_left_out
 from devenv.trace.observation import Answer, Entry, HttpObservation, Observation
 from devenv.trace.question import TraceContext
 from devenv.trace.tokens import make_token
@@ -61,6 +62,9 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         return HttpObservation(unasked="the subject declares no request")
     if url is None:
         return HttpObservation(unasked="the project has no [backend] to send the request to", declared=True)
+    place = urlsplit(url)
+    if was_left_out(inquiry.facts.context) and not processes.answers(place.hostname or "", place.port):
+        return HttpObservation(unasked="the application was not started: devenv up", declared=True)
     try:
         asks = requests_of(inquiry, declared, url, given.person, given.stranger)
     except Unknown as error:

@@ -13,7 +13,7 @@ from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
 from devenv.doctor.checks.schema import diff_catalog, diff_links
 from devenv.doctor.checks.services import silence
-from devenv.links.facts import Facts
+from devenv.links.facts import Facts, FactsContext
 from devenv.trace.judge.fault import judge_findings
 from devenv.trace.layer import Given, Layer
 from devenv.trace.observation import Observation
@@ -43,6 +43,9 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
         troubles += found
         tables += seen
         down = next((t for t in found if t.kind in ("unreachable", "not_ready")), None)
+        if name == "backend" and was_left_out(facts.context):
+            services.append({"name": name, "answers": False, "detail": "not started"})
+            continue
         services.append({"name": name, "answers": down is None, "detail": down.summary if down else None})
     return Observation(
         request={"services": [name for name, _ in asked]},
@@ -137,16 +140,27 @@ def look_at_dynamodb(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]
 
 
 def look_at_backend(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]:
-    """See if anything listens at the application's address; its answers are the matter of the layer http."""
+    """See if anything listens at the application's address; its answers are the matter of the layer http.
+
+    One that was not started, or was stopped on purpose, is no fault: `up --no-backend` asks for that.
+    """
     url = urlsplit(facts.context.targets.backend_url or "")
     host, port = url.hostname or "127.0.0.1", url.port or {"https": 443}.get(url.scheme, 80)
     try:
         socket.create_connection((host, port), timeout=CONNECT_S).close()
     except OSError as error:
+        if was_left_out(facts.context):
+            return [], []
         why, fix = silence(facts.context.service("backend"))
         text = f"the application does not listen at {host}:{port}: {error}"
         return [Finding("unreachable", text, why, fix, ("backend",), frozenset(["backend"]))], []
     return [], []
+
+
+def was_left_out(context: FactsContext) -> bool:
+    """Return True if the application is devenv's to start, and is not meant to run."""
+    backend = context.settings.backend
+    return backend is not None and bool(backend.command) and context.service("backend").state == "stopped"
 
 
 def summarize(seen: Observation) -> str:

@@ -1,0 +1,137 @@
+"""What `init` reads of an application: its tokens, its settings class, the keys of its seeds."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from devenv.config.schema import Token
+from devenv.init.real_values import find_values
+from devenv.init.routes import read_routes
+from devenv.init.settings_class import with_variables
+from tests.unit.init.test_init_kinds import COMPOSE, REQUEST, made
+
+USERS = "CREATE TABLE users (uuid uuid PRIMARY KEY, handle text UNIQUE, cognito_user_id text);"
+APP = """
+import os, boto3, jwt
+from flask import Flask
+from boto3.dynamodb.conditions import Key
+app = Flask(__name__)
+table = boto3.resource("dynamodb").Table("notes")
+ISSUER = os.environ["COGNITO_ISSUER"]
+POOL, CLIENT = os.environ["USER_POOL_ID"], os.environ["USER_POOL_CLIENT_ID"]
+
+def list_notes(room):
+    items = table.query(KeyConditionExpression=Key("id").eq(f"ROOM#{room}"))["Items"]
+    return [{"id": item["note_id"], "text": item["text"]} for item in items]
+
+def add_note(room, user):
+    table.put_item(Item={"id": f"ROOM#{room}", "note_id": "1", "text": "x", "user_uuid": user})
+
+@app.get("/rooms/<room>")
+@login_required
+def show(room):
+    return list_notes(room)
+"""
+TABLE = REQUEST.replace("things", "notes")
+FILES = {"docker-compose.yml": COMPOSE, "db.sql": USERS, "app.py": APP, "notes.json": TABLE}
+
+
+def test_tokens_of_cognito_get_an_issuer_and_requests_carry_one(tmp_path: Path) -> None:
+    settings, _ = made(tmp_path, FILES)
+    assert settings.token == Token(issuer="cognito")
+    assert settings.env == {
+        "COGNITO_ISSUER": "{token_issuer}",
+        "USER_POOL_ID": "{token_user_pool}",
+        "USER_POOL_CLIENT_ID": "{token_client_id}",
+    }
+    request = settings.trace["notes"].request
+    assert request is not None
+    assert (request.headers, request.anonymous) == ({"Authorization": "Bearer {token}"}, [401])
+
+
+def test_a_check_of_the_audience_asks_for_id_tokens(tmp_path: Path) -> None:
+    code = APP + "\ndef verify(token, key):\n    return jwt.decode(token, key, audience=CLIENT)\n"
+    settings, _ = made(tmp_path, {**FILES, "app.py": code})
+    assert settings.token == Token(issuer="cognito", use="id")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        # The address is written in the code, or nobody has a sign-in id: both are asked for.
+        ("app.py", APP.replace('os.environ["COGNITO_ISSUER"]', '"https://cognito-idp.us-east-1.amazonaws.com/x"')),
+        ("db.sql", USERS.replace(", cognito_user_id text", "")),
+    ],
+)
+def test_where_no_issuer_can_stand_in_it_says_what_is_missing(tmp_path: Path, name: str, text: str) -> None:
+    settings, _ = made(tmp_path, {**FILES, name: text})
+    assert settings.token is None
+    assert "checks tokens of Cognito" in (tmp_path / "devenv.toml").read_text()
+    request = settings.trace["notes"].request
+    assert request is not None
+    assert request.headers == {}
+
+
+def test_a_project_without_tokens_gets_none(tmp_path: Path) -> None:
+    settings, _ = made(tmp_path, {**FILES, "app.py": APP.replace("COGNITO_ISSUER", "A").replace("USER_POOL", "B")})
+    assert settings.token is None
+    assert "Cognito" not in (tmp_path / "devenv.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "guarded"),
+    [
+        ("@app.get('/x')\n@login_required\ndef f(): pass", True),
+        ("@app.get('/x')\n@auth.signed_in\ndef f(): pass", True),
+        ("@app.get('/x')\ndef f(user=Depends(get_current_user)): pass", True),
+        ("@app.get('/x')\ndef f(db=Depends(get_session)): pass", False),
+        ("@app.get('/x')\n@cross_origin()\ndef f(): pass", False),
+    ],
+)
+def test_a_route_for_people_who_are_signed_in(text: str, guarded: bool) -> None:
+    [route] = read_routes("app.py", ast.parse(text))
+    assert route.guarded is guarded
+
+
+SETTINGS = """
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="shop_")
+    table: str = "orders"
+    key: str
+    region: str = Field("eu-north-1", alias="AWS_REGION")
+    retries: int = 3
+settings = Settings()
+def get_settings() -> Settings:
+    return settings
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("settings.table", "os.environ.get('SHOP_TABLE', 'orders')"),
+        ("config.settings.key", "os.environ.get('SHOP_KEY')"),
+        ("get_settings().region", "os.environ.get('AWS_REGION', 'eu-north-1')"),
+        ("settings.retries", "os.environ.get('SHOP_RETRIES')"),
+        ("settings.unknown", "settings.unknown"),
+        ("other.table", "other.table"),
+    ],
+)
+def test_a_field_of_a_settings_class_is_a_variable(text: str, read: str) -> None:
+    trees = {"settings.py": ast.parse(SETTINGS), "app.py": ast.parse(f"\n\nx = {text}")}
+    found = with_variables(trees)["app.py"]
+    assert ast.unparse(found) == f"x = {read}"
+    assert {node.lineno for node in ast.walk(found) if isinstance(node, ast.expr)} == {3}
+
+
+def test_keys_that_a_seed_fills_with_a_constant_give_values() -> None:
+    text = "LADDER = 'd9428888-122b-41e1-b85b-1f0a3c7e9b10'\nput(pk=f'TOOL#{LADDER}', sk=f'AT#{WHEN}')\n"
+    rows = 'op.execute("""INSERT INTO members (handle) VALUES (\'ines\'), (\'jonas\')""")'
+    values = find_values({"scripts/seed_loans.py": text, "migrations/0002.py": rows}, [])
+    assert values.of("tool_id", "string") == "d9428888-122b-41e1-b85b-1f0a3c7e9b10"
+    assert values.column("members", "handle") == ("ines", "jonas")
