@@ -19,7 +19,7 @@ from devenv.config.load import PLACEHOLDERS
 from devenv.config.processes import OwnService
 from devenv.config.schema import Entity, Pattern, Settings
 from devenv.config.services import RESERVED, STORES, circle, own_places, own_services, place_of
-from devenv.config.token_mistakes import token_mistakes
+from devenv.config.token_mistakes import person_mistakes, token_mistakes
 from devenv.config.trace import AnswerShape, Trace, TraceEntity
 from devenv.config.worker_mistakes import worker_mistakes
 from devenv.config.writes import TraceAction
@@ -58,6 +58,7 @@ def find_mistakes(settings: Settings) -> list[Mistake]:
         *of_links(settings),
         *of_groups(settings),
         *of_patterns(settings),
+        *(Mistake(("person", key), text) for key, text in person_mistakes(settings)),
         *(Mistake(("token", key), text) for key, text in token_mistakes(settings)),
         *(each for name, trace in settings.trace.items() for each in of_trace(settings, name, trace)),
     ]

@@ -249,12 +249,14 @@ class Person(Section, frozen=True):
     """`[person]`: who asks. `table` (`[schema.]table` in Postgres) has a row each, `id` is its id's column.
 
     `name` is the column that `--user` is compared with (a handle), `sign_in` the one that a token carries.
+    `sign_in_placeholder = "MOCK"`: step setup gives each row with this text in `sign_in` an id of its own.
     """
 
     table: Annotated[str, msgspec.Meta(min_length=1)]
     id: str
     name: str
     sign_in: str | None = None
+    sign_in_placeholder: Annotated[str, msgspec.Meta(min_length=1)] | None = None
 
 
 class Token(Section, frozen=True):

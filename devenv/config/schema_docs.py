@@ -144,6 +144,7 @@ DOCS: Final[Mapping[str, Doc]] = {
     "Person.id": ("Its id column.", "uuid"),
     "Person.name": ("The column that `--user` is compared with.", "handle"),
     "Person.sign_in": ("The column that a token carries.", "cognito_user_id"),
+    "Person.sign_in_placeholder": ("The text in `sign_in` that setup replaces by an id of each person's own.", "MOCK"),
     "Token.issuer": ("Serve a local issuer whose tokens have the claims of Amazon Cognito's.", "cognito"),
     "Token.use": ("Which of its tokens a request carries.", "id"),
     "Token.user_pool": ("The user pool's id; default: REGION_devenv.", "us-east-1_AbCdEf123"),

@@ -1,4 +1,4 @@
-"""The mistakes that `[token]` can have. Pure."""
+"""The mistakes that `[token]` and `[person]` can have. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,17 @@ from devenv.core.templates import names_in
 
 if TYPE_CHECKING:
     from devenv.config.schema import Settings
+
+
+def person_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
+    """(key, sentence): only SQL files and migrations leave a place for the statement that fills a placeholder."""
+    person, setup = settings.person, settings.steps.setup
+    if person is None or person.sign_in_placeholder is None:
+        return
+    if person.sign_in is None:
+        yield "sign_in_placeholder", "needs sign_in, the column that it stands in"
+    if setup.command or not (setup.files or setup.migrations):
+        yield "sign_in_placeholder", "step setup fills it, and has neither files nor migrations"
 
 
 def token_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:

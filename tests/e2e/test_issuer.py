@@ -7,6 +7,7 @@ import stat
 import sys
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ table = "people"
 id = "uuid"
 name = "handle"
 sign_in = "cognito_id"
+sign_in_placeholder = "MOCK"
 
 [token]
 issuer = "cognito"
@@ -68,7 +70,7 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
 SQL = f"""\
 CREATE TABLE people (uuid uuid PRIMARY KEY DEFAULT gen_random_uuid(), handle text, cognito_id text);
-INSERT INTO people (handle, cognito_id) VALUES ('anna', '{SUB}'), ('nobody', NULL);
+INSERT INTO people (handle, cognito_id) VALUES ('anna', '{SUB}'), ('nobody', NULL), ('mia', 'MOCK'), ('nora', 'MOCK');
 """
 
 
@@ -114,6 +116,11 @@ def test_an_application_accepts_its_tokens_before_and_after_a_restart(signed: Pr
     me = f"{seen['backend']['url']}/me"
     status, claims = get(me, Authorization=f"Bearer {token}")
     assert (status, claims["sub"], claims["username"]) == (200, SUB, "anna")
+    # Where the seed has a placeholder, each person has an id of their own.
+    others = [signed.ok("env", "--token", name).out.strip() for name in ("mia", "nora")]
+    subs = {get(me, Authorization=f"Bearer {other}")[1]["sub"] for other in others}
+    assert len(subs) == 2
+    assert all(uuid.UUID(sub) for sub in subs)
     assert get(me, Authorization=f"Bearer {token[:-8]}AAAAAAAA")[0] == 401
     refused = signed.devenv("env", "--token", "nobody")
     assert refused.code == 1

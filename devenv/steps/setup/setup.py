@@ -35,6 +35,7 @@ from devenv.steps.setup.migrations import (
 from devenv.steps.setup.psql import LeftOut, PsqlReader, list_left_out
 from devenv.steps.setup.rows import Row, Sequences, order_rows, pair_runs, read_rows, read_sequences
 from devenv.steps.setup.run import GRANTS, ROLES, run_again, run_statements
+from devenv.steps.setup.sign_in import fill_sign_in
 from devenv.steps.setup.sql import Statement
 from devenv.steps.since import LIMIT
 from devenv.steps.step import Handles, Inputs, SourceFile, StepContext, StepOutcome, read_text
@@ -134,9 +135,11 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Scri
         refuse_migration(file)
         parts[file.name] = reader.read(file.text, file.name)
     plain = [each for name, part in parts.items() if name not in reader.included for each in part]
-    every = (*(each for migration in migrations for each in migration.statements), *plain)
+    filling = fill_sign_in(settings)
+    every = (*(each for migration in migrations for each in migration.statements), *plain, *filling)
+    seal = reader.seal + "".join(each.text for each in filling).encode()
     named = "\0".join((plan.name, plan.folder, *plan.command)).encode() if plan else b""
-    return Script(every, tuple(reader.left_out), reader.seal + named, plan, tuple(migrations))
+    return Script(every, tuple(reader.left_out), seal + named, plan, tuple(migrations))
 
 
 def present(handles: Handles) -> bool:
