@@ -15,8 +15,11 @@ from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from devenv.stack import Stack
     from devenv.verify.context import Context
+    from devenv.verify.repair import Write
 
 Pattern = Annotated[str, typer.Argument(metavar="NAME", help="A pattern that `patterns list` prints.")]
 
@@ -204,9 +207,14 @@ def verify_context(opened: Stack) -> Context:
         for name in STORES:
             require_running(opened, name)
 
+    def settled(writes: Sequence[Write]) -> None:
+        from devenv.doctor.gather import settle
+
+        settle(opened, writes)
+
     definitions = read_inputs(opened)["schema-load"].content or ()
     tables = {definition.table: definition.request for definition in definitions}
-    return Context(opened.settings, opened.engine.targets(), opened.folder, tables, ready)
+    return Context(opened.settings, opened.engine.targets(), opened.folder, tables, ready, settled)
 
 
 def verify(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.config.schema import Settings
 from devenv.core.model import Targets
+
+if TYPE_CHECKING:
+    from devenv.verify.repair import Write
 
 # A correct writer changes one store and then the other; what is still wrong after this long was not being written.
 GRACE_S: Final = 1.5
@@ -19,7 +22,8 @@ class Context:
     """The stores and settings to compare.
 
     `folder` is the project's state folder, `tables` the declared CreateTable requests by name.
-    `ready` raises a StoreError when one of the project's stores does not run.
+    `ready` raises a StoreError when one of the project's stores does not run. `settle` is told which items a repair
+    rewrote, so that the ledger of seeds does not count them as changed by another program.
     """
 
     settings: Settings
@@ -27,6 +31,7 @@ class Context:
     folder: Path
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     ready: Callable[[], None] = lambda: None
+    settle: Callable[[Sequence[Write]], None] = lambda _: None
 
 
 @dataclass(frozen=True)

@@ -150,13 +150,17 @@ def carry_out(
                     fresh = [number for number, write in batch if not is_done(dynamodb, write)]
                     journal.note(word, fresh)
                 settled = []
+                written = []
                 for number, write in batch:
                     state = settle(dynamodb, write)
                     counts[state] += 1
+                    if state in ("applied", "already"):
+                        written.append(write)
                     if state in ("changed_meanwhile", "failed"):
                         skipped += [describe_write(write, state)] if len(skipped) < SHOWN else []
                     else:
                         settled.append(number)
+                context.settle(written)
                 if word == "undone":
                     journal.note(word, settled)
                 watch.note("repair", f"{sum(counts.values())} of {number_of(head.writes, 'item')}")

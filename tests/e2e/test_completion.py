@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import REPOSITORY, ProjectDir, reference_project
+from tests.support import REPOSITORY, ProjectDir, on_this_machine, reference_project
 from tests.terminal import Terminal, open_terminal
 
 UUID = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
@@ -105,5 +105,5 @@ def test_a_tab_completes_in_a_real_shell(project: ProjectDir, tmp_path: Path, sh
         terminal.press("exit\n")
         assert "Traceback" not in terminal.seen
     print(f"{shell}: " + ", ".join(f"{kind} {seconds:.2f} s" for kind, seconds in spent.items()))
-    # On an idle machine each is below; on a busy one the middle one must be.
-    assert statistics.median(spent.values()) <= 0.3
+    # On an idle machine each is below; on a busy one the middle one must be, by its load.
+    assert statistics.median(spent.values()) <= on_this_machine(0.3)

@@ -21,7 +21,7 @@ from selenium.webdriver.common.keys import Keys
 from devenv.core.model import DynamoTarget
 from devenv.stores.dynamodb.client import Dynamo
 from tests.browser import open_browser
-from tests.support import ProjectDir, reference_project
+from tests.support import ProjectDir, on_this_machine, reference_project
 from tests.ui import LivePage, live_page
 
 pytestmark = pytest.mark.needs_browser
@@ -165,21 +165,25 @@ def test_every_page_opens_without_a_complaint_from_its_own_origin(
         browser.save_screenshot(str(Path(folder) / name))
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("path", PATHS)
-def test_axe_finds_nothing_serious(browser: webdriver.Chrome, page: LivePage, axe: str, path: str, scheme: str) -> None:
-    visit(browser, page, path, scheme=scheme)
+def serious(browser: webdriver.Chrome, axe: str) -> list[tuple[str, list[str]]]:
+    """The serious violations on the page that is open, with everything unfolded."""
     browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")
     # The driver runs it in the page as a debugger does: the page's own policy would not.
     browser.execute_script(axe)
     script = "const done = arguments[0]; axe.run(document).then(found => done(found.violations))"
     violations = browser.execute_async_script(script)
-    serious = [
+    return [
         (each["id"], [node["html"][:160] for node in each["nodes"]][:5])
         for each in violations
         if each["impact"] in ("serious", "critical")
     ]
-    assert serious == []
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("path", PATHS)
+def test_axe_finds_nothing_serious(browser: webdriver.Chrome, page: LivePage, axe: str, path: str, scheme: str) -> None:
+    visit(browser, page, path, scheme=scheme)
+    assert serious(browser, axe) == []
 
 
 def test_axe_would_find_something(browser: webdriver.Chrome, page: LivePage, axe: str) -> None:
@@ -249,7 +253,7 @@ def test_the_keyboard_alone_opens_a_page_and_follows_an_id(browser: webdriver.Ch
 
 
 def test_the_keyboard_reaches_everything_that_can_be_used(browser: webdriver.Chrome, page: LivePage) -> None:
-    for path in ("/", "/doctor", "/trace", f"/data?table=public.users&items={TABLE}"):
+    for path in PATHS:
         visit(browser, page, path)
         usable = browser.execute_script("""
         return [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')]
@@ -282,21 +286,65 @@ def test_checks_and_layers_fill_in_without_a_reload(browser: webdriver.Chrome, p
     assert complaints(browser, "/doctor") == []
 
 
-def test_a_fault_shows_within_two_seconds_of_asking(browser: webdriver.Chrome, page: LivePage) -> None:
-    """On Data: what is asked is read anew."""
+def press(browser: webdriver.Chrome, selector: str) -> None:
+    """Use a button by the keyboard."""
+    button = browser.find_element(By.CSS_SELECTOR, selector)
+    browser.execute_script("arguments[0].focus()", button)
+    button.send_keys(Keys.ENTER)
+
+
+def timed(browser: webdriver.Chrome, selector: str, ready: Any) -> float:
+    """Press a button, and return the seconds until what it is for is there."""
+    began = time.monotonic()
+    press(browser, selector)
+    wait(ready, 60)
+    return time.monotonic() - began
+
+
+def test_a_fault_shows_within_two_seconds_of_asking_and_its_fix_can_be_undone(
+    browser: webdriver.Chrome, page: LivePage, axe: str
+) -> None:
+    """On Data, Doctor and Trace: what is asked is read anew, and comes without a reload."""
+    conversation = f"/data?items={TABLE}&hash={quote('MSG#' + CONVERSATION)}"
     with store_of(page.project) as store:
         values = {":h": {"S": f"MSG#{CONVERSATION}"}}
         query = {"TableName": TABLE, "KeyConditionExpression": "pk = :h", "ExpressionAttributeValues": values}
         item = store.call("Query", query)["Items"][0]
-        visit(browser, page, f"/data?items={TABLE}&hash={quote('MSG#' + CONVERSATION)}")
+        visit(browser, page, conversation)
         assert browser.find_elements(By.CSS_SELECTOR, ".mark") == []
-        stale = {**item, "user_uuid": {"S": "00000000-1111-4222-8333-444444444444"}}
-        store.call("PutItem", {"TableName": TABLE, "Item": stale})
+        gone = "00000000-1111-4222-8333-444444444444"
+        store.call("PutItem", {"TableName": TABLE, "Item": {**item, "user_uuid": {"S": gone}}})
         try:
-            began = time.monotonic()
-            browser.refresh()
-            wait(lambda: browser.find_elements(By.CSS_SELECTOR, ".mark"))
-            assert time.monotonic() - began < 2.0
+            limit = on_this_machine(2.0)
+            marks = lambda: browser.find_elements(By.CSS_SELECTOR, "#right .mark")  # noqa: E731 - said three times
+            spent = {"data": timed(browser, "#right form.filters button", marks)}
+            visit(browser, page, "/doctor")
+            failed = lambda: browser.find_elements(By.CSS_SELECTOR, "#check-XST002.was-fail")  # noqa: E731
+            spent["doctor"] = timed(browser, "#run-doctor", failed)
+            visit(browser, page, f"/trace/conversation/{CONVERSATION}")
+            broken = lambda: "mismatched_id" in text_of(browser, "main")  # noqa: E731
+            spent["trace"] = timed(browser, "form[action='/trace/ask'] button", broken)
+            print(f"seconds until the fault shows, with {limit:.1f} allowed: {spent}")
+            assert {name: seconds for name, seconds in spent.items() if seconds > limit} == {}
+
+            # From the id to the row that was meant.
+            visit(browser, page, conversation)
+            link = browser.find_element(By.XPATH, f"//a[@class='id' and text()='{gone}']")
+            browser.get(str(link.get_attribute("href")))
+            wait(lambda: item["user_uuid"]["S"] in text_of(browser, "#left .pairs"))
+
+            visit(browser, page, "/doctor")
+            wait(lambda: browser.find_elements(By.CSS_SELECTOR, "form[action='/doctor/plan/XST002'] button"), 60)
+            press(browser, "form[action='/doctor/plan/XST002'] button")
+            wait(lambda: browser.find_elements(By.CSS_SELECTOR, "form[action$='/apply'] button"), 60)
+            assert gone in text_of(browser, ".entries del")
+            assert serious(browser, axe) == []
+            press(browser, "form[action$='/apply'] button")
+            wait(lambda: browser.find_elements(By.CSS_SELECTOR, "form[action$='/undo'] button"), 60)
+            assert store.call("Query", query)["Items"][0] == item
+            press(browser, "form[action$='/undo'] button")
+            wait(lambda: "Undone" in text_of(browser, ".headline"), 60)
+            assert store.call("Query", query)["Items"][0]["user_uuid"]["S"] == gone
         finally:
             store.call("PutItem", {"TableName": TABLE, "Item": item})
 

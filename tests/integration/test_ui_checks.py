@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from devenv.core.model import DynamoTarget
@@ -236,3 +237,17 @@ def test_a_trace_under_stress_lists_each_condition(page: LivePage) -> None:
     text = page.ask(run).text
     assert conditions
     assert not [each["name"] for each in conditions if f"<b>{each['name']}</b>" not in text]
+
+
+def test_the_ledger_of_seeds_knows_what_a_fix_wrote(page: LivePage, project: ProjectDir) -> None:
+    """Else the next `seed` would take the fixed items for changed by hand, and ask before it loads them again."""
+    with psycopg.connect(project.env()["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("SET session_replication_role = replica")
+        [person] = connection.execute("SELECT uuid FROM users ORDER BY handle LIMIT 1").fetchall()
+        now = connection.execute("UPDATE users SET uuid = gen_random_uuid() WHERE uuid = %s RETURNING uuid", person)
+        connection.execute("UPDATE activities SET user_uuid = %s WHERE user_uuid = %s", (*now.fetchall()[0], *person))
+    fix = page.do("/doctor/plan/XST002")
+    assert page.finish(fix)["plan"]["writes"]
+    page.do(f"{fix}/apply")
+    assert finished(page, fix, "applied")["applied"] > 10
+    project.ok("seed")
