@@ -20,6 +20,7 @@ CLAUSE: Final = re.compile(
     re.IGNORECASE,
 )
 LEGACY: Final = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
+SESSION: Final = ("host", "port", "database", "user", "search_path")
 READS: Final = frozenset(["Query", "Scan", "GetItem", "BatchGetItem", "TransactGetItems", "ExecuteStatement"])
 
 
@@ -47,7 +48,7 @@ def read_events(events: Iterable[Mapping[str, Any]]) -> list[Sent]:
     found: dict[int, Sent] = {}
     for event in events:
         if event.get("event") == "asked":
-            place = {name: event[name] for name in ("host", "port", "database", "user") if event.get(name) is not None}
+            place = {name: event[name] for name in SESSION if event.get(name) is not None}
             found[event["number"]] = Sent(
                 event["service"],
                 event["operation"],
@@ -136,7 +137,9 @@ def describe(run: Sequence[Sent]) -> StoreCall:
 
 
 def describe_sql(sent: Sent) -> StoreCall:
-    return StoreCall("SQL", sql=str(sent.request), store="postgres")
+    words = (("as", sent.place.get("user")), ("with search_path", sent.place.get("search_path")))
+    session = " ".join(f"{word} {value}" for word, value in words if value)
+    return StoreCall("SQL", sql=str(sent.request), session=session or None, store="postgres")
 
 
 def describe_dynamodb(sent: Sent) -> StoreCall:

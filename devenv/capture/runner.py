@@ -266,7 +266,8 @@ def tell_rows(number: int, count: Any, error: BaseException | None = None) -> No
 def place_of_cursor(cursor: Any) -> dict[str, Any]:
     """Return where a cursor of psycopg is connected to."""
     info = cursor.connection.info
-    return {"host": info.host, "port": info.port, "database": info.dbname, "user": info.user}
+    path = info.parameter_status("search_path")
+    return {"host": info.host, "port": info.port, "database": info.dbname, "user": info.user, "search_path": path}
 
 
 def watch_psycopg(module: Any) -> None:

@@ -232,10 +232,11 @@ def of_trace(settings: Settings, name: str, trace: Trace) -> Iterator[Mistake]:
     library, request = trace.library, trace.request
     if library is not None:
         yield from unknown_places((*place, "library", "arguments"), names_in(library.arguments), known)
+        yield from unknown_places((*place, "library", "page"), names_in(library.page), known)
         yield from unknown_places((*place, "library", "command"), names_in(library.command), known)
         for number, guard in enumerate(library.guards):
             at = (*place, "library", "guards", number)
-            yield from unknown_places((*at, "arguments"), names_in(guard.arguments), known)
+            yield from unknown_places(at, names_in([guard.arguments, guard.returns]), known)
             if guard.pattern is not None:
                 yield from unknown_name((*at, "pattern"), "pattern", guard.pattern, settings.patterns)
                 used.append(guard.pattern)

@@ -224,6 +224,7 @@ DOCS: Final[Mapping[str, Doc]] = {
     "AnswerShape.shown": ("False: this answer has no such items.", True),
     "TraceLibrary.function": ("The function, as package.module:function.", "shop.orders:list_orders"),
     "TraceLibrary.arguments": ("Its arguments by name.", {"user_uuid": "{person.uuid}"}),
+    "TraceLibrary.page": ("Further arguments by which the route asks for a page.", {"limit": 51}),
     "TraceLibrary.command": (
         "A command instead; it prints JSON.",
         ["node", "list.mjs", "{user_uuid}"],
@@ -238,6 +239,7 @@ DOCS: Final[Mapping[str, Doc]] = {
     "Call.function": ("The function, as package.module:function.", "shop.auth:check"),
     "Call.arguments": ("Its arguments by name.", {"user": "{person.uuid}"}),
     "Call.pattern": ("The access pattern that it should use.", "membership"),
+    "Call.returns": ("Fields of what it must return.", {"uuid": "{person.uuid}"}),
     "TraceRequest.path": ("The path; parameters can be used.", "/api/messages/{message_group_uuid}"),
     "TraceRequest.method": ("The method.", "GET"),
     "TraceRequest.headers": ("Headers; {token} is the user's.", {"Authorization": "Bearer {token}"}),

@@ -14,12 +14,14 @@ class Call(Section, frozen=True):
     """One of the application's own functions, `package.module:function`, and its arguments by name.
 
     An argument may use the parameters of what is traced, or be `{ call = "module:function" }`, whose result it is.
-    `pattern` names the access pattern that the function should use.
+    `pattern` names the access pattern that the function should use. `returns` are fields of what it must return
+    (`{ uuid = "{person.uuid}" }`): so the application's own lookup of the user is held against `[person]`.
     """
 
     function: Text
     arguments: dict[str, Any] = {}
     pattern: str | None = None
+    returns: dict[str, Text] = {}
 
 
 class TraceLibrary(Section, frozen=True):
@@ -27,10 +29,13 @@ class TraceLibrary(Section, frozen=True):
 
     `items` is the place of the list in it (`data`, `data.messages`; empty: it is the list). `fields` maps fields
     to other names than `[trace.<subject>] fields` has. `guards` are functions that must let the one who asks pass.
+    `page` are further arguments by which the route asks for a page (`{ limit = 51 }`): the function is called with
+    them too, and must give the first entries of the whole list, as many as the number says.
     """
 
     function: Text | None = None
     arguments: dict[str, Any] = {}
+    page: dict[str, Any] = {}
     command: list[Text] = []
     guards: list[Call] = []
     items: str = ""

@@ -100,7 +100,8 @@ class Ran:
     """How one function of the application ended. `error` is the type's name, `detail` its words, `where` the place.
 
     `asked` are its reads (None: not captured), `read` the entries that they brought. `shape` says what is wrong with
-    the form of what was returned; `nothing`: it returned no value at all.
+    the form of what was returned; `nothing`: it returned no value at all. `returned` are the fields that it had to
+    return: name, expected, observed.
     """
 
     function: str
@@ -113,18 +114,21 @@ class Ran:
     where: str | None = None
     asked: tuple[StoreCall, ...] | None = None
     read: tuple[Entry, ...] | None = None
+    returned: tuple[tuple[str, str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryObservation(Observation):
     """`ran` is the function in the environment of the running process. `corrected` is the same function with the
     project's own settings: asked where that environment leads elsewhere, so that function and environment can be told
-    apart. `guards` are the declared guards with their declared patterns. `diverted` are settings that the
+    apart. `page` is the function called as the route calls it. `guards` are the declared guards with their declared
+    patterns. `diverted` are settings that the
     application's code changed by itself.
     """
 
     ran: Ran | None = None
     corrected: Ran | None = None
+    page: Ran | None = None
     guards: tuple[tuple[Ran, StoreCall | None], ...] = ()
     diverted: tuple[Finding, ...] = ()
     code_changed: str | None = None

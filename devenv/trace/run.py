@@ -65,6 +65,7 @@ from devenv.trace.question import TraceContext, ask
 from devenv.trace.report import report_of
 
 if TYPE_CHECKING:
+    from devenv.config.trace import TraceLibrary
     from devenv.config.types import Order
     from devenv.stack import Stack
 
@@ -183,6 +184,11 @@ class TraceRun:
         return replace(seen, began_ms=(began - self.context.clock) * 1000, ms=(now - began) * 1000)
 
 
+def page_size(section: TraceLibrary) -> int | None:
+    """The number among the arguments of a page."""
+    return next((value for value in section.page.values() if type(value) is int), None)
+
+
 def subject_of(context: TraceContext, person: PostgresObservation) -> Subject:
     """The declared subject, reduced to what the judgement compares by."""
     trace_, settings = context.question.trace, context.settings
@@ -204,7 +210,11 @@ def subject_of(context: TraceContext, person: PostgresObservation) -> Subject:
             "library": direction((section.order if section else None) or trace_.order),
             "http": direction((request.order if request else None) or trace_.order),
         },
-        limits={"library": section.limit if section else None, "http": request.limit if request else None},
+        limits={
+            "library": section.limit if section else None,
+            "page": page_size(section) if section else None,
+            "http": request.limit if request else None,
+        },
         anonymous=request.anonymous if request else (),
         stranger=request.stranger if request else (),
         origin=request.origin if request else None,

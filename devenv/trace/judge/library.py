@@ -74,7 +74,10 @@ def find_library(
     if ran is None or any(broken.layer == "services" and broken.about & STORES for broken in earlier):
         return []
     found = list(judge_run(subject, seen, ran, expected, earlier))
+    if not found and library.page is not None:
+        found += judge_page(subject, seen, ran, library.page)
     for guard, declared in library.guards:
+        found += judge_lookup(guard, earlier)
         found += judge_guard(seen, guard, declared, earlier)
     return found
 
@@ -228,6 +231,72 @@ def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: 
             "reordered",
         )
     return library_fault(ran, "reordered", text, "its code sorts or reverses them", between, "reordered")
+
+
+def judge_page(subject: Subject, seen: Observations, ran: Ran, page: Ran) -> Iterator[LayerFinding]:
+    """The function called as the route calls it: the first entries of its own whole list, in the same order."""
+    if page.outcome != "returned":
+        fault = judge_failure(page, None)
+        yield replace(fault, summary=f"called as the route calls it, {fault.summary}")
+        return
+    if ran.entries is None or page.entries is None or subject.sorted_by is None:
+        return
+    # What was written since the first call is in one of the two lists only.
+    whole = [entry for entry in ran.entries if entry.id not in seen.dynamodb.fleeting]
+    found = [entry for entry in page.entries if entry.id not in seen.dynamodb.fleeting]
+    wanted = first_ones(subject, whole, len(found))
+    said = f"called as the route calls it, {ran.function} returns"
+    size = subject.limits.get("page")
+    known = set(ids(whole))
+    if size is not None and not min(size, len(whole)) <= len(page.entries) <= size:
+        text = f"{said} {count(len(page.entries))}, not the {min(size, len(whole))} that are asked for"
+    elif ages(subject, wanted) != ages(subject, found) or not set(ids(found)) <= known:
+        others = len(set(ids(found)) - set(ids(wanted)))
+        text = f"{said} {count(others)} that are not among the first {len(found)} of its whole list"
+    elif tuple(one for one in ids(whole) if one in set(ids(found))) != ids(found):
+        text = f"{said} them in another order than the whole list"
+    else:
+        return
+    yield library_fault(page, "wrong_page", text, side_by_side(page.asked, None), status="mutated")
+
+
+def ages(subject: Subject, entries: Sequence[Entry]) -> list[str]:
+    """The values of the sorted field, in order: of two entries with the same one, a page may hold either."""
+    return sorted(entry.fields.get(subject.sorted_by or "") or "" for entry in entries)
+
+
+def first_ones(subject: Subject, entries: Sequence[Entry], size: int) -> Sequence[Entry]:
+    """The entries that a page of this size holds: the newest, or the first ones of an ascending list."""
+    name = subject.sorted_by or ""
+    ascending = subject.orders.get("pattern") == "ascending"
+    return sorted(entries, key=lambda entry: entry.fields.get(name) or "", reverse=not ascending)[:size]
+
+
+def judge_lookup(guard: Ran, earlier: Sequence[LayerFinding]) -> Iterator[LayerFinding]:
+    """The application's own lookup of the user: the declared row, field by field."""
+    wrong = [(name, expected, observed) for name, expected, observed in guard.returned if expected != observed]
+    if not wrong or any(broken.layer in ("environment", "services", "postgres") for broken in earlier):
+        return
+    if all(observed is None for _, _, observed in guard.returned):
+        text = f"{guard.function} does not find the user"
+    else:
+        differing = ", ".join(f"`{name}` is {observed or 'missing'}, not {wanted}" for name, wanted, observed in wrong)
+        text = f"{guard.function} finds another row than the user's: {differing}"
+    yield library_fault(guard, "wrong_row", text, lookup_text(guard), status="mutated")
+
+
+def lookup_text(guard: Ran) -> str | None:
+    """The statements of a lookup: where, as which role, and how many rows each brought."""
+    asked = [one for one in guard.asked or () if one.sql is not None]
+    if guard.asked is None:
+        return None
+    if not asked:
+        return "it asks no store at all"
+    return "; ".join(
+        f"{shown(one)} brings {number_of(one.count or 0, 'row')} from {one.target or 'Postgres'}"
+        f"{f' {one.session}' if one.session else ''}"
+        for one in asked
+    )
 
 
 def judge_guard(

@@ -370,7 +370,8 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
     if not raw.body.strip():
         return replace(answer, empty=True)
     try:
-        value = json.loads(raw.body)
+        # UTF-8 is the only one that JSON is sent in (RFC 8259), and that browsers read.
+        value = json.loads(raw.body.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         text = raw.body[:DETAIL].decode("utf-8", "replace")
         if raw.status >= 300:

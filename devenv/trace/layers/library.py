@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +17,11 @@ from devenv.capture import requests
 from devenv.capture.calls import Cost, StoreCall, differences, shown
 from devenv.capture.process import ANSWER_BYTES, Ended, Running, finish, last_line, parse_lines, send, start
 from devenv.config.load import interpreter as own_interpreter
-from devenv.config.trace import TraceLibrary
+from devenv.config.trace import Call, TraceLibrary
 from devenv.core.model import DynamoTarget, PostgresTarget
-from devenv.core.templates import Unknown, fill
-from devenv.trace.answers import form_of_items, forms_of_answer, read_answer
+from devenv.core.templates import Unknown, fill, names_in
+from devenv.links.values import as_text
+from devenv.trace.answers import form_of_items, forms_of_answer, read_answer, walk
 from devenv.trace.judge.library import judge_library
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.environment import find_diverted, place_call
@@ -39,12 +40,24 @@ SAID_LINES: Final = 20
 
 @dataclass(frozen=True)
 class Order:
-    """The call: the functions (none for a command), the command line, where."""
+    """The call: the functions (none for a command), the command line, where.
+
+    The first of `calls` is the function, with a declared page the second too; then come the `guards`.
+    """
 
     section: TraceLibrary
     calls: tuple[dict[str, Any], ...]
     command: tuple[str, ...]
     folder: Path
+    guards: tuple[OrderedGuard, ...] = ()
+
+
+@dataclass(frozen=True)
+class OrderedGuard:
+    """A guard, and the fields that it must return."""
+
+    section: Call
+    returns: Mapping[str, str]
 
 
 def order_of(inquiry: TraceContext, person: Mapping[str, Any] | None) -> Order | str:
@@ -57,10 +70,15 @@ def order_of(inquiry: TraceContext, person: Mapping[str, Any] | None) -> Order |
         if section.command:
             return Order(section, (), tuple(fill(section.command, values)), folder_of(inquiry, section))
         called = [{"function": section.function, "arguments": fill(section.arguments, values)}]
-        called += [{"function": g.function, "arguments": fill(g.arguments, values)} for g in section.guards]
+        if section.page:
+            called.append({**called[0], "arguments": fill({**section.arguments, **section.page}, values)})
+        # A lookup by what is not known of the person would hide the rest: `postgres` tells why it is not known.
+        guards = [g for g in section.guards if not g.returns or names_in([g.arguments, g.returns]) <= values.keys()]
+        called += [{"function": g.function, "arguments": fill(g.arguments, values)} for g in guards]
+        ordered = tuple(OrderedGuard(guard, fill(guard.returns, values)) for guard in guards)
     except Unknown as error:
         return f"it needs {{{error.name}}}, which is not known"
-    return Order(section, tuple(called), (interpreter(inquiry), str(RUNNER)), folder_of(inquiry, section))
+    return Order(section, tuple(called), (interpreter(inquiry), str(RUNNER)), folder_of(inquiry, section), ordered)
 
 
 def folder_of(inquiry: TraceContext, section: TraceLibrary) -> Path:
@@ -136,12 +154,14 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         other = launch(inquiry, order, corrected_environ) if diverted else None
         ended = finish(running, order.section.seconds)
         ended_other = finish(other, order.section.seconds) if other is not None else None
-    ran, guards, left = read_runs(inquiry, order, ended, mine)
+    (ran, *others), left = read_runs(inquiry, order, ended, mine)
     corrected = None
     if ended_other is not None:
-        corrected, guards, _ = read_runs(inquiry, order, ended_other, theirs)
+        (corrected, *others), _ = read_runs(inquiry, order, ended_other, theirs)
+    pages = 1 if order.section.page and order.calls else 0
+    page, guards = next(iter(others[:pages]), None), others[pages:]
     declared = declared_guard(inquiry, inquiry.question.trace.pattern, given.person)
-    patterns = [declared_guard(inquiry, guard.pattern, given.person) for guard in order.section.guards]
+    patterns = [declared_guard(inquiry, guard.section.pattern, given.person) for guard in order.guards]
     changed = left.get("environ") or {}
     return LibraryObservation(
         request=request_text(order),
@@ -149,12 +169,14 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
             **output_of(ran, declared),
             "guards": [{"function": g.function, "outcome": g.outcome, "detail": words(g)} for g in guards],
             "corrected": output_of(corrected, declared) if corrected else None,
+            **({"page": output_of(page, declared)} if page else {}),
             "said": ended.said.splitlines()[-SAID_LINES:],
         },
         entries=(corrected or ran).entries,
         cost=cost_of(ran.asked),
         ran=ran,
         corrected=corrected,
+        page=page,
         guards=tuple(zip(guards, patterns, strict=False)),
         diverted=find_diverted(inquiry, changed) if changed else (),
         code_changed=str(left["newest"][0]) if inquiry.application.started and left.get("newest") else None,
@@ -223,10 +245,10 @@ def cost_of(asked: Sequence[StoreCall] | None) -> Cost | None:
 
 def read_runs(
     inquiry: TraceContext, order: Order, ended: Ended, watched: Watched | None
-) -> tuple[Ran, list[Ran], dict[str, Any]]:
-    """The function's run, those of the guards, and what it left."""
+) -> tuple[list[Ran], dict[str, Any]]:
+    """The function's run, with a page, those of the guards, and what it left."""
     if order.section.command:
-        return read_command(inquiry, order, ended, watched), [], {}
+        return [read_command(inquiry, order, ended, watched)], {}
     events = [*parse_lines(ended.told)]
     left = next((event for event in events if event.get("event") == "left"), {})
     ends = [place for place, event in enumerate(events) if event.get("event") == "ended"]
@@ -236,11 +258,21 @@ def read_runs(
         end = ends[number] if number < len(ends) else len(events)
         mine = events[begin:end]
         told = events[end] if number < len(ends) else None
-        runs.append(read_run(inquiry, order, call["function"], mine, told, ended, main=number == 0))
+        guard = number - len(order.calls) + len(order.guards)
+        ran = read_run(inquiry, order, call["function"], mine, told, ended, main=guard < 0)
+        if guard >= 0 and ran.outcome == "returned" and told is not None:
+            ran = replace(ran, returned=tuple(returned_fields(order.guards[guard].returns, told.get("value"))))
+        runs.append(ran)
         begin = end + 1
         if told is None:
             break
-    return runs[0], runs[1:], left
+    return runs, left
+
+
+def returned_fields(wanted: Mapping[str, str], value: Any) -> Iterator[tuple[str, str, str | None]]:
+    """The fields that a guard had to return: name, expected, observed."""
+    for name, expected in wanted.items():
+        yield name, expected, as_text(walk(value, name)) if isinstance(value, Mapping) else None
 
 
 def read_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,8 @@ from devenv.trace.observation import (
     Finding,
     LibraryObservation,
     Observation,
+    Observations,
+    PostgresObservation,
     Ran,
 )
 from tests.unit.trace.judged import (
@@ -234,3 +237,56 @@ def test_a_guard_that_refuses_someone_whose_id_is_not_stored_is_right() -> None:
         http=replace(HEALTHY.http, member=Answer(403, cors=ORIGIN)),
     )
     assert (verdict(seen), also(seen)) == (("cross-store", "mismatched_id"), [])
+
+
+def with_page(entries: Sequence[Entry], size: int = 2, **changes: Any) -> Observations:
+    """The function called as the route calls it gives this."""
+    page = replace(RAN, entries=tuple(entries), **changes)
+    return replace(HEALTHY, library=replace(HEALTHY.library, page=page))
+
+
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        (STORED[:2], "2 entries that are not among the first 2"),
+        (STORED[4:], "1 entry, not the 2 that are asked for"),
+        (STORED, "5 entries, not the 2 that are asked for"),
+        (STORED[:2:-1], "another order"),
+        ((STORED[4], STORED[4]), "not among the first"),
+    ],
+)
+def test_a_page_holds_the_first_of_the_whole_list(entries: Sequence[Entry], words: str) -> None:
+    subject = replace(SUBJECT, limits={**SUBJECT.limits, "page": 2})
+    assert verdict(with_page(STORED[3:]), subject) == (None, None)
+    first = judge(subject, with_page(entries)).first
+    assert first is not None
+    assert (first.layer, first.kind) == ("library", "wrong_page")
+    assert words in first.summary
+
+
+def test_a_page_that_fails_and_one_with_what_was_just_written() -> None:
+    subject = replace(SUBJECT, limits={**SUBJECT.limits, "page": 2})
+    assert verdict(with_page((), outcome="raised", error="TypeError"), subject) == ("library", "error")
+    fresh = with_page((STORED[4], entry(6)))
+    assert verdict(fresh, subject) == ("library", "wrong_page")
+    stored = replace(HEALTHY.dynamodb, fleeting=frozenset(["m6"]))
+    assert verdict(replace(fresh, dynamodb=stored), subject) == (None, None)
+
+
+def test_the_lookup_of_the_user_is_held_against_the_declared_row() -> None:
+    asked = StoreCall("SQL", sql="SELECT id", store="postgres", target="db:5432/a", session="as ada", count=0)
+
+    def seen(*returned: tuple[str, str, str | None], **more: Any) -> Observations:
+        guard = Ran("find_me()", "returned", asked=(asked,), returned=returned)
+        return replace(HEALTHY, library=LibraryObservation(ran=RAN, guards=((guard, None),)), **more)
+
+    assert verdict(seen(("id", "u-ada", "u-ada"))) == (None, None)
+    first = judge(SUBJECT, seen(("id", "u-ada", None))).first
+    assert first is not None
+    assert (first.kind, first.summary) == ("wrong_row", "find_me() does not find the user")
+    assert first.cause == "`SELECT id` brings 0 rows from db:5432/a as ada"
+    another = judge(SUBJECT, seen(("id", "u-ada", "u-bo"), ("name", "ada", None))).first
+    assert another is not None
+    assert "`id` is u-bo, not u-ada, `name` is missing, not ada" in another.summary
+    gone = PostgresObservation(findings=(Finding("missing_row", ""),))
+    assert verdict(seen(("id", "u-ada", None), postgres=gone)) == ("postgres", "missing_row")
