@@ -140,8 +140,8 @@ def check_out(commit: str, place: Path) -> Path:
     return place
 
 
-def measure_once(table: Table, side: Side) -> None:
-    """One sample of each row of one side. Afterwards its stack runs, with the application."""
+def measure_up(table: Table, side: Side) -> None:
+    """One sample of each kind of `up`. Afterwards the stack runs, with the application."""
     project = side.project
 
     def up(name: str, wanted: float, *words: str) -> None:
@@ -157,9 +157,16 @@ def measure_once(table: Table, side: Side) -> None:
     table.add(side.name, "the application alone", spent_alone(project), "A")
     project.ok("down")
     up("up, data kept, with the application", 0.45)
-    for name, peer, wanted, words in COMMANDS:
-        table.add(side.name, name, spent(partial(project.ok, *words)), peer, wanted)
-    table.add(side.name, "trace, eight layers, its own part", traced(project), "B", 0.8)
+
+
+def measure_commands(table: Table, sides: list[Side]) -> None:
+    """One sample of each command on running stacks: one version right after the other, each before and after."""
+    for turn in (sides, sides[::-1]):
+        for name, peer, wanted, words in COMMANDS:
+            for side in turn:
+                table.add(side.name, name, spent(partial(side.project.ok, *words)), peer, wanted)
+        for side in turn:
+            table.add(side.name, "trace, eight layers, its own part", traced(side.project), "B", 0.8)
 
 
 def spent_alone(project: ProjectDir) -> tuple[float, float]:
@@ -379,10 +386,11 @@ def main() -> None:
         for side in sides:
             side.project.ok("up", timeout=600)
         wait_for_archive()
-        for _ in range(options.runs):
+        for number in range(options.runs):
             measure_peers(table)
-            for side in sides:
-                measure_once(table, side)
+            for side in sides if number % 2 else sides[::-1]:
+                measure_up(table, side)
+            measure_commands(table, sides)
         for side in sides:
             table.add(side.name, "memory of the stack", (memory(side.project), 0.0))
             table.rows["memory of the stack"].unit = "MB"
