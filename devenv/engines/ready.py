@@ -5,7 +5,6 @@ A condition raises StoreError while it does not hold. `up` polls all that are gi
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 import socket
@@ -56,6 +55,8 @@ class ReadyCondition:
 def check_http(started: StartedProcess) -> None:
     """GET the path; ready means a status below 400."""
     url = urlsplit(started.url + (started.ready.http or "/"))
+    import http.client
+
     connection = http.client.HTTPConnection(url.hostname or "127.0.0.1", url.port or 80, timeout=PATIENCE_S)
     path = (url.path or "/") + (f"?{url.query}" if url.query else "")
     try:

@@ -352,6 +352,19 @@ def test_what_only_lists_commands_needs_no_library_of_a_stack(words: list[str], 
     assert ran.stdout.splitlines()[-1] == "[]", ran.stdout + ran.stderr
 
 
+def test_env_needs_no_client_of_a_store(folder: Path) -> None:
+    code = (
+        "import sys; from devenv.cli.app import main\n"
+        "try: main(['env'])\n"
+        "except SystemExit: pass\n"
+        "print('devenv.engines.project' in sys.modules, sorted({'psycopg', 'ssl', 'http.client'} & set(sys.modules)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, env=ProjectDir(folder).environment()
+    )
+    assert ran.stdout.splitlines()[-1] == "True []", ran.stdout + ran.stderr
+
+
 def test_the_list_of_commands_has_all_of_them_with_their_words(folder: Path) -> None:
     ran = subprocess.run([sys.executable, "-m", "devenv", "--help"], capture_output=True, text=True, cwd=folder)
     shown = " ".join(ran.stdout.split())
