@@ -22,6 +22,7 @@ from devenv.init.sheet import Sheet
 from devenv.init.sign_in import find_sign_in
 from devenv.init.sql_tables import DeclaredTable
 from devenv.init.survey import Survey
+from devenv.links.values import is_placeholder
 
 
 class DataDrafter:
@@ -120,20 +121,28 @@ class DataDrafter:
             self.sheet.key("preview", group.preview)
         self.sheet.agreed()
 
+    def person_section(self) -> None:
+        """`[person]` and `[token]`."""
+        if self.person is None:
+            return
+        table, id_, name, sign_in = self.person
+        self.sheet.title(
+            "Users: `--user` is looked up here",
+            "`name` is the column that `--user HANDLE` is compared with; `sign_in` is what a token carries.",
+        )
+        self.sheet.section("person")
+        self.sheet.key("table", f"{table.schema}.{table.name}")
+        self.sheet.key("id", id_)
+        self.sheet.key("name", name)
+        if sign_in:
+            self.sheet.key("sign_in", sign_in)
+            seeded = set(self.values.columns.get((table.name, sign_in), ()))
+            if self.issues_tokens and len(seeded) == 1 and is_placeholder(blank := next(iter(seeded))):
+                self.sheet.key("sign_in_placeholder", blank, "setup gives each person an id of their own")
+        self.token_section()
+
     def pattern_sections(self) -> None:
-        if self.person:
-            table, id_, name, sign_in = self.person
-            self.sheet.title(
-                "Users: `--user` is looked up here",
-                "`name` is the column that `--user HANDLE` is compared with; `sign_in` is what a token carries.",
-            )
-            self.sheet.section("person")
-            self.sheet.key("table", f"{table.schema}.{table.name}")
-            self.sheet.key("id", id_)
-            self.sheet.key("name", name)
-            if sign_in:
-                self.sheet.key("sign_in", sign_in)
-            self.token_section()
+        self.person_section()
         if not self.patterns:
             return
         self.sheet.title(

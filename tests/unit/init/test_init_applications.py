@@ -75,6 +75,16 @@ def test_where_no_issuer_can_stand_in_it_says_what_is_missing(tmp_path: Path, na
     assert request.headers == {}
 
 
+@pytest.mark.parametrize(
+    ("rows", "blank"), [("('a', 'MOCK'), ('b', 'MOCK')", "MOCK"), ("('a', '9f3c'), ('b', 'MOCK')", None)]
+)
+def test_a_placeholder_for_every_sign_in_id_is_filled(tmp_path: Path, rows: str, blank: str | None) -> None:
+    seeds = f"{USERS}\nINSERT INTO users (handle, cognito_user_id) VALUES {rows};"
+    settings, _ = made(tmp_path, {**FILES, "db.sql": seeds})
+    assert settings.person is not None
+    assert settings.person.sign_in_placeholder == blank
+
+
 def test_a_project_without_tokens_gets_none(tmp_path: Path) -> None:
     settings, _ = made(tmp_path, {**FILES, "app.py": APP.replace("COGNITO_ISSUER", "A").replace("USER_POOL", "B")})
     assert settings.token is None
