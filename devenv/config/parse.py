@@ -146,7 +146,7 @@ def leave_out(tree: Any, keys: Sequence[str | int]) -> Any:
 
 def line_of(file: Path, keys: tuple[str | int, ...]) -> int | None:
     """The line in the file that gives the value at `keys`, as far as it can be told."""
-    from devenv.config.references import find_line
+    from devenv.config.places import find_line
 
     try:
         return find_line(file.read_text("utf-8-sig"), keys)

@@ -16,6 +16,7 @@ from typing import Final
 from devenv.config.issuer import ISSUER, PLACES, has_issuer
 from devenv.config.kinds import KINDS, foreign_keys, keys_of
 from devenv.config.load import PLACEHOLDERS
+from devenv.config.places import Keys, find_line, title_of
 from devenv.config.processes import OwnService
 from devenv.config.schema import Entity, Pattern, Settings
 from devenv.config.services import RESERVED, STORES, circle, own_places, own_services, place_of
@@ -26,7 +27,6 @@ from devenv.config.writes import TraceAction
 from devenv.core.errors import UsageError
 from devenv.core.templates import names_in
 
-Keys = tuple[str | int, ...]
 # What every trace knows beside its own parameters.
 OF_TRACE: Final = ("year", "today", "user")
 PLAIN: Final = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
@@ -412,62 +412,6 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 # --- where it is written ---
-
-HEADER: Final = re.compile(r"^\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(?:#.*)?$")
-KEY: Final = re.compile(r"""^\s*((?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*=""")
-PART: Final = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
-
-
-def find_line(text: str, keys: Keys) -> int | None:
-    """The line of a TOML text that gives the value at `keys`, or the nearest that surrounds it; None without one."""
-    best: tuple[int, int] | None = None
-    counts: dict[Keys, int] = {}
-    section: Keys = ()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := HEADER.match(line):
-            section = ()
-            *outer, last = names_of(header[2])
-            for part in outer:
-                section += (part,)
-                section += (counts[section] - 1,) if section in counts else ()
-            section += (last,)
-            if header[1] == "[[":
-                counts[section] = counts.get(section, 0) + 1
-                section += (counts[section] - 1,)
-            whole = section
-        elif found := KEY.match(line):
-            whole = section + names_of(found[1])
-        else:
-            continue
-        if keys[: len(whole)] == whole and (best is None or len(whole) > best[0]):
-            best = (len(whole), number)
-    return best[1] if best else None
-
-
-def names_of(dotted: str) -> Keys:
-    """`a."b.c".d` as its parts."""
-    return tuple(part[0].strip("\"'") for part in re.finditer(PART, dotted))
-
-
-def title_of(keys: Keys) -> str:
-    """`[trace.order.request] path`, `[[links]] 2 from`: the section as it is written, and the key in it."""
-    *section, last = keys
-    names: list[str] = []
-    number: str = ""
-    double = False
-    for key in section:
-        if isinstance(key, int):
-            double, number = True, f" {key + 1}"
-        else:
-            names.append(key)
-            double, number = False, ""
-    if isinstance(last, int):
-        return f"[[{'.'.join(names)}]] {last + 1}"
-    if not names:
-        return f"[{last}]"
-    if len(keys) == 2 and keys[0] in ("patterns", "trace", "entities", "services"):
-        return f"[{'.'.join([*names, last])}]"
-    return f"{'[[' if double else '['}{'.'.join(names)}{']]' if double else ']'}{number} {last}"
 
 
 def find_undeclared(settings: Settings, tables: Iterable[str]) -> list[Mistake]:

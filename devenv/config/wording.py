@@ -21,6 +21,7 @@ EXPRESSIONS: Final[Mapping[str, str]] = {
     r"^PAT\d{3}$(?!\n)": "expected the code of a rule, such as `PAT005`",
     r"^[a-z]{2,}(-[a-z]+)+-[0-9]+$(?!\n)": "expected the name of a region, such as `eu-central-1`",
     r"^[^.]+\..+$": "expected `TABLE.COLUMN`",
+    r"^[\w-]+$(?!\n)": "expected letters, digits, `_` and `-`, such as `eu-central-1_devenv`",
     r"^[0-9]{12}$(?!\n)": "expected the twelve digits of an account, such as `123456789012`",
 }
 MATCHING = re.compile(r"^Expected `str` matching regex '(.*)'$", re.DOTALL)

@@ -8,7 +8,8 @@ import pytest
 
 from devenv.config import schema as config
 from devenv.config.load import load
-from devenv.config.references import find_line, find_undeclared
+from devenv.config.places import find_line
+from devenv.config.references import find_undeclared
 from devenv.core.errors import Exit, UsageError
 from devenv.doctor.checks.declared import compare_columns, compare_tables
 

@@ -28,6 +28,7 @@ REASONS = {
     "engines/embedded/cluster.py": "a byte of a stopped cluster, in a fresh folder of devenv's own",
     "engines/embedded/dynamodb_local.py": "the cache of parts: log and mark of a training run",
     "engines/embedded/parts.py": "the cache of parts, in a fresh folder of devenv's own",
+    "engines/embedded/pristine.py": "the cache of clusters: a fresh folder beside its place, then renamed",
     "engines/embedded/postgres.py": "the cache of parts, in a fresh folder of devenv's own",
     "host/file_clone.py": "copies data folders, into a fresh folder of devenv's own",
     "host/log_clock.py": "appends to the times beside a log, through no link; it imports nothing of devenv",
