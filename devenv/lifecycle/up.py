@@ -113,7 +113,7 @@ def steps_of(wanted: Sequence[str]) -> tuple[str, ...]:
 def undeclared(engine: Engine) -> list[str]:
     """The services that the state knows as running and that devenv.toml no longer has."""
     names = [name for name in engine.known_services if name not in (*engine.services, *engine.own, *STORES)]
-    return [name for name in names if engine.process(name) is not None]
+    return [name for name in names if engine.process(name) is not None or engine.runs(name)]
 
 
 def tell_pending(seen: Sequence[ServiceState], watch: Watch) -> None:

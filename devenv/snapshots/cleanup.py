@@ -34,6 +34,7 @@ from devenv.snapshots.manifest import (
 )
 from devenv.snapshots.restore import check_journal, finish, once
 from devenv.snapshots.save import has_data, keep_as
+from devenv.snapshots.services import save_services
 from devenv.stack import Stack
 
 AUTOMATIC: Final = 5
@@ -155,6 +156,7 @@ def finish_moving(stack: Stack, moving: Path, manifest: Manifest) -> Manifest:
     """Move what is still in its place, then let the snapshot have its name."""
     home = stack.engine.home
     once(copies_of(stack).copy_to, moving / DYNAMODB)
+    save_services(stack.engine, moving)
     for part in FILES:
         if (home / part).exists() and not (moving / part).exists():
             (home / part).rename(moving / part)

@@ -37,6 +37,7 @@ from devenv.snapshots.manifest import (
     sealed,
 )
 from devenv.snapshots.save import has_data
+from devenv.snapshots.services import restore_services, save_services
 from devenv.stack import Stack
 
 
@@ -206,6 +207,7 @@ def exchange(stack: Stack, journal: RestoreJournal) -> None:
     out.mkdir(mode=0o700, exist_ok=True)
     if not is_kept:
         once(items.copy_to, out / items.part)
+        save_services(stack.engine, out)
     if journal.manifest.form == "files":
         swap_files(stack, journal, out)
         items.copy_from(home / ".incoming" / items.part)
@@ -218,6 +220,7 @@ def exchange(stack: Stack, journal: RestoreJournal) -> None:
         items.copy_from(place / items.part)
         replace_file(place / "ledger.sqlite", home / "ledger.sqlite")
         items.settle(place / items.part, home / "ledger.sqlite")
+    restore_services(stack.engine, Path(journal.source))
     stack.engine.restore_steps(journal.manifest.marks)
     if kept is not None and journal.kept is not None and not is_kept:
         sealed(out, journal.kept, "template" if journal.kept.form == "database" else "move", time.perf_counter())

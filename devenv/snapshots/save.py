@@ -31,6 +31,7 @@ from devenv.snapshots.manifest import (
     folder,
     sealed,
 )
+from devenv.snapshots.services import save_services
 from devenv.stack import Stack
 
 
@@ -62,6 +63,7 @@ def save(stack: Stack, name: str, watch: Watch, *, reason: str = "saved", automa
                 if (home / part).exists():
                     shutil.copy2(home / part, fresh / part)
             copies_of(stack).copy_to(fresh / DYNAMODB)
+            save_services(stack.engine, fresh)
         except OSError as error:
             raise state.unwritable(fresh, error) from None
         manifest = sealed(fresh, manifest, method, began)
@@ -154,6 +156,7 @@ def keep_as(stack: Stack, manifest: Manifest, began: float, *, dump: bool = Fals
                 copy_database(admin, target.database, manifest.database or "")
                 items.copy_to(fresh / items.part)
                 dynamodb_file.copy_store(home / "ledger.sqlite", fresh / "ledger.sqlite")
+                save_services(stack.engine, fresh)
             if dump:
                 stack.engine.dump_database(manifest.database or "", fresh / DUMP)
             manifest = sealed(fresh, msgspec.structs.replace(manifest, held=held), "template", began)

@@ -12,6 +12,8 @@ import pytest
 from devenv.config.load import data_home
 from devenv.core.errors import StoreError
 from devenv.stores.redis.client import Redis
+from tests.e2e import redis_image
+from tests.e2e.docker_support import IMAGES, compose_project, docker, need_docker
 from tests.e2e.many import kill, services
 from tests.support import ProjectDir, empty_project
 
@@ -117,3 +119,58 @@ def test_without_a_server_up_names_the_ways_out(cached: ProjectDir, tmp_path: Pa
     assert "there is no redis-server or valkey-server on this machine, and [services.cache] needs one" in ran.err
     assert "devenv up --engine docker" in ran.err
     assert os.listdir(programs) == []
+
+
+@pytest.mark.needs_docker
+@pytest.mark.needs_redis
+def test_on_docker_it_is_a_container_with_a_volume(tmp_path: Path) -> None:
+    need_docker()
+    text = TOML.replace("port = 0", f'port = 0\nimage = "{redis_image.build(tmp_path)}"')
+    made = empty_project(tmp_path / "cached", text)
+    (made.path / "tables.sql").write_text("CREATE TABLE orders (id int PRIMARY KEY);\n")
+    cached = ProjectDir(made.path, {"DEVENV_ENGINE": "docker", **IMAGES})
+    name = compose_project(cached).replace("cruddur", "cached")
+    container = f"{name}-cache-1"
+    try:
+        cached.ok("up", timeout=240)
+        seen = services(cached)["cache"]
+        assert (seen["state"], seen["version"]) == ("running", "7-r1")
+        secret = cached.env()["PGPASSWORD"]
+        assert docker("port", container) == f"6379/tcp -> 127.0.0.1:{seen['port']}"
+        assert secret not in docker("top", container, "-eo", "pid,args")
+        assert "Ready to accept connections" in cached.ok("logs", "cache").out
+        put(cached)
+        assert {action["action"] for action in cached.json("up")["plan"]} == {"keep"}
+        docker("kill", container)
+        assert services(cached)["cache"]["state"] == "crashed"
+        cached.ok("up")
+        assert entries(cached) == 1
+        assert "cache: emptied" in cached.ok("reset", "-y").err
+        assert entries(cached) == 0
+        put(cached)
+        cached.ok("snapshot", "save", "kept")
+        cached.ok("stop", "cache")
+        cached.ok("snapshot", "restore", "kept")
+        cached.ok("up")
+        assert entries(cached) == 0
+        # Without its section it is stopped, and goes with the data.
+        file = cached.path / "devenv.toml"
+        file.write_text(text.split("[services.cache]")[0] + "[steps.setup]" + text.split("[steps.setup]")[1])
+        assert "cache: stopped, as devenv.toml has no such service any more" in cached.ok("up").err
+        assert docker("inspect", "--format", "{{.State.Running}}", container) == "false"
+    finally:
+        cached.remove()
+    left = [docker(kind, "ls", "-q", *words, "--filter", f"label=com.docker.compose.project={name}")
+            for kind, words in (("container", ["-a"]), ("volume", []), ("network", []))]  # fmt: skip
+    assert left == ["", "", ""]
+
+
+@pytest.mark.needs_docker
+def test_on_docker_an_image_that_cannot_be_fetched_is_named_with_its_key(cached: ProjectDir) -> None:
+    need_docker()
+    file = cached.path / "devenv.toml"
+    file.write_text(file.read_text().replace("port = 0", 'port = 0\nimage = "devenv-test/nothing:1"'))
+    ran = ProjectDir(cached.path, {"DEVENV_ENGINE": "docker", **IMAGES}).devenv("up", timeout=240)
+    assert ran.code == 10
+    assert "devenv-test/nothing:1" in ran.err
+    assert "[services.cache] image" in ran.err

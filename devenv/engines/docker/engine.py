@@ -26,7 +26,7 @@ from devenv.core.model import DynamoTarget, Listener, PostgresTarget, ServiceSta
 from devenv.engines.docker import compose
 from devenv.engines.docker.api import Container, Unreachable
 from devenv.engines.docker.containers import ALIVE, epoch, judge, seen_from_here, shared_file, version_of, whole_seconds
-from devenv.engines.docker.project import INSIDE, ComposeProject
+from devenv.engines.docker.project import ComposeProject
 from devenv.engines.process import RESTART
 from devenv.engines.project import KnownState
 from devenv.host import log_clock, processes, writing
@@ -100,7 +100,7 @@ class DockerEngine(ComposeProject):
 
     def published(self, container: Container | None, name: str) -> int | None:
         """The port of this machine that leads into a container; None when it publishes none."""
-        places = container.ports.get(INSIDE[name], ()) if container else ()
+        places = container.ports.get(self.inside_port(name) or 0, ()) if container else ()
         return places[0][1] if places else None
 
     def adopt(self) -> None:
@@ -178,12 +178,13 @@ class DockerEngine(ComposeProject):
         # What `[backend] env` says of the stores is as right or wrong as any other value.
         inside = {**self.backend_variables(targets), **connection_environment(self.settings, targets)}
         outside = {**self.backend_variables(), **connection_environment(self.settings, self.targets())}
-        services = {(name, INSIDE[name]): self.port(name) for name in STORES}
+        inner = (*STORES, *self.contained_own())
+        services = {(name, self.inside_port(name) or 0): self.port(name) for name in inner}
         return seen_from_here(container, services, inside, outside)
 
     def private_files(self) -> tuple[Path, ...]:
         """Files with secrets, which must be readable by their owner alone."""
-        return *super().private_files(), self.home / "compose.env", self.home / "backend.json"
+        return *super().private_files(), self.home / "compose.env", self.home / "backend.json", self.services_file
 
     # Logs
 
@@ -280,7 +281,7 @@ class DockerEngine(ComposeProject):
             process=None,
             started=datetime.now(UTC).isoformat(timespec="seconds"),
             version=version_of(container) if container else None,
-            environment=self.inputs_of(name, environment) if name == "backend" else "",
+            environment=self.inputs_of(name, environment),
             settings=self.launch_settings(name),
         )
         return None
@@ -376,16 +377,17 @@ class DockerEngine(ComposeProject):
 
     def remove_data(self) -> None:
         """Delete containers, volumes and network. DevenvError while somebody else's container has a volume."""
-        self.gather_logs(STORES)
+        self.gather_logs((*STORES, *self.contained_own()))
         if self.docker.containers(self.compose_project) or self.has_data():
-            self.write_files(None)
+            if not self.services_file.exists():
+                self.write_files(None)
             try:
                 self.compose("down", "--volumes", "--remove-orphans")
             except compose.Failed as failed:
                 raise DevenvError("the data could not be deleted", detail=failed.words, hint="docker ps -a") from None
             if left := self.docker.volumes(self.compose_project):
                 raise DevenvError(f"volumes are still there: {', '.join(left)}", hint=f"docker volume rm {left[0]}")
-        for file in (self.name_file, self.home / "compose.env", self.home / "backend.json"):
+        for file in (self.name_file, self.home / "compose.env", self.home / "backend.json", self.services_file):
             file.unlink(missing_ok=True)
         self._ids = {}
 

@@ -108,8 +108,8 @@ def look(engine: Engine) -> View:
 
 
 def find_missing(engine: DockerEngine) -> Iterator[MissingImage]:
-    """Images of stores that are not here. Docker's engine asks their registries whether they could be fetched."""
-    for image in filter(None, map(engine.image, STORES)):
+    """Images of services that are not here. Docker's engine asks their registries whether they could be fetched."""
+    for image in filter(None, map(engine.image, engine.services)):
         if engine.docker.has_image(image):
             continue
         why: str | None = "its registry does not have it"

@@ -18,11 +18,12 @@ from devenv.engines.base import Engine
 from devenv.engines.docker import compose
 from devenv.engines.docker.api import DockerClient, Unreachable, find_endpoint
 from devenv.engines.docker.containers import dynamodb_image, packaged_file, project_name
+from devenv.engines.kinds.registry import kind_of
 from devenv.host import processes
 from devenv.host.writing import write_private
 
 if TYPE_CHECKING:
-    pass
+    from devenv.config.services import Own
 
 # The ports inside the containers, by which the compose file's services are found.
 INSIDE: Final[Mapping[str, int]] = {"postgres": 5432, "dynamodb": 8000, "backend": 4567}
@@ -55,6 +56,11 @@ class ComposeProject(Engine):
         return self.home / "compose.json"
 
     @property
+    def services_file(self) -> Path:
+        """The part of the compose file with the project's own services; it stays while they may have a volume."""
+        return self.home / "services.json"
+
+    @property
     def compose_file(self) -> Path:
         """The compose file: the project's own, or the one that comes with devenv."""
         own = self.settings.docker.file
@@ -68,14 +74,34 @@ class ComposeProject(Engine):
     @property
     def services(self) -> tuple[str, ...]:
         """The names of the services this project has; a container needs no command of its own."""
-        return (*STORES, *(name for name, own in self.own.items() if own.command or self.is_contained(name)))
+        return (*STORES, *(name for name, own in self.own.items() if own.runs or self.is_contained(name)))
 
     def is_contained(self, name: str) -> bool:
         """Return True if a service is a container."""
-        return name in STORES or (name == "backend" and self.contained)
+        if name in STORES or (name == "backend" and self.contained):
+            return True
+        return name in self.contained_own() or name in self.undeclared()
+
+    def contained_own(self) -> dict[str, Own]:
+        """The project's own services whose kind is a container here."""
+        return {name: own for name, own in self.own.items() if kind_of(own).inside_port is not None}
+
+    def undeclared(self) -> dict[str, Any]:
+        """The parts of the compose file of services that devenv.toml no longer has; they may still run."""
+        with contextlib.suppress(OSError, ValueError):
+            kept = json.loads(self.services_file.read_text())["services"]
+            return {name: part for name, part in kept.items() if name not in self.own}
+        return {}
+
+    def inside_port(self, name: str) -> int | None:
+        """The port of a service inside its container; None where it is not known."""
+        known = kind_of(self.own[name]).inside_port if name in self.own else None
+        return known or INSIDE.get(name)
 
     def image(self, name: str) -> str:
-        """The image of a store; empty where the project's own compose file says it."""
+        """The image of a store or of an own service; empty where the project's own compose file says it."""
+        if name in self.contained_own():
+            return self.own[name].image or kind_of(self.own[name]).image
         if name not in STORES or self.settings.docker.file:
             return ""
         image = getattr(self.settings, name).image
@@ -91,7 +117,7 @@ class ComposeProject(Engine):
             raise UsageError(
                 f"`{image}` cannot be an image's name",
                 detail=error.detail,
-                hint=f"correct [{name}] image in devenv.toml",
+                hint=f"correct {self.section(name)} image in devenv.toml",
             ) from None
 
     def refuse_own_file(self, words: str) -> None:
@@ -126,12 +152,12 @@ class ComposeProject(Engine):
             )
         gone = [image for image in missing if not self.docker.has_image(image)]
         if gone:
-            setting = next((name for name in STORES if self.image(name) == gone[0]), "postgres")
+            setting = next((name for name in names if self.image(name) == gone[0]), names[0])
             return DevenvError(
                 f"the image {gone[0]} is not on this machine and could not be fetched",
                 exit_code=Exit.MISSING,
                 detail=failed.words,
-                hint=f"docker pull {gone[0]}, or name another one: [{setting}] image in devenv.toml",
+                hint=f"docker pull {gone[0]}, or name another one: {self.section(setting)} image in devenv.toml",
             )
         if "no space left" in failed.words.lower():
             return DevenvError(
@@ -154,6 +180,8 @@ class ComposeProject(Engine):
             kept = {"root": str(self.root), "project": self.compose_project}
             write_private(self.name_file, json.dumps(kept).encode())
         self.write_changed(self.home / "compose.env", compose.env_file(self.variables()))
+        if self.contained_own() or self.services_file.exists():
+            self.write_changed(self.services_file, json.dumps(self.services_part()).encode())
         if environment is not None:
             self.write_changed(self.home / "backend.json", json.dumps(self.backend_part()).encode())
 
@@ -193,6 +221,18 @@ class ComposeProject(Engine):
         escaped = {name: value.replace("$", "$$") for name, value in variables.items()}
         return {"services": {"backend": {"environment": escaped}}}
 
+    def services_part(self) -> dict[str, Any]:
+        """The part of the compose file with the project's own services whose kind is a container."""
+        services = self.undeclared()
+        for name, own in self.contained_own().items():
+            # Compose would replace `$` in every text.
+            part = json.loads(json.dumps(kind_of(own).container(self, own)).replace("$", "$$"))
+            part["volumes"] = [volume.replace("data:", f"{name}:", 1) for volume in part.get("volumes", ())]
+            part["image"] = self.image(name).replace("$", "$$")
+            part["ports"] = [f"127.0.0.1:{self.port(name)}:{self.inside_port(name)}"]
+            services[name] = part
+        return {"services": services, "volumes": {name: {} for name in services}}
+
     def inside_targets(self) -> Targets:
         """Return where the stores are for a container of this project: by the services' names."""
         postgres, dynamodb = self.store_targets()
@@ -201,7 +241,10 @@ class ComposeProject(Engine):
             replace(dynamodb, endpoint=f"http://dynamodb:{INSIDE['dynamodb']}"),
             self.url("backend", self.port("backend")),
             self.secrets().key,
-            self.own_targets(),
+            {
+                **self.own_targets(),
+                **{name: kind_of(own).inside_target(self, own) for name, own in self.contained_own().items()},
+            },
         )
 
     def in_postgres(
@@ -229,6 +272,8 @@ class ComposeProject(Engine):
         files = ["--file", str(self.compose_file)]
         if self.contained and (self.home / "backend.json").exists():
             files += ["--file", str(self.home / "backend.json"), "--profile", "backend"]
+        if self.services_file.exists():
+            files += ["--file", str(self.services_file)]
         env_file = ["--env-file", str(self.home / "compose.env")]
         command = [str(program.program), "--ansi", "never", *where, *files, *env_file, *words]
         return command, compose.clean_environment(self.environ, self.docker.endpoint.url)

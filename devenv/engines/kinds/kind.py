@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from devenv.core.model import ProcessTarget
 from devenv.engines import ready
@@ -27,11 +27,16 @@ FOLDER: Final = "services"
 class ServiceKind:
     """The kind `process`, and the base of the others.
 
-    `transient`: its data is made of the stores' data, so it is emptied when other data takes their place.
+    `transient`: its data is made of the stores' data, so it is emptied when other data takes their place. `kept`: its
+    data is a part of every snapshot. A kind is one of both, or has no data.
     """
 
     name: ClassVar[str] = "process"
     transient: ClassVar[bool] = False
+    kept: ClassVar[bool] = False
+    # Its port and its image on engine docker; None: it is a process there too.
+    inside_port: ClassVar[int | None] = None
+    image: ClassVar[str] = ""
 
     def launch(self, engine: Engine, own: Own, environment: Mapping[str, str]) -> Launch:
         """How it is started, with everything made that it needs. DevenvError (10) for what is missing."""
@@ -64,8 +69,22 @@ class ServiceKind:
         port = engine.port(own.name)
         return ProcessTarget(engine.url(own.name, port), port)
 
+    def inside_target(self, engine: EngineProject, own: Own) -> ProcessTarget:
+        """Where a container of the same Compose project reaches it."""
+        return self.target(engine, own)
+
+    def container(self, engine: EngineProject, own: Own) -> dict[str, Any]:
+        """Its part of the compose file, but for image, port and volume (which is `data`). With `inside_port` only."""
+        return {}
+
     def empty(self, engine: Engine, own: Own) -> None:
         """Delete the data of one that runs. Only where `transient`."""
+
+    def save(self, engine: BaseEngine, own: Own, target: Path) -> None:
+        """Copy its data, as it is at one point, into the new file or folder `target`. Only where `kept`."""
+
+    def restore(self, engine: BaseEngine, own: Own, source: Path) -> None:
+        """Let its data be what `save` wrote; done again, the same. Only where `kept`."""
 
 
 def data_folder(engine: EngineProject, name: str) -> Path:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import ProcessTarget
@@ -28,7 +28,7 @@ PROGRAMS: Final = ("redis-server", "valkey-server")
 VERSION: Final = re.compile(r"\bv=(\d+(?:\.\d+)*)")
 # Every write is in the file before it is answered, so that a killed server does not bring deleted entries back.
 CONFIGURATION: Final = """\
-bind 127.0.0.1
+bind {host}
 protected-mode yes
 port {port}
 requirepass {password}
@@ -41,6 +41,20 @@ appendfsync everysec
 # With its variables overwritten by a title it would not be found again.
 TITLE: Final = "set-proc-title no\n"
 TITLE_SINCE: Final = (6, 2)
+INSIDE: Final = 6379
+# In a container the configuration comes from its variables: the process list of this machine shows no password. As
+# root the server gives its volume to the account that the image has for it, and runs as that.
+SCRIPT: Final = """\
+cd /data || exit 1
+server=$(command -v redis-server || command -v valkey-server) || { echo "no redis-server in this image"; exit 1; }
+account=$(id -un redis 2>/dev/null || id -un valkey 2>/dev/null)
+if [ "$(id -u)" = 0 ] && [ -n "$account" ] && command -v setpriv >/dev/null; then
+  chown -R "$account" . && set -- setpriv --reuid="$account" --regid="$account" --clear-groups
+fi
+exec "$@" "$server" - <<END
+$CONFIGURATION
+END
+"""
 ANSWER_S: Final = 2.0
 
 
@@ -49,6 +63,8 @@ class RedisKind(ServiceKind):
 
     name: ClassVar[str] = "redis"
     transient: ClassVar[bool] = True
+    inside_port: ClassVar[int | None] = INSIDE
+    image: ClassVar[str] = "redis:8"
 
     def launch(self, engine: Engine, own: Own, environment: Mapping[str, str]) -> Launch:
         """The server with a configuration of its own; nothing of it is on the command line, where others could read."""
@@ -63,9 +79,7 @@ class RedisKind(ServiceKind):
             stale_mark(engine, own.name).unlink(missing_ok=True)
         own_folder(folder.parent, account)
         own_folder(folder, account)
-        text = CONFIGURATION.format(
-            port=engine.port(own.name), password=engine.secrets().password, folder=quoted(folder)
-        )
+        text = configuration("127.0.0.1", engine.port(own.name), engine.secrets().password, quoted(folder))
         if not version or tuple(map(int, version.split(".")[:2])) >= TITLE_SINCE:
             text += TITLE
         file = folder / "redis.conf"
@@ -96,6 +110,22 @@ class RedisKind(ServiceKind):
         url = engine.url(own.name, port).replace("://", f"://:{password}@", 1)
         return ProcessTarget(url, port, password, {"REDIS_URL": url})
 
+    def inside_target(self, engine: EngineProject, own: Own) -> ProcessTarget:
+        """By the service's name."""
+        password = engine.secrets().password
+        url = f"redis://:{password}@{own.name}:{INSIDE}/0"
+        return ProcessTarget(url, INSIDE, password, {"REDIS_URL": url})
+
+    def container(self, engine: EngineProject, own: Own) -> dict[str, Any]:
+        """The image's own server, with this configuration."""
+        return {
+            "entrypoint": ["sh", "-c", SCRIPT, "sh"],
+            "command": [],
+            "environment": {"CONFIGURATION": configuration("*", INSIDE, engine.secrets().password, "/data")},
+            "volumes": ["data:/data"],
+            "stop_grace_period": "10s",
+        }
+
     def empty(self, engine: Engine, own: Own) -> None:
         """FLUSHALL, then nothing is stale any more."""
         from devenv.stores.redis import client
@@ -107,6 +137,11 @@ class RedisKind(ServiceKind):
 def quoted(folder: Path) -> str:
     """A path inside the double quotes of the configuration. Pure."""
     return str(folder).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def configuration(host: str, port: int, password: str, folder: str) -> str:
+    """The server's configuration. Pure."""
+    return CONFIGURATION.format(host=host, port=port, password=password, folder=folder)
 
 
 def own_folder(folder: Path, account: Account | None) -> None:
