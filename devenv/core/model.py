@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 ServiceName = Literal["postgres", "dynamodb", "backend"]
 Running = Literal["running", "starting", "stopped", "crashed", "foreign"]
@@ -33,6 +34,11 @@ class PostgresTarget:
     keys: bool = False
 
     @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return self.host, self.port
+
+    @property
     def address(self) -> str:
         """`host:port/database`, for messages."""
         return f"{self.host}:{self.port}/{self.database}"
@@ -52,6 +58,12 @@ class DynamoTarget:
     token: str = field(default="", repr=False)
     refused: str | None = None
     closed: str | None = None
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        url = urlsplit(self.endpoint)
+        return url.hostname or "", url.port or 80
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
@@ -72,11 +71,9 @@ class ProcessServices(EngineProject):
         """Return where the stores are, and at which addresses the tap stands before them; empty without a tap."""
         if self.state.tap is None:
             return {}
-        postgres, dynamodb = self.store_targets()
-        url = urlsplit(dynamodb.endpoint)
-        stores = {"postgres": (postgres.host, postgres.port), "dynamodb": (url.hostname or "", url.port or 80)}
         ports = self.state.tap.ports
-        return {place: ("127.0.0.1", ports[name]) for name, place in stores.items() if name in ports}
+        stores = zip(STORES, self.store_targets(), strict=True)
+        return {target.place: ("127.0.0.1", ports[name]) for name, target in stores if name in ports}
 
     def tapped(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the settings as own processes get them: through the tap, if there is one."""
@@ -126,9 +123,7 @@ class ProcessServices(EngineProject):
 
     def launch_settings(self, name: str) -> dict[str, str]:
         """The settings of devenv.toml that decide how a store runs, and that a running one does not follow."""
-        section = {"postgres": self.settings.postgres, "dynamodb": self.settings.dynamodb}.get(name)
-        keys = {"postgres": ("port", "source"), "dynamodb": ("port", "local", "version")}.get(name, ())
-        return {key: str(getattr(section, key)) for key in keys}
+        return {}
 
     def pending_settings(self, name: str) -> str | None:
         """Which settings a running store does not have yet, in words; None when it has them all, or it is not known."""

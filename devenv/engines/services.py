@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.model import Targets
+
+if TYPE_CHECKING:
+    from devenv.engines.base import Engine
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,21 @@ def probe_backend(settings: Settings, targets: Targets) -> str | None:
     if answer.status >= 400:
         raise StoreError(f"GET {url.geturl()} answers {answer.status}", detail=body.decode("utf-8", "replace"))
     return None
+
+
+def service_named(engine: Engine, name: str, environment: Callable[[], Mapping[str, str]] = dict) -> Service:
+    """A store, or one of the project's own services, which its kind asks. `environment`: what its command is given."""
+    own = engine.own.get(name)
+    if own is None:
+        return next(service for service in SERVICES if service.name == name)
+
+    def probe(settings: Settings, targets: Targets) -> str | None:
+        from devenv.engines.kinds.registry import kind_of
+
+        kind_of(own).check(engine, own, environment(), look_only=False)
+        return None
+
+    return Service(name, own.section, probe)
 
 
 SERVICES = (

@@ -11,32 +11,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from devenv.config.services import STORES
-from devenv.core.errors import DevenvError, Exit, StoreError
+from devenv.core.errors import DevenvError, Exit
 from devenv.core.events import Watch
-from devenv.engines import ready
-from devenv.engines.base import PORT_TRIES
-from devenv.engines.kinds.registry import kind_of
-from devenv.engines.services import SERVICES, Service
+from devenv.engines.services import Service, service_named
+from devenv.engines.wait import LateError, Patience, await_ready, launch_and_wait
 from devenv.lifecycle.plan import UpOptions, join_late
 from devenv.stack import Stack
 
-if TYPE_CHECKING:
-    from devenv.config.schema import Settings
-    from devenv.core.model import Targets
-
-
-POLL_S = 0.01
 # Windows has no SIGHUP.
 ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 # How long past the deadline a thread may take to see it: a probe under way has a timeout of its own.
 LATE_S = 5.0
-# How long a process without a condition must run to count as started.
-SETTLE_S = 0.25
-# A probe error is worth showing only once a start takes longer than it should.
-TELL_AFTER_S = 1.0
 
 
 @dataclass
@@ -103,16 +91,8 @@ class ServiceStarter:
                 self.watch.say(sentence)
 
     def service_named(self, name: str) -> Service:
-        """A store, or one of the project's own processes, whose probe are its conditions."""
-        own = self.engine.own.get(name)
-        if own is None:
-            return next(service for service in SERVICES if service.name == name)
-
-        def probe(settings: Settings, targets: Targets) -> str | None:
-            kind_of(own).check(self.engine, own, self.stack.environment(), look_only=False)
-            return None
-
-        return Service(name, own.section, probe)
+        """A service with its probe; a command of `ready` gets the project's variables."""
+        return service_named(self.engine, name, self.stack.environment)
 
     def begin(self, name: str, work: Callable[..., None], *arguments: str) -> None:
         """Do `work` for a service in a thread; `ready` waits for it.
@@ -139,15 +119,12 @@ class ServiceStarter:
 
     def launch(self, service: Service) -> None:
         """Launch one service and wait for it; on another port when somebody took the chosen one meanwhile."""
-        for left in reversed(range(PORT_TRIES)):
-            try:
-                self.engine.launch(service.name, self.stack.environment(), partial(self.preparing, service.name))
-                return self.wait(service)
-            except DevenvError as error:
-                if error.exit_code != Exit.PORT or self.options.strict_ports or not left:
-                    raise
-            self.assign_ports((service.name,))
-        return None
+        name = service.name
+        launch_and_wait(
+            lambda: self.engine.launch(name, self.stack.environment(), partial(self.preparing, name)),
+            lambda: self.wait(service),
+            None if self.options.strict_ports else lambda: self.assign_ports((name,)),
+        )
 
     def preparing(self, target: str, text: str, done: int, total: int | None) -> None:
         """Tell what a launch does before the process starts: make a folder, fetch a part. Here it can be ended."""
@@ -160,48 +137,12 @@ class ServiceStarter:
 
     def wait(self, service: Service) -> None:
         """Poll the probe until it succeeds. DevenvError: 5 when the process ended, 4 at the deadline."""
-        targets = self.engine.targets()
-        own = self.engine.own.get(service.name)
-        on_port = own is None or ready.asks_port(own.ready)
-        # Without a condition it must at least live on for a moment.
-        settle_s = 0.0 if own is None or ready.given(own.ready) else SETTLE_S
-        began = time.perf_counter()
-        last = "no answer yet"
-        refusal = None
-        while not self.cancel.is_set():
-            if not self.engine.recognise(service.name):
-                raise self.engine.ended(service.name)
-            if time.perf_counter() - began < settle_s:
-                pass
-            elif not on_port or self.listens(service):
-                try:
-                    service.probe(self.stack.settings, targets)
-                    # Another project's server may answer, when both found the port free at the same moment.
-                    stranger = self.engine.stranger(service.name) if on_port else None
-                    if stranger is None:
-                        return self.engine.confirm(service.name)
-                    last = f"port {self.engine.port(service.name)} is answered by {stranger}"
-                    refusal = None
-                except StoreError as error:
-                    last = f"{error.what}: {error.detail}" if error.detail else error.what
-                    refusal = error.what if error.reached and own is not None else None
-            waited = time.perf_counter() - began
-            if waited > TELL_AFTER_S:
-                self.watch.note(service.name, last)
-            if self.clock.elapsed() > self.options.timeout_s:
-                raise self.timed_out(service, last, refusal)
-            self.cancel.wait(POLL_S if waited < TELL_AFTER_S else 10 * POLL_S)
-        raise DevenvError(f"{service.name}: wait cancelled", exit_code=Exit.INTERRUPTED)
-
-    def listens(self, service: Service) -> bool:
-        """Return True if the service's port is open: far cheaper to ask than the probe, while the process boots."""
-        import socket
-
+        tell = partial(self.watch.note, service.name)
+        patience = Patience(lambda: self.clock.elapsed() > self.options.timeout_s, tell, self.cancel)
         try:
-            socket.create_connection(self.engine.address(service.name), timeout=1).close()
-        except OSError:
-            return False
-        return True
+            await_ready(self.engine, service, patience)
+        except LateError as late:
+            raise self.timed_out(service, late.last, late.refusal) from None
 
     def timed_out(self, service: Service, last: str, refusal: str | None) -> DevenvError:
         """The error for a service that runs but never was ready; `refusal`: what an application answered instead."""

@@ -7,6 +7,7 @@ only read. When this process ends, in whatever way, its reaper ends what runs on
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -26,7 +27,10 @@ from devenv.config.services import STORES
 from devenv.core.errors import DevenvError
 from devenv.core.events import Watch
 from devenv.engines.embedded.building import Progress
-from devenv.engines.embedded.engine import EmbeddedEngine, Launch
+from devenv.engines.embedded.engine import EmbeddedEngine
+from devenv.engines.embedded.postgres_store import PostgresStore
+from devenv.engines.kinds.registry import transient
+from devenv.engines.process import Launch
 from devenv.host import processes
 from devenv.host.state import Tapped
 from devenv.stack import Stack
@@ -68,17 +72,22 @@ SETTING: Final = (
 )
 
 
+class DisposablePostgres(PostgresStore):
+    """PostgreSQL, faster and less careful."""
+
+    def launch(self, engine: EmbeddedEngine, progress: Progress) -> Launch:
+        """The same with other options."""
+        launch = super().launch(engine, progress)
+        return replace(launch, command=[*launch.command, *DISPOSABLE])
+
+
 class DisposableEngine(EmbeddedEngine):
     """The embedded engine with its data for one run in `home`, without care for a power cut."""
 
     def __init__(self, loaded: Loaded, folder: Path, environ: Mapping[str, str], home: Path) -> None:
         super().__init__(loaded, folder, environ)
         self.home = home
-
-    def postgres(self, progress: Progress) -> Launch:
-        """PostgreSQL's launch, faster and less careful."""
-        launch = super().postgres(progress)
-        return replace(launch, command=[*launch.command, *DISPOSABLE])
+        self.postgres = DisposablePostgres()
 
     def marks(self) -> dict[str, str]:
         """The state folder in place of the project's: the project's own `up` must not take these processes for its."""
@@ -113,6 +122,9 @@ def open_scratch(loaded: Loaded, folder: Path, environ: Mapping[str, str]) -> St
     stack.engine.keep_secrets()
     for name in (*STORES, *(["backend"] if "backend" in stack.engine.services else [])):
         stack.engine.remember(name, port=free_port())
+    for own in transient(stack.engine):
+        # Never the project's own, whose entries are made of the project's data.
+        stack.engine.remember(own.name, port=free_port(), wanted=own.port or 0)
     return stack
 
 
@@ -171,10 +183,14 @@ class ScratchCopy:
 
     def start_application(self, tap: Mapping[str, int]) -> None:
         """Run the project's application on the copy, through the ports of a tap by kind. DevenvError as from `up`."""
-        from devenv.engines.wait import await_store
+        from devenv.engines.wait import await_store, start_store
 
         engine = self.stack.engine
         self.set_tap(tap)
+        for own in transient(engine):
+            # Where it cannot be started (on docker it is a container) the application finds none.
+            with contextlib.suppress(DevenvError):
+                start_store(engine, own.name)
         engine.launch("backend", self.stack.environment(), lambda text, done, total: None)
         await_store(engine, "backend")
 
@@ -186,7 +202,8 @@ class ScratchCopy:
         )
 
     def stop_application(self) -> None:
-        self.stack.engine.stop("backend")
+        for name in ("backend", *(own.name for own in transient(self.stack.engine))):
+            self.stack.engine.stop(name)
 
 
 @contextmanager

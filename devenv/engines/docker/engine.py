@@ -290,7 +290,7 @@ class DockerEngine(ComposeProject):
         """The port and the image of a store; those of a compose file of the project's own are not devenv's."""
         if name not in STORES or self.settings.docker.file:
             return {}
-        section = self.settings.postgres if name == "postgres" else self.settings.dynamodb
+        section = getattr(self.settings, name)
         return {"port": str(section.port), "image": section.image or ""}
 
     def create(self, names: Sequence[str], environment: Mapping[str, str], progress: Progress) -> None:
