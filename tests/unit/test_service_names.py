@@ -32,8 +32,8 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     ),
     "a step loads one store, or both": ("steps/command.py", "steps/registry.py", "lifecycle/up.py"),
     "the name of the maintenance database, of an account or of a program": (
-        "engines/embedded/pristine.py", "engines/external/marks.py", "host/processes.py", "lifecycle/projects.py", "steps/setup/setup.py",
-        "testing/reaper.py",
+        "engines/embedded/pristine.py", "engines/external/marks.py", "host/processes.py", "lifecycle/projects.py",
+        "steps/setup/setup.py", "testing/reaper.py",
     ),
     "a service's name inside the compose file": (
         "engines/docker/containers.py", "engines/docker/engine.py", "engines/docker/inspect.py",
