@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from devenv.config.services import BACKEND, STORES
 from devenv.core.errors import DevenvError, Exit
-from devenv.core.model import ServiceState, Targets
+from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets
 from devenv.engines.project import EngineProject
 from devenv.host import processes
 from devenv.host.processes import Account
@@ -72,7 +72,8 @@ class ProcessServices(EngineProject):
         if self.state.tap is None:
             return {}
         ports = self.state.tap.ports
-        stores = zip(STORES, self.store_targets(), strict=True)
+        targets: tuple[PostgresTarget | DynamoTarget, ...] = self.store_targets()
+        stores = zip(STORES, targets, strict=True)
         return {target.place: ("127.0.0.1", ports[name]) for name, target in stores if name in ports}
 
     def tapped(self, environment: Mapping[str, str]) -> dict[str, str]:
