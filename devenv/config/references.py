@@ -86,13 +86,12 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
         place: Keys = ("services", name)
         if name in RESERVED or (name == ISSUER and has_issuer(settings)):
             yield Mistake(place, f"`{name}` is a name of devenv's own; choose another one")
-        same = next((each for each in settings.services if each != name and place_of(each) == place_of(name)), None)
-        if same is not None:
+        if same := next((e for e in settings.services if e != name and place_of(e) == place_of(name)), None):
             yield Mistake(place, f"`{name}` and `{same}` have the same placeholder {{{place_of(name)}_url}}")
         yield from unknown_name((*place, "kind"), "kind", service.kind, [kind.name for kind in KINDS if kind.written])
-        for key in foreign_keys(service):
-            yield Mistake((*place, key), f'is no key of kind = "{keys_of(service.kind).name}"')
-        if not keys_of(service.kind).command:
+        kind = keys_of(service.kind)
+        yield from (Mistake((*place, key), f'is no key of kind = "{kind.name}"') for key in foreign_keys(service))
+        if not kind.command:
             continue
         if not service.command and not (service.stream and service.handler):
             yield Mistake(place, "needs a command" + (", or a handler" if service.stream else ""))
