@@ -27,12 +27,16 @@ DEFAULT = "embedded"
 
 @dataclass(frozen=True)
 class Stack:
-    """An opened project. Opening it reads; nothing is started or changed."""
+    """An opened project. Opening it reads; nothing is started or changed.
+
+    `trusted`: the user agreed that the folder's own code runs (cli/trust.py).
+    """
 
     loaded: Loaded
     folder: Path
     engine: Engine
     environ: Mapping[str, str]
+    trusted: bool = False
 
     @property
     def root(self) -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from devenv.cli.options import Form, Yes, agreed, chosen, show, show_rows, stack, watching, with_view
-from devenv.cli.trust import consent
+from devenv.cli.trust import agreed_stack
 from devenv.core.errors import UsageError
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The snapshot's name.")]
@@ -24,7 +24,7 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timings: bool = 
 
     clock = Clock()
     with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
-        consent(opened.loaded, "steps", "services")
+        opened = agreed_stack(opened, "steps", "services")
 
         def agree(losses: Sequence[str]) -> None:
             if losses:

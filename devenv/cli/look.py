@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from devenv.cli.options import chosen, show, stack, watching, with_view, write_file
-from devenv.cli.trust import consent
+from devenv.cli.trust import agreed_stack, consent
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
 
@@ -57,6 +57,7 @@ def doctor(
     opened = stack()
     if fix:
         opened.engine.permit(None)
+        opened = agreed_stack(opened, "steps")  # --fix runs the steps that are not done.
     inputs = read_inputs(opened)
     with watching() as watch:
         drift = work.names_group("drift", only or ())

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from devenv.cli.options import EngineOption, Yes, agreed, chosen, show, stack, watching, with_view
-from devenv.cli.trust import consent
+from devenv.cli.trust import agreed_stack, consent
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
 
@@ -79,7 +79,7 @@ def up(
             report = work.up(stack(engine), options, watch, clock)
         else:
             with open_locked(chosen.project, chosen.limit, watch.say, asked=EngineChoice(engine)) as opened:
-                consent(opened.loaded, "steps", *(() if no_backend else ("services",)))
+                opened = agreed_stack(opened, "steps", *(() if no_backend else ("services",)))
                 report = work.up(opened, options, watch, clock)
                 if ui:
                     from devenv.cli.page import open_beside

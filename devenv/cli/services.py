@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from devenv.cli.options import chosen, show, stack, watching
-from devenv.cli.trust import consent
+from devenv.cli.trust import agreed_stack, consent
 from devenv.core.errors import DevenvError, Exit, UsageError
 
 Names = Annotated[list[str], typer.Argument(metavar="NAME…", help="Services that `devenv status` lists.")]
@@ -36,7 +36,7 @@ def restart(names: Names) -> None:
 
     clock = Clock()
     with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
-        consent(opened.loaded, "steps", "services")
+        opened = agreed_stack(opened, "steps", "services")
         report = work(opened, names, UpOptions(chosen.limit, clock=True), watch, clock)
     show(report)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,23 +18,23 @@ from devenv.core.model import Report
 if TYPE_CHECKING:
     from devenv.config.commands import Runner
     from devenv.config.load import Loaded
+    from devenv.stack import Stack
 
 
-def consent(loaded: Loaded, *runners: Runner) -> None:
+def consent(loaded: Loaded, *runners: Runner) -> bool:
     """Return if this folder may run what `runners` run; else ask once, and remember the answer "yes".
 
-    `--trust` and DEVENV_TRUST=1 agree for this call only. UsageError without a terminal, or if the answer is no.
+    True if the folder is trusted, False if there is nothing to run and it is not. `--trust` and DEVENV_TRUST=1 agree
+    for this call only. UsageError without a terminal, or if the answer is no.
     """
-    from devenv.config.commands import agreed_text, commands_of
     from devenv.host import trust
+    from devenv.lifecycle.agreement import agreed_lines, is_trusted, needs_trust
 
-    if chosen.trust or os.environ.get("DEVENV_TRUST") == "1":
-        return
-    if not any(command.runner in runners for command in commands_of(loaded.settings)):
-        return
-    lines = agreed_text(loaded.settings)
-    if trust.is_trusted(trust.trust_folder(), loaded.root, lines):
-        return
+    if chosen.trust or os.environ.get("DEVENV_TRUST") == "1" or is_trusted(loaded):
+        return True
+    if not needs_trust(loaded, *runners):
+        return False
+    lines = agreed_lines(loaded)
     shown = "\n".join(lines)
     what = f"{loaded.root} is not trusted to run its own commands"
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
@@ -46,18 +47,24 @@ def consent(loaded: Loaded, *runners: Runner) -> None:
     if not typer.confirm("Trust it? You are asked again if these commands change.", err=True):
         raise UsageError(what, detail="you did not confirm; nothing was started")
     trust.remember(trust.trust_folder(), loaded.root, lines)
+    return True
+
+
+def agreed_stack(opened: Stack, *runners: Runner) -> Stack:
+    """The opened project, with what `consent` says of it."""
+    return replace(opened, trusted=consent(opened.loaded, *runners))
 
 
 def trust_written(root: Path) -> None:
     """Trust what `devenv init` has just written: the user asked for it, and its report names the commands."""
-    from devenv.config.commands import agreed_text
     from devenv.config.load import load
     from devenv.host import trust
+    from devenv.lifecycle.agreement import agreed_lines, can_be_trusted
 
     # A user's state folder that cannot be written only costs the question later.
     with contextlib.suppress(OSError, DevenvError):
-        if lines := agreed_text(load(root).settings):
-            trust.remember(trust.trust_folder(), root, lines)
+        if can_be_trusted(loaded := load(root)):
+            trust.remember(trust.trust_folder(), root, agreed_lines(loaded))
 
 
 def trust_project(
@@ -65,9 +72,9 @@ def trust_project(
     revoke: Annotated[bool, typer.Option("--revoke", help="Stop trusting this folder.")] = False,
 ) -> None:
     """Allow this folder to run its own commands; --list and --revoke show and withdraw this."""
-    from devenv.config.commands import agreed_text
     from devenv.config.load import load
     from devenv.host import trust
+    from devenv.lifecycle.agreement import agreed_lines, can_be_trusted
 
     records = trust.trust_folder()
     if listing:
@@ -78,7 +85,8 @@ def trust_project(
     if revoke:
         known = trust.revoke(records, loaded.root)
         show(Report("trust", name, Exit.DONE, {"root": str(loaded.root), "revoked": known}))
-    lines = agreed_text(loaded.settings)
-    if lines:
+    lines = agreed_lines(loaded)
+    if can_be_trusted(loaded):
         trust.remember(records, loaded.root, lines)
-    show(Report("trust", name, Exit.DONE, {"root": str(loaded.root), "commands": list(lines)}))
+    body = {"root": str(loaded.root), "commands": list(lines), "sql": bool(loaded.settings.steps.setup.files)}
+    show(Report("trust", name, Exit.DONE, body))

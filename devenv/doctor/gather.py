@@ -108,7 +108,7 @@ def open_account(stack: Stack) -> AwsAccount:
 def run_steps(stack: Stack, watch: Watch) -> None:
     """Run the steps that are not done, as `up` does."""
     with open_locked(stack.root, UpOptions().timeout_s, watch.say) as locked:
-        up.up(locked, UpOptions(backend=False), watch, Clock())
+        up.up(replace(locked, trusted=stack.trusted), UpOptions(backend=False), watch, Clock())
 
 
 def keep_writes(stack: Stack, writes: Sequence[Write]) -> None:

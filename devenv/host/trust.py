@@ -58,8 +58,11 @@ def is_trusted(folder: Path, root: Path, commands: Sequence[str]) -> bool:
 
     No commands need no trust.
     """
-    if not commands:
-        return True
+    return not commands or is_recorded(folder, root, commands)
+
+
+def is_recorded(folder: Path, root: Path, commands: Sequence[str]) -> bool:
+    """The same, also for a folder without commands: the user said so."""
     digest = digest_of(commands)
     found = read_record(record_of(folder, root))
     if found is not None and found.root == str(root):

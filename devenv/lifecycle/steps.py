@@ -82,6 +82,7 @@ def step_context(
         environ={**stack.environ, **stack.environment()},
         say=say,
         log=stack.engine.log("steps"),
+        trusted=stack.trusted,
         extend=lambda: stack.engine.extend(lambda text, done, total: None if done else announce(text)),
     )
 

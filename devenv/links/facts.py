@@ -15,6 +15,7 @@ from devenv.core.errors import StoreError
 from devenv.core.lazy import Lazy
 from devenv.core.model import ServiceState, Targets
 from devenv.links.judge import Item, LinkJudgement, ReadPlan, Relation, Row, compile_plan, judge
+from devenv.links.packed import PackedItems
 from devenv.stores.dynamodb.key_schema import table_keys
 
 if TYPE_CHECKING:
@@ -202,15 +203,18 @@ def read_dynamodb(context: FactsContext, tables: Sequence[str]) -> DynamoFacts:
     return DynamoFacts(described, items)
 
 
-def scan_segments(context: FactsContext, table: str) -> list[Item]:
-    """Every item of a large table, by parallel segments."""
+def scan_segments(context: FactsContext, table: str) -> PackedItems:
+    """Every item of a large table, packed, by parallel segments."""
     from concurrent.futures import ThreadPoolExecutor
 
     from devenv.stores.dynamodb.client import Dynamo, read_only
 
-    def scan(segment: int) -> list[Item]:
+    def scan(segment: int) -> PackedItems:
         with Dynamo(read_only(context.targets.dynamodb)) as dynamodb:
-            return list(dynamodb.scan(table, Segment=segment, TotalSegments=SEGMENTS))
+            return PackedItems(dynamodb.scan(table, Segment=segment, TotalSegments=SEGMENTS))
 
+    found = PackedItems()
     with ThreadPoolExecutor(SEGMENTS) as pool:
-        return [item for part in pool.map(scan, range(SEGMENTS)) for item in part]
+        for part in pool.map(scan, range(SEGMENTS)):
+            found.packed += part.packed
+    return found

@@ -47,7 +47,7 @@ def find_field_faults(records: Iterable[ItemRecord], groups: Mapping[str, str]) 
         for field in record.kind.fields:
             fault = judge_field(record, field, groups)
             if fault is not None:
-                record.bad.add(field.name)
+                record.bad |= {field.name}
                 yield fault
 
 

@@ -14,7 +14,8 @@ from typing import Final
 from devenv.links.faults import LAYERS, VERIFY_NAMES, Fault, Folded, fold
 from devenv.links.fields import find_field_faults, find_time_faults, find_unique_faults, group_fields, is_expired
 from devenv.links.groups import find_group_faults, with_partners
-from devenv.links.read import Edge, Item, ItemRecord, Kind, ReadPlan, compile_plan, read_records
+from devenv.links.packed import Item
+from devenv.links.read import Edge, ItemRecord, Kind, ReadPlan, compile_plan, read_records
 from devenv.links.resolve import NamedId, Relation, Row, RowIndex, explain, find_link_faults, resolve
 from devenv.links.rows import find_missing_rows, find_row_faults
 from devenv.links.values import canonical

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from devenv.config.schema import Entity, Group, Link, Settings
 from devenv.core.errors import UsageError
+from devenv.links.packed import Item, PackedItems, unpack
 from devenv.links.values import scalar_text
 
-Item = Mapping[str, Mapping[str, Any]]
 PLACE: Final = re.compile(r"\{(\w*)\}")
 SOURCE: Final = re.compile(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]]+)(?:\[(?P<template>.*)\])?")
 TARGET: Final = re.compile(r"postgres:(?:(?P<schema>[^.]+)\.)?(?P<relation>[^.]+)\.(?P<column>[^.]+)")
@@ -139,18 +139,30 @@ class ReadPlan:
 class ItemRecord:
     """One item, read: its kind (None: none of the declared ones), its fields as text, its ids as they should be.
 
-    `near` names the kind whose key this item's key nearly has. `bad` are fields with a fault of their own, which
-    later judgements leave out. `ids` maps a field to the id of the row it means, where a link says so.
+    `held` is the item as it is, or packed (packed.py). `near` names the kind whose key this item's key nearly has.
+    `bad` are fields with a fault of their own, which later judgements leave out. `ids` maps a field to the id of the
+    row it means, where a link says so.
     """
 
     table: str
-    item: Item
-    key: Mapping[str, Any]
+    held: Item | bytes
+    keys: tuple[str, ...]
     kind: Kind | None
     near: Kind | None
     values: dict[str, str]
-    bad: set[str] = field(default_factory=set)
+    bad: frozenset[str] = frozenset()
     ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def item(self) -> Item:
+        """The raw item."""
+        return unpack(self.held) if isinstance(self.held, bytes) else self.held
+
+    @property
+    def key(self) -> dict[str, Mapping[str, Any]]:
+        """Those of its key attributes that it has."""
+        item = self.item
+        return {name: item[name] for name in self.keys if name in item}
 
     @property
     def key_text(self) -> str:
@@ -228,22 +240,22 @@ def read_records(plan: ReadPlan, table: str, items: Iterable[Item]) -> Iterable[
     """Each item of `table` as a record, one at a time."""
     kinds = tuple(kind for kind in plan.kinds if kind.table == table)
     keys = plan.keys.get(table, ())
-    for item in items:
-        yield read_record(kinds, table, keys, item)
+    for held in items.packed if isinstance(items, PackedItems) else items:
+        yield read_record(kinds, table, keys, held)
 
 
-def read_record(kinds: tuple[Kind, ...], table: str, keys: tuple[str, ...], item: Item) -> ItemRecord:
+def read_record(kinds: tuple[Kind, ...], table: str, keys: tuple[str, ...], held: Item | bytes) -> ItemRecord:
     """One item as a record. `kinds` are those of its table, the most specific first."""
-    key = {name: item[name] for name in keys if name in item}
+    item = unpack(held) if isinstance(held, bytes) else held
     for kind in kinds:
         values = match(kind, item, loose=False)
         if values is not None:
-            return ItemRecord(table, item, key, kind, None, read_fields(kind, item, values))
+            return ItemRecord(table, held, keys, kind, None, read_fields(kind, item, values))
     for kind in kinds:
         values = match(kind, item, loose=True)
         if values is not None:
-            return ItemRecord(table, item, key, None, kind, read_fields(kind, item, values))
-    return ItemRecord(table, item, key, None, None, {})
+            return ItemRecord(table, held, keys, None, kind, read_fields(kind, item, values))
+    return ItemRecord(table, held, keys, None, None, {})
 
 
 def match(kind: Kind, item: Item, *, loose: bool) -> dict[str, str] | None:

@@ -167,7 +167,7 @@ def find_link_faults(named: Iterable[NamedId], index: RowIndex) -> Iterator[Faul
         if one.row is None and (inner := inner_row(one, index)) is not None:
             yield respelt(one, inner, "behind a prefix")
             if one.field is not None:
-                record.bad.add(one.field)
+                record.bad |= {one.field}
             continue
         if one.row is None and record.kind is None and record.near is None and not index.fits(edge, one.text):
             continue  # Nobody declared that this attribute of such an item holds an id.
@@ -185,7 +185,7 @@ def find_link_faults(named: Iterable[NamedId], index: RowIndex) -> Iterator[Faul
                 edge=edge,
             )
             if one.field is not None:
-                record.bad.add(one.field)
+                record.bad |= {one.field}
             continue
         if one.how != "id":
             right = canonical(one.row[edge.column])

@@ -23,7 +23,7 @@ from devenv.patterns.observe import look
 from devenv.patterns.pattern_rules import script_faults
 from devenv.patterns.registry import RULES
 from devenv.patterns.scripts import run_script
-from devenv.patterns.seen import Observed, SeenPattern, TableSeen, amount_of
+from devenv.patterns.seen import Observed, SeenPattern, SqlRun, TableSeen, amount_of
 from devenv.query.queries import START_HINT, portable, require_running
 from devenv.stack import Stack
 from devenv.stores.dynamodb.client import Dynamo, plain, read_only
@@ -213,7 +213,7 @@ def run_sql_pattern(stack: Stack, name: str, text: str, values: Mapping[str, str
     from devenv.patterns.declared import run_sql
 
     require_running(stack, "postgres")
-    if missing := [each for each in re.findall(r"%\(([^)]+)\)s", text) if each not in values]:
+    if missing := missing_values(text, values):
         raise UsageError(
             f"`{name}` needs {missing[0]}",
             hint=f"devenv patterns run {shlex.quote(name)} --param {shlex.quote(missing[0])}=…",
@@ -234,13 +234,39 @@ def run_sql_pattern(stack: Stack, name: str, text: str, values: Mapping[str, str
     return report(stack, "run", Exit.DONE, body)
 
 
+def missing_values(text: str, values: Iterable[str]) -> list[str]:
+    """The parameters of an SQL pattern that have no value. Pure."""
+    return [each for each in dict.fromkeys(re.findall(r"%\(([^)]+)\)s", text)) if each not in values]
+
+
+def run_sql_patterns(stack: Stack) -> dict[str, SqlRun]:
+    """Every pattern in SQL, run with the values that it declares; no rule judges its rows."""
+    from devenv.patterns.declared import run_sql
+
+    found: dict[str, SqlRun] = {}
+    for name, pattern in stack.settings.patterns.items():
+        if pattern.sql is None:
+            continue
+        values = {key: str(value) for key, value in pattern.params.items()}
+        if missing := missing_values(pattern.sql, values):
+            found[name] = SqlRun(not_run=f"it is SQL, and [patterns.{name}] params has no {', '.join(missing)}")
+            continue
+        try:
+            require_running(stack, "postgres")
+            found[name] = SqlRun(len(run_sql(stack.engine.targets().postgres, pattern.sql, values)[0].rows))
+        except StoreError as error:
+            words = (error.detail or error.what).splitlines()[0]
+            found[name] = SqlRun(refused=words) if error.reached else SqlRun(not_run=f"it is SQL: {error.what}")
+    return found
+
+
 def check_patterns(stack: Stack, scripts: bool) -> Report:
     """Run all patterns and judge them and their tables. `scripts`: run the project's scripts too."""
     if not stack.settings.patterns:
         raise UsageError("this project declares no pattern", hint="add a section [patterns.<name>] to devenv.toml")
     from devenv.init.review import review_folder
 
-    seen = replace(observe(stack), code=tuple(review_folder(stack.root)[0]))
+    seen = replace(observe(stack), code=tuple(review_folder(stack.root)[0]), sql=run_sql_patterns(stack))
     if scripts:
         ran = {
             name: with_script(stack, seen, access) if access.pattern.script else access
@@ -271,7 +297,8 @@ def check_report(stack: Stack, seen: Observed, findings: Sequence[CheckResult]) 
         "summary": {status: sum(finding.status == status for finding in findings) for status in STATUSES},
         "checks": [asdict(finding) for finding in findings],
         "patterns": rows,
-        "not_judged": [name for name, pattern in stack.settings.patterns.items() if pattern.sql is not None],
+        "not_judged": [*seen.sql],
+        "sql": [{"name": name, **asdict(ran)} for name, ran in seen.sql.items()],
     }
     return report(stack, "check", code, body)
 

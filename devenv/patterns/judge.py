@@ -57,6 +57,7 @@ def unverified(seen: Observed, explained: Collection[str]) -> list[Outcome]:
     for name, access in seen.accesses.items():
         if access.unsampled is not None and not access.unsampled.fault and name not in explained:
             rows.append((name, f"{name} was not run: {access.unsampled.reason}"))
+    rows += [(name, f"{name} was not run: {ran.not_run}") for name, ran in seen.sql.items() if ran.not_run]
     rows += [
         (table.name, f"only the first {len(table.items):,} items of {table.name} were looked at")
         for table in seen.tables.values()

@@ -383,6 +383,11 @@ def find_refused(seen: Observed) -> Iterator[Outcome]:
                     "see the request that it sends",
                     f"devenv patterns run {name}",
                 )
+    for name, ran in seen.sql.items():
+        if ran.refused is not None:
+            yield problem(
+                name, f"{name} is refused: {ran.refused}", None, "correct its sql", f"devenv patterns run {name}"
+            )
 
 
 def find_scripts(seen: Observed) -> Iterator[Outcome]:

@@ -56,7 +56,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("PAT022", "reserved-word", "pattern", "Filters use no reserved word", pattern_rules.find_reserved),
     Rule("PAT023", "missing", "pattern", "Every pattern's table and index exist", pattern_rules.find_missing),
     Rule(
-        "PAT024", "refused", "pattern", "DynamoDB accepts every pattern's request", pattern_rules.find_refused, (ANY,)
+        "PAT024", "refused", "pattern", "The store accepts every pattern's request", pattern_rules.find_refused, (ANY,)
     ),
     Rule("PAT025", "script", "pattern", "Scripts send the declared query", pattern_rules.find_scripts),
     Rule("PAT026", "load", "pattern", "The stated load can be served", pattern_rules.find_loads),

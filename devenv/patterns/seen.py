@@ -133,11 +133,20 @@ class SeenPattern:
 
 
 @dataclass(frozen=True)
+class SqlRun:
+    """A pattern in SQL: its number of rows, or Postgres's words for refusing it, or why it was not run."""
+
+    rows: int | None = None
+    refused: str | None = None
+    not_run: str | None = None
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything that the judgement, the explanation and the matrix are made of.
 
     `kinds` are the entities of each table's items, in the order of the items (None: of no declared kind).
-    `code` are the faults that the queries of the code have by their text.
+    `code` are the faults that the queries of the code have by their text. `sql` are the patterns of Postgres.
     """
 
     settings: Settings
@@ -145,6 +154,7 @@ class Observed:
     accesses: Mapping[str, SeenPattern]
     kinds: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
     code: tuple[CodeFault, ...] = ()
+    sql: Mapping[str, SqlRun] = field(default_factory=dict)
 
     def of(self, place: Place) -> list[SeenPattern]:
         """The patterns that read this place."""

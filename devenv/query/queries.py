@@ -71,6 +71,7 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
 def run_sql(stack: Stack, sql: str, write: bool) -> Report:
     """One SQL statement against the project's database; its rows, or how many it changed."""
     from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.loader import as_writer
     from devenv.stores.postgres.reader import READ_ONLY, asking
 
     if write:
@@ -79,7 +80,7 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
     target = stack.engine.targets().postgres
     try:
         if write:
-            answer = postgres.write(target, sql)
+            answer = postgres.write(as_writer(target), sql)
         else:
             with asking(target, limit_s=TYPED_S) as each:
                 answer = each.ask(sql, as_text=True)

@@ -217,8 +217,10 @@ def check_lines(report: Report, verbose: bool) -> list[str]:
     )
     if any(row["script"] is False for row in body["patterns"]):
         lines.append("scripts were not run; devenv patterns check --scripts compares them too")
-    if body["not_judged"]:
-        lines.append(clean(f"not judged, as they are SQL: {', '.join(body['not_judged'])}"))
+    if ran := [f"{one['name']} ({number_of(one['rows'], 'row')})" for one in body["sql"] if one["rows"] is not None]:
+        lines.append(clean(f"SQL, run and not judged by the rules: {', '.join(ran)}"))
+    if unrun := [one["name"] for one in body["sql"] if one["not_run"]]:
+        lines.append(clean(f"not run: SQL: {', '.join(unrun)}"))
     counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
     verdict = typer.style(body["verdict"].replace("_", " "), fg=COLORS[body["verdict"]], bold=True)
     return [*lines, f"{verdict}  ({counts})"]

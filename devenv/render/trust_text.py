@@ -18,6 +18,7 @@ def trust_text(report: Report, verbose: bool) -> list[str]:
         return lines or ["no folder is trusted"]
     if "revoked" in body:
         return [f"no longer trusted: {clean(body['root'])}" if body["revoked"] else "it was not trusted; nothing to do"]
-    if not body["commands"]:
+    lines = [*body["commands"], *(["its SQL files, run by a superuser of Postgres"] if body["sql"] else [])]
+    if not lines:
         return ["this folder has no commands of its own; nothing to trust"]
-    return [f"trusted: {clean(body['root'])}", *(f"    {clean(line)}" for line in body["commands"])]
+    return [f"trusted: {clean(body['root'])}", *(f"    {clean(line)}" for line in lines)]

@@ -31,6 +31,7 @@ def verify_text(report: Report, verbose: bool) -> list[str]:
         lines += plan_lines(plan)
     if body.get("findings_file") and body["findings"]:
         lines.append(f"all findings: {clean(body['findings_file'])}")
+    lines += [f"not compared: {clean(each)}" for each in body.get("not_compared", ())]
     lines += verdict_lines(body)
     if body["verdict"] == "inconsistent" and not plan:
         lines.append("next: devenv verify --plan plan.jsonl; then: devenv repair apply plan.jsonl")

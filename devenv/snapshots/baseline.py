@@ -208,10 +208,11 @@ def nothing_there(stack: Stack, inputs: Inputs) -> bool:
     from devenv.stores.dynamodb.client import Dynamo
     from devenv.stores.postgres import client as store
     from devenv.stores.postgres.catalog import read_catalog
+    from devenv.stores.postgres.reader import reading
 
     targets = stack.engine.targets()
     try:
-        with store.connect(targets.postgres, read_only=True) as connection:
+        with reading(targets.postgres) as connection:
             if read_catalog(connection).tables:
                 return False
     except StoreError as error:

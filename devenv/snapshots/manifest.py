@@ -182,11 +182,11 @@ def count_all(stack: Stack) -> Counts:
     rows: dict[str, int] | None = None
     if stack.engine.runs("postgres"):
         from devenv.steps.setup import merge
-        from devenv.stores.postgres import client as store
         from devenv.stores.postgres.catalog import read_catalog
+        from devenv.stores.postgres.reader import reading
 
         try:
-            with store.connect(stack.engine.targets().postgres, read_only=True) as connection:
+            with reading(stack.engine.targets().postgres) as connection:
                 tables = read_catalog(connection).tables
                 rows = {table.title: merge.count_rows(connection, table) for table in tables}
         except StoreError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devenv.steps.schema_load import schema_load
 from devenv.steps.seed import seed, source
-from devenv.steps.setup import migrations, setup
+from devenv.steps.setup import migrations, rights, setup
 from devenv.steps.step import Handles, Inputs, Step, StepContext, StepOutcome
 
 __all__ = ["STEPS", "Handles", "Inputs", "Step", "StepContext", "StepOutcome"]
@@ -22,6 +22,7 @@ STEPS = (
         gather=migrations.gather,
         lacks=setup.lacks,
         restore=setup.restore,
+        clear=rights.clear,
     ),
     Step(
         name="schema-load",

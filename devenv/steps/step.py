@@ -22,6 +22,7 @@ from devenv.steps.command import find_addresses, nothing_made, run_command
 from devenv.steps.ledger import Ledger
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.postgres import client as postgres
+from devenv.stores.postgres.reader import reading
 
 FORMAT: Final = b"1"  # A part of every hash: raise it when what a step writes for the same files changes.
 UNPACKED_BYTES: Final = 512 << 20
@@ -35,7 +36,8 @@ class StepContext:
 
     `ledger` is the SQLite file that remembers what was written (it may not exist yet); `environ` and `log` are for
     steps that are commands; `say` takes progress lines; `extend` fetches further modules for Postgres, if it can.
-    `thorough`: a look compares everything that was loaded, however much it is.
+    `thorough`: a look compares everything that was loaded, however much it is. `trusted`: the files may do what a
+    superuser of Postgres may.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class StepContext:
     log: Path
     extend: Callable[[], None] = lambda: None
     thorough: bool = False
+    trusted: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ class Handles:
         if self._connection is None:
             try:
                 self._connection = self._open.enter_context(
-                    postgres.connect(self._ctx.postgres, autocommit=True, timeout_s=LOOK_TIMEOUT_S, looks=True)
+                    reading(self._ctx.postgres, autocommit=True, timeout_s=LOOK_TIMEOUT_S)
                 )
             except StoreError as error:
                 if error.code != postgres.NO_DATABASE:
@@ -200,8 +203,9 @@ class Step:
     the stores; `apply` does the work (its last argument: from scratch); `strangers` names data that devenv did not
     write and that `apply` from scratch would destroy. `present` tells whether the work of the project's own command
     can be there at all; `lacks` says what a command that ended well should have made and did not. `restore` brings back
-    what was deleted since, and gives the number. `gather` reads files that come before those that the source names.
-    `stream` reads files that may be too large to be held at once, in the place of `gather` and `parse`.
+    what was deleted since, and gives the number. `clear` makes room for a command that runs from scratch. `gather` reads
+    files that come before those that the source names. `stream` reads files that may be too large to be held at once,
+    in the place of `gather` and `parse`.
     """
 
     name: str
@@ -214,6 +218,7 @@ class Step:
     gather: Callable[[Settings, Path], tuple[SourceFile, ...]] = lambda settings, root: ()
     lacks: Callable[[StepContext, Handles], str | None] = lambda ctx, handles: None
     restore: Callable[[StepContext, Inputs], int] = lambda ctx, inputs: 0
+    clear: Callable[[StepContext], None] = lambda ctx: None
     parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any] = lambda settings, root, files: None
     stream: Callable[[Settings, Path, Reading], Inputs] | None = None
 
@@ -222,12 +227,16 @@ class Step:
         source = self.source(settings)
         if self.stream and not source.command:
             return self.stream(settings, root, how or Reading())
-        first = self.gather(settings, root)
-        known = {file.name for file in first}
-        named = read_files(root, source.files, f"steps.{self.name}")
-        files = first + tuple(file for file in named if file.name not in known)
+        files = self.read_files(settings, root)
         content = None if source.command else self.parse(settings, root, files)
         return Inputs(hash_inputs(files, source.command, content), files, tuple(source.command), content)
+
+    def read_files(self, settings: Settings, root: Path) -> tuple[SourceFile, ...]:
+        """The step's files as text: those that come first, then those that the settings name. UsageError."""
+        first = self.gather(settings, root)
+        known = {file.name for file in first}
+        named = read_files(root, self.source(settings).files, f"steps.{self.name}")
+        return first + tuple(file for file in named if file.name not in known)
 
     def look(self, ctx: StepContext, inputs: Inputs, handles: Handles | None = None) -> StepState:
         """Return how the step stands, from a few cheap questions. StoreError when a store does not answer."""
@@ -262,7 +271,7 @@ class Step:
             before = ledger.mark(self.name)
             ledger.set_mark(self.name, inputs.hash, "running", "")
         try:
-            outcome = self.command(ctx, inputs) if inputs.command else self.apply(ctx, inputs, fresh)
+            outcome = self.command(ctx, inputs, fresh) if inputs.command else self.apply(ctx, inputs, fresh)
         except UsageError as error:
             # Refused before anything was written: the step stands as it stood.
             with Ledger(ctx.ledger) as ledger:
@@ -290,8 +299,10 @@ class Step:
         if ctx.settings.steps.seed.command and mark is not None and mark.state == "done":
             ledger.set_mark("seed", SETUP_RAN, "done", mark.reason)
 
-    def command(self, ctx: StepContext, inputs: Inputs) -> StepOutcome:
+    def command(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
         """Run the project's own command, and look up whether it did anything. DevenvError, UsageError."""
+        if fresh:
+            self.clear(ctx)
         run_command(ctx, inputs, self.name)
         with Handles(ctx) as handles:
             if lacks := self.lacks(ctx, handles):

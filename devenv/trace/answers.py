@@ -220,7 +220,7 @@ class Items:
             if part is not None:
                 found.append(part.entry(record))
             elif kind is None and (loose := self.loose(item)) is not None:
-                found.append(loose.loose_entry(ItemRecord(record.table, item, record.key, loose.kind, None, {})))
+                found.append(loose.loose_entry(ItemRecord(record.table, item, record.keys, loose.kind, None, {})))
             else:
                 strays += kind is None or kind.name not in self.besides
         return by_kind(found, [part.label for part in self.parts]), strays

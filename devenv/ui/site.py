@@ -55,17 +55,13 @@ class Site:
 
     def require_trust(self, opened: Stack, *runners: Runner) -> None:
         """UsageError if the folder has commands that `runners` run, and is not trusted to run them."""
-        from devenv.config.commands import agreed_text, commands_of
-        from devenv.host import trust
+        from devenv.lifecycle.agreement import agreed_lines, is_trusted, needs_trust
 
         if self.options.trust or self.environ.get("DEVENV_TRUST") == "1":
             return
-        if not any(command.runner in runners for command in commands_of(opened.settings)):
-            return
-        lines = agreed_text(opened.settings)
-        if not trust.is_trusted(trust.trust_folder(), opened.root, lines):
+        if needs_trust(opened.loaded, *runners) and not is_trusted(opened.loaded):
             raise UsageError(
                 f"{opened.root} is not trusted to run its own commands",
-                detail="\n".join(lines),
+                detail="\n".join(agreed_lines(opened.loaded)),
                 hint="read them, then run `devenv trust`",
             )

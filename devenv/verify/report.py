@@ -11,7 +11,7 @@ import msgspec
 from devenv.core.errors import Exit
 from devenv.core.model import Failure, Report
 from devenv.verify.context import Context
-from devenv.verify.verdict import Coverage, judge_coverage
+from devenv.verify.verdict import Coverage, judge_coverage, list_not_compared
 
 
 def report(
@@ -30,6 +30,7 @@ def report(
             "verdict": verdict,
             "reasons": list(reasons),
             "coverage": coverage.document(),
+            "not_compared": list(list_not_compared(coverage, context.tables)),
             "findings": {},
             "examples": {},
             "rechecked": 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,3 +97,15 @@ def emptiness(coverage: Coverage) -> Iterator[str]:
     if not coverage.problems:
         yield from (f"table {table.table} has no items" for table in coverage.tables if not table.items)
         yield from (f"{target} has no rows" for target, count in coverage.targets().items() if not count)
+
+
+def list_not_compared(coverage: Coverage, declared: Iterable[str]) -> Iterator[str]:
+    """Return what the comparison leaves out, though it may prove all the rest: nothing is declared about it."""
+    read = {table.table for table in coverage.tables}
+    if coverage.tables and (idle := [table for table in declared if table not in read]):
+        yield f"{', '.join(idle)}: no entity and no link of devenv.toml names {'it' if len(idle) == 1 else 'them'}"
+    for table in coverage.tables:
+        if table.known and (others := table.items - table.known):
+            yield f"{number_of(others, 'item')} of {table.table}: of no declared kind"
+        if table.expired:
+            yield f"{number_of(table.expired, 'item')} of {table.table}: expired, but not deleted yet"

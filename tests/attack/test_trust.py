@@ -70,6 +70,7 @@ COMMANDS = (
     ("setup", "-y"),
     ("seed", "-y"),
     ("reset", "-y"),
+    ("doctor", "--fix"),
     ("trace", "thing", "1"),
     ("patterns", "run", "things"),
     ("patterns", "check", "--scripts"),

@@ -137,7 +137,9 @@ def test_looking_never_hangs(
 
 
 @pytest.mark.parametrize(
-    "words", [("verify",), ("ddb", "export", "things"), ("doctor",), ("ddb", "scan", "things")], ids=" ".join
+    "words",
+    [("verify",), ("ddb", "export", "things"), ("doctor",), ("ddb", "scan", "things"), ("patterns", "check")],
+    ids=" ".join,
 )
 def test_pages_without_end_are_an_error(
     outside: Outside, server: Callable[..., int], tmp_path: Path, words: tuple[str, ...]

@@ -132,6 +132,24 @@ def test_a_seed_command_with_the_old_port_written_in_is_refused_when_the_port_mo
     assert other.json("ddb", "scan", "things")["items"] == []
 
 
+def test_setup_from_scratch_gives_a_command_what_its_first_run_found(make: Make) -> None:
+    project = make(
+        '[project]\nname = "again"\n[postgres]\ndatabase = "app"\n[steps.setup]\ncommand = ["{python}", "setup.py"]\n',
+        setup_py="import os, psycopg\n"
+        "url = os.environ['DATABASE_URL']\n"
+        "with psycopg.connect(url.rpartition('/')[0] + '/postgres', autocommit=True) as connection:\n"
+        "    connection.execute('CREATE DATABASE app')\n"
+        "with psycopg.connect(url) as connection:\n"
+        "    connection.execute('CREATE TABLE users (id int PRIMARY KEY)')\n",
+    )
+    project.ok("up")
+    project.ok("db", "--write", "CREATE TABLE mine (id int)")
+    project.ok("setup", "-y")
+    assert project.devenv("db", "SELECT * FROM mine").code == 1
+    assert project.json("db", "SELECT count(*) FROM users")["rows"] == [[0]]
+    assert project.json("status")["steps"][0]["state"] == "done"
+
+
 def test_a_setting_that_waits_for_a_restart_is_said_by_the_next_up(make: Make) -> None:
     settings = '[project]\nname = "moved"\n[postgres]\ndatabase = "app"\n[steps.setup]\nfiles = ["a.sql"]\n'
     project = make(settings, a_sql="CREATE TABLE users (id uuid PRIMARY KEY);")

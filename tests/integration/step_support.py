@@ -68,6 +68,7 @@ class SmallProject:
             environ={**os.environ, **connection_environment(self.settings, self.addresses)},
             say=self.said.append,
             log=self.root / ".devstate" / "steps.log",
+            trusted=True,
         )
 
     @property

@@ -44,6 +44,7 @@ currency = "EUR"
 
 [patterns.greeting]
 sql = "SELECT 'hello ' || %(who)s AS greeting"
+params = { who = "Ines" }
 
 [patterns.customer]
 purpose = "one customer, by number"
@@ -202,6 +203,24 @@ def test_a_learner_s_tables_are_sound(shop: ProjectDir) -> None:
     }
     assert [row["script"] for row in document["patterns"]] == [None, False, None, None, None]
     assert document["not_judged"] == ["greeting"]
+    assert document["sql"] == [{"name": "greeting", "rows": 1, "refused": None, "not_run": None}]
+
+
+def test_a_pattern_in_sql_without_values_is_not_verified(shop: ProjectDir, settings: Path) -> None:
+    settings.write_text(SETTINGS.replace('params = { who = "Ines" }\n', ""))
+    ran = shop.devenv("patterns", "check")
+    assert ran.code == 3
+    assert "greeting was not run: it is SQL, and [patterns.greeting] params has no who" in ran.all
+    assert "not run: SQL: greeting" in ran.all
+    refused = shop.devenv("patterns", "run", "greeting")
+    assert (refused.code, "`greeting` needs who" in refused.err) == (2, True)
+
+
+def test_a_pattern_in_sql_that_postgres_refuses_is_found(shop: ProjectDir, settings: Path) -> None:
+    settings.write_text(SETTINGS.replace("%(who)s AS greeting", "%(who)s AS greeting FROM nowhere"))
+    ran = shop.devenv("patterns", "check")
+    assert ran.code == 1
+    assert 'greeting is refused: relation "nowhere" does not exist' in ran.all
 
 
 def test_a_learner_s_fault_is_found(shop: ProjectDir, settings: Path) -> None:
@@ -265,7 +284,6 @@ def test_a_pattern_of_postgres_is_run_read_only(shop: ProjectDir, settings: Path
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["run", "greeting"], "`greeting` needs who"),
         (["run", "ordrs"], "did you mean `orders`?"),
         (["run", "orders", "--param", "no"], "name=value"),
         (["run", "orders", "--param", "nr=1"], "`orders` has no parameter `nr`\ndetail: it has: no"),

@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from devenv.config.masking import mask_url
-from devenv.links.read import Item, Kind, read_record
+from devenv.links.packed import Item
+from devenv.links.read import Kind, read_record
 
 KeyOwner = Literal["aws-owned", "aws-managed", "customer-managed"]
 OWNERS: Final[tuple[KeyOwner, ...]] = ("aws-owned", "aws-managed", "customer-managed")

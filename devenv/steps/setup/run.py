@@ -9,12 +9,15 @@ from typing import Final
 from devenv.core.errors import DevenvError
 from devenv.steps.setup import extensions
 from devenv.steps.setup.psql import LeftOut
+from devenv.steps.setup.rights import TRUST
 from devenv.steps.setup.rows import Sequences, read_sequences
 from devenv.steps.setup.sql import Statement
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.client import Connection, PostgresError
+from devenv.stores.postgres.loader import LOADER
 
 INSTEAD: Final = {"uuid-ossp": ", or use gen_random_uuid(), which needs no extension"}
+FORBIDDEN: Final = "42501"
 # A file may change its session (pg_dump's do): what comes next begins as every session does.
 RESET: Final = (b"RESET SESSION AUTHORIZATION", b"RESET ROLE", b"RESET ALL")
 # Statements about things of the server rather than the database, the SQLSTATEs at which they are left out, and why.
@@ -50,7 +53,7 @@ def run_statements(
         try:
             run_one(connection, statement, [] if left_out is None else left_out)
         except PostgresError as error:
-            raise statement_error(statement, error) from None
+            raise statement_error(statement, error, connection.info.user) from None
     try:
         with postgres.translated(connection.info.dbname):
             connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
@@ -110,8 +113,8 @@ def run_again(connection: Connection, statements: Iterable[Statement], kind: re.
                     raise
 
 
-def statement_error(statement: Statement, error: PostgresError) -> DevenvError:
-    """Postgres's error at its place in the file."""
+def statement_error(statement: Statement, error: PostgresError, user: str) -> DevenvError:
+    """Postgres's error at its place in the file; `user` is the role that ran the statement."""
     if not error.reached:
         return DevenvError(f"{error.what}, while {statement.place} ran", detail=error.detail)
     primary, _, rest = (error.detail or error.what).partition("\n")
@@ -120,6 +123,9 @@ def statement_error(statement: Statement, error: PostgresError) -> DevenvError:
     hint = home and f'CREATE EXTENSION IF NOT EXISTS "{home}"; before it{INSTEAD.get(home, "")}, then: devenv up'
     if extensions.find_wanted([statement]) and primary.startswith("could not load library"):
         hint = "this PostgreSQL lacks what the extension needs: " + extensions.SYSTEM
+    if error.code == FORBIDDEN and user == LOADER:
+        lines.append("files of a folder that is not trusted are run by a role that is no superuser")
+        hint = TRUST
     return DevenvError(
         f"{place_of(statement, error, rest)}: {primary}",
         detail="\n".join(lines),

@@ -33,6 +33,7 @@ from devenv.steps.setup.migrations import (
     up_half,
 )
 from devenv.steps.setup.psql import LeftOut, PsqlReader, list_left_out
+from devenv.steps.setup.rights import ANYTHING, choose_role, create_database
 from devenv.steps.setup.rows import Row, Sequences, order_rows, pair_runs, read_rows, read_sequences
 from devenv.steps.setup.run import GRANTS, ROLES, run_again, run_statements
 from devenv.steps.setup.sign_in import fill_sign_in
@@ -42,6 +43,8 @@ from devenv.steps.step import Handles, Inputs, SourceFile, StepContext, StepOutc
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, read_catalog
 from devenv.stores.postgres.client import Connection, PostgresError, name, one
+from devenv.stores.postgres.loader import as_writer
+from devenv.stores.postgres.reader import reading
 
 REBUILD: Final = "devenv setup (rebuilds the database; all data in it is lost)"
 LOCK_WAIT: Final = "10s"
@@ -66,13 +69,6 @@ SELECT hash, (SELECT string_agg(DISTINCT CASE WHEN r.oid IS NULL THEN format('%%
   LEFT JOIN pg_attribute a ON a.attrelid = r.oid AND a.attname = c->>'name' AND a.attnum > 0 AND NOT a.attisdropped
   WHERE a.attname IS NULL), (SELECT count(*) FROM pg_database WHERE datname = ANY(%s))
 FROM devenv.setup
-"""
-
-
-ANYTHING: Final = """
-SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
-AND n.nspname NOT IN ('information_schema', 'devenv'))
 """
 
 
@@ -200,7 +196,7 @@ def declared_in(connection: Connection) -> Catalog:
 
 def restore(ctx: StepContext, inputs: Inputs) -> int:
     """Bring back rows that were deleted since they were loaded, with their own keys. The number of rows."""
-    with postgres.connect(ctx.postgres, label=label(ctx.postgres.database)) as connection:
+    with postgres.connect(as_writer(ctx.postgres), label=label(ctx.postgres.database)) as connection:
         if read_record(connection) is None:
             return 0
         return since.restore_rows(connection, declared_in(connection))
@@ -230,10 +226,11 @@ def bring(ctx: StepContext, inputs: Inputs, fresh: bool, left_out: list[LeftOut]
 
             return by_command.bring(ctx, admin, inputs, fresh, left_out)
         exists = one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None
+        ctx = replace(ctx, postgres=choose_role(ctx, admin, taken=exists and not fresh))
         if fresh and exists:
             return rebuild(ctx, admin, inputs, left_out)
         if not exists:
-            admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
+            create_database(admin, database, ctx.postgres)
     with postgres.connect(ctx.postgres, label=label(database)) as connection:
         live = read_catalog(connection)
         if not live.tables and read_record(connection) is None:
@@ -306,7 +303,7 @@ def run_in_scratch(target: PostgresTarget, statements: tuple[Statement, ...], le
     """
     scratch = side_names(target.database)[0]
     with server(target) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(scratch)))
+        create_database(admin, scratch, target)
         try:
             with postgres.connect(target, database=scratch, label=label(target.database)) as connection:
                 counted = run_statements(connection, statements, left_out)
@@ -419,7 +416,7 @@ def rebuild(ctx: StepContext, admin: Connection, inputs: Inputs, left_out: list[
     database = ctx.postgres.database
     _, new, old = side_names(database)
     ctx.say(f"rebuilding database {database}")
-    admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(new)))
+    create_database(admin, new, ctx.postgres)
     try:
         with postgres.connect(ctx.postgres, database=new, label=label(database)) as connection:
             outcome = load(connection, inputs.hash, inputs.content, left_out)
@@ -470,7 +467,7 @@ def write_comment(admin: Connection, database: str, comment: str) -> None:
 def strangers(ctx: StepContext, inputs: Inputs) -> str | None:
     """Tables with rows that are not exactly as the files made them."""
     try:
-        with postgres.connect(ctx.postgres) as connection:
+        with reading(ctx.postgres) as connection:
             recorded = read_record(connection) is not None
             found = {}
             for table in read_catalog(connection).tables:

@@ -323,10 +323,10 @@ def after_comment(text: str, place: int) -> int:
     return len(text)
 
 
-def as_role(target: PostgresTarget) -> PostgresTarget:
-    """The same database as `READER`, with the password that belongs to this server's."""
-    password = hashlib.sha256(f"{READER} {target.password}".encode()).hexdigest()
-    return replace(target, user=READER, password=password)
+def as_role(target: PostgresTarget, role: str = READER) -> PostgresTarget:
+    """The same database as a role of devenv's, with the password that belongs to this server's."""
+    password = hashlib.sha256(f"{role} {target.password}".encode()).hexdigest()
+    return replace(target, user=role, password=password)
 
 
 def as_reader(target: PostgresTarget) -> PostgresTarget:
@@ -341,12 +341,17 @@ def make_reader(target: PostgresTarget) -> None:
     A read-only transaction alone is not enough: a superuser's may still write files and run programs (COPY … TO
     PROGRAM), and can become any role again from within a query.
     """
-    role = as_role(target)
     with connect(target, autocommit=True) as connection:
-        # Its hash, so that no log can hold the password.
-        secret = connection.pgconn.encrypt_password(role.password.encode(), READER.encode(), b"scram-sha-256").decode()
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(READER.encode())])
-            known = one(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", [READER])
-            verb = "ALTER ROLE {} PASSWORD {}" if known else MAKE
-            connection.execute(sql.SQL(verb).format(sql.Identifier(READER), sql.Literal(secret)))
+        keep_role(connection, as_role(target), MAKE)
+
+
+def keep_role(connection: Connection, role: PostgresTarget, make: str) -> None:
+    """Make a role of devenv's by `make`, or give it the password that belongs to it."""
+    # Its hash, so that no log can hold the password.
+    user = role.user.encode()
+    secret = connection.pgconn.encrypt_password(role.password.encode(), user, b"scram-sha-256").decode()
+    with connection.transaction():
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [zlib.crc32(user)])
+        known = one(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", [role.user])
+        verb = "ALTER ROLE {} PASSWORD {}" if known else make
+        connection.execute(sql.SQL(verb).format(sql.Identifier(role.user), sql.Literal(secret)))

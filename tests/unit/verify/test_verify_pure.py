@@ -24,7 +24,7 @@ from devenv.verify.recheck import fill, key_bytes
 from devenv.verify.repair import Write
 from devenv.verify.spill import RECORD, KeyWriter, Spill, key_of, read_keys, read_records, read_sealed
 from devenv.verify.tasks import MAX_SEGMENTS, MAX_TASKS, plan_tasks
-from devenv.verify.verdict import Coverage, TableCoverage, judge_coverage
+from devenv.verify.verdict import Coverage, TableCoverage, judge_coverage, list_not_compared
 from tests.shapes import PLAN, TABLE, World
 
 # --- what proves something
@@ -50,6 +50,16 @@ def reasons(table: TableCoverage = TABLE_READ, rows: Any = ROWS, problems: Seque
 
 def test_everything_read_is_a_proof() -> None:
     assert reasons() == ()
+
+
+def test_what_is_not_compared_is_said() -> None:
+    assert list(list_not_compared(Coverage((TABLE_READ,), ROWS), ["t", "audit"])) == [
+        "audit: no entity and no link of devenv.toml names it",
+        "100 items of t: of no declared kind",
+        "1 item of t: expired, but not deleted yet",
+    ]
+    whole = msgspec.structs.replace(TABLE_READ, known=1000, expired=0)
+    assert list(list_not_compared(Coverage((whole,), ROWS), ["t"])) == []
 
 
 @pytest.mark.parametrize(

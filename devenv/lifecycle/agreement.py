@@ -1,0 +1,37 @@
+"""The folder's own code that the user agrees to: commands, their variables, SQL that acts outside the database."""
+
+from __future__ import annotations
+
+from devenv.config.commands import Command, Runner, agreed_text, commands_of
+from devenv.config.load import Loaded
+from devenv.host import trust
+
+
+def own_code(loaded: Loaded) -> tuple[Command, ...]:
+    """Every command of the settings, and every statement of the SQL files that only a superuser may run."""
+    from devenv.steps.setup.rights import acting_commands
+
+    return (*commands_of(loaded.settings), *acting_commands(loaded.settings, loaded.root))
+
+
+def agreed_lines(loaded: Loaded) -> tuple[str, ...]:
+    """Return what a user agrees to, one line each."""
+    from devenv.steps.setup.rights import acting_commands
+
+    acting = acting_commands(loaded.settings, loaded.root)
+    return (*agreed_text(loaded.settings), *map(str, acting))
+
+
+def needs_trust(loaded: Loaded, *runners: Runner) -> bool:
+    """Return True if `runners` would run code of the folder."""
+    return any(command.runner in runners for command in own_code(loaded))
+
+
+def is_trusted(loaded: Loaded) -> bool:
+    """Return True if the user agreed to exactly this code; also if there is none and the folder was trusted."""
+    return trust.is_recorded(trust.trust_folder(), loaded.root, agreed_lines(loaded))
+
+
+def can_be_trusted(loaded: Loaded) -> bool:
+    """Return True if trust changes anything: the folder has code, or SQL files that a superuser would run."""
+    return bool(loaded.settings.steps.setup.files or agreed_lines(loaded))
