@@ -203,9 +203,9 @@ class Step:
     the stores; `apply` does the work (its last argument: from scratch); `strangers` names data that devenv did not
     write and that `apply` from scratch would destroy. `present` tells whether the work of the project's own command
     can be there at all; `lacks` says what a command that ended well should have made and did not. `restore` brings back
-    what was deleted since, and gives the number. `clear` makes room for a command that runs from scratch. `gather` reads
-    files that come before those that the source names. `stream` reads files that may be too large to be held at once,
-    in the place of `gather` and `parse`.
+    what was deleted since, and gives the number. `clear` makes room for a command that runs from scratch. `gather`
+    reads files that come before those that the source names. `stream` reads files that may be too large to be held at
+    once, in the place of `gather` and `parse`.
     """
 
     name: str

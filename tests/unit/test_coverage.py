@@ -1,7 +1,8 @@
-"""A ✓ says what was looked at: for every check and every layer an input on which it could not look."""
+"""A ✓ says what was looked at: for every check, layer and step an input on which it could not look."""
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,11 +13,13 @@ import msgspec
 import pytest
 
 from devenv.config.schema import Settings
-from devenv.core.errors import Exit
+from devenv.core.errors import Exit, StoreError
 from devenv.core.model import DynamoTarget, Failure, PostgresTarget, ServiceState, Targets
 from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.doctor.runner import diagnose, run_checks
+from devenv.steps.ledger import Ledger
+from devenv.steps.registry import STEPS, Step, StepContext
 from devenv.trace.judge.verdict import judge
 from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import (
@@ -64,6 +67,11 @@ def test_no_check_holds_of_stores_that_do_not_answer(nowhere: int, tmp_path: Pat
 
 
 BARE: dict[str, Any] = {"project": {"name": "p"}}
+THINGS = {
+    "TableName": "things",
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+}
 
 
 @pytest.mark.parametrize(
@@ -147,3 +155,32 @@ def test_lists_that_were_not_compared_do_not_agree(seen: Observations) -> None:
 def test_a_fault_outranks_what_was_not_looked_at() -> None:
     found = judge(SUBJECT, replace(with_layer("postgres", failure=GONE), http=HttpObservation(member=Answer(500))))
     assert found.status == "diverged"
+
+
+@pytest.mark.parametrize("how", ["never run", "loaded before"])
+@pytest.mark.parametrize("form", ["files", "command"])
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
+def test_no_step_is_as_declared_in_stores_that_do_not_answer(
+    nowhere: int, tmp_path: Path, step: Step, form: str, how: str
+) -> None:
+    """A step's files are held against the stores. Of a command only its run is known, and no more is said."""
+    (tmp_path / "setup.sql").write_text("CREATE TABLE users (id int PRIMARY KEY);")
+    (tmp_path / "schema-load.json").write_text(json.dumps(THINGS))
+    (tmp_path / "seed.json").write_text(json.dumps({"table": "things", "items": [{"id": "1"}]}))
+    source = {"command": ["./run"]} if form == "command" else {"files": [f"{step.name}.*"]}
+    targets = context(nowhere, tmp_path, BARE).targets
+    settings = msgspec.convert({**BARE, "steps": {step.name: source}}, Settings)
+    given = StepContext(
+        settings, tmp_path, targets.postgres, targets.dynamodb, tmp_path / "ledger", {}, print, tmp_path / "log"
+    )
+    inputs = step.read(settings, tmp_path)
+    if how == "loaded before":
+        with Ledger(given.ledger) as ledger:
+            ledger.set_mark(step.name, inputs.hash, "done", "")
+    try:
+        state = step.look(given, inputs)
+    except StoreError as error:
+        assert not error.reached
+    else:
+        assert state.reason
+        assert state.state != "done" or (form, state.reason) == ("command", "its command ran with these files")
