@@ -14,6 +14,7 @@ from devenv.host import registry
 from devenv.lifecycle import log_clock, tap
 from devenv.lifecycle.load import StepLoader
 from devenv.lifecycle.names import check_names
+from devenv.lifecycle.old_addresses import old_addresses
 from devenv.lifecycle.own import OwnStarter
 from devenv.lifecycle.plan import UpOptions, plan_services, plan_steps
 from devenv.lifecycle.recover import recover, refuse_left
@@ -69,6 +70,8 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
         if steps:
             plan += loader.load(inputs, steps)
         tapping = tap.ensure(stack, watch.say)
+        for sentence in old_addresses(stack) if "backend" in started else ():
+            watch.say(f"warning: {sentence}")
         own.stores_are_loaded()
         own.finish()
         # A service may have got another port after all, when somebody took its own at that moment.

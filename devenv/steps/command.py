@@ -25,6 +25,8 @@ from devenv.steps.lacking import explain_lacking
 from devenv.steps.unset import explain, find_unset
 
 if TYPE_CHECKING:
+    from devenv.config.schema import Settings
+    from devenv.core.model import DynamoTarget, PostgresTarget
     from devenv.steps.step import Inputs, StepContext
 
 TAIL_LINES: Final = 15
@@ -66,24 +68,29 @@ class WrittenAddress:
 
 def refuse_old_addresses(ctx: StepContext, inputs: Inputs, name: str) -> None:
     """UsageError when a store has another port than the declared one, and a file of the command names that one."""
-    settings = ctx.settings
-    moved = {
-        declared: (store, now)
-        for store, declared, now in (
-            ("postgres", settings.postgres.port, ctx.postgres.port),
-            ("dynamodb", settings.dynamodb.port, urlsplit(ctx.dynamodb.endpoint).port),
-        )
-        if now is not None and declared != now
-    }
+    moved = moved_ports(ctx.settings, ctx.postgres, ctx.dynamodb)
     for written in find_addresses(ctx.root, inputs):
         if written.port in moved:
-            store, now = moved[written.port]
-            variable = "AWS_ENDPOINT_URL_DYNAMODB" if store == "dynamodb" else "DATABASE_URL"
+            store, now, variable = moved[written.port]
             raise UsageError(
                 f"step {name} is not run: {written.place} has the old address of {store} written in",
                 detail=f"{written.text}\nport {written.port} is taken by another process; {store} is at port {now} now",
                 hint=f"read {variable} there instead of an address, then: devenv up",
             )
+
+
+def moved_ports(
+    settings: Settings, postgres: PostgresTarget, dynamodb: DynamoTarget
+) -> dict[int | None, tuple[str, int, str]]:
+    """Declared port -> (store, its present port, the variable that leads there), of stores that had to move. Pure."""
+    return {
+        declared: (store, now, variable)
+        for store, declared, now, variable in (
+            ("postgres", settings.postgres.port, postgres.port, "DATABASE_URL"),
+            ("dynamodb", settings.dynamodb.port, urlsplit(dynamodb.endpoint).port, "AWS_ENDPOINT_URL_DYNAMODB"),
+        )
+        if now is not None and declared != now
+    }
 
 
 def find_addresses(root: Path, inputs: Inputs) -> Iterator[WrittenAddress]:
@@ -95,11 +102,16 @@ def find_addresses(root: Path, inputs: Inputs) -> Iterator[WrittenAddress]:
             texts[word] = path.read_bytes().decode("utf-8", "replace")
     texts[" ".join(inputs.command)] = " ".join(inputs.command)
     for name, text in texts.items():
-        for number, line in enumerate(text.splitlines(), 1):
-            if DEFAULT.search(line) or COMMENT.match(line):
-                continue
-            for found in (*ADDRESS.finditer(line), *PORT.finditer(line)):
-                yield WrittenAddress(f"{name}:{number}" if name in texts else name, int(found[1]), line.strip()[:200])
+        yield from find_written(name, text)
+
+
+def find_written(name: str, text: str) -> Iterator[WrittenAddress]:
+    """The addresses of this machine that a text has written in. Pure."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if DEFAULT.search(line) or COMMENT.match(line):
+            continue
+        for found in (*ADDRESS.finditer(line), *PORT.finditer(line)):
+            yield WrittenAddress(f"{name}:{number}", int(found[1]), line.strip()[:200])
 
 
 def run_command(ctx: StepContext, inputs: Inputs, name: str) -> None:

@@ -132,6 +132,28 @@ def test_a_seed_command_with_the_old_port_written_in_is_refused_when_the_port_mo
     assert other.json("ddb", "scan", "things")["items"] == []
 
 
+def test_an_application_with_the_old_port_written_in_is_named_when_the_port_moved(make: Make) -> None:
+    port = free_port()
+    head = f'[postgres]\ndatabase = "app"\n[dynamodb]\nport = {port}\n'
+    other = make(f'[project]\nname = "hardD"\n{head}', "D")
+    other.ok("up")
+    project = make(
+        f'[project]\nname = "hardC"\n{head}[backend]\n'
+        'command = ["{python}", "-m", "http.server", "{port}", "--bind", "127.0.0.1"]\nhealth = "/"\n',
+        "C",
+        app_py="import boto3\n"
+        f"# http://localhost:{port} is where it was\n"
+        f"table = boto3.resource('dynamodb', endpoint_url='http://localhost:{port}')\n"
+        f"server = 'http://localhost:{port}/'\n",
+    )
+    said = project.ok("up").all
+    now = next(service["port"] for service in project.json("status")["services"] if service["name"] == "dynamodb")
+    assert "app.py:3 has the old port of dynamodb written in" in said
+    assert f"it is at {now} now: read AWS_ENDPOINT_URL_DYNAMODB there" in said
+    assert said.count("has the old port") == 1
+    assert "has the old port" not in other.ok("up").all
+
+
 def test_setup_from_scratch_gives_a_command_what_its_first_run_found(make: Make) -> None:
     project = make(
         '[project]\nname = "again"\n[postgres]\ndatabase = "app"\n[steps.setup]\ncommand = ["{python}", "setup.py"]\n',
