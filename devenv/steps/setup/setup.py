@@ -44,7 +44,7 @@ from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, read_catalog
 from devenv.stores.postgres.client import Connection, PostgresError, name, one
 from devenv.stores.postgres.loader import as_writer
-from devenv.stores.postgres.reader import reading
+from devenv.stores.postgres.reader import make_reader, reading
 
 REBUILD: Final = "devenv setup (rebuilds the database; all data in it is lost)"
 LOCK_WAIT: Final = "10s"
@@ -207,6 +207,8 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
     script: Script = inputs.content
     left_out = list(script.left_out)
     outcome = bring(ctx, inputs, fresh, left_out)
+    if ctx.postgres.own:
+        make_reader(ctx.postgres)  # Here, where something is written anyway: what looks at it later writes nothing.
     return replace(outcome, warnings=(*list_left_out(left_out), *outcome.warnings))
 
 
