@@ -141,9 +141,9 @@ def live(stack: Stack) -> PostgresTarget:
 @contextmanager
 def reading(target: PostgresTarget) -> Iterator[Connection]:
     """A connection that cannot write, in one transaction: one point in time."""
-    from devenv.stores.postgres import client as store
+    from devenv.stores.postgres.reader import reading as open_reader
 
-    with store.connect(target, read_only=True) as connection:
+    with open_reader(target) as connection:
         connection.execute("SELECT set_config('TimeZone', 'UTC', false), set_config('extra_float_digits', '3', false)")
         connection.execute("SELECT set_config('DateStyle', 'ISO', false), set_config('bytea_output', 'hex', false)")
         connection.commit()
