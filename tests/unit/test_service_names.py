@@ -30,10 +30,11 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "doctor/checks/protection.py", "doctor/checks/services.py", "doctor/checks/surroundings.py",
         "doctor/gather.py",
     ),
+    "a line of code is about one store": ("lifecycle/old_addresses.py",),
     "a step loads one store, or both": ("steps/command.py", "steps/registry.py", "lifecycle/up.py"),
     "the name of the maintenance database, of an account or of a program": (
         "engines/embedded/pristine.py", "engines/external/marks.py", "host/processes.py", "lifecycle/projects.py",
-        "steps/setup/setup.py", "testing/reaper.py",
+        "steps/setup/rights.py", "steps/setup/setup.py", "testing/reaper.py",
     ),
     "a service's name inside the compose file": (
         "engines/docker/containers.py", "engines/docker/engine.py", "engines/docker/inspect.py",
