@@ -175,13 +175,14 @@ def spent_alone(project: ProjectDir) -> tuple[float, float]:
 
     port = free_port()
     words = ["-m", "uvicorn", "devenv.example.app:app", "--host", "127.0.0.1", "--port", str(port), "--no-access-log"]
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    log = project.path / "alone.log"
     environ = {**project.environment(), **project.env(), "CORS_ORIGINS": "http://localhost:3000"}
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    child = subprocess.Popen([sys.executable, *words], env=environ, **quiet)
+    with log.open("wb") as output:
+        child = subprocess.Popen([sys.executable, *words], env=environ, stdout=output, stderr=output)
     try:
         while True:
-            assert child.poll() is None, "the application ended"
+            assert child.poll() is None, f"the application ended: {log.read_text()[-800:]}"
             assert time.perf_counter() - began < 60, "the application does not answer"
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health-check", timeout=2):
