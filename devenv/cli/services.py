@@ -27,7 +27,12 @@ def stop(names: Names) -> None:
     show(report)
 
 
-def restart(names: Names) -> None:
+def restart(
+    names: Names,
+    refused: Annotated[
+        bool, typer.Option("--refused", help="Give a stream worker's refused records to its function again.")
+    ] = False,
+) -> None:
     """Stop single services and start them again, with what they need."""
     from devenv.lifecycle.plan import UpOptions
     from devenv.lifecycle.single import restart as work
@@ -37,7 +42,7 @@ def restart(names: Names) -> None:
     clock = Clock()
     with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
         opened = agreed_stack(opened, "steps", "services")
-        report = work(opened, names, UpOptions(chosen.limit, clock=True), watch, clock)
+        report = work(opened, names, UpOptions(chosen.limit, clock=True), watch, clock, refused=refused)
     show(report)
 
 

@@ -59,6 +59,6 @@ def title_of(keys: Keys) -> str:
         return f"[[{'.'.join(names)}]] {last + 1}"
     if not names:
         return f"[{last}]"
-    if len(keys) == 2 and keys[0] in ("patterns", "trace", "entities", "services"):
+    if len(keys) == 2 and keys[0] in ("patterns", "trace", "entities", "services", "cache"):
         return f"[{'.'.join([*names, last])}]"
     return f"{'[[' if double else '['}{'.'.join(names)}{']]' if double else ']'}{number} {last}"

@@ -51,6 +51,8 @@ class Mistake:
 
 def find_mistakes(settings: Settings) -> list[Mistake]:
     """Everything in the settings that cannot be right, in the order of the sections."""
+    from devenv.config.cache_references import of_cache
+
     return [
         *of_environment(settings),
         *of_services(settings),
@@ -61,6 +63,7 @@ def find_mistakes(settings: Settings) -> list[Mistake]:
         *(Mistake(("person", key), text) for key, text in person_mistakes(settings)),
         *(Mistake(("token", key), text) for key, text in token_mistakes(settings)),
         *(each for name, trace in settings.trace.items() for each in of_trace(settings, name, trace)),
+        *(each for name, cache in settings.cache.items() for each in of_cache(settings, name, cache)),
     ]
 
 

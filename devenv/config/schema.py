@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from devenv.config.cache import Cache
 from devenv.config.processes import OwnService, ServiceKey
 from devenv.config.trace import Trace
 from devenv.config.types import (
@@ -422,6 +423,7 @@ class Settings(Section, frozen=True):
     external: External = External()
     backend: Backend | None = None
     services: dict[ServiceKey, OwnService] = {}
+    cache: dict[str, Cache] = {}
     steps: Steps = Steps()
     entities: dict[str, Entity] = {}
     links: list[Link] = []

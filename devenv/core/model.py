@@ -178,7 +178,7 @@ class Finding:
     """Something that is wrong. `kind` is its class, `summary` one sentence, `subjects` are ids or names.
 
     `about` are the variables, attributes or services concerned, by which later failures are recognised as its
-    consequence.
+    consequence. `explains` are faults (class, subjects) that are known to go away with this one.
     """
 
     kind: str
@@ -187,6 +187,7 @@ class Finding:
     fix: Fix | None = None
     subjects: tuple[str, ...] = ()
     about: frozenset[str] = frozenset()
+    explains: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
 
 
 GUESS: Final = re.compile(r"(?:^|[:;] )(?:either|possibly)\b")

@@ -12,7 +12,8 @@ import msgspec
 from devenv.config.services import Own
 from devenv.config.workers import HandlerPlace, handler_places
 from devenv.core.errors import DevenvError, Exit, UsageError
-from devenv.host.writing import write_private
+from devenv.host.writing import open_append, write_private
+from devenv.streams.refused import AGAIN
 
 if TYPE_CHECKING:
     from devenv.engines.process import ProcessServices as Engine
@@ -30,6 +31,38 @@ def state_file(engine: Engine, name: str) -> Path:
 def failed_file(engine: Engine, name: str) -> Path:
     """The records that a worker's function refused, one batch a line."""
     return engine.home / FOLDER / f"{name}.failed.jsonl"
+
+
+def retry_file(engine: Engine, name: str) -> Path:
+    """Refused records that the worker gives to its function again when it starts."""
+    return engine.home / FOLDER / f"{name}.failed.jsonl{AGAIN}"
+
+
+def count_refused(engine: Engine, name: str) -> int:
+    """How many refused records are kept; 0 when the file is not there, or cannot be read."""
+    from devenv.streams.refused import count_records
+
+    return count_records(failed_file(engine, name))
+
+
+def retry(engine: Engine, name: str) -> int:
+    """Let the worker get its refused records again at its next start. How many they are. DevenvError when it cannot."""
+    found = count_refused(engine, name)
+    if not found:
+        return 0
+    source, target = failed_file(engine, name), retry_file(engine, name)
+    try:
+        if target.exists():  # a worker was killed while it had them: those that are left come first
+            with open_append(target) as file:
+                file.write(source.read_bytes())
+            source.unlink()
+        else:
+            source.rename(target)
+    except OSError as error:
+        raise DevenvError(
+            f"the refused records of {name} cannot be moved", detail=str(error), hint=f"look at {source}"
+        ) from None
+    return found
 
 
 def settings_file(engine: Engine, name: str) -> Path:

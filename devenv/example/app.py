@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 from uuid import UUID
@@ -17,7 +18,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from starlette.middleware.cors import CORSMiddleware
 
-from devenv.example import activities, messages, stores, users
+from devenv.example import activities, cache, messages, stores, users
 from devenv.example.auth import read_token
 from devenv.example.settings import read_hosts, read_origins, settings
 from devenv.example.web import AccessLog, Api, OwnHost, answers, problem
@@ -127,7 +128,9 @@ def get_message_groups(
     request: Request, response: Response, me: Me, before: Before = None, limit: Limit = PAGE
 ) -> list[messages.Message]:
     """My conversations, newest first, each with the other person. A Link header names the next older page."""
-    found = messages.list_conversations(user_uuid=me["uuid"], before=before, limit=limit + 1)
+    list_ = partial(messages.list_conversations, user_uuid=me["uuid"], before=before, limit=limit + 1)
+    first = before is None and limit == PAGE
+    found = cache.cached(me["uuid"], list_) if first else list_()
     page = found[:limit]
     if len(found) > limit:
         link_older(request, response, page[-1]["created_at"], limit)
@@ -156,6 +159,13 @@ def get_messages(
 @api.post("/api/messages", responses=answers(400, 401, 403, 404, 422, 503))
 def post_message(body: NewMessage, me: Me) -> messages.SentMessage:
     """Send a message to a conversation, or by handle to a person."""
+    sent = deliver(body, me)
+    cache.forget(partial(messages.group_rows, sent["message_group_uuid"]))
+    return sent
+
+
+def deliver(body: NewMessage, me: users.User) -> messages.SentMessage:
+    """Store the message. HTTPException for an addressee who cannot be one."""
     if body.message_group_uuid is not None:
         return messages.send_message(message_group_uuid=str(body.message_group_uuid), sender=me, message=body.message)
     other = users.find_by_handle(handle=body.handle or "")

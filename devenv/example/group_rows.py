@@ -7,10 +7,12 @@ later message stays.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from devenv.example.cache import forget
 from devenv.example.messages import Item, delete, group_rows, put
 from devenv.example.stores import dynamodb
 
@@ -36,6 +38,7 @@ def move(message: Item) -> None:
             dynamodb().transact_write_items(
                 TransactItems=[write for row in behind for write in (delete(row), put({**row, **change}))]
             )
+            forget(partial(list, behind))
             return
         except ClientError as error:
             # Another message moved them meanwhile: look where they are now.

@@ -22,12 +22,15 @@ class Settings:
     """One Postgres database, one DynamoDB table, the key that tokens are signed with.
 
     `group_rows`: the transaction that stores a message moves them too, or a function on the table's stream does.
+    `list_cache_s`: how long a list of conversations stays in Redis; 0: it is not cached.
     """
 
     database_url: str = field(repr=False)
     table: str
     auth_secret: str = field(repr=False)
     group_rows: str = "transaction"
+    redis_url: str = field(default="", repr=False)
+    list_cache_s: int = 0
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:
@@ -35,7 +38,11 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     if missing := [name for name in REQUIRED if not environ.get(name)]:
         raise SettingsError(f"not set: {', '.join(missing)}")
     database_url, table, auth_secret = (environ[name] for name in REQUIRED)
-    return Settings(database_url, table, auth_secret, environ.get("GROUP_ROWS") or "transaction")
+    seconds = environ.get("LIST_CACHE_S") or "0"
+    if not seconds.isdecimal() or (int(seconds) and not environ.get("REDIS_URL")):
+        raise SettingsError("LIST_CACHE_S needs a number of seconds, and REDIS_URL")
+    group_rows = environ.get("GROUP_ROWS") or "transaction"
+    return Settings(database_url, table, auth_secret, group_rows, environ.get("REDIS_URL") or "", int(seconds))
 
 
 def read_origins(environ: Mapping[str, str]) -> list[str]:

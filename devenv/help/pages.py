@@ -19,6 +19,7 @@ TOPICS = (
     "ui",
     "tap",
     "streams",
+    "caching",
     "verify",
     "patterns",
     "snapshots",

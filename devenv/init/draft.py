@@ -49,6 +49,7 @@ class Drafter(TraceDrafter):
         self.project()
         self.stores()
         self.backend_section()
+        self.stream_sections()
         self.variables()
         self.steps()
         self.entity_sections()
@@ -208,6 +209,27 @@ class Drafter(TraceDrafter):
             self.sheet.comment(
                 '{python} is the one that runs devenv; name the project\'s own: python = ".venv/bin/python"'
             )
+
+    def stream_sections(self) -> None:
+        """`[services.NAME] stream`: functions that AWS Lambda would run on a table's stream."""
+        names: set[str] = set()
+        for function in self.survey.functions:
+            name = next(n for n in (function.name, *(f"{function.name}-{k}" for k in range(2, 99))) if n not in names)
+            names.add(name)
+            table = next((each for each in self.survey.tables if each.table == function.table), None)
+            streams = table is not None and "StreamSpecification" in table.request
+            question = f"Does {function.handler} follow the stream of {function.table or 'a table'} ({function.seen})?"
+            if not streams:
+                question += " The table's definition must have a StreamSpecification (devenv help streams)."
+            self.sheet.ask(question, likely=streams)
+            self.sheet.section("services", name)
+            self.sheet.key("stream", function.table or "TABLE")
+            self.sheet.key("handler", function.handler)
+            if function.filter:
+                self.sheet.key("filter", [dict(each) for each in function.filter])
+            if function.size:
+                self.sheet.key("batch", {"size": function.size})
+            self.sheet.agreed()
 
     def variables(self) -> None:
         """`[env]`: the application's variables, with the stores' addresses filled in when they are asked for."""

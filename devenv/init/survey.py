@@ -15,6 +15,7 @@ from devenv.host.files import read_text
 from devenv.init import javascript_code, unused
 from devenv.init.code import Code, read_code
 from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
+from devenv.init.functions import FoundFunction, find_functions
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
@@ -93,6 +94,7 @@ class Survey:
     values: SeedValues = field(default_factory=SeedValues)
     unused: tuple[str, ...] = ()
     applications: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    functions: tuple[FoundFunction, ...] = ()
     is_empty: bool = True
 
     @property
@@ -172,6 +174,7 @@ def survey(root: Path) -> Survey:
             *seeds.unused,
         ),
         applications={name: app for name, tree in trees.items() if (app := application_in(tree))},
+        functions=find_functions(texts, [table.table for table in settled]),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
 

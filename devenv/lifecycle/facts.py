@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from devenv.steps.setup import merge, setup
 if TYPE_CHECKING:
     from devenv.engines.base import Engine
     from devenv.lifecycle.steps import Inputs
+    from devenv.links.expiry import RemovedRecord
+    from devenv.links.judge import Item
     from devenv.stack import Stack
     from devenv.streams.judge import WorkerObservation
 
@@ -39,6 +42,8 @@ def facts_context(stack: Stack, inputs: Inputs) -> FactsContext:
             for name, own in engine.own.items()
             if own.worker is not None
         },
+        read_written=partial(read_written, engine),
+        read_removed=partial(read_removed, engine),
     )
 
 
@@ -46,4 +51,21 @@ def look_at_stream(engine: Engine, name: str, table: str, state: str) -> WorkerO
     """One stream worker, whose process is in this state. StoreError when DynamoDB does not answer."""
     from devenv.streams.look import look_at_worker
 
-    return look_at_worker(engine.targets().dynamodb, name, table, state, partial(stream.position, engine, name))
+    found = look_at_worker(engine.targets().dynamodb, name, table, state, partial(stream.position, engine, name))
+    file = str(stream.failed_file(engine, name))
+    return replace(found, refused=stream.count_refused(engine, name), refused_file=file)
+
+
+def read_written(engine: Engine, table: str) -> list[Item]:
+    """The items of a table that the seed step loaded, as they were written. DevenvError when the ledger is broken."""
+    from devenv.steps.ledger import Ledger
+
+    with Ledger(engine.home / "ledger.sqlite", create=False) as ledger:
+        return [entry.written for page in ledger.pages(table) for entry in page.values() if entry.written is not None]
+
+
+def read_removed(engine: Engine, table: str) -> list[RemovedRecord]:
+    """The removed items that a table's stream still has."""
+    from devenv.streams import removed
+
+    return removed.read_removed(engine.targets().dynamodb, table)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from devenv.config.services import STORES
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
+from devenv.core.plural import number_of
+from devenv.engines import stream
 from devenv.lifecycle.names import check_names
 from devenv.lifecycle.recover import recover
 from devenv.lifecycle.up import up
@@ -33,12 +35,18 @@ def stop(stack: Stack, names: Sequence[str], watch: Watch) -> Report:
     return Report("stop", stack.settings.project.name, Exit.DONE, {"stopped": stopped, "needed_by": waiting})
 
 
-def restart(stack: Stack, names: Sequence[str], options: UpOptions, watch: Watch, clock: Clock) -> Report:
-    """Stop these services, and start them again with what they need."""
+def restart(
+    stack: Stack, names: Sequence[str], options: UpOptions, watch: Watch, clock: Clock, *, refused: bool = False
+) -> Report:
+    """Stop these services, and start them again with what they need; `refused`: records of stream workers, too."""
     engine = stack.engine
     refuse(engine, names)
     recover(stack, watch)
+    if refused and (others := [name for name in names if name in STORES or engine.own[name].worker is None]):
+        raise UsageError(f"{', '.join(others)}: no stream worker, so it has no refused records", hint="devenv status")
     stopped = end(engine, names, watch)
+    for name in names if refused else ():
+        watch.say(f"{name}: {number_of(stream.retry(engine, name), 'refused record')} to try again")
     report = up(stack, replace(options, names=tuple(names)), watch, clock)
     return replace(report, command="restart", body={**report.body, "stopped": stopped})
 

@@ -14,6 +14,7 @@ from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.lazy import Lazy
 from devenv.core.model import ServiceState, Targets
+from devenv.links.expiry import RemovedRecord
 from devenv.links.judge import Item, LinkJudgement, ReadPlan, Relation, Row, compile_plan, judge
 from devenv.links.packed import PackedItems
 from devenv.stores.dynamodb.key_schema import table_keys
@@ -40,7 +41,8 @@ class FactsContext:
     (None: the project has none), `application` what its running process really has (None: it does not run).
     `tables` are the declared CreateTable requests by table name. `read_declared` reads the catalog that setup declared
     (None: it has not run), `read_seeded` the rows it loaded, as text by column. `look_at_workers` looks at each stream
-    worker, given its process's state (a WorkerObservation of devenv.streams.judge).
+    worker, given its process's state (a WorkerObservation of devenv.streams.judge). Of a table, `read_written` reads
+    the items that devenv loaded, `read_removed` what its stream tells of removed ones.
     """
 
     settings: Settings
@@ -56,6 +58,8 @@ class FactsContext:
     read_seeded: Callable[[Connection], Mapping[Relation, Sequence[Row]]] = lambda _: {}
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     look_at_workers: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
+    read_written: Callable[[str], Sequence[Item]] = lambda _: ()
+    read_removed: Callable[[str], Sequence[RemovedRecord]] = lambda _: ()
 
     def service(self, name: str) -> ServiceState:
         """The state of one service; stopped when nothing is known of it."""
@@ -98,6 +102,7 @@ class Facts:
         self.table_names = tuple(dict.fromkeys([*context.tables, *self.plan.tables]))
         self.postgres = Lazy(lambda: read_postgres(context, self.plan))
         self.dynamodb = Lazy(lambda: read_dynamodb(context, self.table_names))
+        self.ttl = Lazy(lambda: read_ttl(context, self.table_names))
         self.judgement = Lazy(self._judge)
 
     def _judge(self) -> LinkJudgement:
@@ -152,6 +157,24 @@ def read_postgres(context: FactsContext, plan: ReadPlan) -> PostgresFacts:
         declared = context.read_declared(connection)
         seeded = context.read_seeded(connection) if declared is not None else {}
         return PostgresFacts(identifier, catalog, declared, rows, seeded, readable)
+
+
+def read_ttl(context: FactsContext, tables: Sequence[str]) -> dict[str, str]:
+    """Table -> the attribute by which its items expire, of those where they do. StoreError when it cannot be read."""
+    from devenv.stores.dynamodb.client import Dynamo, read_only
+
+    found = {}
+    with Dynamo(read_only(context.targets.dynamodb), timeout=ANSWER_S) as dynamodb:
+        for table in tables:
+            try:
+                told = dynamodb.call("DescribeTimeToLive", {"TableName": table}).get("TimeToLiveDescription", {})
+            except StoreError as error:
+                if error.code != "ResourceNotFoundException":
+                    raise
+                continue
+            if told.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"):
+                found[table] = str(told["AttributeName"])
+    return found
 
 
 def readable_columns(catalog: Catalog, relation: Relation, linked: Iterable[str]) -> tuple[str, ...] | None:

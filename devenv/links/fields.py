@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from devenv.links.expiry import end_of, is_past
 from devenv.links.faults import Fault
 from devenv.links.read import Field, ItemRecord, Kind, ReadPlan
 from devenv.links.resolve import record_ids
@@ -31,8 +32,8 @@ def is_expired(kind: Kind | None, item: Mapping[str, Mapping[str, Any]], now: da
     """Return True if an item is past its TTL: DynamoDB may keep it for days, but it counts as gone."""
     if kind is None or kind.ttl is None:
         return False
-    value = item.get(kind.ttl, {}).get("N")
-    return value is not None and float(value) <= now.timestamp()
+    end = end_of(item, kind.ttl)
+    return end is not None and is_past(end, now.timestamp())
 
 
 def find_field_faults(records: Iterable[ItemRecord], groups: Mapping[str, str]) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from devenv.core.plural import number_of
 from devenv.streams.position import Position
 
-Trouble = Literal["not_running", "stream_off", "loop", "handler_error", "lagging"]
+Trouble = Literal["not_running", "stream_off", "loop", "handler_error", "lagging", "not_applied", "filtered"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class WorkerObservation:
     """One worker as it was seen. `stream`: the table's stream now; None without one, or without the table.
 
     `state` is its process's. `behind`: records in the stream that it has not handled, None when that could not be
-    read; `patience_s` is how long devenv waited for them to be handled.
+    read; `patience_s` is how long devenv waited for them to be handled. `refused` records are kept in `refused_file`.
     """
 
     name: str
@@ -27,6 +27,25 @@ class WorkerObservation:
     position: Position | None = None
     behind: int | None = None
     patience_s: float = 0.0
+    refused: int = 0
+    refused_file: str = ""
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A function run on a scratch copy for items that exist. `unrun`: it was not, and why.
+
+    `given` records passed the filter, `left_out` did not; where none passed, those were given instead. `changes` are
+    what it did, in words; `corrected` the faults (class, subjects) that were gone afterwards.
+    """
+
+    given: int = 0
+    left_out: int = 0
+    changes: tuple[str, ...] = ()
+    error: str | None = None
+    place: str | None = None
+    corrected: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
+    unrun: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +98,36 @@ def judge_worker(seen: WorkerObservation) -> WorkerTrouble | None:
             log,
         )
     return None
+
+
+def judge_replay(seen: WorkerObservation, found: Replay) -> WorkerTrouble | None:
+    """The trouble that running the function again shows of a worker that has no other."""
+    if found.error is not None:
+        where = f" at {found.place}" if found.place else ""
+        return WorkerTrouble(
+            "handler_error",
+            f"{seen.name}: run on a copy for these items, the function failed{where}: {found.error}",
+            None,
+            f"devenv logs {seen.name}",
+        )
+    if not found.corrected:
+        return None
+    did = "; ".join(found.changes)
+    if not found.given:
+        return WorkerTrouble(
+            "filtered",
+            f"{seen.name} does not get these items: its `filter` leaves all {found.left_out} of them out",
+            f"run on a copy without the filter, the function corrects what is wrong: {did}",
+            "devenv config show",
+        )
+    failed = seen.position.failed if seen.position else 0
+    refused = f"; it refused {number_of(failed, 'record')}" if failed else ""
+    return WorkerTrouble(
+        "not_applied",
+        f"{seen.name} has not made what it makes of these items",
+        f"run on a copy, the function corrects what is wrong: {did}{refused}",
+        f"devenv logs {seen.name}",
+    )
 
 
 def summary(known: Position | None) -> str:

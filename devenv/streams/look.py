@@ -10,7 +10,7 @@ from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.streams.judge import WorkerObservation
-from devenv.streams.position import Position
+from devenv.streams.position import LastRecord, Position
 from devenv.streams.shards import ShardReader, StreamClient
 
 PATIENCE_S: Final = 2.0
@@ -55,3 +55,20 @@ def count_behind(target: DynamoTarget, stream: str, known: Position | None) -> i
         reader = ShardReader(client, stream, position.shards)
         reader.refresh()
         return sum(len(reader.read(shard)) for shard in list(reader.ready()))
+
+
+def end_of_stream(target: DynamoTarget, table: str) -> Position:
+    """A position behind every record that a table's stream has; an empty one without a stream. StoreError."""
+    described = describe(target, table) or {}
+    stream = described.get("LatestStreamArn")
+    if not stream or not described.get("StreamSpecification", {}).get("StreamEnabled"):
+        return Position()
+    found = Position(stream=stream)
+    with StreamClient(target) as client:
+        reader = ShardReader(client, stream, {})
+        reader.refresh()
+        for shard in reader.shards.values():
+            while records := reader.read(shard):
+                last = records[-1]
+                found.shards[shard.id] = LastRecord(last["dynamodb"]["SequenceNumber"], last.get("eventID", ""))
+    return found

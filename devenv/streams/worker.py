@@ -27,6 +27,7 @@ from devenv.streams import position as positions
 from devenv.streams.handler import HandlerOutcome, HandlerProcess, HandlerProgram
 from devenv.streams.loops import Depths
 from devenv.streams.position import HandlerError, LastRecord, Position
+from devenv.streams.refused import AGAIN, read_batches
 from devenv.streams.shards import GONE, Shard, ShardReader, StreamClient, lambda_record
 
 POLL_S: Final = 0.1
@@ -132,6 +133,14 @@ class Worker:
             return None
         return table["LatestStreamArn"], tuple(key["AttributeName"] for key in table["KeySchema"])
 
+    def table_keys(self) -> tuple[str, ...]:
+        """The key attributes of the table. StoreError."""
+        from devenv.stores.dynamodb.client import Dynamo
+
+        with Dynamo(self.target()) as dynamo:
+            table = dynamo.call("DescribeTable", {"TableName": self.settings.table})["Table"]
+        return tuple(key["AttributeName"] for key in table["KeySchema"])
+
     def follow(self, client: StreamClient) -> None:
         """Read one stream until it is another one, or `stop`."""
         found = self.find_stream()
@@ -147,6 +156,7 @@ class Worker:
         self.buffers, self.began = {}, {}
         self.depths = Depths(self.settings.table, keys, tells=self.tells())
         self.handler = self.handler or HandlerProcess(self.call(stream))
+        self.give_again()
         reader = ShardReader(client, stream, self.position.shards)
         self.say(READY)
         refreshed = 0.0
@@ -326,6 +336,22 @@ class Worker:
             where = f"kept in {self.settings.failed_file}"
         count = number_of(len(records), "record")
         print(f"[devenv] {count} refused after {self.settings.retries + 1} attempts, {where}", flush=True)  # noqa: T201
+
+    def give_again(self) -> None:
+        """Give the function the refused records that `devenv restart NAME --refused` put aside."""
+        file = Path(self.settings.failed_file + AGAIN)
+        if not self.settings.failed_file or not file.exists():
+            return
+        for records in read_batches(file):
+            outcome = self.once(records, 0)
+            done = completed(outcome, records)
+            self.count(records[:done])
+            self.position.failed = max(0, self.position.failed - len(records))
+            if records[done:]:
+                self.note_error(outcome.error or "it returned batchItemFailures", outcome.place)
+                self.refuse(records[done:], outcome)
+            self.save()
+        file.unlink()
 
     def reached(self, shard: Shard, record: Mapping[str, Any] | None) -> None:
         """All records up to this one are at an end; None: the shard is."""

@@ -195,6 +195,23 @@ class ScratchCopy:
         engine.launch("backend", self.stack.environment(), lambda text, done, total: None)
         await_store(engine, "backend")
 
+    def start_workers(self) -> None:
+        """Run the project's stream workers on the copy, each from the present end of its stream. DevenvError."""
+        from devenv.engines import stream
+        from devenv.engines.wait import await_store
+        from devenv.streams.look import end_of_stream
+        from devenv.streams.position import write
+
+        engine, environment = self.stack.engine, self.stack.environment()
+        for own in engine.own.values():
+            if own.worker is None:
+                continue
+            file = stream.state_file(engine, own.name)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write(file, end_of_stream(engine.targets().dynamodb, own.worker.stream or ""))
+            engine.launch(own.name, environment, lambda text, done, total: None)
+            await_store(engine, own.name)
+
     def set_tap(self, tap: Mapping[str, int]) -> None:
         """Let what is started from now on reach the copy through these ports; this process serves them."""
         engine = self.stack.engine

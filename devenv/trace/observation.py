@@ -185,6 +185,20 @@ class HttpObservation(Observation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CacheObservation(Observation):
+    """`entries` are those of the cache's entry under `key`; None without one, or when it is no answer.
+
+    `left_s` is how long it lives (None: for ever), `ttl_s` and `limit` are as declared.
+    """
+
+    key: str = ""
+    service: str = ""
+    left_s: float | None = None
+    ttl_s: int | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observations:
     """The observations of all layers. `more` are the layers that the judges of these eight do not know, by name."""
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from devenv.config.schema import Settings
 from devenv.config.trace import Trace
@@ -17,6 +17,9 @@ from devenv.core.errors import UsageError
 from devenv.core.plural import number_of
 from devenv.links.facts import Facts
 from devenv.links.values import number_text, uuid_text
+
+if TYPE_CHECKING:
+    from devenv.trace.replay import Replayer
 
 EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"
 
@@ -58,13 +61,15 @@ class Question:
 class TraceContext:
     """The inputs of every layer: the question, both stores (read once, shared), and the application.
 
-    `clock` is the trace's beginning (`time.perf_counter`), `began` the same as a moment.
+    `clock` is the trace's beginning (`time.perf_counter`), `began` the same as a moment. `replay` runs the functions of
+    stream workers on a scratch copy; None where that cannot be.
     """
 
     question: Question
     facts: Facts
     application: Application
     shell: Mapping[str, str] = field(default_factory=dict)
+    replay: Replayer | None = None
     clock: float = field(default_factory=time.perf_counter)
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 

@@ -67,7 +67,9 @@ from devenv.trace.report import report_of
 if TYPE_CHECKING:
     from devenv.config.trace import TraceLibrary
     from devenv.config.types import Order
+    from devenv.links.facts import FactsContext
     from devenv.stack import Stack
+    from devenv.trace.replay import Replayer
 
 # A store that is written to all the time is traced so often before its differences count.
 AGAIN: Final = 4
@@ -112,7 +114,17 @@ def open_context(stack: Stack, subject: str, typed: tuple[str, ...], user: str |
     context = facts_context(stack, read_inputs(stack))
     application = find_application(stack, context)
     context = replace(context, application=application.environ)
-    return TraceContext(question, Facts(context), application, dict(stack.environ))
+    return TraceContext(question, Facts(context), application, dict(stack.environ), replayer(stack, context))
+
+
+def replayer(stack: Stack, context: FactsContext) -> Replayer | None:
+    """Runs the functions of stream workers on a copy; None without workers, and where this is a copy already."""
+    if not context.look_at_workers:
+        return None
+    from devenv.testing.scratch import DisposableEngine
+    from devenv.trace.replay import replay
+
+    return None if isinstance(stack.engine, DisposableEngine) else partial(replay, stack)
 
 
 class TraceRun:

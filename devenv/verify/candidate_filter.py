@@ -18,6 +18,7 @@ from zlib import crc32
 import msgspec
 
 from devenv.config.schema import Group
+from devenv.links.expiry import is_past
 from devenv.links.judge import Edge, Kind, ReadPlan
 from devenv.links.read import Field, match
 from devenv.links.resolve import field_of
@@ -195,7 +196,7 @@ class Sieve:
     def living(self, ttl: str, lot: Lot, now: float, tally: Tally) -> Lot:
         """The lot without items past their TTL."""
         ends = [value.N if value is not None else None for value in self.values(lot.items, ttl)]
-        kept = [number for number, end in enumerate(ends) if end is None or float(end) > now]
+        kept = [number for number, end in enumerate(ends) if end is None or not is_past(float(end), now)]
         tally.expired += len(ends) - len(kept)
         return lot.pick(kept) if len(kept) < len(ends) else lot
 

@@ -19,6 +19,7 @@ from devenv.host import processes
 from tests.support import ProjectDir, reference_project
 
 CONVERSATION = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
+OTHER = "b7d2c0f4-6a1e-4d5b-9f38-e21c7a904d16"
 SECTION = """
 [services.group-rows]
 stream = "cruddur-messages"
@@ -51,12 +52,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
     project.remove()
 
 
-def send(project: ProjectDir, text: str) -> dict[str, Any]:
+def send(project: ProjectDir, text: str, group: str = CONVERSATION) -> dict[str, Any]:
     env = project.env()
     token = project.ok("env", "--token", "ines").out.strip()
     request = urllib.request.Request(
         f"{env['BACKEND_URL']}/api/messages",
-        json.dumps({"message": text, "message_group_uuid": CONVERSATION}).encode(),
+        json.dumps({"message": text, "message_group_uuid": group}).encode(),
         {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=20) as answer:
@@ -105,8 +106,10 @@ def test_messages_sent_while_the_worker_is_dead_are_handled_by_the_next_up(runni
     broken = running.json("doctor", "--only", "SVC010")
     assert [one["code"] for one in broken["checks"] if one["status"] == "fail"] == ["SVC010"]
     verdict = running.json("trace", "conversation", CONVERSATION, "--user", "ines")["verdict"]
-    # The stale rows stand first, at the layer where they show; what they come from is named beside them.
-    assert ("stream", "not_running") in [(one["layer"], one["class"]) for one in (verdict, *verdict["also"])]
+    # The function corrects the stale rows on a copy, so they are a consequence.
+    assert (verdict["layer"], verdict["class"]) == ("stream", "not_running"), verdict
+    assert "the function corrects what is wrong" in verdict["cause"]
+    assert (verdict["also"][0]["layer"], verdict["also"][0]["class"]) == ("dynamodb", "stale_preview")
     running.ok("up")
     moved(running, sent)
 
@@ -148,6 +151,47 @@ def test_a_failing_function_is_named_with_its_line_and_corrected_without_a_resta
     moved(running, send(running, "handled again"))
     [check] = [one for one in running.json("doctor", "--only", "SVC010")["checks"] if one["code"] == "SVC010"]
     assert check["status"] == "warn", "one record is still refused"
+    assert check["fix"]["command"] == "devenv restart group-rows --refused"
+    running.ok("restart", "group-rows", "--refused")
+    [check] = [one for one in running.json("doctor", "--only", "SVC010")["checks"] if one["code"] == "SVC010"]
+    assert (check["status"], worker(running)["work"]["failed"]) == ("ok", 0)
+
+
+def test_a_record_that_was_never_handled_and_a_filter_that_leaves_it_out_are_distinguished(running: ProjectDir) -> None:
+    file, settings = running.path / "functions/group_rows.py", running.path / "devenv.toml"
+    sound, declared = file.read_text(), settings.read_text()
+    file.write_text(sound.replace("    for record in", "    raise KeyError('sk')\n    for record in"))
+    send(running, "refused")
+    end = time.monotonic() + 20
+    while not worker(running)["work"]["failed"]:
+        assert time.monotonic() < end
+    file.write_text(sound)
+    send(running, "of another conversation", OTHER)
+    traced = running.json("trace", "conversation", CONVERSATION, "--user", "ines")
+    verdict = traced["verdict"]
+    assert (verdict["layer"], verdict["class"]) == ("stream", "not_applied"), verdict
+    assert "would make message_group GRP#" in verdict["cause"]
+    assert "it refused 1 record" in verdict["cause"]
+    assert ("dynamodb", "stale_preview") in [(one["layer"], one["class"]) for one in verdict["also"]]
+    moved(running, send(running, "handled"))
+    settings.write_text(declared.replace('prefix = "MSG#"', 'prefix = "MESSAGE#"'))
+    running.ok("up")
+    sent = send(running, "left out")
+    verdict = running.json("trace", "conversation", CONVERSATION, "--user", "ines")["verdict"]
+    assert (verdict["layer"], verdict["class"]) == ("stream", "filtered"), verdict
+    settings.write_text(declared)
+    running.ok("up")
+    assert rows(running) != [(sent["created_at"], sent["message"])] * 2, "the user's own rows stay as they are"
+    moved(running, send(running, "handled again"))
+
+
+def test_an_action_is_followed_by_the_function_on_the_copy(running: ProjectDir) -> None:
+    before = rows(running)
+    found = running.json("trace", "conversation", CONVERSATION, "--user", "ines", "--action")
+    assert found["verdict"]["status"] == "ok", found["verdict"]
+    written = next(layer for layer in found["layers"] if layer["name"] == "dynamodb")["output"]["written"]
+    assert [len(one["things"]) for one in written] == [1, 2]
+    assert rows(running) == before
 
 
 def test_reset_and_down_leave_nothing_behind(running: ProjectDir) -> None:

@@ -145,6 +145,9 @@ def project(
     with admin, Dynamo(dynamo) as dynamodb:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(name))
         dynamodb.call("CreateTable", tables[table])
+        if ttl := next((entity.ttl for entity in parsed.entities.values() if entity.ttl), None):
+            specification = {"AttributeName": ttl, "Enabled": True}
+            dynamodb.call("UpdateTimeToLive", {"TableName": table, "TimeToLiveSpecification": specification})
         try:
             made = Project(context, table)
             made.sql(schema)

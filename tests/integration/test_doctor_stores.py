@@ -95,7 +95,7 @@ def empty_conversation(letters: Project) -> None:
 
 
 def expired_items(letters: Project) -> None:
-    letters.put({"pk": "MSG#MY_GROUP", "sk": "gone", "user_uuid": "TODO", "expires": 1_600_000_000})
+    letters.put({"pk": "MSG#MY_GROUP", "sk": "gone", "user_uuid": "TODO", "expires": int(time.time()) - 60})
 
 
 def extra_attributes(letters: Project) -> None:

@@ -9,15 +9,18 @@ from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
-from devenv.streams.judge import judge_worker, summary
+from devenv.streams.judge import WorkerObservation, WorkerTrouble, judge_worker, summary
 
 
 def run_workers(facts: DoctorFacts) -> Outcome:
-    """The first trouble of each worker; what a worker refused earlier is a warning."""
+    """The first trouble of each worker; refused records that are still kept are a warning."""
     context = facts.context
     if not context.look_at_workers:
         return unneeded("the project declares no stream worker")
-    troubles, refused, unseen, told = [], [], [], []
+    troubles: list[WorkerTrouble] = []
+    refused: list[WorkerObservation] = []
+    unseen: list[str] = []
+    told: list[str] = []
     for name, look in context.look_at_workers.items():
         try:
             seen = look(context.service(name).state)
@@ -26,8 +29,8 @@ def run_workers(facts: DoctorFacts) -> Outcome:
             continue
         if trouble := judge_worker(seen):
             troubles.append(trouble)
-        elif seen.position is not None and seen.position.failed:
-            refused.append((name, seen.position))
+        elif seen.refused:
+            refused.append(seen)
         told.append(f"{name} ({summary(seen.position)})")
     if troubles:
         first = troubles[0]
@@ -42,13 +45,16 @@ def run_workers(facts: DoctorFacts) -> Outcome:
     if unseen:
         return unverified("; ".join(unseen))
     if refused:
+        kept = refused[0]
+        problem = kept.position.error if kept.position is not None else None
         return failed(
-            (
-                f"{name} refused {number_of(known.failed, 'record')} since it was first started"
-                for name, known in refused
+            (f"{seen.name} keeps {number_of(seen.refused, 'refused record')}" for seen in refused),
+            cause=problem.message if problem else None,
+            fix=Fix(
+                f"give them to the function again; or remove {kept.refused_file} if they are not needed",
+                f"devenv restart {kept.name} --refused",
             ),
-            cause=next((f"{known.error.message}" for _, known in refused if known.error), None),
-            fix=Fix("what it refused is in its file of failed records", f"devenv logs {refused[0][0]} --grep refused"),
+            subjects=(seen.name for seen in refused),
             status="warn",
         )
     return passed(", ".join(told))
@@ -70,6 +76,7 @@ there.
 
 Common causes: the table was defined without StreamSpecification; the function fails, exceeds its timeout or cannot
 be loaded; it triggered itself in a loop and was stopped; the worker was not started.
-Fix: devenv logs NAME; correct the function (it is reloaded automatically), then devenv up.""",
+Fix: devenv logs NAME; correct the function (it is reloaded automatically), then devenv up. To pass refused
+records to it again: devenv restart NAME --refused; removing their file drops them.""",
     ),
 )

@@ -87,6 +87,8 @@ def trace_action(
         calls = RecordedCalls()
         with Tap(routes_to(scratch.stack.engine.targets()), calls.take, contents=True) as tap:
             say("starting the application on the copy")
+            # Not behind the tap: what a function writes is no call of the application.
+            scratch.start_workers()
             scratch.start_application(tap.ports)
             context = open_context(scratch.stack, subject, typed, user)
             outcome = act(context, TraceRun(context), calls, say)
@@ -141,6 +143,8 @@ def act_as(context: TraceContext, person: Mapping[str, Any] | None, calls: Recor
     began = datetime.now(UTC)
     raw = send(ask, time.monotonic() + action.seconds)
     ended = datetime.now(UTC)
+    for name, look in facts.context.look_at_workers.items():
+        look(facts.context.service(name).state)  # gives a running worker a moment to handle what was written
     after = read_things(facts.context.targets, facts.plan)
     types = {kind.name: {one.name: one.type for one in kind.fields} for kind in facts.plan.kinds}
     writes = judge_writes(action, WriteLedger(before, after, differences(before, after), values, types, began, ended))

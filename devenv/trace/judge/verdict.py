@@ -94,7 +94,25 @@ def judge(subject: Subject, seen: Observations, layers: Sequence[Layer] = LAYERS
         gaps["pattern"] = (nothing,)
     unverified = tuple(name for name, told in gaps.items() if told)
     sentences = tuple(f"{name}: {gap}" for name, told in gaps.items() for gap in told)
+    found = causes_first(found)
     return Judgement(found[0] if found else None, tuple(found[1:]), tuple(verdicts), unverified, sentences)
+
+
+def causes_first(found: Sequence[LayerFinding]) -> list[LayerFinding]:
+    """The findings in the layers' order, but each one that another explains right behind it.
+
+    A function that was run on a copy shows which stored faults it corrects: to correct them by hand would help until
+    the next write only.
+    """
+    left = list(found)
+    for cause in found:
+        if not cause.explains:
+            continue
+        follows = [one for one in left if (one.kind, one.subjects) in cause.explains and one is not cause]
+        left = [one for one in left if one not in follows]
+        place = left.index(cause) + 1
+        left[place:place] = follows
+    return left
 
 
 def gaps_of(observation: Observation, verdict: LayerVerdict) -> Iterator[str]:

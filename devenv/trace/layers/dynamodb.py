@@ -22,6 +22,7 @@ from devenv.links.values import canonical, instant
 from devenv.trace.answers import Items, by_kind, form_of_items
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
+from devenv.trace.layers import gone
 from devenv.trace.observation import DynamoObservation, Entry, Observation
 from devenv.trace.question import TraceContext
 
@@ -127,14 +128,16 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     expired = tuple(read_expired(inquiry, form))
     by_itself = bool(gathered.entries or gathered.rows or not inquiry.question.values)
     findings = list(own_findings(inquiry, found, gathered, "dynamodb"))
+    lost = [one for one in gone.read_gone(inquiry, form) if belongs(one.record, gathered.wanted)]
     near: list[str] = []
     if not by_itself:
         near = explain_missing(inquiry, found)
-        findings.insert(0, not_found(inquiry, near))
+        findings.insert(0, gone.explained(not_found(inquiry, near), lost))
     elif not gathered.entries:
         findings += find_strayed(inquiry, found, gathered)
     if by_itself:
-        findings += find_numbers(inquiry, gathered)
+        findings += (gone.explained(one, lost) for one in find_numbers(inquiry, gathered))
+        findings += find_lost(inquiry, gathered, lost)
     return DynamoObservation(
         request={
             "table": form.table,
@@ -149,7 +152,10 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
         },
         entries=sort_entries(inquiry.question.trace, entries),
         findings=tuple(findings),
-        notes=tuple(notes(inquiry, gathered, len(expired))),
+        notes=(
+            *notes(inquiry, gathered, 0 if lost else len(expired)),
+            *([gone.note(lost)] if lost and by_itself else []),
+        ),
         found=by_itself,
         hidden=frozenset(
             form.entry(record).id or "" for record in gathered.entries if not exact(record, gathered.wanted)
@@ -205,6 +211,15 @@ def find_numbers(inquiry: TraceContext, gathered: SubjectItems) -> Iterator[Find
             ids or (question.identifier or "",),
             frozenset([part.entity]),
         )
+
+
+def find_lost(inquiry: TraceContext, gathered: SubjectItems, lost: Sequence[gone.GoneRecord]) -> Iterator[Finding]:
+    """`missing_item` where the group's entries may expire, and the one that its rows show was deleted instead."""
+    group = next((group for group in inquiry.settings.groups if group.name == inquiry.question.trace.group), None)
+    if group is None or not group.time or not lost:
+        return
+    if shown := gone.find_shown(gathered.rows, lost, gathered.entries, group.time, group.preview):
+        yield gone.lost_entry(shown, f"{group.name} {inquiry.question.identifier or ''}".rstrip())
 
 
 def recent(inquiry: TraceContext, entries: Iterable[Entry]) -> Iterator[Entry]:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Final
 
 from devenv.trace.layer import Layer
-from devenv.trace.layers import cross_store, dynamodb, environment, http, library, pattern, postgres, services, stream
+from devenv.trace.layers import (
+    cache,
+    cross_store,
+    dynamodb,
+    environment,
+    http,
+    library,
+    pattern,
+    postgres,
+    services,
+    stream,
+)
 
 LAYERS: Final[tuple[Layer, ...]] = (
     environment.LAYER,
@@ -16,5 +27,6 @@ LAYERS: Final[tuple[Layer, ...]] = (
     stream.LAYER,
     pattern.LAYER,
     library.LAYER,
+    cache.LAYER,
     http.LAYER,
 )
