@@ -169,7 +169,8 @@ def test_no_step_is_as_declared_in_stores_that_do_not_answer(
     (tmp_path / "seed.json").write_text(json.dumps({"table": "things", "items": [{"id": "1"}]}))
     source = {"command": ["./run"]} if form == "command" else {"files": [f"{step.name}.*"]}
     targets = context(nowhere, tmp_path, BARE).targets
-    settings = msgspec.convert({**BARE, "steps": {step.name: source}}, Settings)
+    steps = {"schema-load": {"files": ["schema-load.json"]}, step.name: source}
+    settings = msgspec.convert({**BARE, "steps": steps}, Settings)
     given = StepContext(
         settings, tmp_path, targets.postgres, targets.dynamodb, tmp_path / "ledger", {}, print, tmp_path / "log"
     )
