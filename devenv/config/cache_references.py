@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from devenv.config.cache import Cache
-from devenv.config.references import Keys, Mistake, known_places, unknown_name, unknown_places
+from devenv.config.places import Keys
+from devenv.config.references import Mistake, known_places, unknown_name, unknown_places
 from devenv.config.schema import Settings
 from devenv.core.templates import names_in
 
