@@ -17,6 +17,7 @@ from tests.support import ProjectDir
 
 TABLE = (
     '[entities.thing]\ntable = "things"\nmatch = { pk = "T#{thing}" }\n[entities.thing.attributes]\nthing = "string"\n'
+    '[patterns.things]\npurpose = "a thing"\ntable = "things"\nkey = { pk = "T#{thing}" }\noperation = "query"\n'
 )
 
 
