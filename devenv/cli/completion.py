@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -15,6 +16,7 @@ from devenv.cli.options import chosen, show, tell
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
 
+MONTH_S: Final = 30 * 86_400
 # Names of one kind that are kept; a list that nobody reads helps nobody.
 MOST: Final = 500
 SCANNED: Final = 5000
@@ -151,7 +153,7 @@ def write_words() -> None:
 
 
 def keep(file: Path, content: object) -> None:
-    """Write a private file at once; older ones of its kind go."""
+    """Write a private file at once; files that nobody wrote for a month go: of other installations, other projects."""
     import json
 
     from devenv.config.masking import mask_tree
@@ -160,10 +162,10 @@ def keep(file: Path, content: object) -> None:
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_private(file, json.dumps(mask_tree(content)).encode())
-        if file.name.startswith("words-"):
-            for old in file.parent.glob("words-*.json"):
-                if old != file:
-                    old.unlink(missing_ok=True)
+        for old in file.parent.glob("*.json"):
+            # Another installation's words are as good as these: it would have to write them again at each TAB.
+            if time.time() - old.stat().st_mtime > MONTH_S:
+                old.unlink(missing_ok=True)
     except OSError:
         # Completion is without names then; no command fails for it.
         return

@@ -181,3 +181,13 @@ def test_stale_names_are_used_and_gathered_again(place):
     os.utime(file, (time.time() - 60, time.time() - 60))
     found = Completion(["snapshot", "restore"], "", {"DEVENV_CACHE": str(place / "cache")}).candidates()
     assert found == [("before", "by hand")]
+
+
+def test_files_that_nobody_wrote_for_a_month_go(tmp_path):
+    mine, old, others = tmp_path / "words-1.json", tmp_path / "names-2.json", tmp_path / "words-3.json"
+    for file, age in ((old, 31), (others, 29)):
+        file.write_text("{}")
+        stamp = time.time() - age * 86_400
+        os.utime(file, (stamp, stamp))
+    keep(mine, {"commands": {}})
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["words-1.json", "words-3.json"]
