@@ -33,15 +33,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import psutil
 from msgspec.structs import replace
 
 from devenv.config.load import data_home
-from devenv.core.errors import DevenvError, Exit
+from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Listener, ServiceState
 from devenv.engines.process import ProcessServices
 from devenv.host import processes
+from devenv.host.addresses import reaches_here
 
 if TYPE_CHECKING:
     from devenv.engines.embedded.building import Progress
@@ -134,7 +136,21 @@ class Engine(ProcessServices):
     # What changes
 
     def admit(self, allow_remote: bool, say: Callable[[str], None]) -> None:
-        """Before a command reads: refuse stores elsewhere unless `allow_remote`, and `say` where they are."""
+        """Before a command reads: what is on another machine must be allowed, and is named first. UsageError (2)."""
+        remote = self.elsewhere()
+        if remote and not allow_remote:
+            raise UsageError(
+                f"not on this machine: {'; '.join(remote)}",
+                detail="nothing was read; what is elsewhere is read only with --allow-remote and never written to",
+                hint="add --allow-remote",
+            )
+        for each in remote:
+            say(f"reading from {each}")
+
+    def elsewhere(self) -> list[str]:
+        """The stores and applications of the settings that are on another machine, each with its address."""
+        urls = {own.section: own.url.replace("{port}", "1") for own in self.own.values() if own.url}
+        return [f"{section} at {url}" for section, url in urls.items() if not reaches_here(urlsplit(url).hostname)]
 
     def permit(self, agree: Callable[[str], None] | None) -> None:
         """Before a command writes: refuse stores that are not devenv's to write to. UsageError (2).

@@ -14,3 +14,11 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         return False
     return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+def reaches_here(host: str | None) -> bool:
+    """Return True for a host that a client of this machine finds on this machine: also `0.0.0.0` and `app.localhost`.
+
+    Source: RFC 6761, section 6.3, on names below `localhost`.
+    """
+    return bool(host) and (host in ("0.0.0.0", "::") or str(host).endswith(".localhost") or is_loopback(str(host)))  # noqa: S104

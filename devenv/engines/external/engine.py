@@ -156,7 +156,10 @@ class ExternalEngine(Engine):
     # What changes
 
     def admit(self, allow_remote: bool, say: Callable[[str], None]) -> None:
-        """Before a command reads: a store elsewhere needs to be allowed, and is named first. UsageError (2)."""
+        super().admit(allow_remote, say)
+        self._admitted = True
+
+    def elsewhere(self) -> list[str]:
         postgres, dynamodb = self.store_targets()
         remote = []
         if not is_loopback(postgres.host):
@@ -165,15 +168,7 @@ class ExternalEngine(Engine):
             account = account_of(dynamodb.access_key)
             whose = f"account {account} by its key" if account else f"account not known, key {dynamodb.access_key}"
             remote.append(f"DynamoDB at {dynamodb.endpoint}, region {dynamodb.region}, {whose}")
-        if remote and not allow_remote:
-            raise UsageError(
-                f"not on this machine: {'; '.join(remote)}",
-                detail="nothing was read; devenv reads remote stores only with --allow-remote and never writes to them",
-                hint="add --allow-remote",
-            )
-        self._admitted = True
-        for each in remote:
-            say(f"reading from {each}")
+        return remote + super().elsewhere()
 
     def permit(self, agree: Callable[[str], None] | None) -> None:
         """Before a command writes: both stores are on loopback and marked; else `agree` is asked, and marks are set.

@@ -183,7 +183,7 @@ def test_stale_names_are_used_and_gathered_again(place):
     assert found == [("before", "by hand")]
 
 
-def test_files_that_nobody_wrote_for_a_month_go(tmp_path):
+def test_files_older_than_a_month_are_removed(tmp_path):
     mine, old, others = tmp_path / "words-1.json", tmp_path / "names-2.json", tmp_path / "words-3.json"
     for file, age in ((old, 31), (others, 29)):
         file.write_text("{}")
