@@ -272,7 +272,7 @@ FAULTS = {
         chat(),
         BASE,
         "PAT016",
-        ["amounts to a Query", "sk is not given", "give sk"],
+        ["is a Query", "sk is not given", "give sk"],
     ),
     "a get of an index": Design(
         '[patterns.sender]\ntable = "Tab"\nindex = "who-index"\noperation = "get"\nkey = { who = "{who}" }\n',
