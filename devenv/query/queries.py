@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from decimal import Decimal
 from itertools import islice
@@ -201,9 +201,15 @@ def ask(dynamodb: Dynamo, body: Mapping[str, Any]) -> Mapping[str, Any]:
         raise
 
 
-def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
+def judge_statement(
+    dynamodb: Dynamo,
+    statement: str,
+    scan: bool,
+    describe: Callable[[str, str], Mapping[str, Any]] | None = None,
+) -> Amount:
     """Return what a SELECT amounts to. UsageError when that is a Scan and it was not asked for (`scan`).
 
+    `describe` (of a table, for an index) takes the place of DescribeTable.
     What cannot be read is shown to DynamoDB with a limit of one item, for its own words about it; then it is refused.
     """
     try:
@@ -217,7 +223,10 @@ def judge_statement(dynamodb: Dynamo, statement: str, scan: bool) -> Amount:
                 hint=statement_hint(statement) or 'devenv ddb sql --scan "…"',
             ) from None
         return Amount("Scan", f"devenv cannot determine its operation: {error}")
-    table = dynamodb.call("DescribeTable", {"TableName": select.table})["Table"]
+    if describe is None:
+        table = dynamodb.call("DescribeTable", {"TableName": select.table})["Table"]
+    else:
+        table = describe(select.table, select.index or "")
     place = place_of(table, select.index)
     if place is None:
         raise UsageError(f"table {select.table} has no index {select.index}", hint="devenv ddb list-tables")

@@ -15,7 +15,16 @@ from starlette.types import ASGIApp
 
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import Failure
-from devenv.ui import data_page, doctor_page, job_page, patterns_page, requests_page, stack_page, trace_page
+from devenv.ui import (
+    data_page,
+    doctor_page,
+    job_page,
+    patterns_page,
+    requests_page,
+    stack_page,
+    table_stream,
+    trace_page,
+)
 from devenv.ui.guard import Guard
 from devenv.ui.site import Site
 from devenv.ui.view import Page, asset, respond
@@ -56,6 +65,7 @@ STREAMS: tuple[tuple[str, Stream], ...] = (
     ("/stream/stack", stack_page.stream),
     ("/stream/logs", stack_page.stream_logs),
     ("/stream/jobs/{job}", job_page.stream),
+    ("/stream/tables", table_stream.stream),
     ("/stream/doctor/{job}", doctor_page.stream),
     ("/stream/then/{job}", doctor_page.then),
     ("/stream/trace/{job}", trace_page.stream),

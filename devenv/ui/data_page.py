@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from devenv.config.masking import hide_tree
 from devenv.core.errors import DevenvError, StoreError, UsageError
 from devenv.links.values import uuid_text
-from devenv.query.items import describe, schema_of
+from devenv.query.items import schema_of
 from devenv.query.queries import opened as opened_items
 from devenv.stores.dynamodb.key_schema import places_of
 from devenv.ui import items as right
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from devenv.stores.dynamodb.client import Dynamo
     from devenv.stores.postgres.client import Connection
     from devenv.ui.site import Site
+    from devenv.ui.tables import ShownTable
 
 
 def show(site: Site, request: Request) -> Page:
@@ -46,9 +49,9 @@ def show(site: Site, request: Request) -> Page:
             }
         try:
             dynamodb = stack.enter_context(opened_items(opened))
-            items = right_side(opened, address, connection, dynamodb)
+            items = right_side(site, opened, address, connection, dynamodb)
             if rows["kind"] == "row":
-                rows["namers"] = find_namers(opened, address, rows, dynamodb)
+                rows["namers"] = find_namers(site, opened, address, rows, dynamodb)
         except DevenvError as error:
             items = {
                 "kind": "failed",
@@ -70,6 +73,12 @@ def show(site: Site, request: Request) -> Page:
 def failed_side(error: DevenvError) -> dict[str, Any]:
     """A side that cannot be shown."""
     return {"kind": "failed", "failure": error.with_hint("devenv up").failure, "document": {"error": error.what}}
+
+
+def table_stream(tables: Iterable[str]) -> str:
+    """The address that tells of these tables what is not known yet; "" for none."""
+    query = urlencode([("table", name) for name in tables])
+    return f"/stream/tables?{query}" if query else ""
 
 
 def indexes_of(described: Mapping[str, Any]) -> list[str]:
@@ -144,24 +153,26 @@ def agreed(address: DataAddress) -> dict[str, str]:
     return {"lread": "1"} if address.get("lread") else {}
 
 
-def find_namers(opened: Stack, address: DataAddress, side: Mapping[str, Any], dynamodb: Dynamo) -> list[dict[str, Any]]:
+def find_namers(
+    site: Site, opened: Stack, address: DataAddress, side: Mapping[str, Any], dynamodb: Dynamo
+) -> list[dict[str, Any]]:
     """How to find the items that name the row on the left, one entry for each link."""
     if len(side["seen"].rows) != 1:
         return []
-    described = {}
+    known: dict[str, ShownTable] = {}
     for link in opened.settings.links:
         name = link.source.removeprefix("dynamodb:").partition(".")[0]
-        table = name if name not in described else ""
         try:
-            if table:
-                described[table] = describe(dynamodb, table)
+            if name not in known:
+                known[name] = site.tables.look(opened, dynamodb, name)
         except StoreError:
             continue
     found = []
+    described = {name: each.described for name, each in known.items()}
     for each in marks.namers(opened.settings, side["table"], side["seen"].rows[0], described):
         query = {"items": each.table, "hash": each.hash, **({"index": each.index} if each.index else {})}
         scan = {"items": each.table, "value": each.value}
-        count = described.get(each.table, {}).get("ItemCount", 0)
+        count = known[each.table].count if each.table in known else None
         found.append(
             {
                 "namers": each,
@@ -176,18 +187,34 @@ def find_namers(opened: Stack, address: DataAddress, side: Mapping[str, Any], dy
 # --- DynamoDB ---
 
 
-def right_side(opened: Stack, address: DataAddress, connection: Connection | None, dynamodb: Dynamo) -> dict[str, Any]:
+def right_side(
+    site: Site, opened: Stack, address: DataAddress, connection: Connection | None, dynamodb: Dynamo
+) -> dict[str, Any]:
     """Tables, items of one, or one item."""
     if not address.get("items"):
         wanted = address.get("names")
-        tables, last = right.list_item_tables(dynamodb, wanted, address.get("start"))
+        tables, last = right.list_item_tables(
+            dynamodb, partial(site.tables.glance, opened, dynamodb), wanted, address.get("start")
+        )
         for each in tables:
             each["href"] = address.right(items=each["table"])
         following = address.right(names=wanted, start=last) if last else ""
-        return {"kind": "tables", "tables": tables, "wanted": wanted, "next": following, "document": {"tables": tables}}
+        shown = [{name: value for name, value in each.items() if name != "later"} for each in tables]
+        stream = table_stream(each["table"] for each in tables if each["later"])
+        return {
+            "kind": "tables",
+            "tables": tables,
+            "wanted": wanted,
+            "next": following,
+            "stream": stream,
+            "document": {"tables": shown},
+        }
     asked = asked_for(address)
-    described = describe(dynamodb, asked.table)
+    look = partial(site.tables.look, opened, dynamodb)
+    known = look(asked.table, asked.index)
+    described = known.described
     head = {
+        "stream": table_stream([asked.table] if known.due else []),
         "title": asked.table,
         "asked": asked,
         "indexes": indexes_of(described),
@@ -196,13 +223,16 @@ def right_side(opened: Stack, address: DataAddress, connection: Connection | Non
         "all": address.right(items=asked.table),
     }
     try:
-        seen = right.read_items(dynamodb, asked)
+        seen = right.read_items(dynamodb, look, asked)
     except NotAgreed as error:
         ask = {"what": error.what, "href": address.also(read="1")}
         return {**head, "kind": "ask", "ask": ask, "document": {"asks": error.what}}
     except (UsageError, StoreError) as error:
         if isinstance(error, StoreError) and not error.reached:
             raise
+        # An index that is another one than was known, or a table that was made anew just now.
+        if asked.index and site.tables.forget(dynamodb, asked.table):
+            return right_side(site, opened, address, connection, dynamodb)
         return {**head, "kind": "refused", "failure": error.failure, "document": {"error": error.what}}
     marked, why = marks.mark_items(opened.settings, described, seen.items, connection)
     shown = [show_item(opened, address, described, each, whole=bool(asked.item)) for each in marked]
@@ -265,7 +295,7 @@ def amount(site: Site, request: Request) -> Page:
     given = dict(request.query_params)
     opened = site.open()
     try:
-        words = amount_left(opened, given) if given.get("table") else amount_right(opened, given)
+        words = amount_left(opened, given) if given.get("table") else amount_right(site, opened, given)
     except DevenvError as error:
         words = f"{error.what}{': ' + error.detail if error.detail else ''}"
     return Page("amount.html", "Amount", {"words": words}, {"schema": "devenv.ui/1", "amounts_to": words})
@@ -280,12 +310,13 @@ def amount_left(opened: Stack, given: Mapping[str, str]) -> str:
         return left.page_of(asking, table, given["where"], (), agreed=False, only_plan=True).plan
 
 
-def amount_right(opened: Stack, given: Mapping[str, str]) -> str:
+def amount_right(site: Site, opened: Stack, given: Mapping[str, str]) -> str:
     """The amount of a PartiQL statement, in words."""
     if not given.get("partiql", "").strip():
         return ""
     with opened_items(opened) as dynamodb:
-        return right.amount_of_partiql(dynamodb, given["partiql"])
+        look = partial(site.tables.look, opened, dynamodb)
+        return right.amount_of_partiql(dynamodb, look, given["partiql"])
 
 
 def find(site: Site, request: Request) -> Page:
@@ -307,8 +338,8 @@ def find(site: Site, request: Request) -> Page:
             notes.append(error.what)
         try:
             with opened_items(opened) as dynamodb:
-                tables, _ = right.list_item_tables(dynamodb, "", "")
-                places += partitions(opened, dynamodb, value)
+                tables, _ = right.list_item_tables(dynamodb, partial(site.tables.glance, opened, dynamodb), "", "")
+                places += partitions(site, opened, dynamodb, value)
             for each in tables:
                 scans.append({**each, "href": address.right(items=each["table"], value=value)})
         except DevenvError as error:
@@ -317,18 +348,18 @@ def find(site: Site, request: Request) -> Page:
     return Page("find.html", "Find an id", values, {"schema": "devenv.ui/1", "value": value, "places": places})
 
 
-def partitions(opened: Stack, dynamodb: Dynamo, value: str) -> list[dict[str, Any]]:
+def partitions(site: Site, opened: Stack, dynamodb: Dynamo, value: str) -> list[dict[str, Any]]:
     """The declared partitions of this id that have an item: one Query of one item for each."""
     found = []
     for kind in marks.plan_for(opened.settings, None).kinds:
         try:
-            described = describe(dynamodb, kind.table)
-            hash_key = schema_of(described)[0]
+            look = partial(site.tables.look, opened, dynamodb)
+            hash_key = schema_of(look(kind.table).described)[0]
             template = next((each for attribute, each in kind.matchers if attribute == hash_key), None)
             if template is None or len(template.names) != 1:
                 continue
             text = template.fill([value])
-            seen = right.read_items(dynamodb, right.ItemsAsked(table=kind.table, hash=text))
+            seen = right.read_items(dynamodb, look, right.ItemsAsked(table=kind.table, hash=text))
         except DevenvError:
             continue
         if seen.items:

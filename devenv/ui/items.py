@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
 from devenv.core.errors import UsageError
 from devenv.core.plural import number_of
-from devenv.query.items import describe, schema_of, sort_condition, typed_key, types_of
+from devenv.query.items import schema_of, sort_condition, typed_key, types_of
 from devenv.query.queries import amount_words, ask, judge_statement
 from devenv.stores.dynamodb.client import Dynamo, verb
+from devenv.stores.dynamodb.key_schema import places_of
 from devenv.stores.dynamodb.partiql import UnreadableStatement, parse
 from devenv.ui.rows import NotAgreed
+from devenv.ui.tables import ShownTable
 
 PAGE: Final = 50
 TABLES: Final = 40
@@ -25,6 +27,8 @@ LOOKED: Final = 12_000
 PATIENCE_S: Final = 2.0
 ATTRIBUTES: Final = 60
 Item = Mapping[str, Mapping[str, Any]]
+# A table as it is known, by its name and the index that is asked for.
+Look = Callable[[str, str], ShownTable]
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,13 @@ class ItemsSeen:
     units: float | None = None
 
 
-def list_item_tables(dynamodb: Dynamo, wanted: str, after: str) -> tuple[list[dict[str, Any]], str]:
-    """Tables whose name has `wanted` in it, with their counts, and the name behind which there are more ("": none)."""
+def list_item_tables(
+    dynamodb: Dynamo, glance: Callable[[str], ShownTable | None], wanted: str, after: str
+) -> tuple[list[dict[str, Any]], str]:
+    """Tables whose name has `wanted` in it, with their counts, and the name behind which there are more ("": none).
+
+    `glance` gives what is known of a table at once. `later`: its count (and keys) come when they are known.
+    """
     names: list[str] = []
     cursor = after
     looked = 0
@@ -80,24 +89,31 @@ def list_item_tables(dynamodb: Dynamo, wanted: str, after: str) -> tuple[list[di
     shown = names[:TABLES]
     tables = []
     for name in shown:
-        table = describe(dynamodb, name)
-        indexes = [
-            each["IndexName"] for kind in ("Global", "Local") for each in table.get(f"{kind}SecondaryIndexes", ())
-        ]
-        keys = list(schema_of(table))
-        tables.append({"table": name, "keys": keys, "indexes": indexes, "items": table["ItemCount"]})
+        known = glance(name)
+        places = places_of(known.described) if known else ()
+        tables.append(
+            {
+                "table": name,
+                "keys": list(places[0].keys) if places else [],
+                "indexes": [place.index for place in places if place.index],
+                "items": known.count if known else None,
+                "about": bool(known and known.about),
+                "later": known is None or known.due,
+            }
+        )
     return tables, shown[-1] if len(names) > TABLES else ""
 
 
-def read_items(dynamodb: Dynamo, asked: ItemsAsked) -> ItemsSeen:
+def read_items(dynamodb: Dynamo, look: Look, asked: ItemsAsked) -> ItemsSeen:
     """The page that was asked for. NotAgreed for a Scan that nobody agreed to, UsageError for what cannot be asked."""
-    described = describe(dynamodb, asked.table)
+    known = look(asked.table, asked.index)
+    described = known.described
     if asked.item:
         return one_item(dynamodb, described, asked)
     if asked.partiql.strip():
-        return by_partiql(dynamodb, described, asked)
+        return by_partiql(dynamodb, look, described, asked)
     if asked.value:
-        return by_value(dynamodb, described, asked)
+        return by_value(dynamodb, known, asked)
     return by_key(dynamodb, described, asked) if asked.hash else from_start(dynamodb, described, asked)
 
 
@@ -159,12 +175,12 @@ def sort_words(name: str, asked: ItemsAsked) -> list[str]:
     return ["--between", asked.sort, asked.upto] if asked.how == "between" else [f"{name}={asked.sort}"]
 
 
-def by_partiql(dynamodb: Dynamo, described: Mapping[str, Any], asked: ItemsAsked) -> ItemsSeen:
+def by_partiql(dynamodb: Dynamo, look: Look, described: Mapping[str, Any], asked: ItemsAsked) -> ItemsSeen:
     """The items of a SELECT. What reads a whole table is not run before it was agreed to."""
     if verb(asked.partiql) != "SELECT":
         raise UsageError("this page only reads: a PartiQL statement here begins with SELECT")
     try:
-        amount = judge_statement(dynamodb, asked.partiql, asked.agreed)
+        amount = judge_statement(dynamodb, asked.partiql, asked.agreed, lambda *each: look(*each).described)
     except UsageError as error:
         raise NotAgreed(f"{error.what}: {error.detail}") from None
     body: dict[str, Any] = {"Statement": asked.partiql, "Limit": PAGE, "ReturnConsumedCapacity": "TOTAL"}
@@ -176,7 +192,7 @@ def by_partiql(dynamodb: Dynamo, described: Mapping[str, Any], asked: ItemsAsked
     return seen(described, asked, amount_words(amount), tuple(words), answer, answer.get("Items", []), start)
 
 
-def amount_of_partiql(dynamodb: Dynamo, statement: str) -> str:
+def amount_of_partiql(dynamodb: Dynamo, look: Look, statement: str) -> str:
     """The amount of a statement, in words, without running it."""
     if verb(statement) != "SELECT":
         return "only SELECT is run here"
@@ -184,14 +200,15 @@ def amount_of_partiql(dynamodb: Dynamo, statement: str) -> str:
         parse(statement)
     except UnreadableStatement as error:
         return f"devenv cannot determine its operation: {error}"
-    return amount_words(judge_statement(dynamodb, statement, scan=True))
+    return amount_words(judge_statement(dynamodb, statement, True, lambda *each: look(*each).described))
 
 
-def by_value(dynamodb: Dynamo, described: Mapping[str, Any], asked: ItemsAsked) -> ItemsSeen:
+def by_value(dynamodb: Dynamo, known: ShownTable, asked: ItemsAsked) -> ItemsSeen:
     """The items that have a text anywhere in an attribute that is known: a Scan of the whole table."""
+    described = known.described
     if not asked.agreed:
-        count = number_of(described["ItemCount"], "item")
-        raise NotAgreed(f"This reads the whole table {asked.table} (a Scan of about {count})")
+        many = "a table that is not counted yet" if known.count is None else f"about {number_of(known.count, 'item')}"
+        raise NotAgreed(f"This reads the whole table {asked.table} (a Scan of {many})")
     names = attributes_of(dynamodb, described, asked)
     keys = {name for name, kind in types_of(described).items() if kind == "S"}
     parts = [f"contains(#a{n}, :v)" if name in keys else f"#a{n} = :v" for n, name in enumerate(names)]

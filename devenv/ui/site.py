@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from devenv.core.errors import UsageError
 from devenv.stack import Stack, open_stack
 from devenv.ui.guard import Door
 from devenv.ui.jobs import Jobs
+from devenv.ui.tables import Tables
 
 if TYPE_CHECKING:
     from devenv.config.commands import Runner
@@ -41,6 +42,7 @@ class Site:
     door: Door
     jobs: Jobs
     environ: Mapping[str, str]
+    tables: Tables = field(default_factory=Tables)
 
     def open(self) -> Stack:
         """The project, for reading. DevenvError when its devenv.toml or its state cannot be used."""

@@ -233,17 +233,16 @@ def complete(site: Site, request: Request) -> Page:
     typed = given.get(f"p.{name}", given.get("user", "")).strip().lower()
     opened = site.open()
     try:
-        found_ = users(opened, typed) if name == "user" else values_of(opened, subject, name, typed)
+        found_ = users(opened, typed) if name == "user" else values_of(site, opened, subject, name, typed)
     except DevenvError:
         found_ = []
     document = {"schema": "devenv.ui/1", "values": found_}
     return Page("choices.html", "Choices", {"values": found_}, document)
 
 
-def values_of(opened: Stack, subject: str, name: str, typed: str) -> list[dict[str, str]]:
+def values_of(site: Site, opened: Stack, subject: str, name: str, typed: str) -> list[dict[str, str]]:
     """Values of a parameter: of the field of that name of the first items, each with some words about it."""
     from devenv.links.read import read_records
-    from devenv.query.items import describe
     from devenv.query.queries import opened as opened_items
     from devenv.ui.marks import plan_for
 
@@ -255,7 +254,7 @@ def values_of(opened: Stack, subject: str, name: str, typed: str) -> list[dict[s
     if table is None:
         return []
     with opened_items(opened) as dynamodb:
-        plan = plan_for(opened.settings, describe(dynamodb, table))
+        plan = plan_for(opened.settings, site.tables.look(opened, dynamodb, table).described)
         items = dynamodb.call("Scan", {"TableName": table, "Limit": READ})["Items"]
     found_: dict[str, str] = {}
     for record in read_records(plan, table, items):

@@ -15,6 +15,7 @@ import os
 import sqlite3
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -136,6 +137,19 @@ def measure(page: LivePage, items: int, people: int) -> dict[str, float]:
     return found
 
 
+def measure_counting(page: LivePage) -> dict[str, float]:
+    """Seconds until a count is there, and the slowest load of a page of the same table meanwhile."""
+    counting = threading.Thread(target=lambda: list(page.events(f"/stream/tables?table={TABLE}")))
+    slowest = 0.0
+    start = time.perf_counter()
+    counting.start()
+    while counting.is_alive():
+        began = time.perf_counter()
+        page.ask(f"/data?{urlencode({'items': TABLE})}")
+        slowest = max(slowest, time.perf_counter() - began)
+    return {"a count, behind its page": time.perf_counter() - start, "a page during the count": slowest}
+
+
 def memory(page: LivePage) -> int:
     """Bytes that the page's process holds."""
     return int(psutil.Process(page.process.pid).memory_info().rss)
@@ -158,7 +172,8 @@ def main() -> None:
             spent = time.perf_counter() - began
             print(f"{chosen.items:,} items, {chosen.rows:,} rows written in {spent:.0f} s", flush=True)
             with live_page(project) as page:
-                for name, seconds in measure(page, chosen.items, chosen.rows).items():
+                found = {**measure(page, chosen.items, chosen.rows), **measure_counting(page)}
+                for name, seconds in found.items():
                     print(f"{name:30} {seconds * 1000:6.0f} ms")
                 print(f"{'memory of the page':30} {memory(page) / 1e6:6.0f} MB", flush=True)
         finally:

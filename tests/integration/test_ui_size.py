@@ -11,7 +11,7 @@ from tests.support import on_this_machine, reference_project
 from tests.ui import live_page
 
 pytestmark = pytest.mark.long
-# More of them make each page slower: DynamoDB Local counts a table whenever it describes it (tests/bench/ui.py).
+# With a million, tests/bench/ui.py takes minutes.
 ITEMS = 10_000
 ROWS = 200_000
 
