@@ -1,8 +1,8 @@
 """The second way to keep group rows right: a function on the table's stream, as AWS Lambda runs it.
 
 With `GROUP_ROWS=stream` the application stores a message only; this moves the conversation's two group rows to the
-message's time and gives them its text. It may get a record twice, or an older one after a newer one: a row that has a
-later message stays.
+newest message's time and gives them its text, once a batch. It may get a record twice, or an older one after a newer
+one: a row that has a later message stays.
 """
 
 from __future__ import annotations
@@ -21,9 +21,14 @@ ATTEMPTS = 20
 
 def handler(event: dict[str, Any], context: object) -> None:
     """Lambda's signature. `event`: records of the stream with new images."""
+    newest: dict[str, Item] = {}
     for record in event["Records"]:
         if record["eventName"] == "INSERT" and record["dynamodb"]["Keys"]["pk"]["S"].startswith("MSG#"):
-            move(record["dynamodb"]["NewImage"])
+            message = record["dynamodb"]["NewImage"]
+            before = newest.get(message["pk"]["S"], message)
+            newest[message["pk"]["S"]] = max(before, message, key=lambda one: one["sk"]["S"])
+    for message in newest.values():
+        move(message)
 
 
 def move(message: Item) -> None:

@@ -36,7 +36,8 @@ class Replay:
     """A function run on a scratch copy for items that exist. `unrun`: it was not, and why.
 
     `given` records passed the filter, `left_out` did not; where none passed, those were given instead. `changes` are
-    what it did, in words; `corrected` the faults (class, subjects) that were gone afterwards.
+    what it did, in words; `corrected` the faults (class, subjects) that were gone afterwards, `behind` those of rows
+    behind their items that stood before.
     """
 
     given: int = 0
@@ -45,6 +46,7 @@ class Replay:
     error: str | None = None
     place: str | None = None
     corrected: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
+    behind: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
     unrun: str | None = None
 
 
@@ -81,7 +83,7 @@ def judge_worker(seen: WorkerObservation) -> WorkerTrouble | None:
     known = seen.position or Position()
     if known.stopped:
         return WorkerTrouble("loop", f"{seen.name} is {known.stopped}", None, f"devenv restart {seen.name}")
-    if known.error is not None and (known.last is None or known.error.at > known.last):
+    if known.error is not None and failing(known):
         where = f" at {known.error.place}" if known.error.place else ""
         return WorkerTrouble(
             "handler_error",
@@ -98,6 +100,24 @@ def judge_worker(seen: WorkerObservation) -> WorkerTrouble | None:
             log,
         )
     return None
+
+
+def failing(known: Position) -> bool:
+    """Return True if nothing was handled since the last error."""
+    return known.error is not None and (known.last is None or known.error.at > known.last)
+
+
+def explained(seen: WorkerObservation, found: Replay) -> frozenset[tuple[str, tuple[str, ...]]]:
+    """The stored faults that are known to go away with a worker's trouble.
+
+    A function that fails on the copy corrects nothing there: rows are behind for it only if it failed in the same way
+    before. One that fails for the first time may be one that cannot be run twice.
+    """
+    error = seen.position.error if seen.position is not None else None
+    if found.error is None or seen.position is None or error is None:
+        return found.corrected
+    same = error.place == found.place if found.place else error.message == found.error
+    return found.behind if same and (seen.position.failed or failing(seen.position)) else found.corrected
 
 
 def judge_replay(seen: WorkerObservation, found: Replay) -> WorkerTrouble | None:

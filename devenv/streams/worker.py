@@ -29,6 +29,7 @@ from devenv.streams.loops import Depths
 from devenv.streams.position import HandlerError, LastRecord, Position
 from devenv.streams.refused import AGAIN, read_batches
 from devenv.streams.shards import GONE, Shard, ShardReader, StreamClient, lambda_record
+from devenv.streams.store import watch_store
 
 POLL_S: Final = 0.1
 REFRESH_S: Final = 2.0
@@ -282,7 +283,9 @@ class Worker:
         outcome = HandlerOutcome()
         left = batch
         for attempt in range(self.settings.retries + 1):
+            ended = watch_store(self.settings.endpoint)
             outcome = self.once(left, depth)
+            lost = ended() and outcome.error is not None
             done = completed(outcome, left)
             if done and outcome.error is None:
                 self.count(left[:done])
@@ -293,7 +296,10 @@ class Worker:
             position.errors += 1
             self.note_error(outcome.error or "it returned batchItemFailures", outcome.place)
             self.save()
-            if self.stopping:
+            if lost:
+                self.say("the store ended during the call: the function gets these records again")
+                self.sleep(RETRY_S[0])
+            if lost or self.stopping:
                 return len(batch) - len(left)
             if attempt < self.settings.retries:
                 self.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 FOLLOWING: Final = frozenset(
     ["stale_preview", "missing_item", "half_group", "missing_attribute", "duplicate", "stale_copy", "unexpected_count"]
 )
+# Of these, what a function leaves behind that fails.
+BEHIND: Final = frozenset(["stale_preview", "half_group"])
 NEWEST: Final = 25
 SHOWN: Final = 5
 ADDRESS: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\]):\d+")
@@ -68,10 +70,12 @@ def replay(
             found[name] = Replay(
                 given=len(passing),
                 left_out=len(left_out),
-                changes=tuple(sorted({describe(one) for one in changes.values()}, key=is_deletion)[:SHOWN]),
+                changes=tuple(sorted({describe(one) for one in changes.values()}, key=is_deletion)[:SHOWN])
+                or rewritten(worker, outcome),
                 error=outcome.error,
                 place=outcome.place,
                 corrected=frozenset(before - after),
+                behind=frozenset(one for one in before if one[0] in BEHIND),
             )
     return found
 
@@ -186,6 +190,15 @@ def describe(change: Any) -> str:
     thing = change.after or change.before
     verb = "would make" if change.before is None else "would delete" if change.after is None else "would change"
     return f"{verb} {thing.kind or 'an item'} {thing.key}"
+
+
+def rewritten(worker: Worker, outcome: HandlerOutcome) -> tuple[str, ...]:
+    """The items that a function wrote although nothing changed."""
+    from devenv.streams.loops import written_keys
+
+    table, keys = worker.settings.table, worker.table_keys()
+    found = [key for operation, body in outcome.wrote for key in written_keys(operation, body, table, keys)]
+    return tuple(f"writes {key}, which stands already" for key in dict.fromkeys(found))[:SHOWN]
 
 
 def is_deletion(text: str) -> tuple[bool, str]:

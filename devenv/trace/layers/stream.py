@@ -11,7 +11,15 @@ from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, StoreError
 from devenv.core.model import Finding, Fix
 from devenv.core.templates import Unknown
-from devenv.streams.judge import Replay, WorkerObservation, WorkerTrouble, judge_replay, judge_worker, summary
+from devenv.streams.judge import (
+    Replay,
+    WorkerObservation,
+    WorkerTrouble,
+    explained,
+    judge_replay,
+    judge_worker,
+    summary,
+)
 from devenv.trace.judge.fault import judge_findings
 from devenv.trace.layer import Given, Layer
 from devenv.trace.observation import Observation
@@ -72,10 +80,14 @@ def run_again(inquiry: TraceContext, given: Given, names: list[str]) -> tuple[di
 def finding_of(seen: WorkerObservation, trouble: WorkerTrouble, again: Replay | None) -> Finding:
     """A worker's trouble, with the stored faults that it explains."""
     fix = Fix("start it" if trouble.command == "devenv up" else "see why, and correct it", trouble.command)
-    explains = again.corrected if again is not None else frozenset()
+    explains = explained(seen, again) if again is not None else frozenset()
     cause = trouble.cause
     if explains and again is not None and cause is None:
-        cause = f"run on a copy, the function corrects what is wrong: {'; '.join(again.changes)}"
+        cause = (
+            "run on a copy for these items, it fails in the same way, so their rows are behind"
+            if again.error is not None
+            else f"run on a copy, the function corrects what is wrong: {'; '.join(again.changes)}"
+        )
     about = frozenset(["dynamodb", seen.name, seen.table])
     return Finding(trouble.kind, trouble.text, cause, fix, (seen.name,), about, explains)
 
