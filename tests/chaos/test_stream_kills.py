@@ -103,7 +103,8 @@ def stored(project: ProjectDir) -> dict[str, list[str]]:
     env = project.env()
     where = (env["AWS_ENDPOINT_URL_DYNAMODB"], env["AWS_REGION"])
     found: defaultdict[str, list[str]] = defaultdict(list)
-    with Dynamo(DynamoTarget(*where, env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])) as dynamodb:
+    target = DynamoTarget(*where, env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
+    with Dynamo(target, timeout=60.0) as dynamodb:
         for item in dynamodb.scan(TABLE):
             kind = "rows " if item["pk"]["S"].startswith("GRP#") else ""
             group = item["message_group_uuid"]["S"] if kind else item["pk"]["S"].removeprefix("MSG#")

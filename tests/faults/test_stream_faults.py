@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from devenv.core.model import DynamoTarget
+from devenv.links.groups import WRITE
 from devenv.stores.dynamodb.client import Dynamo
 from tests.e2e.test_stream_workers import CONVERSATION, send, with_worker, worker
 from tests.support import ProjectDir
@@ -129,6 +130,7 @@ def wrong_key(bench: Bench) -> None:
     )
     bench.edit("for row in behind for", "for row in behind[:1] for")
     bench.undo.append(lambda: bench.delete_all("GROUP#"))
+    time.sleep(WRITE.total_seconds())  # a row may be behind by the time that a write takes
     handled = worker(bench.project)["work"]["handled"]
     bench.send()
     bench.until(lambda work: work["handled"] > handled)

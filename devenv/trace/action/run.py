@@ -143,8 +143,7 @@ def act_as(context: TraceContext, person: Mapping[str, Any] | None, calls: Recor
     began = datetime.now(UTC)
     raw = send(ask, time.monotonic() + action.seconds)
     ended = datetime.now(UTC)
-    for name, look in facts.context.look_at_workers.items():
-        look(facts.context.service(name).state)  # gives a running worker a moment to handle what was written
+    await_workers(context, time.monotonic() + action.seconds)
     after = read_things(facts.context.targets, facts.plan)
     types = {kind.name: {one.name: one.type for one in kind.fields} for kind in facts.plan.kinds}
     writes = judge_writes(action, WriteLedger(before, after, differences(before, after), values, types, began, ended))
@@ -159,6 +158,15 @@ def act_as(context: TraceContext, person: Mapping[str, Any] | None, calls: Recor
     return ActionOutcome(
         action, None, {"method": ask.method, "url": ask.url, "text": values["text"]}, answer, writes, sent, tuple(found)
     )
+
+
+def await_workers(context: TraceContext, end: float) -> None:
+    """Give running workers the time to handle what was written: on the copy they have only just been started."""
+    stack = context.facts.context
+    for name, look in stack.look_at_workers.items():
+        seen = look(stack.service(name).state)
+        while seen.behind and not (seen.position and seen.position.stopped) and time.monotonic() < end:
+            seen = look(stack.service(name).state)
 
 
 def not_safe(run: TraceRun, calls: RecordedCalls) -> str | None:
