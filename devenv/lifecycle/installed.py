@@ -22,6 +22,7 @@ from devenv.host.installation import (
     spoken,
     tool_missing,
 )
+from devenv.host.trust import trust_folder
 from devenv.lifecycle.projects import KnownProject, read_all
 
 
@@ -61,9 +62,9 @@ def clone_update(found: Installation) -> str:
 
 
 def folders(projects: Sequence[KnownProject]) -> list[dict[str, Any]]:
-    """The folders that devenv keeps outside of its own package: the cache of parts, and the data of each project."""
-    cache = cache_folder()
-    found = [{"path": str(cache), "what": "parts that were fetched", "bytes": size_of(cache)}] if cache.is_dir() else []
+    """The folders that devenv keeps outside of its own package: parts, trust, and the data of each project."""
+    kept = ((cache_folder(), "parts that were fetched"), (trust_folder(), "folders that are trusted"))
+    found = [{"path": str(path), "what": what, "bytes": size_of(path)} for path, what in kept if path.is_dir()]
     found += [
         {"path": str(file), "what": "completion of a shell", "bytes": size_of(file)}
         for file in completion_files(Path.home(), os.environ)
