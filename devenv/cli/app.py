@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from io import TextIOWrapper
 from types import FrameType, TracebackType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import typer
 
@@ -145,6 +145,7 @@ def register() -> None:
 
 
 register()
+EVERYTHING: Final = (app.registered_commands, app.registered_groups)
 
 
 class Terminated(BaseException):
@@ -196,6 +197,17 @@ def narrowed(word: str | None) -> Iterator[None]:
         yield
     finally:
         app.registered_commands, app.registered_groups = commands, groups
+
+
+@contextlib.contextmanager
+def whole() -> Iterator[typer.Typer]:
+    """Inside, Typer has all commands again, whatever the call is about."""
+    before = app.registered_commands, app.registered_groups
+    app.registered_commands, app.registered_groups = EVERYTHING
+    try:
+        yield app
+    finally:
+        app.registered_commands, app.registered_groups = before
 
 
 def listed(command: CommandInfo) -> CommandInfo:

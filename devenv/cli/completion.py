@@ -175,11 +175,12 @@ def commands_tree() -> dict[str, Any]:
     """Every command with its options, their placeholders and the placeholders of its arguments."""
     from typer.main import get_command
 
-    from devenv.cli.app import app
+    from devenv.cli.app import whole
     from devenv.doctor.checks.registry import CHECKS
     from devenv.help.pages import TOPICS
 
-    tree = node_of(get_command(app))
+    with whole() as app:
+        tree = node_of(get_command(app))
     tree["codes"] = sorted((check.code, check.title) for check in CHECKS)
     tree["pages"] = [(name, "page") for name in TOPICS]
     return tree

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from devenv.cli.app import narrowed
 from devenv.cli.complete import Completion, joined, lines_for, names_file, quoted, words_file
 from devenv.cli.completion import commands_tree, install_script, keep, script, value_of
 from tests.support import REPOSITORY
@@ -191,3 +192,9 @@ def test_files_older_than_a_month_are_removed(tmp_path):
         os.utime(file, (stamp, stamp))
     keep(mine, {"commands": {}})
     assert sorted(each.name for each in tmp_path.iterdir()) == ["words-1.json", "words-3.json"]
+
+
+def test_all_commands_are_known_whichever_command_asks():
+    """`devenv completion bash` itself has only its own parser."""
+    with narrowed("completion"):
+        assert {"up", "trace", "snapshot"} <= commands_tree()["commands"].keys()
