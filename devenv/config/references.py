@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from devenv.config.issuer import ISSUER, PLACES, has_issuer
 from devenv.config.kinds import KINDS, foreign_keys, keys_of
@@ -106,6 +107,8 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
         for needed in declared:
             yield from unknown_name((*section, "depends_on"), "service", needed, (*STORES, *own))
         yield from unknown_places((*section, "url"), PLAIN.findall(each.url), ("port",))
+        if each.url and not has_host(each.url):
+            yield Mistake((*section, "url"), "is no address; write it like `http://127.0.0.1:{port}`")
         texts: list[tuple[Keys, str]] = [((*section, "command"), word) for word in each.command]
         texts += [((*section, "ready", "command"), word) for word in each.ready.command]
         texts += [((*section, "env", variable), text) for variable, text in each.env.items()]
@@ -115,6 +118,14 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
     if found := circle({name: each.depends_on for name, each in own.items()}):
         keys = ("backend",) if found[0] == "backend" else ("services", found[0])
         yield Mistake((*keys, "depends_on"), f"{' -> '.join(found)}: these services need each other")
+
+
+def has_host(url: str) -> bool:
+    """Return True if a URL names a host; `{port}` may stand in it."""
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:
+        return False
 
 
 def of_ready(place: Keys, service: OwnService) -> Iterator[Mistake]:

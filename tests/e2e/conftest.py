@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e import world
 from tests.support import ProjectDir, reference_project
 
 
@@ -18,3 +19,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
         yield project
     finally:
         project.remove()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(running: ProjectDir) -> world.Data:
+    """The data of a run that nothing happened to."""
+    return world.data(running)

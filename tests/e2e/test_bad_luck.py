@@ -8,42 +8,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
 from devenv.config.load import data_home
 from tests.e2e import world
-from tests.support import LIMIT_S, ProjectDir, Ran, cache_of_parts, dice, empty_project, reference_project, sampled
-
-# Where only the data is looked at, the application need not start.
-STORES = ("up", "--no-backend")
-
-
-@pytest.fixture(scope="module")
-def undisturbed(running: ProjectDir) -> world.Data:
-    """The data of a run that nothing happened to."""
-    return world.data(running)
-
-
-def start(project: ProjectDir, *arguments: str, **more: Any) -> subprocess.Popen[str]:
-    """Begin a command without waiting for it."""
-    return subprocess.Popen(
-        project.command(*arguments),
-        env=project.environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=project.path,
-        **more,
-    )
-
-
-def finish(child: subprocess.Popen[str]) -> Ran:
-    """Wait for a command that was begun."""
-    out, err = child.communicate(timeout=LIMIT_S)
-    return Ran(child.returncode, out, err)
+from tests.e2e.begun import STORES, finish, start
+from tests.support import ProjectDir, cache_of_parts, dice, empty_project, reference_project, sampled
 
 
 class TestKilledStores:

@@ -147,6 +147,18 @@ def test_an_entry_under_another_key_is_named(running: ProjectDir, redis: Redis) 
     assert trace(running)["verdict"]["status"] == "ok"
 
 
+def test_a_second_cache_of_a_subject_is_named_as_not_looked_at(running: ProjectDir, redis: Redis) -> None:
+    listed(running)
+    settings = running.path / "devenv.toml"
+    declared = settings.read_text()
+    second = '\n[cache.pages]\nsubject = "conversations"\nkey = "page:{person.uuid}"\n'
+    settings.write_text(declared + second)
+    verdict = trace(running)["verdict"]
+    settings.write_text(declared)
+    assert verdict["status"] == "not_verified"
+    assert "[cache.pages]" in verdict["summary"]
+
+
 def test_an_action_reaches_a_cache_of_its_own(running: ProjectDir) -> None:
     listed(running)
     with Redis(running.env()["REDIS_URL"]) as redis:

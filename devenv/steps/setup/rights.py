@@ -33,7 +33,7 @@ AND n.nspname NOT IN ('information_schema', 'devenv'))
 # Words without which no statement is one of these: most files need no second look.
 HINTS: Final = re.compile(
     r"\bPROGRAM\b|\bCOPY\b|pg_(read|ls|stat|file|execute|write)_|\blo_(im|ex)port\b|\bEXTENSION\b|\bLANGUAGE\b|"
-    r"\bSYSTEM\b|\bLOAD\b|\bSUPERUSER\b|\bSERVER\b|\bSUBSCRIPTION\b|\\i",
+    r"\bSYSTEM\b|\bLOAD\b|\bSUPERUSER\b|\bSERVER\b|\bWRAPPER\b|\bSUBSCRIPTION\b|\\i",
     re.IGNORECASE,
 )
 OUTSIDE: Final = (

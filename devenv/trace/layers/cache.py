@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.config.cache import Cache
@@ -51,11 +51,17 @@ def service_of(settings: Settings, cache: Cache) -> str:
 
 
 def observe(inquiry: TraceContext, given: Given) -> Observation:
-    """The entry of the subject's key, and others for the same subject where there is none. StoreError."""
+    """The entry in the subject's first cache; its other caches are named as not looked at. StoreError."""
     declared = caches_of(inquiry.settings, inquiry.question.subject)
     if not declared:
         return CacheObservation(unasked="no [cache] is declared for this subject")
-    _, cache = declared[0]
+    (_, first), *others = declared
+    seen = observe_one(inquiry, given, first)
+    return replace(seen, uncovered=tuple(f"[cache.{name}], a second cache of this subject" for name, _ in others))
+
+
+def observe_one(inquiry: TraceContext, given: Given, cache: Cache) -> CacheObservation:
+    """The entry of the subject's key, and others for the same subject where there is none. StoreError."""
     values = inquiry.parameters(given.person)
     try:
         key = str(fill(cache.key, values))
@@ -69,8 +75,11 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
 
     with Redis(target.url, read_only=True) as redis:
         found = read_entry(redis, key, cache)
-        others = list(other_keys(redis, cache, key, values)) if found is None else []
-    return observed(inquiry, cache, key, service, found, others)
+        others, whole = other_keys(redis, cache, key, values) if found is None else ([], True)
+    seen = observed(inquiry, cache, key, service, found, others)
+    if whole:
+        return seen
+    return replace(seen, notes=(*seen.notes, f"other keys were looked for among {SCANNED:,} keys of {service} only"))
 
 
 def observed(
@@ -128,25 +137,28 @@ def read_entry(redis: Redis, key: str, cache: Cache) -> FoundEntry | None:
     return FoundEntry(kind, left_s, read[0] if kind == "string" and read else read)
 
 
-def other_keys(redis: Redis, cache: Cache, key: str, values: Mapping[str, str]) -> Iterator[str]:
-    """Keys of the declared form with another name of the same subject, however they are spelt. StoreError."""
+def other_keys(redis: Redis, cache: Cache, key: str, values: Mapping[str, str]) -> tuple[list[str], bool]:
+    """Keys of the declared form with another name of the same subject, however they are spelt; and if all keys of the
+    Redis were looked at. StoreError.
+    """
     prefixes = {name.partition(".")[0] for name in names_in(cache.key) if "." in name}
     names = {text for name, text in values.items() if name.partition(".")[0] in prefixes and len(text) > 1}
     names |= {values[name] for name in names_in(cache.key) if name in values}
     forms = {plain(str(fill(cache.key, {**values, **dict.fromkeys(names_in(cache.key), text)}))) for text in names}
+    found: list[str] = []
     cursor, seen = "0", 0
     while True:
         answer = redis.call("SCAN", cursor, "COUNT", 500)
         if not isinstance(answer, list) or len(answer) != 2 or not isinstance(answer[1], list):
-            return
+            return found, False
         for raw in answer[1]:
             name = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw)
             if name != key and plain(name) in forms:
-                yield name
+                found.append(name)
         seen += len(answer[1])
         cursor = answer[0].decode() if isinstance(answer[0], bytes) else str(answer[0])
         if cursor == "0" or seen >= SCANNED:
-            return
+            return found, cursor == "0"
 
 
 def plain(key: str) -> str:
