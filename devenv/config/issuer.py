@@ -16,7 +16,7 @@ CONFIGURATION: Final = "/.well-known/openid-configuration"
 PLACES: Final = ("token_issuer", "token_jwks_url", "token_client_id", "token_user_pool")
 CLIENT: Final = "devenv"
 # The signing key, in the state folder.
-KEY_FILE: Final = "issuer-key.json"
+KEY_FILE: Final = "issuer-key.pem"
 
 
 def has_issuer(settings: Settings) -> bool:

@@ -91,7 +91,7 @@ def main() -> int:
         sys.stderr.write("there is no signing key; `devenv up` makes one\n")
         return Exit.FOUND
     try:
-        server = IssuerServer(asked.port, asked.pool, key.public())
+        server = IssuerServer(asked.port, asked.pool, key.published())
     except OSError as error:
         sys.stderr.write(f"port {asked.port}: {error}\n")
         return Exit.PORT

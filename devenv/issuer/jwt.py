@@ -22,8 +22,3 @@ def encode(content: bytes) -> bytes:
 def encode_number(number: int) -> str:
     """A number of a JSON Web Key (RFC 7518, Base64urlUInt)."""
     return encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).decode()
-
-
-def decode_number(text: str) -> int:
-    """Such a number again. ValueError for other text."""
-    return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")

@@ -109,7 +109,7 @@ def test_an_application_accepts_its_tokens_before_and_after_a_restart(signed: Pr
     # By another name nothing of it is read, and it has nothing else.
     assert get(configuration["jwks_uri"], Host="rebound.example")[0] == 403
     assert get(f"http://127.0.0.1:{seen['issuer']['port']}/")[0] == 404
-    key = signed.path / ".devstate" / "issuer-key.json"
+    key = signed.path / ".devstate" / "issuer-key.pem"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
 
     token = signed.ok("env", "--token", "anna").out.strip()
