@@ -225,6 +225,8 @@ class Drafter(TraceDrafter):
             self.sheet.section("services", name)
             self.sheet.key("stream", function.table or "TABLE")
             self.sheet.key("handler", function.handler)
+            if function.filter is None:
+                self.sheet.note(f"Its filter in {function.seen} is not understood: without one it gets every record.")
             if function.filter:
                 self.sheet.key("filter", [dict(each) for each in function.filter])
             if function.size:

@@ -35,20 +35,29 @@ RECORDS: Final = re.compile(r"\bRecords\b")
 FUNCTIONS: Final = ("AWS::Serverless::Function", "AWS::Lambda::Function")
 SOURCES: Final = (".py", ".js", ".cjs", ".mjs")
 NAME: Final = re.compile(r"[^a-z0-9-]+")
+# What declares that a function is called for records, in each form; and that they are those of a table's stream.
+SOURCE: Final = re.compile(
+    r"^\s*\"?Type\"?:\s*\"?DynamoDB\b|AWS::Lambda::EventSourceMapping|^\s*-\s*stream:|"
+    r"\bresource\s+\"aws_lambda_event_source_mapping\"|\bDynamoEventSource\(",
+    re.MULTILINE,
+)
+OF_STREAM: Final = re.compile(r"StreamArn|stream_arn|/stream/|DynamoEventSource|Type\"?:\s*\"?DynamoDB\b")
+DECLARING: Final = (".yml", ".yaml", ".template", ".json", ".tf", ".ts", ".js", ".py")
 
 
 @dataclass(frozen=True)
 class FoundFunction:
     """One function. `table` is its table's name, or what the template calls it; None when nothing tells.
 
-    `handler` is a file of the folder and a function, `file.py:function`; `seen` is where it was found.
+    `handler` is a file of the folder and a function, `file.py:function`; `seen` is where it was found. `filter` None:
+    there is one that is not understood.
     """
 
     name: str
     handler: str
     seen: str
     table: str | None = None
-    filter: tuple[Mapping[str, Any], ...] = ()
+    filter: tuple[Mapping[str, Any], ...] | None = ()
     size: int | None = None
 
 
@@ -60,6 +69,16 @@ def find_functions(texts: Mapping[str, str], tables: Sequence[str]) -> tuple[Fou
             table = each.table if each.table in tables else nearest(each.table, tables)
             found[each.handler] = replace(each, table=table)
     return tuple(found.values())
+
+
+def unread_functions(texts: Mapping[str, str], found: Sequence[FoundFunction]) -> Iterator[str]:
+    """One line for each file with event sources of streams of which not every function was found."""
+    for name, text in texts.items():
+        sources = len(SOURCE.findall(text)) if OF_STREAM.search(text) else 0
+        read = sum(one.seen == name or one.seen.startswith(f"{name}:") for one in found)
+        if name.endswith(DECLARING) and read < sources:
+            few = "1 function" if sources - read == 1 else f"{sources - read} functions"
+            yield f"{name}: {few} on streams, of which handler or file are not known: [services.NAME] stream = …"
 
 
 def of_files(texts: Mapping[str, str]) -> Iterator[FoundFunction]:
@@ -98,8 +117,8 @@ def service_name(name: str) -> str:
     return NAME.sub("-", words).strip("-") or "stream-function"
 
 
-def filters_of(patterns: Sequence[Any]) -> tuple[Mapping[str, Any], ...]:
-    """Filter patterns, those of text read as JSON; none when one of them is not understood."""
+def filters_of(patterns: Sequence[Any]) -> tuple[Mapping[str, Any], ...] | None:
+    """Filter patterns, those of text read as JSON; None when one of them is not understood."""
     found = []
     for pattern in patterns:
         value = pattern
@@ -107,9 +126,9 @@ def filters_of(patterns: Sequence[Any]) -> tuple[Mapping[str, Any], ...]:
             try:
                 value = json.loads(value)
             except ValueError:
-                return ()
+                return None
         if problem(value) is not None:
-            return ()
+            return None
         found.append(value)
     return tuple(found)
 

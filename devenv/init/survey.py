@@ -15,7 +15,7 @@ from devenv.host.files import read_text
 from devenv.init import javascript_code, unused
 from devenv.init.code import Code, read_code
 from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
-from devenv.init.functions import FoundFunction, find_functions
+from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
@@ -141,6 +141,7 @@ def survey(root: Path) -> Survey:
     seeds = find_seeds(texts, {table.table: table.request for table in settled})
     notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
     rest = {name: text for name, text in texts.items() if name not in {table.file for table in settled}}
+    functions = find_functions(texts, [table.table for table in settled])
     return Survey(
         root=root,
         compose=compose,
@@ -172,9 +173,10 @@ def survey(root: Path) -> Survey:
                 if table.dropped
             ),
             *seeds.unused,
+            *unread_functions(texts, functions),
         ),
         applications={name: app for name, tree in trees.items() if (app := application_in(tree))},
-        functions=find_functions(texts, [table.table for table in settled]),
+        functions=functions,
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
 

@@ -42,7 +42,8 @@ SAID_LINES: Final = 20
 class Order:
     """The call: the functions (none for a command), the command line, where.
 
-    The first of `calls` is the function, with a declared page the second too; then come the `guards`.
+    The first of `calls` is the function, with a declared page the second too; then come the `guards`. `left_out` are
+    the functions of those that need what is not known of the person.
     """
 
     section: TraceLibrary
@@ -50,6 +51,7 @@ class Order:
     command: tuple[str, ...]
     folder: Path
     guards: tuple[OrderedGuard, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ def order_of(inquiry: TraceContext, person: Mapping[str, Any] | None) -> Order |
         ordered = tuple(OrderedGuard(guard, fill(guard.returns, values)) for guard in guards)
     except Unknown as error:
         return f"it needs {{{error.name}}}, which is not known"
-    return Order(section, tuple(called), (interpreter(inquiry), str(RUNNER)), folder_of(inquiry, section), ordered)
+    left_out = tuple(g.function for g in section.guards if g not in guards)
+    command = (interpreter(inquiry), str(RUNNER))
+    return Order(section, tuple(called), command, folder_of(inquiry, section), ordered, left_out)
 
 
 def folder_of(inquiry: TraceContext, section: TraceLibrary) -> Path:
@@ -180,6 +184,7 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         guards=tuple(zip(guards, patterns, strict=False)),
         diverted=find_diverted(inquiry, changed) if changed else (),
         code_changed=str(left["newest"][0]) if inquiry.application.started and left.get("newest") else None,
+        uncovered=tuple(f"{name}, which needs what is not known of the user" for name in order.left_out),
         notes=tuple(f"the code changes {name} in its own environment" for name in telling(inquiry, changed)),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.init.functions import FoundFunction, find_functions
+from devenv.init.functions import FoundFunction, find_functions, unread_functions
 
 PYTHON = """
 import boto3
@@ -119,3 +119,44 @@ def test_a_folder_of_lambdas() -> None:
 @pytest.mark.parametrize("text", [SAM.replace("Type: DynamoDB\n", "Type: Kinesis\n"), SAM.replace("rows.", "nowhere.")])
 def test_what_is_no_function_on_a_stream_is_none(text: str) -> None:
     assert find_functions({"template.yaml": text, "functions/rows.py": "x = 1"}, ["messages"]) == ()
+
+
+TWO = """
+Resources:
+  Rows:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: rows.lambda_handler
+      CodeUri: functions/
+      Events:
+        Changed:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Messages.StreamArn
+            FilterCriteria:
+              Filters:
+                - Pattern: "not json"
+  Gone:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: gone.lambda_handler
+      Events:
+        Changed:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt Messages.StreamArn
+"""
+
+
+def test_what_of_a_template_is_not_understood_is_listed() -> None:
+    texts = {"template.yaml": TWO, "functions/rows.py": PYTHON}
+    found = find_functions(texts, ["messages"])
+    assert [(one.handler, one.filter) for one in found] == [("functions/rows.py:lambda_handler", None)]
+    [line] = unread_functions(texts, found)
+    assert line.startswith("template.yaml: 1 function on streams")
+    assert list(unread_functions({**texts, "gone.py": PYTHON}, find_functions({**texts, "gone.py": PYTHON}, []))) == []
+
+
+@pytest.mark.parametrize("text", ["Type: AWS::Lambda::EventSourceMapping\nEventSourceArn: arn:aws:sqs:x:1:queue", "x"])
+def test_a_source_that_is_no_stream_is_not_listed(text: str) -> None:
+    assert list(unread_functions({"template.yaml": text}, ())) == []
