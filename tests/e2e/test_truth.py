@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.world import free_port
-from tests.support import ProjectDir, empty_project
+from tests.support import ProjectDir, empty_project, reference_project
 
 CONVERSATION = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
 BARE = '[project]\nname = "truth"\n[postgres]\nport = {port}\n'
@@ -22,6 +22,21 @@ def test_the_reference_project_is_healthy_and_its_conversation_is_traced(running
     assert (trace["verdict"]["status"], trace["exit_code"]) == ("ok", 0), trace["verdict"]
     assert not any(layer["uncovered"] for layer in trace["layers"])
     assert "every layer agrees" in running.ok("trace", "conversation", CONVERSATION).out
+
+
+def test_a_lookup_that_cannot_be_called_is_named_as_not_looked_at(tmp_path: Path) -> None:
+    project = reference_project(tmp_path / "project")
+    schema, settings = project.path / "seeds" / "postgres" / "schema.sql", project.path / "devenv.toml"
+    schema.write_text(schema.read_text().replace("email text NOT NULL", "nickname text, email text NOT NULL"))
+    known = 'display_name = "{person.display_name}" }'
+    settings.write_text(settings.read_text().replace(known, known.replace(" }", ', nickname = "{person.nickname}" }')))
+    try:
+        project.ok("up")
+        trace = project.json("trace", "conversation", CONVERSATION)
+        assert (trace["verdict"]["status"], trace["exit_code"]) == ("not_verified", 3), trace["verdict"]
+        assert "find_by_sign_in" in trace["verdict"]["summary"]
+    finally:
+        project.remove()
 
 
 def test_the_configuration_agrees_with_the_stores(running: ProjectDir) -> None:
