@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Modules of assertions. Named before anything imports them: whichever tests are collected, and in whatever order.
 pytest.register_assert_rewrite("tests.support", "tests.chaos.scenario", "tests.chaos.examples", "tests.e2e.world")
@@ -25,6 +26,10 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["NODE_DISABLE_COMPILE_CACHE"] = "1"
 # And pytest would rewrite the asserts of all tests again in each process: eight seconds each.
 sys.dont_write_bytecode = False
+
+# A machine with other work on it is no fault of what is tested.
+settings.register_profile("devenv", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("devenv")
 
 # Behind a shell's `&` it is ignored, and then it would be for every process that a test starts, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -77,8 +82,13 @@ def draw(cases: Mapping[str, Sequence[str]], seed: str) -> set[str]:
 
 
 def missing_markers(program: str, markers: Iterable[str]) -> list[str]:
-    """Return the markers that a test must have to start `program` (a path or a name). Pure."""
-    name = os.path.basename(program)
+    """Return the markers that a test must have to start `program` (a path or a name). Pure.
+
+    What a package of Python installed beside `python` is there on every machine.
+    """
+    folder, name = os.path.split(program)
+    if folder == os.path.dirname(sys.executable):
+        return []
     return [marker for marker, need in NEEDS.items() if name in need.programs and marker not in markers]
 
 

@@ -182,7 +182,8 @@ def find_preview_faults(
         if shown is None or shown > now + AHEAD:
             continue
         name = f"{group.name} {identifier}: the row of {row.id(group.owner) if group.owner else row.key_text}"
-        if newest - shown > WRITE:
+        earlier = newest > shown and now - newest > WRITE and shows_earlier(group, row, entry, past)
+        if newest - shown > WRITE or earlier:
             note = f"{name} shows {row.values[group.time]}, the newest entry is of {entry.values[group.time]}"
             yield preview_fault("stale_preview", identifier, group, row, entry, note)
         elif shown - newest > WRITE and not (
@@ -198,6 +199,15 @@ def find_preview_faults(
             )
             note = f"{name} shows another {wrong} than the newest entry"
             yield preview_fault("stale_preview", identifier, group, row, entry, note)
+
+
+def shows_earlier(
+    group: Group, row: ItemRecord, newest: ItemRecord, entries: Iterable[tuple[datetime, ItemRecord]]
+) -> bool:
+    """Return True if the row is an earlier entry's, field by field: no clock's resolution explains that."""
+    shown = moment_of(row, group.time or "")
+    as_it_was = any(moment == shown and shows(group, row, record) for moment, record in entries)
+    return as_it_was and not shows(group, row, newest)
 
 
 def newest_rows(group: Group, rows: Sequence[ItemRecord]) -> Iterable[ItemRecord]:

@@ -131,7 +131,7 @@ def test_a_slow_reader_is_waited_for_without_taking_memory(tmp_path: Path) -> No
         socket.create_server(("127.0.0.1", 0)) as source,
         tap(tmp_path / "calls.jsonl", {"dynamodb": ("127.0.0.1", source.getsockname()[1])}) as ports,
     ):
-        child = psutil.Process().children()[-1]
+        [child] = [one for one in psutil.Process().children() if "devenv.capture.tap" in one.cmdline()]
         with socket.create_connection(("127.0.0.1", ports["dynamodb"])) as client:
             server, _ = source.accept()
             server.setblocking(False)

@@ -6,7 +6,9 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -42,6 +44,8 @@ def test_of_slow_tests_each_has_cases_every_day_and_each_case_has_its_day() -> N
         ("/usr/bin/docker", ("needs_git",), ["needs_docker"]),
         ("/usr/bin/docker", ("needs_docker",), []),
         ("/usr/bin/digit", (), []),
+        ("/usr/bin/npm", (), ["needs_npm"]),
+        (str(Path(sys.executable).parent / "npm"), (), []),  # installed by a package of Python
     ],
 )
 def test_a_program_gives_away_what_a_test_needs(program: str, markers: Sequence[str], missing: list[str]) -> None:

@@ -72,12 +72,6 @@ def messages_that_look_like_blanks(world: World) -> None:
         item["message"] = text
 
 
-def write_under_way(world: World) -> None:
-    last = world.letters(world.first)[-1]
-    at = datetime.fromisoformat(last["sk"]) + timedelta(milliseconds=400)
-    world.items.append({**last, "sk": at.strftime(TIME), "message_uuid": str(uuid.uuid4()), "message": "new"})
-
-
 def preview_slightly_ahead(world: World) -> None:
     for head in world.heads(world.first):
         head["sk"] = (datetime.fromisoformat(head["sk"]) + timedelta(milliseconds=700)).strftime(TIME)
@@ -128,7 +122,6 @@ HEALTHY: list[Callable[[World], None]] = [
     extra_attributes,
     other_kinds_of_items,
     messages_that_look_like_blanks,
-    write_under_way,
     preview_slightly_ahead,
     same_words_again,
     regular_words_at_regular_times,

@@ -307,6 +307,28 @@ def test_newer_letter_that_moved_no_row(world: World) -> None:
     assert len(judgement.faults) == 2
 
 
+@pytest.mark.parametrize(
+    ("row", "age_s", "seen_now"),
+    [
+        ("as it was before", 5, ["stale_preview"]),
+        ("as it was before", 1, []),  # it may be on its way
+        ("with the new text", 5, []),  # its time was taken a moment earlier
+    ],
+)
+def test_a_letter_right_after_another_that_moved_no_row(
+    world: World, row: str, age_s: int, seen_now: list[str]
+) -> None:
+    last = world.letters(world.first)[-1]
+    at = datetime.fromisoformat(last["sk"]) + timedelta(seconds=1)
+    world.items.append({**last, "sk": at.strftime(TIME), "message_uuid": str(uuid.uuid4()), "message": "new"})
+    if row == "with the new text":
+        for head in world.heads(world.first):
+            head["message"] = "new"
+    judgement = world.judge(at + timedelta(seconds=age_s))
+    assert list(seen(judgement)) == seen_now
+    assert len(judgement.faults) == 2 * len(seen_now)
+
+
 def test_rows_that_show_a_lost_letter(world: World) -> None:
     settings = copy.deepcopy(SETTINGS)
     del settings["entities"]["letter"]["ttl"]
