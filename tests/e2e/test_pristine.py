@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from devenv.config.load import data_home
-from devenv.engines.embedded.postgres import read_cluster
+from devenv.engines.embedded.postgres import find_binaries, read_cluster
+from devenv.engines.embedded.pristine import place_of
+from devenv.host.processes import choose_account
 from tests.support import ProjectDir, cache_of_parts, empty_project
 
 SERVICES = ("up", "--no-backend")
@@ -71,3 +74,20 @@ def test_every_copy_has_a_number_and_a_password_of_its_own(projects: list[Projec
     assert not kept.exists()
     for project in projects:
         assert list(cluster(project).parent.glob("*.new*")) == []
+
+
+def test_a_kept_cluster_whose_password_cannot_be_set_is_not_used(projects: list[ProjectDir], cache: Path) -> None:
+    """One that has not the superuser asked for: the server refuses ALTER ROLE."""
+    one, two, _ = projects
+    for project, user in ((one, "first"), (two, "second")):
+        settings = project.path / "devenv.toml"
+        settings.write_text(settings.read_text() + f'\n[postgres]\nuser = "{user}"\n')
+    one.ok(*SERVICES)
+    (kept,) = (cache / "pristine").glob("*/checksum")
+    binaries = find_binaries("wheel", cache, choose_account(one.path, os.environ))
+    wrong = place_of(binaries, "second", cache)
+    assert kept.parent == place_of(binaries, "first", cache) != wrong
+    kept.parent.rename(wrong)
+    two.ok(*SERVICES)
+    assert sign_in(two, two.env()["PGPASSWORD"]) == read_cluster(cluster(two))
+    assert not wrong.exists()
