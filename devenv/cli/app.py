@@ -174,7 +174,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen.command = next((word for word in rest if not word.startswith("-")), "devenv")
     chosen.again = command_words(rest)
     chosen.json, chosen.debug = "--json" in front, "--debug" in front
-    bounded = deadline.watch(leave_late) if chosen.command in BOUNDED else contextlib.nullcontext()
+    bounded = deadline.watch(leave_late if chosen.command in BOUNDED else None)
     with bounded, narrowed(next((word for word in rest if not word.startswith("-")), None)):
         sys.exit(guarded(lambda: app([*front, *rest], prog_name="devenv", standalone_mode=False)))
 

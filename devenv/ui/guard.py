@@ -14,6 +14,8 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, urlencode
 
+from devenv.core.deadline import deadline
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -169,6 +171,7 @@ class Guard:
             cookie = f"{self.door.cookie}={self.door.session}; Path=/; HttpOnly; SameSite=Strict"
             await answer(bound, 303, {"location": without_token(scope), "set-cookie": cookie}, "")
         else:
+            deadline.moved()  # each request waits anew, however long a store was away before it
             await self.app(scope, receive, bound)
 
 
