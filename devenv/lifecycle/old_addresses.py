@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +29,8 @@ def old_addresses(stack: Stack) -> Iterator[str]:
     if backend is None or not moved:
         return
     folder = stack.root / (backend.folder or ".")
-    for path in code_files(folder):
+    files = code_files(folder)
+    for path in islice(files, FILES):
         text = path.read_bytes()[:BYTES].decode("utf-8", "replace")
         for written in find_written(os.path.relpath(path, stack.root), text):
             if written.port in moved and is_meant(moved[written.port][0], written.text):
@@ -37,6 +39,8 @@ def old_addresses(stack: Stack) -> Iterator[str]:
                     f"{written.place} has the old port of {store} written in ({written.text}); "
                     f"it is at {now} now: read {variable} there"
                 )
+    if next(files, None) is not None:
+        yield f"the ports moved, and only the first {FILES} source files were searched for the old ones"
 
 
 def is_meant(store: str, line: str) -> bool:
@@ -45,14 +49,10 @@ def is_meant(store: str, line: str) -> bool:
 
 
 def code_files(folder: Path) -> Iterator[Path]:
-    """The first source files of a folder, without those of packages and tests. Links are not followed."""
-    found = 0
+    """The source files of a folder, without those of packages and tests. Links are not followed."""
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(each for each in folders if each not in SKIPPED and not each.startswith("."))
         for name in sorted(names):
             path = Path(place) / name
             if name.endswith(CODE) and path.is_file() and not path.is_symlink():
                 yield path
-                found += 1
-                if found == FILES:
-                    return

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from devenv.lifecycle.old_addresses import FILES
 from tests.e2e.world import free_port
 from tests.support import ProjectDir, empty_project
 
@@ -146,12 +147,22 @@ def test_an_application_with_the_old_port_written_in_is_named_when_the_port_move
         f"table = boto3.resource('dynamodb', endpoint_url='http://localhost:{port}')\n"
         f"server = 'http://localhost:{port}/'\n",
     )
+    more = project.path / "more"
+    more.mkdir()
+    for number in range(FILES):
+        (more / f"m{number}.py").touch()
     said = project.ok("up").all
+    assert f"only the first {FILES} source files were searched" in said
+    (more / "m0.py").unlink()
     now = next(service["port"] for service in project.json("status")["services"] if service["name"] == "dynamodb")
     assert "app.py:3 has the old port of dynamodb written in" in said
     assert f"it is at {now} now: read AWS_ENDPOINT_URL_DYNAMODB there" in said
     assert said.count("has the old port") == 1
     assert "has the old port" not in other.ok("up").all
+    project.ok("down")
+    said = project.ok("up").all
+    assert "app.py:3 has the old port" in said
+    assert "source files were searched" not in said
 
 
 def test_setup_from_scratch_gives_a_command_what_its_first_run_found(make: Make) -> None:
