@@ -54,6 +54,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
     lines: tuple[str, ...] = ("devenv up", "devenv doctor")
     if found.is_empty:
         files = example_files(name)
+        lines = (*lines, "devenv trace notes --user alma")
     elif not found.is_known:
         files = {FILE: minimal_text(found, name)}
         seen = (*(each.shown for each in found.manifests), *seen)

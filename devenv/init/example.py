@@ -83,6 +83,14 @@ index = "topic-index"
 key = {{ topic = "{{topic}}" }}
 order = "newest first"
 
+# --- Subjects of `devenv trace`: one request, followed through every layer that you declare ---
+
+# `library` and `request` compare your application's own function and its answer, too: `devenv help traces`.
+[trace.notes]
+pattern = "notes"
+entity = "note"
+where = {{ user_uuid = "{{person.uuid}}" }}
+
 # --- Protection: devenv doctor --only safety, devenv policy ---
 
 [safety]

@@ -106,7 +106,7 @@ def test_the_pytest_plugin_works_in_a_projects_own_environment(home, built):
     run([sys.executable, "-m", "venv", place], home)
     run([place / "bin/python", "-m", "pip", "install", "--quiet", f"{built['wheel']}[embedded]", "pytest"], home)
     project.mkdir()
-    run([place / "bin/devenv", "init"], home, cwd=project)
+    lines = json.loads(run([place / "bin/devenv", "init", "--json"], home, cwd=project))["lines"]
     (project / "test_own.py").write_text(
         "import psycopg\n\n\ndef test_rows(devenv_stores):\n"
         "    with psycopg.connect('') as connection:\n"
@@ -116,6 +116,9 @@ def test_the_pytest_plugin_works_in_a_projects_own_environment(home, built):
         assert "1 passed" in run([place / "bin/python", "-m", "pytest", "-p", "no:cacheprovider"], home, cwd=project)
         up = run([place / "bin/devenv", "up"], home, cwd=project)
         assert "up in" in up
+        assert lines == ["devenv up", "devenv doctor", "devenv trace notes --user alma"]
+        for line in lines[1:]:
+            run([place / "bin/devenv", *line.split()[1:]], home, cwd=project)
         told = json.loads(run([place / "bin/devenv", "self", "uninstall", "--dry-run", "--json"], home))
         assert told["stops"] == [str(project.resolve())]
         refused = json.loads(run([place / "bin/devenv", "self", "uninstall", "--json"], home, code=2))
