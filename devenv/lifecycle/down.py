@@ -6,7 +6,7 @@ import contextlib
 import shutil
 
 from devenv.config.services import STORES
-from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
 from devenv.engines.base import Engine
@@ -28,7 +28,9 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
         from devenv.snapshots.cleanup import prune
 
         if stack.engine.runs("postgres") and may_write(stack):
-            prune(stack, stopping=True)
+            # A server that answers nobody is to be stopped all the same; the next `down` tidies up.
+            with contextlib.suppress(StoreError):
+                prune(stack, stopping=True)
     engine.stop_improving()
     kept = None
     # Volumes go as a whole: only for a copy of what is in them, or for stores that others use too, must they run.

@@ -21,7 +21,7 @@ import pytest
 
 from devenv.config.load import data_home
 from tests.e2e import world
-from tests.support import ProjectDir, reference_project, sampled
+from tests.support import ProjectDir, empty_project, reference_project, sampled
 
 
 @pytest.fixture(scope="module")
@@ -309,6 +309,22 @@ def test_every_step_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir,
     project.ok(*line.partition(": devenv ")[2].split())
     assert checksum(project) == before
     assert project.ok("up", "--no-backend").code == 0
+
+
+def test_a_server_that_lets_nobody_in_is_stopped_all_the_same(tmp_path: Path) -> None:
+    """`down` tidies snapshots up in it; that is no reason to leave it running."""
+    made = empty_project(tmp_path / "closed")
+    try:
+        made.ok("up")
+        made.ok("snapshot", "save", "kept")
+        env = made.env()
+        with psycopg.connect(env["DATABASE_URL"], dbname="postgres", autocommit=True) as connection:
+            connection.execute(f"ALTER ROLE {env['PGUSER']} NOLOGIN")
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(env["DATABASE_URL"], dbname="postgres")
+        assert {"postgres", "dynamodb"} <= set(made.json("down")["stopped"])
+    finally:
+        made.remove()
 
 
 @pytest.mark.long
