@@ -8,16 +8,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent import futures
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Action
+from devenv.engines.base import PORT_TRIES
 from devenv.lifecycle.plan import join_failed
 
 if TYPE_CHECKING:
     from devenv.engines.services import Service
     from devenv.lifecycle.start import ServiceStarter
+
+MOVED: Final = "an address that it was given has changed"
 
 
 class HeldError(DevenvError):
@@ -71,7 +74,7 @@ class OwnStarter:
             return None
         if action.action in ("keep", "restart"):
             self.engine.stop(service.name)
-        reason = action.reason if not keep else "an address that it was given has changed"
+        reason = action.reason if not keep else MOVED
         return self.starter.start(service, reason)
 
     def await_needs(self, name: str) -> None:
@@ -104,3 +107,16 @@ class OwnStarter:
                 failed[name] = error
         if failed:
             raise join_failed(failed, held)
+        if self.starter.moved:
+            self.follow_moves()
+
+    def follow_moves(self) -> None:
+        """Restart the services that were given the address of one that then lost its port to another program."""
+        for _ in range(PORT_TRIES):
+            environment = self.starter.stack.environment()
+            stale = [name for name in self.plan if self.engine.settings_changed(environment, name)]
+            for name in stale:
+                self.engine.stop(name)
+                self.starter.start(self.starter.service_named(name), MOVED)
+            if not stale:
+                return

@@ -57,6 +57,8 @@ class ServiceStarter:
         # A thread that waits for what its service needs keeps its place.
         self.pool = ThreadPoolExecutor(max_workers=len(self.engine.services) + len(STORES))
         self._assigning = threading.Lock()
+        # A service got another port after others may have been given its first one.
+        self.moved = False
         self.waits: dict[str, Any] = {}
 
     def halt(self) -> None:
@@ -123,8 +125,13 @@ class ServiceStarter:
         launch_and_wait(
             lambda: self.engine.launch(name, self.stack.environment(), partial(self.preparing, name)),
             lambda: self.wait(service),
-            None if self.options.strict_ports else lambda: self.assign_ports((name,)),
+            None if self.options.strict_ports else lambda: self.move(name),
         )
+
+    def move(self, name: str) -> None:
+        """Give a service another port, as another program took its own."""
+        self.assign_ports((name,))
+        self.moved = True
 
     def preparing(self, target: str, text: str, done: int, total: int | None) -> None:
         """Tell what a launch does before the process starts: make a folder, fetch a part. Here it can be ended."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import socket
 import time
 import urllib.request
@@ -234,6 +236,51 @@ def test_logs_are_merged_by_time_and_their_clock_ends_with_the_services(many: Pr
     assert clocks(many) == []
     assert of_project(many) == set()
     assert "GET /two" in many.ok("logs", "frontend").out
+
+
+MOVING = """
+[services.cache]
+command = ["{python}", "cache.py", "{port}"]
+port = 0
+ready = { tcp = true }
+
+[services.early]
+command = ["{python}", "early.py"]
+env = { CACHE = "{cache_port}" }
+"""
+# The first time another program has the port by the time that it is to be served.
+CACHE = """\
+import http.server, pathlib, subprocess, sys, time
+
+port, thief = int(sys.argv[1]), pathlib.Path("thief")
+if not thief.exists():
+    end = time.monotonic() + 30
+    while not pathlib.Path("early").exists() and time.monotonic() < end:
+        time.sleep(0.01)
+    code = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(flush=True); "
+    command = [sys.executable, "-S", "-c", code + "time.sleep(120)", str(port)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, env={})
+    child.stdout.readline()
+    thief.write_text(str(child.pid))
+    sys.exit("the port is taken")
+http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler).serve_forever()
+"""
+
+
+def test_who_was_given_a_port_that_another_program_then_took_gets_the_new_one(many: ProjectDir) -> None:
+    """One of its own services, started first, knows the port that the other one then loses."""
+    (many.path / "devenv.toml").write_text('[project]\nname = "many"\n' + MOVING)
+    (many.path / "cache.py").write_text(CACHE)
+    (many.path / "early.py").write_text("import time\nopen('early', 'w').close()\ntime.sleep(600)\n")
+    try:
+        said = many.ok("up", timeout=240).err
+    finally:
+        os.kill(int((many.path / "thief").read_text()), signal.SIGKILL)
+    seen = services(many)
+    assert "is taken by" in said
+    assert "early: starting (an address that it was given has changed)" in said
+    assert psutil.Process(seen["early"]["pid"]).environ()["CACHE"] == str(seen["cache"]["port"])
+    assert {action["action"] for action in many.json("up")["plan"]} == {"keep"}
 
 
 def test_a_service_that_gives_itself_another_title_is_still_itself(many: ProjectDir) -> None:
