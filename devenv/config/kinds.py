@@ -1,6 +1,6 @@
 """The kinds of `[services.<name>]`, one line each: the keys of its section, and its values where those say nothing.
 
-What a kind does on an engine is a class of the same name in engines/kinds.
+The file of the same name in engines/kinds says how it runs.
 """
 
 from __future__ import annotations

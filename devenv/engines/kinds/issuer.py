@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from devenv.config.issuer import ISSUER, user_pool
 from devenv.engines.kinds.kind import ServiceKind
@@ -32,3 +32,6 @@ class IssuerKind(ServiceKind):
         asked = {"root": str(engine.root), "port": str(engine.port(own.name)), "pool": user_pool(engine.settings)}
         words = [word for name, value in asked.items() for word in (f"--{name}", value)]
         return [sys.executable, "-P", "-m", "devenv.issuer", *words]
+
+
+KIND: Final = IssuerKind()

@@ -1,7 +1,7 @@
 """A kind of `[services.<name>]`: how it is started, asked, and told to others, and what becomes of its data.
 
-Its methods have the meaning of a process of the project's own. Another kind is a class below `ServiceKind` with one
-line in engines/kinds/registry.py, and one for the keys of its section in config/kinds.py.
+Its methods have the meaning of a process of the project's own. Another kind is a file here, of the kind's name, whose
+`KIND` is of a class below `ServiceKind`, and one line in config/kinds.py: the keys of its section.
 """
 
 from __future__ import annotations

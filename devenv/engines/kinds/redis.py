@@ -134,6 +134,9 @@ class RedisKind(ServiceKind):
         stale_mark(engine, own.name).unlink(missing_ok=True)
 
 
+KIND: Final = RedisKind()
+
+
 def quoted(folder: Path) -> str:
     """A path inside the double quotes of the configuration. Pure."""
     return str(folder).replace("\\", "\\\\").replace('"', '\\"')

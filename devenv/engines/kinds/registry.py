@@ -1,16 +1,15 @@
-"""All kinds of `[services.<name>]`, and what concerns the data of all of them together."""
+"""The kinds of `[services.<name>]` at work, and what concerns the data of all of them together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from devenv.core.errors import StoreError
-from devenv.engines.kinds.issuer import IssuerKind
 from devenv.engines.kinds.kind import ServiceKind, stale_mark
-from devenv.engines.kinds.redis import RedisKind
-from devenv.engines.kinds.stream import StreamKind
 from devenv.host.writing import write_private
 
 if TYPE_CHECKING:
@@ -18,12 +17,18 @@ if TYPE_CHECKING:
     from devenv.engines.base import Engine
 
 EMPTIED: Final = "{name}: emptied, as its entries were made of the data before"
-KINDS: tuple[ServiceKind, ...] = (ServiceKind(), StreamKind(), IssuerKind(), RedisKind())
+
+
+@cache
+def load(name: str) -> ServiceKind:
+    """The kind of this name, one of `config.kinds.KINDS`: `KIND` of the file of that name beside this one."""
+    kind: ServiceKind = import_module(f"{__package__}.{name}").KIND
+    return kind
 
 
 def kind_of(own: Own) -> ServiceKind:
     """The kind of a service."""
-    return next(kind for kind in KINDS if kind.name == own.kind)
+    return load(own.kind)
 
 
 def transient(engine: Engine) -> list[Own]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from devenv.config.kinds import STREAM
 from devenv.engines import stream
@@ -37,3 +37,6 @@ class StreamKind(ServiceKind):
         from devenv.engines.own import worker_settings
 
         return worker_settings(engine, own).decode()
+
+
+KIND: Final = StreamKind()
