@@ -45,8 +45,8 @@ GROUPS = {
     "ddb": "Look into DynamoDB: list-tables, scan, sql, get, query, put, delete, export, import.",
     "snapshot": "Save and restore both stores at one point: save, restore, list, diff, prune, delete, export, import.",
     "self": "This installation of devenv: show, update, uninstall.",
-    "parts": "What was fetched for all projects: list, verify, remove.",
-    "config": "The effective settings with their origins (show), their validation (check), their JSON Schema (schema).",
+    "parts": "List, verify or remove the parts that devenv fetched for all projects.",
+    "config": "Print the effective settings (show), validate devenv.toml (check), print its JSON Schema (schema).",
 }
 # A command is a function in a file beside this one, and one line here: its word, behind that of its group, under the
 # heading that `--help` lists it with (as devenv/help/commands.md does).

@@ -16,7 +16,9 @@ from devenv.core.model import Report
 def logs(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SERVICE…]", help="Services of `devenv status`, tap, or steps. Default: all."),
+        typer.Argument(
+            metavar="[SERVICE…]", help="Services that `devenv status` lists; also: tap, steps. Default: all."
+        ),
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until Ctrl-C.")] = False,
     lines: Annotated[

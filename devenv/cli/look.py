@@ -99,7 +99,9 @@ def trace(
     ] = False,
     stress: Annotated[
         bool,
-        typer.Option("--stress", help="Then repeat it under one bad condition at a time, on a copy of both stores."),
+        typer.Option(
+            "--stress", help="If the trace is healthy, repeat it under one bad condition at a time, on a copy."
+        ),
     ] = False,
     only: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With --stress: try only these conditions (--list).")
@@ -335,7 +337,7 @@ def patterns_explain(name: Pattern) -> None:
 def patterns_matrix(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
 ) -> None:
-    """Show which entities, patterns and keys use each other; compare one table with one per entity."""
+    """Show which pattern reads which entity, by which key; compare with one table per entity."""
     from devenv.patterns import command
 
     report = command.show_matrix(stack())

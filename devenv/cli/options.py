@@ -95,7 +95,7 @@ def global_options(
     ] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks of errors.")] = False,
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Read stores that are not on this machine, and the AWS account.")
+        bool, typer.Option("--allow-remote", help="Also read stores on other machines, and the AWS account.")
     ] = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Let this folder run its own commands, for this call (see `devenv trust`).")

@@ -17,14 +17,17 @@ if TYPE_CHECKING:
 
 def ui(
     port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="The port to listen on. Default: a free one.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=65535, show_default=False, help="The port to listen on. Default: a free one."
+        ),
     ] = 0,
     no_open: Annotated[bool, typer.Option("--no-open", help="Print the address; open no browser.")] = False,
     write: Annotated[
         bool, typer.Option("--write", help="Allow the page to change things: steps, reset, snapshots, repairs.")
     ] = False,
 ) -> None:
-    """Show both stores, every request and the first layer that breaks, on a live page of this machine."""
+    """Open a live page in the browser: both stores, every request, and the first layer that breaks."""
     from devenv.config.load import load
     from devenv.ui.serve import serve
     from devenv.ui.site import PageOptions

@@ -71,7 +71,7 @@ def trust_project(
     listing: Annotated[bool, typer.Option("--list", help="List the trusted folders.")] = False,
     revoke: Annotated[bool, typer.Option("--revoke", help="Stop trusting this folder.")] = False,
 ) -> None:
-    """Allow this folder to run its own commands; --list and --revoke show and withdraw this."""
+    """Allow this folder to run its own commands; --revoke ends this, --list lists all such folders."""
     from devenv.config.load import load
     from devenv.host import trust
     from devenv.lifecycle.agreement import agreed_lines, can_be_trusted
