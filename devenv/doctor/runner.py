@@ -198,7 +198,7 @@ def skipped(check: Check, needed: Sequence[CheckResult]) -> CheckResult:
 def too_late(check: Check) -> CheckResult:
     """The row of a check whose time is over."""
     evidence = f"no answer within {check.limit_s:g} s"
-    fix = Fix("look at what the service says", "devenv logs") if check.late == "fail" else None
+    fix = Fix("read the service's log", "devenv logs") if check.late == "fail" else None
     return result_of(check, Outcome(check.late, evidence, fix=fix), check.limit_s * 1000)
 
 

@@ -198,7 +198,7 @@ def judgement(body: Body, layer: Layer) -> list[str]:
     if layer.get("right"):
         return [f"It is as it must be: {layer['right']}."]
     if layer.get("follows"):
-        return [f"Its answer is bad, and follows from {layer['follows']}: nothing of its own is known to be wrong."]
+        return [f"Its answer is wrong because of {layer['follows']}: no fault of its own is known."]
     expected, observed = layer.get("expected_count"), layer.get("observed_count")
     entries = "" if observed is None else number_of(observed, "entry", "entries")
     if layer["findings"]:
@@ -213,7 +213,7 @@ def judgement(body: Body, layer: Layer) -> list[str]:
     if expected is not None:
         return [f"{number_of(expected, 'entry', 'entries')} went in; what came out was not captured."]
     if observed is not None:
-        return [f"{entries} found; the next layers are held against them."]
+        return [f"{entries} found; the next layers are compared with them."]
     return ["It is as the project declares it."]
 
 

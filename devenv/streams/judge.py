@@ -76,7 +76,7 @@ def judge_worker(seen: WorkerObservation) -> WorkerTrouble | None:
     if seen.state != "running":
         return WorkerTrouble(
             "not_running",
-            f"{seen.name} is {seen.state}, so nothing follows a change in {seen.table}",
+            f"{seen.name} is {seen.state}, so nothing processes the changes in {seen.table}",
             None,
             "devenv up",
         )
@@ -144,7 +144,7 @@ def judge_replay(seen: WorkerObservation, found: Replay) -> WorkerTrouble | None
     refused = f"; it refused {number_of(failed, 'record')}" if failed else ""
     return WorkerTrouble(
         "not_applied",
-        f"{seen.name} has not made what it makes of these items",
+        f"{seen.name} did not make the updates that these items need",
         f"run on a copy, the function corrects what is wrong: {did}{refused}",
         f"devenv logs {seen.name}",
     )

@@ -86,7 +86,7 @@ def not_runnable(stack: Stack, name: str) -> str | None:
 
     own = stack.engine.own[name]
     if own.worker is None or not own.worker.handler:
-        return "a command, of which is not known which stores it uses"
+        return "it is a command, and devenv does not know which stores it uses"
     folder = stack.engine.root / own.folder
     place = stream.find_handler(folder, own.worker.handler)
     if place is None:
@@ -198,7 +198,7 @@ def rewritten(worker: Worker, outcome: HandlerOutcome) -> tuple[str, ...]:
 
     table, keys = worker.settings.table, worker.table_keys()
     found = [key for operation, body in outcome.wrote for key in written_keys(operation, body, table, keys)]
-    return tuple(f"writes {key}, which stands already" for key in dict.fromkeys(found))[:SHOWN]
+    return tuple(f"writes {key}, which is already there" for key in dict.fromkeys(found))[:SHOWN]
 
 
 def is_deletion(text: str) -> tuple[bool, str]:

@@ -432,7 +432,7 @@ def test_a_changed_row_is_read_again(chat: Any) -> None:
     assert list(ran) == ["setup", "seed"]
     assert {item["user_name"] for item in chat.items("chat") if "user_name" in item} == {"Ada", "Robert"}
     chat.sql("UPDATE users SET name = 'Roberta' WHERE handle = 'bob'")
-    assert chat.look("seed").reason == "1 reference has another value now (${users[handle=bob].name})"
+    assert chat.look("seed").reason == "1 reference now resolves to another value (${users[handle=bob].name})"
     chat.up()
     assert {item["user_name"] for item in chat.items("chat") if "user_name" in item} == {"Ada", "Roberta"}
 
@@ -525,7 +525,7 @@ def test_an_item_is_left_and_reported_when_its_new_key_is_taken(chat: Any) -> No
     chat.run("setup", fresh=True)
     put(chat, pk=f"GRP#{ids(chat)['ada']}", sk="2023-01-01", text="taken", user_uuid="x", user_handle="ada")
     outcome = chat.up()["seed"]
-    assert len([text for text in outcome.warnings if "is taken by another one" in text]) == 1
+    assert len([text for text in outcome.warnings if "because another item has" in text]) == 1
     assert "taken" in [item["text"] for item in chat.items("chat")]
 
 

@@ -18,7 +18,7 @@ def what_to_declare(facts: Facts) -> Fix:
         else "[entities.<name>] and [[links]]"
     )
     return Fix(
-        f"declare {what}; or say that nothing refers across: [project] cross_store = false",
+        f"declare {what}; or, if no item refers to a row, set [project] cross_store = false",
         "devenv help configuration",
     )
 

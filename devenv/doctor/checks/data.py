@@ -39,11 +39,11 @@ def run_row_blanks(facts: Facts) -> Outcome:
     more = [f"and {len(texts) - 3} more"] if len(texts) > 3 else []
     return failed(
         [*texts[:3], *more],
-        cause="either the seed's placeholder was never replaced, or it was written over: who signs in is looked up by "
-        "this value and not found",
+        cause="either the seed's placeholder was never replaced, or it overwrote the real value; the application looks "
+        "users up by this value when they sign in, and finds none",
         fix=Fix(
-            f"put the real value into {', '.join(sorted(columns))} and, if it is not there, into the seed file"
-            + (". The command puts the first one back as setup loaded it" if commands else ""),
+            f"write the real value into {', '.join(sorted(columns))}, and into the seed file if it is missing there"
+            + (". The command restores the first value, as setup loaded it" if commands else ""),
             commands[0] if commands else None,
         ),
         subjects=(subject for subject, _ in blanks),
@@ -131,9 +131,9 @@ known, devenv doctor --fix writes its value; otherwise correct the seed.""",
 DynamoDB sorts a key as text. Text order is time order only if all times have the same format, width and time zone.
 `2023-06-24T20:57:02` and `2023-06-24T22:57:02+02:00` are the same moment, and sort two hours apart.
 
-Common causes: isoformat() omits the fraction if it is 0, and the zone of a time that has none; one program used
-local time. Fix: devenv doctor --fix rewrites times whose zone is known; correct those without a zone yourself. In
-the application: format all times in one function.""",
+Common causes: isoformat() omits a fraction of 0, and writes no zone for a time without one; one program used local
+time. Fix: devenv doctor --fix rewrites times whose zone is known; correct those without a zone yourself. In the
+application: format all times in one function.""",
     ),
     Check(
         code="DAT006",
@@ -203,7 +203,7 @@ Fix: correct the id, or add the member.""",
         needs=ITEMS,
         explain="""\
 A group's rows carry time and text of the newest entry. If they are out of date, the list is in the wrong order and
-shows an old text. A difference shorter than a write takes is ignored.
+shows an old text. Up to 2 s of difference is ignored: the entry and the rows are not written at the same instant.
 
 Common causes: the entry was written, and updating the rows failed. Fix: devenv doctor --fix updates the rows. In
 the application: write all in one transaction.""",
@@ -245,8 +245,8 @@ Fix: write the real value into the seed file and run devenv up.""",
         faults=("missing_row",),
         needs=(*ITEMS, *ROWS),
         explain="""\
-Step setup records which rows it loaded. A row that links can refer to is found neither by its id nor by its natural
-key: the user cannot sign in and receives no messages, without an error.
+Step setup records which rows it loaded. One that links can refer to is gone: the table has neither its id nor its
+natural key. Its user cannot sign in and receives no messages, and no error is shown.
 
 Common causes: the row was deleted; or SQL files were run by another tool that continued after an error, such as a
 broken list of values. devenv itself stops at the first error and rolls back. Fix: the command in the finding

@@ -171,7 +171,7 @@ def other_tables(facts: Facts, target: DynamoTarget) -> str | None:
             for name, table in ours.items():
                 seen = dynamodb.call("DescribeTable", {"TableName": name})["Table"]
                 if any(seen.get(key) != table.get(key) for key in ("TableArn", "TableId", "CreationDateTime")):
-                    return f"its table {name} is a different one; the project's is {stack.endpoint}"
+                    return f"its table {name} is not the project's; the project's DynamoDB is {stack.endpoint}"
     except StoreError as error:
         return error.detail or error.what
     return None if ours else f"the project's is {stack.endpoint}"

@@ -70,8 +70,9 @@ CHECKS: Final = (
         run=run_expiry,
         needs=("SVC002", "SCH002"),
         explain="""\
-Looks at each table with a time to live (TTL): `TimeToLiveSpecification` of its definition, or `ttl` of an entity. The
-two name the same attribute, and each item that has it can expire by it: a number, in seconds, at most five years ago.
+A table has a time to live (TTL) by `TimeToLiveSpecification` in its definition, or by `ttl` of an entity. The check
+requires that both name the same attribute, and that DynamoDB can use each item's value: it must be a number, in
+seconds, and at most five years in the past.
 It also counts what will vanish within an hour and within a day (shown with -v). DynamoDB Local deletes expired items
 within seconds or minutes; AWS may take days.
 

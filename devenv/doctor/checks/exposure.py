@@ -66,8 +66,8 @@ def run_superuser(facts: DoctorFacts) -> Outcome:
         return passed(f"{target.user} is not a superuser")
     return failed(
         f"{target.user} is a superuser of {target.address}",
-        cause="devenv creates no role on a server that it did not start; it reads as pg_read_all_data, and calls only"
-        " functions that compute",
+        cause="devenv creates no role on a server that it did not start; it reads as pg_read_all_data, and refuses SQL"
+        " that calls functions which may have side effects",
         fix=Fix("name a role that may only read: [external] postgres in devenv.toml"),
         status="warn",
     )
@@ -103,7 +103,7 @@ Fix: engine embedded; or close web pages that you do not trust while the server 
 On a server that devenv starts, it reads as a role that can change nothing and run nothing. On a server that it only
 connects to (engine `external`) it creates no role and reads as the role you name. A read-only transaction does not
 restrict a superuser, so devenv switches to pg_read_all_data for the session and refuses statements that call
-functions which do more than compute.
+functions which may have side effects.
 
 Common causes: [external] postgres names the server's first user. Fix: create a role that may only read, and name it
 in [external] postgres.""",

@@ -29,7 +29,7 @@ DELETABLE: Final = frozenset(
 BY_HAND: Final[Mapping[str, str]] = {
     "half_group": "write the missing row, or delete the rest of the group",
     "stale_preview": "write the newest entry's time and preview into the row",
-    "missing_item": "write the lost entry again, or the newest one's time and preview into the row",
+    "missing_item": "write the lost entry again, or correct the row: write the newest entry's time and preview into it",
     "duplicate": "delete one of them",
     "orphan": "restore the row, or delete the items that refer to it",
     "future_time": "correct the time, or delete the item",
@@ -146,7 +146,7 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     records = [r for fault in deletable[:1] for r in (*fault.partners, fault.record) if r is not None and r.key]
     first = faults[0].record
     if faults[0].kind == "missing_item" and first and is_seeded(first.table, first.item, tuple(first.key)):
-        again = "The row came from the seed files; loading them again asks before it deletes anything else"
+        again = "The row came from the seed files: `devenv seed` loads it again, and asks before it deletes other data"
         return Fix(f"{text}. {again}", "devenv seed")
     if not records:
         return Fix(text)

@@ -116,9 +116,9 @@ def judge_answers(
         if any(id(record) in known for record in records):
             continue
         if len(records) < least:
-            yield key, f"is {number_of(len(records), 'item')}, expected at least {least:,}"
+            yield key, f"returns {number_of(len(records), 'item')}, expected at least {least:,}"
         elif most is not None and len(records) > most:
-            yield key, f"is {number_of(len(records), 'item')}, expected at most {most:,}"
+            yield key, f"returns {number_of(len(records), 'item')}, expected at most {most:,}"
         others = {kind.name if (kind := record.kind or record.near) else "no declared kind" for record in records}
         if pattern.entities and (others := others - set(pattern.entities)):
             yield key, f"also returns items of kind {', '.join(sorted(others))}"
@@ -129,7 +129,7 @@ CHECKS = (
         code="DAT014",
         name="pattern-answers",
         group="data",
-        title="declared patterns match the number and kinds of items that they declare",
+        title="each pattern finds the number and kinds of items that it declares",
         run=run_expected,
         needs=("SVC002", "SCH002"),
         explain="""\

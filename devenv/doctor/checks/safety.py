@@ -199,7 +199,7 @@ def run_encryption(facts: DoctorFacts) -> Outcome:
     ]
     if weak:
         return failed(
-            (f"table {name}: by {what} its key is {owner}" for name, what, owner in weak),
+            (f"table {name}: its key is {owner}, according to {what}" for name, what, owner in weak),
             cause=f"[safety] encryption_at_rest requires a key that is {wanted}",
             fix=Fix(
                 'set SSESpecification in the table\'s definition: {"Enabled": true, "SSEType": "KMS"}'
@@ -271,7 +271,7 @@ def run_encrypted(facts: DoctorFacts) -> Outcome:
     if not looked:
         return unverified(f"no item has {', '.join(safety.encrypted)}, so there was nothing to check")
     return passed(
-        f"{number_of(looked, 'value is', 'values are')} binary and no text; "
+        f"{number_of(looked, 'value is', 'values are')} binary, not readable text; "
         "the strength of the encryption cannot be checked"
     )
 
@@ -338,8 +338,8 @@ def run_keys(facts: DoctorFacts) -> Outcome:
             subjects=(leak.file for leak in searched.leaks),
         )
     if searched.unread:
-        return unverified(f"{'; '.join(searched.unread[:EXAMPLES])} could not be read; none in {searched.what}")
-    return passed(f"none in {searched.what}")
+        return unverified(f"{'; '.join(searched.unread[:EXAMPLES])} could not be read; no key found in {searched.what}")
+    return passed(f"no key found in {searched.what}")
 
 
 CHECKS = (

@@ -212,7 +212,7 @@ def show_step(state: StepState) -> str:
     """A step that is no finding; one that is behind the rows says what its next run does."""
     if state.state == "done":
         return f"{state.name} ({state.since})" if state.since else state.name
-    stuck = "${" in state.reason and " references have other values" not in state.reason
+    stuck = "${" in state.reason and " now resolve" not in state.reason
     after = (
         "`devenv up` stops there: restore the row's value, or edit the seed file"
         if stuck
@@ -309,7 +309,7 @@ Fix: correct the link, or the schema.""",
 setup, schema-load and seed load the project's files, in this order. A step is stale if its files changed since its
 last run, or if what it loaded was deleted; failed if its last run stopped.
 
-If only rows changed and items have to be updated, the step is not a finding; those items are (XST002).
+If only rows in Postgres changed, so that items must be updated, this check passes; XST002 reports those items.
 Fix: devenv up. If a seed refers to a deleted row: restore the row, or edit the seed file.""",
     ),
 )

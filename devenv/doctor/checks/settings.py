@@ -221,7 +221,9 @@ def find_account(
             yield Diversion("unset", source, "AWS_ACCESS_KEY_ID", "is not set: NoCredentialsError, or a profile's key")
     elif not key or not secret:
         name = "AWS_SECRET_ACCESS_KEY" if key else "AWS_ACCESS_KEY_ID"
-        yield Diversion("unset", source, name, "is not set, but its other half is: incomplete credentials")
+        yield Diversion(
+            "unset", source, name, "is not set, but the other half of the key pair is: the credentials are incomplete"
+        )
     elif key != stack.access_key:
         note = "is not the project's key: DynamoDB Local may separate tables by key"
         yield Diversion("wrong_region_or_key", source, "AWS_ACCESS_KEY_ID", note)
@@ -436,6 +438,8 @@ def find_stale(source: VariableSource, expected: Mapping[str, str], judged: Iter
             continue
         now = source.environ.get(variable)
         if now is None:
-            yield Diversion("stale_process", source, variable, "is not set in the process; it would be now")
+            yield Diversion("stale_process", source, variable, "is not set in the process, but in the current settings")
         elif now != value:
-            yield Diversion("stale_process", source, variable, "has another value in the process than it would get now")
+            yield Diversion(
+                "stale_process", source, variable, "has another value in the process than in the current settings"
+            )

@@ -95,7 +95,7 @@ def run_endpoint(facts: DoctorFacts) -> Outcome:
     return outcome(
         facts,
         judge_all(facts, ("endpoints",), lambda found: judge_endpoints(found, facts.table_names)),
-        cause="without an endpoint requests leave the VPC; with its default policy it lets data out to any account",
+        cause="without an endpoint, requests leave the VPC; with the default policy, data can be copied to any account",
         fix="devenv policy endpoint --account ID --region NAME; then: aws ec2 modify-vpc-endpoint …",
         absent="a VPC endpoint for DynamoDB",
     )
@@ -127,8 +127,9 @@ def run_private_path(facts: DoctorFacts) -> Outcome:
     return outcome(
         facts,
         judged,
-        cause="the public name of a service leads over the internet, even beside a private line",
-        fix="a VPN or Direct Connect, an interface endpoint, and its own name (vpce-…) in AWS_ENDPOINT_URL_DYNAMODB",
+        cause="the public name of a service resolves to internet addresses, even if there is a private connection",
+        fix="create a VPN or Direct Connect and an interface endpoint, and set AWS_ENDPOINT_URL_DYNAMODB to the"
+        " endpoint's own name (vpce-…)",
         absent="a Site-to-Site VPN or Direct Connect",
     )
 
@@ -197,7 +198,7 @@ Fix: devenv policy trail writes the selectors.""",
         code="SAF011",
         name="vpc-endpoint",
         group="safety",
-        title="the VPC reaches the tables through a gateway endpoint, and nothing else through it",
+        title="the VPC has a gateway endpoint for DynamoDB, which allows the declared tables only",
         run=run_endpoint,
         limit_s=LOOK_S,
         explain="""\

@@ -251,9 +251,7 @@ def change_item(
             if taken is not None and normal_item(taken) == normal_item(new):
                 done = delete_item(dynamo, table, names, current)
             elif taken is not None:
-                return (
-                    f"table {table}: an item is left under {show(key)}, as {show(new, names)} is taken by another one"
-                )
+                return f"table {table}: the item {show(key)} keeps its key, because another item has {show(new, names)}"
         if done:
             return None
         current = get_item(dynamo, table, key)

@@ -120,8 +120,8 @@ def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
     known_answers = ledger.answers()
     differ = [reference for reference, answer in answers.items() if known_answers.get(reference.key) != answer]
     if differ:
-        others = number_of(len(differ), "reference has another value", "references have other values")
-        return f"{others} now ({differ[0].text})"
+        others = number_of(len(differ), "reference now resolves", "references now resolve")
+        return f"{others} to another value ({differ[0].text})"
     return None
 
 

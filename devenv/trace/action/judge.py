@@ -262,7 +262,7 @@ def complain_of_count(declared: Written, ledger: WriteLedger, found: int) -> Non
         text = f"{found} of {number_of(declared.count, f'new {kind}', f'new {kind}s')} written"
         ledger.find(store, "not_written", text if found else f"no new {kind} was written")
     elif found > declared.count:
-        ledger.find(store, "duplicate", f"{found} new {kind}s were written, declared is {declared.count}")
+        ledger.find(store, "duplicate", f"{found} new {kind}s were written, expected {declared.count}")
 
 
 def successor(

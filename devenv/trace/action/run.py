@@ -181,7 +181,7 @@ def not_safe(run: TraceRun, calls: RecordedCalls) -> str | None:
     declared = run.context.question.trace
     needed = {"dynamodb"} if declared.pattern or declared.kinds else {"postgres"}
     if declared.request is not None and not needed & {call.store for call in calls.found}:
-        return "a request that reads did not reach the copy: the application has an address in its code"
+        return "the application did not read from the copy: its code contains the address of a store"
     return None
 
 
@@ -234,7 +234,7 @@ def judge_answer(
             wrong.append(name)
     if wrong:
         names = ", ".join(f"`{name}`" for name in wrong)
-        yield "http", Finding("body_changed", f"the answer has another {names} than was written", None)
+        yield "http", Finding("body_changed", f"in the answer, {names} differs from what was written", None)
 
 
 # --- the layers ---

@@ -240,7 +240,7 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
                 seen,
                 "open_to_strangers",
                 text,
-                f"{expected} is right: the user is not checked",
+                f"it must answer {expected}: the application does not check the user",
                 status="extra",
             )
         elif not leaks and not blind and member.status in OK and answer.problem is None:

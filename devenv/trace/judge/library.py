@@ -237,7 +237,7 @@ def judge_page(subject: Subject, seen: Observations, ran: Ran, page: Ran) -> Ite
     """The function called as the route calls it: the first entries of its own whole list, in the same order."""
     if page.outcome != "returned":
         fault = judge_failure(page, None)
-        yield replace(fault, summary=f"called as the route calls it, {fault.summary}")
+        yield replace(fault, summary=f"called with the route's page arguments, {fault.summary}")
         return
     if ran.entries is None or page.entries is None or subject.sorted_by is None:
         return
@@ -245,16 +245,16 @@ def judge_page(subject: Subject, seen: Observations, ran: Ran, page: Ran) -> Ite
     whole = [entry for entry in ran.entries if entry.id not in seen.dynamodb.fleeting]
     found = [entry for entry in page.entries if entry.id not in seen.dynamodb.fleeting]
     wanted = first_ones(subject, whole, len(found))
-    said = f"called as the route calls it, {ran.function} returns"
+    said = f"called with the route's page arguments, {ran.function} returns"
     size = subject.limits.get("page")
     known = set(ids(whole))
     if size is not None and not min(size, len(whole)) <= len(page.entries) <= size:
-        text = f"{said} {count(len(page.entries))}, not the {min(size, len(whole))} that are asked for"
+        text = f"{said} {count(len(page.entries))}, not the {min(size, len(whole))} that the route asks for"
     elif ages(subject, wanted) != ages(subject, found) or not set(ids(found)) <= known:
         others = len(set(ids(found)) - set(ids(wanted)))
-        text = f"{said} {count(others)} that are not among the first {len(found)} of its whole list"
+        text = f"{said} {count(others)} that are not among the first {len(found)} of the whole list"
     elif tuple(one for one in ids(whole) if one in set(ids(found))) != ids(found):
-        text = f"{said} them in another order than the whole list"
+        text = f"{said} them in another order than in the whole list"
     else:
         return
     yield library_fault(page, "wrong_page", text, side_by_side(page.asked, None), status="mutated")

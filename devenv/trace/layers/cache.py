@@ -170,8 +170,8 @@ def find_faults(cache: Cache, key: str, service: str, found: FoundEntry | None, 
     """The faults of an entry, whatever the stores hold."""
     if found is None:
         if others:
-            text = f"there is no entry {key}, but {others[0]}: the application builds another key than is declared"
-            cause = "what deletes the entry by the declared key does not reach it, so it stays as it is"
+            text = f"there is no entry {key}, but there is {others[0]}: the application uses another key than declared"
+            cause = "code that deletes the declared key does not delete this entry, so it becomes old"
             fix = Fix(f"build the key as {cache.key} wherever it is written, read or deleted")
             yield Finding("wrong_key", text, cause, fix, tuple(others), frozenset([service, *others]))
         return
@@ -182,8 +182,8 @@ def find_faults(cache: Cache, key: str, service: str, found: FoundEntry | None, 
         yield poisoned(key, service, f"an error was stored as an answer (`{error}`)")
     if cache.ttl_s is not None and (found.left_s is None or found.left_s > cache.ttl_s + SLACK_S):
         goes = "never expires" if found.left_s is None else f"expires in {found.left_s:.0f} s"
-        text = f"{key} {goes}, and {cache.ttl_s} s are declared"
-        fix = Fix(f"store it with its time: SET … EX {cache.ttl_s}")
+        text = f"{key} {goes}; declared are at most {cache.ttl_s} s"
+        fix = Fix(f"store it with an expiry: SET … EX {cache.ttl_s}")
         yield Finding("no_expiry", text, None, fix, (key,), frozenset([service, key]))
 
 

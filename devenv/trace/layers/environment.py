@@ -47,7 +47,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "malformed": "an address has the form http://host:port, with nothing after it",
     "wrong_endpoint": "the variable names another stack, port or machine",
     "wrong_database": "two settings name two databases, and only one of them was changed",
-    "wrong_region_or_key": "tables belong to a region and a key; those of another shell or profile see others",
+    "wrong_region_or_key": "tables belong to a region and a key; a shell or profile with others sees other tables",
     "wrong_table": "the table's name is written in several places and one of them differs",
     "stale_process": "the settings were edited after the process was started; it keeps those that it was started with",
 }
@@ -68,7 +68,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
         return Observation(
             request={"pid": application.pid},
             output={"process": process, "targets": {}, "variables": []},
-            unasked=f"the variables of process {application.pid} are not this account's to read",
+            unasked=f"this account may not read the variables of process {application.pid}",
             declared=True,
         )
     source = VariableSource(f"the application (pid {application.pid})", application.environ, required=True)
@@ -252,9 +252,9 @@ def find_diverted(inquiry: TraceContext, changed: Mapping[str, str | None]) -> t
     source = VariableSource("the application's code", environ, required=True)
     found = [t for t in find_diversions(inquiry, source, []) if set(t.subjects) & set(changed)]
     cause = (
-        "its code sets the variable when it is loaded, from a .env file for instance, over what the process was given"
+        "its code sets the variable when it is loaded (from a .env file, say), and so replaces the value it was given"
     )
-    fix = Fix("take the variable out of the file that the code loads", None)
+    fix = Fix("remove the variable from the file that the code loads", None)
     return tuple(replace(one, cause=cause, fix=fix) for one in found)
 
 

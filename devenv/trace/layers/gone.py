@@ -12,7 +12,7 @@ from devenv.links.read import ItemRecord, Kind, read_records
 from devenv.trace.answers import Items
 from devenv.trace.question import TraceContext
 
-RESTORE = Fix("bring back what was loaded and deleted since, if that was no purpose", "devenv up --restore-seeds")
+RESTORE = Fix("if the deletion was a mistake, restore what was loaded and then deleted", "devenv up --restore-seeds")
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def explained(finding: Finding, gone: Sequence[GoneRecord]) -> Finding:
     if finding.kind != "missing_item" or not gone:
         return finding
     if all(one.gone.expired for one in gone):
-        fix = Fix("expected, if so long is how long they should live; else write them with a later time")
+        fix = Fix("expected if the items should live only that long; otherwise write them with a later time")
         return replace(finding, kind="expired", cause=told(gone), fix=fix)
     return replace(finding, cause=told(gone), fix=RESTORE)
 

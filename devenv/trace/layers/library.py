@@ -184,7 +184,7 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         guards=tuple(zip(guards, patterns, strict=False)),
         diverted=find_diverted(inquiry, changed) if changed else (),
         code_changed=str(left["newest"][0]) if inquiry.application.started and left.get("newest") else None,
-        uncovered=tuple(f"{name}, which needs what is not known of the user" for name in order.left_out),
+        uncovered=tuple(f"{name} (it needs a value of the user that is not known)" for name in order.left_out),
         notes=tuple(f"the code changes {name} in its own environment" for name in telling(inquiry, changed)),
     )
 

@@ -139,7 +139,7 @@ def choose(
         return found, list(judge_row(declared, people, found[0]))
     ids = tuple(canonical(row[declared.id]) for row in found)
     if found:
-        text = f"{user} is {len(found)} rows of {declared.table}: {', '.join(ids)}"
+        text = f"{user} matches {len(found)} rows of {declared.table}: {', '.join(ids)}"
         fix = Fix(f"make {declared.name} unique and remove the wrong rows", "devenv db --write")
         return found, [
             Finding("ambiguous_row", text, "possibly it has no unique constraint", fix, ids, about(declared))

@@ -84,7 +84,7 @@ def finding_of(seen: WorkerObservation, trouble: WorkerTrouble, again: Replay | 
     cause = trouble.cause
     if explains and again is not None and cause is None:
         cause = (
-            "run on a copy for these items, it fails in the same way, so their rows are behind"
+            "run on a copy for these items, it fails in the same way; this is why their rows are out of date"
             if again.error is not None
             else f"run on a copy, the function corrects what is wrong: {'; '.join(again.changes)}"
         )
@@ -97,7 +97,7 @@ def told_again(name: str, again: Replay) -> str:
     if again.unrun is not None:
         return f"{name} was not run on a copy: {again.unrun}"
     did = "; ".join(again.changes) or "it changes nothing"
-    return f"{name}, run on a copy for these items, corrects nothing of what is wrong: {did}"
+    return f"{name}: run on a copy for these items, the function corrects none of their faults: {did}"
 
 
 def summarize(seen: Observation) -> str:

@@ -104,7 +104,7 @@ def test_why_tells_the_judgement_of_a_layer(width: int) -> None:
             ("environment", "It is as the project declares it."),
             ("services", "It is as the project declares it."),
             ("postgres", "It is as the project declares it."),
-            ("dynamodb", "12 entries found; the next layers are held against them."),
+            ("dynamodb", "12 entries found; the next layers are compared with them."),
             ("cross-store", "It is as the project declares it."),
             ("pattern", "12 entries came out of it, 12 went in: nothing is lost, new or changed."),
             ("library", "This is the first layer that breaks (missing): 0 of 12 entries."),
