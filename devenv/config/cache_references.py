@@ -21,6 +21,6 @@ def of_cache(settings: Settings, name: str, cache: Cache) -> Iterator[Mistake]:
         yield from unknown_name((*place, "service"), "redis service", cache.service, stores)
     elif len(stores) != 1:
         what = "several services have" if stores else "no [services.NAME] has"
-        yield Mistake(place, f'needs a `service`: {what} kind = "redis"')
+        yield Mistake(place, f'needs `service`, because {what} kind = "redis"')
     if subject in settings.trace:
         yield from unknown_places((*place, "key"), names_in(cache.key), known_places(settings, settings.trace[subject]))

@@ -71,8 +71,8 @@ def check_path(root: Path) -> None:
     except UnicodeEncodeError:
         raise UsageError(
             f"the path {os.fsencode(root)!r} cannot be read as {sys.getfilesystemencoding()}",
-            detail="what devenv keeps of a project, and its reports, name the folder as UTF-8",
-            hint="rename the folder, or, when only the locale is another: export PYTHONUTF8=1 LC_ALL=C.UTF-8",
+            detail="devenv writes the folder's path into its files and reports, as UTF-8",
+            hint="rename the folder; if only the locale is wrong: export PYTHONUTF8=1 LC_ALL=C.UTF-8",
         ) from None
 
 

@@ -94,7 +94,10 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
             yield Mistake(place, f"`{name}` and `{same}` have the same placeholder {{{place_of(name)}_url}}")
         yield from unknown_name((*place, "kind"), "kind", service.kind, [kind.name for kind in KINDS if kind.written])
         kind = keys_of(service.kind)
-        yield from (Mistake((*place, key), f'is no key of kind = "{kind.name}"') for key in foreign_keys(service))
+        yield from (
+            Mistake((*place, key), f'is not a key of a service with kind = "{kind.name}"')
+            for key in foreign_keys(service)
+        )
         if not kind.command:
             continue
         if not service.command and not (service.stream and service.handler):
@@ -304,7 +307,7 @@ def of_trace_entities(settings: Settings, place: Keys, trace: Trace, known: set[
     if trace.entities:
         for key in ("entity", "fields", "sorted_by", "order"):
             if getattr(trace, key):
-                yield Mistake((*place, key), f"`{key}` belongs into [[trace.{place[1]}.entities]] when that is there")
+                yield Mistake((*place, key), f"`{key}` belongs in [[trace.{place[1]}.entities]], which this trace has")
     pattern = settings.patterns.get(trace.pattern or "")
     tables: dict[str, str] = {}
     for number, part in enumerate(trace.kinds):

@@ -44,7 +44,7 @@ class Drafter(TraceDrafter):
         """The whole file."""
         self.sheet.comment(
             "Written by `devenv init` from what it found in this folder. Nothing was run. `devenv config schema` prints"
-            " all keys. What was not sure is marked EDIT."
+            " all keys. Uncertain parts are marked EDIT."
         )
         self.project()
         self.stores()
@@ -109,7 +109,9 @@ class Drafter(TraceDrafter):
             yield f"{self.seed.file}: a script that loads items"
         yield from (f"{', '.join(each.seen)}: entity {each.name} (table {each.table})" for each in self.entities)
         for link in self.links:
-            yield f"link {link.source} -> {link.target.name}.{link.column}" + ("" if link.sure else ", to be agreed to")
+            yield f"link {link.source} -> {link.target.name}.{link.column}" + (
+                "" if link.sure else ", needs your confirmation"
+            )
         yield from (f"{seen}: access pattern {each.name}" for each in self.patterns for seen in each.seen)
         yield from survey.left_out
 
@@ -163,8 +165,8 @@ class Drafter(TraceDrafter):
         if fixed:
             shown = ", ".join(f"{file}:{line} ({text})" for file, line, text in fixed[:3])
             self.sheet.comment(
-                f"Endpoints that are written into scripts: {shown}. They work as long as `devenv up` gets that port;"
-                " without endpoint_url boto3 reads AWS_ENDPOINT_URL_DYNAMODB by itself."
+                f"Scripts contain fixed endpoints: {shown}. They work only while `devenv up` gets that port."
+                " Without endpoint_url, boto3 reads AWS_ENDPOINT_URL_DYNAMODB."
             )
 
     def region(self) -> str | None:
@@ -202,7 +204,9 @@ class Drafter(TraceDrafter):
             self.sheet.key("folder", found.folder)
         if found.port:
             self.sheet.key("port", found.port)
-        self.sheet.key("health", health or "/", "" if health else "a path that answers below 400 once it can serve")
+        self.sheet.key(
+            "health", health or "/", "" if health else "a path that answers with a status below 400 once it can serve"
+        )
         if self.survey.python:
             self.sheet.key("python", self.survey.python)
         elif any(code.uses_dynamodb and not code.file.endswith(SCRIPTS) for code in self.survey.code):
@@ -321,8 +325,8 @@ class Drafter(TraceDrafter):
             )
         for table in (table for table in self.survey.tables if table.computed):
             self.sheet.note(
-                f"What is table {table.table} called? {table.file} puts its name together ({table.computed}). If"
-                f" otherwise, change it in the file of its request and wherever this file names it."
+                f"Is {table.table} the table's name? {table.file} computes it ({table.computed}). If not,"
+                f" change it in the table's JSON file and everywhere in this file."
             )
         if names:
             self.sheet.section("steps", "schema-load")
@@ -336,8 +340,8 @@ class Drafter(TraceDrafter):
     def seed_command(self, file: str) -> None:
         """`[steps.seed]` with the project's own script."""
         self.sheet.above(
-            f"{file} runs once, and again when it changed. After `devenv setup`, which gives every row a"
-            " new id, `devenv doctor --fix` makes its items follow; items in JSON files would by themselves."
+            f"{file} runs once, and again if it changes. `devenv setup` gives every row a new id: then run"
+            " `devenv doctor --fix` to update the items. For items in JSON files, `devenv up` does this."
         )
         self.sheet.section("steps", "seed")
         program = [] if not file.endswith(SCRIPTS) else ["node"]

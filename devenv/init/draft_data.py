@@ -82,7 +82,11 @@ class DataDrafter:
         for link in self.links:
             target = f"{link.target.name}.{link.column}"
             if not link.sure:
-                why = "Only a part of its name says so." if link.column in ID_NAMES else "Only their names are similar."
+                why = (
+                    "Only a part of its name suggests this."
+                    if link.column in ID_NAMES
+                    else "Only their names are similar."
+                )
                 self.sheet.ask(f"Does {link.source} hold ids of {target}? {why}", likely=True)
             self.sheet.section("links", array=True)
             self.sheet.key("name", link.name)
@@ -100,8 +104,8 @@ class DataDrafter:
         if group is None:
             return
         self.group_edit = self.sheet.ask(
-            f"Do two {group.rows.name}, one of each person, and every {group.entries.name} with the same {group.id}"
-            f" belong together, and does each {group.rows.name} show the newest {group.entries.name}?",
+            f"Does a group consist of two {group.rows.name}, one for each person, and all {group.entries.name} with the"
+            f" same {group.id}? And does each {group.rows.name} show the newest {group.entries.name}?",
             likely=True,
         )
         self.sheet.section("groups", array=True)
@@ -158,7 +162,7 @@ class DataDrafter:
                 if each.limit and not each.pages:
                     self.sheet.comment(f"{where} has Limit {each.limit} and requests no next page.")
             if any(each.narrowed or (each.limit and not each.pages) for each in pattern.queries):
-                self.sheet.comment("Declared is what should be read: everything. `devenv trace` tells what gets lost.")
+                self.sheet.comment("The complete list is declared here. `devenv trace` shows what the code leaves out.")
             self.sheet.section("patterns", pattern.name)
             self.sheet.key("table", query.table)
             if query.index:
@@ -189,7 +193,7 @@ class DataDrafter:
             )
             return
         self.sheet.above(
-            f"{found.evidence}: the application checks tokens of Cognito. `up` serves such an issuer here."
+            f"{found.evidence}: the application checks tokens of Cognito. `devenv up` serves an issuer for them."
         )
         self.sheet.section("token")
         self.sheet.key("issuer", "cognito")

@@ -30,9 +30,9 @@ WORDS: Final = ("message", "text", "body", "content")
 EXAMPLE: Final = """\
 A trace follows one request through all layers; `devenv help traces` explains each key. For instance:
 [trace.messages]
-params = { group_id = "uuid" }      # what is typed behind `devenv trace messages`
-pattern = "messages"                # the query that it should amount to: [patterns.messages]
-entity = "message"                  # the kind of items that it gives: [entities.message]
+params = { group_id = "uuid" }      # what you type after `devenv trace messages`
+pattern = "messages"                # the query that it should send: [patterns.messages]
+entity = "message"                  # the kind of items that it returns: [entities.message]
 where = { group_id = "{group_id}" } # which of them
 ids = { dynamodb = "message_id", library = "id", http = "id" }
 fields = { text = "text" }          # field of the answer = attribute of the item
@@ -125,7 +125,7 @@ class TraceDrafter(DataDrafter):
             self.sheet.key("sorted_by", times[0])
             self.sheet.key("order", order_of(pattern, self.entities))
         if words := [field for field in fields if field in WORDS]:
-            self.sheet.key("payload", words, "people's own words: reports leave them out")
+            self.sheet.key("payload", words, "texts that people wrote: reports leave them out")
         if function.name:
             self.library(pattern, arguments)
         if route and self.application_command:

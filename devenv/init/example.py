@@ -52,7 +52,7 @@ text = "string"
 topic = "string?" # `?`: not every note has one
 user_handle = "string"
 
-# --- Links: what in DynamoDB names a row in Postgres; the handle travels along as a copy ---
+# --- Links: what in DynamoDB names a row in Postgres; items also carry a copy of the handle ---
 
 [[links]]
 name = "author"

@@ -138,7 +138,7 @@ class Sheet:
         number = len(self.edits) + 1
         self._guess = number
         self._questions[number] = (one_line(question), likely)
-        self.note(f"{question} If so, take `{MARK.strip()}` away from the lines that follow.")
+        self.note(f"{question} If so, uncomment the `{MARK.strip()}` lines below.")
         self._mark = MARK
         return number
 

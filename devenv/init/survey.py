@@ -275,7 +275,9 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
             reasons.append(f"{name}: {owners[twice[0]]} makes table {twice[0]} already")
             continue
         if migrations and PurePath(name).parent == PurePath(migrations.files[0]).parent and not read.fills:
-            reasons.append(f"{name}: it lies among the migrations of {migrations.tool}, and is none by its name")
+            reasons.append(
+                f"{name}: it is in the folder of {migrations.tool}'s migrations, but its name is not a migration's"
+            )
             continue
         owners |= {table.name: name for table in read.tables}
         chosen[name] = read

@@ -36,8 +36,8 @@ def old_addresses(stack: Stack) -> Iterator[str]:
             if written.port in moved and is_meant(moved[written.port][0], written.text):
                 store, now, variable = moved[written.port]
                 yield (
-                    f"{written.place} has the old port of {store} written in ({written.text}); "
-                    f"it is at {now} now: read {variable} there"
+                    f"{written.place} contains the old port of {store} ({written.text}); "
+                    f"{store} is at {now} now: read {variable} instead"
                 )
     if next(files, None) is not None:
         yield f"the ports moved, and only the first {FILES} source files were searched for the old ones"

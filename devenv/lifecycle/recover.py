@@ -21,7 +21,7 @@ def refuse_left(stack: Stack) -> None:
         before.adopt()
     if left := meant_up(before.state):
         raise UsageError(
-            f"this project is up on engine `{before.name}` ({', '.join(left)}): a killed command left it so",
+            f"this project is up on engine `{before.name}` ({', '.join(left)}): a killed command left it running",
             hint=f"devenv down && devenv up --engine {engine.name}",
         )
 

@@ -53,10 +53,10 @@ def step_states(stack: Stack, inputs: Inputs, *, thorough: bool = False) -> tupl
             with Handles(context) as handles:
                 return tuple(step.look(context, inputs[step.name], handles) for step in STEPS)
         except StoreError as error:
-            return tuple(StepState(step.name, "pending", f"cannot be looked at: {error.what}") for step in STEPS)
+            return tuple(StepState(step.name, "pending", f"cannot be checked: {error.what}") for step in STEPS)
     marks = stack.engine.state.steps
     return tuple(
-        StepState(name, marks[name].state, f"on {marks[name].at}, when last looked at: {marks[name].reason}")
+        StepState(name, marks[name].state, f"on {marks[name].at}, when last checked: {marks[name].reason}")
         if name in marks
         else StepState(name, "pending", "never run")
         for name in ORDER

@@ -69,7 +69,9 @@ def choose_ports(engine: Engine, kinds: list[str]) -> dict[str, int]:
     found = dict(zip(kinds, free, strict=False))
     if len(found) < len(kinds):
         raise DevenvError(
-            "there is no free port for the tap", exit_code=Exit.PORT, hint="devenv up --no-tap, or end what holds them"
+            "there is no free port for the tap",
+            exit_code=Exit.PORT,
+            hint="devenv up --no-tap, or stop the programs that use the project's ports",
         )
     return found
 

@@ -85,7 +85,7 @@ def repair_text(report: Report, verbose: bool) -> list[str]:
             f"{number_of(body['changed_meanwhile'], 'was', 'were')} changed by another process and not touched:"
         )
     if body["failed"]:
-        lines.append(f"{number_of(body['failed'], 'was', 'were')} not taken by DynamoDB:")
+        lines.append(f"{number_of(body['failed'], 'was', 'were')} not accepted by DynamoDB:")
     lines += [clean(f"    {item['state']}: {item['table']} {show_value(item['key'])}") for item in body["skipped"]]
     if body.get("left_out"):
         lines.append(f"{body['left_out']:,} would be deleted: add --allow-loss to do that too")

@@ -115,7 +115,7 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
                 raise UsageError(
                     f"{file} is of another kind than the snapshots of engine `{stack.engine.name}`",
                     detail="`embedded` keeps data files; `docker` and `external` keep a dump and a file of items",
-                    hint="import it on an engine like that which it comes from: devenv up --engine NAME",
+                    hint="import it on an engine of that kind: devenv up --engine NAME",
                 )
             manifest = msgspec.structs.replace(manifest, name=name, automatic=False)
             if manifest.form == "database":

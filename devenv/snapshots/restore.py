@@ -120,7 +120,7 @@ def check_fits(stack: Stack, manifest: Manifest) -> None:
     if manifest.form == "database" and manifest.cluster != read_cluster(stack):
         raise DevenvError(
             f"the snapshot `{manifest.name}` cannot be restored: its database was deleted",
-            cause="it was made before a step or a reset, inside the Postgres cluster of then",
+            cause="it is a database in the Postgres data of that time, which has been replaced since",
             hint="devenv snapshot list  (restore the snapshot with that data first)",
         )
 
@@ -156,7 +156,7 @@ def require_database(stack: Stack, manifest: Manifest) -> None:
             raise DevenvError(
                 f"the snapshot `{manifest.name}` cannot be restored: its database was deleted",
                 exit_code=Exit.VERSION,
-                cause="a snapshot older than it was restored since, and with it the server's data of then",
+                cause="an older snapshot was restored since; it replaced the Postgres data that held this database",
                 hint="devenv snapshot list  (restore the snapshot with that data first)",
             )
 
@@ -299,6 +299,6 @@ def check_journal(home: Path, journal: RestoreJournal) -> None:
         raise DevenvError(
             f"{home / 'restore.json'} names files outside of this project's data",
             detail=f"{journal.source}, {journal.kept.name if journal.kept else 'nothing kept'}",
-            cause="the folder was copied from somewhere with it, or moved in the midst of a restore; nothing was done",
+            cause="the folder was copied together with this file, or moved during a restore; nothing was changed",
             hint=f"mv {home / 'restore.json'} {home / 'restore.json.old'} && devenv up",
         )

@@ -73,7 +73,7 @@ def refuse_old_addresses(ctx: StepContext, inputs: Inputs, name: str) -> None:
         if written.port in moved:
             store, now, variable = moved[written.port]
             raise UsageError(
-                f"step {name} is not run: {written.place} has the old address of {store} written in",
+                f"step {name} is not run: {written.place} contains the old address of {store}",
                 detail=f"{written.text}\nport {written.port} is taken by another process; {store} is at port {now} now",
                 hint=f"read {variable} there instead of an address, then: devenv up",
             )

@@ -56,8 +56,8 @@ ACTIONS: Final[Mapping[str, StackAction]] = {
     "setup": StackAction(
         "Run setup",
         ("setup", "-y"),
-        "Rebuilds the Postgres database from its files. Every user gets a new uuid; the next start makes DynamoDB "
-        "follow. The present data is kept as an automatic snapshot.",
+        "Rebuilds the Postgres database from its files. Every user gets a new uuid; the next start updates the "
+        "items in DynamoDB. The present data is kept as an automatic snapshot.",
         steps=("setup",),
     ),
     "schema-load": StackAction(

@@ -321,7 +321,7 @@ TITLES: Final = {
     "scan": "reading DynamoDB",
     "rows": "reading Postgres",
     "join": "comparing",
-    "confirm": "looking again at what does not fit",
+    "confirm": "confirming the differences",
 }
 
 

@@ -170,7 +170,7 @@ def carry_out(
         raise DevenvError(
             "interrupted",
             exit_code=Exit.INTERRUPTED,
-            detail=f"looked at {sum(counts.values())} of {number_of(head.writes, 'item')}: as before, or as planned",
+            detail=f"{sum(counts.values())} of {number_of(head.writes, 'item')} done; each is as before or as planned",
             hint="run the same command again: it continues where it stopped",
         ) from None
     finally:

@@ -253,7 +253,7 @@ def unreachable(endpoint: Endpoint, error: BaseException) -> Unreachable:
             "permission",
             "you may not use Docker",
             detail=detail,
-            cause=f"this account must not open {endpoint.path}, which is the group docker's",
+            cause=f"this account may not open {endpoint.path}: only members of the group docker may",
             hint="sudo usermod -aG docker $USER  (then log in again; it gives root's rights)",
         )
     if isinstance(error, TimeoutError):

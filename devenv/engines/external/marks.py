@@ -118,7 +118,9 @@ def refuse_cloud(dynamodb: DynamoTarget) -> None:
     if b"healthy" in answer or not checked:
         raise UsageError(
             f"{dynamodb.endpoint} leads to AWS, so nothing is written there",
-            detail="a made-up key was refused" if not checked else answer.decode("utf-8", "replace").strip(),
+            detail="it refused a made-up access key, which DynamoDB Local accepts"
+            if not checked
+            else answer.decode("utf-8", "replace").strip(),
             hint="name DynamoDB Local: [external] dynamodb",
         )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from devenv.config.services import Own
     from devenv.engines.base import Engine
 
-EMPTIED: Final = "{name}: emptied, as its entries were made of the data before"
+EMPTIED: Final = "{name}: emptied, because its entries were computed from the old data"
 
 
 @cache

@@ -214,7 +214,9 @@ def diff_local(declared: Mapping[str, Any], described: Described) -> list[TableD
         elif present[name] != wanted[name]:
             text = f"its local index {name} is {present[name]}, declared is {wanted[name]}"
             found.append(TableDifference(text, losing=True))
-    return found + [TableDifference(f"it has a local index {name} more") for name in present if name not in wanted]
+    return found + [
+        TableDifference(f"it has a local index {name} that is not declared") for name in present if name not in wanted
+    ]
 
 
 def diff_global(declared: Mapping[str, Any], described: Described) -> list[TableDifference]:
@@ -242,7 +244,9 @@ def diff_global(declared: Mapping[str, Any], described: Described) -> list[Table
         elif present[name] != wanted[name]:
             text = f"its index {name} is {present[name]}, declared is {wanted[name]}"
             found.append(TableDifference(text, (delete, create)))
-    return found + [TableDifference(f"it has an index {name} more") for name in present if name not in wanted]
+    return found + [
+        TableDifference(f"it has an index {name} that is not declared") for name in present if name not in wanted
+    ]
 
 
 def is_active(described: Described) -> bool:
@@ -358,7 +362,7 @@ def create_table(dynamo: Dynamo, definition: Definition) -> None:
         raise DevenvError(
             f"{definition.file}: DynamoDB refused the definition of table {definition.table}",
             detail=error.detail or error.code,
-            cause=f"there is a table {alike[0]}, and DynamoDB Local tells no names apart by case" if alike else None,
+            cause=f"there is a table {alike[0]}, and DynamoDB Local ignores the case of names" if alike else None,
             hint=f"correct {definition.file}, then: devenv up",
         ) from None
 

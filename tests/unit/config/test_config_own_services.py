@@ -111,11 +111,14 @@ REDIS = '[project]\nname = "x"\n\n[services.cache]\nkind = "redis"\n'
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ('command = ["redis-server"]', '[services.cache] command: is no key of kind = "redis"'),
-        ('stream = "t"', '[services.cache] stream: is no key of kind = "redis"'),
-        ('url = "redis://x"', '[services.cache] url: is no key of kind = "redis"'),
+        ('command = ["redis-server"]', '[services.cache] command: is not a key of a service with kind = "redis"'),
+        ('stream = "t"', '[services.cache] stream: is not a key of a service with kind = "redis"'),
+        ('url = "redis://x"', '[services.cache] url: is not a key of a service with kind = "redis"'),
         ('depends_on = ["nothing"]', "there is no service `nothing`"),
-        ('[services.web]\ncommand = ["x"]\nimage = "y"', '[services.web] image: is no key of kind = "process"'),
+        (
+            '[services.web]\ncommand = ["x"]\nimage = "y"',
+            '[services.web] image: is not a key of a service with kind = "process"',
+        ),
         ('[services.web]\nkind = "reddis"\ncommand = ["x"]', "there is no kind `reddis`; did you mean `redis`"),
         ('[env]\nX = "{cache_pasword}"', "{cache_pasword} is unknown; did you mean `{cache_password}`"),
     ],

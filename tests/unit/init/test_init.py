@@ -343,8 +343,8 @@ def test_a_column_that_is_only_similarly_named_is_asked_for(tmp_path: Path) -> N
     links = [line for line in draft.found if line.startswith("link ")]
     assert links == [
         "link orders.user_uuid -> users.uuid",
-        "link orders.pk[CUST#{}] -> customers.customer_id, to be agreed to",
-        "link carts.customer_id -> customers.customer_id, to be agreed to",
+        "link orders.pk[CUST#{}] -> customers.customer_id, needs your confirmation",
+        "link carts.customer_id -> customers.customer_id, needs your confirmation",
     ]
     assert any(line.endswith(": entity order (table orders)") for line in draft.found)
 

@@ -377,7 +377,7 @@ def test_the_text_form_of_a_repair_says_what_was_left_alone() -> None:
     assert lines[:6] == [
         "7 items written, 1 already correct",
         "1 was changed by another process and not touched:",
-        "1 was not taken by DynamoDB:",
+        "1 was not accepted by DynamoDB:",
         '    changed_meanwhile: t {"pk": "a"}',
         '    failed: t {"pk": "b"}',
         "2 would be deleted: add --allow-loss to do that too",
