@@ -178,6 +178,14 @@ def test_tables_that_nothing_is_declared_about_are_reported(world: World) -> Non
             StepState("seed", "stale", "7 of 8 ids changed", follows=True),
             "seed is stale (7 of 8 ids changed; the next `devenv up` updates the items)",
         ),
+        *(
+            (
+                StepState("seed", "stale", f"{each} to another value (${{users[handle=ada].name}})", follows=True),
+                f"seed is stale ({each} to another value (${{users[handle=ada].name}}); the next `devenv up` updates"
+                " the items)",
+            )
+            for each in ("1 reference now resolves", "2 references now resolve")
+        ),
         (
             StepState("seed", "stale", "${users[handle=ada].uuid}: no row", follows=True),
             "seed is stale (${users[handle=ada].uuid}: no row; `devenv up` stops there: restore the row's value, or "
