@@ -18,7 +18,9 @@ from devenv.cli.app import app
 from devenv.config.parse import parse
 from devenv.config.schema import Settings
 from devenv.core.errors import Exit, UsageError
+from devenv.doctor.runner import CHECKS
 from devenv.help.pages import TOPICS, help_report, read_page
+from devenv.patterns.registry import RULES
 from devenv.render import text
 
 PAGES = {topic: read_page(topic) for topic in TOPICS}
@@ -116,6 +118,13 @@ def test_every_page_that_a_text_names_exists() -> None:
     named = {name for text in (*texts, ALL) for name in re.findall(r"devenv help ([a-z][a-z-]+)", text)}
     assert named - set(TOPICS) == set()
     assert len(named) > 5
+
+
+def test_every_code_on_a_page_is_a_check_or_a_rule() -> None:
+    codes = {check.code for check in CHECKS} | {rule.code for rule in RULES}
+    named = set(re.findall(r"\b[A-Z]{3}\d{3}\b", ALL))
+    assert named - codes == set()
+    assert len(named) > 10
 
 
 def test_every_section_of_devenv_toml_is_in_an_example() -> None:
