@@ -264,7 +264,7 @@ def test_a_computed_name_is_what_a_variable_says_or_is_asked_for(
     assert (of.table, of.key, of.order) == (orders, {"customer_id": "{customer_id}"}, "descending")
     assert (cart.table, cart.key, cart.operation) == ("carts", {"customer_id": "{customer_id}"}, "get")
     assert len(settings.patterns) == 2
-    asked = [edit for edit in Drafter(survey(tmp_path), "x").draft().edits if "is table" in edit]
+    asked = [edit for edit in Drafter(survey(tmp_path), "x").draft().edits if "the table's name" in edit]
     assert len(asked) == edits
 
 

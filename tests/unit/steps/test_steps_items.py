@@ -251,7 +251,7 @@ def test_what_the_table_has_by_itself_is_no_difference() -> None:
                     {**DECLARED["GlobalSecondaryIndexes"][0], "IndexName": "more"},
                 ]
             },
-            "it has an index more more",
+            "it has an index more that is not declared",
             [],
             False,
         ),

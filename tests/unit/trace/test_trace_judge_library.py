@@ -249,8 +249,8 @@ def with_page(entries: Sequence[Entry], size: int = 2, **changes: Any) -> Observ
     ("entries", "words"),
     [
         (STORED[:2], "2 entries that are not among the first 2"),
-        (STORED[4:], "1 entry, not the 2 that are asked for"),
-        (STORED, "5 entries, not the 2 that are asked for"),
+        (STORED[4:], "1 entry, not the 2 that the route asks for"),
+        (STORED, "5 entries, not the 2 that the route asks for"),
         (STORED[:2:-1], "another order"),
         ((STORED[4], STORED[4]), "not among the first"),
     ],
