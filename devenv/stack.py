@@ -14,7 +14,7 @@ from devenv.config import schema as config
 from devenv.config.environment import connection_environment
 from devenv.config.load import Loaded
 from devenv.config.schema import FILE
-from devenv.core.errors import DevenvError, UsageError
+from devenv.core.errors import DevenvError, StoreError, UsageError
 from devenv.engines.base import Engine
 from devenv.engines.project import read_state
 from devenv.engines.registry import engine_class
@@ -50,6 +50,13 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """The connection settings that processes of this project get."""
         return connection_environment(self.settings, self.engine.targets())
+
+    def require_running(self, name: str) -> None:
+        """StoreError unless this project's own service runs: its port may be somebody else's by now."""
+        state = next(service for service in self.engine.look() if service.name == name)
+        if state.state != "running":
+            why = f" ({state.detail})" if state.detail else ""
+            raise StoreError(f"{name} of this project does not run{why}", reached=False).with_hint("devenv up")
 
 
 @dataclass(frozen=True)

@@ -203,12 +203,11 @@ def verify_context(opened: Stack) -> Context:
     """Return what `verify` and `repair` compare."""
     from devenv.config.services import STORES
     from devenv.lifecycle.steps import read_inputs
-    from devenv.query.queries import require_running
     from devenv.verify.context import Context
 
     def ready() -> None:
         for name in STORES:
-            require_running(opened, name)
+            opened.require_running(name)
 
     def settled(writes: Sequence[Write]) -> None:
         from devenv.doctor.gather import settle

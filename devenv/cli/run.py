@@ -178,11 +178,10 @@ def env(
     opened.engine.keep_secrets()
     values = visitor_environment(opened)
     if token is not None:
-        from devenv.query.queries import require_running
         from devenv.trace.tokens import token_of
 
         consent(opened.loaded, "token")
-        require_running(opened, "postgres")
+        opened.require_running("postgres")
         environ = {**values, **opened.engine.backend_variables()}
         made = token_of(opened.settings, opened.engine.targets(), opened.root, environ, token)
         if chosen.json:

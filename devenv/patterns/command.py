@@ -15,6 +15,7 @@ from devenv.capture.calls import shown
 from devenv.config.schema import Pattern
 from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.model import CheckResult, Report
+from devenv.core.portable import portable
 from devenv.core.templates import names_in
 from devenv.patterns.explain import explain
 from devenv.patterns.judge import UNVERIFIED, exit_code, judge
@@ -24,7 +25,6 @@ from devenv.patterns.pattern_rules import script_faults
 from devenv.patterns.registry import RULES
 from devenv.patterns.scripts import run_script
 from devenv.patterns.seen import Observed, SeenPattern, SqlRun, TableSeen, amount_of
-from devenv.query.queries import START_HINT, portable, require_running
 from devenv.stack import Stack
 from devenv.stores.dynamodb.client import Dynamo, plain, read_only
 from devenv.stores.dynamodb.partiql import statement_of
@@ -59,12 +59,12 @@ def pattern_named(stack: Stack, name: str) -> Pattern:
 
 def observe(stack: Stack, names: Sequence[str] | None = None, given: Mapping[str, str] | None = None) -> Observed:
     """Look at the project's DynamoDB. StoreError when it does not run."""
-    require_running(stack, "dynamodb")
+    stack.require_running("dynamodb")
     try:
         with Dynamo(read_only(stack.engine.targets().dynamodb)) as dynamodb:
             return look(dynamodb, stack.settings, declared_tables(stack), names=names, given=given)
     except StoreError as error:
-        raise error.with_hint("devenv doctor" if error.reached else START_HINT) from None
+        raise error.with_hint("devenv doctor" if error.reached else "devenv up") from None
 
 
 def list_patterns(stack: Stack) -> Report:
@@ -212,7 +212,7 @@ def run_sql_pattern(stack: Stack, name: str, text: str, values: Mapping[str, str
 
     from devenv.patterns.declared import run_sql
 
-    require_running(stack, "postgres")
+    stack.require_running("postgres")
     if missing := missing_values(text, values):
         raise UsageError(
             f"`{name}` needs {missing[0]}",
@@ -252,7 +252,7 @@ def run_sql_patterns(stack: Stack) -> dict[str, SqlRun]:
             found[name] = SqlRun(not_run=f"it is SQL, and [patterns.{name}] params has no {', '.join(missing)}")
             continue
         try:
-            require_running(stack, "postgres")
+            stack.require_running("postgres")
             found[name] = SqlRun(len(run_sql(stack.engine.targets().postgres, pattern.sql, values)[0].rows))
         except StoreError as error:
             words = (error.detail or error.what).splitlines()[0]

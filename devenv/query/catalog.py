@@ -9,7 +9,7 @@ from dataclasses import replace
 from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.model import Report
 from devenv.core.plural import number_of, size_words
-from devenv.query.queries import START_HINT, require_running, rows_report
+from devenv.query.queries import START_HINT, rows_report
 from devenv.stack import Stack
 from devenv.stores.postgres.catalog import Table, read_catalog
 from devenv.stores.postgres.client import Connection
@@ -98,7 +98,7 @@ def count_rows(connection: Connection, table: Table) -> int:
 @contextmanager
 def opened(stack: Stack) -> Iterator[Connection]:
     """A connection to the project's database that cannot write; its errors get the next command."""
-    require_running(stack, "postgres")
+    stack.require_running("postgres")
     try:
         with reading(stack.engine.targets().postgres, timeout_s=30) as connection:
             yield connection

@@ -7,13 +7,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from decimal import Decimal
 from itertools import islice
 from typing import Any, NoReturn
 
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import Report
 from devenv.core.plural import number_of
+from devenv.core.portable import portable
 from devenv.stack import Stack
 from devenv.stores.dynamodb.client import Dynamo, plain, read_only, verb
 from devenv.stores.dynamodb.key_schema import place_of
@@ -52,7 +52,7 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
             exit_code=Exit.MISSING,
             hint='ask one question at a time: devenv db "select 1"',
         )
-    require_running(stack, "postgres")
+    stack.require_running("postgres")
     own = {name: value for name, value in stack.environ.items() if not name.startswith("PG")}
     environment = {**own, **stack.environment()}
     if not write:
@@ -76,7 +76,7 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
 
     if write:
         stack.engine.permit(None)
-    require_running(stack, "postgres")
+    stack.require_running("postgres")
     target = stack.engine.targets().postgres
     try:
         if write:
@@ -92,14 +92,6 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
         raise error.with_hint(hint) from None
     summary = f"({number_of(len(answer.rows), 'row')})" if answer.columns else answer.status
     return rows_report(stack, "db", answer.columns, answer.rows, summary)
-
-
-def require_running(stack: Stack, name: str) -> None:
-    """StoreError unless this project's own service runs: its port may be somebody else's by now."""
-    state = next(service for service in stack.engine.look() if service.name == name)
-    if state.state != "running":
-        why = f" ({state.detail})" if state.detail else ""
-        raise StoreError(f"{name} of this project does not run{why}", reached=False).with_hint(START_HINT)
 
 
 def sql_hint(error: StoreError, write: bool) -> str:
@@ -255,7 +247,7 @@ class opened:
     """The project's DynamoDB for a `with` block, for reading unless `write`; its errors get the next command."""
 
     def __init__(self, stack: Stack, *, write: bool = False) -> None:
-        require_running(stack, "dynamodb")
+        stack.require_running("dynamodb")
         target = stack.engine.targets().dynamodb
         self._dynamodb = Dynamo(target if write else read_only(target))
 
@@ -301,18 +293,3 @@ def rows_report(
     """A report of rows, with values that JSON can carry."""
     body = {"columns": list(columns), "rows": [[portable(value) for value in row] for row in rows], "summary": summary}
     return Report(command, stack.settings.project.name, Exit.DONE, body)
-
-
-def portable(value: Any) -> Any:
-    """A value of either store for JSON: numbers stay numbers where JSON can hold them exactly, the rest is text."""
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and abs(value) < 2**53 else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): portable(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [portable(entry) for entry in value]
-    if isinstance(value, set | frozenset):
-        return sorted((portable(entry) for entry in value), key=str)
-    return value.hex() if isinstance(value, bytes | memoryview) else str(value)

@@ -50,14 +50,13 @@ def values_of(stack: Stack, trace: Trace) -> tuple[Mapping[str, str], str | None
     from devenv.patterns.observe import read_table
     from devenv.patterns.samples import sample
     from devenv.patterns.seen import Unsampled
-    from devenv.query.queries import require_running
     from devenv.stores.dynamodb.client import Dynamo, read_only
 
     pattern = stack.settings.patterns.get(trace.pattern or "")
     if pattern is None or pattern.table is None:
         return {}, "it names no pattern of DynamoDB"
     try:
-        require_running(stack, "dynamodb")
+        stack.require_running("dynamodb")
         with Dynamo(read_only(stack.engine.targets().dynamodb)) as dynamodb:
             table = read_table(dynamodb, pattern.table)
     except DevenvError as error:
@@ -81,7 +80,6 @@ def needed(settings: Settings, trace: Trace) -> set[str]:
 
 def read_people_of(stack: Stack) -> tuple[list[dict[str, Any]], str | None]:
     """The rows of people, and else why there are none."""
-    from devenv.query.queries import require_running
     from devenv.stores.postgres import client as postgres
     from devenv.stores.postgres.reader import reading
     from devenv.trace.layers.postgres import read_people
@@ -90,7 +88,7 @@ def read_people_of(stack: Stack) -> tuple[list[dict[str, Any]], str | None]:
     if declared is None:
         return [], None
     try:
-        require_running(stack, "postgres")
+        stack.require_running("postgres")
         target = stack.engine.targets().postgres
         with reading(target, autocommit=True) as connection, postgres.translated(target.address):
             return read_people(connection, declared), None

@@ -118,9 +118,7 @@ class NotAgreed(Exception):
 @contextmanager
 def opened_rows(stack: Stack) -> Iterator[tuple[Connection, Asking]]:
     """The project's database, for reading. StoreError when it does not run."""
-    from devenv.query.queries import require_running
-
-    require_running(stack, "postgres")
+    stack.require_running("postgres")
     target: PostgresTarget = stack.engine.targets().postgres
     with reading(target, autocommit=True) as connection:
         yield connection, Asking(connection, target, LIMIT_S)

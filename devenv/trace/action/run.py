@@ -78,11 +78,10 @@ def trace_action(
     UsageError when the subject declares no action, or the application is not a process of this machine.
     """
     from devenv.config.services import STORES
-    from devenv.query.queries import require_running
 
     check_declared(stack, subject)
     for name in STORES:
-        require_running(stack, name)
+        stack.require_running(name)
     with scratch_copy(stack, say) as scratch:
         calls = RecordedCalls()
         with Tap(routes_to(scratch.stack.engine.targets()), calls.take, contents=True) as tap:

@@ -168,10 +168,9 @@ def opened(
 ) -> Iterator[Bench]:
     """The copy, the proxies before it, and the application and its parts before those."""
     from devenv.config.services import STORES
-    from devenv.query.queries import require_running
 
     for name in STORES:
-        require_running(stack, name)
+        stack.require_running(name)
     with ExitStack() as entered:
         scratch = entered.enter_context(scratch_copy(stack, say))
         calls = RecordedCalls()
