@@ -13,13 +13,13 @@ from devenv.config.services import Own
 from devenv.config.workers import HandlerPlace, handler_places
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.host.writing import open_append, write_private
-from devenv.streams.refused import AGAIN
+from devenv.services.streams.refused import AGAIN
 
 if TYPE_CHECKING:
     from devenv.engines.process import ProcessServices as Engine
-    from devenv.streams.position import Position
+    from devenv.services.streams.position import Position
 
-MODULE: Final = "devenv.streams"
+MODULE: Final = "devenv.services.streams"
 FOLDER: Final = "streams"
 
 
@@ -40,7 +40,7 @@ def retry_file(engine: Engine, name: str) -> Path:
 
 def count_refused(engine: Engine, name: str) -> int:
     """How many refused records are kept; 0 when the file is not there, or cannot be read."""
-    from devenv.streams.refused import count_records
+    from devenv.services.streams.refused import count_records
 
     return count_records(failed_file(engine, name))
 
@@ -72,7 +72,7 @@ def settings_file(engine: Engine, name: str) -> Path:
 
 def position(engine: Engine, name: str) -> Position | None:
     """How far a worker is; None when it has never run with this data."""
-    from devenv.streams.position import read
+    from devenv.services.streams.position import read
 
     return read(state_file(engine, name))
 
@@ -89,7 +89,7 @@ def find_handler(folder: Path, handler: str) -> HandlerPlace | None:
 
 def settings_text(engine: Engine, own: Own, words: list[str], python: str) -> bytes:
     """The worker's settings as JSON; `words` is the filled in command. UsageError without the handler's file."""
-    from devenv.streams.worker import StreamSettings
+    from devenv.services.streams.worker import StreamSettings
 
     worker = own.worker
     assert worker is not None  # noqa: S101 - only stream workers come here

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from devenv.lifecycle.steps import Inputs
     from devenv.links.expiry import RemovedRecord
     from devenv.links.judge import Item
+    from devenv.services.streams.judge import WorkerObservation
     from devenv.stack import Stack
-    from devenv.streams.judge import WorkerObservation
 
 
 def facts_context(stack: Stack, inputs: Inputs) -> FactsContext:
@@ -49,7 +49,7 @@ def facts_context(stack: Stack, inputs: Inputs) -> FactsContext:
 
 def look_at_stream(engine: Engine, name: str, table: str, state: str) -> WorkerObservation:
     """One stream worker, whose process is in this state. StoreError when DynamoDB does not answer."""
-    from devenv.streams.look import look_at_worker
+    from devenv.services.streams.look import look_at_worker
 
     found = look_at_worker(engine.targets().dynamodb, name, table, state, partial(stream.position, engine, name))
     file = str(stream.failed_file(engine, name))
@@ -66,6 +66,6 @@ def read_written(engine: Engine, table: str) -> list[Item]:
 
 def read_removed(engine: Engine, table: str) -> list[RemovedRecord]:
     """The removed items that a table's stream still has."""
-    from devenv.streams import removed
+    from devenv.services.streams import removed
 
     return removed.read_removed(engine.targets().dynamodb, table)

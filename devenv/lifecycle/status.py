@@ -52,7 +52,7 @@ def look_closer(engine: Engine, seen: ServiceState) -> ServiceState:
 def work_of(engine: Engine, name: str) -> dict[str, Any] | None:
     """The work of a stream worker so far; None when it has never run with this data."""
     from devenv.engines.stream import failed_file, position
-    from devenv.streams.judge import summary
+    from devenv.services.streams.judge import summary
 
     known = position(engine, name)
     if known is None:

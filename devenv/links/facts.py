@@ -41,8 +41,8 @@ class FactsContext:
     (None: the project has none), `application` what its running process really has (None: it does not run).
     `tables` are the declared CreateTable requests by table name. `read_declared` reads the catalog that setup declared
     (None: it has not run), `read_seeded` the rows it loaded, as text by column. `look_at_workers` looks at each stream
-    worker, given its process's state (a WorkerObservation of devenv.streams.judge). Of a table, `read_written` reads
-    the items that devenv loaded, `read_removed` what its stream tells of removed ones.
+    worker, given its process's state (a WorkerObservation of devenv.services.streams.judge). Of a table,
+    `read_written` reads the items that devenv loaded, `read_removed` what its stream tells of removed ones.
     """
 
     settings: Settings

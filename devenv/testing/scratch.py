@@ -199,8 +199,8 @@ class ScratchCopy:
         """Run the project's stream workers on the copy, each from the present end of its stream. DevenvError."""
         from devenv.engines import stream
         from devenv.engines.wait import await_store
-        from devenv.streams.look import end_of_stream
-        from devenv.streams.position import write
+        from devenv.services.streams.look import end_of_stream
+        from devenv.services.streams.position import write
 
         engine, environment = self.stack.engine, self.stack.environment()
         for own in engine.own.values():

@@ -18,13 +18,13 @@ from devenv.config.filters import fits
 from devenv.core.templates import Unknown
 from devenv.links.facts import Facts
 from devenv.links.judge import ItemRecord
-from devenv.streams.judge import Replay
+from devenv.services.streams.judge import Replay
 from devenv.trace.question import TraceContext
 
 if TYPE_CHECKING:
+    from devenv.services.streams.handler import HandlerOutcome
+    from devenv.services.streams.worker import Worker
     from devenv.stack import Stack
-    from devenv.streams.handler import HandlerOutcome
-    from devenv.streams.worker import Worker
 
 # Classes of faults that a function may be there to correct.
 FOLLOWING: Final = frozenset(
@@ -99,7 +99,7 @@ def not_runnable(stack: Stack, name: str) -> str | None:
 def worker_on(stack: Stack, name: str) -> Worker:
     """The worker with the settings and variables of the copy. It follows no stream."""
     from devenv.engines import own as own_processes
-    from devenv.streams.worker import StreamSettings, Worker
+    from devenv.services.streams.worker import StreamSettings, Worker
 
     engine = stack.engine
     own = engine.own[name]
@@ -174,7 +174,7 @@ def record_of(name: str, item: Mapping[str, Any], keys: tuple[str, ...], number:
 
 def call(worker: Worker, records: Sequence[Mapping[str, Any]]) -> HandlerOutcome:
     """One call of the function, in a process that ends with it."""
-    from devenv.streams.handler import HandlerOutcome, HandlerProcess
+    from devenv.services.streams.handler import HandlerOutcome, HandlerProcess
 
     if not records:
         return HandlerOutcome()
@@ -194,7 +194,7 @@ def describe(change: Any) -> str:
 
 def rewritten(worker: Worker, outcome: HandlerOutcome) -> tuple[str, ...]:
     """The items that a function wrote although nothing changed."""
-    from devenv.streams.loops import written_keys
+    from devenv.services.streams.loops import written_keys
 
     table, keys = worker.settings.table, worker.table_keys()
     found = [key for operation, body in outcome.wrote for key in written_keys(operation, body, table, keys)]

@@ -15,7 +15,7 @@ from devenv.config.schema import Settings, Token
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Targets
 from devenv.core.templates import Unknown, fill
-from devenv.issuer.jwt import compact
+from devenv.services.issuer.jwt import compact
 from devenv.trace.layers.services import relation_of
 from devenv.trace.question import TraceContext
 
@@ -54,8 +54,8 @@ def signed(declared: Token, values: Mapping[str, str], environ: Mapping[str, str
 
 def issued(settings: Settings, targets: Targets, root: Path, values: Mapping[str, str]) -> str:
     """A token of the project's own issuer, of the person in `values`. DevenvError without a key or a sign-in id."""
-    from devenv.issuer.cognito import claims_of
-    from devenv.issuer.key import read_key
+    from devenv.services.issuer.cognito import claims_of
+    from devenv.services.issuer.key import read_key
 
     declared, person = settings.token, settings.person
     assert declared is not None  # noqa: S101 - it has an issuer

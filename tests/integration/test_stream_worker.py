@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
+from devenv.services.streams import position
+from devenv.services.streams.position import LastRecord, Position
 from devenv.steps.ledger import Ledger
 from devenv.stores.dynamodb.client import Dynamo
-from devenv.streams import position
-from devenv.streams.position import LastRecord, Position
 from tests.conftest import Stores
 
 NODE = Path(sys.executable).parent / "node"
@@ -70,7 +70,7 @@ class Running:
         }  # fmt: skip
         with open(self.folder / "log", "ab") as log:
             self.child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "devenv.streams", str(self.folder / "settings.json")],
+                [sys.executable, "-P", "-m", "devenv.services.streams", str(self.folder / "settings.json")],
                 env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
 

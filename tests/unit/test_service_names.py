@@ -46,7 +46,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     "the tap speaks two protocols": ("lifecycle/tap.py",),
     "`down` keeps or deletes a cluster": ("lifecycle/down.py",),
     "completion must not import more": ("cli/complete.py", "cli/completion.py"),
-    "the name of the service in AWS": ("aws/", "streams/"),
+    "the name of the service in AWS": ("aws/", "services/streams/"),
     "the library that a pattern's script is read for": ("patterns/declared.py", "patterns/scripts.py"),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
-from devenv.streams.judge import WorkerObservation, WorkerTrouble, judge_worker, summary
+from devenv.services.streams.judge import WorkerObservation, WorkerTrouble, judge_worker, summary
 
 
 def run_workers(facts: DoctorFacts) -> Outcome:

@@ -22,7 +22,7 @@ class IssuerKind(ServiceKind):
 
     def launch(self, engine: Engine, own: Own, environment: Mapping[str, str]) -> Launch:
         """The issuer, once its signing key is there."""
-        from devenv.issuer.key import keep_key
+        from devenv.services.issuer.key import keep_key
 
         keep_key(engine.root)
         return super().launch(engine, own, environment)
@@ -31,7 +31,7 @@ class IssuerKind(ServiceKind):
         """devenv's own module. -P: what lies in the working folder is no module."""
         asked = {"root": str(engine.root), "port": str(engine.port(own.name)), "pool": user_pool(engine.settings)}
         words = [word for name, value in asked.items() for word in (f"--{name}", value)]
-        return [sys.executable, "-P", "-m", "devenv.issuer", *words]
+        return [sys.executable, "-P", "-m", "devenv.services.issuer", *words]
 
 
 KIND: Final = IssuerKind()

@@ -11,7 +11,7 @@ from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, StoreError
 from devenv.core.model import Finding, Fix
 from devenv.core.templates import Unknown
-from devenv.streams.judge import (
+from devenv.services.streams.judge import (
     Replay,
     WorkerObservation,
     WorkerTrouble,

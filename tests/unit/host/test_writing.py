@@ -34,7 +34,7 @@ REASONS = {
     "host/log_clock.py": "appends to the times beside a log, through no link; it imports nothing of devenv",
     "host/processes.py": "rotates a log of devenv's own, after looking that it is no link",
     "host/writing.py": "is the writer",
-    "streams/runner.py": "a descriptor that devenv gives it; it imports nothing of devenv",
+    "services/streams/runner.py": "a descriptor that devenv gives it; it imports nothing of devenv",
     "snapshots/baseline.py": "copies files of a snapshot into a fresh folder of devenv's own",
     "snapshots/restore.py": "copies files of a snapshot into a fresh folder of devenv's own",
     "snapshots/save.py": "copies files of a snapshot into a fresh folder of devenv's own",

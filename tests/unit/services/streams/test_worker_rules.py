@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from devenv.streams import position
-from devenv.streams.handler import HandlerOutcome
-from devenv.streams.loops import DEEPEST, SOON_S, Depths, written_keys
-from devenv.streams.position import LastRecord, Position
-from devenv.streams.worker import completed
+from devenv.services.streams import position
+from devenv.services.streams.handler import HandlerOutcome
+from devenv.services.streams.loops import DEEPEST, SOON_S, Depths, written_keys
+from devenv.services.streams.position import LastRecord, Position
+from devenv.services.streams.worker import completed
 
 
 def records(*sequences: str) -> list[dict[str, Any]]:

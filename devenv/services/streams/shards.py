@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from devenv.core.errors import StoreError
+from devenv.services.streams.position import LastRecord
 from devenv.stores.dynamodb.client import Dynamo
-from devenv.streams.position import LastRecord
 
 API: Final = "DynamoDBStreams_20120810"
 RECORDS: Final = 1000  # the most that GetRecords returns

@@ -1,4 +1,4 @@
-"""Serves the public key and the OpenID configuration of a project's issuer on 127.0.0.1: `python -m devenv.issuer`.
+"""`python -m devenv.services.issuer` serves the public key and OpenID configuration of a project on 127.0.0.1.
 
 Only a Host of this machine is answered, so that no page in a browser reads it by another name.
 """
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from devenv.config.issuer import CONFIGURATION, JWKS
 from devenv.core.errors import Exit
-from devenv.issuer.key import read_key
+from devenv.services.issuer.key import read_key
 
 ADDRESS: Final = "127.0.0.1"
 PATIENCE_S: Final = 5.0
@@ -81,7 +81,7 @@ class IssuerServer(ThreadingHTTPServer):
 
 def main() -> int:
     """Serve until SIGTERM. 6 when the port is taken, 1 without a key."""
-    parser = argparse.ArgumentParser(prog="devenv.issuer")
+    parser = argparse.ArgumentParser(prog="devenv.services.issuer")
     parser.add_argument("--root", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--pool", required=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from devenv.core.plural import number_of
-from devenv.streams.position import Position
+from devenv.services.streams.position import Position
 
 Trouble = Literal["not_running", "stream_off", "loop", "handler_error", "lagging", "not_applied", "filtered"]
 

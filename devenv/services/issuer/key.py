@@ -16,7 +16,7 @@ from devenv.config.issuer import KEY_FILE
 from devenv.core.errors import DevenvError
 from devenv.host import state
 from devenv.host.writing import create_private
-from devenv.issuer.jwt import encode, encode_number
+from devenv.services.issuer.jwt import encode, encode_number
 
 BITS: Final = 2048
 EXPONENT: Final = 65537

@@ -7,8 +7,8 @@ from typing import Final
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.links.expiry import RemovedRecord
-from devenv.streams.look import describe
-from devenv.streams.shards import ShardReader, StreamClient
+from devenv.services.streams.look import describe
+from devenv.services.streams.shards import ShardReader, StreamClient
 
 PAGES: Final = 20  # of 1,000 records each
 SERVICE: Final = "dynamodb.amazonaws.com"

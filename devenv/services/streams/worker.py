@@ -21,15 +21,15 @@ from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.core.plural import number_of
 from devenv.host.writing import open_append
+from devenv.services.streams import position as positions
+from devenv.services.streams.handler import HandlerOutcome, HandlerProcess, HandlerProgram
+from devenv.services.streams.loops import Depths
+from devenv.services.streams.position import HandlerError, LastRecord, Position
+from devenv.services.streams.refused import AGAIN, read_batches
+from devenv.services.streams.shards import GONE, Shard, ShardReader, StreamClient, lambda_record
+from devenv.services.streams.store import watch_store
 from devenv.steps.ledger import Ledger
 from devenv.steps.seed.items import key_of, normal_item
-from devenv.streams import position as positions
-from devenv.streams.handler import HandlerOutcome, HandlerProcess, HandlerProgram
-from devenv.streams.loops import Depths
-from devenv.streams.position import HandlerError, LastRecord, Position
-from devenv.streams.refused import AGAIN, read_batches
-from devenv.streams.shards import GONE, Shard, ShardReader, StreamClient, lambda_record
-from devenv.streams.store import watch_store
 
 POLL_S: Final = 0.1
 REFRESH_S: Final = 2.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from devenv.streams.judge import Replay, WorkerObservation, explained
-from devenv.streams.position import HandlerError, Position
+from devenv.services.streams.judge import Replay, WorkerObservation, explained
+from devenv.services.streams.position import HandlerError, Position
 
 CORRECTED = frozenset([("missing_attribute", ("row",))])
 BEHIND = frozenset([("stale_preview", ("group",))])

@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from devenv.config.schema import Token
 from devenv.core.errors import DevenvError
-from devenv.issuer.cognito import claims_of
-from devenv.issuer.jwt import compact
-from devenv.issuer.key import SigningKey, keep_key, make_key, place, read_key
+from devenv.services.issuer.cognito import claims_of
+from devenv.services.issuer.jwt import compact
+from devenv.services.issuer.key import SigningKey, keep_key, make_key, place, read_key
 
 POOL = "http://127.0.0.1:20001/us-east-1_devenv"
 # A key, but not of RSA.

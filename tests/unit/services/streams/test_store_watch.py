@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from devenv.streams import store
+from devenv.services.streams import store
 
 
 def test_a_store_that_stays_did_not_end() -> None:

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
+from devenv.services.streams.judge import WorkerObservation
+from devenv.services.streams.position import LastRecord, Position
+from devenv.services.streams.shards import ShardReader, StreamClient
 from devenv.stores.dynamodb.client import Dynamo
-from devenv.streams.judge import WorkerObservation
-from devenv.streams.position import LastRecord, Position
-from devenv.streams.shards import ShardReader, StreamClient
 
 PATIENCE_S: Final = 2.0
 POLL_S: Final = 0.05

@@ -1,4 +1,4 @@
-"""A worker as a process of its own: `python -m devenv.streams FILE`, with the settings in a JSON file."""
+"""A worker as a process of its own: `python -m devenv.services.streams FILE`, with the settings in a JSON file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from devenv.streams.worker import StreamSettings, Worker
+from devenv.services.streams.worker import StreamSettings, Worker
 
 
 def main() -> int:
