@@ -8,97 +8,19 @@ from __future__ import annotations
 import json
 import re
 import time
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from devenv.config.parse import parse
-from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
-from devenv.core.model import CheckResult
 from devenv.patterns.judge import judge
 from devenv.patterns.observe import look
-from devenv.patterns.seen import Observed, SeenPattern, TableSeen
+from devenv.patterns.seen import Observed
 from devenv.stores.dynamodb.client import Dynamo, typed_item
 from devenv.stores.dynamodb.partiql import statement_of
 from tests.conftest import Stores
-
-NOW = datetime(2026, 6, 24, tzinfo=UTC)
-TYPES = {"n": "N", "number": "N", "when": "N", "id": "N"}
-
-
-def key(*names: str) -> list[dict[str, str]]:
-    return [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"), strict=False)]
-
-
-def index(name: str, *names: str, projection: Any = "ALL") -> dict[str, Any]:
-    held = (
-        {"ProjectionType": projection}
-        if isinstance(projection, str)
-        else {
-            "ProjectionType": "INCLUDE",
-            "NonKeyAttributes": projection,
-        }
-    )
-    return {"IndexName": name, "KeySchema": key(*names), "Projection": held}
-
-
-def table(
-    *names: str, indexes: Sequence[Any] = (), local: Sequence[Any] = (), capacity: int | None = None, name: str = "Tab"
-) -> dict[str, Any]:
-    """A CreateTable request. Attributes named in TYPES are numbers, the others texts."""
-    parts = [key(*names), *(each["KeySchema"] for each in (*indexes, *local))]
-    attributes = dict.fromkeys(each["AttributeName"] for part in parts for each in part)
-    request: dict[str, Any] = {
-        "TableName": name,
-        "KeySchema": key(*names),
-        "AttributeDefinitions": [{"AttributeName": a, "AttributeType": TYPES.get(a, "S")} for a in attributes],
-        "BillingMode": "PAY_PER_REQUEST",
-    }
-    if capacity is not None:
-        request["BillingMode"] = "PROVISIONED"
-        request["ProvisionedThroughput"] = {"ReadCapacityUnits": capacity, "WriteCapacityUnits": capacity}
-    if indexes:
-        request["GlobalSecondaryIndexes"] = list(indexes)
-    if local:
-        request["LocalSecondaryIndexes"] = list(local)
-    return request
-
-
-@dataclass(frozen=True)
-class Design:
-    """One table with items and declared patterns: a fault (`code`, words of its evidence and advice), or a sound "
-    "one."""
-
-    patterns: str
-    items: Sequence[Mapping[str, Any]]
-    table: Mapping[str, Any]
-    code: str | None = None
-    words: Sequence[str] = ()
-    status: str = "fail"
-
-
-def settings_of(text: str) -> Settings:
-    return parse(tomllib.loads('[project]\nname = "design"\n' + text), Path("devenv.toml"))
-
-
-def chat(count: int = 12, **more: Any) -> list[dict[str, Any]]:
-    """Messages of two rooms."""
-    return [
-        {"pk": f"ROOM#{number % 2}", "sk": f"2026-06-24T10:{number:02}:00Z", "text": "x" * 40, "who": f"u{number % 3}"}
-        | more
-        for number in range(count)
-    ]
-
-
-ROOM = '[patterns.room]\ntable = "Tab"\nkey = { pk = "ROOM#{room}" }\n'
-BASE = table("pk", "sk")
-
+from tests.integration.design_support import BASE, NOW, ROOM, Design, bad, chat, index, one_of, settings_of, table, told
 
 FAULTS = {
     "a scan": Design(
@@ -451,16 +373,6 @@ def observe(dynamodb: Dynamo, design: Design) -> Observed:
     return look(dynamodb, settings_of(design.patterns), {}, now=NOW)
 
 
-def bad(findings: Sequence[CheckResult]) -> list[CheckResult]:
-    return [finding for finding in findings if finding.status != "ok"]
-
-
-def told(finding: CheckResult) -> str:
-    return " ".join(
-        filter(None, (finding.evidence, finding.cause, finding.fix and finding.fix.text, *finding.subjects))
-    )
-
-
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_design_fault_is_found(dynamodb: Dynamo, name: str) -> None:
     design = FAULTS[name]
@@ -540,80 +452,3 @@ def is_ready(dynamodb: Dynamo) -> bool:
             raise
         return False
     return bool(described["GlobalSecondaryIndexes"][0]["IndexStatus"] == "ACTIVE")
-
-
-# --- on values, without a store ---
-
-
-def judged(
-    definition: Mapping[str, Any], items: Sequence[Mapping[str, Any]] = (), patterns: str = "", **seen: Any
-) -> list[CheckResult]:
-    """What is found on a table with these items."""
-    table_seen = TableSeen("Tab", definition, [typed_item(item) for item in items], **seen)
-    settings = settings_of(patterns)
-    accesses = {
-        name: SeenPattern(name, pattern, table_seen.place(pattern.index), "Query")
-        for name, pattern in settings.patterns.items()
-    }
-    return bad(judge(Observed(settings, {"Tab": table_seen}, accesses)))
-
-
-def one_of(findings: Sequence[CheckResult], code: str) -> CheckResult:
-    [finding] = [each for each in findings if each.code == code]
-    return finding
-
-
-def test_a_hot_partition() -> None:
-    items = [{"pk": "a" if number % 10 else f"b{number}", "sk": str(number)} for number in range(600)]
-    finding = one_of(judged(BASE, items), "PAT008")
-    assert "pk = a has 540 of 600 items" in finding.evidence
-    assert "shard number" in told(finding)
-
-
-def test_an_index_with_few_values() -> None:
-    definition = table("pk", indexes=[index("by-status", "status")])
-    items = [{"pk": str(number), "status": "open" if number % 3 else "closed"} for number in range(300)]
-    finding = one_of(judged(definition, items), "PAT009")
-    assert finding.subjects == ("Tab/by-status",)
-    assert "300 items under 2 values of status (closed, open)" in finding.evidence
-    assert "an id or a shard number" in told(finding)
-
-
-def test_a_few_ids_are_not_few_kinds() -> None:
-    items = [{"pk": f"MSG#{number % 3}-5ae290ed", "sk": f"{number:03}"} for number in range(300)]
-    assert judged(BASE, items) == []
-
-
-def test_a_partition_near_ten_gigabytes_under_a_local_index() -> None:
-    definition = table("pk", "sk", local=[index("by-who", "pk", "who")])
-    seen = TableSeen("Tab", definition, [typed_item({"pk": "a", "sk": "1", "who": "x"})])
-    seen.__dict__["sizes"] = (9 * 1024**3,)
-    finding = one_of(bad(judge(Observed(settings_of(""), {"Tab": seen}, {}))), "PAT021")
-    assert "9.0 of 10 GB" in finding.evidence
-    assert "new table with global indexes" in told(finding)
-
-
-@pytest.mark.parametrize(
-    ("definition", "words"),
-    [
-        (
-            table("pk", "sk", local=[index(f"l{n}", "pk", f"a{n}") for n in range(6)]),
-            ["6 local indexes", "at most 5", "added online"],
-        ),
-        (table("pk", "sk", indexes=[index(f"g{n}", f"a{n}") for n in range(21)]), ["21 global indexes", "20"]),
-        (table("pk", "sk", local=[index("l", "who", "sk")]), ["partition key who", "make it a global index"]),
-        (table("pk", "sk", local=[index("l", "pk")]), ["no sort key of its own"]),
-        (
-            table("pk", indexes=[index("g", "a", projection=[f"x{n}" for n in range(101)])]),
-            ["101 attributes", "project ALL"],
-        ),
-    ],
-)
-def test_indexes_that_dynamodb_does_not_make(definition: Mapping[str, Any], words: Sequence[str]) -> None:
-    finding = one_of(judged_declared(definition), "PAT020")
-    assert [word for word in words if word not in told(finding)] == []
-
-
-def judged_declared(definition: Mapping[str, Any]) -> list[CheckResult]:
-    """What is found on a table that is declared only."""
-    return bad(judge(Observed(settings_of(""), {"Tab": TableSeen("Tab", None, declared=definition)}, {})))

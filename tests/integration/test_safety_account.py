@@ -6,168 +6,30 @@ Every fault is a change of a sound account, so that what is found is the change 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from typing import Any
 
-import msgspec
 import pytest
 
-from devenv.aws.account import READS, AwsAccount, Refused
-from devenv.doctor.runner import diagnose
-from tests.integration.moto_support import ACCOUNT, REGION, Moto, server
+from devenv.aws.account import AwsAccount, Refused
+from tests.integration.account_support import (
+    ARN,
+    CODES,
+    DATA,
+    TABLES,
+    Cloud,
+    cloud,
+    document,
+    make_gateway,
+    only_reads,
+    rows,
+    shown,
+)
+from tests.integration.moto_support import ACCOUNT, REGION, server
 from tests.support import ProjectDir, reference_project
-from tests.unit.doctor.test_doctor_safety import TABLE, context
+from tests.unit.doctor.test_doctor_safety import TABLE
 
-__all__ = ["server"]
-DEMANDS = {
-    "regions": [REGION],
-    "cloudtrail": True,
-    "vpc_endpoint": True,
-    "no_users": True,
-    "private_path": True,
-    "account": ACCOUNT,
-}
-CODES = ("SAF004", "SAF010", "SAF011", "SAF012", "SAF013")
-ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}"
-REQUEST: dict[str, Any] = {
-    "TableName": TABLE,
-    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "author", "day")],
-    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    "GlobalSecondaryIndexes": [
-        {
-            "IndexName": "by-author",
-            "KeySchema": [{"AttributeName": "author", "KeyType": "HASH"}],
-            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["title", "size"]},
-        }
-    ],
-    "LocalSecondaryIndexes": [
-        {
-            "IndexName": "by-day",
-            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "day", "KeyType": "RANGE"}],
-            "Projection": {"ProjectionType": "ALL"},
-        }
-    ],
-    "BillingMode": "PAY_PER_REQUEST",
-    "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
-    "DeletionProtectionEnabled": True,
-}
-
-
-def document(action: str, resource: Any, **more: Any) -> str:
-    statement = {"Effect": "Allow", "Action": action, "Resource": resource, **more}
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """An account with a sound setup, and the ids of its parts."""
-
-    moto: Moto
-    vpc: str
-    routes: str
-    gateway: str
-    interface: str
-    vpn: str
-
-    def client(self, service: str, region: str = REGION) -> Any:
-        return self.moto.client(service, region=region)
-
-    def selectors(self, *fields: dict[str, Any]) -> None:
-        self.client("cloudtrail").put_event_selectors(
-            TrailName="trail", AdvancedEventSelectors=[{"Name": "data", "FieldSelectors": list(fields)}]
-        )
-
-    def user(self, name: str, policy: str | None = None) -> None:
-        iam = self.client("iam")
-        iam.create_user(UserName=name)
-        if policy:
-            iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=policy)
-
-    def endpoint(self, policy: str | None) -> None:
-        ec2 = self.client("ec2")
-        ec2.delete_vpc_endpoints(VpcEndpointIds=[self.gateway])
-        make_gateway(ec2, self.vpc, [self.routes], policy)
-
-
-DATA = {"Field": "eventCategory", "Equals": ["Data"]}
-TABLES = {"Field": "resources.type", "Equals": ["AWS::DynamoDB::Table"]}
-
-
-def make_gateway(ec2: Any, vpc: str, routes: list[str], policy: str | None) -> str:
-    service = f"com.amazonaws.{REGION}.dynamodb"
-    more = {"PolicyDocument": policy} if policy else {}
-    made = ec2.create_vpc_endpoint(
-        VpcId=vpc, ServiceName=service, RouteTableIds=routes, VpcEndpointType="Gateway", **more
-    )
-    return str(made["VpcEndpoint"]["VpcEndpointId"])
-
-
-ONLY_OURS = document("dynamodb:*", [ARN, f"{ARN}/index/*"], Principal="*")
-
-
-@pytest.fixture
-def cloud(server: Moto, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    server.post("/moto-api/reset")
-    client = server.client
-    client("s3").create_bucket(Bucket="logs", CreateBucketConfiguration={"LocationConstraint": REGION})
-    trail = client("cloudtrail")
-    trail.create_trail(Name="trail", S3BucketName="logs", IsMultiRegionTrail=True)
-    trail.start_logging(Name="trail")
-    ec2 = client("ec2")
-    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-    routes = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
-    interface = ec2.create_vpc_endpoint(
-        VpcId=vpc, ServiceName=f"com.amazonaws.{REGION}.dynamodb", VpcEndpointType="Interface", SubnetIds=[subnet]
-    )["VpcEndpoint"]["VpcEndpointId"]
-    customer = ec2.create_customer_gateway(Type="ipsec.1", PublicIp="198.51.100.1", BgpAsn=65000)
-    vpn = ec2.create_vpn_connection(
-        Type="ipsec.1",
-        CustomerGatewayId=customer["CustomerGateway"]["CustomerGatewayId"],
-        VpnGatewayId=ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"],
-    )["VpnConnection"]["VpnConnectionId"]
-    dynamodb = client("dynamodb")
-    dynamodb.create_table(**REQUEST)
-    dynamodb.update_time_to_live(TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"})
-    dynamodb.update_continuous_backups(
-        TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
-    )
-    made = Cloud(server, vpc, routes, make_gateway(ec2, vpc, [routes], ONLY_OURS), interface, vpn)
-    made.selectors(DATA, TABLES, {"Field": "resources.ARN", "Equals": [ARN]})
-    made.user("uploader", document("s3:*", "*"))
-    for name, value in server.variables().items():
-        monkeypatch.setenv(name, value)
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_DYNAMODB"):
-        monkeypatch.delenv(name, raising=False)
-    server.forget()
-    yield made
-    client("directconnect").delete_virtual_interface(virtualInterfaceId="all")
-
-
-def rows(*codes: str, drift: bool = False, **more: Any) -> dict[str, dict[str, Any]]:
-    """Code -> row of one diagnosis with the account."""
-    demands = {**DEMANDS, **more.pop("safety", {})}
-    account = AwsAccount(demands["regions"], expected=demands["account"])
-    made = context(demands, request=REQUEST, account=account, asks_drift=drift, **more)
-    entity = msgspec.structs.replace(made.settings.entities["letter"], ttl="expires")
-    settings = msgspec.structs.replace(made.settings, entities={**made.settings.entities, "letter": entity})
-    backups = {TABLE: {"TableName": TABLE, "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}}}
-    made = replace(made, settings=settings, read_backups=lambda: backups)
-    return {each["code"]: each for each in diagnose(made, only=codes or CODES).body["checks"]}
-
-
-def shown(found: dict[str, dict[str, Any]]) -> dict[str, str]:
-    return {code: f"{row['status']}: {row['evidence']}" for code, row in found.items() if row["status"] != "ok"}
-
-
-def only_reads(moto: Moto) -> list[str]:
-    """The calls that were recorded, after a look that each of them only reads."""
-    calls = moto.calls()
-    assert calls, "nothing was recorded, so nothing is shown"
-    writes = [each for each in calls if not each.partition(":")[2].startswith(READS)]
-    assert writes == []
-    return calls
+__all__ = ["cloud", "server"]
 
 
 def nothing(cloud: Cloud) -> None:
@@ -389,176 +251,6 @@ def test_a_client_sends_no_write(cloud: Cloud) -> None:
         client.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
     with pytest.raises(Refused):
         client.delete_table(TableName=TABLE)
-    assert cloud.moto.calls() == []
-
-
-# --- drift
-
-
-def drift(**more: Any) -> dict[str, dict[str, Any]]:
-    return rows("drift", drift=True, **more)
-
-
-def test_without_drift_it_is_quiet(cloud: Cloud) -> None:
-    found = drift()
-    assert shown(found) == {}
-    assert found["DRF001"]["evidence"].endswith(f"{TABLE} ({REGION})")
-    only_reads(cloud.moto)
-
-
-def remade(**changes: Any) -> Callable[[Cloud], None]:
-    """The table deleted and made from a changed request; its settings as before."""
-
-    def change(cloud: Cloud) -> None:
-        client = cloud.client("dynamodb")
-        client.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
-        client.delete_table(TableName=TABLE)
-        request = {**REQUEST, **changes}
-        used = {
-            part["AttributeName"]
-            for keyed in (request, *request["GlobalSecondaryIndexes"], *request["LocalSecondaryIndexes"])
-            for part in keyed["KeySchema"]
-        }
-        request["AttributeDefinitions"] = [
-            each for each in request["AttributeDefinitions"] if each["AttributeName"] in used
-        ]
-        client.create_table(**{name: value for name, value in request.items() if value != []})
-        client.update_time_to_live(
-            TableName=TABLE, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"}
-        )
-        client.update_continuous_backups(
-            TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
-        )
-
-    return change
-
-
-def updated(**changes: Any) -> Callable[[Cloud], None]:
-    return lambda cloud: cloud.client("dynamodb").update_table(TableName=TABLE, **changes)
-
-
-INDEX, LOCAL = REQUEST["GlobalSecondaryIndexes"][0], REQUEST["LocalSecondaryIndexes"][0]
-NUMBERS = [
-    {**each, "AttributeType": "N"} if each["AttributeName"] == "sk" else each
-    for each in REQUEST["AttributeDefinitions"]
-]
-DRIFTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
-    "the key": (
-        "DRF001",
-        remade(
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "day", "KeyType": "RANGE"}],
-            LocalSecondaryIndexes=[{**LOCAL, "KeySchema": LOCAL["KeySchema"]}],
-        ),
-        "key: declared pk (S), sk (S), in the account pk (S), day (S)",
-    ),
-    "a key's type": (
-        "DRF001",
-        remade(AttributeDefinitions=NUMBERS),
-        "key: declared pk (S), sk (S), in the account pk (S), sk (N)",
-    ),
-    "a missing index": (
-        "DRF001",
-        updated(GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-author"}}]),
-        "global index by-author: declared there, in the account none",
-    ),
-    "an index more": (
-        "DRF001",
-        remade(GlobalSecondaryIndexes=[INDEX, {**INDEX, "IndexName": "by-day-too"}]),
-        "global index by-day-too: declared none, in the account there",
-    ),
-    "an index's key": (
-        "DRF001",
-        remade(GlobalSecondaryIndexes=[{**INDEX, "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}]}]),
-        "key of global index by-author: declared author (S), in the account day (S)",
-    ),
-    "a missing local index": (
-        "DRF001",
-        remade(LocalSecondaryIndexes=[]),
-        "local index by-day: declared there, in the account none",
-    ),
-    "a projection": (
-        "DRF001",
-        remade(GlobalSecondaryIndexes=[{**INDEX, "Projection": {"ProjectionType": "KEYS_ONLY"}}]),
-        "projection of global index by-author: declared INCLUDE size, title, in the account KEYS_ONLY",
-    ),
-    "projected attributes": (
-        "DRF001",
-        remade(
-            GlobalSecondaryIndexes=[
-                {**INDEX, "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["title"]}}
-            ]
-        ),
-        "projection of global index by-author: declared INCLUDE size, title, in the account INCLUDE title",
-    ),
-    "TTL off": (
-        "DRF002",
-        lambda c: c.client("dynamodb").update_time_to_live(
-            TableName=TABLE, TimeToLiveSpecification={"Enabled": False, "AttributeName": "expires"}
-        ),
-        "TTL: declared expires, in the account off",
-    ),
-    "the stream's view": (
-        "DRF002",
-        remade(StreamSpecification={"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"}),
-        "stream: declared NEW_IMAGE, in the account KEYS_ONLY",
-    ),
-    "the stream off": (
-        "DRF002",
-        remade(StreamSpecification={"StreamEnabled": False}),
-        "stream: declared NEW_IMAGE, in the account off",
-    ),
-    "protection off": (
-        "DRF002",
-        updated(DeletionProtectionEnabled=False),
-        "deletion protection: declared on, in the account off",
-    ),
-    "recovery off": (
-        "DRF002",
-        lambda c: c.client("dynamodb").update_continuous_backups(
-            TableName=TABLE, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": False}
-        ),
-        "point-in-time recovery: declared on, in the account off",
-    ),
-    "billing": (
-        "DRF002",
-        remade(
-            BillingMode="PROVISIONED",
-            ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 2},
-            GlobalSecondaryIndexes=[
-                {**INDEX, "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 2}}
-            ],
-        ),
-        "billing: declared on demand, in the account provisioned, 5 read and 2 write units",
-    ),
-}
-
-
-@pytest.mark.parametrize(("code", "change", "told"), DRIFTS.values(), ids=DRIFTS.keys())
-def test_drift_is_named(cloud: Cloud, code: str, change: Callable[[Cloud], Any], told: str) -> None:
-    change(cloud)
-    cloud.moto.forget()
-    found = drift()
-    assert list(shown(found)) == [code], shown(found)
-    assert found[code]["status"] == "fail"
-    assert found[code]["evidence"] == f"table {TABLE} ({REGION}): {told}"
-    only_reads(cloud.moto)
-
-
-def test_a_table_that_is_not_there(cloud: Cloud) -> None:
-    client = cloud.client("dynamodb")
-    client.update_table(TableName=TABLE, DeletionProtectionEnabled=False)
-    client.delete_table(TableName=TABLE)
-    found = drift()
-    assert found["DRF001"]["evidence"] == f"table {TABLE} is not there ({REGION})"
-    assert found["DRF002"]["status"] == "skip"
-
-
-def test_drift_that_no_one_looks_for_is_skipped_and_not_verified_when_asked_for(cloud: Cloud) -> None:
-    made = context(DEMANDS, request=REQUEST)
-    report = diagnose(made, only=["drift"])
-    assert {each["status"] for each in report.body["checks"]} == {"skip"}
-    report = diagnose(context(DEMANDS, request=REQUEST, asks_drift=True), only=["drift"])
-    assert (report.exit_code, report.body["verdict"]) == (3, "not_verified")
     assert cloud.moto.calls() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -71,8 +72,17 @@ def test_no_two_test_files_have_one_name() -> None:
 
 
 def test_no_file_is_longer_than_500_lines() -> None:
-    long = {module(path) for path in FILES if len(path.read_text("utf-8").splitlines()) > 500}
+    tests = sorted((HOUSE.parent / "tests").rglob("*.py"))
+    assert len(tests) > 200
+    long = {path for path in (*FILES, *tests) if len(path.read_text("utf-8").splitlines()) > 500}
     assert long == set()
+
+
+def test_the_import_contract_has_at_most_14_layers_and_every_package() -> None:
+    text = (HOUSE.parent / "pyproject.toml").read_text("utf-8")
+    layers = next(each for each in tomllib.loads(text)["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    assert layers["exhaustive"]
+    assert 10 < len(layers["layers"]) <= 14
 
 
 def test_a_class_name_has_one_meaning() -> None:

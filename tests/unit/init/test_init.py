@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -18,7 +17,6 @@ from devenv.config.parse import parse
 from devenv.config.schema import Settings
 from devenv.core.errors import UsageError
 from devenv.init.command import init, project_name, take_back
-from devenv.init.compose import read_compose, read_dotenv
 from devenv.init.draft import Drafter
 from devenv.init.names import table_variables
 from devenv.init.sheet import Sheet, toml
@@ -405,174 +403,6 @@ def test_the_extensions_of_contrib_need_no_question(tmp_path: Path) -> None:
 def test_the_database_that_a_script_makes(tmp_path: Path, script: str) -> None:
     write(tmp_path, {"schema.sql": "CREATE TABLE t (id int);", "bin/db/create": script})
     assert drafted(tmp_path).postgres.database == "shop"
-
-
-# --- compose files and variables
-
-
-def test_a_compose_file() -> None:
-    text = """
-services:
-  api:
-    build: {context: ./api}
-    command: ["python", "-m", "uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8080", "--reload"]
-    environment:
-      - DB=postgresql://me:${PASSWORD:-pw}@db:5432/shop
-      - DYNAMO=http://dynamo:8000
-      - TOKEN=${TOKEN}
-    ports: ["127.0.0.1:9000:8080"]
-  db:
-    image: public.ecr.aws/docker/library/postgres:16
-    environment: {POSTGRES_DB: shop, POSTGRES_USER: me, POSTGRES_PASSWORD: 1}
-    ports: [{target: 5432, published: "5544"}]
-  dynamo:
-    image: amazon/dynamodb-local
-    ports: ["${PORT}:8000"]
-"""
-    found = read_compose("compose.yaml", text, {"PORT": "8123"})
-    assert found is not None
-    assert found.postgres is not None
-    assert found.dynamodb is not None
-    assert found.application is not None
-    assert (found.postgres.port(), found.dynamodb.port(), found.application.port()) == (5544, 8123, 9000)
-    assert found.application.environment["DB"] == "postgresql://me:pw@db:5432/shop"
-    assert found.application.environment["TOKEN"] is None
-
-
-def test_addresses_are_filled_in_and_secrets_left_out(tmp_path: Path) -> None:
-    compose = """
-services:
-  api:
-    build: .
-    command: uvicorn main:app --host 0.0.0.0 --port 8080
-    ports: ["8080:8080"]
-    environment:
-      DB: postgresql://me:hunter2@db:5432/shop
-      DYNAMO: http://dynamo:8000
-      API_SECRET: hunter2
-      STAGE: dev
-      FROM_ENV: "${STAGE_NAME}"
-  db: {image: "postgres:16"}
-  dynamo: {image: amazon/dynamodb-local}
-"""
-    private = "STRIPE=hunter2\nexport COLOR='blue' \nORDERS=orders\nSTAGE_NAME=hunter2\n"
-    shared = "SIZE=large\nDB_PASS=hunter2\nCACHE=redis://:hunter2@cache:6379\n"
-    files = {"compose.yaml": compose, ".env": private, ".env.example": shared, "t.json": json.dumps(TABLE)}
-    write(tmp_path, files)
-    settings = drafted(tmp_path)
-    assert settings.env == {
-        "SIZE": "large",
-        "DB_PASS": "{postgres_password}",
-        "ORDERS": "orders",
-        "DB": "{postgres_url}",
-        "DYNAMO": "{dynamodb_url}",
-        "STAGE": "dev",
-    }
-    assert settings.postgres.database == "shop"
-    assert settings.backend is not None
-    assert settings.backend.command[:3] == ["{python}", "-m", "uvicorn"]
-    assert settings.backend.command[-4:] == ["--host", "127.0.0.1", "--port", "{port}"]
-    text = Drafter(survey(tmp_path), "x").draft().text.replace("\n# ", " ")
-    assert "hunter2" not in text
-    assert "private or not known: CACHE, STRIPE, COLOR, STAGE_NAME, API_SECRET, FROM_ENV." in text
-
-
-@pytest.mark.parametrize(
-    ("dockerfile", "command"),
-    [
-        (
-            'FROM x\nCMD ["python3", "-m", "flask", "run", "--port=4567"]\n',
-            ["{python}", "-m", "flask", "run", "--port={port}"],
-        ),
-        ("FROM x\nCMD echo no\nCMD flask run \\\n  --host 0.0.0.0 -p 4567\n", None),
-        ("FROM x\nCMD echo 'unclosed\n", []),
-        ("FROM x\n", []),
-    ],
-)
-def test_the_command_of_a_dockerfile(tmp_path: Path, dockerfile: str, command: list[str] | None) -> None:
-    compose = 'services: {backend: {build: "./api", ports: ["4567:4567"]}, db: {image: postgres}}'
-    write(tmp_path, {"docker-compose.yml": compose, "api/Dockerfile": dockerfile})
-    backend = drafted(tmp_path).backend
-    assert backend is not None
-    wanted = ["{python}", "-m", "flask", "run", "--host", "127.0.0.1", "-p", "{port}"] if command is None else command
-    assert (backend.command, backend.folder, backend.port) == (wanted, "api", 4567)
-    asked = " ".join(Drafter(survey(tmp_path), "x").draft().edits)
-    assert ("Which command starts the application" in asked) is (wanted == [])
-
-
-def test_values_that_cannot_be_settings_are_left_out(tmp_path: Path) -> None:
-    compose = """
-services:
-  api: {build: ., command: "run 'unclosed", environment: {A: "postgresql://[bad", B: "postgresql://x@h/y"}}
-  db: {image: postgres, ports: ["99999:5432"], environment: {POSTGRES_DB: NAME}}
-""".replace("NAME", "n" * 99)
-    write(tmp_path, {"compose.yml": compose})
-    settings = drafted(tmp_path)
-    assert (settings.postgres.port, settings.postgres.database) == (5432, "n" * 63)
-
-
-def test_a_dotenv_file() -> None:
-    assert read_dotenv("# no\nA=1\nexport B = 'two words'\nno line\nC=\n") == {"A": "1", "B": "two words", "C": ""}
-
-
-# --- files that are made to do harm
-
-
-BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(12)
-)
-HOSTILE = {
-    "run.py": "import pathlib\npathlib.Path('RAN').write_text('x')\nraise SystemExit(3)\n",
-    "bin/seed": "#!/usr/bin/env python3\nimport os\nos.system('touch RAN')\nclient.put_item(Item={})\n",
-    "deep.py": "x = " + "(" * 5000 + ")" * 5000,
-    "null.py": "x = 1\0",
-    "loop.py": "TableName = TableName\ncreate_table(TableName=TableName, KeySchema=TableName)\n",
-    "docker-compose.yml": "services: !!python/object/apply:os.system ['touch RAN']\n",
-    "template.yml": BOMB + "Resources: {T: {Type: AWS::DynamoDB::Table, Properties: {TableName: *m, KeySchema: *m}}}\n",
-    "deep.yml": "AWS::DynamoDB::Table" + "[" * 20_000,
-    "deep.json": '{"KeySchema": ' + "[" * 50_000,
-    "odd.tf": 'resource "aws_dynamodb_table" "x" {{{ name = ',
-    "deep.tf": 'resource "aws_dynamodb_table" "x" {' + "a {" * 20_000,
-    "unclosed.tf": 'resource "aws_dynamodb_table" "x" {' + "/*" * 200_000,
-    "blank.sql": f"CREATE TABLE blank (a b{' ' * 400_000}x);",
-    ".env": f"A=x{' ' * 400_000}y\n",
-    "long.py": f"import boto3\nclient.query(TableName='t', KeyConditionExpression='{'a' * 250_000}')\n",
-    "odd.sql": "CREATE TABLE t (id int, 'unclosed",
-    "name\nwith a break.sql": "CREATE TABLE broken (id int PRIMARY KEY);",
-    "quote\"]\n[project]\nname='x'.sql": "CREATE TABLE evil (id int PRIMARY KEY);",
-}
-
-
-def test_hostile_files_are_read_and_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path, HOSTILE)
-    os.mkfifo(tmp_path / "pipe.sql")
-    (tmp_path / "big.sql").write_text("CREATE TABLE big (id int);" + " " * 1_100_000)
-    (tmp_path / "binary.sql").write_bytes(b"CREATE TABLE bin (id int);\0")
-    outside = tmp_path.parent / f"{tmp_path.name}-outside"
-    write(outside, {"secret.sql": "CREATE TABLE stolen (id int);"})
-    (tmp_path / "linked").symlink_to(outside)
-    (tmp_path / "linked.sql").symlink_to(outside / "secret.sql")
-    with pytest.raises(UsageError, match=r"template\.yml is not read: its aliases"):
-        init(tmp_path)
-    assert not (tmp_path / "devenv.toml").exists()
-    (tmp_path / "template.yml").unlink()
-    report = init(tmp_path)
-    assert not (tmp_path / "RAN").exists()
-    text = (tmp_path / "devenv.toml").read_text()
-    loaded = load(tmp_path, {})
-    assert loaded.settings.project.name == project_name(tmp_path)
-    assert "the files of step setup" in check_settings(loaded).body["checked"]
-    _, broken, evil = sorted(loaded.settings.steps.setup.files)
-    assert (broken, evil.startswith('quote"]\n')) == ("name\nwith a break.sql", True)
-    assert not any(word in text for word in ("stolen", "big.sql", "binary.sql"))
-    assert "big.sql: binary, or larger than 1000 kB" in report.body["found"]
-
-
-def test_many_files_are_cut_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devenv.init.survey.MOST_FILES", 2)
-    write(tmp_path, dict.fromkeys(("a.sql", "b.sql", "c.sql"), "CREATE TABLE t (id int);"))
-    assert survey(tmp_path).left_out == ("more than 2 files: the rest was not read",)
 
 
 # --- the file's form

@@ -18,12 +18,11 @@ import pytest
 from devenv.capture import requests
 from devenv.capture import runner as run_function
 from devenv.capture.calls import StoreCall, differences, shown
-from devenv.config.schema import Pattern, Settings, Token
+from devenv.config.schema import Settings, Token
 from devenv.core.errors import UsageError
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.faults import Fault, fold
 from devenv.links.values import as_text
-from devenv.patterns.declared import describe, item_bytes, prepare, read_units, request_of
 from devenv.trace.answers import Form, read_answer
 from devenv.trace.difference import Change, compare, in_order, same
 from devenv.trace.layers.dynamodb import remedy
@@ -288,82 +287,6 @@ def test_reads_in_one_line() -> None:
         "Query t index i where pk = X and sk > 1 limit 5 paged"
     )
     assert shown(StoreCall("SQL", sql="SELECT\n  1", store="postgres")) == "`SELECT 1`"
-
-
-# --- patterns ---
-
-
-def prepared(**given: Any) -> Any:
-    return prepare(msgspec.convert({"table": "t", **given}, Pattern), {"id": "7", "year": "2026"}, TABLE)
-
-
-def test_a_pattern_as_a_request() -> None:
-    found = prepared(key={"pk": "MSG#{id}"}, sort={"between": [1, 5]}, order="newest first", limit=3)
-    assert request_of(found) == {
-        "TableName": "t",
-        "ReturnConsumedCapacity": "TOTAL",
-        "KeyConditionExpression": "#n0 = :v0 AND #n1 BETWEEN :v1 AND :v2",
-        "ExpressionAttributeNames": {"#n0": "pk", "#n1": "sk"},
-        "ExpressionAttributeValues": {":v0": {"S": "MSG#7"}, ":v1": {"N": "1"}, ":v2": {"N": "5"}},
-        "ScanIndexForward": False,
-        "Limit": 3,
-    }
-    assert shown(describe(found)) == "Query t where pk = MSG#7 and sk BETWEEN 1 AND 5 descending limit 3 paged"
-
-
-def test_a_pattern_on_an_index_with_a_filter() -> None:
-    found = prepared(index="by-group", key={"group": "{id}"}, filter="author = :me", values={"me": "ada"})
-    request = request_of(found)
-    assert (request["IndexName"], request["FilterExpression"]) == ("by-group", "(author = :me)")
-    assert request["ExpressionAttributeValues"] == {":v0": {"S": "7"}, ":me": {"S": "ada"}}
-
-
-def test_a_scan_has_its_key_as_a_filter() -> None:
-    request = request_of(prepared(key={"pk": "MSG#{id}"}, operation="Scan"))
-    assert request["FilterExpression"] == "(#n0 = :v0)"
-    assert "KeyConditionExpression" not in request
-
-
-def test_restrictions_are_lifted_one_after_the_other() -> None:
-    found = prepared(
-        key={"pk": "X"}, sort={"begins_with": "{year}"}, limit=3, paged=False, filter="a = :a", values={"a": 1}
-    )
-    assert found.restrictions == ("limit", "filter", "sort")
-    assert "Limit" not in request_of(found.lifted("limit"))
-    bare = request_of(found.lifted(*found.restrictions))
-    assert set(bare) == {
-        "TableName", "ReturnConsumedCapacity", "KeyConditionExpression", "ExpressionAttributeNames",
-        "ExpressionAttributeValues",
-    }  # fmt: skip
-    assert prepared(key={"pk": "X"}, limit=3).restrictions == ()
-
-
-def test_a_sort_condition_needs_a_sort_key() -> None:
-    with pytest.raises(UsageError, match="does not fit index by-group"):
-        request_of(prepared(index="by-group", key={"group": "x"}, sort={"less": 1}))
-
-
-def test_read_units_are_started_blocks_of_4_kb_halved() -> None:
-    item = {"pk": {"S": "x" * 4093}, "n": {"BOOL": True}}
-    assert item_bytes(item) == 2 + 4093 + 1 + 1
-    assert read_units([item]) == 1.0
-    assert read_units([item], consistent=True) == 2.0
-    assert read_units([]) == 0.5
-
-
-@pytest.mark.parametrize(
-    ("value", "size"),
-    [
-        ({"S": "é"}, 2),
-        ({"N": "-12.50"}, 4),
-        ({"NULL": True}, 1),
-        ({"L": [{"S": "a"}, {"S": "b"}]}, 3 + 2 + 2),
-        ({"M": {"k": {"S": "v"}}}, 3 + 1 + 1 + 1),
-        ({"SS": ["a", "bc"]}, 3),
-    ],
-)
-def test_sizes_of_values(value: dict[str, Any], size: int) -> None:
-    assert item_bytes({"": value}) == size
 
 
 # --- templates and questions ---

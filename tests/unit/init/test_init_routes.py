@@ -1,0 +1,190 @@
+"""init makes subjects of the routes of an application's code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from devenv.init.survey import survey
+from tests.unit.init.test_init import write
+from tests.unit.init.test_init_kinds import COMPOSE, REQUEST, made
+
+# --- code: routes become subjects
+
+EXPRESS = {
+    "package.json": '{"scripts": {"start": "node src/server.js"}, "dependencies": {"express": "4", "knex": "3"}}',
+    "knexfile.js": "module.exports = { client: 'pg' };",
+    "migrations/001_users.js": """
+exports.up = (knex) => knex.schema.createTable('users', (t) => {
+  t.uuid('id').primary().defaultTo(knex.fn.uuid());
+  t.string('handle').notNullable().unique();
+  t.string('display_name').notNullable();
+});
+exports.down = (knex) => knex.schema.dropTable('users');
+""",
+    "src/config.js": "module.exports = { table: process.env.CHAT_TABLE || 'chat' };",
+    "src/server.js": """
+const express = require('express');
+const messages = require('./routes/messages');
+const app = express();
+app.get('/health', (req, res) => res.json({ ok: true }));
+app.use('/api', messages);
+app.listen(process.env.PORT || 3000);
+""",
+    "src/routes/messages.js": """
+const { Router } = require('express');
+const { listMessages } = require('../store');
+const router = Router();
+router.get('/rooms/:room/messages', async (req, res, next) => {
+  try { res.json(await listMessages(req.params.room)); } catch (error) { next(error); }
+});
+module.exports = router;
+""",
+    "src/store.js": """
+const { QueryCommand, PutCommand } = require('@aws-sdk/lib-dynamodb');
+const { table } = require('./config');
+async function listMessages(roomId, limit = 50) {
+  const answer = await doc.send(new QueryCommand({
+    TableName: table, Limit: limit, ScanIndexForward: false,
+    KeyConditionExpression: '#pk = :pk', ExpressionAttributeNames: { '#pk': 'pk' },
+    ExpressionAttributeValues: { ':pk': `ROOM#${roomId}` },
+  }));
+  return answer.Items.map((item) => ({ id: item.messageId, text: item.text, at: item.sk, by: item.userHandle }));
+}
+async function createMessage(roomId, userId, userHandle, text) {
+  await doc.send(new PutCommand({ TableName: table, Item: {
+    pk: `ROOM#${roomId}`, sk: new Date().toISOString(), messageId: randomUUID(), text, userId, userHandle } }));
+}
+module.exports = { listMessages, createMessage };
+""",
+    "scripts/seed.js": """
+const ROOM = '0b5e3c1a-6c1d-4a58-9a37-2f5f6d0f6b11';
+const people = [{ handle: 'ola', display_name: 'Ola' }];
+""",
+    "scripts/tables.js": """
+const table = process.env.CHAT_TABLE || 'chat';
+client.send(new CreateTableCommand({ TableName: table, BillingMode: 'PAY_PER_REQUEST',
+  AttributeDefinitions: ['pk', 'sk'].map((n) => n),
+}));
+""",
+    "infra/chat.json": '{"TableName": "chat", "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"},'
+    ' {"AttributeName": "sk", "AttributeType": "S"}], "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"},'
+    ' {"AttributeName": "sk", "KeyType": "RANGE"}]}',
+}  # fmt: skip
+
+
+def test_express_with_knex_becomes_a_subject(tmp_path: Path) -> None:
+    settings, body = made(tmp_path, EXPRESS)
+    assert settings.backend is not None
+    assert (settings.backend.command, settings.backend.env) == (["node", "src/server.js"], {"PORT": "{port}"})
+    assert settings.backend.health == "/health"
+    (entity,) = settings.entities.values()
+    assert (entity.match, entity.attributes["messageId"]) == ({"pk": "ROOM#{roomId}"}, "string")
+    (link,) = settings.links
+    assert (link.source, link.to, link.copies) == (
+        "dynamodb:chat.userId",
+        "postgres:users.id",
+        {"userHandle": "handle"},
+    )
+    trace = settings.trace["messages"]
+    assert trace.request is not None
+    assert trace.library is not None
+    assert trace.request.path == "/api/rooms/{roomId}/messages"
+    assert trace.ids == {"dynamodb": "messageId", "library": "id", "http": "id"}
+    assert (trace.sorted_by, trace.order) == ("at", "newest first")
+    assert trace.library.command[:2] == ["node", "-e"]
+    assert "import('./src/store.js')" in trace.library.command[2]
+    assert trace.library.command[3:] == ["{roomId}"]
+    assert "devenv trace messages 0b5e3c1a-6c1d-4a58-9a37-2f5f6d0f6b11 --user ola" in body["lines"]
+    assert any(each.startswith("scripts/tables.js:3: CreateTableCommand") for each in body["unused"])
+
+
+NEST = {
+    "docker-compose.yml": COMPOSE,
+    "package.json": '{"dependencies": {"@nestjs/core": "10"}, "devDependencies": {"typescript": "5"}}',
+    "infra/things.json": REQUEST.replace("things", "rooms"),
+    "src/main.ts": "app.setGlobalPrefix('v1');",
+    "src/rooms.controller.ts": """
+@Controller('rooms')
+export class RoomsController {
+  constructor(private readonly rooms: RoomsService) {}
+  @Get(':id/lines')
+  async lines(@Param('id') id: string): Promise<Line[]> {
+    return this.rooms.findLines(id);
+  }
+}
+""",
+    "src/rooms.service.ts": """
+@Injectable()
+export class RoomsService {
+  async findLines(id: string): Promise<Line[]> {
+    const { Items } = await this.client.send(new QueryCommand({
+      TableName: 'rooms', KeyConditionExpression: 'id = :id', ExpressionAttributeValues: { ':id': { S: id } } }));
+    return Items.map((item) => ({ room: item.id.S, text: item.text.S }));
+  }
+  async add(id: string, text: string) {
+    await this.client.send(new PutItemCommand({ TableName: 'rooms', Item: { id: { S: id }, text: { S: text } } }));
+  }
+}
+""",
+}
+
+
+def test_nestjs_routes_carry_their_prefixes(tmp_path: Path) -> None:
+    write(tmp_path, NEST)
+    (route,) = (route for code in survey(tmp_path).code for route in code.routes)
+    assert (route.path, route.parameters, "findLines" in route.calls) == ("/v1/rooms/{id}/lines", ("id",), True)
+    (query,) = (query for code in survey(tmp_path).code for query in code.queries)
+    assert (query.function.name, query.table, query.key) == ("RoomsService.findLines", "rooms", {"id": "{id}"})
+
+
+FASTAPI = {
+    "alembic.ini": "[alembic]\nscript_location = migrations\n",
+    "migrations/env.py": "import alembic\n",
+    "migrations/versions/001_users.py": """
+revision = "001"
+down_revision = None
+def upgrade():
+    op.create_table("users", sa.Column("id", sa.UUID(), nullable=False), sa.Column("handle", sa.Text(), unique=True),
+                    sa.PrimaryKeyConstraint("id"))
+""",
+    "infra/notes.json": REQUEST.replace("things", "notes"),
+    "app/__init__.py": "",
+    "app/main.py": """
+from fastapi import FastAPI
+from app import notes
+app = FastAPI()
+app.include_router(notes.router, prefix="/api")
+""",
+    "app/notes.py": """
+import boto3
+from fastapi import APIRouter
+router = APIRouter(prefix="/notes")
+table = boto3.resource("dynamodb").Table("notes")
+
+def put_note(user_id, text):
+    table.put_item(Item={"id": user_id, "text": text})
+
+async def list_notes(user_id: str):
+    found = table.query(KeyConditionExpression=Key("id").eq(user_id))
+    return found["Items"]
+
+@router.get("/{handle}")
+async def notes_of(handle: str):
+    return await list_notes(await id_of(handle))
+""",
+}
+
+
+def test_fastapi_with_alembic_and_mounted_routers(tmp_path: Path) -> None:
+    settings, _ = made(tmp_path, FASTAPI)
+    assert settings.steps.setup.migrations == "alembic"
+    assert settings.person is not None
+    assert (settings.person.table, settings.person.id, settings.person.name) == ("public.users", "id", "handle")
+    assert settings.backend is not None
+    assert settings.backend.command == ["{python}", "-m", "uvicorn", "app.main:app", "--port", "{port}"]
+    assert settings.backend.health == "/docs"
+    trace = settings.trace["notes"]
+    assert trace.request is not None
+    assert trace.library is not None
+    assert trace.request.path == "/api/notes/{person.handle}"
+    assert trace.library.function == "app.notes:list_notes"
