@@ -338,6 +338,14 @@ def holder(port: int) -> Holder:
         return Holder(port, pid, None, None, None)
 
 
+def is_forwarder(pid: int | None) -> bool:
+    """Return True if a process is Docker's own, which stands before a container's port."""
+    try:
+        return pid is not None and psutil.Process(pid).name() == "docker-proxy"
+    except psutil.Error:
+        return False
+
+
 def stranger(port: int, process: Process) -> Holder | None:
     """The process that listens on `port` instead of `process` (or its children).
 

@@ -74,6 +74,30 @@ def read_all(cache: Path) -> list[KnownProject]:
     return [look(root, known.get(root), running.get(root, [])) for root in sorted({*known, *running})]
 
 
+def find_owner(cache: Path, port: int, apart: str) -> str | None:
+    """Name and folder of the project whose service listens on a port of this machine; None for that in `apart`.
+
+    A process tells its project's folder; behind a process of Docker's own, the registry's containers are asked.
+    """
+    pid = processes.holder(port).pid
+    root = None if pid is None else folder_of(pid)
+    if root is None and (pid is None or processes.is_forwarder(pid)):
+        entries = (entry for entry in registry.read_all(cache) if entry.compose)
+        root = next((entry.root for entry in entries if publishes(entry.compose, port)), None)
+    return None if root in (None, apart) else f"{read_name(Path(root)) or Path(root).name}, {root}"
+
+
+def folder_of(pid: int) -> str | None:
+    """The folder of the project that a process was started for; None where it was not devenv that started it."""
+    written = LOG.fullmatch(processes.output_of(pid))
+    return processes.environ_of(pid).get("DEVENV_PROJECT") or (written["root"] if written else None)
+
+
+def publishes(compose: str, port: int) -> bool:
+    """Return True if a running container of a Compose project publishes a port."""
+    return any(each.port == port for each in read_contained(compose).services)
+
+
 def is_project(root: str) -> bool:
     """Return True if a project's folder is still there."""
     return (Path(root) / config.FILE).is_file()

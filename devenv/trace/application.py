@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from devenv.links.facts import FactsContext
     from devenv.stack import Stack
 
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+
 
 def find_application(stack: Stack, context: FactsContext) -> Application:
-    """The process that serves the application: the one that devenv started, else whoever listens at its address."""
+    """The process that serves the application: the one that devenv started, else whoever listens at its address.
+
+    A service of another devenv project that listens there is not the application.
+    """
     from urllib.parse import urlsplit
 
     from devenv.host import processes
@@ -30,10 +35,12 @@ def find_application(stack: Stack, context: FactsContext) -> Application:
     recorded = stack.engine.process("backend")
     ours = recorded is not None and processes.is_running(recorded)
     url = urlsplit(context.targets.backend_url or "")
+    if other := find_other(stack, url.hostname, url.port):
+        return Application(other=other)
     if not ours and (contained := find_contained(stack, url.port)):
         return contained
     pid = serving(recorded.pid, url.port) if ours and recorded else None
-    if pid is None and url.hostname in ("127.0.0.1", "localhost", "::1") and url.port:
+    if pid is None and url.hostname in LOOPBACK and url.port:
         pid = processes.holder(url.port).pid
     if pid is None:
         return Application()
@@ -44,11 +51,26 @@ def find_application(stack: Stack, context: FactsContext) -> Application:
     return replace(seen, environ=environ, log=log, stale=stale)
 
 
+def find_other(stack: Stack, host: str | None, port: int | None) -> str | None:
+    """The other devenv project that listens on the application's port, in words; None where the application does."""
+    from devenv.host import processes
+
+    if host not in LOOPBACK or not port or not processes.answers(host, port):
+        return None
+    state = stack.engine.look_at("backend")
+    if state.state == "running" and (state.pid is None or processes.listens_on(state.pid, port) is not False):
+        return None
+    from devenv.lifecycle.projects import find_owner
+
+    owner = find_owner(stack.engine.cache, port, stack.engine.marks()["DEVENV_PROJECT"])
+    return None if owner is None else f"port {port} is used by another devenv project: {owner}"
+
+
 def find_contained(stack: Stack, port: int | None) -> Application | None:
     """The application where it is a container: the project's own, or one that publishes the port; else None."""
     from devenv.host import processes
 
-    if stack.engine.name != "docker" and (port is None or not is_forwarder(processes.holder(port).pid)):
+    if stack.engine.name != "docker" and (port is None or not processes.is_forwarder(processes.holder(port).pid)):
         return None
     from devenv.engines.docker.engine import DockerEngine
 
@@ -70,14 +92,6 @@ def find_contained(stack: Stack, port: int | None) -> Application | None:
         log=engine.log("backend") if ours else None,
         stale=ours and engine.settings_changed(stack.environment()),
     )
-
-
-def is_forwarder(pid: int | None) -> bool:
-    """Return True if a process is Docker's own, which stands before a container's port."""
-    try:
-        return pid is not None and psutil.Process(pid).name() == "docker-proxy"
-    except psutil.Error:
-        return False
 
 
 def serving(pid: int, port: int | None) -> int:

@@ -29,7 +29,8 @@ class Application:
     """The application's process: its environment (None: not ours to read), where it works, how it was started.
 
     `python` is its interpreter where it is one. `started` is epoch seconds. `log` is its log file, if devenv has it.
-    `stale`: it was started with other settings than the project has now.
+    `stale`: it was started with other settings than the project has now. `other`: no process of it runs, and a service
+    of another devenv project, in words, listens on its port.
     """
 
     pid: int | None = None
@@ -39,6 +40,7 @@ class Application:
     started: float | None = None
     log: Path | None = None
     stale: bool = False
+    other: str | None = None
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e import redis_image
+from tests.e2e.docker_support import IMAGES, need_docker
 from tests.faults.trace.bench import GROUP, Bench
 from tests.faults.trace.breaks import route
+from tests.support import ProjectDir, empty_project
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,61 @@ def test_an_id_of_something_else_is_recognised(bench: Bench) -> None:
 def test_an_unknown_handle(bench: Bench) -> None:
     document = bench.trace("conversation", GROUP, "--user", "nobody-of-that-name")
     assert (document["exit_code"], named(document)) == (1, ("postgres", "missing_row"))
+
+
+NEIGHBOUR = """\
+[project]
+name = "neighbour"
+
+[services.pages]
+command = ["{python}", "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
+port = PORT
+ready = { tcp = true }
+"""
+
+
+# The same as a container.
+CONTAINED = """\
+[project]
+name = "neighbour"
+
+[services.pages]
+kind = "redis"
+image = "IMAGE"
+port = PORT
+"""
+DOCKER = [pytest.mark.needs_docker, pytest.mark.needs_redis]
+
+
+@pytest.mark.parametrize("ended", ["stopped", "crashed", pytest.param("stopped for a container", marks=DOCKER)])
+def test_another_project_on_the_application_s_port_is_not_the_application(
+    bench: Bench, tmp_path: Path, ended: str
+) -> None:
+    backend = next(each for each in bench.project.json("status")["services"] if each["name"] == "backend")
+    text, environ = NEIGHBOUR, dict[str, str]()
+    if ended.endswith("container"):
+        need_docker()
+        text, environ = CONTAINED.replace("IMAGE", redis_image.build(tmp_path)), {"DEVENV_ENGINE": "docker", **IMAGES}
+    other = empty_project(tmp_path / "neighbour", text.replace("PORT", str(backend["port"])))
+    other = ProjectDir(other.path, environ)
+    try:
+        if ended.startswith("stopped"):
+            bench.project.ok("stop", "backend")
+        else:
+            os.kill(backend["pid"], signal.SIGKILL)
+        other.ok("up", "pages")
+        [pages] = [each for each in other.json("status")["services"] if each["name"] == "pages"]
+        assert pages["port"] == backend["port"]
+        document = bench.trace("conversation", GROUP)
+        assert (document["exit_code"], document["verdict"]["status"]) == (3, "not_verified")
+        said = f"port {backend['port']} is used by another devenv project: neighbour, {other.path.resolve()}"
+        assert said in document["verdict"]["summary"]
+        layers = {layer["name"]: layer for layer in document["layers"]}
+        assert (layers["environment"]["unasked"], layers["http"]["unasked"]) == (said, said)
+        assert layers["library"]["status"] == "ok"
+    finally:
+        other.remove()
+        bench.project.ok("up")
 
 
 def test_neither_secrets_nor_tokens_nor_words_are_shown(bench: Bench) -> None:

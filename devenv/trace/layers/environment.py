@@ -93,6 +93,8 @@ def reason_for_none(inquiry: TraceContext) -> str:
     """Why there is no process to look at."""
     if inquiry.settings.backend is None:
         return "the project declares no application"
+    if inquiry.application.other is not None:
+        return inquiry.application.other
     return "no process of the application is running"
 
 

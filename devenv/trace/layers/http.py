@@ -19,7 +19,6 @@ from devenv.core.templates import Unknown, fill, names_in
 from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, read_answer
-from devenv.trace.application import is_forwarder
 from devenv.trace.judge.http import judge_http
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.services import was_left_out
@@ -65,6 +64,8 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
     place = urlsplit(url)
     if was_left_out(inquiry.facts.context) and not processes.answers(place.hostname or "", place.port):
         return HttpObservation(unasked="the application was not started: devenv up", declared=True)
+    if inquiry.application.other is not None:
+        return HttpObservation(unasked=inquiry.application.other, declared=True)
     try:
         asks = requests_of(inquiry, declared, url, given.person, given.stranger)
     except Unknown as error:
@@ -234,7 +235,7 @@ def is_published(inquiry: TraceContext, pid: int, port: int | None) -> bool:
         apart = os.readlink(f"/proc/{pid}/ns/net") != os.readlink("/proc/self/ns/net")
     except OSError:
         return False
-    return apart and is_forwarder(processes.holder(port).pid)
+    return apart and processes.is_forwarder(processes.holder(port).pid)
 
 
 def ask_pages(inquiry: TraceContext, declared: TraceRequest, forms: Sequence[Form], ask: Ask) -> Answer:
