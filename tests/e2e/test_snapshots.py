@@ -311,7 +311,7 @@ def test_every_step_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir,
     assert project.ok("up", "--no-backend").code == 0
 
 
-def test_a_server_that_lets_nobody_in_is_stopped_all_the_same(tmp_path: Path) -> None:
+def test_a_server_that_refuses_every_connection_is_stopped_all_the_same(tmp_path: Path) -> None:
     """`down` tidies snapshots up in it; that is no reason to leave it running."""
     made = empty_project(tmp_path / "closed")
     try:
