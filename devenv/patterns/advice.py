@@ -58,7 +58,7 @@ def index_for(access: SeenPattern, table: TableSeen, places: Sequence[Place]) ->
         what = f"a table with the key {both}"
         if partition == places[0].hash:
             what = f"a local index {both}"
-        return f"{what} would serve it, and only a new table can have that: a global index cannot be read consistently"
+        return f"{what} would serve it, but needs a new table; a global index cannot be read consistently"
     composed = (
         f"; {sort} is an attribute to be written, of {' and '.join(sort.split('#'))} joined"
         if sort and "#" in sort

@@ -63,7 +63,7 @@ def find_twins(seen: Observed) -> Iterator[Outcome]:
                 yield problem(
                     place.subject,
                     f"{place.name} has the same keys ({', '.join(place.keys)}) as {twin.name}",
-                    "every query that it serves the other serves too, and it still costs writes and storage",
+                    "the other serves the same queries, and this one still costs writes and storage",
                     f"delete {place.index}, and read {twin.name}",
                 )
 
@@ -125,7 +125,11 @@ def find_few(seen: Observed) -> Iterator[Outcome]:
             words = sum(is_word(text) for text in spread)
             if total >= SPREAD_ITEMS and len(spread) < SPREAD_VALUES and words >= NEAR * len(spread):
                 examples = ", ".join(sorted(spread)[:3])
-                sparse = "; an index that holds only the few items that are asked for is fine" if place.index else ""
+                sparse = (
+                    "; no change is needed if the index holds only a few items, which are queried together"
+                    if place.index
+                    else ""
+                )
                 yield problem(
                     place.subject,
                     f"{place.name}: {number_of(total, 'item')} under {number_of(len(spread), 'value')} of {place.hash} "

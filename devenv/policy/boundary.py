@@ -19,7 +19,7 @@ KEY_USE: Final = ("kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:Generate
 
 def boundary(project: PolicySource, wish: Wish) -> Policy:
     """Items of these tables and the application's log, and never an administration of tables."""
-    account = require_place(wish, "a boundary for every account and region would bound little")
+    account = require_place(wish, "a boundary for every account and region would limit almost nothing")
     statements: list[dict[str, Any]] = [
         {
             "Sid": "AllowItemsOfTheseTables",

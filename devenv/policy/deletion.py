@@ -14,8 +14,8 @@ def deny_deletion(_: PolicySource, wish: Wish) -> Policy:
     notes = ["a Deny wins over every Allow; attach it to groups and roles, not to single users"]
     if not wish.lock:
         notes.append(
-            "UpdateTable stays possible (no condition key tells what it changes): deletion protection can be taken"
-            " away, DeleteTable is denied all the same; --lock denies it too"
+            "UpdateTable stays allowed (no condition key shows what it changes), so deletion protection can be"
+            " turned off; DeleteTable is still denied. --lock also denies UpdateTable"
         )
     if wish.account is None:
         notes.append("without --account it holds for the tables of this name in every account")

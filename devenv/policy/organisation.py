@@ -81,7 +81,9 @@ def organisation(_: PolicySource, wish: Wish) -> Policy:
     if len(wish.regions) == 1:
         statements.append(deny("DenyReplicas", REPLICAS, [ANY], wish.admins))
     else:
-        notes.append("replicas (global tables) may be made; DynamoDB itself makes them, so keep to the listed regions")
+        notes.append(
+            "replicas (global tables) are not denied, because DynamoDB itself makes them: choose listed regions only"
+        )
     if wish.admins:
         tables = [arn for table in wish.tables for arn in table_arns(wish, table, ANY)]
         statements.append(deny("DenyTableCreation", CREATION, tables, wish.admins))
