@@ -111,6 +111,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # devenv is a plugin of pytest, so its asserts would be rewritten, too: there are none, it takes time, and Python
+    # 3.11 cannot parse in two threads at once (SystemError), as the checks of doctor do when they import.
+    hook = getattr(config.pluginmanager, "rewrite_hook", None)
+    getattr(hook, "_must_rewrite", set()).discard("devenv")
+    getattr(hook, "_marked_for_rewrite_cache", {}).clear()
     for marker, need in NEEDS.items():
         config.addinivalue_line("markers", f"{marker}: {need.what}")
     sys.addaudithook(refuse_unmarked)
