@@ -250,17 +250,19 @@ def mend_steps(facts: DoctorFacts, run: Callable[[], None], note: Callable[[dict
 
 
 def mend_items(facts: DoctorFacts, checks: Iterable[Check], note: Callable[[dict[str, Any]], None]) -> bool:
-    """Rewrite the items with safe faults of these checks; False when there was nothing to write."""
+    """Rewrite the items with safe faults of these checks; False when nothing was written."""
     kinds = {kind for check in checks for kind in check.faults}
     if not kinds:
         return False
+    from devenv.doctor.settling import RECENT, split_settled
     from devenv.stores.dynamodb.client import Dynamo
     from devenv.verify.repair import apply_writes, describe_write, plan_repairs
 
-    judgement = facts.judgement()
-    wanted = replace(judgement, faults=[fault for fault in judgement.faults if fault.kind in kinds])
+    settled, recent = split_settled(facts, [fault for fault in facts.judgement().faults if fault.kind in kinds])
     applied: list[Write] = []
-    planned = plan_repairs(wanted, facts.known_plan())
+    planned = plan_repairs(settled, facts.known_plan())
+    for write in plan_repairs(recent, facts.known_plan()):
+        note(describe_write(write, RECENT))
     facts.context.keep_writes(planned)
     with Dynamo(facts.context.targets.dynamodb) as dynamodb:
         for written in apply_writes(dynamodb, planned):

@@ -15,8 +15,10 @@ from devenv.core.errors import StoreError
 from devenv.core.lazy import Lazy
 from devenv.core.model import ServiceState, Targets
 from devenv.links.expiry import RemovedRecord
-from devenv.links.judge import Item, LinkJudgement, ReadPlan, Relation, Row, compile_plan, judge
+from devenv.links.groups import settles_in
+from devenv.links.judge import Edge, Item, LinkJudgement, ReadPlan, Relation, Row, compile_plan, judge
 from devenv.links.packed import PackedItems
+from devenv.links.values import canonical
 from devenv.stores.dynamodb.key_schema import table_keys
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ SEGMENTS: Final = 4
 SECOND_LOOKS: Final = 2
 PAUSE_S: Final = 0.15
 ANSWER_S: Final = 2
+# The numbers of the transactions that are open and have changed or locked something.
+HOLDERS: Final = "SELECT transactionid::text FROM pg_locks WHERE locktype = 'transactionid' AND granted"
 # Columns that hold somebody's name in another system: there, and not in free text, a blank is a fault.
 NAMING: Final = frozenset(["id", "ids", "sub", "uuid", "guid", "key", "token", "arn", "email", "login", "username"])
 
@@ -104,17 +108,27 @@ class Facts:
         self.dynamodb = Lazy(lambda: read_dynamodb(context, self.table_names))
         self.ttl = Lazy(lambda: read_ttl(context, self.table_names))
         self.judgement = Lazy(self._judge)
+        self.judged_at = 0.0
 
     def _judge(self) -> LinkJudgement:
-        """Judge what was read; what may be a write under way is read and judged again before it counts."""
+        """Judge what was read; what may be a write under way is read and judged again before it counts.
+
+        An item of a moment ago is given the time that a write takes: its group's other items may follow.
+        """
         found = self._judge_once(self.dynamodb(), self.postgres)
         for _ in range(SECOND_LOOKS):
             if not found.passing:
                 break
-            time.sleep(PAUSE_S)
-            items = read_dynamodb(self.context, self.table_names)
-            found = found.confirmed(self._judge_once(items, lambda: read_postgres(self.context, self.plan)))
+            fresh = settles_in(self.plan.groups, found.faults, self.context.now())
+            time.sleep(max(PAUSE_S, fresh.total_seconds()))
+            found = found.confirmed(self.look_again())
+        self.judged_at = time.monotonic()
         return found
+
+    def look_again(self) -> LinkJudgement:
+        """Read both stores anew, and judge that once."""
+        items = read_dynamodb(self.context, self.table_names)
+        return self._judge_once(items, lambda: read_postgres(self.context, self.plan))
 
     def _judge_once(self, items: DynamoFacts, read: Callable[[], PostgresFacts]) -> LinkJudgement:
         """Links whose rows could not be read are left out: without rows every id would look lost."""
@@ -200,6 +214,34 @@ def read_rows(connection: Connection, relation: Relation, columns: Sequence[str]
     wanted = sql.SQL(", ").join(map(name, columns))
     query = sql.SQL("SELECT {} FROM {}").format(wanted, name(*relation))
     return [dict(zip(columns, row, strict=True)) for row in connection.execute(query).fetchall()]
+
+
+def read_locked(context: FactsContext, edges: Iterable[Edge]) -> dict[str, set[str]]:
+    """Return the ids, by each link's target, of the rows that an open transaction is changing or holds.
+
+    A view has no such rows of its own. StoreError when they cannot be read.
+    """
+    from psycopg import sql
+
+    from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.catalog import read_catalog
+    from devenv.stores.postgres.reader import reading
+
+    target = context.targets.postgres
+    found: dict[str, set[str]] = {}
+    query = sql.SQL("SELECT {} FROM {} WHERE xmax::text = ANY(%s)")
+    with (
+        reading(target, timeout_s=ANSWER_S) as connection,
+        postgres.translated(target.address),
+    ):
+        holders = [row[0] for row in connection.execute(HOLDERS).fetchall()]
+        catalog = read_catalog(connection) if holders else None
+        for edge in edges:
+            if catalog is not None and catalog.table(edge.relation) is not None:
+                wanted = query.format(postgres.name(edge.column), postgres.name(*edge.relation))
+                rows = postgres.execute(connection, wanted, (holders,)).fetchall()
+                found[edge.target] = {canonical(row[0]) for row in rows}
+    return found
 
 
 def read_dynamodb(context: FactsContext, tables: Sequence[str]) -> DynamoFacts:

@@ -182,7 +182,7 @@ def find_preview_faults(
         if shown is None or shown > now + AHEAD:
             continue
         name = f"{group.name} {identifier}: the row of {row.id(group.owner) if group.owner else row.key_text}"
-        earlier = newest > shown and now - newest > WRITE and shows_earlier(group, row, entry, past)
+        earlier = newest > shown and shows_earlier(group, row, newest, past)
         if newest - shown > WRITE or earlier:
             note = f"{name} shows {row.values[group.time]}, the newest entry is of {entry.values[group.time]}"
             yield preview_fault("stale_preview", identifier, group, row, entry, note)
@@ -202,12 +202,28 @@ def find_preview_faults(
 
 
 def shows_earlier(
-    group: Group, row: ItemRecord, newest: ItemRecord, entries: Iterable[tuple[datetime, ItemRecord]]
+    group: Group, row: ItemRecord, newest: datetime, entries: Iterable[tuple[datetime, ItemRecord]]
 ) -> bool:
-    """Return True if the row is an earlier entry's, field by field: no clock's resolution explains that."""
+    """Return True if the row is an earlier entry's, field by field: no clock's resolution explains that.
+
+    Not where it also says what an entry of the moment `newest` says: times in whole seconds do not tell them apart.
+    """
     shown = moment_of(row, group.time or "")
-    as_it_was = any(moment == shown and shows(group, row, record) for moment, record in entries)
-    return as_it_was and not shows(group, row, newest)
+    moments = {moment for moment, record in entries if shows(group, row, record)}
+    return shown in moments and newest not in moments
+
+
+def settles_in(groups: Iterable[Group], faults: Iterable[Fault], now: datetime) -> timedelta:
+    """How long to wait until no item of these faults of groups is younger than a write takes, by its own time."""
+    times = {group.name: group.time for group in groups if group.time}
+    moments = [
+        moment
+        for fault in faults
+        if fault.group in times
+        for record in (fault.record, *fault.partners)
+        if record is not None and (moment := moment_of(record, times[fault.group])) is not None
+    ]
+    return max(timedelta(0), min(WRITE, WRITE - (now - max(moments)))) if moments else timedelta(0)
 
 
 def newest_rows(group: Group, rows: Sequence[ItemRecord]) -> Iterable[ItemRecord]:

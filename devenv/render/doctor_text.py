@@ -13,6 +13,10 @@ from devenv.render.cells import clean, mark, show_value
 
 # `doctor --fix` can repair thousands of items.
 REPAIRS_SHOWN = 10
+STATES = {
+    "changed_meanwhile": "not written (changed by another process)",
+    "recent": "not written (what it copies changed in the last seconds; run it again)",
+}
 CHECK_MARKS = {
     "ok": ("✓", "green"),
     "warn": ("!", "yellow"),
@@ -122,9 +126,9 @@ def check_lines(check: Mapping[str, Any], verbose: bool) -> list[str]:
 
 
 def repair_line(repair: Mapping[str, Any]) -> str:
-    """Return one repair of `--fix` with the values before and after."""
+    """Return one repair of `--fix` with the values before and after, or why it was not done."""
     if "step" in repair:
         return f"{repair['state']}: step {repair['step']}: {repair['before']} -> {repair['after']}"
     key = " ".join(map(str, repair["key"].values()))
     changes = [f"{c['attribute']} {show_value(c['before'])} -> {show_value(c['after'])}" for c in repair["changes"]]
-    return clean(f"{repair['state']}: {repair['table']} {key}: {', '.join(changes)}")
+    return clean(f"{STATES.get(repair['state'], repair['state'])}: {repair['table']} {key}: {', '.join(changes)}")

@@ -109,6 +109,7 @@ def plan_fix(opened: Stack, code: str, file: Path) -> Report:
     from devenv.doctor.checks.registry import CHECKS
     from devenv.doctor.context import DoctorFacts
     from devenv.doctor.gather import doctor_context
+    from devenv.doctor.settling import RECENT, split_settled
     from devenv.lifecycle.steps import read_inputs
     from devenv.verify.repair import describe_write, plan_repairs
 
@@ -116,11 +117,12 @@ def plan_fix(opened: Stack, code: str, file: Path) -> Report:
     if check is None or not check.faults:
         raise UsageError(f"{code} has no fix that can be planned", hint=f"devenv doctor --fix --only {code}")
     facts = DoctorFacts(doctor_context(opened, read_inputs(opened)))
-    found = facts.judgement()
-    wanted = replace(found, faults=[fault for fault in found.faults if fault.kind in check.faults])
-    writes = plan_repairs(wanted, facts.known_plan())
+    settled, recent = split_settled(facts, [fault for fault in facts.judgement().faults if fault.kind in check.faults])
+    writes = plan_repairs(settled, facts.known_plan())
     write_plan(opened, writes, file)
-    body = {"check": code, "plan": str(file), "writes": [describe_write(write, "planned") for write in writes]}
+    described = [describe_write(write, "planned") for write in writes]
+    described += [describe_write(write, RECENT) for write in plan_repairs(recent, facts.known_plan())]
+    body = {"check": code, "plan": str(file), "writes": described}
     return Report("doctor", opened.settings.project.name, Exit.DONE, body)
 
 

@@ -328,19 +328,19 @@ def renamed_everywhere(bench: Bench) -> None:
 
 
 def just_written(bench: Bench) -> None:
-    """A message that is newer than its group's rows by less than the write takes.
+    """A message of this moment: its group's rows follow a second later."""
+    rows, now = bench.group_rows(), datetime.now(UTC).isoformat(timespec="microseconds")
+    bench.put(
+        {**bench.messages()[-1], "sk": {"S": now}, "message_uuid": {"S": str(uuid.uuid4())}, "message": {"S": "now"}}
+    )
 
-    By a clock that is a little ahead, so that it stays a moment ago however long the trace waits.
-    """
-    rows = bench.group_rows()
-    assert len(rows) == 2
-    last = bench.messages()[-1]
-    now = datetime.now(UTC) + timedelta(seconds=30)
-    before, later = ((now + timedelta(milliseconds=ms)).isoformat(timespec="microseconds") for ms in (0, 600))
-    bench.delete(*rows)
-    for item in (*rows, {**last, "message_uuid": {"S": str(uuid.uuid4())}}):
-        bench.put({**item, "sk": {"S": before}, "message": {"S": "this"}})
-    bench.put({**last, "sk": {"S": later}, "message_uuid": {"S": str(uuid.uuid4())}, "message": {"S": "and this"}})
+    def follow() -> None:
+        for row in rows:
+            bench.change(row, sk=now, message="now")
+
+    late = threading.Timer(1.0, follow)
+    late.start()
+    bench.undo.append(lambda: late.join(10))
 
 
 def over_the_year(bench: Bench) -> None:

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from devenv.config.schema import Settings
+from devenv.links.groups import settles_in
 from devenv.links.judge import LinkJudgement, compile_plan, judge
 from devenv.stores.dynamodb.client import typed_item
 from tests.shapes import NOW, PLAN, SETTINGS, TABLE, TIME, USERS, World
@@ -308,25 +309,39 @@ def test_newer_letter_that_moved_no_row(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "age_s", "seen_now"),
+    ("texts", "row", "seen_now"),
     [
-        ("as it was before", 5, ["stale_preview"]),
-        ("as it was before", 1, []),  # it may be on its way
-        ("with the new text", 5, []),  # its time was taken a moment earlier
+        (["new"], None, ["stale_preview"]),
+        (["new"], "new", []),  # its time was taken a moment earlier
+        # Times in whole seconds: of two letters of one moment, either may be the newest.
+        (["new", "as before"], None, []),
+        (["as before", "new"], None, []),
+        (["new", "as before"], "new", []),
+        (["new", "newer"], None, ["stale_preview"]),
     ],
 )
 def test_a_letter_right_after_another_that_moved_no_row(
-    world: World, row: str, age_s: int, seen_now: list[str]
+    world: World, texts: list[str], row: str | None, seen_now: list[str]
 ) -> None:
     last = world.letters(world.first)[-1]
     at = datetime.fromisoformat(last["sk"]) + timedelta(seconds=1)
-    world.items.append({**last, "sk": at.strftime(TIME), "message_uuid": str(uuid.uuid4()), "message": "new"})
-    if row == "with the new text":
-        for head in world.heads(world.first):
-            head["message"] = "new"
-    judgement = world.judge(at + timedelta(seconds=age_s))
+    for text in texts:
+        message = last["message"] if text == "as before" else text
+        world.items.append({**last, "sk": at.strftime(TIME), "message_uuid": str(uuid.uuid4()), "message": message})
+    for head in world.heads(world.first):
+        head["message"] = row or head["message"]
+    judgement = world.judge(at + timedelta(seconds=5))
     assert list(seen(judgement)) == seen_now
     assert len(judgement.faults) == 2 * len(seen_now)
+
+
+@pytest.mark.parametrize(("age_s", "waits_s"), [(0.5, 1.5), (2, 0), (3600, 0), (-30, 2)])
+def test_a_letter_of_a_moment_ago_is_given_the_time_of_a_write(world: World, age_s: float, waits_s: float) -> None:
+    last = world.letters(world.first)[-1]
+    at = datetime.fromisoformat(last["sk"]) + timedelta(minutes=1)
+    world.items.append({**last, "sk": at.strftime(TIME), "message_uuid": str(uuid.uuid4()), "message": "new"})
+    now = at + timedelta(seconds=age_s)
+    assert settles_in(PLAN.groups, world.judge(now).faults, now).total_seconds() == waits_s
 
 
 def test_rows_that_show_a_lost_letter(world: World) -> None:
