@@ -7,7 +7,7 @@ judgement = judge(plan, {"table": items}, {("public", "users"): rows}, now)
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -16,7 +16,16 @@ from devenv.links.fields import find_field_faults, find_time_faults, find_unique
 from devenv.links.groups import find_group_faults, with_partners
 from devenv.links.packed import Item
 from devenv.links.read import Edge, ItemRecord, Kind, ReadPlan, compile_plan, read_records
-from devenv.links.resolve import NamedId, Relation, Row, RowIndex, explain, find_link_faults, resolve
+from devenv.links.resolve import (
+    NamedId,
+    Relation,
+    Row,
+    RowIndex,
+    count_unread,
+    explain,
+    find_link_faults,
+    resolve,
+)
 from devenv.links.rows import find_missing_rows, find_row_faults
 from devenv.links.values import canonical
 
@@ -78,12 +87,16 @@ PASSING: Final = frozenset(
 
 @dataclass(frozen=True)
 class LinkJudgement:
-    """Every single fault; `records` and `named` are what they were found in, `causes` what a class has in common."""
+    """Every single fault; `records` and `named` are what they were found in, `causes` what a class has in common.
+
+    `unread`: link -> the number of items in whose attribute no id could be read.
+    """
 
     faults: Sequence[Fault]
     causes: Mapping[str, str]
     records: Sequence[ItemRecord]
     named: Sequence[NamedId]
+    unread: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def passing(self) -> bool:
@@ -98,7 +111,7 @@ class LinkJudgement:
         """`later`, without what may have been a write under way: a fault must have been there before, word for word."""
         before = {(fault.kind, fault.note) for fault in self.faults}
         stay = [f for f in later.faults if f.kind not in PASSING or (f.kind, f.note) in before]
-        return LinkJudgement(stay, later.causes, later.records, later.named)
+        return replace(later, faults=stay)
 
 
 def doubt(fault: Fault, doubted: Mapping[str, Fault]) -> Fault:
@@ -138,4 +151,5 @@ def judge(
     faults += with_partners(find_group_faults(plan, records, expired, now), plan, named)
     doubted = {id: fault for fault in faults if fault.kind in ("near_miss", "ambiguous_row") for id in fault.subjects}
     faults = [doubt(fault, doubted) for fault in faults] if doubted else faults
-    return LinkJudgement(faults, {**CAUSES, **explain(named, rows, seeded)}, records, named)
+    unread = count_unread(plan, records)
+    return LinkJudgement(faults, {**CAUSES, **explain(named, rows, seeded)}, records, named, unread)

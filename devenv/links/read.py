@@ -100,12 +100,18 @@ class Edge:
         if value is None:
             return ()
         text = scalar_text(value)
-        if text is None:
-            many = value.get("SS") or value.get("NS") or [scalar_text(part) for part in value.get("L", ())]
-            return tuple(part for part in many if part is not None)
+        many = value.get("SS") or value.get("NS") or [scalar_text(part) for part in value.get("L", ())]
+        texts = [part for part in many if part is not None] if text is None else [text]
         if self.template is None:
-            return (text,)
-        return self.template.parse(text) or ()
+            return tuple(texts)
+        return tuple(found for one in texts for found in self.template.parse(one) or ())
+
+
+def holds_no_id(value: Mapping[str, Any]) -> bool:
+    """Return True if an attribute is there and is neither text nor number, nor a set or list of those, nor NULL."""
+    if "L" in value:
+        return any(holds_no_id(part) or "L" in part for part in value["L"])
+    return not value.keys() & {"S", "N", "NULL", "SS", "NS"}
 
 
 @dataclass(frozen=True)

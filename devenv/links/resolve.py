@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from devenv.links.faults import Fault
-from devenv.links.read import PLACE, Edge, ItemRecord, Kind, ReadPlan
+from devenv.links.read import PLACE, Edge, ItemRecord, Kind, ReadPlan, holds_no_id
 from devenv.links.values import canonical, canonical_text, is_placeholder, same_value, scalar_text, uuid_text
 
 UUID_INSIDE: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -126,6 +126,23 @@ def resolve(plan: ReadPlan, records: Sequence[ItemRecord], index: RowIndex) -> l
         if named.field is not None:
             row_id = named.row[named.edge.column] if named.row is not None else named.text
             named.record.ids[named.field] = canonical(row_id)
+    return found
+
+
+def count_unread(plan: ReadPlan, records: Iterable[ItemRecord]) -> dict[str, int]:
+    """Count, by link, the items in whose attribute no id can be read: binary values, maps, truth values.
+
+    Those that are a fault of the item already, and items of no declared kind beside declared ones, do not count.
+    """
+    declared = {kind.table for kind in plan.kinds}
+    found: dict[str, int] = {}
+    for record in records:
+        if record.kind is None and record.table in declared:
+            continue
+        for edge in plan.edges:
+            value = record.item.get(edge.attribute) if edge.table == record.table else None
+            if value is not None and holds_no_id(value) and field_of(record.kind, edge) not in record.bad:
+                found[edge.name] = found.get(edge.name, 0) + 1
     return found
 
 

@@ -28,6 +28,7 @@ from devenv.verify.spill import NOTHING, Spill, digest, key_of
 ODD: Final = "odd"
 ABSENT: Final = "\0absent"
 TAGS: Final = ("S", "N", "BOOL", "NULL", "B", "SS", "NS", "L")
+TYPED: Final = frozenset(["uuid", "number", "string", "time"])
 # How a column's values are written as text, so that an item's text can be compared with it.
 ColumnClass = str
 UUIDS: Final = re.compile(f"(?:{CANONICAL_UUID.pattern})*")
@@ -111,12 +112,16 @@ class Lot:
 
 @dataclass
 class Tally:
-    """The counts of one segment. `masks`: link -> which copies were there, as sets of bits."""
+    """The counts of one segment. `masks`: link -> which copies were there, as sets of bits.
+
+    `unread`: attribute -> items in which a link can read no id.
+    """
 
     items: int = 0
     known: int = 0
     expired: int = 0
     masks: dict[str, list[int]] = field(default_factory=dict)
+    unread: dict[str, int] = field(default_factory=dict)
 
 
 class Sieve:
@@ -238,7 +243,10 @@ class Sieve:
         """One record for each id that a link reads: about the id, with a digest of the copies beside it."""
         ids: list[Any] = self.column(lot.items, edge.attribute)
         if None in ids:
-            ids, lot = several([ids_of(value) for value in self.values(lot.items, edge.attribute)], lot)
+            values = self.values(lot.items, edge.attribute)
+            if self.answers_for(edge, lot) and (unread := sum(map(holds_no_id, values))):
+                tally.unread[edge.attribute] = tally.unread.get(edge.attribute, 0) + unread
+            ids, lot = several([ids_of(value) for value in values], lot)
         if edge.template is not None:
             parsed = {text: edge.template.parse(text) or () for text in set(ids)}
             ids, lot = several([parsed[text] for text in ids], lot)
@@ -257,6 +265,14 @@ class Sieve:
                 masks.append(mask)
             made[one] = key_of(text) + copies_digest(mask, copies)
         self.spread_made(spill, link_channel(number), made, told, lot.places)
+
+    def answers_for(self, edge: Edge, lot: Lot) -> bool:
+        """Return True if a value that is no id is nobody else's fault: its field is not looked at by its type."""
+        kind = lot.readings[0].kind
+        if kind is None:
+            return not self.kinds
+        name = field_of(kind, edge)
+        return all(declared.type not in TYPED for declared in self.fields[kind.name] if declared.name == name)
 
     def copies(self, write: Callable[[Any], Any], attribute: str, items: Sequence[Any]) -> list[Any]:
         """A copied attribute of these items, as `write` says that its column would write it."""
@@ -352,6 +368,15 @@ def text_of(value: Any) -> str | None:
     return number_text(value.N) if value.N is not None else None
 
 
+def holds_no_id(value: Any) -> bool:
+    """Return True if a value is there and is neither text nor number, nor a set or list of those, nor NULL."""
+    if value is None:
+        return False
+    if value.L is not None:
+        return any(not part.keys() & {"S", "N", "NULL"} for part in value.L)
+    return value.S is None and value.N is None and value.NULL is None and value.SS is None and value.NS is None
+
+
 def ids_of(value: Any) -> list[str]:
     """The ids in a value: one, several (sets and lists), or none."""
     if value is None:
@@ -416,7 +441,7 @@ def is_odd_value(declared: Field, value: Any, text: str | None) -> bool:
     """Return True if a value is not what an id of this type is stored as."""
     if value is None or value.NULL is not None:
         return not declared.optional
-    if declared.type not in ("uuid", "number", "string", "time"):
+    if declared.type not in TYPED:
         return False
     return getattr(value, "N" if declared.type == "number" else "S") is None or is_odd(declared, text)
 

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -256,6 +256,7 @@ class Comparison:
                     items=sum(fact["items"] for fact in facts),
                     known=sum(fact["known" if table in kinds else "items"] for fact in facts),
                     expired=sum(fact["expired"] for fact in facts),
+                    unread=summed(fact.get("unread", {}) for fact in facts),
                     keys=table_keys(description),
                     declared_keys=table_keys(declared) if declared else None,
                     counted=None,
@@ -323,6 +324,15 @@ TITLES: Final = {
     "join": "comparing",
     "confirm": "confirming the differences",
 }
+
+
+def summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """The sums of several counts by name."""
+    found: dict[str, int] = {}
+    for each in counts:
+        for name, count in each.items():
+            found[name] = found.get(name, 0) + count
+    return found
 
 
 def progress_text(kind: str, items: int, done: int, parts: int, spent: float, expected: int) -> str:

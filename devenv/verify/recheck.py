@@ -17,7 +17,7 @@ import msgspec
 from devenv.config.schema import Group
 from devenv.links.judge import VERIFY_NAMES, Fault, Item, ItemRecord, Kind, LinkJudgement, ReadPlan, judge
 from devenv.links.read import read_record
-from devenv.links.values import scalar_text
+from devenv.links.values import scalar_text, uuid_text
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.postgres.client import Connection
 from devenv.verify.candidate_filter import ODD, group_channels, identity_fields, link_channel, unique_channel
@@ -258,8 +258,11 @@ def answer_for(plan: ReadPlan, chunk: Chunk, judgement: LinkJudgement) -> list[t
 def address(fault: Fault, edges: Mapping[str, str], groups: Mapping[str, str]) -> tuple[str, bytes | None, str | None]:
     """The channel that reports a fault, the key of the item it must be about, and the id (None: any)."""
     key = key_bytes(fault.record.key) if fault.record is not None else None
-    if fault.edge is not None and fault.kind in LINK_FAULTS:
+    # Behind a prefix no uuid is read, so it is the id that was not found, and not the item that is odd.
+    prefixed = fault.kind == "malformed_id" and fault.edge is not None and uuid_text(fault.observed or "") is None
+    if fault.edge is not None and (fault.kind in LINK_FAULTS or prefixed):
         about = key_of(fault.subjects[-1]).hex() if fault.kind in ("orphan", "mismatched_id") else None
+        about = key_of(fault.observed or "").hex() if prefixed else about
         return edges[fault.edge.name], key, about
     if fault.group is not None and fault.kind in GROUP_FAULTS:
         entry = fault.kind == "foreign_member" and fault.field is not None

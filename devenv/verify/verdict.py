@@ -15,7 +15,7 @@ class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """The coverage of one table. `known`: items of a declared kind (all, where no kind is declared).
 
     `finished`: segments that ended with no further page, proven by asking once more; `counted`: the store's own
-    number of items (None: not asked).
+    number of items (None: not asked). `unread`: attribute -> items in which a link can read no id.
     """
 
     table: str
@@ -28,6 +28,7 @@ class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[str, ...]
     declared_keys: tuple[str, ...] | None
     counted: int | None
+    unread: dict[str, int] = {}
 
     @property
     def slack(self) -> int:
@@ -88,6 +89,9 @@ def doubt(table: TableCoverage) -> Iterator[str]:
         yield f"{table.segments - table.finished} of {segments} of {table.table} did not end"
     if table.counted is not None and table.counted > table.items + table.slack:
         yield f"{number_of(table.items, 'item')} of {table.table} read, and it has {table.counted:,}"
+    for attribute, items in table.unread.items():
+        where = f"`{attribute}` of {number_of(items, 'item')} of {table.table}"
+        yield f"a link reads no id in {where}: it is binary, a map or a truth value"
     if table.items and not table.known:
         yield f"none of {number_of(table.items, 'item')} of {table.table} is of a declared kind"
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from devenv.config.suggest import suggested_links
 from devenv.core.model import Fix, Outcome
+from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, passed, unneeded, unverified
 from devenv.doctor.checks.items import judged, no_copies, no_natural_keys
 from devenv.links.facts import Facts
+from devenv.links.judge import LinkJudgement
 
 
 def what_to_declare(facts: Facts) -> Fix:
@@ -29,6 +31,12 @@ def not_compared(facts: Facts) -> str:
     if not tables:
         return ""
     return f"not compared: {', '.join(tables)} (no link names {'it' if len(tables) == 1 else 'them'})"
+
+
+def not_read(judgement: LinkJudgement) -> str:
+    """The links that read no id from some items: `link owner reads no id in 2 items (binary, or a map)`."""
+    parts = [f"link {name} reads no id in {number_of(count, 'item')}" for name, count in judgement.unread.items()]
+    return f"{'; '.join(parts)}: the attribute is binary, a map or a truth value" if parts else ""
 
 
 def run_declared(facts: Facts) -> Outcome:
@@ -65,7 +73,7 @@ candidates. Where no item refers to a row: [project] cross_store = false.""",
         name="orphans",
         group="cross-store",
         title="every id in DynamoDB matches a row in Postgres",
-        run=judged("orphan", beside=not_compared),
+        run=judged("orphan", beside=not_compared, unread=not_read),
         faults=("orphan",),
         needs=NEEDS,
         explain="""\

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
-from devenv.doctor.checks.check import failed, passed, unneeded
+from devenv.doctor.checks.check import failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES
-from devenv.links.judge import Fault, Folded, ItemRecord, ReadPlan, Relation
+from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement, ReadPlan, Relation
 from devenv.links.values import canonical, scalar_text
 
 MEND: Final = "devenv doctor --fix"
@@ -63,12 +63,15 @@ def no_copies(plan: ReadPlan) -> str:
 
 
 def judged(
-    *kinds: str, lacks: Callable[[ReadPlan], str] = lambda _: "", beside: Callable[[DoctorFacts], str] = lambda _: ""
+    *kinds: str,
+    lacks: Callable[[ReadPlan], str] = lambda _: "",
+    beside: Callable[[DoctorFacts], str] = lambda _: "",
+    unread: Callable[[LinkJudgement], str] = lambda _: "",
 ) -> Callable[[DoctorFacts], Outcome]:
     """The `run` of a check that passes when no fault of these classes was found.
 
     `lacks` says what is not declared, so that nothing would be compared; `beside` is what its evidence says besides how
-    many items were looked at.
+    many items were looked at; `unread` says what could not be looked at, so that nothing found proves nothing.
     """
 
     def run(facts: DoctorFacts) -> Outcome:
@@ -76,6 +79,8 @@ def judged(
             return unneeded(why)
         judgement = facts.judgement()
         found = judgement.folded(*kinds)
+        if not found and (gap := unread(judgement)):
+            return unverified(gap)
         if not found:
             return passed("; ".join(filter(None, (number_of(len(judgement.records), "item"), beside(facts)))))
         faults = [fault for one in found for fault in one.faults]

@@ -7,6 +7,7 @@ from typing import Final
 
 from devenv.core.plural import number_of
 from devenv.core.templates import Unknown
+from devenv.links.resolve import count_unread
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.dynamodb import gather, own_findings
@@ -41,6 +42,10 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
         request={"links": [edge.name for edge in inquiry.facts.plan.edges]},
         output={"links": links},
         findings=tuple(own_findings(inquiry, found, gathered, "cross-store")),
+        uncovered=tuple(
+            f"link {name} reads no id in {number_of(count, 'item')}"
+            for name, count in count_unread(inquiry.facts.plan, (*gathered.entries, *gathered.rows)).items()
+        ),
     )
 
 
