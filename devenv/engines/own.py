@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from devenv.config.environment import fill_places, placeholder_values
 from devenv.config.interpreter import project_python, with_programs
 from devenv.config.load import interpreter
+from devenv.config.schema import FILE
 from devenv.config.services import BACKEND, STORES, Own
 from devenv.core.errors import UsageError
 from devenv.engines import stream
@@ -20,9 +22,9 @@ from devenv.host import processes
 from devenv.host.state import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from devenv.core.model import Targets
+    from devenv.core.model import ServiceState, Targets
     from devenv.engines.process import ProcessServices as Engine
 
 # The port that a process was given, by which it is found again when no record names it.
@@ -102,6 +104,26 @@ def filled(engine: Engine, own: Own, words: Iterable[str]) -> list[str]:
 def inputs(engine: Engine, own: Own, environment: Mapping[str, str]) -> dict[str, str]:
     """All that decides how a service runs."""
     return kind_of(own).inputs(engine, own, environment)
+
+
+def with_pending(
+    engine: Engine, seen: Iterable[ServiceState], settings: Callable[[], Mapping[str, str]]
+) -> tuple[ServiceState, ...]:
+    """The states, where one of the project's own processes runs with other settings than devenv.toml has, with that.
+
+    `settings` gives what `devenv env` gives now; it is asked only when such a process runs.
+    """
+    found = []
+    for state in seen:
+        own = engine.own.get(state.name)
+        record = engine.state.services.get(state.name)
+        known = own is not None and state.state == "running" and not state.detail and record and record.environment
+        if own is not None and known and engine.settings_changed(settings(), state.name):
+            text = f"{own.section}, [env] or a port of {FILE} is not in effect: it was started with other settings"
+            found.append(replace(state, detail=text, command="devenv up"))
+        else:
+            found.append(state)
+    return tuple(found)
 
 
 def command_inputs(engine: Engine, own: Own, environment: Mapping[str, str]) -> dict[str, str]:

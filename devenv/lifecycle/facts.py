@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from devenv.engines import stream
+from devenv.engines.own import with_pending
 from devenv.links.facts import FactsContext
 from devenv.steps.setup import merge, setup
 
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 def facts_context(stack: Stack, inputs: Inputs) -> FactsContext:
     """`inputs` are the steps' files. The application's process is left to the caller."""
     engine = stack.engine
-    seen = engine.look()
     engine.gather_logs(engine.services)
     environment = stack.environment()
+    seen = with_pending(engine, engine.look(), lambda: environment)
     has_application = "backend" in engine.services
     return FactsContext(
         settings=stack.settings,

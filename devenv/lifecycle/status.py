@@ -28,10 +28,20 @@ def status(stack: Stack) -> Report:
         exit_code=Exit.DONE,
         body={
             "engine": stack.engine.name,
-            "services": [asdict(service) for service in (*look_closely(stack.engine), *tap.look(stack.engine))],
+            "services": [asdict(service) for service in (*look_in_effect(stack), *tap.look(stack.engine))],
             "steps": [asdict(step) for step in readable_states(stack)],
         },
     )
+
+
+def look_in_effect(stack: Stack) -> tuple[ServiceState, ...]:
+    """The state of every service; of the project's own ones with what devenv.toml has and they do not have yet."""
+    seen = look_closely(stack.engine)
+    if not any(state.name in stack.engine.own and state.state == "running" for state in seen):
+        return seen
+    from devenv.engines.own import with_pending
+
+    return with_pending(stack.engine, seen, stack.environment)
 
 
 def look_closely(engine: Engine) -> tuple[ServiceState, ...]:

@@ -71,6 +71,7 @@ def test_a_project_of_which_nothing_is_compared_is_not_healthy(bare: ProjectDir)
         (r"(?m)$\Z", '\nsource = "system"\n', r"\[postgres\] source = system is not in effect"),
         (r"(?m)$\Z", '\n[dynamodb]\nlocal = "elsewhere"\n', r"\[dynamodb\] local = elsewhere is not in effect"),
         (r"(?m)$\Z", "\n[dynamodb]\nport = 2\n", r"\[dynamodb\] port = 2 is not in effect"),
+        (r"(?m)$\Z", '\n[dynamodb]\nversion = "1.0"\n', r"\[dynamodb\] version = 1.0 is not in effect"),
     ],
 )
 def test_a_setting_that_is_not_in_effect_is_named_with_what_makes_it_so(
@@ -87,3 +88,56 @@ def test_a_setting_that_is_not_in_effect_is_named_with_what_makes_it_so(
             assert "devenv down && devenv up" in told
     finally:
         file.write_text(text)
+
+
+def test_another_first_user_is_refused_and_not_waited_for(bare: ProjectDir) -> None:
+    file = bare.path / "devenv.toml"
+    text = file.read_text()
+    file.write_text(text.rstrip() + '\nuser = "boss"\n')
+    try:
+        told = " ".join(bare.devenv("doctor", "--only", "SVC006").out.split())
+        assert "[postgres] user = boss is not in effect: it was started with postgres" in told
+        refused = bare.devenv("up")
+        assert (refused.code, "the data folder was made for postgres" in refused.err) == (2, True), refused.all
+        assert 'user = "postgres" in devenv.toml' in refused.err
+    finally:
+        file.write_text(text)
+
+
+SERVED = """
+[backend]
+command = ["{python}", "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
+health = "/"
+"""
+
+
+def test_a_process_with_other_settings_than_the_file_has_is_named_until_up(
+    bare: ProjectDir,
+) -> None:
+    file = bare.path / "devenv.toml"
+    text = file.read_text()
+    served = text.rstrip() + "\n" + SERVED
+    file.write_text(served)
+    try:
+        bare.ok("up")
+        assert "not in effect" not in bare.ok("status").out
+        changes = {
+            "its command": served.replace('"http.server", ', '"http.server", "--directory", ".", '),
+            "its variables": served + 'env = { GREETING = "hello" }\n',
+            "[env]": served.replace("[backend]", '[env]\nGREETING = "hello"\n[backend]'),
+        }
+        for changed in changes.values():
+            file.write_text(changed)
+            for words in (("status",), ("doctor", "--only", "SVC006")):
+                told = " ".join(bare.ok(*words).out.split())
+                assert (
+                    "[backend], [env] or a port of devenv.toml is not in effect: it was started with other settings"
+                    in told
+                )
+                assert "devenv up" in told
+        bare.ok("up")
+        assert "not in effect" not in bare.ok("status").out
+        assert bare.json("doctor", "--only", "SVC006")["checks"][0]["status"] == "ok"
+    finally:
+        file.write_text(text)
+        bare.ok("up")

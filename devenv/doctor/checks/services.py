@@ -295,9 +295,10 @@ Fix: give the folder to the account that runs DynamoDB Local; free disk space.""
         run=run_in_effect,
         explain="""\
 A server keeps the port, the binaries and the image that it was started with. An edit of devenv.toml does not change
-a running store, and `devenv up` does not restart it.
+a running store, and `devenv up` does not restart it. A process of the project's own keeps its command, its folder and
+its variables; `devenv up` restarts it.
 
-Fix: devenv down && devenv up (data stays).""",
+Fix: devenv down && devenv up (data stays); for a process of the project's own, devenv up.""",
     ),
     Check(
         code="SVC005",

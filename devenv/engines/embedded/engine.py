@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -93,6 +93,10 @@ class EmbeddedEngine(Engine):
     def account(self) -> Account | None:
         """The unprivileged account of the stores when devenv runs as root, else None."""
         return processes.choose_account(self.root, self.environ)
+
+    def permit(self, agree: Callable[[str], None] | None) -> None:
+        """Refuse data that was made for another user of Postgres than devenv.toml has. UsageError (2)."""
+        self.postgres.check_user(self)
 
     def launch(self, name: str, environment: Mapping[str, str], progress: Progress) -> None:
         """Start one service's process."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, ClassVar
 
+from devenv.config.schema import FILE
+from devenv.core.errors import UsageError
 from devenv.core.model import PostgresTarget
 from devenv.engines.embedded import postgres
 from devenv.engines.embedded.store import EmbeddedStore
@@ -22,7 +24,7 @@ class PostgresStore(EmbeddedStore):
     name: ClassVar[str] = "postgres"
     program: ClassVar[str] = "postgres"
     option: ClassVar[str] = "-D"
-    keys: ClassVar[tuple[str, ...]] = ("port", "source")
+    keys: ClassVar[tuple[str, ...]] = ("port", "source", "user")
     # Its "fast" shutdown: sessions are ended, data is written.
     ending: ClassVar[signal.Signals] = signal.SIGINT
 
@@ -56,6 +58,17 @@ class PostgresStore(EmbeddedStore):
         postgres.clear_stale_pid(data)
         command = postgres.serve_command(binaries, data, engine.port(self.name))
         return Launch(command, env, engine.home, account, binaries.version)
+
+    def check_user(self, engine: EmbeddedEngine) -> None:
+        """Refuse another superuser than the one that the data folder was made for: no restart would bring it."""
+        record, user = engine.state.services.get(self.name), engine.settings.postgres.user
+        made = record.settings.get("user") if record else None
+        if made not in (None, user) and self.data(engine).exists():
+            raise UsageError(
+                f"[postgres] user is {user}, and the data folder was made for {made}",
+                detail="the server's first user is chosen when its data folder is made",
+                hint=f'user = "{made}" in {FILE}; or, for new data: devenv down --data && devenv up',
+            )
 
     def copy_origin(self, engine: EmbeddedEngine, binaries: Binaries, progress: Progress) -> bool:
         """Make the cluster from the one that `origin` names. False when there is none, or it cannot be used."""
