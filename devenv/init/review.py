@@ -34,6 +34,15 @@ class CodeFault:
         return f"{self.place}: {self.text}"
 
 
+@dataclass(frozen=True)
+class Review:
+    """The faults of a folder's queries, the number of queries, and what may have queries and could not be read."""
+
+    faults: tuple[CodeFault, ...]
+    queries: int
+    unread: tuple[str, ...]
+
+
 def review(code: Iterable[Code]) -> list[CodeFault]:
     """The faults of all queries. An id in a script is none: scripts are for trying out."""
     return faults_of(query for each in code for query in each.queries)
@@ -58,11 +67,13 @@ def faults(query: Query) -> Iterator[str]:
                 yield f"the id in {attribute} is written into the code"
 
 
-def review_folder(root: Path) -> tuple[list[CodeFault], int]:
-    """The faults of the queries in a folder's Python and JavaScript, and how many queries there are. Nothing is run."""
+def review_folder(root: Path) -> Review:
+    """The faults of the queries in a folder's Python and JavaScript. Nothing is run."""
     queries: list[Query] = []
     scripts: dict[str, str] = {}
-    for path in list_widely(root, MOST_FILES).files:
+    listed = list_widely(root, MOST_FILES)
+    unread: list[str] = []
+    for path in listed.files:
         name = path.as_posix()
         script = is_script(name)
         if not script and (path.suffix not in (".py", "") or name.startswith(".") or is_test(name)):
@@ -70,18 +81,23 @@ def review_folder(root: Path) -> tuple[list[CodeFault], int]:
         try:
             text = read_text(root / path, MOST_BYTES)
         except OSError:
-            continue
+            text = None
+        if text is None and (script or path.suffix):
+            unread.append(name)
         if text is None or TELLING not in text:
             continue
         if script:
             scripts[name] = text
-        elif (path.suffix or text.startswith("#!")) and ASKING.search(text) and (tree := parse_python(text)):
-            queries += read_queries(name, tree)
+        elif (path.suffix or text.startswith("#!")) and ASKING.search(text):
+            if tree := parse_python(text):
+                queries += read_queries(name, tree)
+            else:
+                unread.append(name)
     if scripts:
         from devenv.init.javascript_code import read_scripts
 
         queries += (query for read in read_scripts(scripts, {}, frozenset())[0].values() for query in read.code.queries)
-    return faults_of(queries), len(queries)
+    return Review(tuple(faults_of(queries)), len(queries), (*unread, *listed.left_out))
 
 
 def is_test(name: str) -> bool:

@@ -266,7 +266,7 @@ def check_patterns(stack: Stack, scripts: bool) -> Report:
         raise UsageError("this project declares no pattern", hint="add a section [patterns.<name>] to devenv.toml")
     from devenv.init.review import review_folder
 
-    seen = replace(observe(stack), code=tuple(review_folder(stack.root)[0]), sql=run_sql_patterns(stack))
+    seen = replace(observe(stack), code=review_folder(stack.root).faults, sql=run_sql_patterns(stack))
     if scripts:
         ran = {
             name: with_script(stack, seen, access) if access.pattern.script else access

@@ -14,12 +14,15 @@ import pytest
 
 from devenv.config.schema import Settings
 from devenv.core.errors import Exit, StoreError
+from devenv.core.lazy import Lazy
 from devenv.core.model import DynamoTarget, Failure, PostgresTarget, ServiceState, Targets
 from devenv.doctor.checks.registry import CHECKS
 from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.doctor.runner import diagnose, run_checks
+from devenv.links.facts import DynamoFacts, PostgresFacts
 from devenv.steps.ledger import Ledger
 from devenv.steps.registry import STEPS, Step, StepContext
+from devenv.stores.postgres.catalog import Catalog
 from devenv.trace.judge.verdict import judge
 from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import (
@@ -64,6 +67,44 @@ def test_no_check_holds_of_stores_that_do_not_answer(nowhere: int, tmp_path: Pat
         assert finding.status == "ok" or finding.evidence, f"{code} is {finding.status} and does not say why"
     report = diagnose(context(nowhere, tmp_path, SETTINGS))
     assert report.body["verdict"] == "unhealthy"
+
+
+def refused(*_: Any) -> Any:
+    raise StoreError("it does not answer")
+
+
+ROW = {"links": [{"from": "dynamodb:things.by", "to": "postgres:users.id", "name": "owner"}]}
+UNREAD = [{"id": {"S": "1"}, "by": {"B": "AAEC"}}]
+OLD_PYTHON = "print 'KeyCondition'\nclient.query(KeyConditionExpression='pk = :p')\n"
+RUNNING = (ServiceState("cache", "running"), ServiceState("worker", "running"), ServiceState("issuer", "running"))
+
+
+@pytest.mark.parametrize(
+    ("code", "changes", "status", "says"),
+    [
+        ("SVC010", {"look_at_workers": {"worker": refused}}, "error", "not verified: worker: it does not answer"),
+        ("SVC009", {"ask_ready": {"cache": refused}}, "fail", "cache is not ready: it does not answer"),
+        ("SVC009", {"ask_ready": {"issuer": refused}}, "fail", "issuer is not ready: it does not answer"),
+        ("SVC009", {"ask_ready": {"gone": refused}}, "fail", "gone is stopped"),
+        ("SVC006", {"services": ()}, "skip", "no service is running"),
+        ("DAT015", {}, "skip", "no query of DynamoDB was found in the code; not read: old.py"),
+        ("DAT016", {}, "skip", "no table has a time to live"),
+        ("XST001", {}, "error", "link owner reads no id in 1 item"),
+    ],
+)
+def test_a_check_that_could_not_look_says_why(
+    nowhere: int, tmp_path: Path, code: str, changes: dict[str, Any], status: str, says: str
+) -> None:
+    """The checks whose input is more than the two stores. What they need of the stores is given, and answers."""
+    (tmp_path / "old.py").write_text(OLD_PYTHON)
+    told = replace(context(nowhere, tmp_path, {**BARE, **ROW}), **{"services": RUNNING, **changes})
+    facts = DoctorFacts(told)
+    facts.dynamodb = Lazy(lambda: DynamoFacts({"things": THINGS}, {"things": UNREAD}))
+    facts.postgres = Lazy(lambda: PostgresFacts("1", Catalog(), None, {("public", "users"): []}, {}, Catalog()))
+    facts.ttl = Lazy(dict)
+    (check,) = [check for check in CHECKS if check.code == code]
+    found = check.run(facts)
+    assert (found.status, says in found.evidence) == (status, True), found
 
 
 BARE: dict[str, Any] = {"project": {"name": "p"}}

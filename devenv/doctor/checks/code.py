@@ -13,11 +13,14 @@ SHOWN = 3
 
 def run_code(facts: DoctorFacts) -> Outcome:
     """Every query that is found in the project's Python and JavaScript."""
-    found, count = review_folder(facts.context.root)
-    if not count:
-        return unneeded("no query of DynamoDB was found in the code")
+    seen = review_folder(facts.context.root)
+    found = seen.faults
+    left = f"; not read: {', '.join(seen.unread[:SHOWN])}" if seen.unread else ""
+    left += f" and {len(seen.unread) - SHOWN} more" if len(seen.unread) > SHOWN else ""
+    if not seen.queries:
+        return unneeded(f"no query of DynamoDB was found in the code{left}")
     if not found:
-        return passed(number_of(count, "query"))
+        return passed(number_of(seen.queries, "query") + left)
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return failed(
         [*map(str, found[:SHOWN]), *more],
@@ -37,7 +40,7 @@ CHECKS = (
         explain="""\
 Queries in Python, JavaScript and TypeScript files are read as text; nothing is run. Reported, with file and line: a
 limit without a next page, a condition that depends on the current time, a hard-coded id, a placeholder in an
-expression without a value. Tests are skipped.
+expression without a value. Tests are skipped. A file that cannot be read, or is not of this Python, is named.
 
 Common causes: the query works for the first few items, or for the current year. Fix: correct the line; devenv trace
 shows what the query returns.""",

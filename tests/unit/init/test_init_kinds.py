@@ -330,13 +330,13 @@ def test_what_is_wrong_in_a_query_is_named_with_its_line(tmp_path: Path) -> None
 
 def test_a_folder_is_reviewed_without_its_tests_and_tables(tmp_path: Path) -> None:
     write(tmp_path, {"app.py": QUERIES, "tests/test_app.py": QUERIES, "test_more.py": QUERIES, "bin/list": QUERIES})
-    found, count = review_folder(tmp_path)
-    assert (len(found), count) == (4, 4)
-    assert found[2].place == "app.py:11"
+    seen = review_folder(tmp_path)
+    assert (len(seen.faults), seen.queries, seen.unread) == (4, 4, ())
+    assert seen.faults[2].place == "app.py:11"
     script = "const one = async () => doc.send(new QueryCommand({ KeyConditionExpression: 'pk = :p', Limit: 5,"
     (tmp_path / "app.py").write_text("x = 1")
     (tmp_path / "store.js").write_text(f"{script} ExpressionAttributeValues: {{ ':q': 1 }} }}));\n")
-    assert [str(each) for each in review_folder(tmp_path)[0]] == [
+    assert [str(each) for each in review_folder(tmp_path).faults] == [
         "store.js:1: the expression uses :p, which has no value: DynamoDB refuses the query",
         "store.js:1: Limit 5 without a further page: the list ends after 5 items",
     ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from devenv.init.code import Function, Query, read_code, read_queries
-from devenv.init.review import review_folder
+from devenv.init.review import MOST_BYTES, review_folder
 from tests.unit.init.test_init import write
 from tests.unit.init.test_init_kinds import QUERIES
 
@@ -48,5 +48,14 @@ def test_a_call_on_a_line_of_its_own_is_found(tmp_path: Path) -> None:
     )
 """
     write(tmp_path, {"app.py": text})
-    found, count = review_folder(tmp_path)
-    assert (count, [each.place for each in found]) == (1, ["app.py:4"])
+    seen = review_folder(tmp_path)
+    assert (seen.queries, [each.place for each in seen.faults]) == (1, ["app.py:4"])
+
+
+def test_what_may_have_queries_and_cannot_be_read_is_named(tmp_path: Path) -> None:
+    query = "client.query(TableName='t', KeyConditionExpression='pk = :p', ExpressionAttributeValues={':p': p})\n"
+    write(tmp_path, {"good.py": query, "old.py": "print 'KeyCondition'\n" + query, "other.py": "print 'no query'\n"})
+    (tmp_path / "bytes.py").write_bytes(b"\xff\xfe" + query.encode("utf-16-le"))
+    (tmp_path / "large.js").write_text("// " + "x" * MOST_BYTES)
+    seen = review_folder(tmp_path)
+    assert (seen.queries, sorted(seen.unread)) == (1, ["bytes.py", "large.js", "old.py"])
