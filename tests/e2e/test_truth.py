@@ -90,7 +90,7 @@ def test_a_setting_that_is_not_in_effect_is_named_with_what_makes_it_so(
         file.write_text(text)
 
 
-def test_another_first_user_is_refused_and_not_waited_for(bare: ProjectDir) -> None:
+def test_another_first_user_is_refused_at_once(bare: ProjectDir) -> None:
     file = bare.path / "devenv.toml"
     text = file.read_text()
     file.write_text(text.rstrip() + '\nuser = "boss"\n')

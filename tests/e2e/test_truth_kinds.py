@@ -97,7 +97,7 @@ KINDS: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
                 "local",
                 "version",
             ),
-            "test_another_first_user_is_refused_and_not_waited_for": ("user",),
+            "test_another_first_user_is_refused_at_once": ("user",),
             "test_a_process_with_other_settings_than_the_file_has_is_named_until_up": (
                 "command",
                 "variables",
@@ -153,7 +153,7 @@ KINDS: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "test_a_view_that_a_link_names_is_no_missing_table": ("a view",),
         },
         "e2e/test_truth.py": {
-            "test_another_first_user_is_refused_and_not_waited_for": ("a refused password",),
+            "test_another_first_user_is_refused_at_once": ("a refused password",),
         },
     },
     "10 no harm": {
