@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.events import Watch
@@ -45,6 +46,8 @@ def recover(stack: Stack, watch: Watch) -> None:
         from devenv.snapshots.diff_folder import sweep_diffs
 
         sweep_diffs(home)
+    for gone in home.glob(".gone-*"):
+        shutil.rmtree(gone)
     left = any((home / name).exists() for name in ("restore.json", ".incoming", ".new-baseline"))
     if left or any((home / "snapshots").glob(".*")):
         from devenv.snapshots import cleanup

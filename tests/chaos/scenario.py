@@ -92,7 +92,7 @@ def untruths(project: ProjectDir, words: Sequence[str], ran: Ran) -> list[str]:
             found.append(f"{service['name']} is said to be {service['state']}, and is {alive}")
         if (
             words[0] == "up"
-            and (service["state"] != "running" or port_is_free(service["port"]))
+            and (service["state"] != "running" or (port is not None and port_is_free(port)))
             and in_plan(document, service["name"])
         ):
             found.append(f"`up` ended well, and {service['name']} is {service['state']}")
@@ -101,7 +101,7 @@ def untruths(project: ProjectDir, words: Sequence[str], ran: Ran) -> list[str]:
     if words[0] == "down" and any(servers(project).values()):
         found.append(f"`down` ended well, and there is {servers(project)}")
     whole = engine(project) == "external" or all(servers(project).values())
-    if words[0] == "reset" and whole and (lost := world.orphans(project)):
+    if words[0] == "reset" and whole and (project.path / "seeds").exists() and (lost := world.orphans(project)):
         found.append(f"`reset` ended well, and there are items of nobody: {lost}")
     known = {path.name for path in (home(project) / "snapshots").glob("[!.]*")}
     if words[:2] == ["snapshot", "list"] and {each["name"] for each in document["snapshots"]} != known:
@@ -229,7 +229,7 @@ def servers(project: ProjectDir) -> dict[str, list[Any]]:
         return {**world.servers(project)}
     found: dict[str, list[Any]] = {"postgres": [], "dynamodb": []}
     for each in of_docker(project, "container", "--format", '{{.Label "com.docker.compose.service"}} {{.ID}}'):
-        found[each.partition(" ")[0]].append(each)
+        found.setdefault(each.partition(" ")[0], []).append(each)
     return found
 
 
@@ -240,6 +240,11 @@ def of_docker(project: ProjectDir | Path, kind: str, *words: str) -> list[str]:
         return []
     label = f"label=com.docker.compose.project={project_name('cruddur', folder.resolve())}"
     return sorted(docker(kind, "ls", "--filter", label, *words).splitlines())
+
+
+def docker_objects(folder: Path) -> object:
+    """The containers, volumes and networks of a project in that folder."""
+    return [of_docker(folder, *words) for words in (("container", "-aq"), ("volume", "-q"), ("network", "-q"))]
 
 
 def leftovers(project: ProjectDir) -> list[str]:

@@ -20,10 +20,10 @@ from tests.chaos.scenario import (
     check_whole,
     choose_kills,
     count,
+    docker_objects,
     engine,
     kill,
     nothing_left,
-    of_docker,
     told,
 )
 from tests.chaos.test_crashes import KILLS as ON_EMBEDDED
@@ -45,11 +45,6 @@ class Case:
 
     project: ProjectDir
     elsewhere: Callable[[], object]
-
-
-def docker_objects(folder: Path) -> object:
-    """The containers, volumes and networks of a project in that folder."""
-    return [of_docker(folder, *words) for words in (("container", "-aq"), ("volume", "-q"), ("network", "-q"))]
 
 
 @contextmanager

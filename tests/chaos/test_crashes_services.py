@@ -1,52 +1,129 @@
-"""The crash matrix over a project's own services, a real Redis among them: killed at any change, the next `up` has each
-service once, a cache never holds what was made of other data, and `down` leaves no process.
+"""The crash matrix over a project's own services, one of each kind (processes, a stream worker, a real Redis, the
+issuer of tokens), on both engines that start them: killed at any change, the next `up` has each service once, the
+stream worker has handled every item, a cache never holds what was made of other data, and `down` leaves nothing.
 """
 
 from __future__ import annotations
 
 import os
+import signal
+import tempfile
+import time
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
+import psutil
 import pytest
 
 from devenv.config.load import data_home
+from devenv.core.model import DynamoTarget
+from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.redis.client import Redis
-from tests.chaos.scenario import FULL, changes, choose_kills, count, kill, leftovers
-from tests.e2e.many import OWN, many_project, services
+from tests.chaos.scenario import (
+    FULL,
+    changes,
+    choose_kills,
+    count,
+    docker_objects,
+    engine,
+    kill,
+    leftovers,
+    nothing_left,
+    of_docker,
+)
+from tests.e2e import redis_image
+from tests.e2e.docker_support import IMAGES, docker, need_docker
+from tests.e2e.many import ALL_KINDS, kinds_project, services
+from tests.e2e.many import kill as kill_process
 from tests.e2e.test_many_services import of_project
 from tests.support import ProjectDir, dice
 
-pytestmark = pytest.mark.needs_redis
+pytestmark = [pytest.mark.needs_redis, pytest.mark.long]
 KILLS = 40 if FULL else 1
+DELETED = "down --data --no-backup -y"
 # A command, and what it is run on: all services up, or all down.
-COMMANDS = [("up", "down"), ("down", "up"), ("restart cache", "up"), ("stop backend cache", "up"), ("reset -y", "up")]
+COMMANDS = [
+    ("up", "down"),
+    ("down", "up"),
+    ("restart cache rows issuer", "up"),
+    ("stop backend cache rows", "up"),
+    ("reset -y", "up"),
+    (DELETED, "up"),
+]
+ENGINES = ["embedded", pytest.param("docker", marks=pytest.mark.needs_docker)]
+# What a worker may take to handle an item on a machine with other work.
+HANDLED_S = 60.0
 
 
-@pytest.fixture(scope="module")
-def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
-    made = many_project(tmp_path_factory.mktemp("services") / "many")
-    file = made.path / "devenv.toml"
-    text = file.read_text()
-    section = text[text.index("[services.cache]") : text.index("[env]")]
-    text = text.replace(section, '[services.cache]\nkind = "redis"\nport = 0\n\n')
-    file.write_text(text.replace('"redis://{cache_url}"', '"redis://127.0.0.1:{cache_port}"'))
-    yield made
-    made.ok("down", "--data", "--no-backup", "-y")
-    assert of_project(made) == {}
-    made.remove()
+def on_engine(name: str, path: Path) -> ProjectDir:
+    """The project with a service of each kind; Redis is a container where the stores are."""
+    if name == "embedded":
+        return kinds_project(path, DEVENV_ENGINE=name)
+    need_docker()
+    with tempfile.TemporaryDirectory() as folder:
+        image = redis_image.build(Path(folder))
+    return kinds_project(path, image, DEVENV_ENGINE=name, **IMAGES)
+
+
+def in_docker(name: str, path: Path) -> object:
+    """All that Docker has of the project, where its engine is Docker."""
+    return docker_objects(path) if name == "docker" else None
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def many(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
+    """The project after its first `up`. In the end no process, port, file, container or volume of it may be left."""
+    make, elsewhere = partial(on_engine, request.param), partial(in_docker, request.param)
+    with nothing_left(tmp_path_factory.mktemp("services"), make, elsewhere) as project:
+        project.ok("up", timeout=240)
+        yield project
+        project.ok(*DELETED.split())
+        nothing_runs(project)
+        assert in_docker(request.param, project.path) in (None, [[], [], []])
+
+
+def nothing_runs(project: ProjectDir) -> None:
+    """No process, and no container of it is running."""
+    assert of_project(project) == {}
+    assert of_docker(project, "container", "-q") == []
 
 
 def each_once(project: ProjectDir) -> None:
-    """Every service runs, and once: one leader of a session each."""
+    """Every service runs, and once: one leader of a session each, or one container."""
     found = services(project)
     assert {one["state"] for one in found.values()} == {"running"}, found
-    leaders = [name for pid, name in of_project(project).items() if name in OWN and os.getsid(pid) == pid]
-    assert sorted(leaders) == sorted(OWN)
+    contained = {"cache"} if engine(project) == "docker" else set()
+    own = set(ALL_KINDS) - contained
+    leaders = [name for pid, name in of_project(project).items() if name in own and os.getsid(pid) == pid]
+    assert sorted(leaders) == sorted(own)
+    running = of_docker(project, "container", "--format", '{{.Label "com.docker.compose.service"}}')
+    assert running == (sorted({"postgres", "dynamodb", *contained}) if contained else [])
 
 
 def entries(project: ProjectDir) -> object:
     with Redis(project.env()["REDIS_URL"]) as redis:
         return redis.call("DBSIZE")
+
+
+def fill(project: ProjectDir, item: str) -> None:
+    """An entry in the cache, and an item that the stream worker gets."""
+    env = project.env()
+    with Redis(env["REDIS_URL"]) as redis:
+        redis.call("SET", "made of", "the data before")
+    names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    with Dynamo(DynamoTarget(*(env[name] for name in names)), timeout=60.0) as dynamodb:
+        dynamodb.call("PutItem", {"TableName": "orders", "Item": {"pk": {"S": item}}})
+
+
+def handled(project: ProjectDir, item: str) -> bool:
+    """Return True once the stream worker has given an item to the function."""
+    notes, end = project.path / "notes", time.monotonic() + HANDLED_S
+    while not (notes.exists() and item in notes.read_text().splitlines()):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 @pytest.mark.parametrize(("command", "before"), COMMANDS)
@@ -55,19 +132,20 @@ def test_killed_at_a_change_the_next_up_has_each_service_once(many: ProjectDir, 
     many.ok("up", timeout=240)
     many.ok(before)
     seen = changes(many, *words)
-    for moment in choose_kills(seen, KILLS, dice(f"services {command}")):
+    for number, moment in enumerate(choose_kills(seen, KILLS, dice(f"services {command} {engine(many)}"))):
         many.ok("up")
-        with Redis(many.env()["REDIS_URL"]) as redis:
-            redis.call("SET", "made of", "the data before")
+        fill(many, f"{command} {number}")
         many.ok(before)
         killed = kill(many, moment, *words)
         assert many.json("up", timeout=240)["exit_code"] == 0, moment
         each_once(many)
-        assert entries(many) in ((0, 1) if words[0] == "reset" else (1,)), moment
+        replaced = words[0] == "reset" or command == DELETED
+        assert entries(many) in ((0, 1) if replaced else (1,)), moment
+        assert replaced or handled(many, f"{command} {number}"), moment
         assert leftovers(many) == [], moment
         count("kills of a command that works on own services", int(killed))
     many.ok("down")
-    assert of_project(many) == {}
+    nothing_runs(many)
 
 
 def test_a_killed_reset_that_changed_the_data_leaves_no_older_entry(many: ProjectDir) -> None:
@@ -76,19 +154,51 @@ def test_a_killed_reset_that_changed_the_data_leaves_no_older_entry(many: Projec
     seen = changes(many, "reset", "-y")
     marked = next(change.number for change in seen if change.what.endswith("cache.stale"))
     behind = [change for change in seen if change.number > marked]
-    for moment in choose_kills(behind, KILLS, dice("older entries")):
-        with Redis(many.env()["REDIS_URL"]) as redis:
-            redis.call("SET", "made of", "the data before")
+    for number, moment in enumerate(choose_kills(behind, KILLS, dice("older entries"))):
+        fill(many, f"older {number}")
         kill(many, moment, "reset", "-y")
         assert many.json("up", timeout=240)["exit_code"] == 0, moment
         assert entries(many) == 0, moment
 
 
-def test_the_files_of_a_cache_go_with_the_data(many: ProjectDir) -> None:
+@pytest.mark.parametrize("names", ["cache", "issuer", "rows", "all"])
+def test_killed_services_are_brought_back_by_up(many: ProjectDir, names: str) -> None:
+    """One of each kind alone, and everything at once, the stores too."""
+    many.ok("up", timeout=240)
+    before = services(many)
+    victims = set(before) if names == "all" else {names}
+    fill(many, f"killed {names}")
+    assert names == "all" or handled(many, f"killed {names}")
+    for name in victims:
+        kill_service(many, name, before[name]["pid"])
+    assert {name for name, one in services(many).items() if one["state"] == "crashed"} == victims
+    many.ok("up", timeout=240)
+    each_once(many)
+    after = services(many)
+    assert {name: one["port"] for name, one in after.items()} == {name: one["port"] for name, one in before.items()}
+    fill(many, f"after {names}")
+    assert handled(many, f"after {names}")
+    count("killed services that were brought back", len(victims))
+
+
+def kill_service(project: ProjectDir, name: str, pid: int) -> None:
+    """End a service as `kill -9` does, in a container too."""
+    if engine(project) == "docker" and name in ("postgres", "dynamodb", "cache"):
+        [container] = of_docker(project, "container", "-q", "--filter", f"label=com.docker.compose.service={name}")
+        docker("kill", "--signal", "KILL", container)
+        return
+    group = [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    kill_process(pid)
+    for each in group[1:]:
+        if psutil.pid_exists(each):
+            os.kill(each, signal.SIGKILL)
+
+
+def test_the_files_of_the_services_go_with_the_data(many: ProjectDir) -> None:
     many.ok("up", timeout=240)
     home = data_home(many.path.resolve())
-    [conf] = home.rglob("redis.conf")
-    assert conf.stat().st_mode & 0o077 == 0
-    many.ok("down", "--data", "--no-backup", "-y")
-    assert not conf.exists()
-    assert not (home / "services").exists()
+    if engine(many) == "embedded":
+        [conf] = home.rglob("redis.conf")
+        assert conf.stat().st_mode & 0o077 == 0
+    many.ok(*DELETED.split())
+    assert [*home.rglob("*")] == []

@@ -9,14 +9,17 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.chaos.scenario import count, footprint, home, leftovers, told
+from tests.chaos.scenario import count, footprint, home, leftovers, nothing_left, of_docker, told
+from tests.chaos.test_crashes_services import in_docker, on_engine
 from tests.e2e import world
-from tests.support import ProjectDir
+from tests.support import ProjectDir, reference_project
 
 COMMANDS = [
     ("up", "--no-backend"),
@@ -42,19 +45,65 @@ COMMANDS = [
 ]
 
 
+# Of a project with a service of each kind.
+ON_SERVICES = [
+    ("up",),
+    ("status",),
+    ("env",),
+    ("ps",),
+    ("logs",),
+    ("doctor",),
+    ("exec", "worker", "--", "true"),
+    ("restart", "cache", "rows", "issuer"),
+    ("stop", "backend"),
+    ("up", "frontend"),
+    ("snapshot", "save", "one"),
+    ("reset", "-y"),
+    ("snapshot", "restore", "one"),
+    ("snapshot", "delete", "one"),
+    ("down",),
+]
+CASES = [
+    pytest.param(reference_project, partial(in_docker, "embedded"), COMMANDS, id="reference"),
+    *(
+        pytest.param(
+            partial(on_engine, name),
+            partial(in_docker, name),
+            ON_SERVICES,
+            marks=[pytest.mark.needs_redis, *marks],
+            id=f"own-{name}",
+        )
+        for name, marks in (("embedded", []), ("docker", [pytest.mark.needs_docker]))
+    ),
+]
+
+
 @pytest.mark.long
-def test_no_command_leaves_anything(lone: ProjectDir) -> None:
-    temp = Path(lone.environ["TMPDIR"])
-    for words in COMMANDS:
-        codes = {"trace": (0, 1, 3), "doctor": (0, 1), "patterns": (0, 1)}
-        told(lone, *words, codes=codes.get(words[0], (0,)))
-        assert list(temp.iterdir()) == [], words
-        assert leftovers(lone) == [], words
-        names = {process.split(" ")[0] for process in footprint(temp.parent).processes}
-        assert names <= {"postgres", "java", "python", Path(sys.executable).name, f"python3.{sys.version_info.minor}"}
-        count("commands after which nothing was left")
-    assert footprint(temp.parent).processes == {}
-    assert footprint(temp.parent).ports == frozenset()
+@pytest.mark.parametrize(("make", "elsewhere", "commands"), CASES)
+def test_no_command_leaves_anything(
+    make: Callable[[Path], ProjectDir],
+    elsewhere: Callable[[Path], object],
+    commands: Sequence[tuple[str, ...]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    with nothing_left(tmp_path_factory.mktemp("lone"), make, elsewhere) as project:
+        temp = Path(project.environ["TMPDIR"])
+        python = {"python", Path(sys.executable).name, f"python3.{sys.version_info.minor}"}
+        for words in commands:
+            codes = {"trace": (0, 1, 3), "doctor": (0, 1), "patterns": (0, 1)}
+            # What a command of the project prints is no document.
+            if words[0] == "exec":
+                project.ok(*words)
+            else:
+                told(project, *words, codes=codes.get(words[0], (0,)))
+            assert list(temp.iterdir()) == [], words
+            assert leftovers(project) == [], words
+            names = {process.split(" ")[0] for process in footprint(temp.parent).processes}
+            assert names <= {"postgres", "java", "redis-server", *python}
+            count("commands after which nothing was left")
+        assert footprint(temp.parent).processes == {}
+        assert footprint(temp.parent).ports == frozenset()
+        assert of_docker(project, "container", "-q") == []
 
 
 def unpacked(pid: int) -> set[Path]:

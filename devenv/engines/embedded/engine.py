@@ -172,7 +172,12 @@ class EmbeddedEngine(Engine):
             yield True
 
     def remove_data(self) -> None:
-        """Delete both data folders."""
-        for name in (*STORES, TEMPORARY):
-            if (self.home / name).exists():
-                shutil.rmtree(self.home / name)
+        """Delete both data folders. Killed, it leaves none half deleted: the next command finds `.gone-*`."""
+        for gone in self.home.glob(".gone-*"):
+            shutil.rmtree(gone)
+        # Items can follow the rows that are still there; rows cannot follow items.
+        names = [name for name in (TEMPORARY, *reversed(STORES)) if (self.home / name).exists()]
+        for name in names:
+            (self.home / name).rename(self.home / f".gone-{name}")
+        for name in names:
+            shutil.rmtree(self.home / f".gone-{name}")

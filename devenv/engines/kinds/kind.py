@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from devenv.core.model import ProcessTarget
-from devenv.engines import ready
+from devenv.engines import ready, stream
 
 if TYPE_CHECKING:
     from devenv.config.services import Own
@@ -98,5 +98,6 @@ def stale_mark(engine: EngineProject, name: str) -> Path:
 
 
 def remove_all_data(engine: EngineProject) -> None:
-    """Delete the data of all services that stand still, those without a section too."""
-    shutil.rmtree(engine.home / FOLDER, ignore_errors=True)
+    """Delete the data of all services that stand still, those without a section too, and what stream workers keep."""
+    for name in (FOLDER, stream.FOLDER):
+        shutil.rmtree(engine.home / name, ignore_errors=True)
