@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from devenv.stores.redis.client import Redis
-from tests.e2e.test_stream_workers import CONVERSATION, send
+from tests.e2e.stream_times import CONVERSATION
+from tests.e2e.test_stream_workers import send
 from tests.support import ProjectDir, reference_project
 
 pytestmark = pytest.mark.needs_redis

@@ -14,7 +14,8 @@ import pytest
 from devenv.core.model import DynamoTarget
 from devenv.links.groups import WRITE
 from devenv.stores.dynamodb.client import Dynamo
-from tests.e2e.test_stream_workers import CONVERSATION, send, with_worker, worker
+from tests.e2e.stream_times import CONVERSATION
+from tests.e2e.test_stream_workers import send, with_worker, worker
 from tests.support import ProjectDir
 
 TABLE = "cruddur-messages"
