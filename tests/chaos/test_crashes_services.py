@@ -51,7 +51,8 @@ COMMANDS = [
     ("reset -y", "up"),
     (DELETED, "up"),
 ]
-ENGINES = ["embedded", pytest.param("docker", marks=pytest.mark.needs_docker)]
+# Its containers are started some fifty times: not for every run.
+ENGINES = ["embedded", *([pytest.param("docker", marks=pytest.mark.needs_docker)] if FULL else [])]
 # What a worker may take to handle an item on a machine with other work.
 HANDLED_S = 60.0
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.chaos.scenario import count, footprint, home, leftovers, nothing_left, of_docker, told
+from tests.chaos.scenario import FULL, count, footprint, home, leftovers, nothing_left, of_docker, told
 from tests.chaos.test_crashes_services import in_docker, on_engine
 from tests.e2e import world
 from tests.support import ProjectDir, reference_project
@@ -73,7 +73,7 @@ CASES = [
             marks=[pytest.mark.needs_redis, *marks],
             id=f"own-{name}",
         )
-        for name, marks in (("embedded", []), ("docker", [pytest.mark.needs_docker]))
+        for name, marks in (("embedded", []), *([("docker", [pytest.mark.needs_docker])] if FULL else []))
     ),
 ]
 
