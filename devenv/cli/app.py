@@ -272,6 +272,8 @@ def guarded(call: Callable[[], Any]) -> int:
     failed = Exit.RUN_FAILED if chosen.command in ("run", "exec") else None
     try:
         code = int(call() or 0)
+        # What still waits in the buffer is the command's, too: on a full disk it would be lost without a word.
+        sys.stdout.flush()
         # Typer turns a Ctrl-C into this code and says nothing.
         return code if code != Exit.INTERRUPTED or chosen.reported else refuse(interrupted())
     except DevenvError as error:
@@ -287,8 +289,8 @@ def guarded(call: Callable[[], Any]) -> int:
         return refuse(interrupted())
     except Terminated:
         return refuse(Report(chosen.command, None, Exit.TERMINATED, error=stopped("terminated")))
-    except BrokenPipeError:
-        # The reader (`head`, `less`) has gone.
+    except (BrokenPipeError, SystemExit):
+        # The reader (`head`, `less`) has gone; Typer leaves when it notices that first.
         drop_output()
         return Exit.DONE
     except NoArgsIsHelpError as error:
@@ -393,12 +395,23 @@ def refuse(report: Report) -> int:
     """Print a failed report; its exit code."""
     from devenv.render.report import show_report
 
+    as_json = chosen.json and flushed()
     try:
-        show_report(report, as_json=chosen.json, color=chosen.color, verbose=chosen.verbose)
-        sys.stdout.flush()
+        show_report(report, as_json=as_json, color=chosen.color, verbose=chosen.verbose)
     except OSError:
-        # The disk or pipe behind stdout takes nothing: the sentence goes to stderr, if that takes it.
         drop_output()
+    if as_json and not flushed():
+        # The disk or pipe behind stdout takes nothing: the sentence goes to stderr, if that takes it.
         with contextlib.suppress(OSError):
             show_report(report, as_json=False, color=chosen.color, verbose=chosen.verbose)
     return report.exit_code
+
+
+def flushed() -> bool:
+    """Return True if all that was printed is written; what cannot be goes nowhere then."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        drop_output()
+        return False
+    return True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -50,6 +51,26 @@ def forms_of_answer(trace: Trace, layer: Literal["library", "http"]) -> tuple[Fo
             names = names_of(part.fields, {**renamed, **shape.fields})
             found.append(Form(place, part.ids.get(layer), names, part.entity, shape.only))
     return tuple(found)
+
+
+def repeated(entries: Sequence[Entry]) -> Iterator[str]:
+    """A sentence for the commonest id that several entries have: which of them is which cannot be told."""
+    counts = Counter(entry.id for entry in entries if entry.id is not None)
+    name, count = next(iter(counts.most_common(1)), ("", 0))
+    if count > 1:
+        more = sum(1 for each in counts.values() if each > 1) - 1
+        also = f", and {number_of(more, 'more id')} likewise" if more else ""
+        yield f"{number_of(count, 'entry')} have the id {name}{also}: which is which was not compared"
+
+
+def unplaced(forms: Sequence[Form], entries: Sequence[Entry] | None) -> Iterator[str]:
+    """Sentences for entries in lists inside others: which list each stands in was not compared."""
+    kinds = Counter(entry.kind for entry in entries or ())
+    for form in forms:
+        for outer in forms:
+            inside = form.items != outer.items and form.items.startswith(f"{outer.items}." if outer.items else "")
+            if inside and kinds[outer.kind] > 1:
+                yield f"which {outer.kind} each {form.kind} stands under in the answer was not compared"
 
 
 def names_of(fields: Iterable[str], renamed: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from devenv.core.templates import names_in
 from devenv.links.values import canonical
 from devenv.stack import Stack
 
-NOTHING = "no [trace.<name>] in devenv.toml: declare one (`devenv help traces`), or let `devenv init` propose it"
+NOTHING = "no [trace.<name>] in devenv.toml: `devenv help traces` has examples to copy"
 
 
 def list_subjects(stack: Stack) -> Report:

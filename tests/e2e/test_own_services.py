@@ -187,7 +187,7 @@ def test_single_services_with_what_they_need(many: ProjectDir) -> None:
 
 def test_exec_runs_in_the_folder_the_environment_and_the_interpreter_of_a_service(many: ProjectDir) -> None:
     code = "import os, sys; print(os.getcwd(), os.environ['BACKEND'], 'DEVENV_SERVICE' in os.environ); sys.exit(7)"
-    ran = many.devenv("exec", "frontend", "--", "python", "-c", code)
+    ran = many.devenv("exec", "frontend", "--", "python3", "-c", code)
     folder = (many.path / "frontend").resolve()
     assert (ran.code, ran.out) == (7, f"{folder} {many.env()['BACKEND_URL']} False\n")
     assert many.devenv("exec", "postgres", "sh", "-c", "exit 3").code == 3

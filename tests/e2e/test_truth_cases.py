@@ -155,13 +155,13 @@ def test_an_application_with_the_old_port_written_in_is_named_when_the_port_move
     assert f"only the first {FILES} source files were searched" in said
     (more / "m0.py").unlink()
     now = next(service["port"] for service in project.json("status")["services"] if service["name"] == "dynamodb")
-    assert "app.py:3 has the old port of dynamodb written in" in said
-    assert f"it is at {now} now: read AWS_ENDPOINT_URL_DYNAMODB there" in said
-    assert said.count("has the old port") == 1
-    assert "has the old port" not in other.ok("up").all
+    assert "app.py:3 contains the old port of dynamodb" in said
+    assert f"dynamodb is at {now} now: read AWS_ENDPOINT_URL_DYNAMODB instead" in said
+    assert said.count("the old port of") == 1
+    assert "the old port of" not in other.ok("up").all
     project.ok("down")
     said = project.ok("up").all
-    assert "app.py:3 has the old port" in said
+    assert "app.py:3 contains the old port" in said
     assert "source files were searched" not in said
 
 

@@ -68,7 +68,7 @@ def test_an_old_address_is_refused_before_the_program_runs(shop: Any, given: Non
     with pytest.raises(UsageError) as refused:
         shop.run("seed")
     assert refused.value.exit_code == Exit.USAGE
-    assert f"seed.py:{line} has the old address of " in refused.value.what
+    assert f"seed.py:{line} contains the old address of " in refused.value.what
     assert not (shop.root / "ran").exists()
 
 

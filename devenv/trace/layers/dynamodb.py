@@ -19,7 +19,7 @@ from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
 from devenv.links.read import read_records
 from devenv.links.values import canonical, instant
-from devenv.trace.answers import Items, by_kind, form_of_items
+from devenv.trace.answers import Items, by_kind, form_of_items, repeated
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers import gone
@@ -152,6 +152,7 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
         },
         entries=sort_entries(inquiry.question.trace, entries),
         findings=tuple(findings),
+        uncovered=tuple(repeated(entries)),
         notes=(
             *notes(inquiry, gathered, 0 if lost else len(expired)),
             *([gone.note(lost)] if lost and by_itself else []),

@@ -18,7 +18,7 @@ from devenv.config.trace import TraceRequest
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
-from devenv.trace.answers import Form, by_kind, forms_of_answer, read_answer
+from devenv.trace.answers import Form, by_kind, forms_of_answer, read_answer, unplaced
 from devenv.trace.judge.http import judge_http
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.services import was_left_out
@@ -95,6 +95,7 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         preflight=answers.get("preflight"),
         log=lines,
         uncovered=tuple(find_uncovered(declared, answers)),
+        notes=tuple(unplaced(forms, answers["member"].entries)),
     )
 
 

@@ -21,7 +21,7 @@ from devenv.config.trace import Call, TraceLibrary
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.values import as_text
-from devenv.trace.answers import form_of_items, forms_of_answer, read_answer, walk
+from devenv.trace.answers import form_of_items, forms_of_answer, read_answer, unplaced, walk
 from devenv.trace.judge.library import judge_library
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.environment import find_diverted, place_call
@@ -185,7 +185,10 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         diverted=find_diverted(inquiry, changed) if changed else (),
         code_changed=str(left["newest"][0]) if inquiry.application.started and left.get("newest") else None,
         uncovered=tuple(f"{name} (it needs a value of the user that is not known)" for name in order.left_out),
-        notes=tuple(f"the code changes {name} in its own environment" for name in telling(inquiry, changed)),
+        notes=(
+            *(f"the code changes {name} in its own environment" for name in telling(inquiry, changed)),
+            *unplaced(forms_of_answer(inquiry.question.trace, "library"), (corrected or ran).entries),
+        ),
     )
 
 
