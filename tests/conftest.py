@@ -50,6 +50,7 @@ class Need:
 NEEDS: Mapping[str, Need] = {
     "needs_docker": Need("Docker's engine, and the test images of .ci/docker", ("docker", "dockerd")),
     "needs_chroot": Need("root, and Debian's base of .ci/debian", ("mmdebstrap", "unshare")),
+    "needs_root": Need("root, which alone can become another account"),
     "needs_browser": Need("Chromium and its driver", ("chromium", "chromedriver")),
     "needs_javac": Need("a Java compiler", ("javac",)),
     "needs_postgres": Need("a PostgreSQL of this machine, older than the wheel's"),

@@ -82,10 +82,11 @@ def remains(stack: Stack) -> dict[str, object] | None:
     from devenv.host.files import size_of
 
     home = stack.engine.home
-    total = size_of(home) if home.is_dir() else 0
-    if not total:
-        return None
     kept = home / "snapshots"
+    # An ordinary user's is the state folder, too, which is there before any data.
+    if not any((home / name).exists() for name in ("snapshots", "ledger.sqlite", *STORES)):
+        return None
+    total = size_of(home)
     names = [each.name for each in kept.glob("[!.]*")] if kept.is_dir() else []
     return {"path": str(home), "bytes": total, "snapshots": len(names), "snapshot_bytes": size_of(kept) if names else 0}
 

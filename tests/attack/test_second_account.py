@@ -17,7 +17,7 @@ from devenv.host.trust import trust_folder
 from tests.support import ProjectDir
 
 NOBODY = 65534
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another account")
+pytestmark = pytest.mark.needs_root
 
 
 def as_nobody(work: Callable[[], Any]) -> Any:

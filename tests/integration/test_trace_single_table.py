@@ -114,6 +114,17 @@ def test_an_order_with_its_lines_is_ok_in_eight_layers(shop: Shop) -> None:
     assert "every layer agrees" in shop.project.ok("trace", "order", "1001").out
 
 
+def test_an_id_that_lines_share_is_not_verified(shop: Shop) -> None:
+    for item in shop.items.values():
+        if "LINE#" in item["sk"]["S"]:
+            shop.dynamodb.write_batch("shop", [{"PutRequest": {"Item": {**item, "product": {"S": "one for all"}}}}])
+    shop.edit("devenv.toml", 'ids = { dynamodb = "number"', 'ids = { dynamodb = "product"')
+    document = shop.trace()
+    [gap] = next(layer["uncovered"] for layer in document["layers"] if layer["name"] == "dynamodb")
+    assert gap == "3 entries have the id line one for all: which is which was not compared"
+    assert document["verdict"]["status"] != "ok"
+
+
 def test_an_order_without_lines_is_healthy(shop: Shop) -> None:
     document = shop.trace("1002")
     assert document["verdict"]["status"] == "ok", document["verdict"]

@@ -23,7 +23,7 @@ from devenv.core.errors import UsageError
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.faults import Fault, fold
 from devenv.links.values import as_text
-from devenv.trace.answers import Form, read_answer
+from devenv.trace.answers import Form, read_answer, repeated, unplaced
 from devenv.trace.difference import Change, compare, in_order, same
 from devenv.trace.layers.dynamodb import remedy
 from devenv.trace.layers.http import NEXT, address_of
@@ -452,3 +452,35 @@ def test_a_command_that_changes_items_is_said_to(safe: tuple[bool, ...], command
     assert (fix.command, fix.safe) == (command, any(safe))
     assert fix.text.endswith(text)
     assert fix.text.startswith("correct the items") == any(safe)
+
+
+# --- what cannot be compared is said
+
+
+def test_ids_that_several_entries_have_are_named() -> None:
+    entries = [Entry(name, {}, "line") for name in ("line 1", "line 2", "line 1", "line 1", "line 2")]
+    assert list(repeated(entries)) == [
+        "3 entries have the id line 1, and 1 more id likewise: which is which was not compared"
+    ]
+    assert list(repeated(entries[:2])) == []
+    assert list(repeated([Entry(None, {}), Entry(None, {})])) == []
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "orders", "said"),
+    [
+        ("orders", "orders.lines", 2, 1),
+        ("", "lines", 2, 1),
+        ("order", "order.lines", 1, 0),  # all lines are under the one order
+        ("orders", "lines", 2, 0),
+        ("order", "orders.lines", 2, 0),
+        ("", "", 2, 0),  # kinds that share a list
+    ],
+)
+def test_a_list_inside_one_of_several_others_is_not_compared_with_it(
+    outer: str, inner: str, orders: int, said: int
+) -> None:
+    forms = [Form(outer, "id", {}, "order"), Form(inner, "id", {}, "line")]
+    entries = [*(Entry(f"order {number}", {}, "order") for number in range(orders)), Entry("line 1", {}, "line")]
+    told = ["which order each line stands under in the answer was not compared"]
+    assert list(unplaced(forms, entries)) == told[:said]
