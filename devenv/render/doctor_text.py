@@ -48,6 +48,12 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
         lines.append(f"and {number_of(len(repairs) - len(lines), 'more repair')}  (-v lists them)")
     if any("table" in repair and repair["state"] == "applied" for repair in repairs):
         lines.append("undo: devenv repair undo")
+    if "repairs" in body and rows["fail"]:
+        done = any(repair["state"] == "applied" for repair in repairs)
+        left = (
+            number_of(len(rows["fail"]), "failure is", "failures are") + " left: " if done else "nothing was repaired: "
+        )
+        lines.append(f"{left}--fix makes only changes that are certain to lose nothing")
     lines += [*failures, *(line for check in rows["warn"] for line in check_lines(check, verbose))]
     if verbose:
         lines += [line for check in (*rows["ok"], *rows["skip"]) for line in check_lines(check, verbose)]

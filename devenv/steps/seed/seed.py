@@ -93,7 +93,8 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
     if reason := examine_rows(seeds, handles):
         return StepState("seed", "stale", reason, follows=True)
     found = since.compare_items(ctx, handles, None if ctx.thorough else LIMIT)
-    return StepState("seed", "done", f"the items of its files are loaded, and every reference agrees{found.words}")
+    loaded = "the items of its files are loaded, and the rows that they refer to have kept their ids"
+    return StepState("seed", "done", f"{loaded}{found.words}")
 
 
 def examine_rows(seeds: Seeds, handles: Handles) -> str | None:

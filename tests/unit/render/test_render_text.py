@@ -279,6 +279,18 @@ def test_many_repairs_are_counted_and_listed_only_with_verbose() -> None:
     assert len(doctor_text(diagnosis(repairs=repairs), verbose=True)) == 1236
 
 
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [((), "nothing was repaired: "), (("failed",), "nothing was repaired: "), (("applied",), "1 failure is left: ")],
+)
+def test_a_fix_that_leaves_failures_says_so(states: tuple[str, ...], said: str) -> None:
+    checks = [asdict(result_of(Titled("X1", "x", "x", ""), Outcome("fail", "two ids differ")))]
+    repairs = [{"state": state, "table": "t", "key": {"pk": 1}, "changes": []} for state in states]
+    told = doctor_text(diagnosis(checks=checks, repairs=repairs), verbose=False)
+    assert f"{said}--fix makes only changes that are certain to lose nothing" in told
+    assert not any("--fix" in line for line in doctor_text(diagnosis(checks=checks), verbose=False))
+
+
 def test_skipped_checks_name_each_root_once() -> None:
     skips = (
         Skip("needs_failed", "SVC001 (Postgres answers queries) is fail", ("SVC001",)),
