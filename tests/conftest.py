@@ -58,6 +58,7 @@ NEEDS: Mapping[str, Need] = {
     "needs_redis": Need("Redis", ("redis-server",)),
     "needs_git": Need("git", ("git",)),
     "needs_npm": Need("Node, npm and the network: a project's packages", ("npm",)),
+    "needs_go": Need("Go, and Debian's packages of pgx and the AWS SDK", ("go",)),
     "long": Need("time: its size, or the number of its kind, is more than a run on every change should take"),
 }
 # Of such tests a third of the cases, drawn by the date's seed, runs; CHAOS_SIZE=full has all.

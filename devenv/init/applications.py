@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
 
 from devenv.init.compose import ComposeService, split_words
+from devenv.init.golang_code import go_run
 from devenv.init.settings_found import local_command
 from devenv.init.survey import Survey
 
@@ -32,13 +33,16 @@ def find_application(survey: Survey) -> FoundApplication | None:
     """The application; None when nothing says that there is one."""
     service = survey.compose.application if survey.compose else None
     if service is None:
-        return from_packages(survey) or from_framework(survey)
+        return from_packages(survey) or from_framework(survey) or from_go(survey)
     folder = service_folder(service, survey)
     place = "" if folder == "." else f"{folder}/"
     written = service.command or survey.commands.get(f"{place}Dockerfile", ())
     port = service.ports[0][1] if service.ports else None
     words = local_command(written, port)
     words = without_package_manager(words, folder, survey)
+    if (words[:1] == ["go"] or not words or words[0].startswith(("/", "./"))) and (program := from_go(survey)):
+        # What an image starts was compiled in it.
+        return replace(program, port=service.port(), evidence=f"service {service.name}, {program.evidence}")
     found = FoundApplication(tuple(words), folder, service.port(), f"service {service.name}")
     if not words:
         other = from_packages(survey) or from_framework(survey)
@@ -106,6 +110,15 @@ def from_framework(survey: Survey) -> FoundApplication | None:
                 folder = folder.rpartition("/")[0] or "."
                 words = ("{python}", "-m", "uvicorn", f"{package}.{stem}:{name}", "--port", "{port}")
         return FoundApplication(words, folder, None, file)
+    return None
+
+
+def from_go(survey: Survey) -> FoundApplication | None:
+    """The uppermost program of Go that serves HTTP."""
+    mains = sorted((file for file, read in survey.go.items() if read.main), key=lambda file: (file.count("/"), file))
+    for file in mains:
+        folder, words = go_run(file, survey.go_modules)
+        return with_port(FoundApplication(tuple(words), folder or ".", None, file), survey)
     return None
 
 

@@ -16,7 +16,8 @@ from devenv.engines.embedded.contrib import EXTENSIONS
 from devenv.init.applications import find_application
 from devenv.init.compose import ComposeService
 from devenv.init.draft_trace import TraceDrafter
-from devenv.init.listing import SCRIPTS
+from devenv.init.golang_code import go_run
+from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.propose import LABEL
 from devenv.init.settings_found import GIVEN, database_of, is_secret, placeholder
 from devenv.init.sheet import Guess
@@ -209,7 +210,7 @@ class Drafter(TraceDrafter):
         )
         if self.survey.python:
             self.sheet.key("python", self.survey.python)
-        elif any(code.uses_dynamodb and not code.file.endswith(SCRIPTS) for code in self.survey.code):
+        elif any(code.uses_dynamodb and not code.file.endswith((*SCRIPTS, *COMPILED)) for code in self.survey.code):
             self.sheet.comment(
                 '{python} is the one that runs devenv; name the project\'s own: python = ".venv/bin/python"'
             )
@@ -344,6 +345,11 @@ class Drafter(TraceDrafter):
             " `devenv doctor --fix` to update the items. For items in JSON files, `devenv up` does this."
         )
         self.sheet.section("steps", "seed")
+        if file.endswith(COMPILED):
+            # The program is a folder's.
+            self.sheet.key("command", go_run(file, ())[1])
+            self.sheet.key("files", [glob.escape(file)])
+            return
         program = [] if not file.endswith(SCRIPTS) else ["node"]
         if file.endswith(("ts", "mts")) and any("tsx" in each.packages for each in self.survey.manifests):
             program = ["npx", "--no-install", "tsx"]

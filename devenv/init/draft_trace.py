@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from devenv.init.code import Function
 from devenv.init.draft_data import DataDrafter, quoted
-from devenv.init.listing import SCRIPTS
+from devenv.init.golang_code import go_run
+from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.propose import (
     ID_NAMES,
     PLACE,
@@ -26,6 +28,7 @@ from devenv.init.propose import (
 from devenv.init.propose import traced_entity as entity_of
 from devenv.init.routes import Route
 
+PLACED: Final = re.compile(r"\{(\d)\}")
 WORDS: Final = ("message", "text", "body", "content")
 EXAMPLE: Final = """\
 A trace follows one request through all layers; `devenv help traces` explains each key. For instance:
@@ -92,7 +95,8 @@ class TraceDrafter(DataDrafter):
         shown = next((field for field, attribute in results.items() if attribute == own), None)
         params = {p: self.type_of(p) for t in pattern.key.values() for p in PLACE.findall(t)}
         arguments, unknown = self.arguments(function, pattern)
-        if own is None or shown is None or (unknown and function.name):
+        called = bool(function.name) and not (function.file.endswith(COMPILED) and self.go_command(function) is None)
+        if own is None or shown is None or (unknown and called):
             self.sheet.note(
                 f"{function.file}:{function.line} {function.name or 'a query'} could be traced, but "
                 + (f"what is its argument {unknown[0]}?" if unknown else "which field of its answer is the item's id?")
@@ -116,7 +120,7 @@ class TraceDrafter(DataDrafter):
         self.sheet.key("where", dict(where))
         if self.group and entity in (self.group.rows, self.group.entries):
             self.sheet.maybe("group", self.group.name, self.group_edit)
-        library = {"library": shown} if function.name else {}
+        library = {"library": shown} if called else {}
         self.sheet.key("ids", {"dynamodb": own, **library, **({"http": shown} if route else {})})
         fields = {f: a for f, a in results.items() if f != shown}
         self.sheet.key("fields", fields)
@@ -126,8 +130,14 @@ class TraceDrafter(DataDrafter):
             self.sheet.key("order", order_of(pattern, self.entities))
         if words := [field for field in fields if field in WORDS]:
             self.sheet.key("payload", words, "texts that people wrote: reports leave them out")
-        if function.name:
+        if called:
             self.library(pattern, arguments)
+        elif function.name:
+            self.sheet.note(
+                f"No command prints what {function.name} ({function.file}:{function.line}) returns, so the library"
+                " layer is left out. Give the program one that prints it as JSON, and declare"
+                f' [trace.{pattern.name}.library] command = ["go", "run", ".", …].'
+            )
         if route and self.application_command:
             self.request(pattern, route)
 
@@ -170,6 +180,12 @@ class TraceDrafter(DataDrafter):
             self.sheet.key("command", self.node_command(function, arguments, folder))
             if folder:
                 self.sheet.key("folder", folder)
+        elif found := self.go_command(function):
+            folder, words = found
+            given = [str(value) for value in arguments.values()]
+            self.sheet.key("command", [PLACED.sub(lambda place: given[int(place[1])], word) for word in words])
+            if folder:
+                self.sheet.key("folder", folder)
         else:
             folder = source_folder(function.file, self.survey) or ""
             self.sheet.key("function", f"{module_of(function.file, folder or None)}:{function.name}")
@@ -178,6 +194,15 @@ class TraceDrafter(DataDrafter):
                 self.sheet.key("folder", folder)
         if function.reverses:
             self.sheet.key("order", "oldest first" if pattern.query.forward is False else "newest first")
+
+    def go_command(self, function: Function) -> tuple[str, list[str]] | None:
+        """(folder, command) of the program that hands its words to a function of Go and prints the answer."""
+        for file, read in self.survey.go.items():
+            words = read.commands.get(function.short)
+            if words and len([w for w in words if PLACED.fullmatch(w)]) == len(function.parameters):
+                folder, command = go_run(file, self.survey.go_modules)
+                return folder, [*command, *words]
+        return None
 
     def package_folder(self, file: str) -> str:
         """The folder of the package that a file belongs to; "" for the project's own."""
@@ -213,7 +238,7 @@ class TraceDrafter(DataDrafter):
         found: dict[str, Any] = {}
         unknown: list[str] = []
         known = self.parameters(pattern)
-        script = function.file.endswith(SCRIPTS)
+        script = function.file.endswith((*SCRIPTS, *COMPILED))
         for parameter in function.parameters:
             maker = None if script else self.maker(function, parameter)
             if parameter in known:

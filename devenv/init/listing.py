@@ -20,6 +20,8 @@ MADE: Final = SKIPPED | {
 }
 MOST_IN_FOLDER: Final = 500
 SCRIPTS: Final = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
+# Languages whose functions run by a command, not in devenv's runner.
+COMPILED: Final = (".go",)
 NO_PROGRAM: Final = re.compile(r"\.(test|spec|d|min|config)\.[cm]?[jt]s$")
 
 

@@ -98,6 +98,8 @@ def find_seed(code: Iterable[Code]) -> Code | None:
     writers = {PurePosixPath(each.file).stem for each in code if each.writes}
     scripts = [each for each in code if "seed" in PurePosixPath(each.file).name.lower()]
     scripts = [each for each in scripts if each.writes or each.imports & writers]
+    # A program of Go is a folder's.
+    scripts = [each for each in scripts if not each.file.endswith(".go") or "seed" in each.file.rpartition("/")[0]]
     return min(scripts, key=lambda each: (each.file.count("/"), each.file), default=None)
 
 

@@ -14,11 +14,13 @@ UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 ASSIGNED: Final = re.compile(r"""\b(\w+)['"]?\s*(?::\s*\w+\s*)?[:=]\s*['"]([^'"\n${}]{1,60})['"]""")
 # `PLOT#{LADDER}`, `PLOT#${LADDER}`: a key that is filled with a constant.
 FILLED: Final = re.compile(r"\b([A-Za-z]{3,})#\$?\{(\w+)\}")
+# The same in an item: `PLOT#42`.
+KEYED: Final = re.compile(r"([A-Za-z]{3,})#([^#\s]+)")
 INSERT: Final = re.compile(
     rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})\s*\(([^)]*)\)\s*VALUES\s*(.{{0,4000}})", re.IGNORECASE | re.DOTALL
 )
 MOST: Final = 200
-CODE: Final = (".py", ".js", ".mjs", ".cjs", ".ts")
+CODE: Final = (".py", ".js", ".mjs", ".cjs", ".ts", ".go")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def find_values(texts: Mapping[str, str], items: Iterable[Mapping[str, str]]) ->
         for name, value in item.items():
             uuids.update(UUID.findall(value))
             names.setdefault(plain(name), []).append(value)
+            if (keyed := KEYED.fullmatch(value)) is not None:
+                names.setdefault(plain(keyed[1]), []).append(keyed[2])
     for file, text in sorted(texts.items(), key=lambda each: "seed" not in each[0].lower()):
         if file.endswith((".sql", ".py")):
             for table, column, value in inserted(text):

@@ -12,7 +12,7 @@ from typing import Final
 
 from devenv.config.masking import split_address
 from devenv.host.files import read_text
-from devenv.init import javascript_code, unused
+from devenv.init import golang_code, javascript_code, unused
 from devenv.init.code import Code, read_code
 from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
@@ -60,7 +60,7 @@ BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG
 WANTED: Final = frozenset(
     [
         *(".sql", ".json", ".jsonl", ".ndjson", ".csv", ".yml", ".yaml", ".template", ".tf", ".py", ".sh", ".bash"),
-        *(".ini", ".properties", *SCRIPTS, *unused.SUFFIXES),
+        *(".ini", ".properties", ".go", *SCRIPTS, *unused.SUFFIXES),
     ]
 )
 UNWANTED: Final = ("package-lock.json", "tsconfig.json", "composer.lock")
@@ -95,7 +95,13 @@ class Survey:
     unused: tuple[str, ...] = ()
     applications: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     functions: tuple[FoundFunction, ...] = ()
+    go: Mapping[str, golang_code.GoFile] = field(default_factory=dict)
     is_empty: bool = True
+
+    @property
+    def go_modules(self) -> list[str]:
+        """The folders that have a go.mod."""
+        return [each.folder for each in self.manifests if each.file.endswith("go.mod")]
 
     @property
     def is_known(self) -> bool:
@@ -118,18 +124,22 @@ def survey(root: Path) -> Survey:
     scripts = {name: text for name, text in texts.items() if is_script(name)}
     keys = keys_of(tables)
     made, _ = javascript_code.read_scripts(scripts, variables, keys)
-    for each in (table for read in made.values() for table in read.tables):
+    go = golang_code.read_go(texts, variables, keys)
+    files: list[javascript_code.JsFile | golang_code.GoFile] = [*made.values(), *go.values()]
+    for each in (table for read in files for table in read.tables):
         tables.setdefault(each.table, each)
     settled = settle_names(tables.values(), variables)
     asked = {given_[0] for tree in trees.values() for node in ast.walk(tree) if (given_ := read_variable(node))}
-    asked |= {name for read in made.values() for name in read.code.variables}
+    asked |= {name for read in files for name in read.code.variables}
     variables |= table_variables(sorted(asked), settled, variables)
     keys = keys_of({table.table: table for table in settled})
     made, _ = javascript_code.read_scripts(scripts, variables, keys)
+    go = golang_code.read_go(texts, variables, keys)
     constants = {name: node for tree in trees.values() for name, node in assignments(tree)}
     code = (
         *mounted([read_code(name, tree, variables, keys, constants) for name, tree in trees.items()]),
         *(read.code for read in made.values()),
+        *(read.code for read in go.values()),
     )
     migrations = find_migrations(names, texts)
     sql, reasons = choose_sql(texts, migrations)
@@ -140,6 +150,8 @@ def survey(root: Path) -> Survey:
     known = dict.fromkeys(table.name for file in sql for table in file.tables)
     seeds = find_seeds(texts, {table.table: table.request for table in settled})
     notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
+    notes += [f for name, read in go.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableInput")]
+    notes += [sentence for read in go.values() for sentence in read.unread]
     rest = {name: text for name, text in texts.items() if name not in {table.file for table in settled}}
     functions = find_functions(texts, [table.table for table in settled])
     return Survey(
@@ -177,6 +189,7 @@ def survey(root: Path) -> Survey:
         ),
         applications={name: app for name, tree in trees.items() if (app := application_in(tree))},
         functions=functions,
+        go=go,
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
 

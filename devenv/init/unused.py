@@ -13,7 +13,6 @@ REQUEST: Final = "write its CreateTable request as JSON and name the file in [st
 KINDS: Final = (
     ((".java", ".kt", ".scala"), re.compile(r"@DynamoDbBean|@DynamoDBTable|CreateTableRequest\b"), "Java"),
     ((".rb",), re.compile(r"include\s+Dynamoid::Document|\.create_table\(\s*(?:table_name:|\{)"), "Ruby"),
-    ((".go",), re.compile(r"dynamodb\.CreateTableInput\s*\{"), "Go"),
     ((".cs",), re.compile(r"\[DynamoDBTable\b|new\s+CreateTableRequest"), "C#"),
     ((".php",), re.compile(r"->createTable\(\s*\["), "PHP"),
     ((".rs",), re.compile(r"\.create_table\(\)"), "Rust"),
@@ -27,7 +26,6 @@ SUFFIXES: Final = frozenset(suffix for suffixes, _, _ in KINDS for suffix in suf
 # Routes of frameworks that devenv does not read.
 ROUTES: Final = (
     ((".java", ".kt"), re.compile(r"@GetMapping\(\s*(?:value\s*=\s*)?\"([^\"]+)"), "Spring"),
-    ((".go",), re.compile(r"\.(?:GET|Get|HandleFunc)\(\s*\"(?:GET )?([^\"]+)"), "Go"),
     ((".rb",), re.compile(r"^\s*get\s+['\"]([^'\"]+)", re.MULTILINE), "Ruby"),
 )
 SHOWN: Final = 3

@@ -133,13 +133,15 @@ def cost(kind: Any, direct: Mapping[str, str], tapped: Mapping[str, str], second
 def equal_bytes(environ: Mapping[str, str], folder: Path, calls: int) -> dict[str, Any]:
     """For each driver: how many calls, and whether the same bytes came out that went in."""
     found: dict[str, Any] = {}
-    share = calls // 5
+    share = calls // 7
     for driver, store, rounds in (
         ("psycopg", "postgres", share * 10 // 35),
         ("asyncpg", "postgres", share * 10 // 25),
         ("pg", "postgres", share * 10 // 32),
         ("boto3", "dynamodb", share * 10 // 22),
         ("sdk", "dynamodb", share * 10 // 22),
+        ("pgx", "postgres", share * 10 // 33),
+        ("go-sdk", "dynamodb", share * 10 // 22),
     ):
         url = urlsplit(environ["AWS_ENDPOINT_URL_DYNAMODB"])
         port = int(environ["PGPORT"]) if store == "postgres" else url.port or 80

@@ -45,7 +45,9 @@ UV = [sys.executable, "-m", "uv"]
 # Named, as `python -m uv` would take the environment that runs the tests.
 INTO = ["--python", ".venv/bin/python", "-r", "requirements.txt"]
 PIP = [[*UV, "venv", "--quiet", ".venv"], [*UV, "pip", "install", "--quiet", *INTO]]
-PACKAGES = {"express": NPM, "typescript": NPM, "flask": PIP, "fastapi": PIP}
+# Debian's packages lie there. What is compiled once is kept by Go itself.
+GO = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
+PACKAGES = {"express": NPM, "typescript": NPM, "flask": PIP, "fastapi": PIP, "go": [["go", "build", "-o", os.devnull]]}
 
 
 def measure(path: Path, packages: list[list[str]]) -> Measured:
@@ -65,10 +67,13 @@ def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """A project of tests/projects, by the name of its folder."""
     path = tmp_path_factory.mktemp("projects") / str(request.param)
     shutil.copytree(PROJECTS / str(request.param), path, ignore=shutil.ignore_patterns("node_modules"))
-    try:
-        yield measure(path, PACKAGES[str(request.param)])
-    finally:
-        ProjectDir(path).remove()
+    with pytest.MonkeyPatch.context() as environ:
+        for name, value in GO.items() if request.param == "go" else ():
+            environ.setenv(name, value)
+        try:
+            yield measure(path, PACKAGES[str(request.param)])
+        finally:
+            ProjectDir(path).remove()
 
 
 @pytest.mark.needs_npm
@@ -79,6 +84,7 @@ def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         ("typescript", {"bookings": 3}),
         ("flask", {"entries": 3}),
         ("fastapi", {"loans": 3}),
+        pytest.param("go", {"sightings": 4}, marks=pytest.mark.needs_go),
     ],
     indirect=["measured"],
 )
@@ -202,14 +208,45 @@ FASTAPI = {
     "another uuid": (another_uuid("members", "ines"), ("cross-store", "mismatched_id")),
     "a misspelt table": (in_file(TOML, '_TABLE = "loans"', '_TABLE = "loan"'), ("environment", None)),
 }
+LOG, API = "store.go", "api.go"
+GOLANG = {
+    "another prefix": (in_file(LOG, 'Value: "SITE#"', 'Value: "PLACE#"'), ("library", "wrong_query")),
+    "only the first page": (
+        in_file(
+            LOG,
+            "(false),\n\t})\n\tsightings := []Sighting{}\n\tfor pages.HasMorePages() {",
+            "(false),\n\t\tLimit: aws.Int32(2),\n\t})\n\tsightings := []Sighting{}\n\tfor len(sightings) == 0 {",
+        ),
+        ("library", "wrong_query"),
+    ),
+    "the other direction": (
+        in_file(LOG, "Forward: aws.Bool(false)", "Forward: aws.Bool(true)"),
+        ("library", None),
+    ),
+    "forgets to return": (
+        in_file(LOG, "return sightings, nil", "return nil, nil"),
+        ("library", "nothing_returned"),
+    ),
+    "drops a field": (in_file(LOG, 'json:"note"', 'json:"text"'), ("library", "field_changed")),
+    "loses items": (in_file(LOG, "return sightings,", "return sightings[1:],"), ("library", "items_lost")),
+    "another name in the answer": (in_file(API, '{"sightings": list}', '{"data": list}'), ("http", None)),
+    "another parameter": (in_file(API, "(r.Context(), siteID)", "(r.Context(), r.URL.Path)"), ("http", None)),
+    "another status": (
+        in_file(API, "http.StatusOK, map[string]interface{}", "http.StatusTeapot, map[string]interface{}"),
+        ("http", "status"),
+    ),
+    "another uuid": (another_uuid("observers", "linnea"), ("cross-store", "mismatched_id")),
+    "a misspelt table": (in_file(TOML, '_TABLE = "sightings"', '_TABLE = "sighting"'), ("environment", None)),
+}
 ALL = {
     "express": ("notes", EXPRESS),
     "typescript": ("bookings", TYPESCRIPT),
     "flask": ("entries", FLASK),
     "fastapi": ("loans", FASTAPI),
+    "go": ("sightings", GOLANG),
 }
 FAULTS = [
-    pytest.param(project, subject, *fault, id=f"{project}: {name}")
+    pytest.param(project, subject, *fault, id=f"{project}: {name}", marks=[pytest.mark.needs_go] * (project == "go"))
     for project, (subject, faults) in ALL.items()
     for name, fault in faults.items()
 ]

@@ -63,12 +63,14 @@ def undeclined(stream: bytes) -> bytes:
         ("pg", "postgres", 40),
         ("boto3", "dynamodb", 25),
         ("sdk", "dynamodb", 25),
+        pytest.param("pgx", "postgres", 40, marks=pytest.mark.needs_go),
+        pytest.param("go-sdk", "dynamodb", 25, marks=pytest.mark.needs_go),
     ],
 )
 def test_every_byte_is_passed_on_and_every_call_is_known(
     stores: Stores, environ: dict[str, str], tmp_path: Path, driver: str, store: str, rounds: int
 ) -> None:
-    if driver == "sdk":
+    if driver in ("sdk", "go-sdk"):
         drive("boto3", 0, environ)
     behind = Recorder(address(stores, store))
     file = tmp_path / "calls.jsonl"

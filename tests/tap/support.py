@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from tests.support import REPOSITORY
 
 Address = tuple[str, int]
 HERE = Path(__file__).parent
+GO_KINDS = ("pgx", "go-sdk")
 NPM = "pg@8 @aws-sdk/client-dynamodb@3"
 
 
@@ -110,6 +112,19 @@ def node_modules() -> Path:
     return folder
 
 
+def go_program() -> Path:
+    """The workload in Go, compiled with Debian's packages of pgx and the AWS SDK; again only when its text changed."""
+    source = HERE / "workload.go"
+    program = cache_folder() / "tests" / f"tap-workload-{hashlib.sha256(source.read_bytes()).hexdigest()[:16]}"
+    if not program.is_file():
+        program.parent.mkdir(parents=True, exist_ok=True)
+        part = program.with_name(f"{program.name}.{os.getpid()}")
+        environ = {**os.environ, "GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
+        subprocess.run(["go", "build", "-o", part, source], check=True, env=environ, timeout=240)
+        part.replace(program)
+    return program
+
+
 def node_environment() -> dict[str, str]:
     """The environment in which `node` is the one beside this Python."""
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
@@ -117,7 +132,9 @@ def node_environment() -> dict[str, str]:
 
 def drive(kind: str, rounds: int, environ: Mapping[str, str], timeout: float = 120) -> int:
     """Let a driver make its calls; how many it made."""
-    if kind in ("pg", "sdk"):
+    if kind in GO_KINDS:
+        command = [str(go_program()), kind, str(rounds)]
+    elif kind in ("pg", "sdk"):
         node = str(Path(sys.executable).parent / "node")
         command = [node, str(HERE / "workload.mjs"), kind, str(rounds), str(node_modules())]
     else:

@@ -1,0 +1,1 @@
+DELETE FROM observers WHERE handle IN ('linnea', 'teo', 'aino');
