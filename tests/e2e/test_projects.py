@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -62,18 +63,46 @@ def measure(path: Path, packages: list[list[str]]) -> Measured:
     return Measured(made, lines, time.monotonic() - began)
 
 
+class Bench:
+    """One project of tests/projects at a time: it is measured once for all tests in a row that want it."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self.factory = factory
+        self.name = ""
+        self.stack = contextlib.ExitStack()
+
+    def get(self, name: str) -> Measured:
+        if name != self.name:
+            self.stack.close()
+            self.name = ""
+            self.measured = self.stack.enter_context(self.begin(name))
+            self.name = name
+        return self.measured
+
+    @contextlib.contextmanager
+    def begin(self, name: str) -> Iterator[Measured]:
+        path = self.factory.mktemp("projects") / name
+        shutil.copytree(PROJECTS / name, path, ignore=shutil.ignore_patterns("node_modules"))
+        with pytest.MonkeyPatch.context() as environ:
+            for variable, value in GO.items() if name == "go" else ():
+                environ.setenv(variable, value)
+            try:
+                yield measure(path, PACKAGES[name])
+            finally:
+                ProjectDir(path).remove()
+
+
 @pytest.fixture(scope="module")
-def measured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
-    """A project of tests/projects, by the name of its folder."""
-    path = tmp_path_factory.mktemp("projects") / str(request.param)
-    shutil.copytree(PROJECTS / str(request.param), path, ignore=shutil.ignore_patterns("node_modules"))
-    with pytest.MonkeyPatch.context() as environ:
-        for name, value in GO.items() if request.param == "go" else ():
-            environ.setenv(name, value)
-        try:
-            yield measure(path, PACKAGES[str(request.param)])
-        finally:
-            ProjectDir(path).remove()
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench(tmp_path_factory)
+    with contextlib.closing(made.stack):
+        yield made
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest, bench: Bench) -> Measured:
+    """A project of tests/projects, by the name of its folder. A fixture with parameters is made anew for each case."""
+    return bench.get(str(request.param))
 
 
 @pytest.mark.needs_npm

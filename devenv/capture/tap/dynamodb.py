@@ -18,6 +18,9 @@ WHOLE_LIMIT: Final = 32 << 20
 DETAIL_CHARS: Final = 500
 CREDENTIAL: Final = re.compile(r"Credential=([^/,\s]+)/\d*/([^/,\s]+)/")
 QUOTED: Final = re.compile(r"\"[^\"]*\"|'[^']*'")
+# How DynamoDB Local writes a page of items, and what comes behind them.
+PAGE: Final = b'{"Items":['
+BEHIND: Final = b'],"Count":'
 # What brings items, and where they are in the response.
 ITEMS: Final[Mapping[str, str]] = {
     "Query": "Items",
@@ -62,7 +65,9 @@ class DynamoConversation:
 
     def read(self, exchange: Exchange, operation: str, owner: Owner) -> WireCall:
         request = parse(exchange.body, exchange.headers, exchange.body_size)
-        answer = parse(exchange.answer, exchange.answer_headers, exchange.answer_size)
+        answer = None if self.contents else parse_page(exchange)
+        if answer is None:
+            answer = parse(exchange.answer, exchange.answer_headers, exchange.answer_size)
         if request is None or (answer is None and exchange.ended is not None):
             self.unparsed("a body that is no JSON, or too long to be read")
         signed = CREDENTIAL.search(exchange.headers.get("authorization", ""))
@@ -91,6 +96,21 @@ class DynamoConversation:
             bytes_received=exchange.answer_size,
             owner=owner,
         )
+
+
+def parse_page(exchange: Exchange) -> dict[str, Any] | None:
+    """A page without its items, which are most of it; None for what does not begin with items.
+
+    Behind a list, only the page itself has another name: the value of an attribute is an object with one.
+    """
+    body = exchange.answer
+    if exchange.status != 200 or not body.startswith(PAGE) or len(body) < exchange.answer_size:
+        return None
+    behind = body.rfind(BEHIND)
+    try:
+        return dict(json.loads(b"{" + body[behind + 2 :])) if behind >= 0 else None
+    except ValueError:
+        return None
 
 
 def parse(body: bytearray, headers: Mapping[str, str], size: int) -> dict[str, Any] | None:

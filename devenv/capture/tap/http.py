@@ -89,15 +89,15 @@ class Messages:
         """A start line and headers."""
         while self.held[:2] == b"\r\n" or self.held[:1] == b"\n":
             del self.held[: 1 if self.held[:1] == b"\n" else 2]
-        ends = [
-            (place, size) for mark, size in ((b"\r\n\r\n", 4), (b"\n\n", 2)) if (place := self.held.find(mark)) >= 0
-        ]
-        if not ends:
+        end, size = self.held.find(b"\r\n\r\n"), 4
+        # Not searched in the body, which may be large.
+        if (place := self.held.find(b"\n\n", 0, end if end >= 0 else len(self.held))) >= 0:
+            end, size = place, 2
+        if end < 0:
             if len(self.held) > HEAD_BYTES:
                 raise Unparsed("a head has no end")
             self.done = True
             return
-        end, size = min(ends)
         head = parse_head(bytes(self.held[:end]))
         del self.held[: end + size]
         yield head
@@ -124,8 +124,11 @@ class Messages:
 
     def take(self) -> bytes:
         """Return what is there of the bytes that are left."""
-        part = bytes(self.held[: self.left])
-        del self.held[: len(part)]
+        if self.left >= len(self.held):
+            part, self.held = bytes(self.held), bytearray()
+        else:
+            part = bytes(self.held[: self.left])
+            del self.held[: len(part)]
         self.left -= len(part)
         return part
 

@@ -14,6 +14,8 @@ from devenv.host.writing import open_append
 NAME: Final = "requests.jsonl"
 BYTES: Final = 8 << 20
 LINE_BYTES: Final = 64 << 10
+# `json.dumps` would make one for each record.
+ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 class CallJournal:
@@ -57,7 +59,7 @@ class CallJournal:
 
 
 def encode(values: dict[str, Any]) -> bytes:
-    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+    return ENCODER.encode(values).encode("utf-8", "replace") + b"\n"
 
 
 def earlier(path: Path) -> Path:

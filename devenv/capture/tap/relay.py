@@ -99,9 +99,11 @@ class ProxiedConnection:
     def read(self, end: End) -> None:
         """Pass on what there is."""
         try:
-            data = end.sock.recv(CHUNK)
+            size = end.sock.recv_into(self.relay.buffer)
         except WOULD_BLOCK:
             return
+        # Most reads are small: one buffer for all is cheaper than a large one for each.
+        data = bytes(self.relay.buffer[:size])
         now = time.time()
         if end is self.server:
             if not data:
@@ -221,6 +223,7 @@ class Relay:
     def __init__(self, unparsed: Callable[[str], None], tick: Callable[[], None]) -> None:
         self.unparsed, self.tick = unparsed, tick
         self.selector = selectors.DefaultSelector()
+        self.buffer = memoryview(bytearray(CHUNK))
         self.listeners: list[TapPort] = []
         self.pairs: set[ProxiedConnection] = set()
         self.waker, self.woken = socket.socketpair()

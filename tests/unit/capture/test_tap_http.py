@@ -84,6 +84,24 @@ def test_a_query_and_its_answer() -> None:
     assert "AKEY" not in repr(call)
 
 
+TRICKY: list[dict[str, Any]] = [
+    {"pk": {"S": '],"Count":7,"ScannedCount":7}'}, "Count": {"N": "3"}, "LastEvaluatedKey": {"S": "x"}},
+    {"Items": {"L": [{"M": {"Count": {"L": [{"N": "1"}]}, "ScannedCount": {"N": "8"}}}]}, "text": {"S": "é],"}},
+]
+
+
+@pytest.mark.parametrize("items", [[], TRICKY, TRICKY[1:], TRICKY * 40])
+@pytest.mark.parametrize("more", [{}, {"LastEvaluatedKey": {"pk": {"S": '],"Count":9'}}}])
+def test_a_page_is_read_without_its_items(items: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    """As DynamoDB Local writes it, and in an order that is read as a whole."""
+    whole = {"Items": items, "Count": len(items), "ScannedCount": 99, **more}
+    dense = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+    [one], unparsed = observe([(">", asks("Query", QUERY)), ("<", answers(dense))])
+    [other], _ = observe([(">", asks("Query", QUERY)), ("<", answers(dict(sorted(whole.items()))))])
+    assert (one.rows, one.scanned, one.more, unparsed) == (len(items), 99, bool(more), [])
+    assert replace(one, bytes_received=0) == replace(other, bytes_received=0)
+
+
 def test_contents_are_kept_when_asked_for() -> None:
     [call], _ = observe([(">", asks("Query", QUERY)), ("<", answers(FOUND))], contents=True)
     assert call.request == QUERY
