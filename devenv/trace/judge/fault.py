@@ -123,15 +123,15 @@ def reachable(seen: Observations) -> tuple[Entry, ...] | None:
 
 
 def is_another_list(subject: Subject, seen: Observations, layer: str, given: Sequence[Entry] | None) -> bool:
-    """Return True if a layer gave other entries than are stored, though it agrees with the layer before.
+    """Return True if a layer gave other entries or values than are stored, though it agrees with the layer before.
 
     A page may end.
     """
     stored, limit = shown_in(subject, layer, reachable(seen)), subject.limits.get(layer)
     if stored is None or given is None or (limit and len(given) >= limit):
         return False
-    between = {entry.id for entry in given} ^ {entry.id for entry in stored}
-    return bool(between - seen.dynamodb.fleeting)
+    between = without(compare(stored, given, subject.types), seen.dynamodb.fleeting)
+    return bool(between.missing or between.extra or between.changed)
 
 
 def shown_in(subject: Subject, layer: str, entries: Sequence[Entry] | None) -> tuple[Entry, ...] | None:

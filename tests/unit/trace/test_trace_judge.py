@@ -374,6 +374,11 @@ def test_what_passes_a_wrong_list_on_follows_from_who_made_it() -> None:
     assert explained(seen) == {"http": ("ok", "environment", None)}
 
 
+def test_what_passes_wrong_values_on_follows_from_who_made_them() -> None:
+    wrong = (entry(1, text="another"), *STORED[1:])
+    assert explained(with_library(entries=wrong)) == {"http": ("ok", "library", None)}
+
+
 def test_a_page_and_a_fault_of_the_data_are_no_wrong_list() -> None:
     stale = Finding("stale_copy", "")
     page = with_library(entries=STORED[3:])
