@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -18,6 +19,8 @@ from pathlib import Path
 FIRST_S = 3.0
 NAMES_S = 0.15
 STALE_S = 5.0
+# As config/parse.py has it: more is no devenv.toml.
+MOST_BYTES = 500_000
 STEPS = ("setup", "schema-load", "seed")
 STORES = ("postgres", "dynamodb")
 SHELLS = ("bash", "zsh", "fish", "powershell")
@@ -135,7 +138,11 @@ def read_settings(root: "Path | None") -> dict:  # type: ignore[type-arg]
     import tomllib
 
     with contextlib.suppress(OSError, ValueError):
-        return tomllib.loads((root / "devenv.toml").read_text("utf-8-sig"))
+        # A pipe in its place would keep the shell waiting for ever.
+        place = os.open(root / "devenv.toml", os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(place, "rb") as file:
+            content = file.read(MOST_BYTES + 1) if stat.S_ISREG(os.fstat(place).st_mode) else b""
+        return tomllib.loads(content.decode("utf-8-sig")) if len(content) <= MOST_BYTES else {}
     return {}
 
 

@@ -64,6 +64,7 @@ def on_snapshot(task: Literal["save", "restore", "delete"], name: str) -> None:
     from devenv.stack import open_locked
 
     with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
+        opened = agreed_stack(opened)
         report = work.run(opened, task, name, watch)
     show(report)
 
@@ -140,6 +141,7 @@ def snapshot_prune(
 
     wish = pruning.wish_of(keep, older, automatic)
     with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
+        opened = agreed_stack(opened)
         chosen_ones = pruning.choose(opened, wish)
 
         def agree(question: str) -> None:

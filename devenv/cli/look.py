@@ -259,6 +259,7 @@ def repair_apply(
     from devenv.verify.repair_plan import apply_plan
 
     with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
+        opened = agreed_stack(opened)
         opened.engine.permit(None)
         report = apply_plan(verify_context(opened), plan, watch, allow_loss=allow_loss)
     show(report)
@@ -275,6 +276,7 @@ def repair_undo(
     from devenv.verify.repair_plan import undo_plan
 
     with watching() as watch, open_locked(chosen.project, chosen.limit, watch.say) as opened:
+        opened = agreed_stack(opened)
         opened.engine.permit(None)
         if plan is None:
             from devenv.doctor.gather import settle

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def consent(loaded: Loaded, *runners: Runner) -> bool:
-    """Return if this folder may run what `runners` run; else ask once, and remember the answer "yes".
+    """Return if this folder may run what `runners` and the stores run; else ask once, and remember the answer "yes".
 
     True if the folder is trusted, False if there is nothing to run and it is not. `--trust` and DEVENV_TRUST=1 agree
     for this call only. UsageError without a terminal, or if the answer is no.
@@ -32,7 +32,7 @@ def consent(loaded: Loaded, *runners: Runner) -> bool:
 
     if chosen.trust or os.environ.get("DEVENV_TRUST") == "1" or is_trusted(loaded):
         return True
-    if not needs_trust(loaded, *runners):
+    if not needs_trust(loaded, "stores", *runners):
         return False
     lines = agreed_lines(loaded)
     shown = "\n".join(lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,13 @@ from typing import Literal
 
 from devenv.config.schema import Migrations, Settings
 
-# What runs a command: the steps, the services, traces, pattern scripts, the token program.
-Runner = Literal["steps", "services", "trace", "patterns", "token"]
+# What runs a command: the steps, the services, traces, pattern scripts, the token program; and the stores themselves,
+# where the folder brings the program of one.
+Runner = Literal["steps", "services", "trace", "patterns", "token", "stores"]
+# Images by the makers of the stores.
+KNOWN_IMAGE = re.compile(
+    r"(?:docker\.io/)?(?:(?:library/)?(?:postgres|redis)|valkey/valkey|amazon/dynamodb-local)(?::[\w.-]+)?(?:@sha256:\w+)?"
+)
 
 
 # Tools whose migrations are programs of the project.
@@ -48,6 +54,7 @@ def commands_of(settings: Settings) -> tuple[Command, ...]:
         found += listed("services", f"[services.{name}] handler", [service.handler] if service.handler else [])
         found += listed("services", f"[services.{name}] ready", service.ready.command)
         found += listed("services", f"[services.{name}] python", [service.python] if service.python else [])
+    found += programs_of(settings)
     if settings.docker.file:
         found += listed("services", "[docker] file", [settings.docker.file])
     if settings.token:
@@ -64,6 +71,22 @@ def commands_of(settings: Settings) -> tuple[Command, ...]:
             if "call" in json.dumps(calls, default=str):
                 found.append(Command("trace", f"{at} arguments", json.dumps(calls, default=str, sort_keys=True)))
     return tuple(found)
+
+
+def programs_of(settings: Settings) -> list[Command]:
+    """Return what the folder brings in the place of a store's own program: a DynamoDB Local, images, a Dockerfile."""
+    found = listed("stores", "[dynamodb] local", [settings.dynamodb.local] if settings.dynamodb.local else [])
+    images = {
+        "[postgres] image": settings.postgres.image,
+        "[dynamodb] image": settings.dynamodb.image,
+        **{f"[services.{name}] image": service.image for name, service in settings.services.items()},
+    }
+    for where, image in images.items():
+        if image and not KNOWN_IMAGE.fullmatch(image):
+            found += listed("stores", where, [image])
+    if settings.docker.backend == "container":
+        found += listed("services", "[docker] dockerfile", [f"{settings.docker.context}/{settings.docker.dockerfile}"])
+    return found
 
 
 def migrations_of(settings: Settings) -> list[str]:

@@ -13,6 +13,7 @@ import io
 import os
 import shlex
 import shutil
+import stat
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -25,10 +26,12 @@ import msgspec
 from devenv.core.errors import MAKE_ROOM, DevenvError, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
+from devenv.host import file_clone as copies
 from devenv.host import state, writing
 from devenv.snapshots.cleanup import recover
 from devenv.snapshots.command import report
 from devenv.snapshots.databases import database_name
+from devenv.snapshots.foreign_cluster import replace_configuration
 from devenv.snapshots.item_backup import copies_of
 from devenv.snapshots.manifest import DUMP, FORMAT, MANIFEST, Manifest, check_name, find, plain, read_manifest
 from devenv.snapshots.manifest import folder as snapshots_folder
@@ -97,7 +100,9 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
     home = stack.engine.home
     if name is not None:
         check_name(name)
-    with refused(file), open(file, "rb") as content:
+    with refused(file), open(file, "rb", opener=at_once) as content:
+        if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
+            raise UsageError(f"{file} is no regular file")
         announced = survey(content, shutil.disk_usage(home).free)
         name = announced.name if name is None else name
         content.seek(0)
@@ -125,6 +130,10 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
                 own = database_name(stack, name)
                 manifest = msgspec.structs.replace(manifest, cluster="", database=own)
             verify(fresh, manifest)
+            if manifest.form == "files":
+                replace_configuration(fresh / "postgres")
+                sums = {**manifest.checksums, "postgres": copies.checksum(fresh / "postgres")}
+                manifest = msgspec.structs.replace(manifest, checksums=sums)
             writing.write_private(fresh / MANIFEST, msgspec.json.encode(manifest))
     return report(stack, {"imported": plain(manifest), "file": str(file)})
 
@@ -142,6 +151,11 @@ def refused(file: Path) -> Iterator[None]:
         raise error.with_hint(AGAIN) from None
     except DevenvError as error:
         raise UsageError(f"{file} cannot be imported", detail=error.what, hint=AGAIN) from None
+
+
+def at_once(path: str, flags: int) -> int:
+    """Open a file without waiting for the other end of a pipe."""
+    return os.open(path, flags | writing.NO_WAIT)
 
 
 class Bounded(gzip.GzipFile):

@@ -56,12 +56,12 @@ class Site:
             raise UsageError("this page only looks; nothing was changed", hint="devenv ui --write")
 
     def require_trust(self, opened: Stack, *runners: Runner) -> None:
-        """UsageError if the folder has commands that `runners` run, and is not trusted to run them."""
+        """UsageError if `runners` or the stores would run code of the folder, and it is not trusted to."""
         from devenv.lifecycle.agreement import agreed_lines, is_trusted, needs_trust
 
         if self.options.trust or self.environ.get("DEVENV_TRUST") == "1":
             return
-        if needs_trust(opened.loaded, *runners) and not is_trusted(opened.loaded):
+        if needs_trust(opened.loaded, "stores", *runners) and not is_trusted(opened.loaded):
             raise UsageError(
                 f"{opened.root} is not trusted to run its own commands",
                 detail="\n".join(agreed_lines(opened.loaded)),

@@ -12,6 +12,7 @@ from devenv.config.load import data_home, load
 from devenv.core.errors import UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.host.git import tracked_files
+from devenv.snapshots.foreign_cluster import replace_configuration
 from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.stores.postgres.client import PostgresError
 from devenv.stores.postgres.reader import read
@@ -26,6 +27,7 @@ __all__ = [
     "load",
     "read",
     "read_only_dynamodb",
+    "replace_configuration",
     "target",
     "tracked_files",
 ]

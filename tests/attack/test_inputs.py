@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from devenv.init.tables import read_terraform_tables
+from tests.attack.places import replace_configuration
 from tests.support import ProjectDir
 
 TOML = '[project]\nname = "large"\n'
@@ -131,3 +132,23 @@ def test_a_file_of_a_step_without_measure_is_not_read(
     assert time.monotonic() - began < 20
     assert "MemoryError" not in ran.all
     assert step == "seed" or "cannot be read" in ran.all
+
+
+def test_an_imported_configuration_runs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "postgresql.conf").write_text(
+        "max_connections = 50\t\t# (change requires restart)\nshared_buffers = 128MB\ninclude_dir 'evil'\n"
+        "shared_preload_libraries = 'evil'\ndatestyle = 'iso, mdy'\nListen_addresses '*'\n"
+    )
+    (tmp_path / "postgresql.auto.conf").write_text("archive_command = 'touch canary'\nMAX_wal_size = '2GB'\n")
+    (tmp_path / "pg_hba.conf").write_text("host all all 0.0.0.0/0 trust\n")
+    (tmp_path / "backup_label").write_text("x")
+    replace_configuration(tmp_path)
+    assert (tmp_path / "postgresql.conf").read_text().splitlines() == [
+        "max_connections = 50",
+        "shared_buffers = 128MB",
+        "datestyle = 'iso, mdy'",
+        "MAX_wal_size = '2GB'",
+    ]
+    assert (tmp_path / "postgresql.auto.conf").read_text() == ""
+    assert "trust" not in (tmp_path / "pg_hba.conf").read_text()
+    assert not (tmp_path / "backup_label").exists()

@@ -170,3 +170,32 @@ def test_what_init_wrote_is_trusted(tmp_path: Path, project: ProjectDir) -> None
     folder.devenv("init")
     wanted = {"root": str(folder.path), "commands": ["[steps.seed] command: '{python}' bin/seed"]}
     assert folder.json("trust", "--list")["trusted"] == [wanted]
+
+
+# A folder brings the program of a store: its own DynamoDB Local. Nothing else of it is a command.
+WITH_STORE = '[project]\nname = "jar"\n[dynamodb]\nlocal = "evil"\n'
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("up",),
+        ("up", "--no-backend"),
+        ("up", "dynamodb"),
+        ("reset", "-y"),
+        ("doctor", "--fix"),
+        ("restart", "dynamodb"),
+        ("snapshot", "save", "a"),
+        ("snapshot", "restore", "a", "-y"),
+        ("snapshot", "prune", "--keep", "0", "-y"),
+        ("repair", "apply", "plan.json"),
+    ],
+    ids=" ".join,
+)
+def test_an_untrusted_folders_own_store_is_not_started(hostile: ProjectDir, words: tuple[str, ...]) -> None:
+    (hostile.path / "devenv.toml").write_text(WITH_STORE)
+    ran = hostile.devenv(*words, "--json")
+    assert ran.code == 2
+    error = ran.document["error"]
+    assert error["what"] == f"{hostile.path} is not trusted to run its own commands"
+    assert error["detail"] == "[dynamodb] local: evil"

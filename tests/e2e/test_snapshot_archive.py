@@ -25,6 +25,9 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project
     project = reference_project(top / "ein Projekt, größer 日")
     project.ok("up", "--no-backend")
     world.sql(project, "DELETE FROM activities WHERE likes_count = 0")
+    # A setting that runs a program wherever the copy is served.
+    with open(data_home(project.path.resolve()) / "postgres/postgresql.auto.conf", "a") as settings:
+        settings.write("archive_command = 'touch canary'\n")
     project.ok("snapshot", "save", "one")
     project.ok("snapshot", "export", "one", str(top / "one.snapshot"))
     yield project, top / "one.snapshot"
@@ -43,6 +46,8 @@ def test_it_can_be_restored_elsewhere(exported: tuple[ProjectDir, Path], other: 
     project, file = exported
     assert file.stat().st_mode & 0o777 == 0o600
     other.ok("snapshot", "import", str(file), "--as", "two")
+    cluster = data_home(other.path.resolve()) / "snapshots/two/postgres"
+    assert [each.name for each in cluster.glob("*.conf") if "archive_command" in each.read_text()] == []
     other.ok("snapshot", "restore", "two")
     other.ok("up", "--no-backend")
     assert world.data(other) == world.data(project)

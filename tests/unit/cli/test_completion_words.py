@@ -198,3 +198,20 @@ def test_all_commands_are_known_whichever_command_asks():
     """`devenv completion bash` itself has only its own parser."""
     with narrowed("completion"):
         assert {"up", "trace", "snapshot"} <= commands_tree()["commands"].keys()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such pipes")
+@pytest.mark.parametrize("kind", ["pipe", "huge"])
+def test_a_tab_does_not_wait_for_what_is_no_settings_file(place: Path, kind: str) -> None:
+    """`--project` names a folder; a pipe there, or 6 GB, kept the shell waiting."""
+    folder = place / kind
+    folder.mkdir()
+    if kind == "pipe":
+        os.mkfifo(folder / "devenv.toml")
+    else:
+        with open(folder / "devenv.toml", "wb") as file:
+            file.truncate(6_000_000_000)
+    environ = {**os.environ, "DEVENV_CACHE": str(place / "cache")}
+    command = [sys.executable, "-P", "-m", "devenv.cli.complete", "bash", "4", "devenv", "--project", str(folder)]
+    done = subprocess.run([*command, "logs", ""], env=environ, capture_output=True, text=True, timeout=20, check=True)
+    assert {"postgres", "dynamodb"} <= set(done.stdout.split())

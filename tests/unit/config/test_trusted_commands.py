@@ -172,3 +172,30 @@ def test_own_services_are_part_of_what_is_agreed() -> None:
     ]
     assert "[services.web] env A = 1" in agreed_text(settings)
     assert {each.runner for each in commands_of(settings)} == {"services"}
+
+
+def test_a_program_in_the_place_of_a_stores_is_listed() -> None:
+    def listed(tree: dict[str, object]) -> list[str]:
+        settings = parse({"project": {"name": "x"}, **tree}, Path("devenv.toml"))
+        return [f"{each.runner}: {each}" for each in commands_of(settings)]
+
+    redis = {"kind": "redis", "image": "evil/redis"}
+    assert listed(
+        {
+            "postgres": {"image": "evil.example/postgres:18"},
+            "dynamodb": {"local": "tools/local", "image": "amazon/dynamodb-local.evil"},
+            "services": {"cache": redis},
+            "docker": {"backend": "container", "dockerfile": "Dockerfile"},
+            "backend": {"command": ["./serve"]},
+        }
+    ) == [
+        "services: [backend] command: ./serve",
+        "stores: [dynamodb] local: tools/local",
+        "stores: [postgres] image: evil.example/postgres:18",
+        "stores: [dynamodb] image: amazon/dynamodb-local.evil",
+        "stores: [services.cache] image: evil/redis",
+        "services: [docker] dockerfile: ./Dockerfile",
+    ]
+    makers = ("postgres:17", "docker.io/library/postgres:18.6-alpine", f"postgres@sha256:{'0' * 64}")
+    assert [line for image in makers for line in listed({"postgres": {"image": image}})] == []
+    assert listed({"services": {"cache": {"kind": "redis", "image": "valkey/valkey:8"}}}) == []
