@@ -22,6 +22,7 @@ from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.redis.client import Redis
 from tests.chaos.scenario import (
     FULL,
+    Kill,
     changes,
     choose_kills,
     count,
@@ -37,7 +38,7 @@ from tests.e2e.docker_support import IMAGES, docker, need_docker
 from tests.e2e.many import ALL_KINDS, kinds_project, services
 from tests.e2e.many import kill as kill_process
 from tests.e2e.test_many_services import of_project
-from tests.support import ProjectDir, dice
+from tests.support import ProjectDir, dice, empty_project
 
 pytestmark = [pytest.mark.needs_redis, pytest.mark.long]
 KILLS = 40 if FULL else 1
@@ -203,3 +204,32 @@ def test_the_files_of_the_services_go_with_the_data(many: ProjectDir) -> None:
         assert conf.stat().st_mode & 0o077 == 0
     many.ok(*DELETED.split())
     assert [*home.rglob("*")] == []
+
+
+LONE = """\
+[project]
+name = "cruddur"
+
+[services.lone]
+command = ["{python}", "-c", "import time; time.sleep(600)"]
+"""
+
+
+@pytest.mark.needs_docker
+def test_on_docker_a_process_that_a_killed_up_had_not_noted_is_found_again(tmp_path: Path) -> None:
+    need_docker()
+    project = ProjectDir(empty_project(tmp_path / "lone", LONE).path, {"DEVENV_ENGINE": "docker", **IMAGES})
+    try:
+        project.ok("up", "lone")
+        project.ok("down")
+        seen = changes(project, "up", "lone")
+        project.ok("down")
+        started = max(place for place, change in enumerate(seen) if "time.sleep(600)" in change.what)
+        assert kill(project, Kill(seen[started + 1].number, 0.0, "noted"), "up", "lone")
+        left = [pid for pid, name in of_project(project).items() if name == "lone"]
+        project.ok("up", "lone")
+        assert [pid for pid, name in of_project(project).items() if name == "lone"] == left
+        project.ok("down")
+        assert of_project(project) == {}
+    finally:
+        project.remove()

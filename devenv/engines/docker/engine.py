@@ -108,6 +108,7 @@ class DockerEngine(ComposeProject):
 
         Their ports are what they publish, whatever the state says.
         """
+        self.adopt_own()
         with contextlib.suppress(Unreachable):
             for name in filter(self.is_contained, self.services):
                 record = self.state.services.get(name)
