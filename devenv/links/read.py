@@ -96,15 +96,19 @@ class Edge:
 
     def ids(self, item: Item) -> tuple[str, ...]:
         """The ids that `item` names through this link: one, several (sets, lists), or none."""
+        texts = self.texts(item)
+        if self.template is None:
+            return texts
+        return tuple(found for one in texts for found in self.template.parse(one) or ())
+
+    def texts(self, item: Item) -> tuple[str, ...]:
+        """What stands in the attribute of `item` as text: one value, several (sets, lists), or none."""
         value = item.get(self.attribute)
         if value is None:
             return ()
         text = scalar_text(value)
         many = value.get("SS") or value.get("NS") or [scalar_text(part) for part in value.get("L", ())]
-        texts = [part for part in many if part is not None] if text is None else [text]
-        if self.template is None:
-            return tuple(texts)
-        return tuple(found for one in texts for found in self.template.parse(one) or ())
+        return tuple(part for part in many if part is not None) if text is None else (text,)
 
 
 def holds_no_id(value: Mapping[str, Any]) -> bool:

@@ -227,8 +227,14 @@ def find_link_faults(named: Iterable[NamedId], index: RowIndex) -> Iterator[Faul
 
 def inner_row(one: NamedId, index: RowIndex) -> Row | None:
     """The row whose uuid is a part of the text: behind a prefix that the link does not declare."""
-    found = None if uuid_text(one.text) else UUID_INSIDE.search(one.text)
-    return index.by_id(one.edge, canonical(found[0])) if found else None
+    inner = inner_id(one.text)
+    return index.by_id(one.edge, inner) if inner else None
+
+
+def inner_id(text: str) -> str | None:
+    """The uuid that is a part of a text, spelt as a row's; None where there is none, or the text is a uuid itself."""
+    found = None if uuid_text(text) else UUID_INSIDE.search(text)
+    return canonical(found[0]) if found else None
 
 
 def respelt(one: NamedId, row: Row, how: str) -> Fault:
@@ -282,12 +288,14 @@ def find_copy_faults(one: NamedId, row: Row, index: RowIndex) -> Iterator[Fault]
 
 
 def rewritten(one: NamedId, identifier: str) -> str:
-    """The whole attribute's text with this id in the place of the present one."""
+    """The text that has this id, with `identifier` in its place: the attribute's, or that of one member of its list."""
     template = one.edge.template
     if template is None:
         return identifier
-    texts = template.parse(scalar_text(one.record.item.get(one.edge.attribute)) or "") or ()
-    return template.fill(identifier if text == one.text else text for text in texts)
+    for text in one.edge.texts(one.record.item):
+        if one.text in (texts := template.parse(text) or ()):
+            return template.fill(identifier if each == one.text else each for each in texts)
+    return identifier
 
 
 def describe(row: Row, edge: Edge, index: RowIndex) -> str:

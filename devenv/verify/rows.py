@@ -14,6 +14,7 @@ from devenv.core.errors import StoreError
 from devenv.core.model import PostgresTarget
 from devenv.core.plural import number_of
 from devenv.links.judge import Edge, ReadPlan
+from devenv.links.resolve import inner_id
 from devenv.links.values import canonical, instant, number_text
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog
@@ -148,7 +149,9 @@ def find_rows(
     for edge in plan.edges:
         columns = wanted[edge.relation]
         for item in items.get(edge.table, ()):
-            columns.setdefault(edge.column, set()).update(map(canonical, edge.ids(item)))
+            texts = edge.ids(item)
+            inside = filter(None, map(inner_id, texts))
+            columns.setdefault(edge.column, set()).update([*map(canonical, texts), *inside])
             for attribute, column in edge.natural:
                 text = item.get(attribute, {}).get("S") or item.get(attribute, {}).get("N")
                 if text is not None:

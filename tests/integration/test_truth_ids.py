@@ -77,7 +77,7 @@ def test_the_same_id_in_another_spelling_is_named(
 ) -> None:
     things.put(odd)
     found = things.doctor()
-    assert (found.body["verdict"], list(rows(found))) == ("unhealthy", ["DAT002"])
+    assert (found.body["verdict"], list(rows(found))) == ("unhealthy", ["DAT002"]), rows(found)
     assert f"is the same id, {says}" in rows(found)["DAT002"]["evidence"]
     verified = compared(things, tmp_path).verify()
     assert (verified.body["verdict"], verified.body["findings"]) == ("inconsistent", {"malformed_id": 1})
