@@ -257,11 +257,15 @@ if not thief.exists():
     end = time.monotonic() + 30
     while not pathlib.Path("early").exists() and time.monotonic() < end:
         time.sleep(0.01)
-    code = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); print(flush=True); "
-    command = [sys.executable, "-S", "-c", code + "time.sleep(120)", str(port)]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, env={})
-    child.stdout.readline()
-    thief.write_text(str(child.pid))
+    code = (
+        "import os, socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); "
+        "print(os.getpid(), flush=True); time.sleep(120)"
+    )
+    # No child of this process: it would count as a part of the service.
+    command = ["sh", "-c", '"$@" &', "sh", sys.executable, "-S", "-c", code, str(port)]
+    shell = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, env={}, text=True)
+    shell.wait()
+    thief.write_text(shell.stdout.readline())
     sys.exit("the port is taken")
 http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler).serve_forever()
 """
@@ -278,7 +282,7 @@ def test_who_was_given_a_port_that_another_program_then_took_gets_the_new_one(ma
         os.kill(int((many.path / "thief").read_text()), signal.SIGKILL)
     seen = services(many)
     assert "is taken by" in said
-    assert "early: starting (an address that it was given has changed)" in said
+    assert "early: starting (an address that it was given has changed)" in said, said
     assert psutil.Process(seen["early"]["pid"]).environ()["CACHE"] == str(seen["cache"]["port"])
     assert {action["action"] for action in many.json("up")["plan"]} == {"keep"}
 
