@@ -102,7 +102,7 @@ class Edge:
         return tuple(found for one in texts for found in self.template.parse(one) or ())
 
     def texts(self, item: Item) -> tuple[str, ...]:
-        """What stands in the attribute of `item` as text: one value, several (sets, lists), or none."""
+        """The attribute of `item` as texts: one, several (sets, lists), or none."""
         value = item.get(self.attribute)
         if value is None:
             return ()

@@ -62,7 +62,7 @@ FAULTS = {
         chat(),
         BASE,
         "PAT007",
-        ["only a new table", "cannot be read consistently"],
+        ["needs a new table", "cannot be read consistently"],
     ),
     "the index is there and not named": Design(
         '[patterns.by_sender]\ntable = "Tab"\nkey = { who = "{who}" }\n'
