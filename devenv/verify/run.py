@@ -40,7 +40,7 @@ class Run(msgspec.Struct, frozen=True):
     """A comparison. `place` is the folder of its files.
 
     `keys` maps a table to its key attributes and their types (S, N, B), the hash key first. `classes` are
-    `schema.table.column` -> how the column's values are written (see sieve). `cap` bounds the items of a task.
+    `schema.table.column` -> how the column's values are written (see candidate_filter). `cap` bounds the items of a task.
     `plan` says whether repairs shall be planned.
     """
 

@@ -1,6 +1,6 @@
 """Engine `docker`: the stores are containers of Docker Compose, the application a process, or a container too.
 
-Compose creates, starts, stops and removes; everything else only looks (docker_api.py). Nothing is asked of Compose
+Compose creates, starts, stops and removes; everything else only looks (`api.py`). Nothing is asked of Compose
 when nothing is to be changed. The data are Docker volumes of a Compose project of this folder's own, so two checkouts
 live side by side.
 """
