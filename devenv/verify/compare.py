@@ -1,9 +1,10 @@
 """`devenv verify`: every id of one store held against the other, at any size, with the proof of what was compared.
 
-DynamoDB is read in parallel segments (`scan`) and sifted into small records (`candidate_filter`), which spill to hash partitions
-on disk (`spill`); Postgres is read in one snapshot (`rows`); the partitions are joined (`join`), and what does not fit
-is read again from both stores, twice, before it is a finding (`recheck`). Workers (`worker_pool`, `work`) do all that; this
-module plans the jobs, keeps the checkpoint, and makes the report. What the report means is decided in `verdict`.
+DynamoDB is read in parallel segments (`scan`) and sifted into small records (`candidate_filter`), which spill to hash
+partitions on disk (`spill`); Postgres is read in one snapshot (`rows`); the partitions are joined (`join`), and what
+does not fit is read again from both stores, twice, before it is a finding (`recheck`). Workers (`worker_pool`, `work`)
+do all that; this module plans the jobs, keeps the checkpoint, and makes the report. What the report means is decided in
+`verdict`.
 """
 
 from __future__ import annotations

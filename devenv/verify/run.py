@@ -40,8 +40,8 @@ class Run(msgspec.Struct, frozen=True):
     """A comparison. `place` is the folder of its files.
 
     `keys` maps a table to its key attributes and their types (S, N, B), the hash key first. `classes` are
-    `schema.table.column` -> how the column's values are written (see candidate_filter). `cap` bounds the items of a task.
-    `plan` says whether repairs shall be planned.
+    `schema.table.column` -> how the column's values are written (see candidate_filter). `cap` bounds the items of a
+    task. `plan` says whether repairs shall be planned.
     """
 
     place: str
