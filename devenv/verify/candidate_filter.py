@@ -1,7 +1,7 @@
 """Extracts the parts of an item to compare: the fast half of verify, which never decides that something is wrong.
 
-An item that could not be told to be right becomes a candidate, by its place; `recheck` reads it again and judges it with
-`devenv.links.judge`, as doctor does. So this half may only err on the side of too many candidates.
+An item that could not be told to be right becomes a candidate, by its place; `recheck` reads it again and judges it
+with `devenv.links.judge`, as doctor does. So this half may only err on the side of too many candidates.
 Columns of a whole page are worked on at once, and texts that occur again in a page are worked out once.
 """
 
