@@ -174,7 +174,7 @@ def test_an_action_reaches_a_cache_of_its_own(running: ProjectDir) -> None:
     [
         (("conv:{person.uuid}", "conv:{person_uuid}"), "person_uuid"),
         (("[cache.conversations]", "[cache.lists]"), "lists"),
-        (('kind = "redis"\nport = 0', 'command = ["true"]'), "needs a `service`"),
+        (('kind = "redis"\nport = 0', 'command = ["true"]'), "`service`, because no [services.NAME] has kind"),
     ],
 )
 def test_a_mistake_in_the_section_is_said(tmp_path: Any, change: tuple[str, str], said: str) -> None:
