@@ -20,6 +20,8 @@ from typing import Any, NoReturn
 import psutil
 
 from devenv.config.load import cache_folder, data_home
+from devenv.core.model import DynamoTarget
+from devenv.stores.dynamodb.client import Dynamo
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LIMIT_S = 120.0
@@ -89,6 +91,12 @@ class ProjectDir:
     def json(self, *arguments: str, **more: Any) -> dict[str, Any]:
         """Run one command with --json and return its document, whatever the exit code."""
         return self.devenv(*arguments, "--json", **more).document
+
+    def dynamodb(self, timeout: float = 10.0) -> Dynamo:
+        """A client of the project's DynamoDB, which may write; the caller closes it."""
+        names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+        env = self.env()
+        return Dynamo(DynamoTarget(*(env[name] for name in names)), timeout=timeout)
 
     def env(self) -> dict[str, str]:
         """What `devenv env` gives; asked again only when a file changed that decides it. A test asks it often."""

@@ -176,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen.json, chosen.debug = "--json" in front, "--debug" in front
     bounded = deadline.watch(leave_late if chosen.command in BOUNDED else None)
     with bounded, narrowed(next((word for word in rest if not word.startswith("-")), None)):
-        sys.exit(guarded(lambda: app([*front, *rest], prog_name="devenv", standalone_mode=False)))
+        sys.exit(guarded(lambda: call_typer([*front, *rest])))
 
 
 @contextlib.contextmanager
@@ -267,6 +267,16 @@ def named(command: CommandInfo) -> str:
     return command.name or (command.callback.__name__ if command.callback else "")
 
 
+def call_typer(words: Sequence[str]) -> Any:
+    """Run a command line. BrokenPipeError when the reader has gone, for which Typer would leave with 1."""
+    try:
+        return app(words, prog_name="devenv", standalone_mode=False)
+    except SystemExit as leave:
+        if isinstance(leave.__context__, BrokenPipeError):
+            raise leave.__context__ from None
+        raise
+
+
 def guarded(call: Callable[[], Any]) -> int:
     """Call, and turn what it raises into a rendered report. Returns the exit code."""
     failed = Exit.RUN_FAILED if chosen.command in ("run", "exec") else None
@@ -289,8 +299,8 @@ def guarded(call: Callable[[], Any]) -> int:
         return refuse(interrupted())
     except Terminated:
         return refuse(Report(chosen.command, None, Exit.TERMINATED, error=stopped("terminated")))
-    except (BrokenPipeError, SystemExit):
-        # The reader (`head`, `less`) has gone; Typer leaves when it notices that first.
+    except BrokenPipeError:
+        # The reader (`head`, `less`) has gone.
         drop_output()
         return Exit.DONE
     except NoArgsIsHelpError as error:

@@ -410,6 +410,10 @@ def unknown_places(
         yield Mistake(keys, text, form.format(near) if near else None)
 
 
+# Where what a name stands for is declared.
+SECTIONS = {"group": "[[groups]]", "entity": "[entities]", "pattern": "[patterns]", "trace": "[trace]"}
+
+
 def unknown_name(keys: Keys, what: str, name: str, known: Iterable[str]) -> Iterator[Mistake]:
     """A mistake when nothing of that name is declared."""
     known = list(known)
@@ -418,7 +422,8 @@ def unknown_name(keys: Keys, what: str, name: str, known: Iterable[str]) -> Iter
     near = nearest(name, known)
     text = f"there is no {what} `{name}`"
     if near is None:
-        text += f"; declared: {', '.join(sorted(known))}" if known else "; none is declared"
+        none = f"nothing is declared under {SECTIONS[what]}" if what in SECTIONS else "none is declared"
+        text += f"; declared: {', '.join(sorted(known))}" if known else f"; {none}"
     yield Mistake(keys, text, near)
 
 

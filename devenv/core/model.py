@@ -125,13 +125,15 @@ class ServiceState:
 class StepState:
     """The state of one step: if its work is in the stores, and the reason (one sentence).
 
-    `follows`: stale only because rows changed, so that the next run makes the items follow them.
+    `follows`: stale only because rows changed, so that the next run makes the items follow them. `stuck`: that run
+    stops, as a reference names no row any more.
     """
 
     name: str
     state: Done
     reason: str
     follows: bool = False
+    stuck: bool = False
 
     @property
     def since(self) -> str:

@@ -36,11 +36,16 @@ class CodeFault:
 
 @dataclass(frozen=True)
 class Review:
-    """The faults of a folder's queries, the number of queries, and what may have queries and could not be read."""
+    """The faults of a folder's queries, and the number of queries.
+
+    `unread`: files that may have queries and could not be read. `unparsed`: those that ask DynamoDB something, and are
+    no Python of this version.
+    """
 
     faults: tuple[CodeFault, ...]
     queries: int
     unread: tuple[str, ...]
+    unparsed: tuple[str, ...] = ()
 
 
 def review(code: Iterable[Code]) -> list[CodeFault]:
@@ -73,6 +78,7 @@ def review_folder(root: Path) -> Review:
     scripts: dict[str, str] = {}
     listed = list_widely(root, MOST_FILES)
     unread: list[str] = []
+    unparsed: list[str] = []
     for path in listed.files:
         name = path.as_posix()
         script = is_script(name)
@@ -92,12 +98,12 @@ def review_folder(root: Path) -> Review:
             if tree := parse_python(text):
                 queries += read_queries(name, tree)
             else:
-                unread.append(name)
+                unparsed.append(name)
     if scripts:
         from devenv.init.javascript_code import read_scripts
 
         queries += (query for read in read_scripts(scripts, {}, frozenset())[0].values() for query in read.code.queries)
-    return Review(tuple(faults_of(queries)), len(queries), (*unread, *listed.left_out))
+    return Review(tuple(faults_of(queries)), len(queries), (*unread, *listed.left_out), tuple(unparsed))
 
 
 def is_test(name: str) -> bool:

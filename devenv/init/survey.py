@@ -152,6 +152,7 @@ def survey(root: Path) -> Survey:
     notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
     notes += [f for name, read in go.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableInput")]
     notes += [sentence for read in go.values() for sentence in read.unread]
+    notes += [f"{name}: too long to be read as code" for name in texts if is_code(name) and name not in {*made, *go}]
     rest = {name: text for name, text in texts.items() if name not in {table.file for table in settled}}
     functions = find_functions(texts, [table.table for table in settled])
     return Survey(
@@ -267,6 +268,11 @@ def application_in(tree: ast.Module) -> tuple[str, str] | None:
 def keys_of(tables: Mapping[str, Found]) -> frozenset[str]:
     """The key attributes of the known tables."""
     return frozenset(part["AttributeName"] for each in tables.values() for part in each.request["KeySchema"])
+
+
+def is_code(name: str) -> bool:
+    """Return True for a file whose language devenv reads by its own reader."""
+    return is_script(name) or golang_code.is_go(name)
 
 
 def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> tuple[list[SqlFile], list[str]]:

@@ -114,8 +114,13 @@ class Edge:
 def holds_no_id(value: Mapping[str, Any]) -> bool:
     """Return True if an attribute is there and is neither text nor number, nor a set or list of those, nor NULL."""
     if "L" in value:
-        return any(holds_no_id(part) or "L" in part for part in value["L"])
+        return has_odd_part(value["L"])
     return not value.keys() & {"S", "N", "NULL", "SS", "NS"}
+
+
+def has_odd_part(parts: Iterable[Mapping[str, Any]]) -> bool:
+    """Return True if a list has a member that is neither text nor number nor NULL: links read no id in it."""
+    return any(not part.keys() & {"S", "N", "NULL"} for part in parts)
 
 
 @dataclass(frozen=True)

@@ -266,18 +266,19 @@ def check_patterns(stack: Stack, scripts: bool) -> Report:
         raise UsageError("this project declares no pattern", hint="add a section [patterns.<name>] to devenv.toml")
     from devenv.init.review import review_folder
 
-    seen = replace(observe(stack), code=review_folder(stack.root).faults, sql=run_sql_patterns(stack))
+    code = review_folder(stack.root)
+    seen = replace(observe(stack), code=code.faults, sql=run_sql_patterns(stack))
     if scripts:
         ran = {
             name: with_script(stack, seen, access) if access.pattern.script else access
             for name, access in seen.accesses.items()
         }
         seen = replace(seen, accesses=ran)
-    return check_report(stack, seen, judge(seen))
+    return check_report(stack, seen, judge(seen), [*code.unparsed, *code.unread])
 
 
-def check_report(stack: Stack, seen: Observed, findings: Sequence[CheckResult]) -> Report:
-    """The findings, and what each pattern showed."""
+def check_report(stack: Stack, seen: Observed, findings: Sequence[CheckResult], unread: Sequence[str]) -> Report:
+    """The findings, what each pattern showed, and the files of code that could not be read."""
     code = exit_code(findings)
     rows = [
         {
@@ -298,6 +299,7 @@ def check_report(stack: Stack, seen: Observed, findings: Sequence[CheckResult]) 
         "checks": [asdict(finding) for finding in findings],
         "patterns": rows,
         "not_judged": [*seen.sql],
+        "not_read": [*unread],
         "sql": [{"name": name, **asdict(ran)} for name, ran in seen.sql.items()],
     }
     return report(stack, "check", code, body)

@@ -13,6 +13,7 @@ import typer
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 
+FILES = 5
 COLORS = {"sound": "green", "faulty": "red", "not_verified": "yellow"}
 
 
@@ -221,6 +222,9 @@ def check_lines(report: Report, verbose: bool) -> list[str]:
         lines.append(clean(f"SQL, run and not judged by the rules: {', '.join(ran)}"))
     if unrun := [one["name"] for one in body["sql"] if one["not_run"]]:
         lines.append(clean(f"not run: SQL: {', '.join(unrun)}"))
+    if unread := body["not_read"]:
+        files = ", ".join(unread[:FILES]) + (f" and {len(unread) - FILES} more" if len(unread) > FILES else "")
+        lines.append(clean(f"code that could not be read, so its queries were not checked: {files}"))
     counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
     verdict = typer.style(body["verdict"].replace("_", " "), fg=COLORS[body["verdict"]], bold=True)
     return [*lines, f"{verdict}  ({counts})"]

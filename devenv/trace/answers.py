@@ -59,8 +59,8 @@ def repeated(entries: Sequence[Entry]) -> Iterator[str]:
     name, count = next(iter(counts.most_common(1)), ("", 0))
     if count > 1:
         more = sum(1 for each in counts.values() if each > 1) - 1
-        also = f", and {number_of(more, 'more id')} likewise" if more else ""
-        yield f"{number_of(count, 'entry')} have the id {name}{also}: which is which was not compared"
+        also = f" ({number_of(more, 'more id')} like it)" if more else ""
+        yield f"{number_of(count, 'entry')} have the id {name}{also}; entries can be compared by unique ids only"
 
 
 def unplaced(forms: Sequence[Form], entries: Sequence[Entry] | None) -> Iterator[str]:
@@ -70,7 +70,7 @@ def unplaced(forms: Sequence[Form], entries: Sequence[Entry] | None) -> Iterator
         for outer in forms:
             inside = form.items != outer.items and form.items.startswith(f"{outer.items}." if outer.items else "")
             if inside and kinds[outer.kind] > 1:
-                yield f"which {outer.kind} each {form.kind} stands under in the answer was not compared"
+                yield f"not compared: under which {outer.kind} the answer lists each {form.kind}"
 
 
 def names_of(fields: Iterable[str], renamed: Mapping[str, str]) -> dict[str, str]:

@@ -6,18 +6,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import psutil
 
 from devenv.core.errors import DevenvError
+from devenv.host.addresses import is_loopback
 from devenv.trace.question import Application
 
 if TYPE_CHECKING:
     from devenv.links.facts import FactsContext
     from devenv.stack import Stack
-
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 def find_application(stack: Stack, context: FactsContext) -> Application:
@@ -40,7 +39,7 @@ def find_application(stack: Stack, context: FactsContext) -> Application:
     if not ours and (contained := find_contained(stack, url.port)):
         return contained
     pid = serving(recorded.pid, url.port) if ours and recorded else None
-    if pid is None and url.hostname in LOOPBACK and url.port:
+    if pid is None and is_loopback(url.hostname or "") and url.port:
         pid = processes.holder(url.port).pid
     if pid is None:
         return Application()
@@ -55,7 +54,7 @@ def find_other(stack: Stack, host: str | None, port: int | None) -> str | None:
     """The other devenv project that listens on the application's port, in words; None where the application does."""
     from devenv.host import processes
 
-    if host not in LOOPBACK or not port or not processes.answers(host, port):
+    if not host or not is_loopback(host) or not port or not processes.answers(host, port):
         return None
     state = stack.engine.look_at("backend")
     if state.state == "running" and (state.pid is None or processes.listens_on(state.pid, port) is not False):

@@ -20,7 +20,7 @@ import msgspec
 from devenv.config.schema import Group
 from devenv.links.expiry import is_past
 from devenv.links.judge import Edge, Kind, ReadPlan
-from devenv.links.read import Field, match
+from devenv.links.read import Field, has_odd_part, match
 from devenv.links.resolve import field_of
 from devenv.links.values import CANONICAL_UUID, canonical, instant, number_text, uuid_text
 from devenv.verify.spill import NOTHING, Spill, digest, key_of
@@ -373,7 +373,7 @@ def holds_no_id(value: Any) -> bool:
     if value is None:
         return False
     if value.L is not None:
-        return any(not part.keys() & {"S", "N", "NULL"} for part in value.L)
+        return has_odd_part(value.L)
     return value.S is None and value.N is None and value.NULL is None and value.SS is None and value.NS is None
 
 

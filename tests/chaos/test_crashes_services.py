@@ -17,8 +17,6 @@ import psutil
 import pytest
 
 from devenv.config.load import data_home
-from devenv.core.model import DynamoTarget
-from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.redis.client import Redis
 from tests.chaos.scenario import (
     FULL,
@@ -110,11 +108,9 @@ def entries(project: ProjectDir) -> object:
 
 def fill(project: ProjectDir, item: str) -> None:
     """An entry in the cache, and an item that the stream worker gets."""
-    env = project.env()
-    with Redis(env["REDIS_URL"]) as redis:
+    with Redis(project.env()["REDIS_URL"]) as redis:
         redis.call("SET", "made of", "the data before")
-    names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    with Dynamo(DynamoTarget(*(env[name] for name in names)), timeout=60.0) as dynamodb:
+    with project.dynamodb(timeout=60.0) as dynamodb:
         dynamodb.call("PutItem", {"TableName": "orders", "Item": {"pk": {"S": item}}})
 
 

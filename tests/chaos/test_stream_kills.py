@@ -21,8 +21,6 @@ from typing import Any
 
 import pytest
 
-from devenv.core.model import DynamoTarget
-from devenv.stores.dynamodb.client import Dynamo
 from tests.e2e.test_stream_workers import with_worker
 from tests.support import FULL, ProjectDir, dice
 
@@ -100,11 +98,8 @@ def kill(project: ProjectDir, name: str) -> None:
 
 def stored(project: ProjectDir) -> dict[str, list[str]]:
     """Conversation -> the times of its messages, in order; of its group rows under `rows`."""
-    env = project.env()
-    where = (env["AWS_ENDPOINT_URL_DYNAMODB"], env["AWS_REGION"])
     found: defaultdict[str, list[str]] = defaultdict(list)
-    target = DynamoTarget(*where, env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
-    with Dynamo(target, timeout=60.0) as dynamodb:
+    with project.dynamodb(timeout=60.0) as dynamodb:
         for item in dynamodb.scan(TABLE):
             kind = "rows " if item["pk"]["S"].startswith("GRP#") else ""
             group = item["message_group_uuid"]["S"] if kind else item["pk"]["S"].removeprefix("MSG#")

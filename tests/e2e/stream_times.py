@@ -6,8 +6,6 @@ import json
 import time
 import urllib.request
 
-from devenv.core.model import DynamoTarget
-from devenv.stores.dynamodb.client import Dynamo
 from tests.support import ProjectDir
 
 CONVERSATION = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
@@ -20,15 +18,7 @@ class Rows:
     """The two group rows, read by one connection: a devenv command for each look would be slower than the function."""
 
     def __init__(self, project: ProjectDir) -> None:
-        env = project.env()
-        self.dynamodb = Dynamo(
-            DynamoTarget(
-                env["AWS_ENDPOINT_URL_DYNAMODB"],
-                env["AWS_REGION"],
-                env["AWS_ACCESS_KEY_ID"],
-                env["AWS_SECRET_ACCESS_KEY"],
-            )
-        )
+        self.dynamodb = project.dynamodb()
 
     def times(self, group: str) -> list[str]:
         """The time of each row of a conversation."""

@@ -18,9 +18,7 @@ import psycopg
 import pytest
 
 from devenv.config.load import data_home
-from devenv.core.model import DynamoTarget
 from devenv.snapshots.diff_folder import diff_folder
-from devenv.stores.dynamodb.client import Dynamo
 from tests.support import REPOSITORY, ProjectDir, dice, reference_project
 
 TABLE = "cruddur-messages"
@@ -36,12 +34,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
     project.remove()
 
 
-def client(project: ProjectDir) -> Dynamo:
-    env = project.env()
-    names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    return Dynamo(DynamoTarget(*(env[name] for name in names)))
-
-
 def seen(project: ProjectDir) -> Seen:
     """Everything that is there, by key: the comparison by hand."""
     found: Seen = {}
@@ -49,7 +41,7 @@ def seen(project: ProjectDir) -> Seen:
         for table, key in ROWS.items():
             rows = connection.execute(f"SELECT {key}::text, to_jsonb(t) FROM {table} t")
             found[table] = {(row[0],): row[1] for row in rows}
-    with client(project) as dynamodb:
+    with project.dynamodb() as dynamodb:
         found[TABLE] = {(item["pk"]["S"], item["sk"]["S"]): item for item in dynamodb.scan(TABLE)}
     return found
 
@@ -67,7 +59,7 @@ def change(project: ProjectDir, random_numbers: random.Random) -> None:
         for (activity,) in random_numbers.sample(first, 2):
             connection.execute("DELETE FROM activities WHERE uuid = %s", [activity])
         connection.execute("INSERT INTO activities (user_uuid, message) VALUES (%s, 'new')", [people[0]])
-    with client(project) as dynamodb:
+    with project.dynamodb() as dynamodb:
         items = list(dynamodb.scan(TABLE))
         drawn = random_numbers.sample(items, 15)
         for item in drawn[:4]:
@@ -187,14 +179,16 @@ def test_down_and_ps_say_what_stays_and_how_large(tmp_path: Path) -> None:
         project.remove()
 
 
+# VmHWM, not getrusage: the latter begins with what the process that started this one had in memory.
 MEASURED = """
-import resource, sqlite3, sys
+import sys
 from pathlib import Path
 from devenv.snapshots.diff import compare_items
 from devenv.snapshots.sides import Side, tables_in
 old, new = (Side(None, Path(file), tables_in(Path(file))) for file in sys.argv[1:])
 found = compare_items("big", old, new)
-print(found.added, found.removed, found.changed, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+peak = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+print(found.added, found.removed, found.changed, peak)
 """
 
 

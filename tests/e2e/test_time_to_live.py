@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from devenv.core.model import DynamoTarget
-from devenv.stores.dynamodb.client import Dynamo
 from tests.support import ProjectDir, reference_project
 
 CONVERSATION = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
@@ -23,15 +21,7 @@ class Expiring:
 
     def __init__(self, project: ProjectDir) -> None:
         self.project = project
-        env = project.env()
-        self.dynamodb = Dynamo(
-            DynamoTarget(
-                env["AWS_ENDPOINT_URL_DYNAMODB"],
-                env["AWS_REGION"],
-                env["AWS_ACCESS_KEY_ID"],
-                env["AWS_SECRET_ACCESS_KEY"],
-            )
-        )
+        self.dynamodb = project.dynamodb()
 
     def message(self, group: str, end: str | int | None = None) -> dict[str, Any]:
         """Write a message of a conversation; its key."""

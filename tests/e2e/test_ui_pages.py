@@ -18,8 +18,6 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from devenv.core.model import DynamoTarget
-from devenv.stores.dynamodb.client import Dynamo
 from tests.browser import open_browser
 from tests.support import ProjectDir, on_this_machine, reference_project
 from tests.ui import LivePage, live_page
@@ -82,7 +80,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
         with psycopg.connect(env["DATABASE_URL"], autocommit=True) as connection:
             connection.execute("CREATE TABLE hostile (id serial PRIMARY KEY, word text)")
             connection.execute("INSERT INTO hostile (word) VALUES (%s), (repeat('W', 5000)), (NULL)", (HOSTILE,))
-        with store_of(made) as store:
+        with made.dynamodb() as store:
             odd = {"pk": {"S": "ODD#1"}, "sk": {"S": HOSTILE}, HOSTILE: {"M": {HOSTILE: {"L": [{"S": HOSTILE}]}}}}
             store.call("PutItem", {"TableName": TABLE, "Item": odd})
         log = made.path / ".devstate" / "logs" / "backend.log"
@@ -91,12 +89,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
         yield made
     finally:
         made.remove()
-
-
-def store_of(project: ProjectDir) -> Dynamo:
-    env = project.env()
-    names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    return Dynamo(DynamoTarget(*(env[name] for name in names)))
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +298,7 @@ def test_a_fault_shows_within_two_seconds_of_asking_and_its_fix_can_be_undone(
 ) -> None:
     """On Data, Doctor and Trace: what is asked is read anew, and comes without a reload."""
     conversation = f"/data?items={TABLE}&hash={quote('MSG#' + CONVERSATION)}"
-    with store_of(page.project) as store:
+    with page.project.dynamodb() as store:
         values = {":h": {"S": f"MSG#{CONVERSATION}"}}
         query = {"TableName": TABLE, "KeyConditionExpression": "pk = :h", "ExpressionAttributeValues": values}
         item = store.call("Query", query)["Items"][0]

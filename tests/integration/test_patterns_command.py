@@ -204,6 +204,17 @@ def test_a_learner_s_tables_are_sound(shop: ProjectDir) -> None:
     assert [row["script"] for row in document["patterns"]] == [None, False, None, None, None]
     assert document["not_judged"] == ["greeting"]
     assert document["sql"] == [{"name": "greeting", "rows": 1, "refused": None, "not_run": None}]
+    assert document["not_read"] == []
+
+
+def test_code_that_cannot_be_read_is_named(shop: ProjectDir) -> None:
+    old = shop.path / "old.py"
+    old.write_text("print 'old'\nclient.query(TableName='t', KeyConditionExpression='pk = :p')\n")
+    try:
+        assert shop.json("patterns", "check")["not_read"] == ["old.py"]
+        assert "could not be read, so its queries were not checked: old.py" in shop.ok("patterns", "check").out
+    finally:
+        old.unlink()
 
 
 def test_a_pattern_in_sql_without_values_is_not_verified(shop: ProjectDir, settings: Path) -> None:

@@ -325,9 +325,15 @@ def test_a_changed_row_is_read_again(chat: Any) -> None:
     assert list(ran) == ["setup", "seed"]
     assert {item["user_name"] for item in chat.items("chat") if "user_name" in item} == {"Ada", "Robert"}
     chat.sql("UPDATE users SET name = 'Roberta' WHERE handle = 'bob'")
-    assert chat.look("seed").reason == "1 reference now resolves to another value (${users[handle=bob].name})"
+    state = chat.look("seed")
+    assert state.reason == "1 reference now resolves to another value (${users[handle=bob].name})"
+    assert (state.follows, state.stuck) == (True, False)
     chat.up()
     assert {item["user_name"] for item in chat.items("chat") if "user_name" in item} == {"Ada", "Roberta"}
+    chat.sql("UPDATE users SET handle = 'robert' WHERE handle = 'bob'")
+    state = chat.look("seed")
+    assert state.reason.startswith("${users[handle=bob].name}: ")
+    assert (state.follows, state.stuck) == (True, True)
 
 
 @pytest.mark.parametrize("how", ["recreated", "emptied"])

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from devenv.core.model import DynamoTarget
-from devenv.stores.dynamodb.client import Dynamo, typed_item
+from devenv.stores.dynamodb.client import typed_item
 from tests.support import ProjectDir, empty_project
 
 NODE = Path(sys.executable).parent / "node"
@@ -129,15 +128,11 @@ def shop(tmp_path: Path) -> Iterator[ProjectDir]:
     (folder / "lines.json").write_text(json.dumps(TABLE))
     (folder / "shop.mjs").write_text(APPLICATION)
     project.ok("up")
-    env = project.env()
-    target = DynamoTarget(
-        env["AWS_ENDPOINT_URL_DYNAMODB"], env["AWS_REGION"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
-    )
     items = [
         {"order_id": 7, "line": number, "sku": sku, "pieces": number, "customer_id": 1001, "customer_code": "C-ONE"}
         for number, sku in enumerate(["apple", "pear", "plum"], 1)
     ]
-    with Dynamo(target) as dynamodb:
+    with project.dynamodb() as dynamodb:
         dynamodb.write_batch("lines", [{"PutRequest": {"Item": typed_item(item)}} for item in items])
     yield project
     project.remove()

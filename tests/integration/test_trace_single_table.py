@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from devenv.core.model import DynamoTarget
-from devenv.stores.dynamodb.client import Dynamo, typed_item
+from devenv.stores.dynamodb.client import typed_item
 from tests.e2e.world import free_port
 from tests.support import ProjectDir, sampled
 
@@ -26,11 +25,7 @@ class Shop:
     def __init__(self, project: ProjectDir) -> None:
         self.project = project
         self.files = {file: file.read_text() for name in ("*.py", "*.toml") for file in project.path.glob(name)}
-        env = project.env()
-        target = DynamoTarget(
-            env["AWS_ENDPOINT_URL_DYNAMODB"], env["AWS_REGION"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]
-        )
-        self.dynamodb = Dynamo(target)
+        self.dynamodb = project.dynamodb()
         self.items = self.scan()
         self.served_anew = False
 
@@ -121,7 +116,7 @@ def test_an_id_that_lines_share_is_not_verified(shop: Shop) -> None:
     shop.edit("devenv.toml", 'ids = { dynamodb = "number"', 'ids = { dynamodb = "product"')
     document = shop.trace()
     [gap] = next(layer["uncovered"] for layer in document["layers"] if layer["name"] == "dynamodb")
-    assert gap == "3 entries have the id line one for all: which is which was not compared"
+    assert gap == "3 entries have the id line one for all; entries can be compared by unique ids only"
     assert document["verdict"]["status"] != "ok"
 
 

@@ -93,6 +93,7 @@ def test_the_same_id_in_another_spelling_is_named(
         (item(by={"M": {"id": {"S": ID}}}), "by"),
         (item(members={"L": [{"M": {"id": {"S": ID}}}]}), "members"),
         (item(members={"BS": ["AAEC"]}), "members"),
+        (item(members={"L": [{"S": ID}, {"SS": [OTHER]}]}), "members"),
         (item(by={"BOOL": True}), "by"),
     ],
 )

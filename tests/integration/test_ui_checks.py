@@ -12,7 +12,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from devenv.core.model import DynamoTarget
 from devenv.stores.dynamodb.client import Dynamo
 from tests.support import ProjectDir, reference_project
 from tests.ui import LivePage, live_page
@@ -40,9 +39,7 @@ def page(project: ProjectDir) -> Iterator[LivePage]:
 
 @pytest.fixture(scope="module")
 def store(project: ProjectDir) -> Iterator[Dynamo]:
-    env = project.env()
-    names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    with Dynamo(DynamoTarget(*(env[name] for name in names))) as opened:
+    with project.dynamodb() as opened:
         yield opened
 
 

@@ -12,7 +12,6 @@ from urllib.parse import quote, urlencode
 import psycopg
 import pytest
 
-from devenv.stores.dynamodb.client import Dynamo
 from tests.support import ProjectDir, reference_project
 from tests.ui import LivePage, live_page
 
@@ -72,14 +71,6 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
 def page(project: ProjectDir) -> Iterator[LivePage]:
     with live_page(project) as found:
         yield found
-
-
-def dynamodb(project: ProjectDir) -> Dynamo:
-    from devenv.core.model import DynamoTarget
-
-    env = project.env()
-    names = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    return Dynamo(DynamoTarget(*(env[name] for name in names)))
 
 
 def data(page: LivePage, **address: str) -> dict[str, Any]:
@@ -172,7 +163,7 @@ def test_what_is_wrong_is_marked_where_it_stands(page: LivePage, project: Projec
         ("user_uuid", {"S": "00000000-1111-4222-8333-444444444444"}, "mismatched_id"),
         ("user_display_name", {"S": "Somebody Else"}, "stale_copy"),
     )
-    with dynamodb(project) as store:
+    with project.dynamodb() as store:
         for name, value, kind in changes:
             store.call("PutItem", {"TableName": TABLE, "Item": {**message, name: value}})
             found = data(page, items=TABLE, hash=message["pk"]["S"])["dynamodb"]["marks"]
@@ -228,7 +219,7 @@ def test_a_query_is_narrowed_by_the_sort_key_and_paged(page: LivePage) -> None:
 
 
 def test_all_ten_types_are_shown_and_nothing_of_them_is_code(page: LivePage, project: ProjectDir) -> None:
-    with dynamodb(project) as store:
+    with project.dynamodb() as store:
         store.call("PutItem", {"TableName": TABLE, "Item": EVERY_TYPE})
         try:
             found = data(page, items=TABLE, hash="ODD#1")["dynamodb"]

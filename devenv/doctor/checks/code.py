@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
-from devenv.doctor.checks.check import Check, failed, passed, unneeded
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
 from devenv.init.review import review_folder
 
@@ -17,6 +17,8 @@ def run_code(facts: DoctorFacts) -> Outcome:
     found = seen.faults
     left = f"; not read: {', '.join(seen.unread[:SHOWN])}" if seen.unread else ""
     left += f" and {len(seen.unread) - SHOWN} more" if len(seen.unread) > SHOWN else ""
+    if seen.unparsed and not found:
+        return unverified(f"not read, as it is no Python of this version: {', '.join(seen.unparsed[:SHOWN])}{left}")
     if not seen.queries:
         return unneeded(f"no query of DynamoDB was found in the code{left}")
     if not found:

@@ -229,8 +229,8 @@ Fix: "127.0.0.1:8000:8000" in the compose file ([docker] file).""",
         needs=("DOC001",),
         explain="""\
 devenv sends its own requests to the stores. Other users of the compose file rely on the health check: `docker
-compose` when you run it, and services that depend on the stores. It
-should send a real request: an open port proves nothing.
+compose` when you run it, and services that depend on the stores. The health check should send a real request: an
+open port proves nothing.
 
 Fix: `healthcheck` in the compose file; devenv's own compose/compose.yaml shows two.""",
     ),

@@ -212,10 +212,9 @@ def show_step(state: StepState) -> str:
     """A step that is no finding; one that is behind the rows says what its next run does."""
     if state.state == "done":
         return f"{state.name} ({state.since})" if state.since else state.name
-    stuck = "${" in state.reason and " now resolve" not in state.reason
     after = (
         "`devenv up` stops there: restore the row's value, or edit the seed file"
-        if stuck
+        if state.stuck
         else "the next `devenv up` updates the items"
     )
     return f"{state.name} is {state.state} ({state.reason}; {after})"

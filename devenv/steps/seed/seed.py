@@ -90,7 +90,12 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
             return StepState("seed", "stale", f"table {table} is empty")
     if mark.hash != inputs.hash:
         return StepState("seed", "stale", "its files or the links changed")
-    if reason := examine_rows(seeds, handles):
+    try:
+        reason = examine_rows(seeds, handles)
+    except Unresolved as error:
+        reason = f"{error.reference.text}: {error.what}"
+        return StepState("seed", "stale", reason, follows=True, stuck=True)
+    if reason:
         return StepState("seed", "stale", reason, follows=True)
     found = since.compare_items(ctx, handles, None if ctx.thorough else LIMIT)
     loaded = "the items of its files are loaded, and the rows that they refer to have kept their ids"
@@ -98,7 +103,7 @@ def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
 
 
 def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
-    """Why the rows that items name are no longer what they were, or None."""
+    """Why the rows that items name are no longer what they were, or None. Unresolved if one is gone."""
     ledger = handles.ledger()
     targets = find_targets(seeds.edges)
     references = [Reference(*key, written_reference(key)) for key in ledger.answers()]
@@ -114,10 +119,7 @@ def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
         changed = find_successors(known, read_ids(connection, target))
         if changed:
             return f"{len(changed)} of {number_of(len(known), 'id')} in {target.title} changed"
-    try:
-        answers = resolve(connection, references)
-    except Unresolved as error:
-        return f"{error.reference.text}: {error.what}"
+    answers = resolve(connection, references)
     known_answers = ledger.answers()
     differ = [reference for reference, answer in answers.items() if known_answers.get(reference.key) != answer]
     if differ:

@@ -11,7 +11,7 @@ from devenv.core.errors import StoreError, UsageError
 from devenv.core.templates import Unknown
 from devenv.patterns.declared import Restriction, describe, prepare, request_of, run, run_sql
 from devenv.stores.dynamodb.client import Dynamo, read_only
-from devenv.trace.answers import form_of_items, read_rows
+from devenv.trace.answers import form_of_items, read_rows, repeated
 from devenv.trace.judge.pattern import judge_pattern
 from devenv.trace.layer import Given, Layer
 from devenv.trace.observation import Observation, PatternObservation
@@ -95,11 +95,13 @@ def observe_sql(inquiry: TraceContext, text: str, person: Mapping[str, Any] | No
         return PatternObservation(
             request={"sql": text}, asked=asked, refused=error.code or "refused", failure=error.failure
         )
+    entries = read_rows(inquiry.question.trace, answer.columns, answer.rows)
     return PatternObservation(
         request={"sql": text},
         output={"pages": 1, "more": False, "stages": [], "plan": plan},
-        entries=read_rows(inquiry.question.trace, answer.columns, answer.rows),
+        entries=entries,
         asked=asked,
+        uncovered=tuple(repeated(entries)),
     )
 
 

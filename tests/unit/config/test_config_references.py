@@ -167,6 +167,12 @@ def test_each_mistake_is_refused_with_its_line(tmp_path: Path, old: str, new: st
     ]
 
 
+def test_a_section_that_is_missing_is_named(tmp_path: Path) -> None:
+    start, end = SHOP.index("[[groups]]"), SHOP.index("[patterns.order]")
+    told = refused(tmp_path, SHOP[:start] + SHOP[end:])
+    assert any("there is no group `whole`; nothing is declared under [[groups]]" in line for line in told), told
+
+
 def test_all_mistakes_come_in_one_pass(tmp_path: Path) -> None:
     text = SHOP.replace("/orders/{order_id}", "/orders/{oder_id}").replace('"line_no", http', '"sk", http')
     text = text.replace('TABLE = "orders"', 'TABLE = "{table}"')

@@ -187,7 +187,7 @@ def test_tables_that_nothing_is_declared_about_are_reported(world: World) -> Non
             for each in ("1 reference now resolves", "2 references now resolve")
         ),
         (
-            StepState("seed", "stale", "${users[handle=ada].uuid}: no row", follows=True),
+            StepState("seed", "stale", "${users[handle=ada].uuid}: no row", follows=True, stuck=True),
             "seed is stale (${users[handle=ada].uuid}: no row; `devenv up` stops there: restore the row's value, or "
             "edit the seed file)",
         ),

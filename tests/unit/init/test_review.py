@@ -8,6 +8,7 @@ from pathlib import Path
 
 from devenv.init.code import Function, Query, read_code, read_queries
 from devenv.init.review import MOST_BYTES, review_folder
+from devenv.init.survey import survey
 from tests.unit.init.test_init import write
 from tests.unit.init.test_init_kinds import QUERIES
 
@@ -58,4 +59,13 @@ def test_what_may_have_queries_and_cannot_be_read_is_named(tmp_path: Path) -> No
     (tmp_path / "bytes.py").write_bytes(b"\xff\xfe" + query.encode("utf-16-le"))
     (tmp_path / "large.js").write_text("// " + "x" * MOST_BYTES)
     seen = review_folder(tmp_path)
-    assert (seen.queries, sorted(seen.unread)) == (1, ["bytes.py", "large.js", "old.py"])
+    assert (seen.queries, sorted(seen.unread), seen.unparsed) == (1, ["bytes.py", "large.js"], ("old.py",))
+
+
+def test_init_names_code_that_is_too_long_to_be_read(tmp_path: Path) -> None:
+    write(tmp_path, {"short.go": "package main\n", "long.js": "// x\n" * 80_000})
+    (tmp_path / "long.go").write_text("// x\n" * 80_000)
+    assert [line for line in survey(tmp_path).unused if "too long" in line] == [
+        "long.go: too long to be read as code",
+        "long.js: too long to be read as code",
+    ]

@@ -460,7 +460,7 @@ def test_a_command_that_changes_items_is_said_to(safe: tuple[bool, ...], command
 def test_ids_that_several_entries_have_are_named() -> None:
     entries = [Entry(name, {}, "line") for name in ("line 1", "line 2", "line 1", "line 1", "line 2")]
     assert list(repeated(entries)) == [
-        "3 entries have the id line 1, and 1 more id likewise: which is which was not compared"
+        "3 entries have the id line 1 (1 more id like it); entries can be compared by unique ids only"
     ]
     assert list(repeated(entries[:2])) == []
     assert list(repeated([Entry(None, {}), Entry(None, {})])) == []
@@ -482,5 +482,5 @@ def test_a_list_inside_one_of_several_others_is_not_compared_with_it(
 ) -> None:
     forms = [Form(outer, "id", {}, "order"), Form(inner, "id", {}, "line")]
     entries = [*(Entry(f"order {number}", {}, "order") for number in range(orders)), Entry("line 1", {}, "line")]
-    told = ["which order each line stands under in the answer was not compared"]
+    told = ["not compared: under which order the answer lists each line"]
     assert list(unplaced(forms, entries)) == told[:said]
