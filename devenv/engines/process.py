@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 # A variable of the project's own processes: the service's name, beside the project's marks.
 SERVICE_MARK = "DEVENV_SERVICE"
 NO_MODULE: Final = re.compile(r"No module named '?([\w.]+)")
+# As Python, Node, Go, the JVM and Windows say it, with the port or without it.
+IN_USE: Final = re.compile(
+    r"EADDRINUSE|address (?:is )?already in use|only one usage of each socket address", re.IGNORECASE
+)
+ERROR_NUMBER: Final = re.compile(r"\[?(?:Errno|WinError) \d+\]?")
+PORT_NUMBER: Final = re.compile(r"(?<![\d.])\d{2,5}(?![\d.])")
 # What puts changed settings of a store into effect; the data stays.
 RESTART = "devenv down && devenv up"
 
@@ -197,14 +203,16 @@ class ProcessServices(EngineProject):
         from devenv.engines.own import python_of
 
         port = self.port(name)
-        taken = processes.holder(port) if port and not processes.port_is_free(port) else None
         tail = self.tail(name)
+        taken = f"is taken by {processes.holder(port)}" if port and not processes.port_is_free(port) else None
+        if taken is None and port and port_was_taken(tail, port):
+            taken = "was in use, by a program that has ended since"
         own = self.own.get(name) if not taken else None
         python = python_of(self, own) if own and "{python}" in own.command else None
         named = own is not None and own.python is not None
         cause, hint = missing_module(tail, python, named, self.section(name))
         return DevenvError(
-            f"{name} ended while starting" + (f": port {port} is taken by {taken}" if taken else ""),
+            f"{name} ended while starting" + (f": port {port} {taken}" if taken else ""),
             exit_code=Exit.PORT if taken else Exit.CRASHED,
             detail="\n".join([*tail, f"(whole log: {self.log(name)})"]),
             cause=cause,
@@ -237,6 +245,12 @@ class ProcessServices(EngineProject):
         from devenv.engines import own
 
         return fingerprint(own.inputs(self, self.own[name], environment)) if name in self.own else ""
+
+
+def port_was_taken(lines: Sequence[str], port: int) -> bool:
+    """Return True if a program's last words are that this port, or one that it does not name, was in use. Pure."""
+    said = [ERROR_NUMBER.sub("", line) for line in lines if IN_USE.search(line)]
+    return any(not (ports := PORT_NUMBER.findall(line)) or str(port) in ports for line in said)
 
 
 def missing_module(

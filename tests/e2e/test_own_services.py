@@ -287,6 +287,29 @@ def test_who_was_given_a_port_that_another_program_then_took_gets_the_new_one(ma
     assert {action["action"] for action in many.json("up")["plan"]} == {"keep"}
 
 
+LOSER = """
+import http.server, pathlib, socket, sys
+port, lost = int(sys.argv[1]), pathlib.Path("lost")
+if not lost.exists():
+    lost.touch()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", port))
+        socket.create_server(("127.0.0.1", port))
+http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler).serve_forever()
+"""
+
+
+def test_a_port_whose_other_program_has_ended_meanwhile_is_tried_again(many: ProjectDir) -> None:
+    """Two projects start at once: the one that got the port may be gone before devenv can see it."""
+    (many.path / "devenv.toml").write_text(
+        '[project]\nname = "many"\n[services.cache]\ncommand = ["{python}", "loser.py", "{port}"]\nport = 0\n'
+    )
+    (many.path / "loser.py").write_text(LOSER)
+    said = many.ok("up", "cache", timeout=240).err
+    assert (many.path / "lost").exists(), said
+    assert services(many)["cache"]["state"] == "running"
+
+
 def test_a_service_that_gives_itself_another_title_is_still_itself(many: ProjectDir) -> None:
     """As Redis and Node do, some time after their start."""
     worker = many.path / "worker.py"

@@ -16,7 +16,7 @@ from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.engines.base import Engine
 from devenv.engines.external.addresses import parse_dynamodb, parse_postgres
 from devenv.engines.external.marks import account_of
-from devenv.engines.process import missing_module
+from devenv.engines.process import missing_module, port_was_taken
 from devenv.engines.registry import ENGINES, engine_class
 from devenv.host.addresses import is_loopback
 from devenv.host.state import Mark, Parked, Record, State, switch
@@ -210,3 +210,24 @@ def test_an_application_whose_interpreter_lacks_a_module(word: str) -> None:
     assert cause == "/my app/python has no module `flask.cli`"
     assert str(hint).startswith("'/my app/python' -m pip install ")
     assert missing_module(["KeyError: 'module'"], "/p", named=False) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("line", "taken"),
+    [
+        (
+            "ERROR: [Errno 98] error while attempting to bind on address ('127.0.0.1', 4567): address already in use",
+            True,
+        ),
+        ("OSError: [Errno 98] Address already in use", True),
+        ("Error: listen EADDRINUSE: address already in use 127.0.0.1:4567", True),
+        ("Error: listen EADDRINUSE: address already in use :::4567", True),
+        ("listen tcp 127.0.0.1:4567: bind: address already in use", True),
+        ("[WinError 10048] Only one usage of each socket address is normally permitted", True),
+        ("listen tcp 127.0.0.1:9090: bind: address already in use", False),
+        ("listen tcp 127.0.0.1:45670: bind: address already in use", False),
+        ("connection to 127.0.0.1:4567 refused", False),
+    ],
+)
+def test_a_program_that_ended_since_had_the_port(line: str, taken: bool) -> None:
+    assert port_was_taken(["Traceback …", line], 4567) is taken
