@@ -299,7 +299,7 @@ http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler).
 """
 
 
-def test_a_port_whose_other_program_has_ended_meanwhile_is_tried_again(many: ProjectDir) -> None:
+def test_a_port_whose_other_program_has_ended_since_is_tried_again(many: ProjectDir) -> None:
     """Two projects start at once: the one that got the port may be gone before devenv can see it."""
     (many.path / "devenv.toml").write_text(
         '[project]\nname = "many"\n[services.cache]\ncommand = ["{python}", "loser.py", "{port}"]\nport = 0\n'

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import devenv
+from tests import file_index
 
 HOUSE = Path(devenv.__file__).parent
 FILES = sorted(HOUSE.rglob("*.py"))
+COMPOSE = "compose/compose.yaml"
 
 
 def module(path: Path) -> str:
@@ -115,3 +118,16 @@ def test_unit_tests_lie_in_a_folder_of_the_package_that_they_test() -> None:
     assert [name for name in folders if not (HOUSE / name).is_dir()] == []
     # What is here itself is about the whole: the two halves of the tests, the registries, properties, this file.
     assert len(list(here.glob("test_*.py"))) <= 8
+
+
+def test_the_list_of_files_is_that_of_the_code() -> None:
+    text = file_index.PAGE.read_text("utf-8")
+    assert file_index.page(text) == text, "run: python -m tests.file_index"
+
+
+def test_every_path_that_the_architecture_names_is_there() -> None:
+    text = file_index.PAGE.read_text("utf-8").partition(file_index.HEAD)[0]
+    named = set(re.findall(r"`((?:[\w.]+/)+[a-z_]+\.\w+)`", text))
+    assert len(named) > 60
+    files = ["/" + path.relative_to(HOUSE.parent).as_posix() for path in (*HOUSE.rglob("*.*"), HOUSE.parent / COMPOSE)]
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in files)] == []
