@@ -1,4 +1,4 @@
-"""`devenv logs`."""
+"""`devenv logs`: its options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that look for what is wrong: doctor, trace, verify and its repairs, patterns."""
+"""Commands that look for what is wrong: `doctor`, `trace`, `verify`, `repair`, `patterns`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about the project itself: its settings, its first devenv.toml, its policies, the help."""
+"""Commands about the project itself: `init`, `config`, `policy`, `help`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands that run things: the services, a program beside them, and what they say."""
+"""Commands that run things: `up`, `down`, `status`, `ps`, `env`, `run`, `requests`."""
 
 from __future__ import annotations
 

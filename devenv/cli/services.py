@@ -1,4 +1,4 @@
-"""Commands for single services: stop, restart, and a program in a service's place."""
+"""Commands for single services: `stop`, `restart`, `exec`."""
 
 from __future__ import annotations
 

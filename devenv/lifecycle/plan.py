@@ -1,4 +1,4 @@
-"""Decides what `up` does and why, decided from what was seen. Pure."""
+"""Decides what `up` does and why, from what was seen. Pure."""
 
 from __future__ import annotations
 

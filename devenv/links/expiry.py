@@ -1,4 +1,4 @@
-"""Time to live: which items are past it, which soon will be, and if an item that is gone expired or was deleted. Pure.
+"""Time to live: which items are past it or soon will be (within an hour, a day); did one that is gone expire? Pure.
 
 Rules: "Using time to live (TTL) in DynamoDB" in its developer guide. DynamoDB reads numbers only, in epoch seconds, and
 leaves alone what lies more than five years in the past. DynamoDB Local does the same, often within ten seconds,

@@ -1,4 +1,4 @@
-"""How the work is cut: which part of which store each worker reads."""
+"""How the work is cut: into how many segments, and which part of which store each worker reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time to live: do items expire as declared, and which are about to vanish?"""
+"""Time to live: the check that says so when items do not expire as declared, or many soon will."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seed files of any size, a piece at a time: what is held at once does not grow with the file.
+"""Seed files of any size, also `.gz`, a piece at a time: what is held at once does not grow with the file.
 
 Small files are read as a whole (forms.py). Of a large one, what decides about all its items (whether they are in
 DynamoDB's JSON, the table that they fit) is judged by its first piece.
