@@ -1,4 +1,4 @@
-"""The databases of snapshots in a Postgres cluster: their names, exact copies; stores that are started for a snapshot."""
+"""The databases of snapshots in a Postgres cluster: names, exact copies; stores that are started for a snapshot."""
 
 from __future__ import annotations
 
