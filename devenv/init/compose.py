@@ -1,4 +1,4 @@
-"""Reads the two stores and the application from a compose file. Pure; the text is read, never run."""
+"""Reads the stores and the application from compose files, an override laid over its file. Pure; nothing is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pieces of every text: widths as a terminal shows them, padded cells, tables, values of rows."""
+"""Pieces of every text: widths, padded cells, tables (of `db` and `ddb`, too), values of rows and items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A snapshot as one file, for another machine: a compressed tar with a checksum of every file in it.
+"""`snapshot export` and `import`: a snapshot as one compressed tar, with a checksum of every file in it.
 
 What comes from elsewhere is not trusted: only plain files and folders below one name are taken, under names without a
 way out of it, and only when each has the checksum that the archive gives. Before anything is unpacked, all entries are

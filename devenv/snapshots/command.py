@@ -1,4 +1,4 @@
-"""`devenv snapshot save|restore|delete|list`: what each does, and its report."""
+"""`devenv snapshot save|restore|delete|list|export|import`: what each does, and its report."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Clients of the two stores."""
+"""Clients of the stores: Postgres, DynamoDB, Redis."""

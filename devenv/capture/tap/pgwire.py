@@ -1,4 +1,4 @@
-"""The Postgres wire protocol, version 3: bytes of one direction to messages, and what is in them. Pure."""
+"""The Postgres wire protocol, version 3: bytes to messages; the first messages (SSL is declined). Pure."""
 
 from __future__ import annotations
 
