@@ -1,13 +1,19 @@
 """What the tap costs: `python tests/bench/tap.py [CALLS] [SECONDS]`. Prints one JSON document.
 
 Drives the same calls with and without the tap, in turns, on stores of its own: added latency at 200 requests/s, and the
-ratio of throughput with eight clients. Every byte is compared in a third run, through recorders on both sides.
+ratio of throughput with eight clients. Every byte is compared in a third run, through recorders on both sides. 0 CALLS
+or 0 SECONDS leave that part out.
+
+The kernel gives each busy process the same share: on a busy machine the tap, one process, has one share, and the stores
+have one for each of their own. So clients, tap and stores all run at the highest priority if the user may do that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import os
 import statistics
 import struct
 import sys
@@ -121,12 +127,16 @@ def cost(kind: Any, direct: Mapping[str, str], tapped: Mapping[str, str], second
     medians = [statistics.median(each) for each in taken]
     p99 = [statistics.quantiles(each, n=100)[98] for each in taken]
     found = [statistics.median(each) for each in rates]
+    ratios = [tapped / direct for direct, tapped in zip(*rates, strict=True)]
     return {
         "added_median_ms": round(medians[1] - medians[0], 3),
         "added_p99_ms": round(p99[1] - p99[0], 3),
         "untapped_median_ms": round(medians[0], 3),
         "untapped_per_second": round(found[0]),
         "throughput_ratio": round(found[1] / found[0], 2),
+        "mean_ratio_of_a_turn": round(statistics.mean(ratios), 2),
+        "median_ratio_of_a_turn": round(statistics.median(ratios), 2),
+        "tapped_median_ms": round(medians[1], 3),
     }
 
 
@@ -170,10 +180,20 @@ def undeclined(stream: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
     return sent, got
 
 
+def hurry() -> int:
+    """Take the highest priority, for this process and all that it starts; the priority it has then."""
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
 def main() -> None:
     """Print the document."""
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
+    document: dict[str, Any] = {}
+    if seconds:
+        document |= {"priority": hurry(), "load": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         project = empty_project(folder / "project")
@@ -185,10 +205,13 @@ def main() -> None:
                 "postgres": ("127.0.0.1", int(environ["PGPORT"])),
                 "dynamodb": ("127.0.0.1", urlsplit(environ["AWS_ENDPOINT_URL_DYNAMODB"]).port or 80),
             }
-            with tap(folder / "cost.jsonl", routes) as ports:
-                tapped = pointed(environ, ports)
-                costs = {n: cost(k, environ, tapped, seconds) for n, k in zip(KINDS, (Postgres, Dynamo), strict=True)}
-            document = {"cost": costs, "bytes": equal_bytes(environ, folder, calls)}
+            if seconds:
+                with tap(folder / "cost.jsonl", routes) as ports:
+                    ways = environ, pointed(environ, ports)
+                    both = zip(KINDS, (Postgres, Dynamo), strict=True)
+                    document["cost"] = {name: cost(kind, *ways, seconds) for name, kind in both}
+            if calls:
+                document["bytes"] = equal_bytes(environ, folder, calls)
         finally:
             project.remove()
     print(json.dumps(document, indent=2))

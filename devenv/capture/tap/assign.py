@@ -7,6 +7,7 @@ from typing import Final
 
 from devenv.capture.tap.records import Owner
 
+NOBODY: Final = Owner()
 REMEMBERED: Final = 200
 """Ended requests whose trace ids are still known, for calls that come after the response."""
 
@@ -62,5 +63,5 @@ class Requests:
     def by_time(active: tuple[int, ...]) -> Owner:
         """The owner of a call that carries no trace."""
         if not active:
-            return Owner()
+            return NOBODY
         return Owner("alone" if len(active) == 1 else "shared", active)

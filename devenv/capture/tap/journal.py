@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
-from devenv.capture.tap.records import Request, WireCall, from_json, to_json
+from devenv.capture.tap.records import Request, WireCall, from_json, stated, to_json
 from devenv.host.writing import open_append
 
 NAME: Final = "requests.jsonl"
@@ -16,6 +18,12 @@ BYTES: Final = 8 << 20
 LINE_BYTES: Final = 64 << 10
 # `json.dumps` would make one for each record.
 ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+# Fields of a call to Postgres that are the same in many calls. Of the others some are different in each.
+SAME: Final = (
+    "store", "operation", "statement", "parameters", "columns", "more", "error", "detail", "database", "search_path",
+    "role", "transaction",
+)  # fmt: skip
+SAME_VALUES: Final = attrgetter(*SAME)
 
 
 class CallJournal:
@@ -33,7 +41,7 @@ class CallJournal:
 
     def add(self, record: WireCall | Request) -> None:
         """Take a record, to be written with the next `flush`."""
-        line = encode(to_json(record))
+        line = call_line(record) if isinstance(record, WireCall) else encode(to_json(record))
         if len(line) > LINE_BYTES:
             small = to_json(record)
             for name in ("request", "items", "columns", "parameters"):
@@ -56,6 +64,28 @@ class CallJournal:
             self.descriptor = self.open()
         while data:
             data = data[os.write(self.descriptor, data) :]
+
+
+def call_line(call: WireCall) -> bytes:
+    """The line of a call. To encode it as a whole would take a call to Postgres as long as to read it."""
+    if call.store != "postgres" or call.request is not None:
+        return encode(to_json(call))
+    owner, text = call.owner, same_text(SAME_VALUES(call))
+    text += f',"started":{call.started!r},"connection":{call.connection},"how":"{owner.how}"'
+    text += f',"requests":{list(owner.requests)},"bytes_sent":{call.bytes_sent},"bytes_received":{call.bytes_received}'
+    for name, value in (("ms", call.ms), ("rows", call.rows)):
+        if value is not None:
+            text += f',"{name}":{value!r}'
+    for name, word in (("digest", call.digest), ("traceparent", call.traceparent)):
+        if word is not None:
+            text += f',"{name}":"{word}"'
+    return (text + "}\n").encode("utf-8", "replace")
+
+
+@lru_cache(maxsize=200)
+def same_text(values: tuple[Any, ...]) -> str:
+    """The beginning of a line: the values of SAME."""
+    return ENCODER.encode({"kind": "call", **stated(dict(zip(SAME, values, strict=True)))})[:-1]
 
 
 def encode(values: dict[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 from devenv.capture.tap.http import Unparsed
@@ -11,6 +12,7 @@ from devenv.capture.tap.http import Unparsed
 KEPT: Final = 64 * 1024
 """Bytes of one message that are kept; of a longer one the beginning."""
 LONGEST: Final = 1 << 30
+HEAD: Final = struct.Struct("!BI")
 SSL_REQUEST: Final = 80877103
 GSSENC_REQUEST: Final = 80877104
 CANCEL_REQUEST: Final = 80877102
@@ -60,15 +62,18 @@ class Gate:
 
 
 class Stream:
-    """One direction's messages, as (type, body, size). Bodies are cut at KEPT; those of `data` are dropped."""
+    """One direction's messages, as (type, body, size, count). Bodies are cut at KEPT; those of `data` are dropped.
+
+    Neighbours of the same type of `data` come as one, with their size together: an answer has many rows.
+    """
 
     def __init__(self, kinds: frozenset[int], data: frozenset[int]) -> None:
         self.kinds, self.data = kinds, data
         self.held = bytearray()
-        self.skipped: tuple[int, int, bytes] | None = None
+        self.skipped: tuple[int, bytes, int, int] | None = None
         self.left = 0
 
-    def feed(self, data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    def feed(self, data: bytes) -> Iterator[tuple[int, bytes, int, int]]:
         """The messages that end in these bytes. Unparsed when they are none of the protocol."""
         place = 0
         if self.left:
@@ -76,34 +81,53 @@ class Stream:
             self.left -= place
             if self.left or self.skipped is None:
                 return
-            kind, size, body = self.skipped
-            self.skipped = None
-            yield kind, body, size
+            skipped, self.skipped = self.skipped, None
+            yield skipped
         if self.held:
             self.held += data[place:] if place else data
             data, place, self.held = bytes(self.held), 0, bytearray()
         end = len(data)
-        while end - place >= 5:
-            kind = data[place]
-            size = int.from_bytes(data[place + 1 : place + 5], "big") - 4
-            if kind not in self.kinds or not 0 <= size < LONGEST:
-                raise Unparsed(f"no message of Postgres: {kind}, {size} bytes")
-            have = end - place - 5
+        while end - place >= HEAD.size:
+            kind, length = HEAD.unpack_from(data, place)
+            if kind not in self.kinds or not 4 <= length < LONGEST:
+                raise Unparsed(f"no message of Postgres: {kind}, {length - 4} bytes")
+            behind = place + 1 + length
             if kind in self.data:
-                if have < size:
-                    self.skipped, self.left = (kind, size, b""), size - have
-                    return
-                yield kind, b"", size
-            elif have >= size:
-                yield kind, data[place + 5 : place + 5 + min(size, KEPT)], size
-            elif size > KEPT and have >= KEPT:
-                self.skipped, self.left = (kind, size, data[place + 5 : place + 5 + KEPT]), size - have
-                return
+                if behind <= end:
+                    begin = place
+                    count, place = neighbours(data, kind, behind)
+                    yield kind, b"", place - begin - count * HEAD.size, count
+                    continue
+                kept = 0
+            elif behind <= end:
+                yield kind, data[place + HEAD.size : min(behind, place + HEAD.size + KEPT)], length - 4, 1
+                place = behind
+                continue
+            elif length - 4 > KEPT and end - place - HEAD.size >= KEPT:
+                kept = KEPT
             else:
                 break
-            place += 5 + size
+            begin = place + HEAD.size
+            self.skipped, self.left = (kind, data[begin : begin + kept], length - 4, 1), behind - end
+            return
         if place < end:
             self.held += data[place:]
+
+
+def neighbours(data: bytes, kind: int, place: int) -> tuple[int, int]:
+    """(how many messages of a type stand together up to the first that is cut, the place behind them).
+
+    The one before `place` is counted.
+    """
+    unpack, last = HEAD.unpack_from, len(data) - HEAD.size
+    count, end = 1, len(data)
+    while place <= last:
+        found, length = unpack(data, place)
+        behind: int = place + 1 + length
+        if found != kind or behind > end or length < 4:
+            break
+        count, place = count + 1, behind
+    return count, place
 
 
 def startup(data: bytes) -> tuple[int, dict[str, str]]:
@@ -131,8 +155,9 @@ def numbers_at(body: bytes, place: int, size: int) -> tuple[list[int], int]:
     return found, place + count * size
 
 
+@lru_cache(maxsize=100)
 def columns_of(body: bytes) -> tuple[str, ...]:
-    """Names of a RowDescription."""
+    """Names of a RowDescription. An application asks for the same ones again and again."""
     names = []
     place = 2
     for _ in range(int.from_bytes(body[:2], "big")):

@@ -32,6 +32,7 @@ DETAIL_CHARS: Final = 500
 # Prepared statements and portals of a connection that are remembered, also when an application leaks them.
 NAMES: Final = 5000
 STATES: Final = {ord("I"): "idle", ord("T"): "in transaction", ord("E"): "failed transaction"}
+ROW: Final = ord("D")
 Kind = Literal["query", "parse", "bind", "describe", "execute", "close", "sync", "function"]
 
 
@@ -116,7 +117,7 @@ class PostgresConversation:
             if not (rest := self.read_hello()):
                 return
             data = rest
-        for kind, body, size in self.client.feed(data):
+        for kind, body, size, _ in self.client.feed(data):
             self.read_client(kind, body, size, now)
 
     def read_hello(self) -> bytes:
@@ -246,39 +247,40 @@ class PostgresConversation:
         """Bytes from the server."""
         if self.cancels:
             return
-        for kind, body, size in self.server.feed(data):
+        for kind, body, size, count in self.server.feed(data):
             first = self.pending[0] if self.pending else None
-            if kind == 0x44:  # D, a row: by far the most frequent
+            if kind == ROW:
                 if first is not None:
-                    first.rows += 1
+                    first.rows += count
                     first.answer_size += size
-                continue
-            self.read_server(chr(kind), body, size, first, now)
+            else:
+                self.read_server(chr(kind), body, size, first, now)
 
     def read_server(self, letter: str, body: bytes, size: int, first: Pending | None, now: float) -> None:
-        """One message of the server."""
-        if letter == "S":
+        """One message of the server that is no row, or copied data. The most frequent ones come first."""
+        if letter == "Z":
+            self.ready(body, now)
+        elif letter == "S":
             name, place = text_at(body, 0)
             self.settings.report(name, text_at(body, place)[0])
-        elif letter == "Z":
-            self.ready(body, now)
-        elif letter in "RKNAv" or first is None:
+        elif first is None:
             return
-        elif letter == "E":
-            self.fail(first, fields_of(body), now)
-        elif letter in "GHW":
-            self.begin_copy(first, letter)
-        elif letter == "d":
-            first.answer_size += size
+        elif letter in "CIsV":
+            self.complete(first, letter, text_at(body, 0)[0], now)
         elif letter == "T":
             self.describe(first, columns_of(body))
+        elif letter in "123n":
+            if letter != "n" or first.kind == "describe":
+                self.pending.popleft()
+        elif letter == "E":
+            self.fail(first, fields_of(body), now)
+        elif letter == "d":
+            first.answer_size += size
+        elif letter in "GHW":
+            self.begin_copy(first, letter)
         elif letter == "t" and first.prepared is not None:
             numbers, _ = numbers_at(body, 0, 4)
             first.prepared.types = type_names(numbers)
-        elif letter in "CIsV":
-            self.complete(first, letter, text_at(body, 0)[0], now)
-        elif letter in "123n" and not (letter == "n" and first.kind != "describe"):
-            self.pending.popleft()
 
     def begin_copy(self, first: Pending, letter: str) -> None:
         """COPY begins. While data is copied in, the server takes no notice of Sync, so neither does this."""

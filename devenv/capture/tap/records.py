@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Final, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 Store = Literal["dynamodb", "postgres"]
 How = Literal["alone", "traceparent", "shared", "none"]
@@ -18,13 +18,14 @@ class Owner:
     requests: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class WireCall:
     """One call to a store, as it went over the wire.
 
     `statement` and `request` hold values only when contents are kept. `digest` is equal for equal values, so that a
     repeated call can be told from a similar one without keeping either. `error` is an SQLSTATE or a DynamoDB error
-    code. `more`: the answer was one page of several. None means "not captured", as everywhere.
+    code. `more`: the answer was one page of several. None means "not captured", as everywhere. Nobody changes one; it
+    is not frozen because that would take longer than to read the call.
     """
 
     store: Store
@@ -70,20 +71,22 @@ class Request:
     bytes_received: int = 0
 
 
-NAMES: Final = {kind: [one.name for one in fields(kind) if one.name != "owner"] for kind in (WireCall, Request)}
-
-
 def to_json(record: WireCall | Request) -> dict[str, Any]:
     """A record as JSON can hold it, without the fields that are at their default."""
+    found = stated(vars(record))
     if isinstance(record, WireCall):
-        found: dict[str, Any] = {"kind": "call", "how": record.owner.how, "requests": list(record.owner.requests)}
-    else:
-        found = {"kind": "request"}
-    for name in NAMES[type(record)]:
-        value = getattr(record, name)
-        if value is not None and value is not False and value != ():
-            found[name] = value
-    return found
+        owner = found.pop("owner")
+        return {"kind": "call", "how": owner.how, "requests": list(owner.requests), **found}
+    return {"kind": "request", **found}
+
+
+def stated(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that say something: no None, no False, no empty tuple."""
+    return {
+        name: value
+        for name, value in values.items()
+        if value or (value is not None and value is not False and value != ())
+    }
 
 
 def from_json(line: Mapping[str, Any]) -> WireCall | Request | None:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 CHUNK: Final = 128 * 1024
+UNSEEN: Final = 1 << 20
+"""Bytes that may wait until they are looked at."""
 BACKLOG: Final = 256
 RESET: Final = struct.pack("ii", 1, 0)
 FULL: Final = frozenset([errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM])
@@ -102,32 +104,27 @@ class ProxiedConnection:
             size = end.sock.recv_into(self.relay.buffer)
         except WOULD_BLOCK:
             return
+        back = end is self.server
+        other = self.client if back else self.server
+        if not size:
+            self.finish(end, other)
+            return
         # Most reads are small: one buffer for all is cheaper than a large one for each.
-        data = bytes(self.relay.buffer[:size])
-        now = time.time()
-        if end is self.server:
-            if not data:
-                self.finish(end, self.client)
-                return
-            self.put(self.client, data)
-            if self.conversation is not None:
-                self.observe(self.conversation.received, data, now)
-            return
-        if not data:
-            self.finish(end, self.server)
-            return
-        if self.gate is not None and not self.gate.open:
+        data, now = bytes(self.relay.buffer[:size]), time.time()
+        if self.gate is not None and not back:
             reply, data = self.gate.feed(data)
             if reply:
                 self.put(self.client, reply)
+            if self.gate.open:
+                self.gate = None
             if not data:
                 return
-        self.put(self.server, data)
+        self.put(other, data)
         if self.conversation is not None:
-            self.observe(self.conversation.sent, data, now)
+            self.relay.passed_on(self, back, data, now)
 
     def observe(self, look: Callable[[bytes, float], None], data: bytes, now: float) -> None:
-        """Let somebody look at bytes that are under way."""
+        """Let the conversation look at bytes that were passed on."""
         try:
             look(data, now)
         except Exception as error:  # noqa: BLE001 - watching must not break what is watched
@@ -189,6 +186,7 @@ class ProxiedConnection:
 
     def close(self) -> None:
         """The connection has ended."""
+        self.relay.look()
         for end in (self.client, self.server):
             self.relay.wait_for(self, end, 0)
             end.sock.close()
@@ -218,12 +216,17 @@ class TapPort:
 
 
 class Relay:
-    """All connections of one tap, in one thread. `tick` is called several times a second."""
+    """All connections of one tap, in one thread. `tick` is called several times a second.
 
-    def __init__(self, unparsed: Callable[[str], None], tick: Callable[[], None]) -> None:
-        self.unparsed, self.tick = unparsed, tick
+    `batch`: reads that may wait to be looked at while others can be passed on. 0 looks at them before the next wait.
+    """
+
+    def __init__(self, unparsed: Callable[[str], None], tick: Callable[[], None], batch: int = 0) -> None:
+        self.unparsed, self.tick, self.batch = unparsed, tick, batch
         self.selector = selectors.DefaultSelector()
         self.buffer = memoryview(bytearray(CHUNK))
+        self.passed: list[tuple[ProxiedConnection, bool, bytes, float]] = []
+        self.size = 0
         self.listeners: list[TapPort] = []
         self.pairs: set[ProxiedConnection] = set()
         self.waker, self.woken = socket.socketpair()
@@ -280,19 +283,22 @@ class Relay:
 
     def run(self) -> None:
         """Pass bytes on until `stop`."""
-        last = time.monotonic()
-        passed = False
+        last, idle = time.monotonic(), True
         while not self.stopping.is_set():
-            ready = self.selector.select(QUIET_S if passed else TICK_S)
+            unseen = len(self.passed)
+            ready = self.selector.select(0 if unseen else TICK_S if idle else QUIET_S)
             for key, events in ready:
                 self.dispatch(key.data, events)
+            if self.passed and (not ready or len(self.passed) > self.batch):
+                self.look()
             now = time.monotonic()
             # Soon after the last byte, so that the next command finds the record; not after each byte.
-            if now - last >= TICK_S or (passed and not ready):
+            quiet = not (ready or unseen or idle)
+            if quiet or now - last >= TICK_S:
                 last = now
                 self.resume(now)
                 self.tick()
-            passed = bool(ready)
+            idle = quiet or (idle and not ready)
         for pair in list(self.pairs):
             pair.close()
         for listener in self.listeners:
@@ -311,6 +317,22 @@ class Relay:
                 pair.ready(end, events)
         elif isinstance(what, TapPort):
             self.accept(what)
+
+    def passed_on(self, pair: ProxiedConnection, back: bool, data: bytes, now: float) -> None:
+        """Remember bytes to look at when nothing waits to be passed on: no client waits for what looks at them."""
+        self.passed.append((pair, back, data, now))
+        self.size += len(data)
+        if self.size > UNSEEN:
+            self.look()
+
+    def look(self) -> None:
+        """Let the conversations look at what was passed on, in its order."""
+        if not self.passed:
+            return
+        passed, self.passed, self.size = self.passed, [], 0
+        for pair, back, data, now in passed:
+            if (conversation := pair.conversation) is not None:
+                pair.observe(conversation.received if back else conversation.sent, data, now)
 
     def resume(self, now: float) -> None:
         """Listen again after a pause."""

@@ -34,7 +34,8 @@ class TapRoute:
 class Tap:
     """Ports before an application's stores and before itself. Used as a context, it runs in a thread of its own.
 
-    `told` gets the records, in the tap's thread. `contents`: values are kept, except for what may be a secret.
+    `told` gets the records, in the tap's thread. `contents`: values are kept, except for what may be a secret. `batch`:
+    see Relay; with 0 a call is told before the application can do much with its result.
     """
 
     def __init__(
@@ -44,13 +45,14 @@ class Tap:
         *,
         contents: bool = False,
         tick: Callable[[], None] = lambda: None,
+        batch: int = 0,
     ) -> None:
         self.told, self.contents = told, contents
         self.salt = os.urandom(16)
         self.requests = Requests()
         self.connections = 0
         self.unparsed: Counter[str] = Counter()
-        self.relay = Relay(self.count_unparsed, tick)
+        self.relay = Relay(self.count_unparsed, tick, batch)
         self.ports: dict[str, int] = {}
         self.thread: threading.Thread | None = None
         begins: dict[str, Callable[[], Conversation]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,45 @@ def test_calls_are_grouped_by_their_request() -> None:
 def test_a_tap_that_was_started_again_does_not_mix_the_calls_of_both() -> None:
     lines = [to_json(call("a", "1", 1)), {"kind": "started", "at": 1.0}, to_json(request(1))]
     assert [[c.statement for c in g.calls] for g in history.group(lines)] == [[]]
+
+
+WORDS = st.none() | st.text(max_size=5)
+POSTGRES_CALLS = st.builds(
+    WireCall,
+    st.just("postgres"),
+    st.sampled_from(["SQL", "COPY"]),
+    st.floats(0, 1e10),
+    st.none() | st.floats(-1, 1e6),
+    st.integers(0, 9),
+    statement=WORDS,
+    digest=st.none() | st.just("00ff"),
+    parameters=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    rows=st.none() | st.integers(0, 3),
+    columns=st.lists(st.text(max_size=3), max_size=2).map(tuple),
+    more=st.booleans(),
+    error=WORDS,
+    detail=WORDS,
+    database=WORDS,
+    search_path=WORDS,
+    role=WORDS,
+    transaction=WORDS,
+    traceparent=st.none() | st.just(f"00-{1:032x}-{1:016x}-01"),
+    bytes_sent=st.integers(0, 10),
+    bytes_received=st.integers(0, 10),
+    owner=st.builds(Owner, st.sampled_from(["alone", "shared"]), st.lists(st.integers(0, 9), max_size=2).map(tuple)),
+)
+
+
+@given(POSTGRES_CALLS)
+def test_a_line_of_a_call_is_the_call(one: WireCall) -> None:
+    assert json.loads(journal.call_line(one)) == json.loads(json.dumps(to_json(one)))
+
+
+def test_every_field_of_a_call_is_in_its_line() -> None:
+    """A new field goes into journal.SAME, into `call_line`, or here, if calls to Postgres never have it."""
+    dynamodb = {"request", "items", "scanned", "units", "region", "key"}
+    each = {"started", "ms", "connection", "digest", "rows", "traceparent", "bytes_sent", "bytes_received", "owner"}
+    assert dynamodb | each | set(journal.SAME) == {one.name for one in fields(WireCall)}
 
 
 @pytest.mark.parametrize(

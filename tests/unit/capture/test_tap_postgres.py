@@ -337,7 +337,22 @@ def test_a_long_message_takes_no_memory() -> None:
     for _ in range(499):
         assert list(stream.feed(bytes(1_000_000))) == []
         assert len(stream.held) == 0
-    assert list(stream.feed(bytes(1_000_000) + ready())) == [(ord("D"), b"", 500_000_000), (ord("Z"), b"I", 1)]
+    assert list(stream.feed(bytes(1_000_000) + ready())) == [(ord("D"), b"", 500_000_000, 1), (ord("Z"), b"I", 1, 1)]
+
+
+def test_neighbours_of_a_type_come_as_one() -> None:
+    answer = columns("a") + row("1") + row("22") + message("d", b"x") + row("333") + done("SELECT 3")
+    found = [(chr(kind), size, count) for kind, _, size, count in Stream(BACKEND, BACKEND_DATA).feed(answer)]
+    assert found == [("T", 22, 1), ("D", 2 * 6 + 3, 2), ("d", 1, 1), ("D", 9, 1), ("C", 9, 1)]
+
+
+@pytest.mark.parametrize("length", [0, 3, 1 << 31])
+def test_a_length_that_is_none_is_found_between_rows(length: int) -> None:
+    wrong = b"D" + struct.pack("!I", length)
+    stream = Stream(BACKEND, BACKEND_DATA).feed(row("1") + wrong + bytes(9))
+    assert next(stream) == (ord("D"), b"", 7, 1)
+    with pytest.raises(Unparsed):
+        next(stream)
 
 
 TALK: list[Bytes] = [
