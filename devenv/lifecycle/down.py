@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 
+from devenv.config.issuer import KEY_FILE
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.events import Watch
@@ -126,7 +127,8 @@ def remove_data(stack: Stack, backup: bool) -> str | None:
     # What was agreed to last: by it a killed `down` can be done again.
     ledger = home / "ledger.sqlite"
     journal = home / f"ledger.sqlite{dynamodb_file.JOURNAL}"
-    for part in (home / "baseline", ledger, journal, home / "secrets.json", home / "agreed.json"):
+    key = stack.engine.folder / KEY_FILE
+    for part in (key, home / "baseline", ledger, journal, home / "secrets.json", home / "agreed.json"):
         if part.is_dir():
             shutil.rmtree(part)
         else:

@@ -138,6 +138,11 @@ def test_an_application_accepts_its_tokens_before_and_after_a_restart(signed: Pr
     found = jwt.PyJWKClient(f"{issuer}/.well-known/jwks.json").get_signing_key_from_jwt(token)
     assert jwt.decode(token, found.key, algorithms=["RS256"], issuer=issuer)["token_use"] == "access"
 
+    signed.ok("down")
+    assert key.exists()
+    signed.ok("down", "--data", "--no-backup", "-y")
+    assert not key.exists()
+
 
 def test_without_its_key_a_token_is_refused_with_the_next_command(signed: ProjectDir) -> None:
     signed.ok("up", "--no-backend", timeout=240)
