@@ -290,6 +290,11 @@ def learn(*secrets: str) -> None:
         LEARNED.add(secret)
 
 
+def learned() -> list[str]:
+    """Every secret that was learned, in the forms in which it may stand in a text."""
+    return list(LEARNED.forms)
+
+
 def hide(text: str) -> str:
     """The text without any secret that was learned."""
     return LEARNED.hide(text)

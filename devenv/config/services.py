@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 BACKEND: Final = "backend"
 DYNAMODB: Final = "dynamodb"
 STORES: Final = ("postgres", DYNAMODB)
+# As they are called in sentences, and one of the things that each holds.
+TITLES: Final[Mapping[str, str]] = dict(zip(STORES, ("Postgres", "DynamoDB"), strict=True))
+RECORDS: Final[Mapping[str, str]] = dict(zip(STORES, ("row", "item"), strict=True))
 NOTHING: Final = Ready()
 # Any of the first lines of a stream worker: it waits for records, or for its table.
 WORKER_READY: Final = Ready(log=r"^\[devenv\] waiting")

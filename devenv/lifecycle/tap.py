@@ -6,14 +6,16 @@ when only the tap has to be started again.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
+from devenv.config.masking import learned
+from devenv.config.services import BACKEND, DYNAMODB, STORES
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import ServiceState
 from devenv.engines.process import iso
@@ -23,10 +25,13 @@ from devenv.host.state import Process, Tapped
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from devenv.core.model import DynamoTarget, PostgresTarget
     from devenv.engines.base import Engine
     from devenv.stack import Stack
 
 MODULE: Final = "devenv.capture.tap"
+# Read by the module: what it may not keep, as far as this process knows it.
+HIDDEN: Final = "DEVENV_TAP_HIDDEN"
 TRIES: Final = 3
 START_S: Final = 20.0
 Say = Callable[[str], None]
@@ -57,7 +62,7 @@ def settle(stack: Stack, asked: bool | None, say: Say) -> None:
             hint="devenv up --no-tap",
         )
     known = engine.state.tap or Tapped()
-    kinds = ["postgres", "dynamodb", *(["application"] if "backend" in engine.services else [])]
+    kinds = [*STORES, *(["application"] if "backend" in engine.services else [])]
     if set(known.ports) != set(kinds):
         keep(engine, replace(known, ports=choose_ports(engine, kinds)))
 
@@ -113,13 +118,10 @@ def routes(engine: Engine) -> list[str]:
 
 def target(engine: Engine, kind: str) -> tuple[str, int]:
     """Return where a route of this kind leads."""
-    postgres, dynamodb = engine.store_targets()
-    if kind == "postgres":
-        return postgres.host, postgres.port
     if kind == "application":
-        return engine.address("backend")
-    url = urlsplit(dynamodb.endpoint)
-    return url.hostname or "127.0.0.1", url.port or 80
+        return engine.address(BACKEND)
+    targets: tuple[PostgresTarget | DynamoTarget, ...] = engine.store_targets()
+    return targets[STORES.index(kind)].place
 
 
 def start(engine: Engine) -> None:
@@ -129,7 +131,8 @@ def start(engine: Engine) -> None:
     engine.make_home()
     # -P: what lies in the working folder is no module.
     command = [sys.executable, "-P", "-m", MODULE, "--journal", str(journal(engine)), *routes(engine)]
-    child = processes.spawn(command, log=engine.log("tap"), cwd=engine.folder, env={**engine.environ, **engine.marks()})
+    env = {**engine.environ, **engine.marks(), HIDDEN: json.dumps(learned())}
+    child = processes.spawn(command, log=engine.log("tap"), cwd=engine.folder, env=env)
     seen = processes.identify_child(child)
     keep(engine, replace(known, process=seen or Process(child.pid, 0.0, command), started=iso(began)))
     while child.poll() is None and time.time() < began + START_S:
@@ -191,7 +194,7 @@ def look(engine: Engine) -> tuple[ServiceState, ...]:
     if known is None:
         return ()
     running = processes.is_running(known.process)
-    port = known.ports.get("application") or known.ports.get("dynamodb")
+    port = known.ports.get("application") or known.ports.get(DYNAMODB)
     return (
         ServiceState(
             name="tap",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import urllib.error
 import urllib.request
 
+from devenv.config.load import data_home
 from devenv.host import processes
 from tests.support import ProjectDir
 
@@ -19,9 +21,12 @@ def service(project: ProjectDir, name: str) -> dict[str, object] | None:
 
 def get(url: str, token: str) -> int:
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-    with urllib.request.urlopen(request, timeout=20) as answer:
-        answer.read()
-        return int(answer.status)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            answer.read()
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def test_a_project_with_a_tap(project: ProjectDir) -> None:
@@ -44,6 +49,19 @@ def test_a_project_with_a_tap(project: ProjectDir) -> None:
     assert {call["how"] for call in request["calls"]} == {"alone"}
     assert CONVERSATION in project.ok("requests").out
 
+    # No credential that stands in a path is kept: not those of the project, whatever they look like, and no token.
+    home = data_home(project.path.resolve())
+    [kept_secrets] = home.rglob("secrets.json")
+    secrets = [*json.loads(kept_secrets.read_text()).values(), "sk_live_4eC39HqLyjWDarjtT1zdp7dc", token]
+    for secret in secrets:
+        assert get(f"{env['BACKEND_URL']}/reset/{secret}/confirm", token) == 404
+    assert [one["path"] for one in project.json("requests")["requests"]][-4:] == [
+        *["/reset/****/confirm"] * 2, *["/reset/…/confirm"] * 2,
+    ]  # fmt: skip
+    journal = (project.path / ".devstate" / "requests.jsonl").read_text()
+    shown = project.ok("requests").out + project.ok("requests", "--otlp", "-").out
+    assert not [secret for secret in secrets if secret in journal + shown]
+
     # The tap's addresses are the project's own.
     assert project.json("trace", "conversation", CONVERSATION, "--user", "ines")["verdict"]["status"] == "ok"
     traced = project.json("trace", "--from-request", str(request["id"]), "--user", "ines")
@@ -62,7 +80,7 @@ def test_a_project_with_a_tap(project: ProjectDir) -> None:
     assert again is not None
     assert (again["state"], again["url"], kept) == ("running", tap["url"], backend)
     assert get(f"{env['BACKEND_URL']}/api/message_groups", token) == 200
-    assert [one["id"] for one in project.json("requests")["requests"]] == [1, 2]
+    assert [one["id"] for one in project.json("requests")["requests"]] == [1, 2, 3, 4, 5, 6]
 
     project.ok("up", "--no-tap")
     assert service(project, "tap") is None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import errno
 import gc
+import json
+import os
 import signal
 import sys
 import time
@@ -13,6 +15,7 @@ from typing import Final
 
 from devenv.capture.tap.journal import CallJournal, read
 from devenv.capture.tap.server import KINDS, Tap, TapRoute
+from devenv.config.masking import learn
 
 BATCH: Final = 64
 GARBAGE: Final = 50_000
@@ -41,6 +44,7 @@ def main() -> int:
     parser.add_argument("--contents", action="store_true")
     parser.add_argument("routes", nargs="+", type=route)
     arguments = parser.parse_args()
+    learn(*json.loads(os.environ.pop("DEVENV_TAP_HIDDEN", "[]")))
     journal = CallJournal(arguments.journal)
     earlier = last_request(journal.path)
     told: dict[str, int] = {}

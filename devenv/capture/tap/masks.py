@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from devenv.capture.tap.credentials import is_announcing, is_credential
+from devenv.config.masking import hide, mask_urls
+
 MASK: Final = "?"
 # A string ends at the end of the text at the latest: a statement may be cut.
 TOKEN: Final = re.compile(
@@ -28,6 +31,8 @@ COMMENTED: Final = re.compile(
 )
 SMALL_NUMBERS_AFTER: Final = frozenset(["limit", "offset", "first", "next"])
 QUERY_VALUE: Final = re.compile(r"(?<==)[^&#]*")
+# `/page;jsessionid=…`
+MATRIX_VALUE: Final = re.compile(r"(;[\w.-]+=)[^;/#]*")
 # A part of a query without `=` is a name only if it looks like one; a token in its place does not.
 BARE: Final = re.compile(r"(?<=[?&])(?![A-Za-z_][\w.-]{0,19}(?:[&#=]|$))[^&#=]+(?=[&#]|$)")
 # Names of attributes in a DynamoDB request below which there are values of items.
@@ -74,9 +79,19 @@ def valid_traceparent(text: str | None) -> str | None:
     return found[1] if found else None
 
 
+@lru_cache(maxsize=2000)
 def mask_path(target: str) -> str:
-    """A request's path with the names of its parameters, without their values."""
-    return QUERY_VALUE.sub("…", BARE.sub("…", target)) if "?" in target else target
+    """A request's path with the names of its parameters, without their values, and without credentials in it."""
+    target = hide(target)
+    path, sign, query = target.partition("?")
+    query = QUERY_VALUE.sub("…", BARE.sub("…", sign + query))
+    path = MATRIX_VALUE.sub(r"\1…", mask_urls(path) if "://" in path else path)
+    segments = path.split("/")
+    for place, segment in enumerate(segments):
+        before = segments[max(place - 2, 0) : place]
+        if segment and is_credential(segment, announced=any(map(is_announcing, before))):
+            segments[place] = "…"
+    return "/".join(segments) + query
 
 
 def mask_request(value: Any, *, inside: bool = False) -> Any:
