@@ -228,6 +228,23 @@ def test_an_own_compose_file_and_what_doctor_finds_in_it(tmp_path: Path) -> None
         assert world.orphans(project) == set()
         assert "were not paused" not in project.ok("snapshot", "save", "one").err
 
+        # Edited while it runs: named, with what puts it into effect, and only for the service that is meant.
+        text = own.read_text()
+        own.write_text(f"# a comment\n{text}")
+        assert "not in effect" not in project.ok("status").out
+        own.write_text(text.replace("-jar DynamoDBLocal.jar", "-jar DynamoDBLocal.jar -delayTransientStatuses"))
+        for words in (("status",), ("up", "--no-backend"), ("doctor", "--only", "SVC006")):
+            told = " ".join(project.devenv(*words).out.split())
+            assert "own.yaml was edited; that is not in effect" in told, told
+            assert "devenv down && devenv up" in told
+        pending = {one["name"]: one["detail"] for one in project.json("status")["services"]}
+        assert pending["postgres"] is None
+        assert "not in effect" in project.ok("status", DEVENV_DOCKER_FILE="other.yaml").out
+        project.ok("down")
+        project.ok("up", "--no-backend")
+        assert "not in effect" not in project.ok("status").out
+        assert "-delayTransientStatuses" in inspect(container(project, "dynamodb"))["Config"]["Cmd"]
+
 
 def test_an_image_that_is_nowhere_is_a_missing_prerequisite(project: ProjectDir) -> None:
     need_docker()

@@ -142,7 +142,7 @@ def run_in_effect(facts: DoctorFacts) -> Outcome:
         return passed(", ".join(state.name for state in running))
     return failed(
         (f"{state.name}: {state.detail}" for state in pending),
-        cause="devenv.toml was edited after they were started",
+        cause="devenv.toml, or your own compose file, was edited after they were started",
         fix=Fix("start them again", pending[0].command),
         subjects=(state.name for state in pending),
         status="warn",
@@ -294,9 +294,9 @@ Fix: give the folder to the account that runs DynamoDB Local; free disk space.""
         title="the running services have the settings of devenv.toml",
         run=run_in_effect,
         explain="""\
-A server keeps the port, the binaries and the image that it was started with. An edit of devenv.toml does not change
-a running store, and `devenv up` does not restart it. A process of the project's own keeps its command, its folder and
-its variables; `devenv up` restarts it.
+A server keeps the port, the binaries and the image that it was started with. An edit of devenv.toml, or of the
+compose file that [docker] file names, does not change a running store, and `devenv up` does not restart it. A process
+of the project's own keeps its command, its folder and its variables; `devenv up` restarts it.
 
 Fix: devenv down && devenv up (data stays); for a process of the project's own, devenv up.""",
     ),

@@ -288,11 +288,36 @@ class DockerEngine(ComposeProject):
         return None
 
     def launch_settings(self, name: str) -> dict[str, str]:
-        """The port and the image of a store; those of a compose file of the project's own are not devenv's."""
-        if name not in STORES or self.settings.docker.file:
+        """The compose file, and of devenv's own the port and the image of a store.
+
+        Of a compose file of the project's own `part` is a hash of what decides how the service runs.
+        """
+        if not self.is_contained(name) or name in self.contained_own():
             return {}
-        section = getattr(self.settings, name)
-        return {"port": str(section.port), "image": section.image or ""}
+        if file := self.settings.docker.file:
+            from devenv.engines.docker.own_file import hash_of
+
+            try:
+                text = self.compose_file.read_text("utf-8", "replace")
+            except OSError:
+                text = ""
+            return {"file": file, "part": hash_of(text, name)}
+        section = getattr(self.settings, name) if name in STORES else None
+        store = {"port": str(section.port), "image": section.image or ""} if section else {}
+        return {"file": "", **store}
+
+    def pending_settings(self, name: str) -> str | None:
+        """The same; an edited compose file is named as a whole."""
+        record = self.state.services.get(name)
+        known, now = record.settings if record else {}, self.launch_settings(name)
+        if "file" not in known or "file" not in now:
+            return super().pending_settings(name)
+        if known["file"] != now["file"]:
+            old, new = (file or "devenv's own" for file in (known["file"], now["file"]))
+            return f"[docker] file: {new} is not in effect: it was started with {old}"
+        if known.get("part") != now.get("part"):
+            return f"{now['file']} was edited; that is not in effect: it was started with the earlier content"
+        return super().pending_settings(name)
 
     def create(self, names: Sequence[str], environment: Mapping[str, str], progress: Progress) -> None:
         """Have Compose create and start containers. DevenvError: 10 for what is missing, 6 for a taken port."""
