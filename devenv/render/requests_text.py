@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import typer
 
+from devenv.config.services import RECORDS, TITLES
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.render.cells import clean
@@ -15,7 +16,6 @@ from devenv.render.cells import clean
 WIDTH: Final = 110
 # Shown with -v only.
 FRAME: Final = frozenset(["begin", "commit", "rollback", "discard all"])
-NAMES: Final = {"dynamodb": "DynamoDB", "postgres": "Postgres"}
 
 
 def requests_text(report: Report, verbose: bool) -> list[str]:
@@ -75,13 +75,13 @@ def call_lines(calls: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, 
 
 
 def call_line(call: Mapping[str, Any]) -> str:
-    parts = [f"{NAMES[call['store']]:<8}", "" if call.get("ms") is None else f"{call['ms']:6.1f} ms"]
+    parts = [f"{TITLES[call['store']]:<8}", "" if call.get("ms") is None else f"{call['ms']:6.1f} ms"]
     text = clean(" ".join(call["text"].strip("`").split()))
     parts.append(text if len(text) <= WIDTH else text[: WIDTH - 1] + "…")
     if call["error"]:
         parts.append(typer.style(" ".join(filter(None, (call["error"], clean(call.get("detail") or "")))), fg="red"))
     if call["rows"] is not None:
-        parts.append(number_of(call["rows"], "row" if call["store"] == "postgres" else "item"))
+        parts.append(number_of(call["rows"], RECORDS[call["store"]]))
     if call.get("scanned") not in (None, call["rows"]):
         parts.append(f"{call['scanned']:,} scanned")
     if call.get("units") is not None:

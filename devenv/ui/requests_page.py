@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from devenv.config.masking import mask_tree
+from devenv.config.services import STORES
 from devenv.core.errors import UsageError
 from devenv.ui.stream import follow_value, part, streaming
 from devenv.ui.view import Page, fragment
@@ -44,8 +45,7 @@ def for_page(opened: Stack, request: Mapping[str, Any]) -> dict[str, Any]:
         **request,
         "at": datetime.fromtimestamp(request["started"]).astimezone().strftime("%H:%M:%S"),
         "tone": tone,
-        "postgres": sum(call.get("store") == "postgres" for call in calls),
-        "dynamodb": sum(call.get("store") == "dynamodb" for call in calls),
+        **{store: sum(call.get("store") == store for call in calls) for store in STORES},
         "units": sum(call.get("units") or 0 for call in calls) or None,
         "repeats": {place for mark in request["marks"] for place in mark["calls"]},
         "trace": trace_address(opened, request),

@@ -58,6 +58,11 @@ def test_every_command_knows_it(noted: ProjectDir) -> None:
     assert {action["target"]: action["action"] for action in up["plan"]}["notes"] == "start"
     seen = services(noted)["notes"]
     assert (seen["state"], seen["version"], seen["url"]) == ("running", "1.0", f"http://127.0.0.1:{seen['port']}")
+    assert noted.json("stop", "notes")["stopped"] == ["notes"]
+    assert services(noted)["notes"]["state"] == "stopped"
+    noted.ok("up", "notes")
+    noted.ok("restart", "notes")
+    seen = services(noted)["notes"]
     assert noted.env()["NOTES"] == noted.env()["NOTEBOOK_URL"] == seen["url"]
     [row] = noted.json("doctor", "--only", "SVC009")["checks"]
     assert (row["status"], row["evidence"]) == ("ok", "notes (text)")
@@ -77,6 +82,13 @@ def test_every_command_knows_it(noted: ProjectDir) -> None:
     assert text(noted) == "first"
     noted.ok("snapshot", "restore", kept)
     assert text(noted) == "second"
+    file = str(noted.path / "kept.snapshot")
+    noted.ok("snapshot", "export", "kept", file)
+    noted.ok("snapshot", "delete", "kept")
+    noted.ok("snapshot", "import", file)
+    kept = noted.json("snapshot", "restore", "kept")["kept"]
+    assert text(noted) == "first"
+    noted.ok("snapshot", "restore", kept)
     noted.ok("reset", "-y")
     assert text(noted) == "second", "the steps make nothing of it, so a reset leaves it alone"
 

@@ -12,42 +12,64 @@ HOUSE = Path(devenv.__file__).parent
 NAMES = ("postgres", "dynamodb")
 # A reason -> files, or packages with a slash at their end. A file that has no such word any more has to go from here.
 REASONS: Mapping[str, tuple[str, ...]] = {
-    "the two services themselves: their names, their order": ("config/services.py", "engines/services.py"),
-    "a section, a key or a value of devenv.toml, and what is written there": (
-        "config/parse.py", "config/references.py", "config/schema.py", "config/schema_docs.py", "config/trace.py",
-        "init/", "stack.py",
+    "where the two names are given: their order, their titles, their probes": (
+        "config/services.py", "engines/services.py",
     ),
-    "a layer of a trace, or the store that one is about": ("trace/", "links/faults.py", "core/model.py"),
-    "the store of a recorded call": ("capture/", "render/requests_otlp.py", "render/requests_text.py"),
-    "a part of a JSON document": ("render/snapshot_text.py", "render/trace_written.py", "ui/data_page.py"),
-    "counted by the store of each call": ("ui/requests_page.py",),
-    "a snapshot has one part of each store, made in that store's own way": ("snapshots/", "testing/scratch.py"),
-    "it asks one store, and says so when that does not run": (
+    "the names of the sections `[postgres]` and `[dynamodb]`": (
+        "config/parse.py", "config/schema_docs.py", "init/draft.py", "init/minimal.py",
+    ),
+    "a key of `ids` in a trace, which says where an id stands": (
+        "config/references.py", "config/trace.py", "init/draft_trace.py", "trace/answers.py",
+    ),
+    "`[external] postgres` and `dynamodb`: two settings, each a URL of another kind": (
+        "stack.py", "engines/external/addresses.py", "engines/external/engine.py",
+    ),
+    "the default name of Postgres's superuser and of its first database": (
+        "config/schema.py", "core/model.py", "init/survey.py", "engines/external/marks.py", "steps/setup/rights.py",
+        "steps/setup/setup.py",
+    ),
+    "the name of PostgreSQL's program, by which its process is known, or of its account": (
+        "engines/embedded/pristine.py", "host/processes.py", "lifecycle/projects.py", "testing/reaper.py",
+    ),
+    "the name of an AWS service in an SDK's call, a host, an event or a template": (
+        "aws/", "services/streams/", "init/functions.py", "doctor/checks/addresses.py", "doctor/checks/surroundings.py",
+        "trace/replay.py",
+    ),
+    "a word that code which uses the store contains": ("init/code.py", "init/javascript_code.py"),
+    "the scheme of a URL, postgres://": ("doctor/checks/protection.py",),
+    "a layer of a trace has the name of the store that it is about, and other layers need or follow it": (
+        "trace/judge/", "trace/layer.py", "trace/layers/", "trace/run.py", "links/faults.py",
+    ),
+    "a trace's write is sent, found and taken back in each store's own way": ("trace/action/",),
+    "a disturbed store is a proxy of its own protocol": ("trace/stress/",),
+    "a subject's handles are rows, its ids are items: which of both stores must run": ("trace/subjects.py",),
+    "the store of a recorded call: SQL or a DynamoDB operation, read and shown by its own rules": (
+        "capture/", "patterns/declared.py", "patterns/scripts.py",
+    ),
+    "OpenTelemetry's name of the database's kind": ("render/requests_otlp.py",),
+    "only DynamoDB's writes say how many items they hold": ("render/trace_written.py",),
+    "the two halves of the data page's JSON": ("ui/data_page.py",),
+    "a snapshot has one part of each store, made and put back in that store's own way": (
+        "snapshots/", "testing/scratch.py",
+    ),
+    "`down` keeps Postgres's cluster as a snapshot, and tidies up in it while it runs": ("lifecycle/down.py",),
+    "SQL needs Postgres, PartiQL and keys need DynamoDB: the command says so when that does not run": (
         "cli/run.py", "query/catalog.py", "query/queries.py", "ui/rows.py", "patterns/command.py",
     ),
-    "a check of one store": (
-        "doctor/checks/addresses.py", "doctor/checks/declared.py", "doctor/checks/environment.py",
-        "doctor/checks/protection.py", "doctor/checks/services.py", "doctor/checks/surroundings.py",
-        "doctor/gather.py",
+    "a check that is about one store, by its title": (
+        "doctor/checks/declared.py", "doctor/checks/environment.py", "doctor/checks/services.py",
     ),
-    "a line of code is about one store": ("lifecycle/old_addresses.py",),
-    "a step loads one store, or both": ("steps/command.py", "steps/registry.py", "lifecycle/up.py"),
-    "the name of the maintenance database, of an account or of a program": (
-        "engines/embedded/pristine.py", "engines/external/marks.py", "host/processes.py", "lifecycle/projects.py",
-        "steps/setup/rights.py", "steps/setup/setup.py", "testing/reaper.py",
+    "DynamoDB Local's data folder, whose rights a check looks at": ("doctor/gather.py",),
+    "8000, DynamoDB Local's port, is many a web server's, too": ("lifecycle/old_addresses.py",),
+    "the needs of a step: setup fills Postgres, schema-load DynamoDB, seed both": (
+        "steps/registry.py", "lifecycle/up.py",
     ),
-    "a service's name inside the compose file": (
-        "engines/docker/containers.py", "engines/docker/engine.py", "engines/docker/inspect.py",
-        "engines/docker/project.py",
+    "which variable gives a step's program the address of which store": ("steps/command.py",),
+    "a service's name, port or file inside the compose file": ("engines/docker/",),
+    "the address of Postgres has a user and a database in it": ("engines/project.py",),
+    "TAB in a shell must not import more, and asks each store for other words": (
+        "cli/complete.py", "cli/completion.py",
     ),
-    "two addresses, each read in its own way": (
-        "engines/external/addresses.py", "engines/external/engine.py", "engines/project.py",
-    ),
-    "the tap speaks two protocols": ("lifecycle/tap.py",),
-    "`down` keeps or deletes a cluster": ("lifecycle/down.py",),
-    "completion must not import more": ("cli/complete.py", "cli/completion.py"),
-    "the name of the service in AWS": ("aws/", "services/streams/"),
-    "the library that a pattern's script is read for": ("patterns/declared.py", "patterns/scripts.py"),
 }  # fmt: skip
 
 
