@@ -39,7 +39,8 @@ from tests.e2e.test_many_services import of_project
 from tests.support import ProjectDir, dice, empty_project
 
 pytestmark = [pytest.mark.needs_redis, pytest.mark.long]
-KILLS = 40 if FULL else 1
+# Of each command. On docker one takes longer.
+KILLS = {"embedded": 40, "docker": 8} if FULL else {"embedded": 1, "docker": 1}
 DELETED = "down --data --no-backup -y"
 # A command, and what it is run on: all services up, or all down.
 COMMANDS = [
@@ -130,7 +131,9 @@ def test_killed_at_a_change_the_next_up_has_each_service_once(many: ProjectDir, 
     many.ok("up", timeout=240)
     many.ok(before)
     seen = changes(many, *words)
-    for number, moment in enumerate(choose_kills(seen, KILLS, dice(f"services {command} {engine(many)}"))):
+    for number, moment in enumerate(
+        choose_kills(seen, KILLS[engine(many)], dice(f"services {command} {engine(many)}"))
+    ):
         many.ok("up")
         fill(many, f"{command} {number}")
         many.ok(before)
@@ -152,7 +155,7 @@ def test_a_killed_reset_that_changed_the_data_leaves_no_older_entry(many: Projec
     seen = changes(many, "reset", "-y")
     marked = next(change.number for change in seen if change.what.endswith("cache.stale"))
     behind = [change for change in seen if change.number > marked]
-    for number, moment in enumerate(choose_kills(behind, KILLS, dice("older entries"))):
+    for number, moment in enumerate(choose_kills(behind, KILLS[engine(many)], dice("older entries"))):
         fill(many, f"older {number}")
         kill(many, moment, "reset", "-y")
         assert many.json("up", timeout=240)["exit_code"] == 0, moment
@@ -200,6 +203,24 @@ def test_the_files_of_the_services_go_with_the_data(many: ProjectDir) -> None:
         assert conf.stat().st_mode & 0o077 == 0
     many.ok(*DELETED.split())
     assert [*home.rglob("*")] == []
+
+
+@pytest.mark.needs_docker
+def test_on_docker_a_killed_container_and_a_killed_process_are_brought_back(tmp_path: Path) -> None:
+    """A share of the above for every day, without the stores; and nothing is left."""
+    names = ("cache", "issuer")
+    with nothing_left(tmp_path, partial(on_engine, "docker"), partial(in_docker, "docker")) as project:
+        project.ok("up", *names, timeout=240)
+        before = services(project)
+        for name in names:
+            kill_service(project, name, before[name]["pid"])
+        assert {name for name, one in services(project).items() if one["state"] == "crashed"} == set(names)
+        project.ok("up", *names)
+        after = services(project)
+        assert [after[name]["state"] for name in names] == ["running", "running"]
+        assert [after[name]["port"] for name in names] == [before[name]["port"] for name in names]
+        project.ok(*DELETED.split())
+        nothing_runs(project)
 
 
 LONE = """\
