@@ -7,8 +7,10 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+from devenv.config.services import RECORDS
 from devenv.core.model import Report
 from devenv.core.plural import number_of, size_words
+from devenv.render.cells import clean
 
 
 def snapshot_text(report: Report, verbose: bool) -> list[str]:
@@ -26,7 +28,8 @@ def snapshot_text(report: Report, verbose: bool) -> list[str]:
         return [f"written: {body['file']} ({body['bytes'] / 1e6:.1f} MB)"]
     if "imported" in body:
         name = body["imported"]["name"]
-        return [f"imported `{name}`: {facts(body['imported'])}", f"next: devenv snapshot restore {name}"]
+        removed = [f"  {clean(line)}" for line in body["removed"]]
+        return [f"imported `{name}`: {facts(body['imported'])}", *removed, f"next: devenv snapshot restore {name}"]
     if "diff" in body:
         return diff_lines(body, verbose)
     if "pruned" in body and "bytes" in body:
@@ -106,9 +109,7 @@ def facts(manifest: Mapping[str, Any]) -> str:
     """`14 rows, 162 items, 46.1 MB, copy`; what was not counted is left out."""
     counts = manifest["counts"]
     parts = [
-        number_of(sum(counts[store].values()), word)
-        for store, word in (("postgres", "row"), ("dynamodb", "item"))
-        if counts.get(store) is not None
+        number_of(sum(counts[store].values()), word) for store, word in RECORDS.items() if counts.get(store) is not None
     ]
     return ", ".join([*parts, f"{manifest['size'] / 1e6:.1f} MB", manifest["method"]])
 

@@ -31,6 +31,7 @@ from devenv.host import state, writing
 from devenv.snapshots.cleanup import recover
 from devenv.snapshots.command import report
 from devenv.snapshots.databases import database_name
+from devenv.snapshots.diff_folder import diff_folder
 from devenv.snapshots.foreign_cluster import replace_configuration
 from devenv.snapshots.item_backup import copies_of
 from devenv.snapshots.manifest import DUMP, FORMAT, MANIFEST, Manifest, check_name, find, plain, read_manifest
@@ -130,12 +131,29 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
                 own = database_name(stack, name)
                 manifest = msgspec.structs.replace(manifest, cluster="", database=own)
             verify(fresh, manifest)
+            removed: list[str] = []
             if manifest.form == "files":
-                replace_configuration(fresh / "postgres")
+                removed = make_harmless(stack, fresh / "postgres")
                 sums = {**manifest.checksums, "postgres": copies.checksum(fresh / "postgres")}
                 manifest = msgspec.structs.replace(manifest, checksums=sums)
             writing.write_private(fresh / MANIFEST, msgspec.json.encode(manifest))
-    return report(stack, {"imported": plain(manifest), "file": str(file)})
+    return report(stack, {"imported": plain(manifest), "file": str(file), "removed": removed})
+
+
+def make_harmless(stack: Stack, data: Path) -> list[str]:
+    """Take out of a data folder what runs when a server starts or somebody signs in; what it was, in words."""
+    from devenv.engines.embedded.engine import EmbeddedEngine
+    from devenv.snapshots.foreign_catalog import disarm
+
+    replace_configuration(data)
+    if not isinstance(stack.engine, EmbeddedEngine):
+        return []
+    # The stores' account cannot work where snapshots are kept.
+    with diff_folder(stack.engine.home) as work:
+        data.rename(work / "postgres")
+        found = disarm(stack.engine, work / "postgres")
+        (work / "postgres").rename(data)
+    return found
 
 
 @contextmanager

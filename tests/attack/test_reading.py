@@ -283,3 +283,16 @@ def sign_in(running: ProjectDir) -> Iterator[dict[str, object]]:
             "owner": target({**env, "PGUSER": name, "PGPASSWORD": "owner-of-some-tables"}),
         }
         assert other.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_reader_that_was_made_a_superuser_is_not_used(running: ProjectDir) -> None:
+    running.ok("db", "SELECT 1")
+    world.sql(running, "ALTER ROLE devenv_reader SUPERUSER")
+    try:
+        ran = running.devenv("db", "SELECT 1")
+        assert ran.code == 1
+        assert "devenv_reader, as which devenv reads" in ran.err
+        assert "ALTER ROLE devenv_reader NOSUPERUSER" in ran.err
+    finally:
+        world.sql(running, "ALTER ROLE devenv_reader NOSUPERUSER")
+    running.ok("db", "SELECT 1")

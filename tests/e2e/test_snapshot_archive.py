@@ -7,6 +7,7 @@ import io
 import json
 import re
 import tarfile
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,52 @@ from devenv.config.load import data_home
 from tests.e2e import world
 from tests.support import ProjectDir, reference_project, sampled
 
+# Run when somebody signs in, when devenv changes a table, and as whom devenv reads.
+HOSTILE = """
+CREATE FUNCTION canary() RETURNS event_trigger SECURITY DEFINER LANGUAGE plpgsql AS $$
+  BEGIN COPY (SELECT 1) TO PROGRAM 'cat >{canary}'; END $$;
+CREATE EVENT TRIGGER at_sign_in ON login EXECUTE FUNCTION canary();
+ALTER EVENT TRIGGER at_sign_in ENABLE ALWAYS;
+CREATE EVENT TRIGGER at_changes ON ddl_command_end EXECUTE FUNCTION canary();
+ALTER EVENT TRIGGER at_changes ENABLE ALWAYS;
+CREATE ROLE visitor;
+ALTER ROLE visitor SET session_preload_libraries = 'evil';
+ALTER ROLE visitor SET search_path = public, pg_catalog;
+ALTER ROLE visitor SET statement_timeout = '1min';
+ALTER ROLE devenv_reader CREATEROLE;
+GRANT pg_execute_server_program TO devenv_reader;
+DO $$ BEGIN CREATE ROLE devenv_loader LOGIN; EXCEPTION WHEN duplicate_object THEN END $$;
+ALTER ROLE devenv_loader SUPERUSER CREATEDB CREATEROLE;
+GRANT pg_write_server_files TO visitor;
+GRANT visitor TO devenv_loader;
+"""
+REMOVED = {
+    "event trigger disabled: at_sign_in in cruddur",
+    "event trigger disabled: at_changes in cruddur",
+    "setting of a role or database removed: session_preload_libraries=evil",
+    "setting of a role or database removed: search_path=public, pg_catalog",
+    "role lost its rights: devenv_reader",
+    "role lost its rights: devenv_loader",
+}
+# Of the two roles of devenv's, in the order of their names; the loader may make roles and databases.
+RIGHTS = """
+SELECT rolsuper, rolcreaterole, pg_has_role(oid, 'pg_execute_server_program', 'MEMBER'),
+  pg_has_role(oid, 'pg_write_server_files', 'MEMBER'), pg_has_role(oid, 'pg_monitor', 'MEMBER')
+FROM pg_roles WHERE rolname IN ('devenv_reader', 'devenv_loader') ORDER BY rolname
+"""
+
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ProjectDir, Path]]:
-    """A started project, and the file of its snapshot `one`."""
+def canary() -> Iterator[Path]:
+    """A file that the server, which runs as another account, can make."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder) / "canary"
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, canary: Path) -> Iterator[tuple[ProjectDir, Path]]:
+    """A started project, and the file of its snapshot `one`, which has code for whoever opens it."""
     top = tmp_path_factory.mktemp("archive")
     project = reference_project(top / "ein Projekt, größer 日")
     project.ok("up", "--no-backend")
@@ -28,8 +71,11 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project
     # A setting that runs a program wherever the copy is served.
     with open(data_home(project.path.resolve()) / "postgres/postgresql.auto.conf", "a") as settings:
         settings.write("archive_command = 'touch canary'\n")
+    project.ok("db", "SELECT 1")
+    world.sql(project, HOSTILE.format(canary=canary))
     project.ok("snapshot", "save", "one")
     project.ok("snapshot", "export", "one", str(top / "one.snapshot"))
+    assert canary.exists(), "the server runs it"
     yield project, top / "one.snapshot"
     project.remove()
 
@@ -42,19 +88,40 @@ def other(tmp_path: Path) -> Iterator[ProjectDir]:
     project.remove()
 
 
-def test_it_can_be_restored_elsewhere(exported: tuple[ProjectDir, Path], other: ProjectDir) -> None:
+def test_it_can_be_restored_elsewhere(exported: tuple[ProjectDir, Path], other: ProjectDir, canary: Path) -> None:
     project, file = exported
     assert file.stat().st_mode & 0o777 == 0o600
-    other.ok("snapshot", "import", str(file), "--as", "two")
+    canary.unlink(missing_ok=True)
+    assert set(other.json("snapshot", "import", str(file), "--as", "two")["removed"]) == REMOVED
     cluster = data_home(other.path.resolve()) / "snapshots/two/postgres"
     assert [each.name for each in cluster.glob("*.conf") if "archive_command" in each.read_text()] == []
     other.ok("snapshot", "restore", "two")
     other.ok("up", "--no-backend")
+    assert world.sql(other, RIGHTS) == [(False, True, False, False, False), (False, False, False, False, True)]
+    kept = "SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setrole = 'visitor'::regrole"
+    assert world.sql(other, kept) == [("statement_timeout=1min",)]
+    assert not canary.exists()
     assert world.data(other) == world.data(project)
     assert world.sql(other, "SELECT uuid FROM users ORDER BY 1") == world.sql(
         project, "SELECT uuid FROM users ORDER BY 1"
     )
     other.ok("snapshot", "delete", "two")
+
+
+def test_a_function_in_a_library_that_came_along_is_refused(
+    exported: tuple[ProjectDir, Path], other: ProjectDir, tmp_path: Path
+) -> None:
+    project, _ = exported
+    world.sql(project, "CREATE FUNCTION evil() RETURNS int LANGUAGE sql AS 'SELECT 1'")
+    world.sql(project, "UPDATE pg_proc SET prolang = 13, probin = 'base/evil' WHERE proname = 'evil'")
+    project.ok("snapshot", "save", "with-library")
+    world.sql(project, "DROP FUNCTION evil()")
+    project.ok("snapshot", "export", "with-library", str(tmp_path / "library.snapshot"))
+    ran = other.devenv("snapshot", "import", str(tmp_path / "library.snapshot"))
+    assert ran.code == 2
+    assert "database cruddur of the snapshot has functions that run code of their own" in ran.err
+    assert "evil: in a library outside of PostgreSQL's" in ran.err
+    assert other.json("snapshot", "list")["snapshots"] == []
 
 
 def test_what_cannot_be_done_is_refused(exported: tuple[ProjectDir, Path], tmp_path: Path) -> None:

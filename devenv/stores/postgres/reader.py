@@ -127,6 +127,11 @@ def reading(
                 raise
             make_reader(target)
             connection = enter()
+        if target.own and connection.info.parameter_status("is_superuser") == "on":
+            raise PostgresError(
+                f"{READER}, as which devenv reads in Postgres at {target.address}, is a superuser",
+                detail=f"it could write; take that away: ALTER ROLE {READER} NOSUPERUSER",
+            )
         yield connection
 
 
