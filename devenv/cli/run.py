@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,13 @@ def up(
         typer.Option("--tap/--no-tap", help="Record the application's calls to both stores (devenv requests)."),
     ] = None,
     ui: Annotated[bool, typer.Option("--ui", help="Also start the live page, and open it (devenv ui).")] = False,
+    prepare: Annotated[
+        bool | None,
+        typer.Option(
+            "--prepare/--no-prepare",
+            help="Install what the project's lock file lists, if there is no environment yet. Default: ask.",
+        ),
+    ] = None,
 ) -> None:
     """Start the services, wait until each responds, run the steps that are not done."""
     from devenv.lifecycle import up as work
@@ -74,6 +82,8 @@ def up(
             restore_seeds,
             tuple(names or ()),
             True,
+            prepare,
+            None if chosen.no_input or chosen.json or not sys.stdin.isatty() else confirmed,
         )
         if dry_run:
             report = work.up(stack(engine), options, watch, clock)
@@ -86,6 +96,16 @@ def up(
 
                     open_beside(opened.engine)
     show(with_view(report, timings=timings))
+
+
+def confirmed(what: str, commands: Sequence[str]) -> bool:
+    """Show what would be installed, and how; return the answer."""
+    from devenv.config.masking import mask_text
+    from devenv.render.cells import clean
+
+    lines = [what, *(f"  {command}" for command in commands)]
+    typer.echo("\n".join(clean(mask_text(line)) for line in lines), err=True)
+    return typer.confirm("Run this now? You are asked again only if the file changes.", err=True)
 
 
 def check_step(name: str | None) -> None:

@@ -201,6 +201,7 @@ class ProcessServices(EngineProject):
     def process_ended(self, name: str) -> DevenvError:
         """The error for a process that ended while it was waited for: 6 when somebody else has its port, else 5."""
         from devenv.engines.own import python_of
+        from devenv.steps.lacking import PREPARE, explain_lacking
 
         port = self.port(name)
         tail = self.tail(name)
@@ -211,6 +212,9 @@ class ProcessServices(EngineProject):
         python = python_of(self, own) if own and "{python}" in own.command else None
         named = own is not None and own.python is not None
         cause, hint = missing_module(tail, python, named, self.section(name))
+        lacks = explain_lacking(self.root, "\n".join(tail), python or "") if own and not named else None
+        if lacks and (cause is None or lacks[1] == PREPARE):
+            cause, hint = cause or lacks[0], lacks[1]
         return DevenvError(
             f"{name} ended while starting" + (f": port {port} {taken}" if taken else ""),
             exit_code=Exit.PORT if taken else Exit.CRASHED,

@@ -17,6 +17,7 @@ class UpOptions:
 
     `restore`: what was loaded from seeds and deleted since comes back. `names`: only these services, with what they
     need. `clock`: the logs get times.
+    `prepare`: whether missing environments are made; None: `confirm` is asked with what is missing and the commands.
     `agree` is asked, and raises unless the user agrees, before stores that devenv did not start become its own.
     """
 
@@ -31,6 +32,8 @@ class UpOptions:
     restore: bool = False
     names: tuple[str, ...] = ()
     clock: bool = False
+    prepare: bool | None = None
+    confirm: Callable[[str, Sequence[str]], bool] | None = None
 
 
 def join_late(late: Mapping[str, DevenvError]) -> DevenvError:
@@ -62,11 +65,14 @@ def join_failed(failed: Mapping[str, DevenvError], held: Mapping[str, str]) -> D
 
 
 def plan_services(
-    seen: Sequence[ServiceState], wanted: Collection[str], changed: Collection[str] = ()
+    seen: Sequence[ServiceState],
+    wanted: Collection[str],
+    changed: Collection[str] = (),
+    renewed: Collection[str] = (),
 ) -> tuple[Action, ...]:
     """Return what to do with each wanted service (`start`, `restart`, `keep`) and why. Pure.
 
-    `changed` are those whose settings are others than they were started with.
+    `changed` are those whose settings are others than they were started with, `renewed` those whose packages are.
     """
     reasons = {"stopped": "it is not running", "crashed": "it exited without `devenv down`"}
     plan = []
@@ -77,6 +83,8 @@ def plan_services(
             plan.append(Action(service.name, "start", service.detail or reasons[service.state]))
         elif service.name in changed:
             plan.append(Action(service.name, "restart", "its settings changed since it was started"))
+        elif service.name in renewed:
+            plan.append(Action(service.name, "restart", "its packages have changed"))
         else:
             where = f"as pid {service.pid}" if service.pid else f"at {service.host}:{service.port}"
             plan.append(Action(service.name, "keep", f"running {where}"))

@@ -11,7 +11,7 @@ from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Action, Report, ServiceState, StepState
 from devenv.host import registry
-from devenv.lifecycle import log_clock, tap
+from devenv.lifecycle import dependencies, log_clock, tap
 from devenv.lifecycle.load import StepLoader
 from devenv.lifecycle.names import check_names
 from devenv.lifecycle.old_addresses import old_addresses
@@ -35,14 +35,16 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
         engine.permit(options.agree)
         recover(stack, watch)
         tap.settle(stack, options.tap, watch.say)
+    prepared = dependencies.planned(stack, options) if options.dry_run else dependencies.settle(stack, options, watch)
     seen = engine.look()
     wanted = wanted_services(stack, options)
     steps = steps_of(wanted)
     environment = stack.environment()
     changed = [name for name in wanted if name in engine.own and engine.settings_changed(environment, name)]
     gone = undeclared(engine)
-    plan = (*(Action(name, "stop", "devenv.toml has no such service") for name in gone),)
-    plan += plan_services(seen, wanted, changed)
+    plan = (*prepared, *(Action(name, "stop", "devenv.toml has no such service") for name in gone))
+    renewed = engine.own if prepared and not options.dry_run else ()
+    plan += plan_services(seen, wanted, changed, renewed)
     inputs = read_inputs(stack, whole=True, say=watch.say)
     if options.dry_run:
         # Steps of stopped stores are planned from what is remembered of them.

@@ -7,11 +7,15 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from devenv.config.dependencies import MODULES, NODE_LOCKS
+from devenv.config.interpreter import project_python
+
 PYTHON: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 NODE: Final = re.compile(r"Cannot find (?:module|package) '([^'./][^']*)'")
 # Files that say which packages a project needs, the most exact first.
 LOCKS: Final = ("uv.lock", "poetry.lock", "Pipfile.lock", "requirements.txt", "pyproject.toml")
 ENVIRONMENT: Final = ".venv/bin/python"
+PREPARE: Final = "devenv up --prepare"
 
 
 def explain_lacking(root: Path, said: str, python: str) -> tuple[str, str] | None:
@@ -28,6 +32,8 @@ def explain_lacking(root: Path, said: str, python: str) -> tuple[str, str] | Non
         name = found[1]
         folder = next((each for each in folders(root) if (each / "package.json").is_file()), root)
         words = "npm ci" if (folder / "package-lock.json").is_file() else "npm install"
+        if not (folder / MODULES).exists() and any((folder / lock).is_file() for lock, _ in NODE_LOCKS):
+            return f"the package {name} is not installed", PREPARE
         place = "" if folder == root else f"cd {folder.relative_to(root)} && "
         return f"the package {name} is not installed", f"{place}{words}, then: devenv up"
     return None
@@ -48,6 +54,8 @@ def python_hint(root: Path) -> str:
     if file is None:
         make = "python3 -m venv .venv && .venv/bin/pip install …"
     else:
+        if file.name != "pyproject.toml" and not any(map(project_python, (root, file.parent))):
+            return PREPARE
         place = file.relative_to(root).as_posix()
         into = "" if file.parent == root else f"cd {file.parent.relative_to(root)} && "
         make = {

@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from devenv.config.interpreter import project_python
 from devenv.steps.lacking import explain_lacking
+
+THEN = ', then in devenv.toml: [backend] python = ".venv/bin/python"'
+MAKE = "python3 -m venv .venv && .venv/bin/pip install {}" + THEN
+IN_PROJECT = "POETRY_VIRTUALENVS_IN_PROJECT=1 {}" + THEN
 
 PYTHON = "Traceback (most recent call last):\n  File x\nModuleNotFoundError: No module named 'colorama.ansi'\n"
 NODE = "Error: Cannot find module 'pg'\nRequire stack:\n- /x/seed.js\n"
@@ -16,34 +21,41 @@ ESM = "Error [ERR_MODULE_NOT_FOUND]: Cannot find package '@aws-sdk/client-dynamo
 @pytest.mark.parametrize(
     ("files", "hint"),
     [
-        (["requirements.txt"], "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"),
-        (["app/requirements.txt"], "python3 -m venv .venv && .venv/bin/pip install -r app/requirements.txt"),
-        (["poetry.lock", "pyproject.toml"], "POETRY_VIRTUALENVS_IN_PROJECT=1 poetry install"),
-        (["api/Pipfile.lock"], "cd api && PIPENV_VENV_IN_PROJECT=1 pipenv sync"),
-        ([], "python3 -m venv .venv && .venv/bin/pip install …"),
+        (["requirements.txt"], "devenv up --prepare"),
+        (["app/requirements.txt"], "devenv up --prepare"),
+        (["poetry.lock", "pyproject.toml"], "devenv up --prepare"),
+        (["pyproject.toml"], MAKE.format("./")),
+        ([], MAKE.format("…")),
+        # The project has an environment, and the package is not in it.
+        ([".venv/pyvenv.cfg", ".venv/bin/python", "requirements.txt"], MAKE.format("-r requirements.txt")),
+        ([".venv/pyvenv.cfg", ".venv/bin/python", "poetry.lock"], IN_PROJECT.format("poetry install")),
     ],
 )
 def test_a_package_of_python(tmp_path: Path, files: list[str], hint: str) -> None:
     for name in files:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         (tmp_path / name).touch()
+    project_python.cache_clear()
     found = explain_lacking(tmp_path, PYTHON, "/usr/bin/python3")
     assert found is not None
     assert found[0] == "/usr/bin/python3 has no package colorama"
-    assert found[1].startswith(f"{hint}, then in devenv.toml: [backend] python = ")
+    assert found[1] == hint
 
 
 @pytest.mark.parametrize(("said", "name"), [(NODE, "pg"), (ESM, "@aws-sdk/client-dynamodb")])
-@pytest.mark.parametrize(("lock", "words"), [(True, "cd api && npm ci"), (False, "cd api && npm install")])
-def test_a_package_of_node(tmp_path: Path, said: str, name: str, lock: bool, words: str) -> None:
+@pytest.mark.parametrize(
+    ("more", "hint"),
+    [
+        ([], "cd api && npm install, then: devenv up"),
+        (["package-lock.json"], "devenv up --prepare"),
+        (["package-lock.json", "node_modules"], "cd api && npm ci, then: devenv up"),
+    ],
+)
+def test_a_package_of_node(tmp_path: Path, said: str, name: str, more: list[str], hint: str) -> None:
     (tmp_path / "api").mkdir()
-    (tmp_path / "api" / "package.json").touch()
-    if lock:
-        (tmp_path / "api" / "package-lock.json").touch()
-    assert explain_lacking(tmp_path, said, "python") == (
-        f"the package {name} is not installed",
-        f"{words}, then: devenv up",
-    )
+    for each in ("package.json", *more):
+        (tmp_path / "api" / each).touch()
+    assert explain_lacking(tmp_path, said, "python") == (f"the package {name} is not installed", hint)
 
 
 def test_a_module_of_the_project_and_another_end_are_no_package(tmp_path: Path) -> None:
