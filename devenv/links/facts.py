@@ -96,11 +96,13 @@ class DynamoFacts:
 class Facts:
     """The facts of one run, each read on first use.
 
-    Every method may be called by several threads; each store is asked once.
+    Every method may be called by several threads; each store is asked once. `looks`: how often what may be a write
+    under way is read again before it counts.
     """
 
-    def __init__(self, context: FactsContext) -> None:
+    def __init__(self, context: FactsContext, looks: int = SECOND_LOOKS) -> None:
         self.context = context
+        self.looks = looks
         keys = {name: table_keys(request) for name, request in context.tables.items()}
         self.plan: ReadPlan = compile_plan(context.settings, keys)
         self.table_names = tuple(dict.fromkeys([*context.tables, *self.plan.tables]))
@@ -116,7 +118,7 @@ class Facts:
         An item of a moment ago is given the time that a write takes: its group's other items may follow.
         """
         found = self._judge_once(self.dynamodb(), self.postgres)
-        for _ in range(SECOND_LOOKS):
+        for _ in range(self.looks):
             if not found.passing:
                 break
             fresh = settles_in(self.plan.groups, found.faults, self.context.now())
