@@ -59,10 +59,14 @@ TEXT_BYTES: Final = 20_000_000
 
 
 class Journal(msgspec.Struct, frozen=True):
-    """An environment that is being made, and the tool that is at work."""
+    """An environment that is being made, and the tool that is at work.
+
+    `made` is the number of the folder (its inode) as last seen; 0: none yet. One that somebody else makes has another.
+    """
 
     target: str
     process: Process | None = None
+    made: int = 0
 
 
 @dataclass(frozen=True)
@@ -312,12 +316,16 @@ def run_tool(
         except OSError as error:
             raise DevenvError(f"{shown}: could not be started", detail=str(error)) from None
     try:
-        write_journal(stack.folder, Journal(plan.target, processes.identify_child(child)))
+        journal = Journal(plan.target, processes.identify_child(child))
+        write_journal(stack.folder, journal)
         end, quiet = time.monotonic() + LIMIT_S, time.monotonic() + limit_s
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                code = child.wait(POLL_S)
+                code = child.wait(POLL_S if journal.made else POLL_S / 10)
                 break
+            if (made := number_of_folder(stack.root / plan.target)) != journal.made:
+                journal = msgspec.structs.replace(journal, made=made)
+                write_journal(stack.folder, journal)
             now, size = time.monotonic(), processes.size_of(log)
             if size != seen:
                 seen, quiet = size, now + limit_s
@@ -351,6 +359,13 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
     # Not collected yet, so the number of the group is still its own.
     signal_group(child.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
     child.wait()
+
+
+def number_of_folder(folder: Path) -> int:
+    """The inode of a folder; 0 where there is none."""
+    with contextlib.suppress(OSError):
+        return folder.stat().st_ino
+    return 0
 
 
 def signal_group(leader: int, how: signal.Signals) -> None:
@@ -400,6 +415,10 @@ def recover(stack: Stack, watch: Watch) -> None:
     if journal.process is not None and processes.is_running(journal.process):
         signal_group(journal.process.pid, signal.SIGKILL)
         processes.stop(journal.process)
+    if target.exists() and number_of_folder(target) != journal.made:
+        watch.say(f"{journal.target} is left as it is: `devenv up` was interrupted, and did not make this folder")
+        (folder / JOURNAL).unlink(missing_ok=True)
+        return
     if not (target / STAMP).is_file():
         watch.say(f"{journal.target}: removed what an interrupted `devenv up` left half made")
     discard(folder, target)

@@ -180,6 +180,24 @@ def test_an_interrupted_one_leaves_what_was_there(project: ProjectDir, tmp_path:
     assert len(psutil.Process().children(recursive=True)) <= len(before) + 1
 
 
+def test_what_the_user_made_after_a_kill_is_kept(project: ProjectDir, tmp_path: Path) -> None:
+    uv = with_uv(tmp_path / "bin")
+    with silent_index() as (address, asked):
+        require(project.path, "2.0", f"--index-url {address}")
+        child = subprocess.Popen(project.command("up", "--prepare"), env=project.environment(**uv), cwd=project.path)
+        until(asked.is_set, "a request to the index")
+        child.kill()
+        child.wait(30)
+    # The old number of a folder can be given to the next one, so the new one is made before the old one goes.
+    subprocess.run([uv["UV_PYTHON"], "-m", "venv", "--without-pip", project.path / "mine"], check=True)
+    shutil.rmtree(project.path / ".venv")
+    (project.path / "mine").rename(project.path / ".venv")
+    require(project.path, "1.0")
+    assert ".venv is left as it is" in project.devenv("up", **uv).err
+    assert (project.path / ".venv" / "pyvenv.cfg").exists()
+    assert not (project.path / ".devstate" / "prepare.json").exists()
+
+
 def is_uv(process: psutil.Process, folder: Path) -> bool:
     """Return True if a process is uv at work on this project."""
     words = process.info["cmdline"] or []
