@@ -42,7 +42,6 @@ from devenv.core.model import Action
 from devenv.host import processes
 from devenv.host.state import Process
 from devenv.host.writing import create_private, open_append, write_private
-from devenv.steps.command import last_lines
 
 if TYPE_CHECKING:
     from devenv.core.events import Watch
@@ -295,6 +294,8 @@ def run_tool(
     watch: Watch,
 ) -> None:
     """Run one command to its end, its output in the log. DevenvError when it fails or says nothing for too long."""
+    from devenv.steps.command import last_lines
+
     log = stack.engine.log("steps")
     log.parent.mkdir(parents=True, exist_ok=True)
     with open_append(log) as output:
