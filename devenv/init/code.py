@@ -322,7 +322,12 @@ def unset_places(request: Mapping[str, ast.expr], scope: Scope) -> Iterator[str]
 
 def begins_text(request: Mapping[str, ast.expr], scope: Scope) -> str:
     """The text that a begins_with of the key condition begins with; "" when it is not spelt out."""
-    text = plain_value(request.get("KeyConditionExpression"), scope)
+    condition = request.get("KeyConditionExpression")
+    for node in ast.walk(condition) if condition is not None else ():
+        match node:
+            case ast.Call(func=ast.Attribute(attr="begins_with"), args=[ast.expr() as value]):
+                return shown_value(value, scope)
+    text = plain_value(condition, scope)
     begins = BEGINS.search(text[:CONDITION]) if isinstance(text, str) else None
     given = request.get("ExpressionAttributeValues")
     given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
@@ -331,10 +336,14 @@ def begins_text(request: Mapping[str, ast.expr], scope: Scope) -> str:
     for key, value in zip(given.keys, given.values, strict=True):
         if isinstance(key, ast.Constant) and key.value == begins[2]:
             typed = typed_part(value)
-            inner = typed[1] if typed else value
-            named = scope.names.get(inner.id) if isinstance(inner, ast.Name) else None
-            return shown(named if named is not None else inner)
+            return shown_value(typed[1] if typed else value, scope)
     return ""
+
+
+def shown_value(node: ast.expr, scope: Scope) -> str:
+    """An expression's text; of a name, that of what it stands for."""
+    named = scope.names.get(node.id) if isinstance(node, ast.Name) else None
+    return shown(node if named is None else named)
 
 
 def request_of(call: ast.Call, scope: Scope) -> dict[str, ast.expr]:

@@ -67,7 +67,7 @@ def accept(file: str, line: int, request: Any, *, whole: bool = False) -> Found 
         read = TableDefinitions()
         read.add({**given, **{name: part for name, part in extras.items() if is_plain(part)}}, file)
         (made,) = read.requests
-        kept = {str(name): settled(part) for name, part in made.items()}
+        kept = settled({str(name): part for name, part in made.items()})
         check_request(kept, file)
         plain(kept, [NODES])
     except (UsageError, Unclear, ValueError, TypeError, AttributeError):

@@ -29,8 +29,8 @@ MEANT: Final = (
     (r"(CONNECTION|DATABASE|POSTGRES\w*|PG|DB)_(URL|URI|DSN)|DSN", "{postgres_url}"),
     (r"\w*(DB|DATABASE|PG|POSTGRES)\w*HOST\w*", "{postgres_host}"),
     (r"\w*(DB|DATABASE|PG|POSTGRES)\w*PORT", "{postgres_port}"),
-    (r"\w*(DB|DATABASE|PG|POSTGRES)\w*USER\w*", "{postgres_user}"),
-    (r"\w*(DB|DATABASE|PG|POSTGRES)\w*PASS\w*", "{postgres_password}"),
+    (r"\w*(DB|DATABASE|DATASOURCE|PG|POSTGRES)\w*USER\w*", "{postgres_user}"),
+    (r"\w*(DB|DATABASE|DATASOURCE|PG|POSTGRES)\w*PASS\w*", "{postgres_password}"),
     (r"(DB|DATABASE|PG|POSTGRES)_?(NAME|DATABASE|DB)", "{postgres_database}"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -326,6 +327,56 @@ def test_what_is_wrong_in_a_query_is_named_with_its_line(tmp_path: Path) -> None
         "app.py:11: Limit 20 without a further page: the list ends after 20 items",
         "app.py:15: the id in id is written into the code",
     ]
+
+
+def test_a_condition_built_of_objects_may_follow_the_clock_too(tmp_path: Path) -> None:
+    code = """
+import boto3, datetime
+from boto3.dynamodb.conditions import Key
+
+def latest(room):
+    month = str(datetime.date.today())[:7]
+    return boto3.resource("dynamodb").Table("things").query(
+        KeyConditionExpression=Key("id").eq(room) & Key("at").begins_with(month))["Items"]
+
+def of_day(room, day):
+    return boto3.resource("dynamodb").Table("things").query(
+        KeyConditionExpression=Key("id").eq(room) & Key("at").begins_with(day))["Items"]
+"""
+    _, body = made(tmp_path, {"app.py": code, "t.json": REQUEST})
+    assert body["code"] == [
+        "app.py:7: begins_with(at, str(datetime.date.today())[:7]) follows the clock: older items are never read"
+    ]
+
+
+def test_texts_of_a_template_in_json_become_truth_values(tmp_path: Path) -> None:
+    table = {**json.loads(REQUEST), "TableName": {"Ref": "Name"}, "DeletionProtectionEnabled": {"Ref": "Kept"}}
+    template = {
+        "Parameters": {"Name": {"Default": "things"}, "Kept": {"Type": "String", "Default": "true"}},
+        "Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Properties": table}},
+    }
+    made(tmp_path, {"stack.json": json.dumps(template)})
+    written = json.loads((tmp_path / "seeds" / "dynamodb" / "tables" / "things.json").read_text("utf-8"))
+    assert written["DeletionProtectionEnabled"] is True
+
+
+def test_a_data_source_of_spring_gets_all_parts_of_the_address(tmp_path: Path) -> None:
+    compose = """services:
+  db: {image: "postgres:16", environment: {POSTGRES_DB: app, POSTGRES_PASSWORD: pw-of-db-1}}
+  api:
+    build: .
+    environment:
+      - SPRING_DATASOURCE_URL=jdbc:postgresql://db:5432/app
+      - SPRING_DATASOURCE_USERNAME=postgres
+      - SPRING_DATASOURCE_PASSWORD=pw-of-db-1
+"""
+    written, _ = made(tmp_path, {"docker-compose.yml": compose})
+    assert written.env == {
+        "SPRING_DATASOURCE_URL": "jdbc:postgresql://{postgres_host}:{postgres_port}/{postgres_database}",
+        "SPRING_DATASOURCE_USERNAME": "{postgres_user}",
+        "SPRING_DATASOURCE_PASSWORD": "{postgres_password}",
+    }
+    assert "pw-of-db-1" not in (tmp_path / "devenv.toml").read_text("utf-8")
 
 
 def test_a_folder_is_reviewed_without_its_tests_and_tables(tmp_path: Path) -> None:
