@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from devenv.config.issuer import ISSUER, PLACES, has_issuer
@@ -342,17 +342,31 @@ def of_part_fields(place: Keys, part: TraceEntity, entity: Entity | None) -> Ite
     own = fields_of(entity)
     for name in part.where:
         yield from unknown_name((*place, "where"), "field", name, own)
-    yield from of_id((*place, "ids"), part.ids.get("dynamodb"), part.entity, own)
+    yield from of_id((*place, "ids"), part.ids, part.entity, own, part.fields)
     for name in part.fields.values():
         if name not in own and (near := nearest(name, own)):
             yield Mistake((*place, "fields"), f"[entities.{part.entity}] has no field `{name}`", near)
 
 
-def of_id(place: Keys, identity: str | None, entity: str, own: Iterable[str]) -> Iterator[Mistake]:
-    """An item's id is a field of its entity, or a template over such."""
-    if identity is not None:
-        for name in names_in(identity) or {identity}:
-            yield from unknown_name(place, f"field of [entities.{entity}]", name, own)
+def of_id(
+    place: Keys, ids: Mapping[Any, str], entity: str, own: Iterable[str], fields: Mapping[str, str]
+) -> Iterator[Mistake]:
+    """An item's id is a field of its entity, or a template over such; `fields` gives an answer's id no other form."""
+    stored = ids.get("dynamodb")
+    if stored is None:
+        return
+    places = names_in(stored)
+    for name in places or {stored}:
+        yield from unknown_name(place, f"field of [entities.{entity}]", name, own)
+    for layer in ("library", "http"):
+        field = ids.get(layer, "")
+        inner = fields.get(field)
+        if inner and places == {inner} and stored != f"{{{inner}}}":
+            written = stored.replace(f"{{{inner}}}", f"{{{field}}}")
+            text = (
+                f'dynamodb = "{stored}" and {layer} = "{field}" are never equal: by `fields` the answer has `{inner}`'
+            )
+            yield Mistake(place, f'{text} alone; write dynamodb = "{inner}", or {layer} = "{written}"')
 
 
 def of_trace_fields(settings: Settings, place: Keys, trace: Trace) -> Iterator[Mistake]:
@@ -370,7 +384,7 @@ def of_trace_fields(settings: Settings, place: Keys, trace: Trace) -> Iterator[M
     own = fields_of(entity)
     for name in trace.where:
         yield from unknown_name((*place, "where"), "field", name, own)
-    yield from of_id((*place, "ids"), trace.ids.get("dynamodb"), trace.entity or "", own)
+    yield from of_id((*place, "ids"), trace.ids, trace.entity or "", own, trace.fields)
     for name in trace.fields.values():
         if name not in own and (near := nearest(name, own)):
             yield Mistake((*place, "fields"), f"[entities.{trace.entity}] has no field `{name}`", near)

@@ -11,7 +11,7 @@ from typing import Final
 from devenv.init.compose import ComposeService, split_words
 from devenv.init.golang_code import go_run
 from devenv.init.settings_found import local_command
-from devenv.init.survey import Survey
+from devenv.init.survey import FACTORIES, Survey
 
 STARTERS: Final = ("start", "serve", "dev")
 # What a package.json runs in development, and what it stands for without its watching.
@@ -99,16 +99,17 @@ def script_words(script: str) -> list[str]:
 def from_framework(survey: Survey) -> FoundApplication | None:
     """A module that makes a Flask or FastAPI application, and has routes or mounts them."""
     for file, (kind, name) in survey.applications.items():
-        folder, stem = str(PurePosixPath(file).parent), PurePosixPath(file).stem
+        folder, module = str(PurePosixPath(file).parent), PurePosixPath(file).stem
+        while folder != "." and (survey.root / folder / "__init__.py").is_file():
+            # A package: its modules import each other by the package's name.
+            inner, package = module, folder.rpartition("/")[2]
+            module = package if inner == "__init__" else f"{package}.{inner}"
+            folder = folder.rpartition("/")[0] or "."
         if kind == "flask":
-            words: tuple[str, ...] = ("{python}", "-m", "flask", "--app", f"{stem}:{name}", "run", "--port", "{port}")
+            words: tuple[str, ...] = ("{python}", "-m", "flask", "--app", f"{module}:{name}", "run", "--port", "{port}")
         else:
-            words = ("{python}", "-m", "uvicorn", f"{stem}:{name}", "--port", "{port}")
-            if (survey.root / folder / "__init__.py").is_file():
-                # A package: its modules import each other by the package's name.
-                package = folder.rpartition("/")[2]
-                folder = folder.rpartition("/")[0] or "."
-                words = ("{python}", "-m", "uvicorn", f"{package}.{stem}:{name}", "--port", "{port}")
+            words = ("{python}", "-m", "uvicorn", f"{module}:{name}", "--port", "{port}")
+            words += ("--factory",) if name in FACTORIES else ()
         return FoundApplication(words, folder, None, file)
     return None
 

@@ -5,12 +5,24 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Final
 
+from devenv.init.conditions import (
+    begins_template,
+    begins_text,
+    key_condition,
+    plain_value,
+    request_of,
+    shown,
+    table_of,
+    unset_places,
+    whole_key,
+)
 from devenv.init.routes import Route, read_mounts, read_routes
 from devenv.init.source import (
     Scope,
+    TextFunction,
     Unclear,
     module_scope,
     own_nodes,
@@ -18,16 +30,14 @@ from devenv.init.source import (
     read_variable,
     template_of,
     typed_part,
-    value_of,
 )
 
-EQUALS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
-BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
-PLACES: Final = re.compile(r":\w+")
-# DynamoDB takes expressions of 4 KB.
-CONDITION: Final = 4096
 OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
 PYTHON_TYPES: Final = {"S": "string", "N": "number", "BOOL": "boolean", "B": "binary", "L": "list", "M": "map"}
+KEY_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z_-]*#\{")
+NUMERIC: Final = re.compile(
+    r"(^|_)(total|count|amount|quantity|qty|price|cents|size|score|rating|weight|stock|balance|number_of)(_|$)"
+)
 TIMELY: Final = re.compile(r"((?-i:[a-z]At\b)|_at$|^at$|time|date|\bnow\b|created|updated|isoformat)", re.IGNORECASE)
 
 
@@ -61,7 +71,8 @@ class Function:
 class Query:
     """One query, get_item or scan. `key` maps attributes to templates; `narrowed` is the attribute of a begins_with.
 
-    `narrowed_by` is what it begins with, as far as it is known; `unset` are places of the expressions without a value.
+    `narrowed_by` is what it begins with, as far as it is known, `begins` the same as a template; `unset` are places of
+    the expressions without a value.
     """
 
     function: Function
@@ -76,6 +87,7 @@ class Query:
     pages: bool = False
     unset: tuple[str, ...] = ()
     narrowed_by: str = ""
+    begins: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,7 @@ class Code:
     writes: bool
     imports: frozenset[str] = frozenset()
     mounts: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, int] = field(default_factory=dict)  # texts such as `USER#{user_id}`, with their lines
     checks_audience: bool = False  # a call with `audience=…`: id tokens have one, access tokens of Cognito do not
 
 
@@ -119,17 +132,19 @@ def read_code(
     variables: Mapping[str, str],
     keys: frozenset[str],
     constants: Mapping[str, ast.expr] | None = None,
+    texts: Mapping[str, TextFunction] | None = None,
 ) -> Code:
     """A file's queries, items and routes. `keys` are the key attributes of the known tables.
 
-    `constants` are those of other modules: the ones that this one imports by name count.
+    `constants` are those of other modules: the ones that this one imports by name count. `texts` are the project's
+    functions that put a text together.
     """
     taken = {
         each for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for each in (a.name for a in node.names)
     }
     given = {name: node for name, node in (constants or {}).items() if name in taken}
     own = module_scope(tree, variables)
-    module = Scope({**given, **own.names}, variables)
+    module = Scope({**given, **own.names}, variables, texts or {})
     functions: list[Function] = []
     queries: list[Query] = []
     shapes: list[Shape] = []
@@ -159,8 +174,21 @@ def read_code(
         writes=bool(names & {"put_item", "batch_write_item", "transact_write_items", "batch_writer"}),
         imports=frozenset(imported(nodes)),
         mounts=dict(read_mounts(tree)),
+        keys=dict(key_texts(nodes, module)),
         checks_audience=any(isinstance(node, ast.keyword) and node.arg == "audience" for node in nodes),
     )
+
+
+def key_texts(nodes: Iterable[ast.AST], scope: Scope) -> Iterator[tuple[str, int]]:
+    """The texts that look like keys, `USER#{user_id}`, with their lines."""
+    for node in nodes:
+        if isinstance(node, ast.JoinedStr | ast.BinOp):
+            try:
+                text = template_of(node, replace(scope, loose=True))
+            except Unclear:
+                continue
+            if KEY_TEXT.match(text):
+                yield text, node.lineno
 
 
 def queries_among(nodes: Sequence[ast.AST], function: Function, scope: Scope) -> list[Query]:
@@ -267,7 +295,10 @@ def read_result(node: ast.Dict, scope: Scope) -> dict[str, str]:
 
 
 def item_attribute(node: ast.expr, scope: Scope) -> str | None:
-    """`a` of `item["a"]["S"]`, `item["a"]`, `item.get("a")`, or of a name that was given one of these."""
+    """`a` of `item["a"]["S"]`, `item["a"]`, `item.get("a")`, or of a name that was given one of these.
+
+    `{a}` is a part of its text.
+    """
     match node:
         case ast.Subscript(value=inner, slice=ast.Constant(value="S" | "N" | "BOOL" | "B")):
             return item_attribute(inner, scope)
@@ -277,6 +308,16 @@ def item_attribute(node: ast.expr, scope: Scope) -> str | None:
             return name
         case ast.Name(id=name) if name in scope.names and not isinstance(scope.names[name], ast.Name):
             return item_attribute(scope.names[name], scope)
+        case ast.Call(func=ast.Name(id="int" | "float" | "str" | "Decimal" | "bool"), args=[inner]):
+            return item_attribute(inner, scope)
+        case (
+            ast.Call(func=ast.Attribute(value=inner, attr="removeprefix" | "replace" | "lstrip"))
+            | ast.Subscript(value=ast.Call(func=ast.Attribute(value=inner, attr="split" | "partition" | "rpartition")))
+            | ast.Subscript(value=inner, slice=ast.Slice())
+        ):
+            # A part of the text: `item["sk"].split("#")[1]`.
+            whole = item_attribute(inner, scope)
+            return whole if whole is None or whole.startswith("{") else f"{{{whole}}}"
     return None
 
 
@@ -304,137 +345,8 @@ def read_query(node: ast.AST, function: Function, scope: Scope, pages: bool) -> 
         pages=pages or node.func.attr == "paginate",
         unset=tuple(unset_places(request, scope)),
         narrowed_by=begins_text(request, scope),
+        begins=begins_template(request, scope),
     )
-
-
-def unset_places(request: Mapping[str, ast.expr], scope: Scope) -> Iterator[str]:
-    """The `:name`s of a request's expressions that its values do not have, where both are spelt out."""
-    given = request.get("ExpressionAttributeValues")
-    given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
-    if not isinstance(given, ast.Dict) or not all(isinstance(key, ast.Constant) for key in given.keys):
-        return
-    known = {str(key.value) for key in given.keys if isinstance(key, ast.Constant)}
-    for name in ("KeyConditionExpression", "FilterExpression"):
-        text = plain_value(request.get(name), scope)
-        if isinstance(text, str):
-            yield from (place for place in dict.fromkeys(PLACES.findall(text[:CONDITION])) if place not in known)
-
-
-def begins_text(request: Mapping[str, ast.expr], scope: Scope) -> str:
-    """The text that a begins_with of the key condition begins with; "" when it is not spelt out."""
-    condition = request.get("KeyConditionExpression")
-    for node in ast.walk(condition) if condition is not None else ():
-        match node:
-            case ast.Call(func=ast.Attribute(attr="begins_with"), args=[ast.expr() as value]):
-                return shown_value(value, scope)
-    text = plain_value(condition, scope)
-    begins = BEGINS.search(text[:CONDITION]) if isinstance(text, str) else None
-    given = request.get("ExpressionAttributeValues")
-    given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
-    if begins is None or not isinstance(given, ast.Dict):
-        return ""
-    for key, value in zip(given.keys, given.values, strict=True):
-        if isinstance(key, ast.Constant) and key.value == begins[2]:
-            typed = typed_part(value)
-            return shown_value(typed[1] if typed else value, scope)
-    return ""
-
-
-def shown_value(node: ast.expr, scope: Scope) -> str:
-    """An expression's text; of a name, that of what it stands for."""
-    named = scope.names.get(node.id) if isinstance(node, ast.Name) else None
-    return shown(node if named is None else named)
-
-
-def request_of(call: ast.Call, scope: Scope) -> dict[str, ast.expr]:
-    """The arguments of a call by name, those of `**request` too."""
-    found: dict[str, ast.expr] = {}
-    for word in call.keywords:
-        if word.arg is not None:
-            found[word.arg] = word.value
-            continue
-        given = scope.names.get(word.value.id) if isinstance(word.value, ast.Name) else word.value
-        if isinstance(given, ast.Dict):
-            for key, value in zip(given.keys, given.values, strict=True):
-                if isinstance(key, ast.Constant):
-                    found[str(key.value)] = value
-    return found
-
-
-def plain_value(node: ast.expr | None, scope: Scope) -> Any:
-    """The value that is spelt out; None when it is not."""
-    try:
-        return None if node is None else value_of(node, scope)
-    except Unclear:
-        return None
-
-
-def table_of(node: ast.expr, scope: Scope) -> str | None:
-    """The name in `resource.Table("name")`, which the object of a call is or was given."""
-    given = scope.names.get(node.id) if isinstance(node, ast.Name) else node
-    if isinstance(given, ast.Call) and isinstance(given.func, ast.Attribute) and given.func.attr == "Table":
-        found = plain_value(given.args[0], scope) if given.args else None
-        return found if isinstance(found, str) else None
-    return None
-
-
-def key_condition(request: Mapping[str, ast.expr], scope: Scope) -> tuple[dict[str, str], str | None]:
-    """attribute -> template of every `=` in a key condition, and the attribute that begins_with narrows."""
-    condition = request.get("KeyConditionExpression")
-    if condition is None:
-        return {}, None
-    text = plain_value(condition, scope)
-    if isinstance(text, str):
-        text = text[:CONDITION]
-        names = plain_value(request.get("ExpressionAttributeNames"), scope) or {}
-        values = expression_values(request.get("ExpressionAttributeValues"), scope)
-        # A value without its colon is a slip, which is named; what is meant is clear.
-        values |= {f":{name}": value for name, value in values.items() if not name.startswith(":")}
-        key = {names.get(n, n): values[place] for n, place in EQUALS.findall(text) if place in values}
-        begins = BEGINS.search(text)
-        return key, names.get(begins[1], begins[1]) if begins else None
-    key = {}
-    narrowed = None
-    for node in ast.walk(condition):
-        match node:
-            case ast.Call(
-                func=ast.Attribute(
-                    value=ast.Call(args=[ast.Constant(value=str(name))]), attr="eq" | "begins_with" as how
-                ),
-                args=[value],
-            ):
-                if how == "begins_with":
-                    narrowed = name
-                    continue
-                try:
-                    key[name] = template_of(value, scope)
-                except Unclear:
-                    continue
-    return key, narrowed
-
-
-def whole_key(request: Mapping[str, ast.expr], scope: Scope) -> dict[str, str]:
-    """attribute -> template of the `Key` of a get_item; empty when a part of it is not spelt out."""
-    parts = expression_values(request.get("Key"), scope)
-    given = request.get("Key")
-    given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
-    return parts if isinstance(given, ast.Dict) and len(parts) == len(given.keys) else {}
-
-
-def expression_values(node: ast.expr | None, scope: Scope) -> dict[str, str]:
-    """ ":pk" -> template, from ExpressionAttributeValues (or a Key) in either form."""
-    if isinstance(node, ast.Name):
-        node = scope.names.get(node.id)
-    found: dict[str, str] = {}
-    if isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            typed = typed_part(value)
-            try:
-                if isinstance(key, ast.Constant):
-                    found[str(key.value)] = template_of(typed[1] if typed else value, scope)
-            except Unclear:
-                continue
-    return found
 
 
 def read_shape(node: ast.AST, function: Function, scope: Scope, keys: frozenset[str]) -> Shape | None:
@@ -453,29 +365,46 @@ def read_shape(node: ast.AST, function: Function, scope: Scope, keys: frozenset[
     attributes = {}
     for name, value in parts.items():
         part = typed[name]
-        attributes[name] = attribute(name, part[0] if part else "S", part[1] if part else value, scope)
+        attributes[name] = attribute(
+            name, part[0] if part else plain_type(name, value), part[1] if part else value, scope
+        )
     return Shape(function, node.lineno, attributes)
+
+
+def plain_type(name: str, node: ast.expr) -> str:
+    """The type that a plain value of Python gets in an item, as far as it is spelt out; "?" for one that may be any."""
+    match node:
+        case ast.Constant(value=bool()):
+            return "BOOL"
+        case (
+            ast.Constant(value=int() | float())
+            | ast.Call(func=ast.Name(id="int" | "Decimal" | "len" | "sum" | "round"))
+        ):
+            return "N"
+        case ast.BinOp(op=ast.Mult() | ast.Sub() | ast.Div()):
+            return "N"
+        case ast.List() | ast.ListComp():
+            return "L"
+        case ast.Dict() | ast.DictComp():
+            return "M"
+        case ast.Constant() | ast.JoinedStr() | ast.Call(func=ast.Name(id="str")):
+            return "S"
+    return "?" if NUMERIC.search(name) else "S"
 
 
 def attribute(name: str, kind: str, node: ast.expr, scope: Scope) -> Attribute:
     """One attribute: its declared type, by what it is written as and by its name."""
     if kind in ("SS", "NS", "BS"):
         return Attribute("set", None)
+    if kind == "?":
+        return Attribute("", None)
     if kind != "S":
         return Attribute(PYTHON_TYPES.get(kind, "string"), None)
     try:
-        template = template_of(node, scope)
+        template = template_of(node, replace(scope, loose=True))
     except Unclear:
         template = None
     if name.endswith("uuid"):
         return Attribute("uuid", template)
     told = f"{name} {template or ''} {shown(node)}"
     return Attribute("time" if TIMELY.search(told) else "string", template)
-
-
-def shown(node: ast.expr) -> str:
-    """An expression's text, as far as it has one: nodes of other languages may have none."""
-    try:
-        return ast.unparse(node)[:80]
-    except (ValueError, AttributeError, RecursionError):
-        return ""

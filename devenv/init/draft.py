@@ -16,9 +16,9 @@ from devenv.engines.embedded.contrib import EXTENSIONS
 from devenv.init.applications import find_application
 from devenv.init.compose import ComposeService
 from devenv.init.draft_trace import TraceDrafter
+from devenv.init.entities import LABEL
 from devenv.init.golang_code import go_run
 from devenv.init.listing import COMPILED, SCRIPTS
-from devenv.init.propose import LABEL
 from devenv.init.settings_found import GIVEN, database_of, is_secret, placeholder
 from devenv.init.sheet import Guess
 from devenv.init.sql_tables import DeclaredTable

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from devenv.init.entities import ID_NAMES, find_entities, own_id, places_of
 from devenv.init.propose import (
-    ID_NAMES,
-    find_entities,
+    brought_by,
     find_group,
     find_links,
     find_patterns,
@@ -15,8 +15,6 @@ from devenv.init.propose import (
     find_seed,
     keyed,
     order_of,
-    own_id,
-    places_of,
 )
 from devenv.init.sheet import Sheet
 from devenv.init.sign_in import find_sign_in
@@ -37,7 +35,8 @@ class DataDrafter:
         self.values = survey.values
         self.application = survey.compose.application if survey.compose else None
         self.entities = find_entities(survey)
-        self.links = find_links((*self.entities, *keyed(survey.tables, self.entities)), self.columns)
+        kinds = (*self.entities, *keyed(survey.tables, self.entities))
+        self.links = find_links(kinds, self.columns, survey.seeds.items, survey.values.columns)
         self.person = find_person(self.columns, self.links)
         self.patterns = find_patterns(survey, self.entities, self.person, self.links)
         self.seed = find_seed(survey.code)
@@ -55,7 +54,7 @@ class DataDrafter:
             "Doctor checks every item against its entity: its key, its attributes, their types (`?`: optional).",
         )
         for entity in self.entities:
-            self.sheet.above(f"Written in {', '.join(entity.seen)}.")
+            self.sheet.above(f"Seen in {', '.join(entity.seen)}.")
             self.sheet.section("entities", entity.name)
             self.sheet.key("table", entity.table)
             self.sheet.key("match", entity.match)
@@ -157,19 +156,27 @@ class DataDrafter:
             query = pattern.query
             self.sheet.above(f"Found in {', '.join(pattern.seen)}.")
             for each, where in zip(pattern.queries, pattern.seen, strict=True):
-                if each.narrowed:
+                if each.narrowed and not pattern.begins:
                     self.sheet.above(f"{where} narrows it by begins_with({each.narrowed}, …): the rest is not read.")
                 if each.limit and not each.pages:
                     self.sheet.comment(f"{where} has Limit {each.limit} and requests no next page.")
-            if any(each.narrowed or (each.limit and not each.pages) for each in pattern.queries):
+            if any(
+                (each.narrowed and not pattern.begins) or (each.limit and not each.pages) for each in pattern.queries
+            ):
                 self.sheet.comment("The complete list is declared here. `devenv trace` shows what the code leaves out.")
             self.sheet.section("patterns", pattern.name)
             self.sheet.key("table", query.table)
             if query.index:
                 self.sheet.key("index", query.index)
             self.sheet.key("key", pattern.key)
+            if pattern.begins:
+                self.sheet.key("sort", {"begins_with": pattern.begins})
             if query.operation == "GetItem":
                 self.sheet.key("operation", "get")
+            kinds = brought_by(pattern, self.entities)
+            told_apart = all(len(each.match) > 1 for each in kinds) and (pattern.begins or not query.narrowed)
+            if kinds and told_apart and query.operation == "Query" and not query.index:
+                self.sheet.key("entities", [each.name for each in kinds])
             if query.forward is not None:
                 self.sheet.key("order", order_of(pattern, self.entities))
 

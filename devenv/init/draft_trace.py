@@ -9,24 +9,21 @@ from typing import Any, Final
 
 from devenv.init.code import Function
 from devenv.init.draft_data import DataDrafter, quoted
+from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, snake, text_of
 from devenv.init.golang_code import go_run
 from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.propose import (
-    ID_NAMES,
-    PLACE,
-    FoundEntity,
     FoundPattern,
+    brought_by,
     find_route,
     is_person,
     module_of,
     order_of,
-    own_id,
-    places_of,
-    snake,
     source_folder,
 )
 from devenv.init.propose import traced_entity as entity_of
 from devenv.init.routes import Route
+from devenv.init.sheet import toml
 
 PLACED: Final = re.compile(r"\{(\d)\}")
 WORDS: Final = ("message", "text", "body", "content")
@@ -51,6 +48,15 @@ NODE: Final = (
 )
 
 
+def placed(attribute: str, entity: FoundEntity) -> str:
+    """The field of an entity that an answer's attribute is: of a key, the last place in it or the whole template."""
+    template = entity.match.get(attribute.strip("{}"), "")
+    places = PLACE.findall(template)
+    if not places:
+        return attribute.strip("{}")
+    return places[-1] if attribute.startswith("{") else template
+
+
 @dataclass(frozen=True)
 class TracedSubject:
     """One subject: its parameters with their types, for the line that traces it."""
@@ -68,19 +74,99 @@ class TraceDrafter(DataDrafter):
     def trace_sections(self) -> None:
         """`[trace.*]`, or a commented example of one."""
         self.traced = []
+        untraced: list[FoundPattern] = []
         self.sheet.title(
             "Traces: one request, followed through all layers (devenv trace SUBJECT …)",
             "Each layer's answer is compared with the one before; the first that differs is named.",
         )
         for pattern in self.patterns:
             found = entity_of(pattern, self.entities)
-            if pattern.query.operation != "Query" or found is None:
+            if pattern.query.operation != "Query":
+                continue
+            if found is None:
+                untraced.append(pattern)
                 continue
             route = self.route_of(pattern)
             if pattern.query.function.name or route:
                 self.trace(pattern, *found, route)
+        for pattern in untraced:
+            self.sheet.blank()
+            self.sheet.comment(self.untraced(pattern))
         if not self.traced:
-            self.sheet.plain(EXAMPLE)
+            self.sheet.plain(self.sketch())
+
+    def untraced(self, pattern: FoundPattern) -> str:
+        """Return why a pattern has no `[trace.*]`, with what to declare for one."""
+        kinds = [each.name for each in brought_by(pattern, self.entities)]
+        key = ", ".join(f'{name} = "{template}"' for name, template in pattern.key.items())
+        head = f"Not traced: [patterns.{pattern.name}] ({pattern.seen[0]})"
+        if len(kinds) > 1:
+            listed = ", ".join(kinds)
+            return (
+                f"{head} returns several kinds of items ({listed}). Declare [[trace.{pattern.name}.entities]] for each:"
+                " see `devenv help traces`, An answer of several kinds."
+            )
+        return (
+            f"{head}: no entity above has a key or an attribute for {key}. Add the entity, or the attribute to it, then"
+            f" declare [trace.{pattern.name}] (`devenv help traces`)."
+        )
+
+    def sketch(self) -> str:
+        """A commented `[trace.*]` with the names that were found, those that were not in capitals."""
+        table = next(iter(self.survey.tables), None)
+        if table is None:
+            return EXAMPLE
+        asked = [each for each in self.patterns if each.query.operation == "Query"]
+        pattern = next((each for each in asked if any(PLACE.sub("", text) for text in each.key.values())), None)
+        key = pattern.key if pattern else {key_of(table)[0]: self.sample_key(key_of(table)[0])}
+        places = [place for text in key.values() for place in PLACE.findall(text)] or ["ID"]
+        here = [each for each in self.entities if each.table == table.table]
+        entity = next(iter(brought_by(pattern, here)) if pattern else iter(here), None)
+        name = pattern.name if pattern else entity.name if entity else "SUBJECT"
+        function = pattern.query.function if pattern else None
+        called, seen = "MODULE:FUNCTION", ""
+        if function is not None:
+            called = f"{module_of(function.file, source_folder(function.file, self.survey))}:{function.name}"
+            seen = f" # {function.file}:{function.line}"
+        route = self.route_of(pattern) if pattern else None
+        found = entity_of(pattern, self.entities) if pattern else None
+        where = dict(found[1]) if found else {place: f"{{{place}}}" for place in places}
+        typed = dict.fromkeys((n for text in where.values() for n in PLACE.findall(text)), "string")
+        arguments = self.arguments(function, pattern)[0] if function and pattern else where
+        lines = [
+            "A trace follows one request through all layers; `devenv help traces` explains each key. For this project,",
+            "with names in CAPITALS where nothing was found:",
+        ]
+        written = {text: f"{code.file}:{line}" for code in self.survey.code for text, line in code.keys.items()}
+        if written and not self.entities:
+            shown = ", ".join(f"{text} ({place})" for text, place in [*written.items()][:6])
+            lines.append(f"(Keys that the code puts together: {shown}. It was not seen to which items they belong.)")
+        if pattern is None:
+            lines += [f"[patterns.{name}]", f"table = {toml(table.table)}", f"key = {toml(key)}"]
+        if entity is None:
+            fields = toml({key_of(table)[0]: next(iter(key.values()))})
+            lines += [f"[entities.{name}]", f"table = {toml(table.table)}", f"match = {fields}"]
+        lines += [
+            f"[trace.{name}]",
+            *([f"params = {toml(typed)} # what you type after `devenv trace {name}`"] if typed else []),
+            f"pattern = {toml(name)}",
+            f"entity = {toml(entity.name if entity else name)}",
+            f"where = {toml(where)}",
+            'ids = { dynamodb = "FIELD_OF_THE_ITEM", library = "FIELD_OF_THE_ANSWER", http = "FIELD_OF_THE_ANSWER" }',
+            f"[trace.{name}.library]",
+            f"function = {toml(called)}{seen}",
+            f"arguments = {toml(arguments)}",
+            f"[trace.{name}.request]",
+            f"path = {toml(route.path if route else '/PATH/{' + places[0] + '}')}",
+        ]
+        return "\n".join(lines)
+
+    def sample_key(self, attribute: str) -> str:
+        """A key as the code or the seeds write it, its last part as a place; else a place alone."""
+        texts = [text for code in self.survey.code for text in code.keys]
+        texts += [text for _, item in self.survey.seeds.items if (text := text_of(item.get(attribute)))]
+        head = re.match(r"[A-Za-z_-]+[#:|/]", texts[0]) if texts else None
+        return f"{head[0]}{{{(PLACE.findall(texts[0]) or ['ID'])[0]}}}" if head else "{ID}"
 
     def route_of(self, pattern: FoundPattern) -> Route | None:
         """The route that a pattern is asked for."""
@@ -90,7 +176,10 @@ class TraceDrafter(DataDrafter):
         """One `[trace.*]`."""
         function = pattern.query.function
         results = self.results(function, entity)
-        names = (own_id(entity), *(a for f, a in results.items() if f in ID_NAMES), *self.sort_keys(entity))
+        templates = [entity.match[name] for name in self.sort_keys(entity) if name in entity.match]
+        places = [place for text in templates for place in PLACE.findall(text)]
+        ids = [a for f, a in results.items() if f in ID_NAMES or a in ID_NAMES]
+        names = (own_id(entity), *ids, *self.sort_keys(entity), *templates, *places)
         own = next((each for each in names if each in results.values()), None)
         shown = next((field for field, attribute in results.items() if attribute == own), None)
         params = {p: self.type_of(p) for t in pattern.key.values() for p in PLACE.findall(t)}
@@ -122,7 +211,7 @@ class TraceDrafter(DataDrafter):
             self.sheet.maybe("group", self.group.name, self.group_edit)
         library = {"library": shown} if called else {}
         self.sheet.key("ids", {"dynamodb": own, **library, **({"http": shown} if route else {})})
-        fields = {f: a for f, a in results.items() if f != shown}
+        fields = {f: a for f, a in results.items() if f != shown and not PLACE.search(a)}
         self.sheet.key("fields", fields)
         times = [f for f, a in results.items() if entity.attributes.get(a) == "time"]
         if times and pattern.query.forward is not None:
@@ -155,8 +244,9 @@ class TraceDrafter(DataDrafter):
     def results(self, function: Function, entity: FoundEntity) -> Mapping[str, str]:
         """Field -> attribute of what a function gives back; the items themselves have their own names."""
         if not function.whole and function.name:
-            return function.results
-        named = {name: name for name in entity.attributes if name not in places_of(entity)}
+            return {field: placed(attribute, entity) for field, attribute in function.results.items()}
+        hidden = places_of(entity) - (entity.stored if len(entity.match) > 1 else frozenset())
+        named = {name: name for name in entity.attributes if name not in hidden}
         return function.results or named
 
     def sort_keys(self, entity: FoundEntity) -> tuple[str, ...]:

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from devenv.init.code import Attribute, Code, Query
+from devenv.init.code import Code, Query
+from devenv.init.entities import (
+    ID_NAMES,
+    LABEL,
+    PLACE,
+    UUID,
+    VERBS,
+    FoundEntity,
+    key_of,
+    places_in,
+    places_of,
+    singular,
+    snake,
+    text_of,
+)
 from devenv.init.routes import Route
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
 
-UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-PLACE: Final = re.compile(r"\{(\w+)\}")
-VERBS: Final = re.compile(r"^(list|get|query|fetch|find|read|load|create|put|add|insert|new|save|make|write|send)_")
+# What a seed file reads from a row: `${users[handle=ada].uuid}`.
+REFERENCE: Final = re.compile(r"\$\{([\w.]+)\[[^\]]*\]\.(\w+)\}")
 NATURAL: Final = ("handle", "username", "user_name", "login", "email", "code", "slug", "name")
 SIGN_IN: Final = ("cognito_user_id", "cognito_id", "auth_id", "auth0_id", "sub", "external_id")
-ID_NAMES: Final = ("uuid", "id", "guid")
 ID_END: Final = re.compile(r"(uuid|guid|id)$", re.IGNORECASE)
-LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
-
-
-@dataclass(frozen=True)
-class FoundEntity:
-    """One kind of items: its fields with their types, the fields that a template holds, and where it was seen."""
-
-    name: str
-    table: str
-    match: Mapping[str, str]
-    attributes: Mapping[str, str]
-    seen: tuple[str, ...]
-
-    def place(self, attribute: str) -> str | None:
-        """The field in the template of an attribute."""
-        found = PLACE.findall(self.match.get(attribute, ""))
-        return found[0] if found else None
 
 
 @dataclass(frozen=True)
@@ -70,11 +65,15 @@ class FoundGroup:
 
 @dataclass(frozen=True)
 class FoundPattern:
-    """One declared query: the same, wherever the code has it, the application's own function first."""
+    """One declared query: the same, wherever the code has it, the application's own function first.
+
+    `begins` is the word that the sort key of one kind of items begins with, if the query asks for it.
+    """
 
     name: str
     queries: tuple[Query, ...]
     key: Mapping[str, str]
+    begins: str = ""
 
     @property
     def query(self) -> Query:
@@ -85,11 +84,6 @@ class FoundPattern:
     def seen(self) -> tuple[str, ...]:
         """Where it stands."""
         return tuple(f"{query.function.file}:{query.line}" for query in self.queries)
-
-
-def snake(name: str) -> str:
-    """`messageGroupId` as `message_group_id`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
 def find_seed(code: Iterable[Code]) -> Code | None:
@@ -103,82 +97,6 @@ def find_seed(code: Iterable[Code]) -> Code | None:
     return min(scripts, key=lambda each: (each.file.count("/"), each.file), default=None)
 
 
-def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
-    """The kinds of items that the code writes, by the literal part of their key."""
-    found: dict[tuple[str, str], FoundEntity] = {}
-    # What the application writes comes first: its names count.
-    shapes = sorted((s for code in survey.code for s in code.shapes), key=lambda s: "seed" in s.function.file.lower())
-    for shape in shapes:
-        table = owner_of(shape.attributes, survey.tables)
-        if table is None:
-            continue
-        hash_key = key_of(table)[0]
-        template = shape.attributes[hash_key].template
-        literal = PLACE.sub("", template or "")
-        where = f"{shape.function.file}:{shape.line}"
-        name = VERBS.sub("", snake(shape.function.short)) or literal.strip("#:_-").lower() or table.table
-        fields = fields_of(shape.attributes, hash_key, template)
-        if (known := found.get((table.table, literal))) is not None:
-            other = {n: t for n, t in fields.items() if n not in PLACE.findall(template or "") or n in shape.attributes}
-            found[table.table, literal] = merge(known, other, where)
-            continue
-        match = {hash_key: template} if template and literal else {}
-        label = LABEL.sub("_", name)
-        if any(each.name == label for each in found.values()):
-            label = f"{label}_{len(found) + 1}"
-        found[table.table, literal] = FoundEntity(label, table.table, match, fields, (where,))
-    # Two kinds in one table are told apart by their keys, or not at all.
-    bare = [each.table for each in found.values() if not each.match]
-    return tuple(e for e in found.values() if e.match or bare.count(e.table) == 1)
-
-
-def owner_of(attributes: Mapping[str, Attribute], tables: Iterable[Found]) -> Found | None:
-    """The table whose key an item has."""
-    return next((table for table in tables if set(key_of(table)) <= set(attributes)), None)
-
-
-def key_of(table: Found) -> tuple[str, ...]:
-    """The key attributes, the hash key first."""
-    parts = sorted(table.request["KeySchema"], key=lambda part: str(part["KeyType"]) != "HASH")
-    return tuple(str(part["AttributeName"]) for part in parts)
-
-
-def fields_of(attributes: Mapping[str, Attribute], hash_key: str, template: str | None) -> dict[str, str]:
-    """Field -> type: what stands in the key's template, then the attributes."""
-    places = PLACE.findall(template or "") if template and PLACE.sub("", template) else []
-    fields = {place: "uuid" if place.endswith("uuid") else "string" for place in places}
-    for name, attribute in attributes.items():
-        if name != hash_key or not places:
-            fields.setdefault(name, attribute.type)
-    return fields
-
-
-def merge(entity: FoundEntity, fields: Mapping[str, str], where: str) -> FoundEntity:
-    """The same kind, seen once more: what is not always there is optional. The first names of places stay."""
-    places = {place for text in entity.match.values() for place in PLACE.findall(text)}
-    known = {n: t if n in places or n in fields else t.rstrip("?") + "?" for n, t in entity.attributes.items()}
-    more = {n: t + "?" for n, t in fields.items() if n not in known and len(known) > len(places) and n not in places}
-    kept = more if not places else {n: t for n, t in more.items() if not n.startswith(("my_", "other_"))}
-    return FoundEntity(entity.name, entity.table, entity.match, {**known, **kept}, (*entity.seen, where))
-
-
-def own_id(entity: FoundEntity) -> str | None:
-    """The attribute that is the item's own id: called after the entity."""
-    names = [f"{each}_{suffix}" for each in (entity.name, singular(entity.name)) for suffix in ID_NAMES]
-    own = {snake(each): each for each in entity.attributes if each not in places_of(entity)}
-    return next((own[name] for name in names if name in own), None)
-
-
-def places_of(entity: FoundEntity) -> set[str]:
-    """The fields that stand in the entity's key."""
-    return {place for text in entity.match.values() for place in PLACE.findall(text)}
-
-
-def singular(name: str) -> str:
-    """`users` -> `user`, `companies` -> `company`."""
-    return name[:-3] + "y" if name.endswith("ies") else name[:-1] if name.endswith("s") else name
-
-
 def keyed(tables: Iterable[Found], entities: Iterable[FoundEntity]) -> Iterator[FoundEntity]:
     """Of tables whose items nobody was seen to write, what their keys tell."""
     known = {entity.table for entity in entities}
@@ -187,11 +105,26 @@ def keyed(tables: Iterable[Found], entities: Iterable[FoundEntity]) -> Iterator[
             yield FoundEntity(table.table, table.table, {}, dict.fromkeys(key_of(table), "string"), ())
 
 
-def find_links(entities: Iterable[FoundEntity], tables: Iterable[DeclaredTable]) -> tuple[FoundLink, ...]:
-    """References by name: `user_uuid` is `users.uuid`; a longer name that ends so may be, or a column called alike."""
+def find_links(
+    entities: Iterable[FoundEntity],
+    tables: Iterable[DeclaredTable],
+    items: Iterable[tuple[str, Mapping[str, Any]]] = (),
+    rows: Mapping[tuple[str, str], Sequence[str]] | None = None,
+) -> tuple[FoundLink, ...]:
+    """References by the values of seeds, else by name: `user_uuid` is `users.uuid`; a longer name that ends so may be.
+
+    `items` are those of seed files by table, `rows` the values of columns in SQL.
+    """
+    items, rows = tuple(items), rows or {}
     seen = [(entity, field) for entity in entities for field in entity.attributes]
     columns = [(table, column.name) for table in tables for column in table.columns if column.primary or column.unique]
     found: dict[str, FoundLink] = {}
+    for entity, field in seen:
+        # What rows and items of the seeds say is sure, whatever the names are.
+        for table, column in columns:
+            if proves(values_of(entity, field, items), table, column, rows):
+                link = make_link(entity, field, table, column)
+                found.setdefault(link.source, replace(link, sure=True))
     for is_meant in (is_called_after, is_called_alike):
         for entity, field in seen:
             for table, column in columns:
@@ -203,6 +136,25 @@ def find_links(entities: Iterable[FoundEntity], tables: Iterable[DeclaredTable])
         name = link.name if link.name not in named else f"{link.name}_{len(named) + 1}"
         named[name] = replace(link, name=name)
     return tuple(named.values())
+
+
+def values_of(entity: FoundEntity, field: str, items: Iterable[tuple[str, Mapping[str, Any]]]) -> set[str]:
+    """The texts that a field has in the items of the seeds that are of its kind."""
+    mine = [
+        (item, places)
+        for table, item in items
+        if table == entity.table and entity.match and (places := places_in(entity.match, item)) is not None
+    ]
+    return {text for item, places in mine if (text := places.get(field) or text_of(item.get(field)))}
+
+
+def proves(values: set[str], table: DeclaredTable, column: str, rows: Mapping[tuple[str, str], Sequence[str]]) -> bool:
+    """Return True if values are ids of a column: uuids that its rows have, or `${table[…].column}` of seeds."""
+    asked = {found for value in values if (found := REFERENCE.fullmatch(value))}
+    if asked and len(asked) == len(values):
+        return {(found[1].rpartition(".")[2], found[2]) for found in asked} == {(table.name, column)}
+    known = set(rows.get((table.name, column), ()))
+    return bool(values) and all(UUID.fullmatch(value) for value in values) and values <= known
 
 
 def is_called_after(field: str, table: DeclaredTable, column: str) -> bool:
@@ -233,8 +185,14 @@ def make_link(entity: FoundEntity, field: str, table: DeclaredTable, column: str
         column=column,
         natural=natural_of(copies, table),
         copies=copies,
-        sure=snake(field) == f"{singular(table.name)}_{column}" and not part,
+        sure=snake(field) == f"{singular(table.name)}_{column}" and (not part or is_word_of(part, table)),
     )
+
+
+def is_word_of(part: str, table: DeclaredTable) -> bool:
+    """Return True if a key such as `USER#{}` begins with the word of a table (`users`)."""
+    word = re.match(r"([A-Za-z_-]+)[#:|/]", part)
+    return bool(word) and snake(word[1]).replace("-", "_") in (table.name, singular(table.name))
 
 
 def find_group(entities: Iterable[FoundEntity], links: Iterable[FoundLink]) -> FoundGroup | None:
@@ -274,7 +232,8 @@ def find_person(
     led = [link.target.name for link in links]
     ranked = sorted(tables, key=lambda t: (t.name not in ("users", "user", "accounts", "people"), -led.count(t.name)))
     for table in ranked:
-        id_ = next((c.name for c in table.columns if c.name in ID_NAMES), None)
+        named = [f"{singular(table.name)}_{each}" for each in ID_NAMES]
+        id_ = next((c.name for c in table.columns if c.name in ID_NAMES or (c.primary and c.name in named)), None)
         name = next((n for n in NATURAL if table.column(n)), None)
         if id_ and name and (table.name in led or table.name in ("users", "user", "accounts", "people")):
             return table, id_, name, next((n for n in SIGN_IN if table.column(n)), None)
@@ -293,7 +252,11 @@ def find_patterns(
     """The queries that the code makes, each once; the application's own name for it wins over a script's."""
     found: dict[tuple[str, str | None, str], FoundPattern] = {}
     tables = {table.table for table in survey.tables}
-    queries = [q for code in survey.code for q in code.queries if q.operation != "Scan" and q.table in tables]
+    # A table that the code gets from elsewhere is the only one there is.
+    only = next(iter(tables)) if len(tables) == 1 else None
+    asked = [q if q.table or not only else replace(q, table=only) for code in survey.code for q in code.queries]
+    queries = [q for q in asked if q.operation != "Scan" and q.table in tables]
+    kinds = tuple(entities)
     for query in sorted(queries, key=lambda q: (not q.function.name, q.function.file, q.line)):
         key = {a: f"{{{a}}}" if UUID.fullmatch(t) else t for a, t in query.key.items()}
         shown = {
@@ -308,17 +271,37 @@ def find_patterns(
         mark = (
             str(query.table),
             query.index,
-            query.operation + str(sorted((a, PLACE.sub("{}", t)) for a, t in shown.items())),
+            query.operation + str(sorted((a, PLACE.sub("{}", t)) for a, t in shown.items())) + begins_of(query, kinds),
         )
         if (known := found.get(mark)) is not None:
-            found[mark] = FoundPattern(known.name, (*known.queries, query), known.key)
+            found[mark] = replace(known, queries=(*known.queries, query))
             continue
         own = snake(query.function.short) or PurePosixPath(query.function.file).stem.replace("-", "_")
         name = LABEL.sub("_", VERBS.sub("", own)) or f"pattern_{len(found) + 1}"
         if any(each.name == name for each in found.values()):
             name = f"{name}_{len(found) + 1}"
-        found[mark] = FoundPattern(name, (query,), shown)
+        found[mark] = FoundPattern(name, (query,), shown, begins_of(query, kinds))
     return tuple(found.values())
+
+
+def begins_of(query: Query, entities: Iterable[FoundEntity]) -> str:
+    """The word that a query's begins_with asks for, if it is that of a kind of items; else ""."""
+    word = query.begins
+    mine = [each.match.get(query.narrowed or "", "") for each in entities if each.table == query.table]
+    return word if word and not PLACE.search(word) and any(each.startswith(word) for each in mine) else ""
+
+
+def brought_by(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> list[FoundEntity]:
+    """The kinds of items under a pattern's key, those that its sort condition leaves."""
+    found = []
+    for entity in entities:
+        templates = {name: PLACE.sub("{}", text) for name, text in entity.match.items()}
+        asked = {name: re.sub(r"\{[\w.]+\}", "{}", text) for name, text in pattern.key.items()}
+        same = all(templates.get(name) == text for name, text in asked.items())
+        sort = entity.match.get(pattern.query.narrowed or "", "")
+        if entity.table == pattern.query.table and same and sort.startswith(pattern.begins):
+            found.append(entity)
+    return found
 
 
 def order_of(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> str:
@@ -334,6 +317,11 @@ def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tup
     Of a key without a literal part, and of an index, it is the one kind of items that has the attribute.
     """
     here = [each for each in entities if each.table == pattern.query.table]
+    kinds = brought_by(pattern, here)
+    if len(kinds) > 1 and len(kinds[0].match) > 1:
+        return None
+    if pattern.begins:
+        here = [each for each in here if each in kinds]
     if not pattern.query.index:
         for entity in here:
             for attribute, template in entity.match.items():

@@ -17,7 +17,7 @@ FILLED: Final = re.compile(r"\b([A-Za-z]{3,})#\$?\{(\w+)\}")
 # The same in an item: `PLOT#42`.
 KEYED: Final = re.compile(r"([A-Za-z]{3,})#([^#\s]+)")
 INSERT: Final = re.compile(
-    rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})\s*\(([^)]*)\)\s*VALUES\s*(.{{0,4000}})", re.IGNORECASE | re.DOTALL
+    rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})\s*\(([^)]*)\)\s*VALUES\s*(?=(.{{0,4000}}))", re.IGNORECASE | re.DOTALL
 )
 MOST: Final = 200
 CODE: Final = (".py", ".js", ".mjs", ".cjs", ".ts", ".go")

@@ -7,14 +7,18 @@ of the environment for what the project's compose or .env file gives it, or for 
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 PYTHON_BYTES: Final = 300_000
 DEPTH: Final = 20
+MOMENT: Final = re.compile(r"time|now|date|isoformat", re.IGNORECASE)
+PERCENT: Final = re.compile(r"%[sd]")
+IN_BRACES: Final = re.compile(r"\{(\w+)\}")
 # What boto3's low-level client calls the types of a value.
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS")
 
@@ -36,14 +40,27 @@ def parse_python(text: str) -> ast.Module | None:
 
 
 @dataclass(frozen=True)
+class TextFunction:
+    """A function that does nothing but put a text together, such as a key: its parameters, and the template."""
+
+    parameters: tuple[str, ...]
+    template: str
+
+
+@dataclass(frozen=True)
 class Scope:
-    """The values of names: assignments of the function, then of the module; and variables of the environment."""
+    """The values of names: assignments of the function, then of the module; and variables of the environment.
+
+    `texts` are functions that put a text together, by name. `loose`: what a text is filled with need not be clear.
+    """
 
     names: Mapping[str, ast.expr]
     variables: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, TextFunction] = field(default_factory=dict)
+    loose: bool = False
 
     def inside(self, function: ast.AST) -> Scope:
-        return Scope({**self.names, **dict(assignments(function))}, self.variables)
+        return Scope({**self.names, **dict(assignments(function))}, self.variables, self.texts)
 
 
 def module_scope(tree: ast.Module, variables: Mapping[str, str]) -> Scope:
@@ -147,15 +164,106 @@ def template_of(node: ast.expr, scope: Scope, depth: int = 0) -> str:
         case ast.JoinedStr(values=parts):
             return "".join(template_of(part, scope, depth + 1) for part in parts)
         case ast.FormattedValue(value=value):
-            return place_of(value, scope, depth + 1)
+            return filling(value, scope, depth + 1)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
             return template_of(left, scope, depth + 1) + template_of(right, scope, depth + 1)
-        case ast.Name(id=name) if isinstance(scope.names.get(name), ast.JoinedStr | ast.Constant | ast.BinOp):
+        case ast.Name(id=name) if is_text(scope.names.get(name), scope):
             return template_of(scope.names[name], scope, depth + 1)
+        case ast.Call() if (called := text_function(node, scope)) is not None:
+            return called_text(called, node, scope, depth + 1)
+    formatted = format_of(node)
+    if formatted is not None:
+        return filled(*formatted, scope, depth + 1)
     try:
         return variable_of(node, scope)
     except Unclear:
         return place_of(node, scope, depth + 1)
+
+
+def format_of(node: ast.expr) -> tuple[str, Sequence[ast.expr]] | None:
+    """(text with `{}`, parts) of `"USER#%s" % x`, `"USER#{}".format(x)`, `"#".join(["USER", x])`."""
+    match node:
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
+            return PERCENT.sub("{}", text), right.elts if isinstance(right, ast.Tuple) else [right]
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format"), args=parts, keywords=[]):
+            return text, parts
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="join"), args=[ast.List(elts=each)]):
+            return text.join(["{}"] * len(each)), each
+    return None
+
+
+def is_text(node: ast.expr | None, scope: Scope) -> bool:
+    """Return True if an expression puts a text together, or calls what does."""
+    return isinstance(node, ast.JoinedStr | ast.Constant | ast.BinOp) or text_function(node, scope) is not None
+
+
+def text_function(node: ast.expr | None, scope: Scope) -> TextFunction | None:
+    """The function that a call calls, if it only puts a text together."""
+    match node:
+        case ast.Call(func=ast.Name(id=name)):
+            return scope.texts.get(name)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr=name)):
+            return scope.texts.get(f"{owner}.{name}") or scope.texts.get(name)
+    return None
+
+
+def called_text(function: TextFunction, call: ast.expr, scope: Scope, depth: int) -> str:
+    """The template of a function, with what it is called with in its places. Unclear."""
+    assert isinstance(call, ast.Call)  # noqa: S101 - `text_function` found it
+    given = dict(zip(function.parameters, call.args, strict=False))
+    given |= {word.arg: word.value for word in call.keywords if word.arg}
+    places = {name: template_of(value, scope, depth + 1) for name, value in given.items()}
+    return IN_BRACES.sub(lambda found: places.get(found[1], found[0]), function.template)
+
+
+def filling(node: ast.expr, scope: Scope, depth: int) -> str:
+    """The template of what a text is filled with; in a loose scope `{at}` or `{id}` for what is computed. Unclear."""
+    try:
+        named = node if is_text(node, scope) else None
+        return template_of(named, scope, depth) if named is not None else place_of(node, scope, depth)
+    except Unclear:
+        if not scope.loose:
+            raise
+        return "{at}" if MOMENT.search(ast.unparse(node)) else "{id}"
+
+
+def filled(text: str, parts: Sequence[ast.expr], scope: Scope, depth: int) -> str:
+    """A text with `{}` in it, filled in order. Unclear."""
+    left = iter(parts)
+    made = []
+    for piece in re.split(r"(\{\})", text):
+        part = next(left, None) if piece == "{}" else None
+        made.append(piece if part is None else filling(part, scope, depth + 1))
+    return "".join(made)
+
+
+def text_functions(trees: Iterable[ast.Module]) -> dict[str, TextFunction]:
+    """The functions and static methods that only return a text, by name and `Class.name`; ambiguous names have none."""
+    found: dict[str, TextFunction] = {}
+    twice: set[str] = set()
+    for tree in trees:
+        owned = [("", node) for node in tree.body]
+        owned += [
+            (f"{node.name}.", inner) for node in tree.body if isinstance(node, ast.ClassDef) for inner in node.body
+        ]
+        for owner, node in owned:
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            body = [each for each in node.body if not isinstance(each, ast.Expr)]
+            value = body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
+            if not isinstance(value, ast.JoinedStr | ast.BinOp | ast.Call):
+                continue
+            try:
+                template = template_of(value, module_scope(tree, {}))
+            except Unclear:
+                continue
+            if not IN_BRACES.sub("", template):
+                continue
+            names = tuple(each.arg for each in node.args.args if each.arg not in ("self", "cls"))
+            for name in {f"{owner}{node.name}", node.name}:
+                twice |= {name} if name in found and found[name].template != template else set()
+                found[name] = TextFunction(names, template)
+    return {name: each for name, each in found.items() if name not in twice}
 
 
 def place_of(node: ast.expr, scope: Scope, depth: int) -> str:

@@ -13,7 +13,7 @@ from typing import Final
 from devenv.config.masking import split_address
 from devenv.host.files import read_text
 from devenv.init import golang_code, javascript_code, unused
-from devenv.init.code import Code, read_code
+from devenv.init.code import Code, Function, read_code
 from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.listing import SCRIPTS, is_script, list_widely
@@ -24,7 +24,7 @@ from devenv.init.program_tables import read_program_tables
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
-from devenv.init.source import assignments, parse_python, read_variable
+from devenv.init.source import assignments, parse_python, read_variable, text_functions
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
 from devenv.init.tables import (
     Found,
@@ -48,12 +48,16 @@ SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 TELLING: Final = re.compile(
     r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__"
     r"|\b(Flask|FastAPI)\(|include_router|register_blueprint"
+    # What puts keys together: f"USER#{…}", "USER#%s".
+    r"|[\"'][A-Za-z_]+#"
 )
 DATABASE: Final = re.compile(
     r"CREATE\s+DATABASE\s+\"?([a-z_]\w{0,62})\"?\s*;|\bcreatedb\b[^\n;|&]{0,200}\s([a-z_]\w{0,62})[ \t]*(?=$|[;|&])"
     r"|(?P<url>(?:jdbc:)?postgres(?:ql)?://[^\s\"'$<>]{1,400})",
     re.IGNORECASE | re.MULTILINE,
 )
+# What Flask calls a function that makes the application.
+FACTORIES: Final = ("create_app", "make_app")
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
 # What a folder may hold and still be empty: nothing that devenv could be about.
 BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG)(\..*)?", re.IGNORECASE)
@@ -136,8 +140,13 @@ def survey(root: Path) -> Survey:
     made, _ = javascript_code.read_scripts(scripts, variables, keys)
     go = golang_code.read_go(texts, variables, keys)
     constants = {name: node for tree in trees.values() for name, node in assignments(tree)}
+    made_texts = text_functions(trees.values())
     code = (
-        *mounted([read_code(name, tree, variables, keys, constants) for name, tree in trees.items()]),
+        *mounted(
+            with_results(
+                [read_code(name, tree, variables, keys, constants, made_texts) for name, tree in trees.items()]
+            )
+        ),
         *(read.code for read in made.values()),
         *(read.code for read in go.values()),
     )
@@ -255,13 +264,23 @@ def missed(name: str, text: str, found: int) -> Iterable[str]:
 
 
 def application_in(tree: ast.Module) -> tuple[str, str] | None:
-    """(framework, name) of the application that a module makes: `app = Flask(__name__)`."""
+    """(framework, name) of the application that a module makes: `app = Flask(__name__)`, or in a `create_app`."""
     for name, node in assignments(tree):
-        match node:
-            case ast.Call(
-                func=ast.Name(id="Flask" | "FastAPI" as kind) | ast.Attribute(attr="Flask" | "FastAPI" as kind)
-            ):
-                return kind.lower(), name
+        if kind := framework_of(node):
+            return kind, name
+    for function in tree.body:
+        if isinstance(function, ast.FunctionDef) and function.name in FACTORIES:
+            kind = next(filter(None, map(framework_of, ast.walk(function))), None)
+            if kind is not None:
+                return kind, function.name
+    return None
+
+
+def framework_of(node: ast.AST) -> str | None:
+    """`flask` of `Flask(…)`, `fastapi` of `FastAPI(…)`."""
+    match node:
+        case ast.Call(func=ast.Name(id="Flask" | "FastAPI" as kind) | ast.Attribute(attr="Flask" | "FastAPI" as kind)):
+            return str(kind).lower()
     return None
 
 
@@ -308,6 +327,27 @@ def up_tables(text: str) -> tuple[DeclaredTable, ...]:
     up = re.split(r"(?im)^\s*--\s*(?:migrate:down|\+goose\s+down|\+migrate\s+down)\b", text)[0]
     read = read_sql("up.sql", up)
     return () if isinstance(read, str) else read.tables
+
+
+def with_results(code: list[Code]) -> list[Code]:
+    """The files whose functions return what another function makes of an item, with the fields of that."""
+    makers: dict[str, Function] = {}
+    for function in (f for each in code for f in each.functions if f.results):
+        makers[function.short] = function if function.short not in makers else replace(function, results={})
+
+    def completed(function: Function) -> Function:
+        called = [makers[name] for name in sorted(function.calls) if name in makers and name != function.short]
+        used = [each for each in called if each.results]
+        if function.results or function.whole or len(used) != 1 or function.short == "":
+            return function
+        return replace(function, results=used[0].results)
+
+    made = []
+    for each in code:
+        functions = {function.name: completed(function) for function in each.functions}
+        queries = [replace(q, function=functions.get(q.function.name, q.function)) for q in each.queries]
+        made.append(replace(each, functions=tuple(functions.values()), queries=tuple(queries)))
+    return made
 
 
 def mounted(code: list[Code]) -> list[Code]:

@@ -61,7 +61,8 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     classes = ", ".join(f"{count:,} {name}" for name, count in plan["classes"].items()) or "nothing"
     lines = [f"plan: {number_of(plan['writes'], 'item')} to write ({classes}): {plan['file']}"]
     if plan["left_out"]:
-        lines.append(f"    {plan['left_out']:,} more cannot be fixed without losing data")
+        left = f"{plan['left_out']:,} more cannot be fixed without losing data"
+        lines.append(f"    {left}: `devenv doctor` has a command for each")
     if plan["loss"]:
         lines.append(f"    {number_of(plan['loss'], 'of them is', 'of them are')} deleted, and only with --allow-loss")
     return [*lines, f"next: devenv repair apply {plan['file']}"] if plan["writes"] else lines

@@ -90,6 +90,12 @@ def read_answer(value: Any, forms: Sequence[Form]) -> tuple[tuple[Entry, ...] | 
     return tuple(found), None
 
 
+def names_of_entries(value: Any, forms: Sequence[Form]) -> tuple[str, ...]:
+    """The fields of the first entry of each form, as the answer calls them."""
+    first = [found[0] for form in forms if (found := find_elements(value, form)[0])]
+    return tuple(dict.fromkeys(str(name) for element in first for name in element))
+
+
 def find_elements(value: Any, form: Form) -> tuple[list[Mapping[str, Any]], str | None]:
     """The elements at a form's place, and what is wrong there. For one of several kinds, lists are walked through."""
     level = [value]

@@ -96,12 +96,21 @@ Outcome = Literal["returned", "raised", "exited", "timed_out", "unstarted", "unr
 
 
 @dataclass(frozen=True)
+class Unfound:
+    """Where the function of devenv.toml was looked for (`cause`), and what to change (`text`)."""
+
+    cause: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Ran:
     """How one function of the application ended. `error` is the type's name, `detail` its words, `where` the place.
 
     `asked` are its reads (None: not captured), `read` the entries that they brought. `shape` says what is wrong with
     the form of what was returned; `nothing`: it returned no value at all. `returned` are the fields that it had to
-    return: name, expected, observed.
+    return: name, expected, observed. `names` are the fields of the entries, as the function calls them. `unfound` says
+    what of a function that could not be called was not found, and what to write instead.
     """
 
     function: str
@@ -115,6 +124,8 @@ class Ran:
     asked: tuple[StoreCall, ...] | None = None
     read: tuple[Entry, ...] | None = None
     returned: tuple[tuple[str, str, str | None], ...] = ()
+    names: tuple[str, ...] = ()
+    unfound: Unfound | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +156,7 @@ class Answer:
     `problem` may also be `not_json` or `too_large`. `shape` says what is wrong with the form of the JSON.
     `cors` is the Access-Control-Allow-Origin header. `pages` were read; `more`: the last one names a further page.
     `encoding` is the Content-Encoding. `spans` are the least and the greatest value of the sorted field on each page,
-    in the order of the pages; `repeated` are ids that several pages have.
+    in the order of the pages; `repeated` are ids that several pages have. `names` are the fields of its entries.
     """
 
     status: int | None
@@ -164,6 +175,7 @@ class Answer:
     more: bool = False
     empty: bool = False
     ms: float = 0.0
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,6 +241,14 @@ def observations(found: Mapping[str, Observation]) -> Observations:
 
 
 @dataclass(frozen=True)
+class DeclaredIds:
+    """The `ids` of one kind of entries: layer -> field or template, and where they stand in devenv.toml."""
+
+    place: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Subject:
     """The subject of a trace, as the judgement needs it. `identifier` is the subject's id in a report, if it has one.
 
@@ -236,7 +256,7 @@ class Subject:
     one per layer (pattern, library, http), `limits` the declared sizes of an answer. `anonymous` and `stranger` are
     the statuses that are right for them (empty: not judged). `origin`: a page of that origin must be able to read.
     `cursor` is the field by whose text the next page begins. Of several kinds, `sorting` gives the field and the
-    direction of each, and `unshown` the kinds that a layer's answer leaves out.
+    direction of each, and `unshown` the kinds that a layer's answer leaves out. `ids` is by kind.
     """
 
     name: str
@@ -255,3 +275,4 @@ class Subject:
     cursor: str | None = None
     sorting: Mapping[str, tuple[str | None, Direction | None]] = field(default_factory=dict)
     unshown: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    ids: Mapping[str, DeclaredIds] = field(default_factory=dict)

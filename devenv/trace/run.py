@@ -43,13 +43,15 @@ report, for those who render it:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.capture.calls import Direction
+from devenv.config.places import Keys, find_line, title_of
+from devenv.config.schema import FILE
 from devenv.core.errors import DevenvError, Exit, StoreError
 from devenv.core.lazy import Lazy
 from devenv.core.model import Failure, Report
@@ -60,7 +62,7 @@ from devenv.trace.application import find_application
 from devenv.trace.judge.verdict import judge
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.registry import LAYERS
-from devenv.trace.observation import Observation, Observations, PostgresObservation, Subject, observations
+from devenv.trace.observation import DeclaredIds, Observation, Observations, PostgresObservation, Subject, observations
 from devenv.trace.question import TraceContext, ask
 from devenv.trace.report import report_of
 
@@ -240,7 +242,23 @@ def subject_of(context: TraceContext, person: PostgresObservation) -> Subject:
             "library": frozenset(part.entity for part in trace_.entities if not part.library.shown),
             "http": frozenset(part.entity for part in trace_.entities if not part.request.shown),
         },
+        ids=dict(declared_ids(context)),
     )
+
+
+def declared_ids(context: TraceContext) -> Iterator[tuple[str, DeclaredIds]]:
+    """The kinds of entries (one without a name where there is one kind) with their `ids` and where these stand."""
+    trace_, subject = context.question.trace, context.question.subject
+    file = context.facts.context.root / FILE
+    try:
+        text = file.read_text("utf-8-sig")
+    except OSError:
+        text = ""
+    for number, part in enumerate(trace_.kinds):
+        keys: Keys = ("trace", subject, "entities", number, "ids") if trace_.entities else ("trace", subject, "ids")
+        line = find_line(text, keys)
+        place = f"{FILE}:{line}" if line else FILE
+        yield part.entity if trace_.entities else "", DeclaredIds(f"{place} {title_of(keys)}", {**part.ids})
 
 
 def types_of(named: Iterable[tuple[Mapping[str, str], Kind | None]]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import failed, passed, unneeded, unverified
+from devenv.doctor.checks.sources import source_line
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement, ReadPlan, Relation
@@ -84,13 +85,18 @@ def judged(
         if not found:
             return passed("; ".join(filter(None, (number_of(len(judgement.records), "item"), beside(facts)))))
         faults = [fault for one in found for fault in one.faults]
-        safe = sum(fault.safe for fault in faults)
+        stuck = blocked(facts, [fault for fault in faults if fault.safe])
+        safe = sum(fault.safe for fault in faults) - len(stuck)
         several = len(found) > 1
         evidence = [f"{one.kind + ': ' if several else ''}{count(one)}: {summary(one)}" for one in found]
+        again = loaded_again(facts, faults)
         if safe == len(faults):
-            fix = Fix("write the correct value; no data is lost", MEND, safe=True)
+            fix = Fix(f"write the correct value; no data is lost{again}", MEND, safe=True)
         elif safe:
-            fix = Fix(f"fixes {safe} of {len(faults)}; fix the others yourself", MEND, safe=True)
+            text = f"fixes {safe} of {len(faults)}; the next run says what to do about the others{again}"
+            fix = Fix(text, MEND, safe=True)
+        elif stuck:
+            fix = Fix(taken(stuck) + again, deletion(one) if (one := stuck[0].record) else None)
         else:
             fix = remedy(facts, faults)
         causes = dict.fromkeys(one.cause for one in found if one.cause)
@@ -98,6 +104,42 @@ def judged(
         return failed(evidence, cause="; ".join(causes) or None, fix=fix, subjects=subjects)
 
     return run
+
+
+def blocked(facts: DoctorFacts, faults: Sequence[Fault]) -> list[Fault]:
+    """Of faults that are safe, those in a key whose correct value another item has: --fix leaves both alone."""
+    keys = facts.plan.keys
+    moving = [each for each in faults if each.record is not None and each.attribute in keys.get(each.record.table, ())]
+    if not moving:
+        return []
+    from devenv.verify.repair import plan_repairs
+
+    planned = [write.before for write in plan_repairs(facts.judgement(), facts.known_plan()) if write.before]
+    written = {id(before) for before in planned}
+    return [fault for fault in moving if fault.record is not None and id(fault.record.item) not in written]
+
+
+def taken(faults: Sequence[Fault]) -> str:
+    """What to do about an item whose correct key another item has."""
+    first = faults[0]
+    record = first.record
+    place = f"{record.table} {short_key(record)}" if record is not None else "the item"
+    more = f" of the first of {len(faults)}" if len(faults) > 1 else ""
+    return (
+        f"another item has the key {first.attribute} = {first.expected} already, so {place} cannot get it. Compare the"
+        f" two and keep one. The command deletes the item with the wrong id{more}"
+    )
+
+
+def loaded_again(facts: DoctorFacts, faults: Sequence[Fault]) -> str:
+    """The sentence about a seed file that has the wrong value too; "" when none has."""
+    wrong = [
+        each.observed
+        for each in faults
+        if each.kind in ("mismatched_id", "stale_copy", "malformed_id") and each.observed
+    ]
+    place = source_line(facts, wrong)
+    return f". {place} has the wrong value, too: correct it there, or the next load brings it back" if place else ""
 
 
 def count(one: Folded) -> str:
@@ -163,7 +205,9 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     if seeded[place] and deletable[0].kind == "orphan" and any(follows):
         return Fix("update the seed items to the recreated rows; no data is lost", "devenv up")
     if seeded[place]:
-        text += ". It came from the seed files: correct it there too, or the next full load restores it"
+        line = source_line(facts, [each for each in (deletable[0].observed, *deletable[0].subjects) if each])
+        text += f". It came from the seed files{f' ({line})' if line else ''}: correct it there too, or the next full"
+        text += " load restores it; once it is deleted, `devenv up --restore-seeds` loads it again"
     more = f". The command deletes the first of {len(faults)}" if len(faults) > 1 else ". The command deletes this item"
     return Fix(text + more, deletion(records[place]))
 

@@ -29,6 +29,7 @@ from devenv.trace.judge.fault import (
     without,
     wrong_order,
 )
+from devenv.trace.judge.identity import explain_ids
 from devenv.trace.judge.library import is_member
 from devenv.trace.observation import Answer, Entry, Observations, Subject
 
@@ -76,7 +77,8 @@ def find_http(
     member = seen.http.member
     if member is None:
         return []
-    found = list(judge_member(subject, seen, member, expected, earlier))
+    judged = judge_member(subject, seen, member, expected, earlier)
+    found = explain_ids(judged, subject, "http", member.entries, member.names)
     blind = any(broken.layer in ("environment", "services") for broken in earlier)
     found += judge_others(subject, seen, member, blind)
     if subject.origin and not any(broken.kind == "stale_process" for broken in earlier):

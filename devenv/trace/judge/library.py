@@ -27,6 +27,7 @@ from devenv.trace.judge.fault import (
     without,
     wrong_order,
 )
+from devenv.trace.judge.identity import explain_ids
 from devenv.trace.observation import Entry, Observations, Ran, Subject
 
 # What a store answers when the request itself is wrong, as opposed to the store not being reached.
@@ -73,7 +74,7 @@ def find_library(
     ran = library.corrected if diverted else library.ran
     if ran is None or any(broken.layer == "services" and broken.about & STORES for broken in earlier):
         return []
-    found = list(judge_run(subject, seen, ran, expected, earlier))
+    found = explain_ids(judge_run(subject, seen, ran, expected, earlier), subject, "library", ran.entries, ran.names)
     if not found and library.page is not None:
         found += judge_page(subject, seen, ran, library.page)
     for guard, declared in library.guards:
@@ -172,7 +173,8 @@ def judge_failure(ran: Ran, declared: StoreCall | None) -> LayerFinding:
         "unreadable": f"{ran.function} returns a value that cannot be read: {words}",
     }
     cause = "possibly an error in the function itself: no store refused a request"
-    return library_fault(ran, "error", texts[ran.outcome], cause)
+    fault = library_fault(ran, "error", texts[ran.outcome], cause)
+    return replace(fault, cause=ran.unfound.cause, fix=Fix(ran.unfound.text)) if ran.unfound else fault
 
 
 def is_refused(asked: StoreCall) -> bool:

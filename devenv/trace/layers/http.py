@@ -18,7 +18,7 @@ from devenv.config.trace import TraceRequest
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
-from devenv.trace.answers import Form, by_kind, forms_of_answer, read_answer, unplaced
+from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
 from devenv.trace.judge.http import judge_http
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.services import was_left_out
@@ -383,7 +383,9 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
         return replace(answer, detail=reason_of(value))
     entries, shape = read_answer(value, forms)
     empty = value is None or (isinstance(value, Mapping) and set(value) <= ERROR_WORDS and entries is None)
-    return replace(answer, entries=entries, shape=shape, empty=empty, detail=reason_of(value) if empty else None)
+    detail = reason_of(value) if empty else None
+    names = names_of_entries(value, forms)
+    return replace(answer, entries=entries, shape=shape, empty=empty, detail=detail, names=names)
 
 
 def reason_of(value: Any) -> str | None:

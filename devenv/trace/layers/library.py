@@ -17,14 +17,16 @@ from devenv.capture import requests
 from devenv.capture.calls import Cost, StoreCall, differences, shown
 from devenv.capture.process import ANSWER_BYTES, Ended, Running, finish, last_line, parse_lines, send, start
 from devenv.config.load import interpreter as own_interpreter
+from devenv.config.places import Keys
 from devenv.config.trace import Call, TraceLibrary
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.values import as_text
-from devenv.trace.answers import form_of_items, forms_of_answer, read_answer, unplaced, walk
+from devenv.trace.answers import form_of_items, forms_of_answer, names_of_entries, read_answer, unplaced, walk
 from devenv.trace.judge.library import judge_library
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.environment import find_diverted, place_call
+from devenv.trace.layers.functions import look_for
 from devenv.trace.layers.pattern import declared_guard
 from devenv.trace.layers.tapped import Watched, watching
 from devenv.trace.observation import LibraryObservation, Observation, Ran
@@ -270,6 +272,11 @@ def read_runs(
         ran = read_run(inquiry, order, call["function"], mine, told, ended, main=guard < 0)
         if guard >= 0 and ran.outcome == "returned" and told is not None:
             ran = replace(ran, returned=tuple(returned_fields(order.guards[guard].returns, told.get("value"))))
+        if ran.outcome in ("unstarted", "raised"):
+            keys: Keys = ("trace", inquiry.question.subject, "library")
+            keys += ("guards", guard, "function") if guard >= 0 else ("function",)
+            root, python = inquiry.facts.context.root, order.command[0]
+            ran = replace(ran, unfound=look_for(root, order.folder, keys, call["function"], python, ran))
         runs.append(ran)
         begin = end + 1
         if told is None:
@@ -328,8 +335,9 @@ def read_value(inquiry: TraceContext, ran: Ran, value: Any) -> Ran:
         return ran
     if value is None:
         return replace(ran, nothing=True, entries=())
-    entries, shape = read_answer(value, forms_of_answer(inquiry.question.trace, "library"))
-    return replace(ran, entries=entries, shape=shape)
+    forms = forms_of_answer(inquiry.question.trace, "library")
+    entries, shape = read_answer(value, forms)
+    return replace(ran, entries=entries, shape=shape, names=names_of_entries(value, forms))
 
 
 def read_command(inquiry: TraceContext, order: Order, ended: Ended, watched: Watched | None) -> Ran:

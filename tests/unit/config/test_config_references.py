@@ -111,6 +111,11 @@ def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
         ),
         ('ids = { dynamodb = "line_no"', 'ids = { dynamodb = "sk"', "there is no field of [entities.line] `sk`"),
         ('ids = { dynamodb = "line_no"', 'ids = { dynamodb = "line_id"', "did you mean `line_no`"),
+        (
+            'ids = { dynamodb = "line_no", http = "no" }',
+            'ids = { dynamodb = "LINE#{line_no}", http = "number" }',
+            'has `line_no` alone; write dynamodb = "line_no", or http = "LINE#{number}"',
+        ),
         ('pattern = "order"\nent', 'pattern = "oder"\nent', "there is no pattern `oder`; did you mean `order`"),
         ('entity = "line"', 'entity = "lines"', "there is no entity `lines`; did you mean `line`"),
         ('group = "whole"', 'group = "all"', "there is no group `all`; declared: whole"),

@@ -250,3 +250,75 @@ def test_a_row_that_setup_loaded_and_a_table_without_rows_are_loaded_again(world
     empty = nobody(inquiry, WHO, [], lambda: [bo])
     assert (empty.cause, empty.fix and empty.fix.command) == ("public.users is empty", "devenv up --from setup")
     assert empty.summary.endswith("there are none at all")
+
+
+PROFILES = {
+    "project": {"name": "profiles"},
+    "steps": {"seed": {"files": ["seeds/*.json"]}},
+    "entities": {
+        "profile": {
+            "table": TABLE,
+            "match": {"pk": "USER#{user_uuid}", "sk": "PROFILE"},
+            "attributes": {"user_uuid": "uuid", "user_handle": "string"},
+        }
+    },
+    "links": [
+        {
+            "name": "user",
+            "from": f"dynamodb:{TABLE}.pk[USER#{{}}]",
+            "to": "postgres:users.uuid",
+            "natural_key": {"user_handle": "handle"},
+        }
+    ],
+}
+WRONG = "11111111-2222-4333-8444-555555555557"
+
+
+def profiles(world: World, *handles: str) -> DoctorFacts:
+    """Ada's profile under a wrong id, and those of `handles` under their own."""
+    owners = {handle: str(world.row(handle)["uuid"]) for handle in handles}
+    named = [(WRONG, "ada"), *((uuid, handle) for handle, uuid in owners.items())]
+    world.items[:] = [{"pk": f"USER#{uuid}", "sk": "PROFILE", "user_handle": handle} for uuid, handle in named]
+    return facts(world, settings=msgspec.convert(PROFILES, Settings))
+
+
+def test_an_id_whose_key_is_free_is_written(world: World) -> None:
+    fix = judged("mismatched_id")(profiles(world, "bo")).fix
+    assert fix is not None
+    assert (fix.command, fix.safe) == ("devenv doctor --fix", True)
+    assert fix.text == "write the correct value; no data is lost"
+
+
+def test_an_id_whose_key_another_item_has_gets_a_command_that_ends_it(world: World) -> None:
+    """`--fix` leaves both alone, so the finding must not send the reader to it again."""
+    fix = judged("mismatched_id")(profiles(world, "ada", "bo")).fix
+    assert fix is not None
+    assert not fix.safe
+    assert fix.text.startswith(f"another item has the key pk = USER#{world.row('ada')['uuid']} already")
+    statement = f"""DELETE FROM "{TABLE}" WHERE "pk"='USER#{WRONG}' AND "sk"='PROFILE'"""
+    assert shlex.split(str(fix.command)) == ["devenv", "ddb", "sql", "--write", statement]
+
+
+def test_the_line_of_a_seed_that_has_the_wrong_id_is_named(world: World, tmp_path: Path) -> None:
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "seeds/users.json").write_text(f'{{"table": "t",\n "items": [\n{{"pk": "USER#{WRONG}"}}]}}')
+    made = profiles(world, "bo")
+    made.context = replace(made.context, root=tmp_path)
+    fix = judged("mismatched_id")(made).fix
+    assert fix is not None
+    assert fix.safe
+    wanted = "seeds/users.json:3 has the wrong value, too: correct it there, or the next load brings it back"
+    assert fix.text == f"write the correct value; no data is lost. {wanted}"
+
+
+@pytest.mark.parametrize("pattern", ["../seeds/*.json", "/tmp/seeds/*.json", "seeds/*.csv"])
+def test_files_outside_the_project_and_other_files_are_not_searched(world: World, tmp_path: Path, pattern: str) -> None:
+    for folder in (tmp_path / "seeds", tmp_path / "project/seeds"):
+        folder.mkdir(parents=True)
+        (folder / "users.json").write_text(WRONG)
+    made = profiles(world, "bo")
+    settings = msgspec.convert({**PROFILES, "steps": {"seed": {"files": [pattern]}}}, Settings)
+    made.context = replace(made.context, root=tmp_path / "project", settings=settings)
+    fix = judged("mismatched_id")(made).fix
+    assert fix is not None
+    assert fix.text == "write the correct value; no data is lost"

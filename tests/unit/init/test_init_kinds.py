@@ -454,7 +454,7 @@ def test_answers_take_drop_or_replace(tmp_path: Path) -> None:
 def test_every_section_is_explained_and_there_is_an_example_of_a_trace(tmp_path: Path) -> None:
     made(tmp_path, {"docker-compose.yml": COMPOSE, "t.json": REQUEST})
     lines = (tmp_path / "devenv.toml").read_text().splitlines()
-    assert "# [trace.messages]" in lines
+    assert "# [trace.SUBJECT]" in lines
     heads = [at for at, line in enumerate(lines) if line.startswith("[")]
     for at in heads:
         above = lines[:at]

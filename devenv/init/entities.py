@@ -1,0 +1,303 @@
+"""The kinds of items that the code writes and the seeds hold, told apart by their keys. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final
+
+from devenv.init.code import Attribute
+from devenv.init.survey import Survey
+from devenv.init.tables import Found
+
+UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+PLACE: Final = re.compile(r"\{(\w+)\}")
+VERBS: Final = re.compile(r"^(list|get|query|fetch|find|read|load|create|put|add|insert|new|save|make|write|send)_")
+ID_NAMES: Final = ("uuid", "id", "guid")
+LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+# The attributes by which people tell kinds apart, and words of a sort key that only say "the thing itself".
+TYPED: Final = ("type", "entity", "entity_type", "item_type", "kind", "et")
+ABOUT: Final = ("metadata", "meta", "info", "head", "header", "root", "detail", "details", "self", "data")
+WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*(?=[^}\w-]|$)(?![^{]*\})")
+NAMELESS: Final = re.compile(r"([A-Za-z]{2,})([#:|/_-])\{(id|uuid|guid)\}")
+# The parts of a key between `#`, those of `${table[column=value].column}` whole; a part in capitals is a word.
+SEPARATED: Final = re.compile(r"(?:\$\{[^}]*\}|[^#])+")
+LITERAL: Final = re.compile(r"[A-Z][A-Z_-]*")
+TIME: Final = re.compile(r"\d{4}-\d\d(?:-\d\d)?")
+MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
+KINDS: Final = {
+    "S": "string",
+    "N": "number",
+    "BOOL": "boolean",
+    "B": "binary",
+    "L": "list",
+    "M": "map",
+    **dict.fromkeys(("SS", "NS", "BS"), "set"),
+}
+
+
+@dataclass(frozen=True)
+class FoundEntity:
+    """One kind of items: its fields with their types, the fields that a template holds, and where it was seen.
+
+    `stored` are the attributes that its items have, without the places of their keys.
+    """
+
+    name: str
+    table: str
+    match: Mapping[str, str]
+    attributes: Mapping[str, str]
+    seen: tuple[str, ...]
+    stored: frozenset[str] = frozenset()
+
+    def place(self, attribute: str) -> str | None:
+        """The field in the template of an attribute."""
+        found = PLACE.findall(self.match.get(attribute, ""))
+        return found[0] if found else None
+
+
+def snake(name: str) -> str:
+    """`messageGroupId` as `message_group_id`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
+    """The kinds of items that the code writes, by the literal parts of their key; then those that only seeds hold."""
+    found: dict[tuple[str, ...], FoundEntity] = {}
+    # What the application writes comes first: its names count.
+    shapes = sorted((s for code in survey.code for s in code.shapes), key=lambda s: "seed" in s.function.file.lower())
+    for shape in shapes:
+        table = owner_of(shape.attributes, survey.tables)
+        if table is None:
+            continue
+        hash_key = key_of(table)[0]
+        match = named_places({name: shape.attributes[name].template for name in key_of(table)}, hash_key)
+        template = match.get(hash_key) or shape.attributes[hash_key].template
+        mark = (table.table, *(PLACE.sub("", match.get(name, "")) for name in key_of(table)))
+        where = f"{shape.function.file}:{shape.line}"
+        literal = PLACE.sub("", template or "")
+        own = VERBS.sub("", snake(shape.function.short)) or literal.strip("#:_-").lower() or table.table
+        fields = fields_of(shape.attributes, match, key_of(table))
+        if (known := found.get(mark)) is not None:
+            other = {n: t for n, t in fields.items() if n not in PLACE.findall(template or "") or n in shape.attributes}
+            found[mark] = merge(known, other, where)
+            continue
+        label = LABEL.sub("_", kind_name(shape.attributes, match, key_of(table)) or own)
+        if any(each.name == label for each in found.values()):
+            label = f"{label}_{len(found) + 1}"
+        kept = match if hash_key in match else {}
+        found[mark] = FoundEntity(label, table.table, kept, fields, (where,), frozenset(shape.attributes))
+    kinds = [refined(each, survey) for each in found.values()]
+    kinds += seeded(survey, kinds)
+    # Two kinds in one table are told apart by their keys, or not at all.
+    bare = [each.table for each in kinds if not each.match]
+    return tuple(e for e in kinds if e.match or bare.count(e.table) == 1)
+
+
+def named_places(templates: Mapping[str, str | None], hash_key: str) -> dict[str, str]:
+    """The templates of a key that have a literal part; a place called `id` is named after the word before it.
+
+    A sort key counts only if it begins with its literal part, such as `ORDER#`: else it is a value, such as a time.
+    """
+    found: dict[str, str] = {}
+    for name, template in templates.items():
+        literal = PLACE.sub("", template or "")
+        if not template or not literal.strip("#:_-|/ ") or (name != hash_key and template.startswith("{")):
+            continue
+        used = {place for each in found.values() for place in PLACE.findall(each)}
+        place = NAMELESS.search(template)
+        better = f"{place[1].lower()}_{place[3]}" if place else ""
+        if place and better not in used:
+            template = template.replace(f"{{{place[3]}}}", f"{{{better}}}", 1)
+        found[name] = template
+    return found
+
+
+def kind_name(attributes: Mapping[str, Attribute], match: Mapping[str, str], key: Sequence[str]) -> str | None:
+    """The name of a kind by its constant `type`, or by the word its sort key begins with; None without these."""
+    sort = match.get(key[1]) if len(key) > 1 else None
+    if sort is None:
+        return None
+    called = [a.template for n, a in attributes.items() if snake(n).strip("_") in TYPED and a.template]
+    if called and re.fullmatch(r"[A-Za-z][\w-]*", called[0]):
+        return snake(called[0]).replace("-", "_")
+    word = WORD.search(sort)
+    outer = WORD.search(match.get(key[0], ""))
+    name = word[0] if word else ""
+    if outer and (not name or name.lower() in ABOUT or name == outer[0]):
+        name = outer[0]
+    return name.lower().replace("-", "_") or None
+
+
+def refined(entity: FoundEntity, survey: Survey) -> FoundEntity:
+    """An entity with the types that its items in the seeds have, without attributes of an unknown type."""
+    table = [item for table, item in survey.seeds.items if table == entity.table and entity.match]
+    items = [item for item in table if places_in(entity.match, item) is not None]
+    seen = types_in(entity.match, items)
+    types: dict[str, str] = {}
+    for name, given in entity.attributes.items():
+        known = seen.get(name, "")
+        best = known if given.rstrip("?") in ("", "string") and known else given
+        lacking = given.endswith("?") or (bool(items) and not known) or known.endswith("?")
+        if best.rstrip("?"):
+            types[name] = best.rstrip("?") + ("?" if lacking else "")
+    more = {name: kind.rstrip("?") + "?" for name, kind in seen.items() if name not in entity.attributes}
+    return replace(entity, attributes={**types, **more})
+
+
+def seeded(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[FoundEntity]:
+    """The kinds of items of the seed files that no code was seen to write, if their keys have literal parts."""
+    tables = {table.table: key_of(table) for table in survey.tables}
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for table, item in survey.seeds.items:
+        if any(each.table == table and places_in(each.match, item) is not None for each in kinds):
+            continue
+        templates = tuple(seed_template(text_of(item.get(name)), item, name) for name in tables[table])
+        groups.setdefault((table, *templates), []).append(item)
+    names = {each.name for each in kinds}
+    for (table, *templates), items in groups.items():
+        key = tables[table]
+        match = named_places(dict(zip(key, templates, strict=True)), key[0])
+        if key[0] not in match:
+            continue
+        called = {n: Attribute("string", text_of(v)) for n, v in items[0].items()}
+        name = LABEL.sub("_", kind_name(called, match, key) or (WORD.search(match[key[0]]) or [table])[0].lower())
+        name = name if name not in names else f"{name}_{len(names) + 1}"
+        names.add(name)
+        stored = frozenset(each for item in items for each in item)
+        yield FoundEntity(name, table, match, types_in(match, items), survey.seeds.files[:3], stored)
+
+
+def seed_template(text: str | None, item: Mapping[str, Any], key: str) -> str:
+    """The template of a key's text in a seed: `ORDER#{order_id}` of `ORDER#7f3a…`; words in capitals are literal."""
+    parts = SEPARATED.findall(text or "")
+    others = {text_of(value): name for name, value in item.items() if name != key}
+    made: list[str] = []
+    word, used = "", set()
+    for part in parts:
+        if LITERAL.fullmatch(part):
+            made.append(part)
+            word = part.lower().replace("-", "_")
+            continue
+        name = others.get(part) or (f"{word}_at" if TIME.match(part) else f"{word}_id" if word else "value")
+        name = name if re.fullmatch(r"\w+", name) and name not in ID_NAMES else f"{word}_id" if word else "value"
+        while name in used:
+            name += "_2"
+        used.add(name)
+        made.append(f"{{{name}}}")
+    return "#".join(made)
+
+
+def places_in(match: Mapping[str, str], item: Mapping[str, Any]) -> dict[str, str] | None:
+    """Place -> text of an item whose keys have these templates; None for an item that has not."""
+    found: dict[str, str] = {}
+    for name, template in match.items():
+        parts = PLACE.split(template)
+        pattern = "".join(re.escape(part) if at % 2 == 0 else "(.+?)" for at, part in enumerate(parts))
+        one = re.fullmatch(pattern, text_of(item.get(name)) or "")
+        if one is None:
+            return None
+        found |= dict(zip(PLACE.findall(template), one.groups(), strict=True))
+    return found
+
+
+def types_in(match: Mapping[str, str], items: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Field -> type of items: the places of their keys, then their attributes; `?`: not every item has it."""
+    values: dict[str, list[str]] = {}
+    for item in items:
+        for name, text in (places_in(match, item) or {}).items():
+            values.setdefault(name, []).append(type_of_text(text))
+        for name, value in item.items():
+            if name not in match and name not in PLACE.findall("".join(match.values())):
+                values.setdefault(name, []).append(type_of_value(value))
+    found = {}
+    for name, types in values.items():
+        if len(set(types)) == 1 or set(types) <= {"string", "uuid", "time"}:
+            found[name] = (types[0] if len(set(types)) == 1 else "string") + ("?" if len(types) < len(items) else "")
+    return found
+
+
+def text_of(value: Any) -> str | None:
+    """The text or number of an attribute in either form."""
+    if isinstance(value, Mapping):
+        value = value.get("S", value.get("N"))
+    return str(value) if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool) else None
+
+
+def type_of_value(value: Any) -> str:
+    """The type of an attribute of a seed, in DynamoDB's own form or a plain one."""
+    if isinstance(value, Mapping) and len(value) == 1 and (kind := next(iter(value))) in KINDS:
+        return type_of_text(str(value["S"])) if kind == "S" else KINDS[kind]
+    match value:
+        case bool():
+            return "boolean"
+        case int() | float() | Decimal():
+            return "number"
+        case list():
+            return "list"
+        case Mapping():
+            return "map"
+    return type_of_text(str(value))
+
+
+def type_of_text(text: str) -> str:
+    """A text's type: a uuid (one that a row gives, too), a time, or any text."""
+    if UUID.fullmatch(text) or re.fullmatch(r"\$\{[^}]*\.(uuid)\}", text):
+        return "uuid"
+    return "time" if MOMENT.match(text) else "string"
+
+
+def owner_of(attributes: Mapping[str, Attribute], tables: Iterable[Found]) -> Found | None:
+    """The table whose key an item has."""
+    return next((table for table in tables if set(key_of(table)) <= set(attributes)), None)
+
+
+def key_of(table: Found) -> tuple[str, ...]:
+    """The key attributes, the hash key first."""
+    parts = sorted(table.request["KeySchema"], key=lambda part: str(part["KeyType"]) != "HASH")
+    return tuple(str(part["AttributeName"]) for part in parts)
+
+
+def fields_of(attributes: Mapping[str, Attribute], match: Mapping[str, str], key: Sequence[str]) -> dict[str, str]:
+    """Field -> type: what stands in the key's templates, then the attributes."""
+    places = [place for name in key if name in match for place in PLACE.findall(match[name])]
+    fields = {place: "uuid" if place.endswith("uuid") else "string" for place in places}
+    for name, attribute in attributes.items():
+        if name not in match or not PLACE.search(match[name]):
+            if name in key[1:] and name in match:
+                continue
+            fields.setdefault(name, attribute.type)
+    return fields
+
+
+def merge(entity: FoundEntity, fields: Mapping[str, str], where: str) -> FoundEntity:
+    """The same kind, seen once more: what is not always there is optional. The first names of places stay."""
+    places = {place for text in entity.match.values() for place in PLACE.findall(text)}
+    known = {n: t if n in places or n in fields else t.rstrip("?") + "?" for n, t in entity.attributes.items()}
+    more = {n: t + "?" for n, t in fields.items() if n not in known and len(known) > len(places) and n not in places}
+    kept = more if not places else {n: t for n, t in more.items() if not n.startswith(("my_", "other_"))}
+    return replace(entity, attributes={**known, **kept}, seen=(*entity.seen, where))
+
+
+def own_id(entity: FoundEntity) -> str | None:
+    """The attribute that is the item's own id: called after the entity."""
+    names = [f"{each}_{suffix}" for each in (entity.name, singular(entity.name)) for suffix in ID_NAMES]
+    own = {snake(each): each for each in entity.attributes if each not in places_of(entity)}
+    if len(entity.match) > 1:
+        # Its sort key has a word of its own: `ORDER#{order_id}`, beside which `id` is the same.
+        last = PLACE.findall([*entity.match.values()][-1])
+        own |= {snake(place): place for place in last}
+        names += [name for name in ID_NAMES if name in own] + [snake(place) for place in last[-1:]]
+    return next((own[name] for name in names if name in own), None)
+
+
+def places_of(entity: FoundEntity) -> set[str]:
+    """The fields that stand in the entity's key."""
+    return {place for text in entity.match.values() for place in PLACE.findall(text)}
+
+
+def singular(name: str) -> str:
+    """`users` -> `user`, `companies` -> `company`."""
+    return name[:-3] + "y" if name.endswith("ies") else name[:-1] if name.endswith("s") else name

@@ -1,0 +1,102 @@
+"""Differences that come from how devenv.toml names the id of an entry, not from the entries. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from devenv.core.model import Fix
+from devenv.core.templates import names_in
+from devenv.trace.difference import ID, Difference
+from devenv.trace.judge.fault import LayerFinding
+from devenv.trace.observation import DeclaredIds, Entry, Subject
+
+MOST_NAMES: Final = 8
+
+
+@dataclass(frozen=True)
+class IdForm:
+    """The text around an id that one side writes and the other does not. `stored`: the items write it."""
+
+    before: str
+    after: str
+    stored: bool
+
+
+def explain_ids(
+    found: Iterable[LayerFinding], subject: Subject, layer: str, entries: Sequence[Entry] | None, names: Sequence[str]
+) -> list[LayerFinding]:
+    """The findings of an answer, those that the declared id explains with that cause and the line to change.
+
+    `names` are the fields of the answer's entries.
+    """
+    return [explain(finding, subject, layer, entries or (), names) for finding in found]
+
+
+def explain(
+    finding: LayerFinding, subject: Subject, layer: str, entries: Sequence[Entry], names: Sequence[str]
+) -> LayerFinding:
+    """One finding; with another cause if all entries of a kind lack the declared id, or write it in another form."""
+    for kind, declared in subject.ids.items() if finding.difference else ():
+        mine = [entry for entry in entries if entry.kind == kind]
+        template = declared.names.get(layer)
+        if not mine or template is None:
+            continue
+        parts = names_in(template) or {template}
+        lacking = sorted(parts - set(names))
+        if lacking and all(entry.id is None for entry in mine):
+            listed = ", ".join(f"`{name}`" for name in names[:MOST_NAMES])
+            wanted = ", ".join(f"`{name}`" for name in lacking)
+            cause = f"no entry of the answer has {wanted}; its fields are {listed}" if listed else None
+            text = f'{declared.place} has {layer} = "{template}": name the field that holds the id, or return {wanted}'
+            return replace(finding, cause=cause, fix=Fix(text))
+        form = form_of(pairs_of(finding.difference, kind), len(mine)) if finding.difference else None
+        if form is not None:
+            other = f"`{form.before}…{form.after}`"
+            where = "the items' id has" if form.stored else "the answer's id has"
+            cause = f"the ids differ only in form: {where} the text {other}"
+            return replace(
+                finding, cause=cause, fix=Fix(f"in {declared.place} write {corrected(form, declared, layer)}")
+            )
+    return finding
+
+
+def pairs_of(between: Difference, kind: str) -> list[tuple[str, str]]:
+    """(expected, observed) ids of the entries that differ in their id: those of one entry, then those left over."""
+    label = f"{kind} " if kind else ""
+    changed = [(one.expected, one.observed) for one in between.changed if one.field == ID]
+    pairs = [(old, new) for old, new in changed if old and new]
+    left = [entry.id for entry in between.missing if entry.id is not None]
+    for entry in between.extra:
+        new = entry.id
+        old = next((one for one in left if new and one != new and inner(one, new, label)), None)
+        if new and old:
+            left.remove(old)
+            pairs.append((old, new))
+    return [(old.removeprefix(label), new.removeprefix(label)) for old, new in pairs if old.startswith(label)]
+
+
+def inner(one: str, other: str, label: str) -> bool:
+    """Return True if one id is a part of the other."""
+    one, other = one.removeprefix(label), other.removeprefix(label)
+    return one in other or other in one
+
+
+def form_of(pairs: Sequence[tuple[str, str]], count: int) -> IdForm | None:
+    """The text that one side of all pairs has around the other; None where they differ otherwise, or are too few."""
+    forms = set()
+    for old, new in pairs:
+        long, short = (old, new) if len(old) > len(new) else (new, old)
+        if short not in long or short == long:
+            return None
+        at = long.index(short)
+        forms.add(IdForm(long[:at], long[at + len(short) :], long == old))
+    return forms.pop() if len(pairs) == count and len(forms) == 1 else None
+
+
+def corrected(form: IdForm, declared: DeclaredIds, layer: str) -> str:
+    """The line of `ids` that writes both ids alike."""
+    place = layer if form.stored else "dynamodb"
+    known = declared.names.get(place, "")
+    return f'{place} = "{form.before}{known if names_in(known) else f"{{{known}}}"}{form.after}"'

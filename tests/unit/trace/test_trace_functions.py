@@ -1,0 +1,85 @@
+"""A function of devenv.toml that cannot be called: the file that was looked for, and the line that names it rightly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devenv.trace.layers.functions import look_for
+from devenv.trace.observation import Ran, Unfound
+
+TOML = '[trace.orders]\npattern = "orders"\n[trace.orders.library]\nfunction = "x"\n'
+KEYS = ("trace", "orders", "library", "function")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name, text in {
+        "devenv.toml": TOML,
+        "backend/shop/__init__.py": "",
+        "backend/shop/orders.py": "from shop.db import table\n\n\ndef orders_of(user):\n    return []\n",
+        "backend/shop/db.py": "table = 1\n",
+        "backend/lib/feed.py": "async def feed_of(user):\n    return []\n",
+        "backend/.venv/lib/orders.py": "def orders_of():\n    pass\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def found(project: Path, folder: str, function: str, detail: str, error: str = "ModuleNotFoundError") -> Unfound | None:
+    ran = Ran("f()", "unstarted", error=error, detail=detail)
+    return look_for(project, project / folder, KEYS, function, "/usr/bin/python3", ran)
+
+
+@pytest.mark.parametrize(
+    ("folder", "function", "missing", "line"),
+    [
+        ("backend", "backend.shop.orders:orders_of", "backend", 'function = "shop.orders:orders_of"'),
+        ("backend", "orders:orders_of", "orders", 'function = "shop.orders:orders_of"'),
+        (".", "shop.orders:orders_of", "shop", 'function = "shop.orders:orders_of" and folder = "backend"'),
+        ("backend/shop", "orders:orders_of", "shop", 'function = "shop.orders:orders_of" and folder = "backend"'),
+        ("backend", "feed:feed_of", "feed", 'function = "lib.feed:feed_of"'),
+    ],
+)
+def test_the_right_line(project: Path, folder: str, function: str, missing: str, line: str) -> None:
+    unfound = found(project, folder, function, f"No module named '{missing}'")
+    assert unfound is not None
+    assert unfound.text.endswith(f"at devenv.toml:4 write: {line}")
+    assert "backend/.venv" not in unfound.text
+
+
+def test_the_file_that_was_looked_for(project: Path) -> None:
+    unfound = found(project, "backend", "backend.shop.orders:orders_of", "No module named 'backend'")
+    assert unfound is not None
+    expected = (
+        "neither backend/shop/orders.py nor backend/shop/orders/__init__.py exists in backend/, where imports begin"
+    )
+    assert unfound.cause == expected
+
+
+def test_a_function_with_a_similar_name(project: Path) -> None:
+    detail = "module 'shop.orders' has no attribute 'order_of'"
+    unfound = found(project, "backend", "shop.orders:order_of", detail, "AttributeError")
+    assert unfound == Unfound(
+        "shop/orders.py has no `order_of`", 'at devenv.toml:4 write: function = "shop.orders:orders_of"'
+    )
+
+
+def test_a_function_that_no_file_defines(project: Path) -> None:
+    unfound = found(project, "backend", "nothing:zzz", "No module named 'nothing'")
+    assert unfound is not None
+    assert unfound.text == "no Python file of the project defines `zzz`: correct `function` at devenv.toml:4"
+
+
+def test_a_package_that_the_interpreter_lacks(project: Path) -> None:
+    unfound = found(project, "backend", "shop.orders:orders_of", "No module named 'flask'")
+    assert unfound is not None
+    assert unfound.cause == "the Python that was used, /usr/bin/python3, has no module `flask`"
+    assert "[backend]" in unfound.text
+
+
+@pytest.mark.parametrize("detail", ["unsupported operand", "'Table' object has no attribute 'qery'", None])
+def test_an_error_of_the_function_itself(project: Path, detail: str | None) -> None:
+    assert found(project, "backend", "shop.orders:orders_of", detail or "", "TypeError") is None

@@ -1,0 +1,65 @@
+"""Differences that the declared `ids` explain: the line of devenv.toml to change, and nothing for other differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from devenv.trace.judge.verdict import judge
+from devenv.trace.observation import DeclaredIds, Entry, Observations
+from tests.unit.trace.judged import SENT, STORED, SUBJECT, with_library, with_member
+
+PLACE = "devenv.toml:41 [trace.conversation] ids"
+NAMED = replace(SUBJECT, ids={"": DeclaredIds(PLACE, {"dynamodb": "MSG#{number}", "library": "id", "http": "no"})})
+
+
+def renamed(entries: tuple[Entry, ...], form: str) -> tuple[Entry, ...]:
+    return tuple(replace(each, id=form.format(each.id)) for each in entries)
+
+
+def causes(seen: Observations) -> tuple[str, str, str]:
+    first = judge(NAMED, seen).first
+    assert first is not None
+    assert first.fix is not None
+    return first.kind, first.cause or "", first.fix.text
+
+
+def test_an_answer_without_the_field_that_is_its_id() -> None:
+    nameless = tuple(replace(each, id=None) for each in STORED)
+    kind, cause, fix = causes(with_library(entries=nameless, names=("text", "order_no")))
+    assert (kind, cause) == ("field_changed", "no entry of the answer has `id`; its fields are `text`, `order_no`")
+    assert fix == f'{PLACE} has library = "id": name the field that holds the id, or return `id`'
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_ids_that_differ_in_form_only(alike: bool) -> None:
+    """Entries with equal fields are paired by these; others by their ids."""
+    answer = STORED if alike else tuple(replace(each, fields={}) for each in STORED)
+    seen = with_library(entries=renamed(answer, "MSG#{}"), names=("id",), asked=(SENT,), read=STORED)
+    _, cause, fix = causes(seen)
+    assert cause == "the ids differ only in form: the answer's id has the text `MSG#…`"
+    assert fix == f'in {PLACE} write dynamodb = "MSG#MSG#{{number}}"'
+
+
+def test_the_items_have_the_longer_form() -> None:
+    seen = with_member(entries=tuple(replace(each, id=(each.id or "")[1:]) for each in STORED), names=("no",))
+    kind, cause, fix = causes(seen)
+    assert (kind, cause) == ("body_changed", "the ids differ only in form: the items' id has the text `m…`")
+    assert fix == f'in {PLACE} write http = "m{{no}}"'
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        STORED[1:],
+        (replace(STORED[0], id=None), *STORED[1:]),
+        (replace(STORED[0], id="MSG#m1"), *STORED[1:]),
+        (*renamed(STORED[:2], "A#{}"), *renamed(STORED[2:], "B#{}")),
+    ],
+)
+def test_other_differences_keep_their_cause(entries: tuple[Entry, ...]) -> None:
+    _, cause, fix = causes(with_library(entries=entries, names=("id", "text")))
+    assert "only in form" not in cause
+    assert "no entry of the answer" not in cause
+    assert PLACE not in fix
