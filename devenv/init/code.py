@@ -48,6 +48,7 @@ class Function:
     `reverses`: it turns a list round. `line` is where it begins; the module itself has the name "". `calls` are the
     last names of what it calls. `whole`: it gives the items themselves back. `optional` are
     parameters with a default; `taken_apart`: in JavaScript, its one argument is an object with these names.
+    `bound`: a method of an object.
     """
 
     file: str
@@ -60,6 +61,7 @@ class Function:
     whole: bool = False
     optional: frozenset[str] = frozenset()
     taken_apart: bool = False
+    bound: bool = False
 
     @property
     def short(self) -> str:
@@ -121,6 +123,7 @@ class Code:
     uses_dynamodb: bool
     writes: bool
     imports: frozenset[str] = frozenset()
+    packages: frozenset[str] = frozenset()  # the first words of absolute imports
     mounts: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, int] = field(default_factory=dict)  # texts such as `USER#{user_id}`, with their lines
     checks_audience: bool = False  # a call with `audience=…`: id tokens have one, access tokens of Cognito do not
@@ -158,10 +161,11 @@ def read_code(
             if shape := read_shape(node, function, scope, keys):
                 shapes.append(shape)
     nodes = list(ast.walk(tree))
-    texts = {
+    strings = {
         node.value: node.lineno for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    absolute = [node for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
     return Code(
         file=file,
         functions=tuple(functions),
@@ -169,10 +173,11 @@ def read_code(
         shapes=tuple(shapes),
         routes=tuple(read_routes(file, tree)),
         variables={found[0]: getattr(n, "lineno", 1) for n in nodes if (found := read_variable(n))},
-        endpoints={text: line for text, line in texts.items() if re.match(r"https?://[\w.-]+:\d+/?$", text)},
-        uses_dynamodb="dynamodb" in texts,
+        endpoints={text: line for text, line in strings.items() if re.match(r"https?://[\w.-]+:\d+/?$", text)},
+        uses_dynamodb="dynamodb" in strings,
         writes=bool(names & {"put_item", "batch_write_item", "transact_write_items", "batch_writer"}),
         imports=frozenset(imported(nodes)),
+        packages=frozenset(n.module.partition(".")[0] for n in absolute if n.module),
         mounts=dict(read_mounts(tree)),
         keys=dict(key_texts(nodes, module)),
         checks_audience=any(isinstance(node, ast.keyword) and node.arg == "audience" for node in nodes),
@@ -269,6 +274,7 @@ def describe(file: str, name: str, owner: ast.AST, scope: Scope) -> Function:
         frozenset(calls | called),
         whole,
         frozenset(optional),
+        bound="." in name and bool(owner.args.args) and owner.args.args[0].arg == "self",
     )
 
 

@@ -353,8 +353,17 @@ class Drafter(TraceDrafter):
         program = [] if not file.endswith(SCRIPTS) else ["node"]
         if file.endswith(("ts", "mts")) and any("tsx" in each.packages for each in self.survey.manifests):
             program = ["npx", "--no-install", "tsx"]
-        self.sheet.key("command", [*(program or ["{python}"]), file])
+        self.sheet.key("command", [*(program or ["{python}"]), *self.seed_words(file)])
         self.sheet.key("files", [glob.escape(file)])
+
+    def seed_words(self, file: str) -> list[str]:
+        """The script, as a module where it imports a package of the project's folder."""
+        seed, folder = self.seed, file.rpartition("/")[0]
+        module = file.removesuffix(".py").replace("/", ".")
+        own = {code.file.partition("/")[0] for code in self.survey.code if "/" in code.file} - {folder}
+        if seed is None or not folder or not file.endswith(".py") or not re.fullmatch(r"\w+(\.\w+)*", module):
+            return [file]
+        return ["-m", module] if own & seed.packages else [file]
 
     def safety(self) -> None:
         """`[safety]`: what is asked for costs nothing and is never wrong; the rest is the project's to decide."""

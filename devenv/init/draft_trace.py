@@ -48,6 +48,11 @@ NODE: Final = (
 )
 
 
+def callable_name(function: Function) -> str:
+    """`Repo().list` of a method of an object, `list` of a function: what devenv.toml calls it."""
+    return function.name.replace(".", "().", 1) if function.bound else function.name
+
+
 def placed(attribute: str, entity: FoundEntity) -> str:
     """The field of an entity that an answer's attribute is: of a key, the last place in it or the whole template."""
     template = entity.match.get(attribute.strip("{}"), "")
@@ -126,7 +131,8 @@ class TraceDrafter(DataDrafter):
         function = pattern.query.function if pattern else None
         called, seen = "MODULE:FUNCTION", ""
         if function is not None:
-            called = f"{module_of(function.file, source_folder(function.file, self.survey))}:{function.name}"
+            module = module_of(function.file, source_folder(function.file, self.survey))
+            called = f"{module}:{callable_name(function)}"
             seen = f" # {function.file}:{function.line}"
         route = self.route_of(pattern) if pattern else None
         found = entity_of(pattern, self.entities) if pattern else None
@@ -278,7 +284,7 @@ class TraceDrafter(DataDrafter):
                 self.sheet.key("folder", folder)
         else:
             folder = source_folder(function.file, self.survey) or ""
-            self.sheet.key("function", f"{module_of(function.file, folder or None)}:{function.name}")
+            self.sheet.key("function", f"{module_of(function.file, folder or None)}:{callable_name(function)}")
             self.sheet.key("arguments", arguments)
             if folder:
                 self.sheet.key("folder", folder)

@@ -157,9 +157,9 @@ def seeded(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[FoundEntity
         templates = tuple(seed_template(text_of(item.get(name)), item, name) for name in tables[table])
         groups.setdefault((table, *templates), []).append(item)
     names = {each.name for each in kinds}
-    for (table, *templates), items in groups.items():
+    for (table, *written), items in groups.items():
         key = tables[table]
-        match = named_places(dict(zip(key, templates, strict=True)), key[0])
+        match = named_places(dict(zip(key, written, strict=True)), key[0])
         if key[0] not in match:
             continue
         called = {n: Attribute("string", text_of(v)) for n, v in items[0].items()}

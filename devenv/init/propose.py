@@ -31,6 +31,7 @@ from devenv.init.tables import Found
 # What a seed file reads from a row: `${users[handle=ada].uuid}`.
 REFERENCE: Final = re.compile(r"\$\{([\w.]+)\[[^\]]*\]\.(\w+)\}")
 NATURAL: Final = ("handle", "username", "user_name", "login", "email", "code", "slug", "name")
+HANDLES: Final = ("handle", "username", "user_name", "login")
 SIGN_IN: Final = ("cognito_user_id", "cognito_id", "auth_id", "auth0_id", "sub", "external_id")
 ID_END: Final = re.compile(r"(uuid|guid|id)$", re.IGNORECASE)
 
@@ -124,13 +125,15 @@ def find_links(
         for table, column in columns:
             if proves(values_of(entity, field, items), table, column, rows):
                 link = make_link(entity, field, table, column)
-                found.setdefault(link.source, replace(link, sure=True))
+                if link is not None:
+                    found.setdefault(link.source, replace(link, sure=True))
     for is_meant in (is_called_after, is_called_alike):
         for entity, field in seen:
             for table, column in columns:
                 if is_meant(field, table, column):
                     link = make_link(entity, field, table, column)
-                    found.setdefault(link.source, link)
+                    if link is not None:
+                        found.setdefault(link.source, link)
     named: dict[str, FoundLink] = {}
     for link in found.values():
         name = link.name if link.name not in named else f"{link.name}_{len(named) + 1}"
@@ -150,9 +153,9 @@ def values_of(entity: FoundEntity, field: str, items: Iterable[tuple[str, Mappin
 
 def proves(values: set[str], table: DeclaredTable, column: str, rows: Mapping[tuple[str, str], Sequence[str]]) -> bool:
     """Return True if values are ids of a column: uuids that its rows have, or `${table[…].column}` of seeds."""
-    asked = {found for value in values if (found := REFERENCE.fullmatch(value))}
+    asked = [found for value in values if (found := REFERENCE.fullmatch(value)) is not None]
     if asked and len(asked) == len(values):
-        return {(found[1].rpartition(".")[2], found[2]) for found in asked} == {(table.name, column)}
+        return {(str(found[1]).rpartition(".")[2], found[2]) for found in asked} == {(table.name, column)}
     known = set(rows.get((table.name, column), ()))
     return bool(values) and all(UUID.fullmatch(value) for value in values) and values <= known
 
@@ -167,10 +170,17 @@ def is_called_alike(field: str, table: DeclaredTable, column: str) -> bool:
     return field == column and re.search("_" + ID_END.pattern, field) is not None
 
 
-def make_link(entity: FoundEntity, field: str, table: DeclaredTable, column: str) -> FoundLink:
-    """The reference from a field to a column, with the copies that are called like it."""
+def make_link(entity: FoundEntity, field: str, table: DeclaredTable, column: str) -> FoundLink | None:
+    """The reference from a field to a column, with the copies that are called like it.
+
+    None for one of several places of a key, which a link cannot name, unless the item has the attribute, too.
+    """
     attribute = next((a for a, t in entity.match.items() if f"{{{field}}}" in t), field)
     part = PLACE.sub("{}", entity.match[attribute]) if field in places_of(entity) else ""
+    if part.count("{}") > 1:
+        if field not in entity.stored:
+            return None
+        attribute, part = field, ""
     prefix = ID_END.sub("", field)
     called = {snake(name): name for name in entity.attributes}
     copies = {
@@ -178,6 +188,10 @@ def make_link(entity: FoundEntity, field: str, table: DeclaredTable, column: str
         for c in table.columns
         if (wanted := f"{snake(prefix).rstrip('_')}_{c.name}") in called and c.name != column
     }
+    # The name of a person is written as it is called in the table.
+    copies |= {called[c.name]: c.name for c in table.columns if c.unique and c.name in HANDLES and c.name in called}
+    # `member_id` for `members.member_id`.
+    named = column if any(column == f"{singular(table.name)}_{each}" for each in ID_NAMES) else ""
     return FoundLink(
         name=snake(prefix).rstrip("_"),
         source=f"{entity.table}.{attribute}" + (f"[{part}]" if part else ""),
@@ -185,14 +199,15 @@ def make_link(entity: FoundEntity, field: str, table: DeclaredTable, column: str
         column=column,
         natural=natural_of(copies, table),
         copies=copies,
-        sure=snake(field) == f"{singular(table.name)}_{column}" and (not part or is_word_of(part, table)),
+        sure=(snake(field) == f"{singular(table.name)}_{column}" and not part)
+        or (snake(field) in (f"{singular(table.name)}_{column}", named) and is_word_of(part, table)),
     )
 
 
 def is_word_of(part: str, table: DeclaredTable) -> bool:
     """Return True if a key such as `USER#{}` begins with the word of a table (`users`)."""
     word = re.match(r"([A-Za-z_-]+)[#:|/]", part)
-    return bool(word) and snake(word[1]).replace("-", "_") in (table.name, singular(table.name))
+    return word is not None and snake(word[1]).replace("-", "_") in (table.name, singular(table.name))
 
 
 def find_group(entities: Iterable[FoundEntity], links: Iterable[FoundLink]) -> FoundGroup | None:

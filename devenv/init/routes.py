@@ -83,13 +83,19 @@ def is_guarded(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 
 def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:
-    """function -> field of an answer like `{"data": list_notes(…)}`."""
+    """function -> field of an answer like `{"data": list_notes(…)}` or `jsonify(data=list_notes(…))`."""
     found = {}
     for node in nodes:
-        for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
+        pairs: list[tuple[str, ast.expr]] = []
+        if isinstance(node, ast.Dict):
+            every = zip(node.keys, node.values, strict=True)
+            pairs = [(str(key.value), value) for key, value in every if isinstance(key, ast.Constant)]
+        elif isinstance(node, ast.Call) and called_name(node) in ("jsonify", "dict"):
+            pairs = [(word.arg, word.value) for word in node.keywords if word.arg]
+        for name, value in pairs:
             call = value.value if isinstance(value, ast.Await) else value
-            if isinstance(key, ast.Constant) and isinstance(call, ast.Call):
-                found[called_name(call)] = str(key.value)
+            if isinstance(call, ast.Call):
+                found[called_name(call)] = name
     return found
 
 

@@ -258,7 +258,10 @@ def declared_ids(context: TraceContext) -> Iterator[tuple[str, DeclaredIds]]:
         keys: Keys = ("trace", subject, "entities", number, "ids") if trace_.entities else ("trace", subject, "ids")
         line = find_line(text, keys)
         place = f"{FILE}:{line}" if line else FILE
-        yield part.entity if trace_.entities else "", DeclaredIds(f"{place} {title_of(keys)}", {**part.ids})
+        yield (
+            part.entity if trace_.entities else "",
+            DeclaredIds(f"{place} {title_of(keys)}", {str(layer): name for layer, name in part.ids.items()}),
+        )
 
 
 def types_of(named: Iterable[tuple[Mapping[str, str], Kind | None]]) -> dict[str, str]:

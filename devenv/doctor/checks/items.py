@@ -120,7 +120,7 @@ def blocked(facts: DoctorFacts, faults: Sequence[Fault]) -> list[Fault]:
 
 
 def taken(faults: Sequence[Fault]) -> str:
-    """What to do about an item whose correct key another item has."""
+    """The sentence for an item whose correct key another item has."""
     first = faults[0]
     record = first.record
     place = f"{record.table} {short_key(record)}" if record is not None else "the item"

@@ -29,7 +29,7 @@ from devenv.trace.judge.fault import (
     without,
     wrong_order,
 )
-from devenv.trace.judge.identity import explain_ids
+from devenv.trace.judge.identity import explain_ids, place_of_list
 from devenv.trace.judge.library import is_member
 from devenv.trace.observation import Answer, Entry, Observations, Subject
 
@@ -152,7 +152,8 @@ def judge_body(
     elif member.problem is not None:
         yield http_fault(seen, "body_changed", f"the API's answer cannot be read: {member.detail}", said)
     elif member.shape is not None:
-        yield http_fault(seen, "body_changed", f"the API answers {member.shape}", FORM)
+        fault = http_fault(seen, "body_changed", f"the API answers {member.shape}", FORM)
+        yield place_of_list(fault, subject, "request", member.shape)
     elif expected is None:
         if ran is not None and ran.outcome == "raised" and not member.entries:
             text = f"{ran.function} fails, and the API answers {member.status} with an empty list"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -13,6 +14,7 @@ from devenv.trace.judge.fault import LayerFinding
 from devenv.trace.observation import DeclaredIds, Entry, Subject
 
 MOST_NAMES: Final = 8
+NAMES: Final = re.compile(r"`(\w+)`")
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ def explain(
                 finding, cause=cause, fix=Fix(f"in {declared.place} write {corrected(form, declared, layer)}")
             )
     return finding
+
+
+def place_of_list(finding: LayerFinding, subject: Subject, section: str, shape: str | None) -> LayerFinding:
+    """A finding about an answer that is a map and no list, with the line that tells where in it the list is."""
+    names = NAMES.findall(shape or "") if (shape or "").startswith("a map with ") else []
+    if not names:
+        return finding
+    choice = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
+    text = f'if the list is in it, write items = "{names[0]}"{choice} in [trace.{subject.name}.{section}]'
+    return replace(finding, fix=Fix(text))
 
 
 def pairs_of(between: Difference, kind: str) -> list[tuple[str, str]]:

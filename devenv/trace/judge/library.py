@@ -27,7 +27,7 @@ from devenv.trace.judge.fault import (
     without,
     wrong_order,
 )
-from devenv.trace.judge.identity import explain_ids
+from devenv.trace.judge.identity import explain_ids, place_of_list
 from devenv.trace.observation import Entry, Observations, Ran, Subject
 
 # What a store answers when the request itself is wrong, as opposed to the store not being reached.
@@ -95,7 +95,8 @@ def judge_run(
         yield from judge_nothing(subject, seen, ran, expected, earlier)
         return
     if ran.shape is not None:
-        yield library_fault(ran, "field_changed", f"{ran.function} returns {ran.shape}", FORM)
+        fault = library_fault(ran, "field_changed", f"{ran.function} returns {ran.shape}", FORM)
+        yield place_of_list(fault, subject, "library", ran.shape)
         return
     between = difference(subject, expected, ran.entries)
     if between is None or expected is None or ran.entries is None:

@@ -184,3 +184,71 @@ def test_a_query_of_several_kinds_says_what_to_declare(tmp_path: Path) -> None:
     assert "orders" not in settings.trace
     text = (tmp_path / "devenv.toml").read_text()
     assert "# Not traced: [patterns.orders] (app.py:10) returns several kinds of items (order, profile)." in text
+
+
+REPO = """\
+import boto3
+from boto3.dynamodb.conditions import Key
+
+class Repo:
+    def __init__(self):
+        self.table = boto3.resource("dynamodb").Table("shop")
+
+    @staticmethod
+    def key(member_id):
+        return f"MEMBER#{member_id}"
+
+    def book(self, member_id, username, course_id, at):
+        self.table.put_item(Item={"PK": self.key(member_id), "SK": f"BOOKING#{at}#{course_id}",
+                                  "course_id": course_id, "username": username})
+
+    def bookings(self, member_id):
+        key = self.key(member_id)
+        page = self.table.query(KeyConditionExpression=Key("PK").eq(key) & Key("SK").begins_with("BOOKING#"))
+        return [{"course": item["course_id"]} for item in page["Items"]]
+"""
+WEB = """\
+from flask import Flask, jsonify
+from gym.repo import Repo
+
+app = Flask(__name__)
+repo = Repo()
+
+@app.get("/members/<member_id>/bookings")
+def bookings(member_id):
+    return jsonify(bookings=repo.bookings(member_id))
+"""
+GYM = """\
+CREATE TABLE members (member_id uuid PRIMARY KEY, username text UNIQUE);
+CREATE TABLE courses (course_id uuid PRIMARY KEY);
+"""
+
+
+@pytest.fixture
+def gym(tmp_path: Path) -> Settings:
+    seed = "import os\nfrom gym.repo import Repo\n\nos.getenv('X')\nRepo().book('a', 'b', 'c', 'd')\n"
+    files = {"t.json": TABLE, "db.sql": GYM, "gym/__init__.py": "", "gym/repo.py": REPO, "gym/web.py": WEB}
+    return made(tmp_path, {**files, "scripts/seed.py": seed})[0]
+
+
+def test_a_method_is_called_on_an_object(gym: Settings) -> None:
+    trace = gym.trace["bookings"]
+    assert trace.library is not None
+    assert trace.library.function == "gym.repo:Repo().bookings"
+
+
+def test_the_place_of_a_list_in_jsonify(gym: Settings) -> None:
+    request = gym.trace["bookings"].request
+    assert request is not None
+    assert (request.path, request.items) == ("/members/{person.member_id}/bookings", "bookings")
+
+
+def test_one_of_several_places_of_a_key_is_linked_by_its_attribute(gym: Settings) -> None:
+    """A link's template has one place: `BOOKING#{}#{}` would take the time for an id."""
+    assert links(gym) == {"shop.PK[MEMBER#{}]": "members.member_id", "shop.course_id": "courses.course_id"}
+    (member,) = (link for link in gym.links if link.to.endswith("member_id"))
+    assert member.natural_key == member.copies == {"username": "username"}
+
+
+def test_a_seed_that_imports_the_project_runs_as_a_module(gym: Settings) -> None:
+    assert gym.steps.seed.command == ["{python}", "-m", "scripts.seed"]

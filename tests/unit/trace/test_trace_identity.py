@@ -63,3 +63,24 @@ def test_other_differences_keep_their_cause(entries: tuple[Entry, ...]) -> None:
     assert "only in form" not in cause
     assert "no entry of the answer" not in cause
     assert PLACE not in fix
+
+
+@pytest.mark.parametrize(
+    ("shape", "line"),
+    [
+        ("a map with `orders`, not a list", 'items = "orders"'),
+        ("a map with `total`, `orders`, not a list", 'items = "total" (or orders)'),
+    ],
+)
+def test_the_place_of_a_list_inside_an_answer(shape: str, line: str) -> None:
+    for seen, section in ((with_library(shape=shape), "library"), (with_member(shape=shape), "request")):
+        fix = judge(NAMED, seen).first.fix  # type: ignore[union-attr]
+        assert fix is not None
+        assert fix.text == f"if the list is in it, write {line} in [trace.conversation.{section}]"
+
+
+def test_another_form_has_no_such_line() -> None:
+    first = judge(NAMED, with_member(shape="a list with a number in it, not of maps")).first
+    assert first is not None
+    assert first.fix is not None
+    assert "items" not in first.fix.text
