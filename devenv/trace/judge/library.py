@@ -95,8 +95,8 @@ def judge_run(
         yield from judge_nothing(subject, seen, ran, expected, earlier)
         return
     if ran.shape is not None:
-        fault = library_fault(ran, "field_changed", f"{ran.function} returns {ran.shape}", FORM)
-        yield place_of_list(fault, subject, "library", ran.shape)
+        formless = library_fault(ran, "field_changed", f"{ran.function} returns {ran.shape}", FORM)
+        yield place_of_list(formless, subject, "library", ran.shape)
         return
     between = difference(subject, expected, ran.entries)
     if between is None or expected is None or ran.entries is None:
