@@ -45,7 +45,7 @@ class PreparedStatement:
     columns: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(slots=True)
 class Portal:
     """A bound statement. `digest` stands for its values."""
 
@@ -56,7 +56,7 @@ class Portal:
     columns: tuple[str, ...] = ()
 
 
-@dataclass
+@dataclass(slots=True)
 class Pending:
     """A message of the client that the server has not answered to its end."""
 
@@ -152,17 +152,7 @@ class PostgresConversation:
             return
         if self.skipping:
             return
-        read = {
-            "Q": self.read_query,
-            "P": self.read_parse,
-            "B": self.read_bind,
-            "D": self.read_describe,
-            "E": self.read_execute,
-            "C": self.read_close,
-            "F": self.read_function,
-        }[letter]
-        pending = read(body, size, now)
-        self.pending.append(pending)
+        self.pending.append(READERS[letter](self, body, size, now))
 
     def end_copy(self) -> None:
         """The client has sent all data of a COPY, which the server may not have begun yet."""
@@ -399,6 +389,17 @@ class PostgresConversation:
                 one.error = one.error or "no response"
                 self.tell(one, now)
         self.pending.clear()
+
+
+READERS: Final = {
+    "Q": PostgresConversation.read_query,
+    "P": PostgresConversation.read_parse,
+    "B": PostgresConversation.read_bind,
+    "D": PostgresConversation.read_describe,
+    "E": PostgresConversation.read_execute,
+    "C": PostgresConversation.read_close,
+    "F": PostgresConversation.read_function,
+}
 
 
 def joined(first: Owner, now: Owner) -> Owner:
