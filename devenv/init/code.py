@@ -123,7 +123,7 @@ class Code:
     uses_dynamodb: bool
     writes: bool
     imports: frozenset[str] = frozenset()
-    packages: frozenset[str] = frozenset()  # the first words of absolute imports
+    packages: frozenset[str] = frozenset()  # the first words of absolute imports; none of a file that sets its path
     mounts: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, int] = field(default_factory=dict)  # texts such as `USER#{user_id}`, with their lines
     checks_audience: bool = False  # a call with `audience=…`: id tokens have one, access tokens of Cognito do not
@@ -166,6 +166,7 @@ def read_code(
     }
     names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     absolute = [node for node in nodes if isinstance(node, ast.ImportFrom) and not node.level]
+    dotted = {f"{n.value.id}.{n.attr}" for n in nodes if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}
     return Code(
         file=file,
         functions=tuple(functions),
@@ -177,7 +178,7 @@ def read_code(
         uses_dynamodb="dynamodb" in strings,
         writes=bool(names & {"put_item", "batch_write_item", "transact_write_items", "batch_writer"}),
         imports=frozenset(imported(nodes)),
-        packages=frozenset(n.module.partition(".")[0] for n in absolute if n.module),
+        packages=frozenset(n.module.partition(".")[0] for n in absolute if n.module and "sys.path" not in dotted),
         mounts=dict(read_mounts(tree)),
         keys=dict(key_texts(nodes, module)),
         checks_audience=any(isinstance(node, ast.keyword) and node.arg == "audience" for node in nodes),

@@ -21,6 +21,7 @@ LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 TYPED: Final = ("type", "entity", "entity_type", "item_type", "kind", "et")
 ABOUT: Final = ("metadata", "meta", "info", "head", "header", "root", "detail", "details", "self", "data")
 WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*(?=[^}\w-]|$)(?![^{]*\})")
+HEAD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*(?:[#:|/{]|$)")
 NAMELESS: Final = re.compile(r"([A-Za-z]{2,})([#:|/_-])\{(id|uuid|guid)\}")
 # The parts of a key between `#`, those of `${table[column=value].column}` whole; a part in capitals is a word.
 SEPARATED: Final = re.compile(r"(?:\$\{[^}]*\}|[^#])+")
@@ -99,12 +100,12 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
 def named_places(templates: Mapping[str, str | None], hash_key: str) -> dict[str, str]:
     """The templates of a key that have a literal part; a place called `id` is named after the word before it.
 
-    A sort key counts only if it begins with its literal part, such as `ORDER#`: else it is a value, such as a time.
+    A sort key counts only if it begins with a word, such as `ORDER#`: else it is a value, such as a time or an id.
     """
     found: dict[str, str] = {}
     for name, template in templates.items():
         literal = PLACE.sub("", template or "")
-        if not template or not literal.strip("#:_-|/ ") or (name != hash_key and template.startswith("{")):
+        if not template or not literal.strip("#:_-|/ ") or (name != hash_key and not HEAD.match(template)):
             continue
         used = {place for each in found.values() for place in PLACE.findall(each)}
         place = NAMELESS.search(template)

@@ -252,3 +252,18 @@ def test_one_of_several_places_of_a_key_is_linked_by_its_attribute(gym: Settings
 
 def test_a_seed_that_imports_the_project_runs_as_a_module(gym: Settings) -> None:
     assert gym.steps.seed.command == ["{python}", "-m", "scripts.seed"]
+
+
+@pytest.mark.parametrize("sk", ["'b4c7d000-1111-4111-8111-000000000001'", "'2024-05-01'", "'1'", "ROOM"])
+def test_a_sort_key_that_is_a_value_tells_no_kind(tmp_path: Path, sk: str) -> None:
+    app = "import boto3\ntable = boto3.resource('dynamodb').Table('shop')\n"
+    app += "ROOM = 'b4c7d000-1111-4111-8111-000000000001'\n"
+    app += f"\ndef enter(user_id, at):\n    table.put_item(Item={{'PK': f'USER#{{user_id}}', 'SK': {sk}, 'at': at}})\n"
+    settings, _ = made(tmp_path, {**FILES, "app.py": app})
+    assert [entity.match for entity in settings.entities.values()] == [{"PK": "USER#{user_id}"}]
+
+
+def test_a_seed_that_sets_its_path_runs_as_a_file(tmp_path: Path) -> None:
+    seed = "import sys\nsys.path.insert(0, '.')\nfrom gym.repo import Repo\nRepo().table.put_item(Item={})\n"
+    files = {"t.json": TABLE, "gym/__init__.py": "", "gym/repo.py": REPO, "scripts/seed.py": seed}
+    assert made(tmp_path, files)[0].steps.seed.command == ["{python}", "scripts/seed.py"]
