@@ -163,7 +163,8 @@ def requirement_files(names: Collection[str]) -> tuple[str, ...]:
 def upward(path: str) -> Iterator[str]:
     """A folder of the project and those above it, up to the project's own ("")."""
     path = "" if path == "." else posixpath.normpath(path) if path else ""
-    while path:
+    # An absolute path ends at "/", whose folder is "/" again.
+    while path.strip("/"):
         yield path
         path = posixpath.dirname(path)
     yield ""

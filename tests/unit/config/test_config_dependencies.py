@@ -134,6 +134,9 @@ def test_the_project_s_own_file_comes_before_those_of_a_folder() -> None:
     assert requirement_files({"requirements/production.txt"}) == ("requirements/production.txt",)
 
 
-@pytest.mark.parametrize(("path", "places"), [("", [""]), (".", [""]), ("a/b", ["a/b", "a", ""]), ("./a/", ["a", ""])])
+@pytest.mark.parametrize(
+    ("path", "places"),
+    [("", [""]), (".", [""]), ("a/b", ["a/b", "a", ""]), ("./a/", ["a", ""]), ("/usr/bin", ["/usr/bin", "/usr", ""])],
+)
 def test_folders_upward(path: str, places: list[str]) -> None:
     assert list(upward(path)) == places
