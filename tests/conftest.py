@@ -192,7 +192,11 @@ class Stores:
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
     """A running Postgres and DynamoDB Local without any data, for the whole session."""
-    project = empty_project(tmp_path_factory.mktemp("stores"))
+    from tests.e2e.world import free_port
+
+    # Other ports than the default ones: some tests need that the stores are elsewhere.
+    ports = f"[postgres]\nport = {free_port()}\n[dynamodb]\nport = {free_port()}\n"
+    project = empty_project(tmp_path_factory.mktemp("stores"), f'[project]\nname = "empty"\n{ports}')
     try:
         project.ok("up")
         env = project.env()

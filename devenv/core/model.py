@@ -104,7 +104,8 @@ class ServiceState:
     """The present state of one service. `started` is ISO 8601 UTC; None means not known or not running.
 
     `detail` says what is wrong with it, `command` what ends that. `last_lines` are the last of a crashed one's log.
-    `work` is what a stream worker has done: counts by name, and in `text` for people.
+    `work` is what a stream worker has done: counts by name, and in `text` for people. `unsure` says which settings a
+    running store has is not known.
     """
 
     name: str
@@ -119,6 +120,7 @@ class ServiceState:
     command: str | None = None
     last_lines: tuple[str, ...] = ()
     work: Mapping[str, Any] | None = None
+    unsure: str | None = None
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,8 @@ def cause_label(cause: str) -> str:
     return "possible cause" if GUESS.search(cause) else "cause"
 
 
-SkipReason = Literal["needs_failed", "not_applicable", "not_run"]
+# `undeclared`: nothing is declared that could be wrong, so checks that need this one still run.
+SkipReason = Literal["needs_failed", "not_applicable", "undeclared", "not_run"]
 
 
 @dataclass(frozen=True)

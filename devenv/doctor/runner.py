@@ -91,7 +91,7 @@ def names_group(group: str, words: Iterable[str]) -> bool:
 
 
 def with_needs(chosen: Sequence[Check], checks: Sequence[Check], skip: Sequence[str]) -> tuple[Check, ...]:
-    """The chosen checks and, in running order, all those that they need; never one that is to be skipped."""
+    """The chosen checks and, in running order, all those that they need or use; never one that is to be skipped."""
     by_code = {check.code: check for check in checks}
     wanted: set[str] = set()
     pending = [check.code for check in chosen]
@@ -99,7 +99,7 @@ def with_needs(chosen: Sequence[Check], checks: Sequence[Check], skip: Sequence[
         code = pending.pop()
         if code not in wanted and (by_code[code] in chosen or not named(by_code[code], skip)):
             wanted.add(code)
-            pending += by_code[code].needs
+            pending += [*by_code[code].needs, *(each for each in by_code[code].uses if each in by_code)]
     return tuple(check for check in checks if check.code in wanted)
 
 
@@ -148,7 +148,7 @@ def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambd
     while waiting or running:
         for check in list(waiting):
             needs = [code for code in check.needs if code in selected]
-            if unmet := [code for code in needs if code in findings and findings[code].status not in ("ok", "warn")]:
+            if unmet := [code for code in needs if code in findings and not is_met(findings[code])]:
                 waiting.remove(check)
                 settle(skipped(check, [findings[code] for code in unmet]))
             elif all(code in findings for code in needs):
@@ -166,6 +166,11 @@ def run_checks(checks: Sequence[Check], facts: DoctorFacts, watch: Watch = lambd
             for each in [e for e in running.values() if time.monotonic() >= e.began + e.check.limit_s]:
                 settle(too_late(each.check))
     return [findings[check.code] for check in checks]
+
+
+def is_met(finding: CheckResult) -> bool:
+    """Return True if checks that need this one have a meaning: it passed, or nothing is declared that could fail."""
+    return finding.status in ("ok", "warn") or (finding.skip is not None and finding.skip.reason == "undeclared")
 
 
 def run_one(check: Check, facts: DoctorFacts) -> CheckResult:

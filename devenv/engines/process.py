@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from devenv.config.schema import FILE
 from devenv.config.services import BACKEND, STORES
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets
@@ -144,6 +145,23 @@ class ProcessServices(EngineProject):
         ]
         return "; ".join(changed) or None
 
+    def settings_since(self, name: str, began: float) -> dict[str, str]:
+        """The present settings of a store that runs without a record since `began` (epoch seconds).
+
+        Empty, so not known, when devenv.toml was written later.
+        """
+        try:
+            return self.launch_settings(name) if (self.root / FILE).stat().st_mtime < began else {}
+        except OSError:
+            return {}
+
+    def unknown_settings(self, name: str) -> str | None:
+        """Which settings a running store was started with is not known, in words: its record was lost, or is older."""
+        record = self.state.services.get(name)
+        known = record.settings if record else {}
+        lost = [key for key, value in self.launch_settings(name).items() if value and key not in known]
+        return f"with which {', '.join(lost)} it was started is not known" if lost else None
+
     def look_at_process(self, name: str) -> ServiceState:
         """One service's state, from the process table alone."""
         record = self.state.services.get(name)
@@ -168,6 +186,7 @@ class ProcessServices(EngineProject):
             started=record.started if running else None,
             detail=pending or detail,
             command=RESTART if pending else None,
+            unsure=self.unknown_settings(name) if running else None,
         )
 
     def stop_process(self, name: str, how: signal.Signals = signal.SIGTERM) -> bool:

@@ -135,13 +135,14 @@ class Facts:
     def _judge_once(self, items: DynamoFacts, read: Callable[[], PostgresFacts]) -> LinkJudgement:
         """Links whose rows could not be read are left out: without rows every id would look lost."""
         try:
-            found = read()
-            rows, seeded = found.rows, found.seeded
+            read_rows = read()
+            rows, seeded = read_rows.rows, read_rows.seeded
         except StoreError:
             rows, seeded = {}, {}
         known = tuple(edge for edge in self.plan.edges if edge.relation in rows)
         plan = replace(self.known_plan(items), edges=known)
-        return judge(plan, items.items, rows, self.context.now(), seeded)
+        found = judge(plan, items.items, rows, self.context.now(), seeded)
+        return replace(found, unlinked=tuple(edge.name for edge in self.plan.edges if edge not in known))
 
     def known_plan(self, items: DynamoFacts | None = None) -> ReadPlan:
         """The plan with the keys that the tables really have."""

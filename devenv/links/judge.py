@@ -6,6 +6,7 @@ judgement = judge(plan, {"table": items}, {("public", "users"): rows}, now)
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,6 +22,7 @@ from devenv.links.resolve import (
     Relation,
     Row,
     RowIndex,
+    count_misfits,
     count_unread,
     explain,
     find_link_faults,
@@ -89,7 +91,8 @@ PASSING: Final = frozenset(
 class LinkJudgement:
     """Every single fault; `records` and `named` are what they were found in, `causes` what a class has in common.
 
-    `unread`: link -> the number of items in whose attribute no id could be read.
+    `unread`: link -> the number of items in whose attribute no id could be read. `unlinked` are links whose rows could
+    not be read: nothing was compared with those.
     """
 
     faults: Sequence[Fault]
@@ -97,6 +100,7 @@ class LinkJudgement:
     records: Sequence[ItemRecord]
     named: Sequence[NamedId]
     unread: Mapping[str, int] = field(default_factory=dict)
+    unlinked: tuple[str, ...] = ()
 
     @property
     def passing(self) -> bool:
@@ -151,5 +155,5 @@ def judge(
     faults += with_partners(find_group_faults(plan, records, expired, now), plan, named)
     doubted = {id: fault for fault in faults if fault.kind in ("near_miss", "ambiguous_row") for id in fault.subjects}
     faults = [doubt(fault, doubted) for fault in faults] if doubted else faults
-    unread = count_unread(plan, records)
+    unread = Counter(count_unread(plan, records)) + Counter(count_misfits(plan, named, index))
     return LinkJudgement(faults, {**CAUSES, **explain(named, rows, seeded)}, records, named, unread)

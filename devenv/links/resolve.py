@@ -146,6 +146,23 @@ def count_unread(plan: ReadPlan, records: Iterable[ItemRecord]) -> dict[str, int
     return found
 
 
+def count_misfits(plan: ReadPlan, named: Iterable[NamedId], index: RowIndex) -> dict[str, int]:
+    """Count, by link, the texts that have another form than the linked column's ids, where nothing else judges them.
+
+    Of a key attribute without a template that is no gap: a table's key holds the ids of several kinds.
+    """
+    declared = {kind.table for kind in plan.kinds}
+    found: dict[str, int] = {}
+    for one in named:
+        edge, table = one.edge, one.record.table
+        if one.row is not None or table in declared or index.fits(edge, one.text):
+            continue
+        if (edge.template is None and edge.attribute in plan.keys.get(table, ())) or inner_row(one, index) is not None:
+            continue
+        found[edge.name] = found.get(edge.name, 0) + 1
+    return found
+
+
 def name_row(record: ItemRecord, edge: Edge, field: str | None, text: str, index: RowIndex) -> NamedId:
     """The row that one id means, from this item alone."""
     identifier = canonical(text)

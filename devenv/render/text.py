@@ -89,6 +89,8 @@ def status_text(report: Report, verbose: bool) -> list[str]:
         facts += [f"since {service['started']}"] if service["started"] else []
         if service["detail"]:
             facts.append(": ".join(filter(None, (service["detail"], service.get("command")))))
+        if service.get("unsure"):
+            facts.append(service["unsure"])
         sign = mark(MARKS, service["state"])
         told = f"{service['name']:<12} {service['state']:<9} {service['url'] or ''}"
         more = clean(", ".join(facts))

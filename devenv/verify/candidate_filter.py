@@ -114,7 +114,7 @@ class Lot:
 class Tally:
     """The counts of one segment. `masks`: link -> which copies were there, as sets of bits.
 
-    `unread`: attribute -> items in which a link can read no id.
+    `unread`: attribute -> items in which a link can read no id. `ids`: link -> how many it read.
     """
 
     items: int = 0
@@ -122,6 +122,7 @@ class Tally:
     expired: int = 0
     masks: dict[str, list[int]] = field(default_factory=dict)
     unread: dict[str, int] = field(default_factory=dict)
+    ids: dict[str, int] = field(default_factory=dict)
 
 
 class Sieve:
@@ -141,6 +142,7 @@ class Sieve:
             for number, edge in self.edges
             for attribute, column in pairs_of(edge)
         }
+        self.targets = {number: classes.get((*edge.relation, edge.column), PLAIN) for number, edge in self.edges}
         item = msgspec.defstruct(
             "Item",
             [(place, Value | None, None) for place in self.place.values()],
@@ -250,6 +252,9 @@ class Sieve:
         if edge.template is not None:
             parsed = {text: edge.template.parse(text) or () for text in set(ids)}
             ids, lot = several([parsed[text] for text in ids], lot)
+        tally.ids[edge.name] = tally.ids.get(edge.name, 0) + len(ids)
+        if misfits := self.misfits(number, edge, ids):
+            tally.unread[edge.attribute] = tally.unread.get(edge.attribute, 0) + misfits
         if not all_uuids(ids):
             odd = {text for text in set(ids) if is_respelt(text)}
             places = list(dict.fromkeys(place for text, place in zip(ids, lot.places, strict=True) if text in odd))
@@ -265,6 +270,15 @@ class Sieve:
                 masks.append(mask)
             made[one] = key_of(text) + copies_digest(mask, copies)
         self.spread_made(spill, link_channel(number), made, told, lot.places)
+
+    def misfits(self, number: int, edge: Edge, ids: Sequence[Any]) -> int:
+        """Count the texts that have another form than the column's ids, as links.resolve.count_misfits does."""
+        target = self.targets[number]
+        if self.kinds or (edge.template is None and edge.attribute in self.plan.keys[self.table]):
+            return 0
+        if target == "uuid":
+            return 0 if all_uuids(ids) else sum(uuid_text(text) is None for text in ids)
+        return sum(not text.isdigit() for text in ids) if target == NUMBER else 0
 
     def answers_for(self, edge: Edge, lot: Lot) -> bool:
         """Return True if a value that is no id is nobody else's fault: its field is not looked at by its type."""

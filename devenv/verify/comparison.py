@@ -257,6 +257,7 @@ class Comparison:
                     known=sum(fact["known" if table in kinds else "items"] for fact in facts),
                     expired=sum(fact["expired"] for fact in facts),
                     unread=summed(fact.get("unread", {}) for fact in facts),
+                    ids=summed(fact.get("ids", {}) for fact in facts),
                     keys=table_keys(description),
                     declared_keys=table_keys(declared) if declared else None,
                     counted=None,

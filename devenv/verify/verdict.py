@@ -15,7 +15,8 @@ class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
     """The coverage of one table. `known`: items of a declared kind (all, where no kind is declared).
 
     `finished`: segments that ended with no further page, proven by asking once more; `counted`: the store's own
-    number of items (None: not asked). `unread`: attribute -> items in which a link can read no id.
+    number of items (None: not asked). `unread`: attribute -> items in which a link can read no id. `ids`: link -> how
+    many it read, a template's parts one by one.
     """
 
     table: str
@@ -29,6 +30,7 @@ class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
     declared_keys: tuple[str, ...] | None
     counted: int | None
     unread: dict[str, int] = {}
+    ids: dict[str, int] = {}
 
     @property
     def slack(self) -> int:
@@ -91,13 +93,24 @@ def doubt(table: TableCoverage) -> Iterator[str]:
         yield f"{number_of(table.items, 'item')} of {table.table} read, and it has {table.counted:,}"
     for attribute, items in table.unread.items():
         where = f"`{attribute}` of {number_of(items, 'item')} of {table.table}"
-        yield f"a link reads no id in {where}: it is binary, a map or a truth value"
+        why = "it is binary, a map or a truth value, or has another form than the ids of the rows"
+        yield f"a link reads no id in {where}: {why}"
     if table.items and not table.known:
         yield f"none of {number_of(table.items, 'item')} of {table.table} is of a declared kind"
 
 
+def idle_links(coverage: Coverage) -> tuple[list[tuple[str, TableCoverage]], bool]:
+    """The links that read no id in any item, each with its table; True if no link of any table read one."""
+    read = [(name, count, table) for table in coverage.tables for name, count in table.ids.items()]
+    idle = [(name, table) for name, count, table in read if not count and not table.unread]
+    return idle, bool(idle) and len(idle) == len(read)
+
+
 def emptiness(coverage: Coverage) -> Iterator[str]:
     """An empty side agrees with everything."""
+    idle, all_of_them = idle_links(coverage)
+    if all_of_them:
+        yield from (f"link {name} reads no id in any item of {table.table}" for name, table in idle)
     if not coverage.problems:
         yield from (f"table {table.table} has no items" for table in coverage.tables if not table.items)
         yield from (f"{target} has no rows" for target, count in coverage.targets().items() if not count)
@@ -108,6 +121,9 @@ def list_not_compared(coverage: Coverage, declared: Iterable[str]) -> Iterator[s
     read = {table.table for table in coverage.tables}
     if coverage.tables and (idle := [table for table in declared if table not in read]):
         yield f"{', '.join(idle)}: no entity and no link of devenv.toml names {'it' if len(idle) == 1 else 'them'}"
+    idle_ones, all_of_them = idle_links(coverage)
+    if not all_of_them:
+        yield from (f"link {name}: it reads no id in any item of {table.table}" for name, table in idle_ones)
     for table in coverage.tables:
         if table.known and (others := table.items - table.known):
             yield f"{number_of(others, 'item')} of {table.table}: of no declared kind"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,25 @@ def test_another_first_user_is_refused_at_once(bare: ProjectDir) -> None:
         assert 'user = "postgres" in devenv.toml' in refused.err
     finally:
         file.write_text(text)
+
+
+def test_a_store_that_runs_without_a_record_has_the_settings_only_if_the_file_is_older(bare: ProjectDir) -> None:
+    file, state = bare.path / "devenv.toml", bare.path / ".devstate" / "state.json"
+    try:
+        state.unlink()
+        os.utime(file, (1_000_000_000, 1_000_000_000))
+        assert bare.json("doctor", "--only", "SVC006")["checks"][0]["status"] == "ok"
+        state.unlink(missing_ok=True)
+        file.touch()
+        doctor = bare.json("doctor", "--only", "SVC006")
+        assert (doctor["verdict"], doctor["exit_code"]) == ("not_verified", 3)
+        told = "with which port, source, user it was started is not known"
+        assert f"postgres: {told}" in doctor["checks"][0]["evidence"]
+        assert told in " ".join(bare.ok("status").out.split())
+    finally:
+        bare.ok("down")
+        bare.ok("up")
+    assert bare.json("doctor", "--only", "SVC006")["checks"][0]["status"] == "ok"
 
 
 SERVED = """

@@ -23,12 +23,24 @@ KINDS: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "test_a_pattern_in_sql_without_values_is_not_verified": ("no values",),
         },
         "integration/test_truth_ids.py": {
+            "test_links_that_read_no_id_in_any_item_prove_nothing": ("another attribute",),
             "test_a_value_in_which_no_id_can_be_read_proves_nothing": (
                 "binary",
                 "a map",
                 "a list of maps",
                 "a set of binaries",
                 "a truth value",
+                "a name",
+                "hyphens of another kind",
+                "digits of another script",
+            ),
+        },
+        "unit/doctor/test_could_not_look.py": {
+            "test_a_check_that_could_not_look_says_why": (
+                "variables of another account",
+                "an unknown index",
+                "rows that cannot be read",
+                "Docker without containers",
             ),
         },
         "unit/init/test_review.py": {
@@ -80,6 +92,7 @@ KINDS: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
             "test_an_old_address_is_refused_before_the_program_runs": ("other forms",),
             "test_a_program_whose_writes_go_elsewhere_fails_and_says_where": ("elsewhere",),
             "test_a_program_that_did_nothing_fails": ("nothing written",),
+            "test_a_program_that_fills_a_table_of_its_own_instead_of_the_declared_one_fails": ("another table",),
             "test_a_setup_that_makes_no_table_fails": ("an empty database",),
         },
         "integration/test_steps_migrations.py": {
@@ -98,6 +111,7 @@ KINDS: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
                 "version",
             ),
             "test_another_first_user_is_refused_at_once": ("user",),
+            "test_a_store_that_runs_without_a_record_has_the_settings_only_if_the_file_is_older": ("no record",),
             "test_a_process_with_other_settings_than_the_file_has_is_named_until_up": (
                 "command",
                 "variables",
@@ -119,6 +133,8 @@ KINDS: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {
         "unit/doctor/test_doctor_addresses.py": {
             "test_every_postgres_address_is_judged_by_where_it_leads": ("addresses",),
             "test_the_endpoint_of_the_aws_configuration_file": ("~/.aws/config",),
+            "test_a_service_of_libpq_outranks_the_variables": ("PGSERVICE",),
+            "test_every_endpoint_of_dynamodb_and_what_goes_around_it": ("DYNAMODB_HOST", "host:port", "quotes"),
         },
     },
     "7 ids are compared as the stores compare them": {

@@ -31,8 +31,8 @@ from tests.shapes import (
     orders_settings,
 )
 
-# What these projects lack: an application, a data folder of their own.
-ABSENT = ("SVC003", "SVC004", "SVC008", "SVC009", "SVC010", "ENV007", "DAT015")
+# What these projects lack: a shell, an application, a data folder of their own, files of setup that devenv read.
+ABSENT = ("ENV001", "SVC003", "SVC004", "SVC008", "SVC009", "SVC010", "ENV007", "DAT015")
 Targeted = tuple[PostgresTarget, DynamoTarget]
 
 
@@ -104,7 +104,12 @@ def rows(report: Report, *statuses: str) -> dict[str, dict[str, Any]]:
     absent = [
         row
         for row in report.body["checks"]
-        if row["status"] == "skip" and (row["layer"] in ("docker", "safety", "drift") or row["code"] in ABSENT)
+        if row["status"] == "skip"
+        and (
+            row["layer"] in ("docker", "safety", "drift")
+            or row["code"] in ABSENT
+            or row["skip"]["reason"] == "undeclared"
+        )
     ]
     return {row["code"]: row for row in report.body["checks"] if row["status"] in wanted and row not in absent}
 

@@ -152,6 +152,17 @@ def test_a_program_that_did_nothing_fails(shop: Any, given: None, command: list[
     assert shop.look("seed").state == "failed"
 
 
+def test_a_program_that_fills_a_table_of_its_own_instead_of_the_declared_one_fails(shop: Any, given: None) -> None:
+    other = shop.table("things-dev")
+    with Dynamo(shop.dynamodb) as dynamo:
+        dynamo.call("CreateTable", {**json.loads((shop.root / "t.json").read_text()), "TableName": other})
+    shop.steps["seed"]["command"][-1] = other
+    shop.write("seed.py", SEED.format(endpoint="None"))
+    with pytest.raises(DevenvError, match=rf"no declared table \({shop.table('things')}\) has an item, only .*{other}"):
+        shop.run("seed")
+    assert shop.look("seed").state == "failed"
+
+
 def test_a_setup_that_makes_no_table_fails(small: Any) -> None:
     small.write("none.sql", "SELECT 1")
     small.steps["setup"] = {"files": ["none.sql"]}

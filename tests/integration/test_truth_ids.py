@@ -95,6 +95,10 @@ def test_the_same_id_in_another_spelling_is_named(
         (item(members={"BS": ["AAEC"]}), "members"),
         (item(members={"L": [{"S": ID}, {"SS": [OTHER]}]}), "members"),
         (item(by={"BOOL": True}), "by"),
+        (item(by={"S": "nobody"}), "by"),
+        (item(by={"S": ID.replace("-", "\u2011")}), "by"),
+        (item(by={"S": f"\uff15{ID[1:]}"}), "by"),
+        (item(all={"SS": ["USER#me"]}), "all"),
     ],
 )
 def test_a_value_in_which_no_id_can_be_read_proves_nothing(
@@ -111,3 +115,15 @@ def test_a_value_in_which_no_id_can_be_read_proves_nothing(
     things.put(item(sk={"S": "2"}, by={"S": str(uuid.uuid4())}))
     assert list(rows(things.doctor())) == ["XST001"]
     assert compared(things, tmp_path).verify().body["findings"] == {"orphan": 1}
+
+
+def test_links_that_read_no_id_in_any_item_prove_nothing(things: Project, tmp_path: Path) -> None:
+    """As with an attribute that the application calls by another name."""
+    things.delete(things.items()[0])
+    things.put(item(owner={"S": "no id at all"}))
+    found = things.doctor()
+    assert (found.body["verdict"], list(rows(found))) == ("not_verified", ["XST001"])
+    assert "the links read no id in any of 1 item" in rows(found)["XST001"]["evidence"]
+    verified = compared(things, tmp_path).verify()
+    assert (verified.body["verdict"], verified.exit_code) == ("not_verified", Exit.UNCHECKED)
+    assert f"link owner reads no id in any item of {things.table}" in verified.body["reasons"]

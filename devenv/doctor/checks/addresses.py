@@ -28,6 +28,11 @@ ELSEWHERE: Final = re.compile(r"(?:.*_)?(?:PROD|PRODUCTION|STAGING|LIVE|REMOTE|B
 OTHER_PORTS: Final = frozenset(["3306", "1433", "1521", "27017", "6379", "8000"])
 OTHER_ENGINES: Final = ("mysql", "maria", "mssql", "sqlserver", "oracle", "mongo", "sqlite")
 DYNAMO_NAME: Final = re.compile(r"(?:DYNAMO|DDB)", re.IGNORECASE)
+# DYNAMODB_HOST, DDB_ENDPOINT: an address of DynamoDB without a scheme; its port may be in a variable of its own.
+DYNAMO_PART: Final = re.compile(
+    r"((?:\w+_)?(?:DYNAMO|DYNAMODB|DYNAMO_DB|DDB))_?(HOST|HOSTNAME|ADDRESS|ADDR|ENDPOINT|URL)"
+)
+BARE_HOST: Final = re.compile(r"[A-Za-z0-9](?:[\w.-]*\w)?")
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
@@ -39,9 +44,15 @@ class Parts:
     given: Mapping[str, str]
 
 
+def unquoted(text: str) -> str | None:
+    """The value inside quotes that a file of variables was read with; None where there are none."""
+    found = re.fullmatch(r"""\s*(["'])(.*)\1\s*""", text)
+    return found[2] if found else None
+
+
 def is_postgres_address(text: str) -> bool:
     """Return True if a value is a Postgres URL or connection string, by its form."""
-    head, mark, _ = text.strip().partition("://")
+    head, mark, _ = (unquoted(text) or text).strip().partition("://")
     return bool(mark and SCHEME.fullmatch(head)) or (not mark and WORDS.search(text) is not None)
 
 
@@ -81,8 +92,25 @@ def dynamodb_names(environ: Mapping[str, str], known: tuple[str, ...]) -> list[s
     return [
         name
         for name, value in environ.items()
-        if name not in known and is_meant(name) and DYNAMO_NAME.search(name) and re.match(r"https?://", value)
+        if name not in known and is_meant(name) and DYNAMO_NAME.search(name) and re.match(r"""["']?https?://""", value)
     ]
+
+
+def dynamodb_parts(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(variables, `host` or `host:port`) of every address of DynamoDB that is written without a scheme.
+
+    A value that is no host is left out, and so is one without a port in a variable that is not called HOST.
+    """
+    for name, value in environ.items():
+        found = DYNAMO_PART.fullmatch(name) if is_meant(name) else None
+        host, _, port = value.strip().partition(":")
+        if found is None or BARE_HOST.fullmatch(host) is None or (port and not port.isdigit()):
+            continue
+        beside = first_given(environ, found[1], ("PORT",))
+        if port or beside:
+            yield (name if port else f"{name}, {beside}"), f"{host}:{port or environ[beside]}"
+        elif found[2].startswith("HOST"):
+            yield name, host
 
 
 def proxy_of(environ: Mapping[str, str], endpoint: str) -> tuple[str, str] | None:

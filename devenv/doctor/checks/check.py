@@ -17,6 +17,7 @@ class Check(Titled):
     """One check. `title` says what holds when it passes.
 
     `needs` are codes of checks without which this one has no meaning: when one of them does not pass, it is skipped.
+    `uses` are those without which it sees less: they run with it, and it runs whatever they find.
     `faults` are the classes of faults (devenv.links.judge) that it reports, where it reports such.
     `run` may raise a StoreError: a store that does not answer is a failure. `limit_s` bounds it in seconds; what
     exceeding it means is `late`. `explain` is the page that `--explain CODE` prints below the title.
@@ -25,6 +26,7 @@ class Check(Titled):
     run: Callable[[DoctorFacts], Outcome]
     explain: str
     needs: tuple[str, ...] = ()
+    uses: tuple[str, ...] = ()
     limit_s: float = 20.0
     late: Literal["fail", "error"] = "error"
     faults: tuple[str, ...] = ()

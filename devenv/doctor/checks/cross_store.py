@@ -10,6 +10,8 @@ from devenv.doctor.checks.items import judged, no_copies, no_natural_keys
 from devenv.links.facts import Facts
 from devenv.links.judge import LinkJudgement
 
+NO_ID = "the attribute is binary, a map or a truth value, or its text has another form than the ids of the rows"
+
 
 def what_to_declare(facts: Facts) -> Fix:
     """The links that the entities suggest, or the tables that have no entity."""
@@ -34,9 +36,11 @@ def not_compared(facts: Facts) -> str:
 
 
 def not_read(judgement: LinkJudgement) -> str:
-    """The links that read no id from some items: `link owner reads no id in 2 items (binary, or a map)`."""
+    """The links that read no id from some items, or all from none: `link owner reads no id in 2 items (binary, …)`."""
+    if judgement.records and not judgement.named and not judgement.unread:
+        return f"the links read no id in any of {number_of(len(judgement.records), 'item')}"
     parts = [f"link {name} reads no id in {number_of(count, 'item')}" for name, count in judgement.unread.items()]
-    return f"{'; '.join(parts)}: the attribute is binary, a map or a truth value" if parts else ""
+    return f"{'; '.join(parts)}: {NO_ID}" if parts else ""
 
 
 def run_declared(facts: Facts) -> Outcome:

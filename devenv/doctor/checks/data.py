@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from devenv.core.model import Fix, Outcome
-from devenv.doctor.checks.check import Check, failed, passed
-from devenv.doctor.checks.items import judged, name, no_entities, no_groups, no_items, no_natural_keys, text, word
+from devenv.doctor.checks.check import Check, failed, passed, unneeded
+from devenv.doctor.checks.items import (
+    ROWS,
+    judged,
+    name,
+    no_entities,
+    no_entries,
+    no_group_times,
+    no_groups,
+    no_items,
+    no_members,
+    no_natural_keys,
+    no_times,
+    nothing_unique,
+    text,
+    word,
+)
 from devenv.links.facts import Facts, is_naming
 from devenv.links.judge import Edge
 from devenv.links.values import canonical, is_placeholder
 
 ITEMS = ("SVC002", "SCH002")
-ROWS = ("SVC001", "SCH004")
 
 
 def run_row_blanks(facts: Facts) -> Outcome:
@@ -18,10 +32,12 @@ def run_row_blanks(facts: Facts) -> Outcome:
     found = facts.postgres()
     blanks: list[tuple[str, str]] = []
     columns: set[str] = set()
+    looked: set[str] = set()
     commands: list[str] = []
     for edge in {edge.relation: edge for edge in facts.plan.edges}.values():
         table = found.catalog.table(edge.relation)
         naming = [column.name for column in table.columns if is_naming(column.name, column.type)] if table else []
+        looked |= {".".join((*edge.relation, column)) for column in naming}
         loaded = {canonical(row.get(edge.column) or ""): row for row in found.seeded.get(edge.relation, ())}
         for row in found.rows.get(edge.relation, ()):
             identifier = canonical(row[edge.column])
@@ -33,8 +49,10 @@ def run_row_blanks(facts: Facts) -> Outcome:
                     before = loaded.get(identifier, {}).get(column)
                     if before is not None and not is_placeholder(before):
                         commands.append(put_back(edge, identifier, column, before))
+    if not looked:
+        return unneeded("no linked table has a text column for an id of another system")
     if not blanks:
-        return passed()
+        return passed(", ".join(sorted(looked)))
     texts = [shown for _, shown in blanks]
     more = [f"and {len(texts) - 3} more"] if len(texts) > 3 else []
     return failed(
@@ -80,9 +98,10 @@ Fix: add the attribute to these items, or declare it optional with `?`.""",
         name="ids-well-formed",
         group="data",
         title="ids and keys have their declared form",
-        run=judged("malformed_key", "malformed_id", lacks=no_items),
+        run=judged("malformed_key", "malformed_id", lacks=no_items, rows=True),
         faults=("malformed_key", "malformed_id"),
         needs=ITEMS,
+        uses=ROWS,
         explain="""\
 A value is declared as a uuid (or a number) but is not one, or is written differently from the others: in capitals,
 without hyphens, with a misspelt prefix. DynamoDB compares text, so such an item is never found.
@@ -109,9 +128,10 @@ and load the items again.""",
         name="no-placeholders",
         group="data",
         title="no placeholder values are stored",
-        run=judged("placeholder", lacks=no_items),
+        run=judged("placeholder", lacks=no_items, rows=True),
         faults=("placeholder",),
         needs=ITEMS,
+        uses=ROWS,
         explain="""\
 An id, a key or a copy of a column is still a placeholder: MY_USER_UUID, {{handle}}, None. Other texts are not
 checked.
@@ -124,7 +144,7 @@ known, devenv doctor --fix writes its value; otherwise correct the seed.""",
         name="one-time-format",
         group="data",
         title="all times have one format, in UTC",
-        run=judged("mixed_time_format", lacks=no_entities),
+        run=judged("mixed_time_format", lacks=no_times),
         faults=("mixed_time_format",),
         needs=ITEMS,
         explain="""\
@@ -140,7 +160,7 @@ application: format all times in one function.""",
         name="no-future-times",
         group="data",
         title="no entry of a group is dated in the future",
-        run=judged("future_time", lacks=no_groups),
+        run=judged("future_time", lacks=no_group_times),
         faults=("future_time",),
         needs=ITEMS,
         explain="""\
@@ -154,7 +174,7 @@ Fix: correct the dates in the seed, then devenv seed.""",
         name="no-duplicates",
         group="data",
         title="nothing is stored twice",
-        run=judged("duplicate", lacks=no_entities),
+        run=judged("duplicate", lacks=nothing_unique),
         faults=("duplicate",),
         needs=ITEMS,
         explain="""\
@@ -184,7 +204,7 @@ Common causes: the rows were written separately and one write failed; one user's
         name="members-only",
         group="data",
         title="rows and entries of a group name its members only",
-        run=judged("foreign_member", lacks=no_groups),
+        run=judged("foreign_member", lacks=no_members),
         faults=("foreign_member",),
         needs=ITEMS,
         explain="""\
@@ -198,7 +218,7 @@ Fix: correct the id, or add the member.""",
         name="previews-fresh",
         group="data",
         title="the rows of every group show its newest entry",
-        run=judged("stale_preview", "missing_item", lacks=no_groups),
+        run=judged("stale_preview", "missing_item", lacks=no_entries),
         faults=("stale_preview", "missing_item"),
         needs=ITEMS,
         explain="""\

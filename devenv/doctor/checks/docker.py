@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from devenv.core.model import Failure, Fix, Outcome
-from devenv.doctor.checks.check import Check, failed, passed, unneeded
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ MB: Final = 1024 * 1024
 # Below the first nothing works any more; below the second a restore or an image may not fit.
 NO_ROOM, LITTLE_ROOM = 50 * MB, 1024 * MB
 LOOPBACK: Final = ("127.0.0.1", "::1")
+NO_CONTAINERS: Final = "no container of the project is running"
 AGAIN: Final = Fix("recreate the containers; the data stays", "devenv down && devenv up")
 
 
@@ -46,7 +47,7 @@ def judge_engine(view: View) -> Outcome:
 def judge_compose(view: View) -> Outcome:
     """There is a Compose that is new enough. Pure."""
     if view.compose is None:
-        return trouble(view.no_compose) if view.no_compose else passed("not looked for")
+        return trouble(view.no_compose) if view.no_compose else unverified("Docker Compose was not looked for")
     return passed(f"{view.compose.version}, {view.compose.program}")
 
 
@@ -62,13 +63,13 @@ def judge_images(view: View) -> Outcome:
         )
     if view.missing:
         return passed(f"{', '.join(each.image for each in view.missing)} will be fetched by `devenv up`")
-    return passed()
+    return passed(", ".join(view.images)) if view.images else unneeded("the project's compose file names the images")
 
 
 def judge_room(view: View) -> Outcome:
     """There is room where Docker keeps its data. Pure."""
     if view.free is None:
-        return passed(f"this account cannot see how much space is free in {view.folder}")
+        return unneeded(f"this account cannot see how much space is free in {view.folder}")
     if view.free < LITTLE_ROOM:
         return failed(
             f"{view.free // MB} MB are free in {view.folder}",
@@ -95,6 +96,8 @@ def judge_ports(view: View) -> Outcome:
             fix=Fix('write "127.0.0.1:PORT:PORT" in the compose file, then devenv down && devenv up'),
             subjects=(container.name for container, _, _ in open_),
         )
+    if not view.containers:
+        return unneeded(NO_CONTAINERS)
     return passed(", ".join(f"{each.service} {places(each.ports)}" for each in view.containers))
 
 
@@ -123,7 +126,8 @@ def judge_health(view: View) -> Outcome:
             subjects=(container.name for container in without),
             status="warn",
         )
-    return passed()
+    seen = [container.service for container in view.containers if container.state == "running"]
+    return passed(", ".join(seen)) if seen else unneeded(NO_CONTAINERS)
 
 
 def judge_volumes(view: View) -> Outcome:
@@ -138,7 +142,12 @@ def judge_volumes(view: View) -> Outcome:
                 fix=Fix("give the volume to that user", volume.repair) if volume.repair else AGAIN,
                 subjects=(volume.name,),
             )
-    return passed()
+    if not view.volumes:
+        return unneeded("no container of DynamoDB Local with a volume is running")
+    unknown = [volume.name for volume in view.volumes if volume.owner is None or volume.user is None]
+    if unknown:
+        return unneeded(f"this account cannot see who owns {', '.join(unknown)}; the log has no complaint")
+    return passed(", ".join(volume.name for volume in view.volumes))
 
 
 def run_one_engine(facts: DoctorFacts) -> Outcome:
@@ -146,8 +155,10 @@ def run_one_engine(facts: DoctorFacts) -> Outcome:
     view = facts.context.look_at_docker()
     if view is None:
         return unneeded("the project was never on another engine")
+    if not view.elsewhere and view.unasked:
+        return unneeded(f"Docker could not be asked if containers of the project run: {view.unasked}")
     if not view.elsewhere:
-        return passed()
+        return passed(f"engine {view.engine}")
     return failed(
         map(str, view.elsewhere),
         cause=f"the project is on engine `{view.engine}`; each engine has its own data, so programs may see either",

@@ -12,8 +12,8 @@ from pathlib import Path
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget, Fix, Outcome, PostgresTarget
 from devenv.core.plural import number_of
-from devenv.doctor.checks.addresses import dynamodb_names, is_proxy, postgres_names, postgres_parts
-from devenv.doctor.checks.check import Check, failed, passed, unneeded
+from devenv.doctor.checks.addresses import dynamodb_names, dynamodb_parts, is_proxy, postgres_names, postgres_parts
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.checks.settings import (
     ENDPOINT,
     GLOBAL_ENDPOINT,
@@ -32,6 +32,7 @@ from devenv.doctor.checks.settings import (
     mend_declared,
     read_configured,
     read_profiles,
+    read_service,
 )
 from devenv.doctor.context import DoctorFacts
 from devenv.links.facts import Facts
@@ -55,8 +56,10 @@ def run_which(facts: DoctorFacts) -> Outcome:
             status="warn",
         )
     found = shutil.which("devenv", path=facts.context.shell.get("PATH", ""))
-    if found is None or is_ours(Path(found)):
-        return passed(found or "no devenv on PATH; this one is run by its path")
+    if found is None:
+        return unneeded("no devenv is on PATH; this one is run by its path")
+    if is_ours(Path(found)):
+        return passed(found)
     return failed(
         f"{found} is first on PATH and is not this devenv ({sys.executable} -m devenv)",
         cause=f"{whose(Path(found))} has a command of the same name",
@@ -118,6 +121,15 @@ def sources(facts: DoctorFacts) -> tuple[VariableSource, ...]:
     return shell, VariableSource(f"the application (pid {pid})", context.application, required=True)
 
 
+def unseen(facts: DoctorFacts) -> str:
+    """Why the application's own variables are not known although it runs; empty when they are, or it does not."""
+    state = facts.context.service("backend")
+    if facts.context.application is not None or state.state != "running":
+        return ""
+    process = f" (pid {state.pid})" if state.pid else ""
+    return f"this account cannot read the variables of the application{process}"
+
+
 def look_up(facts: Facts) -> Lookup:
     """The machine's answers about names and targets."""
 
@@ -127,7 +139,7 @@ def look_up(facts: Facts) -> Lookup:
     def same_dynamodb(target: DynamoTarget) -> str | None:
         return other_tables(facts, target)
 
-    return Lookup(resolve, same_postgres, same_dynamodb, read_configured)
+    return Lookup(resolve, same_postgres, same_dynamodb, read_configured, read_service)
 
 
 def resolve(host: str) -> tuple[str, ...]:
@@ -188,6 +200,7 @@ def addresses_of(facts: DoctorFacts, store: str) -> str:
         else:
             own = (ENDPOINT, GLOBAL_ENDPOINT, IGNORE)
             names = [*(name for name in own if environ.get(name)), *dynamodb_names(environ, own)]
+            names += [name for given, _ in dynamodb_parts(environ) for name in given.split(", ")]
         told.append(f"{source.who}: {', '.join(dict.fromkeys(names)) or 'no variable'}")
     return "; ".join(told)
 
@@ -196,6 +209,8 @@ def judge(facts: DoctorFacts, find: Callable[[VariableSource], Iterable[Diversio
     """One check over all sources: what `find` gives for each, as one outcome."""
     asked = sources(facts)
     found = [diversion for source in asked for diversion in find(source)]
+    if not found and (why := unseen(facts)):
+        return unverified(f"{why}; in this shell: {good}")
     if not found:
         absent = facts.context.settings.backend is not None and len(asked) == 1
         return passed(good + ("; the application is not running" if absent else ""))
@@ -266,13 +281,15 @@ def run_tables(facts: DoctorFacts) -> Outcome:
     """Variables that name DynamoDB tables: in the settings, in the shell, in the application."""
     context = facts.context
     tables = facts.table_names
+    if not tables:
+        return unneeded("no tables are declared")
     declared = VariableSource("devenv.toml [env]", own_variables(facts), required=False)
     misspelt = list(find_misspelt(declared, tables))
     if misspelt:
         fix = Fix("correct the name in devenv.toml, then restart the application", "devenv down && devenv up")
         return failed((each.evidence for each in misspelt), fix=fix, subjects=(each.variable for each in misspelt))
     expected = {**context.environment, **(context.expected_application or {})}
-    return judge(facts, lambda source: find_tables(source, expected, tables), ", ".join(tables) or "no tables declared")
+    return judge(facts, lambda source: find_tables(source, expected, tables), ", ".join(tables))
 
 
 def own_variables(facts: DoctorFacts) -> dict[str, str]:
@@ -292,6 +309,8 @@ def run_stale(facts: DoctorFacts) -> Outcome:
     def find(source: VariableSource) -> Iterable[Diversion]:
         return find_stale(source, own, tables) if source.required else ()
 
+    if why := unseen(facts):
+        return unverified(why)
     if context.application is None:
         return unneeded("the project's application is not running")
     return judge(facts, find, f"{number_of(len(own), 'variable')} as in the settings")

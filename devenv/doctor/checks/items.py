@@ -16,6 +16,8 @@ from devenv.links.faults import EXAMPLES
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement, ReadPlan, Relation
 from devenv.links.values import canonical, scalar_text
 
+# The checks that say why rows cannot be read.
+ROWS: Final = ("SVC001", "SCH004")
 MEND: Final = "devenv doctor --fix"
 UUID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 # What one fault of a class is counted as; of all others, as a fault.
@@ -52,6 +54,45 @@ def no_groups(plan: ReadPlan) -> str:
     return "" if plan.groups else "no [[groups]] are declared in devenv.toml"
 
 
+def no_times(plan: ReadPlan) -> str:
+    """Why no time can be judged; empty when some can."""
+    declared = any(field.type == "time" for kind in plan.kinds for field in kind.fields)
+    return no_entities(plan) or ("" if declared else "no [entities] declare an attribute of type time")
+
+
+def no_group_times(plan: ReadPlan) -> str:
+    """Why nothing tells how old a group's entries are."""
+    return no_groups(plan) or ("" if any(group.time for group in plan.groups) else "no [[groups]] declare a time")
+
+
+def no_entries(plan: ReadPlan) -> str:
+    """Why no row can be held against a newest entry."""
+    declared = any(group.time and group.entries for group in plan.groups)
+    return no_groups(plan) or ("" if declared else "no [[groups]] declare entries and their time")
+
+
+def no_members(plan: ReadPlan) -> str:
+    """Why nothing tells who belongs to a group."""
+    return no_groups(plan) or ("" if any(group.owner for group in plan.groups) else "no [[groups]] declare an owner")
+
+
+def nothing_unique(plan: ReadPlan) -> str:
+    """Why no two items can be the same one."""
+    declared = plan.groups or any(kind.unique for kind in plan.kinds)
+    return no_entities(plan) or ("" if declared else "neither `unique` of [entities] nor [[groups]] are declared")
+
+
+def no_links(plan: ReadPlan) -> str:
+    """Why no id can be held against a row."""
+    return "" if plan.edges else "no [[links]] are declared in devenv.toml"
+
+
+def not_linked(judgement: LinkJudgement) -> str:
+    """The links whose rows could not be read: nothing was compared with them."""
+    names = ", ".join(judgement.unlinked)
+    return f"nothing was compared with the rows of link {names}, which could not be read" if names else ""
+
+
 def no_natural_keys(plan: ReadPlan) -> str:
     """Why nothing tells which row is meant when an id does not."""
     return "" if any(edge.natural for edge in plan.edges) else "no natural_key is declared in [[links]]"
@@ -68,11 +109,13 @@ def judged(
     lacks: Callable[[ReadPlan], str] = lambda _: "",
     beside: Callable[[DoctorFacts], str] = lambda _: "",
     unread: Callable[[LinkJudgement], str] = lambda _: "",
+    rows: bool = False,
 ) -> Callable[[DoctorFacts], Outcome]:
     """The `run` of a check that passes when no fault of these classes was found.
 
     `lacks` says what is not declared, so that nothing would be compared; `beside` is what its evidence says besides how
     many items were looked at; `unread` says what could not be looked at, so that nothing found proves nothing.
+    `rows`: it compares with the rows of links, too, and is skipped where those cannot be read: one of ROWS says why.
     """
 
     def run(facts: DoctorFacts) -> Outcome:
@@ -82,6 +125,8 @@ def judged(
         found = judgement.folded(*kinds)
         if not found and (gap := unread(judgement)):
             return unverified(gap)
+        if not found and rows and (gap := not_linked(judgement)):
+            return unneeded(gap, "needs_failed")
         if not found:
             return passed("; ".join(filter(None, (number_of(len(judgement.records), "item"), beside(facts)))))
         faults = [fault for one in found for fault in one.faults]

@@ -13,7 +13,7 @@ from devenv.config.schema import Pattern
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.core.templates import PLACE, names_in
-from devenv.doctor.checks.check import Check, failed, passed, unneeded
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
 from devenv.links.judge import Fault, ItemRecord, read_records
 from devenv.links.values import scalar_text
@@ -33,17 +33,33 @@ def run_expected(facts: DoctorFacts) -> Outcome:
         return unneeded(f"{told}; `devenv patterns check` runs it")
     judgement, described = facts.judgement(), facts.dynamodb().described
     records = [*judgement.records, *undeclared_records(facts)]
-    keys = 0
+    keys: dict[str, int] = {}
+    unknown: list[str] = []
+    missing: list[str] = []
     wrong: list[tuple[str, str]] = []
     for name, pattern in declared.items():
-        place = place_of(described.get(pattern.table or ""), pattern.index)
-        if name in left_out or place is None:
+        if name in left_out:
+            continue
+        table = pattern.table or ""
+        place = place_of(described.get(table), pattern.index)
+        if place is None:
+            # That a declared table or index is missing is SCH002's and SCH003's finding.
+            known = place_of(facts.context.tables.get(table), pattern.index) is not None
+            lost = f"has no index {pattern.index}" if described.get(table) else "is not known"
+            (missing if known else unknown).append(f"{name} is not checked: table {table} {lost}")
             continue
         found = by_key(pattern, place, records)
-        keys += len(found)
+        keys[name] = len(found)
         wrong += [(key, f"{name} of {key} {text}") for key, text in judge_answers(pattern, found, judgement.faults)]
+    if not wrong and unknown:
+        return unverified("; ".join(unknown), fix=Fix("correct the pattern in devenv.toml", "devenv patterns check"))
     if not wrong:
-        counted = f"{number_of(keys, 'key')} of {number_of(len(declared) - len(left_out), 'pattern')}"
+        empty = ", ".join(name for name, count in keys.items() if not count)
+        none = f"no item has a key of {empty}" if empty else ""
+        told = "; ".join(filter(None, (none, *missing, told)))
+        if not any(keys.values()):
+            return unneeded(told)
+        counted = f"{number_of(sum(keys.values()), 'key')} of {number_of(len(keys), 'pattern')}"
         return passed("; ".join(filter(None, (counted, told))))
     texts = [text for _, text in wrong]
     more = [f"and {len(texts) - SHOWN} more"] if len(texts) > SHOWN else []

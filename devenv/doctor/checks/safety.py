@@ -19,7 +19,7 @@ from devenv.core.errors import StoreError
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
-from devenv.doctor.checks.environment import look_up, own_variables, sources
+from devenv.doctor.checks.environment import look_up, own_variables, sources, unseen
 from devenv.doctor.checks.protection import (
     PlainValue,
     RegionUse,
@@ -52,6 +52,10 @@ def run_listeners(facts: DoctorFacts) -> Outcome:
             fix=Fix("restart it with devenv, which binds to 127.0.0.1", "devenv down && devenv up"),
             subjects=(each.service for each in open_),
         )
+    seen = {each.service for each in found}
+    unseen = [state.name for state in facts.context.services if state.pid and state.port and state.name not in seen]
+    if unseen:
+        return unverified(f"this account cannot see on which addresses {', '.join(unseen)} listens")
     return passed(number_of(len(found), "listener")) if found else unneeded("no service of the project listens")
 
 
@@ -137,7 +141,7 @@ def run_regions(facts: DoctorFacts) -> Outcome:
             fix=Fix("change the region there, or [safety] regions in devenv.toml", "devenv config show"),
             subjects=(place.region for place in outside),
         )
-    if unread := unread_regions(facts):
+    if unread := [*unread_regions(facts), *filter(None, [unseen(facts)])]:
         return unverified(f"{'; '.join(unread)}: the regions there are not known")
     local = "" if in_aws(facts) else "; DynamoDB Local itself is on this machine"
     asked = "settings, variables, endpoints and table definitions" + (
@@ -214,6 +218,8 @@ def run_encryption(facts: DoctorFacts) -> Outcome:
         return unverified(
             f"no definition states the key of {names}, and the table does not report it", subjects=unknown
         )
+    if not owners:
+        return no_tables(facts)
     local = "" if in_aws(facts) else "; DynamoDB Local's own files are not encrypted"
     return passed(", ".join(f"{name}: {owner}, by {what}" for name, what, owner in owners) + local)
 
@@ -239,6 +245,8 @@ def run_tls(facts: DoctorFacts) -> Outcome:
             fix=Fix("use https:// for endpoints, and sslmode=verify-full for Postgres"),
             subjects=(name for name, _ in found),
         )
+    if why := unseen(facts):
+        return unverified(why)
     return passed(f"{number_of(looked, 'variable')}: connections that leave this machine use TLS; loopback needs none")
 
 
@@ -281,6 +289,8 @@ def run_recovery(facts: DoctorFacts) -> Outcome:
     safety = demanded(facts)
     if safety is None or not safety.point_in_time_recovery:
         return unneeded("not configured: [safety] point_in_time_recovery" if safety else NOTHING)
+    if not facts.table_names:
+        return no_tables(facts)
     asked = {name: ask_recovery(facts, name) for name in facts.table_names} if in_aws(facts) else {}
     declared = facts.context.read_backups()
     told = [(name, "the table itself", answer) for name, answer in asked.items() if answer is not None]
@@ -303,7 +313,7 @@ def run_recovery(facts: DoctorFacts) -> Outcome:
             fix=Fix("name the files with your UpdateContinuousBackups requests in [safety] backups of devenv.toml"),
             subjects=unknown,
         )
-    return passed(", ".join(f"{name}, by {what}" for name, what, _ in told) or "no tables declared")
+    return passed(", ".join(f"{name}, by {what}" for name, what, _ in told))
 
 
 def ask_recovery(facts: DoctorFacts, table: str) -> Mapping[str, Any] | None:

@@ -37,7 +37,7 @@ def run_postgres(facts: DoctorFacts) -> Outcome:
         name = facts.context.targets.postgres.database
         return failed(f"there is no database {name}", cause="step setup has not run", fix=LOAD, subjects=(name,))
     if found.declared is None:
-        return passed("nothing is declared: step setup has not run, or is a command of the project")
+        return unneeded("nothing is declared: step setup has not run, or is a command of the project", "undeclared")
     differences = list(diff_catalog(found.declared, found.catalog))
     if differences:
         return failed(
@@ -83,6 +83,8 @@ def diff_catalog(declared: Catalog, found: Catalog) -> Iterator[tuple[str, str]]
 def run_tables(facts: DoctorFacts) -> Outcome:
     """Every DynamoDB table that a step makes or an entity names is there."""
     described = facts.dynamodb().described
+    if not described:
+        return unneeded("no tables are declared", "undeclared")
     missing = [name for name, table in described.items() if table is None]
     if missing:
         elsewhere = find_elsewhere(facts, missing)
@@ -92,7 +94,7 @@ def run_tables(facts: DoctorFacts) -> Outcome:
             fix=LOAD,
             subjects=missing,
         )
-    return passed(", ".join(described) or "no tables declared")
+    return passed(", ".join(described))
 
 
 def find_elsewhere(facts: DoctorFacts, missing: Sequence[str]) -> str | None:
@@ -120,6 +122,10 @@ def run_keys(facts: DoctorFacts) -> Outcome:
     from devenv.steps.schema_load.schema_load import diff_table
 
     described = facts.dynamodb().described
+    undefined = [name for name in facts.table_names if name not in facts.context.tables]
+    told = f"no definition of {', '.join(undefined)} is known: a command of the project makes them" if undefined else ""
+    if not facts.context.tables:
+        return unneeded(told or "no tables are declared", "undeclared")
     differences = [
         (name, difference)
         for name, request in facts.context.tables.items()
@@ -138,7 +144,7 @@ def run_keys(facts: DoctorFacts) -> Outcome:
             fix=again if losing else Fix("add or replace the indexes; no item is lost", "devenv up", safe=True),
             subjects=(name for name, _ in differences),
         )
-    return passed(number_of(len(facts.context.tables), "table"))
+    return passed("; ".join(filter(None, (number_of(len(facts.context.tables), "table"), told))))
 
 
 def run_links(facts: DoctorFacts) -> Outcome:

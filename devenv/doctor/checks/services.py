@@ -9,9 +9,10 @@ from pathlib import Path
 
 import psutil
 
+from devenv.config.services import STORES
 from devenv.core.errors import StoreError
 from devenv.core.model import Fix, Outcome, ServiceState
-from devenv.doctor.checks.check import Check, failed, passed, unneeded
+from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
 from devenv.doctor.context import DoctorFacts
 from devenv.doctor.sessions import describe_session, read_sessions
 from devenv.engines.services import SERVICES
@@ -121,7 +122,9 @@ def run_own(facts: DoctorFacts) -> Outcome:
             said = ": ".join(filter(None, (error.what, error.detail)))
             wrong.append((name, f"{name} is not ready: {said} ({why})", fix))
         else:
-            seen.append(f"{name} ({', '.join(asked) or 'it runs'})")
+            own = context.settings.services.get(name)
+            left = ["its ready command was not run"] if own is not None and own.ready.command else []
+            seen.append(f"{name} ({', '.join([*asked, *left]) or 'it runs'})")
     if not wrong:
         return passed(", ".join(seen))
     return failed(
@@ -137,9 +140,19 @@ def run_in_effect(facts: DoctorFacts) -> Outcome:
     running = [state for state in facts.context.services if state.state == "running"]
     if not running:
         return unneeded("no service is running")
-    pending = [state for state in running if state.detail and state.command]
+    started = [state for state in running if facts.context.targets.postgres.own or state.name not in STORES]
+    if not started:
+        return unneeded("devenv did not start the services that are running")
+    pending = [state for state in started if state.detail and state.command]
+    unsure = [state for state in started if state.unsure]
+    if not pending and unsure:
+        return unverified(
+            "; ".join(f"{state.name}: {state.unsure}" for state in unsure),
+            fix=Fix("start them again; the data stays", "devenv down && devenv up"),
+            subjects=(state.name for state in unsure),
+        )
     if not pending:
-        return passed(", ".join(state.name for state in running))
+        return passed(", ".join(state.name for state in started))
     return failed(
         (f"{state.name}: {state.detail}" for state in pending),
         cause="devenv.toml, or your own compose file, was edited after they were started",
@@ -296,7 +309,8 @@ Fix: give the folder to the account that runs DynamoDB Local; free disk space.""
         explain="""\
 A server keeps the port, the binaries and the image that it was started with. An edit of devenv.toml, or of the
 compose file that [docker] file names, does not change a running store, and `devenv up` does not restart it. A process
-of the project's own keeps its command, its folder and its variables; `devenv up` restarts it.
+of the project's own keeps its command, its folder and its variables; `devenv up` restarts it. If the record of a
+running store was lost and devenv.toml was written since the store started, the check is *not verified*.
 
 Fix: devenv down && devenv up (data stays); for a process of the project's own, devenv up.""",
     ),

@@ -20,10 +20,12 @@ from devenv.core.model import DynamoTarget, Fix, PostgresTarget
 from devenv.doctor.checks.addresses import (
     configured_endpoint,
     dynamodb_names,
+    dynamodb_parts,
     is_postgres_address,
     postgres_names,
     postgres_parts,
     proxy_of,
+    unquoted,
 )
 
 Kind = Literal[
@@ -34,7 +36,15 @@ GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 IGNORE: Final = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 CONFIG_FILE: Final = "~/.aws/config"
 REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
-PG_PLACE: Final = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE")
+PG_PLACE: Final = ("PGSERVICE", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE")
+SERVICE_KEYS: Final = {
+    "host": "PGHOST",
+    "hostaddr": "PGHOSTADDR",
+    "port": "PGPORT",
+    "dbname": "PGDATABASE",
+    "user": "PGUSER",
+    "password": "PGPASSWORD",
+}
 # A table may be called like the database: these name that one.
 DATABASE_NAME: Final = re.compile(r"PG\w+|AWS_\w+|(?:\w+_)?(?:DB|DATABASE)(?:_?NAME)?")
 PAIR: Final = re.compile(r"(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))")
@@ -71,13 +81,14 @@ class Lookup:
 
     `addresses`: the IP addresses of a host name, () when it has none. `same_postgres` and `same_dynamodb`: None when
     both targets are one and the same, else why not, in words. `configured` is the endpoint for DynamoDB that the AWS
-    configuration files give to a process with these variables.
+    configuration files give to a process with these variables, `service` what its PGSERVICE stands for.
     """
 
     addresses: Callable[[str], tuple[str, ...]]
     same_postgres: Callable[[PostgresTarget], str | None]
     same_dynamodb: Callable[[DynamoTarget], str | None]
     configured: Callable[[Mapping[str, str]], str | None] = lambda _: None
+    service: Callable[[Mapping[str, str]], Mapping[str, str] | None] = lambda _: None
 
 
 def mend_declared(found: Iterable[Diversion], settings: Settings, expected: Mapping[str, str] | None) -> Fix | None:
@@ -108,6 +119,9 @@ def find_endpoint(source: VariableSource, stack: DynamoTarget, lookup: Lookup) -
     environ = source.environ
     for name in dynamodb_names(environ, (ENDPOINT, GLOBAL_ENDPOINT)):
         yield from judge_endpoint(source, name, environ[name], stack, lookup)
+    for name, place in dynamodb_parts(environ):
+        port = "" if ":" in place else f":{default_port(urlsplit(stack.endpoint))}"
+        yield from judge_endpoint(source, name, f"http://{place}{port}", stack, lookup)
     name, text = effective_endpoint(environ)
     if name == IGNORE:
         if source.required or environ.get(ENDPOINT) or environ.get(GLOBAL_ENDPOINT):
@@ -239,6 +253,26 @@ def read_configured(environ: Mapping[str, str]) -> str | None:
     return configured_endpoint(text, environ.get("AWS_PROFILE"))
 
 
+def read_service(environ: Mapping[str, str]) -> dict[str, str] | None:
+    """The PG* variables that stand for PGSERVICE, which outranks the real ones; None when no file defines it."""
+    from configparser import Error, RawConfigParser
+
+    files = (
+        environ.get("PGSERVICEFILE") or Path(environ.get("HOME") or Path.home()) / ".pg_service.conf",
+        Path(environ.get("PGSYSCONFDIR") or "/etc/postgresql-common") / "pg_service.conf",
+    )
+    for file in files:
+        parser = RawConfigParser(strict=False, allow_no_value=True)
+        try:
+            parser.read_string(Path(file).expanduser().read_text("utf-8", "replace"))
+        except (OSError, Error):
+            continue
+        if parser.has_section(environ["PGSERVICE"]):
+            given = dict(parser.items(environ["PGSERVICE"]))
+            return {name: given[key] for key, name in SERVICE_KEYS.items() if given.get(key)}
+    return None
+
+
 def read_profiles(environ: Mapping[str, str]) -> set[str]:
     """The names of the AWS profiles that a process with these variables finds."""
     home = Path(environ.get("HOME") or Path.home())
@@ -274,7 +308,9 @@ def find_database(
     for name in given:
         text = source.environ[name]
         target = parse_database(text, stack)
-        if isinstance(target, str):
+        if unquoted(text):
+            yield Diversion("malformed", source, name, "has quotes around its value, which drivers do not remove")
+        elif isinstance(target, str):
             yield Diversion("malformed", source, name, f"is not a Postgres URL: {target}")
         elif reason := other_database(target, stack, lookup):
             yield Diversion("wrong_database", source, name, f"leads to {target.address}: {reason}")
@@ -288,13 +324,22 @@ def find_database(
             yield Diversion("malformed", source, names, target)
         elif reason := other_database(target, stack, lookup):
             yield Diversion("wrong_database", source, names, f"leads to {target.address}: {reason}")
-    if place:
-        target = parse_variables(source.environ, stack)
+    yield from find_variables(source, stack, lookup)
+
+
+def find_variables(source: VariableSource, stack: PostgresTarget, lookup: Lookup) -> Iterator[Diversion]:
+    """Judge PG*, as libpq reads them: what PGSERVICE stands for comes first."""
+    names = [name for name in PG_PLACE if source.environ.get(name)]
+    service = lookup.service(source.environ) if "PGSERVICE" in names else {}
+    if service is None:
+        note = f"is {source.environ['PGSERVICE']!r}, which no service file defines: libpq does not use PGHOST then"
+        yield Diversion("malformed", source, "PGSERVICE", note)
+    elif names:
+        target = parse_variables({**source.environ, **service}, stack)
         if isinstance(target, str):
             yield Diversion("malformed", source, "PGPORT", target)
         elif reason := other_database(target, stack, lookup):
-            names = ", ".join(name for name in PG_PLACE if source.environ.get(name))
-            yield Diversion("wrong_database", source, names, f"leads to {target.address}: {reason}")
+            yield Diversion("wrong_database", source, ", ".join(names), f"leads to {target.address}: {reason}")
 
 
 def is_postgres_url(text: str) -> bool:

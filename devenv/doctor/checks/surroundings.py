@@ -23,7 +23,7 @@ from devenv.aws.demands import (
 from devenv.aws.surroundings import Surroundings, Topic
 from devenv.core.model import Fix, Outcome
 from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
-from devenv.doctor.checks.environment import look_up, own_variables, sources
+from devenv.doctor.checks.environment import look_up, own_variables, sources, unseen
 from devenv.doctor.checks.safety import NOTHING, demanded
 from devenv.doctor.checks.settings import Lookup, is_this_machine
 from devenv.doctor.context import DoctorFacts
@@ -138,6 +138,8 @@ def judge_variables(facts: DoctorFacts) -> DemandOutcome:
     """Every variable that holds an endpoint of AWS: none may be a public name or address. What is fine is not told."""
     judged = DemandOutcome()
     lookup = look_up(facts)
+    if hidden := unseen(facts):
+        judged.unclear.append(hidden)
     for who, name, host in endpoint_hosts(facts):
         why = why_public(host, lookup)
         if why == "":

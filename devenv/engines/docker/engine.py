@@ -94,8 +94,10 @@ class DockerEngine(ComposeProject):
         seen = judge(name, container, meant, processes.boot_time())
         port = self.published(container, name) or self.port(name)
         seen = replace(seen, host="127.0.0.1", port=port, url=self.url(name, port))
-        if seen.state == "running" and not seen.detail and (pending := self.pending_settings(name)):
-            seen = replace(seen, detail=pending, command=RESTART)
+        if seen.state == "running" and not seen.detail:
+            pending = self.pending_settings(name)
+            command = RESTART if pending else seen.command
+            seen = replace(seen, detail=pending, command=command, unsure=self.unknown_settings(name))
         return replace(seen, version=record.version if record else None) if seen.version is None else seen
 
     def published(self, container: Container | None, name: str) -> int | None:
@@ -119,7 +121,8 @@ class DockerEngine(ComposeProject):
                 if record is not None and record.started and record.port == port:
                     continue
                 started = record.started if record and record.started else whole_seconds(container.started)
-                self.remember(name, port=port, started=started, version=version_of(container))
+                settings = record.settings if record else self.settings_since(name, epoch(container.started) or 0.0)
+                self.remember(name, port=port, started=started, version=version_of(container), settings=settings)
 
     def has_data(self) -> bool:
         """Return True if there are volumes of this project."""

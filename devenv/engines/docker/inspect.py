@@ -60,8 +60,9 @@ class Stray:
 class View:
     """Docker as it was seen. `unusable` is why Docker's engine cannot be asked; the rest is then empty.
 
-    `free` is the room (bytes) where Docker keeps its data, None where this account may not know. `elsewhere` names
-    services of this project that run on another engine.
+    `images` are those of the services, without those that a compose file of the project's own names. `free` is the room
+    (bytes) where Docker keeps its data, None where this account may not know. `elsewhere` names services of this
+    project that run on another engine; `unasked` says why it is not known which.
     """
 
     engine: str
@@ -69,19 +70,21 @@ class View:
     version: str = ""
     compose: compose.Compose | None = None
     no_compose: Failure | None = None
+    images: tuple[str, ...] = ()
     missing: tuple[MissingImage, ...] = ()
     folder: str = ""
     free: int | None = None
     containers: tuple[Container, ...] = ()
     volumes: tuple[Volume, ...] = ()
     elsewhere: tuple[Stray, ...] = ()
+    unasked: str = ""
 
 
 def look(engine: Engine) -> View:
     """Look, as far as it concerns this project. On another engine only whether its containers run as well."""
-    beside = tuple(find_elsewhere(engine))
+    beside, unasked = find_elsewhere(engine)
     if not isinstance(engine, DockerEngine):
-        return View(engine.name, elsewhere=beside)
+        return View(engine.name, elsewhere=beside, unasked=unasked)
     try:
         version = engine.docker.version()
     except DevenvError as error:
@@ -98,6 +101,7 @@ def look(engine: Engine) -> View:
         version=version,
         compose=found,
         no_compose=none,
+        images=tuple(dict.fromkeys(filter(None, map(engine.image, engine.services)))),
         missing=tuple(find_missing(engine)),
         folder=folder,
         free=room(Path(folder)),
@@ -148,17 +152,30 @@ def look_at_volumes(engine: DockerEngine) -> Iterator[Volume]:
     yield Volume("dynamodb", mount.name, owner, user, next(said, None), f"{chown} && devenv up" if own else None)
 
 
-def find_elsewhere(engine: Engine) -> Iterator[Stray]:
-    """Services of this project that run on another engine than the present one."""
+def find_elsewhere(engine: Engine) -> tuple[tuple[Stray, ...], str]:
+    """Services of this project that run on another engine than the present one; why Docker could not be asked."""
+    found = list(find_processes(engine))
+    try:
+        found += find_containers(engine)
+    except DevenvError as error:
+        return tuple(found), ": ".join(filter(None, (error.what, error.detail)))
+    return tuple(found), ""
+
+
+def find_processes(engine: Engine) -> Iterator[Stray]:
+    """Processes of this project that engines started before the present one."""
     for name, parked in engine.state.parked.items():
         for service, record in parked.services.items():
             if processes.is_running(record.process):
                 yield Stray(service, name, f"pid {record.process.pid if record.process else None}")
+
+
+def find_containers(engine: Engine) -> Iterator[Stray]:
+    """Containers of this project that run although it is on another engine. DevenvError when Docker cannot be asked."""
     if isinstance(engine, DockerEngine) or "docker" not in engine.state.parked:
         return
-    with contextlib.suppress(DevenvError):
-        other = DockerEngine(engine.loaded, engine.folder, engine.environ, aside=True)
-        for service in STORES:
-            container = other.find(service)
-            if container is not None and container.state in ALIVE:
-                yield Stray(service, "docker", f"container {container.name}")
+    other = DockerEngine(engine.loaded, engine.folder, engine.environ, aside=True)
+    for service in STORES:
+        container = other.find(service)
+        if container is not None and container.state in ALIVE:
+            yield Stray(service, "docker", f"container {container.name}")

@@ -82,7 +82,8 @@ class EmbeddedEngine(Engine):
         for name, process in processes.find_all(lost).items() if lost else ():
             port = re.search(r" -p(?:ort)? (\d+)", " ".join(process.command))
             if port:
-                self.remember(name, port=int(port[1]), process=process, started=iso(process.created))
+                settings = self.settings_since(name, process.created)
+                self.remember(name, port=int(port[1]), process=process, started=iso(process.created), settings=settings)
 
     def store_targets(self) -> tuple[PostgresTarget, DynamoTarget]:
         """Both stores on loopback, with the generated password."""

@@ -16,7 +16,7 @@ from devenv.core.model import StepState
 from devenv.core.plural import number_of
 from devenv.links.read import compile_plan
 from devenv.steps.ledger import Item, Ledger, LedgerItem
-from devenv.steps.seed import since
+from devenv.steps.seed import since, source
 from devenv.steps.seed.follow import (
     Followed,
     Ids,
@@ -67,9 +67,13 @@ def lacks(ctx: StepContext, handles: Handles) -> str | None:
     there = {name for page in dynamo.pages("ListTables") for name in page["TableNames"]}
     declared = {each.table for each in ctx.settings.entities.values()}
     declared |= {edge.table for edge in compile_plan(ctx.settings, {}).edges}
-    for table in sorted((declared & there) or there):
-        if not is_empty(dynamo, table):
-            return None
+    declared |= (source.read(ctx.settings, ctx.root, ()).declared or {}).keys()
+    wanted = sorted((declared & there) or there)
+    if any(not is_empty(dynamo, table) for table in wanted):
+        return None
+    if filled := [table for table in sorted(there - set(wanted)) if not is_empty(dynamo, table)]:
+        others = ", ".join(filled[:EXAMPLES])
+        return f"no declared table ({', '.join(wanted)}) has an item, only {others}"
     return f"no table of DynamoDB at {ctx.dynamodb.endpoint} has an item"
 
 

@@ -42,9 +42,12 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
         request={"links": [edge.name for edge in inquiry.facts.plan.edges]},
         output={"links": links},
         findings=tuple(own_findings(inquiry, found, gathered, "cross-store")),
-        uncovered=tuple(
-            f"link {name} reads no id in {number_of(count, 'item')}"
-            for name, count in count_unread(inquiry.facts.plan, (*gathered.entries, *gathered.rows)).items()
+        uncovered=(
+            *(f"the rows of link {name} could not be read" for name in found.unlinked),
+            *(
+                f"link {name} reads no id in {number_of(count, 'item')}"
+                for name, count in count_unread(inquiry.facts.plan, (*gathered.entries, *gathered.rows)).items()
+            ),
         ),
     )
 

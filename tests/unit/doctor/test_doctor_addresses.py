@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from devenv.doctor.checks.settings import (
     find_endpoint,
     find_tables,
     read_configured,
+    read_service,
 )
 from tests.unit.doctor.test_doctor_settings import (
     DYNAMODB,
@@ -47,6 +49,8 @@ RIGHT = {"DATABASE_URL": EXPECTED["DATABASE_URL"]}
         ),
         ({"POSTGRES_HOST": "127.0.0.1", "POSTGRES_DB": "old"}, [("wrong_database", "POSTGRES_HOST, POSTGRES_DB")]),
         ({"DB_HOST": "127.0.0.1", "DB_PORT": "many"}, [("malformed", "DB_HOST, DB_PORT")]),
+        ({"QUOTED": '"postgresql://postgres:pw@localhost:5432/app"'}, [("malformed", "QUOTED")]),
+        ({"PGSERVICE": "prod", "PGHOST": "127.0.0.1"}, [("malformed", "PGSERVICE")]),
         # What leads to the project's database, by whatever name.
         ({"SQLALCHEMY_DATABASE_URI": "postgresql+psycopg://postgres:pw@localhost/app"}, []),
         ({"JDBC_URL": "jdbc:postgresql://localhost:5432/app"}, []),
@@ -77,7 +81,17 @@ def test_a_socket_is_asked_who_listens_there() -> None:
         ({"DYNAMODB_ENDPOINT": "http://dynamodb-local:8000"}, [("wrong_endpoint", "DYNAMODB_ENDPOINT")]),
         ({"DDB_URL": "http://127.0.0.1:8001"}, [("wrong_endpoint", "DDB_URL")]),
         ({"dynamo_endpoint_url": "http://localhost"}, [("malformed", "dynamo_endpoint_url")]),
+        ({"DYNAMODB_HOST": "dynamodb-local"}, [("wrong_endpoint", "DYNAMODB_HOST")]),
+        ({"DDB_ENDPOINT": "localhost:8001"}, [("wrong_endpoint", "DDB_ENDPOINT")]),
+        (
+            {"APP_DYNAMO_HOST": "127.0.0.1", "APP_DYNAMO_PORT": "1"},
+            [("wrong_endpoint", "APP_DYNAMO_HOST, APP_DYNAMO_PORT")],
+        ),
+        ({"DYNAMODB_ENDPOINT": '"http://localhost:8000"'}, [("malformed", "DYNAMODB_ENDPOINT")]),
         ({"DYNAMODB_ENDPOINT": "http://localhost:8000"}, []),
+        ({"DYNAMODB_HOST": "localhost", "DYNAMODB_PORT": "8000"}, []),
+        ({"DYNAMODB_HOST": "127.0.0.1"}, []),
+        ({"DYNAMODB_ENDPOINT": "local", "PROD_DYNAMODB_HOST": "far"}, []),
         ({"DYNAMODB_TABLE": "letters"}, []),
         ({"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, [("unset", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")]),
         ({"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false"}, []),
@@ -145,6 +159,17 @@ def test_pgdatabase_names_no_table() -> None:
     expected = {"PGDATABASE": "app", "DB_NAME": "app", "POSTGRES_DB": "app", "APP_TABLE": "app"}
     source = shell(PGDATABASE="other", DB_NAME="other", POSTGRES_DB="other", APP_TABLE="other")
     assert kinds(find_tables(source, expected, ["app"])) == [("wrong_table", "APP_TABLE")]
+
+
+def test_a_service_of_libpq_outranks_the_variables(tmp_path: Path) -> None:
+    file = tmp_path / "services"
+    file.write_text("[home]\nhost=localhost\nport=5432\ndbname=app\n[far]\nhost=db\n")
+    machine = replace(lookup(), service=read_service)
+    for name, found in (("home", []), ("far", ["wrong_database"]), ("prod", ["malformed"])):
+        source = shell(
+            PGHOST="localhost", PGDATABASE="app", PGSERVICE=name, PGSERVICEFILE=str(file), HOME=str(tmp_path)
+        )
+        assert [each.kind for each in find_database(source, POSTGRES, EXPECTED, machine)] == found
 
 
 @pytest.mark.parametrize("text", ["", "postgres", "://x", "https://host/db", "host=x", "postgresql"])
