@@ -142,6 +142,8 @@ def test_an_imported_configuration_runs_nothing(tmp_path: Path) -> None:
     (tmp_path / "postgresql.auto.conf").write_text("archive_command = 'touch canary'\nMAX_wal_size = '2GB'\n")
     (tmp_path / "pg_hba.conf").write_text("host all all 0.0.0.0/0 trust\n")
     (tmp_path / "backup_label").write_text("x")
+    (tmp_path / "pg_stat").mkdir()
+    (tmp_path / "pg_stat/pgstat.stat").write_text("x")
     replace_configuration(tmp_path)
     assert (tmp_path / "postgresql.conf").read_text().splitlines() == [
         "max_connections = 50",
@@ -152,3 +154,4 @@ def test_an_imported_configuration_runs_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "postgresql.auto.conf").read_text() == ""
     assert "trust" not in (tmp_path / "pg_hba.conf").read_text()
     assert not (tmp_path / "backup_label").exists()
+    assert list((tmp_path / "pg_stat").iterdir()) == []
