@@ -59,7 +59,10 @@ def test_a_project_with_a_tap(project: ProjectDir) -> None:
         *["/reset/****/confirm"] * 2, *["/reset/…/confirm"] * 2,
     ]  # fmt: skip
     journal = (project.path / ".devstate" / "requests.jsonl").read_text()
-    shown = project.ok("requests").out + project.ok("requests", "--otlp", "-").out
+    otlp = project.path / "requests.otlp.json"
+    shown = project.ok("requests", "--otlp", str(otlp)).out
+    assert shown.count("/confirm") == otlp.read_text().count('"/reset/') == len(secrets)
+    shown += otlp.read_text()
     assert not [secret for secret in secrets if secret in journal + shown]
 
     # The tap's addresses are the project's own.
