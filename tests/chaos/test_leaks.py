@@ -131,8 +131,14 @@ def test_what_a_killed_dynamodb_unpacked_is_gone_after_the_next_start(shared: Pr
 def test_a_terminal_that_goes_away_leaves_nothing(lone: ProjectDir) -> None:
     """SIGHUP and SIGPIPE: `up | head`, a closed window."""
     for number in (signal.SIGHUP, signal.SIGTERM):
+        # Under nohup, SIGHUP is ignored, and so it is in every child.
         child = subprocess.Popen(
-            lone.command("up"), env=lone.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=lone.path
+            lone.command("up"),
+            env=lone.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=lone.path,
+            preexec_fn=partial(signal.signal, signal.SIGHUP, signal.SIG_DFL),
         )
         assert child.stderr is not None
         child.stderr.readline()
