@@ -110,6 +110,24 @@ def places(tree: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 PLACES = places(TREE)
 
 
+def value_at(path: tuple[Any, ...]) -> Any:
+    """What the reference project has there."""
+    node: Any = TREE
+    for part in path:
+        node = node[part]
+    return node
+
+
+def words_in(tree: Any) -> list[str]:
+    """The keys and texts of a value."""
+    match tree:
+        case dict():
+            return [word for key, value in tree.items() for word in (key, *words_in(value))]
+        case list():
+            return [word for value in tree for word in words_in(value)]
+    return [tree] if isinstance(tree, str) and tree else []
+
+
 def mutate(path: tuple[Any, ...], how: str, key: str, value: Any) -> dict[str, Any]:
     """The reference project's settings with one thing changed."""
     tree = copy.deepcopy(TREE)
@@ -155,9 +173,10 @@ def test_a_setting_is_taken_or_refused_by_its_name(
 ) -> None:
     error = judge(project, dump_file(mutate(path, how, key, value)))
     if error is not None:
-        # The key that was changed, or the one in which it is.
-        named = [json.dumps(part, ensure_ascii=False)[1:-1] for part in (*path, key) if isinstance(part, str)]
-        assert any(part in texts(error) for part in named[-2:]), (path, how, key, value, error)
+        # The key that was changed, the one in which it is, or what it declared, which is now missing where it is used.
+        keys = [part for part in (*path, key) if isinstance(part, str)][-2:]
+        named = [json.dumps(part, ensure_ascii=False)[1:-1] for part in (*keys, *words_in(value_at(path)))]
+        assert any(part in texts(error) for part in named), (path, how, key, value, error)
         return
     answered(project, *reading, codes=(0, 1, 2, 3))
 
