@@ -61,9 +61,11 @@ NEEDS: Mapping[str, Need] = {
     "needs_go": Need("Go, and Debian's packages of pgx and the AWS SDK", ("go",)),
     "long": Need("time: its size, or the number of its kind, is more than a run on every change should take"),
 }
-# Of such tests a quarter of the cases, drawn by the date's seed, runs; CHAOS_SIZE=full has all.
+# Of such tests with several cases a quarter of the cases runs each day, of those with one case two of three tests: all
+# would take longer than CI has. The date's seed draws them; CHAOS_SIZE=full has all.
 DRAWN = frozenset(["long", "needs_docker"])
 SHARE = 4
+SINGLES = 2 / 3
 TESTS = os.path.dirname(__file__) + os.sep
 HALVES = ("bare", "rest")
 # The markers of the test that runs, and of the one before: its fixtures of a wider scope end in this one's setup.
@@ -77,12 +79,18 @@ def half(markers: Iterable[str]) -> str:
 
 
 def draw(cases: Mapping[str, Sequence[str]], seed: str) -> set[str]:
-    """Return the names of the cases that run: a quarter of each test's cases, at least one. Pure."""
-    return {
-        name
-        for test, names in cases.items()
-        for name in random.Random(f"{seed} {test}").sample(list(names), -(-len(names) // SHARE))
-    }
+    """Return the names of the cases that run: a quarter of a test's cases, at least one; a single one on most days.
+
+    Pure.
+    """
+    drawn: set[str] = set()
+    for test, names in cases.items():
+        dice = random.Random(f"{seed} {test}")
+        if len(names) > 1:
+            drawn.update(dice.sample(list(names), -(-len(names) // SHARE)))
+        elif dice.random() < SINGLES:
+            drawn.update(names)
+    return drawn
 
 
 def missing_markers(program: str, markers: Iterable[str]) -> list[str]:
