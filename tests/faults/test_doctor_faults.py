@@ -226,6 +226,7 @@ def one_uuid_differs(s: Stack) -> set[str]:
 
 
 def name_changed(s: Stack) -> set[str]:
+    s.dirty = True  # Fixed, it is healthy, but the name stays: a second change of it would be none.
     s.sql("UPDATE users SET display_name = 'Ines H.' WHERE handle = 'ines'")
     return {s.id("ines")}
 
