@@ -62,6 +62,9 @@ def doctor_text(report: Report, verbose: bool) -> list[str]:
     counts = ", ".join(f"{count} {status}" for status, count in body["summary"].items() if count)
     color = {"healthy": "green", "unhealthy": "red"}.get(body["verdict"], "yellow")
     words = body["verdict"].replace("_", " ")
+    if body["verdict"] == "healthy" and len(rows["skip"]) == len(body["checks"]):
+        # What does not apply lowers no verdict; but nothing was looked at.
+        words, color = "nothing to check", "yellow"
     if body["verdict"] == "not_verified":
         gaps = [check["evidence"] for check in body["checks"] if check["status"] == "error"]
         words += f": {clean('; '.join(gap.removeprefix('not verified: ') for gap in gaps))}"

@@ -98,6 +98,14 @@ def test_the_text_names_what_is_needed_whatever_a_title_says() -> None:
     assert lines[-3:-1] == ["    A2, A3: A1 did not pass", "    C1: nothing is declared"]
 
 
+def test_where_all_is_skipped_the_text_does_not_say_healthy() -> None:
+    undeclared = check("C1", lambda facts: unneeded("nothing is declared"))
+    for checks, healthy in (([undeclared], False), ([undeclared, check("A1")], True)):
+        found = run_checks(checks, DoctorFacts(CONTEXT))
+        last = doctor_text(make_report(CONTEXT, found, "fail"), verbose=False)[-1]
+        assert ("healthy" in last, "nothing to check" in last) == (healthy, not healthy)
+
+
 def test_a_warning_does_not_stop_what_needs_it() -> None:
     warned = check("A1", lambda facts: failed("hm", status="warn"))
     assert statuses(warned, check("A2", needs=("A1",))) == {"A1": "warn", "A2": "ok"}
