@@ -61,11 +61,11 @@ NEEDS: Mapping[str, Need] = {
     "needs_go": Need("Go, and Debian's packages of pgx and the AWS SDK", ("go",)),
     "long": Need("time: its size, or the number of its kind, is more than a run on every change should take"),
 }
-# Of such tests with several cases a quarter of the cases runs each day, of those with one case two of three tests: all
+# Of such tests with several cases a quarter of the cases runs each day, of those with one case half of the tests: all
 # would take longer than CI has. The date's seed draws them; CHAOS_SIZE=full has all.
 DRAWN = frozenset(["long", "needs_docker"])
 SHARE = 4
-SINGLES = 2 / 3
+SINGLES = 1 / 2
 TESTS = os.path.dirname(__file__) + os.sep
 HALVES = ("bare", "rest")
 # The markers of the test that runs, and of the one before: its fixtures of a wider scope end in this one's setup.
@@ -79,7 +79,7 @@ def half(markers: Iterable[str]) -> str:
 
 
 def draw(cases: Mapping[str, Sequence[str]], seed: str) -> set[str]:
-    """Return the names of the cases that run: a quarter of a test's cases, at least one; a single one on most days.
+    """Return the names of the cases that run: a quarter of a test's cases, at least one; of single ones half.
 
     Pure.
     """
