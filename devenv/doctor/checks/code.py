@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, failed, passed, unneeded, unverified
@@ -11,21 +13,26 @@ from devenv.init.review import review_folder
 SHOWN = 3
 
 
+def some(names: Sequence[str]) -> str:
+    """The first names, and how many there are beside them."""
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
 def run_code(facts: DoctorFacts) -> Outcome:
     """Every query that is found in the project's Python and JavaScript."""
     seen = review_folder(facts.context.root)
     found = seen.faults
-    left = f"; not read: {', '.join(seen.unread[:SHOWN])}" if seen.unread else ""
-    left += f" and {len(seen.unread) - SHOWN} more" if len(seen.unread) > SHOWN else ""
-    if seen.unparsed and not found:
-        return unverified(f"not read, as it is no Python of this version: {', '.join(seen.unparsed[:SHOWN])}{left}")
+    left = f"; not read: {some(seen.unread)}" if seen.unread else ""
+    foreign = f"not read, as it is no Python of this version: {some(seen.unparsed)}" if seen.unparsed else ""
+    if foreign and not found:
+        return unverified(f"{foreign}{left}")
     if not seen.queries:
         return unneeded(f"no query of DynamoDB was found in the code{left}")
     if not found:
         return passed(number_of(seen.queries, "query") + left)
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
     return failed(
-        [*map(str, found[:SHOWN]), *more],
+        [*map(str, found[:SHOWN]), *more, *filter(None, [foreign])],
         fix=Fix(f"correct {found[0].place}", "devenv patterns check"),
         subjects=(fault.place for fault in found),
         status="warn",

@@ -40,7 +40,9 @@ def explain(
     finding: LayerFinding, subject: Subject, layer: str, entries: Sequence[Entry], names: Sequence[str]
 ) -> LayerFinding:
     """One finding; with another cause if all entries of a kind lack the declared id, or write it in another form."""
-    for kind, declared in subject.ids.items() if finding.difference else ():
+    if finding.difference is None:
+        return finding
+    for kind, declared in subject.ids.items():
         mine = [entry for entry in entries if entry.kind == kind]
         template = declared.names.get(layer)
         if not mine or template is None:
@@ -53,7 +55,7 @@ def explain(
             cause = f"no entry of the answer has {wanted}; its fields are {listed}" if listed else None
             text = f'{declared.place} has {layer} = "{template}": name the field that holds the id, or return {wanted}'
             return replace(finding, cause=cause, fix=Fix(text))
-        form = form_of(pairs_of(finding.difference, kind), len(mine)) if finding.difference else None
+        form = form_of(pairs_of(finding.difference, kind), len(mine))
         if form is not None:
             other = f"`{form.before}…{form.after}`"
             where = "the items' id has" if form.stored else "the answer's id has"

@@ -34,6 +34,8 @@ def look_for(root: Path, folder: Path, keys: Keys, function: str, python: str, r
     )
     if missing is not None and f"{module}.".startswith(f"{missing[1]}."):
         path = module.replace(".", "/")
+        if any((folder / each).exists() for each in (f"{path}.py", f"{path}/__init__.py")):
+            return None  # It is there: another package of its name may stand before it.
         cause = f"neither {path}.py nor {path}/__init__.py exists in {where}, where imports begin"
         wanted = PurePath(path).name
     elif missing is not None:
@@ -61,7 +63,7 @@ def look_for(root: Path, folder: Path, keys: Keys, function: str, python: str, r
     at = line_of(root, keys)
     if near:
         return Unfound(cause, f'at {at} write: function = "{module}:{names.replace(name, near[0], 1)}"')
-    return Unfound(cause, f"no Python file of the project defines `{name}`: correct `function` at {at}")
+    return Unfound(cause, f"`{name}` was found in no Python file of the project: correct `function` at {at}")
 
 
 def suggestion(root: Path, folder: Path, keys: Keys, file: PurePath, names: str) -> str:

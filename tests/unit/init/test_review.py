@@ -5,7 +5,11 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+from devenv.doctor.checks.code import run_code
+from devenv.doctor.context import DoctorFacts
 from devenv.init.code import Function, Query, read_code, read_queries
 from devenv.init.review import MOST_BYTES, review_folder
 from devenv.init.survey import survey
@@ -69,3 +73,15 @@ def test_init_names_code_that_is_too_long_to_be_read(tmp_path: Path) -> None:
         "long.go: too long to be read as code",
         "long.js: too long to be read as code",
     ]
+
+
+def test_a_file_that_is_not_read_is_named_beside_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "old.py").write_text("table.query(KeyConditionExpression=x)\nprint 'two'\n")
+    (tmp_path / "app.py").write_text(
+        'import boto3\nt = boto3.resource("dynamodb").Table("t")\n'
+        't.query(KeyConditionExpression="pk = :v", ExpressionAttributeValues={":w": "1"})\n'
+    )
+    outcome = run_code(cast(DoctorFacts, SimpleNamespace(context=SimpleNamespace(root=tmp_path))))
+    assert outcome.status == "warn"
+    assert "app.py:3" in str(outcome.evidence)
+    assert "not read, as it is no Python of this version: old.py" in str(outcome.evidence)

@@ -59,6 +59,10 @@ def test_the_file_that_was_looked_for(project: Path) -> None:
     assert unfound.cause == expected
 
 
+def test_a_file_that_is_there_is_not_said_to_be_missing(project: Path) -> None:
+    assert found(project, "backend", "shop.orders:orders_of", "No module named 'shop.orders'") is None
+
+
 def test_a_function_with_a_similar_name(project: Path) -> None:
     detail = "module 'shop.orders' has no attribute 'order_of'"
     unfound = found(project, "backend", "shop.orders:order_of", detail, "AttributeError")
@@ -70,7 +74,7 @@ def test_a_function_with_a_similar_name(project: Path) -> None:
 def test_a_function_that_no_file_defines(project: Path) -> None:
     unfound = found(project, "backend", "nothing:zzz", "No module named 'nothing'")
     assert unfound is not None
-    assert unfound.text == "no Python file of the project defines `zzz`: correct `function` at devenv.toml:4"
+    assert unfound.text == "`zzz` was found in no Python file of the project: correct `function` at devenv.toml:4"
 
 
 def test_a_package_that_the_interpreter_lacks(project: Path) -> None:
