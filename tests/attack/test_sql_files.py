@@ -26,13 +26,14 @@ SHOWN = {
     "another server": "CREATE SERVER s FOREIGN DATA WRAPPER file_fdw;",
     "a superuser": "CREATE ROLE evil SUPERUSER LOGIN;",
 }
-HIDDEN = "DO $$ BEGIN EXECUTE 'CO' || 'PY (SELECT 1) TO PRO' || 'GRAM ''touch {ran}'''; END $$;"
+# The program reads what it is given: one that ends before that breaks the server's pipe, now and then.
+HIDDEN = "DO $$ BEGIN EXECUTE 'CO' || 'PY (SELECT 1) TO PRO' || 'GRAM ''cat >{ran}'''; END $$;"
 BACK = "RESET SESSION AUTHORIZATION; RESET ROLE; SET ROLE postgres;\n"
 TRIGGER = """
 CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   RESET ROLE;
-  EXECUTE 'CO' || 'PY (SELECT 1) TO PRO' || 'GRAM ''touch {ran}''';
+  EXECUTE 'CO' || 'PY (SELECT 1) TO PRO' || 'GRAM ''cat >{ran}''';
   RETURN NEW;
 EXCEPTION WHEN insufficient_privilege THEN RETURN NEW;
 END $$;
