@@ -122,7 +122,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--half", choices=HALVES, help="only this half of the tests; tests/conftest.py: NEEDS")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
+    # Examples of properties are drawn by the day, too: a run that fails can be repeated.
+    config.option.hypothesis_seed = config.option.hypothesis_seed or SEED
     # devenv is a plugin of pytest, so its asserts would be rewritten, too: there are none, it takes time, and Python
     # 3.11 cannot parse in two threads at once (SystemError), as the checks of doctor do when they import.
     hook = getattr(config.pluginmanager, "rewrite_hook", None)
