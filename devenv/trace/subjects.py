@@ -30,7 +30,7 @@ def list_subjects(stack: Stack) -> Report:
         user = user_of(settings, trace, values, people)
         typed = [values.get(parameter) for parameter in trace.params]
         line = None
-        if all(typed) and (user or "person" not in needed(settings, trace)):
+        if all(typed) and (user or trace.group is not None or "person" not in needed(settings, trace)):
             words = ["devenv", "trace", name, *map(str, typed), *(["--user", user] if user else [])]
             line = shlex.join(words)
         rows.append(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,10 @@ def test_the_reference_project_is_healthy_and_its_conversation_is_traced(running
     assert (trace["verdict"]["status"], trace["exit_code"]) == ("ok", 0), trace["verdict"]
     assert not any(layer["uncovered"] for layer in trace["layers"])
     assert "every layer agrees" in running.ok("trace", "conversation", CONVERSATION).out
+    # Without a subject: lines to paste, each of which runs.
+    for each in running.json("trace")["subjects"]:
+        assert each["line"], each
+        assert running.json(*shlex.split(each["line"])[1:])["verdict"]["status"] == "ok", each
 
 
 def test_a_lookup_that_cannot_be_called_is_named_as_not_looked_at(tmp_path: Path) -> None:
