@@ -303,6 +303,7 @@ def test_a_port_whose_other_program_has_ended_since_is_tried_again(many: Project
     """Two projects start at once: the one that got the port may be gone before devenv can see it."""
     (many.path / "devenv.toml").write_text(
         '[project]\nname = "many"\n[services.cache]\ncommand = ["{python}", "loser.py", "{port}"]\nport = 0\n'
+        "ready = { tcp = true }\n"
     )
     (many.path / "loser.py").write_text(LOSER)
     said = many.ok("up", "cache", timeout=240).err
