@@ -7,6 +7,7 @@ import tomllib
 import click
 import typer
 
+from devenv.cli.asking import read_line
 from devenv.init.sheet import Guess
 from devenv.render.cells import clean
 
@@ -25,8 +26,7 @@ def prompt(guess: Guess) -> bool | str | None:
     for line in guess.text.splitlines():
         typer.echo(f"    {clean(line)}", err=True)
     while True:
-        said = typer.prompt("y/n/edit, Enter: leave it as a comment", default="", show_default=False, err=True)
-        word = str(said).strip().lower()
+        word = read_line("y/n/edit, Enter: leave it as a comment: ").lower()
         if word in ("y", "yes"):
             return True
         if word in ("n", "no"):

@@ -192,10 +192,11 @@ def agreed(question: str, yes: bool, hint: str = "pass -y to confirm") -> None:
         return
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
         raise UsageError(question, detail="No terminal to ask on; nothing was changed", hint=hint)
+    from devenv.cli.asking import confirm
     from devenv.config.masking import mask_text
     from devenv.render.cells import clean
 
-    if not typer.confirm(clean(mask_text(question)), err=True):
+    if not confirm(clean(mask_text(question))):
         raise UsageError("cancelled: you did not confirm")
 
 

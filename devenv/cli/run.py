@@ -100,12 +100,13 @@ def up(
 
 def confirmed(what: str, commands: Sequence[str]) -> bool:
     """Show what would be installed, and how; return the answer."""
+    from devenv.cli.asking import confirm
     from devenv.config.masking import mask_text
     from devenv.render.cells import clean
 
     lines = [what, *(f"  {command}" for command in commands)]
     typer.echo("\n".join(clean(mask_text(line)) for line in lines), err=True)
-    return typer.confirm("Run this now? You are asked again only if the file changes.", err=True)
+    return confirm("Run this now? You are asked again only if the file changes.")
 
 
 def check_step(name: str | None) -> None:

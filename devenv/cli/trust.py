@@ -39,12 +39,13 @@ def consent(loaded: Loaded, *runners: Runner) -> bool:
     what = f"{loaded.root} is not trusted to run its own commands"
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
         raise UsageError(what, detail=shown, hint="read them, then run `devenv trust` (for one call: --trust)")
+    from devenv.cli.asking import confirm
     from devenv.render.cells import clean
 
     typer.echo(
         f"{loaded.root}\nThis folder wants to run:\n" + "\n".join(f"  {clean(line)}" for line in lines), err=True
     )
-    if not typer.confirm("Trust it? You are asked again if these commands change.", err=True):
+    if not confirm("Trust it? You are asked again if these commands change."):
         raise UsageError(what, detail="you did not confirm; nothing was started")
     trust.remember(trust.trust_folder(), loaded.root, lines)
     return True
