@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from importlib import resources
 
 from devenv.core.errors import Exit, UsageError
@@ -32,13 +33,14 @@ TOPICS = (
 
 
 def read_page(topic: str) -> str:
-    """Return the Markdown of a topic. UsageError, with the nearest name, if there is none."""
+    """Return the Markdown of a topic, which may be in the singular. UsageError, with the nearest name, for no topic."""
+    topic = f"{topic}s" if f"{topic}s" in TOPICS else topic
     if topic not in TOPICS:
         near = difflib.get_close_matches(topic, TOPICS, 1)
-        raise UsageError(
-            f"there is no help page `{topic}`",
-            hint=f"devenv help {near[0]}" if near else "devenv help  (lists the pages)",
-        )
+        hint = f"devenv help {near[0]}" if near else "devenv help  (lists the pages)"
+        if re.search(rf"`devenv {re.escape(topic)}\b", read_page("commands")):
+            hint = f"devenv {topic} --help"
+        raise UsageError(f"there is no help page `{topic}`", hint=hint)
     return resources.files(__package__).joinpath(f"{topic}.md").read_text("utf-8")
 
 

@@ -140,9 +140,14 @@ def test_every_exit_code_is_on_its_page() -> None:
 
 
 def test_an_unknown_page_names_the_nearest() -> None:
-    with pytest.raises(UsageError) as caught:
-        help_report("trace")
-    assert caught.value.failure.hint == "devenv help traces"
+    for topic, hint in {"docter": "devenv help doctor", "reset": "devenv reset --help", "?": "devenv help "}.items():
+        with pytest.raises(UsageError) as caught:
+            help_report(topic)
+        assert str(caught.value.failure.hint).startswith(hint)
+
+
+def test_a_page_may_be_asked_for_in_the_singular() -> None:
+    assert help_report("trace") == help_report("traces")
 
 
 def test_without_a_terminal_a_page_is_the_markdown_itself() -> None:
