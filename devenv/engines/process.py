@@ -221,6 +221,7 @@ class ProcessServices(EngineProject):
         """The error for a process that ended while it was waited for: 6 when somebody else has its port, else 5."""
         from devenv.engines.own import python_of
         from devenv.steps.lacking import PREPARE, explain_lacking
+        from devenv.steps.unset import explain, named_unset
 
         port = self.port(name)
         tail = self.tail(name)
@@ -234,6 +235,8 @@ class ProcessServices(EngineProject):
         lacks = explain_lacking(self.root, "\n".join(tail), python or "") if own and not named else None
         if lacks and (cause is None or lacks[1] == PREPARE):
             cause, hint = cause or lacks[0], lacks[1]
+        if own and cause is None and (unset := named_unset(self.root, own.command, "\n".join(tail))):
+            cause, hint = explain(unset, self.root)
         return DevenvError(
             f"{name} ended while starting" + (f": port {port} {taken}" if taken else ""),
             exit_code=Exit.PORT if taken else Exit.CRASHED,

@@ -31,6 +31,7 @@ from devenv.init.source import (
     template_of,
     typed_part,
 )
+from devenv.init.variables import python_required, python_uses
 
 OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
 PYTHON_TYPES: Final = {"S": "string", "N": "number", "BOOL": "boolean", "B": "binary", "L": "list", "M": "map"}
@@ -126,6 +127,8 @@ class Code:
     packages: frozenset[str] = frozenset()  # the first words of absolute imports; none of a file that sets its path
     mounts: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, int] = field(default_factory=dict)  # texts such as `USER#{user_id}`, with their lines
+    uses: Mapping[str, str] = field(default_factory=dict)  # variable -> the placeholder of what it is handed to
+    required: frozenset[str] = frozenset()  # variables that are read without a default
     checks_audience: bool = False  # a call with `audience=…`: id tokens have one, access tokens of Cognito do not
 
 
@@ -136,11 +139,12 @@ def read_code(
     keys: frozenset[str],
     constants: Mapping[str, ast.expr] | None = None,
     texts: Mapping[str, TextFunction] | None = None,
+    fields: Mapping[str, str] | None = None,
 ) -> Code:
     """A file's queries, items and routes. `keys` are the key attributes of the known tables.
 
     `constants` are those of other modules: the ones that this one imports by name count. `texts` are the project's
-    functions that put a text together.
+    functions that put a text together, `fields` attributes of settings with the variables that they come from.
     """
     taken = {
         each for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for each in (a.name for a in node.names)
@@ -181,6 +185,8 @@ def read_code(
         packages=frozenset(n.module.partition(".")[0] for n in absolute if n.module and "sys.path" not in dotted),
         mounts=dict(read_mounts(tree)),
         keys=dict(key_texts(nodes, module)),
+        uses=dict(python_uses(tree, module, fields or {})),
+        required=python_required(tree),
         checks_audience=any(isinstance(node, ast.keyword) and node.arg == "audience" for node in nodes),
     )
 

@@ -241,12 +241,13 @@ class Drafter(TraceDrafter):
     def variables(self) -> None:
         """`[env]`: the application's variables, with the stores' addresses filled in when they are asked for."""
         entries, own, notes = self.sorted_variables()
+        needed = self.needed(entries, own)
         if own:
             notes.append(
                 f"Not copied, as they are secrets, private or not known: {', '.join(own)}. Set them in your shell,"
                 " where the application needs them."
             )
-        if not entries and not notes:
+        if not entries and not notes and not needed:
             return
         self.sheet.blank()
         for note in notes:
@@ -258,6 +259,26 @@ class Drafter(TraceDrafter):
             self.sheet.section("env")
             for name, value in entries.items():
                 self.sheet.key(name, value)
+        if needed:
+            self.sheet.comment(
+                "Read without a default, and no value is known: give each one here"
+                + (", or set it in your shell." if entries else " (uncomment [env] too), or set it in your shell.")
+            )
+            if not entries:
+                self.sheet.comment("[env]")
+            for name, place in needed.items():
+                self.sheet.comment(f'{name} = "…" # {place}')
+
+    def needed(self, entries: Mapping[str, str], own: Iterable[str]) -> dict[str, str]:
+        """Variable -> `file:line` of those that the code cannot do without, and that nothing gives a value."""
+        found = find_application(self.survey)
+        known = {*entries, *own, *GIVEN, GLOBAL_ENDPOINT, *(found.environment if found else {}), *self.survey.variables}
+        return {
+            name: f"{code.file}:{code.variables[name]}"
+            for code in self.survey.code
+            for name in sorted(code.required)
+            if name not in known and name in code.variables and not is_refused(name)
+        }
 
     def sorted_variables(self) -> tuple[dict[str, str], list[str], list[str]]:
         """The variables for `[env]`, the names of those that are not copied, and what else is to be said."""
@@ -270,6 +291,7 @@ class Drafter(TraceDrafter):
         entries: dict[str, str] = {}
         own: list[str] = []
         notes: list[str] = []
+        used = {name: place for code in self.survey.code for name, place in code.uses.items()}
         read = {name: f"{code.file}:{line}" for code in self.survey.code for name, line in code.variables.items()}
         for name, value in {**dict.fromkeys(read, ""), **known}.items():
             if (name in GIVEN and "+" not in value.partition("://")[0]) or not re.fullmatch(r"[A-Za-z_]\w*", name):
@@ -284,7 +306,7 @@ class Drafter(TraceDrafter):
                 notes.append(f"{name} is left out: it decides which programs run. Set it in your shell.")
             elif self.sign_in and self.issues_tokens and name in self.sign_in.variables:
                 entries[name] = self.sign_in.variables[name]
-            elif place := placeholder(name, value, self.survey):
+            elif place := placeholder(name, value, self.survey) or (used.get(name) if name not in known else None):
                 entries[name] = place
             elif value in tables or (self.survey.shared.get(name) == value != "" and not is_secret(name, value)):
                 entries[name] = value

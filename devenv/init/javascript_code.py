@@ -16,6 +16,7 @@ from devenv.init.routes import Route
 from devenv.init.source import Scope, Unclear, value_of
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.tables import Found, accept
+from devenv.init.variables import script_required
 
 READS: Final[Mapping[str, str]] = {
     "QueryCommand": "query",
@@ -177,6 +178,7 @@ def read_script(
         endpoints={m[1]: text.count("\n", 0, m.start()) + 1 for m in ENDPOINT.finditer(text)},
         uses_dynamodb="dynamodb" in text.lower(),
         writes=any(f"{word}(" in text for word in WRITES if word != "put"),
+        required=script_required(text),
         imports=frozenset(posixpath.basename(path).split(".")[0] for _, path in required(text)),
     )
     return JsFile(

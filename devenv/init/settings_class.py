@@ -48,6 +48,9 @@ def fields_of(settings: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
         text = value.value if isinstance(value, ast.Constant) else None
         default = [ast.Constant(text)] if isinstance(text, str) else []
         environ = ast.Attribute(ast.Name("os", ast.Load()), "environ", ast.Load())
+        if value is None or (isinstance(value, ast.Constant) and value.value is ...):
+            yield node.target.id, ast.Subscript(environ, ast.Constant(name), ast.Load())
+            continue
         call = ast.Call(ast.Attribute(environ, "get", ast.Load()), [ast.Constant(name), *default], [])
         yield node.target.id, call
 

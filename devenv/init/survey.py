@@ -34,6 +34,7 @@ from devenv.init.tables import (
     read_terraform_tables,
     read_yaml_tables,
 )
+from devenv.init.variables import settings_fields
 
 MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 1_000_000
@@ -141,10 +142,11 @@ def survey(root: Path) -> Survey:
     go = golang_code.read_go(texts, variables, keys)
     constants = {name: node for tree in trees.values() for name, node in assignments(tree)}
     made_texts = text_functions(trees.values())
+    fields = settings_fields(trees.values())
     code = (
         *mounted(
             with_results(
-                [read_code(name, tree, variables, keys, constants, made_texts) for name, tree in trees.items()]
+                [read_code(name, tree, variables, keys, constants, made_texts, fields) for name, tree in trees.items()]
             )
         ),
         *(read.code for read in made.values()),

@@ -22,7 +22,7 @@ from devenv.config.load import interpreter
 from devenv.core.errors import DevenvError, UsageError
 from devenv.host.writing import open_append
 from devenv.steps.lacking import explain_lacking
-from devenv.steps.unset import explain, find_unset
+from devenv.steps.unset import explain, find_unset, named_unset
 
 if TYPE_CHECKING:
     from devenv.config.schema import Settings
@@ -153,9 +153,10 @@ def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, st
     if code:
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
         said = last_lines(ctx.log, start)
-        unset = find_unset(ctx.root, command, said, environ)
+        named = {name: at for name, at in named_unset(ctx.root, command, said).items() if name not in environ}
+        unset = named or find_unset(ctx.root, command, said, environ)
         lacking = explain_lacking(ctx.root, said, python)
-        cause, hint = lacking or (explain(unset) if unset else (None, None))
+        cause, hint = lacking or (explain(unset, ctx.root) if unset else (None, None))
         raise DevenvError(
             f"the command {shown} {how}", detail=f"{said}\n(whole log: {ctx.log})", cause=cause, hint=hint
         )

@@ -22,16 +22,39 @@ READS: Final = tuple(
 SHELL: Final = re.compile(r"\$\{?([A-Z][A-Z0-9_]+)(?:\}|(?=[^\w:}-])|$|:\?)")
 SUFFIXES: Final = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".go", ".java", ".kt", ".sh", ".bash", "")
 SHOWN: Final = 3
+# What programs say of a variable that is missing; the frame of os.environ[…] in a traceback of Python.
+MISSING: Final = re.compile(
+    r"""KeyError: ['"]([A-Z][A-Z0-9_]+)['"]"""
+    r"""|\b([A-Z][A-Z0-9_]{2,})\b['"`]?[^\n]{0,30}\b(?:not (?:set|defined|provided)|missing|required|unset|undefined)"""
+    r"""|(?:[Mm]issing|[Rr]equired?s?|[Uu]nset)\b[^\n]{0,40}?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"""
+)
+OF_OS: Final = re.compile(r"""<frozen os>|/os\.py['"]""")
+# What a variable is for, by the line that reads it.
+USED: Final = (
+    (re.compile(r"endpoint(_url)?['\"]?\s*[=:]", re.IGNORECASE), "{dynamodb_url}"),
+    (
+        re.compile(r"\b(psycopg\w*|asyncpg)\.connect\(|create_engine\(|ConnectionPool\(|connectionString"),
+        "{postgres_url}",
+    ),
+)
 BYTES: Final = 200_000
-# A setting that people give a database by, and what stands for it in [env].
+# A setting that people give a database by, with or without the name of the application before it, and what stands for
+# it in [env].
 MEANT: Final = (
-    (r"(ENDPOINT|DYNAMO\w*_(URL|HOST)|AWS_ENDPOINT\w*)", "{dynamodb_url}"),
-    (r"(CONNECTION|DATABASE|POSTGRES\w*|PG|DB)_(URL|URI|DSN)|DSN", "{postgres_url}"),
+    (r"ENDPOINT|AWS_ENDPOINT(_URL)?(_DYNAMODB)?|(\w+_)?(DYNAMO\w*|DDB)_(URL|URI|ENDPOINT\w*)", "{dynamodb_url}"),
+    (r"(\w+_)?(DYNAMO\w*|DDB)_HOST\w*", "{dynamodb_host}"),
+    (r"(\w+_)?(DYNAMO\w*|DDB)_PORT", "{dynamodb_port}"),
+    (r"(\w+_)?(CONNECTION|DATABASE|POSTGRES\w*|PG|DB)_(URL|URI|DSN)|DSN", "{postgres_url}"),
     (r"\w*(DB|DATABASE|PG|POSTGRES)\w*HOST\w*", "{postgres_host}"),
     (r"\w*(DB|DATABASE|PG|POSTGRES)\w*PORT", "{postgres_port}"),
     (r"\w*(DB|DATABASE|DATASOURCE|PG|POSTGRES)\w*USER\w*", "{postgres_user}"),
     (r"\w*(DB|DATABASE|DATASOURCE|PG|POSTGRES)\w*PASS\w*", "{postgres_password}"),
-    (r"(DB|DATABASE|PG|POSTGRES)_?(NAME|DATABASE|DB)", "{postgres_database}"),
+    (r"(\w+_)?(DB|DATABASE|PG|POSTGRES)_?(NAME|DATABASE|DB)", "{postgres_database}"),
+)
+# Other stores; and databases that a tool or a test empties: only a part of the name is the same.
+OTHERS: Final = re.compile(
+    r"REDIS|CACHE|MONGO|MYSQL|MARIADB|KAFKA|ELASTIC|CLICKHOUSE|SENTRY|SQLITE|INFLUX|NEO4J|COUCH|RABBIT"
+    r"|(^|_)(TEST|SHADOW)(_|$)"
 )
 
 
@@ -71,14 +94,36 @@ def reads(file: Path) -> Iterator[tuple[str, int]]:
                 yield match[1], number
 
 
-def explain(unset: Mapping[str, str]) -> tuple[str, str]:
+def named_unset(root: Path, command: Sequence[str], output: str) -> dict[str, str]:
+    """Variable -> `file:line` (or "") of those that a program's last words say are missing."""
+    known = find_unset(root, command, output, {})
+    names = [found[1] or found[2] or found[3] for found in MISSING.finditer(output)]
+    own = [name for name in names if name in known or OF_OS.search(output) or "_" in name]
+    return {name: known.get(name, "") for name in own}
+
+
+def explain(unset: Mapping[str, str], root: Path | None = None) -> tuple[str, str]:
     """(cause, hint) for variables without a value."""
     shown = list(unset.items())[:SHOWN]
-    cause = "; ".join(f"it reads {name} ({place}), which has no value" for name, place in shown)
-    lines = ", ".join(f'{name} = "{meaning(name)}"' for name, _ in shown)
+    cause = "; ".join(f"it reads {name}{f' ({place})' if place else ''}, which has no value" for name, place in shown)
+    lines = ", ".join(f'{name} = "{meaning_at(root, name, place)}"' for name, place in shown)
     return cause, f"give it one in devenv.toml: [env] {lines}"
+
+
+def meaning_at(root: Path | None, name: str, place: str) -> str:
+    """The placeholder for a variable by its name, else by the line that reads it."""
+    known = meaning(name)
+    file, _, line = place.rpartition(":")
+    if known != "…" or root is None or not line.isdigit():
+        return known
+    try:
+        text = (root / file).read_text(errors="replace")[:BYTES].splitlines()[int(line) - 1]
+    except (OSError, IndexError):
+        return known
+    return next((meant for form, meant in USED if form.search(text)), known)
 
 
 def meaning(name: str) -> str:
     """The placeholder that a variable of this name most likely wants; `…` when that is not known."""
-    return next((place for pattern, place in MEANT if re.fullmatch(pattern, name)), "…")
+    found = None if OTHERS.search(name) else next((place for form, place in MEANT if re.fullmatch(form, name)), None)
+    return found or "…"

@@ -125,7 +125,7 @@ def get_settings() -> Settings:
     ("text", "read"),
     [
         ("settings.table", "os.environ.get('SHOP_TABLE', 'orders')"),
-        ("config.settings.key", "os.environ.get('SHOP_KEY')"),
+        ("config.settings.key", "os.environ['SHOP_KEY']"),
         ("get_settings().region", "os.environ.get('AWS_REGION', 'eu-north-1')"),
         ("settings.retries", "os.environ.get('SHOP_RETRIES')"),
         ("settings.unknown", "settings.unknown"),
