@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from devenv.config import load as reader
 from devenv.config import masking
 from devenv.config import schema as config
@@ -59,8 +61,7 @@ class Stack:
             raise StoreError(f"{name} of this project does not run{why}", reached=False).with_hint("devenv up")
 
 
-@dataclass(frozen=True)
-class EngineChoice:
+class EngineChoice(msgspec.Struct, frozen=True):
     """How a command was asked about the engine.
 
     `engine` is the option. `stopping`: the command ends what is up, so what the state remembers comes first, and an

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from devenv.aws.surroundings import Region
 from devenv.stores.dynamodb.key_schema import table_keys
@@ -13,8 +14,7 @@ SECTIONS: Final = {"GlobalSecondaryIndexes": "global index", "LocalSecondaryInde
 OFF: Final = "off"
 
 
-@dataclass(frozen=True)
-class TableState:
+class TableState(msgspec.Struct, frozen=True):
     """A table in one region of an account. None: it could not be asked for (`recovery`, `ttl`)."""
 
     region: str
@@ -23,8 +23,7 @@ class TableState:
     recovery: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class Declared:
+class Declared(msgspec.Struct, frozen=True):
     """A table as the project declares it. `ttl`: the attribute, None for no TTL. `recovery` None: not declared."""
 
     request: Mapping[str, Any]
@@ -32,8 +31,7 @@ class Declared:
     recovery: bool | None = None
 
 
-@dataclass(frozen=True)
-class Drift:
+class Drift(msgspec.Struct, frozen=True):
     """One property that differs. `shape`: queries depend on it; else it is a setting of the table."""
 
     name: str

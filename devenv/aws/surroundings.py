@@ -10,14 +10,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal
 
+import msgspec
+
 # `regions` of the account are those of its tables (`drift.TableState`), which are read apart.
 Topic = Literal["cloudtrail", "endpoints", "users", "lines", "regions"]
 Document = Mapping[str, Any]
 OPEN: Final = "${"
 
 
-@dataclass(frozen=True)
-class Trail:
+class Trail(msgspec.Struct, frozen=True):
     """A CloudTrail trail. `selectors` are advanced event selectors; basic ones are translated (`trails.py`).
 
     `region` None: that of the deployment. `multi_region`: it logs in every region.
@@ -30,8 +31,7 @@ class Trail:
     region: str | None = None
 
 
-@dataclass(frozen=True)
-class VpcEndpoint:
+class VpcEndpoint(msgspec.Struct, frozen=True):
     """A VPC endpoint of DynamoDB. `policy` None: AWS's default, which lets everything through.
 
     `routes`: how many route tables of a gateway endpoint (None: could not be worked out).
@@ -45,8 +45,7 @@ class VpcEndpoint:
     region: str | None = None
 
 
-@dataclass(frozen=True)
-class PolicyHolder:
+class PolicyHolder(msgspec.Struct, frozen=True):
     """An IAM user or group, the documents that apply to it, and names of policies whose documents are not known."""
 
     where: str
@@ -56,8 +55,7 @@ class PolicyHolder:
     keys: int = 0
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
     """A Site-to-Site VPN or a Direct Connect from on premises. `down` says why it carries nothing private."""
 
     where: str
@@ -65,8 +63,7 @@ class Line:
     down: str | None = None
 
 
-@dataclass(frozen=True)
-class Region:
+class Region(msgspec.Struct, frozen=True):
     """A region that data is in: `where` says what names it."""
 
     where: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import errno
-import gc
 import os
 import signal
 import sys
@@ -165,8 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # A closed terminal. Under nohup it is ignored, and Windows has none.
     if (hangup := getattr(signal, "SIGHUP", None)) and signal.getsignal(hangup) is signal.SIG_DFL:
         signal.signal(hangup, terminate)
-    # Importing makes many objects and no garbage: collecting meanwhile takes a twentieth of a short command.
-    gc.set_threshold(200_000)
     for stream in (sys.stdout, sys.stderr):
         # A terminal in an old encoding gets escapes for what it lacks, not a crash.
         if isinstance(stream, TextIOWrapper):

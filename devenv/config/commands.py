@@ -6,8 +6,9 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from devenv.config.schema import Migrations, Settings
 
@@ -24,8 +25,7 @@ KNOWN_IMAGE = re.compile(
 PROGRAMS = ("alembic", "flask-migrate", "django", "knex")
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One command: `where` it is declared, `what` it runs (as a shell would write it)."""
 
     runner: Runner

@@ -6,8 +6,9 @@ import hashlib
 import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Literal
+
+import msgspec
 
 from devenv.config.interpreter import BIN
 
@@ -39,8 +40,7 @@ NODE_WORD: Final = re.compile(r"node|npm|npx|yarn|pnpm|tsx|ts-node|nodemon|knex|
 OTHER_WORD: Final = re.compile(r"go|java|mvnw?|gradlew?|ruby|bundle|rails|rake|cargo|dotnet|php|.*\.jar")
 
 
-@dataclass(frozen=True)
-class Folder:
+class Folder(msgspec.Struct, frozen=True):
     """A folder of the project: its path relative to the project ("" is the project's own), and names of files in it.
 
     Files of `requirements/` are named `requirements/dev.txt`.
@@ -54,8 +54,7 @@ class Folder:
         return posixpath.join(self.path, name)
 
 
-@dataclass(frozen=True)
-class Preparation:
+class Preparation(msgspec.Struct, frozen=True):
     """One environment to make: `target` is its folder; the commands run in `folder`. Paths are relative to the project.
 
     `{target}` in commands and variables is the absolute path of the target. `lacks` is the tool that is not installed;
@@ -66,7 +65,7 @@ class Preparation:
     folder: str
     locks: tuple[str, ...]
     commands: tuple[tuple[str, ...], ...]
-    variables: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = {}
     lacks: str | None = None
 
     def shown(self) -> list[str]:

@@ -5,8 +5,9 @@ The file of the same name in engines/kinds says how it runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from devenv.config.issuer import ISSUER
 from devenv.config.processes import OwnService, Ready
@@ -16,8 +17,7 @@ STREAM: Final = "stream"
 PLAIN: Final = OwnService()
 
 
-@dataclass(frozen=True)
-class KindKeys:
+class KindKeys(msgspec.Struct, frozen=True):
     """One kind. `port` and `url` are those of a section without them; `command`: it runs one of the project's own.
 
     `places` are the placeholders that such a service gives, each behind its name: `{NAME_url}`. `written`: a section

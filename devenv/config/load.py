@@ -8,7 +8,6 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,7 @@ PLACEHOLDERS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """Settings of one project folder. `origins` maps dotted keys to where the value came from."""
 
     root: Path

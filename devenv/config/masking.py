@@ -13,10 +13,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
+
+import msgspec
 
 from devenv.core.late import late
 
@@ -76,8 +77,7 @@ LOOPBACK_URL: Final = late(
 )
 
 
-@dataclass(frozen=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """A URL taken apart leniently: its user part ends at the last `@`, whatever characters the password has.
 
     `unencoded`: the characters of the password that must be percent-encoded, and are not. `rest` follows the host.

@@ -9,10 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from devenv.config.issuer import ISSUER, PLACES, has_issuer
 from devenv.config.kinds import KINDS, foreign_keys, keys_of
@@ -36,8 +37,7 @@ SOURCE: Final = re.compile(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]
 TARGET: Final = re.compile(r"postgres:(?:[^.]+\.)?[^.]+\.[^.]+")
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     """One mistake: the key's path in devenv.toml, the sentence, and the nearest name that would be right."""
 
     keys: Keys

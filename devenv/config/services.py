@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from devenv.config.issuer import ISSUER, JWKS, has_issuer, user_pool
 from devenv.config.kinds import PROCESS, STREAM, keys_of
@@ -26,8 +27,7 @@ WORKER_READY: Final = Ready(log=r"^\[devenv\] waiting")
 RESERVED: Final = (*STORES, BACKEND, "tap", "steps", "ui", "log-clock")
 
 
-@dataclass(frozen=True)
-class Own:
+class Own(msgspec.Struct, frozen=True):
     """One process of the project's own. `port` None: it has none; `section` is its title in devenv.toml."""
 
     name: str
@@ -39,7 +39,7 @@ class Own:
     url: str = ""
     depends_on: tuple[str, ...] = ()
     ready: Ready = NOTHING
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = {}
     python: str | None = None
     worker: OwnService | None = None  # its section, when it is a stream worker
     image: str | None = None

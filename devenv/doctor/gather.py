@@ -13,18 +13,15 @@ from devenv.config.services import BACKEND
 from devenv.core.events import Watch
 from devenv.doctor.context import DoctorContext
 from devenv.engines.kinds.registry import kind_of
-from devenv.lifecycle import up
 from devenv.lifecycle.facts import facts_context
-from devenv.lifecycle.plan import UpOptions
-from devenv.lifecycle.start import Clock
 from devenv.lifecycle.steps import Inputs, step_context, step_states
 from devenv.stack import Stack, open_locked
-from devenv.verify.repair import Write
 
 if TYPE_CHECKING:
     from devenv.aws.account import AwsAccount
     from devenv.engines.base import Engine
     from devenv.engines.docker.inspect import View
+    from devenv.verify.repair import Write
 
 
 def doctor_context(
@@ -107,6 +104,10 @@ def open_account(stack: Stack) -> AwsAccount:
 
 def run_steps(stack: Stack, watch: Watch) -> None:
     """Run the steps that are not done, as `up` does."""
+    from devenv.lifecycle import up
+    from devenv.lifecycle.plan import UpOptions
+    from devenv.lifecycle.start import Clock
+
     with open_locked(stack.root, UpOptions().timeout_s, watch.say) as locked:
         up.up(replace(locked, trusted=stack.trusted), UpOptions(backend=False), watch, Clock())
 

@@ -7,8 +7,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
 
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import CheckResult, Fix, Outcome, Report, result_of
@@ -121,8 +123,7 @@ def list_checks(checks: Sequence[Check] = CHECKS) -> list[dict[str, str]]:
     return [{"code": c.code, "name": c.name, "layer": c.group, "title": c.title} for c in checks]
 
 
-@dataclass(frozen=True)
-class RunningCheck:
+class RunningCheck(msgspec.Struct, frozen=True):
     """A check that has been started, and when (monotonic seconds)."""
 
     check: Check

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from devenv.core.model import PostgresTarget
 from devenv.core.plural import number_of
@@ -27,8 +28,7 @@ ORDER BY a.pid
 """
 
 
-@dataclass(frozen=True)
-class DatabaseSession:
+class DatabaseSession(msgspec.Struct, frozen=True):
     """Another session in the project's database.
 
     `for_s`: seconds in its state; `blocks`: how many wait for it; `locks`: those that keep others out.

@@ -10,10 +10,11 @@ import re
 import socket
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from devenv.config.processes import Ready
 from devenv.core.errors import StoreError
@@ -28,8 +29,7 @@ COMMAND_S: Final = 10.0
 SEARCHED: Final = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class StartedProcess:
+class StartedProcess(msgspec.Struct, frozen=True):
     """One process that was started, as its conditions see it. `log_start`: its log's length then, in bytes."""
 
     ready: Ready
@@ -43,8 +43,7 @@ class StartedProcess:
     environment: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class ReadyCondition:
+class ReadyCondition(msgspec.Struct, frozen=True):
     """One key of `ready`. `runs`: it runs a program of the folder, so that a command that only looks leaves it out."""
 
     key: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import http.client
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import msgspec
 
 from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from devenv.engines.base import Engine
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     """One service. `probe` asks a real question and returns the version if it tells one; StoreError otherwise."""
 
     name: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 # Folders that hold what tools made, not what people wrote.
 SKIPPED: Final = frozenset(
@@ -18,8 +19,7 @@ TEXT_BYTES: Final = 1_000_000
 LOOK_BYTES: Final = 8_000
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """Files below a folder, as paths relative to it, sorted. `cut`: there are more than were listed."""
 
     files: tuple[Path, ...]

@@ -8,18 +8,18 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import unquote, urlsplit
 
+import msgspec
+
 DISTRIBUTION: Final = "devenv-stores"
 Kind = Literal["clone", "pipx", "uv", "environment"]
 
 
-@dataclass(frozen=True)
-class Installation:
+class Installation(msgspec.Struct, frozen=True):
     """One installed devenv. `prefix` is its Python environment; `source` is what it was installed from.
 
     `source` is the distribution's name, or the file or address (of a clone: its folder). `extras` as far as known.

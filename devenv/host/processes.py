@@ -10,10 +10,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from devenv.core.errors import DevenvError, Exit
@@ -26,8 +26,7 @@ LOG_LIMIT = 10 * 1024 * 1024
 CLOCK_SLACK_S = 2.0
 
 
-@dataclass(frozen=True)
-class Account:
+class Account(msgspec.Struct, frozen=True):
     """An unprivileged account to run services as, because PostgreSQL refuses to run as root."""
 
     name: str
@@ -35,8 +34,7 @@ class Account:
     gid: int
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(msgspec.Struct, frozen=True):
     """The process that listens on a port. Fields are None where the system does not tell this user."""
 
     port: int

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
+
+import msgspec
 
 from devenv.host.files import SKIPPED
 
@@ -25,8 +26,7 @@ COMPILED: Final = (".go",)
 NO_PROGRAM: Final = re.compile(r"\.(test|spec|d|min|config)\.[cm]?[jt]s$")
 
 
-@dataclass(frozen=True)
-class FolderFiles:
+class FolderFiles(msgspec.Struct, frozen=True):
     """Paths relative to the folder, the upper ones first. `left_out` says where there are more."""
 
     files: tuple[PurePath, ...]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from devenv.host.files import read_text
 from devenv.init.code import OPERATIONS, Code, Query, read_queries
@@ -23,8 +24,7 @@ MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 300_000
 
 
-@dataclass(frozen=True)
-class CodeFault:
+class CodeFault(msgspec.Struct, frozen=True):
     """One fault: `file:line`, and what is wrong in words."""
 
     place: str
@@ -34,8 +34,7 @@ class CodeFault:
         return f"{self.place}: {self.text}"
 
 
-@dataclass(frozen=True)
-class Review:
+class Review(msgspec.Struct, frozen=True):
     """The faults of a folder's queries, and the number of queries.
 
     `unread`: files that may have queries and could not be read. `unparsed`: those that ask DynamoDB something, and are

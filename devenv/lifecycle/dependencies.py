@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
@@ -68,8 +67,7 @@ class Journal(msgspec.Struct, frozen=True):
     made: int = 0
 
 
-@dataclass(frozen=True)
-class Use:
+class Use(msgspec.Struct, frozen=True):
     """A command of the project, and the folder that it runs in. `python`: the interpreter that devenv.toml names."""
 
     folder: str
@@ -78,8 +76,7 @@ class Use:
     own_folder: bool = False
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """An environment that is not there, or is older than its lock file."""
 
     plan: Preparation

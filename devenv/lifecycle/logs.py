@@ -6,10 +6,11 @@ import re
 import time
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from devenv.config.masking import mask_text
 from devenv.core.errors import UsageError
@@ -24,8 +25,7 @@ UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 STYLES: Final = re.compile(r"\x1b\[[0-9;:]*m")
 
 
-@dataclass(frozen=True)
-class LogLine:
+class LogLine(msgspec.Struct, frozen=True):
     """One line of one service's log, ready to be shown. `at`: epoch seconds, as exact as the clock noted it."""
 
     service: str
@@ -33,8 +33,7 @@ class LogLine:
     text: str
 
 
-@dataclass(frozen=True)
-class LogFilter:
+class LogFilter(msgspec.Struct, frozen=True):
     """Which lines are wanted: the last `lines` of each log, not before `since` (epoch seconds), with a `pattern`.
 
     `styles`: colours stay in.

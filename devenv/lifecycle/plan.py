@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import Action, ServiceState, StepState
@@ -11,8 +12,7 @@ from devenv.core.model import Action, ServiceState, StepState
 ORDER = ("setup", "schema-load", "seed")
 
 
-@dataclass(frozen=True)
-class UpOptions:
+class UpOptions(msgspec.Struct, frozen=True):
     """How `up` was asked. `force` and `first` name a step; both include the later ones.
 
     `restore`: what was loaded from seeds and deleted since comes back. `names`: only these services, with what they

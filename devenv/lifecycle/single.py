@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from devenv.config.services import STORES
 from devenv.core.errors import Exit, UsageError
 from devenv.core.model import Report
@@ -47,7 +49,7 @@ def restart(
     stopped = end(engine, names, watch)
     for name in names if refused else ():
         watch.say(f"{name}: {number_of(stream.retry(engine, name), 'refused record')} to try again")
-    report = up(stack, replace(options, names=tuple(names)), watch, clock)
+    report = up(stack, msgspec.structs.replace(options, names=tuple(names)), watch, clock)
     return replace(report, command="restart", body={**report.body, "stopped": stopped})
 
 

@@ -8,9 +8,10 @@ but some items it was seen to keep for minutes.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
+
+import msgspec
 
 Item = Mapping[str, Mapping[str, Any]]
 YEAR_S: Final = 365 * 86_400
@@ -36,8 +37,7 @@ def when(end: float) -> str:
     return datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-@dataclass(frozen=True)
-class Foresight:
+class Foresight(msgspec.Struct, frozen=True):
     """How many items of a table vanish within an hour and within a day (the hour included), and how many are past
     their time. `never` are those that have the attribute and do not expire by it: their keys and why.
     """
@@ -83,16 +83,14 @@ def never_ends(item: Item, attribute: str, now: float) -> str | None:
 # --- what is gone ---
 
 
-@dataclass(frozen=True)
-class RemovedRecord:
+class RemovedRecord(msgspec.Struct, frozen=True):
     """A removed item as the table's stream has it: its image, or its key where the view has no images."""
 
     item: Item
     by_ttl: bool
 
 
-@dataclass(frozen=True)
-class GoneItem:
+class GoneItem(msgspec.Struct, frozen=True):
     """An item that was there and is not. `end`: when it expired or would have, None without a time to live."""
 
     item: Item

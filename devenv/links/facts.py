@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.lazy import Lazy
@@ -70,8 +72,7 @@ class FactsContext:
         return next((state for state in self.services if state.name == name), ServiceState(name, "stopped"))
 
 
-@dataclass(frozen=True)
-class PostgresFacts:
+class PostgresFacts(msgspec.Struct, frozen=True):
     """One look at the project's database. `rows` holds the linked tables whose linked columns all exist.
 
     `readable` are its tables, and the views too where a link names something else than a table.
@@ -85,8 +86,7 @@ class PostgresFacts:
     readable: Catalog
 
 
-@dataclass(frozen=True)
-class DynamoFacts:
+class DynamoFacts(msgspec.Struct, frozen=True):
     """One look at DynamoDB: the description of each declared table (None: there is none), and its items."""
 
     described: Mapping[str, Mapping[str, Any] | None]

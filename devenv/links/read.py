@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from devenv.config.schema import Entity, Group, Link, Settings
 from devenv.core.errors import UsageError
 from devenv.links.packed import Item, PackedItems, unpack
@@ -17,8 +19,7 @@ SOURCE: Final = re.compile(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]
 TARGET: Final = re.compile(r"postgres:(?:(?P<schema>[^.]+)\.)?(?P<relation>[^.]+)\.(?P<column>[^.]+)")
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(msgspec.Struct, frozen=True):
     """`GRP#{owner_uuid}`: `parse` reads the fields out of a text, `fill` writes them in.
 
     `loose` matches what was probably meant: other capitals, other punctuation, stray blanks.
@@ -40,8 +41,7 @@ class Template:
         return PLACE.sub(lambda _: next(left), self.text)
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """One declared field: the attribute it is read from, its type, and the template it is a part of, if any."""
 
     name: str
@@ -51,8 +51,7 @@ class Field:
     template: Template | None = None
 
 
-@dataclass(frozen=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """A compiled `[entities.<name>]`."""
 
     name: str
@@ -71,8 +70,7 @@ class Kind:
         return next((field.attribute for field in self.fields if field.name == name), name)
 
 
-@dataclass(frozen=True)
-class Edge:
+class Edge(msgspec.Struct, frozen=True):
     """A compiled `[[links]]`. `relation` is `(schema, table)`; `natural` and `copies` are (attribute, column)."""
 
     name: str

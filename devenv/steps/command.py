@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from devenv.config.interpreter import with_programs
 from devenv.config.load import interpreter
 from devenv.core.errors import DevenvError, UsageError
@@ -57,8 +59,7 @@ class WatchedWrites:
     postgres: dict[tuple[str, int], str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class WrittenAddress:
+class WrittenAddress(msgspec.Struct, frozen=True):
     """An address that a file has written in: `place` is `seed.py:3`."""
 
     place: str

@@ -10,7 +10,6 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -49,8 +48,7 @@ def dump(item: Item | None) -> bytes | None:
     return None if item is None else encode(item)
 
 
-@dataclass(frozen=True)
-class LastRun:
+class LastRun(msgspec.Struct, frozen=True):
     """How a step's last run ended, and with which inputs. One that is still `running` has been killed."""
 
     hash: str
@@ -58,8 +56,7 @@ class LastRun:
     reason: str
 
 
-@dataclass(frozen=True)
-class LedgerItem:
+class LedgerItem(msgspec.Struct, frozen=True):
     """One item in the ledger. `written`: as last written by devenv; `intent`: what was about to be written.
 
     None in `written`: nothing yet. None in `intent`: nothing is under way; `{}`: it was about to be deleted.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from devenv.core.plural import number_of
 
@@ -12,8 +13,7 @@ LIMIT: Final = 1_000
 SHOWN: Final = 1
 
 
-@dataclass(frozen=True)
-class Since:
+class Since(msgspec.Struct, frozen=True):
     """Rows or items (`what`) that a step loaded: how many, and which of them were deleted or changed since."""
 
     what: str

@@ -10,10 +10,12 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
+
+import msgspec
 
 from devenv.config.schema import SeedSource, Settings, SetupSource, StepSource
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
@@ -53,27 +55,24 @@ class StepContext:
     trusted: bool = False
 
 
-@dataclass(frozen=True)
-class SourceFile:
+class SourceFile(msgspec.Struct, frozen=True):
     """One input file: its name as the user knows it (relative to the project) and its text."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True)
-class Inputs:
+class Inputs(msgspec.Struct, frozen=True):
     """The inputs of a step. `content` is what the step parsed out of the files; None for a command."""
 
     hash: str
     files: tuple[SourceFile, ...]
     command: tuple[str, ...]
     content: Any
-    stamps: Mapping[str, FileStamp] = field(default_factory=dict)
+    stamps: Mapping[str, FileStamp] = {}
 
 
-@dataclass(frozen=True)
-class FileStamp:
+class FileStamp(msgspec.Struct, frozen=True):
     """Size, times and inode that tell whether a file changed, and the digest of its content then."""
 
     size: int
@@ -83,8 +82,7 @@ class FileStamp:
     digest: str
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(msgspec.Struct, frozen=True):
     """How files that may be large are read.
 
     `ledger` remembers them: one that is loaded already is not read again. Without `whole` a large one that is not
@@ -195,8 +193,7 @@ def describe(dynamo: Dynamo, table: str) -> Mapping[str, Any] | None:
     return found if found["TableName"] == table else None
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One step as a record; STEPS holds the three, in order.
 
     `parse` checks the files and yields `Inputs.content` (UsageError); `examine` tells whether the files' work is in

@@ -91,5 +91,5 @@ def replace_script(opened: Any, name: str) -> Any:
 
     settings = opened.settings
     patterns = {**settings.patterns, name: msgspec.structs.replace(settings.patterns[name], script=[])}
-    loaded = replace(opened.loaded, settings=msgspec.structs.replace(settings, patterns=patterns))
+    loaded = msgspec.structs.replace(opened.loaded, settings=msgspec.structs.replace(settings, patterns=patterns))
     return replace(opened, loaded=loaded)

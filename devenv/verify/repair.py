@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import msgspec
+
 from devenv.config.schema import Group
 from devenv.core.errors import StoreError
 from devenv.links.judge import Edge, Fault, Item, ItemRecord, LinkJudgement, ReadPlan, Row
@@ -52,8 +54,7 @@ class Write:
         return Write(self.table, self.keys, self.after, self.before, self.reasons)
 
 
-@dataclass(frozen=True)
-class WriteResult:
+class WriteResult(msgspec.Struct, frozen=True):
     """The outcome of a write. `changed_meanwhile`: the item was not as planned any more, and was left alone.
 
     `failed`: DynamoDB does not take the write, as when the item would be too large.

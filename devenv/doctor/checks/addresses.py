@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
-from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
+import msgspec
 
 # jdbc:postgresql://…, postgresql+psycopg://…, postgis://…: the scheme of a Postgres address.
 SCHEME: Final = re.compile(r"(?:jdbc:)?(?:postgres(?:ql)?(?:\+\w+)?|postgis|pgsql)", re.IGNORECASE)
@@ -36,8 +36,7 @@ BARE_HOST: Final = re.compile(r"[A-Za-z0-9](?:[\w.-]*\w)?")
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """An address in several variables: `names` are those that give it, `given` part -> value."""
 
     names: tuple[str, ...]
@@ -122,6 +121,8 @@ def proxy_of(environ: Mapping[str, str], endpoint: str) -> tuple[str, str] | Non
     found = given.get(url.scheme) or given.get("all")
     if found is None or not found[1]:
         return None
+    from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
+
     without = given.get("no", ("", ""))[1]
     return None if proxy_bypass_environment(url.netloc, {"no": without}) else found
 

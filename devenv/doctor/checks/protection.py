@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Literal
 from urllib.parse import parse_qs, urlsplit
+
+import msgspec
 
 from devenv.config.masking import mask_url
 from devenv.links.packed import Item
@@ -31,8 +32,7 @@ DIFFERENT: Final = 8
 MOST_LEAKS: Final = 50
 
 
-@dataclass(frozen=True)
-class RegionUse:
+class RegionUse(msgspec.Struct, frozen=True):
     """A region that something is in: `where` says what names it."""
 
     where: str
@@ -128,8 +128,7 @@ def show_mode(mode: str) -> str:
     return f"sslmode {mode or 'prefer (the default)'} continues without TLS if the server (or an attacker) offers none"
 
 
-@dataclass(frozen=True)
-class PlainValue:
+class PlainValue(msgspec.Struct, frozen=True):
     """One stored value that should be encrypted and is not: the item's key, and why."""
 
     entity: str
@@ -171,8 +170,7 @@ def why_plain(value: Mapping[str, Any]) -> str | None:
     return "is binary, but decodes to plain text" if text.isprintable() or text.strip().isprintable() else None
 
 
-@dataclass(frozen=True)
-class Leak:
+class Leak(msgspec.Struct, frozen=True):
     """A key of a user in a file, masked."""
 
     file: str

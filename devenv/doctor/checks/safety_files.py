@@ -6,9 +6,10 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from devenv.config.schema import Safety, Settings
 from devenv.core.errors import UsageError
@@ -23,8 +24,7 @@ SETTINGS_FILE: Final = re.compile(
 UNREAD: Final = 5
 
 
-@dataclass(frozen=True)
-class Searched:
+class Searched(msgspec.Struct, frozen=True):
     """The result of a search for keys. `what` says in which files; `unread` are those it could not look into."""
 
     what: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import msgspec
+
 from devenv.core.plural import number_of
 from devenv.services.streams.position import Position
 
@@ -31,8 +33,7 @@ class WorkerObservation:
     refused_file: str = ""
 
 
-@dataclass(frozen=True)
-class Replay:
+class Replay(msgspec.Struct, frozen=True):
     """A function run on a scratch copy for items that exist. `unrun`: it was not, and why.
 
     `given` records passed the filter, `left_out` did not; where none passed, those were given instead. `changes` are
@@ -50,8 +51,7 @@ class Replay:
     unrun: str | None = None
 
 
-@dataclass(frozen=True)
-class WorkerTrouble:
+class WorkerTrouble(msgspec.Struct, frozen=True):
     """A worker's trouble: its kind, a sentence, why (if known), and the command that helps."""
 
     kind: Trouble

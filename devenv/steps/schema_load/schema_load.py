@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, StoreError, UsageError
@@ -32,8 +33,7 @@ TYPES: Final = ("S", "N", "B")
 Described = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(msgspec.Struct, frozen=True):
     """One declared table: where it is declared, the request, and what items need to know of it.
 
     `ttl` is the attribute after which items expire; `left_out` is what of the file is not carried over.
@@ -59,8 +59,7 @@ class Definition:
         return attribute_types(self.request)
 
 
-@dataclass(frozen=True)
-class TableDifference:
+class TableDifference(msgspec.Struct, frozen=True):
     """One difference between a declared table and the one that is there, as a sentence.
 
     `mend` are UpdateTable requests that remove it without losing an item. `losing`: only a new table would.

@@ -33,8 +33,7 @@ INVALID: Final = "ValidationException"
 Successors = Mapping[str, Mapping[str, str]]
 
 
-@dataclass(frozen=True)
-class LinkTarget:
+class LinkTarget(msgspec.Struct, frozen=True):
     """The target of links: a column of a table, and the columns that name its rows for people (may be none)."""
 
     relation: tuple[str, str]
@@ -47,8 +46,7 @@ class LinkTarget:
         return ".".join((*self.relation, self.column))
 
 
-@dataclass(frozen=True)
-class Ids:
+class Ids(msgspec.Struct, frozen=True):
     """The rows of a target now: natural key -> id, all ids there are, and the fingerprint of both."""
 
     by_natural: Mapping[str, str]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from devenv.config.schema import SeedFile
 from devenv.steps.step import SourceFile
 
@@ -37,8 +39,7 @@ class SeedDocuments:
         last.items.append(item)
 
 
-@dataclass(frozen=True)
-class SeedFormat:
+class SeedFormat(msgspec.Struct, frozen=True):
     """One form of seed files; `name` as errors list it. Either of the two readers.
 
     `read` gets one JSON value, the name of its file, and if it is the whole file rather than a line; it adds the items

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final
 
+import msgspec
+
 from devenv.config.schema import SeedFile
 from devenv.core.errors import UsageError
 from devenv.links.read import Kind, match
@@ -34,8 +36,7 @@ WORDS: Final = {"S": "a text", "N": "a number", "B": "a binary value"}
 EXACT: Final = Context(prec=200)
 
 
-@dataclass(frozen=True)
-class Keys:
+class Keys(msgspec.Struct, frozen=True):
     """A table's demands on its items: its key attributes, and the type of each attribute in any key."""
 
     names: tuple[str, ...]

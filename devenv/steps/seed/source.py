@@ -26,8 +26,7 @@ from devenv.steps.step import FORMAT, FileStamp, Inputs, Reading, list_named, re
 TELL_EVERY: Final = 50_000
 
 
-@dataclass(frozen=True)
-class SeedSurvey:
+class SeedSurvey(msgspec.Struct, frozen=True):
     """The result of looking through all files: they can be loaded."""
 
     number: int

@@ -14,10 +14,11 @@ import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
+
+import msgspec
 
 from devenv.config.schema import SeedFile
 from devenv.core.errors import UsageError
@@ -35,8 +36,7 @@ CHUNK: Final = 1 << 20
 VALUE_CHARACTERS: Final = 8_000_000
 
 
-@dataclass(frozen=True)
-class SeedPath:
+class SeedPath(msgspec.Struct, frozen=True):
     """One seed file: its name as the user knows it, and where it is."""
 
     name: str

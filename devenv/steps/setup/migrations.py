@@ -11,9 +11,10 @@ import re
 import uuid
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
+
+import msgspec
 
 from devenv.config.schema import Migrations, Settings
 from devenv.core.errors import UsageError
@@ -24,8 +25,7 @@ from devenv.steps.step import SourceFile, natural_key, read_text
 Record = Callable[[int, str, str], str]
 
 
-@dataclass(frozen=True)
-class Tool:
+class Tool(msgspec.Struct, frozen=True):
     """One tool with plain-SQL migrations.
 
     `folders` are its usual ones; `pattern` matches its files' names inside the folder. `up` and `down` are the lines
@@ -43,8 +43,7 @@ class Tool:
     down: str = ""
 
 
-@dataclass(frozen=True)
-class MigrationPlan:
+class MigrationPlan(msgspec.Struct, frozen=True):
     """The plan for `[steps.setup] migrations`: the files in order, and the tool or the command that runs them."""
 
     name: str

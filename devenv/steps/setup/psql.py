@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from devenv.core.errors import UsageError
 from devenv.core.plural import number_of
@@ -33,8 +36,7 @@ SHOWN: Final = 3
 Open = Callable[[str], str | None]
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(msgspec.Struct, frozen=True):
     """A line that is not run: where it is, what it is, and why."""
 
     place: str

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -72,8 +72,7 @@ FROM devenv.setup
 """
 
 
-@dataclass(frozen=True)
-class Scratch:
+class Scratch(msgspec.Struct, frozen=True):
     """The result of the files: the catalog, the rows, and how far each sequence got."""
 
     catalog: Catalog
@@ -81,8 +80,7 @@ class Scratch:
     sequences: Sequences
 
 
-@dataclass(frozen=True)
-class Migration:
+class Migration(msgspec.Struct, frozen=True):
     """One migration: its file, the hash of its text, and its statements with those that tell the tool of it."""
 
     file: str
@@ -90,8 +88,7 @@ class Migration:
     statements: tuple[Statement, ...]
 
 
-@dataclass(frozen=True)
-class Script:
+class Script(msgspec.Struct, frozen=True):
     """The parsed inputs: migrations, then plain files. `seal`: what the hash needs beside the files' texts."""
 
     statements: tuple[Statement, ...]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from devenv.core.errors import UsageError
 
@@ -36,8 +37,7 @@ BLOCK_EDGE: Final = re.compile(r"/\*|\*/")
 EXCERPT: Final = 200
 
 
-@dataclass(frozen=True)
-class CopyRows:
+class CopyRows(msgspec.Struct, frozen=True):
     """The rows of a COPY … FROM stdin: the file and the line where they begin, and their text."""
 
     file: str
@@ -45,8 +45,7 @@ class CopyRows:
     text: str
 
 
-@dataclass(frozen=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """One statement: its text without leading comments, its file (as the user named it) and its first line.
 
     `origin` is the file of the step that it is run for: `file`, or one that includes it.

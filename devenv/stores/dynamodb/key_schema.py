@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
 
 Item = Mapping[str, Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A table or one of its indexes. `hash` is the partition key, `sort` the sort key if there is one.
 
     `types` are those of the key attributes (S, N, B), `projected` the attributes that an index holds (None: all).
@@ -22,7 +22,7 @@ class Place:
     kind: Literal["table", "global", "local"]
     hash: str
     sort: str | None = None
-    types: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str] = {}
     projected: frozenset[str] | None = None
     reads: int | None = None
     writes: int | None = None

@@ -5,15 +5,12 @@ Tables with columns, constraints and indexes, and other objects, read in two sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from devenv.stores.postgres.client import Connection, one
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """One column. `made` says who makes its value: "" the writer, "identity" a sequence, or an expression, whose
     value is "stored" or "virtual"; the expression is then in `default`.
     """
@@ -30,8 +27,7 @@ class Column:
         return self.made in ("stored", "virtual")
 
 
-@dataclass(frozen=True)
-class Constraint:
+class Constraint(msgspec.Struct, frozen=True):
     """One constraint. `kind`: primary, unique, foreign, check or exclude. A foreign one names its parent."""
 
     name: str
@@ -42,8 +38,7 @@ class Constraint:
     parent_columns: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Index:
+class Index(msgspec.Struct, frozen=True):
     """One index that no constraint made. `key`: its columns, when it is unique and about plain columns of all rows."""
 
     name: str
@@ -51,8 +46,7 @@ class Index:
     key: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """One table of the project. `partition_key` is set for a partitioned one; its partitions are not listed."""
 
     schema: str
@@ -86,8 +80,7 @@ class Table:
         return first + tuple(columns for _, columns in unique)
 
 
-@dataclass(frozen=True)
-class Object:
+class Object(msgspec.Struct, frozen=True):
     """A thing without rows of its own. `kind`: schema, extension, enum, sequence, owner, function, view or trigger.
 
     `definition` makes it; `removal` drops it, where nothing can be lost by that, else "".
@@ -99,8 +92,7 @@ class Object:
     removal: str = ""
 
 
-@dataclass(frozen=True)
-class Catalog:
+class Catalog(msgspec.Struct, frozen=True):
     """The declared objects of a database, without the server's own, devenv's own and extensions' objects."""
 
     tables: tuple[Table, ...] = ()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets, result_of

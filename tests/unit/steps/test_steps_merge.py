@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
 from devenv.config.schema import Link
@@ -30,7 +30,7 @@ POSTS = Table(
     "public",
     "posts",
     columns=(ID, Column("user_id", "uuid"), Column("reply_to", "uuid")),
-    constraints=(dataclasses.replace(KEY, name="posts_pkey"), PARENT),
+    constraints=(msgspec.structs.replace(KEY, name="posts_pkey"), PARENT),
 )
 BOTH = Catalog((USERS, POSTS))
 
@@ -42,7 +42,7 @@ def statements(before: Catalog | None, wanted: Catalog, live: Catalog) -> list[s
 
 
 def with_columns(*columns: Column) -> Catalog:
-    return Catalog((dataclasses.replace(USERS, columns=columns),))
+    return Catalog((msgspec.structs.replace(USERS, columns=columns),))
 
 
 # --- Schema ---
@@ -122,7 +122,7 @@ def test_columns_are_added_and_changed_in_place(old: Column | None, new: Column,
         ),
         (
             None,
-            Catalog((dataclasses.replace(USERS, partition_key="LIST (handle)"),)),
+            Catalog((msgspec.structs.replace(USERS, partition_key="LIST (handle)"),)),
             Catalog(),
             "table public.users is new and partitioned",
         ),
@@ -136,7 +136,7 @@ def test_what_loses_data_is_a_loss(before: Catalog | None, wanted: Catalog, live
 def test_what_was_made_by_hand_is_left() -> None:
     extra = Catalog(
         (
-            dataclasses.replace(
+            msgspec.structs.replace(
                 USERS,
                 columns=(ID, HANDLE, Column("by_hand", "text")),
                 constraints=(KEY, UNIQUE, Constraint("by_hand", "check", "CHECK (true)")),
@@ -154,8 +154,8 @@ def test_indexes_constraints_and_objects_that_left_the_files_are_dropped() -> No
     index = Index("by_handle", "CREATE INDEX by_handle ON public.users (handle)")
     function = Object("function", "f()", "CREATE OR REPLACE FUNCTION f() …", "DROP ROUTINE f()")
     trigger = Object("trigger", "public.users.t", "CREATE TRIGGER t …", "DROP TRIGGER t ON public.users")
-    before = Catalog((dataclasses.replace(USERS, indexes=(index,)),), (function, trigger))
-    wanted = Catalog((dataclasses.replace(USERS, constraints=(KEY,)),))
+    before = Catalog((msgspec.structs.replace(USERS, indexes=(index,)),), (function, trigger))
+    wanted = Catalog((msgspec.structs.replace(USERS, constraints=(KEY,)),))
     assert statements(before, wanted, before) == [
         "DROP TRIGGER t ON public.users",
         "DROP ROUTINE f()",
@@ -211,7 +211,7 @@ def test_a_row_may_refer_to_itself_but_not_in_a_circle() -> None:
 
 
 def test_records_lose_what_someone_dropped() -> None:
-    live = Catalog((dataclasses.replace(USERS, columns=(ID,)),))
+    live = Catalog((msgspec.structs.replace(USERS, columns=(ID,)),))
     assert cut_records({USERS.id: [{"id": "1", "handle": "a"}], POSTS.id: [{"id": "2"}]}, live) == {
         USERS.id: [{"id": "1"}]
     }
