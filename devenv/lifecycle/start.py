@@ -60,6 +60,10 @@ class ServiceStarter:
         # A service got another port after others may have been given its first one.
         self.moved = False
         self.waits: dict[str, Any] = {}
+        # Set: services may be asked. Each name in `launched` has a process, or will have none.
+        self.asking = threading.Event()
+        self.asking.set()
+        self.launched: dict[str, threading.Event] = {}
 
     def halt(self) -> None:
         """Raise when this run is over, for what an engine waits for. DevenvError: 130, or 4 at the deadline."""
@@ -85,6 +89,24 @@ class ServiceStarter:
             self.engine.prepare(names)
         for name in names:
             self.begin(name, self.start, "it was not running")
+
+    @contextmanager
+    def booting(self, names: Sequence[str]) -> Iterator[None]:
+        """Launch the named stores and enter the block once their processes run; they are asked after the block.
+
+        Asking imports drivers: in a thread, beside imports of the block, a module could be seen half imported.
+        """
+        self.launched = {name: threading.Event() for name in names}
+        self.asking.clear()
+        try:
+            self.start_stores(names)
+            for name, launched in self.launched.items():
+                # A wait without a timeout would keep Ctrl-C waiting too.
+                while not launched.wait(0.1) and not self.waits[name].done():
+                    pass
+            yield
+        finally:
+            self.asking.set()
 
     def assign_ports(self, names: Sequence[str]) -> None:
         """Give services their ports, and tell of those that had to change."""
@@ -122,8 +144,14 @@ class ServiceStarter:
     def launch(self, service: Service) -> None:
         """Launch one service and wait for it; on another port when somebody took the chosen one meanwhile."""
         name = service.name
+
+        def launch() -> None:
+            self.engine.launch(name, self.stack.environment(), partial(self.preparing, name))
+            if name in self.launched:
+                self.launched[name].set()
+
         launch_and_wait(
-            lambda: self.engine.launch(name, self.stack.environment(), partial(self.preparing, name)),
+            launch,
             lambda: self.wait(service),
             None if self.options.strict_ports else lambda: self.move(name),
         )
@@ -144,6 +172,8 @@ class ServiceStarter:
 
     def wait(self, service: Service) -> None:
         """Poll the probe until it succeeds. DevenvError: 5 when the process ended, 4 at the deadline."""
+        while not self.asking.wait(0.1) and not self.cancel.is_set():
+            pass
         tell = partial(self.watch.note, service.name)
         patience = Patience(lambda: self.clock.elapsed() > self.options.timeout_s, tell, self.cancel)
         try:

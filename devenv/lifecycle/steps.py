@@ -20,7 +20,7 @@ Inputs = Mapping[str, Any]
 
 
 def read_inputs(stack: Stack, *, whole: bool = False, say: Callable[[str], None] = lambda text: None) -> Inputs:
-    """Read and check every step's files, before anything is started. UsageError (exit 2) for what is wrong there.
+    """Read and check every step's files, before anything is written. UsageError (exit 2) for what is wrong there.
 
     Large seed files are read only if `whole`, and if they are not loaded already.
     """

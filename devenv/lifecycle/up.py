@@ -38,20 +38,18 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     prepared = dependencies.planned(stack, options) if options.dry_run else dependencies.settle(stack, options, watch)
     seen = engine.look()
     wanted = wanted_services(stack, options)
-    steps = steps_of(wanted)
     environment = stack.environment()
     changed = [name for name in wanted if name in engine.own and engine.settings_changed(environment, name)]
     gone = undeclared(engine)
     plan = (*prepared, *(Action(name, "stop", "devenv.toml has no such service") for name in gone))
     renewed = engine.own if prepared and not options.dry_run else ()
     plan += plan_services(seen, wanted, changed, renewed)
-    inputs = read_inputs(stack, whole=True, say=watch.say)
     if options.dry_run:
-        # Steps of stopped stores are planned from what is remembered of them.
-        states = step_states(stack, inputs)
-        remembered = {state.name: state for state in states}
-        plan += plan_steps(remembered.__getitem__, options, lambda action: False, steps)
-        return up_report(stack, plan, states, {}, dry_run=True)
+        return dry_run(stack, options, plan, wanted, watch)
+    # Refused files leave nothing behind. Where there is data already they are read, and drivers imported, while the
+    # stores boot, which are stopped again then.
+    kept = engine.files and engine.has_data()
+    inputs = {} if kept else read_inputs(stack, whole=True, say=watch.say)
     tell_pending(seen, watch)
     services = ServiceStarter(stack, options, watch, clock)
     loader = StepLoader(services)
@@ -62,14 +60,19 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     if loader.fresh and not (options.force or options.first):
         loader.adopt_baseline(inputs)
     started = [action.target for action in plan if action.action == "start"]
+    stores = [name for name in started if name in STORES]
     ticking = options.clock and log_clock.ensure(engine)
     try:
+        if kept:
+            with services.booting(stores):
+                inputs = read_inputs(stack, whole=True, say=watch.say)
         for name in gone:
             watch.say(f"{name}: stopped, as devenv.toml has no such service any more")
             engine.stop(name)
-        services.start_stores([name for name in started if name in STORES])
+        if not kept:
+            services.start_stores(stores)
         own.begin()
-        if steps:
+        if steps := steps_of(wanted):
             plan += loader.load(inputs, steps)
         tapping = tap.ensure(stack, watch.say)
         for sentence in old_addresses(stack) if "backend" in started else ():
@@ -81,11 +84,8 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     except BaseException as reason:
         services.close()
         # A failed start stays for a look at it, and the next `up` goes on from there.
-        if not isinstance(reason, Exception):
-            for name in reversed(started):
-                engine.stop(name)
-            if tapping:
-                tap.stop(engine)
+        if not isinstance(reason, Exception) or not inputs:
+            take_back(engine, started, tapping)
         if ticking and not any(engine.runs(name) for name in engine.services):
             log_clock.stop(engine)
         raise
@@ -93,6 +93,22 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
     timings = clock.finish()
     engine.improve()
     return up_report(stack, plan, loader.step_states, timings)
+
+
+def dry_run(stack: Stack, options: UpOptions, plan: Sequence[Action], wanted: Sequence[str], watch: Watch) -> Report:
+    """The report of a dry run: steps of stopped stores are planned from what is remembered of them."""
+    states = step_states(stack, read_inputs(stack, whole=True, say=watch.say))
+    remembered = {state.name: state for state in states}
+    steps = plan_steps(remembered.__getitem__, options, lambda action: False, steps_of(wanted))
+    return up_report(stack, (*plan, *steps), states, {}, dry_run=True)
+
+
+def take_back(engine: Engine, started: Sequence[str], tapping: bool) -> None:
+    """Stop what this run has started."""
+    for name in reversed(started):
+        engine.stop(name)
+    if tapping:
+        tap.stop(engine)
 
 
 def wanted_services(stack: Stack, options: UpOptions) -> tuple[str, ...]:

@@ -161,3 +161,26 @@ def test_the_first_error_in_sql_stops_everything(tmp_path: Path) -> None:
         assert rows.code != 0 or "0" in rows.out
     finally:
         project.remove()
+
+
+def test_a_bad_file_on_stopped_stores_leaves_them_stopped(tmp_path: Path, original: world.Data) -> None:
+    project = reference_project(tmp_path / "project")
+    path = project.path / ITEMS
+    good = path.read_bytes()
+    try:
+        project.ok("up", "--no-backend")
+        project.ok("down")
+        path.write_bytes(cut(good))
+        ran = project.devenv("up", "--no-backend")
+        assert ran.code == 2, ran.all
+        assert all(word in ran.err for word in (ITEMS, "not valid JSON", "hint: ")), ran.err
+        # They boot while the files are read.
+        stores = project.json("status")["services"][:2]
+        assert [each["state"] for each in stores] == ["stopped", "stopped"]
+        assert [each["pid"] for each in stores] == [None, None]
+        path.write_bytes(good)
+        plan = {line["target"]: line["action"] for line in project.json("up", "--no-backend")["plan"]}
+        assert [plan[name] for name in ("setup", "schema-load", "seed")] == ["keep", "keep", "keep"]
+        assert world.data(project) == original
+    finally:
+        project.remove()
