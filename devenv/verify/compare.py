@@ -16,7 +16,6 @@ from pathlib import Path
 
 import msgspec
 
-from devenv.config.suggest import suggested_links
 from devenv.core.errors import DevenvError, StoreError, UsageError
 from devenv.core.events import Watch
 from devenv.core.model import Report
@@ -33,16 +32,11 @@ from devenv.verify.worker_pool import Crew
 
 
 def verify(context: Context, options: VerifyOptions, watch: Watch) -> Report:
-    """Compare both stores and report. UsageError when nothing is declared; a store that does not answer is exit 3."""
+    """Compare both stores and report. A store that does not answer is exit 3, as is a project that declares nothing."""
     settings = context.settings
-    suggested = list(suggested_links(settings))
-    if not settings.links and not settings.groups and (suggested or not settings.entities):
-        raise UsageError(
-            "nothing is declared that could be compared across the stores",
-            detail="\n".join(suggested[:5]) or "a link: an attribute of an item, and the column whose rows it names",
-            hint="declare [entities], [[links]] and [[groups]] in devenv.toml",
-        )
     began = time.monotonic()
+    if not settings.links and not settings.groups and not settings.entities:
+        return report(context, Coverage(unlinked=True), {}, began=began)
     options = replace(options, plan=plan_file(context, options.plan), findings=findings_file(options))
     folder = context.folder / "verify"
     try:

@@ -268,7 +268,9 @@ class Comparison:
     def finish(self, peak: int) -> Report:
         """Everything together: coverage, findings file, plan, report."""
         counted = [self.with_count(table) for table in self.tables()]
-        coverage = Coverage(tuple(counted), self.rows, tuple(self.problems), self.resumed)
+        settings = self.context.settings
+        unlinked = not settings.links and settings.project.cross_store and self.seen.has_rows
+        coverage = Coverage(tuple(counted), self.rows, tuple(self.problems), self.resumed, unlinked)
         findings = self.write_findings()
         body: dict[str, Any] = {
             "findings": dict(sorted(self.counts.items())),

@@ -31,18 +31,23 @@ MAX_PARTITIONS: Final = 512
 
 @dataclass(frozen=True)
 class Seen:
-    """One look at both stores before anything is read: who they are, and what the tables and columns are like."""
+    """One look at both stores before anything is read: who they are, and what the tables and columns are like.
+
+    `has_rows`: Postgres has tables of the project.
+    """
 
     target: StoreIdentity
     described: Mapping[str, Mapping[str, Any]]
     classes: Mapping[str, str]
+    has_rows: bool = True
 
 
 def look_at_stores(context: Context) -> Seen:
     """The identity of both stores. StoreError when one does not answer, or lacks a declared table or column."""
     plan = compile_plan(context.settings, {})
     with open_postgres(context.targets.postgres) as connection:
-        classes = column_classes(plan, read_catalog(connection))
+        catalog = read_catalog(connection)
+        classes = column_classes(plan, catalog)
         identifier = postgres.system_identifier(connection)
         database = str(postgres.one(connection, "SELECT current_database()"))
     described = describe_tables(context, plan.tables)
@@ -55,7 +60,7 @@ def look_at_stores(context: Context) -> Seen:
         for name, table in described.items()
     }
     dotted = {".".join(place): kind for place, kind in classes.items()}
-    return Seen(StoreIdentity(identifier, database, tables), described, dotted)
+    return Seen(StoreIdentity(identifier, database, tables), described, dotted, bool(catalog.tables))
 
 
 def describe_tables(context: Context, names: Sequence[str]) -> dict[str, Mapping[str, Any]]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from devenv.core.plural import number_of
+
+UNLINKED: Final = (
+    "nothing across the stores is declared: devenv.toml has no [[links]]. Declare which attribute names a row "
+    "(`devenv doctor --only XST004` names candidates); if no item refers to a row: [project] cross_store = false"
+)
 
 
 class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,12 +45,16 @@ class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Coverage:
-    """The coverage of both stores. `rows`: per link its target and number of rows; `problems`: what went wrong."""
+    """The coverage of both stores. `rows`: per link its target and number of rows; `problems`: what went wrong.
+
+    `unlinked`: both stores have data, and no link is declared between them.
+    """
 
     tables: tuple[TableCoverage, ...] = ()
     rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
     resumed: int = 0
+    unlinked: bool = False
 
     @property
     def items(self) -> int:
@@ -74,7 +83,9 @@ class Coverage:
 
 def judge_coverage(coverage: Coverage) -> tuple[str, ...]:
     """Why the coverage proves nothing, in words; empty when it is a proof."""
-    return (*coverage.problems, *(reason for table in coverage.tables for reason in doubt(table)), *emptiness(coverage))
+    unlinked = (UNLINKED,) if coverage.unlinked else ()
+    doubts = (reason for table in coverage.tables for reason in doubt(table))
+    return (*coverage.problems, *unlinked, *doubts, *emptiness(coverage))
 
 
 def doubt(table: TableCoverage) -> Iterator[str]:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
@@ -76,6 +77,21 @@ def test_stores_that_agree_are_consistent_and_the_coverage_says_why(letters: Com
     coverage = report.body["coverage"]
     assert (coverage["segments"], coverage["segments_finished"], coverage["caps_hit"]) == (1, 1, [])
     assert (coverage["items_scanned"], coverage["rows_read"]) == (21, 4)
+
+
+@pytest.mark.parametrize("gone", [("links",), ("entities", "links", "groups")], ids="-".join)
+def test_without_links_nothing_is_consistent(letters: Compared, gone: tuple[str, ...]) -> None:
+    """An item that names no row is there, and no link says so."""
+    letters.project.sql("DELETE FROM users WHERE handle = 'bo'")
+    settings = letters.project.context.settings
+    bare = msgspec.structs.replace(settings, **{name: type(getattr(settings, name))() for name in gone})
+    report = replace(letters, context=replace(letters.context, settings=bare)).verify()
+    assert (report.exit_code, report.body["verdict"]) == (3, "not_verified")
+    assert "nothing across the stores is declared" in report.body["reasons"][0]
+    alone = msgspec.structs.replace(bare, project=msgspec.structs.replace(bare.project, cross_store=False))
+    if "entities" not in gone:
+        report = replace(letters, context=replace(letters.context, settings=alone)).verify()
+        assert (report.exit_code, report.body["verdict"]) == (0, "consistent")
 
 
 def test_many_segments_and_workers_and_the_sdk_read_the_same(letters: Compared) -> None:

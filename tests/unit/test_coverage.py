@@ -126,7 +126,12 @@ THINGS = {
             "ok",
             "entities: none; links: owner",
         ),
-        ({**BARE, "entities": {"e": {"table": "t"}}}, "ok", "entities: e; links: none"),
+        ({**BARE, "entities": {"e": {"table": "t"}}}, "error", "(entities: e; links: none)"),
+        (
+            {"project": {"name": "p", "cross_store": False}, "entities": {"e": {"table": "t"}}},
+            "skip",
+            "[project] cross_store is false",
+        ),
     ],
 )
 def test_a_project_of_which_nothing_is_compared(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devenv.config.suggest import suggested_links
+from devenv.core.errors import StoreError
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import Check, passed, unneeded, unverified
@@ -10,21 +11,43 @@ from devenv.doctor.checks.items import judged, no_copies, no_natural_keys
 from devenv.links.facts import Facts
 from devenv.links.judge import LinkJudgement
 
+SHOWN = 4
 NO_ID = "the attribute is binary, a map or a truth value, or its text has another form than the ids of the rows"
 
 
 def what_to_declare(facts: Facts) -> Fix:
-    """The links that the entities suggest, or the tables that have no entity."""
-    suggested = list(suggested_links(facts.context.settings))
-    what = "; ".join(suggested[:3]) or (
-        f'[entities.<name>] table = "{facts.table_names[0]}" with its attributes, and [[links]]'
-        if facts.table_names
-        else "[entities.<name>] and [[links]]"
-    )
+    """The links that the data or the entities' names suggest; else the tables that have no entity."""
+    suggested = links_in_data(facts) or list(suggested_links(facts.context.settings))
+    table = facts.table_names[0] if facts.table_names and not facts.plan.kinds else None
+    entity = f'[entities.<name>] table = "{table}" with its attributes, and ' if table else ""
+    pattern = '[[links]] from = "dynamodb:TABLE.ATTRIBUTE", to = "postgres:TABLE.COLUMN"'
+    what = "; ".join(suggested[:SHOWN]) or entity + pattern
     return Fix(
         f"declare {what}; or, if no item refers to a row, set [project] cross_store = false",
         "devenv help configuration",
     )
+
+
+def links_in_data(facts: Facts) -> list[str]:
+    """The links of which the data has examples; none where a store cannot be read."""
+    from devenv.links.candidates import ids_by_source, matching_links, read_known
+
+    try:
+        sources = ids_by_source(facts.dynamodb().items)
+        ids = sorted(set().union(*sources.values()))
+        catalog = facts.postgres().catalog
+        known = read_known(facts.context.targets.postgres, catalog, ids) if ids else {}
+    except StoreError:
+        return []
+    return list(matching_links(sources, known))
+
+
+def has_rows(facts: Facts) -> bool:
+    """Return True unless Postgres answers and has no table of the project: then there is one store only."""
+    try:
+        return bool(facts.postgres().catalog.tables)
+    except StoreError:
+        return True
 
 
 def not_compared(facts: Facts) -> str:
@@ -44,16 +67,17 @@ def not_read(judgement: LinkJudgement) -> str:
 
 
 def run_declared(facts: Facts) -> Outcome:
-    """Return True if there is anything that could be compared."""
+    """Pass if a link joins the stores. Entities and groups alone compare nothing across them."""
     plan = facts.plan
-    if plan.kinds or plan.edges:
-        links = ", ".join(edge.name for edge in plan.edges) or "none"
-        said = f"entities: {', '.join(kind.name for kind in plan.kinds) or 'none'}; links: {links}"
-        suggested = [] if plan.edges else list(suggested_links(facts.context.settings))
-        return passed(said + (f"; to declare: {'; '.join(suggested[:3])}" if suggested else ""))
+    entities = ", ".join(kind.name for kind in plan.kinds) or "none"
+    if plan.edges:
+        return passed(f"entities: {entities}; links: {', '.join(edge.name for edge in plan.edges)}")
     if not facts.context.settings.project.cross_store:
         return unneeded("[project] cross_store is false")
-    return unverified("nothing across the stores is declared", fix=what_to_declare(facts))
+    if plan.kinds and not has_rows(facts):
+        return passed(f"entities: {entities}; links: none, as Postgres has no tables")
+    said = f"entities: {entities}; links: none" if plan.kinds else "no [entities] and no [[links]]"
+    return unverified(f"nothing across the stores is declared ({said})", fix=what_to_declare(facts))
 
 
 NEEDS = ("SVC001", "SVC002", "SCH002", "SCH004")
@@ -63,14 +87,14 @@ CHECKS = (
         code="XST004",
         name="declared",
         group="cross-store",
-        title="entities and links between the stores are declared",
+        title="links between the stores are declared",
         run=run_declared,
         explain="""\
-Without [entities] and [[links]] devenv cannot compare DynamoDB with Postgres: all other checks of data and ids are
-skipped, and the verdict cannot be *healthy*.
+Without [[links]] devenv cannot compare DynamoDB with Postgres: the checks of ids are skipped, and the verdict cannot
+be *healthy*, also where [entities] are declared.
 
-Fix: declare what an item is, and which attribute names a row (devenv help configuration); devenv init finds
-candidates. Where no item refers to a row: [project] cross_store = false.""",
+Fix: declare what an item is, and which attribute names a row (devenv help configuration); this check
+names the links of which the data has examples. Where no item refers to a row: [project] cross_store = false.""",
     ),
     Check(
         code="XST001",

@@ -206,7 +206,11 @@ ROWS: dict[str, tuple[Row, ...]] = {
     ),
     "XST002": (Row("no natural_key is declared", settings={"links": LINKS}, items=()),),
     "XST003": (Row("no copies are declared", settings={"links": LINKS}, items=()),),
-    "XST004": (Row("nothing across the stores is declared", "error"),),
+    "XST004": (
+        Row("nothing across the stores is declared (no [entities] and no [[links]])", "error"),
+        # Entities compare nothing across the stores: without Postgres it is not known that there is one store only.
+        Row("nothing across the stores is declared (entities: thing; links: none)", "error", {"entities": ENTITY}),
+    ),
     "SAF001": (
         Row("no service of the project listens"),
         Row(
