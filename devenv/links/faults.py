@@ -17,6 +17,7 @@ LAYERS: Final[Mapping[str, Layer]] = {
     "near_miss": "postgres",
     "malformed_key": "dynamodb",
     "malformed_id": "dynamodb",
+    "contradiction": "dynamodb",
     "placeholder": "dynamodb",
     "missing_attribute": "dynamodb",
     "wrong_type": "dynamodb",
@@ -33,6 +34,8 @@ LAYERS: Final[Mapping[str, Layer]] = {
 }
 # `verify` counts two of them under its own names.
 VERIFY_NAMES: Final[Mapping[str, str]] = {"malformed_key": "malformed_id", "half_group": "missing_member"}
+# Classes whose words are about an id, and not about the attribute that has it.
+OF_IDS: Final = frozenset(["orphan", "mismatched_id"])
 EXAMPLES: Final = 3
 SUBJECTS: Final = 100
 
@@ -94,10 +97,18 @@ def fold(faults: Iterable[Fault], causes: Mapping[str, str]) -> tuple[Folded, ..
     return tuple(fold_kind(kind, by_kind[kind], causes.get(kind)) for kind in LAYERS if kind in by_kind)
 
 
+def id_attributes(faults: Iterable[Fault]) -> str:
+    """`borrower`, `gsi1pk`: the attributes that hold a wrong id; "" for faults whose words name theirs."""
+    names = dict.fromkeys(f.attribute for f in faults if f.attribute and f.kind in OF_IDS)
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def fold_kind(kind: str, faults: list[Fault], cause: str | None) -> Folded:
     """The faults of one class as one: each different note once, each id once."""
     subjects = dict.fromkeys(subject for fault in faults for subject in fault.subjects)
-    notes = dict.fromkeys(fault.note for fault in faults)
+    notes: dict[str, list[Fault]] = {}
+    for fault in faults:
+        notes.setdefault(fault.note, []).append(fault)
     items = {id(record) for fault in faults for record in (fault.record, *fault.partners) if record is not None}
     return Folded(
         kind=kind,
@@ -105,7 +116,10 @@ def fold_kind(kind: str, faults: list[Fault], cause: str | None) -> Folded:
         count=len(notes),
         items=len(items),
         subjects=tuple(subjects)[:SUBJECTS],
-        examples=tuple(notes)[:EXAMPLES],
+        examples=tuple(
+            f"{note} (in {attributes})" if (attributes := id_attributes(same)) else note
+            for note, same in list(notes.items())[:EXAMPLES]
+        ),
         cause=cause,
         faults=tuple(faults),
     )

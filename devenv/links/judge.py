@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from devenv.links.contradictions import find_contradictions
 from devenv.links.faults import LAYERS, VERIFY_NAMES, Fault, Folded, fold
 from devenv.links.fields import find_field_faults, find_time_faults, find_unique_faults, group_fields, is_expired
 from devenv.links.groups import find_group_faults, with_partners
@@ -56,6 +57,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "near_miss": "both stores treat names that differ in blanks or capitals as different names",
     "malformed_key": "either the key was built by hand, or from the wrong variable",
     "malformed_id": "either something other than an id was stored, or the id was written by hand",
+    "contradiction": "either one of the two was changed without the other, or the key was built from another variable",
     "placeholder": "either a seed was loaded before its placeholders were replaced, or the value was written by hand",
     "missing_attribute": "either one program does not write the attribute, or the items are older than the attribute",
     "wrong_type": "either one program stores a different type, or the declaration in [entities] is wrong",
@@ -151,6 +153,7 @@ def judge(
         *find_link_faults(named, index),
         *find_unique_faults(records),
     ]
+    faults += find_contradictions(records, faults)
     faults += find_missing_rows(plan, rows, seeded or {}, named)
     faults += with_partners(find_group_faults(plan, records, expired, now), plan, named)
     doubted = {id: fault for fault in faults if fault.kind in ("near_miss", "ambiguous_row") for id in fault.subjects}

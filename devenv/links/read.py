@@ -12,7 +12,7 @@ import msgspec
 from devenv.config.schema import Entity, Group, Link, Settings
 from devenv.core.errors import UsageError
 from devenv.links.packed import Item, PackedItems, unpack
-from devenv.links.values import scalar_text
+from devenv.links.values import differs, scalar_text
 
 PLACE: Final = re.compile(r"\{(\w*)\}")
 SOURCE: Final = re.compile(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]]+)(?:\[(?P<template>.*)\])?")
@@ -40,6 +40,13 @@ class Template(msgspec.Struct, frozen=True):
         left = iter(values)
         return PLACE.sub(lambda _: next(left), self.text)
 
+    def may_hold(self, name: str, value: str, text: str) -> bool:
+        """Return True if the text has this value in its place: one with a separator in it divides in two ways."""
+        parts = PLACE.split(self.text)
+        patterns = list(map(re.escape, parts))
+        patterns[1::2] = [re.escape(value) if part == name else ".*?" for part in parts[1::2]]
+        return re.fullmatch("".join(patterns), text, re.DOTALL) is not None
+
 
 class Field(msgspec.Struct, frozen=True):
     """One declared field: the attribute it is read from, its type, and the template it is a part of, if any."""
@@ -52,7 +59,7 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A compiled `[entities.<name>]`."""
+    """A compiled `[entities.<name>]`. `beside`: (attribute, template, placeholder) with a name of another attribute."""
 
     name: str
     table: str
@@ -60,6 +67,7 @@ class Kind(msgspec.Struct, frozen=True):
     fields: tuple[Field, ...]
     unique: tuple[str, ...]
     ttl: str | None
+    beside: tuple[tuple[str, Template, str], ...] = ()
 
     def field(self, name: str) -> Field:
         """The declared field `name`; KeyError when there is none."""
@@ -154,7 +162,7 @@ class ItemRecord:
 
     `held` is the item as it is, or packed (packed.py). `near` names the kind whose key this item's key nearly has.
     `bad` are fields with a fault of their own, which later judgements leave out. `ids` maps a field to the id of the
-    row it means, where a link says so.
+    row it means, where a link says so. `clashes` are the placeholders that differ from their attribute.
     """
 
     table: str
@@ -165,6 +173,7 @@ class ItemRecord:
     values: dict[str, str]
     bad: frozenset[str] = frozenset()
     ids: dict[str, str] = field(default_factory=dict)
+    clashes: tuple[tuple[str, str, str, str], ...] = ()
 
     @property
     def item(self) -> Item:
@@ -227,7 +236,8 @@ def compile_kind(name: str, entity: Entity) -> Kind:
         whole = template is None or template.text == f"{{{field_name}}}"
         optional = type_name.endswith("?")
         fields.append(Field(field_name, attribute, type_name.rstrip("?"), optional, None if whole else template))
-    return Kind(name, entity.table, matchers, tuple(fields), tuple(entity.unique), entity.ttl)
+    beside = tuple((a, template, place) for a, template in matchers for place in template.names if place not in ("", a))
+    return Kind(name, entity.table, matchers, tuple(fields), tuple(entity.unique), entity.ttl, beside)
 
 
 def compile_edge(link: Link) -> Edge:
@@ -263,7 +273,8 @@ def read_record(kinds: tuple[Kind, ...], table: str, keys: tuple[str, ...], held
     for kind in kinds:
         values = match(kind, item, loose=False)
         if values is not None:
-            return ItemRecord(table, held, keys, kind, None, read_fields(kind, item, values))
+            clashes = find_clashes(kind, item) if kind.beside else ()
+            return ItemRecord(table, held, keys, kind, None, read_fields(kind, item, values), clashes=clashes)
     for kind in kinds:
         values = match(kind, item, loose=True)
         if values is not None:
@@ -286,6 +297,21 @@ def match(kind: Kind, item: Item, *, loose: bool) -> dict[str, str] | None:
             return None
         values.update(zip(template.names, found.groups(), strict=True))
     return values
+
+
+def find_clashes(kind: Kind, item: Item) -> tuple[tuple[str, str, str, str], ...]:
+    """(key attribute, placeholder, its text there, the text of the attribute of that name), where these differ."""
+    found = []
+    for attribute, template, name in kind.beside:
+        other = scalar_text(item.get(name))
+        text = scalar_text(item.get(attribute))
+        parts = template.parse(text) if other is not None and text is not None else None
+        if parts is None or text is None or other is None:
+            continue
+        mine = parts[template.names.index(name)]
+        if mine != other and differs(mine, other) and not template.may_hold(name, other, text):
+            found.append((attribute, name, mine, other))
+    return tuple(found)
 
 
 def read_fields(kind: Kind, item: Item, values: dict[str, str]) -> dict[str, str]:

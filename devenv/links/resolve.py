@@ -321,6 +321,24 @@ def describe(row: Row, edge: Edge, index: RowIndex) -> str:
     return " ".join([".".join(edge.relation), *(f"{column}={row[column]}" for column in columns)])
 
 
+def other_id(plan: ReadPlan, named: Iterable[NamedId], orphan: Fault) -> str:
+    """The sentence about another attribute of an orphan's item that names a row of the same table; "" without one.
+
+    The owner of a group's row and the other person in it are two people: one says nothing of the other.
+    """
+    record, edge = orphan.record, orphan.edge
+    if record is None or edge is None:
+        return ""
+    two = [{group.owner, group.other} for group in plan.groups if record.kind and group.rows == record.kind.name]
+    for one in named:
+        if one.record is not record or one.row is None or one.edge.relation != edge.relation:
+            continue
+        if {one.field, orphan.field} not in two:
+            place = f"`{one.edge.attribute}` of the same item"
+            return f"{place} names {one.id}, a row of {'.'.join(edge.relation)} that exists"
+    return ""
+
+
 def record_ids(record: ItemRecord) -> tuple[str, ...]:
     """Return what to call an item in a report: the values of its unique fields, else its key."""
     kind = record.kind or record.near

@@ -33,6 +33,7 @@ DYNAMO_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "map": ("M",),
     "set": ("SS", "NS", "BS"),
 }
+RUNS: Final = re.compile(r"[^\W\d_]+|\d+")
 # What programs and people write where a value was meant to be.
 NOTHING_WORDS: Final = frozenset(
     [
@@ -189,6 +190,36 @@ def same_value(attribute: Mapping[str, Any] | None, column: Any) -> bool:
     if isinstance(column, float):
         column = Decimal(str(column))
     return canonical(text) == canonical(column)
+
+
+def differs(one: str, other: str) -> bool:
+    """Return True if two texts of one form mean different things.
+
+    Other spellings, parts (the day of a time) and texts of another form (an abbreviation, a digest) do not count: then
+    the placeholder means something else than the attribute.
+    """
+    first, second = uuid_text(one), uuid_text(other)
+    if first is not None and second is not None:
+        return first != second
+    if number_text(one) == number_text(other):
+        return False
+    began, ended = instant(one), instant(other)
+    if began is not None and began == ended:
+        return False
+    plain, rest = (re.sub(r"[\W_]", "", text).casefold() for text in (one, other))
+    if not plain or not rest or plain in rest or rest in plain:
+        return False
+    return form(one) == form(other) or (len(one) == len(other) and one.isalnum() and other.isalnum())
+
+
+def form(text: str) -> str:
+    """A text with each run of letters as `a`, and of digits as `9`: `u_17` is `a_9`."""
+    return RUNS.sub(lambda run: "9" if run[0][0].isdigit() else "a", text)
+
+
+def are_uuids(one: str, other: str) -> bool:
+    """Return True if both texts are uuids."""
+    return uuid_text(one) is not None and uuid_text(other) is not None
 
 
 def attribute_for(column: Any, like: Mapping[str, Any] | None) -> dict[str, Any]:

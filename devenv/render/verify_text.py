@@ -21,7 +21,7 @@ def verify_text(report: Report, verbose: bool) -> list[str]:
     lines = coverage_lines(body["coverage"], verbose)
     for name, count in body["findings"].items():
         lines.append(f"{typer.style('✗', fg='red')} {name}: {count:,}")
-        lines += [f"    {clean(example['note'])}" for example in body["examples"].get(name, ())]
+        lines += [f"    {clean(example_text(name, example))}" for example in body["examples"].get(name, ())]
     if body["rates"]:
         lines.append(
             f"{body['rates']['scan_items_per_second'] or 0:,} items/s read, {body['rates']['seconds']['total']:.1f} s, "
@@ -38,6 +38,14 @@ def verify_text(report: Report, verbose: bool) -> list[str]:
     if error := body.get("error"):
         lines += [f"  {name}: {clean(str(error[name]))}" for name in ("what", "detail", "hint") if error[name]]
     return lines
+
+
+def example_text(name: str, example: Mapping[str, Any]) -> str:
+    """A finding's words; those about an id get the attribute and the item that have it."""
+    if name not in ("orphan", "mismatched_id") or not example.get("attribute"):
+        return str(example["note"])
+    key = " ".join(str(value) for value in (example["key"] or {}).values())
+    return f"{example['note']} (in `{example['attribute']}` of {example['table']} {key})"
 
 
 def coverage_lines(coverage: Mapping[str, Any], verbose: bool) -> list[str]:

@@ -77,6 +77,7 @@ def wanted_attributes(plan: ReadPlan, table: str) -> tuple[str, ...]:
             wanted.update(dict.fromkeys(attribute for attribute, _ in kind.matchers))
             wanted.update(dict.fromkeys(field.attribute for field in identity_fields(plan, kind)))
             wanted.update(dict.fromkeys(kind.attribute_of(name) for name in kind.unique))
+            wanted.update(dict.fromkeys(name for _, _, name in kind.beside))
             if kind.ttl:
                 wanted[kind.ttl] = None
     for edge in plan.edges:
@@ -239,6 +240,10 @@ class Sieve:
                 for value, text, place in zip(values, texts, lot.places, strict=True)
                 if is_odd_value(declared, value, text)
             )
+        for _, _, name in kind.beside if kind else ():
+            texts = self.column(lot.items, name)
+            pairs = zip(texts, lot.readings, lot.places, strict=True)
+            odd |= dict.fromkeys(p for text, reading, p in pairs if is_other_id(reading.values.get(name), text))
         self.spread(spill, ODD, [place.rjust(16, b"\0") for place in odd], list(odd))
 
     def sift_link(self, number: int, edge: Edge, lot: Lot, spill: Spill, tally: Tally) -> None:
@@ -473,3 +478,11 @@ def keys_of(texts: Sequence[str | None]) -> list[bytes | None]:
         joined = bytes.fromhex("".join(texts).replace("-", ""))  # type: ignore[arg-type]
         return [joined[at : at + 16] for at in range(0, len(joined), 16)]
     return [None if text is None else key_of(text) for text in texts]
+
+
+def is_other_id(placed: str | None, text: str | None) -> bool:
+    """Return True if a placeholder's id in a key is another than the one in the attribute of its name."""
+    if placed == text or placed is None or text is None:
+        return False
+    one, other = uuid_text(placed), uuid_text(text)
+    return one is not None and other is not None and one != other

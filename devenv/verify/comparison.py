@@ -83,7 +83,7 @@ class Comparison:
         self.rows: Mapping[str, Mapping[str, Any]] = {}
         self.counts: dict[str, int] = {}
         self.examples: dict[str, list[dict[str, Any]]] = {}
-        self.rechecked = self.suspects = 0
+        self.rechecked = self.suspects = self.withheld = 0
         self.problems: list[str] = []
         self.seconds: dict[str, float] = {}
         self.error: Failure | None = None
@@ -235,6 +235,7 @@ class Comparison:
     def note_confirmed(self, told: JobMessage) -> None:
         """Count the findings."""
         done = told.done or {}
+        self.withheld += done["withheld"]
         for name, count in done["counts"].items():
             self.counts[name] = self.counts.get(name, 0) + count
             self.examples[name] = first_examples([*self.examples.get(name, ()), *done["examples"][name]])
@@ -282,7 +283,8 @@ class Comparison:
             "target": msgspec.to_builtins(self.seen.target),
         }
         if self.options.plan is not None and not self.problems:
-            body["plan"] = write_plan(self.options.plan, self.run, self.seen.target, self.rows, digest_of(findings))
+            plan = write_plan(self.options.plan, self.run, self.seen.target, self.rows, digest_of(findings))
+            body["plan"] = {**plan, "left_out": plan["left_out"] + self.withheld}
         return report(self.context, coverage, body, error=self.error, began=self.began)
 
     def with_count(self, table: TableCoverage) -> TableCoverage:

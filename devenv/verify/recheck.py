@@ -270,7 +270,7 @@ def address(fault: Fault, edges: Mapping[str, str], groups: Mapping[str, str]) -
     if fault.kind == "duplicate" and fault.record is not None:
         channel = unique_channel(fault.record.table, fault.attribute or "")
         return channel, None, key_of(fault.observed or "").hex()
-    return (ODD if fault.kind in FIELD_FAULTS else ""), key, None
+    return (ODD if fault.kind in (*FIELD_FAULTS, "contradiction") else ""), key, None
 
 
 def class_name(fault: Fault) -> str:

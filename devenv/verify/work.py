@@ -16,6 +16,7 @@ import msgspec
 
 from devenv.host.writing import open_over
 from devenv.links.judge import ReadPlan
+from devenv.links.resolve import other_id
 from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.reader import reading as open_postgres
@@ -62,6 +63,7 @@ def confirm_partition(run: Run, number: int, tell: Tell) -> dict[str, Any]:
     """Look at a partition's suspects again; what is wrong as before is written as findings, and as planned writes."""
     plan = run.links()
     counts: dict[str, int] = {}
+    withheld = 0
     examples: dict[str, list[dict[str, Any]]] = {}
     findings = open_private(run.folder / f"findings-{number:04}")
     writes = open_private(run.folder / f"writes-{number:04}")
@@ -82,10 +84,14 @@ def confirm_partition(run: Run, number: int, tell: Tell) -> dict[str, Any]:
                 faults = [fault for fault in kept.faults if id(fault) in mine or fault.kind in LINK_FAULTS]
                 for write in plan_repairs(replace(kept, faults=faults), plan):
                     writes.write(msgspec.json.encode(write) + b"\n")
-                for write in deletions(plan, [fault.record for fault, name in found if name == "orphan"]):
+                orphans = [fault for fault, name in found if name == "orphan"]
+                # An item with another id that names a row is not lost: which id is wrong, a person knows.
+                lost = [fault.record for fault in orphans if not other_id(plan, judgement.named, fault)]
+                withheld += len(orphans) - len(lost)
+                for write in deletions(plan, lost):
                     writes.write(msgspec.json.encode(write) + b"\n")
             tell(len(chunk.suspects))
-    return {"counts": counts, "examples": examples}
+    return {"counts": counts, "examples": examples, "withheld": withheld}
 
 
 def first_examples(described: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -98,16 +98,19 @@ Fix: add the attribute to these items, or declare it optional with `?`.""",
         name="ids-well-formed",
         group="data",
         title="ids and keys have their declared form",
-        run=judged("malformed_key", "malformed_id", lacks=no_items, rows=True),
-        faults=("malformed_key", "malformed_id"),
+        run=judged("malformed_key", "malformed_id", "contradiction", lacks=no_items, rows=True),
+        faults=("malformed_key", "malformed_id", "contradiction"),
         needs=ITEMS,
         uses=ROWS,
         explain="""\
 A value is declared as a uuid (or a number) but is not one, or is written differently from the others: in capitals,
-without hyphens, with a misspelt prefix. DynamoDB compares text, so such an item is never found.
+without hyphens, with a misspelt prefix. DynamoDB compares text, so such an item is never found. Or a placeholder of
+`match` has the name of an attribute (`gsi1pk = "PATRON#{borrower}"`), and the item has another value in `borrower`
+than in its key: a query by the key finds the item under the wrong id.
 
-Common causes: a key was built by hand, or from the wrong variable. Fix: devenv doctor --fix corrects another
-spelling of the same id; correct anything else yourself.""",
+Common causes: a key was built by hand, or from the wrong variable; an attribute was changed and its key was not. Fix:
+devenv doctor --fix corrects another spelling of the same id; correct anything else yourself. If a placeholder means
+something else than the attribute of its name, give it another name.""",
     ),
     Check(
         code="DAT003",

@@ -12,8 +12,9 @@ from devenv.core.plural import number_of
 from devenv.doctor.checks.check import failed, passed, unneeded, unverified
 from devenv.doctor.checks.sources import source_line
 from devenv.doctor.context import DoctorFacts
-from devenv.links.faults import EXAMPLES
+from devenv.links.faults import EXAMPLES, id_attributes
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement, ReadPlan, Relation
+from devenv.links.resolve import other_id
 from devenv.links.values import canonical, scalar_text
 
 # The checks that say why rows cannot be read.
@@ -30,6 +31,7 @@ DELETABLE: Final = frozenset(
     ]
 )
 BY_HAND: Final[Mapping[str, str]] = {
+    "contradiction": "find out which of the two is right, and correct the other where it is written, and in the item",
     "half_group": "write the missing row, or delete the rest of the group",
     "stale_preview": "write the newest entry's time and preview into the row",
     "missing_item": "write the lost entry again, or correct the row: write the newest entry's time and preview into it",
@@ -195,23 +197,28 @@ def count(one: Folded) -> str:
 
 def summary(one: Folded) -> str:
     """The examples in one line, each with its item, and the number of those not shown."""
-    places: dict[str, list[ItemRecord]] = {}
+    places: dict[str, list[Fault]] = {}
     for fault in one.faults:
-        places.setdefault(fault.note, []).extend([fault.record] if fault.record else [])
-    shown = [placed(note, records) for note, records in list(places.items())[:EXAMPLES]]
+        places.setdefault(fault.note, []).append(fault)
+    shown = [placed(note, faults) for note, faults in list(places.items())[:EXAMPLES]]
     more = one.count - len(shown)
     return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
 
 
-def placed(note: str, records: list[ItemRecord]) -> str:
-    """A fault's note with table and key of its item; a note that begins with the key gets the table alone."""
+def placed(note: str, faults: Sequence[Fault]) -> str:
+    """A note of faults with table and key of their item; a note that begins with the key gets the table alone.
+
+    An id that several links read in one item is in one item.
+    """
+    records = list({id(fault.record): fault.record for fault in faults if fault.record is not None}.values())
     if not records:
         return note
     first = records[0]
     if note.startswith(first.key_text):
         return f"{first.table} {note}"
     more = f" and {number_of(len(records) - 1, 'more item')}" if len(records) > 1 else ""
-    return f"{note} (in {first.table} {short_key(first)}{more})"
+    attributes = id_attributes(faults)
+    return f"{note} (in {f'{attributes} of ' if attributes else ''}{first.table} {short_key(first)}{more})"
 
 
 def short_key(record: ItemRecord) -> str:
@@ -234,6 +241,8 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
         return Fix(text, look_up(facts, rows[0]))
     is_seeded = facts.context.is_seeded
     text = BY_HAND.get(faults[0].kind, "correct the item, or delete it")
+    if faults[0].kind == "contradiction" and faults[0].record is not None:
+        return Fix(f"{text}. The command shows the item", selection(faults[0].record))
     deletable = [fault for fault in faults if fault.kind in DELETABLE and fault.record is not None]
     records = [r for fault in deletable[:1] for r in (*fault.partners, fault.record) if r is not None and r.key]
     first = faults[0].record
@@ -242,6 +251,10 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
         return Fix(f"{text}. {again}", "devenv seed")
     if not records:
         return Fix(text)
+    if deletable[0].kind == "orphan" and (beside := other_id(facts.plan, facts.judgement().named, deletable[0])):
+        more = f" of the first of {len(faults)}" if len(faults) > 1 else ""
+        text = f"{beside}: correct the id that is wrong, or restore the row. The command shows the item{more}"
+        return Fix(text, selection(records[-1]))
     seeded = [is_seeded(record.table, record.item, tuple(record.key)) for record in records]
     # Of two that are one too many, the one that no file holds.
     place = seeded.index(False) if False in seeded else len(records) - 1
@@ -259,9 +272,20 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
 
 def deletion(record: ItemRecord) -> str:
     """The command that deletes exactly this item."""
-    conditions = " AND ".join(f"{name(attribute)}={literal(value)}" for attribute, value in record.key.items())
-    statement = f"DELETE FROM {name(record.table)} WHERE {conditions}"  # noqa: S608 (all quoted, and only shown)
+    statement = f"DELETE FROM {one_item(record)}"  # noqa: S608 (all quoted, and only shown)
     return f"devenv ddb sql --write {word(statement)}"
+
+
+def selection(record: ItemRecord) -> str:
+    """The command that shows exactly this item."""
+    statement = f"SELECT * FROM {one_item(record)}"  # noqa: S608 (all quoted, and only shown)
+    return f"devenv ddb sql {word(statement)}"
+
+
+def one_item(record: ItemRecord) -> str:
+    """The end of a PartiQL statement about exactly this item."""
+    conditions = " AND ".join(f"{name(attribute)}={literal(value)}" for attribute, value in record.key.items())
+    return f"{name(record.table)} WHERE {conditions}"
 
 
 def lost_rows(facts: DoctorFacts, faults: Sequence[Fault]) -> Iterator[tuple[Relation, str, dict[str, str]]]:

@@ -130,6 +130,32 @@ def test_counts_are_in_plain_words_and_examples_name_their_item(world: World) ->
     assert " in 1 items" not in found.evidence
 
 
+def test_an_item_with_another_id_that_names_a_row_is_not_deleted(world: World) -> None:
+    """The attribute that leads to nothing is named, an item that two links read counts once, and both ids are shown."""
+    shape = messaging_settings(TABLE, "letters")
+    shape["links"] += [
+        {"name": name, "from": f"dynamodb:{TABLE}.{name}", "to": "postgres:users.uuid"} for name in ("by", "also_by")
+    ]
+    settings = msgspec.convert(shape, Settings)
+    lost, letter = str(uuid.uuid4()), next(item for item in world.items if item["pk"].startswith("MSG#"))
+    letter |= {"by": lost, "also_by": lost}
+    found = judged("orphan")(facts(world, settings=settings))
+    place = f"(in `by`, `also_by` of {TABLE} MSG#{letter['pk'].removeprefix('MSG#')[:8]}… {letter['sk']})"
+    assert found.evidence == f"1 id: {lost} matches no row of public.users.uuid {place}"
+    assert found.fix is not None
+    assert f"`user_uuid` of the same item names {letter['user_uuid']}" in found.fix.text
+    assert str(found.fix.command).startswith('devenv ddb sql "SELECT')
+    # Of the owner of a group's row and the other one in it neither says anything of the other.
+    world.rows.remove(world.row("bo"))
+    del letter["by"], letter["also_by"]
+    row = next(item for item in world.items if item["pk"].startswith("GRP#") and item["user_handle"] == "bo")
+    world.items[:] = [row]
+    del shape["links"][2:]
+    lone = judged("orphan")(facts(world, settings=msgspec.convert(shape, Settings))).fix
+    assert lone is not None
+    assert "DELETE" in str(lone.command)
+
+
 def test_a_seeded_row_that_is_gone_is_inserted_again(world: World) -> None:
     seeded = [{name: str(value) for name, value in row.items()} for row in world.rows]
     gone = world.row("bo")
