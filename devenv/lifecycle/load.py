@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from devenv.steps.registry import Handles, Step, StepContext
 
 
+def unrestored(inputs: Inputs, names: Sequence[str]) -> dict[str, str]:
+    """What --restore-seeds cannot do, by step: devenv has no record of what a command loaded."""
+    from devenv.steps.registry import STEPS
+
+    return {
+        step.name: f"its {step.makes} were not restored: the step is a command. `devenv {step.name}` runs it again"
+        for step in STEPS
+        if step.name in names and step.makes and inputs[step.name].command
+    }
+
+
 class StepLoader:
     """The steps of one command: looked at in order, run when they are not done; and the baseline made of them."""
 
@@ -75,6 +86,7 @@ class StepLoader:
             if count:
                 reasons[name] = f"{number_of(count, 'deleted seed')} restored"
                 self.watch.say(f"{name}: {reasons[name]}")
+        reasons |= unrestored(inputs, names if self.options.restore else ())
         self.step_states = tuple(StepState(name, "done", reason) for name, reason in reasons.items())
         marks = self.engine.state.steps
         others = [StepState(name, marks[name].state, marks[name].reason) for name in marks if name not in names]

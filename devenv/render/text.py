@@ -37,6 +37,8 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     lines += [f"  {s['name']}: {clean(s['detail'])}: {s['command']}" for s in pending]
     changed = [(step["name"], since) for step in body["steps"] if (since := since_of(step["reason"]))]
     lines += [f"  {name}: {clean(since)}" for name, since in changed]
+    unrestored = [step for step in body["steps"] if " not restored: " in step["reason"]]
+    lines += [f"  {step['name']}: {clean(step['reason'])}" for step in unrestored]
     if any(" deleted since" in since for _, since in changed):
         lines += ["  bring deleted seeds back: devenv up --restore-seeds"]
     if verbose:

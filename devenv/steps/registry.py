@@ -22,6 +22,7 @@ STEPS = (
         gather=migrations.gather,
         lacks=setup.lacks,
         restore=setup.restore,
+        makes="rows",
         clear=rights.clear,
     ),
     Step(
@@ -44,5 +45,6 @@ STEPS = (
         strangers=seed.strangers,
         lacks=seed.lacks,
         restore=seed.restore,
+        makes="items",
     ),
 )

@@ -200,9 +200,9 @@ class Step(msgspec.Struct, frozen=True):
     the stores; `apply` does the work (its last argument: from scratch); `strangers` names data that devenv did not
     write and that `apply` from scratch would destroy. `present` tells whether the work of the project's own command
     can be there at all; `lacks` says what a command that ended well should have made and did not. `restore` brings back
-    what was deleted since, and gives the number. `clear` makes room for a command that runs from scratch. `gather`
-    reads files that come before those that the source names. `stream` reads files that may be too large to be held at
-    once, in the place of `gather` and `parse`.
+    what was deleted since (rows or items: `makes`), and gives the number. `clear` makes room for a command that runs
+    from scratch. `gather` reads files that come before those that the source names. `stream` reads files that may be
+    too large to be held at once, in the place of `gather` and `parse`.
     """
 
     name: str
@@ -215,6 +215,7 @@ class Step(msgspec.Struct, frozen=True):
     gather: Callable[[Settings, Path], tuple[SourceFile, ...]] = lambda settings, root: ()
     lacks: Callable[[StepContext, Handles], str | None] = lambda ctx, handles: None
     restore: Callable[[StepContext, Inputs], int] = lambda ctx, inputs: 0
+    makes: str = ""
     clear: Callable[[StepContext], None] = lambda ctx: None
     parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any] = lambda settings, root, files: None
     stream: Callable[[Settings, Path, Reading], Inputs] | None = None
@@ -260,7 +261,9 @@ class Step(msgspec.Struct, frozen=True):
             return StepState(self.name, "stale", "setup ran again since: its ids are stale")
         if mark.hash != inputs.hash:
             return StepState(self.name, "stale", "its command or its files changed")
-        return StepState(self.name, "done", "its command ran with these files")
+        # Of what a command loaded devenv has no record.
+        unknown = f"; {self.makes} deleted since cannot be found or restored" if self.makes else ""
+        return StepState(self.name, "done", f"its command ran with these files{unknown}")
 
     def run(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
         """Do the work; with `fresh`, from scratch. DevenvError (exit 8), which is remembered for the next look."""

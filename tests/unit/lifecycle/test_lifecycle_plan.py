@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from devenv.core.errors import DevenvError, Exit
-from devenv.core.model import Action, Failure, ServiceState, StepState
+from devenv.core.model import Action, Failure, Report, ServiceState, StepState
+from devenv.lifecycle.load import unrestored
 from devenv.lifecycle.plan import ORDER, UpOptions, join_failed, join_late, plan_services, plan_steps
+from devenv.render.text import up_text
+from devenv.steps.step import Inputs
 
 PG = ServiceState("postgres", "running", pid=11)
 DB = ServiceState("dynamodb", "running", pid=12)
@@ -198,3 +201,14 @@ def test_services_that_fail_side_by_side_are_one_error_with_those_that_were_held
         "mailer: no route",
         "worker was not started: it needs cache",
     ]
+
+
+def test_what_restore_seeds_cannot_bring_back_is_named_and_reaches_the_text() -> None:
+    """devenv has no record of what a command loaded; of files it has one, and tables are no seeds."""
+    command, files = Inputs("1", (), ("./seed",), None), Inputs("2", (), (), None)
+    told = unrestored({"setup": files, "schema-load": command, "seed": command}, ("setup", "schema-load", "seed"))
+    assert told == {"seed": "its items were not restored: the step is a command. `devenv seed` runs it again"}
+    steps = [{"name": "seed", "reason": told["seed"]}, {"name": "setup", "reason": "as declared"}]
+    body = {"services": [], "steps": steps, "plan": [], "timings": {"total": 0.0}}
+    assert up_text(Report("up", "p", 0, body), verbose=False)[1:] == [f"  seed: {told['seed']}"]
+    assert unrestored({"seed": command}, ()) == {}
