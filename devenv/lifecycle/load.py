@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def unrestored(inputs: Inputs, names: Sequence[str]) -> dict[str, str]:
-    """What --restore-seeds cannot do, by step: devenv has no record of what a command loaded."""
+    """The limits of --restore-seeds, by step: devenv has no record of what a command loaded."""
     from devenv.steps.registry import STEPS
 
     return {

@@ -135,9 +135,16 @@ def judge_answers(
             yield key, f"returns {number_of(len(records), 'item')}, expected at least {least:,}"
         elif most is not None and len(records) > most:
             yield key, f"returns {number_of(len(records), 'item')}, expected at most {most:,}"
-        others = {kind.name if (kind := record.kind or record.near) else "no declared kind" for record in records}
-        if pattern.entities and (others := others - set(pattern.entities)):
+        if not pattern.entities:
+            continue
+        others = {kind.name for record in records if (kind := record.kind or record.near)} - set(pattern.entities)
+        if others:
             yield key, f"also returns items of kind {', '.join(sorted(others))}"
+        if unfit := sum((record.kind or record.near) is None for record in records):
+            yield (
+                key,
+                f"also returns {number_of(unfit, 'item')} that {'match' if unfit > 1 else 'matches'} no [entities]",
+            )
 
 
 CHECKS = (

@@ -19,6 +19,7 @@ STATUS: Final[Mapping[str, LayerStatus]] = {
     "missing_row": "missing",
     "near_miss": "missing",
     "missing_item": "missing",
+    "unmatched": "missing",
     "expired": "missing",
     "half_group": "missing",
     "orphan": "missing",

@@ -18,7 +18,7 @@ from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
 from devenv.links.read import read_records
-from devenv.links.values import canonical, instant
+from devenv.links.values import canonical, instant, scalar_text
 from devenv.trace.answers import Items, by_kind, form_of_items, repeated
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
@@ -132,7 +132,8 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     near: list[str] = []
     if not by_itself:
         near = explain_missing(inquiry, found)
-        findings.insert(0, gone.explained(not_found(inquiry, near), lost))
+        absent = gone.explained(not_found(inquiry, near), lost)
+        findings.insert(0, absent if lost else next(unmatched(inquiry, found), absent))
     elif not gathered.entries:
         findings += find_strayed(inquiry, found, gathered)
     if by_itself:
@@ -321,7 +322,7 @@ def not_found(inquiry: TraceContext, near: Sequence[str]) -> Finding:
     question = inquiry.question
     text = f"there is no {question.subject} {question.identifier}"
     cause = "; ".join(near) if near else "no item of any declared table has this id, in any spelling"
-    known = known_ids(inquiry)
+    known = [name for name in known_ids(inquiry) if name != question.identifier]
     other = next(iter(difflib.get_close_matches(question.identifier or "", known, n=1, cutoff=0.85)), None)
     name = other or (known[0] if known else None)
     fix = (
@@ -330,6 +331,31 @@ def not_found(inquiry: TraceContext, near: Sequence[str]) -> Finding:
     return Finding(
         "missing_item", text, cause, fix, (question.identifier or "",), frozenset([question.identifier or ""])
     )
+
+
+def unmatched(inquiry: TraceContext, found: LinkJudgement) -> Iterator[Finding]:
+    """`unmatched`: the table has no item of an asked kind, and items of no kind: its `match` may be wrong."""
+    form = form_of_items(inquiry.question.trace, inquiry.facts.plan)
+    for kind in [part.kind for part in form.parts] if form else ():
+        strangers = [r for r in found.records if r.table == kind.table and r.kind is None and r.near is None]
+        if not strangers or any((r.kind or r.near) is kind for r in found.records):
+            continue
+        items = number_of(len(strangers), "item")
+        unfit = [
+            f'{attribute} = "{template.text}" fits none of them'
+            for attribute, template in kind.matchers
+            if all(template.parse(scalar_text(r.item.get(attribute)) or "") is None for r in strangers)
+        ]
+        yield Finding(
+            "unmatched",
+            f"no item matches [entities.{kind.name}]",
+            f"{items} of {kind.table} match no entity{f': {unfit[0]}' if unfit else ''}",
+            Fix(
+                f"correct `match` of [entities.{kind.name}]: see the items", f"devenv ddb scan {kind.table} --limit 20"
+            ),
+            (inquiry.question.identifier or "",),
+            frozenset([kind.name]),
+        )
 
 
 def known_ids(inquiry: TraceContext) -> list[str]:

@@ -69,6 +69,12 @@ def test_too_few_too_many_and_other_kinds(keys: dict[str, Any], said: list[str])
     assert [text for _, text in judge_answers(asked, by_key(asked, PLACE, STORED), ())] == said
 
 
+def test_items_of_no_kind_are_no_kind() -> None:
+    asked = pattern(entities=["order"])
+    told = [text for _, text in judge_answers(asked, {"pk = NOPE#1": records({"pk": "NOPE#1", "sk": "X"})}, ())]
+    assert told == ["also returns 1 item that matches no [entities]"]
+
+
 def test_an_item_with_a_fault_of_its_own_explains_the_number() -> None:
     asked = pattern(expected={"at_least": 2})
     fault = Fault("half_group", ("2",), "half", STORED[3])

@@ -26,6 +26,7 @@ from devenv.links.facts import DynamoFacts, PostgresFacts
 from devenv.stores.dynamodb.client import typed_item
 from devenv.stores.postgres.catalog import Catalog
 from devenv.stores.postgres.client import store_error
+from devenv.trace.layers.dynamodb import not_found, unmatched
 from devenv.trace.layers.postgres import nobody
 from devenv.trace.observation import Finding
 from devenv.trace.question import Application, Question, TraceContext
@@ -348,3 +349,25 @@ def test_files_outside_the_project_and_other_files_are_not_searched(world: World
     fix = judged("mismatched_id")(made).fix
     assert fix is not None
     assert fix.text == "write the correct value; no data is lost"
+
+
+def test_a_match_that_fits_no_item_is_named_and_not_the_id_that_was_asked_for(world: World) -> None:
+    """The id is there, in items that the entity does not match: to trace another one, or the same again, is no help."""
+    shape = messaging_settings(TABLE, "letters")
+    shape["entities"]["letter"]["match"] = {"pk": "MSG#{message_group_uuid}", "user_handle": "NOPE#{handle}"}
+    del shape["groups"]
+    context = facts(world, settings=msgspec.convert(shape, Settings))
+    trace = Trace(params={"group": "uuid"}, entity="letter", where={"message_group_uuid": "{group}"})
+    inquiry = TraceContext(Question("letters", trace, {"group": world.first}), context, Application())
+    [found] = unmatched(inquiry, context.judgement())
+    assert (found.kind, found.summary) == ("unmatched", "no item matches [entities.letter]")
+    assert str(found.cause).endswith('match no entity: user_handle = "NOPE#{handle}" fits none of them')
+    assert found.fix is not None
+    assert found.fix.command == f"devenv ddb scan {TABLE} --limit 20"
+    again = not_found(inquiry, []).fix
+    assert again is not None
+    assert again.command != f"devenv trace letters {world.first}"
+    # Where all items are of a kind, the kind that has none may just have none.
+    whole = facts(world)
+    inquiry = TraceContext(Question("letters", trace, {"group": "none"}), whole, Application())
+    assert list(unmatched(inquiry, whole.judgement())) == []
