@@ -23,6 +23,8 @@ from devenv.host.writing import SHARED, create_private, half_of, sweep, write_pr
 from devenv.init.sheet import Guess
 
 NOTE: Final = ".devenv-init"
+# Keys of commands and functions that devenv runs only where the folder is trusted.
+RUNS: Final = re.compile(r"^(command|function|handler|migrations|python) = ", re.MULTILINE)
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -67,6 +69,9 @@ def init(root: Path, choose: Choose | None = None) -> Report:
         text, edits = drafter.sheet.answered({number: each for number, each in given.items() if each is not None})
         files = {FILE: text, **{name: as_json(request) for name, request in draft.files.items()}}
         seen, lines = draft.found, draft.lines
+    if edits and RUNS.search(files[FILE]):
+        # What was just written is trusted; after an edit of a command it is to be allowed again.
+        lines = ("devenv trust", *lines)
     check(files[FILE], root)
     write_all(root, files)
     body |= {

@@ -354,18 +354,39 @@ class Drafter(TraceDrafter):
         if names:
             self.sheet.section("steps", "schema-load")
             self.sheet.key("files", names)
+        else:
+            self.creator()
         if self.seed:
             self.seed_command(self.seed.file)
         elif self.survey.seeds.files:
             self.sheet.section("steps", "seed")
             self.sheet.key("files", [glob.escape(name) for name in self.survey.seeds.files])
 
+    def creator(self) -> None:
+        """`[steps.schema-load]` with a script that makes tables whose definition is not read."""
+        named = {word for each in self.survey.manifests for script in each.scripts.values() for word in script.split()}
+        files = sorted(self.survey.creators, key=lambda file: (not any(file.endswith(w) for w in named), file))
+        if not files:
+            return
+        packages = {name for each in self.survey.manifests for name in each.packages}
+        program = ["npx", "--no-install", "tsx"] if files[0].endswith("ts") and "tsx" in packages else ["node"]
+        self.sheet.ask(
+            f"Does {files[0]} create the tables? Its definition is computed, so devenv would run it.", likely=True
+        )
+        self.sheet.section("steps", "schema-load")
+        self.sheet.key("command", [*program, files[0]])
+        self.sheet.key("files", [glob.escape(files[0])])
+        self.sheet.agreed()
+
     def seed_command(self, file: str) -> None:
         """`[steps.seed]` with the project's own script."""
-        self.sheet.above(
-            f"{file} runs once, and again if it changes. `devenv setup` gives every row a new id: then run"
-            " `devenv doctor --fix` to update the items. For items in JSON files, `devenv up` does this."
+        again = (
+            " `devenv setup` gives every row a new id: then run `devenv doctor --fix` to update the items. For items in"
+            " JSON files, `devenv up` does this."
+            if self.gives_new_ids()
+            else ""
         )
+        self.sheet.above(f"{file} runs once, and again if it changes.{again}")
         self.sheet.section("steps", "seed")
         if file.endswith(COMPILED):
             # The program is a folder's.
@@ -377,6 +398,16 @@ class Drafter(TraceDrafter):
             program = ["npx", "--no-install", "tsx"]
         self.sheet.key("command", [*(program or ["{python}"]), *self.seed_words(file)])
         self.sheet.key("files", [glob.escape(file)])
+
+    def gives_new_ids(self) -> bool:
+        """Return True unless the SQL seeds spell out the id of every row that they insert."""
+        filled = {name for file in self.survey.sql for name in file.fills}
+        columns = self.values.columns
+        for table in (table for table in self.columns if table.name in filled):
+            ids = [column.name for column in table.columns if column.primary]
+            if not ids or not all((table.name, name) in columns for name in ids):
+                return True
+        return not filled
 
     def seed_words(self, file: str) -> list[str]:
         """The script, as a module where it imports a package of the project's folder."""

@@ -36,8 +36,10 @@ class DataDrafter:
         self.application = survey.compose.application if survey.compose else None
         self.entities = find_entities(survey)
         kinds = (*self.entities, *keyed(survey.tables, self.entities))
-        self.links = find_links(kinds, self.columns, survey.seeds.items, survey.values.columns)
-        self.person = find_person(self.columns, self.links)
+        self.links = find_links(kinds, self.columns, (*survey.seeds.items, *survey.written), survey.values.columns)
+        # An id that only a script's items hold makes nobody a person who asks.
+        told = find_links(kinds, self.columns, survey.seeds.items, survey.values.columns)
+        self.person = find_person(self.columns, told)
         self.patterns = find_patterns(survey, self.entities, self.person, self.links)
         self.seed = find_seed(survey.code)
         self.application_command: tuple[str, ...] = ()
@@ -57,7 +59,8 @@ class DataDrafter:
             self.sheet.above(f"Seen in {', '.join(entity.seen)}.")
             self.sheet.section("entities", entity.name)
             self.sheet.key("table", entity.table)
-            self.sheet.key("match", entity.match)
+            if entity.match:
+                self.sheet.key("match", entity.match)
             if (own := own_id(entity)) and not self.is_shared(own):
                 self.sheet.key("unique", [own])
             self.sheet.section("entities", entity.name, "attributes")

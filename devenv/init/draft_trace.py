@@ -11,6 +11,7 @@ from devenv.init.code import Function
 from devenv.init.draft_data import DataDrafter, quoted
 from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, snake, text_of
 from devenv.init.golang_code import go_run
+from devenv.init.instances import takes_arguments
 from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.propose import (
     FoundPattern,
@@ -41,16 +42,16 @@ function = "app.messages:list_messages"  # or: command = ["node", "scripts/list.
 arguments = { group_id = "{group_id}" }
 [trace.messages.request]
 path = "/api/messages/{group_id}\""""
+EXAMPLE_SCRIPT: Final = re.sub(
+    r"function = .*\narguments = .*",
+    'command = ["node", "scripts/list.js", "{group_id}"] # prints a list as JSON',
+    EXAMPLE,
+)
 # What prints the answer of a function of JavaScript, and ends although a pool of connections is open.
 NODE: Final = (
     "import({file}).then(async (m) => {{ const f = m.{name} ?? m.default?.{name} ?? m.default;"
     " console.log(JSON.stringify((await f({arguments})) ?? null)); process.exit(0); }})"
 )
-
-
-def callable_name(function: Function) -> str:
-    """`Repo().list` of a method of an object, `list` of a function: what devenv.toml calls it."""
-    return function.name.replace(".", "().", 1) if function.bound else function.name
 
 
 def placed(attribute: str, entity: FoundEntity) -> str:
@@ -111,6 +112,14 @@ class TraceDrafter(DataDrafter):
                 f"{head} returns several kinds of items ({listed}). Declare [[trace.{pattern.name}.entities]] for each:"
                 " see `devenv help traces`, An answer of several kinds."
             )
+        having = [each.name for each in self.entities if set(pattern.key) <= {*each.attributes, *each.match}]
+        if having and pattern.query.index:
+            listed = ", ".join(having)
+            return (
+                f"{head} asks an index by {key}, which {listed} {'have' if len(having) > 1 else 'has'}. Declare"
+                f" [[trace.{pattern.name}.entities]] with where = {toml(dict(pattern.key))} for each: see"
+                " `devenv help traces`, An answer of several kinds."
+            )
         return (
             f"{head}: no entity above has a key or an attribute for {key}. Add the entity, or the attribute to it, then"
             f" declare [trace.{pattern.name}] (`devenv help traces`)."
@@ -120,7 +129,7 @@ class TraceDrafter(DataDrafter):
         """A commented `[trace.*]` with the names that were found, those that were not in capitals."""
         table = next(iter(self.survey.tables), None)
         if table is None:
-            return EXAMPLE
+            return EXAMPLE_SCRIPT if self.is_script(None) else EXAMPLE
         asked = [each for each in self.patterns if each.query.operation == "Query"]
         pattern = next((each for each in asked if any(PLACE.sub("", text) for text in each.key.values())), None)
         key = pattern.key if pattern else {key_of(table)[0]: self.sample_key(key_of(table)[0])}
@@ -131,8 +140,7 @@ class TraceDrafter(DataDrafter):
         function = pattern.query.function if pattern else None
         called, seen = "MODULE:FUNCTION", ""
         if function is not None:
-            module = module_of(function.file, source_folder(function.file, self.survey))
-            called = f"{module}:{callable_name(function)}"
+            called = self.callable_path(function) or called
             seen = f" # {function.file}:{function.line}"
         route = self.route_of(pattern) if pattern else None
         found = entity_of(pattern, self.entities) if pattern else None
@@ -160,12 +168,26 @@ class TraceDrafter(DataDrafter):
             f"where = {toml(where)}",
             'ids = { dynamodb = "FIELD_OF_THE_ITEM", library = "FIELD_OF_THE_ANSWER", http = "FIELD_OF_THE_ANSWER" }',
             f"[trace.{name}.library]",
-            f"function = {toml(called)}{seen}",
-            f"arguments = {toml(arguments)}",
+            *(
+                [f"command = {toml(self.sketched_command(function, arguments))}{seen}"]
+                if self.is_script(function)
+                else [f"function = {toml(called)}{seen}", f"arguments = {toml(arguments)}"]
+            ),
             f"[trace.{name}.request]",
             f"path = {toml(route.path if route else '/PATH/{' + places[0] + '}')}",
         ]
         return "\n".join(lines)
+
+    def is_script(self, function: Function | None) -> bool:
+        """Return True if a function is in JavaScript; without one, if all code is."""
+        files = [function.file] if function else [code.file for code in self.survey.code]
+        return bool(files) and all(file.endswith(SCRIPTS) for file in files)
+
+    def sketched_command(self, function: Function | None, arguments: Mapping[str, Any]) -> list[str]:
+        """The command that prints a function's answer, with a script's name in capitals where there is none."""
+        if function is None or not function.name:
+            return ["node", "SCRIPT_THAT_PRINTS_JSON.js", *map(str, arguments.values())]
+        return self.node_command(function, arguments, self.package_folder(function.file))
 
     def sample_key(self, attribute: str) -> str:
         """A key as the code or the seeds write it, its last part as a place; else a place alone."""
@@ -190,7 +212,7 @@ class TraceDrafter(DataDrafter):
         shown = next((field for field, attribute in results.items() if attribute == own), None)
         params = {p: self.type_of(p) for t in pattern.key.values() for p in PLACE.findall(t)}
         arguments, unknown = self.arguments(function, pattern)
-        called = bool(function.name) and not (function.file.endswith(COMPILED) and self.go_command(function) is None)
+        called = self.is_callable(function)
         if own is None or shown is None or (unknown and called):
             self.sheet.note(
                 f"{function.file}:{function.line} {function.name or 'a query'} could be traced, but "
@@ -216,10 +238,14 @@ class TraceDrafter(DataDrafter):
         if self.group and entity in (self.group.rows, self.group.entries):
             self.sheet.maybe("group", self.group.name, self.group_edit)
         library = {"library": shown} if called else {}
-        self.sheet.key("ids", {"dynamodb": own, **library, **({"http": shown} if route else {})})
+        answer = self.answer(route, function)
+        seen = shown if answer is None else answer.get(shown)
+        self.sheet.key("ids", {"dynamodb": own, **library, **({"http": seen} if route and seen else {})})
         fields = {f: a for f, a in results.items() if f != shown and not PLACE.search(a)}
+        if seen and answer is not None:
+            fields = {f: a for f, a in fields.items() if f in answer}
         self.sheet.key("fields", fields)
-        times = [f for f, a in results.items() if entity.attributes.get(a) == "time"]
+        times = [f for f, a in results.items() if entity.attributes.get(a) == "time" and (f in fields or f == shown)]
         if times and pattern.query.forward is not None:
             self.sheet.key("sorted_by", times[0])
             self.sheet.key("order", order_of(pattern, self.entities))
@@ -228,20 +254,55 @@ class TraceDrafter(DataDrafter):
         if called:
             self.library(pattern, arguments)
         elif function.name:
+            self.sheet.note(self.not_callable(pattern))
+        other = {field: answer[field] for field in fields if answer and answer.get(field, field) != field}
+        self.asked(pattern, route, shown if seen is None else None, other)
+
+    def asked(self, pattern: FoundPattern, route: Route | None, lacking: str | None, other: Mapping[str, str]) -> None:
+        """`[trace.*.request]`, or a note: `lacking` is the item's id, if the route's answer does not have it."""
+        if route and lacking:
             self.sheet.note(
+                f"{route.file}:{route.line} picks the fields of its answer, and none is {lacking}, the item's id. If"
+                f" one tells the items apart, declare ids.http and [trace.{pattern.name}.request]"
+                f" path = {toml(route.path)}."
+            )
+        elif route and self.application_command:
+            self.request(pattern, route, other)
+
+    def is_callable(self, function: Function) -> bool:
+        """Return True if devenv can call a function, or run a command that does."""
+        if function.file.endswith(COMPILED):
+            return bool(function.name) and self.go_command(function) is not None
+        return bool(function.name) and (function.file.endswith(SCRIPTS) or self.callable_path(function) is not None)
+
+    def not_callable(self, pattern: FoundPattern) -> str:
+        """Return why there is no library layer, and what to declare for one."""
+        function = pattern.query.function
+        if function.file.endswith(COMPILED):
+            return (
                 f"No command prints what {function.name} ({function.file}:{function.line}) returns, so the library"
                 " layer is left out. Give the program one that prints it as JSON, and declare"
                 f' [trace.{pattern.name}.library] command = ["go", "run", ".", …].'
             )
-        if route and self.application_command:
-            self.request(pattern, route)
+        return (
+            f"{function.name.partition('.')[0]} ({function.file}:{function.line}) needs arguments, and no module makes"
+            f" one, so the library layer is left out. Declare [trace.{pattern.name}.library] function ="
+            f' "MODULE:FUNCTION().{function.short}", with a function that makes one.'
+        )
 
-    def request(self, pattern: FoundPattern, route: Route) -> None:
-        """`[trace.*.request]`."""
+    def answer(self, route: Route | None, function: Function) -> dict[str, str] | None:
+        """Return the function's field -> the field of the route's answer, where the route picks them."""
+        picked = route.answers.get(function.short) if route else None
+        return {own: field for field, own in picked.items()} if picked is not None else None
+
+    def request(self, pattern: FoundPattern, route: Route, other: Mapping[str, str]) -> None:
+        """`[trace.*.request]`; `other` are other names of fields."""
         self.sheet.section("trace", pattern.name, "request")
         self.sheet.key("path", route.path, f"{route.file}:{route.line}")
         if items := route.wraps.get(pattern.query.function.short):
             self.sheet.key("items", items)
+        if other:
+            self.sheet.key("fields", dict(other))
         if self.issues_tokens:
             self.sheet.key("headers", {"Authorization": "Bearer {token}"})
             if route.guarded:
@@ -284,12 +345,28 @@ class TraceDrafter(DataDrafter):
                 self.sheet.key("folder", folder)
         else:
             folder = source_folder(function.file, self.survey) or ""
-            self.sheet.key("function", f"{module_of(function.file, folder or None)}:{callable_name(function)}")
+            self.sheet.key("function", self.callable_path(function))
             self.sheet.key("arguments", arguments)
             if folder:
                 self.sheet.key("folder", folder)
         if function.reverses:
             self.sheet.key("order", "oldest first" if pattern.query.forward is False else "newest first")
+
+    def callable_path(self, function: Function) -> str | None:
+        """`app.repo:Repo().list` of a method of an object, `app.repo:list` of a function: what devenv.toml calls it.
+
+        Of a class that needs arguments it is an object that the project makes itself; None where there is none.
+        """
+        file, name = function.file, function.name
+        if function.bound:
+            owner, _, method = name.partition(".")
+            name = f"{owner}().{method}"
+            if takes_arguments(function, self.survey.code):
+                if owner not in self.survey.instances:
+                    return None
+                file, path = self.survey.instances[owner]
+                name = f"{path}.{method}"
+        return f"{module_of(file, source_folder(file, self.survey))}:{name}"
 
     def go_command(self, function: Function) -> tuple[str, list[str]] | None:
         """(folder, command) of the program that hands its words to a function of Go and prints the answer."""

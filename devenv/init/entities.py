@@ -74,7 +74,7 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         if table is None:
             continue
         hash_key = key_of(table)[0]
-        match = named_places({name: shape.attributes[name].template for name in key_of(table)}, hash_key)
+        match = named_places({name: key_template(shape.attributes, name) for name in key_of(table)}, hash_key)
         template = match.get(hash_key) or shape.attributes[hash_key].template
         mark = (table.table, *(PLACE.sub("", match.get(name, "")) for name in key_of(table)))
         where = f"{shape.function.file}:{shape.line}"
@@ -93,8 +93,16 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
     kinds = [refined(each, survey) for each in found.values()]
     kinds += seeded(survey, kinds)
     # Two kinds in one table are told apart by their keys, or not at all.
-    bare = [each.table for each in kinds if not each.match]
-    return tuple(e for e in kinds if e.match or bare.count(e.table) == 1)
+    every = [each.table for each in kinds]
+    return tuple(e for e in kinds if e.match or every.count(e.table) == 1)
+
+
+def key_template(attributes: Mapping[str, Attribute], name: str) -> str | None:
+    """The template of a key; of one that holds an id itself, that with a place for it."""
+    template = attributes[name].template
+    if template is None or PLACE.search(template) or not UUID.search(template):
+        return template
+    return seed_template(template, {n: a.template for n, a in attributes.items()}, name)
 
 
 def named_places(templates: Mapping[str, str | None], hash_key: str) -> dict[str, str]:
@@ -144,8 +152,22 @@ def refined(entity: FoundEntity, survey: Survey) -> FoundEntity:
         lacking = given.endswith("?") or (bool(items) and not known) or known.endswith("?")
         if best.rstrip("?"):
             types[name] = best.rstrip("?") + ("?" if lacking else "")
+    for name, texts in written_texts(entity, survey).items():
+        # By its name a time, by its values another text.
+        if types.get(name, "").startswith("time") and not all(MOMENT.match(text) for text in texts):
+            types[name] = types[name].replace("time", "string")
     more = {name: kind.rstrip("?") + "?" for name, kind in seen.items() if name not in entity.attributes}
     return replace(entity, attributes={**types, **more})
+
+
+def written_texts(entity: FoundEntity, survey: Survey) -> dict[str, set[str]]:
+    """Field -> the texts that it has in the items which programs write."""
+    found: dict[str, set[str]] = {}
+    for table, item in survey.written:
+        places = places_in(entity.match, item) if table == entity.table else None
+        for name, text in {**item, **(places or {})}.items() if places is not None else ():
+            found.setdefault(name, set()).add(text)
+    return found
 
 
 def seeded(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[FoundEntity]:

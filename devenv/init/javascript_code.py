@@ -12,11 +12,14 @@ from typing import Final
 
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, unquoted
+from devenv.init.javascript_answers import read_answer
+from devenv.init.javascript_items import script_items, script_texts
 from devenv.init.routes import Route
 from devenv.init.source import Scope, Unclear, value_of
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.tables import Found, accept
 from devenv.init.variables import script_required
+from devenv.init.written_items import Item, Keys
 
 READS: Final[Mapping[str, str]] = {
     "QueryCommand": "query",
@@ -37,6 +40,7 @@ REQUIRED: Final = re.compile(
     r"(?:const|let|var)\s+(\{[^}]*\}|\w+)\s*=\s*require\(\s*['\"]([^'\"]+)['\"]|import\s+(?:type\s+)?([^;'\"]*?)\s+from\s+['\"]([^'\"]+)"
 )
 PLACE: Final = re.compile(r":(\w+)")
+MOST_MOUNTS: Final = 5
 KNEX_COLUMN: Final = re.compile(
     r"\.(\w+)\(\s*['\"](\w+)['\"][^;\n]*?\)((?:\s*\.\s*\w+\((?:[^()]|\([^()]*\))*\))*)", re.DOTALL
 )
@@ -57,19 +61,26 @@ class JsFile:
     unclear: tuple[int, ...] = ()
     mounts: tuple[tuple[str, str], ...] = ()
     prefix: str = ""
+    items: tuple[Item, ...] = ()
 
 
 def read_scripts(
-    texts: Mapping[str, str], variables: Mapping[str, str], keys: frozenset[str]
+    texts: Mapping[str, str], variables: Mapping[str, str], keys: frozenset[str], tables: Keys | None = None
 ) -> tuple[dict[str, JsFile], dict[str, JsScript]]:
-    """The files that matter; constants that one takes from another are known in both. `keys`: of the known tables."""
+    """The files that matter; constants that one takes from another are known in both. `keys`: of the known tables.
+
+    `tables` are these tables, each with its key.
+    """
     scripts = {name: script for name, text in texts.items() if (script := parse_script(text))}
     constants: dict[str, ast.expr] = {}
     for script in scripts.values():
         constants = {**declared_outside(script), **constants}
     exported = {name: exports_of(script) for name, script in scripts.items()}
+    made = script_texts(scripts.values())
     found = {
-        name: read_script(name, script, constants, taken(name, script, exported), variables, keys)
+        name: read_script(
+            name, script, Scope({**constants}, variables, made), taken(name, script, exported), keys, tables
+        )
         for name, script in scripts.items()
     }
     return mounted(found), scripts
@@ -125,16 +136,17 @@ def modules_at(file: str, module: str, known: Iterable[str]) -> list[str]:
 def read_script(
     file: str,
     script: JsScript,
-    constants: Mapping[str, ast.expr],
+    known: Scope,
     imported: Mapping[str, ast.expr],
-    variables: Mapping[str, str],
     keys: frozenset[str],
+    tables_: Keys | None = None,
 ) -> JsFile:
-    """One file. `imported` are the values that it takes from other files, `constants` those of all files."""
+    """One file. `imported` are the values that it takes from other files, `known` has the constants of all files."""
     parser = JsParser(script)
-    module = Scope({**constants, **declared(script), **imported}, variables)
+    module = replace(known, names={**known.names, **declared(script), **imported})
     scopes = {
-        block: Scope({**module.names, **declared(script, block.begin, block.end)}, variables) for block in script.blocks
+        block: replace(module, names={**module.names, **declared(script, block.begin, block.end)})
+        for block in script.blocks
     }
     functions = {block: describe(file, script, block, scopes[block]) for block in script.blocks}
     whole = Function(file, 1, "")
@@ -162,10 +174,10 @@ def read_script(
             shapes += [
                 s for d in items_of(request_at(parser, opening, scope), scope) if (s := shape(d, function, scope, keys))
             ]
-    known = {(each.function.name, each.line) for each in shapes}
+    written = {(each.function.name, each.line) for each in shapes}
     for node, block in objects(script, parser):
         made_ = read_shape(node, functions[block], scopes[block], keys) if block else None
-        if made_ and (made_.function.name, made_.line) not in known:
+        if made_ and (made_.function.name, made_.line) not in written:
             shapes.append(made_)
     text = script.text
     code = Code(
@@ -182,7 +194,13 @@ def read_script(
         imports=frozenset(posixpath.basename(path).split(".")[0] for _, path in required(text)),
     )
     return JsFile(
-        code, tuple(tables), tuple(read_knex(text)), tuple(unclear), tuple(read_mounts(script)), prefix_of(text)
+        code,
+        tuple(tables),
+        tuple(read_knex(text)),
+        tuple(unclear),
+        tuple(read_mounts(script)),
+        prefix_of(text),
+        tuple(script_items(script, module, scopes, tables_ or {})),
     )
 
 
@@ -349,13 +367,8 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             text += "".join(script.text[begin(script, b) : end(script, b)] for b in handlers)
             asked = re.findall(r"query\s*(?:\.|\[\s*['\"])(\w+)", text)
             lines = (script.line(at), script.line(closing))
-            yield replace(make_route(file, lines, path, calls, asked), wraps=dict(wrapped(text)))
-
-
-def wrapped(text: str) -> Iterator[tuple[str, str]]:
-    """(function, field) of an answer like `res.json({ data: await listNotes(…) })`."""
-    for field, function in re.findall(r"(\w+)\s*:\s*(?:await\s+)?(?:[\w$]+\.)*([\w$]+)\(", text):
-        yield function, field
+            answer = read_answer(text)
+            yield replace(make_route(file, lines, path, calls, asked), wraps=answer[0], answers=answer[1])
 
 
 def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[str], asked: list[str]) -> Route:
@@ -377,6 +390,8 @@ def read_mounts(script: JsScript) -> Iterator[tuple[str, str]]:
         name: module for names, module in required(script.text) for name in re.findall(r"\w+", names) if name != "as"
     }
     for at, token in enumerate(script.tokens):
+        if token.text == "register" and script.word(at - 1) == "." and script.word(at + 1) == "(":
+            yield from fastify_mount(script, at, modules)
         if token.text != "use" or script.word(at - 1) != "." or script.word(at + 1) != "(":
             continue
         closing = script.partners.get(at + 1, at)
@@ -390,6 +405,21 @@ def read_mounts(script: JsScript) -> Iterator[tuple[str, str]]:
             yield unquoted(first.text), unquoted(script.word(at + 6))
 
 
+def fastify_mount(script: JsScript, at: int, modules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(prefix, module or name) of `app.register(routes, { prefix: "/v1" })`."""
+    call, _ = JsParser(script).call(ast.Name(id="_"), at + 1, 0)
+    match call:
+        case ast.Call(args=[first, ast.Dict() as options]):
+            entries = zip(options.keys, options.values, strict=True)
+            prefix = next((v for k, v in entries if isinstance(k, ast.Constant) and k.value == "prefix"), None)
+            if isinstance(prefix, ast.Constant) and isinstance(prefix.value, str):
+                match first:
+                    case ast.Name(id=name):
+                        yield prefix.value, modules.get(name, name)
+                    case ast.Call(args=[ast.Constant(value=str(module))]):
+                        yield prefix.value, module
+
+
 def prefix_of(text: str) -> str:
     """The prefix that NestJS puts before every route."""
     found = re.search(r"setGlobalPrefix\(\s*['\"]([^'\"]+)", text)
@@ -400,15 +430,22 @@ def mounted(found: Mapping[str, JsFile]) -> dict[str, JsFile]:
     """The files with the prefixes of their routers before their routes."""
     overall = next((each.prefix for each in found.values() if each.prefix), "")
     prefixes: dict[str, str] = {}
+    outer: dict[str, str] = {}
     for file, read in found.items():
         for prefix, module in read.mounts:
             if not module.startswith("."):
                 prefixes.setdefault(file, prefix)
                 continue
-            prefixes |= dict.fromkeys(modules_at(file, module, found), prefix)
+            for inner in modules_at(file, module, found):
+                prefixes[inner] = prefix
+                outer[inner] = file
     made = {}
     for file, read in found.items():
-        before = "/".join(part for part in (overall, prefixes.get(file, "").strip("/")) if part)
+        parts, at = [prefixes.get(file, "").strip("/")], file
+        while at in outer and len(parts) < MOST_MOUNTS:
+            at = outer[at]
+            parts.insert(0, prefixes.get(at, "").strip("/") if at in outer else "")
+        before = "/".join(part for part in (overall, *parts) if part)
         routes = [
             replace(each, path=f"/{before}{each.path}".rstrip("/") or "/") if before else each
             for each in read.code.routes

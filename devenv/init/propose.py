@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from devenv.init.applications import find_application
 from devenv.init.code import Code, Query
 from devenv.init.entities import (
     ID_NAMES,
@@ -33,6 +34,7 @@ REFERENCE: Final = re.compile(r"\$\{([\w.]+)\[[^\]]*\]\.(\w+)\}")
 NATURAL: Final = ("handle", "username", "user_name", "login", "email", "code", "slug", "name")
 HANDLES: Final = ("handle", "username", "user_name", "login")
 SIGN_IN: Final = ("cognito_user_id", "cognito_id", "auth_id", "auth0_id", "sub", "external_id")
+KEY_WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*[#:|/]")
 ID_END: Final = re.compile(r"(uuid|guid|id)$", re.IGNORECASE)
 
 
@@ -123,8 +125,12 @@ def find_links(
     for entity, field in seen:
         # What rows and items of the seeds say is sure, whatever the names are.
         for table, column in columns:
-            if proves(values_of(entity, field, items), table, column, rows):
-                link = make_link(entity, field, table, column)
+            values = values_of(entity, field, items)
+            word = "" if proves(values, table, column, rows) else word_before(values)
+            if word and not proves({value.removeprefix(word) for value in values}, table, column, rows):
+                continue
+            if word or proves(values, table, column, rows):
+                link = make_link(entity, field, table, column, f"{word}{{}}" if word else None)
                 if link is not None:
                     found.setdefault(link.source, replace(link, sure=True))
     for is_meant in (is_called_after, is_called_alike):
@@ -151,6 +157,12 @@ def values_of(entity: FoundEntity, field: str, items: Iterable[tuple[str, Mappin
     return {text for item, places in mine if (text := places.get(field) or text_of(item.get(field)))}
 
 
+def word_before(values: set[str]) -> str:
+    """The word before the id that all values have, such as `PATRON#`; "" where there is none."""
+    words = {found[0] if (found := KEY_WORD.match(value)) else "" for value in values}
+    return words.pop() if len(words) == 1 else ""
+
+
 def proves(values: set[str], table: DeclaredTable, column: str, rows: Mapping[tuple[str, str], Sequence[str]]) -> bool:
     """Return True if values are ids of a column: uuids that its rows have, or `${table[…].column}` of seeds."""
     asked = [found for value in values if (found := REFERENCE.fullmatch(value)) is not None]
@@ -170,13 +182,17 @@ def is_called_alike(field: str, table: DeclaredTable, column: str) -> bool:
     return field == column and re.search("_" + ID_END.pattern, field) is not None
 
 
-def make_link(entity: FoundEntity, field: str, table: DeclaredTable, column: str) -> FoundLink | None:
-    """The reference from a field to a column, with the copies that are called like it.
+def make_link(
+    entity: FoundEntity, field: str, table: DeclaredTable, column: str, part: str | None = None
+) -> FoundLink | None:
+    """The reference from a field to a column, with the copies that are called like it. `part`: of its text, the id.
 
     None for one of several places of a key, which a link cannot name, unless the item has the attribute, too.
     """
     attribute = next((a for a, t in entity.match.items() if f"{{{field}}}" in t), field)
-    part = PLACE.sub("{}", entity.match[attribute]) if field in places_of(entity) else ""
+    whole = part is None
+    if part is None:
+        part = PLACE.sub("{}", entity.match[attribute]) if field in places_of(entity) else ""
     if part.count("{}") > 1:
         if field not in entity.stored:
             return None
@@ -193,7 +209,7 @@ def make_link(entity: FoundEntity, field: str, table: DeclaredTable, column: str
     # `member_id` for `members.member_id`.
     named = column if any(column == f"{singular(table.name)}_{each}" for each in ID_NAMES) else ""
     return FoundLink(
-        name=snake(prefix).rstrip("_"),
+        name=snake(prefix if whole else re.split(r"[#:|/]", part)[0]).rstrip("_").lower(),
         source=f"{entity.table}.{attribute}" + (f"[{part}]" if part else ""),
         target=table,
         column=column,
@@ -416,6 +432,9 @@ def source_folder(file: str, survey: Survey) -> str | None:
     """The folder that imports begin at: the application's, when the file is in it; None: the project's."""
     application = survey.compose.application if survey.compose else None
     folder = (application.build or "").removeprefix("./").rstrip("/") if application else ""
+    if not application and file.endswith(".py"):
+        started = find_application(survey)
+        folder = started.folder if started and started.folder != "." else ""
     return folder if folder and file.startswith(f"{folder}/") else None
 
 

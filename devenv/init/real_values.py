@@ -19,6 +19,7 @@ KEYED: Final = re.compile(r"([A-Za-z]{3,})#([^#\s]+)")
 INSERT: Final = re.compile(
     rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})\s*\(([^)]*)\)\s*VALUES\s*(?=(.{{0,4000}}))", re.IGNORECASE | re.DOTALL
 )
+BEHIND_ROWS: Final = re.compile(r"\bON\s+CONFLICT\b|\bRETURNING\b", re.IGNORECASE)
 MOST: Final = 200
 CODE: Final = (".py", ".js", ".mjs", ".cjs", ".ts", ".go")
 
@@ -64,8 +65,13 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def find_values(texts: Mapping[str, str], items: Iterable[Mapping[str, str]]) -> SeedValues:
-    """The values in SQL's INSERTs, in the items of seed files, and in code that is called a seed."""
+def find_values(
+    texts: Mapping[str, str], items: Iterable[Mapping[str, str]], written: Iterable[Mapping[str, str]] = ()
+) -> SeedValues:
+    """The values in SQL's INSERTs, in the items of seed files, and in code that is called a seed.
+
+    `written` are items that programs write: what nothing else tells.
+    """
     names: dict[str, list[str]] = {}
     columns: dict[tuple[str, str], list[str]] = {}
     uuids: Counter[str] = Counter()
@@ -95,7 +101,7 @@ def find_values(texts: Mapping[str, str], items: Iterable[Mapping[str, str]]) ->
             for name, value in ASSIGNED.findall(text)[:MOST]:
                 others.setdefault(plain(name), []).append(value)
     # What code that is no seed calls so comes second.
-    names = {**others, **names}
+    names = {**keyed_values(written), **others, **names}
     return SeedValues(
         {name: tuple(dict.fromkeys(values)) for name, values in names.items()},
         {place: tuple(dict.fromkeys(values)) for place, values in columns.items()},
@@ -104,11 +110,19 @@ def find_values(texts: Mapping[str, str], items: Iterable[Mapping[str, str]]) ->
     )
 
 
+def keyed_values(items: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
+    """Word -> ids of texts such as `PLOT#42`."""
+    found: dict[str, list[str]] = {}
+    for keyed in (match for item in items for value in item.values() if (match := KEYED.fullmatch(value))):
+        found.setdefault(plain(keyed[1]), []).append(keyed[2])
+    return found
+
+
 def inserted(text: str) -> Iterable[tuple[str, str, str]]:
     """(table, column, value) of the texts in INSERT … VALUES."""
     for match in INSERT.finditer(text):
         names = [bare(name.strip()) for name in match[2].split(",")]
-        rows = split_commas(match[3].partition(";")[0].partition('"""')[0])
+        rows = split_commas(BEHIND_ROWS.split(match[3].partition(";")[0].partition('"""')[0])[0].rstrip())
         for row in rows[:MOST]:
             if not (row.startswith("(") and row.endswith(")")):
                 break

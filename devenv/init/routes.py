@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,6 +23,7 @@ class Route:
 
     `asked` are the parameters behind the `?` that it reads. `owner` is the object that it belongs to (`app`, `router`).
     Its function goes from `line` to `end`. `wraps`: function -> the field of the answer that its list stands in.
+    `answers`: function -> field of the route's answer -> field of the function's, where the route picks them.
     `guarded`: by the names of its decorators and dependencies it is for people who are signed in.
     """
 
@@ -36,6 +37,7 @@ class Route:
     end: int = 0
     wraps: Mapping[str, str] = field(default_factory=dict)
     guarded: bool = False
+    answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
@@ -69,6 +71,7 @@ def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
                             node.end_lineno or node.lineno,
                             wrapped(inner),
                             is_guarded(node),
+                            dict(picked(inner)),
                         )
 
 
@@ -84,6 +87,8 @@ def is_guarded(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 
 def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:
     """function -> field of an answer like `{"data": list_notes(…)}` or `jsonify(data=list_notes(…))`."""
+    nodes = list(nodes)
+    made = made_by(nodes)
     found = {}
     for node in nodes:
         pairs: list[tuple[str, ast.expr]] = []
@@ -93,10 +98,57 @@ def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:
         elif isinstance(node, ast.Call) and called_name(node) in ("jsonify", "dict"):
             pairs = [(word.arg, word.value) for word in node.keywords if word.arg]
         for name, value in pairs:
-            call = value.value if isinstance(value, ast.Await) else value
-            if isinstance(call, ast.Call):
+            call = source_of(value, made)
+            if call is not None:
                 found[called_name(call)] = name
     return found
+
+
+def made_by(nodes: Iterable[ast.AST]) -> dict[str, ast.Call]:
+    """name -> call of `loans = list_loans(…)`, each name that is given a value once."""
+    found: dict[str, list[ast.expr]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            value = node.value.value if isinstance(node.value, ast.Await) else node.value
+            found.setdefault(node.targets[0].id, []).append(value)
+    return {name: values[0] for name, values in found.items() if len(values) == 1 and isinstance(values[0], ast.Call)}
+
+
+def source_of(value: ast.expr, made: Mapping[str, ast.Call]) -> ast.Call | None:
+    """The call that a value is, or comes from by its name, as a whole or with fields picked of each part."""
+    match value:
+        case ast.Await(value=ast.Call() as call):
+            return call
+        case ast.Name(id=name):
+            return made.get(name)
+        case ast.ListComp(elt=ast.Dict(), generators=[ast.comprehension(iter=over, ifs=[])]):
+            return source_of(over, made)
+        case ast.Call():
+            return value
+    return None
+
+
+def picked(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, dict[str, str]]]:
+    """function -> field -> its own field of `[{"at": i["out_at"]} for i in list_loans(…)]`."""
+    made = made_by(nodes)
+    for node in nodes:
+        match node:
+            case ast.ListComp(
+                elt=ast.Dict() as shown, generators=[ast.comprehension(target=ast.Name(id=item), iter=over)]
+            ) if (call := source_of(over, made)) is not None:
+                fields = {}
+                for key, value in zip(shown.keys, shown.values, strict=True):
+                    match value:
+                        case (
+                            ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(own)))
+                            | ast.Call(
+                                func=ast.Attribute(value=ast.Name(id=name), attr="get"),
+                                args=[ast.Constant(value=str(own)), *_],
+                            )
+                            | ast.Attribute(value=ast.Name(id=name), attr=own)
+                        ) if name == item and isinstance(key, ast.Constant):
+                            fields[str(key.value)] = own
+                yield called_name(call), fields
 
 
 def called_name(call: ast.Call) -> str:

@@ -111,11 +111,38 @@ def value_of(node: ast.expr, scope: Scope, depth: int = 0) -> Any:
         case ast.Call(func=ast.Name(id="dict"), args=[]) | ast.Call(func=ast.Name(id="dict"), args=()):
             return {word.arg: value_of(word.value, scope, depth + 1) for word in node.keywords if word.arg}
         case ast.Subscript(value=ast.Name() as inner, slice=ast.Constant(value=part)) if inner.id in scope.names:
+            entry = entry_of(node, scope)
+            if entry is not None and entry is not node:
+                return value_of(entry, scope, depth + 1)
             whole = value_of(inner, scope, depth + 1)
             if isinstance(whole, dict) and part in whole:
                 return whole[part]
             raise Unclear
+        case ast.Subscript(value=ast.Subscript()) if (entry := entry_of(node, scope)) is not None:
+            return value_of(entry, scope, depth + 1)
     return variable_of(node, scope)
+
+
+def entry_of(node: ast.expr | None, scope: Scope, depth: int = 0) -> ast.expr | None:
+    """The expression that `config["ddb"]["table"]` (in JavaScript `config.ddb.table`) stands for, if spelt out."""
+    match node:
+        case None:
+            return None
+        case ast.Name(id=name):
+            inner = scope.names.get(name)
+            return entry_of(inner, scope, depth + 1) if depth < DEPTH else None
+        case ast.Subscript(value=whole, slice=ast.Constant(value=part)):
+            found = entry_of(whole, scope, depth + 1) if depth < DEPTH else None
+            if isinstance(found, ast.Dict):
+                entries = zip(found.keys, found.values, strict=True)
+                value = next((v for k, v in entries if isinstance(k, ast.Constant) and k.value == part), None)
+                return entry_of(value, scope, depth + 1) if isinstance(value, ast.Name | ast.Subscript) else value
+            if isinstance(found, ast.List | ast.Tuple) and isinstance(part, int) and part < len(found.elts):
+                return found.elts[part]
+            return None if found is not None else node
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="Object"), attr="freeze"), args=[inner, *_]):
+            return entry_of(inner, scope, depth + 1)
+    return node
 
 
 def pairs(node: ast.Dict) -> list[tuple[ast.expr, ast.expr]]:
@@ -286,3 +313,37 @@ def typed_part(node: ast.expr) -> tuple[str, ast.expr] | None:
         case ast.Dict(keys=[ast.Constant(value=str(kind))], values=[value]) if kind in TYPES:
             return kind, value
     return None
+
+
+def spelt(node: ast.expr | None, scope: Scope, depth: int = 0) -> str | None:
+    """The text that an expression comes to, all names in it filled in; None where one is not known."""
+    if node is None or depth > DEPTH:
+        return None
+    match node:
+        case ast.Constant(value=str() | int() | float() as value) if not isinstance(value, bool):
+            return str(value)
+        case ast.JoinedStr(values=parts):
+            return joined([spelt(part, scope, depth + 1) for part in parts])
+        case ast.FormattedValue(value=value) | ast.Call(func=ast.Name(id="str" | "UUID"), args=[value]):
+            return spelt(value, scope, depth + 1)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return joined([spelt(left, scope, depth + 1), spelt(right, scope, depth + 1)])
+        case ast.Name(id=name) if name in scope.names:
+            return spelt(scope.names[name], scope, depth + 1)
+        case ast.Subscript():
+            entry = entry_of(node, scope)
+            return spelt(entry, scope, depth + 1) if entry is not node else None
+        case ast.Call() if (called := text_function(node, scope)) is not None:
+            given = {
+                name: spelt(value, scope, depth + 1) for name, value in zip(called.parameters, node.args, strict=False)
+            }
+            given |= {word.arg: spelt(word.value, scope, depth + 1) for word in node.keywords if word.arg}
+            wanted = IN_BRACES.findall(called.template)
+            if all(given.get(name) is not None for name in wanted):
+                return IN_BRACES.sub(lambda found: str(given[found[1]]), called.template)
+    return None
+
+
+def joined(parts: Sequence[str | None]) -> str | None:
+    """The parts as one text; None where one is not known."""
+    return None if None in parts else "".join(part for part in parts if part is not None)

@@ -16,6 +16,7 @@ from devenv.init import golang_code, javascript_code, unused
 from devenv.init.code import Code, Function, read_code
 from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
+from devenv.init.instances import instances_in
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
@@ -35,6 +36,7 @@ from devenv.init.tables import (
     read_yaml_tables,
 )
 from devenv.init.variables import settings_fields
+from devenv.init.written_items import Item, python_items
 
 MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 1_000_000
@@ -78,7 +80,9 @@ class Survey:
     `variables` are those of .env files and of the application's service; `shared` those of them that stand in files
     that people share, so that they may be written into another. `commands` are the CMDs of Dockerfiles. `databases`
     are those that scripts make or connect to, the most frequent first. `rows` are tables of Postgres, however they are
-    made. `unused` says of everything else that could have mattered why it is not used. `is_empty`: there is nothing.
+    made. `written` are items that programs write, as far as their values are constants. `instances`: class -> (file,
+    path) of an object of it. `creators` are scripts that make a table whose definition is not read. `unused` says of
+    everything else that could have mattered why it is not used. `is_empty`: there is nothing.
     """
 
     root: Path
@@ -100,6 +104,9 @@ class Survey:
     unused: tuple[str, ...] = ()
     applications: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     functions: tuple[FoundFunction, ...] = ()
+    written: tuple[Item, ...] = ()
+    instances: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    creators: tuple[str, ...] = ()
     go: Mapping[str, golang_code.GoFile] = field(default_factory=dict)
     is_empty: bool = True
 
@@ -138,7 +145,8 @@ def survey(root: Path) -> Survey:
     asked |= {name for read in files for name in read.code.variables}
     variables |= table_variables(sorted(asked), settled, variables)
     keys = keys_of({table.table: table for table in settled})
-    made, _ = javascript_code.read_scripts(scripts, variables, keys)
+    owned = {table.table: [str(p["AttributeName"]) for p in table.request["KeySchema"]] for table in settled}
+    made, _ = javascript_code.read_scripts(scripts, variables, keys, owned)
     go = golang_code.read_go(texts, variables, keys)
     constants = {name: node for tree in trees.values() for name, node in assignments(tree)}
     made_texts = text_functions(trees.values())
@@ -165,6 +173,10 @@ def survey(root: Path) -> Survey:
     notes += [sentence for read in go.values() for sentence in read.unread]
     notes += [f"{name}: too long to be read as code" for name in texts if is_code(name) and name not in {*made, *go}]
     rest = {name: text for name, text in texts.items() if name not in {table.file for table in settled}}
+    written = (
+        *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts)),
+        *(item for each in made.values() for item in each.items),
+    )
     functions = find_functions(texts, [table.table for table in settled])
     return Survey(
         root=root,
@@ -183,7 +195,7 @@ def survey(root: Path) -> Survey:
         migrations=migrations,
         manifests=tuple(package for n, t in texts.items() if (package := read_manifest(n, t))),
         seeds=seeds,
-        values=find_values(texts, [plain_item(item) for _, item in seeds.items]),
+        values=find_values(texts, [plain_item(item) for _, item in seeds.items], [item for _, item in written]),
         unused=(
             *reasons,
             *notes,
@@ -201,6 +213,11 @@ def survey(root: Path) -> Survey:
         ),
         applications={name: app for name, tree in trees.items() if (app := application_in(tree))},
         functions=functions,
+        creators=tuple(name for name, each in made.items() if each.unclear),
+        instances={
+            kind: (name, path) for name, tree in reversed([*trees.items()]) for kind, path in instances_in(tree)
+        },
+        written=written,
         go=go,
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )

@@ -23,8 +23,8 @@ from devenv.config.interpreter import with_programs
 from devenv.config.load import interpreter
 from devenv.core.errors import DevenvError, UsageError
 from devenv.host.writing import open_append
-from devenv.steps.lacking import explain_lacking
-from devenv.steps.unset import explain, find_unset, named_unset
+from devenv.steps.lacking import explain_lacking, explain_table
+from devenv.steps.unset import explain, find_unset, named_unset, program_files
 
 if TYPE_CHECKING:
     from devenv.config.schema import Settings
@@ -157,6 +157,10 @@ def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, st
         named = {name: at for name, at in named_unset(ctx.root, command, said).items() if name not in environ}
         unset = named or find_unset(ctx.root, command, said, environ)
         lacking = explain_lacking(ctx.root, said, python)
+        if lacking is None and not named:
+            loads = ctx.settings.steps.schema_load
+            programs = program_files(ctx.root, command, said)
+            lacking = explain_table(said, programs, environ, bool(loads.files or loads.command))
         cause, hint = lacking or (explain(unset, ctx.root) if unset else (None, None))
         raise DevenvError(
             f"the command {shown} {how}", detail=f"{said}\n(whole log: {ctx.log})", cause=cause, hint=hint

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,12 @@ from devenv.config.interpreter import project_python
 
 PYTHON: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 NODE: Final = re.compile(r"Cannot find (?:module|package) '([^'./][^']*)'")
+# The answers of DynamoDB and of DynamoDB Local for a table that is not there, and how programs name a table.
+NO_TABLE: Final = re.compile(r"ResourceNotFoundException|non-existent table")
+NAMED: Final = re.compile(r"""(?:TableName['"]?\s*[:=]|\bTable\()\s*['"]([\w.-]{3,255})['"]""")
+NAME: Final = re.compile(r"[\w.-]{3,255}")
+SHOWN: Final = 3
+BYTES: Final = 200_000
 # Files that say which packages a project needs, the most exact first.
 LOCKS: Final = ("uv.lock", "poetry.lock", "Pipfile.lock", "requirements.txt", "pyproject.toml")
 ENVIRONMENT: Final = ".venv/bin/python"
@@ -37,6 +45,28 @@ def explain_lacking(root: Path, said: str, python: str) -> tuple[str, str] | Non
         place = "" if folder == root else f"cd {folder.relative_to(root)} && "
         return f"the package {name} is not installed", f"{place}{words}, then: devenv up"
     return None
+
+
+def explain_table(
+    said: str, programs: Iterable[Path], environ: Mapping[str, str], made: bool
+) -> tuple[str, str] | None:
+    """(cause, hint) for a program that asked for a table of DynamoDB that is not there; None for any other end.
+
+    `made`: the project declares how its tables are made.
+    """
+    if not NO_TABLE.search(said):
+        return None
+    names = {value: None for name, value in environ.items() if "TABLE" in name and NAME.fullmatch(value)}
+    for file in programs:
+        with contextlib.suppress(OSError):
+            names |= dict.fromkeys(NAMED.findall(file.read_text(errors="replace")[:BYTES]))
+    shown = f" (it names {', '.join([*names][:SHOWN])})" if names else ""
+    if made:
+        return f"it asks for a table that does not exist{shown}", "devenv ddb list-tables"
+    return (
+        f"it asks for a table that does not exist{shown}: [steps.schema-load] is not declared, so devenv made none",
+        'in devenv.toml: [steps.schema-load] files = ["TABLE.json"], or command = ["node", "create-table.js"]',
+    )
 
 
 def folders(root: Path) -> list[Path]:

@@ -111,3 +111,24 @@ def test_the_error_of_a_program_says_what_to_write(tmp_path: Path) -> None:
         'give it one in devenv.toml: [env] SHED_ROWS = "{postgres_url}"',
     )
     assert explain({"OTHER": ""}, tmp_path)[0] == "it reads OTHER, which has no value"
+
+
+@pytest.mark.parametrize(("ids", "said"), [("(id, name) VALUES ('7', 'x')", False), ("(name) VALUES ('x')", True)])
+def test_new_ids_are_mentioned_only_where_setup_makes_them(tmp_path: Path, ids: str, said: bool) -> None:
+    sql = f"CREATE TABLE o (id text PRIMARY KEY, name text);\nINSERT INTO o {ids};"
+    _, written = env_of(
+        tmp_path, {"db/schema.sql": sql, "seed.py": 'import boto3\nboto3.resource("dynamodb").put_item()\n'}
+    )
+    assert "seed.py runs once" in written
+    assert ("gives every row a new id" in written) is said
+
+
+def test_trust_is_named_where_an_edit_of_commands_is_left(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    app = "from flask import Flask\napp = Flask(__name__)\n@app.get('/health')\ndef h(): ...\n"
+    _, body = made(tmp_path / "b", {"docker-compose.yml": COMPOSE, "db/schema.sql": MAKE, "app.py": app}, yes=False)
+    assert body["lines"][0] == "devenv up"
+    edited = {"docker-compose.yml": COMPOSE, "db/a.sql": "CREATE EXTENSION postgis;", "app.py": app}
+    _, body = made(tmp_path, edited, yes=False)
+    assert body["edits"]
+    assert body["lines"][:2] == ["devenv trust", "devenv up"]

@@ -17,6 +17,7 @@ from devenv.config.load import interpreter
 from devenv.config.references import find_mistakes
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
+from devenv.steps.lacking import explain_table
 from devenv.steps.unset import explain, find_unset, reads
 
 TARGETS = Targets(
@@ -125,3 +126,13 @@ def test_an_unknown_placeholder_is_refused() -> None:
     (mistake,) = find_mistakes(settings(ROUTE="/users/{id}"))
     assert mistake.keys == ("env", "ROUTE")
     assert find_mistakes(settings(JSON='{"a": 1}', EMPTY="{}")) == []
+
+
+@pytest.mark.parametrize(("made", "words"), [(False, "[steps.schema-load] is not declared"), (True, "does not exist")])
+def test_a_table_that_is_not_there_is_named(tmp_path: Path, made: bool, words: str) -> None:
+    (tmp_path / "seed.js").write_text('new PutCommand({ TableName: "ledger", Item: {} })')
+    found = explain_table("ResourceNotFoundException: x", [tmp_path / "seed.js"], {"LOANS_TABLE": "loans"}, made)
+    assert found is not None
+    assert words in found[0]
+    assert "(it names loans, ledger)" in found[0]
+    assert explain_table("Error: x", [tmp_path / "seed.js"], {}, made) is None

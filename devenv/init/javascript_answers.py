@@ -1,0 +1,31 @@
+"""The answers of routes in JavaScript: the field that a function's list stands in, and what is picked of it. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+CALLED: Final = re.compile(r"(\w+)\s*:\s*(?:await\s+)?(?:[\w$]+\.)*([\w$]+)\(")
+GIVEN: Final = re.compile(r"\b(?:const|let|var)\s+(\w+)\s*=\s*(?:await\s+)?(?:[\w$]+\.)*([\w$]+)\(")
+# `.map((r) => ({ … }))` behind a name.
+MAPPED: Final = r"(?:\.map\(\s*\(?\s*(\w+)\s*\)?\s*=>\s*\(\{((?:[^{}]|\{[^{}]*\})*)\}\))?"
+LONGEST: Final = 20_000
+
+
+def read_answer(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """(function -> field, function -> field -> its own field) of a handler like `res.json({ data: await list(…) })`."""
+    text = text[:LONGEST]
+    wraps = {function: field for field, function in CALLED.findall(text)}
+    answers: dict[str, dict[str, str]] = {}
+    for name, function in GIVEN.findall(text):
+        for place in re.finditer(
+            rf"(?:(\w+)\s*:\s*|(?:return|json\(|send\()\s*){re.escape(name)}\b{MAPPED}(?!\s*[.(\w])", text
+        ):
+            if place[1]:
+                wraps[function] = place[1]
+            if place[2]:
+                own = re.findall(rf"(\w+)\s*:\s*{re.escape(place[2])}\.(\w+)\s*(?:,|$)", place[3].strip())
+                answers[function] = dict(own)
+        if re.search(rf"(?:return\s*|json\(\s*|send\(\s*)\{{(?:[^{{}}]*,)?\s*{re.escape(name)}\s*[,}}]", text):
+            wraps[function] = name
+    return wraps, answers

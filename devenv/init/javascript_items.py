@@ -1,0 +1,106 @@
+"""The items and keys that JavaScript puts together: functions that only return a text, loops over constants. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Final
+
+from devenv.init.javascript import JsFunction, JsParser, JsScript
+from devenv.init.source import IN_BRACES, Scope, TextFunction, Unclear, template_of
+from devenv.init.written_items import MOST, Binding, Item, Keys, arguments, items_of, turns
+
+BEFORE_VALUE: Final = ("(", "=", ",", ":", "[", "return", "?", "=>")
+TURNS: Final = ("map", "forEach", "flatMap")
+
+
+def script_texts(scripts: Iterable[JsScript]) -> dict[str, TextFunction]:
+    """The functions that only return a text, `const trailKey = (id) => …`, by name; ambiguous names have none."""
+    found: dict[str, TextFunction] = {}
+    twice: set[str] = set()
+    for script in scripts:
+        for block in script.blocks:
+            begin = block.begin
+            if script.word(begin) == "{":
+                if script.word(begin + 1) != "return":
+                    continue
+                begin += 2
+            node, _ = JsParser(script).expression(begin)
+            if not isinstance(node, ast.JoinedStr | ast.BinOp):
+                continue
+            try:
+                template = template_of(node, Scope({}))
+            except Unclear:
+                continue
+            if not IN_BRACES.sub("", template) or not set(IN_BRACES.findall(template)) <= set(block.parameters):
+                continue
+            for name in {block.name, block.name.rpartition(".")[2]}:
+                twice |= {name} if name in found and found[name].template != template else set()
+                found[name] = TextFunction(block.parameters, template)
+    return {name: each for name, each in found.items() if name not in twice}
+
+
+def script_items(script: JsScript, module: Scope, scopes: Mapping[JsFunction, Scope], keys: Keys) -> list[Item]:
+    """(table, item) of every object with the key of a table, for each call of its function and turn of its loops."""
+    return list(islice(every_item(script, module, scopes, keys), MOST))
+
+
+def every_item(script: JsScript, module: Scope, scopes: Mapping[JsFunction, Scope], keys: Keys) -> Iterator[Item]:
+    """The same, without an end."""
+    if not keys:
+        return
+    parser = JsParser(script)
+    for at, token in enumerate(script.tokens):
+        if token.text != "{" or script.word(at - 1) not in BEFORE_VALUE:
+            continue
+        node, _ = parser.object(at, 0)
+        if not isinstance(node, ast.Dict) or len(node.keys) < 2:
+            continue
+        block = script.block_of(at)
+        scope = scopes[block] if block else module
+        bindings: list[Binding] = [{}]
+        if block:
+            called = [arguments(call, block.parameters) for call in calls_of(script, parser, block)]
+            bindings = called[:MOST] or bindings
+        for target, over in loops_at(script, parser, at):
+            bindings = turns(target, over, scope, bindings)
+        yield from items_of(node, scope, bindings, keys)
+
+
+def calls_of(script: JsScript, parser: JsParser, block: JsFunction) -> Iterator[ast.Call]:
+    """The calls of a function in its own file."""
+    name = block.name.rpartition(".")[2]
+    for at, token in enumerate(script.tokens):
+        if token.text == name and script.word(at + 1) == "(" and script.word(at - 1) not in ("function", ".", "new"):
+            call, _ = parser.call(ast.Name(id=name), at + 1, 0)
+            if isinstance(call, ast.Call):
+                yield call
+
+
+def loops_at(script: JsScript, parser: JsParser, at: int) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """(target, what it goes over) of the loops around a token, the outer first: `for (const x of xs)`, `xs.map(…)`."""
+    for start in range(at):
+        word = script.word(start)
+        opening = start + 2 if script.word(start + 1) == "await" else start + 1
+        if script.word(opening) != "(" or opening not in script.partners:
+            continue
+        closing = script.partners[opening]
+        if word == "for" and script.word(opening + 1) in ("const", "let", "var"):
+            body = closing + 1
+            inside = script.word(body) == "{" and body < at < script.partners.get(body, body)
+            target, following = target_at(parser, opening + 2)
+            if inside and script.word(following) == "of":
+                yield target, parser.expression(following + 1)[0]
+        elif word in TURNS and script.word(start - 1) == "." and opening < at < closing:
+            inner = opening + 1 + (script.word(opening + 1) == "async")
+            place = inner + 1 if script.word(inner) == "(" else inner
+            if script.tokens[start - 2].kind == "id":
+                yield target_at(parser, place)[0], ast.Name(id=script.word(start - 2))
+
+
+def target_at(parser: JsParser, at: int) -> tuple[ast.expr, int]:
+    """The target of a loop: a name, or a list of names."""
+    if parser.script.word(at) == "[":
+        return parser.array(at, 0)
+    return ast.Name(id=parser.script.word(at)), at + 1

@@ -1,0 +1,90 @@
+"""The items that a program writes with constant values: each call and loop that fills one is followed. Pure."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Final
+
+from devenv.init.source import Scope, TextFunction, assignments, entry_of, spelt, typed_part
+
+MOST: Final = 200
+Binding = Mapping[str, ast.expr]
+Keys = Mapping[str, Sequence[str]]
+Item = tuple[str, Mapping[str, str]]
+
+
+def python_items(
+    tree: ast.Module, keys: Keys, constants: Mapping[str, ast.expr], texts: Mapping[str, TextFunction]
+) -> list[Item]:
+    """(table, item) of every dict with the key of a table, for each call of its function and turn of its loops."""
+    scope = Scope({**constants, **dict(assignments(tree))}, {}, texts)
+    calls: dict[str, list[ast.Call]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            calls.setdefault(node.func.id, []).append(node)
+    return list(islice(items_below(tree, scope, [{}], calls, keys), MOST))
+
+
+def items_below(
+    node: ast.AST, scope: Scope, bindings: list[Binding], calls: Mapping[str, list[ast.Call]], keys: Keys
+) -> Iterator[Item]:
+    """The items below a node, once for each of the bindings that hold there."""
+    for child in ast.iter_child_nodes(node):
+        inner, held = scope, bindings
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = [each.arg for each in child.args.args]
+            called = [arguments(call, names) for call in calls.get(child.name, ())]
+            inner, held = scope.inside(child), [{**outer, **own} for outer in bindings for own in called or [{}]]
+        elif isinstance(child, ast.For):
+            held = turns(child.target, child.iter, scope, bindings)
+        elif isinstance(child, ast.ListComp | ast.GeneratorExp):
+            for part in child.generators:
+                held = turns(part.target, part.iter, scope, held)
+        elif isinstance(child, ast.Dict):
+            yield from items_of(child, scope, bindings, keys)
+        inner = replace(inner, texts=scope.texts)
+        yield from items_below(child, inner, held[:MOST], calls, keys)
+
+
+def items_of(node: ast.Dict, scope: Scope, bindings: Iterable[Binding], keys: Keys) -> Iterator[Item]:
+    """The items that a dict makes."""
+    parts = {str(k.value): v for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)}
+    table = next((table for table, names in keys.items() if set(names) <= set(parts)), None)
+    if table is None or any(name.startswith((":", "#")) for name in parts):
+        return
+    for binding in bindings:
+        held = replace(scope, names={**scope.names, **binding})
+        values = {}
+        for name, value in parts.items():
+            typed = typed_part(value)
+            if (text := spelt(typed[1] if typed else value, held)) is not None:
+                values[name] = text
+        if set(keys[table]) <= set(values):
+            yield table, values
+
+
+def arguments(call: ast.Call, names: Sequence[str]) -> Binding:
+    """Parameter -> expression of a call."""
+    given = dict(zip(names, call.args, strict=False))
+    return {**given, **{word.arg: word.value for word in call.keywords if word.arg}}
+
+
+def turns(target: ast.expr, over: ast.expr, scope: Scope, bindings: Iterable[Binding]) -> list[Binding]:
+    """The names that a loop over a list that is spelt out gives values at each turn; as it was for any other."""
+    made: list[Binding] = []
+    for binding in bindings:
+        whole = entry_of(over, replace(scope, names={**scope.names, **binding}))
+        if not isinstance(whole, ast.List | ast.Tuple):
+            made.append(binding)
+            continue
+        for each in whole.elts[:MOST]:
+            part = entry_of(each, scope) if isinstance(each, ast.Name) else each
+            if isinstance(target, ast.Name):
+                made.append({**binding, target.id: each})
+            elif isinstance(target, ast.Tuple | ast.List) and isinstance(part, ast.Tuple | ast.List):
+                own = zip(target.elts, part.elts, strict=False)
+                made.append({**binding, **{t.id: value for t, value in own if isinstance(t, ast.Name)}})
+    return made[:MOST]
