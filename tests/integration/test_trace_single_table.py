@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -268,6 +269,23 @@ def test_config_check_refuses_what_does_not_fit(shop: Shop, old: str, new: str, 
 
 
 # --- what can be done about it ---
+
+
+@pytest.mark.long
+def test_ten_times_as_many_lines(shop: Shop) -> None:
+    """The copies are lines of the same order; the order itself, whose id the request names, stays the only one."""
+    document = shop.trace("1001", "--stress", "--only", "ten-times")
+    (found,) = document["stress"]["conditions"]
+    assert (found["status"] in ("holds", "slower"), [one["part"] for one in found["parts"]]) == (
+        True,
+        ["function", "request"],
+    ), found
+    shop.edit("shop.py", "KeyConditionExpression=condition", "KeyConditionExpression=condition, Limit=20")
+    document = shop.trace("1001", "--stress", "--only", "ten-times", "--only", "slow")
+    found, slow = sorted(document["stress"]["conditions"], key=lambda one: one["name"] != "ten-times")
+    assert found["text"].startswith("function: wrong: ") or found["text"].startswith("wrong: "), found
+    assert re.search(r"1[0-9] of 31 entries lost; `shop\.py:\d+` requests no next page", found["text"]), found
+    assert slow["status"] in ("holds", "slower")
 
 
 def test_a_fix_is_shown_kept_and_taken_back(shop: Shop) -> None:

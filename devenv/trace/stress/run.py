@@ -18,7 +18,7 @@ from devenv.capture.disturb.disturbance import Disturbance
 from devenv.capture.disturb.dynamodb import DisturbedDynamo, serving_dynamodb
 from devenv.capture.disturb.postgres import DisturbedPostgres, serving_postgres
 from devenv.capture.tap.server import Tap, TapRoute
-from devenv.core.errors import Exit, UsageError
+from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
 from devenv.testing.scratch import ScratchCopy, scratch_copy
 from devenv.trace.action.run import RecordedCalls, not_safe, routes_to
@@ -29,7 +29,7 @@ from devenv.trace.observation import Entry, PostgresObservation, Subject
 from devenv.trace.question import TraceContext
 from devenv.trace.run import TraceRun, open_context, subject_of
 from devenv.trace.stress.blame import find_blame
-from devenv.trace.stress.growth import grow
+from devenv.trace.stress.growth import Growth
 from devenv.trace.stress.parts import (
     PAGES,
     ActionPart,
@@ -71,7 +71,7 @@ class Bench:
     deadline: float
     healthy: dict[Part, PartAnswer] = field(default_factory=dict)
     grown: tuple[Entry, ...] = ()
-    times: int = 1
+    growth: Growth = field(default_factory=Growth)
 
     def disturb(self, disturbance: Disturbance) -> None:
         """Let both stores behave so from now on."""
@@ -111,10 +111,7 @@ def stress(
         with opened(stack, subject, typed, user, began + budget_s, say) as bench:
             for condition, parts in steps(chosen):
                 say(f"{condition.name}: {condition.title}")
-                for part in parts:
-                    if part in bench.parts and part not in healthy:
-                        healthy[part] = warm_up(bench, part)
-                results.append(try_condition(bench, condition, parts))
+                results.append(try_safely(bench, condition, parts, healthy))
     except KeyboardInterrupt:
         done = {one.condition.name for one in results}
         results += [StressResult(one, unrun=INTERRUPTED) for one in chosen if one.name not in done]
@@ -251,6 +248,21 @@ def warm_up(bench: Bench, part: Part) -> float:
     return bench.healthy[part].ms
 
 
+def try_safely(
+    bench: Bench, condition: StressCondition, parts: Sequence[Part], healthy: dict[Part, float]
+) -> StressResult:
+    """One condition. What goes wrong in the trying itself is its own result: the others keep theirs."""
+    try:
+        for part in parts:
+            if part in bench.parts and part not in healthy:
+                healthy[part] = warm_up(bench, part)
+        return try_condition(bench, condition, parts)
+    except DevenvError as error:
+        return StressResult(condition, unrun="; ".join(filter(None, (error.what, getattr(error, "detail", None)))))
+    except Exception as error:  # noqa: BLE001 - of whatever kind, it concerns this condition only
+        return StressResult(condition, unrun=f"an error in devenv: {type(error).__name__}: {error}")
+
+
 def try_condition(bench: Bench, condition: StressCondition, wanted: Sequence[Part]) -> StressResult:
     """One condition, as far as there is time and something to disturb."""
     if time.monotonic() > bench.deadline:
@@ -259,10 +271,10 @@ def try_condition(bench: Bench, condition: StressCondition, wanted: Sequence[Par
         return try_clock(bench, condition)
     if condition.times > 1:
         refresh(bench)
-        more = grow(bench.context, bench.person, bench.times, condition.times)
-        if more is None:
-            return StressResult(condition)
-        bench.grown, bench.times = (*bench.grown, *more), condition.times
+        more = bench.growth.grow(bench.context, bench.person, condition.times)
+        if isinstance(more, str):
+            return StressResult(condition, unrun=more)
+        bench.grown = (*bench.grown, *more)
     parts = [part for part in wanted if part in bench.parts]
     try:
         found = try_together(bench, condition, parts) if condition.together else [*try_in_turn(bench, condition, parts)]
@@ -273,7 +285,7 @@ def try_condition(bench: Bench, condition: StressCondition, wanted: Sequence[Par
 
 def refresh(bench: Bench) -> None:
     """Ask the parts that read once more, before the first growth: the writes changed the answer."""
-    if bench.times == 1 and "action" in bench.healthy:
+    if bench.growth.times == 1 and "action" in bench.healthy:
         for part in ("function", "request"):
             if part in bench.parts:
                 bench.healthy[part] = bench.ask(part)
