@@ -17,6 +17,7 @@ import msgspec
 
 from devenv.config.issuer import ISSUER, PLACES, has_issuer
 from devenv.config.kinds import KINDS, foreign_keys, keys_of
+from devenv.config.linked import of_answer_fields
 from devenv.config.load import PLACEHOLDERS
 from devenv.config.places import Keys, find_line, title_of
 from devenv.config.processes import OwnService
@@ -315,7 +316,7 @@ def of_trace_entities(settings: Settings, place: Keys, trace: Trace, known: set[
         entity = settings.entities.get(part.entity)
         if trace.entities:
             yield from unknown_name((*at, "entity"), "entity", part.entity, settings.entities)
-            yield from of_part_fields(at, part, entity)
+            yield from of_part_fields(settings, at, part, entity)
             yield from unknown_places((*at, "where"), names_in(part.where), known)
         if entity is None:
             continue
@@ -329,7 +330,7 @@ def of_trace_entities(settings: Settings, place: Keys, trace: Trace, known: set[
             yield Mistake((*at, "entity"), f"pattern `{trace.pattern}` does not bring `{part.entity}`, only {brought}")
 
 
-def of_part_fields(place: Keys, part: TraceEntity, entity: Entity | None) -> Iterator[Mistake]:
+def of_part_fields(settings: Settings, place: Keys, part: TraceEntity, entity: Entity | None) -> Iterator[Mistake]:
     """The fields of one of several kinds."""
     if part.sorted_by is not None:
         yield from unknown_name((*place, "sorted_by"), "field", part.sorted_by, part.fields)
@@ -343,9 +344,7 @@ def of_part_fields(place: Keys, part: TraceEntity, entity: Entity | None) -> Ite
     for name in part.where:
         yield from unknown_name((*place, "where"), "field", name, own)
     yield from of_id((*place, "ids"), part.ids, part.entity, own, part.fields)
-    for name in part.fields.values():
-        if name not in own and (near := nearest(name, own)):
-            yield Mistake((*place, "fields"), f"[entities.{part.entity}] has no field `{name}`", near)
+    yield from of_answer_fields(settings, place, part.entity, own, part.fields)
 
 
 def of_id(
@@ -385,9 +384,7 @@ def of_trace_fields(settings: Settings, place: Keys, trace: Trace) -> Iterator[M
     for name in trace.where:
         yield from unknown_name((*place, "where"), "field", name, own)
     yield from of_id((*place, "ids"), trace.ids, trace.entity or "", own, trace.fields)
-    for name in trace.fields.values():
-        if name not in own and (near := nearest(name, own)):
-            yield Mistake((*place, "fields"), f"[entities.{trace.entity}] has no field `{name}`", near)
+    yield from of_answer_fields(settings, place, trace.entity or "", own, trace.fields)
 
 
 def known_places(settings: Settings, trace: Trace) -> set[str]:

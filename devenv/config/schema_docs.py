@@ -213,7 +213,11 @@ DOCS: Final[Mapping[str, Doc]] = {
     "Trace.where": ("Which items belong to it.", {"message_group_uuid": "{message_group_uuid}"}),
     "Trace.group": ("The group that the items are part of.", "conversation"),
     "Trace.ids": ("The name of the id in each layer.", {"dynamodb": "message_uuid", "http": "uuid"}),
-    "Trace.fields": ("Fields of the answer and of the item.", {"handle": "user_handle"}),
+    "Trace.fields": (
+        "Field of the answer = field of the item, or attribute.column: the column of the row that the attribute's link "
+        "leads to.",
+        {"handle": "user_handle", "borrower_name": "borrower.full_name"},
+    ),
     "Trace.payload": ("Fields with people's own words, left out of reports.", ["message"]),
     "Trace.sorted_by": ("The field that the entries are sorted by.", "created_at"),
     "Trace.order": ("The wanted order.", "newest first"),
@@ -224,7 +228,11 @@ DOCS: Final[Mapping[str, Doc]] = {
     "TraceEntity.entity": ("The kind of items.", "order"),
     "TraceEntity.where": ("Which items belong to it.", {"user_uuid": "{user_uuid}"}),
     "TraceEntity.ids": ("The name of the id in each layer.", {"dynamodb": "order_id"}),
-    "TraceEntity.fields": ("Fields of the answer and of the item.", {"total": "total"}),
+    "TraceEntity.fields": (
+        "Field of the answer = field of the item, or attribute.column: the column of the row that the attribute's link "
+        "leads to.",
+        {"total": "total", "buyer_name": "buyer.full_name"},
+    ),
     "TraceEntity.sorted_by": ("The field that the entries are sorted by.", "created_at"),
     "TraceEntity.order": ("The wanted order.", "newest first"),
     "TraceEntity.at_least": ("At least so many.", 1),
@@ -232,7 +240,10 @@ DOCS: Final[Mapping[str, Doc]] = {
     "TraceEntity.library": ("Where they are in the function's answer.", {"items": "orders"}),
     "TraceEntity.request": ("Where they are in the API's answer.", {"items": "data.orders"}),
     "AnswerShape.items": ("The place of the list.", "data.orders"),
-    "AnswerShape.fields": ("Other names of fields here.", {"handle": "user"}),
+    "AnswerShape.fields": (
+        "Fields that have another name in this answer: name in `fields` = name here.",
+        {"handle": "user"},
+    ),
     "AnswerShape.only": ("Only entries with these values belong to it.", {"kind": "order"}),
     "AnswerShape.shown": ("False: this answer has no such items.", True),
     "TraceLibrary.function": ("The function, as package.module:function.", "shop.orders:list_orders"),
@@ -244,7 +255,10 @@ DOCS: Final[Mapping[str, Doc]] = {
     ),
     "TraceLibrary.guards": ("Functions that must let the user pass.", [{"function": "shop.auth:check"}]),
     "TraceLibrary.items": ("The place of the list in what it returns.", "data"),
-    "TraceLibrary.fields": ("Other names of fields here.", {"handle": "user_handle"}),
+    "TraceLibrary.fields": (
+        "Fields that have another name in this answer: name in `fields` = name here.",
+        {"handle": "user"},
+    ),
     "TraceLibrary.order": ("The order here.", "newest first"),
     "TraceLibrary.limit": ("The size of a page here.", 20),
     "TraceLibrary.folder": ("The folder that it runs in.", "api"),
@@ -258,7 +272,10 @@ DOCS: Final[Mapping[str, Doc]] = {
     "TraceRequest.headers": ("Headers; {token} is the user's.", {"Authorization": "Bearer {token}"}),
     "TraceRequest.body": ("The JSON body, as text.", '{"page": 1}'),
     "TraceRequest.items": ("The place of the list in the answer.", "data"),
-    "TraceRequest.fields": ("Other names of fields here.", {"handle": "user_handle"}),
+    "TraceRequest.fields": (
+        "Fields that have another name in this answer: name in `fields` = name here.",
+        {"handle": "user"},
+    ),
     "TraceRequest.order": ("The order here.", "newest first"),
     "TraceRequest.limit": ("The size of a page here.", 20),
     "TraceRequest.next": ("How the next page is asked for.", {"before": "created_at"}),

@@ -108,8 +108,9 @@ class Trace(Section, frozen=True):
 
     `params` are what is typed behind the subject, in order, with their types. `entity` is the kind of item that the
     answer consists of, `where` tells which items belong to it (`{ field = "{param}" }`), `group` names the
-    `[[groups]]` that they are part of. `fields` maps fields of the answer to fields of the item, `ids` the id's name
-    in each layer (`dynamodb`, `library`, `http`; with `sql`, `postgres`). `sorted_by` is the field with the time or
+    `[[groups]]` that they are part of. `fields` maps fields of the answer to fields of the item, or to a column of the
+    row that a link leads to (`{ borrower_name = "borrower.full_name" }`). `ids` maps the id's name in each layer
+    (`dynamodb`, `library`, `http`; with `sql`, `postgres`). `sorted_by` is the field with the time or
     number that the order is of; `order` the wanted one. `payload` are fields with people's own words, which reports
     leave out. `sql` finds the one row that the request relies on; its columns can be used as `{row.column}`.
     `entities` stands in the place of `entity`, `ids`, `fields`, `sorted_by` and `order` where items of several kinds

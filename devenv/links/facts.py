@@ -20,10 +20,12 @@ from devenv.links.expiry import RemovedRecord
 from devenv.links.groups import settles_in
 from devenv.links.judge import Edge, Item, LinkJudgement, ReadPlan, Relation, Row, compile_plan, judge
 from devenv.links.packed import PackedItems
+from devenv.links.shown import shown_columns
 from devenv.links.values import canonical
 from devenv.stores.dynamodb.key_schema import table_keys
 
 if TYPE_CHECKING:
+    from devenv.config.trace import Trace
     from devenv.stores.postgres.catalog import Catalog
     from devenv.stores.postgres.client import Connection
 
@@ -97,14 +99,15 @@ class Facts:
     """The facts of one run, each read on first use.
 
     Every method may be called by several threads; each store is asked once. `looks`: how often what may be a write
-    under way is read again before it counts.
+    under way is read again before it counts. With a trace, the columns of linked rows that it shows are read, too.
     """
 
-    def __init__(self, context: FactsContext, looks: int = SECOND_LOOKS) -> None:
+    def __init__(self, context: FactsContext, looks: int = SECOND_LOOKS, trace: Trace | None = None) -> None:
         self.context = context
         self.looks = looks
         keys = {name: table_keys(request) for name, request in context.tables.items()}
-        self.plan: ReadPlan = compile_plan(context.settings, keys)
+        plan = compile_plan(context.settings, keys)
+        self.plan: ReadPlan = replace(plan, shown=shown_columns(plan, trace)) if trace is not None else plan
         self.table_names = tuple(dict.fromkeys([*context.tables, *self.plan.tables]))
         self.postgres = Lazy(lambda: read_postgres(context, self.plan))
         self.dynamodb = Lazy(lambda: read_dynamodb(context, self.table_names))
@@ -168,7 +171,7 @@ def read_postgres(context: FactsContext, plan: ReadPlan) -> PostgresFacts:
         rows = {
             relation: read_rows(connection, relation, columns)
             for relation, linked in plan.relations.items()
-            if (columns := readable_columns(readable, relation, linked)) is not None
+            if (columns := readable_columns(readable, relation, linked, plan.shown.get(relation, ()))) is not None
         }
         identifier = postgres.system_identifier(connection)
         declared = context.read_declared(connection)
@@ -194,12 +197,18 @@ def read_ttl(context: FactsContext, tables: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def readable_columns(catalog: Catalog, relation: Relation, linked: Iterable[str]) -> tuple[str, ...] | None:
-    """The linked columns of a table and those that name somebody elsewhere; None when a linked one is missing."""
+def readable_columns(
+    catalog: Catalog, relation: Relation, linked: Iterable[str], shown: Sequence[str] = ()
+) -> tuple[str, ...] | None:
+    """The linked columns of a table and those that name somebody elsewhere; None when a linked one is missing.
+
+    Of the `shown` ones, those that exist.
+    """
     table = catalog.table(relation)
     if table is None or not set(linked) <= {column.name for column in table.columns}:
         return None
-    return tuple(dict.fromkeys([*linked, *(c.name for c in table.columns if is_naming(c.name, c.type))]))
+    besides = (c.name for c in table.columns if c.name in shown or is_naming(c.name, c.type))
+    return tuple(dict.fromkeys([*linked, *besides]))
 
 
 def is_naming(name: str, type_name: str) -> bool:

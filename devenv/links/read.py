@@ -131,12 +131,16 @@ def has_odd_part(parts: Iterable[Mapping[str, Any]]) -> bool:
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """Everything declared about items, compiled once. `keys` maps a table to its key attributes."""
+    """Everything declared about items, compiled once. `keys` maps a table to its key attributes.
+
+    `shown` are further columns of linked rows, which an answer shows.
+    """
 
     kinds: tuple[Kind, ...]
     edges: tuple[Edge, ...]
     groups: tuple[Group, ...]
     keys: Mapping[str, tuple[str, ...]]
+    shown: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def tables(self) -> tuple[str, ...]:

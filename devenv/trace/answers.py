@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from devenv.config.trace import Trace
 from devenv.core.plural import number_of
 from devenv.core.templates import fill, names_in
 from devenv.links.read import ItemRecord, Kind, ReadPlan, read_record
+from devenv.links.shown import LinkedColumn, LinkedRows, linked_columns
 from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
 from devenv.trace.observation import Entry
@@ -179,12 +180,17 @@ def describe(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of the items that belong to a subject. `label` is its name in ids, where there are several kinds."""
+    """One kind of the items that belong to a subject. `label` is its name in ids, where there are several kinds.
+
+    `names` are its fields of the item, `linked` those of the rows that links lead to.
+    """
 
     kind: Kind
     id: str | None
     names: Mapping[str, str]
     label: str = ""
+    linked: Mapping[str, LinkedColumn] = field(default_factory=dict)
+    rows: LinkedRows | None = None
 
     def entry(self, record: ItemRecord) -> Entry:
         """A record as an entry, as it is written; an item without its id is known by its key."""
@@ -199,8 +205,9 @@ class Part:
         return Entry(identity, self.fields(record), self.label)
 
     def fields(self, record: ItemRecord) -> dict[str, str | None]:
-        """The declared fields of a record."""
-        return {name: self.text(record, there) for name, there in self.names.items()}
+        """The declared fields of a record. One of a linked row is not there if the row is not known."""
+        found = {name: self.text(record, there) for name, there in self.names.items()}
+        return found | dict(self.rows.texts(self.linked, record.item)) if self.rows and self.linked else found
 
     def text(self, record: ItemRecord, name: str) -> str | None:
         """One field of a record as text."""
@@ -266,17 +273,27 @@ def by_kind(entries: Iterable[Entry], kinds: Sequence[str]) -> tuple[Entry, ...]
     return tuple(sorted(entries, key=lambda entry: kinds.index(entry.kind) if entry.kind in kinds else len(kinds)))
 
 
-def form_of_items(trace: Trace, plan: ReadPlan, besides: Iterable[str] = ()) -> Items | None:
-    """Return how the subject's items are read; None when it has none in DynamoDB."""
-    parts = tuple(
-        Part(plan.kind(part.entity), part.ids.get("dynamodb"), part.fields, part.entity if trace.entities else "")
-        for part in trace.kinds
-    )
-    return Items(plan, parts, frozenset(besides)) if parts else None
+def form_of_items(
+    trace: Trace, plan: ReadPlan, besides: Iterable[str] = (), rows: LinkedRows | None = None
+) -> Items | None:
+    """Return how the subject's items are read; None when it has none in DynamoDB.
+
+    Fields of linked rows are read from `rows`; without them they are left out.
+    """
+    parts = []
+    for part in trace.kinds:
+        kind = plan.kind(part.entity)
+        linked = linked_columns(plan, kind, part.fields)
+        names = {name: target for name, target in part.fields.items() if name not in linked}
+        label = part.entity if trace.entities else ""
+        parts.append(Part(kind, part.ids.get("dynamodb"), names, label, linked, rows))
+    return Items(plan, tuple(parts), frozenset(besides)) if parts else None
 
 
-def read_rows(trace: Trace, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> tuple[Entry, ...]:
-    """Rows of an SQL pattern as entries; a field is the column that `fields` names."""
+def read_rows(
+    trace: Trace, columns: Sequence[str], rows: Iterable[Sequence[Any]], without: Container[str] = ()
+) -> tuple[Entry, ...]:
+    """Rows of an SQL pattern as entries; a field is the column that `fields` names. `without` are fields left out."""
     identity = next((name for place, name in trace.ids.items() if place == "postgres"), None)
-    form = Form("", identity, dict(trace.fields))
+    form = Form("", identity, {name: target for name, target in trace.fields.items() if name not in without})
     return tuple(read_entry(dict(zip(columns, row, strict=True)), form) for row in rows)

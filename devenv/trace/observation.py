@@ -256,7 +256,8 @@ class Subject:
     one per layer (pattern, library, http), `limits` the declared sizes of an answer. `anonymous` and `stranger` are
     the statuses that are right for them (empty: not judged). `origin`: a page of that origin must be able to read.
     `cursor` is the field by whose text the next page begins. Of several kinds, `sorting` gives the field and the
-    direction of each, and `unshown` the kinds that a layer's answer leaves out. `ids` is by kind.
+    direction of each, and `unshown` the kinds that a layer's answer leaves out. `ids` is by kind. `linked` gives the
+    column of each field, by kind and name, that shows a linked row's. `payload` are fields whose values are not said.
     """
 
     name: str
@@ -276,3 +277,9 @@ class Subject:
     sorting: Mapping[str, tuple[str | None, Direction | None]] = field(default_factory=dict)
     unshown: Mapping[str, frozenset[str]] = field(default_factory=dict)
     ids: Mapping[str, DeclaredIds] = field(default_factory=dict)
+    linked: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    payload: Sequence[str] = ()
+
+    def linked_place(self, identity: str, name: str) -> str | None:
+        """The column that a field of an entry shows; None for a field of the item itself."""
+        return self.linked.get(("", name)) or self.linked.get((identity.partition(" ")[0], name))

@@ -8,17 +8,20 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.config.schema import Settings
 from devenv.config.trace import Trace
-from devenv.core.errors import UsageError
+from devenv.core.errors import StoreError, UsageError
 from devenv.core.plural import number_of
-from devenv.links.facts import Facts
+from devenv.links.facts import SECOND_LOOKS, Facts
+from devenv.links.shown import LinkedColumn, LinkedRows, linked_columns
 from devenv.links.values import number_text, uuid_text
 
 if TYPE_CHECKING:
+    from devenv.links.facts import FactsContext
     from devenv.trace.replay import Replayer
 
 EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"
@@ -79,6 +82,28 @@ class TraceContext:
     def settings(self) -> Settings:
         """The project's settings."""
         return self.facts.context.settings
+
+    @cached_property
+    def linked(self) -> Mapping[tuple[str, str], LinkedColumn]:
+        """(kind, field) -> the column of a linked row that the field shows; the kind is "" where there is one."""
+        trace, plan = self.question.trace, self.facts.plan
+        return {
+            (part.entity if trace.entities else "", name): linked
+            for part in trace.kinds
+            for name, linked in linked_columns(plan, plan.kind(part.entity), part.fields).items()
+        }
+
+    @cached_property
+    def linked_rows(self) -> LinkedRows:
+        """The rows of linked tables, if the answer shows columns of them and Postgres answers."""
+        try:
+            return LinkedRows(self.facts.postgres().rows if self.linked else {})
+        except StoreError:
+            return LinkedRows({})
+
+    def fresh_facts(self, context: FactsContext, looks: int = SECOND_LOOKS) -> Facts:
+        """Facts for the same question, read anew."""
+        return Facts(context, looks, self.question.trace)
 
     @property
     def declared_environment(self) -> dict[str, str]:

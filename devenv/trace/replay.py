@@ -16,7 +16,6 @@ import msgspec
 
 from devenv.config.filters import fits
 from devenv.core.templates import Unknown
-from devenv.links.facts import Facts
 from devenv.links.judge import ItemRecord
 from devenv.services.streams.judge import Replay
 from devenv.trace.question import TraceContext
@@ -55,7 +54,7 @@ def replay(
         targets = scratch.stack.engine.targets()
 
         def look() -> TraceContext:
-            return replace(inquiry, facts=Facts(replace(inquiry.facts.context, targets=targets)))
+            return replace(inquiry, facts=inquiry.fresh_facts(replace(inquiry.facts.context, targets=targets)))
 
         plan = inquiry.facts.plan
         for name in runnable:

@@ -116,7 +116,8 @@ def open_context(stack: Stack, subject: str, typed: tuple[str, ...], user: str |
     context = facts_context(stack, read_inputs(stack))
     application = find_application(stack, context)
     context = replace(context, application=application.environ)
-    return TraceContext(question, Facts(context), application, dict(stack.environ), replayer(stack, context))
+    facts = Facts(context, trace=question.trace)
+    return TraceContext(question, facts, application, dict(stack.environ), replayer(stack, context))
 
 
 def replayer(stack: Stack, context: FactsContext) -> Replayer | None:
@@ -172,7 +173,7 @@ class TraceRun:
         if seen.dynamodb.entries is None:
             return seen
         # Only entries are compared; the faults were confirmed by the first look.
-        fresh = replace(self.context, facts=Facts(self.context.facts.context, looks=0))
+        fresh = replace(self.context, facts=self.context.fresh_facts(self.context.facts.context, looks=0))
         try:
             later = dynamodb.observe(fresh, Given({"postgres": seen.postgres}))
         except DevenvError:
@@ -218,7 +219,7 @@ def subject_of(context: TraceContext, person: PostgresObservation) -> Subject:
         name=context.question.subject,
         identifier=context.question.identifier or name,
         fields=tuple(dict.fromkeys(name for fields, _ in named for name in fields)),
-        types=types_of(named),
+        types=types_of(named) | {name: context.linked_rows.type_of(one) for (_, name), one in context.linked.items()},
         sorted_by=trace_.sorted_by,
         orders={
             "pattern": direction(trace_.order) if given and given.order else None,
@@ -243,6 +244,8 @@ def subject_of(context: TraceContext, person: PostgresObservation) -> Subject:
             "http": frozenset(part.entity for part in trace_.entities if not part.request.shown),
         },
         ids=dict(declared_ids(context)),
+        linked={key: one.place for key, one in context.linked.items()},
+        payload=trace_.payload,
     )
 
 

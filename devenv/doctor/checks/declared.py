@@ -13,7 +13,8 @@ from devenv.config.references import Mistake, unknown_name
 from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.templates import names_in
-from devenv.links.read import compile_edge
+from devenv.links.read import compile_edge, compile_plan
+from devenv.links.shown import linked_columns
 
 if TYPE_CHECKING:
     from devenv.core.model import Targets
@@ -67,6 +68,7 @@ def compare_columns(settings: Settings, relations: Relations) -> Iterator[Mistak
         if edge.relation in relations:
             for key, used in (("natural_key", link.natural_key), ("copies", link.copies)):
                 yield from missing_columns((*place, key), edge.relation, used.values(), relations)
+    yield from compare_shown(settings, relations)
     person = settings.person
     if person is None:
         return
@@ -86,6 +88,18 @@ def compare_columns(settings: Settings, relations: Relations) -> Iterator[Mistak
         for keys, template in texts.items():
             columns = sorted(place[7:] for place in names_in(template) if place.startswith("person."))
             yield from missing_columns(("trace", name, *keys), relation, columns, relations)
+
+
+def compare_shown(settings: Settings, relations: Relations) -> Iterator[Mistake]:
+    """Compare the columns of linked rows that answers show with those in Postgres. Pure."""
+    plan = compile_plan(settings, {})
+    for name, trace in settings.trace.items():
+        for number, part in enumerate(trace.kinds):
+            keys = ("trace", name, *(("entities", number) if trace.entities else ()), "fields")
+            for linked in linked_columns(plan, plan.kind(part.entity), part.fields).values():
+                for edge in linked.edges:
+                    if edge.relation in relations:
+                        yield from missing_columns(keys, edge.relation, [linked.column], relations)
 
 
 def missing_columns(

@@ -83,7 +83,7 @@ def find_differences(
     told = [
         *([f"it lacks {count(len(missing))} that the stores have"] if missing else []),
         *([f"it has {count(len(found.extra))} that the stores do not have"] if found.extra else []),
-        *([changed_text("it has", found.changed)] if found.changed else []),
+        *([changed_text(subject, "it has", found.changed)] if found.changed else []),
     ]
     if told:
         text = f"{observed.key} is out of date: {'; '.join(told)}"

@@ -195,13 +195,26 @@ def which_part(subject: Subject, expected: Sequence[Entry], between: Difference)
     return f"{count(number)} in between are lost"
 
 
-def changed_text(head: str, changed: Sequence[Change]) -> str:
-    """Which fields changed, on how many entries. No values: they may be people's own words."""
+def changed_text(subject: Subject, head: str, changed: Sequence[Change]) -> str:
+    """Which fields changed, on how many entries.
+
+    No values: they may be people's own words. Only of the first field that shows a column of a linked row.
+    """
     fields = dict.fromkeys(change.field for change in changed)
     entries = len({change.id for change in changed})
     absent = [name for name in fields if all(c.observed is None for c in changed if c.field == name)]
     names = ", ".join(f"no `{name}`" if name in absent else f"another `{name}`" for name in fields)
-    return f"{head} {names} on {count(entries)}"
+    return f"{head} {names} on {count(entries)}{linked_text(subject, changed)}"
+
+
+def linked_text(subject: Subject, changed: Sequence[Change]) -> str:
+    """The first field that is not what the linked row has, with both values; empty where there is none."""
+    for change in changed:
+        place = subject.linked_place(change.id, change.field)
+        if place and change.field not in subject.payload:
+            values = [f"`{text}`" if text is not None else "null" for text in (change.observed, change.expected)]
+            return f": `{change.field}` of {change.id} is {values[0]}, {place} is {values[1]}"
+    return ""
 
 
 def count(number: int, noun: str = "entry") -> str:

@@ -51,7 +51,26 @@ def expected_of_http(subject: Subject, seen: Observations) -> Sequence[Entry] | 
     unshown = subject.unshown.get("library", frozenset())
     besides = [entry for entry in read or () if entry.kind in unshown]
     returned = () if ran.nothing else ran.entries
-    return None if returned is None else shown_in(subject, "http", [*returned, *besides])
+    if returned is None:
+        return None
+    answered = (seen.http.member.entries if seen.http.member else None) or ()
+    return shown_in(subject, "http", [*with_linked(subject, returned, read or (), answered), *besides])
+
+
+def with_linked(
+    subject: Subject, returned: Sequence[Entry], read: Sequence[Entry], answered: Sequence[Entry]
+) -> Iterator[Entry]:
+    """What the function returned, with the columns of linked rows: the route may read them, and not the function.
+
+    A wrong value of the function that the API only repeats stays.
+    """
+    known, given = ({entry.id: entry.fields for entry in entries} for entries in (read, answered))
+    for entry in returned:
+        there, shown = known.get(entry.id, {}), given.get(entry.id, {})
+        names = [name for kind, name in subject.linked if kind == entry.kind and name in there]
+        repeated = {name for name in names if name in entry.fields and entry.fields[name] == shown.get(name)}
+        added = {name: there[name] for name in names if name not in repeated}
+        yield replace(entry, fields={**entry.fields, **added}) if added else entry
 
 
 def judge_http(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> Judged:
@@ -206,9 +225,10 @@ def judge_list(
         text = f"the API answers {count(len(between.extra))} that the function does not return"
         yield http_fault(seen, "body_changed", text, said, between, "extra")
     elif between.changed:
-        yield http_fault(
-            seen, "body_changed", changed_text("the API answers", between.changed), said, between, "mutated"
-        )
+        text = changed_text(subject, "the API answers", between.changed)
+        if all(subject.linked_place(change.id, change.field) for change in between.changed):
+            said = said or "its code, or its query for these rows, is wrong"
+        yield http_fault(seen, "body_changed", text, said, between, "mutated")
     else:
         wanted = wrong_order(subject, "http", entries, expected, between, "the function")
         if wanted is not None:

@@ -208,11 +208,27 @@ def judge_content(
         return library_fault(ran, "items_added", text, "they come from its code, not from its query", between, "extra")
     if between.changed:
         before = {(change.id, change.field) for change in brought.changed} if brought else set()
-        text = changed_text(f"{ran.function} returns", between.changed)
+        text = changed_text(subject, f"{ran.function} returns", between.changed)
         if all((change.id, change.field) in before for change in between.changed):
             return library_fault(ran, "wrong_query", text, side_by_side(ran.asked, declared), between, "mutated")
+        if all(subject.linked_place(change.id, change.field) for change in between.changed):
+            return linked_fault(subject, ran, text, between)
         return library_fault(ran, "field_changed", text, "its code renames, drops or changes it", between, "mutated")
     return None
+
+
+def linked_fault(subject: Subject, ran: Ran, text: str, between: Difference) -> LayerFinding:
+    """Only columns of linked rows differ: the queries that the function sent to Postgres are the evidence."""
+    asked = [one for one in ran.asked or () if one.sql is not None]
+    cause = "; ".join(f"{shown(one)} returned {number_of(one.count or 0, 'row')}" for one in asked)
+    if not asked:
+        cause = "it sends no query to Postgres" if ran.asked is not None else "its code or its query is wrong"
+    fault = library_fault(ran, "field_changed", text, cause, between, "mutated")
+    if asked or (ran.asked is None and any(change.observed is not None for change in between.changed)):
+        return fault
+    names = ", ".join(f'{name} = ""' for name in sorted({change.field for change in between.changed}))
+    only = f"if only the route adds it, write in [trace.{subject.name}.library]: fields = {{ {names} }}"
+    return replace(fault, fix=Fix(f"return it from {ran.where or ran.function}; {only}"))
 
 
 def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: Difference) -> LayerFinding | None:

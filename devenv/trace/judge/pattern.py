@@ -62,7 +62,7 @@ def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFi
     if between.changed and not found:
         kind = "wrong_index" if asked.index else "narrowed"
         cause = f"index {asked.index} does not carry all attributes" if asked.index else "it projects some of them"
-        found.append(pattern_fault(kind, changed_text("it returns", between.changed), cause, between))
+        found.append(pattern_fault(kind, changed_text(subject, "it returns", between.changed), cause, between))
     wanted = wrong_order(subject, "pattern", pattern.entries, expected, None, "") if asked.direction else None
     if not found and wanted:
         text = f"its order is not {wanted}"

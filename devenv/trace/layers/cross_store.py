@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
@@ -43,6 +44,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
         output={"links": links},
         findings=tuple(own_findings(inquiry, found, gathered, "cross-store")),
         uncovered=(
+            *missing_columns(inquiry),
             *(f"the rows of link {name} could not be read" for name in found.unlinked),
             *(
                 f"link {name} reads no id in {number_of(count, 'item')}"
@@ -50,6 +52,16 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
             ),
         ),
     )
+
+
+def missing_columns(inquiry: TraceContext) -> Iterator[str]:
+    """A sentence for each field that shows a column which its table does not have."""
+    tables = inquiry.facts.postgres().readable
+    for (_, name), linked in inquiry.linked.items():
+        for edge in linked.edges:
+            table = tables.table(edge.relation)
+            if table is not None and linked.column not in {column.name for column in table.columns}:
+                yield f"`{name}` is not compared: {'.'.join(edge.relation)} has no column `{linked.column}`"
 
 
 def summarize(seen: Observation) -> str:

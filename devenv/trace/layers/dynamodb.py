@@ -115,7 +115,7 @@ def members_of(inquiry: TraceContext) -> tuple[str, ...]:
 
 def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     """The subject's items and their own faults. StoreError when DynamoDB does not answer."""
-    form = form_of_items(inquiry.question.trace, inquiry.facts.plan)
+    form = form_of_items(inquiry.question.trace, inquiry.facts.plan, rows=inquiry.linked_rows)
     if form is None:
         return DynamoObservation(unasked="the subject declares no entity in DynamoDB")
     wheres = [inquiry.question.trace.where, *(part.where for part in inquiry.question.trace.kinds)]

@@ -317,7 +317,7 @@ def read_run(
 def with_reads(inquiry: TraceContext, ran: Ran, sent: Sequence[requests.Sent]) -> Ran:
     """A run with what it asked, and with the entries that this brought."""
     asked = tuple(place(inquiry, requests.describe(run), run[0]) for run in requests.fold_pages(sent))
-    form = form_of_items(inquiry.question.trace, inquiry.facts.plan)
+    form = form_of_items(inquiry.question.trace, inquiry.facts.plan, rows=inquiry.linked_rows)
     read = form.entries(item for one in sent for item in one.items or ())[0] if form is not None else None
     return replace(ran, asked=asked, read=read)
 

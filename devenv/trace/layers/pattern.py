@@ -34,7 +34,8 @@ def observe(inquiry: TraceContext, given: Given) -> PatternObservation:
 
 def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any] | None) -> PatternObservation:
     pattern = inquiry.settings.patterns[name]
-    form = form_of_items(inquiry.question.trace, inquiry.facts.known_plan(), pattern.entities)
+    trace = inquiry.question.trace
+    form = form_of_items(trace, inquiry.facts.known_plan(), pattern.entities, inquiry.linked_rows)
     table = inquiry.facts.dynamodb().described.get(pattern.table or "")
     prepared = prepare(pattern, inquiry.parameters(person), table)
     asked = describe(prepared)
@@ -95,7 +96,7 @@ def observe_sql(inquiry: TraceContext, text: str, person: Mapping[str, Any] | No
         return PatternObservation(
             request={"sql": text}, asked=asked, refused=error.code or "refused", failure=error.failure
         )
-    entries = read_rows(inquiry.question.trace, answer.columns, answer.rows)
+    entries = read_rows(inquiry.question.trace, answer.columns, answer.rows, {name for _, name in inquiry.linked})
     return PatternObservation(
         request={"sql": text},
         output={"pages": 1, "more": False, "stages": [], "plan": plan},

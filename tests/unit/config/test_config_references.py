@@ -122,6 +122,10 @@ def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
         ('sorted_by = "number"', 'sorted_by = "line_no"', "there is no field `line_no`; declared: number"),
         ('sorted_by = "number"', 'payload = ["numbre"]', "did you mean `number`"),
         ('fields = { number = "line_no" }', 'fields = { number = "lineno" }', "[entities.line] has no field `lineno`"),
+        # A field of a linked row: links lead from `customer` of the table, as a field or as an attribute.
+        ('{ number = "line_no" }', '{ number = "line_no", who = "custmer.name" }', "did you mean `customer.name`?"),
+        ('{ number = "line_no" }', '{ number = "line_no", who = "sk.name" }', "links lead from `customer`"),
+        ('{ number = "line_no" }', '{ number = "line_no", who = "customer." }', "is not `<attribute>.<column>`"),
         ('path = "/orders/{order_id}"', 'path = "//evil.example/"', "[trace.order.request] path: must be"),
         (
             'path = "/orders/{order_id}"',
@@ -241,6 +245,16 @@ def test_columns_are_held_against_those_of_the_database(tmp_path: Path) -> None:
     gone = {("public", "customer"): ["id"]}
     told = [mistake.sentence for mistake in compare_columns(settings, gone)]
     assert told == ["there is no table `public.customers`; did you mean `public.customer`?"] * 2
+
+
+def test_columns_that_an_answer_shows_are_held_against_those_of_the_database(tmp_path: Path) -> None:
+    text = SHOP.replace('{ number = "line_no" }', '{ number = "line_no", who = "customer.nam" }')
+    (tmp_path / "devenv.toml").write_text(text)
+    settings = load(tmp_path, {}).settings
+    (wrong,) = compare_columns(settings, {("public", "customers"): ["id", "name"]})
+    assert wrong.keys == ("trace", "order", "fields")
+    assert wrong.sentence == "there is no column of public.customers `nam`; did you mean `name`?"
+    assert not list(compare_columns(settings, {("public", "customers"): ["id", "nam"]}))
 
 
 def test_tables_and_attributes_are_held_against_those_of_dynamodb(tmp_path: Path) -> None:

@@ -1,0 +1,142 @@
+"""A function that resolves names from Postgres: what it answers is held against the rows that links lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from devenv.stores.dynamodb.client import typed_item
+from tests.support import ProjectDir, empty_project
+
+SETTINGS = """
+[project]
+name = "library"
+
+[steps.setup]
+files = ["people.sql"]
+
+[entities.loan]
+table = "loans"
+match = { pk = "TOOL#{tool}" }
+
+[entities.loan.attributes]
+tool = "string"
+sk = "string"
+borrower = "uuid?"
+
+[[links]]
+from = "dynamodb:loans.borrower"
+to = "postgres:people.id"
+
+[patterns.loans]
+table = "loans"
+key = { pk = "TOOL#{tool}" }
+
+[trace.loans]
+params = { tool = "string" }
+pattern = "loans"
+entity = "loan"
+where = { tool = "{tool}" }
+ids = { dynamodb = "sk", library = "no" }
+fields = { who = "borrower.full_name", since = "borrower.joined" }
+
+[trace.loans.library]
+function = "loans:list_loans"
+arguments = { tool = "{tool}" }
+items = "tool.loans"
+fields = { who = "borrower" }
+"""
+ADA, BO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+SQL = f"""
+CREATE TABLE people (id uuid PRIMARY KEY, full_name text NOT NULL, town text, joined timestamptz, suspended bool);
+INSERT INTO people VALUES ('{ADA}', 'Ada Ash', 'Aarhus', '2024-05-01T10:00:00Z', false),
+                          ('{BO}', 'Bo Birk', NULL, NULL, false);
+"""
+CODE = """
+import os, boto3, psycopg
+
+def list_loans(tool):
+    dynamodb = boto3.client("dynamodb", endpoint_url=os.environ["AWS_ENDPOINT_URL_DYNAMODB"])
+    items = dynamodb.query(TableName="loans", KeyConditionExpression="pk = :p",
+                           ExpressionAttributeValues={":p": {"S": f"TOOL#{tool}"}})["Items"]
+    ids = [item["borrower"]["S"] for item in items if "borrower" in item]
+    with psycopg.connect(os.environ["DATABASE_URL"]) as connection:
+        rows = connection.execute("SELECT id, full_name, joined FROM people WHERE id = ANY(%s::uuid[])", (ids,))
+        people = {str(row[0]): row[1:] for row in rows}
+    return {"tool": {"loans": [
+        {"no": item["sk"]["S"], **person(people, item.get("borrower", {}).get("S"))} for item in items
+    ]}}
+
+def person(people, borrower):
+    name, joined = people.get(borrower, ("unknown" if borrower else None, None))
+    return {"borrower": name, "since": joined and joined.isoformat()}
+"""
+TABLE = {
+    "TableName": "loans",
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+@pytest.fixture
+def loans(tmp_path: Path) -> Iterator[ProjectDir]:
+    project = empty_project(tmp_path / "library", SETTINGS)
+    (project.path / "people.sql").write_text(SQL)
+    (project.path / "loans.py").write_text(CODE)
+    try:
+        project.ok("up")
+        with project.dynamodb() as dynamodb:
+            dynamodb.call("CreateTable", TABLE)
+        yield project
+    finally:
+        project.remove()
+
+
+def write(project: ProjectDir, **borrowers: str | None) -> None:
+    """Loans of the drill; None: the item has no borrower."""
+    items = [
+        {"pk": "TOOL#drill", "sk": number, **({"borrower": borrower} if borrower else {})}
+        for number, borrower in borrowers.items()
+    ]
+    with project.dynamodb() as dynamodb:
+        dynamodb.write_batch("loans", [{"PutRequest": {"Item": typed_item(item)}} for item in items])
+
+
+def test_a_wrong_name_is_named_at_the_function_with_both_values_and_the_column(loans: ProjectDir) -> None:
+    write(loans, one=ADA, two=BO, three=None)
+    document = loans.json("trace", "loans", "drill")
+    assert (document["verdict"]["status"], document["exit_code"]) == ("ok", 0), document["verdict"]
+    fields = {entry["id"]: entry["fields"] for entry in document["layers"][-2]["entries"]}
+    assert fields["three"] == {"who": None, "since": None}
+
+    code = loans.path / "loans.py"
+    code.write_text(CODE.replace("WHERE id", "WHERE suspended AND id"))
+    verdict = loans.json("trace", "loans", "drill")["verdict"]
+    assert (verdict["layer"], verdict["class"]) == ("library", "field_changed")
+    assert "`who` of one is `unknown`, public.people.full_name is `Ada Ash`" in verdict["summary"]
+    assert "returned 0 rows" in verdict["cause"]
+
+    code.write_text(CODE.replace("id, full_name, joined", "id, town, joined"))
+    told = loans.devenv("trace", "loans", "drill")
+    assert told.code == 1
+    said = " ".join(told.out.replace("│", " ").split())
+    assert "`who` of one is `Aarhus`, public.people.full_name is `Ada Ash`" in said
+    assert "diverged at library: field_changed" in said
+
+    # An id without a row is one fault, of the item: the name that stands in its place is none.
+    code.write_text(CODE)
+    write(loans, one="33333333-3333-4333-8333-333333333333")
+    verdict = loans.json("trace", "loans", "drill")["verdict"]
+    assert (verdict["layer"], verdict["class"], verdict["also"]) == ("cross-store", "orphan", [])
+
+    # A column that is not there is a mistake of devenv.toml, and until it is corrected nothing was compared.
+    write(loans, one=ADA)
+    toml = loans.path / "devenv.toml"
+    toml.write_text(SETTINGS.replace("borrower.full_name", "borrower.fullname"))
+    verdict = loans.json("trace", "loans", "drill")["verdict"]
+    assert verdict["status"] == "not_verified"
+    assert "`who` is not compared: public.people has no column `fullname`" in verdict["summary"]
+    assert "did you mean `full_name`?" in loans.devenv("config", "check", "--live").err
