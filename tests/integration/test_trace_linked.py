@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -51,6 +50,8 @@ fields = { who = "borrower" }
 ADA, BO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 SQL = f"""
 CREATE TABLE people (id uuid PRIMARY KEY, full_name text NOT NULL, town text, joined timestamptz, suspended bool);
+CREATE TABLE tools (name text PRIMARY KEY);
+INSERT INTO tools VALUES ('drill'), ('hammer');
 INSERT INTO people VALUES ('{ADA}', 'Ada Ash', 'Aarhus', '2024-05-01T10:00:00Z', false),
                           ('{BO}', 'Bo Birk', NULL, NULL, false);
 """
@@ -81,9 +82,9 @@ TABLE = {
 }
 
 
-@pytest.fixture
-def loans(tmp_path: Path) -> Iterator[ProjectDir]:
-    project = empty_project(tmp_path / "library", SETTINGS)
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
+    project = empty_project(tmp_path_factory.mktemp("linked") / "library", SETTINGS)
     (project.path / "people.sql").write_text(SQL)
     (project.path / "loans.py").write_text(CODE)
     try:
@@ -93,6 +94,14 @@ def loans(tmp_path: Path) -> Iterator[ProjectDir]:
         yield project
     finally:
         project.remove()
+
+
+@pytest.fixture
+def loans(served: ProjectDir) -> ProjectDir:
+    """The project with its settings and code as they were."""
+    (served.path / "devenv.toml").write_text(SETTINGS)
+    (served.path / "loans.py").write_text(CODE)
+    return served
 
 
 def write(project: ProjectDir, **borrowers: str | None) -> None:
@@ -140,3 +149,22 @@ def test_a_wrong_name_is_named_at_the_function_with_both_values_and_the_column(l
     assert verdict["status"] == "not_verified"
     assert "`who` is not compared: public.people has no column `fullname`" in verdict["summary"]
     assert "did you mean `full_name`?" in loans.devenv("config", "check", "--live").err
+
+
+def test_an_id_without_a_row_is_told_the_similar_one_and_nothing_is_loaded_again(loans: ProjectDir) -> None:
+    write(loans, one=ADA, two=BO, three=None)
+    declared = 'sql = "SELECT name FROM tools WHERE name = %(tool)s"'
+    toml = SETTINGS.replace('pattern = "loans"\nentity', f'pattern = "loans"\n{declared}\nentity')
+    (loans.path / "devenv.toml").write_text(toml)
+    verdict = loans.json("trace", "loans", "drills")["verdict"]
+    assert (verdict["layer"], verdict["class"]) == ("postgres", "missing_row")
+    assert (verdict["fix"]["text"], verdict["fix"]["command"]) == ("trace the similar id", "devenv trace loans drill")
+    assert {other["fix"]["command"] for other in verdict["also"]} == {"devenv trace loans drill"}
+    verdict = loans.json("trace", "loans", "ladder")["verdict"]
+    assert (verdict["fix"]["text"], verdict["fix"]["command"]) == ("trace one that exists", "devenv trace loans drill")
+    # A row that setup loaded, and that is gone, can be restored: nothing else is.
+    loans.ok("db", "--write", "DELETE FROM tools WHERE name = 'drill'")
+    verdict = loans.json("trace", "loans", "drill")["verdict"]
+    assert (verdict["class"], verdict["fix"]["command"]) == ("missing_row", "devenv up --restore-seeds")
+    loans.ok("up", "--restore-seeds")
+    assert loans.json("trace", "loans", "drill")["verdict"]["status"] == "ok"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from itertools import islice
@@ -133,6 +134,8 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
     if not by_itself:
         near = explain_missing(inquiry, found)
         absent = gone.explained(not_found(inquiry, near), lost)
+        if not lost and was_loaded(inquiry, form, gathered.wanted):
+            absent = replace(absent, cause="a seed loaded its items; they were deleted later", fix=gone.RESTORE)
         findings.insert(0, absent if lost else next(unmatched(inquiry, found), absent))
     elif not gathered.entries:
         findings += find_strayed(inquiry, found, gathered)
@@ -322,12 +325,7 @@ def not_found(inquiry: TraceContext, near: Sequence[str]) -> Finding:
     question = inquiry.question
     text = f"there is no {question.subject} {question.identifier}"
     cause = "; ".join(near) if near else "no item of any declared table has this id, in any spelling"
-    known = [name for name in known_ids(inquiry) if name != question.identifier]
-    other = next(iter(difflib.get_close_matches(question.identifier or "", known, n=1, cutoff=0.85)), None)
-    name = other or (known[0] if known else None)
-    fix = (
-        Fix("trace one that exists", f"devenv trace {question.subject} {name}") if name else Fix("load it", "devenv up")
-    )
+    fix = another_id(inquiry) or Fix("load it", "devenv up")
     return Finding(
         "missing_item", text, cause, fix, (question.identifier or "",), frozenset([question.identifier or ""])
     )
@@ -356,6 +354,24 @@ def unmatched(inquiry: TraceContext, found: LinkJudgement) -> Iterator[Finding]:
             (inquiry.question.identifier or "",),
             frozenset([kind.name]),
         )
+
+
+def another_id(inquiry: TraceContext) -> Fix | None:
+    """The same trace with the id that is nearest to the given one, else with any that exists; None without one."""
+    question = inquiry.question
+    known = [name for name in known_ids(inquiry) if name != question.identifier]
+    if not known:
+        return None
+    near = difflib.get_close_matches(question.identifier or "", known, n=1, cutoff=0.85)
+    words = "trace the similar id" if near else "trace one that exists"
+    values = [*(near or known)[:1], *list(question.values.values())[1:]]
+    return Fix(words, shlex.join(["devenv", "trace", question.subject, *values]))
+
+
+def was_loaded(inquiry: TraceContext, form: Items, wanted: Mapping[str, Mapping[str, str]]) -> bool:
+    """Return True if a seed loaded items of the subject, none of which is there now."""
+    loaded = inquiry.facts.context.read_written(form.table)
+    return any(belongs(record, wanted) for record in read_records(inquiry.facts.known_plan(), form.table, loaded))
 
 
 def known_ids(inquiry: TraceContext) -> list[str]:

@@ -19,7 +19,7 @@ from devenv.doctor.checks.settings import is_postgres_url, parse_database
 from devenv.links.values import canonical, is_placeholder, uuid_text
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.dynamodb import members_of
+from devenv.trace.layers.dynamodb import another_id, members_of
 from devenv.trace.layers.services import relation_of
 from devenv.trace.observation import Observation, PostgresObservation
 from devenv.trace.question import TraceContext
@@ -251,9 +251,28 @@ def read_declared(
     rows = found.rows
     if len(rows) == 1:
         return {name: str(value) for name, value in zip(found.columns, rows[0], strict=True) if value is not None}, []
-    kind = "ambiguous_row" if rows else "missing_row"
-    summary = f"the declared SQL finds {'more than one row' if rows else 'no row'}: {text}"
-    return None, [Finding(kind, summary, "the rows do not match what the request needs", SETUP)]
+    if rows:
+        summary = f"the declared SQL finds more than one row: {text}"
+        fix = Fix("correct `sql` in devenv.toml so that it finds one row, or remove the wrong rows")
+        return None, [Finding("ambiguous_row", summary, "the rows do not match what the request needs", fix)]
+    cause, fix = no_row(inquiry, text)
+    return None, [Finding("missing_row", f"the declared SQL finds no row: {text}", cause, fix)]
+
+
+def no_row(inquiry: TraceContext, text: str) -> tuple[str, Fix]:
+    """Why the subject has no row, and what helps: nothing is loaded again for an id that may be mistyped."""
+    value = inquiry.question.identifier
+    seeded = inquiry.facts.postgres().seeded
+    loaded = (row for (_, table), rows in seeded.items() if table in text for row in rows)
+    if value and any(canonical(str(cell)) == canonical(value) for row in loaded for cell in row.values()):
+        return "setup loaded this row; it was deleted later", RESTORE
+    try:
+        other = another_id(inquiry)
+    except StoreError:
+        other = None
+    if not value or other is None:
+        return "the rows do not match what the request needs", Fix("correct `sql` in devenv.toml, or add the row")
+    return "either the id is wrong, or its row was deleted", other
 
 
 def other_role(inquiry: TraceContext) -> PostgresTarget | None:
