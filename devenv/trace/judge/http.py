@@ -60,7 +60,7 @@ def expected_of_http(subject: Subject, seen: Observations) -> Sequence[Entry] | 
 def with_linked(
     subject: Subject, returned: Sequence[Entry], read: Sequence[Entry], answered: Sequence[Entry]
 ) -> Iterator[Entry]:
-    """What the function returned, with the columns of linked rows: the route may read them, and not the function.
+    """Entries of the function, with the columns of linked rows: the route may read them, and not the function.
 
     A wrong value of the function that the API only repeats stays.
     """
