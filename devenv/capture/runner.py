@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import dataclasses
 import enum
 import functools
@@ -337,15 +338,21 @@ def find(path: str) -> Any:
     module, _, names = path.partition(":")
     found: Any = importlib.import_module(module)
     for name in filter(None, names.split(".")):
-        found = getattr(found, name[:-2])() if name.endswith("()") else getattr(found, name)
+        found = make(getattr(found, name[:-2])) if name.endswith("()") else getattr(found, name)
     return found
+
+
+def make(maker: Any) -> Any:
+    """Call a function or class without arguments. TypeError (`missing a required argument`) before it runs."""
+    with contextlib.suppress(ValueError):  # Some that are written in C have no signature.
+        inspect.signature(maker).bind()
+    return maker()
 
 
 def argument(value: Any) -> Any:
     """An argument; `{"call": "module:function"}` is what that function returns."""
-    if isinstance(value, dict) and set(value) == {"call"}:
-        return complete(find(value["call"])())
-    return value
+    is_call = isinstance(value, dict) and set(value) == {"call"}
+    return complete(find(value["call"])()) if is_call else value
 
 
 def complete(value: Any) -> Any:
@@ -375,8 +382,7 @@ class Unreadable(Exception):
 
 def as_data(value: Any, depth: int = 0) -> Any:
     """A value as JSON can hold it. Unreadable for what is no data: a function, an object without fields, a cycle."""
-    if isinstance(value, enum.Enum):
-        value = value.value
+    value = value.value if isinstance(value, enum.Enum) else value
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if depth > 20:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from devenv.config.functions import function_mistakes
 from devenv.config.issuer import ISSUER, PLACES, has_issuer
 from devenv.config.kinds import KINDS, foreign_keys, keys_of
 from devenv.config.linked import of_answer_fields
@@ -248,6 +249,7 @@ def of_trace(settings: Settings, name: str, trace: Trace) -> Iterator[Mistake]:
     used = [trace.pattern]
     library, request = trace.library, trace.request
     if library is not None:
+        yield from (Mistake(keys, text) for keys, text in function_mistakes((*place, "library"), library))
         yield from unknown_places((*place, "library", "arguments"), names_in(library.arguments), known)
         yield from unknown_places((*place, "library", "page"), names_in(library.page), known)
         yield from unknown_places((*place, "library", "command"), names_in(library.command), known)

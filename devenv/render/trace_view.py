@@ -82,12 +82,14 @@ def short_ids(ids: Sequence[str], most: int = 3) -> str:
 
 
 def counts(layer: Layer) -> str:
-    """`0 of 106`; empty when nothing was captured. Zero is a number, null is not."""
+    """`0 of 106`, or `2, not 0` where there are more; empty when nothing was captured."""
     expected, observed = layer.get("expected_count"), layer.get("observed_count")
     if expected is None and observed is None:
         return ""
     if expected is None:
         return f"{observed}"
+    if observed is not None and observed > expected:
+        return f"{observed}, not {expected}"
     return f"{'?' if observed is None else observed} of {expected}"
 
 

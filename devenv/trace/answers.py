@@ -113,12 +113,22 @@ def find_elements(value: Any, form: Form) -> tuple[list[Mapping[str, Any]], str 
         if isinstance(each, list):
             elements += each
         elif not form.kind or not (each is None or isinstance(each, Mapping)):
-            return [], f"{describe(each)}{f' in `{form.items}`' if form.items else ''}, not a list"
+            return [], f"{describe(each)}{f' in `{form.items}`' if form.items else ''}, not a list{lists_in(each)}"
         elif each is not None:
             elements.append(each)
     if odd := [element for element in elements if not isinstance(element, Mapping)]:
         return [], f"a list with {describe(odd[0])} in it, not of maps"
     return [element for element in elements if is_wanted(element, form.only)], None
+
+
+def lists_in(value: Any) -> str:
+    """Which places of a map hold lists, behind its description: ` (`data.orders` is one)`; else ""."""
+    if not isinstance(value, Mapping):
+        return ""
+    maps = [(name, part) for name, part in value.items() if isinstance(part, Mapping)]
+    inside = [(f"{name}.{inner}", each) for name, part in maps for inner, each in part.items()]
+    names = [f"`{name}`" for name, each in (*value.items(), *inside) if isinstance(each, list)]
+    return f" ({', '.join(names)} {'is one' if len(names) == 1 else 'are lists'})" if names else ""
 
 
 def is_wanted(element: Mapping[str, Any], only: Mapping[str, str]) -> bool:

@@ -258,6 +258,7 @@ class Subject:
     `cursor` is the field by whose text the next page begins. Of several kinds, `sorting` gives the field and the
     direction of each, and `unshown` the kinds that a layer's answer leaves out. `ids` is by kind. `linked` gives the
     column of each field, by kind and name, that shows a linked row's. `payload` are fields whose values are not said.
+    `sources` are the attributes that fields of the answer are read from, where no entity declares them.
     """
 
     name: str
@@ -279,6 +280,7 @@ class Subject:
     ids: Mapping[str, DeclaredIds] = field(default_factory=dict)
     linked: Mapping[tuple[str, str], str] = field(default_factory=dict)
     payload: Sequence[str] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def linked_place(self, identity: str, name: str) -> str | None:
         """The column that a field of an entry shows; None for a field of the item itself."""

@@ -246,7 +246,17 @@ def subject_of(context: TraceContext, person: PostgresObservation) -> Subject:
         ids=dict(declared_ids(context)),
         linked={key: one.place for key, one in context.linked.items()},
         payload=trace_.payload,
+        sources=dict(undeclared(named)),
     )
+
+
+def undeclared(named: Iterable[tuple[Mapping[str, str], Kind | None]]) -> Iterator[tuple[str, str]]:
+    """The fields that are read from an attribute which no entity declares, with its name."""
+    for fields, kind in named:
+        known = {one.name for one in kind.fields} if kind is not None else set()
+        for name, there in fields.items():
+            if kind is not None and there not in known and "." not in there:
+                yield name, there
 
 
 def declared_ids(context: TraceContext) -> Iterator[tuple[str, DeclaredIds]]:

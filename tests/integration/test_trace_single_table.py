@@ -271,6 +271,23 @@ def test_config_check_refuses_what_does_not_fit(shop: Shop, old: str, new: str, 
 # --- what can be done about it ---
 
 
+def test_an_object_that_needs_arguments_and_a_field_that_no_item_has_are_mistakes_of_devenv_toml(shop: Shop) -> None:
+    needy = "class Shop:\n    def __init__(self, table):\n        pass\n"
+    shop.edit("shop.py", "import boto3\n", f"import boto3\n\n\n{needy}")
+    shop.edit("devenv.toml", '"shop:find_order"', '"shop:Shop().find_order"')
+    document = shop.trace()
+    assert (document["verdict"]["status"], document["exit_code"]) == ("not_verified", 3), document["verdict"]
+    library = next(layer for layer in document["layers"] if layer["name"] == "library")
+    assert library["status"] == "not_run"
+    assert "calls it without arguments, missing a required argument: 'table'; " in library["unasked"]
+    assert "`module:factory().attribute.method`" in library["unasked"]
+    shop.edit("devenv.toml", '"shop:Shop().find_order"', '"shop:find_order"')
+    shop.edit("devenv.toml", 'product = "product", pieces', 'product = "wares", pieces')
+    document = shop.trace()
+    finding = document["layers"][6]["findings"][0]
+    assert finding["cause"] == "no item has an attribute `wares`", finding
+
+
 @pytest.mark.long
 def test_ten_times_as_many_lines(shop: Shop) -> None:
     """The copies are lines of the same order; the order itself, whose id the request names, stays the only one."""

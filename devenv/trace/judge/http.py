@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Final
+from urllib.parse import urlsplit
 
 from devenv.core.model import Fix
 from devenv.trace.difference import Difference, compare
@@ -29,11 +30,13 @@ from devenv.trace.judge.fault import (
     without,
     wrong_order,
 )
-from devenv.trace.judge.identity import explain_ids, place_of_list
+from devenv.trace.judge.identity import explain_fields, explain_ids, place_of_list
 from devenv.trace.judge.library import is_member
 from devenv.trace.observation import Answer, Entry, Observations, Subject
 
 REFUSALS: Final = (401, 403, 404)
+# Statuses of a path or method that the application may not have.
+NO_ROUTE: Final = (404, 405)
 LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
 
 
@@ -97,7 +100,8 @@ def find_http(
     if member is None:
         return []
     judged = judge_member(subject, seen, member, expected, earlier)
-    found = explain_ids(judged, subject, "http", member.entries, member.names)
+    explained = explain_fields(judged, subject, seen.dynamodb.entries)
+    found = explain_ids(explained, subject, "http", member.entries, member.names)
     blind = any(broken.layer in ("environment", "services") for broken in earlier)
     found += judge_others(subject, seen, member, blind)
     if subject.origin and not any(broken.kind == "stale_process" for broken in earlier):
@@ -126,10 +130,16 @@ def judge_member(
         text = f"the API answers {member.status} to {subject.person or 'the user'}, who may read this"
         yield http_fault(seen, "not_authorised", text, reason(member, said))
     elif failed:
-        where = f" to {member.location}" if member.location else ""
+        where = f" to {member.location}" if member.location else route_of(seen) if member.status in NO_ROUTE else ""
         yield http_fault(seen, "status", f"the API answers {member.status}{where}", reason(member, said))
     else:
         yield from judge_body(subject, seen, member, expected, earlier)
+
+
+def route_of(seen: Observations) -> str:
+    """` to GET /v1/orders`: the route that was tried; "" where it is not known."""
+    path = urlsplit(str(seen.http.request.get("url") or "")).path
+    return f" to {seen.http.request.get('method')} {path}" if path else ""
 
 
 def implied(seen: Observations, earlier: Sequence[LayerFinding]) -> bool:

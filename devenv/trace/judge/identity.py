@@ -14,7 +14,9 @@ from devenv.trace.judge.fault import LayerFinding
 from devenv.trace.observation import DeclaredIds, Entry, Subject
 
 MOST_NAMES: Final = 8
-NAMES: Final = re.compile(r"`(\w+)`")
+NAMES: Final = re.compile(r"`([\w.]+)`")
+# What `answers.lists_in` adds to the description of a map.
+LISTS: Final = re.compile(r"not a list \((.*) (?:is one|are lists)\)$")
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,37 @@ def explain(
 
 def place_of_list(finding: LayerFinding, subject: Subject, section: str, shape: str | None) -> LayerFinding:
     """A finding about an answer that is a map and no list, with the line that tells where in it the list is."""
-    names = NAMES.findall(shape or "") if (shape or "").startswith("a map with ") else []
+    found = LISTS.search(shape or "")
+    names = NAMES.findall(found[1]) if found else []
     if not names:
         return finding
     choice = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
     text = f'if the list is in it, write items = "{names[0]}"{choice} in [trace.{subject.name}.{section}]'
     return replace(finding, fix=Fix(text))
+
+
+def explain_fields(
+    found: Iterable[LayerFinding], subject: Subject, stored: Sequence[Entry] | None
+) -> list[LayerFinding]:
+    """The findings; one about fields that no item has an attribute for, with that cause and the line to change."""
+    return [explain_field(finding, subject, stored or ()) for finding in found]
+
+
+def explain_field(finding: LayerFinding, subject: Subject, stored: Sequence[Entry]) -> LayerFinding:
+    """One finding: a field is named after an attribute that does not exist, so the items are not what differs."""
+    between = finding.difference
+    if between is None or between.missing or between.extra or not stored:
+        return finding
+    names = list(dict.fromkeys(change.field for change in between.changed))
+    absent = {name: subject.sources[name] for name in names if name in subject.sources}
+    if not names or len(absent) < len(names):
+        return finding
+    if any(entry.fields.get(name) is not None for entry in stored for name in names):
+        return finding
+    listed = ", ".join(f"`{name}`" for name in dict.fromkeys(absent.values()))
+    given = ", ".join(f'{name} = "{there}"' for name, there in absent.items())
+    text = f"in `fields` of [trace.{subject.name}], name the attribute of the items: it has {given}"
+    return replace(finding, cause=f"no item has an attribute {listed}", fix=Fix(text))
 
 
 def pairs_of(between: Difference, kind: str) -> list[tuple[str, str]]:

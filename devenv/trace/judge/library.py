@@ -27,7 +27,7 @@ from devenv.trace.judge.fault import (
     without,
     wrong_order,
 )
-from devenv.trace.judge.identity import explain_ids, place_of_list
+from devenv.trace.judge.identity import explain_fields, explain_ids, place_of_list
 from devenv.trace.observation import Entry, Observations, Ran, Subject
 
 # What a store answers when the request itself is wrong, as opposed to the store not being reached.
@@ -74,7 +74,8 @@ def find_library(
     ran = library.corrected if diverted else library.ran
     if ran is None or any(broken.layer == "services" and broken.about & STORES for broken in earlier):
         return []
-    found = explain_ids(judge_run(subject, seen, ran, expected, earlier), subject, "library", ran.entries, ran.names)
+    judged = explain_fields(judge_run(subject, seen, ran, expected, earlier), subject, seen.dynamodb.entries)
+    found = explain_ids(judged, subject, "library", ran.entries, ran.names)
     if not found and library.page is not None:
         found += judge_page(subject, seen, ran, library.page)
     for guard, declared in library.guards:

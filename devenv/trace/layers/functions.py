@@ -18,6 +18,10 @@ MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 300_000
 MISSING: Final = re.compile(r"No module named '([\w.]+)'")
 ABSENT: Final = re.compile(r"has no attribute '(\w+)'")
+FORMS: Final = (
+    "name a function that takes no arguments and makes the object, as your application does: "
+    "`module:factory().attribute.method`, e.g. `shop.app:create_app().orders.orders_of` (`devenv help traces`)"
+)
 DEFINED: Final = re.compile(r"^(?:async[ ]+)?def[ ]+(\w+)|^class[ ]+(\w+)|^(\w+)[ ]*=", re.MULTILINE)
 
 
@@ -64,6 +68,19 @@ def look_for(root: Path, folder: Path, keys: Keys, function: str, python: str, r
     if near:
         return Unfound(cause, f'at {at} write: function = "{module}:{names.replace(name, near[0], 1)}"')
     return Unfound(cause, f"`{name}` was found in no Python file of the project: correct `function` at {at}")
+
+
+def lacks_arguments(ran: Ran) -> bool:
+    """Return True if a name with `()` behind it could not be called, which `runner.make` says in these words."""
+    return ran.outcome == "unstarted" and (ran.detail or "").startswith("missing a required argument: ")
+
+
+def needs_arguments(root: Path, keys: Keys, function: str, ran: Ran) -> str | None:
+    """Why a function of devenv.toml is none that devenv can call: it would have to make an object with arguments."""
+    if not lacks_arguments(ran):
+        return None
+    why = f"`()` calls it without arguments, {ran.detail}"
+    return f'{line_of(root, keys)}: function = "{function}" cannot be called: {why}; {FORMS}'
 
 
 def suggestion(root: Path, folder: Path, keys: Keys, file: PurePath, names: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import http.client
 import json
 import os
@@ -34,6 +35,12 @@ LOG_BYTES: Final = 64 * 1024
 LOG_LINES: Final = 60
 SHOWN_LINES: Final = 4
 DETAIL: Final = 300
+PAGE: Final = 16 * 1024
+FIRST_WORDS: Final = 120
+MARKUP: Final = re.compile(r"\s*<(?:!doctype|html|head|body|h1|title|center)\b", re.IGNORECASE)
+TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+UNSEEN: Final = re.compile(r"<(style|script)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
+TAG: Final = re.compile(r"<[^>]*>")
 CHUNK: Final = 1 << 16
 NEXT: Final = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
 # A map with only such names says that something went wrong, whatever the status says.
@@ -375,9 +382,8 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
         # UTF-8 is the only one that JSON is sent in (RFC 8259), and that browsers read.
         value = json.loads(raw.body.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        text = raw.body[:DETAIL].decode("utf-8", "replace")
         if raw.status >= 300:
-            return replace(answer, detail=" ".join(text.split()))
+            return replace(answer, detail=words_of(raw.body))
         return replace(answer, problem="not_json", detail=f"it is not JSON ({type(error).__name__})")
     if raw.status >= 300:
         return replace(answer, detail=reason_of(value))
@@ -386,6 +392,16 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
     detail = reason_of(value) if empty else None
     names = names_of_entries(value, forms)
     return replace(answer, entries=entries, shape=shape, empty=empty, detail=detail, names=names)
+
+
+def words_of(body: bytes) -> str:
+    """The words of an error that is no JSON: of a page of HTML its title, else the first words."""
+    text = body[:PAGE].decode("utf-8", "replace")
+    if not MARKUP.match(text):
+        return " ".join(text.split())[:DETAIL]
+    title = TITLE.search(text)
+    words = title[1] if title and title[1].strip() else TAG.sub(" ", UNSEEN.sub(" ", text))
+    return " ".join(html.unescape(words).split())[:FIRST_WORDS]
 
 
 def reason_of(value: Any) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from devenv.trace.answers import form_of_items, forms_of_answer, names_of_entrie
 from devenv.trace.judge.library import judge_library
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.environment import find_diverted, place_call
-from devenv.trace.layers.functions import look_for
+from devenv.trace.layers.functions import lacks_arguments, look_for, needs_arguments
 from devenv.trace.layers.pattern import declared_guard
 from devenv.trace.layers.tapped import Watched, watching
 from devenv.trace.observation import LibraryObservation, Observation, Ran
@@ -35,6 +36,10 @@ from devenv.trace.question import TraceContext
 STORES: Final = frozenset(["dynamodb", "postgres"])
 RUNNER: Final = Path(__file__).parents[2] / "capture" / "runner.py"
 SAID_LINES: Final = 20
+# Options behind which the code itself stands, and a file that such code names.
+INLINE: Final = frozenset(["-e", "-c", "-p", "-r", "-pe", "--eval", "--print"])
+SUFFIXES: Final = frozenset([".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".py", ".rb", ".php"])
+SCRIPT: Final = re.compile(r"""['"](?:\./)?([\w@./-]+\.(?:[cm]?[jt]s|py|rb|php))['"]""")
 
 
 # --- the layer ---
@@ -161,6 +166,8 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         ended = finish(running, order.section.seconds)
         ended_other = finish(other, order.section.seconds) if other is not None else None
     (ran, *others), left = read_runs(inquiry, order, ended, mine)
+    if unmade := needs_arguments(inquiry.facts.context.root, keys_of(inquiry), order.section.function or "", ran):
+        return LibraryObservation(request=request_text(order), unasked=unmade, declared=True)
     corrected = None
     if ended_other is not None:
         (corrected, *others), _ = read_runs(inquiry, order, ended_other, theirs)
@@ -183,10 +190,13 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         ran=ran,
         corrected=corrected,
         page=page,
-        guards=tuple(zip(guards, patterns, strict=False)),
+        guards=tuple(
+            (guard, pattern) for guard, pattern in zip(guards, patterns, strict=False) if not lacks_arguments(guard)
+        ),
         diverted=find_diverted(inquiry, changed) if changed else (),
         code_changed=str(left["newest"][0]) if inquiry.application.started and left.get("newest") else None,
-        uncovered=tuple(f"{name} (it needs a value of the user that is not known)" for name in order.left_out),
+        uncovered=tuple(unmade_guards(inquiry, order, guards))
+        + tuple(f"{name} (it needs a value of the user that is not known)" for name in order.left_out),
         notes=(
             *(f"the code changes {name} in its own environment" for name in telling(inquiry, changed)),
             *unplaced(forms_of_answer(inquiry.question.trace, "library"), (corrected or ran).entries),
@@ -194,10 +204,24 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
     )
 
 
+def unmade_guards(inquiry: TraceContext, order: Order, guards: Sequence[Ran]) -> Iterator[str]:
+    """Sentences for the guards that devenv.toml names in a way that cannot be called."""
+    root = inquiry.facts.context.root
+    for number, (guard, ran) in enumerate(zip(order.guards, guards, strict=False)):
+        if unmade := needs_arguments(root, keys_of(inquiry, number), guard.section.function, ran):
+            yield unmade
+
+
 def telling(inquiry: TraceContext, changed: Mapping[str, Any]) -> Iterable[str]:
     """The changed variables that matter to where the application is sent."""
     known = {*inquiry.project_environment, "AWS_ENDPOINT_URL", "AWS_PROFILE"} - set(os.environ)
     return sorted(name for name in changed if name in known)
+
+
+def keys_of(inquiry: TraceContext, guard: int = -1) -> Keys:
+    """Where devenv.toml names the function, or that of a guard."""
+    keys: Keys = ("trace", inquiry.question.subject, "library")
+    return (*keys, *(("guards", guard) if guard >= 0 else ()), "function")
 
 
 def request_text(order: Order) -> dict[str, Any]:
@@ -273,8 +297,7 @@ def read_runs(
         if guard >= 0 and ran.outcome == "returned" and told is not None:
             ran = replace(ran, returned=tuple(returned_fields(order.guards[guard].returns, told.get("value"))))
         if ran.outcome in ("unstarted", "raised"):
-            keys: Keys = ("trace", inquiry.question.subject, "library")
-            keys += ("guards", guard, "function") if guard >= 0 else ("function",)
+            keys = keys_of(inquiry, guard)
             root, python = inquiry.facts.context.root, order.command[0]
             ran = replace(ran, unfound=look_for(root, order.folder, keys, call["function"], python, ran))
         runs.append(ran)
@@ -342,7 +365,7 @@ def read_value(inquiry: TraceContext, ran: Ran, value: Any) -> Ran:
 
 def read_command(inquiry: TraceContext, order: Order, ended: Ended, watched: Watched | None) -> Ran:
     """A command that prints what its function returns."""
-    ran = Ran(" ".join(Path(word).name for word in order.command[:2]), "returned")
+    ran = Ran(name_of_command(order.section.command), "returned")
     store = "dynamodb" if inquiry.question.trace.pattern else None
     if watched is not None and (sent := watched.reads(store)) is not None:
         ran = with_reads(inquiry, ran, sent)
@@ -362,6 +385,19 @@ def read_command(inquiry: TraceContext, order: Order, ended: Ended, watched: Wat
             detail=f"{error}, in {len(ended.told)} bytes",
         )
     return read_value(inquiry, ran, value)
+
+
+def name_of_command(command: Sequence[str]) -> str:
+    """The program with its script; where the code stands on the command line (`node -e …`), the file that it names."""
+    program, rest = Path(command[0]).name, list(command[1:])
+    files = [word for word in rest if not word.startswith("-") and Path(word).suffix in SUFFIXES]
+    script = next((word for word in (*files, *rest) if not word.startswith("-")), None)
+    if script is None:
+        return program
+    if INLINE & set(rest[: rest.index(script)]):
+        script = next(iter(SCRIPT.findall(script)), None)
+        return f"{program} {script}" if script else f"the {program} command of [trace.*.library]"
+    return f"{program} {Path(script).name}"
 
 
 def name_of(function: str) -> str:

@@ -67,6 +67,7 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
         },
         output={
             "person": shown(person),
+            "used": uses_person(inquiry),
             "rows": len(chosen),
             "declared": rows,
             "role": (role or target).user,
@@ -77,6 +78,13 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
         person=person,
         stranger=stranger,
     )
+
+
+def uses_person(inquiry: TraceContext) -> bool:
+    """Return True if the request depends on who asks: it carries a token, or the subject names `{person.…}`."""
+    trace = inquiry.question.trace
+    names = names_in(msgspec.to_builtins(trace))
+    return "token" in names or "%(person." in (trace.sql or "") or any(name.startswith("person.") for name in names)
 
 
 def placeholders(found: Sequence[Finding]) -> list[Finding]:
@@ -316,8 +324,10 @@ def check_role(declared: Person, role: PostgresTarget, person: Row) -> list[Find
 
 
 def summarize(seen: Observation) -> str:
-    """The row that was found."""
-    person = seen.output.get("person") or {}
+    """The row of who asks; where the request uses no person, that of the subject's `sql`."""
+    person, declared = seen.output.get("person") or {}, seen.output.get("declared") or {}
+    if declared and not (person and seen.output.get("used", True)):
+        return f"sql: {' '.join(f'{name} {text}' for name, text in list(declared.items())[:3])}"
     return "one row: " + " ".join(list(person.values())[:3]) if person else ""
 
 

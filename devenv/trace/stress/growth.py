@@ -43,7 +43,7 @@ class Growth:
         if self.failed is not None:
             return f"more items could not be written before: {self.failed}"
         trace, plan = context.question.trace, context.facts.known_plan()
-        form = form_of_items(trace, plan)
+        form = form_of_items(trace, plan, rows=context.linked_rows)
         records = [] if form is None else records_to_copy(context, person)
         if form is None or not records:
             return "the subject has no items in DynamoDB that could be copied"

@@ -96,6 +96,16 @@ def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
         ),
         ('path = "/orders/{order_id}"', 'path = "/o"\nheaders = { A = "{tokn}" }', "did you mean `{token}`"),
         ('arguments = { order_id = "{order_id}" }', 'arguments = { id = "{person.uuid}" }', "no section [person]"),
+        (
+            'function = "shop:order"',
+            "function = \"shop:Shop('a', 'b').order\"",
+            "arguments are not possible there; write `module:function`, `module:Class().method`",
+        ),
+        (
+            'arguments = { order_id = "{order_id}" }',
+            'arguments = { order_id = { call = "shop:id(7)" } }',
+            "`shop:id(7)` cannot be called",
+        ),
         ('where = { order_id = "{order_id}" }', 'where = { order_id = "{id}" }', "known here: {order_id}"),
         ('where = { order_id = "{order_id}" }', 'where = { oder_id = "{order_id}" }', "did you mean `order_id`"),
         # The key of a pattern that a trace uses, its condition, and what its sql asks for.

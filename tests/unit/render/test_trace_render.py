@@ -183,6 +183,7 @@ def test_every_layer_and_its_status_is_there_on_a_narrow_terminal(name: str, mon
 
 def test_zero_is_not_the_same_as_not_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert trace_view.counts({"expected_count": 0, "observed_count": 0}) == "0 of 0"
+    assert trace_view.counts({"expected_count": 0, "observed_count": 2}) == "2, not 0"
     assert trace_view.counts({"expected_count": 3, "observed_count": None}) == "? of 3"
     assert trace_view.counts({"expected_count": None, "observed_count": 0}) == "0"
     assert trace_view.counts({"expected_count": None, "observed_count": None}) == ""

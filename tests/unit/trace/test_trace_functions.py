@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from devenv.trace.layers.functions import look_for
+from devenv.capture.runner import make
+from devenv.trace.layers.functions import look_for, needs_arguments
+from devenv.trace.layers.library import name_of_command
 from devenv.trace.observation import Ran, Unfound
 
 TOML = '[trace.orders]\npattern = "orders"\n[trace.orders.library]\nfunction = "x"\n'
@@ -48,6 +50,50 @@ def test_the_right_line(project: Path, folder: str, function: str, missing: str,
     assert unfound is not None
     assert unfound.text.endswith(f"at devenv.toml:4 write: {line}")
     assert "backend/.venv" not in unfound.text
+
+
+def test_an_object_that_needs_arguments_is_a_mistake_of_the_declaration(project: Path) -> None:
+    text = "missing a required argument: 'table'"
+    ran = Ran("Shop().orders_of()", "unstarted", error="TypeError", detail=text)
+    said = needs_arguments(project, KEYS, "shop.orders:Shop().orders_of", ran)
+    assert said is not None
+    assert said.startswith('devenv.toml:4: function = "shop.orders:Shop().orders_of" cannot be called: ')
+    assert f"`()` calls it without arguments, {text}; " in said
+    assert "`module:factory().attribute.method`" in said
+    assert needs_arguments(project, KEYS, "x:y", Ran("y()", "raised", error="TypeError", detail=text)) is None
+
+
+def test_what_is_made_without_arguments() -> None:
+    class Plain:
+        def __init__(self, region: str = "eu") -> None:
+            self.region = region
+
+    class Ledger:
+        def __init__(self, table: str, *, region: str, **more: str) -> None:
+            raise AssertionError("it is not called")
+
+    assert make(Plain).region == "eu"
+    assert make(dict) == {}
+    with pytest.raises(TypeError, match="missing a required argument: 'table'"):
+        make(Ledger)
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["node", "tools/list.mjs", "{id}"], "node list.mjs"),
+        (["/usr/bin/node", "--import", "tsx", "src/list.ts"], "node list.ts"),
+        (
+            ["node", "-e", "import('./src/stores/reports.js').then(m => m.latest())", "{id}"],
+            "node src/stores/reports.js",
+        ),
+        (["node", "-e", "console.log(1)"], "the node command of [trace.*.library]"),
+        (["go", "run", "./cmd/list"], "go run"),
+        (["./list"], "list"),
+    ],
+)
+def test_a_command_is_named_by_its_script(command: list[str], name: str) -> None:
+    assert name_of_command(command) == name
 
 
 def test_the_file_that_was_looked_for(project: Path) -> None:

@@ -68,8 +68,8 @@ def test_other_differences_keep_their_cause(entries: tuple[Entry, ...]) -> None:
 @pytest.mark.parametrize(
     ("shape", "line"),
     [
-        ("a map with `orders`, not a list", 'items = "orders"'),
-        ("a map with `total`, `orders`, not a list", 'items = "total" (or orders)'),
+        ("a map with `orders`, not a list (`orders` is one)", 'items = "orders"'),
+        ("a map with `total`, `a`, not a list (`a`, `data.b` are lists)", 'items = "a" (or data.b)'),
     ],
 )
 def test_the_place_of_a_list_inside_an_answer(shape: str, line: str) -> None:
@@ -80,7 +80,27 @@ def test_the_place_of_a_list_inside_an_answer(shape: str, line: str) -> None:
 
 
 def test_another_form_has_no_such_line() -> None:
-    first = judge(NAMED, with_member(shape="a list with a number in it, not of maps")).first
+    for shape in ("a list with a number in it, not of maps", "a map with `trail`, not a list"):
+        first = judge(NAMED, with_member(shape=shape)).first
+        assert first is not None
+        assert first.fix is not None
+        assert "items" not in first.fix.text
+
+
+def test_a_field_that_no_item_has_is_the_cause() -> None:
+    """`fields = { by = "full_name" }`: all items lack it, so it is the declaration that differs."""
+    blank = tuple(replace(each, fields={**each.fields, "by": None}) for each in STORED)
+    seen = with_library(entries=STORED, asked=(SENT,), read=blank)
+    seen = replace(
+        seen,
+        dynamodb=replace(seen.dynamodb, entries=blank),
+        pattern=replace(seen.pattern, entries=blank[::-1]),
+    )
+    first = judge(replace(SUBJECT, sources={"by": "full_name"}), seen).first
     assert first is not None
     assert first.fix is not None
-    assert "items" not in first.fix.text
+    assert first.cause == "no item has an attribute `full_name`"
+    assert 'it has by = "full_name"' in first.fix.text
+    other = judge(SUBJECT, seen).first
+    assert other is not None
+    assert "no item" not in str(other.cause)

@@ -182,6 +182,10 @@ def test_several_kinds_in_another_form(value: Any, shape: str) -> None:
     [
         ({"error": "x"}, "a map with `error` without `data.items`"),
         ({"data": {"items": {"a": 1}}}, "a map with `a` in `data.items`, not a list"),
+        (
+            {"data": {"items": {"a": [], "b": {"c": [1]}}}},
+            "a map with `a`, `b` in `data.items`, not a list (`a`, `b.c` are lists)",
+        ),
         ({"data": {"items": ["x"]}}, "a list with a text of 1 character in it, not of maps"),
         ([], "a list of 0 without `data.items`"),
         ("boom", "a text of 4 characters without `data.items`"),
