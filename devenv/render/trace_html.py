@@ -26,6 +26,7 @@ from devenv.render.trace_view import (
     duration,
     failed_layers,
     is_first,
+    is_not_found,
     judgement,
     pair_entries,
     readable,
@@ -46,6 +47,16 @@ FOLLOWS: Final = ("warn", "=")
 VERDICTS: Final = {"ok": ("ok", "Healthy"), "diverged": ("bad", "Broken"), "not_verified": ("warn", "Not verified")}
 STATES: Final = {"missing": "bad", "extra": "bad", "changed": "warn", "moved": "warn", "same": "ok"}
 THIN: Final = 0.6
+# Names of a report that are no words of people.
+LABELS: Final[Mapping[str, str]] = {
+    "near": "similar",
+    "said": "printed",
+    "paged": "in pages",
+    "corrected": "after its own repair",
+    "differs": "differs from the declared query in",
+    "ms": "milliseconds",
+}
+OPTIONAL: Final = frozenset(["detail", "plan", "corrected", "differs", "problem", "shape", "location", "log", "reason"])
 
 
 def write_html(report: Report) -> str:
@@ -127,8 +138,13 @@ def verdict(body: Body) -> Iterator[str]:
     """The answer, first: where it breaks, why, what to do; then what else is wrong."""
     found = body["verdict"]
     kind, headline = VERDICTS[found["status"]]
-    yield f'<section class="verdict {found["status"]}" aria-label="Verdict">'
-    if found.get("layer"):
+    unknown = is_not_found(body)
+    yield f'<section class="verdict {"not_verified" if unknown else found["status"]}" aria-label="Verdict">'
+    if unknown:
+        yield '<p class="headline"><span class="chip warn">? Not found</span>'
+        yield f"<span>{link_to(body, found['layer'])} does not have it</span>"
+        yield f'<span class="chip class">{text(found["class"])}</span></p>'
+    elif found.get("layer"):
         yield f'<p class="headline"><span class="chip {kind}">✗ {headline}</span>'
         yield f"<span>It breaks at {link_to(body, found['layer'])}</span>"
         yield f'<span class="chip class">{text(found["class"])}</span></p>'
@@ -384,7 +400,9 @@ def facts(value: Any) -> str:
     if isinstance(value, Mapping):
         if not value:
             return '<span class="null">nothing</span>'
-        return f'<dl class="facts">{"".join(fact(name, part) for name, part in value.items())}</dl>'
+        # What was not captured is left out, as in a table; of a stored value it is a word.
+        known = [(name, part) for name, part in value.items() if part is not None or name not in OPTIONAL]
+        return f'<dl class="facts">{"".join(fact(name, part) for name, part in known)}</dl>'
     if isinstance(value, list):
         return "".join(listed(value))
     return scalar(value)
@@ -393,7 +411,12 @@ def facts(value: Any) -> str:
 def fact(name: str, value: Any) -> str:
     """One row of a map; a table stands below its name."""
     wide = ' class="wide"' if is_table(value) else ""
-    return f"<dt>{text(name.replace('_', ' '))}</dt><dd{wide}>{facts(value)}</dd>"
+    return f"<dt>{text(label(name))}</dt><dd{wide}>{facts(value)}</dd>"
+
+
+def label(name: str) -> str:
+    """A name of the report in words."""
+    return LABELS.get(name, name.replace("_", " "))
 
 
 def is_table(value: Any) -> bool:
@@ -419,7 +442,7 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """Maps as rows. Columns that are empty in every row are left out. It scrolls by itself where it is too wide."""
     names = dict.fromkeys(name for row in rows for name in row)
     kept = [name for name in names if any(row.get(name) not in (None, [], {}) for row in rows)]
-    heads = "".join(f'<th scope="col">{text(name.replace("_", " "))}</th>' for name in kept)
+    heads = "".join(f'<th scope="col">{text(label(name))}</th>' for name in kept)
     cells = [f"<tr>{''.join(f'<td>{facts(row.get(name))}</td>' for name in kept)}</tr>" for row in rows[:MOST]]
     begin = '<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>'
     begin += f"<thead><tr>{heads}</tr></thead><tbody>"

@@ -21,10 +21,13 @@ VALUE: Final = 2_000
 # Looked at beyond the part that is shown, so that a secret that is cut in two is still seen as one.
 MARGIN: Final = 2_000
 UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+# "There is no bearer token" has no token in it.
 CREDENTIAL: Final = re.compile(
-    r"eyJ[\w-]{8,}[\w.-]*|\b(?P<kept>Bearer\s+|\w*(?:password|passwd|secret|token|api_?key)=['\"]?)[^\s'\",;&]+",
+    r"eyJ[\w-]{8,}[\w.-]*|\b(?P<kept>Bearer\s+(?!(?:tokens?|auth|authentication|authorization|scheme|header)[.:)]?(?:[\s'\",;]|$))|\w*(?:password|passwd|secret|token|api_?key)=['\"]?)[^\s'\",;&]+",
     re.IGNORECASE,
 )
+# Here `key` is the key of an item or of a cache entry; elsewhere a value of that name is a secret.
+STORED: Final = ("items", "things", "request")
 CARRIERS: Final = re.compile(r"^(authorization|cookie|set-cookie)$", re.IGNORECASE)
 
 
@@ -36,10 +39,10 @@ def readable(value: Any, limit: int = VALUE, name: str = "") -> Any:
     """
     if isinstance(value, Mapping):
         named = value.get("name") if "value" in value else None
-        return {
-            readable(str(key), limit): readable(part, limit, str(named) if key == "value" and named else str(key))
-            for key, part in value.items()
-        }
+        own = {"value": str(named)} if named else {}
+        if name in STORED:
+            own["key"] = ""
+        return {readable(str(key), limit): readable(part, limit, own.get(key, str(key))) for key, part in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [readable(part, limit, name) for part in value]
     if value is None or isinstance(value, bool | int | float):
@@ -104,7 +107,30 @@ def duration(ms: float | None) -> str:
 
 def standing(layer: Layer) -> str:
     """A layer's status as one reads it; that of one whose bad answer follows from an earlier layer is no `ok`."""
-    return "follows" if layer.get("follows") else str(layer["status"]).replace("_", " ")
+    if layer.get("follows"):
+        return "follows"
+    return "broken" if is_same_list(layer) else str(layer["status"]).replace("_", " ")
+
+
+def is_same_list(layer: Layer) -> bool:
+    """Return True if a layer is broken although its entries are those of the layer before: another part is wrong."""
+    differs = any(layer.get(name) for name in ("missing", "extra", "changed", "reordered"))
+    expected, observed = layer.get("expected_count"), layer.get("observed_count")
+    return layer["status"] == "mutated" and not differs and expected is not None and expected == observed
+
+
+def is_not_found(body: Body) -> bool:
+    """Return True if nothing is wrong but the question: what it asks for is stored nowhere."""
+    kind, layer = body["verdict"].get("class"), broken_layer(body)
+    if layer is None or (body["verdict"].get("fix") or {}).get("safe"):
+        return False
+    if any(other["layer"] != "http" for other in body["verdict"].get("also") or ()):
+        return False
+    output = layer["output"]
+    if kind == "missing_item":
+        return output.get("found") is False and not output.get("near")
+    asked = (layer.get("request") or {}).get("user")
+    return kind == "missing_row" and layer["name"] == "postgres" and bool(asked) and output.get("person") is None
 
 
 def told(layer: Layer) -> str:
@@ -206,6 +232,10 @@ def judgement(body: Body, layer: Layer) -> list[str]:
     if layer["findings"]:
         first = body["verdict"].get("layer") == layer["name"]
         where = "This is the first layer that breaks" if first else "This is broken too"
+        if is_same_list(layer):
+            same = f"its {entries}" if observed else "its empty list"
+            are = "are" if observed and observed > 1 else "is"
+            return [f"{where}: {same} {are} as expected, another part of its answer is wrong."]
         compared = f": {counts(layer)} entries" if expected is not None else ""
         return [f"{where} ({layer['status']}){compared}."]
     if expected is not None and observed is not None:

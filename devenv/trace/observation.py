@@ -182,13 +182,15 @@ class Answer:
 class HttpObservation(Observation):
     """The answers to a member, to somebody without a token, to a stranger (None: not asked); the log lines meanwhile.
 
-    `preflight` is the answer to a browser's question whether it may ask.
+    `preflight` is the answer to a browser's question whether it may ask. `origins` are variables of the application
+    that hold other origins than the declared one, with their texts.
     """
 
     member: Answer | None = None
     anonymous: Answer | None = None
     stranger: Answer | None = None
     preflight: Answer | None = None
+    origins: tuple[tuple[str, str], ...] = ()
     log: tuple[str, ...] | None = None
 
     def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:

@@ -59,7 +59,7 @@ from devenv.links.facts import Facts, read_dynamodb
 from devenv.links.read import Kind
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.application import find_application
-from devenv.trace.judge.verdict import judge
+from devenv.trace.judge.verdict import Judgement, judge
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import DeclaredIds, Observation, Observations, PostgresObservation, Subject, observations
@@ -138,6 +138,7 @@ class TraceRun:
         self.layers = tuple(layer for layer in layers if layer.declared(context.settings))
         self._lazy = {layer.name: Lazy(partial(self._observe, layer)) for layer in self.layers}
         self._begun: dict[str, Any] = {}
+        self.judgement: Judgement | None = None
 
     def ask(self, name: str) -> Observation:
         """A layer's observation. Never raises: what goes wrong is in it."""
@@ -163,6 +164,7 @@ class TraceRun:
         if found.first is not None:
             seen = self.settled(seen)
             found = judge(subject, seen, self.layers)
+        self.judgement = found
         code = {"ok": Exit.DONE, "diverged": Exit.FOUND, "not_verified": Exit.UNCHECKED}[found.status]
         return report_of(self.context, subject, seen, found, code, payloads=payloads)
 

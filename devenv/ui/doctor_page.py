@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ from devenv.doctor.runner import MENDED_BY_STEPS
 from devenv.ui.job_page import found
 from devenv.ui.jobs import PageJob
 from devenv.ui.stream import follow_job, part, streaming
-from devenv.ui.view import Page, fragment
+from devenv.ui.view import Page, ago, fragment
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -37,7 +37,7 @@ def show(site: Site, request: Request) -> Page:
         "groups": grouped(job),
         "verdict": verdict(job),
         "write": site.options.write,
-        "fixes": site.jobs.all("fix")[:6],
+        "fixes": [{"job": each, "state": standing(each, repairs(site, each))} for each in site.jobs.all("fix")[:6]],
     }
     document = dict(job.document or {}) if job else {}
     return Page("doctor.html", "Doctor", values, {"schema": "devenv.doctor/1", **document}, ["doctor"])
@@ -128,13 +128,29 @@ def plan(site: Site, request: Request) -> str:
     return f"/doctor/fix/{job.id}"
 
 
+def repairs(site: Site, job: PageJob) -> list[PageJob]:
+    """The times a fix was applied or undone, newest first."""
+    return [each for each in site.jobs.all("repair") if each.about.get("fix") == job.id]
+
+
+def standing(job: PageJob, steps: Sequence[PageJob]) -> str:
+    """How a fix stands, in words: `planned`, `applied` or `undone`, or that this goes on or failed."""
+    last = steps[0] if steps else job
+    task = str(last.about.get("task", "plan"))
+    if last.state == "running":
+        return {"plan": "being planned", "apply": "being applied", "undo": "being undone"}[task]
+    word = {"plan": "planned", "apply": "applied", "undo": "undone"}[task]
+    return f"{'not ' if last.state == 'failed' else ''}{word} {ago(last.began)} ago"
+
+
 def show_fix(site: Site, request: Request) -> Page:
     """The plan of a fix, what became of it, and the way back."""
     job = found(site, request)
-    steps = [each for each in site.jobs.all("repair") if each.about.get("fix") == job.id]
+    steps = repairs(site, job)
     running = next((each for each in (job, *steps) if each.ended is None), None)
     applied = next((each for each in steps if each.about["task"] == "apply"), None)
-    undone = next((each for each in steps if each.about["task"] == "undo"), None)
+    # Undone and applied again, it stands as applied.
+    undone = steps[0] if steps and steps[0].about["task"] == "undo" else None
     values = {
         "project": site.open().settings.project.name,
         "job": job,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from devenv.core.errors import UsageError
-from devenv.ui.jobs import PageJob
+from devenv.ui.jobs import KEPT, PageJob
 from devenv.ui.stream import follow_job, part, streaming
 from devenv.ui.view import Page, fragment
 
@@ -21,7 +21,8 @@ def found(site: Site, request: Request) -> PageJob:
     """The job of an address. UsageError when it is not known (any more)."""
     job = site.jobs.get(request.path_params["job"])
     if job is None:
-        raise UsageError("this command is not known any more", detail="the page keeps the last ones of its own run")
+        detail = f"the page keeps the last {KEPT} since it was started"
+        raise UsageError("this address has expired: its command is no longer kept", detail=detail)
     return job
 
 

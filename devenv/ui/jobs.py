@@ -26,6 +26,8 @@ from devenv.core.plural import number_of
 LIMIT_S: Final = 1800.0
 RUNNING: Final = 4
 KEPT: Final = 60
+# Of jobs that are not kept any more, how many questions are: an old address can then ask again.
+WORDS: Final = 1000
 EVENTS: Final = 2000
 LINE: Final = 4_000_000
 Event = Mapping[str, Any]
@@ -77,6 +79,7 @@ class Jobs:
         self._environ = dict(environ)
         self._lock = threading.Lock()
         self._jobs: dict[str, PageJob] = {}
+        self._past: dict[str, PageJob] = {}
         self._closed = False
 
     def all(self, *kinds: str) -> list[PageJob]:
@@ -89,13 +92,23 @@ class Jobs:
         with self._lock:
             return self._jobs.get(identity)
 
+    def past(self, identity: str) -> PageJob | None:
+        """A job that is not kept any more: its words, without what it gave."""
+        with self._lock:
+            return self._past.get(identity)
+
     def last(self, kind: str) -> PageJob | None:
         """The newest job of a kind."""
         return next(iter(self.all(kind)), None)
 
-    def command(self, kind: str, words: Sequence[str], about: Mapping[str, Any] | None = None) -> PageJob:
-        """Start a command as a user types it (`["up"]`); its progress lines become events `{"say": text}`."""
-        line = [*self._front, "devenv", *self._options, *words, "--json"]
+    def command(
+        self, kind: str, words: Sequence[str], about: Mapping[str, Any] | None = None, more: Sequence[str] = ()
+    ) -> PageJob:
+        """Start a command as a user types it (`["up"]`); its progress lines become events `{"say": text}`.
+
+        `more` are options that the page needs, and that a copied command does not.
+        """
+        line = [*self._front, "devenv", *self._options, *words, *more, "--json"]
         return self._start(kind, line, words, about or {})
 
     def worker(self, kind: str, task: Sequence[str], words: Sequence[str], about: Mapping[str, Any]) -> PageJob:
@@ -114,7 +127,10 @@ class Jobs:
             self._jobs[job.id] = job
             ended = [each.id for each in self._jobs.values() if each.ended is not None]
             for identity in ended[: max(0, len(self._jobs) - KEPT)]:
-                del self._jobs[identity]
+                gone = self._jobs.pop(identity)
+                self._past[identity] = PageJob(gone.id, gone.kind, gone.words, gone.about, gone.began)
+                if len(self._past) > WORDS:
+                    del self._past[next(iter(self._past))]
         threading.Thread(target=self._run, args=(job, list(line)), daemon=True).start()
         return job
 

@@ -18,6 +18,8 @@ from devenv.ui.site import PageOptions, Site
 
 HOST: Final = "127.0.0.1"
 WATCH_S: Final = 1.0
+# Longer than a browser keeps an idle connection (Chromium 300 s): closed here first, it would lose the next request.
+KEEP_ALIVE_S: Final = 330
 INSTALL: Final = "pip install 'devenv-stores[ui]'"
 
 
@@ -65,6 +67,7 @@ def serve(
             ws="none",
             timeout_graceful_shutdown=1,
             limit_concurrency=200,
+            timeout_keep_alive=KEEP_ALIVE_S,
         )
         server = uvicorn.Server(config)
         say(f"devenv ui: {door.entry()}")

@@ -147,6 +147,7 @@ async def stream(site: Site, request: Request) -> Response:
     """Services and steps, whenever they change. What only the clock changes does not count."""
 
     def parts(found: Mapping[str, Any]) -> Iterator[Any]:
+        yield part("controls", fragment("stack_parts.html", "controls", found["services"]))
         yield part("services", fragment("stack_parts.html", "services", found["services"]))
         yield part("steps", fragment("stack_parts.html", "steps", found["steps"], site.options.write, ACTIONS))
 

@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import Report
+from devenv.core.plural import number_of
 from devenv.render import trace_html
-from devenv.render.trace_view import readable
+from devenv.render.trace_view import is_not_found, readable
 from devenv.trace.layers.registry import LAYERS
 from devenv.ui.job_page import found
-from devenv.ui.jobs import PageJob
+from devenv.ui.jobs import KEPT, PageJob
 from devenv.ui.stream import follow_job, part, streaming
 from devenv.ui.view import Page, fragment
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 CHOICES: Final = 20
 READ: Final = 300
+# Traces that the page lists; as many are kept (`jobs.KEPT`), as long as there are not more other commands.
+LISTED: Final = 40
 
 
 def show(site: Site, request: Request) -> Page:
@@ -60,8 +63,9 @@ def history(site: Site) -> list[dict[str, Any]]:
             "verdict": ((job.document or {}).get("verdict") or {}).get("status"),
             "layer": ((job.document or {}).get("verdict") or {}).get("layer"),
             "kind": ((job.document or {}).get("verdict") or {}).get("class"),
+            "unknown": "layers" in (job.document or {}) and is_not_found(job.document or {}),
         }
-        for job in site.jobs.all("trace")
+        for job in site.jobs.all("trace")[:LISTED]
     ]
 
 
@@ -89,7 +93,7 @@ def start(site: Site, subject: str, values: Sequence[str], user: str, stress: bo
     if stress:
         if any(each.startswith("-") for each in values):
             raise UsageError("a value that begins with a hyphen cannot be traced under stress here")
-        return site.jobs.command("trace", [*words, "--stress"], about)
+        return site.jobs.command("trace", [*words, "--stress"], about, ["--show-payloads"])
     # What begins with a hyphen is a value here, too.
     task = [*more, "trace", "--", subject, *values]
     return site.jobs.worker("trace", task, words, about)
@@ -103,43 +107,70 @@ def show_address(site: Site, request: Request) -> Page:
     job = next((each for each in site.jobs.all("trace") if each.words == words), None)
     if job is not None:
         return page_of(site, job)
+    return question_page(site, subject, values, user)
+
+
+def question_page(
+    site: Site, subject: str, values: Sequence[str], user: str, *, stress: bool = False, expired: str = ""
+) -> Page:
+    """A question with the button that asks it. `expired` says that it was asked before, and that the answer is gone."""
     settings = site.open().settings
     trace = settings.trace.get(subject)
     if trace is None or len(values) != len(trace.params):
         raise UsageError(f"there is no trace at this address: {subject}", hint=f"one of: {', '.join(settings.trace)}")
+    words = ("trace", subject, *values, *(["--user", user] if user else []), *(["--stress"] if stress else []))
     given = {
         "project": settings.project.name,
         "subject": subject,
         "title": trace.title or subject,
         "fields": list(zip(trace.params, values, strict=True)),
         "user": user,
+        "stress": stress,
+        "expired": expired,
     }
     document = {"schema": "devenv.ui/1", "subject": subject, "params": dict(given["fields"]), "run": None}
-    return Page("trace_ask.html", f"Trace {subject}", given, document, words)
+    return Page("trace_ask.html", f"Trace {subject}", given, document, words, 410 if expired else 200)
 
 
 def show_run(site: Site, request: Request) -> Page:
-    """One run, under way or ended."""
-    return page_of(site, found(site, request))
+    """One run, under way or ended; of one that is not kept any more the question."""
+    old = site.jobs.past(request.path_params["job"])
+    if old is None or old.kind != "trace":
+        return page_of(site, found(site, request))
+    subject, values, user = question_of(old, site.open().settings)
+    expired = f"This address has expired: the page keeps its last {KEPT} commands, and this trace is older."
+    return question_page(site, subject, values, user, stress="--stress" in old.words, expired=expired)
 
 
 def page_of(site: Site, job: PageJob) -> Page:
     """A run's page. Its lasting address is that of the question."""
     settings = site.open().settings
+    # Asked once: it may end while the page is made.
+    running = job.ended is None
     values = {
         "project": settings.project.name,
         "job": job,
+        "running": running,
         "layers": layers_of(settings, job),
-        "blocks": blocks(job) if job.ended is not None else {},
-        "stream": f"/stream/trace/{job.id}" if job.ended is None else "",
+        "blocks": {} if running else blocks(job),
+        "stream": f"/stream/trace/{job.id}" if running else "",
         "address": address_of(job, settings),
         "again": again(job, settings),
-        "stress": ((job.document or {}).get("stress") or {}).get("conditions", []),
+        "stress": [] if running else tried(job),
         "stressed": "--stress" in job.words,
         "history": history(site)[:8],
     }
     document = dict(job.document or {"schema": "devenv.trace/1", "state": job.state})
     return Page("trace_run.html", f"Trace {job.about['title']}", values, document, job.words)
+
+
+def tried(job: PageJob) -> list[Mapping[str, Any]]:
+    """The conditions of a run under stress; of several that were not run for one reason only the first."""
+    conditions: list[Mapping[str, Any]] = list(((job.document or {}).get("stress") or {}).get("conditions", []))
+    reasons = {one["text"] for one in conditions}
+    if len(conditions) > 1 and len(reasons) == 1 and conditions[0]["status"] == "not_run":
+        return [{**conditions[0], "name": number_of(len(conditions), "condition"), "title": ""}]
+    return conditions
 
 
 def again(job: PageJob, settings: Settings) -> list[tuple[str, str]]:
@@ -247,7 +278,7 @@ def values_of(site: Site, opened: Stack, subject: str, name: str, typed: str) ->
     from devenv.ui.marks import plan_for
 
     trace = opened.settings.trace.get(subject)
-    if trace is None:
+    if trace is None or name not in trace.params:
         return []
     pattern = opened.settings.patterns.get(trace.pattern or "")
     table = pattern.table if pattern else opened.settings.entities[trace.entity].table if trace.entity else None
@@ -259,6 +290,8 @@ def values_of(site: Site, opened: Stack, subject: str, name: str, typed: str) ->
     found_: dict[str, str] = {}
     for record in read_records(plan, table, items):
         text = record.values.get(name)
+        if text and trace.params[name] == "uuid" and text != text.lower():
+            continue  # an id in another spelling, which is a fault of its item
         if text and typed in text.lower():
             about = next((record.values[each] for each in ("message", "name", "title") if each in record.values), "")
             found_.setdefault(text, about[:60])

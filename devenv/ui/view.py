@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 import jinja2
 from markupsafe import Markup
@@ -33,6 +35,14 @@ NAVIGATION: Final = (
     ("/doctor", "Doctor"),
     ("/requests", "Requests"),
     ("/patterns", "Patterns"),
+)
+
+
+COLUMN: Final = re.compile(r"([a-z_]\w*\.[a-z_]\w*)\.[a-z_]\w*")
+# An ISO 8601 time, or an address up to its path.
+UNBROKEN: Final = re.compile(
+    r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?\b"
+    r"|\b[a-z]{2,12}://[\w.:@-]{1,64}/?"
 )
 
 
@@ -102,7 +112,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = (ago, amount, number_of, command, pretty, megabytes)
+    filters = (ago, amount, number_of, command, pretty, megabytes, whole, parted, place)
     found.filters.update({each.__name__: each for each in filters})
     return found
 
@@ -128,6 +138,32 @@ def amount(seconds: float) -> str:
     if hours < 1:
         return f"{minutes} min"
     return f"{hours} h {minutes % 60} min" if days < 1 else f"{days} d {hours % 24} h"
+
+
+def whole(value: Any) -> Markup:
+    """A text whose times stay in one piece as far as there is room, and whose addresses break behind a slash."""
+    text = shown(value)
+    if not isinstance(text, str):
+        return Markup.escape(text)
+    parts, place = [], 0
+    for found in UNBROKEN.finditer(text):
+        parts.append(Markup.escape(text[place : found.start()]))
+        place = found.end()
+        for piece in re.split(r"(?<=\dT)|(?<=\d )", found[0]):
+            parts.append(Markup('<span class="whole">{}</span><wbr>').format(piece))
+    return Markup("").join([*parts, Markup.escape(text[place:])])
+
+
+def place(subject: Any) -> str:
+    """The address on the Data page of what a finding names: of a column its table, of any other text a search."""
+    if found := COLUMN.fullmatch(str(subject)):
+        return f"/data?{urlencode({'table': found[1]})}"
+    return f"/data/find?{urlencode({'value': str(subject)})}"
+
+
+def parted(name: str) -> Markup:
+    """A name that breaks behind an underscore, where there is no room."""
+    return Markup("_<wbr>").join(Markup.escape(shown(part)) for part in name.split("_"))
 
 
 def megabytes(size: int | None) -> str:

@@ -89,7 +89,8 @@ def trace(opened: Stack, subject: str, values: tuple[str, ...], user: str | None
     from devenv.trace.layers.registry import LAYERS
     from devenv.trace.run import trace as work
 
-    return work(opened, subject, values, user, layers=[watched(layer) for layer in LAYERS])
+    # The Data page shows people's words, too.
+    return work(opened, subject, values, user, payloads=True, layers=[watched(layer) for layer in LAYERS])
 
 
 def watched(layer: Layer) -> Layer:

@@ -157,6 +157,44 @@ def test_every_page_opens_without_a_complaint_from_its_own_origin(
         browser.save_screenshot(str(Path(folder) / name))
 
 
+# Pieces that must stay on one line, of which a cell shows two lines or more.
+BROKEN = """
+return [...document.querySelectorAll('main .whole')]
+  .filter(one => one.offsetParent !== null && one.firstChild && (() => {
+    const range = document.createRange();
+    range.selectNodeContents(one);
+    return new Set([...range.getClientRects()].map(each => Math.round(each.top))).size > 1;
+  })()).map(one => one.textContent)
+"""
+
+
+def test_a_narrow_screen_shows_the_active_page_and_keeps_times_whole(browser: webdriver.Chrome, page: LivePage) -> None:
+    items = f"/data?table=public.users&items={TABLE}"
+    for path in (items, f"/data?items={TABLE}&hash=MSG%23{CONVERSATION}", "/patterns", "/requests"):
+        visit(browser, page, path, WIDTHS["phone"])
+        hidden = browser.execute_script("""
+        const nav = document.querySelector('nav.pages'), active = nav.querySelector('[aria-current]');
+        const box = active.getBoundingClientRect();
+        return nav.scrollWidth > nav.clientWidth || box.left < 0 || box.right > window.innerWidth;
+        """)
+        assert not hidden, path
+        assert browser.execute_script(BROKEN) == [], path
+        assert browser.execute_script("return document.documentElement.scrollHeight") < 4000, path
+    # Each row of a table is as high as its text, and more than one column of it can be read.
+    visit(browser, page, items, WIDTHS["phone"])
+    rows = browser.execute_script(
+        "return [...document.querySelectorAll('#left tbody tr')].map(one => one.getBoundingClientRect().height)"
+    )
+    assert len(rows) == 6
+    assert max(rows) < 60
+
+
+def test_the_main_button_fits_the_state(browser: webdriver.Chrome, page: LivePage) -> None:
+    visit(browser, page, "/")
+    assert browser.find_element(By.ID, "start-all").get_attribute("class") == "quiet"
+    assert browser.execute_script(BROKEN) == []
+
+
 def serious(browser: webdriver.Chrome, axe: str) -> list[tuple[str, list[str]]]:
     """The serious violations on the page that is open, with everything unfolded."""
     browser.execute_script("document.querySelectorAll('details').forEach(one => one.open = true)")

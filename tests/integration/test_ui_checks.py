@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import time
 import urllib.error
@@ -99,10 +100,12 @@ def test_a_stale_id_shows_on_every_page_is_fixed_and_the_fix_undone(
     assert f"<del>{STALE}</del>" in page.ask(fix).text
     page.do(f"{fix}/apply")
     assert finished(page, fix, "applied")["applied"] == 1
+    assert 'Fix XST002</a><span class="why">applied ' in page.ask("/doctor").text
     assert messages(store)[3] == before
     assert diagnose(page)["verdict"] == "healthy"
     page.do(f"{fix}/undo")
     assert finished(page, fix, "undone")["applied"] == 1
+    assert 'Fix XST002</a><span class="why">undone ' in page.ask("/doctor").text
     assert messages(store)[3] == broken
     store.call("PutItem", {"TableName": TABLE, "Item": before})
 
@@ -126,9 +129,20 @@ def test_a_trace_has_an_address_a_history_and_completion(page: LivePage) -> None
     document = trace(page, subject="conversation", user="ines", **{"p.message_group_uuid": CONVERSATION})
     assert document["schema"] == "devenv.trace/1"
     assert document["verdict"]["status"] == "ok"
+    # As on the Data page: keys, and what people wrote.
+    [dynamodb] = [layer for layer in document["layers"] if layer["name"] == "dynamodb"]
+    text = page.ask(f"/trace/conversation/{CONVERSATION}?user=ines").text
+    assert f"<td>MSG#{CONVERSATION} 2023-" in text
+    assert dynamodb["entries"][0]["fields"]["message"] in html.unescape(text)
+    assert "there is no bearer token" in text
     assert page.json(f"/trace/conversation/{CONVERSATION}?user=ines")["started"] == document["started"]
     fresh = page.ask(f"/trace/conversation/{CONVERSATION}?user=mei").text
     assert "Trace it" in fresh
+    nowhere = {"subject": "conversation", "p.message_group_uuid": STALE}
+    unknown = trace(page, **nowhere)
+    assert (unknown["exit_code"], unknown["verdict"]["class"]) == (1, "missing_item")
+    assert '<span class="chip warn">not found</span>' in page.ask("/trace").text
+    trace(page, subject="conversation", user="ines", **{"p.message_group_uuid": CONVERSATION})
     assert page.json("/trace")["history"][0]["verdict"] == "ok"
     values = page.json("/trace/complete?subject=conversation&name=message_group_uuid")["values"]
     assert CONVERSATION in [each["value"] for each in values]
@@ -153,10 +167,10 @@ def test_requests_come_live_with_their_calls_and_lead_to_their_trace(page: LiveP
     asked = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(asked, timeout=20) as answer:
         answer.read()
-    html = next(part["html"] for part in parts if CONVERSATION in part["html"])
+    shown = next(part["html"] for part in parts if CONVERSATION in part["html"])
     parts.close()
-    assert "DynamoDB" in html
-    assert f'href="/trace/conversation/{CONVERSATION}"' in html
+    assert "DynamoDB" in shown
+    assert f'href="/trace/conversation/{CONVERSATION}"' in shown
     assert token not in page.ask("/requests").text
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(f"{url}/api/messages/{CONVERSATION}?%3Cscript%3E=1", timeout=20)

@@ -266,7 +266,10 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
         line = source_line(facts, [each for each in (deletable[0].observed, *deletable[0].subjects) if each])
         text += f". It came from the seed files{f' ({line})' if line else ''}: correct it there too, or the next full"
         text += " load restores it; once it is deleted, `devenv up --restore-seeds` loads it again"
-    more = f". The command deletes the first of {len(faults)}" if len(faults) > 1 else ". The command deletes this item"
+    count = len({id(fault.record) for fault in faults if fault.record is not None})
+    more = ". The command deletes this item"
+    if count > 1:
+        more = f". The command deletes the first of {count} items; `devenv doctor` names the next one"
     return Fix(text + more, deletion(records[place]))
 
 

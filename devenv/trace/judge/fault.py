@@ -38,9 +38,13 @@ FORM: Final = "its form is not the declared one"
 
 @dataclass(frozen=True, kw_only=True)
 class LayerFinding(Finding):
-    """A finding at the layer where it first shows. `difference` is the evidence in entries."""
+    """A finding at the layer where it first shows. `difference` is the evidence in entries.
+
+    `others`: it concerns only requests of others (a page of another origin, a stranger, no token), not this one.
+    """
 
     layer: str
+    others: bool = False
     difference: Difference | None = None
     status: LayerStatus = "error"
 

@@ -103,10 +103,10 @@ def find_http(
     explained = explain_fields(judged, subject, seen.dynamodb.entries)
     found = explain_ids(explained, subject, "http", member.entries, member.names)
     blind = any(broken.layer in ("environment", "services") for broken in earlier)
-    found += judge_others(subject, seen, member, blind)
+    others = list(judge_others(subject, seen, member, blind))
     if subject.origin and not any(broken.kind == "stale_process" for broken in earlier):
-        found += judge_cors(seen, subject.origin)
-    return found
+        others += judge_cors(subject, seen, subject.origin)
+    return [*found, *(replace(one, others=True) for one in others)]
 
 
 def judge_member(
@@ -281,10 +281,10 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
             yield http_fault(seen, "status", f"the API answers {answer.status} to {who}, not {wanted}", answer.detail)
 
 
-def judge_cors(seen: Observations, origin: str) -> Iterator[LayerFinding]:
-    """Return True if a page of the declared origin may read the answers, errors too."""
+def judge_cors(subject: Subject, seen: Observations, origin: str) -> Iterator[LayerFinding]:
+    """Find answers that a page of the declared origin may not read; errors count, too."""
     answers = {
-        "to a member": seen.http.member,
+        f"to {subject.person or 'the user'}": seen.http.member,
         "without a token": seen.http.anonymous,
         "to a stranger": seen.http.stranger,
         "to the browser's preflight request": seen.http.preflight,
@@ -295,8 +295,34 @@ def judge_cors(seen: Observations, origin: str) -> Iterator[LayerFinding]:
         shown_answers = ", ".join(f"{answer.status} {name}" for name, answer in closed.items())
         which = "no answer" if len(closed) == len(told) else "not every answer"
         text = f"{which} lets a page of {origin} read it: no Access-Control-Allow-Origin with {shown_answers}"
-        cause = "the browser then reports a CORS error instead of the answer"
-        yield http_fault(seen, "cors", text, cause, status="mutated")
+        named = sorted({answer.cors for answer in closed.values() if answer.cors})
+        if named:
+            text = f"{which} lets a page of {origin} read it: Access-Control-Allow-Origin is {', '.join(named)}"
+        fault = http_fault(seen, "cors", text, answer_to_origin(seen, origin), status="mutated")
+        yield replace(fault, fix=where_origins_are(seen, origin))
+
+
+def answer_to_origin(seen: Observations, origin: str) -> str:
+    """What the application answered to a browser that asks whether a page of the origin may read."""
+    asked, preflight = f"asked with Origin: {origin}", seen.http.preflight
+    if preflight is None or preflight.status is None:
+        return f"{asked}, the application allows no page of it"
+    said = f" ({preflight.detail})" if preflight.detail else ""
+    if preflight.status in OK and preflight.cors in (origin, "*"):
+        return f"{asked}, the application answers {preflight.status} to the preflight request and allows it there only"
+    return f"{asked}, the application answers {preflight.status} to the preflight request{said}"
+
+
+def where_origins_are(seen: Observations, origin: str) -> Fix:
+    """The remedy for an origin that is not allowed, with the variables that may decide."""
+    if not seen.http.origins:
+        return Fix(f"allow {origin} in the application's CORS settings, or correct `origin` in devenv.toml", None)
+    found = " or ".join(f"{name} ({text})" for name, text in seen.http.origins)
+    return Fix(
+        f"look at {found} in the application's environment, which may be its list of allowed origins: {origin} is "
+        "not in it; or correct `origin` in devenv.toml",
+        None,
+    )
 
 
 def http_fault(

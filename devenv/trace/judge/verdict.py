@@ -75,6 +75,12 @@ class Judgement:
         """The verdict's status."""
         return "diverged" if self.first else "not_verified" if self.unverified else "ok"
 
+    @property
+    def fit(self) -> bool:
+        """True if the request itself is answered as it must be: what was found concerns only requests of others."""
+        found = [one for one in (self.first, *self.also) if one is not None]
+        return not self.unverified and all(one.others for one in found)
+
 
 def judge(subject: Subject, seen: Observations, layers: Sequence[Layer] = LAYERS) -> Judgement:
     """Name the first layer whose output does not follow from the one before; further faults follow in order.

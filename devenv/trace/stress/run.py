@@ -100,9 +100,10 @@ def stress(
     """Trace; when all is well, try each condition on a scratch copy. UsageError for a condition that is not known."""
     chosen = choose(only)
     check_accepted(stack, subject)
-    report = TraceRun(open_context(stack, subject, typed, user)).report(payloads=payloads)
+    run = TraceRun(open_context(stack, subject, typed, user))
+    report = run.report(payloads=payloads)
     began = time.monotonic()
-    if report.exit_code is not Exit.DONE:
+    if run.judgement is None or not run.judgement.fit:
         why = "the trace is not healthy; fix that first"
         return with_results(report, [StressResult(one, unrun=why) for one in chosen], {}, budget_s, began)
     results: list[StressResult] = []
@@ -369,11 +370,15 @@ def with_results(
         "conditions": [as_json(one) for one in results],
     }
     code = report.exit_code
-    if bad and code is Exit.DONE:
+    if bad and code in (Exit.DONE, Exit.FOUND):
         first = bad[0].nearest
         layer = "library" if first is not None and first.part == "function" else "http"
+        given = body["verdict"]
+        before = {name: given[name] for name in ("layer", "class", "summary", "cause", "fix")} | {"subjects": []}
         body["verdict"] = {
-            **body["verdict"],
+            **given,
+            "also": [before, *given["also"]] if code is Exit.FOUND else given["also"],
+            "fix": None,
             "status": "diverged",
             "layer": layer,
             "class": "stress",

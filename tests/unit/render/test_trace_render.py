@@ -289,6 +289,79 @@ def test_variables_and_headers_that_hold_secrets_are_masked_by_name(form: str) -
     assert "open sesame" not in told
 
 
+@pytest.mark.parametrize("form", ["text", "html"])
+def test_keys_of_items_are_shown_and_values_that_are_called_key_are_not(form: str) -> None:
+    body = healthy_body()
+    dynamodb, library = named(body, "dynamodb"), named(body, "library")
+    dynamodb["output"]["items"] = [{"key": "MSG#94C08BE3 2023-06-12T17:12:30.000000+00:00", "kind": "message"}]
+    library["request"]["calls"][0]["arguments"] = {"key": "open sesame", "password": "open sesame"}
+    shown = FORMS[form](report_of(0, body))
+    if form == "html":  # where the output of a healthy layer stands, too
+        assert "MSG#94C08BE3 2023-06-12T17:12:30.000000+00:00" in shown
+    assert "open sesame" not in shown
+    cached = trace_view.readable({"request": {"key": "conv:2e5f1fa6", "service": "cache"}})
+    assert cached["request"]["key"] == "conv:2e5f1fa6"
+    assert trace_view.readable({"key": "open sesame", "params": {"key": "open sesame"}}) == {
+        "key": "****",
+        "params": {"key": "****"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("there is no bearer token", "there is no bearer token"),
+        ("no Bearer token.", "no Bearer token."),
+        ("bearer authentication, please", "bearer authentication, please"),
+        ("Bearer token-1234", "Bearer ****"),
+        ("Bearer hunter", "Bearer ****"),
+        ("bearer tokenhunter2", "bearer ****"),
+        ("Bearer\ttoken=abc", "Bearer\t****"),
+    ],
+)
+def test_a_word_behind_bearer_is_no_token(said: str, shown: str) -> None:
+    assert trace_view.readable({"detail": said}) == {"detail": shown}
+
+
+def unknown_conversation() -> dict[str, Any]:
+    body: dict[str, Any] = dict(healthy_body(0))
+    dynamodb = named(body, "dynamodb")
+    lost = finding("dynamodb", "missing_item", f"there is no conversation {GROUP}", None, None)
+    dynamodb.update(status="missing", findings=[lost])
+    dynamodb["output"] |= {"found": False, "items": [], "near": []}
+    body["verdict"] |= {"status": "diverged", "layer": "dynamodb", "class": "missing_item", "fix": None, "also": []}
+    return body
+
+
+def test_an_id_that_is_stored_nowhere_is_not_found_and_nothing_is_broken() -> None:
+    body = unknown_conversation()
+    page = write_html(report_of(1, body))
+    assert "? Not found" in page
+    assert "✗ Broken" not in page
+    body["verdict"]["also"] = [finding("http", "cors", "no answer lets a page read it", None, None)]
+    assert trace_view.is_not_found(body)
+    # An item in another spelling, or one that a file can restore, is a fault.
+    named(body, "dynamodb")["output"]["near"] = ["MSG#94C08BE3"]
+    assert not trace_view.is_not_found(body)
+    named(body, "dynamodb")["output"]["near"] = []
+    body["verdict"]["fix"] = {"text": "restore it", "command": "devenv up --restore-seeds", "safe": True}
+    assert not trace_view.is_not_found(body)
+    assert "✗ Broken" in write_html(report_of(1, body))
+
+
+def test_a_list_that_is_the_same_is_not_called_changed() -> None:
+    body = healthy_body()
+    http = named(body, "http")
+    http.update(status="mutated", findings=[finding("http", "cors", "no answer lets a page read it", None, None)])
+    http.update(expected=http["entries"], missing=[], extra=[], changed=[], reordered=False)
+    assert trace_view.standing(http) == "broken"
+    [sentence] = trace_view.judgement(body, http)
+    assert sentence.endswith("its 12 entries are as expected, another part of its answer is wrong.")
+    assert "mutated" not in write_html(report_of(1, body))
+    http["changed"] = [{"id": message_id(1), "field": "handle", "expected": "a", "observed": "b"}]
+    assert trace_view.standing(http) == "mutated"
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_secret_at_the_place_where_a_long_text_is_cut_is_not_half_shown(form: str) -> None:
     body = healthy_body()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from devenv.trace.judge.verdict import judge
+from devenv.trace.layers.http import find_origins
 from devenv.trace.observation import (
     Answer,
     Entry,
@@ -168,6 +169,67 @@ def test_errors_without_cors_headers() -> None:
         True,
         True,
     )
+
+
+def test_an_origin_that_is_refused_is_named_with_the_answer_and_where_to_look() -> None:
+    refused = HttpObservation(
+        member=replace(MEMBER, cors=None),
+        anonymous=replace(NOBODY, cors=None),
+        preflight=Answer(400, detail="Disallowed CORS origin"),
+        origins=(("WEB_PAGES", "http://localhost:3100"),),
+    )
+    first = judge(SUBJECT, replace(HEALTHY, http=refused)).first
+    assert first is not None
+    assert first.fix is not None
+    assert f"200 to {SUBJECT.person}" in first.summary
+    said = f"asked with Origin: {ORIGIN}, the application answers 400 to the preflight request (Disallowed CORS origin)"
+    assert first.cause == said
+    assert "WEB_PAGES (http://localhost:3100)" in first.fix.text
+    assert "may be" in first.fix.text
+    assert first.fix.command is None
+    unknown = judge(SUBJECT, replace(HEALTHY, http=replace(refused, origins=()))).first
+    assert unknown is not None
+    assert unknown.fix is not None
+    assert "devenv.toml" in unknown.fix.text
+    another = replace(refused, preflight=Answer(200, cors="http://localhost:3100"))
+    named = judge(SUBJECT, replace(HEALTHY, http=another)).first
+    assert named is not None
+    assert "Access-Control-Allow-Origin is http://localhost:3100" in named.summary
+
+
+@pytest.mark.parametrize(
+    ("environ", "found"),
+    [
+        (
+            {"CORS_ORIGINS": "http://localhost:3100,http://127.0.0.1:3100", "PAY": "https://pay.example"},
+            ["CORS_ORIGINS"],
+        ),
+        ({"WEB_PAGES": '["https://a.example"]', "PORT": "3000", "REGION": "us-east-1"}, ["WEB_PAGES"]),
+        ({"CORS_ORIGINS": f"http://other:1, {ORIGIN}"}, []),
+        ({"CORS_ORIGINS": f"{ORIGIN}/"}, ["CORS_ORIGINS"]),
+        ({"DATABASE": "postgresql://127.0.0.1/chat"}, []),
+    ],
+)
+def test_variables_that_may_hold_the_allowed_origins(environ: dict[str, str], found: list[str]) -> None:
+    assert [name for name, _ in find_origins(environ, ORIGIN)] == found
+
+
+def test_the_password_in_such_a_variable_is_masked() -> None:
+    [(_, text)] = find_origins({"CORS_ORIGINS": "https://ann:Hunter2Hunter2@pages.example"}, ORIGIN)
+    assert "Hunter2Hunter2" not in text
+
+
+def test_what_concerns_other_requests_leaves_this_one_fit_for_stress() -> None:
+    closed = replace(HEALTHY, http=replace(HEALTHY.http, member=replace(MEMBER, cors=None)))
+    opened = replace(HEALTHY, http=replace(HEALTHY.http, stranger=replace(MEMBER)))
+    for seen in (closed, opened):
+        found = judge(SUBJECT, seen)
+        assert (found.status, found.fit) == ("diverged", True)
+    assert judge(SUBJECT, HEALTHY).fit
+    both = judge(SUBJECT, with_member(entries=STORED[3:], cors=None))
+    assert (len(both.also), both.fit) == (1, False)
+    unanswered = replace(HEALTHY, http=HttpObservation(unasked="it is down", declared=True))
+    assert not judge(SUBJECT, unanswered).fit
 
 
 def test_any_origin_may_be_allowed() -> None:
