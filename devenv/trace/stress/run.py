@@ -374,7 +374,8 @@ def with_results(
         first = bad[0].nearest
         layer = "library" if first is not None and first.part == "function" else "http"
         given = body["verdict"]
-        before = {name: given[name] for name in ("layer", "class", "summary", "cause", "fix")} | {"subjects": []}
+        before: dict[str, Any] = {name: given[name] for name in ("layer", "class", "summary", "cause", "fix")}
+        before["subjects"] = []
         body["verdict"] = {
             **given,
             "also": [before, *given["also"]] if code is Exit.FOUND else given["also"],

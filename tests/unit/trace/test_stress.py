@@ -10,14 +10,15 @@ import pytest
 
 from devenv.capture.disturb.disturbance import DynamoReply
 from devenv.capture.disturb.postgres import DisturbedPostgres, PostgresLink, message_size
-from devenv.core.errors import UsageError
+from devenv.core.errors import Exit, UsageError
+from devenv.core.model import Report
 from devenv.trace.conditions import pages, refusals, weather
 from devenv.trace.conditions.condition import StressCondition
 from devenv.trace.conditions.registry import CONDITIONS
 from devenv.trace.observation import Entry, Subject
 from devenv.trace.stress.blame import find_blame
 from devenv.trace.stress.result import PartAnswer, PartCall, PartResult, StressResult, compare_entries, judge_part
-from devenv.trace.stress.run import choose, explain_condition, steps
+from devenv.trace.stress.run import choose, explain_condition, steps, with_results
 
 NOW = datetime(2026, 5, 6, tzinfo=UTC)
 QUERY = {"TableName": "t", "KeyConditionExpression": "pk = :pk"}
@@ -199,3 +200,19 @@ def test_what_changes_the_copy_comes_last() -> None:
     growth = [number for number, (name, _) in enumerate(order) if name.endswith("-times")]
     assert max(n for n, (_, parts) in enumerate(order) if "function" in parts and n not in growth) < first_write
     assert growth == [len(order) - 2, len(order) - 1]
+
+
+@pytest.mark.parametrize("code", [Exit.DONE, Exit.FOUND])
+def test_a_wrong_answer_stands_before_a_finding_about_other_requests(code: Exit) -> None:
+    cors = {"layer": "http", "class": "cors", "summary": "no page may read it", "cause": None, "fix": None}
+    nothing = dict.fromkeys(cors)
+    first = cors if code is Exit.FOUND else nothing
+    body = {"verdict": {"status": "ok" if code is Exit.DONE else "diverged", **first, "also": []}}
+    lost = StressResult(named("pages-half"), (PartResult("function", "wrong", "wrong: 3 of 5 entries lost"),))
+    report = with_results(Report("trace", None, code, body), [lost], {}, 1.0, 0.0)
+    found = report.body["verdict"]
+    assert (report.exit_code, found["status"], found["class"]) == (Exit.FOUND, "diverged", "stress")
+    assert found["also"] == ([{**cors, "subjects": []}] if code is Exit.FOUND else [])
+    holds = StressResult(named("pages-half"), (PartResult("function", "holds", "holds"),))
+    kept = with_results(Report("trace", None, code, body), [holds], {}, 1.0, 0.0)
+    assert (kept.exit_code, kept.body["verdict"]) == (code, body["verdict"])
