@@ -116,7 +116,7 @@ def is_same_list(layer: Layer) -> bool:
     """Return True if a layer is broken although its entries are those of the layer before: another part is wrong."""
     differs = any(layer.get(name) for name in ("missing", "extra", "changed", "reordered"))
     expected, observed = layer.get("expected_count"), layer.get("observed_count")
-    return layer["status"] == "mutated" and not differs and expected is not None and expected == observed
+    return layer["status"] == "mutated" and not differs and bool(expected) and expected == observed
 
 
 def is_not_found(body: Body) -> bool:
@@ -233,9 +233,8 @@ def judgement(body: Body, layer: Layer) -> list[str]:
         first = body["verdict"].get("layer") == layer["name"]
         where = "This is the first layer that breaks" if first else "This is broken too"
         if is_same_list(layer):
-            same = f"its {entries}" if observed else "its empty list"
-            are = "are" if observed and observed > 1 else "is"
-            return [f"{where}: {same} {are} as expected, another part of its answer is wrong."]
+            are = "is" if observed == 1 else "are"
+            return [f"{where}: its {entries} {are} as expected, another part of its answer is wrong."]
         compared = f": {counts(layer)} entries" if expected is not None else ""
         return [f"{where} ({layer['status']}){compared}."]
     if expected is not None and observed is not None:
