@@ -134,7 +134,7 @@ def repairs(site: Site, job: PageJob) -> list[PageJob]:
 
 
 def standing(job: PageJob, steps: Sequence[PageJob]) -> str:
-    """How a fix stands, in words: `planned`, `applied` or `undone`, or that this goes on or failed."""
+    """How a fix stands, in words: `planned`, `applied` or `undone`, or that this is under way or failed."""
     last = steps[0] if steps else job
     task = str(last.about.get("task", "plan"))
     if last.state == "running":

@@ -119,16 +119,17 @@ def question_page(
     if trace is None or len(values) != len(trace.params):
         raise UsageError(f"there is no trace at this address: {subject}", hint=f"one of: {', '.join(settings.trace)}")
     words = ("trace", subject, *values, *(["--user", user] if user else []), *(["--stress"] if stress else []))
+    fields = list(zip(trace.params, values, strict=True))
     given = {
         "project": settings.project.name,
         "subject": subject,
         "title": trace.title or subject,
-        "fields": list(zip(trace.params, values, strict=True)),
+        "fields": fields,
         "user": user,
         "stress": stress,
         "expired": expired,
     }
-    document = {"schema": "devenv.ui/1", "subject": subject, "params": dict(given["fields"]), "run": None}
+    document = {"schema": "devenv.ui/1", "subject": subject, "params": dict(fields), "run": None}
     return Page("trace_ask.html", f"Trace {subject}", given, document, words, 410 if expired else 200)
 
 
