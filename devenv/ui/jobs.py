@@ -164,6 +164,7 @@ class Jobs:
             said.join(2.0)
         finally:
             clock.cancel()
+            close_pipes(process, said)
         if job.document is None:
             last = [str(event["say"]) for event in job.events if "say" in event][-5:]
             what = "the command was ended" if code < 0 else "the command gave no answer"
@@ -188,6 +189,14 @@ class Jobs:
         for process in running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10.0)
+
+
+def close_pipes(process: subprocess.Popen[bytes], reader: threading.Thread) -> None:
+    """Close what was read of a process; not what a child of it, which lives on, still writes to."""
+    if process.stdout is not None:
+        process.stdout.close()
+    if process.stderr is not None and not reader.is_alive():
+        process.stderr.close()
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
