@@ -303,7 +303,7 @@ def judge_cors(subject: Subject, seen: Observations, origin: str) -> Iterator[La
 
 
 def answer_to_origin(seen: Observations, origin: str) -> str:
-    """What the application answered to a browser that asks whether a page of the origin may read."""
+    """The answer to the preflight request of a browser, in words."""
     asked, preflight = f"asked with Origin: {origin}", seen.http.preflight
     if preflight is None or preflight.status is None:
         return f"{asked}, the application allows no page of it"
