@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
-from devenv.config.masking import mask
 from devenv.config.trace import TraceRequest
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.host import processes
@@ -23,7 +22,7 @@ from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
 from devenv.trace.judge.http import judge_http
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.environment import own_variables
+from devenv.trace.layers.origins import find_origins, own_environment
 from devenv.trace.layers.services import was_left_out
 from devenv.trace.observation import Answer, Entry, HttpObservation, Observation
 from devenv.trace.question import TraceContext
@@ -45,9 +44,6 @@ UNSEEN: Final = re.compile(r"<(style|script)\b.*?</\1>", re.IGNORECASE | re.DOTA
 TAG: Final = re.compile(r"<[^>]*>")
 CHUNK: Final = 1 << 16
 NEXT: Final = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
-ORIGIN: Final = re.compile(r"https?://[^\s,;\"'<>\[\]()|]+")
-ORIGINS_NAME: Final = re.compile(r"cors|origin", re.IGNORECASE)
-MOST_VARIABLES: Final = 3
 # A map with only such names says that something went wrong, whatever the status says.
 ERROR_WORDS: Final = frozenset(
     ["error", "errors", "message", "msg", "detail", "details", "reason", "code", "status", "ok", "success"]
@@ -110,24 +106,6 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         uncovered=tuple(find_uncovered(declared, answers)),
         notes=tuple(unplaced(forms, answers["member"].entries)),
     )
-
-
-def own_environment(inquiry: TraceContext) -> dict[str, str]:
-    """The project's own variables, without those of the stores, as the application has them."""
-    environ = inquiry.application.environ or inquiry.declared_environment
-    given = inquiry.facts.context.environment
-    return {name: environ[name] for name in own_variables(inquiry) if name in environ and name not in given}
-
-
-def find_origins(own: Mapping[str, str], origin: str | None) -> Iterator[tuple[str, str]]:
-    """The variables that hold origins, but not this one, secrets masked.
-
-    Where one is named after origins, the others are addresses that the application calls.
-    """
-    found = {name: text for name, text in own.items() if (held := ORIGIN.findall(text)) and origin not in held}
-    named = {name: text for name, text in found.items() if ORIGINS_NAME.search(name)}
-    for name, text in list((named or found).items())[:MOST_VARIABLES]:
-        yield name, str(mask(name, text))[:DETAIL]
 
 
 def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Iterator[str]:

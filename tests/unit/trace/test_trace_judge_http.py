@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from devenv.trace.judge.verdict import judge
-from devenv.trace.layers.http import find_origins
+from devenv.trace.layers.origins import find_origins
 from devenv.trace.observation import (
     Answer,
     Entry,
