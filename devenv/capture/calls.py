@@ -26,7 +26,8 @@ class StoreCall:
 
     `limit` with `followed` False ends early when there is more. `elsewhere` says why the target is not the project's
     store (None: it is, or is not known). `error` is the store's error code, or the driver's error when it was not
-    reached; `detail` its words. `session` says of SQL as which role, and with which search_path, it was asked.
+    reached; `detail` its words. `session` says of SQL as which role, and with which search_path, it was asked;
+    `role` is that role alone.
     """
 
     operation: str
@@ -44,6 +45,7 @@ class StoreCall:
     sql: str | None = None
     target: str | None = None
     session: str | None = None
+    role: str | None = None
     store: Literal["dynamodb", "postgres"] = "dynamodb"
     elsewhere: str | None = None
     elsewhere_kind: str | None = None

@@ -20,7 +20,8 @@ CLAUSE: Final = re.compile(
     re.IGNORECASE,
 )
 LEGACY: Final = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
-SESSION: Final = ("host", "port", "database", "user", "search_path")
+SESSION: Final = ("host", "port", "database", "user", "search_path", "options")
+ROLE: Final = re.compile(r"(?:-c\s*|--)role=(\S+)")
 READS: Final = frozenset(["Query", "Scan", "GetItem", "BatchGetItem", "TransactGetItems", "ExecuteStatement"])
 
 
@@ -137,9 +138,15 @@ def describe(run: Sequence[Sent]) -> StoreCall:
 
 
 def describe_sql(sent: Sent) -> StoreCall:
-    words = (("as", sent.place.get("user")), ("with search_path", sent.place.get("search_path")))
+    taken_on = ROLE.search(str(sent.place.get("options") or ""))
+    user, role = sent.place.get("user"), taken_on[1] if taken_on else None
+    taken = bool(role) and role not in ("none", user)
+    who = f"role {role} (login {user})" if taken else user
+    words = (("as", who), ("with search_path", sent.place.get("search_path")))
     session = " ".join(f"{word} {value}" for word, value in words if value)
-    return StoreCall("SQL", sql=str(sent.request), session=session or None, store="postgres")
+    acting = role if taken else user
+    named = str(acting) if acting else None
+    return StoreCall("SQL", sql=str(sent.request), session=session or None, role=named, store="postgres")
 
 
 def describe_dynamodb(sent: Sent) -> StoreCall:

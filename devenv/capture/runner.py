@@ -267,8 +267,8 @@ def tell_rows(number: int, count: Any, error: BaseException | None = None) -> No
 def place_of_cursor(cursor: Any) -> dict[str, Any]:
     """Return where a cursor of psycopg is connected to."""
     info = cursor.connection.info
-    path = info.parameter_status("search_path")
-    return {"host": info.host, "port": info.port, "database": info.dbname, "user": info.user, "search_path": path}
+    where = {"host": info.host, "port": info.port, "database": info.dbname, "user": info.user}
+    return {**where, "search_path": info.parameter_status("search_path"), "options": getattr(info, "options", None)}
 
 
 def watch_psycopg(module: Any) -> None:

@@ -185,11 +185,11 @@ def run_trace(
     budget_s: float,
 ) -> Report:
     """One trace, alone or with what `--action` and `--stress` add."""
-    if kind == "trace":
-        from devenv.trace.run import trace as work
-
-        return work(stack(), subject, typed, user, payloads=payloads)
     with watching() as watch:
+        if kind == "trace":
+            from devenv.trace.run import trace as work
+
+            return work(stack(), subject, typed, user, payloads=payloads, say=watch.say)
         if kind == "action":
             from devenv.trace.action.run import trace_action
 

@@ -38,6 +38,7 @@ VERIFY_NAMES: Final[Mapping[str, str]] = {"malformed_key": "malformed_id", "half
 OF_IDS: Final = frozenset(["orphan", "mismatched_id"])
 EXAMPLES: Final = 3
 SUBJECTS: Final = 100
+PLACES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,3 +124,14 @@ def fold_kind(kind: str, faults: list[Fault], cause: str | None) -> Folded:
         cause=cause,
         faults=tuple(faults),
     )
+
+
+def places_text(faults: Iterable[Fault]) -> str:
+    """The items, and their attributes, that faults are in, where their own words do not name them."""
+    places: dict[str, dict[str, None]] = {}
+    for fault in faults:
+        if fault.record is not None and fault.record.key and fault.record.key_text not in fault.note:
+            places.setdefault(fault.record.key_text, {}).update({fault.attribute: None} if fault.attribute else {})
+    told = [f"{key} ({', '.join(names)})" if names else key for key, names in places.items()]
+    more = f" and {len(told) - PLACES} more" if len(told) > PLACES else ""
+    return f", in item {', '.join(told[:PLACES])}{more}" if told else ""

@@ -16,6 +16,7 @@ from devenv.links.contradictions import find_contradictions
 from devenv.links.faults import LAYERS, VERIFY_NAMES, Fault, Folded, fold
 from devenv.links.fields import find_field_faults, find_time_faults, find_unique_faults, group_fields, is_expired
 from devenv.links.groups import find_group_faults, with_partners
+from devenv.links.mix_ups import explain_mix_ups
 from devenv.links.packed import Item
 from devenv.links.read import Edge, ItemRecord, Kind, ReadPlan, compile_plan, read_records
 from devenv.links.resolve import (
@@ -70,7 +71,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "stale_preview": "either an entry was written without updating the group's rows (they belong in one transaction), "
     "or a row was changed",
     "missing_item": "either the entry was lost or deleted, or the group's row was changed",
-    "stale_copy": "either the row was changed in Postgres (DynamoDB does not update copies), or the item was",
+    "stale_copy": "either the row was changed in Postgres (DynamoDB does not update copies), or the item was changed",
 }
 
 
@@ -159,4 +160,5 @@ def judge(
     doubted = {id: fault for fault in faults if fault.kind in ("near_miss", "ambiguous_row") for id in fault.subjects}
     faults = [doubt(fault, doubted) for fault in faults] if doubted else faults
     unread = Counter(count_unread(plan, records)) + Counter(count_misfits(plan, named, index))
-    return LinkJudgement(faults, {**CAUSES, **explain(named, rows, seeded)}, records, named, unread)
+    causes = {**CAUSES, **explain(named, rows, seeded), **explain_mix_ups(named, faults, index)}
+    return LinkJudgement(faults, causes, records, named, unread)

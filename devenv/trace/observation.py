@@ -67,13 +67,14 @@ class DynamoObservation(Observation):
     """`entries` are all that are meant to be the subject's. `found`: there is such a subject at all.
 
     `hidden` are ids of entries that their right key does not reach, `fleeting` those that need not show (past their
-    time to live, or written just now). `owners` are the ids of the group's owners as they are written, `members` those
-    that are meant; None without a group.
+    time to live, or written during the trace), `young` those of the last seconds, with their times. `owners` are the
+    ids of the group's owners as they are written, `members` those that are meant; None without a group.
     """
 
     found: bool = True
     hidden: frozenset[str] = frozenset()
     fleeting: frozenset[str] = frozenset()
+    young: Mapping[str, datetime] = field(default_factory=dict)
     owners: frozenset[str] | None = None
     members: frozenset[str] | None = None
 
@@ -104,13 +105,22 @@ class Unfound:
 
 
 @dataclass(frozen=True)
+class Denied:
+    """Why a role of Postgres does not see a row, and the statement that gives it the right, where one does."""
+
+    text: str
+    grant: str | None = None
+
+
+@dataclass(frozen=True)
 class Ran:
     """How one function of the application ended. `error` is the type's name, `detail` its words, `where` the place.
 
     `asked` are its reads (None: not captured), `read` the entries that they brought. `shape` says what is wrong with
     the form of what was returned; `nothing`: it returned no value at all. `returned` are the fields that it had to
     return: name, expected, observed. `names` are the fields of the entries, as the function calls them. `unfound` says
-    what of a function that could not be called was not found, and what to write instead.
+    what of a function that could not be called was not found, and what to write instead. `denied` says what hides the
+    row of a lookup from the application's role.
     """
 
     function: str
@@ -126,6 +136,7 @@ class Ran:
     returned: tuple[tuple[str, str, str | None], ...] = ()
     names: tuple[str, ...] = ()
     unfound: Unfound | None = None
+    denied: Denied | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

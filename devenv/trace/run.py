@@ -43,9 +43,10 @@ report, for those who render it:
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -65,6 +66,8 @@ from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import DeclaredIds, Observation, Observations, PostgresObservation, Subject, observations
 from devenv.trace.question import TraceContext, ask
 from devenv.trace.report import report_of
+from devenv.trace.request_writes import Writes, find_writes, finding_of, notes_of
+from devenv.trace.young import faults_of, judge_young, told_young, wait_s, without_young
 
 if TYPE_CHECKING:
     from devenv.config.trace import TraceLibrary
@@ -75,6 +78,9 @@ if TYPE_CHECKING:
 
 # A store that is written to all the time is traced so often before its differences count.
 AGAIN: Final = 4
+# How often a trace waits until the entries of the last seconds are old enough.
+WAITS: Final = 2
+NOTES: Final = 3
 
 
 def trace(
@@ -85,17 +91,39 @@ def trace(
     *,
     payloads: bool = False,
     layers: Sequence[Layer] = LAYERS,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Ask every layer at once, judge, and report. UsageError for a question that cannot be asked.
 
     `payloads`: the report shows people's own words.
     """
-    for left in reversed(range(AGAIN)):
-        run = TraceRun(open_context(stack, subject, typed, user), layers)
+    return trace_settled(partial(open_context, stack, subject, typed, user), layers, payloads=payloads, say=say)
+
+
+def trace_settled(
+    opened: Callable[[], TraceContext], layers: Sequence[Layer], *, payloads: bool, say: Callable[[str], None]
+) -> Report:
+    """Trace until nothing that was written meanwhile decides: an entry of the last seconds is looked at once more.
+
+    What still cannot be told apart from a write under way is not verified.
+    """
+    waits, left = WAITS, AGAIN
+    noted: tuple[str, ...] = ()
+    while True:
+        run = TraceRun(opened(), layers, noted)
         report = run.report(payloads=payloads)
-        if report.exit_code is not Exit.FOUND or not left or not was_written(run.context):
-            break
-    return report
+        if run.disputed and waits:
+            waits -= 1
+            pause = wait_s(run.disputed.values(), run.context.facts.context.now())
+            say(f"{told_young(run.disputed)}: looking again in {pause:.1f} s")
+            time.sleep(pause)
+            continue
+        left -= 1
+        if report.exit_code is not Exit.FOUND or not left or run.writes.own:
+            return report
+        if not (run.writes.meanwhile or was_written(run.context)):
+            return report
+        noted = tuple(dict.fromkeys([*noted, *notes_of(run.writes)]))[:NOTES]
 
 
 def was_written(context: TraceContext) -> bool:
@@ -131,14 +159,20 @@ def replayer(stack: Stack, context: FactsContext) -> Replayer | None:
 
 
 class TraceRun:
-    """One trace: every layer is asked once, by whoever needs it first."""
+    """One trace: every layer is asked once, by whoever needs it first.
 
-    def __init__(self, context: TraceContext, layers: Sequence[Layer] = LAYERS) -> None:
+    `noted` is what an earlier look saw being written.
+    """
+
+    def __init__(self, context: TraceContext, layers: Sequence[Layer] = LAYERS, noted: tuple[str, ...] = ()) -> None:
         self.context = context
         self.layers = tuple(layer for layer in layers if layer.declared(context.settings))
         self._lazy = {layer.name: Lazy(partial(self._observe, layer)) for layer in self.layers}
         self._begun: dict[str, Any] = {}
         self.judgement: Judgement | None = None
+        self.disputed: Mapping[str, datetime] = {}
+        self.writes = Writes()
+        self.noted = noted
 
     def ask(self, name: str) -> Observation:
         """A layer's observation. Never raises: what goes wrong is in it."""
@@ -157,16 +191,29 @@ class TraceRun:
         return observations({name: answer.result() for name, answer in answers.items()})
 
     def report(self, *, payloads: bool = False) -> Report:
-        """The verdict with its evidence."""
+        """The verdict with its evidence. Entries of the last seconds that decide alone are kept as `disputed`."""
         seen = self.ask_all()
         subject = subject_of(self.context, seen.postgres)
+        self.writes = find_writes(self.context, seen)
+        seen = self.with_writes(seen, judge(subject, seen, self.layers))
         found = judge(subject, seen, self.layers)
         if found.first is not None:
             seen = self.settled(seen)
-            found = judge(subject, seen, self.layers)
+            found, self.disputed = judge_young(subject, seen, self.layers)
+            if self.disputed:
+                gap = f"{told_young(self.disputed)}; trace it again"
+                stored = replace(seen.dynamodb, uncovered=(*seen.dynamodb.uncovered, gap))
+                seen = replace(seen, dynamodb=stored)
+                found = judge(subject, without_young(seen), self.layers)
         self.judgement = found
         code = {"ok": Exit.DONE, "diverged": Exit.FOUND, "not_verified": Exit.UNCHECKED}[found.status]
         return report_of(self.context, subject, seen, found, code, payloads=payloads)
+
+    def with_writes(self, seen: Observations, found: Judgement) -> Observations:
+        """The observations, with what the request itself changed, and what changed meanwhile."""
+        finding = finding_of(self.writes, faults_of(found))
+        notes = (*seen.http.notes, *self.noted, *notes_of(self.writes))
+        return replace(seen, http=replace(seen.http, findings=(finding,) if finding else (), notes=notes))
 
     def settled(self, seen: Observations) -> Observations:
         """The observations, with the entries that were written since DynamoDB was read marked as fleeting."""

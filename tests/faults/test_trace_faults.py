@@ -13,6 +13,7 @@ from tests.faults.trace.catalog import FAULTS
 from tests.faults.trace.figures import Case, figures, first_empty, first_error, wilson
 from tests.faults.trace.lookups import LOOKUPS
 from tests.faults.trace.more import CONTROLS, PAIRS, UNSEEN, Control
+from tests.faults.trace.running import RUNNING
 from tests.faults.trace.suite import run_control, run_fault, run_pair
 from tests.support import sampled
 
@@ -41,7 +42,7 @@ def test_the_first_layer_that_breaks_is_named_with_its_class(bench: Bench, fault
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("fault", LOOKUPS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [*LOOKUPS, *RUNNING], ids=lambda fault: fault.name)
 def test_what_one_call_alone_does_not_show_is_named(bench: Bench, fault: Fault) -> None:
     case = run_fault(bench, fault)
     assert case.counted, "a case whose answer does not change proves nothing"

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -36,7 +37,7 @@ from devenv.trace.layers.http import Ask, Raw, address_of, reason_of, send
 from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import Observation, Observations, Subject
 from devenv.trace.question import TraceContext
-from devenv.trace.run import TraceRun, open_context
+from devenv.trace.run import TraceRun, open_context, trace_settled
 from devenv.trace.tokens import make_token
 
 if TYPE_CHECKING:
@@ -91,9 +92,8 @@ def trace_action(
             scratch.start_application(tap.ports)
             context = open_context(scratch.stack, subject, typed, user)
             outcome = act(context, TraceRun(context), calls, say)
-            return TraceRun(open_context(scratch.stack, subject, typed, user), with_outcome(outcome)).report(
-                payloads=payloads
-            )
+            opened = partial(open_context, scratch.stack, subject, typed, user)
+            return trace_settled(opened, with_outcome(outcome), payloads=payloads, say=say)
 
 
 def check_declared(stack: Stack, subject: str) -> None:

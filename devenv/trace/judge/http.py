@@ -16,6 +16,7 @@ from devenv.trace.judge.fault import (
     Judged,
     LayerFinding,
     LayerStatus,
+    at_layer,
     beyond,
     changed_text,
     count,
@@ -32,6 +33,7 @@ from devenv.trace.judge.fault import (
 )
 from devenv.trace.judge.identity import explain_fields, explain_ids, place_of_list
 from devenv.trace.judge.library import is_member
+from devenv.trace.judge.running import outside_function
 from devenv.trace.observation import Answer, Entry, Observations, Subject
 
 REFUSALS: Final = (401, 403, 404)
@@ -82,7 +84,10 @@ def judge_http(subject: Subject, seen: Observations, earlier: Sequence[LayerFind
     expected = expected_of_http(subject, seen)
     entries = member.entries if member else None
     return Judged(
-        findings=find_http(subject, seen, expected, earlier),
+        findings=[
+            *(at_layer("http", one) for one in seen.http.findings),
+            *find_http(subject, seen, expected, earlier),
+        ],
         expected=expected,
         entries=entries,
         difference=difference(subject, expected, entries),
@@ -100,7 +105,8 @@ def find_http(
     if member is None:
         return []
     judged = judge_member(subject, seen, member, expected, earlier)
-    explained = explain_fields(judged, subject, seen.dynamodb.entries)
+    located = [outside_function(one, seen, earlier) for one in judged]
+    explained = explain_fields(located, subject, seen.dynamodb.entries)
     found = explain_ids(explained, subject, "http", member.entries, member.names)
     blind = any(broken.layer in ("environment", "services") for broken in earlier)
     others = list(judge_others(subject, seen, member, blind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
@@ -33,6 +34,13 @@ from devenv.trace.observation import Entry, Observations, Ran, Subject
 # What a store answers when the request itself is wrong, as opposed to the store not being reached.
 REFUSED: Final = frozenset(["ResourceNotFoundException", "ValidationException", "SerializationException"])
 REFUSED_SQL: Final = ("22", "42")
+# What a store answers to credentials that it does not accept.
+REFUSED_CREDENTIALS: Final = frozenset(
+    [
+        "AccessDeniedException", "ExpiredTokenException", "IncompleteSignatureException", "InvalidSignatureException",
+        "MissingAuthenticationTokenException", "UnrecognizedClientException",
+    ]
+)  # fmt: skip
 
 
 def expected_of_library(subject: Subject, seen: Observations) -> Sequence[Entry] | None:
@@ -61,8 +69,13 @@ def judge_library(subject: Subject, seen: Observations, earlier: Sequence[LayerF
         entries=entries,
         difference=difference(subject, given, entries),
         refused=any(run is not None and (run.outcome != "returned" or run.nothing) for run in (ran, *guards)),
-        another=is_another_list(subject, seen, "library", entries),
+        another=is_another_list(subject, seen, "library", entries) or finds_another(seen),
     )
+
+
+def finds_another(seen: Observations) -> bool:
+    """Return True if the application's own lookup finds another row than the user's, whoever is to blame."""
+    return any(expected != observed for guard, _ in seen.library.guards for _, expected, observed in guard.returned)
 
 
 def find_library(
@@ -167,14 +180,24 @@ def judge_failure(ran: Ran, declared: StoreCall | None) -> LayerFinding:
     place = f" ({ran.where})" if ran.where else ""
     if refused and ran.outcome == "raised":
         cause = f"{shown(refused[-1])} was refused: {refused[-1].error}; {side_by_side(ran.asked, declared)}"
-        return library_fault(ran, "wrong_query", f"{ran.function} fails with {words}{place}", cause)
+        fault = library_fault(ran, "wrong_query", f"{ran.function} fails with {words}{place}", cause)
+        return with_denied(fault, ran, f"{shown(refused[-1])} was refused: {refused[-1].error}")
     texts = {
         "raised": f"{ran.function} fails with {words}{place}",
         "exited": f"{ran.function} ends its process{f': {words}' if words else ''}",
         "unstarted": f"{ran.function} cannot be called: {words}{place}",
         "unreadable": f"{ran.function} returns a value that cannot be read: {words}",
     }
+    turned_away = next((one for one in reversed(ran.asked or ()) if one.error in REFUSED_CREDENTIALS), None)
+    other = next((one for one in reversed(ran.asked or ()) if one.error is not None), None)
     cause = "possibly an error in the function itself: no store refused a request"
+    if ran.asked is None:
+        cause = "possibly an error in the function itself: its requests were not captured"
+    elif turned_away is not None:
+        where = f" at {turned_away.target}" if turned_away.target else ""
+        cause = f"DynamoDB{where} refused the credentials of {shown(turned_away)}: {turned_away.error}"
+    elif other is not None:
+        cause = f"{shown(other)} was not answered: {other.error}"
     fault = library_fault(ran, "error", texts[ran.outcome], cause)
     return replace(fault, cause=ran.unfound.cause, fix=Fix(ran.unfound.text)) if ran.unfound else fault
 
@@ -302,7 +325,19 @@ def judge_lookup(guard: Ran, earlier: Sequence[LayerFinding]) -> Iterator[LayerF
     else:
         differing = ", ".join(f"`{name}` is {observed or 'missing'}, not {wanted}" for name, wanted, observed in wrong)
         text = f"{guard.function} finds another row than the user's: {differing}"
-    yield library_fault(guard, "wrong_row", text, lookup_text(guard), status="mutated")
+    fault = library_fault(guard, "wrong_row", text, lookup_text(guard), status="mutated")
+    yield with_denied(fault, guard, fault.cause)
+
+
+def with_denied(fault: LayerFinding, ran: Ran, head: str | None) -> LayerFinding:
+    """The fault; with the policy or the missing right that hides the row from the application's role."""
+    if ran.denied is None:
+        return fault
+    cause = f"{head}; {ran.denied.text}" if head else ran.denied.text
+    if ran.denied.grant is None:
+        return replace(fault, cause=cause, fix=Fix("correct the policy, or the role that the code takes"))
+    command = shlex.join(["devenv", "db", "--write", ran.denied.grant])
+    return replace(fault, cause=cause, fix=Fix("let the role read the table, or connect as another role", command))
 
 
 def lookup_text(guard: Ran) -> str | None:

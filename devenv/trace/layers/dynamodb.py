@@ -6,7 +6,7 @@ import difflib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -16,6 +16,7 @@ from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
 from devenv.core.templates import Unknown, fill, names_in
+from devenv.links.faults import places_text
 from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
 from devenv.links.read import read_records
@@ -27,7 +28,7 @@ from devenv.trace.layers import gone
 from devenv.trace.observation import DynamoObservation, Entry, Observation
 from devenv.trace.question import TraceContext
 
-# What is written while we look need not be in every answer.
+# How long an answer may lag behind a write.
 MEANWHILE: Final = timedelta(seconds=3)
 NEAR: Final = 5
 SHOWN: Final = 500
@@ -165,7 +166,8 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
         hidden=frozenset(
             form.entry(record).id or "" for record in gathered.entries if not exact(record, gathered.wanted)
         ),
-        fleeting=frozenset(entry.id or "" for entry in (*expired, *recent(inquiry, entries))),
+        fleeting=frozenset(entry.id or "" for entry in expired),
+        young=dict(find_young(inquiry, entries)),
         owners=gathered.owners,
         members=gathered.members,
     )
@@ -227,13 +229,13 @@ def find_lost(inquiry: TraceContext, gathered: SubjectItems, lost: Sequence[gone
         yield gone.lost_entry(shown, f"{group.name} {inquiry.question.identifier or ''}".rstrip())
 
 
-def recent(inquiry: TraceContext, entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Entries that were written while we looked."""
+def find_young(inquiry: TraceContext, entries: Iterable[Entry]) -> Iterator[tuple[str, datetime]]:
+    """The ids of entries that were written while we looked, or just before, with their times."""
     names = {part.entity: part.sorted_by for part in inquiry.question.trace.entities}
     for entry in entries:
         moment = instant(entry.fields.get(names.get(entry.kind, inquiry.question.trace.sorted_by) or "") or "")
         if moment is not None and abs(moment - inquiry.began) < MEANWHILE:
-            yield entry
+            yield entry.id or "", moment
 
 
 def describe(record: ItemRecord) -> dict[str, Any]:
@@ -276,7 +278,8 @@ def own_findings(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
     for folded in LinkJudgement(chosen, found.causes, found.records, found.named).folded():
         about = {name for fault in folded.faults for name in (fault.attribute, fault.field, fault.observed) if name}
         fix = RESTORE if was_seeded(inquiry, folded) else remedy(folded)
-        yield Finding(folded.kind, folded.summary, folded.cause, fix, folded.subjects, frozenset(about))
+        text = f"{folded.summary}{places_text(folded.faults)}"
+        yield Finding(folded.kind, text, folded.cause, fix, folded.subjects, frozenset(about))
 
 
 def was_seeded(inquiry: TraceContext, folded: Folded) -> bool:

@@ -258,3 +258,23 @@ def test_no_text_of_an_entry_is_in_any_sentence() -> None:
         found = judge(SUBJECT, seen)
         sentences = " ".join(f"{b.summary} {b.cause}" for b in (found.first, *found.also) if b)
         assert "private" not in sentences
+
+
+def test_a_wrong_answer_of_a_right_function_is_placed_in_the_process_or_the_route() -> None:
+    for seen in (with_member(entries=STORED[:-1]), with_member(status=401, entries=None)):
+        first = judge(SUBJECT, seen).first
+        assert first is not None
+        assert first.cause is not None
+        assert "list_letters() is right when called in a new process" in first.cause
+        assert first.fix is not None
+        assert first.fix.command == "devenv restart backend"
+
+
+def test_where_the_log_tells_an_error_or_entries_only_look_different_the_place_is_not_guessed() -> None:
+    logged = with_member(entries=STORED[1:])
+    logged = replace(logged, http=replace(logged.http, log=("ValueError: no",)))
+    changed = with_member(entries=(replace(STORED[0], fields={**STORED[0].fields, "by": "bo"}), *STORED[1:]))
+    for seen in (logged, changed):
+        first = judge(SUBJECT, seen).first
+        assert first is not None
+        assert "new process" not in (first.cause or "")

@@ -12,6 +12,7 @@ from devenv.capture.calls import StoreCall
 from devenv.trace.judge.verdict import judge
 from devenv.trace.observation import (
     Answer,
+    Denied,
     Entry,
     Finding,
     LibraryObservation,
@@ -271,6 +272,42 @@ def test_a_page_that_fails_and_one_with_what_was_just_written() -> None:
     assert verdict(fresh, subject) == ("library", "wrong_page")
     stored = replace(HEALTHY.dynamodb, fleeting=frozenset(["m6"]))
     assert verdict(replace(fresh, dynamodb=stored), subject) == (None, None)
+
+
+def test_what_hides_the_row_from_the_role_of_a_lookup_is_its_cause() -> None:
+    asked = StoreCall("SQL", sql="SELECT id", store="postgres", target="db:5432/a", session="as ada", count=0)
+    guard = Ran("find_me()", "returned", asked=(asked,), returned=(("id", "u-ada", None),), denied=Denied("hidden"))
+    first = judge(SUBJECT, with_guard(guard)).first
+    assert first is not None
+    assert first.cause == "`SELECT id` brings 0 rows from db:5432/a as ada; hidden"
+    refused = replace(guard, outcome="raised", returned=(), asked=(replace(asked, count=None, error="42501"),))
+    right = replace(refused, denied=Denied("no right", "GRANT SELECT ON t TO ada"))
+    first = judge(SUBJECT, with_guard(right)).first
+    assert first is not None
+    assert first.cause == "`SELECT id` was refused: 42501; no right"
+    assert first.fix is not None
+    assert first.fix.command == "devenv db --write 'GRANT SELECT ON t TO ada'"
+
+
+def test_a_store_that_refuses_credentials_is_named() -> None:
+    asked = replace(SENT, error="UnrecognizedClientException", target="db:8000")
+    first = judge(SUBJECT, with_library(outcome="raised", error="ClientError", asked=(asked,))).first
+    assert first is not None
+    assert first.kind == "error"
+    assert (first.cause or "").startswith("DynamoDB at db:8000 refused the credentials of Query letters")
+
+
+def test_a_lookup_that_finds_another_row_for_an_earlier_fault_is_no_tick() -> None:
+    guard = Ran("find_me()", "returned", asked=(), returned=(("id", "u-ada", "u-bo"),))
+    diverted = Observation(findings=(Finding("wrong_database", "", about=frozenset(["postgres"])),))
+    seen = replace(with_guard(guard), environment=diverted)
+    seen = replace(seen, library=replace(seen.library, corrected=RAN))
+    found = judge(SUBJECT, seen)
+    assert next(one for one in found.layers if one.name == "library").follows == "environment"
+
+
+def with_guard(guard: Ran) -> Observations:
+    return replace(HEALTHY, library=LibraryObservation(ran=RAN, guards=((guard, None),)))
 
 
 def test_the_lookup_of_the_user_is_held_against_the_declared_row() -> None:

@@ -1,0 +1,47 @@
+"""Faults of the running process: what it keeps between requests, and what a request changes by being sent."""
+
+from __future__ import annotations
+
+from tests.faults.trace.bench import GROUP, Bench
+from tests.faults.trace.breaks import Answers, Fault, code
+
+NEWEST = "def newest("
+LISTED = "    found = messages.list_messages("
+MOVES = """\
+    for row in messages.group_rows(group):
+        if row["pk"]["S"] == f"GRP#{me['uuid']}":
+            at = messages.datetime.now(messages.UTC).isoformat(timespec="microseconds")
+            moved = messages.put({**row, "sk": {"S": at}})
+            stores.dynamodb().transact_write_items(TransactItems=[messages.delete(row), moved])
+"""
+RENAMES = """\
+    with stores.postgres() as connection:
+        query = "UPDATE public.users SET display_name = md5(random()::text) WHERE uuid = %s"
+        connection.execute(query, [me["uuid"]])
+"""
+
+
+def always(bench: Bench, before: Answers, after: Answers) -> bool:
+    """What is wrong does not show in an answer to this request alone."""
+    return True
+
+
+def kept_answer(bench: Bench) -> None:
+    """The process keeps what it read, and a message is sent right before the trace."""
+    code("messages.py", (NEWEST, f"@functools.cache\n{NEWEST}"))(bench)
+    bench.ask(f"/api/messages/{GROUP}", "ines")
+    sent = bench.ask("/api/messages", "rafael", {"message_group_uuid": GROUP, "message": "a moment ago"})
+    assert sent["status"] == 200, sent
+
+
+def first(lines: str) -> Fault:
+    """A write before the route answers."""
+    name = "reading moves a group row" if lines is MOVES else "reading renames the reader"
+    return Fault(name, 44, "http", "request_writes", code("app.py", (LISTED, lines + LISTED)), changed=always)
+
+
+RUNNING: tuple[Fault, ...] = (
+    Fault("an answer is kept", 43, "http", "items_lost", kept_answer, changed=always),
+    first(MOVES),
+    first(RENAMES),
+)
