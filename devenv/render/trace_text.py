@@ -194,12 +194,11 @@ def difference_rows(layer: Layer, verbose: bool) -> Iterator[Row]:
     """Ids that are missing or new, fields that changed, and whether the order did."""
     for name in ("missing", "extra"):
         if ids := layer.get(name):
-            yield name, short_ids(ids, len(ids) if verbose else EXAMPLES)
+            yield name, f"{len(ids)}: {' '.join(ids)}" if verbose else short_ids(ids, EXAMPLES)
     for field, changes in changes_by_field(layer.get("changed") or ()).items():
         shown = changes if verbose else changes[:EXAMPLES]
         examples = "; ".join(
-            f"{short(change['id'])} {value_text(change['expected'])} → {value_text(change['observed'])}"
-            for change in shown
+            f"{short(change['id'])} {value_text(change['expected'])} → {observed_text(change)}" for change in shown
         )
         rest = f"; and {len(changes) - len(shown)} more" if len(changes) > len(shown) else ""
         entries = number_of(len({change["id"] for change in changes}), "entry", "entries")
@@ -211,6 +210,13 @@ def difference_rows(layer: Layer, verbose: bool) -> Iterator[Row]:
 def value_text(value: str | None) -> str:
     """A field's value; null is a word, as an empty text is none."""
     return "null" if value is None else f"“{value}”" if not value.strip() else value
+
+
+def observed_text(change: Mapping[str, Any]) -> str:
+    """The value that came instead of the expected one."""
+    if not change.get("absent"):
+        return value_text(change["observed"])
+    return f"absent (`{change['instead']}` has it)" if change.get("instead") else "absent"
 
 
 def query_rows(body: Body, layer: Layer) -> Iterator[Row]:

@@ -139,7 +139,12 @@ def is_wanted(element: Mapping[str, Any], only: Mapping[str, str]) -> bool:
 def read_entry(element: Mapping[str, Any], form: Form) -> Entry:
     """One element of an answer."""
     identity = name_entry(form.kind, form.id, lambda name: as_text(walk(element, name)))
-    return Entry(identity, {name: as_text(walk(element, there)) for name, there in form.names.items()}, form.kind)
+    fields = {name: as_text(walk(element, there)) for name, there in form.names.items()}
+    absent = frozenset(name for name, there in form.names.items() if fields[name] is None and not has(element, there))
+    used = {*form.names.values(), *(names_in(form.id) or {form.id} if form.id else ())}
+    texts = {name: as_text(value) for name, value in element.items() if absent and name not in used}
+    others = {str(name): text for name, text in texts.items() if text is not None}
+    return Entry(identity, fields, form.kind, absent, others)
 
 
 def name_entry(kind: str, declared: str | None, read: Callable[[str], str | None]) -> str | None:
@@ -167,6 +172,13 @@ def walk(element: Mapping[str, Any], path: str) -> Any:
             return None
         value = value[name]
     return value
+
+
+def has(element: Mapping[str, Any], path: str) -> bool:
+    """Return True if there is a value under a name, or under `name.name` inside maps; null is one."""
+    head, dot, last = path.rpartition(".")
+    inner = walk(element, head) if dot else None
+    return path in element or (isinstance(inner, Mapping) and last in inner)
 
 
 def describe(value: Any) -> str:

@@ -19,12 +19,18 @@ ID: Final = "id"
 
 @dataclass(frozen=True)
 class Change:
-    """One field of one entry that is not what it was in the layer before."""
+    """One field of one entry that is not what it was in the layer before.
+
+    `absent`: the answer does not have the field (a null is not absent); `instead` is the undeclared field with its
+    value, if exactly one has it.
+    """
 
     id: str
     field: str
     expected: str | None
     observed: str | None
+    absent: bool = False
+    instead: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,10 @@ def changes(before: Entry, after: Entry, types: Mapping[str, str]) -> Iterable[C
         yield Change(name, ID, before.id, after.id)
     for field, text in before.fields.items():
         if field in after.fields and not same(text, after.fields[field], types.get(field)):
-            yield Change(name, field, text, after.fields[field])
+            absent = field in after.absent
+            alike_ = [other for other, value in after.others.items() if absent and same(text, value, types.get(field))]
+            instead = alike_[0] if len(alike_) == 1 else None
+            yield Change(name, field, text, after.fields[field], absent, instead)
 
 
 def same(expected: str | None, observed: str | None, type_name: str | None) -> bool:

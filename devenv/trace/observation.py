@@ -19,12 +19,15 @@ from devenv.core.model import Failure, Finding
 class Entry:
     """One thing in an answer: its id (None: it has none there) and its fields as text (None: null, or absent).
 
-    `kind` is the declared kind where an answer consists of several; the id then begins with it.
+    `kind` is the declared kind where an answer consists of several; the id then begins with it. `absent` are declared
+    fields that the answer does not have, `others` the values of undeclared ones.
     """
 
     id: str | None
     fields: Mapping[str, str | None]
     kind: str = ""
+    absent: frozenset[str] = field(default=frozenset(), compare=False, repr=False)
+    others: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +164,28 @@ class LibraryObservation(Observation):
 
 
 @dataclass(frozen=True)
+class NextPage:
+    """A page behind the first, as the page before it announces it.
+
+    `header` names it (None: the declared parameter does). `url` has a host only if that is not the application's.
+    `sent` are the parameters that the request for the page before did not have so. `after` is the entry of that page
+    that it must continue behind. `repeated` are ids that earlier pages have. With `trouble` it gave no entries: the
+    words that follow its address in a sentence, `kind` the class of that fault, `detail` what it says of itself.
+    """
+
+    number: int
+    url: str
+    header: str | None = None
+    sent: Mapping[str, str] = field(default_factory=dict)
+    after: Entry | None = None
+    repeated: tuple[str, ...] = ()
+    trouble: str | None = None
+    kind: str = "status"
+    status: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """One HTTP answer. `status` None: there was none, and `problem` says why (`timed_out`, `refused`, `broken`).
 
@@ -168,6 +193,9 @@ class Answer:
     `cors` is the Access-Control-Allow-Origin header. `pages` were read; `more`: the last one names a further page.
     `encoding` is the Content-Encoding. `spans` are the least and the greatest value of the sorted field on each page,
     in the order of the pages; `repeated` are ids that several pages have. `names` are the fields of its entries.
+    `following` are the pages behind the first, as they were announced; only the last of them may have trouble.
+    `unread` is another header than Link that names a next page. `exposed`: a page of another origin may read the Link
+    header (None: pages are not found by it).
     """
 
     status: int | None
@@ -183,6 +211,9 @@ class Answer:
     pages: int = 1
     spans: tuple[tuple[str, str], ...] = ()
     repeated: tuple[str, ...] = ()
+    following: tuple[NextPage, ...] = ()
+    unread: str | None = None
+    exposed: bool | None = None
     more: bool = False
     empty: bool = False
     ms: float = 0.0
@@ -194,7 +225,8 @@ class HttpObservation(Observation):
     """The answers to a member, to somebody without a token, to a stranger (None: not asked); the log lines meanwhile.
 
     `preflight` is the answer to a browser's question whether it may ask. `origins` are variables of the application
-    that hold other origins than the declared one, with their texts.
+    that hold other origins than the declared one, with their texts. `later` are the answers at the address of
+    the member's second page: to `anonymous` and to `stranger`.
     """
 
     member: Answer | None = None
@@ -202,11 +234,13 @@ class HttpObservation(Observation):
     stranger: Answer | None = None
     preflight: Answer | None = None
     origins: tuple[tuple[str, str], ...] = ()
+    later: Mapping[str, Answer] = field(default_factory=dict)
     log: tuple[str, ...] | None = None
 
     def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
         """Return what all answers held."""
-        return tuple(one.entries for one in (self.member, self.stranger, self.anonymous) if one is not None)
+        answers = (self.member, self.stranger, self.anonymous, *self.later.values())
+        return tuple(one.entries for one in answers if one is not None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -105,6 +105,8 @@ def layer(number: int, judged: LayerVerdict, seen: Observation, hidden: Sequence
                 "field": change.field,
                 "expected": shown(change.field, change.expected, hidden),
                 "observed": shown(change.field, change.observed, hidden),
+                "absent": change.absent,
+                "instead": change.instead,
             }
             for change in (difference.changed if difference else ())
         ],

@@ -33,7 +33,8 @@ from devenv.trace.answers import walk
 from devenv.trace.difference import same
 from devenv.trace.judge.fault import Judged, LayerFinding, at_layer, judge_findings
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.http import Ask, Raw, address_of, reason_of, send
+from devenv.trace.layers.http import Raw, address_of, reason_of, send
+from devenv.trace.layers.pages import Ask
 from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import Observation, Observations, Subject
 from devenv.trace.question import TraceContext

@@ -207,7 +207,8 @@ def changed_text(subject: Subject, head: str, changed: Sequence[Change]) -> str:
     fields = dict.fromkeys(change.field for change in changed)
     entries = len({change.id for change in changed})
     absent = [name for name in fields if all(c.observed is None for c in changed if c.field == name)]
-    names = ", ".join(f"no `{name}`" if name in absent else f"another `{name}`" for name in fields)
+    lacking = {name: f"no `{name}`{renamed(changed, name)}" for name in absent}
+    names = ", ".join(lacking.get(name, f"another `{name}`") for name in fields)
     return f"{head} {names} on {count(entries)}{linked_text(subject, changed)}"
 
 
@@ -219,6 +220,13 @@ def linked_text(subject: Subject, changed: Sequence[Change]) -> str:
             values = [f"`{text}`" if text is not None else "null" for text in (change.observed, change.expected)]
             return f": `{change.field}` of {change.id} is {values[0]}, {place} is {values[1]}"
     return ""
+
+
+def renamed(changed: Sequence[Change], name: str) -> str:
+    """` (its value is in `displayName`)`, where one other field has it on all entries."""
+    others = {change.instead for change in changed if change.field == name}
+    other = others.pop() if len(others) == 1 else None
+    return f" (its value is in `{other}`)" if other else ""
 
 
 def count(number: int, noun: str = "entry") -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -33,8 +32,22 @@ from devenv.trace.judge.fault import (
 )
 from devenv.trace.judge.identity import explain_fields, explain_ids, place_of_list
 from devenv.trace.judge.library import is_member
+from devenv.trace.judge.pages import (
+    ADDRESS,
+    CONTINUE,
+    behind,
+    cause_of_gap,
+    cause_of_repeat,
+    failed_page,
+    failed_text,
+    gap_text,
+    gaps_between,
+    is_cut,
+    page_numbered,
+    repeated_text,
+)
 from devenv.trace.judge.running import outside_function
-from devenv.trace.observation import Answer, Entry, Observations, Subject
+from devenv.trace.observation import Answer, Entry, NextPage, Observations, Subject
 
 REFUSALS: Final = (401, 403, 404)
 # Statuses of a path or method that the application may not have.
@@ -91,7 +104,7 @@ def judge_http(subject: Subject, seen: Observations, earlier: Sequence[LayerFind
         expected=expected,
         entries=entries,
         difference=difference(subject, expected, entries),
-        refused=member is not None and (member.status is None or member.status not in OK),
+        refused=member is not None and (member.status is None or member.status not in OK or is_cut(member)),
         right=rightly_refused(subject, seen, earlier),
         another=not (member and member.more) and is_another_list(subject, seen, "http", entries),
     )
@@ -190,6 +203,8 @@ def judge_body(
         fault = http_fault(seen, "body_changed", f"the API answers {member.shape}", FORM)
         yield place_of_list(fault, subject, "request", member.shape)
     elif expected is None:
+        if (page := failed_page(member, True)) and not implied(seen, earlier):
+            yield page_fault(seen, member, page)
         if ran is not None and ran.outcome == "raised" and not member.entries:
             text = f"{ran.function} fails, and the API answers {member.status} with an empty list"
             yield http_fault(seen, "status", text, "an error is returned as success")
@@ -200,6 +215,9 @@ def judge_body(
         # The next page begins by the text of this field: another spelling of the same moment is another place.
         types = {**subject.types, subject.cursor: "string"} if subject.cursor else subject.types
         between = compare(expected, member.entries, types)
+        lost = without(between, seen.dynamodb.fleeting).missing
+        if (page := failed_page(member, bool(lost))) and not implied(seen, earlier):
+            yield page_fault(seen, member, page, replace(between, missing=behind(subject, member, lost)))
         if any(broken.layer in ("pattern", "library") for broken in earlier):
             # Pages are cut from a list that is already wrong: what is missing or out of order follows from that.
             known = {entry.id for entry in seen.dynamodb.entries or ()}
@@ -219,13 +237,23 @@ def judge_list(
     said = log_text(seen)
     if member.more and (limit := subject.limits.get("http") or len(entries)):
         between = replace(between, missing=beyond(subject, expected, between.missing, min(limit, len(entries))))
+    gaps = gaps_between(subject, member, between.missing)
+    skipped = bool(gaps) and sum(gaps.values()) == len(between.missing)
+    again = next((one for one in member.following if one.repeated), None)
+    gap = page_numbered(member, next(iter(gaps)) + 1) if skipped else None
+    repeats = []
     if member.repeated:
-        text = f"{count(len(member.repeated))} on more than one page: the next page does not begin after the last entry"
-        yield http_fault(seen, "cursor", text, said, status="extra", ids=member.repeated)
-    if skipped := between_pages(subject, member, between):
-        head = f"the API answers {len(entries)} of {len(expected)}"
-        text = f"{head}: {count(skipped)} between two pages missing"
-        yield http_fault(seen, "cursor", text, "the next page begins too far after the last entry", between, "missing")
+        text, fix = repeated_text(member), CONTINUE if again else None
+        cause = cause_of_repeat(subject, member, expected, again) or said
+        repeats = [http_fault(seen, "cursor", text, cause, status="extra", ids=member.repeated, fix=fix)]
+    # The page that is wrong first is the cause of later ones.
+    gap_first = gap is not None and again is not None and gap.number < again.number
+    yield from [] if gap_first else repeats
+    if skipped:
+        text = f"the API answers {len(entries)} of {len(expected)}: {gap_text(member, gaps)}"
+        cause = cause_of_gap(subject, member, expected, gap)
+        yield http_fault(seen, "cursor", text, cause, between, "missing", fix=CONTINUE if gap else None)
+        yield from repeats if gap_first else []
     elif between.extra and not between.pairs:
         text = f"the API answers {count(len(entries))}, none of which the function returns"
         yield http_fault(seen, "body_changed", text, said, between, "mutated")
@@ -236,6 +264,8 @@ def judge_list(
             yield http_fault(seen, "status", f"{head}: an error is answered as {member.status}", said, between)
         else:
             part = which_part(subject, expected, between) if entries else "the list is lost between function and answer"
+            if member.unread and not member.following:
+                part += f"; the header {member.unread} names a next page, Link does not: clients do not find it"
             yield http_fault(seen, "items_lost", head, part, between, "missing")
     elif between.extra:
         text = f"the API answers {count(len(between.extra))} that the function does not return"
@@ -252,24 +282,20 @@ def judge_list(
             yield http_fault(seen, "body_changed", text, said, between, "reordered")
 
 
-def between_pages(subject: Subject, member: Answer, between: Difference) -> int:
-    """Return how many entries are lost, when all of them lie between two pages; else 0."""
-    name = subject.sorted_by
-    texts = [entry.fields.get(name) or "" for entry in between.missing] if name else []
-    gaps = [(min(one[1], two[1]), max(one[0], two[0])) for one, two in pairwise(member.spans)]
-    inside = [text for text in texts if any(low < text < high for low, high in gaps)]
-    return len(texts) if texts and len(inside) == len(texts) else 0
-
-
 def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bool) -> Iterator[LayerFinding]:
     """Find users who can read this and may not. An empty answer counts where the member's is empty too, unless the
     application is `blind`, as it then has nothing to show to anybody.
     """
-    for who, answer, right in (
-        ("a request without a token", seen.http.anonymous, subject.anonymous),
-        ("a user who is not a member", seen.http.stranger, subject.stranger),
+    for name, who, answer, right in (
+        ("anonymous", "a request without a token", seen.http.anonymous, subject.anonymous),
+        ("stranger", "a user who is not a member", seen.http.stranger, subject.stranger),
     ):
-        if answer is None or not right or answer.status is None or answer.status in right:
+        if answer is None or not right or answer.status is None:
+            continue
+        later = seen.http.later.get(name)
+        if answer.status in right and later is not None and later.status is not None and member.following:
+            answer, who = later, f"{who} for the next page ({member.following[0].url})"
+        if answer.status in right:
             continue
         leaks = bool(answer.entries) or not (member.entries or blind)
         if answer.status in OK and leaks:
@@ -306,6 +332,12 @@ def judge_cors(subject: Subject, seen: Observations, origin: str) -> Iterator[La
             text = f"{which} lets a page of {origin} read it: Access-Control-Allow-Origin is {', '.join(named)}"
         fault = http_fault(seen, "cors", text, answer_to_origin(seen, origin), status="mutated")
         yield replace(fault, fix=where_origins_are(seen, origin))
+    member = seen.http.member
+    if member is not None and member.exposed is False and member.cors in (origin, "*"):
+        text = f"a page of {origin} cannot read the Link header: Access-Control-Expose-Headers does not name it"
+        cause = f"the list has {count(member.pages, 'page')}, and a browser finds the first one only"
+        fix = Fix("name Link in Access-Control-Expose-Headers")
+        yield http_fault(seen, "cors", text, cause, status="mutated", fix=fix)
 
 
 def answer_to_origin(seen: Observations, origin: str) -> str:
@@ -331,6 +363,15 @@ def where_origins_are(seen: Observations, origin: str) -> Fix:
     )
 
 
+def page_fault(seen: Observations, member: Answer, page: NextPage, between: Difference | None = None) -> LayerFinding:
+    """A next page that was announced and is none."""
+    text = failed_text(page, len(between.missing) if between else 0)
+    said = log_text(seen) if page.status is None or page.status >= 500 else None
+    cause = "; ".join(filter(None, (page.detail, said))) or None
+    fix = LOG if (page.status is not None and page.status >= 500) or page.kind == "timed_out" else ADDRESS
+    return http_fault(seen, page.kind, text, cause, between, "missing", fix=fix)
+
+
 def http_fault(
     seen: Observations,
     kind: str,
@@ -339,6 +380,7 @@ def http_fault(
     between: Difference | None = None,
     status: LayerStatus = "error",
     ids: Sequence[str] = (),
+    fix: Fix | None = None,
 ) -> LayerFinding:
     """A fault of the API. An application older than its code explains much, so that is said."""
     old = seen.library.code_changed
@@ -347,7 +389,7 @@ def http_fault(
         cause = f"{cause}; {stale}" if cause else stale
         fix = Fix("start the application again", "devenv down && devenv up")
     else:
-        fix = LOG
+        fix = fix or LOG
     subjects = (between.missing_ids or between.extra_ids or tuple(c.id for c in between.changed)) if between else ids
     return LayerFinding(
         kind,

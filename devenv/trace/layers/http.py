@@ -11,9 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from devenv.config.trace import TraceRequest
 from devenv.core.templates import Unknown, fill, names_in
@@ -22,9 +21,21 @@ from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
 from devenv.trace.judge.http import judge_http
 from devenv.trace.layer import Given, Layer
+from devenv.trace.layers.log import read_log, size_of
 from devenv.trace.layers.origins import find_origins, own_environment
+from devenv.trace.layers.pages import (
+    Ask,
+    exposes_link,
+    leads_back,
+    named_elsewhere,
+    next_page,
+    own_address,
+    signature,
+    span_of,
+    trouble_of,
+)
 from devenv.trace.layers.services import was_left_out
-from devenv.trace.observation import Answer, Entry, HttpObservation, Observation
+from devenv.trace.observation import Answer, HttpObservation, NextPage, Observation
 from devenv.trace.question import TraceContext
 from devenv.trace.tokens import make_token
 
@@ -32,8 +43,6 @@ MAX_BYTES: Final = 50_000_000
 MAX_PAGES: Final = 100
 MAX_REDIRECTS: Final = 3
 UNAUTHORISED: Final = 401
-LOG_BYTES: Final = 64 * 1024
-LOG_LINES: Final = 60
 SHOWN_LINES: Final = 4
 DETAIL: Final = 300
 PAGE: Final = 16 * 1024
@@ -42,8 +51,9 @@ MARKUP: Final = re.compile(r"\s*<(?:!doctype|html|head|body|h1|title|center)\b",
 TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 UNSEEN: Final = re.compile(r"<(style|script)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
 TAG: Final = re.compile(r"<[^>]*>")
+# Headers that may come several times: together they are one list.
+LISTS: Final = ("link", "access-control-expose-headers")
 CHUNK: Final = 1 << 16
-NEXT: Final = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
 # A map with only such names says that something went wrong, whatever the status says.
 ERROR_WORDS: Final = frozenset(
     ["error", "errors", "message", "msg", "detail", "details", "reason", "code", "status", "ok", "success"]
@@ -86,6 +96,9 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
     with ThreadPoolExecutor(len(asks)) as pool:
         pages = pool.map(lambda ask: ask_pages(inquiry, declared, forms, ask), asks.values())
         answers = dict(zip(asks, pages, strict=True))
+        later = ask_later(pool, declared, forms, asks, answers["member"])
+    if (told := answers.get("preflight")) is not None and told.problem == "not_json":
+        answers["preflight"] = replace(told, problem=None, detail=None)  # only its headers matter
     lines = read_log(log, mark)
     if inquiry.settings.token is None and answers["member"].status == UNAUTHORISED:
         why = f"it answers {UNAUTHORISED} to a request without a token, and devenv.toml declares no [token]"
@@ -94,6 +107,10 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         request={"method": declared.method, "url": asks["member"].url, "who": list(asks), "origin": declared.origin},
         output={
             "answers": [{"who": who, **summary(answer)} for who, answer in answers.items()],
+            "later": [
+                {"who": who, "url": answers["member"].following[0].url, "status": answer.status or answer.problem}
+                for who, answer in later.items()
+            ],
             "log": None if lines is None else list(lines),
         },
         entries=answers["member"].entries,
@@ -102,10 +119,31 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         stranger=answers.get("stranger"),
         preflight=answers.get("preflight"),
         origins=tuple(find_origins(own_environment(inquiry), declared.origin)) if declared.origin else (),
+        later=later,
         log=lines,
         uncovered=tuple(find_uncovered(declared, answers)),
         notes=tuple(unplaced(forms, answers["member"].entries)),
     )
+
+
+def ask_later(
+    pool: ThreadPoolExecutor,
+    declared: TraceRequest,
+    forms: Sequence[Form],
+    asks: Mapping[str, Ask],
+    member: Answer,
+) -> dict[str, Answer]:
+    """User -> the answer to the request for the member's second page, of those who must not read it.
+
+    Not asked where the address itself has the member's token.
+    """
+    second = member.following[0] if member.following else None
+    url = own_address(asks["member"].url, second.url) if second is not None and second.trouble is None else None
+    if url is None or "token" in names_in(declared.path):
+        return {}
+    others = [who for who in ("anonymous", "stranger") if who in asks]
+    found = pool.map(lambda who: read(follow(declared, replace(asks[who], url=url))[0], forms), others)
+    return dict(zip(others, found, strict=True))
 
 
 def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Iterator[str]:
@@ -114,8 +152,9 @@ def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Ite
         if statuses and who not in answers:
             reason = "the request carries no {token}" if not needs_token(declared) else "no such person is known"
             yield f"the answer {'without a token' if who == 'anonymous' else 'to a stranger'} ({reason})"
-    if answers["member"].more and answers["member"].pages >= MAX_PAGES:
-        yield f"the pages behind the first {MAX_PAGES}"
+    member = answers["member"]
+    if member.more and not (member.following and member.following[-1].trouble):
+        yield f"the pages behind the first {member.pages}"
 
 
 def needs_token(declared: TraceRequest) -> bool:
@@ -132,6 +171,16 @@ def summary(answer: Answer) -> dict[str, Any]:
         "size": answer.size,
         "pages": answer.pages,
         "more": answer.more,
+        "next": [
+            {
+                "page": one.number,
+                "url": one.url,
+                "by": one.header or "next",
+                "status": one.status,
+                "trouble": one.trouble,
+            }
+            for one in answer.following
+        ],
         "cors": answer.cors,
         "location": answer.location,
         "shape": answer.shape,
@@ -141,18 +190,6 @@ def summary(answer: Answer) -> dict[str, Any]:
 
 
 # --- requests ---
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One request."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None = None
-    # It carries somebody's token.
-    secret: bool = False
 
 
 def requests_of(
@@ -249,68 +286,54 @@ def is_published(inquiry: TraceContext, pid: int, port: int | None) -> bool:
 
 
 def ask_pages(inquiry: TraceContext, declared: TraceRequest, forms: Sequence[Form], ask: Ask) -> Answer:
-    """An answer with all its pages, as one. Further pages of an answer that failed are not asked for."""
+    """An answer with all its pages, as one. A page that fails is the last one; pages of a failed answer are not asked.
+
+    A page without anything new ends them, too, unless it is empty and names a further one.
+    """
     began = time.perf_counter()
     raw, ask = follow(declared, ask)
     answer = read(raw, forms)
+    exposed = exposes_link(raw.headers)
     entries = list(answer.entries or ())
     seen = {signature(entry) for entry in entries}
     spans = [span_of(inquiry, entries)]
-    repeated: list[str] = []
-    pages = 1
-    following = next_page(inquiry, declared, ask, raw, answer.entries or ()) if answer.entries else None
-    while following is not None and pages < MAX_PAGES:
-        raw, ask = follow(declared, following)
-        page = read(raw, forms)
-        new = [entry for entry in page.entries or () if signature(entry) not in seen]
-        if page.entries is None or page.status is None or page.status >= 300:
+    found: list[NextPage] = []
+    asked = {ask.url: 1}
+    step = next_page(inquiry, declared, ask, raw.headers, answer.entries, 2) if answer.entries is not None else None
+    while step is not None and len(found) + 1 < MAX_PAGES:
+        page = step.page
+        if step.ask is not None and step.ask.url in asked:
+            page = leads_back(page, asked[step.ask.url])
+        if step.ask is None or page.trouble is not None:
+            found.append(page)
             break
-        pages += 1
-        spans.append(span_of(inquiry, page.entries))
-        repeated += [entry.id or "?" for entry in page.entries if signature(entry) in seen]
-        following = next_page(inquiry, declared, ask, raw, page.entries) if new else None
+        asked[step.ask.url] = page.number
+        raw, ask = follow(declared, step.ask)
+        told = read(raw, forms)
+        if trouble := trouble_of(told, answer.media):
+            kind, words = trouble
+            found.append(replace(page, kind=kind, trouble=words, status=told.status, detail=told.detail))
+            break
+        brought = told.entries or ()
+        new = [entry for entry in brought if signature(entry) not in seen]
+        again = tuple(entry.id or "?" for entry in brought if signature(entry) in seen)
+        found.append(replace(page, status=told.status, repeated=again))
+        spans += [span_of(inquiry, brought)] if brought else []
+        step = next_page(inquiry, declared, ask, raw.headers, brought, page.number + 1) if new or not brought else None
         # Pages go from new to old; an answer that is oldest first has the older page before it.
         entries = [*new, *entries] if declared.order and DIRECTIONS[declared.order] == "ascending" else [*entries, *new]
         seen |= {signature(entry) for entry in new}
-    more = following is not None
-    ms = (time.perf_counter() - began) * 1000
-    complete = None if answer.entries is None else by_kind(entries, [form.kind for form in forms])
-    known = tuple(span for span in spans if span is not None) if None not in spans else ()
     return replace(
-        answer, entries=complete, pages=pages, more=more, ms=ms, spans=known, repeated=tuple(dict.fromkeys(repeated))
+        answer,
+        entries=None if answer.entries is None else by_kind(entries, [form.kind for form in forms]),
+        pages=1 + sum(page.trouble is None for page in found),
+        more=step is not None,
+        ms=(time.perf_counter() - began) * 1000,
+        spans=tuple(span for span in spans if span is not None) if None not in spans else (),
+        repeated=tuple(dict.fromkeys(name for page in found for name in page.repeated)),
+        following=tuple(found),
+        exposed=exposed if found and found[0].header and not declared.next else None,
     )
-
-
-def span_of(inquiry: TraceContext, entries: Sequence[Entry]) -> tuple[str, str] | None:
-    """The least and the greatest value of the sorted field on a page; None where it has none."""
-    name = inquiry.question.trace.sorted_by
-    texts = [text for entry in entries if (text := entry.fields.get(name or "")) is not None]
-    return (min(texts), max(texts)) if texts else None
-
-
-def signature(entry: Entry) -> tuple[str | None, ...]:
-    """Return what tells one entry from another, also where ids are wrong."""
-    return (entry.id, *entry.fields.values())
-
-
-def next_page(
-    inquiry: TraceContext, declared: TraceRequest, ask: Ask, raw: Raw, entries: Sequence[Entry]
-) -> Ask | None:
-    """The request for the next page: by the Link header, or by the declared parameter."""
-    if found := NEXT.search(raw.headers.get("link", "")):
-        url = urljoin(ask.url, found[1])
-        return replace(ask, url=url) if urlsplit(url).netloc == urlsplit(ask.url).netloc else None
-    if not declared.next or not entries or (declared.limit and len(entries) < declared.limit):
-        return None
-    ((parameter, name),) = declared.next.items()
-    sorted_by = inquiry.question.trace.sorted_by or name
-    oldest = min(entries, key=lambda entry: entry.fields.get(sorted_by) or "")
-    value = oldest.id if name == "id" else oldest.fields.get(name)
-    if value is None:
-        return None
-    url = urlsplit(ask.url)
-    query = {**dict(parse_qsl(url.query)), parameter: value}
-    return replace(ask, url=url._replace(query=urlencode(query)).geturl())
 
 
 def follow(declared: TraceRequest, ask: Ask) -> tuple[Raw, Ask]:
@@ -339,6 +362,9 @@ def send(ask: Ask, end: float) -> Raw:
         connection.request(ask.method, target, ask.body, dict(ask.headers))
         response = connection.getresponse()
         headers = {name.lower(): text for name, text in response.getheaders()}
+        for name in LISTS:
+            if name in headers:
+                headers[name] = ", ".join(response.headers.get_all(name) or ())
         body = bytearray()
         while chunk := response.read(CHUNK):
             body += chunk
@@ -371,6 +397,7 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
         media=raw.headers.get("content-type"),
         encoding=encoding if (encoding := raw.headers.get("content-encoding")) != "identity" else None,
         size=len(raw.body),
+        unread=named_elsewhere(raw.headers),
     )
     if raw.status is None or raw.problem is not None:
         return answer
@@ -417,31 +444,6 @@ def reason_of(value: Any) -> str | None:
     return value[:DETAIL] if isinstance(value, str) else None
 
 
-# --- the application's log ---
-
-
-def size_of(log: Path | None) -> int:
-    """Return how long the log is now."""
-    try:
-        return log.stat().st_size if log is not None else 0
-    except OSError:
-        return 0
-
-
-def read_log(log: Path | None, mark: int) -> tuple[str, ...] | None:
-    """The lines written since `mark`; None when there is no log. A log that was cut meanwhile is read as a whole."""
-    if log is None:
-        return None
-    try:
-        with open(log, "rb") as file:
-            end = file.seek(0, 2)
-            file.seek(max(mark, end - LOG_BYTES) if end >= mark else 0)
-            lines = file.read(LOG_BYTES).decode("utf-8", "replace").splitlines()
-    except OSError:
-        return None
-    return tuple(lines[-LOG_LINES:])
-
-
 def summarize(seen: Observation) -> str:
     """Summarise the answer for each user."""
     answers = seen.output.get("answers") or ()
@@ -453,6 +455,8 @@ def evidence(seen: Observation) -> Iterator[tuple[str, str]]:
     for answer in seen.output.get("answers") or ():
         status = answer["status"] if answer["status"] is not None else answer["problem"]
         yield "answer", f"{status} to {answer['who']}" + (f": {answer['detail']}" if answer["detail"] else "")
+    for answer in seen.output.get("later") or ():
+        yield "answer", f"{answer['status']} to {answer['who']} for the next page"
     for line in (seen.output.get("log") or ())[-SHOWN_LINES:]:
         yield "log", line
 

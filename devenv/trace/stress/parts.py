@@ -15,6 +15,7 @@ from devenv.core.templates import Unknown
 from devenv.trace.action.run import RecordedCalls, act_as
 from devenv.trace.answers import forms_of_answer, read_answer
 from devenv.trace.layers import http
+from devenv.trace.layers import pages as layer_pages
 from devenv.trace.layers.library import Order
 from devenv.trace.observation import Entry
 from devenv.trace.question import TraceContext
@@ -150,7 +151,7 @@ class RequestPart:
         mark, began = len(self.calls.found), time.perf_counter()
         found: list[Entry] = []
         error: str | None = None
-        ask: http.Ask | None = self.first
+        ask: layer_pages.Ask | None = self.first
         number = 0
         while ask is not None and number < pages:
             raw, asked = http.follow(declared, ask)
@@ -163,7 +164,13 @@ class RequestPart:
                 break
             older_first = declared.order in ("oldest first", "ascending")
             found = [*answer.entries, *found] if older_first else [*found, *answer.entries]
-            ask = http.next_page(self.context, declared, asked, raw, answer.entries) if answer.entries else None
+            entries = answer.entries
+            step = (
+                layer_pages.next_page(self.context, declared, asked, raw.headers, entries, number + 1)
+                if entries
+                else None
+            )
+            ask = step.ask if step is not None else None
         return PartAnswer(
             tuple(found) if error is None else None,
             error,

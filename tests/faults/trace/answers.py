@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from tests.faults.trace.bench import GROUP, Bench
-from tests.faults.trace.breaks import Answers, Fault, code, route
+from tests.faults.trace.breaks import PAGE, Answers, Fault, code, route
 
 BEFORE = 'page[0]["created_at"]'
 LINK = """\
@@ -22,6 +22,7 @@ PLAIN = """\
         link_older(request, response, page[0]["created_at"], limit)
     body = json.dumps(page).encode()
     return Response({}, headers={{**dict(response.headers){}}}, media_type="{}")"""
+AGAIN = "    if before is not None:\n"
 REFUSED = '    raise HTTPException(401, reason, {"WWW-Authenticate": "Bearer"})'
 MEMBERS = '    messages.require_member(message_group_uuid=group, user_uuid=me["uuid"])\n'
 
@@ -73,17 +74,57 @@ def linked(bench: Bench, before: Answers, after: Answers) -> bool:
 SECOND: dict[str, str] = {}
 
 
+def second_fails(bench: Bench, before: Answers, after: Answers) -> bool:
+    """Return True if the second page is no list of messages."""
+    status, body, _ = fetch(bench, link_of(second_page(bench)))
+    return status != 200 or not body.startswith(b"[")
+
+
+def itself(bench: Bench, before: Answers, after: Answers) -> bool:
+    """Return True if the second page names itself as the next one."""
+    link = second_page(bench)
+    return fetch(bench, link_of(link))[2] == link
+
+
+def second_open(bench: Bench, before: Answers, after: Answers) -> bool:
+    """Return True if a user who is not a member gets the second page."""
+    return fetch(bench, link_of(second_page(bench)), "mei")[0] == 200
+
+
+def hidden(bench: Bench, before: Answers, after: Answers) -> bool:
+    """Return True if a browser's page may no longer read the Link header."""
+    url = urlsplit(bench.env["BACKEND_URL"])
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=6)
+    try:
+        connection.request("GET", "/openapi.json", headers={"Origin": "http://localhost:3000"})
+        response = connection.getresponse()
+        response.read()
+    finally:
+        connection.close()
+    return response.getheader("access-control-expose-headers") is None
+
+
+def link_of(header: str) -> str:
+    """The address in a Link header."""
+    return header.partition("<")[2].partition(">")[0]
+
+
 def second_page(bench: Bench | None) -> str:
     """The link to the second page; of the sound application without a bench."""
     if bench is None:
         return SECOND["link"]
+    return fetch(bench, f"/api/messages/{GROUP}")[2]
+
+
+def fetch(bench: Bench, path: str, user: str = "ines") -> tuple[int, bytes, str]:
+    """The status, the body and the Link of an answer."""
     url = urlsplit(bench.env["BACKEND_URL"])
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=6)
     try:
-        connection.request("GET", f"/api/messages/{GROUP}", headers={"Authorization": f"Bearer {bench.token('ines')}"})
+        connection.request("GET", path, headers={"Authorization": f"Bearer {bench.token(user)}"})
         response = connection.getresponse()
-        response.read()
-        return str(response.getheader("link"))
+        body = response.read()
+        return response.status, body, str(response.getheader("link"))
     finally:
         connection.close()
 
@@ -113,6 +154,40 @@ ANSWERS: tuple[Fault, ...] = (
         "a page is skipped",
         'messages.list_messages(message_group_uuid=group, before=page[0]["created_at"])[-9]["created_at"]',
     ),
+    Fault(
+        "a Link to a path that is not there",
+        30,
+        "http",
+        "status",
+        remembering(code("app.py", ('f\'<{request.scope["path"]}?', 'f\'<{request.scope["path"][4:]}?'))),
+        changed=linked,
+    ),
+    Fault(
+        "the second page is HTML",
+        30,
+        "http",
+        "not_json",
+        route(f"{AGAIN}        return Response('<html>', media_type='text/html')\n{PAGE}"),
+        changed=second_fails,
+    ),
+    Fault(
+        "the second page fails",
+        30,
+        "http",
+        "status",
+        route(f"{AGAIN}        raise ValueError(before)\n{PAGE}"),
+        changed=second_fails,
+    ),
+    Fault("a Link to itself", 30, "http", "cursor", pages('before or page[0]["created_at"]'), changed=itself),
+    Fault(
+        "a stranger may read the second page",
+        40,
+        "http",
+        "open_to_strangers",
+        code("app.py", (MEMBERS, f"{AGAIN.replace('is not', 'is')}    {MEMBERS}")),
+        changed=second_open,
+    ),
+    Fault("Link is not exposed", 41, "http", "cors", code("app.py", ('expose_headers=["Link"],', "")), changed=hidden),
     Fault("JSON as text", 39, "http", "not_json", plain(media="text/plain"), changed=sent_otherwise),
     Fault("JSON as HTML", 39, "http", "not_json", plain(media="text/html"), changed=sent_otherwise),
     Fault("JSON as bytes", 39, "http", "not_json", plain(media="application/octet-stream"), changed=sent_otherwise),

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from devenv.trace.answers import Form, read_answer
+from devenv.trace.difference import compare
+from devenv.trace.judge.fault import changed_text
 from devenv.trace.judge.verdict import judge
 from devenv.trace.layers.origins import find_origins
 from devenv.trace.observation import (
@@ -146,6 +149,26 @@ def test_the_media_type_and_the_text_of_the_cursor_are_held_to_what_is_declared(
     first = judge(replace(SUBJECT, cursor="at"), seen).first
     assert first is not None
     assert first.kind == "body_changed"
+
+
+def test_a_field_that_an_answer_lacks_is_absent_and_another_with_its_value_is_named() -> None:
+    form = Form("", "id", {"name": "name", "age": "age"})
+    before = (Entry("1", {"name": "Ada", "age": "7"}),)
+    given = [
+        {"id": "1", "age": 7, "displayName": "Ada"},
+        {"id": "1", "age": 7, "displayName": "Ada", "title": "Ada"},
+        {"id": "1", "age": 7, "name": None, "displayName": "Ada"},
+    ]
+    found = [compare(before, read_answer([one], [form])[0] or (), {}).changed for one in given]
+    assert [[(one.field, one.observed, one.absent, one.instead) for one in each] for each in found] == [
+        [("name", None, True, "displayName")],
+        [("name", None, True, None)],
+        [("name", None, False, None)],
+    ]
+    assert (
+        changed_text(SUBJECT, "it answers", found[0])
+        == "it answers no `name` (its value is in `displayName`) on 1 entry"
+    )
 
 
 def test_a_stranger_who_sees_as_little_as_a_member_does_is_let_in_all_the_same() -> None:

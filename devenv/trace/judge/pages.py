@@ -1,0 +1,154 @@
+"""Where the pages of an answer do not fit together, in words: the address, the parameters sent, the entries. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Final
+
+from devenv.core.model import Fix
+from devenv.core.plural import number_of
+from devenv.trace.judge.fault import count
+from devenv.trace.observation import Answer, Entry, NextPage, Subject
+
+EXAMPLES: Final = 3
+ADDRESS: Final = Fix("correct the address of the next page that the answer has, or what is at that address")
+CONTINUE: Final = Fix("correct the route: the next page must begin after the last entry of the page before")
+
+
+def failed_page(member: Answer, lost: bool) -> NextPage | None:
+    """The announced page that gave no entries.
+
+    Behind the last entry a declared parameter may lead to anything: it is asked for without an announcement. So it
+    counts only if entries are `lost`.
+    """
+    page = member.following[-1] if member.following else None
+    return page if page is not None and page.trouble is not None and (page.header or lost) else None
+
+
+def is_cut(member: Answer) -> bool:
+    """Return True if a page that a header names gave no entries."""
+    return failed_page(member, lost=False) is not None
+
+
+def failed_text(page: NextPage, unreachable: int) -> str:
+    """`the Link of page 1 leads to /a?before=3, which answers 404: 77 entries are unreachable`."""
+    before = page.number - 1
+    how = f"the {page.header} of page {before} leads" if page.header else f"the parameters after page {before} lead"
+    number = number_of(unreachable, "entry is", "entries are")
+    return f"{how} to {page.url}, which {page.trouble}{f'; {number} unreachable' if unreachable else ''}"
+
+
+def behind(subject: Subject, member: Answer, missing: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The missing entries that do not lie among those that were read."""
+    name = subject.sorted_by or ""
+    texts = [text for entry in member.entries or () if (text := entry.fields.get(name)) is not None]
+    if not texts:
+        return tuple(missing)
+    return tuple(entry for entry in missing if not min(texts) <= (entry.fields.get(name) or "") <= max(texts))
+
+
+def page_numbered(member: Answer, number: int) -> NextPage | None:
+    """A page behind the first."""
+    return next((page for page in member.following if page.number == number), None)
+
+
+# --- entries on two pages, and on none ---
+
+
+def repeated_text(member: Answer) -> str:
+    """`page 2 repeats 3 entries of earlier pages: a, b, c`."""
+    ids = member.repeated
+    rest = f" and {len(ids) - EXAMPLES} more" if len(ids) > EXAMPLES else ""
+    pages = [str(page.number) for page in member.following if page.repeated]
+    which = f" ({'page' if len(pages) == 1 else 'pages'} {', '.join(pages)})" if pages else ""
+    return f"{count(len(ids))} on more than one page{which}: {', '.join(ids[:EXAMPLES])}{rest}"
+
+
+def gaps_between(subject: Subject, member: Answer, missing: Sequence[Entry]) -> Mapping[int, int]:
+    """Page number -> how many of the missing entries lie between it and the next page."""
+    name = subject.sorted_by
+    texts = [entry.fields.get(name) or "" for entry in missing] if name else []
+    gaps = [(min(one[1], two[1]), max(one[0], two[0])) for one, two in pairwise(member.spans)]
+    places = [next((n for n, (low, high) in enumerate(gaps, 1) if low < text < high), None) for text in texts]
+    return dict(sorted(Counter(place for place in places if place is not None).items()))
+
+
+def gap_text(member: Answer, gaps: Mapping[int, int]) -> str:
+    """`2 entries between pages 1 and 2 missing, after the entry a`."""
+    first = next(iter(gaps))
+    page = page_numbered(member, first + 1)
+    after = f", after the entry {page.after.id}" if page and page.after else ""
+    more = f" (and between {number_of(len(gaps) - 1, 'more pair')} of pages)" if len(gaps) > 1 else ""
+    return f"{count(sum(gaps.values()))} between pages {first} and {first + 1} missing{after}{more}"
+
+
+def cause_of_repeat(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage | None) -> str | None:
+    """Why a page has entries of earlier ones, as far as what was sent for it tells."""
+    if page is None:
+        return None
+    sent, right = sent_text(subject, member, expected, page)
+    if right and page.after is not None and page.repeated == (page.after.id,):
+        return f"{sent}; page {page.number} must begin behind that entry and begins with it"
+    return f"{sent}{other_end(subject, member, expected, page)}" if right else sent
+
+
+def cause_of_gap(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage | None) -> str:
+    """Why entries between two pages are missing, as far as what was sent for the second tells."""
+    if page is None:
+        return "the next page begins too far after the last entry"
+    sent, right = sent_text(subject, member, expected, page)
+    if not right:
+        return sent
+    return f"{sent}{other_end(subject, member, expected, page) or f'; page {page.number} begins too far after it'}"
+
+
+def other_end(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage) -> str:
+    """Words for a page that is read from the other end: it is not the last one, and has the entry at that end."""
+    name = subject.sorted_by or ""
+    texts = [text for entry in expected if (text := entry.fields.get(name)) is not None]
+    last = page.after.fields.get(name) if page.after else None
+    is_last = page.number == member.pages and not member.more
+    if not texts or last is None or len(member.spans) < page.number or is_last:
+        return ""
+    low, high = member.spans[page.number - 1]
+    end = "oldest" if low == min(texts) and last != low else "newest" if high == max(texts) and last != high else ""
+    is_turned = end == "oldest" and sum(high < text < last for text in texts)
+    return f"; page {page.number} has the {end} entries: it is read in the opposite order" if is_turned else ""
+
+
+def sent_text(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage) -> tuple[str, bool]:
+    """The parameter sent for a page, with the entry that this is the value of; True if it is the right one."""
+    who = f"the {page.header} of page {page.number - 1} sends" if page.header else f"for page {page.number} was sent"
+    if not page.sent:
+        return f"{who} no other parameters than for the page before", False
+    last, wanted = page.after, subject.cursor or subject.sorted_by
+    for parameter, text in page.sent.items():
+        what = f"{who} `{parameter}` = {text}"
+        if last is not None and wanted and last.fields.get(wanted) == text:
+            return f"{what}, the `{wanted}` of the last entry {last.id}", True
+        if last is not None and (name := field_with(subject, last, text)) is not None:
+            pages = f"; pages are sorted by `{wanted}`" if wanted and name != wanted else ""
+            return f"{what}, the `{name}` of the last entry{pages}", wanted is None or name == wanted
+        for entry in (*(member.entries or ()), *expected):
+            if wanted and entry.fields.get(wanted) == text:
+                shown = "" if any(entry.id == one.id for one in member.entries or ()) else ", which is on no page"
+                return f"{what}, the `{wanted}` of the entry {entry.id}{shown}, not of the last one{known(last)}", False
+    parameter, text = next(iter(page.sent.items()))
+    has = last.fields.get(wanted) if last is not None and wanted else None
+    told = f", not the `{wanted}` of the last entry{known(last)}, which is {has}" if has is not None else ""
+    return f"{who} `{parameter}` = {text}{told}", False
+
+
+def known(entry: Entry | None) -> str:
+    """An entry's id behind the word for it."""
+    return f" {entry.id}" if entry is not None and entry.id is not None else ""
+
+
+def field_with(subject: Subject, entry: Entry, text: str) -> str | None:
+    """The name of the field that has a text; of the id its name in the answer."""
+    if entry.id == text:
+        declared = subject.ids.get(entry.kind)
+        return declared.names.get("http", "id") if declared else "id"
+    return next((name for name, value in entry.fields.items() if value == text), None)
