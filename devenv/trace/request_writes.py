@@ -22,7 +22,7 @@ from devenv.trace.layers.dynamodb import gather
 from devenv.trace.layers.http import follow, requests_of
 
 if TYPE_CHECKING:
-    from devenv.trace.layers.http import Ask
+    from devenv.trace.layers.pages import Ask
     from devenv.trace.observation import Observations
     from devenv.trace.question import TraceContext
 

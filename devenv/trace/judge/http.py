@@ -118,7 +118,7 @@ def find_http(
     if member is None:
         return []
     judged = judge_member(subject, seen, member, expected, earlier)
-    located = [outside_function(one, seen, earlier) for one in judged]
+    located = [one if one.fix == ADDRESS else outside_function(one, seen, earlier) for one in judged]
     explained = explain_fields(located, subject, seen.dynamodb.entries)
     found = explain_ids(explained, subject, "http", member.entries, member.names)
     blind = any(broken.layer in ("environment", "services") for broken in earlier)
@@ -265,7 +265,7 @@ def judge_list(
         else:
             part = which_part(subject, expected, between) if entries else "the list is lost between function and answer"
             if member.unread and not member.following:
-                part += f"; the header {member.unread} names a next page, Link does not: clients do not find it"
+                part = f"the header {member.unread} names a next page, Link does not: clients do not find it; {part}"
             yield http_fault(seen, "items_lost", head, part, between, "missing")
     elif between.extra:
         text = f"the API answers {count(len(between.extra))} that the function does not return"
