@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -183,9 +184,9 @@ def test_down_ends_the_page_and_so_does_ctrl_c(tmp_path: Path) -> None:
 
 def test_the_streams_send_parts_of_the_page(page: LivePage) -> None:
     with contextlib.closing(page.events("/stream/stack")) as parts:
-        first, second = next(parts), next(parts)
-    assert (first["target"], second["target"]) == ("services", "steps")
-    assert "postgres" in first["html"]
+        sent = {part["target"]: part["html"] for part in itertools.islice(parts, 3)}
+    assert list(sent) == ["controls", "services", "steps"]
+    assert "postgres" in sent["services"]
 
 
 def test_up_starts_the_page_beside_the_services(tmp_path: Path) -> None:
