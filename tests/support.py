@@ -173,11 +173,6 @@ def sampled(cases: Iterable[Any], every: int, *, single: bool = False) -> list[A
     return found
 
 
-def on_this_machine(seconds: float) -> float:
-    """A limit that is meant for a quiet machine; with more to do than processors, as many times that."""
-    return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 def unwind_on_sigterm() -> None:
     """Let SIGTERM end this process as an exception does, so that what it started is cleaned up."""
 

@@ -1,9 +1,10 @@
 """How fast the live page shows a large project, and in how much memory: `python tests/bench/ui.py [--items N]`.
 
 Stores are started here: N items of a messaging table (1 million unless said otherwise), 200,000 rows. Printed are the
-slowest of a few loads of each kind of page, and the page's memory at the end. The items are written into DynamoDB
-Local's file: through its interface a million takes an hour. Their hash values are not the server's own, so that a Scan
-beyond its first page is in another order; the page's queries do not use them.
+time until a fault shows where it is asked for, the slowest of a few loads of each kind of page, and the page's memory
+at the end. The items are written into DynamoDB Local's file: through its interface a million takes an hour. Their hash
+values are not the server's own, so that a Scan beyond its first page is in another order; the page's queries do not use
+them.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ from tests.ui import LivePage, live_page
 TABLE = "cruddur-messages"
 WRITERS = 4
 LOADS = 5
+HANG_S = 60.0
+CONVERSATION = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
+NOBODY = "00000000-1111-4222-8333-444444444444"
+ASKED = {"p.message_group_uuid": CONVERSATION}
 USERS = """
 INSERT INTO users (uuid, display_name, handle, email, cognito_user_id)
 SELECT (lpad(to_hex(n), 8, '0') || '-2222-4222-8222-000000000000')::uuid, 'Person ' || n, 'user' || n,
@@ -150,9 +155,38 @@ def measure_counting(page: LivePage) -> dict[str, float]:
     return {"a count, behind its page": time.perf_counter() - start, "a page during the count": slowest}
 
 
+def measure_fault(page: LivePage) -> dict[str, float]:
+    """Seconds from asking until a person's wrong uuid shows on Data, Doctor and Trace."""
+    values = {":h": {"S": f"MSG#{CONVERSATION}"}}
+    query = {"TableName": TABLE, "KeyConditionExpression": "pk = :h", "ExpressionAttributeValues": values}
+    found = {}
+    with page.project.dynamodb() as store:
+        item = store.call("Query", query)["Items"][0]
+        store.call("PutItem", {"TableName": TABLE, "Item": {**item, "user_uuid": {"S": NOBODY}}})
+        for name, begin, sign in (
+            ("data", lambda: f"/data?{urlencode({'items': TABLE, 'hash': f'MSG#{CONVERSATION}'})}", "entry-marks"),
+            ("doctor", lambda: page.do("/doctor/run"), 'id="check-XST002" class="check was-fail'),
+            ("trace", lambda: page.do("/trace/ask", subject="conversation", **ASKED), "mismatched_id"),
+        ):
+            began = time.perf_counter()
+            path = begin()
+            while sign not in page.ask(path).text:
+                assert time.perf_counter() - began < HANG_S, f"{name} does not show it"
+                time.sleep(0.02)
+            found[f"a fault on {name}"] = time.perf_counter() - began
+        store.call("PutItem", {"TableName": TABLE, "Item": item})
+    return found
+
+
 def memory(page: LivePage) -> int:
     """Bytes that the page's process holds."""
     return int(psutil.Process(page.process.pid).memory_info().rss)
+
+
+def show(found: Mapping[str, float]) -> None:
+    """Print seconds as milliseconds."""
+    for name, seconds in found.items():
+        print(f"{name:30} {seconds * 1000:6.0f} ms", flush=True)
 
 
 def main() -> None:
@@ -166,15 +200,15 @@ def main() -> None:
         os.chmod(folder, 0o755)
         project = reference_project(Path(folder) / "bench")
         try:
-            project.ok("up", "--no-backend", timeout=600)
+            project.ok("up", timeout=600)
+            with live_page(project) as page:
+                show(measure_fault(page))
             began = time.perf_counter()
             fill_file(project, chosen.items, chosen.rows)
             spent = time.perf_counter() - began
             print(f"{chosen.items:,} items, {chosen.rows:,} rows written in {spent:.0f} s", flush=True)
             with live_page(project) as page:
-                found = {**measure(page, chosen.items, chosen.rows), **measure_counting(page)}
-                for name, seconds in found.items():
-                    print(f"{name:30} {seconds * 1000:6.0f} ms")
+                show({**measure(page, chosen.items, chosen.rows), **measure_counting(page)})
                 print(f"{'memory of the page':30} {memory(page) / 1e6:6.0f} MB", flush=True)
         finally:
             project.remove()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import statistics
 import sys
 import time
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import REPOSITORY, ProjectDir, on_this_machine, reference_project
+from tests.support import REPOSITORY, ProjectDir, reference_project
 from tests.terminal import Terminal, open_terminal
 
 UUID = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
@@ -104,6 +103,5 @@ def test_a_tab_completes_in_a_real_shell(project: ProjectDir, tmp_path: Path, sh
                 spent[kind] = typed(terminal, words, rest)
         terminal.press("exit\n")
         assert "Traceback" not in terminal.seen
+    # With -s: on an idle machine each takes less than 0.3 s.
     print(f"{shell}: " + ", ".join(f"{kind} {seconds:.2f} s" for kind, seconds in spent.items()))
-    # On an idle machine each is below; on a busy one the middle one must be, by its load.
-    assert statistics.median(spent.values()) <= on_this_machine(0.3)

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import statistics
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,8 +17,8 @@ import pytest
 import devenv.example
 from devenv.host import processes
 from devenv.links.groups import WRITE
-from tests.e2e.stream_times import CONVERSATION, WANTED_MS, measure
-from tests.support import ProjectDir, on_this_machine, reference_project
+from tests.e2e.stream_times import CONVERSATION, measure
+from tests.support import ProjectDir, reference_project
 
 OTHER = "b7d2c0f4-6a1e-4d5b-9f38-e21c7a904d16"
 SECTION = """
@@ -100,16 +99,9 @@ def test_the_function_moves_the_rows_of_a_new_message(running: ProjectDir) -> No
     assert [layer["name"] for layer in traced["layers"]][4:6] == ["cross-store", "stream"]
 
 
-def test_the_rows_are_moved_within_300_ms_of_the_request(running: ProjectDir) -> None:
-    """The median of one of three rounds; on a machine with more to do than processors as many times that."""
-    for _ in range(3):
-        request, answer = (statistics.median(each) for each in zip(*measure(running, 15), strict=True))
-        print(f"median: {request:.0f} ms from the request, {answer:.0f} ms from its answer")
-        if request <= on_this_machine(WANTED_MS):
-            return
-    raise AssertionError(
-        f"median of the last round: {request:.0f} ms from the request, {answer:.0f} ms from its answer"
-    )
+def test_the_rows_follow_one_message_after_the_other(running: ProjectDir) -> None:
+    """How soon, tests/bench/streams.py prints."""
+    assert len(measure(running, 5)) == 5
 
 
 def test_messages_sent_while_the_worker_is_dead_are_handled_by_the_next_up(running: ProjectDir) -> None:

@@ -19,7 +19,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser import open_browser
-from tests.support import ProjectDir, on_this_machine, reference_project
+from tests.support import ProjectDir, reference_project
 from tests.ui import LivePage, live_page
 
 pytestmark = pytest.mark.needs_browser
@@ -323,18 +323,16 @@ def press(browser: webdriver.Chrome, selector: str) -> None:
     button.send_keys(Keys.ENTER)
 
 
-def timed(browser: webdriver.Chrome, selector: str, ready: Any) -> float:
-    """Press a button, and return the seconds until what it is for is there."""
-    began = time.monotonic()
+def press_and_wait(browser: webdriver.Chrome, selector: str, ready: Any) -> None:
+    """Press a button, and wait until what it is for is there."""
     press(browser, selector)
     wait(ready, 60)
-    return time.monotonic() - began
 
 
-def test_a_fault_shows_within_two_seconds_of_asking_and_its_fix_can_be_undone(
+def test_a_fault_shows_when_asked_for_and_its_fix_can_be_undone(
     browser: webdriver.Chrome, page: LivePage, axe: str
 ) -> None:
-    """On Data, Doctor and Trace: what is asked is read anew, and comes without a reload."""
+    """On Data, Doctor and Trace: what is asked is read anew, and comes without a reload. Times: tests/bench/ui.py."""
     conversation = f"/data?items={TABLE}&hash={quote('MSG#' + CONVERSATION)}"
     with page.project.dynamodb() as store:
         values = {":h": {"S": f"MSG#{CONVERSATION}"}}
@@ -345,17 +343,14 @@ def test_a_fault_shows_within_two_seconds_of_asking_and_its_fix_can_be_undone(
         gone = "00000000-1111-4222-8333-444444444444"
         store.call("PutItem", {"TableName": TABLE, "Item": {**item, "user_uuid": {"S": gone}}})
         try:
-            limit = on_this_machine(2.0)
             marks = lambda: browser.find_elements(By.CSS_SELECTOR, "#right .mark")  # noqa: E731 - said three times
-            spent = {"data": timed(browser, "#right form.filters button", marks)}
+            press_and_wait(browser, "#right form.filters button", marks)
             visit(browser, page, "/doctor")
             failed = lambda: browser.find_elements(By.CSS_SELECTOR, "#check-XST002.was-fail")  # noqa: E731
-            spent["doctor"] = timed(browser, "#run-doctor", failed)
+            press_and_wait(browser, "#run-doctor", failed)
             visit(browser, page, f"/trace/conversation/{CONVERSATION}")
             broken = lambda: "mismatched_id" in text_of(browser, "main")  # noqa: E731
-            spent["trace"] = timed(browser, "form[action='/trace/ask'] button", broken)
-            print(f"seconds until the fault shows, with {limit:.1f} allowed: {spent}")
-            assert {name: seconds for name, seconds in spent.items() if seconds > limit} == {}
+            press_and_wait(browser, "form[action='/trace/ask'] button", broken)
 
             # From the id to the row that was meant.
             visit(browser, page, conversation)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.ui import fill_file, measure, memory
-from tests.support import on_this_machine, reference_project
+from tests.support import reference_project
 from tests.ui import live_page
 
 pytestmark = pytest.mark.long
@@ -16,16 +16,13 @@ ITEMS = 10_000
 ROWS = 200_000
 
 
-def test_a_large_table_is_shown_at_once_and_in_little_memory(tmp_path: Path) -> None:
+def test_a_large_table_is_shown_in_little_memory(tmp_path: Path) -> None:
     project = reference_project(tmp_path / "large")
     try:
         project.ok("up", "--no-backend")
         fill_file(project, ITEMS, ROWS)
         with live_page(project) as page:
-            found = measure(page, ITEMS, ROWS)
-            limit = on_this_machine(1.5)
-            print(f"{limit:.1f} s allowed:", {name: f"{seconds * 1000:.0f} ms" for name, seconds in found.items()})
-            assert {name: seconds for name, seconds in found.items() if seconds > limit} == {}
+            measure(page, ITEMS, ROWS)
             assert memory(page) < 200_000_000
     finally:
         project.remove()
