@@ -51,4 +51,5 @@ def test_what_cannot_be_compared_exits_3_or_2(project: ProjectDir) -> None:
     assert missing.code == 2
     assert json.loads(missing.out)["error"]["what"] == "nowhere cannot be read"
     (project.path / "devenv.toml").write_text('[project]\nname = "bare"\n')
-    assert project.json("verify")["exit_code"] == 2
+    undeclared = project.json("verify")
+    assert (undeclared["exit_code"], undeclared["verdict"]) == (3, "not_verified")

@@ -32,13 +32,14 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "engines/embedded/pristine.py", "host/processes.py", "lifecycle/projects.py", "testing/reaper.py",
     ),
     "the name of an AWS service in an SDK's call, a host, an event or a template": (
-        "aws/", "services/streams/", "init/functions.py", "doctor/checks/addresses.py", "doctor/checks/surroundings.py",
-        "trace/replay.py",
+        "aws/", "services/streams/", "init/functions.py", "init/variables.py", "doctor/checks/addresses.py",
+        "doctor/checks/surroundings.py", "trace/replay.py",
     ),
     "a word that code which uses the store contains": ("init/code.py", "init/javascript_code.py"),
     "the scheme of a URL, postgres://": ("doctor/checks/protection.py",),
     "a layer of a trace has the name of the store that it is about, and other layers need or follow it": (
-        "trace/judge/", "trace/layer.py", "trace/layers/", "trace/run.py", "links/faults.py",
+        "trace/judge/", "trace/layer.py", "trace/layers/", "trace/request_writes.py", "trace/run.py", "links/faults.py",
+        "render/trace_view.py",
     ),
     "a trace's write is sent, found and taken back in each store's own way": ("trace/action/",),
     "a disturbed store is a proxy of its own protocol": ("trace/stress/",),
