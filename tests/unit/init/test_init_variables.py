@@ -66,10 +66,12 @@ def test_what_a_variable_is_handed_to_tells_what_it_is(tmp_path: Path) -> None:
 
 def test_a_variable_that_nothing_tells_is_listed_with_its_place(tmp_path: Path) -> None:
     text = 'import os\nkey = os.environ["STRIPE_KEY"]\nlevel = os.environ.get("LEVEL")\nDB = os.environ["DB_NAME"]\n'
+    text += 'if os.environ.get("SENTRY_KEY"):\n    start(os.environ["SENTRY_KEY"])\n'
     env, written = env_of(tmp_path, {"app/main.py": text})
     assert env == {"DB_NAME": "{postgres_database}"}
     assert 'STRIPE_KEY = "…" # app/main.py:2' in written
     assert "LEVEL" not in written
+    assert "SENTRY_KEY" not in written
 
 
 @pytest.mark.parametrize(
