@@ -300,6 +300,8 @@ def run_tool(
         output.flush()
         start = seen = output.tell()
         program = shutil.which(command[0], path=environ.get("PATH", os.defpath)) or command[0]
+        # What is there by now, an earlier command of this preparation has made.
+        made = number_of_folder(stack.root / plan.target)
         try:
             child = subprocess.Popen(
                 [program, *command[1:]],
@@ -314,7 +316,7 @@ def run_tool(
         except OSError as error:
             raise DevenvError(f"{shown}: could not be started", detail=str(error)) from None
     try:
-        journal = Journal(plan.target, processes.identify_child(child))
+        journal = Journal(plan.target, processes.identify_child(child), made)
         write_journal(stack.folder, journal)
         end, quiet = time.monotonic() + LIMIT_S, time.monotonic() + limit_s
         while True:

@@ -81,7 +81,7 @@ def person() -> Iterator[Person]:
             return shutil.copytree(tree, home / f"copy-{tree.name}", symlinks=True, ignore=ignore)
 
         base = reachable(Path(sys.base_prefix), "test", "site-packages", "*.a", "idlelib", "tkinter", "share")
-        packages = [reachable(Path(folder)) for folder in site.getsitepackages()]
+        packages = [reachable(Path(folder)) for folder in site.getsitepackages() if Path(folder).is_dir()]
         yield Person(
             home,
             base / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}",

@@ -375,15 +375,19 @@ def test_no_network_and_nothing_cached_is_a_missing_prerequisite(tmp_path: Path)
     nowhere = dict.fromkeys(("https_proxy", "http_proxy", "HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"), nobody)
     project = empty_project(tmp_path / "project")
     environ = {**nowhere, "npm_config_registry": nobody, "npm_config_cache": str(tmp_path / "npm"), "no_proxy": ""}
+    # As root the stores run as another account, which has to reach the cache.
+    top = Path(tempfile.mkdtemp(prefix="cold-"))
+    top.chmod(0o755)
     try:
-        ran = project.devenv("up", DEVENV_CACHE=str(tmp_path / "cache"), **environ)
+        ran = project.devenv("up", DEVENV_CACHE=str(top / "cache"), **environ)
         assert ran.code == 10, ran.all
         assert "DynamoDB Local is not on this machine, and could not be fetched" in ran.err
         assert '[dynamodb] local = "FOLDER"' in ran.err
-        assert list((tmp_path / "cache").glob("tmp-*")) == []
+        assert list((top / "cache").glob("tmp-*")) == []
         project.ok("up")
     finally:
         listener.close()
+        shutil.rmtree(top, ignore_errors=True)
         project.remove()
 
 

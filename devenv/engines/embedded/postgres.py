@@ -68,7 +68,7 @@ def find_wheel(cache: Path, account: Account | None) -> Binaries:
     package = Path(next(iter(spec.submodule_search_locations)))
     version = wheel_version(package)
     if account is not None and not can_reach(package, account):
-        package = copy_wheel(package, cache / f"postgres-{version}")
+        package = copy_for(account, package, cache, f"postgres-{version}")
     return Binaries(package / "pginstall" / "bin", re.sub(r"^(\d+\.\d+).*", r"\1", version), cache / CONTRIB)
 
 
@@ -80,6 +80,18 @@ def wheel_version(package: Path) -> str:
     from importlib.metadata import version
 
     return version(WHEEL)
+
+
+def copy_for(account: Account, package: Path, cache: Path, name: str) -> Path:
+    """The package's copy in the cache. DevenvError (10) when the account cannot reach it there either."""
+    copied = copy_wheel(package, cache / name)
+    if can_reach(copied, account):
+        return copied
+    raise DevenvError(
+        f"the stores run as {account.name}, which cannot reach devenv's cache {cache}",
+        exit_code=Exit.MISSING,
+        hint="let every account enter its folders (chmod a+x), or set DEVENV_CACHE to another folder",
+    )
 
 
 def copy_wheel(package: Path, place: Path) -> Path:

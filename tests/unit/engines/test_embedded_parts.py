@@ -20,6 +20,7 @@ from devenv.engines.embedded import parts, wheels
 from devenv.engines.embedded.building import SUMS, Progress, Unavailable
 from devenv.engines.embedded.java import Java, find_java
 from devenv.engines.embedded.parts import JAR, LAUNCHER, LIBRARIES, MANIFEST, find_local
+from devenv.engines.embedded.postgres import copy_for
 from devenv.host.processes import Account
 
 NOBODY = Account("nobody", 65534, 65534)
@@ -344,3 +345,12 @@ def test_each_class_is_its_compiled_source(tmp_path):
     for source in SOURCES:
         made = source.with_suffix(".class")
         assert (tmp_path / made.name).read_bytes() == made.read_bytes()
+
+
+def test_a_cache_that_the_stores_account_cannot_reach_is_said(tmp_path: Path) -> None:
+    package, cache = tmp_path / "wheel", tmp_path / "cache"
+    package.mkdir()
+    cache.mkdir(0o700)
+    with pytest.raises(DevenvError, match="cannot reach devenv's cache") as caught:
+        copy_for(NOBODY, package, cache, "postgres-1")
+    assert caught.value.exit_code == Exit.MISSING
