@@ -33,7 +33,11 @@ LAYERS: Final[Mapping[str, Layer]] = {
     "stale_copy": "cross-store",
 }
 # `verify` counts two of them under its own names.
-VERIFY_NAMES: Final[Mapping[str, str]] = {"malformed_key": "malformed_id", "half_group": "missing_member"}
+VERIFY_NAMES: Final[Mapping[str, str]] = {
+    "malformed_key": "malformed_id",
+    "contradiction": "malformed_id",
+    "half_group": "missing_member",
+}
 # Classes whose words are about an id, and not about the attribute that has it.
 OF_IDS: Final = frozenset(["orphan", "mismatched_id"])
 EXAMPLES: Final = 3

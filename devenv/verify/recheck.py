@@ -287,6 +287,7 @@ def identity_faults(plan: ReadPlan, faults: Iterable[tuple[Fault, str]]) -> list
         (fault, name)
         for fault, name in faults
         if name != "malformed_id"
+        or fault.kind == "contradiction"
         or fault.record is None
         or fault.record.kind is None
         or fault.field in names[fault.record.kind.name]

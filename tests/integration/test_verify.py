@@ -79,7 +79,7 @@ def test_stores_that_agree_are_consistent_and_the_coverage_says_why(letters: Com
     assert (coverage["items_scanned"], coverage["rows_read"]) == (21, 4)
 
 
-def test_a_key_with_another_id_than_its_attribute_is_a_contradiction(letters: Compared) -> None:
+def test_a_key_with_another_id_than_its_attribute_is_malformed(letters: Compared) -> None:
     """Both ids name a row: no link sees it, in either command."""
     row = min(letters.project.items(pk="GRP#"), key=lambda item: item["pk"]["S"])
     owner, other = row["pk"]["S"].removeprefix("GRP#"), row["user_uuid"]["S"]
@@ -87,8 +87,8 @@ def test_a_key_with_another_id_than_its_attribute_is_a_contradiction(letters: Co
     assert letters.verify().body["verdict"] == "consistent"
     letters.project.put({**row, "owner_uuid": {"S": other}})
     report = letters.verify()
-    assert (report.exit_code, report.body["findings"]) == (1, {"contradiction": 1})
-    [example] = report.body["examples"]["contradiction"]
+    assert (report.exit_code, report.body["findings"]) == (1, {"malformed_id": 1})
+    [example] = report.body["examples"]["malformed_id"]
     assert f"`owner_uuid` is {other}, and `pk` (GRP#{{owner_uuid}}) has {owner}" in example["note"]
     checks = letters.project.doctor().body["checks"]
     [found] = [check for check in checks if check["status"] == "fail"]

@@ -21,7 +21,8 @@ def what_to_declare(facts: Facts) -> Fix:
     table = facts.table_names[0] if facts.table_names and not facts.plan.kinds else None
     entity = f'[entities.<name>] table = "{table}" with its attributes, and ' if table else ""
     pattern = '[[links]] from = "dynamodb:TABLE.ATTRIBUTE", to = "postgres:TABLE.COLUMN"'
-    what = "; ".join(suggested[:SHOWN]) or entity + pattern
+    more = f"; and {len(suggested) - SHOWN} more" if len(suggested) > SHOWN else ""
+    what = "; ".join(suggested[:SHOWN]) + more or entity + pattern
     return Fix(
         f"declare {what}; or, if no item refers to a row, set [project] cross_store = false",
         "devenv help configuration",
