@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,6 +65,9 @@ NEEDS: Mapping[str, Need] = {
 # Of such tests with several cases a quarter of the cases runs each day, of those with one case half of the tests: all
 # would take longer than CI has. The date's seed draws them; CHAOS_SIZE=full has all.
 DRAWN = frozenset(["long", "needs_docker"])
+# `@pytest.mark.matrix(4)`: of a slow test's cases each fourth, from the first on, runs in `make test`; the others are
+# `long`.
+MATRIX = "matrix(every): of the cases of this test, each EVERYth stays in `make test`; the others are `long`"
 SHARE = 4
 SINGLES = 1 / 2
 TESTS = os.path.dirname(__file__) + os.sep
@@ -133,10 +137,12 @@ def pytest_configure(config: pytest.Config) -> None:
     getattr(hook, "_marked_for_rewrite_cache", {}).clear()
     for marker, need in NEEDS.items():
         config.addinivalue_line("markers", f"{marker}: {need.what}")
+    config.addinivalue_line("markers", MATRIX)
     sys.addaudithook(refuse_unmarked)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    mark_matrices(items)
     if wanted := config.getoption("--half"):
         others = [item for item in items if half(mark.name for mark in item.iter_markers()) != wanted]
         if not FULL:
@@ -144,6 +150,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=others)
         gone = set(others)
         items[:] = [item for item in items if item not in gone]
+
+
+def mark_matrices(items: Iterable[pytest.Item]) -> None:
+    """Mark as `long` the cases that a test's `matrix` leaves to the rest of `make test-all`."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        if (matrix := item.get_closest_marker("matrix")) is None:
+            continue
+        test = item.nodeid.partition("[")[0]
+        if seen[test] % matrix.args[0]:
+            item.add_marker("long")
+        seen[test] += 1
 
 
 def left_out(items: Iterable[pytest.Item]) -> list[pytest.Item]:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -150,27 +150,6 @@ def dice(name: str) -> random.Random:
 
 
 FULL = os.environ.get("CHAOS_SIZE") == "full"
-
-
-def sampled(cases: Iterable[Any], every: int, *, single: bool = False) -> list[Any]:
-    """Return cases for `parametrize`: the first of each `every` runs in `make test` too, the others are `long`.
-
-    `single`: a tuple is one value, not one for each name.
-    """
-    import pytest
-
-    found: list[Any] = []
-    for number, case in enumerate(cases):
-        if number % every == 0:
-            found.append(case)
-            continue
-        if isinstance(case, type(pytest.param())):
-            values, marks, name = case
-            found.append(pytest.param(*values, marks=[*marks, pytest.mark.long], id=name))
-        else:
-            values = case if isinstance(case, tuple) and not single else (case,)
-            found.append(pytest.param(*values, marks=pytest.mark.long))
-    return found
 
 
 def unwind_on_sigterm() -> None:

@@ -69,6 +69,7 @@ def yaml_size(folder: Path) -> None:
     ],
     ids=lambda value: value.__name__ if callable(value) else " ".join(value),
 )
+@pytest.mark.matrix(3)
 def test_an_input_without_measure_is_refused_at_once(tmp_path: Path, build: object, words: tuple[str, ...]) -> None:
     build(tmp_path)  # type: ignore[operator]
     began = time.monotonic()
@@ -101,6 +102,7 @@ def test_terraform_is_read_once(text: str) -> None:
 
 @pytest.mark.parametrize("words", [("status",), ("env",), ("logs",), ("doctor",), ("up",)], ids=" ".join)
 @pytest.mark.parametrize("place", ["state.json", "requests.jsonl", "lock", "logs/postgres.log", "logs/steps.log"])
+@pytest.mark.matrix(5)
 def test_a_pipe_in_the_state_folder_keeps_no_one_waiting(tmp_path: Path, place: str, words: tuple[str, ...]) -> None:
     (tmp_path / "devenv.toml").write_text(TOML)
     (tmp_path / ".devstate" / "logs").mkdir(parents=True)

@@ -34,6 +34,7 @@ def words_of(name: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("name", [*WRITES, "archive"])
+@pytest.mark.matrix(4)
 def test_a_file_is_written_in_its_own_place_only(running: ProjectDir, snapshot: str, tmp_path: Path, name: str) -> None:
     victim, out = tmp_path / "victim", tmp_path / "out"
     for kind in ("link", "dangling link", "pipe", "other file"):
@@ -61,6 +62,7 @@ def test_a_file_is_written_in_its_own_place_only(running: ProjectDir, snapshot: 
 
 
 @pytest.mark.parametrize("name", ["bundle", "trace-html", "matrix", "findings", "items"])
+@pytest.mark.matrix(3)
 def test_what_holds_data_is_its_owners(running: ProjectDir, tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"
     before = os.umask(0)

@@ -108,6 +108,7 @@ pattern = "p"
     ],
     ids=lambda words: " ".join(words)[:30].encode("ascii", "replace").decode(),
 )
+@pytest.mark.matrix(4)
 def test_configuration_steers_no_terminal(tmp_path: Path, words: tuple[str, ...]) -> None:
     project = empty_project(tmp_path / "p", HOSTILE)
     try:

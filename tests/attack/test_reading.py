@@ -85,6 +85,7 @@ def handles(running: ProjectDir) -> list[str]:
 
 @pytest.mark.parametrize("name", RUNS)
 @pytest.mark.parametrize("whose", ["own", "outside"])
+@pytest.mark.matrix(3)
 def test_a_pattern_can_only_read(running: ProjectDir, outside: Outside, tmp_path: Path, whose: str, name: str) -> None:
     canary = canary_of(running)
     before = handles(running)
@@ -219,6 +220,7 @@ def test_what_only_reads_is_read(sign_in: dict[str, object], whose: str, stateme
 
 
 @pytest.mark.parametrize("whose", ["own", "superuser", "owner"])
+@pytest.mark.matrix(3)
 def test_a_statement_has_five_seconds(sign_in: dict[str, object], whose: str) -> None:
     from tests.attack.places import PostgresError, read
 

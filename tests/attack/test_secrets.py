@@ -194,6 +194,7 @@ COMMANDS: list[tuple[str, ...]] = [
 
 @pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words[:2]))
 @pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.matrix(7)
 def test_no_secret_is_in_any_output(loaded: Loaded, tmp_path: Path, words: tuple[str, ...], form: str) -> None:
     asked = [word.replace("{out}", str(tmp_path)) for word in words]
     more: dict[str, str] = {}
@@ -283,6 +284,7 @@ def test_init_copies_no_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sign", ["/", "@", "#", "?", "%"])
+@pytest.mark.matrix(3)
 def test_a_password_with_a_sign_that_must_be_encoded(tmp_path: Path, sign: str) -> None:
     """The case `secret-in-url`: no part of it anywhere, and doctor says what to write."""
     for name in ("docker-compose.yml", "schema.sql"):
@@ -324,6 +326,7 @@ def test_a_password_with_a_sign_that_must_be_encoded(tmp_path: Path, sign: str) 
     ],
 )
 @pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.matrix(4)
 def test_an_error_of_the_parser_quotes_no_value(tmp_path: Path, line: str, form: str) -> None:
     draw = Draw(SEED + 2)
     head = "" if line.startswith("name") else 'name = "x"\n'
@@ -344,6 +347,7 @@ def test_an_error_of_the_parser_quotes_no_value(tmp_path: Path, line: str, form:
         ("DEVENV_ENGINE", "{s}"),
     ],
 )
+@pytest.mark.matrix(3)
 def test_an_error_about_a_variable_quotes_no_value(tmp_path: Path, name: str, value: str) -> None:
     draw = Draw(SEED + 3)
     filled = value.replace("{s}", draw.secret(name)).replace("{a}", draw.awkward(name))

@@ -64,6 +64,7 @@ def write(folder: ProjectDir, text: str, ran: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SHOWN)
+@pytest.mark.matrix(4)
 def test_a_statement_that_acts_outside_the_database_is_asked_for(folder: ProjectDir, ran: Path, name: str) -> None:
     write(folder, SHOWN[name], ran)
     refused = folder.devenv("up", "--json")
@@ -75,6 +76,7 @@ def test_a_statement_that_acts_outside_the_database_is_asked_for(folder: Project
     assert {service["state"] for service in folder.json("status")["services"]} == {"stopped"}
 
 
+@pytest.mark.long
 def test_what_hides_from_the_text_has_no_right_to(folder: ProjectDir, ran: Path) -> None:
     write(folder, HIDDEN, ran)
     refused = folder.devenv("up", "--json")

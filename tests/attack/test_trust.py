@@ -83,6 +83,7 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+@pytest.mark.matrix(4)
 def test_an_untrusted_folder_runs_nothing(hostile: ProjectDir, tmp_path: Path, words: tuple[str, ...]) -> None:
     ran = hostile.devenv(*words, "--json")
     assert ran.code == 2
@@ -192,6 +193,7 @@ WITH_STORE = '[project]\nname = "jar"\n[dynamodb]\nlocal = "evil"\n'
     ],
     ids=" ".join,
 )
+@pytest.mark.matrix(4)
 def test_an_untrusted_folders_own_store_is_not_started(hostile: ProjectDir, words: tuple[str, ...]) -> None:
     (hostile.path / "devenv.toml").write_text(WITH_STORE)
     ran = hostile.devenv(*words, "--json")

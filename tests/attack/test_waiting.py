@@ -112,6 +112,7 @@ def project_at(outside: Outside, path: Path, port: int) -> ProjectDir:
 
 @pytest.mark.parametrize("behave", [silent, slow])
 @pytest.mark.parametrize("words", [("up", "--mark"), ("ddb", "list-tables"), ("ddb", "scan", "things")], ids=" ".join)
+@pytest.mark.matrix(3)
 def test_a_store_that_does_not_answer_ends_in_time(
     outside: Outside, server: Callable[..., int], tmp_path: Path, behave: object, words: tuple[str, ...]
 ) -> None:
@@ -126,6 +127,7 @@ def test_a_store_that_does_not_answer_ends_in_time(
 
 @pytest.mark.parametrize("behave", [silent, slow])
 @pytest.mark.parametrize("words", [("status",), ("doctor",), ("env",), ("trace", "thing", "1")], ids=" ".join)
+@pytest.mark.matrix(4)
 def test_looking_never_hangs(
     outside: Outside, server: Callable[..., int], tmp_path: Path, behave: object, words: tuple[str, ...]
 ) -> None:
@@ -166,6 +168,7 @@ def locked(running: ProjectDir) -> Iterator[int]:
 @pytest.mark.parametrize(
     "words", [("status",), ("doctor",), ("trace", "conversations", "--user", "andrew"), ("db", "select * from users")]
 )
+@pytest.mark.matrix(2)
 def test_a_lock_of_another_session_ends_in_time(running: ProjectDir, locked: int, words: tuple[str, ...]) -> None:
     began = time.monotonic()
     ran = running.devenv(*words, "--json", timeout=60)

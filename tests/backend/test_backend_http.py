@@ -224,6 +224,7 @@ def test_the_application_starts_and_says_which_store_is_missing(
 
 
 @pytest.mark.parametrize("words", [b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>", None])
+@pytest.mark.matrix(3)
 def test_health_is_503_when_something_else_answers_or_nothing_ever(
     start_backend: Callable[..., Backend], words: bytes | None
 ) -> None:

@@ -109,6 +109,7 @@ def theirs(person: Person) -> Iterator[Path]:
     shutil.rmtree(person.home / DIFFICULT)
 
 
+@pytest.mark.long
 def test_an_ordinary_user_in_a_difficult_place(person: Person, theirs: Path, running: ProjectDir) -> None:
     ran = person.ok(theirs, "up")
     assert "Traceback" not in ran.err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import world
-from tests.support import ProjectDir, reference_project, sampled
+from tests.support import ProjectDir, reference_project
 
 USERS = "seeds/postgres/users.sql"
 ITEMS = "seeds/dynamodb/items/choir.json"
@@ -94,7 +94,8 @@ def seeds(running: ProjectDir, original: world.Data) -> Iterator[ProjectDir]:
     assert world.data(running) == original
 
 
-@pytest.mark.parametrize(("file", "change", "code", "named"), sampled(REFUSED, 6))
+@pytest.mark.parametrize(("file", "change", "code", "named"), REFUSED)
+@pytest.mark.matrix(6)
 def test_a_bad_file_on_running_stores_is_named_and_loses_nothing(
     seeds: ProjectDir, file: str, change: Callable[[bytes], bytes], code: int, named: list[str]
 ) -> None:
@@ -116,7 +117,8 @@ FRESH = [
 ]
 
 
-@pytest.mark.parametrize(("file", "change", "code", "named"), sampled(FRESH, 3))
+@pytest.mark.parametrize(("file", "change", "code", "named"), FRESH)
+@pytest.mark.matrix(3)
 def test_a_first_up_that_fails_in_a_step_continues_there(
     tmp_path: Path,
     original: world.Data,
@@ -163,6 +165,7 @@ def test_the_first_error_in_sql_stops_everything(tmp_path: Path) -> None:
         project.remove()
 
 
+@pytest.mark.long
 def test_a_bad_file_on_stopped_stores_leaves_them_stopped(tmp_path: Path, original: world.Data) -> None:
     project = reference_project(tmp_path / "project")
     path = project.path / ITEMS

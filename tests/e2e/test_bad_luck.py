@@ -15,11 +15,12 @@ import pytest
 from devenv.config.load import data_home
 from tests.e2e import world
 from tests.e2e.begun import STORES, finish, start
-from tests.support import ProjectDir, cache_of_parts, dice, empty_project, reference_project, sampled
+from tests.support import ProjectDir, cache_of_parts, dice, empty_project, reference_project
 
 
 class TestKilledStores:
-    @pytest.mark.parametrize("store", sampled(["postgres", "dynamodb", "backend"], 3))
+    @pytest.mark.parametrize("store", ["postgres", "dynamodb", "backend"])
+    @pytest.mark.matrix(3)
     def test_a_killed_service_comes_back_with_its_data(
         self, running: ProjectDir, undisturbed: world.Data, store: str
     ) -> None:
@@ -124,17 +125,15 @@ class TestPausedStores:
 class TestInterrupted:
     @pytest.mark.parametrize(
         ("moment", "number", "code"),
-        sampled(
-            [
-                ("setup", signal.SIGINT, 130),
-                ("postgres", signal.SIGTERM, 143),
-                ("dynamodb", signal.SIGINT, 130),
-                ("seed", signal.SIGTERM, 143),
-                ("backend", signal.SIGINT, 130),
-            ],
-            5,
-        ),
+        [
+            ("setup", signal.SIGINT, 130),
+            ("postgres", signal.SIGTERM, 143),
+            ("dynamodb", signal.SIGINT, 130),
+            ("seed", signal.SIGTERM, 143),
+            ("backend", signal.SIGINT, 130),
+        ],
     )
+    @pytest.mark.matrix(5)
     def test_an_interrupted_up_stops_what_it_started(
         self, tmp_path: Path, undisturbed: world.Data, moment: str, number: signal.Signals, code: int
     ) -> None:
@@ -206,7 +205,8 @@ class TestKilledDevenv:
                 project.remove()
 
     # Moments within the steps are in tests/chaos/test_crashes.py and tests/integration/test_steps_killed.py.
-    @pytest.mark.parametrize("target", sampled(["postgres", "dynamodb", "schema-load", "backend"], 4))
+    @pytest.mark.parametrize("target", ["postgres", "dynamodb", "schema-load", "backend"])
+    @pytest.mark.matrix(4)
     def test_killed_as_a_part_begins(self, tmp_path: Path, undisturbed: world.Data, target: str) -> None:
         project = reference_project(tmp_path / "project")
         try:

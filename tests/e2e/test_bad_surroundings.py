@@ -391,6 +391,7 @@ def test_no_network_and_nothing_cached_is_a_missing_prerequisite(tmp_path: Path)
         project.remove()
 
 
+@pytest.mark.long
 def test_down_ends_what_up_left_at_work_in_the_background() -> None:
     """The first `up` on a machine trains DynamoDB Local's class archive, ten seconds after the command has ended."""
     top = Path(tempfile.mkdtemp(prefix="cold-"))

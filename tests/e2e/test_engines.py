@@ -20,7 +20,8 @@ from tests.e2e.test_snapshots import killed_after
 from tests.support import ProjectDir
 
 # `external` differs in who starts the stores; what is special about it is in test_external.py.
-NAMES = [pytest.param(name, marks=MARKS.get(name, ())) for name in OPEN]
+# The rest of the suite shows each of these on `embedded`, so an engine that needs nothing is `long` here.
+NAMES = [pytest.param(name, marks=MARKS.get(name, pytest.mark.long)) for name in OPEN]
 EVERYTHING = {"postgres", "dynamodb", "backend"}
 STEPS = ("setup", "schema-load", "seed")
 

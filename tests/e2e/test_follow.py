@@ -124,6 +124,7 @@ def test_data_survives_down_and_goes_with_data_only(project: ProjectDir) -> None
     ("options", "actions"),
     [("--from seed", "keep keep run"), ("--force schema-load", "keep run run"), ("--force setup", "run run run")],
 )
+@pytest.mark.matrix(3)
 def test_from_and_force_run_the_later_steps_and_keep_the_data(project: ProjectDir, options: str, actions: str) -> None:
     data, people = world.data(project), uuids(project)
     plan = {line["target"]: line["action"] for line in project.json("up", *options.split())["plan"]}
@@ -131,6 +132,7 @@ def test_from_and_force_run_the_later_steps_and_keep_the_data(project: ProjectDi
     assert (world.data(project), uuids(project)) == (data, people)
 
 
+@pytest.mark.long
 def test_no_backend_starts_only_the_stores(project: ProjectDir) -> None:
     project.ok("down")
     project.ok("up", "--no-backend")

@@ -45,6 +45,7 @@ def pids(project: ProjectDir) -> list[int | None]:
     return [service["pid"] for service in project.json("status")["services"]]
 
 
+@pytest.mark.long
 def test_a_copied_folder_has_nothing_to_do_with_the_original(handmade: ProjectDir, place: Path) -> None:
     shutil.copytree(handmade.path, place, symlinks=True)
     copy = ProjectDir(place)
@@ -127,6 +128,7 @@ def test_an_interrupted_command_says_so(handmade: ProjectDir) -> None:
     assert '"interrupted"' in out
 
 
+@pytest.mark.long
 def test_a_symbolic_link_in_the_place_of_a_file_of_ours_leads_nowhere(handmade: ProjectDir, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("mine")

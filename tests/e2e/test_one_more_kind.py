@@ -53,6 +53,7 @@ def text(project: ProjectDir, new: str | None = None) -> str:
         return str(answer.read().decode())
 
 
+@pytest.mark.long
 def test_every_command_knows_it(noted: ProjectDir) -> None:
     up = noted.json("up", timeout=240)
     assert {action["target"]: action["action"] for action in up["plan"]}["notes"] == "start"

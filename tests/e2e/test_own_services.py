@@ -110,6 +110,7 @@ def test_one_that_fails_holds_back_only_what_needs_it(many: ProjectDir) -> None:
     assert {one["state"] for one in services(many).values()} == {"running"}
 
 
+@pytest.mark.long
 def test_a_taken_port_moves_and_changed_settings_restart(many: ProjectDir) -> None:
     file = many.path / "devenv.toml"
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -311,6 +312,7 @@ def test_a_port_whose_other_program_has_ended_since_is_tried_again(many: Project
     assert services(many)["cache"]["state"] == "running"
 
 
+@pytest.mark.long
 def test_a_service_that_gives_itself_another_title_is_still_itself(many: ProjectDir) -> None:
     """As Redis and Node do, some time after their start."""
     worker = many.path / "worker.py"

@@ -54,6 +54,7 @@ def sign_in(project: ProjectDir, password: str) -> str:
         return str(row[0]) if row else ""
 
 
+@pytest.mark.long
 def test_every_copy_has_a_number_and_a_password_of_its_own(projects: list[ProjectDir], cache: Path) -> None:
     one, two, three = projects
     one.ok(*SERVICES)
@@ -76,6 +77,7 @@ def test_every_copy_has_a_number_and_a_password_of_its_own(projects: list[Projec
         assert list(cluster(project).parent.glob("*.new*")) == []
 
 
+@pytest.mark.long
 def test_a_kept_cluster_whose_password_cannot_be_set_is_not_used(projects: list[ProjectDir], cache: Path) -> None:
     """One that has not the superuser asked for: the server refuses ALTER ROLE."""
     one, two, _ = projects

@@ -16,7 +16,7 @@ import pytest
 
 from devenv.config.load import data_home
 from tests.e2e import world
-from tests.support import ProjectDir, reference_project, sampled
+from tests.support import ProjectDir, reference_project
 
 # Run when somebody signs in, when devenv changes a table, and as whom devenv reads.
 HOSTILE = """
@@ -108,6 +108,7 @@ def test_it_can_be_restored_elsewhere(exported: tuple[ProjectDir, Path], other: 
     other.ok("snapshot", "delete", "two")
 
 
+@pytest.mark.long
 def test_a_function_in_a_library_that_came_along_is_refused(
     exported: tuple[ProjectDir, Path], other: ProjectDir, tmp_path: Path
 ) -> None:
@@ -260,7 +261,8 @@ BAD: dict[str, Callable[[Path], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("kind", sampled(BAD, 6))
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.matrix(6)
 def test_a_bad_file_is_refused_whole(exported: tuple[ProjectDir, Path], tmp_path: Path, kind: str) -> None:
     project, file = exported
     place = data_home(project.path.resolve()) / "snapshots"
@@ -276,7 +278,8 @@ def test_a_bad_file_is_refused_whole(exported: tuple[ProjectDir, Path], tmp_path
     assert not (place / "evil").exists()
 
 
-@pytest.mark.parametrize("kind", sampled(LARGE, 3))
+@pytest.mark.parametrize("kind", LARGE)
+@pytest.mark.matrix(3)
 def test_what_says_to_be_large_is_refused_before_it_is_unpacked(
     exported: tuple[ProjectDir, Path], tmp_path: Path, kind: str
 ) -> None:

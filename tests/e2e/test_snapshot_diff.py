@@ -121,6 +121,7 @@ def test_a_diff_equals_a_comparison_by_hand(running: ProjectDir) -> None:
     assert not [line for line in running.ok("ps").out.splitlines() if ".diff-" in line]
 
 
+@pytest.mark.long
 def test_the_next_command_removes_what_a_killed_diff_left(running: ProjectDir) -> None:
     running.ok("down")
     running.ok("snapshot", "save", "stopped")

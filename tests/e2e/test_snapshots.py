@@ -21,7 +21,7 @@ import pytest
 
 from devenv.config.load import data_home
 from tests.e2e import world
-from tests.support import ProjectDir, empty_project, reference_project, sampled
+from tests.support import ProjectDir, empty_project, reference_project
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +289,7 @@ def test_a_killed_down_data_loses_nothing(project: ProjectDir, number: int) -> N
     assert checksum(project) == before
 
 
+@pytest.mark.long
 def test_down_data_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir) -> None:
     before = checksum(project)
     ran = project.ok("down", "--data", "-y")
@@ -300,7 +301,8 @@ def test_down_data_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir) 
     assert checksum(project) == before
 
 
-@pytest.mark.parametrize("step", sampled(["setup", "schema-load", "seed", "reset"], 4))
+@pytest.mark.parametrize("step", ["setup", "schema-load", "seed", "reset"])
+@pytest.mark.matrix(4)
 def test_every_step_keeps_a_snapshot_and_says_how_to_return(project: ProjectDir, step: str) -> None:
     change(project, f"mine-{step}")
     before = checksum(project)
@@ -416,6 +418,7 @@ def test_another_engine_version_is_refused_before_anything_is_touched(
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", ".x", "", "a b", "x" * 64, "ä"])
+@pytest.mark.matrix(4)
 def test_a_name_that_is_no_name_is_refused(project: ProjectDir, name: str) -> None:
     for task in ("save", "restore", "delete"):
         ran = project.devenv("snapshot", task, "--", name)
@@ -431,6 +434,7 @@ def test_an_unknown_or_a_taken_name_is_refused(project: ProjectDir) -> None:
     project.ok("snapshot", "delete", "taken")
 
 
+@pytest.mark.long
 def test_snapshots_are_private(project: ProjectDir) -> None:
     project.ok("snapshot", "save", "private")
     place = data_home(project.path.resolve()) / "snapshots" / "private"

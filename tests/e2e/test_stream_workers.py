@@ -104,6 +104,7 @@ def test_the_rows_follow_one_message_after_the_other(running: ProjectDir) -> Non
     assert len(measure(running, 5)) == 5
 
 
+@pytest.mark.long
 def test_messages_sent_while_the_worker_is_dead_are_handled_by_the_next_up(running: ProjectDir) -> None:
     os.kill(int(worker(running)["pid"]), signal.SIGKILL)
     sent = send(running, "sent while it was dead")
@@ -163,6 +164,7 @@ def test_a_failing_function_is_named_with_its_line_and_corrected_without_a_resta
     assert (check["status"], worker(running)["work"]["failed"]) == ("ok", 0)
 
 
+@pytest.mark.long
 def test_a_record_that_was_never_handled_and_a_filter_that_leaves_it_out_are_distinguished(running: ProjectDir) -> None:
     file, settings = running.path / "functions/group_rows.py", running.path / "devenv.toml"
     sound, declared = file.read_text(), settings.read_text()

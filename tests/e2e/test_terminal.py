@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e import world
-from tests.support import ProjectDir, empty_project, reference_project, sampled
+from tests.support import ProjectDir, empty_project, reference_project
 
 
 class Terminal:
@@ -102,7 +102,8 @@ def test_an_error_stands_below_the_view(project: ProjectDir) -> None:
     assert "hint: " in terminal.text
 
 
-@pytest.mark.parametrize("answer", sampled(["n\n", "\n", "\x04"], 3))
+@pytest.mark.parametrize("answer", ["n\n", "\n", "\x04"])
+@pytest.mark.matrix(3)
 def test_data_is_deleted_only_when_the_answer_is_yes(project: ProjectDir, answer: str) -> None:
     project.ok("up")
     terminal = Terminal(project, "down", "--data")

@@ -136,6 +136,7 @@ health = "/"
 """
 
 
+@pytest.mark.long
 def test_a_process_with_other_settings_than_the_file_has_is_named_until_up(
     bare: ProjectDir,
 ) -> None:

@@ -48,6 +48,7 @@ def codes(project: ProjectDir, *words: str, **environ: str) -> dict[str, str]:
     return {check["code"]: check["evidence"] for check in checks if check["status"] in ("fail", "warn")}
 
 
+@pytest.mark.long
 def test_the_same_id_in_capitals_is_not_consistent_with_links_alone(make: Make) -> None:
     project = make(
         '[project]\nname = "spelling"\n[postgres]\ndatabase = "app"\n[steps.setup]\nfiles = ["a.sql"]\n'
@@ -64,6 +65,7 @@ def test_the_same_id_in_capitals_is_not_consistent_with_links_alone(make: Make) 
     assert "is the same id, written differently" in codes(project)["DAT002"]
 
 
+@pytest.mark.long
 def test_a_materialized_view_is_refreshed_after_a_merge(make: Make) -> None:
     sql = "CREATE TABLE orders (id int PRIMARY KEY);\nINSERT INTO orders VALUES {};\n"
     view = "CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM orders;\n"
@@ -115,6 +117,7 @@ client.put_item(TableName="things", Item={{"id": {{"S": "from A"}}}})
 """
 
 
+@pytest.mark.long
 def test_a_seed_command_with_the_old_port_written_in_is_refused_when_the_port_moved(make: Make) -> None:
     port = free_port()
     head = f'[postgres]\ndatabase = "app"\n[dynamodb]\nport = {port}\n[steps.schema-load]\nfiles = ["t.json"]\n'
@@ -133,6 +136,7 @@ def test_a_seed_command_with_the_old_port_written_in_is_refused_when_the_port_mo
     assert other.json("ddb", "scan", "things")["items"] == []
 
 
+@pytest.mark.long
 def test_an_application_with_the_old_port_written_in_is_named_when_the_port_moved(make: Make) -> None:
     port = free_port()
     head = f'[postgres]\ndatabase = "app"\n[dynamodb]\nport = {port}\n'

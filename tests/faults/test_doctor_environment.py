@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from tests.faults.test_doctor_faults import findings
-from tests.support import ProjectDir, reference_project, sampled
+from tests.support import ProjectDir, reference_project
 
 SERVER = ["{python}", "-m", "http.server", "{port}", "--bind", "127.0.0.1"]
 
@@ -81,9 +81,10 @@ def fill(project: ProjectDir, text: str) -> str:
 
 @pytest.mark.parametrize(
     ("row", "wrapper", "code", "variable"),
-    sampled(APPLICATION, 5),
+    APPLICATION,
     ids=[f"{r}-{' '.join(w)[4:44]}" for r, w, _, _ in APPLICATION],
 )
+@pytest.mark.matrix(5)
 def test_an_application_that_is_sent_elsewhere(
     application: ProjectDir, row: int, wrapper: list[str], code: str, variable: str
 ) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from devenv.core.model import DynamoTarget
 from devenv.stores.dynamodb.client import Dynamo
-from tests.support import ProjectDir, reference_project, sampled
+from tests.support import ProjectDir, reference_project
 
 TABLE = "cruddur-messages"
 MAIN = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
@@ -384,7 +384,8 @@ FAULTS = (
 IDS = [f"{fault.row}-{fault.inject.__name__}" for fault in FAULTS]
 
 
-@pytest.mark.parametrize("fault", sampled(FAULTS, 4), ids=IDS)
+@pytest.mark.parametrize("fault", FAULTS, ids=IDS)
+@pytest.mark.matrix(8)
 def test_one_fault_is_named_and_can_be_fixed(stack: Stack, fault: Fault) -> None:
     ids = fault.inject(stack)
     report = stack.doctor()
@@ -428,9 +429,8 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("first", "second"), sampled(PAIRS, 4), ids=[f"{a.inject.__name__}+{b.inject.__name__}" for a, b in PAIRS]
-)
+@pytest.mark.parametrize(("first", "second"), PAIRS, ids=[f"{a.inject.__name__}+{b.inject.__name__}" for a, b in PAIRS])
+@pytest.mark.matrix(8)
 def test_two_faults_are_both_named(stack: Stack, first: Fault, second: Fault) -> None:
     expected: dict[str, set[str]] = {}
     for fault in (first, second):

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.faults.test_doctor_faults import findings
-from tests.support import ProjectDir, reference_project, sampled
+from tests.support import ProjectDir, reference_project
 
 CODES = {"postgres": "SVC001", "dynamodb": "SVC002", "backend": "SVC003"}
 
@@ -52,7 +52,8 @@ def paused(process: int) -> Iterator[None]:
         os.kill(process, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("name", sampled(CODES, 3))
+@pytest.mark.parametrize("name", CODES)
+@pytest.mark.matrix(3)
 def test_a_killed_service_is_named_and_up_brings_it_back(project: ProjectDir, name: str) -> None:
     os.kill(pid(project, name), signal.SIGKILL)
     report = project.json("doctor")
@@ -102,6 +103,7 @@ def test_another_program_on_the_port_is_not_the_service(project: ProjectDir) -> 
     assert "is not DynamoDB" in row["evidence"]
 
 
+@pytest.mark.long
 def test_dynamodb_without_shared_db_is_named_and_its_command_fixes_it(project: ProjectDir) -> None:
     """Row 9: the tables are gone for every key and region but those they were made with."""
     server = psutil.Process(pid(project, "dynamodb"))

@@ -15,7 +15,6 @@ from tests.faults.trace.lookups import LOOKUPS
 from tests.faults.trace.more import CONTROLS, PAIRS, UNSEEN, Control
 from tests.faults.trace.running import RUNNING
 from tests.faults.trace.suite import run_control, run_fault, run_pair
-from tests.support import sampled
 
 ALL = (*FAULTS, *UNSEEN, *ANSWERS)
 SHORT = [fault.name for fault in {fault.layer: fault for fault in reversed(ALL)}.values()]
@@ -49,12 +48,14 @@ def test_what_one_call_alone_does_not_show_is_named(bench: Bench, fault: Fault) 
     assert (case.said_layer, case.said_kind) == (fault.layer, fault.kind)
 
 
-@pytest.mark.parametrize("control", sampled(CONTROLS, len(CONTROLS)), ids=lambda control: control.name)
+@pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
+@pytest.mark.matrix(len(CONTROLS))
 def test_nothing_is_said_of_what_is_healthy(bench: Bench, control: Control) -> None:
     assert run_control(bench, control) is None
 
 
-@pytest.mark.parametrize("pair", sampled(PAIRS, 8, single=True), ids=lambda pair: f"{pair[0].name} + {pair[1].name}")
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair[0].name} + {pair[1].name}")
+@pytest.mark.matrix(24)
 def test_both_faults_of_a_pair_are_named(bench: Bench, pair: tuple[Fault, Fault]) -> None:
     assert run_pair(bench, *pair)
 

@@ -167,6 +167,7 @@ HEALTHY: list[Callable[[Project], None]] = [
 
 
 @pytest.mark.parametrize("vary", HEALTHY, ids=lambda vary: vary.__name__)
+@pytest.mark.matrix(4)
 def test_healthy_variations_give_no_finding(letters: Project, vary: Callable[[Project], None]) -> None:
     vary(letters)
     report = letters.doctor()

@@ -107,6 +107,7 @@ def test_it_calls_no_one_and_writes_only_its_data(found_java, local, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["plain", "with space", "Zoë ✓ 'quoted' $HOME", "long" * 60])
+@pytest.mark.matrix(4)
 def test_data_survives_a_kill_in_any_folder(found_java, local, tmp_path, name):
     data = tmp_path / name
     with serving(found_java, local, data) as (where, process), Dynamo(where) as dynamo:
@@ -173,6 +174,7 @@ def test_an_archive_built_differently_ends_it_with_a_reason(found_java, local, t
 # The class archive
 
 
+@pytest.mark.long
 def test_the_server_starts_from_the_archive(java, local, archives, tmp_path):
     archive = archive_ready(java, local, archives)
     assert archive is not None

@@ -182,6 +182,7 @@ FAULTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
 
 
 @pytest.mark.parametrize(("code", "fault", "told"), FAULTS.values(), ids=FAULTS.keys())
+@pytest.mark.matrix(4)
 def test_a_fault_in_the_account_is_found(cloud: Cloud, code: str, fault: Callable[[Cloud], Any], told: str) -> None:
     fault(cloud)
     cloud.moto.forget()

@@ -83,6 +83,7 @@ TOOLS: dict[str, tuple[dict[str, str], str, list[tuple[Any, ...]]]] = {
 
 
 @pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.matrix(3)
 def test_the_up_halves_run_in_the_tools_order_and_the_tool_is_reported(small: Any, tool: str) -> None:
     files, query, recorded = TOOLS[tool]
     small.steps["setup"] = {"migrations": tool}
@@ -98,6 +99,7 @@ def test_the_up_halves_run_in_the_tools_order_and_the_tool_is_reported(small: An
 
 
 @pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.matrix(3)
 def test_a_new_migration_runs_on_the_live_data(small: Any, tool: str) -> None:
     files, query, recorded = TOOLS[tool]
     small.steps["setup"] = {"migrations": tool}

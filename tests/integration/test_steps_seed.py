@@ -192,6 +192,7 @@ def test_a_table_without_definition_is_refused_with_the_nearest_one(chat: Any) -
         ('${users["handle = handle OR ""x"[handle=ada].uuid}', None, ""),
     ],
 )
+@pytest.mark.matrix(4)
 def test_references_that_name_nothing_say_what_was_meant(
     chat: Any, reference: str, detail: str | None, hint: str
 ) -> None:

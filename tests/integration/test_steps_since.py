@@ -161,6 +161,7 @@ def test_a_table_without_a_key_and_names_that_collide(shop: Any) -> None:
         ("CREATE MATERIALIZED VIEW m AS SELECT count(*) AS n FROM orders WITH NO DATA;", [("m", None)]),
     ],
 )
+@pytest.mark.matrix(4)
 def test_a_materialized_view_is_as_fresh_as_after_a_fresh_load(
     shop: Any, views: str, wanted: list[tuple[str, int | None]]
 ) -> None:
@@ -258,6 +259,7 @@ class Sequence:
     "number",
     [pytest.param(n, marks=() if n < SAMPLES else pytest.mark.long) for n in range(SEQUENCES)],
 )
+@pytest.mark.matrix(4)
 def test_an_incremental_load_is_a_fresh_one_hand_edits_aside(shop: Any, number: int) -> None:
     sequence = Sequence(shop, number)
     sequence.up()

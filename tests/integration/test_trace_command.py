@@ -97,6 +97,7 @@ DOCKER = [pytest.mark.needs_docker, pytest.mark.needs_redis]
 
 
 @pytest.mark.parametrize("ended", ["stopped", "crashed", pytest.param("stopped for a container", marks=DOCKER)])
+@pytest.mark.long
 def test_another_project_on_the_application_s_port_is_not_the_application(
     bench: Bench, tmp_path: Path, ended: str
 ) -> None:
@@ -151,6 +152,7 @@ def test_words_are_shown_on_request(bench: Bench) -> None:
     ],
     ids=["html", "invalid", "51 MB", "a redirect to itself"],
 )
+@pytest.mark.matrix(4)
 def test_answers_that_are_no_list(bench: Bench, body: str, kind: str) -> None:
     route(body)(bench)
     assert named(bench.trace("conversation", GROUP, "--user", "ines")) == ("http", kind)

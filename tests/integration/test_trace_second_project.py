@@ -162,6 +162,7 @@ def test_a_healthy_order(shop: ProjectDir) -> None:
     assert (query["text"], query["count"], query["elsewhere"]) == ("Query lines where order_id = 7", 3, None)
 
 
+@pytest.mark.long
 def test_an_application_that_was_left_out_is_not_run_and_no_fault(shop: ProjectDir) -> None:
     shop.ok("stop", "backend")
     document = shop.json("trace", "order", "7", "--user", "C-ONE")
@@ -190,6 +191,7 @@ def test_an_application_that_was_left_out_is_not_run_and_no_fault(shop: ProjectD
     ],
     ids=["limit", "key", "slice", "table", "filter"],
 )
+@pytest.mark.matrix(5)
 def test_what_a_command_of_another_language_asked_is_named(
     shop: ProjectDir, old: str, new: str, kind: str, named_in: str
 ) -> None:
@@ -208,6 +210,7 @@ def test_a_command_that_goes_past_the_tap_is_not_said_to_ask_nothing(shop: Proje
     assert (library["status"], library["output"]["queries"]) == ("ok", None)
 
 
+@pytest.mark.long
 def test_a_field_that_the_function_drops(shop: ProjectDir) -> None:
     change(shop, "pieces: Number(i.pieces.N)", "amount: Number(i.pieces.N)")
     assert named(shop.json("trace", "order", "7", "--user", "C-ONE")) == ("library", "field_changed")

@@ -13,7 +13,7 @@ import pytest
 
 from devenv.stores.dynamodb.client import typed_item
 from tests.e2e.world import free_port
-from tests.support import ProjectDir, sampled
+from tests.support import ProjectDir
 
 HERE = Path(__file__).parents[1] / "projects" / "orders"
 LAYERS = ["environment", "services", "postgres", "dynamodb", "cross-store", "pattern", "library", "http"]
@@ -200,7 +200,8 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("name", sampled(FAULTS, 2))
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.matrix(4)
 def test_a_fault_is_named_at_its_layer(shop: Shop, name: str) -> None:
     inject, named, says = FAULTS[name]
     inject(shop)
@@ -271,6 +272,7 @@ def test_config_check_refuses_what_does_not_fit(shop: Shop, old: str, new: str, 
 # --- what can be done about it ---
 
 
+@pytest.mark.long
 def test_an_object_that_needs_arguments_and_a_field_that_no_item_has_are_mistakes_of_devenv_toml(shop: Shop) -> None:
     needy = "class Shop:\n    def __init__(self, table):\n        pass\n"
     shop.edit("shop.py", "import boto3\n", f"import boto3\n\n\n{needy}")

@@ -250,6 +250,7 @@ def test_a_trace_under_stress_lists_each_condition(page: LivePage) -> None:
     assert not [each["name"] for each in conditions if f"<b>{each['name']}</b>" not in text]
 
 
+@pytest.mark.long
 def test_the_ledger_of_seeds_knows_what_a_fix_wrote(page: LivePage, project: ProjectDir) -> None:
     """Else the next `seed` would take the fixed items for changed by hand, and ask before it loads them again."""
     # What the tests before changed by hand is as it was seeded.

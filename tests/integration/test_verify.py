@@ -208,6 +208,7 @@ DAMAGES: list[Callable[[Compared], str]] = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+@pytest.mark.matrix(4)
 def test_a_difference_is_found_in_its_class_and_counted_as_doctor_counts_it(
     letters: Compared, damage: Callable[[Compared], str]
 ) -> None:

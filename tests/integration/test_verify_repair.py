@@ -108,6 +108,7 @@ def ends(damaged_project: Any, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 
 @pytest.mark.parametrize("seed", range(10))
+@pytest.mark.matrix(4)
 def test_killed_at_any_point_it_is_finished_or_taken_back_exactly(
     damaged: Compared, ends: tuple[Path, Items, Items], seed: int
 ) -> None:

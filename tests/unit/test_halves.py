@@ -38,6 +38,12 @@ def test_of_slow_tests_some_cases_run_every_day_and_each_case_has_its_day() -> N
     assert draw(cases, "20261101") == days[0]
 
 
+@pytest.mark.matrix(3)
+@pytest.mark.parametrize("number", range(4))
+def test_cases_of_a_matrix_are_in_one_half_each(request: pytest.FixtureRequest, number: int) -> None:
+    assert (number % 3 == 0) is (half(mark.name for mark in request.node.iter_markers()) == "bare")
+
+
 @pytest.mark.parametrize(
     ("program", "markers", "missing"),
     [
