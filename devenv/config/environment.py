@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 from collections.abc import Mapping
-from urllib.parse import quote, urlsplit
 
 from devenv.config.issuer import ISSUER, has_issuer, token_places
 from devenv.config.schema import Settings
@@ -23,25 +22,8 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
     Values of `[env]` may use the PLACEHOLDERS: addresses, each part of them, and `{key}`, the project's generated
     development key. Behind a scheme (`postgresql+asyncpg://{postgres_url}`) an address stands without its own.
     """
-    postgres, dynamodb = targets.postgres, targets.dynamodb
-    url = postgres_url(targets)
-    values = {
-        "DATABASE_URL": url,
-        "CONNECTION_URL": url,
-        "PGHOST": postgres.host,
-        "PGPORT": str(postgres.port),
-        "PGUSER": postgres.user,
-        "PGPASSWORD": postgres.password,
-        "PGDATABASE": postgres.database,
-        "AWS_ENDPOINT_URL_DYNAMODB": dynamodb.endpoint,
-        "AWS_REGION": dynamodb.region,
-        "AWS_DEFAULT_REGION": dynamodb.region,
-        "AWS_ACCESS_KEY_ID": dynamodb.access_key,
-        "AWS_SECRET_ACCESS_KEY": dynamodb.secret_key,
-    }
-    if targets.backend_url:
-        values["BACKEND_URL"] = targets.backend_url
-    for target in targets.own.values():
+    values: dict[str, str] = {}
+    for target in targets.values():
         for name, value in target.variables.items():
             # Of two services that give the same variable it is the first one's.
             values.setdefault(name, value)
@@ -53,38 +35,13 @@ def connection_environment(settings: Settings, targets: Targets) -> dict[str, st
 
 
 def placeholder_values(settings: Settings, targets: Targets) -> dict[str, str]:
-    """Placeholder -> value: the stores, the development key, the issuer, and the address of each own service."""
-    postgres, dynamodb = targets.postgres, targets.dynamodb
-    values = {
-        "postgres_url": postgres_url(targets),
-        "postgres_host": postgres.host,
-        "postgres_port": str(postgres.port),
-        "postgres_user": postgres.user,
-        "postgres_password": postgres.password,
-        "postgres_database": postgres.database,
-        "dynamodb_url": dynamodb.endpoint,
-        "dynamodb_host": urlsplit(dynamodb.endpoint).hostname or "",
-        "dynamodb_port": str(urlsplit(dynamodb.endpoint).port or ""),
-        "access_key": dynamodb.access_key,
-        "secret_key": dynamodb.secret_key,
-        "backend_url": targets.backend_url or "",
-        "region": dynamodb.region,
-        "key": targets.key,
-    }
-    for name, target in targets.own.items():
-        place = place_of(name)
-        values |= {f"{place}_url": target.url, f"{place}_port": str(target.port)}
-        values |= {f"{place}_password": target.password} if target.password else {}
-    if has_issuer(settings) and ISSUER in targets.own:
-        values |= token_places(settings, targets.own[ISSUER].url)
+    """Placeholder -> value: those of each service, the development key, and those of the issuer."""
+    values = {"backend_url": "", "key": targets.key}
+    for name, target in targets.items():
+        values |= target.placeholders(place_of(name))
+    if has_issuer(settings) and (url := targets.url(ISSUER)):
+        values |= token_places(settings, url)
     return values
-
-
-def postgres_url(targets: Targets) -> str:
-    """The address of the project's database, with user and password."""
-    postgres = targets.postgres
-    user, password, database = (quote(part, safe="") for part in (postgres.user, postgres.password, postgres.database))
-    return f"postgresql://{user}:{password}@{postgres.host}:{postgres.port}/{database}"
 
 
 def fill_places(text: str, values: Mapping[str, str]) -> str:

@@ -10,13 +10,12 @@ import msgspec
 from devenv.config.issuer import ISSUER, JWKS, has_issuer, user_pool
 from devenv.config.kinds import PROCESS, STREAM, keys_of
 from devenv.config.processes import OwnService, Ready
+from devenv.core.model import BACKEND, DYNAMODB, POSTGRES
 
 if TYPE_CHECKING:
     from devenv.config.schema import Settings
 
-BACKEND: Final = "backend"
-DYNAMODB: Final = "dynamodb"
-STORES: Final = ("postgres", DYNAMODB)
+STORES: Final = (POSTGRES, DYNAMODB)
 # As they are called in sentences, and one of the things that each holds.
 TITLES: Final[Mapping[str, str]] = dict(zip(STORES, ("Postgres", "DynamoDB"), strict=True))
 RECORDS: Final[Mapping[str, str]] = dict(zip(STORES, ("row", "item"), strict=True))

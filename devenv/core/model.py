@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+POSTGRES: Final = "postgres"
+DYNAMODB: Final = "dynamodb"
+BACKEND: Final = "backend"
 ServiceName = Literal["postgres", "dynamodb", "backend"]
 Running = Literal["running", "starting", "stopped", "crashed", "foreign"]
 Done = Literal["done", "pending", "stale", "failed"]
@@ -43,6 +46,41 @@ class PostgresTarget:
         """`host:port/database`, for messages."""
         return f"{self.host}:{self.port}/{self.database}"
 
+    @property
+    def url(self) -> str:
+        """The address of the database, with user and password."""
+        user, password, database = (quote(part, safe="") for part in (self.user, self.password, self.database))
+        return f"postgresql://{user}:{password}@{self.host}:{self.port}/{database}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that clients of Postgres read."""
+        return {
+            "DATABASE_URL": self.url,
+            "CONNECTION_URL": self.url,
+            "PGHOST": self.host,
+            "PGPORT": str(self.port),
+            "PGUSER": self.user,
+            "PGPASSWORD": self.password,
+            "PGDATABASE": self.database,
+        }
+
+    def placeholders(self, place: str) -> dict[str, str]:
+        """Placeholder -> value; `place` is the service's name in them."""
+        return {
+            f"{place}_url": self.url,
+            f"{place}_host": self.host,
+            f"{place}_port": str(self.port),
+            f"{place}_user": self.user,
+            f"{place}_password": self.password,
+            f"{place}_database": self.database,
+        }
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that no output may show."""
+        return (self.password,)
+
 
 @dataclass(frozen=True)
 class DynamoTarget:
@@ -65,6 +103,34 @@ class DynamoTarget:
         url = urlsplit(self.endpoint)
         return url.hostname or "", url.port or 80
 
+    @property
+    def variables(self) -> dict[str, str]:
+        """The variables that AWS SDKs read."""
+        return {
+            "AWS_ENDPOINT_URL_DYNAMODB": self.endpoint,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+        }
+
+    def placeholders(self, place: str) -> dict[str, str]:
+        """Placeholder -> value. Region and keys are those of every call to AWS, so they have no `place`."""
+        url = urlsplit(self.endpoint)
+        return {
+            f"{place}_url": self.endpoint,
+            f"{place}_host": url.hostname or "",
+            f"{place}_port": str(url.port or ""),
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "region": self.region,
+        }
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that no output may show."""
+        return (self.secret_key, self.token)
+
 
 @dataclass(frozen=True)
 class ProcessTarget:
@@ -78,16 +144,69 @@ class ProcessTarget:
     password: str = field(default="", repr=False)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        return urlsplit(self.url).hostname or "", self.port
+
+    def placeholders(self, place: str) -> dict[str, str]:
+        """Placeholder -> value; `place` is the service's name in them."""
+        password = {f"{place}_password": self.password} if self.password else {}
+        return {f"{place}_url": self.url, f"{place}_port": str(self.port), **password}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that no output may show."""
+        return (self.password,)
+
 
 @dataclass(frozen=True)
-class Targets:
-    """Where one project's stores and its own processes are. `key` is the project's development signing key."""
+class Targets(Mapping[str, PostgresTarget | DynamoTarget | ProcessTarget]):
+    """Where each service of one project is, by its name. `key` is the project's development signing key.
 
-    postgres: PostgresTarget
-    dynamodb: DynamoTarget
-    backend_url: str | None = None
+    Code that speaks SQL or DynamoDB's own operations asks for `postgres` or `dynamodb`.
+    """
+
+    services: Mapping[str, PostgresTarget | DynamoTarget | ProcessTarget]
     key: str = field(default="", repr=False)
-    own: Mapping[str, ProcessTarget] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, postgres: PostgresTarget, dynamodb: DynamoTarget, own: Mapping[str, ProcessTarget] = {}, key: str = ""
+    ) -> Targets:
+        """The two stores, and the project's own services that have a port."""
+        return cls({POSTGRES: postgres, DYNAMODB: dynamodb, **own}, key)
+
+    def __getitem__(self, name: str) -> PostgresTarget | DynamoTarget | ProcessTarget:
+        return self.services[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.services)
+
+    def __len__(self) -> int:
+        return len(self.services)
+
+    @property
+    def postgres(self) -> PostgresTarget:
+        target = self.services[POSTGRES]
+        assert isinstance(target, PostgresTarget)  # noqa: S101 - `of` is how they are made
+        return target
+
+    @property
+    def dynamodb(self) -> DynamoTarget:
+        target = self.services[DYNAMODB]
+        assert isinstance(target, DynamoTarget)  # noqa: S101 - `of` is how they are made
+        return target
+
+    @property
+    def backend_url(self) -> str | None:
+        """The address of the application; None without `[backend]`."""
+        return self.url(BACKEND)
+
+    def url(self, name: str) -> str | None:
+        """The address of one of the project's own services; None where there is none of this name."""
+        target = self.services.get(name)
+        return target.url if isinstance(target, ProcessTarget) else None
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,7 @@ def bare(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def known_secrets(context: FactsContext) -> list[str]:
     """Every secret that devenv knows of, the longest first; too short ones would mask everything."""
-    targets = context.targets
-    found = {targets.postgres.password, targets.dynamodb.secret_key, targets.key}
+    found = {context.targets.key, *(secret for target in context.targets.values() for secret in target.secrets)}
     for environ in (context.environment, context.shell, context.application or {}):
         found.update(value for name, value in environ.items() if is_secret_name(name) and is_strong(value))
         found.update(address.password or "" for value in environ.values() if (address := split_address(value)))

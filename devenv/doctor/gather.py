@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devenv.config.schema import FILE
-from devenv.config.services import BACKEND
 from devenv.core.events import Watch
+from devenv.core.model import BACKEND
 from devenv.doctor.context import DoctorContext
 from devenv.engines.kinds.registry import kind_of
 from devenv.lifecycle.facts import facts_context

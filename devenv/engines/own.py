@@ -13,8 +13,9 @@ from devenv.config.environment import fill_places, placeholder_values
 from devenv.config.interpreter import project_python, with_programs
 from devenv.config.load import interpreter
 from devenv.config.schema import FILE
-from devenv.config.services import BACKEND, STORES, Own
+from devenv.config.services import STORES, Own
 from devenv.core.errors import UsageError
+from devenv.core.model import BACKEND
 from devenv.engines import stream
 from devenv.engines.kinds.registry import kind_of
 from devenv.engines.process import SERVICE_MARK, Launch, fingerprint, iso

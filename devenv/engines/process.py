@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from devenv.config.schema import FILE
-from devenv.config.services import BACKEND, STORES
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
-from devenv.core.model import DynamoTarget, PostgresTarget, ServiceState, Targets
+from devenv.core.model import BACKEND, ServiceState, Targets
 from devenv.engines.project import EngineProject
 from devenv.host import processes
 from devenv.host.processes import Account
@@ -79,9 +79,8 @@ class ProcessServices(EngineProject):
         if self.state.tap is None:
             return {}
         ports = self.state.tap.ports
-        targets: tuple[PostgresTarget | DynamoTarget, ...] = self.store_targets()
-        stores = zip(STORES, targets, strict=True)
-        return {target.place: ("127.0.0.1", ports[name]) for name, target in stores if name in ports}
+        stores = Targets.of(*self.store_targets())
+        return {target.place: ("127.0.0.1", ports[name]) for name, target in stores.items() if name in ports}
 
     def tapped(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the settings as own processes get them: through the tap, if there is one."""

@@ -17,7 +17,7 @@ from devenv.config.issuer import KEY_FILE
 from devenv.config.load import Loaded, cache_folder, data_home
 from devenv.config.masking import learn
 from devenv.config.schema import FILE
-from devenv.config.services import BACKEND, STORES, Own, own_services
+from devenv.config.services import STORES, Own, own_services
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import DynamoTarget, PostgresTarget, ProcessTarget, StepState, Targets
 from devenv.host import processes, state
@@ -167,11 +167,8 @@ class EngineProject(ABC):
         """Return where the stores are, running or not."""
 
     def targets(self) -> Targets:
-        """Return where the stores and the application are, running or not."""
-        postgres, dynamodb = self.store_targets()
-        own = self.own_targets()
-        backend_url = own[BACKEND].url if BACKEND in own else None
-        return Targets(postgres=postgres, dynamodb=dynamodb, backend_url=backend_url, key=self.secrets().key, own=own)
+        """Return where each service is, running or not."""
+        return Targets.of(*self.store_targets(), self.own_targets(), self.secrets().key)
 
     def own_targets(self) -> dict[str, ProcessTarget]:
         """Return where the project's own processes that have a port are, running or not."""

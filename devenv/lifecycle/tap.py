@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from devenv.config.masking import learned
-from devenv.config.services import BACKEND, DYNAMODB, STORES
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, UsageError
-from devenv.core.model import ServiceState
+from devenv.core.model import BACKEND, DYNAMODB, ServiceState, Targets
 from devenv.engines.process import iso
 from devenv.host import processes
 from devenv.host.state import Process, Tapped
@@ -25,7 +25,6 @@ from devenv.host.state import Process, Tapped
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from devenv.core.model import DynamoTarget, PostgresTarget
     from devenv.engines.base import Engine
     from devenv.stack import Stack
 
@@ -120,8 +119,7 @@ def target(engine: Engine, kind: str) -> tuple[str, int]:
     """Return where a route of this kind leads."""
     if kind == "application":
         return engine.address(BACKEND)
-    targets: tuple[PostgresTarget | DynamoTarget, ...] = engine.store_targets()
-    return targets[STORES.index(kind)].place
+    return Targets.of(*engine.store_targets())[kind].place
 
 
 def start(engine: Engine) -> None:

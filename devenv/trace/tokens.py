@@ -75,7 +75,7 @@ def issued(settings: Settings, targets: Targets, root: Path, values: Mapping[str
             f"{values.get('user', 'this person')} has no {column}, which a token needs", hint="devenv doctor"
         )
     known.setdefault("username", known["sub"])
-    claims = claims_of(declared, targets.own[ISSUER].url, client_id(settings), known, given, int(time.time()))
+    claims = claims_of(declared, targets.url(ISSUER) or "", client_id(settings), known, given, int(time.time()))
     return compact({"kid": key.identifier, "alg": "RS256"}, claims, key.sign)
 
 

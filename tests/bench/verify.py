@@ -110,7 +110,7 @@ def compare(postgres: PostgresTarget, dynamodb: DynamoTarget, table: str) -> tup
 
     `cpu` is added to the body: processor seconds of verify and its workers, which a busy machine changes less.
     """
-    told = Told(messaging_settings(table, postgres.database), Targets(postgres, dynamodb))
+    told = Told(messaging_settings(table, postgres.database), postgres, dynamodb)
     began = time.perf_counter()
     command = [sys.executable, __file__, "--child"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -124,14 +124,16 @@ class Told(msgspec.Struct):
     """What the process that compares is told."""
 
     settings: dict[str, Any]
-    targets: Targets
+    postgres: PostgresTarget
+    dynamodb: DynamoTarget
 
 
 def child() -> None:
     """Compare what the input says, and print the report's body."""
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=Told)
+    targets = Targets.of(told.postgres, told.dynamodb)
     with tempfile.TemporaryDirectory() as folder:
-        context = Context(msgspec.convert(told.settings, Settings), told.targets, Path(folder))
+        context = Context(msgspec.convert(told.settings, Settings), targets, Path(folder))
         print(json.dumps(verify(context, VerifyOptions(), Watch()).body))
 
 

@@ -121,7 +121,7 @@ def project(
     """A database and a table of their own in these stores, removed at the end."""
     parsed = msgspec.convert(settings, Settings)
     postgres, dynamo = replace(stores[0], database=parsed.postgres.database, own=True), stores[1]
-    targets = Targets(postgres, dynamo)
+    targets = Targets.of(postgres, dynamo)
     environment = connection_environment(parsed, targets)
     services = (
         ServiceState("postgres", "running", host=postgres.host, port=postgres.port),

@@ -73,7 +73,7 @@ class SmallProject:
 
     @property
     def addresses(self) -> Targets:
-        return Targets(self.postgres, self.dynamodb, None, "")
+        return Targets.of(self.postgres, self.dynamodb)
 
     @property
     def settings(self) -> Settings:

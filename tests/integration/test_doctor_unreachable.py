@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from devenv.core.errors import Exit
-from devenv.core.model import ServiceState
+from devenv.core.model import ServiceState, Targets
 from tests.conftest import Stores
 from tests.integration.doctor_support import Project, messaging, rows
 
@@ -30,10 +30,10 @@ def letters(stores: Stores) -> Iterator[Project]:
 def at(project: Project, **changes: Any) -> Project:
     """The project, with its stores elsewhere."""
     targets = project.context.targets
-    moved = replace(
-        targets,
-        postgres=replace(targets.postgres, port=changes.get("postgres", targets.postgres.port)),
-        dynamodb=replace(targets.dynamodb, endpoint=changes.get("dynamodb", targets.dynamodb.endpoint)),
+    moved = Targets.of(
+        replace(targets.postgres, port=changes.get("postgres", targets.postgres.port)),
+        replace(targets.dynamodb, endpoint=changes.get("dynamodb", targets.dynamodb.endpoint)),
+        key=targets.key,
     )
     return replace(project, context=replace(project.context, targets=moved, shell={"PATH": ""}))
 

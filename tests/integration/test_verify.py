@@ -373,7 +373,7 @@ def test_stores_that_do_not_answer_are_not_verified(letters: Compared) -> None:
     silent = PostgresTarget("127.0.0.1", 1, "postgres", "x")
     other = Context(
         letters.context.settings,
-        type(targets)(silent, targets.dynamodb),
+        type(targets).of(silent, targets.dynamodb),
         letters.context.folder,
         letters.context.tables,
     )

@@ -210,7 +210,7 @@ def test_nothing_is_written_to_another_machine(damaged: Compared) -> None:
     path = damaged.plan()
     targets = damaged.context.targets
     far = replace(targets.dynamodb, endpoint="http://dynamodb.example.com:8000")
-    context = replace(damaged.context, targets=Targets(targets.postgres, far))
+    context = replace(damaged.context, targets=Targets.of(targets.postgres, far))
     with pytest.raises(UsageError, match=r"dynamodb\.example\.com is not this machine"):
         Compared(damaged.project, context).apply(path)
 

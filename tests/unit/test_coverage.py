@@ -50,7 +50,7 @@ def nowhere() -> Iterator[int]:
 
 
 def context(port: int, root: Path, settings: dict[str, Any]) -> DoctorContext:
-    targets = Targets(
+    targets = Targets.of(
         PostgresTarget("127.0.0.1", port, "p", "p", "d"), DynamoTarget(f"http://127.0.0.1:{port}", "r", "k", "s")
     )
     services = (ServiceState("postgres", "stopped"), ServiceState("dynamodb", "stopped"))

@@ -13,7 +13,7 @@ NAMES = ("postgres", "dynamodb")
 # A reason -> files, or packages with a slash at their end. A file that has no such word any more has to go from here.
 REASONS: Mapping[str, tuple[str, ...]] = {
     "where the two names are given: their order, their titles, their probes": (
-        "config/services.py", "engines/services.py",
+        "core/model.py", "engines/services.py",
     ),
     "the names of the sections `[postgres]` and `[dynamodb]`": (
         "config/parse.py", "config/schema_docs.py", "init/draft.py", "init/minimal.py",
@@ -25,7 +25,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "stack.py", "engines/external/addresses.py", "engines/external/engine.py",
     ),
     "the default name of Postgres's superuser and of its first database": (
-        "config/schema.py", "core/model.py", "init/survey.py", "engines/external/marks.py", "steps/setup/rights.py",
+        "config/schema.py", "init/survey.py", "engines/external/marks.py", "steps/setup/rights.py",
         "steps/setup/setup.py",
     ),
     "the name of PostgreSQL's program, by which its process is known, or of its account": (

@@ -236,15 +236,12 @@ class ComposeProject(Engine):
     def inside_targets(self) -> Targets:
         """Return where the stores are for a container of this project: by the services' names."""
         postgres, dynamodb = self.store_targets()
-        return Targets(
+        contained = {name: kind_of(own).inside_target(self, own) for name, own in self.contained_own().items()}
+        return Targets.of(
             replace(postgres, host="postgres", port=INSIDE["postgres"]),
             replace(dynamodb, endpoint=f"http://dynamodb:{INSIDE['dynamodb']}"),
-            self.url("backend", self.port("backend")),
+            {**self.own_targets(), **contained},
             self.secrets().key,
-            {
-                **self.own_targets(),
-                **{name: kind_of(own).inside_target(self, own) for name, own in self.contained_own().items()},
-            },
         )
 
     def in_postgres(

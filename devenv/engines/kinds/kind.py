@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from devenv.core.model import ProcessTarget
+from devenv.core.model import BACKEND, ProcessTarget
 from devenv.engines import ready, stream
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class ServiceKind:
     def target(self, engine: EngineProject, own: Own) -> ProcessTarget:
         """Where it is reached, running or not."""
         port = engine.port(own.name)
-        return ProcessTarget(engine.url(own.name, port), port)
+        url = engine.url(own.name, port)
+        return ProcessTarget(url, port, variables={"BACKEND_URL": url} if own.name == BACKEND else {})
 
     def inside_target(self, engine: EngineProject, own: Own) -> ProcessTarget:
         """Where a container of the same Compose project reaches it."""

@@ -87,7 +87,7 @@ def run_tool(ctx: StepContext, script: setup.Script, database: str) -> None:
 def environment(ctx: StepContext, database: str) -> Mapping[str, str]:
     """The step's variables, with those that lead to the project's database leading to `database`."""
     here, there = (
-        connection_environment(ctx.settings, Targets(target, ctx.dynamodb, None, ""))
+        connection_environment(ctx.settings, Targets.of(target, ctx.dynamodb))
         for target in (ctx.postgres, replace(ctx.postgres, database=database))
     )
     return {**ctx.environ, **{key: value for key, value in there.items() if here[key] != value}}

@@ -68,12 +68,12 @@ def observe_one(inquiry: TraceContext, given: Given, cache: Cache) -> CacheObser
     except Unknown as error:
         return CacheObservation(unasked=f"the key needs {{{error.name}}}, which is not known", declared=True)
     service = service_of(inquiry.settings, cache)
-    target = inquiry.facts.context.targets.own.get(service)
-    if target is None:
+    url = inquiry.facts.context.targets.url(service)
+    if url is None:
         return CacheObservation(unasked=f"there is no service {service}", declared=True)
     from devenv.stores.redis.client import Redis
 
-    with Redis(target.url, read_only=True) as redis:
+    with Redis(url, read_only=True) as redis:
         found = read_entry(redis, key, cache)
         others, whole = other_keys(redis, cache, key, values) if found is None else ([], True)
     seen = observed(inquiry, cache, key, service, found, others)

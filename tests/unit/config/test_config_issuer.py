@@ -48,7 +48,7 @@ def test_the_application_needs_the_issuer_and_is_given_its_names(tmp_path: Path)
     assert own["backend"].depends_on == ("postgres", "dynamodb", "issuer")
     assert own["issuer"].runs
     address = own["issuer"].url.replace("{port}", "9")
-    targets = Targets(
+    targets = Targets.of(
         PostgresTarget("127.0.0.1", 5432, "me", "x"),
         DynamoTarget("http://127.0.0.1:8000", "eu-central-1", "a", "b"),
         own={"issuer": ProcessTarget(address, 9)},

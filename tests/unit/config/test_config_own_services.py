@@ -134,7 +134,7 @@ def test_a_kind_gives_what_its_section_leaves_out(tmp_path: Path) -> None:
     assert (cache.port, cache.url, cache.runs, cache.ready.tcp) == (6379, "redis://127.0.0.1:{port}/0", True, True)
     assert own_places(settings) == ["cache_url", "cache_port", "cache_password"]
     # Two of them: the variable is the first one's, unless [env] says otherwise.
-    targets = Targets(
+    targets = Targets.of(
         PostgresTarget("127.0.0.1", 5432, "me", "p/w"),
         DynamoTarget("http://127.0.0.1:8000", "us-east-1", "a", "b"),
         own={name: ProcessTarget(name, 1, "secret", {"REDIS_URL": f"redis://{name}"}) for name in ("cache", "other")},
@@ -160,7 +160,7 @@ def test_the_order_is_kept_where_nothing_is_needed() -> None:
 
 def test_placeholders_are_filled_in_and_other_braces_stay(tmp_path: Path) -> None:
     (tmp_path / "devenv.toml").write_text(MANY)
-    targets = Targets(
+    targets = Targets.of(
         PostgresTarget("127.0.0.1", 5432, "me", "p/w"),
         DynamoTarget("http://127.0.0.1:8000", "us-east-1", "a", "b"),
         own={"group-rows": ProcessTarget("http://127.0.0.1:9", 9), "frontend": ProcessTarget("http://127.0.0.1:7", 7)},

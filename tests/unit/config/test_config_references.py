@@ -215,7 +215,7 @@ def test_a_brace_that_is_meant_is_written_twice(tmp_path: Path) -> None:
     from devenv.config.environment import connection_environment
     from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 
-    targets = Targets(PostgresTarget("h", 1, "u", "p"), DynamoTarget("http://h:1", "eu-west-1", "a", "b"))
+    targets = Targets.of(PostgresTarget("h", 1, "u", "p"), DynamoTarget("http://h:1", "eu-west-1", "a", "b"))
     values = connection_environment(load(tmp_path, {}).settings, targets)
     assert values["FORM"] == "{message} eu-west-1"
 

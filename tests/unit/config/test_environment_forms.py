@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -14,7 +15,7 @@ import pytest
 
 from devenv.config import schema as config
 from devenv.config.environment import FORMATS, connection_environment, format_environment
-from devenv.core.model import DynamoTarget, PostgresTarget, Targets
+from devenv.core.model import DynamoTarget, PostgresTarget, ProcessTarget, Targets
 
 HOSTILE = {
     "PLAIN": "value",
@@ -39,10 +40,10 @@ HOSTILE = {
 
 def targets(**postgres: str) -> Targets:
     values = {"host": "127.0.0.1", "user": "ann", "password": "pass", "database": "shop", **postgres}
-    return Targets(
+    return Targets.of(
         PostgresTarget(port=5433, **values),
         DynamoTarget("http://127.0.0.1:8001", "eu-west-1", "key", "secret"),
-        "http://127.0.0.1:4567",
+        {"backend": ProcessTarget("http://127.0.0.1:4567", 4567, variables={"BACKEND_URL": "http://127.0.0.1:4567"})},
         "dev-key",
     )
 
@@ -168,7 +169,7 @@ def test_own_variables_may_name_the_stores_and_replace_the_usual_ones() -> None:
 def test_what_is_filled_in_is_not_filled_in_again() -> None:
     assert connection_environment(settings(X="{postgres_url}"), targets(password="{key}"))["PGPASSWORD"] == "{key}"
     hostile = targets()
-    hostile = Targets(hostile.postgres, hostile.dynamodb, "http://h/{key}", "dev-key")
+    hostile = replace(hostile, services={**hostile, "backend": ProcessTarget("http://h/{key}", 80)})
     assert connection_environment(settings(X="{backend_url}"), hostile)["X"] == "http://h/{key}"
 
 

@@ -293,7 +293,7 @@ def facts_of(row: Row, port: int, root: Path) -> DoctorFacts:
     changes = dict(row.changes)
     closed, own = changes.pop("closed", None), changes.pop("own", False)
     endpoint = changes.pop("endpoint", f"http://127.0.0.1:{port}")
-    targets = Targets(
+    targets = Targets.of(
         PostgresTarget("127.0.0.1", port, "p", "p", "d", closed=closed, own=own),
         DynamoTarget(endpoint, "us-east-1", "k", "s", closed=closed),
     )

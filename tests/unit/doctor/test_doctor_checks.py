@@ -143,7 +143,7 @@ def test_the_bundle_has_no_secret_no_address_and_nothing_of_the_stores(tmp_path:
     context = DoctorContext(
         settings=msgspec.convert({"project": {"name": "p"}, "env": {"API_TOKEN": "token-in-settings"}}, Settings),
         root=tmp_path,
-        targets=Targets(
+        targets=Targets.of(
             PostgresTarget("127.0.0.1", 1, "u", "pw-of-this-project"),
             DynamoTarget("http://127.0.0.1:1", "r", "k", "secret-of-dynamodb"),
             key="signing-key",

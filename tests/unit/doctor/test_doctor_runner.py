@@ -25,7 +25,7 @@ from devenv.render.doctor_text import doctor_text
 CONTEXT = DoctorContext(
     settings=msgspec.convert({"project": {"name": "p"}}, Settings),
     root=Path("/nowhere"),
-    targets=Targets(PostgresTarget("127.0.0.1", 1, "u", "p"), DynamoTarget("http://127.0.0.1:1", "r", "k", "s")),
+    targets=Targets.of(PostgresTarget("127.0.0.1", 1, "u", "p"), DynamoTarget("http://127.0.0.1:1", "r", "k", "s")),
     services=(),
     environment={},
     shell={},

@@ -54,7 +54,7 @@ def context(
     return DoctorContext(
         settings=settings,
         root=root,
-        targets=Targets(
+        targets=Targets.of(
             PostgresTarget("127.0.0.1", 5, "me", "pw", "letters"),
             DynamoTarget("http://127.0.0.1:8", region, "key", "secret"),
         ),

@@ -20,11 +20,10 @@ from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 from devenv.steps.lacking import explain_table
 from devenv.steps.unset import explain, find_unset, reads
 
-TARGETS = Targets(
+TARGETS = Targets.of(
     PostgresTarget("127.0.0.1", 5433, "me", "p/w", "shop"),
     DynamoTarget("http://127.0.0.1:8001", "eu-west-1", "a", "b"),
-    None,
-    "k",
+    key="k",
 )
 
 

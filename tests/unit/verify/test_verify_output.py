@@ -26,7 +26,7 @@ from tests.shapes import messaging_settings
 
 def refused(folder: Path, **files: Path) -> UsageError:
     """The refusal of these files; were they taken, the stores would not answer."""
-    nowhere = Targets(PostgresTarget("127.0.0.1", 1, "x", "x"), DynamoTarget("http://127.0.0.1:1", "x", "x", "x"))
+    nowhere = Targets.of(PostgresTarget("127.0.0.1", 1, "x", "x"), DynamoTarget("http://127.0.0.1:1", "x", "x", "x"))
     context = Context(msgspec.convert(messaging_settings("t", "x"), Settings), nowhere, folder / "state")
     with pytest.raises(UsageError) as caught:
         verify(context, VerifyOptions(**files), Watch())
