@@ -203,7 +203,10 @@ def env(
 
         consent(opened.loaded, "token")
         opened.require_running("postgres")
-        environ = {**values, **opened.engine.backend_variables()}
+        declared = opened.settings.token
+        # A command of the project gets the shell's variables, too; the key of a JWT is only looked for in [env].
+        shell = opened.environ if declared and declared.command else {}
+        environ = {**shell, **values, **opened.engine.backend_variables()}
         made = token_of(opened.settings, opened.engine.targets(), opened.root, environ, token)
         if chosen.json:
             show(Report("env", opened.settings.project.name, Exit.DONE, {"token": made}))

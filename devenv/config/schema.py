@@ -261,12 +261,14 @@ class Person(Section, frozen=True):
 
 
 class Token(Section, frozen=True):
-    """`[token]`: how a request says who asks. Either a JWT, or the project's own command that prints a token.
+    """`[token]`: how a request says who asks. A JWT, a column of the user's row, or what a command prints.
 
     With `env` the JWT is signed (HMAC) with the value of that variable; `claims` may use the columns of `[person]`'s
     row: `{ sub = "{person.cognito_user_id}" }`. `exp` and `iat` are added.
     `issuer = "cognito"`: `up` serves a local issuer (JWKS and OpenID configuration); the JWT is signed (RS256) with its
     key and has the claims of Cognito's access token, or (`use = "id"`) of its id token; `claims` replace or add some.
+    `column` is the column of `[person]`'s table that holds the token itself; `command` prints one as its last word, and
+    may have `{user}`, the handle, and `{person.COLUMN}` in its words.
     """
 
     issuer: Literal["cognito"] | None = None
@@ -277,6 +279,7 @@ class Token(Section, frozen=True):
     claims: dict[str, str | int | bool] = {}
     algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     seconds: Annotated[int, msgspec.Meta(ge=1)] = 600
+    column: Text | None = None
     command: list[Text] = []
 
 

@@ -166,7 +166,11 @@ DOCS: Final[Mapping[str, Doc]] = {
     "Token.claims": ("The claims; columns of the user's row can be used.", {"sub": "{person.cognito_user_id}"}),
     "Token.algorithm": ("The algorithm.", "HS256"),
     "Token.seconds": ("How long a token is valid.", 600),
-    "Token.command": ("Your own command that prints a token.", ["bin/token", "{user}"]),
+    "Token.column": ("The column of the user's row that holds the token itself.", "api_token"),
+    "Token.command": (
+        "Your own command that prints a token; {user} is the handle, {person.COLUMN} a column of the user's row.",
+        ["bin/token", "{user}"],
+    ),
     "Pattern.purpose": ("What it is for.", "the messages of a conversation"),
     "Pattern.table": ("The DynamoDB table.", "orders"),
     "Pattern.index": ("An index of the table.", "by-date"),

@@ -27,7 +27,7 @@ def token_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
     token, person = settings.token, settings.person
     if token is None:
         return
-    ways = [key for key in ("issuer", "env", "command") if getattr(token, key)]
+    ways = [key for key in ("issuer", "env", "column", "command") if getattr(token, key)]
     if len(ways) > 1:
         yield ways[1], f"a token is made with {ways[0]} or with {ways[1]}, not with both"
     for key in ("user_pool", "client_id"):
@@ -35,6 +35,8 @@ def token_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
             yield key, 'needs issuer = "cognito"'
     if token.issuer and "sub" not in token.claims and (person is None or person.sign_in is None):
         yield "issuer", "needs [person] with sign_in, the column that has the `sub` of a person"
+    if token.column and person is None:
+        yield "column", "needs a section [person], in whose table it is"
     for key, templates in (("claims", token.claims), ("command", token.command)):
         for place in names_in(templates):
             if place.partition(".")[0] == "person" and person is None:

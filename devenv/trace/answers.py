@@ -25,6 +25,7 @@ class Form:
     """How one layer writes one kind of entry: the place of the list, the id's name, and field -> its name there.
 
     `kind` is the kind's name where the answer consists of several; such a place may hold an object instead of a list.
+    So may any place, if the object has the id and the fields of an entry.
     `only` keeps the elements whose values match these patterns.
     """
 
@@ -112,6 +113,8 @@ def find_elements(value: Any, form: Form) -> tuple[list[Mapping[str, Any]], str 
     for each in level:
         if isinstance(each, list):
             elements += each
+        elif isinstance(each, Mapping) and not form.kind and is_the_entry(each, form):
+            elements.append(each)
         elif not form.kind or not (each is None or isinstance(each, Mapping)):
             return [], f"{describe(each)}{f' in `{form.items}`' if form.items else ''}, not a list{lists_in(each)}"
         elif each is not None:
@@ -119,6 +122,17 @@ def find_elements(value: Any, form: Form) -> tuple[list[Mapping[str, Any]], str 
     if odd := [element for element in elements if not isinstance(element, Mapping)]:
         return [], f"a list with {describe(odd[0])} in it, not of maps"
     return [element for element in elements if is_wanted(element, form.only)], None
+
+
+def is_the_entry(value: Mapping[str, Any], form: Form) -> bool:
+    """Return True if a map, where a list could stand, is the one thing that was asked for: it has the entry's id.
+
+    A map with a list in it may be the list's envelope: it needs the fields, too.
+    """
+    if form.id is None or any(walk(value, name) is None for name in names_in(form.id) or {form.id}):
+        return False
+    fields = [name for name in form.names.values() if has(value, name)]
+    return bool(fields or not form.names) and (not lists_in(value) or len(fields) == len(form.names) > 0)
 
 
 def lists_in(value: Any) -> str:

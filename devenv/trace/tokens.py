@@ -1,4 +1,4 @@
-"""Tokens that say who asks: a signed JWT, or what the project's own command prints."""
+"""Tokens that say who asks: a signed JWT, a column of the user's row, or what the project's own command prints."""
 
 from __future__ import annotations
 
@@ -29,16 +29,41 @@ def make_token(inquiry: TraceContext, person: Mapping[str, Any]) -> str:
     if declared is None:
         raise DevenvError("a request needs {token}, and devenv.toml has no [token]", hint="devenv help configuration")
     values = inquiry.parameters(person)
-    environ = inquiry.project_environment
-    try:
-        if declared.command:
-            return run_command(fill(declared.command, values), environ, inquiry)
-    except Unknown as error:
-        raise unknown(error) from None
     context = inquiry.facts.context
+    return made(inquiry.settings, context.targets, context.root, values, inquiry.project_environment)
+
+
+def made(
+    settings: Settings, targets: Targets, root: Path, values: Mapping[str, str], environ: Mapping[str, str]
+) -> str:
+    """The token of the person in `values`, in the way that `[token]` declares. DevenvError."""
+    declared = settings.token
+    assert declared is not None  # noqa: S101 - the callers looked
+    if declared.column:
+        return column_of(declared.column, values)
+    if declared.command:
+        try:
+            return run_command(fill(declared.command, values), environ, root)
+        except Unknown as error:
+            raise unknown(error) from None
     if declared.issuer:
-        return issued(inquiry.settings, context.targets, context.root, values)
+        return issued(settings, targets, root, values)
     return signed(declared, values, environ)
+
+
+def column_of(column: str, values: Mapping[str, str]) -> str:
+    """The token that stands in the user's own row. DevenvError where the row has none."""
+    token = values.get(f"person.{column}")
+    if not token:
+        raise DevenvError(
+            f"{values.get('user', 'this user')} has no {column}: [token] column names a column of [person]'s table",
+            hint="devenv help configuration",
+        )
+    if not token.isprintable():
+        raise DevenvError(
+            f"the {column} of {values.get('user', 'this user')} cannot be sent: it has control characters"
+        )
+    return token
 
 
 def signed(declared: Token, values: Mapping[str, str], environ: Mapping[str, str]) -> str:
@@ -81,13 +106,17 @@ def issued(settings: Settings, targets: Targets, root: Path, values: Mapping[str
 
 def unknown(error: Unknown) -> DevenvError:
     """A claim, or a word of the command, that nothing gives a value."""
-    return DevenvError(f"[token] needs {{{error.name}}}, which is not known")
+    return DevenvError(
+        f"[token] needs {{{error.name}}}, which is not known",
+        detail="known are {user} and {person.COLUMN}, the columns of the user's row that have a value",
+        hint="devenv help configuration",
+    )
 
 
 def token_of(settings: Settings, targets: Targets, root: Path, environ: Mapping[str, str], handle: str) -> str:
     """The token of the person with this handle. UsageError when devenv.toml declares none, or nobody has the handle.
 
-    The project's own command is not run: `devenv env` starts nothing.
+    Runs the project's own command if `[token]` has one: the caller asks for trust before.
     """
     from psycopg import sql
     from psycopg.rows import dict_row
@@ -98,8 +127,6 @@ def token_of(settings: Settings, targets: Targets, root: Path, environ: Mapping[
     person, declared = settings.person, settings.token
     if person is None or declared is None:
         raise UsageError("devenv.toml has no [person] or no [token]", hint="devenv help configuration")
-    if declared.command:
-        raise UsageError("[token] is a command of the project", hint=f"devenv run -- {shlex.join(declared.command)}")
     query = sql.SQL("SELECT * FROM {} WHERE {}::text = %s LIMIT 2").format(
         postgres.name(*relation_of(person.table)), postgres.name(person.name)
     )
@@ -113,7 +140,7 @@ def token_of(settings: Settings, targets: Targets, root: Path, environ: Mapping[
         )
     values = {f"person.{name}": str(value) for name, value in rows[0].items() if value is not None}
     values["user"] = handle
-    return issued(settings, targets, root, values) if declared.issuer else signed(declared, values, environ)
+    return made(settings, targets, root, values, environ)
 
 
 def sign(claims: Mapping[str, Any], key: str, declared: Token, now: float) -> str:
@@ -123,13 +150,13 @@ def sign(claims: Mapping[str, Any], key: str, declared: Token, now: float) -> st
     return compact(header, body, lambda text: hmac.digest(key.encode(), text, DIGESTS[declared.algorithm]))
 
 
-def run_command(command: list[str], environ: Mapping[str, str], inquiry: TraceContext) -> str:
+def run_command(command: list[str], environ: Mapping[str, str], root: Path) -> str:
     """The last line that the project's command prints."""
     try:
         done = subprocess.run(
             command,
             env=dict(environ),
-            cwd=inquiry.facts.context.root,
+            cwd=root,
             capture_output=True,
             timeout=COMMAND_S,
             check=False,

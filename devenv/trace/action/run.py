@@ -33,7 +33,7 @@ from devenv.trace.answers import walk
 from devenv.trace.difference import same
 from devenv.trace.judge.fault import Judged, LayerFinding, at_layer, judge_findings
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.http import Raw, address_of, reason_of, send
+from devenv.trace.layers.http import Raw, address_of, carries, reason_of, send
 from devenv.trace.layers.pages import Ask
 from devenv.trace.layers.registry import LAYERS
 from devenv.trace.observation import Observation, Observations, Subject
@@ -201,7 +201,8 @@ def ask_of(
         # In JSON's own spelling: a text may have quotes in it.
         body = str(fill(action.body, {name: json.dumps(text)[1:-1] for name, text in known.items()})).encode()
     headers = {"Content-Type": "application/json", **fill(action.headers, known)}
-    return Ask(action.method, address_of(url, action.path, known), headers, body, "token" in known)
+    signed = "token" in known or carries(action.headers)
+    return Ask(action.method, address_of(url, action.path, known), headers, body, signed)
 
 
 def judge_answer(

@@ -72,6 +72,13 @@ def place_of_list(finding: LayerFinding, subject: Subject, section: str, shape: 
     """A finding about an answer that is a map and no list, with the line that tells where in it the list is."""
     found = LISTS.search(shape or "")
     names = NAMES.findall(found[1]) if found else []
+    if not names and (shape or "").startswith("a map with "):
+        text = (
+            f"if the map is the one thing that was asked for, name the field of it that is its id in `ids` of"
+            f" [trace.{subject.name}] ({section.replace('request', 'http')} = …), and its fields in `fields`;"
+            " example: `devenv help traces`, One thing by its key"
+        )
+        return replace(finding, fix=Fix(text))
     if not names:
         return finding
     choice = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""

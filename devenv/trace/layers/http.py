@@ -150,7 +150,11 @@ def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Ite
     """The declared parts of the request that were not sent, in words."""
     for who, statuses in (("anonymous", declared.anonymous), ("stranger", declared.stranger)):
         if statuses and who not in answers:
-            reason = "the request carries no {token}" if not needs_token(declared) else "no such person is known"
+            reason = (
+                "the request carries neither {token} nor {person.COLUMN} in a header"
+                if not needs_token(declared)
+                else "no such person is known"
+            )
             yield f"the answer {'without a token' if who == 'anonymous' else 'to a stranger'} ({reason})"
     member = answers["member"]
     if member.more and not (member.following and member.following[-1].trouble):
@@ -158,8 +162,14 @@ def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Ite
 
 
 def needs_token(declared: TraceRequest) -> bool:
-    """Return True if the request says who asks."""
-    return "token" in names_in(declared.headers) | names_in(declared.path) | names_in(declared.body)
+    """Return True if the request says who asks: by `{token}`, or by a column of the user's row in a header."""
+    named = names_in(declared.headers) | names_in(declared.path) | names_in(declared.body)
+    return "token" in named or carries(declared.headers)
+
+
+def carries(header: Any) -> bool:
+    """Return True if a header (or several) says who asks."""
+    return any(name == "token" or name.startswith("person.") for name in names_in(header))
 
 
 def summary(answer: Answer) -> dict[str, Any]:
@@ -207,7 +217,7 @@ def requests_of(
         raise Unknown("person")
     asks = {"member": make_ask(inquiry, declared, where, person)}
     if signed and declared.anonymous:
-        headers = {name: text for name, text in declared.headers.items() if "token" not in names_in(text)}
+        headers = {name: text for name, text in declared.headers.items() if not carries(text)}
         asks["anonymous"] = make_ask(inquiry, replace_headers(declared, headers), where, None)
     if signed and declared.stranger and stranger is not None:
         asks["stranger"] = make_ask(inquiry, declared, where, stranger)
@@ -249,7 +259,13 @@ def make_ask(inquiry: TraceContext, declared: TraceRequest, url: str, person: Ma
     if declared.origin is not None:
         headers["Origin"] = declared.origin
     body = None if declared.body is None else fill(declared.body, values).encode()
-    return Ask(declared.method, url.replace("{token}", values.get("token", "")), headers, body, "token" in values)
+    return Ask(
+        declared.method,
+        url.replace("{token}", values.get("token", "")),
+        headers,
+        body,
+        "token" in values or (person is not None and carries(declared.headers)),
+    )
 
 
 def not_ours(inquiry: TraceContext, url: str) -> str | None:

@@ -45,7 +45,7 @@ def write_time(ticks: int, like: str) -> str:
     """A moment (microseconds since 1970, UTC) in the form of another time."""
     moment = EPOCH + ticks * MICROSECOND
     form = time_form(like)
-    if form is None:
+    if form is None or not form.separator:
         return moment.date().isoformat()
     zone = datetime.fromisoformat(like).tzinfo
     local = moment.astimezone(zone) if zone is not None else moment

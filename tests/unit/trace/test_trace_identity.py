@@ -85,6 +85,7 @@ def test_another_form_has_no_such_line() -> None:
         assert first is not None
         assert first.fix is not None
         assert "items" not in first.fix.text
+        assert ("One thing by its key" in first.fix.text) is shape.startswith("a map")
 
 
 def test_a_field_that_no_item_has_is_the_cause() -> None:
