@@ -19,6 +19,7 @@ from devenv.init.conditions import (
     unset_places,
     whole_key,
 )
+from devenv.init.item_types import annotations_of, plain_type, turns_of
 from devenv.init.routes import Route, read_mounts, read_routes
 from devenv.init.source import (
     Scope,
@@ -36,10 +37,13 @@ from devenv.init.variables import python_required, python_uses
 OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
 PYTHON_TYPES: Final = {"S": "string", "N": "number", "BOOL": "boolean", "B": "binary", "L": "list", "M": "map"}
 KEY_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z_-]*#\{")
-NUMERIC: Final = re.compile(
-    r"(^|_)(total|count|amount|quantity|qty|price|cents|size|score|rating|weight|stock|balance|number_of)(_|$)"
+TIMELY: Final = re.compile(
+    r"((?-i:[a-z]At\b)|_at$|^at$|\bnow\b|(?:created|updated)(?!_?by)|isoformat"
+    r"|(?-i:(?<![a-z])(?:date|time)|Date|Time)(?:time|stamp)?s?(?![a-z]))",
+    re.IGNORECASE,
 )
-TIMELY: Final = re.compile(r"((?-i:[a-z]At\b)|_at$|^at$|time|date|\bnow\b|created|updated|isoformat)", re.IGNORECASE)
+# A text that is spelt out is a time if it looks like one, whatever its name is.
+DATED: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:|$)")
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,7 @@ def read_code(
     shapes: list[Shape] = []
     for name, owner in owners(tree):
         scope = module if isinstance(owner, ast.Module) else module.inside(owner)
+        scope = replace(scope, turns=turns_of(owner, scope), annotations=annotations_of(owner))
         function = describe(file, name, owner, scope)
         functions.append(function)
         nodes = list(own_nodes(owner))
@@ -379,30 +384,9 @@ def read_shape(node: ast.AST, function: Function, scope: Scope, keys: frozenset[
     for name, value in parts.items():
         part = typed[name]
         attributes[name] = attribute(
-            name, part[0] if part else plain_type(name, value), part[1] if part else value, scope
+            name, part[0] if part else plain_type(name, value, scope), part[1] if part else value, scope
         )
     return Shape(function, node.lineno, attributes)
-
-
-def plain_type(name: str, node: ast.expr) -> str:
-    """The type that a plain value of Python gets in an item, as far as it is spelt out; "?" for one that may be any."""
-    match node:
-        case ast.Constant(value=bool()):
-            return "BOOL"
-        case (
-            ast.Constant(value=int() | float())
-            | ast.Call(func=ast.Name(id="int" | "Decimal" | "len" | "sum" | "round"))
-        ):
-            return "N"
-        case ast.BinOp(op=ast.Mult() | ast.Sub() | ast.Div()):
-            return "N"
-        case ast.List() | ast.ListComp():
-            return "L"
-        case ast.Dict() | ast.DictComp():
-            return "M"
-        case ast.Constant() | ast.JoinedStr() | ast.Call(func=ast.Name(id="str")):
-            return "S"
-    return "?" if NUMERIC.search(name) else "S"
 
 
 def attribute(name: str, kind: str, node: ast.expr, scope: Scope) -> Attribute:
@@ -419,5 +403,7 @@ def attribute(name: str, kind: str, node: ast.expr, scope: Scope) -> Attribute:
         template = None
     if name.endswith("uuid"):
         return Attribute("uuid", template)
+    if template and "{" not in template:
+        return Attribute("time" if DATED.match(template) else "string", template)
     told = f"{name} {template or ''} {shown(node)}"
     return Attribute("time" if TIMELY.search(told) else "string", template)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from devenv.init.entities import ID_NAMES, find_entities, own_id, places_of
+from devenv.init.entities import ID_NAMES, find_entities, own_id, places_of, typed_by_links
 from devenv.init.propose import (
     brought_by,
     find_group,
@@ -20,6 +20,7 @@ from devenv.init.sheet import Sheet
 from devenv.init.sign_in import find_sign_in
 from devenv.init.sql_tables import DeclaredTable
 from devenv.init.survey import Survey
+from devenv.init.token_lookups import TokenLookup
 from devenv.links.values import is_placeholder
 
 
@@ -37,6 +38,8 @@ class DataDrafter:
         self.entities = find_entities(survey)
         kinds = (*self.entities, *keyed(survey.tables, self.entities))
         self.links = find_links(kinds, self.columns, (*survey.seeds.items, *survey.written), survey.values.columns)
+        ids = {link.source: str(c.type) for link in self.links if link.sure and (c := link.target.column(link.column))}
+        self.entities = typed_by_links(self.entities, ids)
         # An id that only a script's items hold makes nobody a person who asks.
         told = find_links(kinds, self.columns, survey.seeds.items, survey.values.columns)
         self.person = find_person(self.columns, told)
@@ -188,9 +191,23 @@ class DataDrafter:
         """True if the application's tokens can come from devenv's issuer."""
         return bool(self.sign_in and self.sign_in.movable and self.person and self.person[3])
 
+    @property
+    def token_lookup(self) -> TokenLookup | None:
+        """The application's lookup of the user by a column that holds the token itself."""
+        if self.person is None or self.sign_in is not None:
+            return None
+        table = self.person[0]
+        return next((one for one in self.survey.tokens if one.table == table.name and table.column(one.column)), None)
+
     def token_section(self) -> None:
-        """`[token]`, where the application checks tokens of Cognito."""
+        """`[token]`, where the application checks tokens of Cognito, or looks the user up by a token."""
         found = self.sign_in
+        if (lookup := self.token_lookup) is not None:
+            self.sheet.above(
+                f"{lookup.place} looks the user up by {lookup.column}: `{{token}}` is this column's value."
+            )
+            self.sheet.section("token")
+            self.sheet.key("column", lookup.column)
         if found is None:
             return
         if not self.issues_tokens:

@@ -303,7 +303,7 @@ class TraceDrafter(DataDrafter):
             self.sheet.key("items", items)
         if other:
             self.sheet.key("fields", dict(other))
-        if self.issues_tokens:
+        if self.issues_tokens or self.token_lookup:
             self.sheet.key("headers", {"Authorization": "Bearer {token}"})
             if route.guarded:
                 self.sheet.key("anonymous", [401])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -12,6 +12,7 @@ from devenv.init.code import Attribute
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
 
+MOST_NAMES: Final = 10_000
 UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 PLACE: Final = re.compile(r"\{(\w+)\}")
 VERBS: Final = re.compile(r"^(list|get|query|fetch|find|read|load|create|put|add|insert|new|save|make|write|send)_")
@@ -26,6 +27,7 @@ NAMELESS: Final = re.compile(r"([A-Za-z]{2,})([#:|/_-])\{(id|uuid|guid)\}")
 # The parts of a key between `#`, those of `${table[column=value].column}` whole; a part in capitals is a word.
 SEPARATED: Final = re.compile(r"(?:\$\{[^}]*\}|[^#])+")
 LITERAL: Final = re.compile(r"[A-Z][A-Z_-]*")
+NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
 TIME: Final = re.compile(r"\d{4}-\d\d(?:-\d\d)?")
 MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
 KINDS: Final = {
@@ -59,6 +61,11 @@ class FoundEntity:
         return found[0] if found else None
 
 
+def free_name(name: str, taken: Container[str]) -> str:
+    """The name, or `name_2`, `name_3` … where it is taken."""
+    return next(each for each in (name, *(f"{name}_{n}" for n in range(2, MOST_NAMES))) if each not in taken)
+
+
 def snake(name: str) -> str:
     """`messageGroupId` as `message_group_id`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
@@ -86,8 +93,7 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
             found[mark] = merge(known, other, where)
             continue
         label = LABEL.sub("_", kind_name(shape.attributes, match, key_of(table)) or own)
-        if any(each.name == label for each in found.values()):
-            label = f"{label}_{len(found) + 1}"
+        label = free_name(label, {each.name for each in found.values()})
         kept = match if hash_key in match else {}
         found[mark] = FoundEntity(label, table.table, kept, fields, (where,), frozenset(shape.attributes))
     kinds = [refined(each, survey) for each in found.values()]
@@ -156,6 +162,10 @@ def refined(entity: FoundEntity, survey: Survey) -> FoundEntity:
         # By its name a time, by its values another text.
         if types.get(name, "").startswith("time") and not all(MOMENT.match(text) for text in texts):
             types[name] = types[name].replace("time", "string")
+        # The expression does not tell its type, its values do: all are texts.
+        elif name in entity.attributes and name not in types and not any(NUMBER.fullmatch(text) for text in texts):
+            kinds = {type_of_text(text) for text in texts}
+            types[name] = kinds.pop() if len(kinds) == 1 else "string"
     more = {name: kind.rstrip("?") + "?" for name, kind in seen.items() if name not in entity.attributes}
     return replace(entity, attributes={**types, **more})
 
@@ -187,7 +197,7 @@ def seeded(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[FoundEntity
             continue
         called = {n: Attribute("string", text_of(v)) for n, v in items[0].items()}
         name = LABEL.sub("_", kind_name(called, match, key) or (WORD.search(match[key[0]]) or [table])[0].lower())
-        name = name if name not in names else f"{name}_{len(names) + 1}"
+        name = free_name(name, names)
         names.add(name)
         stored = frozenset(each for item in items for each in item)
         yield FoundEntity(name, table, match, types_in(match, items), survey.seeds.files[:3], stored)
@@ -314,6 +324,24 @@ def own_id(entity: FoundEntity) -> str | None:
         own |= {snake(place): place for place in last}
         names += [name for name in ID_NAMES if name in own] + [snake(place) for place in last[-1:]]
     return next((own[name] for name in names if name in own), None)
+
+
+def typed_by_links(entities: Iterable[FoundEntity], ids: Mapping[str, str]) -> tuple[FoundEntity, ...]:
+    """The entities, in which a text that a link reads as an id of a uuid column is a uuid.
+
+    `ids` maps the sources of links, as `orders.pk[USER#{}]` or `orders.user_id`, to the type of their column.
+    """
+    made = []
+    for entity in entities:
+        types = dict(entity.attributes)
+        for name, kind in entity.attributes.items():
+            parts = [f"{a}[{PLACE.sub('{}', t)}]" for a, t in entity.match.items() if PLACE.findall(t) == [name]]
+            if kind.rstrip("?") == "string" and any(
+                ids.get(f"{entity.table}.{source}") == "uuid" for source in (name, *parts)
+            ):
+                types[name] = kind.replace("string", "uuid")
+        made.append(replace(entity, attributes=types))
+    return tuple(made)
 
 
 def places_of(entity: FoundEntity) -> set[str]:

@@ -17,6 +17,7 @@ from devenv.init.entities import (
     UUID,
     VERBS,
     FoundEntity,
+    free_name,
     key_of,
     places_in,
     places_of,
@@ -142,7 +143,7 @@ def find_links(
                         found.setdefault(link.source, link)
     named: dict[str, FoundLink] = {}
     for link in found.values():
-        name = link.name if link.name not in named else f"{link.name}_{len(named) + 1}"
+        name = free_name(link.name, named)
         named[name] = replace(link, name=name)
     return tuple(named.values())
 
@@ -309,8 +310,7 @@ def find_patterns(
             continue
         own = snake(query.function.short) or PurePosixPath(query.function.file).stem.replace("-", "_")
         name = LABEL.sub("_", VERBS.sub("", own)) or f"pattern_{len(found) + 1}"
-        if any(each.name == name for each in found.values()):
-            name = f"{name}_{len(found) + 1}"
+        name = free_name(name, {each.name for each in found.values()})
         found[mark] = FoundPattern(name, (query,), shown, begins_of(query, kinds))
     return tuple(found.values())
 

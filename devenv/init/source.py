@@ -52,12 +52,15 @@ class Scope:
     """The values of names: assignments of the function, then of the module; and variables of the environment.
 
     `texts` are functions that put a text together, by name. `loose`: what a text is filled with need not be clear.
+    `turns` are the values that loops give names, `annotations` the types of parameters that are annotated.
     """
 
     names: Mapping[str, ast.expr]
     variables: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, TextFunction] = field(default_factory=dict)
     loose: bool = False
+    turns: Mapping[str, Sequence[ast.expr]] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     def inside(self, function: ast.AST) -> Scope:
         return Scope({**self.names, **dict(assignments(function))}, self.variables, self.texts)

@@ -35,6 +35,7 @@ from devenv.init.tables import (
     read_terraform_tables,
     read_yaml_tables,
 )
+from devenv.init.token_lookups import TokenLookup, token_lookups
 from devenv.init.variables import settings_fields
 from devenv.init.written_items import Item, python_items
 
@@ -81,8 +82,9 @@ class Survey:
     that people share, so that they may be written into another. `commands` are the CMDs of Dockerfiles. `databases`
     are those that scripts make or connect to, the most frequent first. `rows` are tables of Postgres, however they are
     made. `written` are items that programs write, as far as their values are constants. `instances`: class -> (file,
-    path) of an object of it. `creators` are scripts that make a table whose definition is not read. `unused` says of
-    everything else that could have mattered why it is not used. `is_empty`: there is nothing.
+    path) of an object of it. `creators` are scripts that make a table whose definition is not read. `tokens`:
+    lookups of a user by an opaque token. `unused` says of everything else that could have mattered why it is not used.
+    `is_empty`: there is nothing.
     """
 
     root: Path
@@ -108,6 +110,7 @@ class Survey:
     instances: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     creators: tuple[str, ...] = ()
     go: Mapping[str, golang_code.GoFile] = field(default_factory=dict)
+    tokens: tuple[TokenLookup, ...] = ()
     is_empty: bool = True
 
     @property
@@ -219,6 +222,7 @@ def survey(root: Path) -> Survey:
         },
         written=written,
         go=go,
+        tokens=tuple(token_lookups(texts)),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
 

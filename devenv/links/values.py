@@ -18,8 +18,8 @@ CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f
 # Other spellings that PostgreSQL accepts for a uuid: capitals, braces, hyphens after any four digits, or none.
 LOOSE_UUID: Final = re.compile(r"(?:urn:uuid:)?\{?(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}\}?")
 TIME: Final = re.compile(
-    r"\d{4}-\d\d-\d\d(?P<sep>[T ])\d\d:\d\d(?P<seconds>:\d\d)?(?:\.(?P<fraction>\d+))?"
-    r"(?P<zone>[Zz]|[+-]\d\d:?\d\d)?"
+    r"\d{4}-\d\d-\d\d(?:(?P<sep>[T ])\d\d:\d\d(?P<seconds>:\d\d)?(?:\.(?P<fraction>\d+))?"
+    r"(?P<zone>[Zz]|[+-]\d\d:?\d\d)?)?"
 )
 UTC_ZONES: Final = frozenset({"Z", "z", "+00:00", "+0000", "-00:00", "-0000"})
 DYNAMO_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -65,7 +65,10 @@ def uuid_text(text: str) -> str | None:
 
 
 class TimeForm(NamedTuple):
-    """How a time is written: what is between date and time, whether it has seconds, digits of fraction, the zone."""
+    """How a time is written: what is between date and time, whether it has seconds, digits of fraction, the zone.
+
+    Of a date alone all are empty.
+    """
 
     separator: str
     seconds: bool
@@ -73,6 +76,8 @@ class TimeForm(NamedTuple):
     zone: str
 
     def __str__(self) -> str:
+        if not self.separator:
+            return "YYYY-MM-DD"
         seconds = ":ss" if self.seconds else ""
         fraction = "." + "f" * self.digits if self.digits else ""
         return f"YYYY-MM-DD{self.separator}hh:mm{seconds}{fraction}{self.zone}"
@@ -88,7 +93,7 @@ def time_form(text: str) -> TimeForm | None:
     found = TIME.fullmatch(text)
     if not found or instant(text) is None:
         return None
-    return TimeForm(found["sep"], found["seconds"] is not None, len(found["fraction"] or ""), found["zone"] or "")
+    return TimeForm(found["sep"] or "", found["seconds"] is not None, len(found["fraction"] or ""), found["zone"] or "")
 
 
 def reform(text: str, form: TimeForm) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import failed, passed, unneeded, unverified
+from devenv.doctor.checks.misdeclared import find_misdeclared
 from devenv.doctor.checks.sources import source_line
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES, id_attributes
@@ -239,6 +240,11 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
             else "give one row another natural key, and make it UNIQUE"
         )
         return Fix(text, look_up(facts, rows[0]))
+    if wrong := find_misdeclared(facts, faults):
+        told = [each.sentence(facts) for each in wrong]
+        left = len(faults) - sum(len(each.faults) for each in wrong)
+        more = f". The other {number_of(left, 'fault')}: `devenv doctor` names them after that" if left else ""
+        return Fix("; ".join(told) + more)
     is_seeded = facts.context.is_seeded
     text = BY_HAND.get(faults[0].kind, "correct the item, or delete it")
     if faults[0].kind == "contradiction" and faults[0].record is not None:

@@ -81,6 +81,39 @@ def test_a_bad_item_is_named_and_the_command_deletes_it_alone(world: World) -> N
     assert "came from the seed files" in seeded.fix.text
 
 
+@pytest.mark.parametrize(
+    ("kind", "change", "told"),
+    [
+        ("wrong_type", {"message": 7}, 'message = "number"'),
+        ("mixed_time_format", {"sk": "noon"}, 'sk = "string"'),
+        ("malformed_id", {"message_uuid": "ada"}, 'message_uuid = "string"'),
+        ("missing_attribute", {"message": None}, 'message = "string?"'),
+    ],
+)
+def test_what_every_item_contradicts_is_a_wrong_declaration(
+    world: World, tmp_path: Path, kind: str, change: dict[str, Any], told: str
+) -> None:
+    (tmp_path / "devenv.toml").write_text('# own\n[entities.letter.attributes]\nsk = "time"\nmessage = "string"\n')
+    letters = [item for item in world.items if item["pk"].startswith("MSG#")]
+    for item in letters:
+        item |= {name: value for name, value in change.items() if value is not None}
+        for name in [name for name, value in change.items() if value is None]:
+            del item[name]
+    (name,) = change
+    line = {"sk": ":3", "message": ":4"}.get(name, ":2")
+    found = judged(kind)(facts(world, root=tmp_path))
+    assert found.fix is not None
+    assert (found.fix.command, found.fix.safe) == (None, False)
+    assert found.fix.text.startswith((f"all {len(letters)} letter items", f"no letter of {len(letters)} has"))
+    assert f"devenv.toml{line} " in found.fix.text
+    assert told in found.fix.text
+    # One that has the right type: the others are wrong, and not the declaration.
+    if kind == "wrong_type":
+        letters[0]["message"] = "hello"
+        other = judged(kind)(facts(world, root=tmp_path))
+        assert "DELETE" in (other.fix.command or "" if other.fix else "")
+
+
 def test_of_two_that_are_one_too_many_the_one_no_seed_made_is_deleted(world: World) -> None:
     item = next(item for item in world.items if item["pk"].startswith("MSG#"))
     world.items.append({**item, "sk": "2023-01-01T00:00:00.000000+00:00"})

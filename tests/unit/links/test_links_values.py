@@ -92,13 +92,16 @@ def test_names_and_ids_are_no_blanks(text: str) -> None:
         ("2023-06-24 20:57", "YYYY-MM-DD hh:mm"),
         ("2023-06-24T20:57:02.5", "YYYY-MM-DDThh:mm:ss.f"),
         ("2023-06-24T20:57:02-0400", "YYYY-MM-DDThh:mm:ss-0400"),
+        ("2023-06-24", "YYYY-MM-DD"),
     ],
 )
 def test_how_a_time_is_written(text: str, form: str) -> None:
     assert str(time_form(text)) == form
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "1687640222", "2023-13-40T00:00:00", "2023-06-24", "20:57:02"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "1687640222", "2023-13-40T00:00:00", "2023-02-30", "2023-06", "20:57:02"]
+)
 def test_what_is_no_time_has_no_form(text: str) -> None:
     assert time_form(text) is None
 

@@ -1,0 +1,36 @@
+"""Lookups of a user by an opaque token: `SELECT … FROM users WHERE api_token = %s`, in a program's text. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple
+
+LOOKUP: Final = re.compile(
+    r"\bFROM\s+[\"`\\]*(?:\w+\.)?(?P<table>\w+)\b[^;]{0,200}?\bWHERE\b[^;]{0,200}?"
+    r"\b(?P<column>(?:\w+_)?(?:token|api_?key)(?:_\w+)?)[\"`\\]*\s*=\s*(?:%s|%\(\w+\)s|\$\d|\?|:\w|\$\{)",
+    re.IGNORECASE,
+)
+# Of such a column only a digest of the token is stored: what to send is not known.
+DIGEST: Final = re.compile(r"hash|digest|sha\d|expire|created|updated|used|_at$|_id$", re.IGNORECASE)
+
+
+PROGRAMS: Final = (".py", ".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".go")
+
+
+class TokenLookup(NamedTuple):
+    """One statement that finds a row by the token in it."""
+
+    place: str
+    table: str
+    column: str
+
+
+def token_lookups(texts: Mapping[str, str]) -> Iterator[TokenLookup]:
+    """The lookups in the programs among files."""
+    for name, text in texts.items():
+        if name.endswith(PROGRAMS) and "where" in text.lower():
+            for found in LOOKUP.finditer(text):
+                if not DIGEST.search(found["column"]):
+                    line = text.count("\n", 0, found.start()) + 1
+                    yield TokenLookup(f"{name}:{line}", found["table"], found["column"])
