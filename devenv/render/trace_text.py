@@ -182,10 +182,11 @@ def remarks(body: Body, layer: Layer, verbose: bool, *, broken: bool = False) ->
         yield from failure_rows(failure) if verbose or not body["verdict"].get("layer") else [("", failure["what"])]
     if not broken:
         yield from written_rows(layer, verbose=verbose)
-    # An empty answer is always explained.
-    if verbose or broken or layer.get("observed_count") == 0:
-        for note in layer.get("notes") or ():
-            yield "note", note
+    # An empty answer is always explained, and one with another number of entries.
+    count = layer.get("observed_count")
+    if verbose or broken or count == 0 or count != layer.get("expected_count"):
+        told = body["verdict"].get("cause") or "" if broken else ""
+        yield from (("note", note) for note in layer.get("notes") or () if note not in told)
     if verbose and (cost := cost_words(layer.get("cost"))):
         yield "cost", ", ".join(cost)
 

@@ -94,17 +94,22 @@ def find_contained(stack: Stack, port: int | None) -> Application | None:
 
 
 def serving(pid: int, port: int | None) -> int:
-    """The process of this family that listens on the port: a shell or a reloader may stand before it."""
+    """The process of this family that listens on the port: a shell or a reloader may stand before it.
+
+    A reloader shares its socket with the process that answers, which it started last.
+    """
     from devenv.host import processes
 
+    listening: list[tuple[float, int]] = []
     for member in (pid, *processes.children(pid)):
         try:
-            sockets = psutil.Process(member).net_connections(kind="tcp")
+            process = psutil.Process(member)
+            sockets = process.net_connections(kind="tcp")
+            if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets):
+                listening.append((process.create_time(), member))
         except psutil.Error:
             continue
-        if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets):
-            return member
-    return pid
+    return max(listening)[1] if listening else pid
 
 
 def look_at(pid: int) -> Application:

@@ -226,7 +226,8 @@ class HttpObservation(Observation):
 
     `preflight` is the answer to a browser's question whether it may ask. `origins` are variables of the application
     that hold other origins than the declared one, with their texts. `later` are the answers at the address of
-    the member's second page: to `anonymous` and to `stranger`.
+    the member's second page: to `anonymous` and to `stranger`. `code_changed` is a source file of the application
+    that is newer than its process.
     """
 
     member: Answer | None = None
@@ -236,6 +237,7 @@ class HttpObservation(Observation):
     origins: tuple[tuple[str, str], ...] = ()
     later: Mapping[str, Answer] = field(default_factory=dict)
     log: tuple[str, ...] | None = None
+    code_changed: str | None = None
 
     def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
         """Return what all answers held."""

@@ -221,6 +221,14 @@ def test_lines_that_only_the_route_loses(shop: ProjectDir) -> None:
     document = shop.json("trace", "order", "7", "--user", "C-ONE")
     assert named(document) == ("http", "items_lost")
     assert next(layer for layer in document["layers"] if layer["name"] == "http")["missing"] == ["1"]
+    code = shop.path / "shop.mjs"
+    code.write_text(code.read_text().replace("found.slice(1)", "found"))
+    document = shop.json("trace", "order", "7", "--user", "C-ONE")
+    assert named(document) == ("http", "items_lost")
+    assert "shop.mjs was changed after the application was started" in document["verdict"]["cause"]
+    assert document["verdict"]["fix"]["command"] == "devenv restart backend"
+    shop.ok("restart", "backend")
+    assert shop.json("trace", "order", "7", "--user", "C-ONE")["verdict"]["status"] == "ok"
 
 
 def test_a_function_that_prints_no_json(shop: ProjectDir) -> None:

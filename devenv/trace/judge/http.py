@@ -52,6 +52,7 @@ from devenv.trace.observation import Answer, Entry, NextPage, Observations, Subj
 REFUSALS: Final = (401, 403, 404)
 # Statuses of a path or method that the application may not have.
 NO_ROUTE: Final = (404, 405)
+NEWER: Final = "was changed after the application was started"
 LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
 
 
@@ -383,11 +384,11 @@ def http_fault(
     fix: Fix | None = None,
 ) -> LayerFinding:
     """A fault of the API. An application older than its code explains much, so that is said."""
-    old = seen.library.code_changed
+    old = seen.library.code_changed or seen.http.code_changed
     if old and kind not in ("cors", "open_to_strangers"):
-        stale = f"{old} was changed after the application was started"
+        stale = f"{old} {NEWER}"
         cause = f"{cause}; {stale}" if cause else stale
-        fix = Fix("start the application again", "devenv down && devenv up")
+        fix = Fix("start the application again, then trace again", "devenv restart backend")
     else:
         fix = fix or LOG
     subjects = (between.missing_ids or between.extra_ids or tuple(c.id for c in between.changed)) if between else ids

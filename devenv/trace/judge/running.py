@@ -29,7 +29,14 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
     """
     library, member = seen.library, seen.http.member
     ran = library.ran
-    if finding.kind not in KINDS or ran is None or member is None or library.code_changed or log_text(seen):
+    if (
+        finding.kind not in KINDS
+        or ran is None
+        or member is None
+        or library.code_changed
+        or seen.http.code_changed
+        or log_text(seen)
+    ):
         return finding
     if any(run.outcome != "returned" for run in (ran, *(guard for guard, _ in library.guards))):
         return finding

@@ -19,7 +19,7 @@ from devenv.core.templates import Unknown, fill, names_in
 from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
-from devenv.trace.judge.http import judge_http
+from devenv.trace.judge.http import NEWER, judge_http
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.log import read_log, size_of
 from devenv.trace.layers.origins import find_origins, own_environment
@@ -37,6 +37,7 @@ from devenv.trace.layers.pages import (
 from devenv.trace.layers.services import was_left_out
 from devenv.trace.observation import Answer, HttpObservation, NextPage, Observation
 from devenv.trace.question import TraceContext
+from devenv.trace.sources import newer_code
 from devenv.trace.tokens import make_token
 
 MAX_BYTES: Final = 50_000_000
@@ -100,6 +101,7 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
     if (told := answers.get("preflight")) is not None and told.problem == "not_json":
         answers["preflight"] = replace(told, problem=None, detail=None)  # only its headers matter
     lines = read_log(log, mark)
+    old = newer_code(inquiry)
     if inquiry.settings.token is None and answers["member"].status == UNAUTHORISED:
         why = f"it answers {UNAUTHORISED} to a request without a token, and devenv.toml declares no [token]"
         return HttpObservation(unasked=why, declared=True, log=lines)
@@ -122,7 +124,8 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         later=later,
         log=lines,
         uncovered=tuple(find_uncovered(declared, answers)),
-        notes=tuple(unplaced(forms, answers["member"].entries)),
+        notes=(*unplaced(forms, answers["member"].entries), *([f"{old} {NEWER}"] if old else [])),
+        code_changed=old,
     )
 
 

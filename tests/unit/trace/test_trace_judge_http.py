@@ -272,7 +272,7 @@ def test_an_application_that_is_older_than_its_code_is_said() -> None:
     assert first is not None
     assert first.fix is not None
     assert "app/letters.py was changed after the application was started" in (first.cause or "")
-    assert first.fix.command == "devenv down && devenv up"
+    assert first.fix.command == "devenv restart backend"
 
 
 def test_no_text_of_an_entry_is_in_any_sentence() -> None:
