@@ -31,6 +31,16 @@ class Given:
         """The row of somebody who does not belong to the subject."""
         return self._postgres().stranger
 
+    @property
+    def estranged(self) -> bool:
+        """False where nothing tells who may read the subject, so that nobody is known for a stranger."""
+        return self._postgres().estranged
+
+    @property
+    def belongs(self) -> bool | None:
+        """None where nothing tells that the user who asks may read the subject."""
+        return self._postgres().belongs
+
     def _postgres(self) -> PostgresObservation:
         found = self.observations.get("postgres")
         return found if isinstance(found, PostgresObservation) else PostgresObservation()

@@ -59,10 +59,15 @@ class Observation:
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresObservation(Observation):
-    """`person` is the row of who asks, `stranger` that of somebody who does not belong to the group."""
+    """`person` is the row of who asks, `stranger` that of somebody who does not belong to the subject.
+
+    `belongs` is None where nothing tells that `person` may read it, and `estranged` False where nothing tells who may.
+    """
 
     person: Mapping[str, Any] | None = None
     stranger: Mapping[str, Any] | None = None
+    belongs: bool | None = True
+    estranged: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,7 @@ def newer_code(inquiry: TraceContext) -> str | None:
 
 
 def files_of_steps(settings: Settings, root: Path) -> frozenset[Path]:
-    """What the three steps load or run, which is no part of the running application."""
+    """The files that the three steps load or run: no part of the running application."""
     steps = settings.steps
     words = [
         word for step in (steps.setup, steps.schema_load, steps.seed) for word in (*step.files, *(step.command or ()))

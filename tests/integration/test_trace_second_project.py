@@ -162,6 +162,58 @@ def test_a_healthy_order(shop: ProjectDir) -> None:
     assert (query["text"], query["count"], query["elsewhere"]) == ("Query lines where order_id = 7", 3, None)
 
 
+# The API shows an order to its customer only: items name him by a link, and no group is declared.
+TOKEN = """
+[token]
+command = ["echo", "{person.code}"]
+"""
+CHECKED = """const owner = (await lines(order, true)).find((i) => i.customer_code)?.customer_code.S;
+    if (request.headers.authorization !== `Bearer ${owner}`) { response.statusCode = 403; return response.end("{}"); }
+    response.setHeader("""
+
+
+def test_who_may_read_it_is_whom_its_items_name(shop: ProjectDir) -> None:
+    settings = shop.path / "devenv.toml"
+    text = settings.read_text().replace(
+        'X-Customer = "{person.code}" }', 'Authorization = "Bearer {token}" }\nstranger = [403]'
+    )
+    settings.write_text(text + TOKEN)
+    code = shop.path / "shop.mjs"
+    changed = (
+        code.read_text()
+        .replace("lines(order) {", "lines(order, raw) {")
+        .replace("return Items.map", "return raw ? Items : Items.map")
+    )
+    changed = changed.replace("const found = await lines(request.url", "const order = request.url").replace(
+        '.split("/").pop());', '.split("/").pop();\n    const found = await lines(order);'
+    )
+    code.write_text(changed.replace("response.setHeader(", CHECKED))
+    with shop.dynamodb() as dynamodb:
+        owned = [{"order_id": 9, "line": 1, "sku": "fig", "pieces": 1, "customer_id": 1002, "customer_code": "C-TWO"}]
+        unowned = [{"order_id": 10, "line": 1, "sku": "fig", "pieces": 1}]
+        dynamodb.write_batch("lines", [{"PutRequest": {"Item": typed_item(item)}} for item in (*owned, *unowned)])
+    shop.ok("restart", "backend")
+    document = shop.json("trace", "order", "9")
+    layers = {layer["name"]: layer for layer in document["layers"]}
+    assert document["verdict"]["status"] == "ok", document["verdict"]
+    assert layers["postgres"]["output"]["person"]["code"] == "C-TWO"
+    assert {one["who"]: one["status"] for one in layers["http"]["output"]["answers"]} == {
+        "member": 200,
+        "stranger": 403,
+    }
+    # Who asks is not named, nor known for a stranger: 403 proves nothing.
+    document = shop.json("trace", "order", "10")
+    http = next(layer for layer in document["layers"] if layer["name"] == "http")
+    assert (document["exit_code"], http["findings"], http["uncovered"]) == (
+        1,
+        [],
+        [
+            "the answer to a stranger (no group or link tells who may read this)",
+            "the answer to a user who may read this (no group or link tells who that is; name one: --user)",
+        ],
+    )
+
+
 @pytest.mark.long
 def test_an_application_that_was_left_out_is_not_run_and_no_fault(shop: ProjectDir) -> None:
     shop.ok("stop", "backend")

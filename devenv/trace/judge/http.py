@@ -51,7 +51,9 @@ from devenv.trace.observation import Answer, Entry, NextPage, Observations, Subj
 
 REFUSALS: Final = (401, 403, 404)
 # Statuses of a path or method that the application may not have.
+HIDDEN: Final = 404
 NO_ROUTE: Final = (404, 405)
+FORBIDDEN: Final = 403
 NEWER: Final = "was changed after the application was started"
 LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
 
@@ -138,7 +140,7 @@ def judge_member(
 ) -> Iterator[LayerFinding]:
     """The answer to who asks."""
     failed = member.status is None or member.status not in OK
-    if failed and implied(seen, earlier):
+    if (failed and implied(seen, earlier)) or is_untold(member, belongs=seen.postgres.belongs):
         return
     said = log_text(seen)
     if member.status is None:
@@ -147,13 +149,24 @@ def judge_member(
         kind = "timed_out" if member.problem == "timed_out" else "status"
         yield http_fault(seen, kind, f"the API does not answer: {member.detail}", said)
     elif member.status in (401, 403):
-        text = f"the API answers {member.status} to {subject.person or 'the user'}, who may read this"
+        who = subject.person or "the user"
+        told = ", who may read this" if seen.dynamodb.owners is not None else ""
+        text = f"the API answers {member.status} to {who}{told}"
         yield http_fault(seen, "not_authorised", text, reason(member, said))
     elif failed:
         where = f" to {member.location}" if member.location else route_of(seen) if member.status in NO_ROUTE else ""
-        yield http_fault(seen, "status", f"the API answers {member.status}{where}", reason(member, said))
+        why = reason(member, said)
+        if member.status == HIDDEN and seen.postgres.belongs is None:
+            whether = f"no group or link tells whether {subject.person or 'the user'} may read this (name one: --user)"
+            why = f"{why}; {whether}" if why else whether
+        yield http_fault(seen, "status", f"the API answers {member.status}{where}", why)
     else:
         yield from judge_body(subject, seen, member, expected, earlier)
+
+
+def is_untold(member: Answer, *, belongs: bool | None) -> bool:
+    """Return True for a refusal of somebody of whom nothing tells that he may read this: it proves nothing."""
+    return member.status == FORBIDDEN and belongs is None
 
 
 def route_of(seen: Observations) -> str:

@@ -15,7 +15,7 @@ from devenv.config.trace import Trace
 from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
-from devenv.core.templates import Unknown, fill, names_in
+from devenv.core.templates import fill, names_in
 from devenv.links.faults import places_text
 from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
@@ -104,15 +104,6 @@ def meant(record: ItemRecord, name: str) -> str | None:
     """The id that a field means, in its one spelling."""
     text = record.id(name)
     return None if text is None else canonical(text)
-
-
-def members_of(inquiry: TraceContext) -> tuple[str, ...]:
-    """The ids of the group's members, as far as they do not depend on who asks. () when nothing is known."""
-    try:
-        gathered = gather(inquiry, inquiry.facts.judgement(), None)
-    except (Unknown, StoreError):
-        return ()
-    return tuple(sorted(gathered.members or ()))
 
 
 def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:

@@ -19,7 +19,7 @@ from devenv.core.templates import Unknown, fill, names_in
 from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
-from devenv.trace.judge.http import NEWER, judge_http
+from devenv.trace.judge.http import NEWER, is_untold, judge_http
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.log import read_log, size_of
 from devenv.trace.layers.origins import find_origins, own_environment
@@ -44,6 +44,7 @@ MAX_BYTES: Final = 50_000_000
 MAX_PAGES: Final = 100
 MAX_REDIRECTS: Final = 3
 UNAUTHORISED: Final = 401
+UNTOLD: Final = "no group or link tells"
 SHOWN_LINES: Final = 4
 DETAIL: Final = 300
 PAGE: Final = 16 * 1024
@@ -123,7 +124,7 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         origins=tuple(find_origins(own_environment(inquiry), declared.origin)) if declared.origin else (),
         later=later,
         log=lines,
-        uncovered=tuple(find_uncovered(declared, answers)),
+        uncovered=tuple(find_uncovered(declared, answers, given)),
         notes=(*unplaced(forms, answers["member"].entries), *([f"{old} {NEWER}"] if old else [])),
         code_changed=old,
     )
@@ -149,17 +150,17 @@ def ask_later(
     return dict(zip(others, found, strict=True))
 
 
-def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer]) -> Iterator[str]:
+def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer], given: Given) -> Iterator[str]:
     """The declared parts of the request that were not sent, in words."""
     for who, statuses in (("anonymous", declared.anonymous), ("stranger", declared.stranger)):
         if statuses and who not in answers:
-            reason = (
-                "the request carries neither {token} nor {person.COLUMN} in a header"
-                if not needs_token(declared)
-                else "no such person is known"
-            )
+            reason = "no such person is known" if given.estranged else f"{UNTOLD} who may read this"
+            unsigned = "the request carries neither {token} nor {person.COLUMN} in a header"
+            reason = reason if needs_token(declared) else unsigned
             yield f"the answer {'without a token' if who == 'anonymous' else 'to a stranger'} ({reason})"
     member = answers["member"]
+    if is_untold(member, belongs=given.belongs):
+        yield f"the answer to a user who may read this ({UNTOLD} who that is; name one: --user)"
     if member.more and not (member.following and member.following[-1].trouble):
         yield f"the pages behind the first {member.pages}"
 

@@ -6,7 +6,7 @@ import difflib
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -19,7 +19,8 @@ from devenv.doctor.checks.settings import is_postgres_url, parse_database
 from devenv.links.values import canonical, is_placeholder, uuid_text
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.dynamodb import another_id, members_of
+from devenv.trace.layers.dynamodb import another_id
+from devenv.trace.layers.members import Members, members_of
 from devenv.trace.layers.services import relation_of
 from devenv.trace.observation import Observation, PostgresObservation
 from devenv.trace.question import TraceContext
@@ -47,12 +48,12 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
     if declared is None and inquiry.question.trace.sql is None:
         return PostgresObservation(unasked="the project declares no [person], and the subject no sql")
     target = inquiry.facts.context.targets.postgres
-    members = partial(members_of, inquiry)
+    members = cache(partial(members_of, inquiry, declared)) if declared else Members
     with reading(target, autocommit=True) as connection, postgres.translated(target.address):
         people = read_people(connection, declared) if declared else []
         chosen, troubles = choose(inquiry, declared, people, members) if declared else ([], [])
         person = chosen[0] if len(chosen) == 1 else None
-        stranger = pick_stranger(declared, people, person, members()) if declared else None
+        stranger = pick_stranger(declared, people, person, members()) if declared and person else None
         rows, more = read_declared(inquiry, target, person) if not troubles else (None, [])
     troubles += more
     role = other_role(inquiry)
@@ -77,7 +78,16 @@ def observe(inquiry: TraceContext, given: Given) -> PostgresObservation:
         uncovered=(f"rows of {declared.table} after the first {MANY:,}",) if declared and len(people) >= MANY else (),
         person=person,
         stranger=stranger,
+        belongs=True if declared is None or person is None else belongs(inquiry, declared, person, members()),
+        estranged=bool(members().ids),
     )
+
+
+def belongs(inquiry: TraceContext, declared: Person, person: Row, members: Members) -> bool | None:
+    """True if this person may read the subject, by its group, its items or the user's own word; None: nothing tells."""
+    if members.grouped or canonical(person[declared.id]) in members.ids:
+        return True
+    return True if inquiry.question.user is not None and not members.ids else None
 
 
 def uses_person(inquiry: TraceContext) -> bool:
@@ -127,13 +137,15 @@ def read_people(connection: Connection, declared: Person) -> list[dict[str, Any]
 
 
 def choose(
-    inquiry: TraceContext, declared: Person, people: Sequence[dict[str, Any]], members: Callable[[], Sequence[str]]
+    inquiry: TraceContext, declared: Person, people: Sequence[dict[str, Any]], members: Callable[[], Members]
 ) -> tuple[list[dict[str, Any]], list[Finding]]:
     """The rows that the one who asks resolves to, and what is wrong with that."""
     user = inquiry.question.user
     if user is None:
-        known = set(members())
+        known = members().ids
         found = [row for row in people if canonical(row[declared.id]) in known or not known]
+        if not found and not members().grouped:
+            found = list(people)
         if not found:
             text = f"no member of it has a row in {declared.table}" if known else f"{declared.table} has no rows"
             cause = "either their rows were deleted, or they were never created"
@@ -164,9 +176,7 @@ SETUP: Final = Fix("load the rows again", "devenv up --from setup")
 RESTORE: Final = Fix("restore the row as it was loaded, with its id", "devenv up --restore-seeds", safe=True)
 
 
-def nobody(
-    inquiry: TraceContext, declared: Person, people: Sequence[Row], members: Callable[[], Sequence[str]]
-) -> Finding:
+def nobody(inquiry: TraceContext, declared: Person, people: Sequence[Row], members: Callable[[], Members]) -> Finding:
     """Why no row is the one who asks: it is gone, or there never was such a name."""
     user = str(inquiry.question.user)
     names = [str(row[declared.name]) for row in people if row[declared.name] is not None]
@@ -178,7 +188,7 @@ def nobody(
     elif any(user in {row.get(column) for column in keys(declared)} for row in loaded):
         cause, fix = "setup loaded this row; it was deleted later", RESTORE
     else:
-        known = set(members())
+        known = members().ids
         asker = next((str(row[declared.name]) for row in people if canonical(row[declared.id]) in known), names[0])
         cause = f"either the {declared.name} is wrong, or its row was deleted"
         fix = Fix("run it as an existing user", command(inquiry, asker))
@@ -235,13 +245,12 @@ def judge_row(declared: Person, people: Sequence[Row], person: Row) -> Iterator[
         )
 
 
-def pick_stranger(declared: Person, people: Sequence[Row], person: Row | None, members: Sequence[str]) -> Row | None:
-    """Somebody who can sign in and does not belong to the group."""
-    known = set(members)
-    for row in people:
+def pick_stranger(declared: Person, people: Sequence[Row], person: Row, members: Members) -> Row | None:
+    """Somebody who can sign in and does not belong to the subject; None where nothing tells who does."""
+    for row in people if members.ids else ():
         sign_in = row.get(declared.sign_in) if declared.sign_in else row[declared.id]
         real = sign_in is not None and not is_placeholder(str(sign_in))
-        if row is not person and real and canonical(row[declared.id]) not in known:
+        if row is not person and real and canonical(row[declared.id]) not in members.ids:
             return row
     return None
 

@@ -48,6 +48,15 @@ def test_a_member_who_is_refused(code: int) -> None:
     assert verdict(with_member(status=code, entries=None)) == ("http", "not_authorised")
 
 
+def test_a_refused_user_who_may_be_a_stranger_is_no_fault() -> None:
+    unknown = replace(HEALTHY.postgres, belongs=None)
+    assert verdict(replace(with_member(status=403, entries=None), postgres=unknown))[0] is None
+    assert verdict(replace(with_member(status=401, entries=None), postgres=unknown)) == ("http", "not_authorised")
+    hidden = judge(SUBJECT, replace(with_member(status=404, entries=None), postgres=unknown)).first
+    assert hidden is not None
+    assert "no group or link tells whether" in (hidden.cause or "")
+
+
 def test_a_refusal_follows_from_a_person_who_is_not_found() -> None:
     trouble = Finding("placeholder", "sign-in id is MOCK", about=frozenset(["sign_in"]))
     seen = replace(with_member(status=401, entries=None), postgres=PostgresObservation(findings=(trouble,)))

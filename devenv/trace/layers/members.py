@@ -1,0 +1,42 @@
+"""The people who may read a subject, as far as is declared: the owners of its group, else those its items name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from devenv.core.errors import StoreError
+from devenv.core.templates import Unknown
+from devenv.links.values import canonical
+from devenv.trace.layers.dynamodb import gather
+from devenv.trace.layers.services import relation_of
+
+if TYPE_CHECKING:
+    from devenv.config.schema import Person
+    from devenv.trace.question import TraceContext
+
+
+@dataclass(frozen=True)
+class Members:
+    """Ids of people who belong to a subject; none: nothing tells.
+
+    `grouped`: a `[[groups]]` says so. Else the subject's items name them by a link, which is evidence and no proof.
+    """
+
+    ids: frozenset[str] = frozenset()
+    grouped: bool = False
+
+
+def members_of(inquiry: TraceContext, declared: Person) -> Members:
+    """The subject's members, as far as they do not depend on who asks."""
+    try:
+        gathered = gather(inquiry, inquiry.facts.judgement(), None)
+    except (Unknown, StoreError):
+        return Members()
+    if gathered.members:
+        return Members(gathered.members, grouped=True)
+    relation = relation_of(declared.table)
+    edges = [e for e in inquiry.facts.plan.edges if e.relation == relation and e.column == declared.id]
+    entries = gathered.entries
+    named = {canonical(one) for e in edges for each in entries if each.table == e.table for one in e.ids(each.item)}
+    return Members(frozenset(named))
