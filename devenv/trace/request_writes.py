@@ -19,7 +19,8 @@ from devenv.links.read import ItemRecord, read_record
 from devenv.links.values import as_text, canonical
 from devenv.trace.judge.fault import LayerFinding
 from devenv.trace.layers.dynamodb import gather
-from devenv.trace.layers.http import follow, requests_of
+from devenv.trace.layers.http import follow
+from devenv.trace.layers.requests import requests_of
 
 if TYPE_CHECKING:
     from devenv.trace.layers.pages import Ask

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from devenv.config.parse import FILE, line_of
+from devenv.config.parse import line_of
+from devenv.config.schema import FILE
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import Fault
 from devenv.links.values import time_form

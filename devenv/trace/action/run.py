@@ -33,9 +33,10 @@ from devenv.trace.answers import walk
 from devenv.trace.difference import same
 from devenv.trace.judge.fault import Judged, LayerFinding, at_layer, judge_findings
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.http import Raw, address_of, carries, reason_of, send
+from devenv.trace.layers.http import Raw, reason_of, send
 from devenv.trace.layers.pages import Ask
 from devenv.trace.layers.registry import LAYERS
+from devenv.trace.layers.requests import address_of, carries
 from devenv.trace.observation import Observation, Observations, Subject
 from devenv.trace.question import TraceContext
 from devenv.trace.run import TraceRun, open_context, trace_settled

@@ -17,6 +17,7 @@ from devenv.trace.answers import forms_of_answer, read_answer
 from devenv.trace.layers import http
 from devenv.trace.layers import pages as layer_pages
 from devenv.trace.layers.library import Order
+from devenv.trace.layers.requests import requests_of
 from devenv.trace.observation import Entry
 from devenv.trace.question import TraceContext
 from devenv.trace.stress.result import PartAnswer, PartCall
@@ -140,7 +141,7 @@ class RequestPart:
         url = context.facts.context.targets.backend_url
         assert declared is not None and url is not None  # noqa: S101, PT018 - there is a request to send
         self.context, self.declared, self.calls = context, declared, calls
-        self.first = http.requests_of(context, declared, url, person, None)["member"]
+        self.first = requests_of(context, declared, url, person, None)["member"]
         self.forms = forms_of_answer(context.question.trace, "http")
 
     def ask(self, seconds: float, pages: int = http.MAX_PAGES) -> PartAnswer:

@@ -15,7 +15,7 @@ from devenv.config.token_mistakes import token_mistakes
 from devenv.config.trace import TraceRequest
 from devenv.core.errors import DevenvError
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
-from devenv.trace.layers.http import needs_token
+from devenv.trace.layers.requests import needs_token
 from devenv.trace.tokens import made
 
 GROWERS: dict[str, Any] = {
