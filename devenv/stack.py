@@ -133,7 +133,7 @@ def refuse_two(name: str, by: str, known: state.State) -> None:
     if known.engine in (None, name) or not up:
         return
     raise UsageError(
-        f"this project is up on engine `{known.engine}` ({', '.join(up)}), and {by} asks for `{name}`",
+        f"this project is up on engine `{known.engine}` ({', '.join(up)}), and {by} requests `{name}`",
         detail=f"each engine has its own data; that of `{known.engine}` stays where it is when it is stopped",
         hint="devenv down" + (f" && devenv up --engine {name}" if by == "--engine" else " && devenv up"),
     )

@@ -210,8 +210,8 @@ def wrong_query() -> Report:
     output = lose_all(body, "library")["output"]
     output["queries"][0].update(text=NARROW, count=0, scanned=0)
     output["differs"] = "sort-key condition"
-    summary = "list_messages() returns 0 of 12: its query does not bring 12 entries that the declared pattern returns"
-    cause = f"it asks {NARROW}; declared is {DECLARED} (differs in sort-key condition)"
+    summary = "list_messages() returns 0 of 12: its query does not return 12 entries that the declared pattern returns"
+    cause = f"it sends {NARROW}; the declared query is {DECLARED} (differs in sort-key condition)"
     strangers = "the API answers 200 to a user who is not a member, with 12 entries"
     open_to_all = finding(
         "http", "open_to_strangers", strangers, "the user is not checked", "check membership", "devenv logs backend"
@@ -288,7 +288,7 @@ def down() -> Report:
             status="not_run", expected_count=None, observed_count=None, entries=None, cost=None, output={}, ms=0.0,
             unasked="it needs {person.uuid}, which is not known",
         )  # fmt: skip
-    body["verdict"].update(status="not_verified", summary="could not be asked: dynamodb, cross-store, pattern")
+    body["verdict"].update(status="not_verified", summary="could not be checked: dynamodb, cross-store, pattern")
     return report_of(Exit.UNCHECKED, body)
 
 

@@ -91,7 +91,7 @@ class AwsAccount:
         endpoint = self.client("dynamodb", self.regions[0]).meta.endpoint_url
         if self.own is not None and endpoint.rstrip("/") == self.own.rstrip("/"):
             raise Unasked(
-                "this shell's AWS_ENDPOINT_URL_DYNAMODB leads to the project's own DynamoDB, not to an account"
+                "this shell's AWS_ENDPOINT_URL_DYNAMODB points to the project's own DynamoDB, not to an AWS account"
             )
         found = str(self.ask("sts", "get_caller_identity")["Account"])
         if self.expected is not None and found != self.expected:
@@ -276,7 +276,7 @@ class AwsAccount:
 def refuse_writes(model: Any, **_: Any) -> None:
     """Raise before botocore sends an operation that does not only read."""
     if not model.name.startswith(READS):
-        raise Refused(f"{model.name} was not sent: this client only reads")
+        raise Refused(f"{model.name} was not sent: this client is read-only")
 
 
 def default_version(policy: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""CloudFormation and SAM templates: their resources, with references worked out as far as the text alone tells."""
+"""CloudFormation and SAM templates: their resources, with references resolved where the text alone allows it."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def judge_endpoint(endpoint: VpcEndpoint, tables: Sequence[str]) -> DemandOutcom
     if not endpoint.available:
         judged.fault(f"{where} is not available", where)
     if endpoint.routes == 0:
-        judged.fault(f"{where} has no route table: nothing goes through it", where)
+        judged.fault(f"{where} has no route table, so no traffic uses it", where)
     if endpoint.policy is None:
         judged.fault(f"{where} has the default policy, which lets every table of every account through", where)
         return judged
@@ -151,7 +151,7 @@ def judge_holder(holder: PolicyHolder, tables: Sequence[str]) -> DemandOutcome:
     """One user or group."""
     judged = DemandOutcome()
     if holder.kind == "root user":
-        judged.fault("the root user has an access key, and may do everything", "root")
+        judged.fault("the root user has an access key, which allows everything", "root")
         return judged
     for table in tables:
         may = allowed(holder.documents, TOUCHING, table_arn(table))
@@ -179,7 +179,7 @@ def judge_lines(found: Surroundings) -> DemandOutcome:
     live = [each for each in found.lines if each.down is None]
     if not live:
         for each in found.lines:
-            judged.fault(f"{each.where} ({each.kind}) carries nothing private: {each.down}", each.where)
+            judged.fault(f"{each.where} ({each.kind}) provides no private connection: {each.down}", each.where)
     if not interfaces and found.parts:
         judged.unclear.append(f"{found.source}: no interface endpoint, but {found.parts[0]} may hold one")
     elif not [each for each in interfaces if each.available]:

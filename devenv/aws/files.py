@@ -1,4 +1,4 @@
-"""The templates in a project's folder: found by what they say, read within bounds, never run."""
+"""The templates in a project's folder: found by their content, read within limits, never run."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def find_texts(root: Path, wanted: Sequence[str]) -> tuple[dict[str, str], list[
             unread.append(f"{name}: {error.strerror}")
             continue
         if text is None and wanted:
-            unread.append(f"{name}: too large, or not a text")
+            unread.append(f"{name}: too large, or not a text file")
         if text is None or not is_template(name, text):
             continue
         if len(texts) == MOST:

@@ -1,4 +1,4 @@
-"""Terraform's language, as far as values are spelt out: blocks, attributes, texts, lists, objects, a few functions.
+"""Parser for Terraform's language, limited to literals: blocks, attributes, texts, lists, objects, some functions.
 
 References and whatever is computed become the text `${…}`, as in an interpolated text.
 """

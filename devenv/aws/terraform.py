@@ -1,4 +1,4 @@
-"""Terraform files: their resources in CloudFormation's form, with references worked out as far as the text tells."""
+"""Terraform files: their resources in CloudFormation's form, with references resolved where the text allows it."""
 
 from __future__ import annotations
 

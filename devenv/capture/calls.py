@@ -1,4 +1,4 @@
-"""Reads of a store, declared or really sent: as values, in words, side by side, and what they cost. Pure."""
+"""Reads of a store, declared or sent: as values, in words, compared side by side, and their cost. Pure."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def side_by_side(asked: Sequence[StoreCall] | None, declared: StoreCall | None) 
     if not asked:
         return "it sends no query to any store"
     main = closest(asked, declared)
-    text = f"it asks {shown(main)}"
+    text = f"it sends {shown(main)}"
     if declared is None:
         return text
     wrong = differences(main, declared)
     if not wrong:
         return f"{text}, which is the declared query"
-    return f"{text}; declared is {shown(declared)} (differs in {', '.join(wrong)})"
+    return f"{text}; the declared query is {shown(declared)} (differs in {', '.join(wrong)})"
 
 
 def closest(asked: Sequence[StoreCall], declared: StoreCall | None) -> StoreCall:
@@ -93,7 +93,7 @@ def differences(one: StoreCall, declared: StoreCall) -> list[str]:
     if one.limit is not None and not one.followed:
         found.append(f"limit {one.limit} without the next page")
     elif not one.followed and declared.followed:
-        found.append("the next page is not asked for")
+        found.append("the next page is not requested")
     return found
 
 

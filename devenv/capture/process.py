@@ -1,4 +1,4 @@
-"""Runs a program of the application: gives it orders, collects what it tells without blocking, ends it in time."""
+"""Runs a program of the application: sends it orders, collects its output without blocking, ends it in time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests that an application really sent, as reads that can be held against a declared pattern. Pure."""
+"""Requests that an application sent, in a form that can be compared with a declared pattern. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call functions of an application in its own interpreter, and tell what they really asked the stores.
+"""Call functions of an application in its own interpreter, and report the requests that they sent to the stores.
 
 Not a part of devenv's process: the application's interpreter runs this file by its path, so it may import nothing but
 the standard library. Orders are JSON on stdin, one a line: first {"folder": …, "limit": bytes, "started": epoch

@@ -333,13 +333,13 @@ def unforeseen(error: Exception) -> tuple[Exit, Failure]:
     if isinstance(error, MemoryError):
         return unable, Failure("not enough memory", detail=str(error) or None, hint="ulimit -v, or free -m")
     if isinstance(error, RuntimeError) and "new thread" in str(error):
-        what = "the system allows this process no further thread"
+        what = "this process has reached the system's limit of threads"
         return unable, Failure(what, detail=str(error), hint="ulimit -u -v  (processes and memory)")
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
-        what = "the system allows this process no further open file"
+        what = "this process has reached the system's limit of open files"
         return unable, Failure(what, detail=str(error), hint="ulimit -n 1024, then run it again")
     if isinstance(error, OSError) and error.errno in (errno.EAGAIN, errno.ENOMEM):
-        what = "the system allows no further process, or has no memory left"
+        what = "the system's limit of processes or memory is reached"
         return unable, Failure(what, detail=str(error), hint="ulimit -u, or free -m")
     if isinstance(error, FileNotFoundError) and not has_working_folder():
         what = "the working folder was deleted"

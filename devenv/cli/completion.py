@@ -1,4 +1,4 @@
-"""`devenv completion`: scripts for shells, and what complete.py reads: words of commands, names out of the stores."""
+"""`devenv completion`: scripts for shells, and the data that complete.py reads: command words, names in the stores."""
 
 from __future__ import annotations
 

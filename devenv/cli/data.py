@@ -1,4 +1,4 @@
-"""Commands that load, keep and ask the data: `setup`, `schema-load`, `seed`, `reset`, `snapshot …`, `db`, `ddb`."""
+"""Commands that load, save and query the data: `setup`, `schema-load`, `seed`, `reset`, `snapshot …`, `db`, `ddb`."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def self_uninstall(yes: Yes = False, dry_run: DryRun = False) -> None:
     task = plan_removal()
     if not dry_run:
         up = task.report.body["stops"]
-        also = f" and stop what is up in {', '.join(up)} (the data is kept)" if up else ""
+        also = f" and stop the running services of {', '.join(up)} (the data is kept)" if up else ""
         agreed(f"Remove devenv from {task.report.body['environment']}{also}?", yes)
         if up:
             stop_projects()

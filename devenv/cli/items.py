@@ -10,7 +10,9 @@ import typer
 
 from devenv.cli.options import Form, Yes, chosen, show, show_rows, stack
 
-Keys = Annotated[list[str], typer.Argument(metavar="NAME=VALUE…", help="The key: pk=… sk=…")]
+Keys = Annotated[
+    list[str], typer.Argument(metavar="NAME=VALUE…", help="The names and values of the key attributes: pk=… sk=…")
+]
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="The table's name.")]
 Write = Annotated[bool, typer.Option("--write", help="Allow the change.")]
 

@@ -38,7 +38,8 @@ def doctor(
     ] = None,
     fix: Annotated[bool, typer.Option("--fix", help="Apply the repairs that lose no data, then check again.")] = False,
     fail_on: Annotated[
-        Literal["warn", "fail"], typer.Option(metavar="warn|fail", help="The lowest status that makes the exit code 1.")
+        Literal["warn", "fail"],
+        typer.Option(metavar="warn|fail", help="Exit with code 1 from this status on: warn also counts warnings."),
     ] = "fail",
     bundle: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one redacted file for a bug report.")
@@ -76,7 +77,8 @@ def trace(
         str | None, typer.Argument(metavar="SUBJECT", help="A subject that devenv.toml declares as [trace.SUBJECT].")
     ] = None,
     values: Annotated[
-        list[str] | None, typer.Argument(metavar="VALUE…", help="The subject's parameters, usually one id.")
+        list[str] | None,
+        typer.Argument(metavar="VALUE…", help="The values of the subject's parameters, usually one id."),
     ] = None,
     user: Annotated[
         str | None, typer.Option(metavar="HANDLE", help="Run as this user. Default: the first member.")
@@ -111,7 +113,7 @@ def trace(
         str | None, typer.Option(metavar="NAME", help="With --stress: explain a condition, and why it can happen.")
     ] = None,
     budget: Annotated[
-        float, typer.Option(metavar="SECONDS", min=1, help="With --stress: begin no condition after this time.")
+        float, typer.Option(metavar="SECONDS", min=1, help="With --stress: start no further condition after this time.")
     ] = 60.0,
 ) -> None:
     """Follow one request through all layers, and name the first that breaks."""
@@ -171,7 +173,7 @@ def named_subject(
             )
         return subject_of(stack(reads=False), from_request)
     if subject is None:
-        raise UsageError("trace needs a subject", hint="devenv trace, which lists them with values")
+        raise UsageError("trace needs a subject", hint="devenv trace (lists the subjects, with values)")
     return subject, values
 
 

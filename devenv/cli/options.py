@@ -191,7 +191,7 @@ def agreed(question: str, yes: bool, hint: str = "pass -y to confirm") -> None:
     if yes:
         return
     if chosen.no_input or chosen.json or not sys.stdin.isatty():
-        raise UsageError(question, detail="No terminal to ask on; nothing was changed", hint=hint)
+        raise UsageError(f"not confirmed: {question}", detail="No terminal to ask on; nothing was changed", hint=hint)
     from devenv.cli.asking import confirm
     from devenv.config.masking import mask_text
     from devenv.render.cells import clean

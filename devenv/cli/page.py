@@ -33,7 +33,9 @@ def ui(
     from devenv.ui.site import PageOptions
 
     if chosen.json:
-        raise UsageError("a page is no JSON document", hint="every page has its JSON: add ?format=json to its address")
+        raise UsageError(
+            "devenv ui does not support --json", hint="every page has its JSON: add ?format=json to its address"
+        )
     loaded = load(chosen.project)
     options = PageOptions(write, chosen.trust, chosen.allow_remote)
     name = loaded.settings.project.name

@@ -122,7 +122,7 @@ def down(
     no_backup: Annotated[bool, typer.Option("--no-backup", help="With --data: keep no backup.")] = False,
     yes: Yes = False,
     everything: Annotated[
-        bool, typer.Option("--all", help="Act on all projects of this user, also those whose folder was deleted.")
+        bool, typer.Option("--all", help="Act on all projects of this user, including those whose folder was deleted.")
     ] = False,
     engine: EngineOption = None,
 ) -> None:

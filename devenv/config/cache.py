@@ -1,4 +1,4 @@
-"""`[cache.<name>]`: entries that the application keeps in Redis, each of what a traced subject answers."""
+"""`[cache.<name>]`: entries that the application keeps in Redis, each with a traced subject's answer."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def problem(pattern: Any, place: str = "filter") -> str | None:
 def value_problem(wanted: Any, place: str) -> str | None:
     """The first thing that is wrong with a value or condition; None when it is one."""
     if not isinstance(wanted, Mapping):
-        return f"{place} has a list in its list" if isinstance(wanted, list) else None
+        return f"{place} contains a list inside a list" if isinstance(wanted, list) else None
     if len(wanted) != 1 or next(iter(wanted)) not in CONDITIONS:
         return f"{place} needs one condition of {', '.join(CONDITIONS)}"
     name, inner = next(iter(wanted.items()))

@@ -25,7 +25,7 @@ def function_mistakes(keys: Keys, library: TraceLibrary) -> Iterator[tuple[Keys,
         named += [((*at, "function"), guard.function), *(((*at, "arguments"), t) for t in called_in(guard.arguments))]
     for at, text in named:
         if GIVEN.search(text):
-            yield at, f"`{text}` cannot be called: arguments are not possible there; {FORMS}"
+            yield at, f"`{text}` cannot be called: arguments are not allowed there; {FORMS}"
 
 
 def called_in(arguments: Mapping[str, Any]) -> Iterator[str]:

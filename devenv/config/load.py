@@ -58,7 +58,7 @@ def find_root(start: Path) -> Path:
             return folder
     raise UsageError(
         f"no {FILE} in {start} or any folder above it",
-        hint="devenv init  (makes a project of this folder), or go to your project, or name it with --project DIR",
+        hint="devenv init  (creates a devenv.toml here), or go to your project's folder, or pass --project DIR",
     )
 
 
@@ -188,7 +188,7 @@ def refuse_unknown(environ: Mapping[str, str], taken: list[str]) -> None:
             known = [field.encode_name.upper() for field in msgspec.structs.fields(sections[section])]
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean ${PREFIX}{section}_{near[0]}?" if near else f"unset {variable}"
-            raise UsageError(f"${variable} names no setting", hint=hint)
+            raise UsageError(f"${variable} is not a setting", hint=hint)
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Secrets, masked by what they are and by where they stand: the one place that decides what is shown.
+"""Secrets, masked by their value and their place: the one module that decides what is shown.
 
 - `mask_text`: any text. URLs, connection strings, headers and tokens in it, and every secret that this process knows.
 - `mask`: the value of one variable or setting, also by its name.
@@ -105,7 +105,7 @@ class Address(msgspec.Struct, frozen=True):
     def advice(self) -> str:
         """How to write the characters that make the URL ambiguous; "" when there are none."""
         signs = list(dict.fromkeys(self.unencoded))
-        return "; ".join(f"the password has a {sign} that must be written {quote(sign, safe='')}" for sign in signs)
+        return "; ".join(f"the password has a {sign} that must be encoded as {quote(sign, safe='')}" for sign in signs)
 
 
 def split_address(text: str) -> Address | None:

@@ -1,4 +1,4 @@
-"""The text of devenv.toml as settings; what is wrong in it, told by its line."""
+"""The text of devenv.toml as settings; mistakes in it are reported with their line."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def read_toml(file: Path) -> dict[str, Any]:
         raise UsageError(wrong, detail=str(error), hint="devenv config check") from None
     except ValueError:
         # Python's own limit for what it reads as a number.
-        raise UsageError(wrong, detail="a number has thousands of digits", hint="devenv help configuration") from None
+        raise UsageError(
+            wrong, detail="a number in it has thousands of digits", hint="devenv help configuration"
+        ) from None
     except OSError as error:
         raise UsageError(f"{file} cannot be read", detail=str(error)) from None
     if is_deep(tree):
@@ -66,7 +68,8 @@ def read_bounded(file: Path) -> bytes:
         content = opened.read(BYTES + 1)
     if len(content) > BYTES:
         raise UsageError(
-            f"{file} has more than {BYTES:,} bytes, and is not read", hint="move data into files that it names"
+            f"{file} has more than {BYTES:,} bytes, and is not read",
+            hint="move data into other files and name them in devenv.toml",
         )
     if LONG_KEY.search(content):
         detail = f"it is nested more than {DEPTH} levels deep by one key"

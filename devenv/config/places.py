@@ -1,4 +1,4 @@
-"""Where a value stands in devenv.toml: its keys, its line, the section as it is written. Pure."""
+"""The place of a value in devenv.toml: its keys, its line, and how its section is written. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys of `[services.<name>]`: processes of the project's own, beside the stores."""
+"""The keys of `[services.<name>]`: processes of the project, in addition to the stores."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
     for name, service in settings.services.items():
         place: Keys = ("services", name)
         if name in RESERVED or (name == ISSUER and has_issuer(settings)):
-            yield Mistake(place, f"`{name}` is a name of devenv's own; choose another one")
+            yield Mistake(place, f"`{name}` is reserved by devenv; choose another name")
         if same := next((e for e in settings.services if e != name and place_of(e) == place_of(name)), None):
             yield Mistake(place, f"`{name}` and `{same}` have the same placeholder {{{place_of(name)}_url}}")
         yield from unknown_name((*place, "kind"), "kind", service.kind, [kind.name for kind in KINDS if kind.written])
@@ -113,7 +113,7 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
             yield from unknown_name((*section, "depends_on"), "service", needed, (*STORES, *own))
         yield from unknown_places((*section, "url"), PLAIN.findall(each.url), ("port",))
         if each.url and not has_host(each.url):
-            yield Mistake((*section, "url"), "is no address; write it like `http://127.0.0.1:{port}`")
+            yield Mistake((*section, "url"), "is not an address; write it like `http://127.0.0.1:{port}`")
         texts: list[tuple[Keys, str]] = [((*section, "command"), word) for word in each.command]
         texts += [((*section, "ready", "command"), word) for word in each.ready.command]
         texts += [((*section, "env", variable), text) for variable, text in each.env.items()]
@@ -122,7 +122,7 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
             yield from of_service_text(keys, text, {place for some in known for place in some}, own)
     if found := circle({name: each.depends_on for name, each in own.items()}):
         keys = ("backend",) if found[0] == "backend" else ("services", found[0])
-        yield Mistake((*keys, "depends_on"), f"{' -> '.join(found)}: these services need each other")
+        yield Mistake((*keys, "depends_on"), f"{' -> '.join(found)}: these services depend on each other")
 
 
 def has_host(url: str) -> bool:
@@ -222,7 +222,7 @@ def of_patterns(settings: Settings) -> Iterator[Mistake]:
         if (pattern.sql is None) == (pattern.table is None):
             yield Mistake(place, "needs either table or sql")
         if pattern.kind == "GetItem" and (pattern.limit or pattern.order or pattern.filter):
-            yield Mistake(place, "a get reads one item, without limit, order and filter")
+            yield Mistake(place, "operation `get` reads one item: it takes no limit, order or filter")
         for entity in pattern.entities:
             yield from unknown_name((*place, "entities"), "entity", entity, settings.entities)
 
@@ -323,13 +323,13 @@ def of_trace_entities(settings: Settings, place: Keys, trace: Trace, known: set[
         if entity is None:
             continue
         if part.entity in tables:
-            yield Mistake((*at, "entity"), f"`{part.entity}` is there already")
+            yield Mistake((*at, "entity"), f"`{part.entity}` is declared twice")
         tables[part.entity] = entity.table
         if entity.table != next(iter(tables.values())):
             yield Mistake((*at, "entity"), f"`{part.entity}` is of table `{entity.table}`; one trace is of one table")
         if pattern is not None and pattern.entities and part.entity not in pattern.entities:
             brought = ", ".join(f"`{name}`" for name in pattern.entities)
-            yield Mistake((*at, "entity"), f"pattern `{trace.pattern}` does not bring `{part.entity}`, only {brought}")
+            yield Mistake((*at, "entity"), f"pattern `{trace.pattern}` does not return `{part.entity}`, only {brought}")
 
 
 def of_part_fields(settings: Settings, place: Keys, part: TraceEntity, entity: Entity | None) -> Iterator[Mistake]:

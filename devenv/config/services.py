@@ -1,4 +1,4 @@
-"""The processes of a project's own, `[backend]` among them: what each is, its placeholders, and their order. Pure."""
+"""The project's own processes, `[backend]` among them: their kinds, their placeholders, and their order. Pure."""
 
 from __future__ import annotations
 

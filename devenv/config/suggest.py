@@ -1,4 +1,4 @@
-"""Which links a project's own declarations suggest: shown where nothing is declared. Pure."""
+"""Links suggested by a project's own declarations: shown if no links are declared. Pure."""
 
 from __future__ import annotations
 

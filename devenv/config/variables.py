@@ -1,4 +1,4 @@
-"""Variables that a folder may not set: they decide which program runs, or load code into one. Pure."""
+"""Variables that a folder may not set, because they decide which program runs, or load code into one. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Complaints about a value of devenv.toml in words: the values to choose from, or what an expression stands for."""
+"""Messages about a wrong value in devenv.toml: the allowed values, or the meaning of a regular expression."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, Final
 
 # The expression of the schema, as msgspec shows it in its complaint, and what it asks for.
 EXPRESSIONS: Final[Mapping[str, str]] = {
-    r"^[a-z][a-z0-9_-]*$(?!\n)": "expected small letters, digits, `_` and `-`, first a letter, such as `web-1`",
+    r"^[a-z][a-z0-9_-]*$(?!\n)": "expected lower-case letters, digits, `_` and `-`, first a letter, such as `web-1`",
     r"^[A-Za-z_][A-Za-z0-9_]*$(?!\n)": "expected the name of a variable: letters, digits and `_`, such as `LOG_LEVEL`",
     r"^[^\x00]*$": "expected text without a NUL character",
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*$(?!\n)": "expected letters, digits, `_`, `.` and `-`, first a letter or digit,"
     " such as `my-shop`",
-    r"^[a-z0-9-]+$(?!\n)": "expected small letters, digits and `-`, such as `us-east-1`",
+    r"^[a-z0-9-]+$(?!\n)": "expected lower-case letters, digits and `-`, such as `us-east-1`",
     r"^(string|uuid|time|number|boolean|binary|list|map|set)\??$": "expected one of: string, uuid, time, number,"
-    " boolean, binary, list, map, set; with `?` behind it where it may be missing",
+    " boolean, binary, list, map, set; followed by `?` if it is optional",
     r"^dynamodb:.+\..+$": "expected `dynamodb:TABLE.ATTRIBUTE`",
     r"^postgres:.+\..+$": "expected `postgres:TABLE.COLUMN`",
     r"^PAT\d{3}$(?!\n)": "expected the code of a rule, such as `PAT005`",

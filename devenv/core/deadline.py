@@ -1,4 +1,4 @@
-"""How long this command waits: one limit for every wait of the process, counted from the first after any progress.
+"""The time limit of a command: one limit for all waits of the process, counted from the last progress.
 
 `--timeout` sets it. A wait of a part has its own, shorter limit where one is known (`bound`); work that moves on
 (`moved`: a lot of items was written, a page was read) may take as long as it needs, and so may work that is no wait:

@@ -1,4 +1,4 @@
-"""Regular expressions that are compiled at their first use: a short command imports many, and uses few."""
+"""Regular expressions that are compiled on first use: a short command imports many and uses few."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML as plain values: no objects, tags of a caller's choice."""
+"""YAML as plain values: no objects; the caller chooses the tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers with the word that they count. Standard library only."""
+"""Numbers with the noun that they count. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The facts about one project for `doctor`: everything read of this machine, gathered at the edge."""
+"""The facts about one project for `doctor`: everything that is read from this machine."""
 
 from __future__ import annotations
 

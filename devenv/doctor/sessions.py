@@ -1,4 +1,4 @@
-"""Sessions in the project's database that keep others waiting, asked by a connection of its own that reads no table."""
+"""Sessions that block others in the project's database, read through a connection that reads no table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The help pages: which topics there are, and their text. Nothing of a project is read."""
+"""The help pages: their topics and their text. Nothing of a project is read."""
 
 from __future__ import annotations
 

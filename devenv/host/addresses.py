@@ -1,4 +1,4 @@
-"""Addresses, by what is written: nothing is looked up."""
+"""Addresses, judged by their text alone: no name is resolved."""
 
 from __future__ import annotations
 

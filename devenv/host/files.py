@@ -1,4 +1,4 @@
-"""The text files of a project's folder, read without being led astray: bounded, no symbolic links, nothing is run."""
+"""The text files of a project's folder, read safely: within limits, without following symbolic links, never run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock of a project's logs: notes when each of them grew, so that `devenv logs` can tell the time of every line.
+"""The clock of a project's logs: records when each log grew, so that `devenv logs` can show the time of every line.
 
 Services write into their log files themselves, and go on when devenv has ended. This is a process of its own beside
 them, run by path with the standard library alone (10 MB, no work while nothing is written). Nothing waits for it: if it

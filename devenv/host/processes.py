@@ -1,4 +1,4 @@
-"""Processes that outlive devenv: start them detached, know them again, stop only those that are ours."""
+"""Processes that outlive devenv: start them detached, recognise them later, stop only our own."""
 
 from __future__ import annotations
 

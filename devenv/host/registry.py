@@ -1,4 +1,4 @@
-"""Which projects this user has started: a file each in the user's cache folder, which says where, and nothing else."""
+"""The projects that this user has started: one file per project in the user's cache folder, with its location only."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def link_refused(path: Path) -> DevenvError:
 
 def pipe_refused(path: Path) -> DevenvError:
     """The error for a pipe, a device or a socket among devenv's own files."""
-    return DevenvError(f"{path} is no regular file", hint=f"remove it: rm {shlex.quote(str(path))}")
+    return DevenvError(f"{path} is not a regular file", hint=f"remove it: rm {shlex.quote(str(path))}")
 
 
 def folder(root: Path) -> Path:

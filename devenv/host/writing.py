@@ -1,4 +1,4 @@
-"""The one writer of files: never through a link, never into a pipe or a device, whole or not at all.
+"""The one writer of files: never through a link, never into a pipe or a device, all or nothing.
 
 A test lists the modules that open a file for writing in another way, each with its reason.
 """

@@ -1,4 +1,4 @@
-"""How the application is started: by the compose file, its Dockerfile, package.json, or the framework. Pure."""
+"""The command that starts the application: from the compose file, Dockerfile, package.json, or the framework. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`devenv init`: a commented devenv.toml for a folder, fitted to what is there; with an example when it is empty.
+"""`devenv init`: a commented devenv.toml derived from a folder's files, or an example if the folder is empty.
 
 What it finds is read as text; no program, script or module of the folder is run. It overwrites nothing: when one of the
 files that it would write is there, it writes none. A note says meanwhile what it is about to write, so that the next
@@ -47,7 +47,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
         raise UsageError(f"{root} is not a folder", hint=f"mkdir {root}")
     take_back(root)
     if os.path.lexists(root / FILE):
-        raise UsageError(f"{root / FILE} is there already", hint="devenv config check")
+        raise UsageError(f"{root / FILE} already exists", hint="devenv config check")
     found = survey(root)
     name = project_name(root)
     body: dict[str, Any] = {"folder": str(root), "example": found.is_empty, "needed": []}
@@ -118,7 +118,7 @@ def write_all(root: Path, files: Mapping[str, str]) -> None:
     there = [name for name in files if os.path.lexists(root / name)]
     if there:
         raise UsageError(
-            f"{', '.join(there)} {'is' if len(there) == 1 else 'are'} there already, so nothing was written",
+            f"{', '.join(there)} already {'exists' if len(there) == 1 else 'exist'}, so nothing was written",
             hint=f"move {there[0]} away, then: devenv init",
         )
     made: list[Path] = []

@@ -1,4 +1,4 @@
-"""From what was found in a folder to its devenv.toml: what is sure is in effect, the rest is asked for. Pure."""
+"""Writes devenv.toml from the findings in a folder: certain sections take effect, the rest are questions. Pure."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ class Drafter(TraceDrafter):
         needed = self.needed(entries, own)
         if own:
             notes.append(
-                f"Not copied, as they are secrets, private or not known: {', '.join(own)}. Set them in your shell,"
+                f"Not copied, because they are secrets, private or unknown: {', '.join(own)}. Set them in your shell,"
                 " where the application needs them."
             )
         if not entries and not notes and not needed:

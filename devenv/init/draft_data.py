@@ -81,7 +81,7 @@ class DataDrafter:
         if not self.links:
             return
         self.sheet.title(
-            "Links: what in DynamoDB names a row in Postgres",
+            "Links: attributes in DynamoDB that refer to rows in Postgres",
             "Doctor, verify and trace check that each id has its row, and that copied columns are still the same.",
         )
         for link in self.links:
@@ -155,7 +155,7 @@ class DataDrafter:
         if not self.patterns:
             return
         self.sheet.title(
-            "Access patterns: what is asked of a table",
+            "Access patterns: the queries on each table",
             "Each is one query of your code; `devenv patterns check` and `devenv trace` compare it with what is sent.",
         )
         for pattern in self.patterns:

@@ -1,4 +1,4 @@
-"""The kinds of items that the code writes and the seeds hold, told apart by their keys. Pure."""
+"""The kinds of items that the code writes and the seeds contain, distinguished by their keys. Pure."""
 
 from __future__ import annotations
 

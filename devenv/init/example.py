@@ -52,7 +52,7 @@ text = "string"
 topic = "string?" # `?`: not every note has one
 user_handle = "string"
 
-# --- Links: what in DynamoDB names a row in Postgres; items also carry a copy of the handle ---
+# --- Links: attributes in DynamoDB that refer to rows in Postgres; items also have a copy of the handle ---
 
 [[links]]
 name = "author"
@@ -68,7 +68,7 @@ table = "public.users"
 id = "uuid"
 name = "handle"
 
-# --- Access patterns: what is asked of a table. Declare them first, then choose the keys ---
+# --- Access patterns: the queries on each table. Declare them first, then choose the keys ---
 
 [patterns.notes]
 purpose = "the notes of a person"

@@ -1,4 +1,4 @@
-"""Go as far as values go: expressions become Python's own nodes, so that one reader serves both.
+"""Expressions of Go, as far as their values are constant: converted to Python's nodes, so that one reader serves both.
 
 `os.Getenv("X")` becomes `os.getenv("X")`, `fmt.Sprintf` an f-string, a struct or map a dict,
 `&types.AttributeValueMemberS{Value: x}` what boto3 writes: `{"S": x}`. Nothing is executed.

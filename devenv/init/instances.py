@@ -1,4 +1,4 @@
-"""How a method of a class can be called: an object that a module or an application factory makes of it. Pure."""
+"""How to call a method of a class: on an object that a module or an application factory creates. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JavaScript and TypeScript as far as values go: expressions become Python's own nodes, so that one reader serves both.
+"""Expressions of JavaScript and TypeScript with constant values: converted to Python's nodes, for the same reader.
 
 `process.env.X` becomes `os.environ["X"]`, a template literal an f-string, `a.b` a subscript, an object a dict. What has
 no counterpart becomes a name that stands for nothing. Nothing is executed.

@@ -1,4 +1,4 @@
-"""The answers of routes in JavaScript: the field that a function's list stands in, and what is picked of it. Pure."""
+"""The answers of routes in JavaScript: the field that holds a function's list, and the fields picked from it. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The items and keys that JavaScript puts together: functions that only return a text, loops over constants. Pure."""
+"""The items and keys that JavaScript builds: functions that only return a text, loops over constants. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The files of a folder that `init` looks at: breadth first, a limit for each folder, without what tools made."""
+"""The files of a folder that `init` reads: breadth first, limited per folder, without files that tools generated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The migrations of a project: which tool's they are, in which folder, and the setting for them. Pure."""
+"""The migrations of a project: their tool, their folder, and the setting for them. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file for a project in which `init` finds nothing that it knows: its name, its stores, what is needed. Pure."""
+"""The file for a project in which `init` recognises nothing: its name, its stores, and the missing parts. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of tables that a template puts together, and the variables that code reads them from. Pure."""
+"""Table names that a template computes, and the variables that code reads them from. Pure."""
 
 from __future__ import annotations
 

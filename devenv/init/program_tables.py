@@ -1,4 +1,4 @@
-"""Tables of Postgres that programs make: Alembic's operations, SQLAlchemy's models. Read as text, never run. Pure."""
+"""Postgres tables that programs create: Alembic's operations, SQLAlchemy's models. Read as text, never run. Pure."""
 
 from __future__ import annotations
 

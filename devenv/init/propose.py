@@ -1,4 +1,4 @@
-"""Suggestions from the code and SQL that were found: kinds of items, references by name, patterns, who asks. Pure."""
+"""Suggestions from the code and SQL that were found: kinds of items, references by name, patterns, the user. Pure."""
 
 from __future__ import annotations
 

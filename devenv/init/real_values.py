@@ -1,4 +1,4 @@
-"""Values that a project's own seeds have: ids and handles for the lines that `init` ends with. Pure."""
+"""Values from a project's own seeds: ids and handles for the commands that `init` prints at its end. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the queries in a project's code: by their text alone, with file and line."""
+"""Faults of the queries in a project's code: found in their text, with file and line."""
 
 from __future__ import annotations
 

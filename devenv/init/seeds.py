@@ -1,4 +1,4 @@
-"""Files with items for DynamoDB, in any form that `[steps.seed]` reads, and those that it could not use. Pure."""
+"""Files with items for DynamoDB, in any format that `[steps.seed]` reads, and files that could not be used. Pure."""
 
 from __future__ import annotations
 

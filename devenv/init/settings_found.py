@@ -1,4 +1,4 @@
-"""Variables, addresses and commands found in a folder, as devenv.toml says them. Pure."""
+"""Variables, addresses and commands found in a folder, in the form of devenv.toml. Pure."""
 
 from __future__ import annotations
 

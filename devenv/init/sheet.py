@@ -1,4 +1,4 @@
-"""A devenv.toml as it is written: sections, keys, comments, and edits that are asked for. Pure."""
+"""The text of a devenv.toml that is being written: sections, keys, comments, and marks for uncertain values. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the application knows who asks: tokens of Amazon Cognito, by the variables that it reads. Pure."""
+"""How the application identifies users: tokens of Amazon Cognito, by the variables that it reads. Pure."""
 
 from __future__ import annotations
 

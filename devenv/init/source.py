@@ -1,4 +1,4 @@
-"""Reading program text without running it: the values that Python code spells out, and the texts it puts together.
+"""Reading program text without running it: constant values in Python code, and the texts that it builds from them.
 
 Everything here works on `ast` trees. A name stands for what it was assigned last in its function or module; a variable
 of the environment for what the project's compose or .env file gives it, or for its default in the code.

@@ -1,4 +1,4 @@
-"""Reads what SQL files declare and load: their tables and columns, and the order in which they can run. Pure."""
+"""Reads from SQL files which tables, columns and rows they create, and the order in which they can run. Pure."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def read_sql(name: str, text: str) -> SqlFile | str:
     if not first:
         return "it has no statement"
     if not first & MAKERS:
-        return "it only reads" if first <= {"SELECT", "WITH", "EXPLAIN", "VALUES", "TABLE"} else "it makes nothing"
+        return "it only reads" if first <= {"SELECT", "WITH", "EXPLAIN", "VALUES", "TABLE"} else "it creates nothing"
     if not tables and any(is_filled_in(each) for each in statements):
         return "a program fills in its values"
     touches = tuple(dict.fromkeys(bare(table) for each in statements for table in touched(each)))

@@ -1,4 +1,4 @@
-"""Table definitions, wherever a project keeps them: CreateTable requests in JSON, CloudFormation, Terraform, Python."""
+"""Table definitions, in any form that projects use: CreateTable requests in JSON, CloudFormation, Terraform, Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Table definitions and other things of a project that `init` sees and cannot use, each with the reason. Pure."""
+"""Table definitions and other findings that `init` cannot use, each with the reason. Pure."""
 
 from __future__ import annotations
 

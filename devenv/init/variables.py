@@ -1,4 +1,4 @@
-"""Variables of the environment that code reads: what each is for, by its use, and which have no default. Pure."""
+"""Environment variables that code reads: the purpose of each, judged by its use, and which have no default. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder's own code that the user agrees to: commands, their variables, SQL that acts outside the database."""
+"""A folder's own code that needs the user's consent: commands, their variables, SQL that acts outside the database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes the environment that a lock file describes, before the steps run: found, agreed to, made, known again.
+"""Creates the environment that a lock file describes, before the steps run, with the user's consent.
 
 Nothing is made twice: a stamp with the lock's digest is written into a finished environment last. While one is being
 made, a journal in the state folder says so; the next `up` removes what a killed one left, and brings the old one back.
@@ -420,7 +420,7 @@ def recover(stack: Stack, watch: Watch) -> None:
         (folder / JOURNAL).unlink(missing_ok=True)
         return
     if not (target / STAMP).is_file():
-        watch.say(f"{journal.target}: removed what an interrupted `devenv up` left half made")
+        watch.say(f"{journal.target}: removed what an interrupted `devenv up` left incomplete")
     discard(folder, target)
 
 

@@ -1,4 +1,4 @@
-"""`devenv down`: stops the services; with `--data` their data goes too."""
+"""`devenv down`: stops the services; `--data` also deletes their data."""
 
 from __future__ import annotations
 

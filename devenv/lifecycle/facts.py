@@ -1,4 +1,4 @@
-"""Gathers the facts of an opened project before its stores are judged (links/facts.py), read at the edge."""
+"""Gathers the facts about an opened project that links/facts.py needs to judge its stores."""
 
 from __future__ import annotations
 

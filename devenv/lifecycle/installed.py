@@ -1,4 +1,4 @@
-"""`devenv self`: how devenv was installed, what an update or a removal does, and what stays."""
+"""`devenv self`: how devenv was installed, what an update or a removal changes, and what is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the steps that are not done, each as soon as the services it needs answer; keeps the baseline."""
+"""Runs the steps that are not done, each when the services it needs answer; keeps the baseline."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class StepLoader:
 
     def run_step(self, step: Step, context: StepContext, inputs: Any, reason: str, fresh: bool = False) -> None:
         began = time.perf_counter()
-        self.watch.begin(step.name, reason)
+        self.watch.begin(step.name, f"running ({reason})")
         # Stands if this process is killed: `status` then tells which steps ran, also while the stores are stopped.
         self.engine.note_step(StepState(step.name, "failed", "its last run did not end"))
         try:

@@ -1,4 +1,4 @@
-"""Read the services' logs: the last lines with their times, merged, then what comes."""
+"""Read the services' logs: the last lines with their times, merged, then new lines as they are written."""
 
 from __future__ import annotations
 

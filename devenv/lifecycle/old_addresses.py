@@ -1,4 +1,4 @@
-"""Addresses that the application has written in, of stores that had to take another port: it would miss them."""
+"""Hard-coded addresses in the application's code of stores that had to use another port."""
 
 from __future__ import annotations
 

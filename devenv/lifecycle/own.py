@@ -1,4 +1,4 @@
-"""The project's own processes during one `up`: each starts once what it needs is ready, side by side where they may.
+"""The project's own processes during one `up`: each starts when the services it needs are ready.
 
 One that fails keeps only those from starting that need it.
 """

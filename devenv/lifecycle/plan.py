@@ -1,4 +1,4 @@
-"""Decides what `up` does and why, from what was seen. Pure."""
+"""Decides what `up` does and why, from the observed state. Pure."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def plan_step(state: StepState, options: UpOptions, ran: bool) -> Action:
         return Action(state.name, "keep", f"it comes before --from {options.first}")
     for flag, name in (("force", options.force), ("from", options.first)):
         if name and order.index(state.name) >= order.index(name):
-            return Action(state.name, "run", f"asked for by --{flag} {name}")
+            return Action(state.name, "run", f"requested by --{flag} {name}")
     if state.state != "done":
         return Action(state.name, "run", state.reason)
     return Action(state.name, "check" if ran else "keep", "an earlier step runs before it" if ran else state.reason)

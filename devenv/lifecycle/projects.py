@@ -1,4 +1,4 @@
-"""All projects of this user: what runs where (`ps`), and stopping all of it (`down --all`), deleted folders included.
+"""All projects of this user: what runs where (`ps`), and stopping all (`down --all`), including deleted folders.
 
 A project is known by the registry, and a running service by the variables that it was started with (its project's
 folder, the user's cache folder), so that one is found even when the registry and the project's folder are gone.
@@ -147,7 +147,7 @@ def read_contained(name: str) -> Contained:
 
     left = docker_left.look(name, os.environ)
     if not left.known:
-        return Contained(data=(f"maybe volumes of {name} (Docker cannot be asked)",))
+        return Contained(data=(f"maybe volumes of {name} (Docker cannot be reached)",))
     services = [
         RunningService(each.service, each.pid, next((at for places in each.ports.values() for _, at in places), None))
         for each in left.running

@@ -31,9 +31,9 @@ def recover(stack: Stack, watch: Watch) -> None:
     """Finish what a killed command began with the data folders, or a moved project. Cheap when there is nothing."""
     if stack.engine.came_from and not stack.engine.aside:
         before, now = stack.engine.came_from, stack.engine.name
-        watch.say(f"from engine `{before}` to `{now}`: each has its own data, and that of `{before}` stays")
+        watch.say(f"from engine `{before}` to `{now}`: each has its own data; the data of `{before}` is kept")
     if stack.engine.moved_from:
-        watch.say(f"this project was moved here from {stack.engine.moved_from}; its data comes along")
+        watch.say(f"this project was moved here from {stack.engine.moved_from}; its data is used here, too")
         stack.engine.follow_move()
     home = stack.engine.home
     # In a cache that this account may not look into it has nothing, either.

@@ -1,4 +1,4 @@
-"""`devenv setup`, `schema-load`, `seed` and `reset`: steps from scratch, after a copy of what was there."""
+"""`devenv setup`, `schema-load`, `seed` and `reset`: steps from scratch, after a backup of the previous data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`devenv stop NAME…` and `restart NAME…`: single services, with their data left as it is."""
+"""`devenv stop NAME…` and `restart NAME…`: single services; their data is kept."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def restart(
     refuse(engine, names)
     recover(stack, watch)
     if refused and (others := [name for name in names if name in STORES or engine.own[name].worker is None]):
-        raise UsageError(f"{', '.join(others)}: no stream worker, so it has no refused records", hint="devenv status")
+        raise UsageError(
+            f"{', '.join(others)}: not a stream worker, so there are no refused records", hint="devenv status"
+        )
     stopped = end(engine, names, watch)
     for name in names if refused else ():
         watch.say(f"{name}: {number_of(stream.retry(engine, name), 'refused record')} to try again")

@@ -1,4 +1,4 @@
-"""Starts services side by side and waits until each answers, until one deadline."""
+"""Starts services in parallel and waits until each answers, or until one common deadline."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class ServiceStarter:
             self.engine.secrets()
             self.engine.prepare(names)
         for name in names:
-            self.begin(name, self.start, "it was not running")
+            self.begin(name, self.start, "")
 
     @contextmanager
     def booting(self, names: Sequence[str]) -> Iterator[None]:
@@ -129,7 +129,7 @@ class ServiceStarter:
     def start(self, service: Service, reason: str) -> None:
         """Launch one service and wait until its probe succeeds."""
         began = time.perf_counter()
-        self.watch.begin(service.name, f"starting ({reason})")
+        self.watch.begin(service.name, f"starting ({reason})" if reason else "starting")
         try:
             self.launch(service)
         except DevenvError as error:

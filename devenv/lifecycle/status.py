@@ -1,4 +1,4 @@
-"""`devenv status`: what runs, and how the steps stand. Reads only."""
+"""`devenv status`: the running services, and the state of the steps. Reads only."""
 
 from __future__ import annotations
 

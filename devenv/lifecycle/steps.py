@@ -1,4 +1,4 @@
-"""How the steps of a project stand, and what they may use."""
+"""The state of a project's steps, and the resources that they may use."""
 
 from __future__ import annotations
 

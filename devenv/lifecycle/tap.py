@@ -57,7 +57,7 @@ def settle(stack: Stack, asked: bool | None, say: Say) -> None:
         return
     if getattr(engine, "contained", False):
         raise UsageError(
-            "the tap needs the application as a process of this machine; here it runs in a container",
+            "the tap records only an application that runs as a process on this machine; this one runs in a container",
             hint="devenv up --no-tap",
         )
     known = engine.state.tap or Tapped()
@@ -99,7 +99,7 @@ def ensure(stack: Stack, say: Say) -> bool:
                 raise
         ports = choose_ports(engine, list(known.ports))
         keep(engine, replace(known, ports=ports))
-        say(f"another process took a port of the tap: it gets {', '.join(map(str, ports.values()))}")
+        say(f"another process uses a port of the tap; the tap now uses {', '.join(map(str, ports.values()))}")
     return False
 
 

@@ -1,4 +1,4 @@
-"""`devenv up`: looks at what is there, plans, carries the plan out."""
+"""`devenv up`: observes the state, plans, and carries out the plan."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def up(stack: Stack, options: UpOptions, watch: Watch, clock: Clock) -> Report:
             with services.booting(stores):
                 inputs = read_inputs(stack, whole=True, say=watch.say)
         for name in gone:
-            watch.say(f"{name}: stopped, as devenv.toml has no such service any more")
+            watch.say(f"{name}: stopped, because devenv.toml no longer has this service")
             engine.stop(name)
         if not kept:
             services.start_stores(stores)

@@ -1,4 +1,4 @@
-"""Contradictions inside one item: a placeholder of its key and the attribute of that name. Pure.
+"""Contradictions inside one item: a placeholder of its key, and the attribute of the same name. Pure.
 
 `gsi1pk = "PATRON#{borrower}"` says that the key has the value of `borrower`. A query by the key and the code that reads
 the attribute then see different things, and which of both is wrong the item does not say.

@@ -1,4 +1,4 @@
-"""Time to live: which items are past it or soon will be (within an hour, a day); did one that is gone expire? Pure.
+"""Time to live: which items are past it or soon will be (within an hour, a day), and did a missing item expire? Pure.
 
 Rules: "Using time to live (TTL) in DynamoDB" in its developer guide. DynamoDB reads numbers only, in epoch seconds, and
 leaves alone what lies more than five years in the past. DynamoDB Local does the same, often within ten seconds,
@@ -76,7 +76,7 @@ def never_ends(item: Item, attribute: str, now: float) -> str | None:
     if end > MILLISECONDS:
         return f"`{attribute}` is in milliseconds, and DynamoDB reads seconds"
     if end <= now - OLDEST_S:
-        return f"`{attribute}` is more than five years ago ({when(end)}), and DynamoDB leaves that alone"
+        return f"`{attribute}` is more than five years ago ({when(end)}), and DynamoDB does not delete such items"
     return None
 
 

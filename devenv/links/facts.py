@@ -1,4 +1,4 @@
-"""Both stores as they are, read once and shared: what doctor and trace judge; and what they must be told for it."""
+"""The content of both stores, read once and shared by doctor and trace; and the settings needed to judge it."""
 
 from __future__ import annotations
 

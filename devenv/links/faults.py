@@ -1,4 +1,4 @@
-"""Faults between items and rows, as values: one fault, and many faults of one cause folded into one."""
+"""Faults between items and rows, as values; faults with one cause are merged into one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values that belong to another row, or to another attribute: a mix-up, and not something out of date. Pure."""
+"""Values that belong to another row or attribute: a mix-up, not an out-of-date value. Pure."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def mixed_up(mine: Sequence[Fault], index: RowIndex) -> str | None:
         return None
     names = " and ".join(fault.attribute or "" for fault in mine)
     if sorted(fault.observed or "" for fault in mine) == sorted(fault.expected or "" for fault in mine):
-        return f"the values of {names} are exchanged"
+        return f"the values of {names} are swapped"
     edge, record = mine[0].edge, mine[0].record
     assert edge is not None  # noqa: S101 - checked above
     assert record is not None  # noqa: S101 - checked above

@@ -1,4 +1,4 @@
-"""Which row each id in an item means: by the id, by the natural key beside it, or by what other items taught. Pure."""
+"""The row that each id in an item means: by the id, the natural key beside it, or evidence from other items. Pure."""
 
 from __future__ import annotations
 

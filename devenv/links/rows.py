@@ -1,4 +1,4 @@
-"""Faults visible in the linked rows alone: natural keys that do not tell rows apart. Pure."""
+"""Faults visible in the linked rows alone: natural keys that do not identify one row. Pure."""
 
 from __future__ import annotations
 

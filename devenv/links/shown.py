@@ -1,4 +1,4 @@
-"""Columns of linked rows that an answer shows: `borrower.full_name` is one of the row that `borrower` names. Pure."""
+"""Columns of linked rows that an answer shows: `borrower.full_name`, of the row that `borrower` names. Pure."""
 
 from __future__ import annotations
 

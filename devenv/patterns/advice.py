@@ -43,14 +43,14 @@ def index_for(access: SeenPattern, table: TableSeen, places: Sequence[Place]) ->
     there = serving(access, places)
     if there is not None and there != place:
         return (
-            f'{there.name} serves it: say index = "{there.index}"'
+            f'{there.name} serves it: write index = "{there.index}"'
             if there.index
             else "the table itself serves it: leave index out"
         )
     partition, sort = keys_for(access, place)
     if not partition:
         return (
-            "say in key which items are wanted; to read everything of a kind, write a constant partition key on those "
+            "give the partition key in `key`; to read all items of a kind, write a constant partition key on those "
             "items and add a global index on it (it can be added online)"
         )
     both = f"({partition}{f', {sort}' if sort else ''})"

@@ -1,4 +1,4 @@
-"""Rules about the queries of the application's code, as it is written. Nothing is run. Pure."""
+"""Rules about the queries in the application's source code. Nothing is run. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def find_code_faults(seen: Observed) -> Iterator[Outcome]:
         yield problem(
             fault.place,
             str(fault),
-            "read in the code; nothing was run",
+            "found in the source code; nothing was run",
             f"correct {fault.place}",
             status="warn",
         )

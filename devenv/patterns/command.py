@@ -1,4 +1,4 @@
-"""The commands `devenv patterns list|run|check|explain|matrix`: look, judge, report."""
+"""The commands `devenv patterns list|run|check|explain|matrix`: observe, judge, report."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def run_body(seen: Observed, access: SeenPattern, limit: int) -> dict[str, Any]:
     if run is None:
         gap = access.unsampled
         why = gap.reason if gap else "there is no such table or index"
-        return {**body, "not_run": why + (f"; stored are {', '.join(gap.stored)}" if gap and gap.stored else "")}
+        return {**body, "not_run": why + (f"; stored keys are {', '.join(gap.stored)}" if gap and gap.stored else "")}
     body |= {
         "params": dict(run.sample.values),
         "sample": run.sample.why,
@@ -318,7 +318,7 @@ def explain_pattern(stack: Stack, name: str) -> Report:
     """The rule behind one pattern. Without a running store from the declared tables alone."""
     pattern = pattern_named(stack, name)
     if pattern.sql is not None:
-        first = f"{name} is SQL: Postgres plans how to read it. devenv patterns run {name} shows the plan."
+        first = f"{name} is SQL: Postgres plans how to execute it. devenv patterns run {name} shows the plan."
         return report(stack, "explain", Exit.DONE, {"pattern": name, "paragraphs": [first]})
     try:
         seen = observe(stack, [name])

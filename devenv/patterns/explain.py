@@ -1,4 +1,4 @@
-"""`patterns explain`: why a pattern is what it is, in two paragraphs with the project's own keys. Pure."""
+"""`patterns explain`: why a pattern is a Query, GetItem or Scan, with the project's own keys. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def explain(access: SeenPattern, seen: Observed) -> tuple[str, str]:
     place = access.place
     if place is None:
         missing = f"{access.pattern.table}" + (f"/{access.pattern.index}" if access.pattern.index else "")
-        return f"{access.name} names {missing}, which is not there.", "There is nothing to read, so nothing to cost."
+        return f"{access.name} names {missing}, which does not exist.", "Nothing can be read, so there is no cost."
     return " ".join(finding(access, seen, place)), " ".join(reading(access, seen, place))
 
 
@@ -25,10 +25,10 @@ def finding(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
     """How DynamoDB finds the items."""
     pattern = access.pattern
     if access.amount == "Scan":
-        asked = f"asks by {', '.join(pattern.key)}" if pattern.key else "names no key"
+        asked = f"gives only {', '.join(pattern.key)}" if pattern.key else "gives no key"
         yield f"{access.name} is a Scan of {place.name}: it {asked}, and items are found by their partition key"
         yield f"({place.hash}) only."
-        yield "DynamoDB has no other way than to read every item and to throw away what does not fit."
+        yield "DynamoDB has to read every item, and discards those that do not match."
         table = seen.tables[place.table]
         yield f"To make it a Query: {advice.index_for(access, table, table.places)}."
         return
@@ -36,19 +36,18 @@ def finding(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
     yield (
         f"Its partition key, {words({place.hash: pattern.key[place.hash]})}, names one partition: DynamoDB hashes "
         "the value "
-        "and goes straight to where all items with it lie together, however many others there are."
+        "and goes directly to the partition that stores all items with this value, however many others there are."
     )
     if place.kind == "global":
         yield (
             f"The index is a copy of the items that have {' and '.join(place.keys)}, kept under another partition "
             "key; it "
-            "follows the table a moment later, can be added and deleted online, and is paid for with every write."
+            "is updated a moment after the table, can be added and deleted online, and adds a cost to every write."
         )
     elif place.kind == "local":
         yield (
-            f"The index sorts the same partitions by {place.sort} instead; it can only be made with the table, and "
-            "limits "
-            "a partition to 10 GB."
+            f"The index sorts the same partitions by {place.sort} instead; it can only be created together with the "
+            "table, and limits a partition to 10 GB."
         )
     yield from sorting(access, place)
 
@@ -58,17 +57,17 @@ def sorting(access: SeenPattern, place: Place) -> Iterator[str]:
     pattern = access.pattern
     if place.sort is None:
         yield (
-            "There is no sort key, so a partition is one item."
+            "There is no sort key, so a partition holds one item."
             if place.kind == "table"
-            else ("There is no sort key, so the items of a partition come in no order.")
+            else ("There is no sort key, so the items of a partition have no order.")
         )
     elif access.amount == "GetItem":
-        yield f"With the sort key {place.sort} the key is whole, so at most one item is read."
+        yield f"With the sort key {place.sort} the key is complete, so at most one item is read."
     else:
-        way = "backwards, from the greatest" if pattern.order in ("newest first", "descending") else "from the smallest"
-        yield f"Inside the partition the items lie sorted by {place.sort}, and are read {way}: nothing is sorted later."
+        way = "in descending order" if pattern.order in ("newest first", "descending") else "in ascending order"
+        yield f"In the partition the items are sorted by {place.sort}, and read {way}; no further sorting is needed."
         if pattern.sort:
-            yield f"The condition on it ({words(pattern.sort)}) bounds where reading begins and ends."
+            yield f"The condition on it ({words(pattern.sort)}) limits which of them are read."
 
 
 def reading(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
@@ -76,30 +75,30 @@ def reading(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
     pattern, run = access.pattern, access.main
     if access.amount != "GetItem":
         limit = f"after {number_of(pattern.limit, 'item')}" if pattern.limit else "after 1 MB"
-        yield f"A page ends {limit}, and says with LastEvaluatedKey that there is more;"
+        yield f"A page ends {limit}; LastEvaluatedKey in the response means that there are more pages;"
         yield {
             True: "all pages are read, as declared.",
-            False: "only the first page is asked for.",
+            False: "only the first page is requested.",
         }[pattern.followed and pattern.paging != "page"]
         if pattern.filter:
             yield (
-                f"The filter ({pattern.filter}) comes after reading, and after the limit: what it throws away is "
-                "read and paid for, and a page can come back empty although more is to be found."
+                f"The filter ({pattern.filter}) is applied after reading, and after the limit: items that it discards "
+                "are read and paid for, and a page can be empty although later pages have matching items."
             )
         elif pattern.limit:
-            yield "The limit counts what is read: with a filter, a page of it could come back empty."
+            yield "The limit counts items that are read: with a filter, a page could be empty."
     if run is not None and run.read is not None and run.units is not None:
         units = (
-            "read consistently, each 4 KB begun is one read unit"
+            "with consistent reads, every started 4 KB costs one read unit"
             if pattern.consistent
-            else ("read eventually consistent, each 4 KB begun is half a read unit")
+            else ("with eventually consistent reads, every started 4 KB costs half a read unit")
         )
         yield (
-            f"In the data at hand it reads {number_of(run.read.scanned, 'item')} of "
+            f"With the current data it reads {number_of(run.read.scanned, 'item')} of "
             f"{len(seen.tables[place.table].items):,} in {number_of(run.read.pages, 'page')}, {kilobytes(run.bytes)} "
-            f"together, and returns {len(run.read.items):,}; {units}, so it costs {run.units:g}."
+            f"in total, and returns {len(run.read.items):,}; {units}, so it costs {run.units:g} read units."
         )
     elif access.unsampled is not None:
         yield f"It was not run: {access.unsampled.reason}."
     else:
-        yield "The sizes of all items of a page are added up; each 4 KB begun is half a read unit (consistently: one)."
+        yield "The sizes of all items of a page are added; every started 4 KB costs half a read unit (consistent: one)."

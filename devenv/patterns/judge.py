@@ -1,4 +1,4 @@
-"""`patterns check`: every rule, held against what was observed, as rows like doctor's. Pure."""
+"""`patterns check`: applies every rule to the observations, and returns rows like doctor's. Pure."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def unverified(seen: Observed, explained: Collection[str]) -> list[Outcome]:
             rows.append((name, f"{name} was not run: {access.unsampled.reason}"))
     rows += [(name, f"{name} was not run: {ran.not_run}") for name, ran in seen.sql.items() if ran.not_run]
     rows += [
-        (table.name, f"only the first {len(table.items):,} items of {table.name} were looked at")
+        (table.name, f"only the first {len(table.items):,} items of {table.name} were checked")
         for table in seen.tables.values()
         if not table.complete
     ]

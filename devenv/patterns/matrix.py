@@ -1,4 +1,4 @@
-"""`patterns matrix`: entities, patterns and keys against each other, and one table against one per entity. Pure."""
+"""`patterns matrix`: entities, patterns and keys, and the cost of one table compared with a table per entity. Pure."""
 
 from __future__ import annotations
 
@@ -168,7 +168,9 @@ def conclusion(one: Mapping[str, Any], many: Mapping[str, Any]) -> str:
     """Return what the figures say about the choice, in a sentence."""
     requests, units = many["requests"] - one["requests"], many["read_units"] - one["read_units"]
     if not requests and not units:
-        return "no declared pattern reads several entities at once, so one table and one per entity cost the same here"
+        return (
+            "no declared pattern reads several entities at once, so a single table and a table per entity cost the same"
+        )
     better = "one table" if (units, requests) > (0, 0) else "one table per entity"
     return (
         f"{better} is cheaper for the declared patterns: {number_of(one['requests'], 'request')} and "

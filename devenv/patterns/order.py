@@ -1,4 +1,4 @@
-"""Tests if texts sort as the times or numbers that they hold. Pure.
+"""Tests whether texts sort in the order of the times or numbers that they contain. Pure.
 
 DynamoDB sorts a text key by its UTF-8 bytes: only times of one form in one zone, and numbers of one width, come in
 their own order that way.

@@ -1,4 +1,4 @@
-"""The rules about one pattern: its key, its index, what a run of it showed. Pure."""
+"""The rules about one pattern: its key, its index, and the result of a run. Pure."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def find_scans(seen: Observed) -> Iterator[Outcome]:
             text = advice.index_for(access, seen.tables[place.table], seen.tables[place.table].places)
         yield problem(
             name,
-            f"{name} is a Scan of {place.name}: {read}, and every further item makes it more expensive",
+            f"{name} is a Scan of {place.name}: {read}, and every additional item makes it more expensive",
             "a Scan reads the whole table, even if it returns little; a filter is applied after reading",
             text,
         )
@@ -70,7 +70,7 @@ def find_unserved(seen: Observed) -> Iterator[Outcome]:
         )
         yield problem(
             name,
-            f"{name} asks {place.name} by {asked}, and its key is ({', '.join(place.keys)}){cost}",
+            f"{name} queries {place.name} by {asked}, but its key is ({', '.join(place.keys)}){cost}",
             "a Query needs the partition key with `=`, and allows conditions on the sort key only",
             advice.index_for(access, table, table.places),
             advice.command_for(access, table.places),
@@ -82,25 +82,25 @@ def find_unmatched(seen: Observed) -> Iterator[Outcome]:
     for name, access, place in patterns_of(seen):
         gap = access.unsampled
         if gap is not None and gap.fault:
-            stored = f"; stored are {', '.join(gap.stored)}" if gap.stored else ""
+            stored = f"; stored keys are {', '.join(gap.stored)}" if gap.stored else ""
             what = words(access.pattern.key) if gap.part == "key" else gap.asked
             clock = gap.part == "sort" and bool(names_in(dict(access.pattern.sort)) & CLOCKS)
             yield problem(
                 name,
-                f"{name} asks {place.name} for {what}: {gap.reason}{stored}",
+                f"{name} requests {what} from {place.name}: {gap.reason}{stored}",
                 "a partition key is compared exactly, and only with `=`"
                 if gap.part == "key"
                 else "items outside the condition are never found",
                 FOLLOWING
                 if clock
-                else f"write the condition as the keys are written: {gap.stored[0] if gap.stored else '?'}",
+                else f"write the condition in the form of the stored keys: {gap.stored[0] if gap.stored else '?'}",
                 f"devenv ddb scan {place.table} --limit 5",
             )
         elif text := contradicted(seen, access, place):
             yield problem(
                 name,
                 text,
-                "the pattern and the entity describe the same key in two ways",
+                "the pattern and the entity declare the same key differently",
                 "make the pattern's key and the entity's `match` the same text",
             )
 
@@ -176,7 +176,7 @@ def find_wrong_operators(seen: Observed) -> Iterator[Outcome]:
                 name,
                 f"{name}: begins_with on {place.sort}, which is a number",
                 "numbers are compared by value; begins_with needs text",
-                f"use a range: sort = {{ between = [20230000, 20239999] }}, or keep {place.sort} as text",
+                f"use a range: sort = {{ between = [20230000, 20239999] }}, or store {place.sort} as text",
             )
 
 
@@ -189,7 +189,7 @@ def find_sortless(seen: Observed) -> Iterator[Outcome]:
         what = f"a condition on the sort key ({words(pattern.sort)})" if pattern.sort else f"order {pattern.order!r}"
         yield problem(
             name,
-            f"{name} asks {place.name} for {what}, and it has no sort key",
+            f"{name} requests {what} from {place.name}, which has no sort key",
             "only a sort key is ordered, and can be narrowed, inside a partition",
             "a global index with a sort key can be added online; a sort key of the table itself needs a new table"
             + advice.sorted_index(place, seen.tables[place.table]),
@@ -220,7 +220,7 @@ def find_other_operations(seen: Observed) -> Iterator[Outcome]:
             name,
             f"{name} is expected to be a {pattern.kind} and is a {access.amount}: {missing}",
             "GetItem needs the whole key of the table, the sort key too, and reads one item",
-            f'give {place.sort} in key, or say operation = "query"'
+            f'give {place.sort} in key, or write operation = "query"'
             if place.kind == "table"
             else 'say operation = "query"',
         )
@@ -269,7 +269,7 @@ def find_filters(seen: Observed) -> Iterator[Outcome]:
                 name,
                 f"{name} read {number_of(read, 'item')} ({kilobytes(run.bytes)}, {run.units:g} read units) and "
                 f"returned {kept:,}: "
-                f"the filter {access.pattern.filter} threw away {100 * (read - kept) / read:.0f} %",
+                f"the filter {access.pattern.filter} discarded {100 * (read - kept) / read:.0f} %",
                 "a filter is applied after reading: discarded items are paid for, and count towards a limit",
                 f"put the filtered attribute into a key: a sort key that begins with it, or a sparse global index on "
                 f"{' and '.join(filtered_names(access)) or 'that attribute'} with {place.hash} (can be added online)",
@@ -300,10 +300,10 @@ def find_cuts(seen: Observed) -> Iterator[Outcome]:
                 name,
                 f"{name} returned {number_of(len(run.read.items), 'item')}{of}: {limit} ended it, there are more "
                 f"pages{before}",
-                "a limit counts what is read, before a filter; the rest is only found by asking again from "
+                "a limit counts what is read, before a filter; the rest is only found by further requests from "
                 "LastEvaluatedKey",
-                'follow the pages (paging = "all"), pass the cursor on (paging = "page"), or say that only the first '
-                'are wanted (paging = "first")',
+                'follow the pages (paging = "all"), pass the cursor to the client (paging = "page"), or declare '
+                'that only the first items are needed (paging = "first")',
             )
 
 
@@ -401,7 +401,7 @@ def find_scripts(seen: Observed) -> Iterator[Outcome]:
             yield problem(
                 name,
                 f"{' '.join(script.command)}: {'; '.join(texts)}",
-                f"declared is {shown(script.declared)}",
+                f"the declared query is {shown(script.declared)}",
                 "change the script or the declaration so that they agree",
                 f"devenv patterns run {name}" if run else None,
             )
@@ -416,12 +416,12 @@ def script_faults(access: SeenPattern, keys: Sequence[str]) -> Iterator[str]:
         yield script.failure
         return
     if script.asked is not None and not script.asked:
-        yield "it asks DynamoDB nothing"
+        yield "it sends no request to DynamoDB"
     elif script.asked:
         best = min(script.asked, key=lambda one: len(differences(one, script.declared)))
         wrong = differences(best, script.declared)
         if wrong:
-            yield f"it asks {shown(best)}, which differs in {', '.join(wrong)}"
+            yield f"it sends {shown(best)}, which differs in {', '.join(wrong)}"
     if run is None or run.read is None:
         return
     if script.items is not None:
@@ -430,11 +430,11 @@ def script_faults(access: SeenPattern, keys: Sequence[str]) -> Iterator[str]:
         )
         missing, extra = len(set(wanted) - set(got)), len(set(got) - set(wanted))
         if missing:
-            yield f"it did not get {missing:,} of {number_of(len(wanted), 'item')}"
+            yield f"it did not return {missing:,} of {number_of(len(wanted), 'item')}"
         if extra:
-            yield f"it got {number_of(extra, 'item')} that the declared pattern does not return"
+            yield f"it returned {number_of(extra, 'item')} that the declared pattern does not return"
         if not missing and not extra and got != wanted:
-            yield "it got the items in a different order"
+            yield "it returned the items in a different order"
     if script.printed is not None and script.printed != len(run.read.items):
         yield f"it printed {script.printed:,} of {number_of(len(run.read.items), 'item')}"
 
@@ -453,14 +453,14 @@ def find_loads(seen: Observed) -> Iterator[Outcome]:
                 f"{name} needs {per_second:,.0f} read units a second of one partition ({place.hash} = "
                 f"{access.pattern.key[place.hash]}), which serves {PARTITION_READS:,}",
                 "all items of one partition key lie together, and share its throughput",
-                "spread them over several partition keys (a shard number behind the key), or cache the answer",
+                "spread them over several partition keys (append a shard number to the key), or cache the answer",
             )
         elif place.reads is not None and per_second > place.reads:
             yield problem(
                 name,
                 f"{name} needs {per_second:,.1f} read units a second, {place.name} has {place.reads} provisioned",
                 "requests beyond the provisioned capacity are throttled",
-                f"provision at least {per_second:,.0f} read units, or take on-demand capacity (PAY_PER_REQUEST)",
+                f"provision at least {per_second:,.0f} read units, or use on-demand capacity (PAY_PER_REQUEST)",
             )
 
 

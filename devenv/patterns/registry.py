@@ -12,7 +12,7 @@ ANY: Final = "*"
 RULES: Final[tuple[Rule, ...]] = (
     Rule("PAT001", "scan", "pattern", "No pattern is a Scan", pattern_rules.find_scans),
     Rule("PAT002", "filter", "pattern", "No filter discards most of the items read", pattern_rules.find_filters),
-    Rule("PAT003", "limit", "pattern", "No limit cuts off wanted items", pattern_rules.find_cuts),
+    Rule("PAT003", "limit", "pattern", "No limit cuts off items that the pattern needs", pattern_rules.find_cuts),
     Rule(
         "PAT004",
         "match",
@@ -26,7 +26,7 @@ RULES: Final[tuple[Rule, ...]] = (
     Rule("PAT006", "unused-index", "index", "Every index is read by a pattern", table_rules.find_unused),
     Rule("PAT007", "no-key", "key", "Every pattern is served by a key", pattern_rules.find_unserved),
     Rule("PAT008", "hot-partition", "data", "No partition has most of the data", table_rules.find_hot),
-    Rule("PAT009", "few-partitions", "data", "Partition keys have many values", table_rules.find_few),
+    Rule("PAT009", "few-partitions", "data", "Partition keys have many different values", table_rules.find_few),
     Rule("PAT010", "large-item", "data", "No item is near 400 KB", table_rules.find_large),
     Rule(
         "PAT011",

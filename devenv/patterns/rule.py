@@ -1,4 +1,4 @@
-"""A rule of `patterns check` as a record, what it finds, and the words that rules share. Pure."""
+"""A rule of `patterns check` as a record, its findings, and texts that rules share. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters for a pattern, taken from the items that are there. Pure."""
+"""Sample values for a pattern's parameters, taken from the stored items. Pure."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def sample(
     if not held:
         if wanted <= set(declared[0]):
             return (Sample(declared[0], "as declared"),)
-        return Unsampled(f"{place.name} holds no item to take a sample from")
+        return Unsampled(f"{place.name} has no item from which to take a sample value")
     found = [sample_of(pattern, place, held, known, wanted) for known in declared]
     if bad := next((each for each in found if isinstance(each, Unsampled)), None):
         return bad
@@ -65,13 +65,13 @@ def sample_of(
     groups = group(templates, held, known)
     if not groups:
         texts = stored(held, next(iter(templates), place.hash))
-        return Unsampled("no stored key has the form that it asks for", True, "key", texts)
+        return Unsampled("no stored key has the form of this pattern's key", True, "key", texts)
     chosen = narrowed(pattern, place, groups, known)
     if not chosen:
         texts = stored(max(groups, key=weight).items, place.sort or "")
         ((operator, operand),) = pattern.sort.items()
         asked = f"{place.sort} {operator} {fill(operand, {name: f'{{{name}}}' for name in wanted} | dict(known))}"
-        return Unsampled("no item with such a key satisfies that", True, "sort", texts, asked)
+        return Unsampled("no item with such a key matches the sort-key condition", True, "sort", texts, asked)
     if wanted <= set(known):
         return (Sample(known, "as declared", sum(each.count for each in chosen)),)
     return choices(pattern, place, chosen, wanted, known)
@@ -84,7 +84,7 @@ def choices(
     heaviest = max(groups, key=weight)
     lightest = min(groups, key=weight)
     found: list[Sample] = []
-    for each, word in ((heaviest, "the one with the most to read"), (lightest, "the one with the least to read")):
+    for each, word in ((heaviest, "the value with the most to read"), (lightest, "the value with the least to read")):
         values = {**guesses(pattern, place, each), **known, **each.values}
         if missing := sorted(wanted - set(values)):
             return Unsampled(f"no value for {{{missing[0]}}} is declared in params or found in an item")

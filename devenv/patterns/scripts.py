@@ -1,4 +1,4 @@
-"""Run the project's own script for a pattern, and see what it asks and answers. Only when the user says so."""
+"""Run the project's own script for a pattern, and record its requests and its answer. Only if the user asks for it."""
 
 from __future__ import annotations
 
@@ -115,7 +115,11 @@ def read_told(
     items = tuple(item for one in folded[best] for item in one.items or ())
     url = folded[best][0].url
     wrong = url is not None and address_of(url) != address_of(target.endpoint)
-    return tuple(asked), items, f"it asks {url}, and this project's DynamoDB is {target.endpoint}" if wrong else None
+    return (
+        tuple(asked),
+        items,
+        f"it sends requests to {url}, but this project's DynamoDB is {target.endpoint}" if wrong else None,
+    )
 
 
 def address_of(endpoint: str) -> tuple[str, int | None]:

@@ -112,7 +112,7 @@ def find_hot(seen: Observed) -> Iterator[Outcome]:
                     f"most {median(counts.values()):g}",
                     f"a partition serves {PARTITION_READS:,} read and {PARTITION_WRITES:,} write units a second, "
                     "even if the table has more",
-                    "choose a partition key that spreads (an id instead of a kind), or put a shard number behind it",
+                    "choose a partition key with many values (an id, not a kind), or append a shard number to it",
                 )
 
 
@@ -135,7 +135,7 @@ def find_few(seen: Observed) -> Iterator[Outcome]:
                     f"{place.name}: {number_of(total, 'item')} under {number_of(len(spread), 'value')} of {place.hash} "
                     f"({examples})",
                     "all items of one value lie in one partition, and every write of them goes there",
-                    f"put {place.hash} together with an id or a shard number into the partition key{sparse}",
+                    f"combine {place.hash} with an id or a shard number in the partition key{sparse}",
                 )
 
 
@@ -173,8 +173,8 @@ def find_large(seen: Observed) -> Iterator[Outcome]:
                 f"{key} has {kilobytes(size)} of 400 KB"
                 + (f", and {number_of(len(large) - 1, 'other')} more" if len(large) > 1 else "")
                 + f"; most of it is {widest}",
-                "a write above 400 KB is refused, and reading any part of the item costs a unit per 4 KB",
-                f"keep {widest} elsewhere (an object store, with its key here), or split it into items of their own",
+                "a write above 400 KB is refused, and reading any part of the item costs one read unit per 4 KB",
+                f"keep {widest} elsewhere (an object store, with its key here), or split it into several items",
             )
 
 
@@ -225,7 +225,7 @@ def problem_of(place: Place, found: Inversion, ordered: bool) -> Outcome:
     return problem(
         place.table,
         f"{place.sort} of {place.table}: " + (f"times {how}: {forms}" if mixed else f"{found.first} {how} ({forms})"),
-        "text is compared letter by letter: only one form of time, in one zone, with a fixed width, sorts by time",
+        "text is compared letter by letter: times sort correctly only with one format, one time zone and a fixed width",
         "write every time in UTC with a fixed width: 2023-06-24T20:57:02.000000+00:00; a stored key is changed by "
         "writing "
         "the item again",
@@ -258,7 +258,7 @@ def limits_of(table: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield (
             f"{name} declares {len(everywhere)} global indexes, {GLOBAL_INDEXES} are possible unless the quota is "
             "raised",
-            "let several patterns share an index (one partition key attribute with different contents)",
+            "let several patterns share an index (one partition key attribute, with different prefixes per pattern)",
         )
     for index in local:
         partition, sort = keys_of(index)
@@ -310,7 +310,7 @@ def find_slow_indexes(seen: Observed) -> Iterator[Outcome]:
                     place.subject,
                     f"{place.name} has {place.writes} write units, its table {writes}",
                     "when the index cannot keep up, DynamoDB throttles the writes of the table",
-                    f"provision {writes} write units for {place.index}, or take on-demand capacity (PAY_PER_REQUEST)",
+                    f"provision {writes} write units for {place.index}, or use on-demand capacity (PAY_PER_REQUEST)",
                 )
 
 
@@ -329,6 +329,6 @@ def find_empty(seen: Observed) -> Iterator[Outcome]:
                         else f"none has both of {', '.join(place.keys)}"
                     ),
                     "an item without an attribute of an index's key is not in the index",
-                    f"write {', '.join(lacking or place.keys)} on the items that are asked for this way, or delete "
+                    f"write {', '.join(lacking or place.keys)} on the items that this index should find, or delete "
                     "the index",
                 )

@@ -36,7 +36,9 @@ def application(project: PolicySource, wish: Wish) -> Policy:
         }
         for number, (resource, actions) in enumerate(wanted.items(), 1)
     ]
-    notes = ["attach it to the role that the application runs as (an instance's, a task's, a function's), to no user"]
+    notes = [
+        "attach it to the role that the application runs as (of an instance, a task or a function), never to a user"
+    ]
     if not wish.writes:
         notes.append("patterns declare what is read; --writes allows the application to write items too")
     return Policy(
@@ -45,7 +47,7 @@ def application(project: PolicySource, wish: Wish) -> Policy:
         title="allow what the declared access patterns need, and no more",
         explain=(
             "The application may send the operations of the declared patterns to exactly these tables and indexes, and"
-            " nothing else. It is the permission of a role that the application's compute takes on, not of a user."
+            " nothing else. It is the permission of a role that the application's compute assumes, not of a user."
         ),
         document=document(*statements),
         attach="aws iam put-role-policy --role-name ROLE --policy-name tables --policy-document file://FILE",

@@ -1,4 +1,4 @@
-"""The policy `boundary`: the most that either role can ever have, whatever else is attached to it.
+"""The policy `boundary`: the maximum permissions of both roles, whatever else is attached to them.
 
 Decided by AWS's documentation (IAM, permissions boundaries; DynamoDB, encryption at rest):
 - A boundary grants nothing: what a role may do is what both its policies and its boundary allow.
@@ -61,7 +61,7 @@ def boundary(project: PolicySource, wish: Wish) -> Policy:
         attach="aws iam create-policy --policy-name tables-boundary --policy-document file://FILE",
         notes=(
             "it grants nothing: attach `application` to the application's role, `person` to a person's",
-            "add what else the application uses (a queue, a bucket), or it is denied there",
+            "add the other services that the application uses (a queue, a bucket), or they are denied",
         ),
     )
 

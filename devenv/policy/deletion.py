@@ -1,4 +1,4 @@
-"""The policy `deny-deletion`: it keeps an identity from deleting the tables, whatever else it may do."""
+"""The policy `deny-deletion`: an identity cannot delete the tables, whatever other permissions it has."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def deny_deletion(_: PolicySource, wish: Wish) -> Policy:
         title="deny the deletion of tables and backups",
         explain=(
             "A principal with this policy cannot delete the tables, their replicas or their backups, even if another"
-            " policy allows it. It grants nothing, so that it can be attached beside any other policy."
+            " policy allows it. It grants nothing, so it can be attached in addition to any other policy."
         ),
         document=document(*denials(wish, account)),
         attach="aws iam create-policy --policy-name deny-table-deletion --policy-document file://FILE",

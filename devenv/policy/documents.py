@@ -1,4 +1,4 @@
-"""Policy documents: the value that a policy is, and the pieces that several of them have in common.
+"""Policy documents: the record of a policy, and the parts that several policies share.
 
 Decided by AWS's documentation (Service Authorization Reference, Actions for DynamoDB):
 - What deletes a table is DeleteTable, and DeleteTableReplica where it is a replica; DeleteBackup takes away what one
@@ -143,8 +143,8 @@ def check_size(policy: Policy, limit: int | None) -> None:
     """UsageError for a document that AWS would refuse."""
     if limit is not None and (size := characters(policy.document)) > limit:
         raise UsageError(
-            f"the policy {policy.name} has {size} characters, AWS takes {limit}",
-            hint="name fewer tables with --table, or a common beginning: --table 'shop-*'",
+            f"the policy {policy.name} has {size} characters; AWS allows {limit}",
+            hint="name fewer tables with --table, or a common prefix: --table 'shop-*'",
         )
 
 

@@ -1,4 +1,4 @@
-"""The policy `endpoint`: what a VPC's gateway endpoint for DynamoDB lets through.
+"""The policy `endpoint`: the requests that a VPC's gateway endpoint for DynamoDB lets through.
 
 Decided by AWS's documentation (VPC endpoint policies; DynamoDB, inter-network traffic privacy):
 - A gateway endpoint's policy needs the principal `*`; a condition on aws:PrincipalAccount keeps to the own account, and
@@ -49,8 +49,8 @@ def endpoint(_: PolicySource, wish: Wish) -> Policy:
         attach="aws ec2 modify-vpc-endpoint --vpc-endpoint-id vpce-ID --policy-document file://FILE",
         notes=(
             "it grants nothing: a role still needs its own permission",
-            "tables are not made, changed or deleted through it; deploy from outside of the VPC",
-            "a gateway endpoint costs nothing; it serves its own region, no streams, and no on-premises systems",
+            "tables cannot be created, changed or deleted through it; deploy from outside of the VPC",
+            "a gateway endpoint costs nothing; it serves its own region only, no streams and no on-premises systems",
         ),
     )
 

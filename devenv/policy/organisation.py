@@ -1,4 +1,4 @@
-"""The policy `organisation`: what a whole organisation may not do.
+"""The policy `organisation`: actions denied to a whole organisation.
 
 Decided by AWS's documentation (Organizations, SCP examples):
 - aws:RequestedRegion is the region whose endpoint is called. Global services answer in us-east-1 wherever one is.
@@ -74,9 +74,9 @@ def organisation(_: PolicySource, wish: Wish) -> Policy:
         }
     )
     notes = [
-        "it grants nothing: FullAWSAccess stays attached beside it",
+        "it grants nothing: keep FullAWSAccess attached, too",
         "it binds neither the organisation's management account nor service-linked roles",
-        "try it on one account first; add the global services that you use to NotAction",
+        "test it on one account first; add the global services that you use to NotAction",
     ]
     if len(wish.regions) == 1:
         statements.append(deny("DenyReplicas", REPLICAS, [ANY], wish.admins))

@@ -61,7 +61,7 @@ def person(project: PolicySource, wish: Wish) -> Policy:
         explain=(
             "A person who signed in may read the items whose partition key holds their own "
             f"{' and '.join(tags)}, by the declared patterns and no other way. The value comes from the sign-in token,"
-            " as a tag of the session, so that another person's items cannot be asked for."
+            " as a tag of the session, so another person's items cannot be requested."
         ),
         document=document(*statements),
         attach="aws iam put-role-policy --role-name person --policy-name own-items --policy-document file://FILE",
@@ -133,7 +133,7 @@ def notes(project: PolicySource, tags: dict[str, None], left: list[str]) -> Iter
     if own := [claim for claim in claims.values() if claim != "sub"]:
         yield f"the app client must not be able to write {', '.join(own)}: anyone who can could pass as any user"
     if left:
-        yield f"left to the application, as their partition key does not name the person: {', '.join(left)}"
+        yield f"allowed to the application only, as their partition key does not name the person: {', '.join(left)}"
     yield "nothing is written: the application keeps copies and groups together"
 
 

@@ -28,7 +28,7 @@ def trail(project: PolicySource, wish: Wish) -> Policy:
         if table.index("*") < len(table) - 1:
             raise UsageError(
                 f"CloudTrail cannot select tables by {table!r}",
-                detail="it knows a name, or its beginning",
+                detail="it matches a full name, or the beginning of one",
                 hint="--table 'NAME-*', or each table by its name",
             )
     safety = project.settings.safety
@@ -64,7 +64,7 @@ def data_selector(operator: str, arns: Sequence[str], *, writes_only: bool) -> d
     if len(arns) > MOST_VALUES - 10:
         raise UsageError(
             f"{len(arns)} ARNs of tables are too many: CloudTrail takes {MOST_VALUES} values",
-            hint="name a common beginning: --table 'shop-*'",
+            hint="name a common prefix: --table 'shop-*'",
         )
     fields = [
         field("eventCategory", ["Data"]),
@@ -89,7 +89,7 @@ def notes(project: PolicySource, wish: Wish, *, writes_only: bool) -> list[str]:
         price += f": about {per_month * USD_PER_EVENT:,.2f} USD a month at the declared rates, without storage"
     found = [price, "use a trail of all regions (--is-multi-region-trail) when the tables have replicas"]
     if not writes_only:
-        found.append('[safety] cloudtrail = "writes" leaves the reading requests out, which costs less')
+        found.append('[safety] cloudtrail = "writes" does not log read requests, which costs less')
     return found
 
 

@@ -1,4 +1,4 @@
-"""The trust policies of the two roles: who may take them on.
+"""The trust policies of the two roles: who may assume them.
 
 Decided by AWS's documentation (IAM, confused deputy; Amazon Cognito, role trust and attributes for access control):
 - ECS sends aws:SourceAccount when it takes on a task's role. EC2 and Lambda do not; a role cannot be passed to them
@@ -36,10 +36,10 @@ def compute_trust(_: PolicySource, wish: Wish) -> Policy:
     return Policy(
         name="compute-trust",
         kind="trust policy of a role",
-        title=f"let {wish.compute} take on the application's role",
+        title=f"let {wish.compute} assume the application's role",
         explain=(
-            f"Only the service {wish.compute} may take on the application's role, with keys that expire by themselves."
-            " No user and no other account can take it on."
+            f"Only the service {wish.compute} may assume the application's role, with temporary credentials."
+            " No user and no other account can assume it."
         ),
         document=document(statement),
         attach="aws iam create-role --role-name ROLE --assume-role-policy-document file://FILE"
@@ -72,10 +72,10 @@ def person_trust(_: PolicySource, wish: Wish) -> Policy:
     return Policy(
         name="person-trust",
         kind="trust policy of a role",
-        title="let people who signed in take on a person's role",
+        title="let people who signed in assume a person's role",
         explain=(
-            "Only people who signed in at this identity pool may take on the role; guests and other pools may not."
-            " Their attributes come along as tags of the session, which the policy `person` compares with keys."
+            "Only people who signed in at this identity pool may assume the role; guests and other pools may not."
+            " Their attributes are passed as session tags, which the policy `person` compares with keys."
         ),
         document=document(statement),
         attach="aws iam create-role --role-name person --assume-role-policy-document file://FILE"

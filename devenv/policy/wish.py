@@ -1,4 +1,4 @@
-"""The subject of the policies: tables, regions, account, and roles that they leave alone."""
+"""The input of the policies: tables, regions, account, and exempt roles."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def check_wish(wish: Wish) -> None:
     """UsageError for what cannot be a part of an ARN: a policy with a wrong one is accepted, and protects nothing."""
     if wish.account is not None and not ACCOUNT.fullmatch(wish.account):
         raise UsageError(
-            f"{wish.account!r} is no AWS account", detail="it must be 12 digits", hint="--account 12 digits"
+            f"{wish.account!r} is not an AWS account id", detail="it must be 12 digits", hint="--account 12 digits"
         )
     for value, form, what, hint in (
         *((region, REGION, "region", "--region eu-central-1") for region in wish.regions),
@@ -64,7 +64,7 @@ def check_wish(wish: Wish) -> None:
         if not form.fullmatch(value):
             raise UsageError(f"{value!r} is no {what}", hint=hint)
     if wish.pool is not None and not POOL.fullmatch(wish.pool):
-        raise UsageError(f"{wish.pool!r} is no identity pool", hint="aws cognito-identity list-identity-pools")
+        raise UsageError(f"{wish.pool!r} is not an identity pool id", hint="aws cognito-identity list-identity-pools")
     if not wish.tables:
         raise UsageError("there is no table to protect", hint="declare one in [steps.schema-load], or add --table NAME")
 

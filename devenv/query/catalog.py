@@ -1,4 +1,4 @@
-"""`devenv db --tables` and `--describe TABLE`: what the database has, without knowing its catalogs."""
+"""`devenv db --tables` and `--describe TABLE`: the tables, columns, constraints and indexes of the database."""
 
 from __future__ import annotations
 

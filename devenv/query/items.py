@@ -295,7 +295,7 @@ def typed_key(types: Mapping[str, str], name: str, text: str) -> dict[str, str]:
             if not Decimal(text).is_finite():
                 raise InvalidOperation
         except InvalidOperation:
-            raise UsageError(f"{name} is a number in this table, and {text!r} is none") from None
+            raise UsageError(f"{name} is a number in this table, but {text!r} is not") from None
     return {kind: text}
 
 

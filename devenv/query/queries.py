@@ -1,4 +1,4 @@
-"""Look into both stores: SQL, table scans, PartiQL. Read-only unless asked otherwise."""
+"""Query both stores: SQL, table scans, PartiQL. Read-only unless writing is requested."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
             stack.engine.permit(None)
         except UsageError as error:
             raise UsageError(
-                "a shell could write there, so none is opened",
+                "an SQL shell could write to that store, so it was not opened",
                 detail=error.what,
-                hint='ask one question at a time: devenv db "select 1"',
+                hint='pass one statement instead: devenv db "select 1"',
             ) from None
     try:
         packaged = find_binaries(stack.settings.postgres.source, stack.engine.cache, None).program("psql")
@@ -50,7 +50,7 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
         raise DevenvError(
             "there is no psql on this machine",
             exit_code=Exit.MISSING,
-            hint='ask one question at a time: devenv db "select 1"',
+            hint='pass one statement instead: devenv db "select 1"',
         )
     stack.require_running("postgres")
     own = {name: value for name, value in stack.environ.items() if not name.startswith("PG")}
@@ -98,7 +98,7 @@ def sql_hint(error: StoreError, write: bool) -> str:
     """The next command after a refused statement, in a shell that may do as much (`write`)."""
     shell = "devenv db --write" if write else "devenv db"
     if "multiple commands" in f"{error.what} {error.detail}":
-        return f"{shell}  (a shell, which takes several statements; here one at a time)"
+        return f"{shell}  (a shell accepts several statements; here pass one at a time)"
     hints = {
         "25006": 'devenv db --write "…"',
         "42501": 'devenv db --write "…"',

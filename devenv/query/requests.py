@@ -103,7 +103,7 @@ def subject_of(stack: Stack, number: int) -> tuple[str, tuple[str, ...]]:
             return name, tuple(found[param] for param in section.params)
     raise UsageError(
         f"no subject has a request like {request['method']} {request['path']}",
-        detail="paths are compared with [trace.SUBJECT.request]; values behind `?` are not recorded",
+        detail="paths are compared with [trace.SUBJECT.request]; values after `?` are not recorded",
         hint="devenv requests",
     )
 

@@ -1,4 +1,4 @@
-"""Pieces of every text: widths, padded cells, tables (of `db` and `ddb`, too), values of rows and items."""
+"""Parts of text output: widths, padded cells, tables (also of `db` and `ddb`), values of rows and items."""
 
 from __future__ import annotations
 

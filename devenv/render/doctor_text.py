@@ -15,7 +15,7 @@ from devenv.render.cells import clean, mark, show_value
 REPAIRS_SHOWN = 10
 STATES = {
     "changed_meanwhile": "not written (changed by another process)",
-    "recent": "not written (what it copies changed in the last seconds; run it again)",
+    "recent": "not written (the value to copy changed in the last seconds; run it again)",
 }
 CHECK_MARKS = {
     "ok": ("✓", "green"),

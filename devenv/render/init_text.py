@@ -1,4 +1,4 @@
-"""The text form of `init`: what was found, what was written, what is left to do."""
+"""The text form of `init`: the findings, the written files, and the open points."""
 
 from __future__ import annotations
 

@@ -55,5 +55,5 @@ def parts_text(report: Report, verbose: bool) -> list[str]:
         lines += [f"      from {clean(part['source'])}"] if part["source"] and verbose else []
         lines += [f"      changed: {clean(name)}" for name in part.get("changed", ())]
     if not body.get("verified"):
-        lines += [f"in all {size_words(body['bytes'])}"]
+        lines += [f"total: {size_words(body['bytes'])}"]
     return lines

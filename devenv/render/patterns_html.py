@@ -39,7 +39,7 @@ def write_html(report: Report) -> str:
                 ("", "cost"),
             ],
             "pattern_heads": [
-                *(("", word) for word in ("pattern", "amounts to", "of", *kinds)),
+                *(("", word) for word in ("pattern", "operation", "table or index", *kinds)),
                 *(("number", word) for word in ("items", "requests", "read units")),
                 ("", "cost"),
             ],

@@ -165,7 +165,7 @@ def cost_words(cost: Mapping[str, Any]) -> str:
     """Return what it costs at the stated load."""
     each = f"{money(cost['per_million_requests'], cost['currency'])} a million requests"
     if cost["per_month"] is None:
-        return f"cost {each} (state a load, per_second or per_month, for the cost of a month)"
+        return f"cost {each} (declare per_second or per_month to get the cost of a month)"
     load = f"{figure(cost['requests_per_month']):,} requests a month"
     return f"cost {money(cost['per_month'], cost['currency'])} a month at {load}; {each}"
 
@@ -202,7 +202,7 @@ def check_lines(report: Report, verbose: bool) -> list[str]:
     if held and not verbose:
         lines.append(f"{typer.style('✓', fg='green')} {number_of(held, 'rule')} passed  (-v lists them)")
     lines += columns(
-        ["pattern", "amounts to", "of", "items", "scanned", "pages", "units"],
+        ["pattern", "operation", "table or index", "items", "scanned", "pages", "units"],
         [
             [
                 row["name"],
@@ -266,7 +266,7 @@ def matrix_lines(report: Report, verbose: bool) -> list[str]:
     entities = list(dict.fromkeys(row["entity"] for row in body["entities"] if row["entity"]))
     lines += ["", typer.style("patterns (● reads this entity)", bold=True)]
     lines += columns(
-        ["pattern", "amounts to", "of", *entities, "items", "units"],
+        ["pattern", "operation", "table or index", *entities, "items", "units"],
         [
             [
                 row["pattern"],

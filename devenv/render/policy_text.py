@@ -1,4 +1,4 @@
-"""The text form of `policy`: each document with what it is, where it goes, and what it does not do."""
+"""The text form of `policy`: each document with its purpose, where to attach it, and its limits."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def requests_text(report: Report, verbose: bool) -> list[str]:
     if not lines:
         lines.append("no requests yet; send them to the tap's address (devenv status)")
     if not body["recording"]:
-        lines.append("the tap does not run: devenv up --tap")
+        lines.append("the tap is not running: devenv up --tap")
     return lines
 
 

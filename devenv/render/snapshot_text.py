@@ -1,4 +1,4 @@
-"""The text forms of snapshots, and of what a reset did."""
+"""The text forms of snapshots and of resets."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def ps_text(report: Report, verbose: bool) -> list[str]:
         number = number_of(len(report.body["forgotten"]), "deleted project")
         lines += [f"forgot {number} ({size_words(report.body['freed'])} freed)"]
     elif any(project["state"] == "deleted" for project in projects):
-        lines += ["some folders were deleted; remove their remains with: devenv ps --forget"]
+        lines += ["some project folders were deleted; delete their data with: devenv ps --forget"]
     return lines or ["no projects"]
 
 

@@ -40,7 +40,7 @@ def up_text(report: Report, verbose: bool) -> list[str]:
     unrestored = [step for step in body["steps"] if " not restored: " in step["reason"]]
     lines += [f"  {step['name']}: {clean(step['reason'])}" for step in unrestored]
     if any(" deleted since" in since for _, since in changed):
-        lines += ["  bring deleted seeds back: devenv up --restore-seeds"]
+        lines += ["  to restore deleted seeds: devenv up --restore-seeds"]
     if verbose:
         lines += [f"  {line['action']:<8} {line['target']:<12} {clean(line['reason'])}" for line in body["plan"]]
     if report.view.get("timings") or verbose:
@@ -77,7 +77,7 @@ def stop_text(report: Report, verbose: bool) -> list[str]:
     stopped = report.body["stopped"]
     lines = [f"stopped: {', '.join(stopped)}" if stopped else "nothing to do: not running"]
     if needed_by := report.body["needed_by"]:
-        lines += [f"still running, and needs what was stopped: {', '.join(needed_by)}"]
+        lines += [f"still running, but depends on a stopped service: {', '.join(needed_by)}"]
     return lines
 
 

@@ -155,7 +155,7 @@ def verdict(body: Body) -> Iterator[str]:
     else:
         names = ", ".join(failed_layers(body))
         yield f'<p class="headline"><span class="chip {kind}">? {headline}</span>'
-        yield f"<span>{text(names)} could not be asked</span></p>"
+        yield f"<span>{text(names)} could not be checked</span></p>"
         failures = (layer["failure"] for layer in body["layers"] if layer.get("failure"))
         yield from failure(next(failures, None))
     if found.get("layer") and found.get("summary"):
@@ -257,7 +257,7 @@ def layer_block(body: Body, layer: Layer) -> Iterator[str]:
     # Beside each other only where neither has a table.
     wide = " whole" if any(is_table(part) for part in (*layer["request"].values(), *output.values())) else ""
     yield '<div class="sides">'
-    for title, part in (("What went in", layer["request"]), ("What came out", output)):
+    for title, part in (("Input", layer["request"]), ("Output", output)):
         yield f'<div class="side{wide}"><h3>{title}</h3>{facts(part)}</div>'
     yield "</div>"
     if cost := cost_words(layer.get("cost")):
@@ -289,7 +289,7 @@ def queries(body: Body, layer: Layer) -> Iterator[str]:
         if declared
         else '<p class="dim">None declared.</p>'
     )
-    yield '</div><div class="side"><h3>Really sent</h3>'
+    yield '</div><div class="side"><h3>Query that was sent</h3>'
     if sent is None:
         yield '<p class="dim">Not captured.</p>'
     elif not sent:
@@ -349,7 +349,7 @@ def entries(layer: Layer) -> Iterator[str]:
         different = [entry_row(pair) for pair in pairs if pair.state != "same"]
         same = [entry_row(pair) for pair in pairs if pair.state == "same"]
         if different:
-            yield '<div><h3>Side by side: what should have come out, and what did</h3><div class="entries">'
+            yield '<div><h3>Side by side: expected and observed</h3><div class="entries">'
             yield '<div class="head"><div>Entry</div><div>Expected</div><div>Observed</div></div>'
             yield from folded(different, "", "", "entry", len(different))
             yield "</div></div>"

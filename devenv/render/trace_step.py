@@ -62,7 +62,7 @@ def check_terminal() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             "--step needs a terminal: it waits for a key at each layer",
-            detail="stdin or stdout is no terminal here",
+            detail="stdin or stdout is not a terminal",
             hint="leave --step out; --json and --html FILE show every layer too",
         )
 

@@ -205,7 +205,7 @@ def difference_rows(layer: Layer, verbose: bool) -> Iterator[Row]:
         entries = number_of(len({change["id"] for change in changes}), "entry", "entries")
         yield "changed", f"{field} on {entries}: {examples}{rest}"
     if layer.get("reordered"):
-        yield "order", "the same entries in another order"
+        yield "order", "the same entries in a different order"
 
 
 def value_text(value: str | None) -> str:
@@ -288,7 +288,7 @@ def verdict_lines(body: Body, width: int) -> list[str]:
         words += f" at {verdict['layer']}: {verdict['class']}"
     elif verdict["status"] == "not_verified":
         names = ", ".join(failed_layers(body))
-        words += f": {verdict.get('summary') or f'{names} could not be asked'}"
+        words += f": {verdict.get('summary') or f'{names} could not be checked'}"
     else:
         right = [layer["right"] for layer in body["layers"] if layer.get("right")]
         words = "; ".join(["ok: every layer agrees with the one before", *right])

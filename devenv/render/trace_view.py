@@ -1,4 +1,4 @@
-"""The common part of all forms of a trace: the body fit to be shown, and its parts in words. Pure."""
+"""The parts that all forms of a trace share: the body prepared for display, and its parts in words. Pure."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def cost_words(cost: Mapping[str, Any] | None) -> list[str]:
         ("scanned", "scanned"),
         ("returned", "returned"),
         ("units", "read units by the store's own, local estimate"),
-        ("computed", "by our arithmetic"),
+        ("computed", "by DynamoDB's published rules"),
     )
     found = [(cost[name], words) for name, words in parts if cost.get(name) is not None] if cost else []
     return [f"{number:g} {words.format(s='' if number == 1 else 's')}" for number, words in found]
@@ -220,13 +220,13 @@ def trace_command(body: Body) -> str:
 def judgement(body: Body, layer: Layer) -> list[str]:
     """Why a layer stands as it does, in sentences; findings say the rest."""
     if layer.get("unasked"):
-        return [f"It was not asked: {layer['unasked']}."]
+        return [f"It was not checked: {layer['unasked']}."]
     if failure := layer.get("failure"):
-        return [f"It could not be asked: {failure['what']}."]
+        return [f"It could not be checked: {failure['what']}."]
     if layer.get("right"):
-        return [f"It is as it must be: {layer['right']}."]
+        return [f"It is correct: {layer['right']}."]
     if layer.get("follows"):
-        return [f"Its answer is wrong because of {layer['follows']}: no fault of its own is known."]
+        return [f"Its answer is wrong because of {layer['follows']}; no other fault of this layer is known."]
     expected, observed = layer.get("expected_count"), layer.get("observed_count")
     entries = "" if observed is None else number_of(observed, "entry", "entries")
     if layer["findings"]:

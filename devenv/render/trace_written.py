@@ -1,4 +1,4 @@
-"""Rows of a trace with `--action`: what was to be written and what was, field by field."""
+"""Rows of a trace with `--action`: the expected and the actual writes, field by field."""
 
 from __future__ import annotations
 

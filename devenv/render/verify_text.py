@@ -97,7 +97,7 @@ def repair_text(report: Report, verbose: bool) -> list[str]:
         lines.append(f"{number_of(body['failed'], 'was', 'were')} not accepted by DynamoDB:")
     lines += [clean(f"    {item['state']}: {item['table']} {show_value(item['key'])}") for item in body["skipped"]]
     if body.get("left_out"):
-        lines.append(f"{body['left_out']:,} would be deleted: add --allow-loss to do that too")
+        lines.append(f"{body['left_out']:,} would be deleted: add --allow-loss to delete them too")
     if "verify" in body:
         lines += verdict_lines(body["verify"])
         lines += [f"  {name}: {count:,}" for name, count in body["verify"]["findings"].items()]

@@ -54,7 +54,7 @@ def export(stack: Stack, name: str, file: Path) -> Report:
     place, manifest = find(stack.engine.home, name)
     if manifest.form != "files" and stack.engine.files:
         raise UsageError(
-            f"the snapshot `{name}` is a part of this project's data and cannot be exported alone",
+            f"the snapshot `{name}` is part of this project's data and cannot be exported separately",
             hint=f"devenv snapshot restore {name} && devenv snapshot save NAME",
         )
     if os.path.lexists(file):
@@ -103,14 +103,14 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
         check_name(name)
     with refused(file), open(file, "rb", opener=at_once) as content:
         if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
-            raise UsageError(f"{file} is no regular file")
+            raise UsageError(f"{file} is not a regular file")
         announced = survey(content, shutil.disk_usage(home).free)
         name = announced.name if name is None else name
         content.seek(0)
         place = snapshots_folder(home) / check_name(name)
         if place.exists():
             hint = f"choose another name with --as, or first: devenv snapshot delete {name}"
-            raise UsageError(f"there is a snapshot `{name}` already", hint=hint)
+            raise UsageError(f"a snapshot `{name}` already exists", hint=hint)
         with building(place) as fresh:
             check_sums(fresh, unpack(content, fresh), file)
             manifest = read_manifest(fresh)
@@ -126,7 +126,7 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
             manifest = msgspec.structs.replace(manifest, name=name, automatic=False)
             if manifest.form == "database":
                 if not {DUMP, copies_of(stack).part} <= manifest.checksums.keys():
-                    raise UsageError(f"{file} is not a whole snapshot")
+                    raise UsageError(f"{file} is not a complete snapshot")
                 # Of no cluster: the next restore makes its database, under a name of this project's own.
                 own = database_name(stack, name)
                 manifest = msgspec.structs.replace(manifest, cluster="", database=own)
@@ -200,7 +200,7 @@ def entries(content: IO[bytes]) -> Iterator[tuple[tarfile.TarFile, Iterator[tupl
             parts = PurePosixPath(member.name).parts
             inside = parts[:1] == (TOP,) and len(parts) > 1 and ".." not in parts and "\\" not in member.name
             if not inside or not (member.isfile() or member.isdir()) or member.size < 0:
-                raise UsageError(f"{content.name} has an entry that does not belong into a snapshot: {member.name!r}")
+                raise UsageError(f"{content.name} has an entry that does not belong in a snapshot: {member.name!r}")
             yield member, "/".join(parts[1:])
 
     with Bounded(fileobj=content, mode="rb") as raw, tarfile.open(fileobj=raw, mode="r:") as archive:
@@ -225,7 +225,7 @@ def survey(content: IO[bytes], free: int) -> Manifest:
             if manifest and total > manifest.size:
                 raise UsageError(
                     f"{content.name} holds more than its manifest says, so it was not made by `devenv snapshot export`",
-                    detail=f"{manifest.size:,} bytes are announced; {total:,} or more are in it",
+                    detail=f"{manifest.size:,} bytes are declared in it; it has {total:,} or more",
                 )
             if total > free:
                 raise UsageError(

@@ -293,7 +293,7 @@ def doubt_stores(stack: Stack, manifest: Manifest) -> str | None:
 
     others = sorted(set(copies_of(stack).tables()) - (manifest.counts["dynamodb"] or {}).keys())
     if others:
-        return f"DynamoDB has a table that the steps do not make: {others[0]}"
+        return f"DynamoDB has a table that the steps do not create: {others[0]}"
     target = stack.engine.targets().postgres
     with setup.server(target) as admin:
         if one(admin, SETTINGS, [target.database]):

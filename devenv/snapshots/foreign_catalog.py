@@ -88,7 +88,7 @@ DONE: Final = "SELECT 'devenv done 00'"
 WORDS: Final = {
     "setting": "setting of a role or database removed",
     "subscription": "subscription disabled",
-    "role": "role lost its rights",
+    "role": "role lost its additional rights",
     "trigger": "event trigger disabled",
 }
 
@@ -148,7 +148,7 @@ def ask(
             cwd=data.parent, env=environment, check=False, timeout=LIMIT_S, **processes.as_account(account),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise UsageError(f"database {database} of the snapshot did not open in {LIMIT_S} s") from None
+        raise UsageError(f"database {database} of the snapshot did not open within {LIMIT_S} s") from None
     spoken = []
     for kind, name in SPOKEN.findall(ran.stdout.decode("utf-8", "replace")):
         with contextlib.suppress(ValueError):

@@ -96,7 +96,7 @@ def check_name(name: str) -> str:
     """The name, when it can be a folder's on every system. UsageError."""
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} cannot be a snapshot's name",
+            f"{name!r} is not a valid name for a snapshot",
             detail="letters, digits, dots, dashes and underscores; at most 63; a letter or a digit first",
         )
     return name

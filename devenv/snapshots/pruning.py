@@ -34,7 +34,7 @@ class PruneWish:
 def wish_of(keep: int | None, older: str | None, automatic: bool) -> PruneWish:
     """Read the options. UsageError if neither is given, or the age is none."""
     if keep is None and older is None:
-        raise UsageError("say which snapshots may go", hint="devenv snapshot prune --keep 5  or: --older 7d")
+        raise UsageError("choose which snapshots to delete", hint="devenv snapshot prune --keep 5  or: --older 7d")
     return PruneWish(keep, None if older is None else age_of(older), automatic)
 
 

@@ -46,7 +46,7 @@ def save(stack: Stack, name: str, watch: Watch, *, reason: str = "saved", automa
     home = stack.engine.home
     place = folder(home) / check_name(name)
     if place.exists():
-        raise UsageError(f"there is a snapshot `{name}` already", hint=f"devenv snapshot delete {name}")
+        raise UsageError(f"a snapshot `{name}` already exists", hint=f"devenv snapshot delete {name}")
     stack.engine.adopt()
     if not stack.engine.files:
         return save_database(stack, name, watch, reason, automatic, began)

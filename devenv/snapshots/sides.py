@@ -134,7 +134,7 @@ def open_now(stack: Stack, work: Path) -> Iterator[Side]:
 def live(stack: Stack) -> PostgresTarget:
     """The project's own server. UsageError while it does not run."""
     if not stack.engine.runs("postgres"):
-        raise UsageError("postgres does not run, so the present data cannot be compared", hint="devenv up")
+        raise UsageError("postgres does not run, so the current data cannot be compared", hint="devenv up")
     return stack.engine.targets().postgres
 
 

@@ -124,7 +124,7 @@ def run_command(ctx: StepContext, inputs: Inputs, name: str) -> None:
     told = run_program(ctx, inputs.command, ctx.environ)
     if elsewhere := went_elsewhere(ctx, told):
         raise DevenvError(
-            f"the command {' '.join(inputs.command)} wrote elsewhere: {elsewhere[0]}",
+            f"the command {' '.join(inputs.command)} wrote to another store: {elsewhere[0]}",
             detail="\n".join(elsewhere[1:]) or None,
             cause="its files, or settings that it loads, have another address than the one it was given",
             hint="read AWS_ENDPOINT_URL_DYNAMODB and DATABASE_URL there (devenv env prints them), then: devenv up",
@@ -263,8 +263,8 @@ def nothing_made(what: str, written: Iterable[WrittenAddress]) -> DevenvError:
     places = [f"{each.place}: {each.text}" for each in written]
     return DevenvError(
         f"the command succeeded, but {what}",
-        detail="\n".join(["it has these addresses written in:", *places]) if places else None,
-        cause="it wrote elsewhere, or nothing",
+        detail="\n".join(["its files contain these addresses:", *places]) if places else None,
+        cause="it wrote to another store, or wrote nothing",
         hint="let it read AWS_ENDPOINT_URL_DYNAMODB and DATABASE_URL (devenv env prints them), then: devenv up",
     )
 

@@ -62,9 +62,9 @@ def explain_table(
             names |= dict.fromkeys(NAMED.findall(file.read_text(errors="replace")[:BYTES]))
     shown = f" (it names {', '.join([*names][:SHOWN])})" if names else ""
     if made:
-        return f"it asks for a table that does not exist{shown}", "devenv ddb list-tables"
+        return f"it uses a table that does not exist{shown}", "devenv ddb list-tables"
     return (
-        f"it asks for a table that does not exist{shown}: [steps.schema-load] is not declared, so devenv made none",
+        f"it uses a table that does not exist{shown}: [steps.schema-load] is not declared, so devenv created none",
         'in devenv.toml: [steps.schema-load] files = ["TABLE.json"], or command = ["node", "create-table.js"]',
     )
 

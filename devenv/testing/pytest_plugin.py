@@ -174,7 +174,7 @@ def find_project(pytestconfig: pytest.Config) -> Path:
     try:
         return find_root(pytestconfig.rootpath / str(pytestconfig.getini("devenv_project") or ""))
     except UsageError as error:
-        hint = "in pytest's configuration: devenv_project = the project's folder, as seen from pytest's rootdir"
+        hint = "in pytest's configuration: devenv_project = the project's folder, relative to pytest's rootdir"
         raise UsageError(error.what, hint=hint) from None
 
 

@@ -72,7 +72,7 @@ def unplaced(forms: Sequence[Form], entries: Sequence[Entry] | None) -> Iterator
         for outer in forms:
             inside = form.items != outer.items and form.items.startswith(f"{outer.items}." if outer.items else "")
             if inside and kinds[outer.kind] > 1:
-                yield f"not compared: under which {outer.kind} the answer lists each {form.kind}"
+                yield f"not compared: which {outer.kind} each {form.kind} of the answer belongs to"
 
 
 def names_of(fields: Iterable[str], renamed: Mapping[str, str]) -> dict[str, str]:

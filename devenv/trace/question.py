@@ -169,7 +169,7 @@ def ask(settings: Settings, subject: str, typed: tuple[str, ...], user: str | No
 def where_values_are(settings: Settings, trace: Trace) -> str:
     """A command that shows items with values that could have been typed."""
     table = settings.patterns[trace.pattern].table if trace.pattern else None
-    return f"devenv ddb scan {table} --limit 3  (shows some)" if table else "devenv ddb list-tables"
+    return f"devenv ddb scan {table} --limit 3  (shows example ids)" if table else "devenv ddb list-tables"
 
 
 def normal(name: str, kind: str, text: str) -> str:

@@ -115,7 +115,7 @@ def trace_settled(
         if run.disputed and waits:
             waits -= 1
             pause = wait_s(run.disputed.values(), run.context.facts.context.now())
-            say(f"{told_young(run.disputed)}: looking again in {pause:.1f} s")
+            say(f"{told_young(run.disputed)}: reading again in {pause:.1f} s")
             time.sleep(pause)
             continue
         left -= 1

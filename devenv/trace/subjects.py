@@ -39,7 +39,7 @@ def list_subjects(stack: Stack) -> Report:
                 "title": trace.title,
                 "params": list(trace.params),
                 "line": line,
-                "why": None if line else missing or why or "no item and no person to take a value from",
+                "why": None if line else missing or why or "no item and no user to take a value from",
             }
         )
     return Report("trace", settings.project.name, Exit.DONE, {"subjects": rows})
@@ -54,7 +54,7 @@ def values_of(stack: Stack, trace: Trace) -> tuple[Mapping[str, str], str | None
 
     pattern = stack.settings.patterns.get(trace.pattern or "")
     if pattern is None or pattern.table is None:
-        return {}, "it names no pattern of DynamoDB"
+        return {}, "it does not name a pattern of DynamoDB"
     try:
         stack.require_running("dynamodb")
         with Dynamo(read_only(stack.engine.targets().dynamodb)) as dynamodb:

@@ -122,7 +122,8 @@ class Jobs:
             running = [each for each in self._jobs.values() if each.ended is None]
             if self._closed or len(running) >= RUNNING:
                 raise UsageError(
-                    f"{number_of(len(running), 'command')} of this page still run", detail="wait for one to end"
+                    f"{number_of(len(running), 'command')} started on this page are still running",
+                    detail="wait for one to end",
                 )
             self._jobs[job.id] = job
             ended = [each.id for each in self._jobs.values() if each.ended is not None]

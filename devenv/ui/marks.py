@@ -91,7 +91,7 @@ def mark_items(
     rows: Mapping[Any, Sequence[Mapping[str, Any]]] = {}
     try:
         if connection is None:
-            raise StoreError("Postgres does not run")
+            raise StoreError("Postgres is not running")
         rows = find_rows(connection, plan, {table: items})
     except StoreError as error:
         why = f"ids are not checked: {error.what}"

@@ -47,7 +47,7 @@ def serve(
             hint=INSTALL,
         ) from None
     if found := process.read(root):
-        say(f"the page of this project runs already: {found.entry}")
+        say(f"the page of this project is already running: {found.entry}")
         visit(found.entry)
         return
     listener = listen(port)

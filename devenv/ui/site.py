@@ -53,7 +53,7 @@ class Site:
     def require_write(self) -> None:
         """UsageError unless the page may change things."""
         if not self.options.write:
-            raise UsageError("this page only looks; nothing was changed", hint="devenv ui --write")
+            raise UsageError("this page is read-only; nothing was changed", hint="devenv ui --write")
 
     def require_trust(self, opened: Stack, *runners: Runner) -> None:
         """UsageError if `runners` or the stores would run code of the folder, and it is not trusted to."""

@@ -57,26 +57,26 @@ ACTIONS: Final[Mapping[str, StackAction]] = {
         "Run setup",
         ("setup", "-y"),
         "Rebuilds the Postgres database from its files. Every user gets a new uuid; the next start updates the "
-        "items in DynamoDB. The present data is kept as an automatic snapshot.",
+        "items in DynamoDB. The current data is kept as an automatic snapshot.",
         steps=("setup",),
     ),
     "schema-load": StackAction(
         "Run schema-load",
         ("schema-load", "-y"),
-        "Deletes the DynamoDB tables and creates them again, empty. The present data is kept as an automatic snapshot.",
+        "Deletes the DynamoDB tables and creates them again, empty. The current data is kept as an automatic snapshot.",
         steps=("schema-load",),
     ),
     "seed": StackAction(
         "Run seed",
         ("seed", "-y"),
-        "Empties the seeded DynamoDB tables and loads their items again. The present data is kept as an automatic "
+        "Empties the seeded DynamoDB tables and loads their items again. The current data is kept as an automatic "
         "snapshot.",
         steps=("seed",),
     ),
     "reset": StackAction(
         "Reset",
         ("reset", "-y"),
-        "Restores freshly seeded data in both stores. The present data is kept as an automatic snapshot.",
+        "Restores freshly seeded data in both stores. The current data is kept as an automatic snapshot.",
         steps=("setup", "schema-load", "seed"),
     ),
     "snapshot-save": StackAction(
@@ -87,7 +87,7 @@ ACTIONS: Final[Mapping[str, StackAction]] = {
     "snapshot-restore": StackAction(
         "Restore a snapshot",
         ("snapshot", "restore", "NAME"),
-        "Restores both stores from this snapshot. The present data is kept as an automatic snapshot.",
+        "Restores both stores from this snapshot. The current data is kept as an automatic snapshot.",
     ),
 }
 

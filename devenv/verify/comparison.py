@@ -345,7 +345,7 @@ def progress_text(kind: str, items: int, done: int, parts: int, spent: float, ex
     rate = items / spent if spent else 0.0
     if kind != "scan":
         left = f", {spent / done * (parts - done):.0f} s left" if done else ""
-        return f"{done} of {number_of(parts, 'part')}, {number_of(items, 'item')} looked at{left}"
+        return f"{done} of {number_of(parts, 'part')}, {number_of(items, 'item')} checked{left}"
     left = f", {max(0, expected - items) / rate:.0f} s left" if rate else ""
     return f"{items:,} of about {number_of(expected, 'item')}, {rate:,.0f}/s{left}"
 

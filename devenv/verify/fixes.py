@@ -53,7 +53,7 @@ def undo_last(context: Context) -> tuple[Report, list[Write]]:
     files = sorted((context.folder / "repairs").glob("fix-*.jsonl"))
     if not files:
         raise UsageError(
-            "no `doctor --fix` of this project is left to undo", hint="devenv repair undo FILE, for a repair plan"
+            "there is no `doctor --fix` of this project to undo", hint="devenv repair undo FILE, for a repair plan"
         )
     refuse_remote(context.targets)
     first, *lines = files[-1].read_bytes().splitlines()

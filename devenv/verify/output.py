@@ -24,7 +24,7 @@ def check_output(path: Path, begins: bytes) -> Path:
         hint = f"mkdir -p {shlex.quote(str(folder))}"
         raise UsageError(f"{path} cannot be written", detail=f"there is no folder {folder}", hint=hint)
     if not os.access(folder, os.W_OK):
-        raise UsageError(f"{path} cannot be written", detail=f"nothing may be written into {folder}")
+        raise UsageError(f"{path} cannot be written", detail=f"no permission to write into {folder}")
     if place.exists():
         try:
             with place.open("rb") as file:
@@ -32,6 +32,6 @@ def check_output(path: Path, begins: bytes) -> Path:
         except OSError as error:
             raise UsageError(f"{path} cannot be replaced", detail=str(error)) from None
         if begin and begin != begins:
-            detail = "it holds something else, which would be lost"
+            detail = "it has other content, which would be lost"
             raise UsageError(f"{path} is not replaced", detail=detail, hint="name another file")
     return place

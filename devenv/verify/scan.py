@@ -119,7 +119,7 @@ def read_pages(ask: Ask, sieve: Sieve, request: dict[str, Any]) -> Iterator[Any]
             mark = msgspec.json.encode(page.LastEvaluatedKey)
             if mark in marks:
                 what = f"table {request['TableName']}, segment {request['Segment']}, does not end"
-                detail = "a page names a page as the next one that was read before"
+                detail = "a page names an earlier page as the next one"
                 raise StoreError(what, detail=detail, reached=False)
             marks.add(mark)
             request = {**request, "ExclusiveStartKey": page.LastEvaluatedKey}

@@ -109,7 +109,7 @@ def test_a_pipe_in_the_state_folder_keeps_no_one_waiting(tmp_path: Path, place: 
     os.mkfifo(tmp_path / ".devstate" / place)
     ran = ProjectDir(tmp_path).devenv(*words, "--json", timeout=30)
     assert ran.code == 1
-    assert "is no regular file" in ran.document["error"]["what"]
+    assert "is not a regular file" in ran.document["error"]["what"]
 
 
 def test_a_state_file_without_measure_is_damaged(tmp_path: Path) -> None:

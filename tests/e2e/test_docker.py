@@ -403,7 +403,7 @@ def test_what_is_left_of_a_deleted_folder_is_found_and_goes(tmp_path: Path) -> N
         registry.register(place, project.path, data_home(project.path), name)
         # Without its engine there may be something: it is not forgotten.
         [seen] = beside.json("ps", DOCKER_HOST="unix:///nonexistent/docker.sock")["projects"]
-        assert "Docker cannot be asked" in seen["data"]
+        assert "Docker cannot be reached" in seen["data"]
         ran = beside.ok("down", "--all")
         assert f"stopped: {root}" in ran.out
         assert f"Docker volume {name}_postgres" in ran.out

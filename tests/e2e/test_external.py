@@ -109,7 +109,7 @@ def test_unmarked_stores_are_not_written_to_by_any_command(project: ProjectDir, 
     # Not even by the server's own programs and files, which a superuser may use in a read-only transaction.
     assert not FILE.exists()
     ran = project.devenv("db")
-    assert (ran.code, "a shell could write there" in ran.err) == (2, True)
+    assert (ran.code, "an SQL shell could write to that store" in ran.err) == (2, True)
     assert contents(stores) == before
 
 

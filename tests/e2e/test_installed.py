@@ -122,7 +122,7 @@ def test_the_pytest_plugin_works_in_a_projects_own_environment(home, built):
         told = json.loads(run([place / "bin/devenv", "self", "uninstall", "--dry-run", "--json"], home))
         assert told["stops"] == [str(project.resolve())]
         refused = json.loads(run([place / "bin/devenv", "self", "uninstall", "--json"], home, code=2))
-        assert f"stop what is up in {project.resolve()}" in refused["error"]["what"]
+        assert f"stop the running services of {project.resolve()}" in refused["error"]["what"]
         assert run([place / "bin/devenv", "status"], home, cwd=project)
     finally:
         run([place / "bin/devenv", "down", "--data", "--no-backup", "-y"], home, cwd=project)

@@ -174,7 +174,7 @@ def test_an_interrupted_one_leaves_what_was_there(project: ProjectDir, tmp_path:
         said = project.ok("up", **uv)
         assert [each for each in tools if each.is_running() and each.status() != psutil.STATUS_ZOMBIE] == []
     assert code == (130 if how == "SIGINT" else -signal.SIGKILL)
-    assert ("removed what an interrupted `devenv up` left half made" in said.err) == (how == "SIGKILL")
+    assert ("removed what an interrupted `devenv up` left incomplete" in said.err) == (how == "SIGKILL")
     assert answer(project).startswith("1.0")
     assert not (project.path / ".devstate" / "prepare.json").exists()
     assert len(psutil.Process().children(recursive=True)) <= len(before) + 1

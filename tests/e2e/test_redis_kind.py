@@ -156,7 +156,7 @@ def test_on_docker_it_is_a_container_with_a_volume(tmp_path: Path) -> None:
         # Without its section it is stopped, and goes with the data.
         file = cached.path / "devenv.toml"
         file.write_text(text.split("[services.cache]")[0] + "[steps.setup]" + text.split("[steps.setup]")[1])
-        assert "cache: stopped, as devenv.toml has no such service any more" in cached.ok("up").err
+        assert "cache: stopped, because devenv.toml no longer has this service" in cached.ok("up").err
         assert docker("inspect", "--format", "{{.State.Running}}", container) == "false"
     finally:
         cached.remove()

@@ -75,7 +75,7 @@ class TestReset:
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         )
         ran = fresh.json("reset", "-y")
-        assert "a table that the steps do not make: mine" in ran["doubt"]
+        assert "a table that the steps do not create: mine" in ran["doubt"]
         assert [table.name for table in world.dynamodb(fresh).tables.all()] == [world.TABLE, "mine"]
 
     @pytest.mark.long

@@ -42,8 +42,8 @@ REMOVED = {
     "event trigger disabled: at_changes in cruddur",
     "setting of a role or database removed: session_preload_libraries=evil",
     "setting of a role or database removed: search_path=public, pg_catalog",
-    "role lost its rights: devenv_reader",
-    "role lost its rights: devenv_loader",
+    "role lost its additional rights: devenv_reader",
+    "role lost its additional rights: devenv_loader",
 }
 # Of the two roles of devenv's, in the order of their names; the loader may make roles and databases.
 RIGHTS = """
@@ -130,16 +130,16 @@ def test_what_cannot_be_done_is_refused(exported: tuple[ProjectDir, Path], tmp_p
     for arguments, words, hint in (
         (["export", "one", str(file)], "exists already", "devenv snapshot export one ANOTHER-FILE\n"),
         (["export", "none", str(tmp_path / "x")], "there is no snapshot `none`", "devenv snapshot list\n"),
-        (["import", str(file)], "there is a snapshot `one` already", "or first: devenv snapshot delete one\n"),
-        (["import", str(file), "--as", "one"], "there is a snapshot `one` already", "choose another name with --as,"),
-        (["import", str(file), "--as", "../x"], "cannot be a snapshot's name", ""),
+        (["import", str(file)], "a snapshot `one` already exists", "or first: devenv snapshot delete one\n"),
+        (["import", str(file), "--as", "one"], "a snapshot `one` already exists", "choose another name with --as,"),
+        (["import", str(file), "--as", "../x"], "is not a valid name for a snapshot", ""),
         (["import", str(tmp_path / "missing")], "cannot be imported", f"ls -l {tmp_path}\n"),
     ):
         ran = project.devenv("snapshot", *arguments)
         assert (ran.code, words in ran.err, hint in ran.err) == (2, True, True), ran.err
     kept = project.json("reset", "-y")["snapshot"]
     ran = project.devenv("snapshot", "export", kept, str(tmp_path / "x"))
-    assert (ran.code, "cannot be exported alone" in ran.err) == (2, True)
+    assert (ran.code, "cannot be exported separately" in ran.err) == (2, True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -225,7 +225,7 @@ LARGE: dict[str, tuple[Callable[[Path], bytes], str]] = {
     # (Before Python 3.11.4 it is taken for the archive's end.)
     "less than nothing": (
         lambda file: inflated(file, 1000, -(1 << 20), first=True),
-        r"does not belong|there is a snapshot `one` already|is damaged",
+        r"does not belong|a snapshot `one` already exists|is damaged",
     ),
     "checksums without end": (lambda file: crafted(("SHA256SUMS", 1 << 30, b"")), "SHA256SUMS in "),
     "a manifest without end": (lambda file: crafted(("manifest.json", 1 << 30, b"")), "manifest.json in "),

@@ -430,7 +430,7 @@ def test_an_unknown_or_a_taken_name_is_refused(project: ProjectDir) -> None:
     assert (ran.code, "there is no snapshot `unknown`" in ran.err) == (2, True)
     project.ok("snapshot", "save", "taken")
     ran = project.devenv("snapshot", "save", "taken")
-    assert (ran.code, "there is a snapshot `taken` already" in ran.err) == (2, True)
+    assert (ran.code, "a snapshot `taken` already exists" in ran.err) == (2, True)
     project.ok("snapshot", "delete", "taken")
 
 

@@ -63,7 +63,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
 def test_a_project_of_which_nothing_is_compared_is_not_healthy(bare: ProjectDir) -> None:
     doctor = bare.devenv("doctor")
     assert doctor.code == 3
-    assert "not verified: nothing across the stores is declared" in doctor.out
+    assert "not verified: no links between the stores are declared" in doctor.out
     text = (bare.path / "devenv.toml").read_text()
     (bare.path / "devenv.toml").write_text(text.replace("[postgres]", "cross_store = false\n[postgres]"))
     assert bare.json("doctor")["verdict"] == "healthy"

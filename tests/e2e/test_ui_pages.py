@@ -311,7 +311,7 @@ def test_checks_and_layers_fill_in_without_a_reload(browser: webdriver.Chrome, p
     browser.find_element(By.ID, "run-doctor").click()
     wait(lambda: browser.find_elements(By.CSS_SELECTOR, "[data-stream^='/stream/doctor/']"))
     browser.execute_script("window.marked = 2")
-    wait(lambda: "checks hold" in text_of(browser, "#verdict"), 60)
+    wait(lambda: "checks passed" in text_of(browser, "#verdict"), 60)
     assert browser.execute_script("return window.marked") == 2
     assert complaints(browser, "/doctor") == []
 

@@ -288,7 +288,7 @@ class TestLook:
     ) -> None:
         ran = running.devenv("db", option, "SELECT 1; SELECT 2")
         assert ran.code == 1
-        assert f"hint: {shell}  (a shell, which takes several statements; here one at a time)\n" in ran.err
+        assert f"hint: {shell}  (a shell accepts several statements; here pass one at a time)\n" in ran.err
         assert f"hint: {shell}  (a shell, to try it in)\n" in running.devenv("db", option, "SELECT FROM FROM").err
 
     def test_json_rows(self, running: ProjectDir) -> None:

@@ -198,7 +198,7 @@ FAULTS = {
     "it writes under another key": (wrong_key, ("dynamodb", "stale_preview"), ""),
     "it writes into another table": (another_table, ("stream", "handler_error"), "ResourceNotFound"),
     "it was not started": (not_started, ("stream", "not_running"), "stopped"),
-    "its filter is too narrow": (narrow_filter, ("stream", "filtered"), "leaves all"),
+    "its filter is too narrow": (narrow_filter, ("stream", "filtered"), "excludes all"),
     "it triggers itself": (loops, ("stream", "loop"), "without end"),
     "it is slow": (lags, ("stream", "lagging"), "behind"),
     "the table has no stream": (stream_off, ("stream", "stream_off"), "no stream"),

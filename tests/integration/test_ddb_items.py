@@ -175,7 +175,7 @@ def test_the_tables_of_postgres_are_listed_and_described(running: ProjectDir) ->
     [
         (["--describe", "nope"], "there is no table `nope`"),
         (["--tables", "SELECT 1"], "one of them"),
-        (["UPDATE users SET handle = 'x'"], "without being asked to write"),
+        (["UPDATE users SET handle = 'x'"], ": this connection is read-only"),
     ],
 )
 def test_what_db_refuses_as_input_exits_2(running: ProjectDir, words: list[str], told: str) -> None:

@@ -98,7 +98,7 @@ def test_an_old_row_is_not_spread_over_items_that_a_write_has_already_changed(le
     during = mend(letters.context)
     assert states(during) == {"recent"}
     assert during.exit_code == Exit.FOUND
-    assert "what it copies changed in the last seconds" in "\n".join(doctor_text(during, verbose=False))
+    assert "the value to copy changed in the last seconds" in "\n".join(doctor_text(during, verbose=False))
     assert names_of_bo(letters) == {"Bo Harbour"}
     session.commit()
     after = mend(letters.context)

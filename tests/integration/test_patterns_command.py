@@ -242,9 +242,9 @@ def test_a_learner_s_fault_is_found(shop: ProjectDir, settings: Path) -> None:
     assert ran.code == 1
     for words in (
         "PAT007 Every pattern is served by a key",
-        'index by-sku of shop-orders serves it: say index = "by-sku"',
+        'index by-sku of shop-orders serves it: write index = "by-sku"',
         "PAT004 Every key condition can match a stored key",
-        "stored are 20260601, 20260603, 20260605",
+        "stored keys are 20260601, 20260603, 20260605",
         "PAT006 Every index is read by a pattern",
         "faulty",
     ):
@@ -351,11 +351,16 @@ def test_a_script_that_asks_otherwise_is_reported(shop: ProjectDir, settings: Pa
     assert document["exit_code"] == 1
     [found] = [check for check in document["checks"] if check["status"] == "fail"]
     assert (found["code"], found["subjects"]) == ("PAT025", ["orders"])
-    for words in ("differs in", "limit 4 without the next page", "did not get 6 of 10 items", "printed 4 of 10 items"):
+    for words in (
+        "differs in",
+        "limit 4 without the next page",
+        "did not return 6 of 10 items",
+        "printed 4 of 10 items",
+    ):
         assert words in found["evidence"]
     ran = shop.devenv("patterns", "run", "orders")
     assert ran.code == 1
-    assert "differs: it asks Query shop-orders where customer_no = 2" in ran.out
+    assert "differs: it sends Query shop-orders where customer_no = 2" in ran.out
 
 
 def test_a_script_that_fails_is_reported(shop: ProjectDir, settings: Path) -> None:

@@ -70,7 +70,7 @@ FAULTS = {
         chat(),
         table("pk", "sk", indexes=[index("who-index", "who")]),
         "PAT007",
-        ['say index = "who-index"'],
+        ['write index = "who-index"'],
     ),
     "a filter": Design(
         ROOM + 'filter = "who = :who"\nvalues = { who = "u1" }\n',
@@ -88,14 +88,14 @@ FAULTS = {
         chat(),
         BASE,
         "PAT004",
-        ["pk = room#{room}", "stored are ROOM#0"],
+        ["pk = room#{room}", "stored keys are ROOM#0"],
     ),
     "a year that is over": Design(
         ROOM + 'sort = { begins_with = "{year}" }\n',
         [item | {"sk": item["sk"].replace("2026", "2023")} for item in chat()],
         BASE,
         "PAT004",
-        ["sk begins_with 2026", "stored are 2023-06-24", "remove the condition"],
+        ["sk begins_with 2026", "stored keys are 2023-06-24", "remove the condition"],
     ),
     "only this year": Design(
         ROOM + 'sort = { begins_with = "{year}" }\n',
@@ -422,7 +422,7 @@ def sorted_item(item: Mapping[str, Any]) -> list[Any]:
 def test_what_could_not_be_run_is_not_called_sound(dynamodb: Dynamo) -> None:
     findings = bad(judge(observe(dynamodb, Design(ROOM, [], BASE))))
     assert [(finding.code, finding.status) for finding in findings] == [("PAT031", "skip")]
-    assert "holds no item" in findings[0].evidence
+    assert "has no item from which" in findings[0].evidence
 
 
 def test_the_advised_index_makes_it_sound(dynamodb: Dynamo) -> None:

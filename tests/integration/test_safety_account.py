@@ -242,7 +242,7 @@ def test_a_refused_call_is_not_verified(cloud: Cloud, monkeypatch: pytest.Monkey
 
 def test_a_shell_that_leads_to_the_projects_own_store_leads_to_no_account(cloud: Cloud) -> None:
     found = AwsAccount([REGION], own=cloud.moto.url).look("users")
-    assert "leads to the project's own DynamoDB" in found.unread["users"][0]
+    assert "points to the project's own DynamoDB" in found.unread["users"][0]
     assert cloud.moto.calls() == []
 
 

@@ -170,7 +170,7 @@ def test_plain_files_follow_the_migrations(small: Any) -> None:
         ("db/migrations/1.sql", "-- migrate:up\n\n-- migrate:down\n", "1.sql:3: `-- migrate:down` is of", '"dbmate"'),
         ("sql/2.sql", "-- +goose Up\n-- +goose Down\n", "2.sql:2: `-- +", '{ tool = "goose", folder = "sql" }'),
         ("migrations/c.sql", "-- +migrate Up\n-- +migrate Down\n", "c.sql:2: `-- +migrate Down`", '"sql-migrate"'),
-        ("migrations/1_d.down.sql", "DROP TABLE x", "1_d.down.sql: a file that takes", '"golang-migrate"'),
+        ("migrations/1_d.down.sql", "DROP TABLE x", "1_d.down.sql: a file that undoes", '"golang-migrate"'),
     ],
 )  # fmt: skip
 def test_a_migration_among_plain_files_is_refused(small: Any, name: str, text: str, what: str, setting: str) -> None:

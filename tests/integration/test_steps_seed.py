@@ -311,8 +311,8 @@ def test_a_seed_that_meets_an_item_of_another_user_leaves_it(chat: Any) -> None:
     outcome = chat.run("seed")
     assert outcome.summary == "4 items loaded"
     assert outcome.warnings == (
-        f"table {chat.table('chat')}: 1 item is there already, not written by devenv:"
-        ' left as they are ({"pk":{"S":"MSG#1"},"sk":{"S":"2023-01-01"}})',
+        f"table {chat.table('chat')}: left unchanged 1 item that devenv did not write"
+        ' ({"pk":{"S":"MSG#1"},"sk":{"S":"2023-01-01"}})',
     )
     seeds(chat, [])
     chat.run("seed")

@@ -205,7 +205,7 @@ def test_rows_made_by_hand_survive_and_keep_what_they_refer_to(loaded: Any) -> N
     assert sorted(users(loaded)) == ["ada", "bob", "cy", "eve"]
     assert loaded.sql("SELECT text FROM posts WHERE text = 'by hand'") == [("by hand",)]
     assert outcome.warnings == (
-        "public.users (handle=bob) is no longer in the files, but stays: rows that devenv did not write refer to it",
+        "public.users (handle=bob) is no longer in the files, but is kept: rows that devenv did not write refer to it",
     )
 
 

@@ -278,4 +278,4 @@ def test_the_words_reach_up_and_doctor(shop: Any) -> None:
     assert show_step(state) == f"seed ({state.since})"
     body = {"services": [], "steps": [asdict(state)], "plan": [], "timings": {"total": 0.0}}
     lines = up_text(Report("up", "shop", 0, body), verbose=False)
-    assert lines[1:] == [f"  seed: {state.since}", "  bring deleted seeds back: devenv up --restore-seeds"]
+    assert lines[1:] == [f"  seed: {state.since}", "  to restore deleted seeds: devenv up --restore-seeds"]

@@ -258,7 +258,7 @@ def checked(shop: Shop) -> dict[str, Any]:
     [
         ('entity = "line"', 'entity = "lines"', "there is no entity `lines`; did you mean `line`?"),
         ('dynamodb = "number"', 'dynamodb = "nummer"', "there is no field of [entities.line] `nummer`"),
-        ('["order", "line", "note"]', '["order"]', "pattern `order` does not bring `line`, only `order`"),
+        ('["order", "line", "note"]', '["order"]', "pattern `order` does not return `line`, only `order`"),
         ('{ customer = "customer.handle" }', '{ custommer = "customer.handle" }', "there is no field `custommer`"),
     ],
 )
@@ -318,7 +318,7 @@ def test_a_fix_is_shown_kept_and_taken_back(shop: Shop) -> None:
     assert (undone["exit_code"], undone["applied"], undone["skipped"]) == (0, 1, [])
     assert shop.scan() == broken
     again = shop.project.devenv("repair", "undo")
-    assert (again.code, "is left to undo" in again.err) == (2, True)
+    assert (again.code, "there is no `doctor --fix`" in again.err) == (2, True)
     kept = list((shop.project.path / ".devstate" / "repairs").glob("fix-*.undone"))
     assert len(kept) == 1
 

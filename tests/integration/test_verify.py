@@ -103,7 +103,7 @@ def test_without_links_nothing_is_consistent(letters: Compared, gone: tuple[str,
     bare = msgspec.structs.replace(settings, **{name: type(getattr(settings, name))() for name in gone})
     report = replace(letters, context=replace(letters.context, settings=bare)).verify()
     assert (report.exit_code, report.body["verdict"]) == (3, "not_verified")
-    assert "nothing across the stores is declared" in report.body["reasons"][0]
+    assert "no links between the stores are declared" in report.body["reasons"][0]
     alone = msgspec.structs.replace(bare, project=msgspec.structs.replace(bare.project, cross_store=False))
     if "entities" not in gone:
         report = replace(letters, context=replace(letters.context, settings=alone)).verify()

@@ -87,9 +87,9 @@ RUNNING = (ServiceState("cache", "running"), ServiceState("worker", "running"), 
         ("SVC009", {"ask_ready": {"issuer": refused}}, "fail", "issuer is not ready: it does not answer"),
         ("SVC009", {"ask_ready": {"gone": refused}}, "fail", "gone is stopped"),
         ("SVC006", {"services": ()}, "skip", "no service is running"),
-        ("DAT015", {}, "error", "not verified: not read, as it is no Python of this version: old.py"),
+        ("DAT015", {}, "error", "not verified: not read, because it is not valid in this version of Python: old.py"),
         ("DAT016", {}, "skip", "no table has a time to live"),
-        ("XST001", {}, "error", "link owner reads no id in 1 item"),
+        ("XST001", {}, "error", "link owner finds no id in 1 item"),
     ],
 )
 def test_a_check_that_could_not_look_says_why(
@@ -118,8 +118,8 @@ THINGS = {
 @pytest.mark.parametrize(
     ("settings", "status", "says"),
     [
-        (BARE, "error", "nothing across the stores is declared"),
-        ({**BARE, "patterns": {"p": {"table": "t"}}}, "error", "nothing across the stores is declared"),
+        (BARE, "error", "no links between the stores are declared"),
+        ({**BARE, "patterns": {"p": {"table": "t"}}}, "error", "no links between the stores are declared"),
         ({"project": {"name": "p", "cross_store": False}}, "skip", "[project] cross_store is false"),
         (
             {**BARE, "links": [{"from": "dynamodb:t.a", "to": "postgres:u.b", "name": "owner"}]},
@@ -157,7 +157,7 @@ def with_layer(name: str, **changes: Any) -> Observations:
     [
         ({"failure": GONE}, "nobody answers"),
         ({"unasked": UNASKED, "declared": True}, UNASKED),
-        ({"uncovered": ("the pages behind the first 100",)}, "the pages behind the first 100"),
+        ({"uncovered": ("the pages after the first 100",)}, "the pages after the first 100"),
     ],
     ids=["failed", "unasked", "partly"],
 )

@@ -1,4 +1,4 @@
-"""How the stores behave while one condition lasts; by itself, as always."""
+"""The behaviour of the stores under one condition; without changes, the normal behaviour."""
 
 from __future__ import annotations
 

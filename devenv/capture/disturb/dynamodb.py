@@ -1,4 +1,4 @@
-"""A DynamoDB that behaves as the present disturbance says: HTTP on loopback, before the real one."""
+"""A DynamoDB that behaves as the current disturbance says: HTTP on loopback, in front of the real one."""
 
 from __future__ import annotations
 

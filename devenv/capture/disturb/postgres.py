@@ -1,4 +1,4 @@
-"""A Postgres that behaves as the present disturbance says: a relay that knows where messages and transactions end.
+"""A Postgres that behaves as the current disturbance says: a relay that parses messages and transactions.
 
 It stands behind a tap, which declines SSL and GSS; so the first message of a client is its startup message.
 """

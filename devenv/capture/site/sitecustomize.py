@@ -1,4 +1,4 @@
-"""Make a Python script tell what it asks the stores. Python runs this by itself, because devenv put it on PYTHONPATH.
+"""Make a Python script report its requests to the stores. Python runs this file because devenv put it on PYTHONPATH.
 
 Not a part of devenv's process: it runs in the project's interpreter, so it may import nothing but the standard library
 and `runner.py` beside it, by its path. It tells on the file descriptor that DEVENV_TELL names, if it is open.

@@ -1,4 +1,4 @@
-"""Requests to the application, as they pass before its port. Pure."""
+"""Requests to the application, as the proxy in front of it sees them. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which request a call to a store belongs to. Nothing is guessed: a call that could be of several is `shared`. Pure."""
+"""Assign calls to requests. Nothing is guessed: a call that could belong to several requests is `shared`. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials in the segments of a request's path: told from ids, slugs, dates and hashes by their form. Pure."""
+"""Credentials in the segments of a path: distinguished from ids, slugs, dates and hashes by their form. Pure."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class DynamoConversation:
         """A request has its response, or will have none."""
         target = exchange.headers.get("x-amz-target", "")
         if not target.startswith("DynamoDB_"):
-            self.unparsed("a request that names no operation of DynamoDB")
+            self.unparsed("a request without a DynamoDB operation")
             return
         owner = exchange.mark if isinstance(exchange.mark, Owner) else Owner()
         self.told(self.read(exchange, target.rpartition(".")[2], owner))
@@ -69,7 +69,7 @@ class DynamoConversation:
         if answer is None:
             answer = parse(exchange.answer, exchange.answer_headers, exchange.answer_size)
         if request is None or (answer is None and exchange.ended is not None):
-            self.unparsed("a body that is no JSON, or too long to be read")
+            self.unparsed("a body that is not JSON, or is too long")
         signed = CREDENTIAL.search(exchange.headers.get("authorization", ""))
         error, detail = read_error(exchange.status, answer)
         items = items_of(operation, answer) if answer is not None and error is None else None

@@ -1,4 +1,4 @@
-"""Recorded lines as requests with their calls, and what is conspicuous in them. Pure."""
+"""Recorded lines as requests with their calls, and the marks for N+1 and repeated calls. Pure."""
 
 from __future__ import annotations
 

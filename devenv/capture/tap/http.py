@@ -1,4 +1,4 @@
-"""HTTP/1.1 as bytes of a connection, in both directions, to exchanges. Pure: it knows no sockets."""
+"""HTTP/1.1: the bytes of a connection, in both directions, as exchanges. Pure: it knows no sockets."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Messages:
         end = self.held.find(b"\n")
         if end < 0:
             if len(self.held) > HEAD_BYTES:
-                raise Unparsed("a line has no end")
+                raise Unparsed("a line does not end")
             self.done = True
             return None
         line = bytes(self.held[:end]).rstrip(b"\r")
@@ -95,7 +95,7 @@ class Messages:
             end, size = place, 2
         if end < 0:
             if len(self.held) > HEAD_BYTES:
-                raise Unparsed("a head has no end")
+                raise Unparsed("the headers do not end")
             self.done = True
             return
         head = parse_head(bytes(self.held[:end]))

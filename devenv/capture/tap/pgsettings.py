@@ -1,4 +1,4 @@
-"""Settings of a Postgres session that decide what a statement reaches: database, role, search_path. Pure."""
+"""Settings of a Postgres session that decide which objects a statement uses: database, role, search_path. Pure."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ class Stream:
         while end - place >= HEAD.size:
             kind, length = HEAD.unpack_from(data, place)
             if kind not in self.kinds or not 4 <= length < LONGEST:
-                raise Unparsed(f"no message of Postgres: {kind}, {length - 4} bytes")
+                raise Unparsed(f"not a Postgres message: {kind}, {length - 4} bytes")
             behind = place + 1 + length
             if kind in self.data:
                 if behind <= end:

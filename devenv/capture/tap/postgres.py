@@ -127,7 +127,7 @@ class PostgresConversation:
             return b""
         length = int.from_bytes(held[:4], "big")
         if not 8 <= length <= 10_000:
-            raise Unparsed("no startup packet of Postgres")
+            raise Unparsed("not a Postgres startup packet")
         if len(held) < length:
             return b""
         code, parameters = startup(bytes(held[4:length]))

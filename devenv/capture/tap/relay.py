@@ -1,4 +1,4 @@
-"""Sockets of the tap: one thread that passes bytes on between clients and servers, whatever they mean.
+"""Sockets of the tap: one thread that passes bytes between clients and servers without interpreting them.
 
 Bytes go out before they are looked at. What looks at them cannot break the connection: when it raises, the connection
 continues unobserved.

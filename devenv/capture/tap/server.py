@@ -1,4 +1,4 @@
-"""A tap: its ports, what it observes, and where that goes."""
+"""A tap: its ports, what it records, and where the records go."""
 
 from __future__ import annotations
 

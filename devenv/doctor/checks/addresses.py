@@ -1,4 +1,4 @@
-"""Which variables of a process hold an address of a store, whatever they are called; and what else diverts it. Pure."""
+"""Variables of a process that hold a store's address, whatever their names, and other settings that divert it. Pure."""
 
 from __future__ import annotations
 

@@ -23,7 +23,9 @@ def run_code(facts: DoctorFacts) -> Outcome:
     seen = review_folder(facts.context.root)
     found = seen.faults
     left = f"; not read: {some(seen.unread)}" if seen.unread else ""
-    foreign = f"not read, as it is no Python of this version: {some(seen.unparsed)}" if seen.unparsed else ""
+    foreign = (
+        f"not read, because it is not valid in this version of Python: {some(seen.unparsed)}" if seen.unparsed else ""
+    )
     if foreign and not found:
         return unverified(f"{foreign}{left}")
     if not seen.queries:

@@ -12,7 +12,7 @@ from devenv.links.facts import Facts
 from devenv.links.judge import LinkJudgement
 
 SHOWN = 4
-NO_ID = "the attribute is binary, a map or a truth value, or its text has another form than the ids of the rows"
+NO_ID = "the attribute is binary, a map or a boolean, or its text has a different form than the ids of the rows"
 
 
 def what_to_declare(facts: Facts) -> Fix:
@@ -62,8 +62,8 @@ def not_compared(facts: Facts) -> str:
 def not_read(judgement: LinkJudgement) -> str:
     """The links that read no id from some items, or all from none: `link owner reads no id in 2 items (binary, …)`."""
     if judgement.records and not judgement.named and not judgement.unread:
-        return f"the links read no id in any of {number_of(len(judgement.records), 'item')}"
-    parts = [f"link {name} reads no id in {number_of(count, 'item')}" for name, count in judgement.unread.items()]
+        return f"the links find no id in any of {number_of(len(judgement.records), 'item')}"
+    parts = [f"link {name} finds no id in {number_of(count, 'item')}" for name, count in judgement.unread.items()]
     return f"{'; '.join(parts)}: {NO_ID}" if parts else ""
 
 
@@ -78,7 +78,7 @@ def run_declared(facts: Facts) -> Outcome:
     if plan.kinds and not has_rows(facts):
         return passed(f"entities: {entities}; links: none, as Postgres has no tables")
     said = f"entities: {entities}; links: none" if plan.kinds else "no [entities] and no [[links]]"
-    return unverified(f"nothing across the stores is declared ({said})", fix=what_to_declare(facts))
+    return unverified(f"no links between the stores are declared ({said})", fix=what_to_declare(facts))
 
 
 NEEDS = ("SVC001", "SVC002", "SCH002", "SCH004")

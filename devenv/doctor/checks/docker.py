@@ -1,4 +1,4 @@
-"""Docker: can it be used, and are the containers as they should be? On another engine, only whether both run."""
+"""Docker: can it be used, and are the containers as they should be? On another engine: do both engines run?"""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def on_docker(judge: Callable[[View], Outcome]) -> Callable[[DoctorFacts], Outco
     def run(facts: DoctorFacts) -> Outcome:
         view = facts.context.look_at_docker()
         if view is None or view.engine != "docker":
-            return unneeded("the project is on another engine")
+            return unneeded("checked on engine `docker` only")
         return judge(view)
 
     return run
@@ -154,9 +154,9 @@ def run_one_engine(facts: DoctorFacts) -> Outcome:
     """Services of this project run on one engine only."""
     view = facts.context.look_at_docker()
     if view is None:
-        return unneeded("the project was never on another engine")
+        return unneeded("the project has used only one engine")
     if not view.elsewhere and view.unasked:
-        return unneeded(f"Docker could not be asked if containers of the project run: {view.unasked}")
+        return unneeded(f"Docker could not be searched for containers of the project: {view.unasked}")
     if not view.elsewhere:
         return passed(f"engine {view.engine}")
     return failed(

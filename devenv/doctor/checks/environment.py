@@ -1,4 +1,4 @@
-"""Environment: where the user's shell and the application's own process are sent, and what `devenv` is."""
+"""Environment: the stores that the user's shell and the application's process use, and which `devenv` is run."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run_which(facts: DoctorFacts) -> Outcome:
         )
     found = shutil.which("devenv", path=facts.context.shell.get("PATH", ""))
     if found is None:
-        return unneeded("no devenv is on PATH; this one is run by its path")
+        return unneeded("no `devenv` is on PATH; you called this one by its path")
     if is_ours(Path(found)):
         return passed(found)
     return failed(

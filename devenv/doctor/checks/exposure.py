@@ -1,4 +1,4 @@
-"""Checks of who else may reach the stores: web pages under a foreign name, and what devenv itself signs in as."""
+"""Checks of access to the stores: web pages under a foreign host name, and the role that devenv itself uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the faults that `links` finds to a check's outcome: shared by the data and the cross-store checks."""
+"""Turns the faults that `links` finds into a check's outcome: shared by the data and the cross-store checks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DELETABLE: Final = frozenset(
     ]
 )
 BY_HAND: Final[Mapping[str, str]] = {
-    "contradiction": "find out which of the two is right, and correct the other where it is written, and in the item",
+    "contradiction": "find out which of the two is right; correct the other in the item, and where it is written",
     "half_group": "write the missing row, or delete the rest of the group",
     "stale_preview": "write the newest entry's time and preview into the row",
     "missing_item": "write the lost entry again, or correct the row: write the newest entry's time and preview into it",
@@ -187,7 +187,7 @@ def loaded_again(facts: DoctorFacts, faults: Sequence[Fault]) -> str:
         if each.kind in ("mismatched_id", "stale_copy", "malformed_id") and each.observed
     ]
     place = source_line(facts, wrong)
-    return f". {place} has the wrong value, too: correct it there, or the next load brings it back" if place else ""
+    return f". {place} has the wrong value, too: correct it there, or the next load restores it" if place else ""
 
 
 def count(one: Folded) -> str:

@@ -1,4 +1,4 @@
-"""Compares the answers that a pattern declares with all items: how many there are under a key, of which kinds.
+"""Compares a pattern's declared answer with all items: the number of items under each key, and their kinds.
 
 No request is sent: the items that the other checks read are put together by the pattern's key.
 """

@@ -1,4 +1,4 @@
-"""Safety: what of this stack others could reach or read, and whether the data is protected as `[safety]` demands.
+"""Safety: who could reach or read this stack, and is the data protected as `[safety]` requires?
 
 DynamoDB Local encrypts nothing, keeps no backups and lies in no region: there the definitions are judged, which the
 real tables are made from, and the evidence says so. A table in AWS is asked itself.

@@ -1,4 +1,4 @@
-"""Schema: tables, columns, keys and indexes as declared, links that name real columns, steps whose work is there."""
+"""Schema: tables, columns, keys and indexes as declared, existing columns in links, steps whose data is there."""
 
 from __future__ import annotations
 

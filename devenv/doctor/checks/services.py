@@ -1,4 +1,4 @@
-"""Services: does each answer a real request, and is anything in its way?"""
+"""Services: does each answer a real request, and does anything block it?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a process's own variables send it, held against where the project's stores are. Pure, given two look-ups.
+"""The stores that a process's variables lead to, compared with the project's stores. Pure, given two look-ups.
 
 `devenv doctor` asks this of the user's shell and of the running application, `devenv trace` of the application.
 """

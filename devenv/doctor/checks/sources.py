@@ -1,4 +1,4 @@
-"""Where a wrong value of an item comes from: the line of a seed file, or of the program that loads items."""
+"""The origin of a wrong value of an item: the line of a seed file, or of the program that loads items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stream workers: does each get what changes in its table, and does its function handle that?"""
+"""Stream workers: does each receive the changes of its table, and does its function process them?"""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def run_workers(facts: DoctorFacts) -> Outcome:
             (f"{seen.name} keeps {number_of(seen.refused, 'refused record')}" for seen in refused),
             cause=problem.message if problem else None,
             fix=Fix(
-                f"give them to the function again; or remove {kept.refused_file} if they are not needed",
+                f"pass them to the function again; or remove {kept.refused_file} if they are not needed",
                 f"devenv restart {kept.name} --refused",
             ),
             subjects=(seen.name for seen in refused),

@@ -68,14 +68,14 @@ def read_key(root: Path) -> SigningKey | None:
     except (OSError, TypeError, ValueError, UnsupportedAlgorithm) as error:
         raise no_key(file, str(error)) from None
     if not isinstance(found, rsa.RSAPrivateKey):
-        raise no_key(file, "it is no RSA key")
+        raise no_key(file, "it is not an RSA key")
     return SigningKey(found)
 
 
 def no_key(file: Path, why: str) -> DevenvError:
     """The error for a file that is no key."""
     hint = f"rm {file} && devenv down && devenv up  (makes a new one)"
-    return DevenvError(f"{file} is no signing key", detail=why, hint=hint)
+    return DevenvError(f"{file} is not a signing key", detail=why, hint=hint)
 
 
 def keep_key(root: Path) -> SigningKey:

@@ -146,7 +146,7 @@ class HandlerProcess:
         except ValueError:
             found = None
         if not isinstance(found, dict):
-            return HandlerOutcome(error=f"its answer is no JSON object: {line[:80].decode('utf-8', 'replace')}")
+            return HandlerOutcome(error=f"its answer is not a JSON object: {line[:80].decode('utf-8', 'replace')}")
         if self.call.command:
             error = found.get("error")
             return HandlerOutcome(result=found, error=None if error is None else str(error))

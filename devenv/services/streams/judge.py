@@ -70,7 +70,7 @@ def judge_worker(seen: WorkerObservation) -> WorkerTrouble | None:
             f"{seen.name} gets no records: table {seen.table} {what}",
             'its definition lacks "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "…"}'
             if seen.table_there
-            else "schema-load has not made it",
+            else "schema-load has not created it",
             "devenv schema-load",
         )
     if seen.state != "running":
@@ -94,7 +94,7 @@ def judge_worker(seen: WorkerObservation) -> WorkerTrouble | None:
     if seen.behind:
         return WorkerTrouble(
             "lagging",
-            f"{seen.name} is behind: {number_of(seen.behind, 'record')} of {seen.table} not handled within"
+            f"{seen.name} is behind: {number_of(seen.behind, 'record')} of {seen.table} not processed within"
             f" {seen.patience_s:g} s",
             None,
             log,
@@ -136,7 +136,7 @@ def judge_replay(seen: WorkerObservation, found: Replay) -> WorkerTrouble | None
     if not found.given:
         return WorkerTrouble(
             "filtered",
-            f"{seen.name} does not get these items: its `filter` leaves all {found.left_out} of them out",
+            f"{seen.name} does not get these items: its `filter` excludes all {found.left_out} of them",
             f"run on a copy without the filter, the function corrects what is wrong: {did}",
             "devenv config show",
         )

@@ -97,7 +97,7 @@ def load(file: str, name: str) -> Callable[..., Any]:
     for part in name.split("."):
         found = getattr(found, part)
     if not callable(found):
-        raise TypeError(f"{name} in {file} is no function")
+        raise TypeError(f"{name} in {file} is not a function")
     function: Callable[..., Any] = found
     return function
 

@@ -274,8 +274,9 @@ class Worker:
         depth = self.depths.of(batch, time.monotonic())
         if depth >= self.depths.deepest:
             position.stopped = (
-                f"stopped: the function triggers itself without end ({depth} calls in a row, each by what the last one"
-                f" wrote into {self.settings.table}); correct it, then: devenv restart {self.settings.name}"
+                f"stopped: the function triggers itself again and again ({depth} calls in a row, each caused by what"
+                f" the last one wrote into {self.settings.table}); correct it, then: devenv restart"
+                f" {self.settings.name}"
             )
             self.note_error(position.stopped, None)
             self.save()

@@ -184,7 +184,7 @@ def options(text: str, file: SourceFile, place: str) -> dict[str, Any]:
         elif name in OPTIONS:
             key = OPTIONS[name]
             if any("$" in value for value in values):
-                raise ValueError(f"--{name} has a variable of the shell: {' '.join(values)}")
+                raise ValueError(f"--{name} contains a shell variable: {' '.join(values)}")
             parsed = [part for value in values for part in shorthand(value)]
             request[key] = parsed if key in LISTS else parsed[0] if parsed else ""
         elif name == "cli-input-json":

@@ -116,7 +116,7 @@ def check_request(request: Any, file: str) -> Mapping[str, Any]:
     ]
     if idle := sorted(types.keys() - set(keys).union(*indexed)):
         raise UsageError(
-            f"{file}: attribute {idle[0]} of table {name} is in no key",
+            f"{file}: attribute {idle[0]} of table {name} is not part of any key",
             detail="AttributeDefinitions has the attributes of keys only; items may have any others",
             hint=f"remove {idle[0]} from AttributeDefinitions in {file}",
         )
@@ -177,7 +177,7 @@ def diff_table(declared: Mapping[str, Any], described: Described) -> tuple[Table
     found: list[TableDifference] = []
     wanted, present = show_key(declared, declared), show_key(described, described)
     if wanted != present:
-        found.append(TableDifference(f"its key is {present}, declared is {wanted}", losing=True))
+        found.append(TableDifference(f"its key is {present}, declared as {wanted}", losing=True))
     found += diff_local(declared, described)
     found += diff_global(declared, described)
     return tuple(found)
@@ -211,7 +211,7 @@ def diff_local(declared: Mapping[str, Any], described: Described) -> list[TableD
         if name not in present:
             found.append(TableDifference(f"it has no local index {name} ({wanted[name]})", losing=True))
         elif present[name] != wanted[name]:
-            text = f"its local index {name} is {present[name]}, declared is {wanted[name]}"
+            text = f"its local index {name} is {present[name]}, declared as {wanted[name]}"
             found.append(TableDifference(text, losing=True))
     return found + [
         TableDifference(f"it has a local index {name} that is not declared") for name in present if name not in wanted
@@ -241,7 +241,7 @@ def diff_global(declared: Mapping[str, Any], described: Described) -> list[Table
         if name not in present:
             found.append(TableDifference(f"it has no index {name} ({wanted[name]})", (create,)))
         elif present[name] != wanted[name]:
-            text = f"its index {name} is {present[name]}, declared is {wanted[name]}"
+            text = f"its index {name} is {present[name]}, declared as {wanted[name]}"
             found.append(TableDifference(text, (delete, create)))
     return found + [
         TableDifference(f"it has an index {name} that is not declared") for name in present if name not in wanted
@@ -340,7 +340,7 @@ def refuse_losses(definitions: Sequence[Definition], present: Mapping[str, Descr
         raise DevenvError(
             "existing tables differ from their definitions",
             detail="\n".join(texts),
-            cause="DynamoDB cannot change this of a table that exists",
+            cause="DynamoDB cannot change this in an existing table",
             hint="devenv schema-load (recreates the declared tables; all items in them are lost), then: devenv up",
         )
 

@@ -158,7 +158,7 @@ def typed_item(place: str, item: Mapping[str, Any]) -> Item:
 def normal_typed(value: Any, depth: int) -> dict[str, Any]:
     """One attribute value of DynamoDB's JSON, checked. ValueError when it cannot be stored."""
     if not isinstance(value, dict) or len(value) != 1:
-        raise ValueError("it is not in DynamoDB's JSON, as the others are")
+        raise ValueError("it is not in DynamoDB's JSON, unlike the others")
     ((kind, content),) = value.items()
     match kind, content:
         case "S", str():
@@ -173,7 +173,7 @@ def normal_typed(value: Any, depth: int) -> dict[str, Any]:
         case (("SS" | "NS" | "BS"), list()):
             members = [normal_typed({kind[0]: each}, depth)[kind[0]] for each in content]
             if not members or len(set(members)) < len(members):
-                raise ValueError("a set must have a member, and none twice")
+                raise ValueError("a set needs at least one member, and no member twice")
             return {kind: members}
         case "L", list():
             inner = deeper(depth)
@@ -181,7 +181,7 @@ def normal_typed(value: Any, depth: int) -> dict[str, Any]:
         case "M", dict():
             inner = deeper(depth)
             return {"M": {type_name(name): normal_typed(each, inner) for name, each in content.items()}}
-    raise ValueError(f"{str(kind)[:20]} is not a type of DynamoDB, or its value is of another one")
+    raise ValueError(f"{str(kind)[:20]} is not a type of DynamoDB, or its value has another type")
 
 
 def read_item(file: str, number: int, table: str, value: Any) -> SeedItem:
@@ -245,7 +245,7 @@ def refuse_half(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ValueError("it has half of a surrogate pair, which is no Unicode text") from None
+        raise ValueError("it has half of a surrogate pair, which is not valid Unicode") from None
 
 
 def type_text(text: str, note: Callable[[Reference], None]) -> str | tuple[str | Reference, ...]:

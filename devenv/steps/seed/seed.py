@@ -343,8 +343,7 @@ class Load:
         if keys:
             shown = "; ".join(key.decode() for key in keys[:EXAMPLES])
             self.warnings.append(
-                f"table {table}: {number_of(len(keys), 'item is', 'items are')} there already, not written by devenv:"
-                f" left as they are ({shown})"
+                f"table {table}: left unchanged {number_of(len(keys), 'item')} that devenv did not write ({shown})"
             )
 
     def _settle_unwritten(

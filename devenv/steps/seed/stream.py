@@ -256,7 +256,7 @@ class JsonText:
         else:
             yield path, self.value()
         if not path and self.peek():
-            raise self.wrong("there is more behind the value")
+            raise self.wrong("there is text after the value")
 
     def elements(self) -> Iterator[Any]:
         """Yield the elements of an array."""

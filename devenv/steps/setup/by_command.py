@@ -106,7 +106,7 @@ def migrate(ctx: StepContext, inputs: Inputs, catalog: Catalog) -> StepOutcome:
             raise DevenvError(
                 f"{which} changed, but it has run already",
                 detail="the tool runs a migration once; devenv cannot tell what the change means for the data",
-                hint=f"{setup.REBUILD}; or take the change back and add a migration",
+                hint=f"{setup.REBUILD}; or undo the change and add a migration",
             )
         strangers = merge.read_strangers(connection, read_catalog(connection))
     run_tool(ctx, script, database)

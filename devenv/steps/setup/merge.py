@@ -99,7 +99,7 @@ class Merge:
 
     def _keep(self, table: Table, record: Values, why: str) -> None:
         self._record(table.id, record)
-        self.warnings.append(f"{table.title} {title(table, record)} is no longer in the files, but stays: {why}")
+        self.warnings.append(f"{table.title} {title(table, record)} is no longer in the files, but is kept: {why}")
 
     def _table(self, id: TableId) -> Table:
         table = self.wanted.table(id)

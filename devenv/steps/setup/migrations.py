@@ -297,7 +297,7 @@ def refuse_migration(file: SourceFile) -> None:
     plain = PurePosixPath(file.name).name
     for name, pattern in (("golang-migrate", r"\d+_.*\.down\.sql"), ("flyway", r"U\d[\d._]*__.+\.sql")):
         if re.fullmatch(pattern, plain):
-            raise refusal(file.name, "a file that takes a migration back", name, TOOLS[name], file.name)
+            raise refusal(file.name, "a file that undoes a migration", name, TOOLS[name], file.name)
 
 
 def refusal(place: str, what: str, name: str, tool: Tool, file: str) -> UsageError:

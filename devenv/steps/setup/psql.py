@@ -205,9 +205,9 @@ class FileSession:
     def include(self, words: Sequence[str], relative: bool, file: str, place: str) -> None:
         """\\i and \\ir."""
         if not words or self.reader.find is None:
-            return self.leave_out(place, "\\i", "it names no file")
+            return self.leave_out(place, "\\i", "it does not name a file")
         if self.depth >= DEPTH:
-            raise UsageError(f"{place}: files include one another in a circle", hint="remove the line")
+            raise UsageError(f"{place}: files include one another in a cycle", hint="remove the line")
         name, text = self.reader.open(words[0], file, relative, place)
         self.depth += 1
         self.read(text, name)
@@ -219,7 +219,7 @@ class FileSession:
         here = self.reader.database
         there = re.sub(r"^.*[/=]", "", words[0]).split("?")[0] if words else "-"
         if here is not None and there not in ("-", here):
-            self.leave_out(place, shown, f"what follows runs in the project's database {here}")
+            self.leave_out(place, shown, f"the statements after it run in the project's database {here}")
 
     def branch(self, command: str, words: Sequence[str], place: str) -> None:
         """\\if and its kin."""

@@ -67,7 +67,7 @@ def pair_runs(table: Table, first: list[Values], second: list[Values], sequences
     """The rows of the first run, each compared with the row of the second run in the same place. Pure."""
     if len(first) != len(second):
         raise DevenvError(
-            f"the files make another number of rows in {table.title} every time they run",
+            f"the files create a different number of rows in {table.title} each time they run",
             detail=f"{number_of(len(first), 'row')} in one run, {len(second)} in the next",
             hint="devenv setup (rebuilds the database; all data in it is lost)",
         )
@@ -81,7 +81,7 @@ def pair_runs(table: Table, first: list[Values], second: list[Values], sequences
 
 
 def order_rows(catalog: Catalog, rows: Iterable[Row]) -> list[Row]:
-    """The rows, each behind the rows that it refers to. DevenvError when they refer to one another in a circle. Pure.
+    """The rows, each behind the rows that it refers to. DevenvError when they refer to one another in a cycle. Pure.
 
     A row refers to another through a foreign key, or by holding, in any column, the generated uuid that is the
     other's key.
@@ -97,7 +97,7 @@ def order_rows(catalog: Catalog, rows: Iterable[Row]) -> list[Row]:
     except CycleError as error:
         tables = dict.fromkeys(".".join(listed[number].table) for number in error.args[1])
         raise DevenvError(
-            f"rows of {', '.join(tables)} refer to one another in a circle, so they cannot be merged one by one",
+            f"rows of {', '.join(tables)} refer to one another in a cycle, so they cannot be merged one by one",
             hint="devenv setup (rebuilds the database; all data in it is lost)",
         ) from None
 

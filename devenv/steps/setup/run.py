@@ -27,8 +27,12 @@ OPTIONAL: Final = (
     (r"DROP\s+(ROLE|USER|GROUP)\b", ("42704", "2BP01"), ""),
     (r"CREATE\s+SCHEMA\s+(IF\s+NOT\s+EXISTS\s+)?\"?public\b", ("42P06",), ""),
     (r"SET\b", ("42704", "22023"), "a setting or role that this server does not have"),
-    (r"(ALTER\b.*\bOWNER\s+TO|GRANT|REVOKE|REASSIGN|ALTER\s+DEFAULT)\b", ("42704",), "the role does not exist here"),
-    (r"(ALTER|COMMENT\s+ON)\s+DATABASE\b|GRANT\b.*\bON\s+DATABASE\b", ("3D000",), "the database is another one"),
+    (
+        r"(ALTER\b.*\bOWNER\s+TO|GRANT|REVOKE|REASSIGN|ALTER\s+DEFAULT)\b",
+        ("42704",),
+        "the role does not exist on this server",
+    ),
+    (r"(ALTER|COMMENT\s+ON)\s+DATABASE\b|GRANT\b.*\bON\s+DATABASE\b", ("3D000",), "the database has another name"),
 )
 ROLES: Final = re.compile(r"(CREATE|ALTER|DROP)\s+(ROLE|USER|GROUP)\b", re.IGNORECASE)
 GRANTS: Final = re.compile(r"(GRANT|REVOKE|ALTER\s+DEFAULT\s+PRIVILEGES)\b", re.IGNORECASE)
@@ -58,7 +62,7 @@ def run_statements(
         with postgres.translated(connection.info.dbname):
             connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
     except PostgresError as error:
-        raise DevenvError("the SQL files end with a violated constraint", detail=error.detail) from None
+        raise DevenvError("the SQL files violate a constraint at the end", detail=error.detail) from None
     reset_session(connection)
     return counted
 

@@ -168,7 +168,7 @@ class Dynamo:
         """The error for pages that lead back to one that was read: their end would never come (exit 3)."""
         error = StoreError(
             f"{self._subject(operation, body)} does not end",
-            detail="a page names a page as the next one that was read before",
+            detail="a page names an earlier page as the next one",
             code=REPEATED,
         )
         error.exit_code = Exit.UNCHECKED

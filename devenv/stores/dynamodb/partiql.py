@@ -110,7 +110,7 @@ def tokens_of(statement: str) -> list[PartiqlToken]:
     while place < len(statement):
         match = TOKEN.match(statement, place)
         if match is None or match.lastgroup is None:
-            raise UnreadableStatement(f"{statement[place : place + 20]!r} at {place} is no word of PartiQL")
+            raise UnreadableStatement(f"{statement[place : place + 20]!r} at {place} is not valid in PartiQL")
         text = match[0]
         if match.lastgroup == "string":
             text = text[1:-1].replace("''", "'")
@@ -135,13 +135,13 @@ def statement_hint(statement: str) -> str | None:
     """How to write in PartiQL what a statement writes in SQL; None when nothing is known."""
     text = re.sub(r"'(?:[^']|'')*'", "''", statement)
     if re.search(r'(?:[=<>]|\bIN\s*\[)\s*"', text, re.IGNORECASE):
-        return """"…" is the name of an attribute; a text stands in single quotes: id = 'a'"""
+        return """"…" is the name of an attribute; write a text in single quotes: id = 'a'"""
     if re.search(r"\bLIKE\b", text, re.IGNORECASE):
         return "PartiQL has no LIKE: begins_with(id, 'a') or contains(id, 'a')"
     if found := re.search(r"\bLIMIT\s+(\d+)", text, re.IGNORECASE):
         return f"PartiQL has no LIMIT: devenv ddb sql --limit {found[1]} '…'"
     if "?" in text:
-        return "there are no parameters here: write the value in the place of ?"
+        return "there are no parameters here: write the value instead of ?"
     columns = re.match(r"\s*SELECT\s+(.*?)\s+FROM\b", text, re.IGNORECASE | re.DOTALL)
     for word in re.findall(r'(?<![".])\b\w+\b(?!")', columns[1]) if columns else ():
         if OFTEN_NAMES.fullmatch(word):
@@ -356,7 +356,7 @@ def amount_of(select: Select, place: Place) -> Amount:
     filtered = tuple(each for each in used if each not in (place.hash, place.sort))
     exact = place.sort is None or all(sort is not None for _, sort in keys)
     if place.kind == "table" and exact:
-        return Amount("GetItem", "it gives the whole key", len(keys), True, filtered)
+        return Amount("GetItem", "it gives the complete key", len(keys), True, filtered)
     partitions = len({partition for partition, _ in keys})
     narrowed = place.sort is not None and place.sort in used and is_narrowing(where, place.sort)
     return Amount("Query", f"it pins the partition key {place.hash}", partitions, narrowed, filtered)

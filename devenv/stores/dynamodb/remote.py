@@ -53,7 +53,7 @@ class SdkTransport:
             )
         except BotoCoreError as error:
             raise StoreError(
-                f"DynamoDB at {target.endpoint} cannot be asked", detail=str(error), reached=False
+                f"DynamoDB at {target.endpoint} cannot be reached", detail=str(error), reached=False
             ) from None
         self._payload = b"{}"
         # The last one alone: boto3 may have sent the request several times.

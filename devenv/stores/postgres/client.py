@@ -206,7 +206,7 @@ def translated(address: str) -> Iterator[None]:
         raise store_error(error, address) from None
     except UnicodeEncodeError as error:
         # Bytes of a command line that are not UTF-8, or half of a surrogate pair: never sent.
-        what = f"Postgres at {address} cannot be asked: the text is not Unicode"
+        what = f"Postgres at {address} cannot be queried: the text is not Unicode"
         raise PostgresError(what, detail=str(error)) from None
 
 

@@ -130,7 +130,7 @@ def reading(
         if target.own and connection.info.parameter_status("is_superuser") == "on":
             raise PostgresError(
                 f"{READER}, as which devenv reads in Postgres at {target.address}, is a superuser",
-                detail=f"it could write; take that away: ALTER ROLE {READER} NOSUPERUSER",
+                detail=f"it could write; remove that right: ALTER ROLE {READER} NOSUPERUSER",
             )
         yield connection
 
@@ -207,9 +207,9 @@ class Asking:
             raise error_from_result(parsed)
         if refused:
             raise PostgresError(
-                f"{first_word(statement) or 'this statement'} is not run in Postgres at {self._target.address}"
-                " without being asked to write",
-                detail=f"what only reads begins with {', '.join(sorted(READING))}",
+                f"{first_word(statement) or 'this statement'} is not allowed in Postgres at"
+                f" {self._target.address}: this connection is read-only",
+                detail=f"statements that only read begin with {', '.join(sorted(READING))}",
                 code=READ_ONLY,
             )
         raw.execute(QUIET)
@@ -254,7 +254,7 @@ class Asking:
         """The error for what a superuser's statement may not do."""
         return PostgresError(
             f"{self._target.user} is a superuser of Postgres at {self._target.address}, so {what}",
-            detail="as a superuser a function may write, and run programs, in a transaction that only reads;"
+            detail="run by a superuser, a function can write and run programs even in a read-only transaction;"
             " name a role that may only read: [external] postgres in devenv.toml",
             code=READ_ONLY,
         )
@@ -273,7 +273,7 @@ def not_made(types: str) -> PostgresError:
     """The error for values of a domain, whose checks may call any function, as a superuser."""
     return PostgresError(
         f"no value of {types} is made: a check of its domain may act as a superuser",
-        detail="cast to the type behind the domain, or sign in as a role that may only read",
+        detail="cast to the domain's base type, or sign in as a role that may only read",
         code=READ_ONLY,
     )
 

@@ -217,7 +217,7 @@ def judge_answer(
         detail = None
         with contextlib.suppress(ValueError):
             detail = reason_of(json.loads(raw.body))
-        text = f"the action is answered with {raw.status}, not {' or '.join(map(str, action.status))}"
+        text = f"the API answers the action with {raw.status}, not {' or '.join(map(str, action.status))}"
         yield "http", Finding("status", text, detail)
         return
     if not action.answer:
@@ -225,7 +225,7 @@ def judge_answer(
     try:
         value = json.loads(raw.body)
     except ValueError:
-        yield "http", Finding("not_json", "the answer to the action is no JSON", None)
+        yield "http", Finding("not_json", "the answer to the action is not JSON", None)
         return
     wrong = []
     for name, target in action.answer.items():

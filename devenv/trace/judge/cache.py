@@ -96,7 +96,7 @@ def find_differences(
 def age_text(observed: CacheObservation) -> str | None:
     """How old the entry is and when it goes, as far as its time to live tells."""
     if observed.left_s is None:
-        return "it never expires by itself" if observed.entries is not None else None
+        return "it never expires" if observed.entries is not None else None
     goes = f"it expires in {observed.left_s:.0f} s"
     if observed.ttl_s is None or observed.left_s > observed.ttl_s:
         return goes

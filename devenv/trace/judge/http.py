@@ -150,7 +150,7 @@ def judge_member(
         yield http_fault(seen, kind, f"the API does not answer: {member.detail}", said)
     elif member.status in (401, 403):
         who = subject.person or "the user"
-        told = ", who may read this" if seen.dynamodb.owners is not None else ""
+        told = ", who may read this list" if seen.dynamodb.owners is not None else ""
         text = f"the API answers {member.status} to {who}{told}"
         yield http_fault(seen, "not_authorised", text, reason(member, said))
     elif failed:
@@ -210,11 +210,11 @@ def judge_body(
         text = f"the API answers {member.status} with an empty body"
         yield http_fault(seen, "status", text, f"an error is returned as success{f'; {said}' if said else ''}")
     elif member.problem == "not_json":
-        yield http_fault(seen, "not_json", f"the API answers {member.media or 'no media type'}: {member.detail}", said)
+        yield http_fault(seen, "not_json", f"the API returns {member.media or 'no media type'}: {member.detail}", said)
     elif member.problem is not None:
         yield http_fault(seen, "body_changed", f"the API's answer cannot be read: {member.detail}", said)
     elif member.shape is not None:
-        fault = http_fault(seen, "body_changed", f"the API answers {member.shape}", FORM)
+        fault = http_fault(seen, "body_changed", f"the API returns {member.shape}", FORM)
         yield place_of_list(fault, subject, "request", member.shape)
     elif expected is None:
         if (page := failed_page(member, True)) and not implied(seen, earlier):
@@ -264,16 +264,16 @@ def judge_list(
     gap_first = gap is not None and again is not None and gap.number < again.number
     yield from [] if gap_first else repeats
     if skipped:
-        text = f"the API answers {len(entries)} of {len(expected)}: {gap_text(member, gaps)}"
+        text = f"the API returns {len(entries)} of {len(expected)}: {gap_text(member, gaps)}"
         cause = cause_of_gap(subject, member, expected, gap)
         yield http_fault(seen, "cursor", text, cause, between, "missing", fix=CONTINUE if gap else None)
         yield from repeats if gap_first else []
     elif between.extra and not between.pairs:
-        text = f"the API answers {count(len(entries))}, none of which the function returns"
+        text = f"the API returns {count(len(entries))}, none of which the function returns"
         yield http_fault(seen, "body_changed", text, said, between, "mutated")
     elif between.missing:
         logged = any(is_error_line(line) for line in seen.http.log or ())
-        head = f"the API answers {len(entries)} of {len(expected)}"
+        head = f"the API returns {len(entries)} of {len(expected)}"
         if not entries and logged:
             yield http_fault(seen, "status", f"{head}: an error is answered as {member.status}", said, between)
         else:
@@ -282,10 +282,10 @@ def judge_list(
                 part = f"the header {member.unread} names a next page, Link does not: clients do not find it; {part}"
             yield http_fault(seen, "items_lost", head, part, between, "missing")
     elif between.extra:
-        text = f"the API answers {count(len(between.extra))} that the function does not return"
+        text = f"the API returns {count(len(between.extra))} that the function does not return"
         yield http_fault(seen, "body_changed", text, said, between, "extra")
     elif between.changed:
-        text = changed_text(subject, "the API answers", between.changed)
+        text = changed_text(subject, "the API returns", between.changed)
         if all(subject.linked_place(change.id, change.field) for change in between.changed):
             said = said or "its code, or its query for these rows, is wrong"
         yield http_fault(seen, "body_changed", text, said, between, "mutated")

@@ -269,7 +269,7 @@ def judge_order(subject: Subject, ran: Ran, expected: Sequence[Entry], between: 
             ran,
             "wrong_query",
             text,
-            f"its query asks for the opposite order; {side_by_side(ran.asked, None)}",
+            f"its query requests the opposite order; {side_by_side(ran.asked, None)}",
             between,
             "reordered",
         )
@@ -292,12 +292,12 @@ def judge_page(subject: Subject, seen: Observations, ran: Ran, page: Ran) -> Ite
     size = subject.limits.get("page")
     known = set(ids(whole))
     if size is not None and not min(size, len(whole)) <= len(page.entries) <= size:
-        text = f"{said} {count(len(page.entries))}, not the {min(size, len(whole))} that the route asks for"
+        text = f"{said} {count(len(page.entries))}, not the {min(size, len(whole))} that the route requests"
     elif ages(subject, wanted) != ages(subject, found) or not set(ids(found)) <= known:
         others = len(set(ids(found)) - set(ids(wanted)))
         text = f"{said} {count(others)} that are not among the first {len(found)} of the whole list"
     elif tuple(one for one in ids(whole) if one in set(ids(found))) != ids(found):
-        text = f"{said} them in another order than in the whole list"
+        text = f"{said} them in a different order than in the whole list"
     else:
         return
     yield library_fault(page, "wrong_page", text, side_by_side(page.asked, None), status="mutated")
@@ -346,9 +346,9 @@ def lookup_text(guard: Ran) -> str | None:
     if guard.asked is None:
         return None
     if not asked:
-        return "it asks no store at all"
+        return "it sends no query to any store"
     return "; ".join(
-        f"{shown(one)} brings {number_of(one.count or 0, 'row')} from {one.target or 'Postgres'}"
+        f"{shown(one)} returns {number_of(one.count or 0, 'row')} from {one.target or 'Postgres'}"
         f"{f' {one.session}' if one.session else ''}"
         for one in asked
     )

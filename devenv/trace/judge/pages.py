@@ -13,7 +13,7 @@ from devenv.trace.judge.fault import count
 from devenv.trace.observation import Answer, Entry, NextPage, Subject
 
 EXAMPLES: Final = 3
-ADDRESS: Final = Fix("correct the address of the next page that the answer has, or what is at that address")
+ADDRESS: Final = Fix("correct the address of the next page in the answer, or the route at that address")
 CONTINUE: Final = Fix("correct the route: the next page must begin after the last entry of the page before")
 
 
@@ -90,18 +90,18 @@ def cause_of_repeat(subject: Subject, member: Answer, expected: Sequence[Entry],
         return None
     sent, right = sent_text(subject, member, expected, page)
     if right and page.after is not None and page.repeated == (page.after.id,):
-        return f"{sent}; page {page.number} must begin behind that entry and begins with it"
+        return f"{sent}; page {page.number} must begin after that entry, but begins with it"
     return f"{sent}{other_end(subject, member, expected, page)}" if right else sent
 
 
 def cause_of_gap(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage | None) -> str:
     """Why entries between two pages are missing, as far as what was sent for the second tells."""
     if page is None:
-        return "the next page begins too far after the last entry"
+        return "the next page skips entries after the last entry"
     sent, right = sent_text(subject, member, expected, page)
     if not right:
         return sent
-    return f"{sent}{other_end(subject, member, expected, page) or f'; page {page.number} begins too far after it'}"
+    return f"{sent}{other_end(subject, member, expected, page) or f'; page {page.number} skips entries after it'}"
 
 
 def other_end(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage) -> str:
@@ -120,9 +120,13 @@ def other_end(subject: Subject, member: Answer, expected: Sequence[Entry], page:
 
 def sent_text(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage) -> tuple[str, bool]:
     """The parameter sent for a page, with the entry that this is the value of; True if it is the right one."""
-    who = f"the {page.header} of page {page.number - 1} sends" if page.header else f"for page {page.number} was sent"
+    who = (
+        f"the {page.header} of page {page.number - 1} sends"
+        if page.header
+        else f"the request for page {page.number} sent"
+    )
     if not page.sent:
-        return f"{who} no other parameters than for the page before", False
+        return f"{who} the same parameters as for the page before", False
     last, wanted = page.after, subject.cursor or subject.sorted_by
     for parameter, text in page.sent.items():
         what = f"{who} `{parameter}` = {text}"

@@ -61,18 +61,18 @@ def find_pattern(subject: Subject, seen: Observations, earlier: Sequence[LayerFi
         found.append(pattern_fault("wrong_key", text, "its key also matches other kinds of items", between))
     if between.changed and not found:
         kind = "wrong_index" if asked.index else "narrowed"
-        cause = f"index {asked.index} does not carry all attributes" if asked.index else "it projects some of them"
+        cause = f"index {asked.index} does not contain all attributes" if asked.index else "it projects some of them"
         found.append(pattern_fault(kind, changed_text(subject, "it returns", between.changed), cause, between))
     wanted = wrong_order(subject, "pattern", pattern.entries, expected, None, "") if asked.direction else None
     if not found and wanted:
         text = f"its order is not {wanted}"
-        cause = f"it asks for {asked.direction} order" + (f" of index {asked.index}" if asked.index else "")
+        cause = f"it requests {asked.direction} order" + (f" of index {asked.index}" if asked.index else "")
         found.append(pattern_fault("reordered", text, cause, between))
     if not found and seen.dynamodb.found and (odd := unexpected(pattern, asked)):
         found.append(odd)
     if asked.operation == "Scan" and asked.key:
         text = f"it reads the whole table ({number_of(asked.scanned or 0, 'item')}) for {len(pattern.entries)}"
-        found.append(pattern_fault("scan", text, "a Scan is declared where a Query by key is enough", between))
+        found.append(pattern_fault("scan", text, "a Scan is declared although a Query by key is enough", between))
     return found
 
 

@@ -16,8 +16,8 @@ BLAMED: Final = frozenset(["environment", "services", "postgres", "pattern", "li
 # A list that ends like a page is the route's, whatever the process keeps.
 PAGE: Final = "like a page"
 RESTART: Final = Fix(
-    "start it again and trace again. If the difference is gone, the old process kept it; if not, it is in the code of "
-    "the route, whose calls `devenv up --tap` shows",
+    "restart it and trace again. If the difference is gone, the old process caused it; if not, the cause is in the "
+    "code of the route, whose calls `devenv up --tap` shows",
     "devenv restart backend",
 )
 
@@ -49,7 +49,7 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
     if not refused and (between is None or not (between.missing or between.extra)):
         return finding
     place = (
-        f"{ran.function} is right when called in a new process, so the cause is in the running process (what it keeps: "
+        f"{ran.function} is correct when called in a new process, so the cause is in the running process (its "
         "connections, a cache) or in the code between this function and the answer"
     )
     return replace(finding, cause=f"{finding.cause}; {place}" if finding.cause else place, fix=RESTART)

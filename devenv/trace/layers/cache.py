@@ -171,7 +171,7 @@ def find_faults(cache: Cache, key: str, service: str, found: FoundEntry | None, 
     if found is None:
         if others:
             text = f"there is no entry {key}, but there is {others[0]}: the application uses another key than declared"
-            cause = "code that deletes the declared key does not delete this entry, so it becomes old"
+            cause = "code that deletes the declared key does not delete this entry, so it becomes stale"
             fix = Fix(f"build the key as {cache.key} wherever it is written, read or deleted")
             yield Finding("wrong_key", text, cause, fix, tuple(others), frozenset([service, *others]))
         return
@@ -197,7 +197,7 @@ def error_in(value: Any) -> str | None:
 def poisoned(key: str, service: str, what: str) -> Finding:
     """The entry is no answer."""
     fix = Fix(f"delete {key}, and store only what was read without an error (devenv help caching)")
-    return Finding("poisoned", f"{key} is no answer: {what}", None, fix, (key,), frozenset([service, key]))
+    return Finding("poisoned", f"{key} is not a usable answer: {what}", None, fix, (key,), frozenset([service, key]))
 
 
 def summarize(seen: Observation) -> str:
@@ -210,7 +210,7 @@ def summarize(seen: Observation) -> str:
 
 LAYER: Final = Layer(
     name="cache",
-    question="Does the cache hold what the stores say?",
+    question="Does the cache agree with the stores?",
     observe=observe,
     needs=("postgres",),
     judge=judge_cache,

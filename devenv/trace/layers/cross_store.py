@@ -47,7 +47,7 @@ def observe(inquiry: TraceContext, given: Given) -> Observation:
             *missing_columns(inquiry),
             *(f"the rows of link {name} could not be read" for name in found.unlinked),
             *(
-                f"link {name} reads no id in {number_of(count, 'item')}"
+                f"link {name} finds no id in {number_of(count, 'item')}"
                 for name, count in count_unread(inquiry.facts.plan, (*gathered.entries, *gathered.rows)).items()
             ),
         ),
@@ -72,7 +72,7 @@ def summarize(seen: Observation) -> str:
 
 LAYER: Final = Layer(
     name="cross-store",
-    question="Does every id in them name the row it should, and do the copies agree?",
+    question="Does every id in these items match the right row, and do the copied attributes agree?",
     observe=observe,
     needs=("postgres",),
     judge=partial(judge_stored, "cross-store", "postgres"),

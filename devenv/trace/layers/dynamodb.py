@@ -294,11 +294,11 @@ def remedy(folded: Folded) -> Fix:
     """Return what a person can do about faults of one class: a command that changes items is said to change them."""
     safe = sum(fault.safe for fault in folded.faults)
     if not safe:
-        return Fix("list each of them with its fix; changes nothing", "devenv doctor")
+        return Fix("list each of them with its fix (changes nothing)", "devenv doctor")
     rest = len(folded.faults) - safe
     words = "correct the items, here and elsewhere, where no data is lost"
     need = f"; fix {rest} of them yourself" if rest else ""
-    return Fix(f"{words}{need}. `devenv doctor` only looks", MEND, safe=True)
+    return Fix(f"{words}{need}. `devenv doctor` changes nothing", MEND, safe=True)
 
 
 def concerns(fault: Fault, mine: set[int], gathered: SubjectItems, ids: set[str | None]) -> bool:

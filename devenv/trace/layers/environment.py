@@ -101,7 +101,7 @@ def reason_for_none(inquiry: TraceContext) -> str:
 def find_diversions(inquiry: TraceContext, source: VariableSource, notes: list[str]) -> Iterator[Finding]:
     """One finding per class, with all its variables. What is different but leads to the same store goes to `notes`."""
     found = [d for d in diversions(inquiry, source) if not leads_home(inquiry, source, d, notes)]
-    notes += [f"{d.evidence} (nothing says that the application reads it)" for d in found if not is_known(inquiry, d)]
+    notes += [f"{d.evidence} (the application may not read it)" for d in found if not is_known(inquiry, d)]
     found = [d for d in found if is_known(inquiry, d)]
     if inquiry.application.stale and found:
         fresh = {
@@ -300,7 +300,7 @@ def evidence(seen: Observation) -> Iterator[tuple[str, str]]:
 
 LAYER: Final = Layer(
     name="environment",
-    question="Which stores does the application's own process talk to?",
+    question="Which stores does the application's own process use?",
     observe=observe,
     judge=judge_environment,
     summarize=summarize,

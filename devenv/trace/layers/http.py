@@ -161,7 +161,7 @@ def find_uncovered(declared: TraceRequest, answers: Mapping[str, Answer], given:
     if is_untold(member, belongs=given.belongs):
         yield f"the answer to a user who may read this ({UNTOLD} who that is; name one: --user)"
     if member.more and not (member.following and member.following[-1].trouble):
-        yield f"the pages behind the first {member.pages}"
+        yield f"the pages after the first {member.pages}"
 
 
 def summary(answer: Answer) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def attributes(seen: Observation) -> Mapping[str, Any]:
 
 LAYER: Final = Layer(
     name="pattern",
-    question="What does the declared access pattern return of them?",
+    question="Which of these items does the declared access pattern return?",
     observe=observe,
     needs=("postgres",),
     judge=judge_pattern,

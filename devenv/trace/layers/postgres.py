@@ -168,7 +168,16 @@ def choose(
     if near:
         text = f"no row of {declared.table} has {declared.name} {user!r}; similar: {', '.join(near[:SHOWN])}"
         fix = Fix("use the stored name, or correct the row", command(inquiry, near[0]))
-        return [], [Finding("near_miss", text, "the name is spelled in two ways", fix, (user,), about(declared))]
+        return [], [
+            Finding(
+                "near_miss",
+                text,
+                "the name was mistyped, or is spelled differently in the row",
+                fix,
+                (user,),
+                about(declared),
+            )
+        ]
     return [], [nobody(inquiry, declared, people, members)]
 
 

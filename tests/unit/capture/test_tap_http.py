@@ -178,7 +178,7 @@ def test_what_is_not_the_protocol_is_not_read(data: bytes) -> None:
 def test_a_request_of_another_service_is_counted() -> None:
     assert observe([(">", b"GET /shell HTTP/1.1\r\n\r\n"), ("<", answers({}))]) == (
         [],
-        ["a request that names no operation of DynamoDB"],
+        ["a request without a DynamoDB operation"],
     )
 
 

@@ -72,7 +72,7 @@ def test_the_application_needs_the_issuer_and_is_given_its_names(tmp_path: Path)
         ('issuer = "cognito"', 'env = "ISSUER"', r"\{token_issuer\} is unknown"),
         ('sign_in = "cognito_id"\n', "", "sign_in, the column"),
         ('sign_in = "cognito_id"', 'sign_in_placeholder = "MOCK"', "needs sign_in, the column that it"),
-        ("[env]", '[services.issuer]\ncommand = ["x"]\n[env]', "`issuer` is a name of devenv's own"),
+        ("[env]", '[services.issuer]\ncommand = ["x"]\n[env]', "`issuer` is reserved by devenv"),
     ],
 )
 def test_what_cannot_be_right_is_refused(tmp_path: Path, before: str, after: str, said: str) -> None:

@@ -60,7 +60,11 @@ def test_each_stands_behind_what_it_needs(tmp_path: Path) -> None:
         ("API = ", 'X = "{front_url}", API = ', "{front_url} is unknown"),
         ("{backend_url}", "{backend_ulr}", "{backend_ulr} is unknown; did you mean `{backend_url}`"),
         ('"server.mjs", "{port}"', '"server.mjs", "{prot}"', "[services.frontend] command: {prot} is unknown"),
-        ("port = 0", 'depends_on = ["frontend"]\nport = 0', "frontend -> group-rows -> frontend: these services need"),
+        (
+            "port = 0",
+            'depends_on = ["frontend"]\nport = 0',
+            "frontend -> group-rows -> frontend: these services depend",
+        ),
         ("[services.group-rows]\n", '[services.group-rows]\ndepends_on = ["group-rows"]\n', "group-rows -> group-rows"),
         ('"work"', '"work", "{port}"', None),
         ("port = 0", "", "{group_rows_port}: [services.group-rows] has no port"),
@@ -69,10 +73,10 @@ def test_each_stands_behind_what_it_needs(tmp_path: Path) -> None:
         ('ready = { http = "/" }', 'ready = { log = "(" }', "log is not a regular expression"),
         ('command = ["node", "server.mjs", "{port}"]\n', "", "[services.frontend]: needs a command"),
         ("[services.group-rows]", '[services.group_rows]\ncommand = ["x"]\n[services.group-rows]', "same placeholder"),
-        ("[services.group-rows]", '[services.steps]\ncommand = ["x"]\n[services.group-rows]', "`steps` is a name of"),
+        ("[services.group-rows]", '[services.steps]\ncommand = ["x"]\n[services.group-rows]', "`steps` is reserved by"),
         ("[services.frontend]\n", '[services.frontend]\nurl = "http://x:{prot}"\n', "{prot} is unknown; did you mean"),
         ("{frontend_url}", "{fronted_url}", "[env] FRONTEND: {fronted_url} is unknown; did you mean `{frontend_url}`"),
-        ('["serve", "{port}"]', '["serve"]\ndepends_on = ["frontend"]', "these services need each other"),
+        ('["serve", "{port}"]', '["serve"]\ndepends_on = ["frontend"]', "these services depend on each other"),
     ],
 )
 def test_each_mistake_is_refused_with_its_line(tmp_path: Path, old: str, new: str, says: str | None) -> None:

@@ -99,7 +99,7 @@ def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
         (
             'function = "shop:order"',
             "function = \"shop:Shop('a', 'b').order\"",
-            "arguments are not possible there; write `module:function`, `module:Class().method`",
+            "arguments are not allowed there; write `module:function`, `module:Class().method`",
         ),
         (
             'arguments = { order_id = "{order_id}" }',
@@ -165,8 +165,8 @@ def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
             "{postgres_ulr} is unknown; did you mean `{postgres_url}`",
         ),
         ('TABLE = "orders"', 'TABLE = "o"\n[backend]\ncommand = ["a", "{prot}"]', "did you mean `{port}`"),
-        ('TABLE = "orders"', 'TABLE = "o"\n[backend]\nurl = "http://[x"', "[backend] url: is no address"),
-        ('TABLE = "orders"', 'TABLE = "o"\n[backend]\nurl = "127.0.0.1:80"', "[backend] url: is no address"),
+        ('TABLE = "orders"', 'TABLE = "o"\n[backend]\nurl = "http://[x"', "[backend] url: is not an address"),
+        ('TABLE = "orders"', 'TABLE = "o"\n[backend]\nurl = "127.0.0.1:80"', "[backend] url: is not an address"),
         (
             'params = { order_id = "number" }',
             'params = { order_id = "number" }\nsql = "SELECT %(oder_id)s"',

@@ -68,7 +68,7 @@ def test_one_of_several_patterns_is_enough_and_none_fits_all() -> None:
         ("INSERT", "filter is not a table"),
         ({"eventName": "INSERT"}, "filter.eventName needs a list"),
         ({"eventName": []}, "filter.eventName needs a list"),
-        ({"eventName": [["INSERT"]]}, "a list in its list"),
+        ({"eventName": [["INSERT"]]}, "a list inside a list"),
         (
             {"dynamodb": {"Keys": {"pk": {"S": [{"prefx": "a"}]}}}},
             "filter.dynamodb.Keys.pk.S needs one condition",

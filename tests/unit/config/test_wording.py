@@ -46,8 +46,11 @@ def test_what_the_words_name_is_accepted(expression: str) -> None:
     [
         (NAMED.replace("shop", "-shop"), "line 2: expected letters, digits, `_`, `.` and `-`, first a letter"),
         (NAMED + 'engine = "podman"\n', "line 3: expected one of: docker, embedded, external - at `$.project.engine`"),
-        (NAMED + '[dynamodb]\nregion = "US East"\n', "expected small letters, digits and `-`, such as `us-east-1`"),
-        (NAMED + '[services.Web]\ncommand = ["x"]\n', "expected small letters, digits, `_` and `-`"),
+        (
+            NAMED + '[dynamodb]\nregion = "US East"\n',
+            "expected lower-case letters, digits and `-`, such as `us-east-1`",
+        ),
+        (NAMED + '[services.Web]\ncommand = ["x"]\n', "expected lower-case letters, digits, `_` and `-`"),
         (NAMED + '[env]\n"a b" = "x"\n', "expected the name of a variable"),
         (NAMED + '[env]\nA = "x\\u0000"\n', "expected text without a NUL character"),
         (NAMED + '[[links]]\nfrom = "a.b"\nto = "postgres:users.uuid"\n', "expected `dynamodb:TABLE.ATTRIBUTE`"),

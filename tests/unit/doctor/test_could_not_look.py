@@ -78,7 +78,7 @@ def demands(says: str, **safety: Any) -> Row:
 
 # Of a check that needs others, also an input of its own where there is one: that its needs hold proves nothing of it.
 ROWS: dict[str, tuple[Row, ...]] = {
-    "ENV001": (Row("no devenv is on PATH", changes={"shell": {"PATH": ""}}),),
+    "ENV001": (Row("no `devenv` is on PATH", changes={"shell": {"PATH": ""}}),),
     "ENV002": (unread(),),
     "ENV003": (unread(),),
     "ENV004": (unread(),),
@@ -192,24 +192,24 @@ ROWS: dict[str, tuple[Row, ...]] = {
             items=({"id": {"S": "1"}},),
         ),
     ),
-    "DAT015": (Row("not read, as it is no Python of this version: old.py", "error"),),
+    "DAT015": (Row("not read, because it is not valid in this version of Python: old.py", "error"),),
     "DAT016": (Row(GONE[1]), Row("no table has a time to live", items=())),
     "XST001": (
         Row(
-            "link owner reads no id in 1 item",
+            "link owner finds no id in 1 item",
             "error",
             {"links": LINKS},
             items=({"id": {"S": "1"}, "by": {"B": "AA=="}},),
             rows=READ,
         ),
-        Row("the links read no id in any of 1 item", "error", {"links": LINKS}, items=({"id": {"S": "1"}},), rows=READ),
+        Row("the links find no id in any of 1 item", "error", {"links": LINKS}, items=({"id": {"S": "1"}},), rows=READ),
     ),
     "XST002": (Row("no natural_key is declared", settings={"links": LINKS}, items=()),),
     "XST003": (Row("no copies are declared", settings={"links": LINKS}, items=()),),
     "XST004": (
-        Row("nothing across the stores is declared (no [entities] and no [[links]])", "error"),
+        Row("no links between the stores are declared (no [entities] and no [[links]])", "error"),
         # Entities compare nothing across the stores: without Postgres it is not known that there is one store only.
-        Row("nothing across the stores is declared (entities: thing; links: none)", "error", {"entities": ENTITY}),
+        Row("no links between the stores are declared (entities: thing; links: none)", "error", {"entities": ENTITY}),
     ),
     "SAF001": (
         Row("no service of the project listens"),
@@ -264,7 +264,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "SAF013": (unread(private_path=True), demands("no template has a Site-to-Site VPN", private_path=True)),
     "DRF001": (Row("the account was not read", "error", changes={"asks_drift": True}),),
     "DRF002": (Row("the account was not read", "error", changes={"asks_drift": True}),),
-    "DOC001": (Row("the project is on another engine"),),
+    "DOC001": (Row("checked on engine `docker` only"),),
     "DOC002": (Row("Docker Compose was not looked for", "error", changes=on_docker()),),
     "DOC003": (Row("the project's compose file names the images", changes=on_docker()),),
     "DOC004": (Row("cannot see how much space is free in /d", changes=on_docker(folder="/d")),),
@@ -275,8 +275,11 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row("cannot see who owns data", changes=on_docker(volumes=(Volume("dynamodb", "data", None, None, None),))),
     ),
     "DOC008": (
-        Row("the project was never on another engine"),
-        Row("Docker could not be asked", changes={"look_at_docker": lambda: View("embedded", unasked="no permission")}),
+        Row("the project has used only one engine"),
+        Row(
+            "Docker could not be searched",
+            changes={"look_at_docker": lambda: View("embedded", unasked="no permission")},
+        ),
     ),
 }
 

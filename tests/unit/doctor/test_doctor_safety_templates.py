@@ -167,7 +167,7 @@ YAML_FAULTS: dict[str, tuple[str, Callable[[str], str], str]] = {
             'Type: "AWS::EC2::VPNConnection", Properties: {Type: ipsec.1}',
             "Type: AWS::DirectConnect::PublicVirtualInterface",
         ),
-        "carries nothing private",
+        "provides no private connection",
     ),
 }
 

@@ -77,7 +77,7 @@ def test_services_that_are_up_on_another_engine_are_named_with_the_way_on() -> N
         refuse_two("docker", "--engine", State(engine="embedded", services=UP))
     error = refused.value
     assert error.exit_code == Exit.USAGE
-    assert error.what == "this project is up on engine `embedded` (postgres), and --engine asks for `docker`"
+    assert error.what == "this project is up on engine `embedded` (postgres), and --engine requests `docker`"
     assert error.hint == "devenv down && devenv up --engine docker"
     with pytest.raises(UsageError) as refused:
         refuse_two("docker", "devenv.toml", State(engine="embedded", services=UP))

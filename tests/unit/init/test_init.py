@@ -62,7 +62,7 @@ def test_an_empty_folder_gets_an_example_that_is_valid(tmp_path: Path) -> None:
 def test_a_project_is_left_alone(tmp_path: Path) -> None:
     init(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(UsageError, match=r"devenv\.toml is there already"):
+    with pytest.raises(UsageError, match=r"devenv\.toml already exists"):
         init(tmp_path)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

@@ -79,7 +79,7 @@ services:
     assert settings.backend.command[-4:] == ["--host", "127.0.0.1", "--port", "{port}"]
     text = Drafter(survey(tmp_path), "x").draft().text.replace("\n# ", " ")
     assert "hunter2" not in text
-    assert "private or not known: CACHE, STRIPE, COLOR, STAGE_NAME, API_SECRET, FROM_ENV." in text
+    assert "private or unknown: CACHE, STRIPE, COLOR, STAGE_NAME, API_SECRET, FROM_ENV." in text
 
 
 @pytest.mark.parametrize(

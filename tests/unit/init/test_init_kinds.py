@@ -74,7 +74,7 @@ def test_every_sql_file_is_used_in_order_or_listed_with_the_reason(tmp_path: Pat
         f"db/{name}.sql" for name in ("00_extensions", "01_types", "02_tables", "03_email", "9_index", "10_views")
     ]
     assert sorted(body["unused"]) == [
-        "db/clean.sql: it makes nothing",
+        "db/clean.sql: it creates nothing",
         "db/queries/add.sql: a program fills in its values",
         "db/queries/by_handle.sql: it only reads",
         "docs/copy.sql: db/02_tables.sql makes table users already",

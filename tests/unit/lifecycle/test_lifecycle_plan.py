@@ -119,32 +119,32 @@ def plan_all(states: tuple[StepState, ...], **options: Any) -> str:
         (
             ("done", "done", "done"),
             {"force": "schema-load"},
-            "keep setup: as it was\nrun schema-load: asked for by --force schema-load\n"
-            "run seed: asked for by --force schema-load",
+            "keep setup: as it was\nrun schema-load: requested by --force schema-load\n"
+            "run seed: requested by --force schema-load",
         ),
         (
             ("pending", "done", "done"),
             {"force": "seed"},
             "run setup: never run\ncheck schema-load: an earlier step runs before it\n"
-            "run seed: asked for by --force seed",
+            "run seed: requested by --force seed",
         ),
         (
             ("pending", "pending", "done"),
             {"first": "seed"},
             "keep setup: it comes before --from seed\nkeep schema-load: it comes before --from seed\n"
-            "run seed: asked for by --from seed",
+            "run seed: requested by --from seed",
         ),
         (
             ("done", "done", "done"),
             {"first": "setup"},
-            "run setup: asked for by --from setup\nrun schema-load: asked for by --from setup\n"
-            "run seed: asked for by --from setup",
+            "run setup: requested by --from setup\nrun schema-load: requested by --from setup\n"
+            "run seed: requested by --from setup",
         ),
         (
             ("done", "done", "done"),
             {"first": "schema-load", "force": "seed"},
-            "keep setup: it comes before --from schema-load\nrun schema-load: asked for by --from schema-load\n"
-            "run seed: asked for by --force seed",
+            "keep setup: it comes before --from schema-load\nrun schema-load: requested by --from schema-load\n"
+            "run seed: requested by --force seed",
         ),
     ],
 )

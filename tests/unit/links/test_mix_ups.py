@@ -28,7 +28,7 @@ def test_exchanged_copies_are_no_stale_copies() -> None:
     world = World()
     letter = world.letters(world.first)[0]
     letter["user_handle"], letter["user_display_name"] = letter["user_display_name"], letter["user_handle"]
-    assert cause_of(world) == "the values of user_handle and user_display_name are exchanged"
+    assert cause_of(world) == "the values of user_handle and user_display_name are swapped"
 
 
 def test_one_copy_that_is_out_of_date_keeps_its_cause() -> None:

@@ -52,7 +52,7 @@ def settings_of(text: str) -> Settings:
     [
         ('[patterns.p]\ntable = "t"\nsql = "SELECT 1"', "either table or sql"),
         ("[patterns.p]", "either table or sql"),
-        ('[patterns.p]\ntable = "t"\noperation = "get"\nlimit = 1', "a get reads one item"),
+        ('[patterns.p]\ntable = "t"\noperation = "get"\nlimit = 1', "operation `get` reads one item"),
         (
             '[patterns.p]\ntable = "t"\nentities = ["mesage"]\n[entities.message]\ntable = "t"',
             "no entity `mesage`; did you mean `message`",

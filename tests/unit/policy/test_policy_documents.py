@@ -124,7 +124,7 @@ def test_a_role_may_have_a_path_and_a_name_that_ends_differently() -> None:
 
 
 def test_a_document_that_aws_would_not_take_is_refused() -> None:
-    with pytest.raises(UsageError, match="AWS takes 5120"):
+    with pytest.raises(UsageError, match="AWS allows 5120"):
         check_size(
             organisation(NOTHING, Wish(tuple(f"table-{n:03}" for n in range(60)), ("eu-central-1",))), MAKER.limit
         )

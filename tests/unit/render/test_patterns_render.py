@@ -100,5 +100,5 @@ def test_small_amounts_keep_their_digits(amount: float, words: str) -> None:
 def test_without_a_load_there_is_no_cost_of_a_month() -> None:
     cost = {"per_million_requests": 0.5, "per_month": None, "requests_per_month": None, "currency": "EUR"}
     assert cost_words(cost) == (
-        "cost 0.5 EUR a million requests (state a load, per_second or per_month, for the cost of a month)"
+        "cost 0.5 EUR a million requests (declare per_second or per_month to get the cost of a month)"
     )

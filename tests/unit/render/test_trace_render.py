@@ -98,7 +98,7 @@ def test_the_broken_layer_stands_open(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines[first - 1].startswith("├ ✓ pattern")
     assert lines[first].split() == ["├", "✗", "library", "missing", "0", "of", "12", "290", "ms", "wrong_query"]
     assert lines[first + 1 : first + 11] == [
-        "│   wrong_query: list_messages() returns 0 of 12: its query does not bring 12 entries that the",
+        "│   wrong_query: list_messages() returns 0 of 12: its query does not return 12 entries that the",
         "│   declared pattern returns",
         f"│   missing   12: {message_id(0)[:8]}… {message_id(1)[:8]}… {message_id(2)[:8]}… and 9 more",
         f"│   declared  {DECLARED}",
@@ -132,7 +132,7 @@ def test_changed_fields_new_entries_and_the_order_are_reported(monkeypatch: pyte
     lines = shown(mangled(), monkeypatch)
     assert f"│   extra     1: {message_id(99)[:8]}…" in lines
     assert f"│   changed   handle on 1 entry: {message_id(11)[:8]}… ines → null" in lines
-    assert "│   order     the same entries in another order" in lines
+    assert "│   order     the same entries in a different order" in lines
 
 
 def test_the_command_of_an_orphan_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_the_command_of_an_orphan_can_be_copied(monkeypatch: pytest.MonkeyPatch)
 def test_layers_that_could_not_be_asked_say_why_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(down(), monkeypatch)
     assert sum("Connection refused" in line for line in lines) == 1
-    assert lines[-1] == "? not verified: could not be asked: dynamodb, cross-store, pattern"
+    assert lines[-1] == "? not verified: could not be checked: dynamodb, cross-store, pattern"
     assert [line.split()[1] for line in lines if line[:1] in "├└"] == ["✓", "✓", "✓", "?", "?", "?", "-", "-"]
     narrow = shown(down(), monkeypatch, 40)
     assert sum("for the same reason" in line for line in narrow) == 3

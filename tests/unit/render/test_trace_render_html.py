@@ -111,8 +111,8 @@ def test_entries_stand_side_by_side() -> None:
 def test_healthy_and_unverified_say_so() -> None:
     assert "✓ Healthy Every layer agrees with the one before" in squeezed(Page(write_html(healthy())))
     words = squeezed(Page(write_html(down())))
-    assert "? Not verified dynamodb, cross-store, pattern could not be asked" in words
-    assert "It was not asked: it needs {person.uuid}, which is not known." in words
+    assert "? Not verified dynamodb, cross-store, pattern could not be checked" in words
+    assert "It was not checked: it needs {person.uuid}, which is not known." in words
     assert "Run devenv up" in words
 
 

@@ -227,7 +227,7 @@ def test_what_the_table_has_by_itself_is_no_difference() -> None:
     [
         (
             {"KeySchema": DECLARED["KeySchema"][:1]},
-            "its key is pk (S), declared is pk (S), sk (N)",
+            "its key is pk (S), declared as pk (S), sk (N)",
             [],
             True,
         ),
@@ -240,7 +240,7 @@ def test_what_the_table_has_by_itself_is_no_difference() -> None:
         ),
         (
             {"GlobalSecondaryIndexes": [{**DECLARED["GlobalSecondaryIndexes"][0], "KeySchema": DECLARED["KeySchema"]}]},
-            "its index by-g is pk (S), sk (N), projecting INCLUDE, a, b, declared is g (S), projecting INCLUDE, a, b",
+            "its index by-g is pk (S), sk (N), projecting INCLUDE, a, b, declared as g (S), projecting INCLUDE, a, b",
             ["Delete", "Create"],
             False,
         ),

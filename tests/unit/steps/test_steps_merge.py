@@ -190,7 +190,7 @@ def test_numbers_that_a_sequence_gave_are_generated_and_others_are_not() -> None
 
 
 def test_files_that_make_another_number_of_rows_each_time_cannot_be_merged() -> None:
-    with pytest.raises(DevenvError, match="another number of rows"):
+    with pytest.raises(DevenvError, match="a different number of rows"):
         pair_runs(USERS, [{}], [{}, {}], {})
 
 
@@ -206,7 +206,7 @@ def test_a_row_may_refer_to_itself_but_not_in_a_circle() -> None:
     assert order_rows(BOTH, [own]) == [own]
     one = row(POSTS, "id reply_to", id="p1", user_id=None, reply_to="p2")
     two = row(POSTS, "id reply_to", id="p2", user_id=None, reply_to="p1")
-    with pytest.raises(DevenvError, match=r"rows of public\.posts refer to one another in a circle"):
+    with pytest.raises(DevenvError, match=r"rows of public\.posts refer to one another in a cycle"):
         order_rows(BOTH, [one, two])
 
 

@@ -140,12 +140,12 @@ def test_templates_of_cloudformation_and_sam() -> None:
         ("template.yaml", "Resources:\n  Q: {Type: 'AWS::SQS::Queue'}", "template.yaml defines no table"),
         ("template.yaml", "Resources: [", "template.yaml defines no table"),
         ("a.sh", "echo hello", "a.sh has no `aws dynamodb create-table`"),
-        ("a.sh", "\naws dynamodb create-table --table-name $NAME", "a.sh:2: --table-name has a variable of the shell"),
+        ("a.sh", "\naws dynamodb create-table --table-name $NAME", "a.sh:2: --table-name contains a shell variable"),
         ("a.sh", "aws dynamodb create-table --table-name x --key-schema 'A=[b'", "a.sh:1: a bracket [ is never closed"),
         (
             "t.json",
             {**REQUEST, "AttributeDefinitions": [*TYPES, {"AttributeName": "idle", "AttributeType": "S"}]},
-            "t.json: attribute idle of table orders is in no key",
+            "t.json: attribute idle of table orders is not part of any key",
         ),
     ],
 )

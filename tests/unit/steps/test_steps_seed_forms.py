@@ -121,7 +121,7 @@ def test_what_is_not_loaded_is_listed() -> None:
         ("x.json", {"things": [{"PutRequest": {"Item": {"id": {"S": 1}}}}]}, "x.json: item 1, attribute id: S is not"),
         ("x.json", {"things": [{"PutRequest": {"Item": {"id": {"S": "1"}, "n": {"N": "x"}}}}]}, "x.json: item 1, attr"),
         ("x.jsonl", '{"Item":{"id":{"S":"1"}}}\n{"Item":\n', "x.jsonl:2:1:9 is not valid JSON"),
-        ("things.csv", "id,n\n1\n", "things.csv: row 1 has another number of cells"),
+        ("things.csv", "id,n\n1\n", "things.csv: row 1 has a different number of cells"),
     ],
 )
 def test_what_is_unclear_is_refused_with_its_place(name: str, text: Any, message: str) -> None:

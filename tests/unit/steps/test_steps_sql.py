@@ -136,7 +136,7 @@ def test_included_files_are_looked_for_as_psql_does() -> None:
     [
         ("SELECT 1;\n\\ir gone.sql", "db/a.sql:2: gone.sql is not a file of the project"),
         ("\\i ../../x.sql", "db/a.sql:1: ../../x.sql is not a file of the project"),
-        ("\\ir self.sql", "db/self.sql:1: files include one another in a circle"),
+        ("\\ir self.sql", "db/self.sql:1: files include one another in a cycle"),
     ],
 )
 def test_an_included_file_that_is_not_there_is_refused(text: str, message: str) -> None:

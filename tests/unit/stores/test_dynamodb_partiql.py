@@ -144,7 +144,7 @@ def test_a_semicolon_at_the_end_is_no_word() -> None:
         ('SELECT * FROM things WHERE id IN ["a", "b"]', "single quotes"),
         ("SELECT * FROM things WHERE id = 'a' LIMIT 5", "--limit 5"),
         ("SELECT * FROM things WHERE id LIKE 'a%'", "begins_with"),
-        ("SELECT * FROM things WHERE id = ?", "in the place of ?"),
+        ("SELECT * FROM things WHERE id = ?", "instead of ?"),
         ("SELECT id, size FROM things WHERE id = 'a'", 'quote it, "size"'),
         ("SELECT Name FROM things", 'quote it, "Name"'),
         ("SELECT \"size\", t.status FROM things t WHERE id = 'a LIKE ? LIMIT 1'", None),

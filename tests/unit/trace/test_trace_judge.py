@@ -434,7 +434,7 @@ def test_none_for_what_an_earlier_layer_lost_follows_from_that() -> None:
 
 def test_equal_queries_are_not_shown_as_different() -> None:
     assert side_by_side([SENT], DECLARED) == (
-        "it asks Query letters where pk = MSG#g-1 descending, which is the declared query"
+        "it sends Query letters where pk = MSG#g-1 descending, which is the declared query"
     )
     assert "differs in table" in side_by_side([replace(SENT, table="other")], DECLARED)
 

@@ -297,7 +297,7 @@ def test_a_wrong_answer_of_a_right_function_is_placed_in_the_process_or_the_rout
         first = judge(SUBJECT, seen).first
         assert first is not None
         assert first.cause is not None
-        assert "list_letters() is right when called in a new process" in first.cause
+        assert "list_letters() is correct when called in a new process" in first.cause
         assert first.fix is not None
         assert first.fix.command == "devenv restart backend"
 

@@ -46,7 +46,7 @@ def test_a_query_that_brings_less_than_the_declared_one() -> None:
     assert first is not None
     assert (first.layer, first.kind) == ("library", "wrong_query")
     assert "begins_with(sk, 2026)" in (first.cause or "")
-    assert "declared is Query letters where pk = MSG#g-1 descending" in (first.cause or "")
+    assert "the declared query is Query letters where pk = MSG#g-1 descending" in (first.cause or "")
     assert "differs in sort-key condition" in (first.cause or "")
     assert also(seen) == []
 
@@ -250,9 +250,9 @@ def with_page(entries: Sequence[Entry], size: int = 2, **changes: Any) -> Observ
     ("entries", "words"),
     [
         (STORED[:2], "2 entries that are not among the first 2"),
-        (STORED[4:], "1 entry, not the 2 that the route asks for"),
-        (STORED, "5 entries, not the 2 that the route asks for"),
-        (STORED[:2:-1], "another order"),
+        (STORED[4:], "1 entry, not the 2 that the route requests"),
+        (STORED, "5 entries, not the 2 that the route requests"),
+        (STORED[:2:-1], "a different order"),
         ((STORED[4], STORED[4]), "not among the first"),
     ],
 )
@@ -279,7 +279,7 @@ def test_what_hides_the_row_from_the_role_of_a_lookup_is_its_cause() -> None:
     guard = Ran("find_me()", "returned", asked=(asked,), returned=(("id", "u-ada", None),), denied=Denied("hidden"))
     first = judge(SUBJECT, with_guard(guard)).first
     assert first is not None
-    assert first.cause == "`SELECT id` brings 0 rows from db:5432/a as ada; hidden"
+    assert first.cause == "`SELECT id` returns 0 rows from db:5432/a as ada; hidden"
     refused = replace(guard, outcome="raised", returned=(), asked=(replace(asked, count=None, error="42501"),))
     right = replace(refused, denied=Denied("no right", "GRANT SELECT ON t TO ada"))
     first = judge(SUBJECT, with_guard(right)).first
@@ -321,7 +321,7 @@ def test_the_lookup_of_the_user_is_held_against_the_declared_row() -> None:
     first = judge(SUBJECT, seen(("id", "u-ada", None))).first
     assert first is not None
     assert (first.kind, first.summary) == ("wrong_row", "find_me() does not find the user")
-    assert first.cause == "`SELECT id` brings 0 rows from db:5432/a as ada"
+    assert first.cause == "`SELECT id` returns 0 rows from db:5432/a as ada"
     another = judge(SUBJECT, seen(("id", "u-ada", "u-bo"), ("name", "ada", None))).first
     assert another is not None
     assert "`id` is u-bo, not u-ada, `name` is missing, not ada" in another.summary

@@ -258,7 +258,7 @@ def test_entries_on_two_pages_are_named_with_what_was_sent() -> None:
     assert (found.kind, found.summary) == ("cursor", "1 entry on more than one page (page 2): m4")
     assert found.cause == (
         "the Link of page 1 sends `before` = 2023-06-04T10:00:00Z, the `at` of the last entry m4; "
-        "page 2 must begin behind that entry and begins with it"
+        "page 2 must begin after that entry, but begins with it"
     )
     many = turned(LAST.fields["at"] or "", ("m4", "m5", "m6", "m7", "m8"))
     assert many.summary == "5 entries on more than one page (page 2): m4, m5, m6 and 2 more"
@@ -282,10 +282,10 @@ def test_entries_between_two_pages_are_named_with_the_entry_before_them() -> Non
     less = (*STORED[:2], *STORED[3:])
     spans = ((at[3], at[4]), (at[0], at[1]))
     skipped = turned(at[2], (), less, spans=spans)
-    assert skipped.summary == "the API answers 4 of 5: 1 entry between pages 1 and 2 missing, after the entry m4"
+    assert skipped.summary == "the API returns 4 of 5: 1 entry between pages 1 and 2 missing, after the entry m4"
     assert "the `at` of the entry m3, which is on no page, not of the last one m4" in (skipped.cause or "")
     far = turned(at[3], (), less, spans=spans)
-    assert "the `at` of the last entry m4; page 2 begins too far after it" in (far.cause or "")
+    assert "the `at` of the last entry m4; page 2 skips entries after it" in (far.cause or "")
     other = turned(at[3], (), less, spans=spans, more=True)
     assert (other.kind, "in the opposite order" in (other.cause or "")) == ("cursor", True)
 

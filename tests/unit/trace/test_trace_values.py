@@ -360,7 +360,7 @@ def test_what_is_no_uuid_is_answered_with_where_there_are_some() -> None:
     )
     with pytest.raises(UsageError) as caught:
         ask(made, "thread", ("nonsense",), None)
-    assert caught.value.hint == "devenv ddb scan t --limit 3  (shows some)"
+    assert caught.value.hint == "devenv ddb scan t --limit 3  (shows example ids)"
 
 
 def test_numbers_are_brought_into_one_spelling() -> None:
@@ -442,13 +442,13 @@ def test_a_report_holds_neither_secrets_nor_peoples_words() -> None:
 @pytest.mark.parametrize(
     ("safe", "command", "text"),
     [
-        ((True, True), "devenv doctor --fix", "where no data is lost. `devenv doctor` only looks"),
+        ((True, True), "devenv doctor --fix", "where no data is lost. `devenv doctor` changes nothing"),
         (
             (True, False),
             "devenv doctor --fix",
-            "; fix 1 of them yourself. `devenv doctor` only looks",
+            "; fix 1 of them yourself. `devenv doctor` changes nothing",
         ),
-        ((False, False), "devenv doctor", "changes nothing"),
+        ((False, False), "devenv doctor", "(changes nothing)"),
     ],
 )
 def test_a_command_that_changes_items_is_said_to(safe: tuple[bool, ...], command: str, text: str) -> None:
@@ -487,5 +487,5 @@ def test_a_list_inside_one_of_several_others_is_not_compared_with_it(
 ) -> None:
     forms = [Form(outer, "id", {}, "order"), Form(inner, "id", {}, "line")]
     entries = [*(Entry(f"order {number}", {}, "order") for number in range(orders)), Entry("line 1", {}, "line")]
-    told = ["not compared: under which order the answer lists each line"]
+    told = ["not compared: which order each line of the answer belongs to"]
     assert list(unplaced(forms, entries)) == told[:said]

@@ -48,7 +48,7 @@ def test_a_file_that_cannot_be_written_is_refused_at_once(tmp_path: Path, option
 def test_a_file_that_holds_something_else_is_kept(tmp_path: Path, option: str) -> None:
     file = tmp_path / "devenv.toml"
     file.write_text("[project]\n")
-    assert refused(tmp_path, **{option: file}).detail == "it holds something else, which would be lost"
+    assert refused(tmp_path, **{option: file}).detail == "it has other content, which would be lost"
     assert file.read_text() == "[project]\n"
 
 

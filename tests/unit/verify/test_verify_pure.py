@@ -61,7 +61,7 @@ def test_what_is_not_compared_is_said() -> None:
     whole = msgspec.structs.replace(TABLE_READ, known=1000, expired=0)
     assert list(list_not_compared(Coverage((whole,), ROWS), ["t"])) == []
     half = msgspec.structs.replace(whole, ids={"owner": 1000, "reply": 0})
-    assert list(list_not_compared(Coverage((half,), ROWS), ["t"])) == ["link reply: it reads no id in any item of t"]
+    assert list(list_not_compared(Coverage((half,), ROWS), ["t"])) == ["link reply: it finds no id in any item of t"]
     assert reasons(half) == ()
 
 
@@ -71,7 +71,7 @@ def test_what_is_not_compared_is_said() -> None:
         ({"finished": 3}, "1 of 4 segments of t did not end"),
         ({"capped": 1, "finished": 3}, "the scan of t stopped at the given number of items"),
         ({"counted": 1011}, "1,000 items of t read, and it has 1,011"),
-        ({"ids": {"owner": 0}}, "link owner reads no id in any item of t"),
+        ({"ids": {"owner": 0}}, "link owner finds no id in any item of t"),
         ({"known": 0}, "none of 1,000 items of t is of a declared kind"),
         ({"items": 0, "known": 0, "counted": 0}, "table t has no items"),
         ({"keys": ("id",)}, "table t is not the declared one: its key is id, declared pk, sk"),
@@ -311,7 +311,7 @@ def test_keys_are_the_same_bytes_in_any_order() -> None:
 
 def test_progress_has_rate_and_remaining_time() -> None:
     assert progress_text("scan", 300_000, 1, 9, 2.0, 900_000) == "300,000 of about 900,000 items, 150,000/s, 4 s left"
-    assert progress_text("join", 20, 2, 8, 2.0, 0) == "2 of 8 parts, 20 items looked at, 6 s left"
+    assert progress_text("join", 20, 2, 8, 2.0, 0) == "2 of 8 parts, 20 items checked, 6 s left"
 
 
 def test_a_bar_is_as_full_as_the_work_is_done() -> None:
@@ -384,6 +384,6 @@ def test_the_text_form_of_a_repair_says_what_was_left_alone() -> None:
         "1 was not accepted by DynamoDB:",
         '    changed_meanwhile: t {"pk": "a"}',
         '    failed: t {"pk": "b"}',
-        "2 would be deleted: add --allow-loss to do that too",
+        "2 would be deleted: add --allow-loss to delete them too",
     ]
     assert lines[-1] == "  orphan: 2"

@@ -31,7 +31,7 @@ def csv_rows(name: str, lines: Iterator[str], rule: SeedFile | None) -> Iterator
         refuse_columns(name, rule, rows.fieldnames or [])
         for number, row in enumerate(rows, 2):
             if None in row or None in row.values():
-                raise UsageError(f"{name}: row {number - 1} has another number of cells than the first line")
+                raise UsageError(f"{name}: row {number - 1} has a different number of cells than the first line")
             cells = {name: text for name, text in row.items() if text != ""}
             yield cells if rule is None or not rule.attributes else filled(rule.attributes, cells)
     except csv.Error as error:

@@ -12,7 +12,7 @@ def read(tree: Any, file: str, found: SeedDocuments, whole: bool) -> bool:
     match tree:
         case {"table": str(), "items": list()}:
             if unknown := sorted(tree.keys() - {"table", "items"}):
-                raise UsageError(f'{file}: unknown key "{unknown[0]}"', hint='known are "table" and "items"')
+                raise UsageError(f'{file}: unknown key "{unknown[0]}"', hint='only "table" and "items" are known')
             found.documents.append(Document(tree["table"], tree["items"], are_typed(tree["items"])))
             return True
     return False

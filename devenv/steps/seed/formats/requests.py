@@ -61,7 +61,7 @@ def read_write(write: Any, file: str, found: SeedDocuments) -> None:
         case {"PutRequest": {"Item": dict(item)}}:
             found.add(None, item, True)
         case _:
-            found.left_out.append(f"{file}: a write that puts no whole item ({', '.join(map(str, write))})")
+            found.left_out.append(f"{file}: a write that is not a put of a whole item ({', '.join(map(str, write))})")
 
 
 FORMAT = SeedFormat("DynamoDB's JSON: requests to write (batch-write-item, transact-write-items, put-item)", read)

@@ -61,7 +61,7 @@ def test_the_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
 def test_a_damaged_key_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / ".devstate").mkdir(mode=0o700)
     place(tmp_path).write_bytes(content)
-    with pytest.raises(DevenvError, match="is no signing key") as found:
+    with pytest.raises(DevenvError, match="is not a signing key") as found:
         keep_key(tmp_path)
     assert str(place(tmp_path)) in str(found.value.hint)
 
