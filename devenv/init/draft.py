@@ -381,8 +381,8 @@ class Drafter(TraceDrafter):
     def seed_command(self, file: str) -> None:
         """`[steps.seed]` with the project's own script."""
         again = (
-            " `devenv setup` gives every row a new id: then run `devenv doctor --fix` to update the items. For items in"
-            " JSON files, `devenv up` does this."
+            " `devenv setup` gives every row a new id: then run `devenv seed`, which empties the tables first. Items in"
+            " JSON files are updated by `devenv up`."
             if self.gives_new_ids()
             else ""
         )

@@ -46,5 +46,7 @@ STEPS = (
         lacks=seed.lacks,
         restore=seed.restore,
         makes="items",
+        clear=seed.clear,
+        unknown=seed.unknown,
     ),
 )

@@ -201,8 +201,8 @@ class Step(msgspec.Struct, frozen=True):
     write and that `apply` from scratch would destroy. `present` tells whether the work of the project's own command
     can be there at all; `lacks` says what a command that ended well should have made and did not. `restore` brings back
     what was deleted since (rows or items: `makes`), and gives the number. `clear` makes room for a command that runs
-    from scratch. `gather` reads files that come before those that the source names. `stream` reads files that may be
-    too large to be held at once, in the place of `gather` and `parse`.
+    from scratch, and `unknown` names what goes with that. `gather` reads files that come before those that the source
+    names. `stream` reads files that may be too large to be held at once, in the place of `gather` and `parse`.
     """
 
     name: str
@@ -217,6 +217,7 @@ class Step(msgspec.Struct, frozen=True):
     restore: Callable[[StepContext, Inputs], int] = lambda ctx, inputs: 0
     makes: str = ""
     clear: Callable[[StepContext], None] = lambda ctx: None
+    unknown: Callable[[StepContext], str | None] = lambda ctx: None
     parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any] = lambda settings, root, files: None
     stream: Callable[[Settings, Path, Reading], Inputs] | None = None
 
@@ -258,7 +259,8 @@ class Step(msgspec.Struct, frozen=True):
         if not self.present(handles):
             return StepState(self.name, "pending", "what its command created was deleted")
         if mark.hash == SETUP_RAN:
-            return StepState(self.name, "stale", "setup ran again since: its ids are stale")
+            again = f"`devenv {self.name}` replaces what it wrote"
+            return StepState(self.name, "stale", f"setup ran again since: its ids are stale; {again}")
         if mark.hash != inputs.hash:
             return StepState(self.name, "stale", "its command or its files changed")
         # Of what a command loaded devenv has no record.
@@ -271,7 +273,8 @@ class Step(msgspec.Struct, frozen=True):
             before = ledger.mark(self.name)
             ledger.set_mark(self.name, inputs.hash, "running", "")
         try:
-            outcome = self.command(ctx, inputs, fresh) if inputs.command else self.apply(ctx, inputs, fresh)
+            stale = before is not None and before.hash == SETUP_RAN and not fresh
+            outcome = self.command(ctx, inputs, fresh, stale) if inputs.command else self.apply(ctx, inputs, fresh)
         except UsageError as error:
             # Refused before anything was written: the step stands as it stood.
             with Ledger(ctx.ledger) as ledger:
@@ -299,19 +302,26 @@ class Step(msgspec.Struct, frozen=True):
         if ctx.settings.steps.seed.command and mark is not None and mark.state == "done":
             ledger.set_mark("seed", SETUP_RAN, "done", mark.reason)
 
-    def command(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
-        """Run the project's own command, and look up whether it did anything. DevenvError, UsageError."""
+    def command(self, ctx: StepContext, inputs: Inputs, fresh: bool, stale: bool) -> StepOutcome:
+        """Run the project's own command, and look up whether it did anything. DevenvError, UsageError.
+
+        `stale`: it ran before for rows that setup has replaced. Only the user may have that deleted.
+        """
+        warnings: tuple[str, ...] = ()
+        with Handles(ctx) as handles:
+            if stale and self.lacks(ctx, handles) is None:
+                warnings = (f"what it wrote for the rows of before is still there: `devenv {self.name}` replaces it",)
         if fresh:
             self.clear(ctx)
         run_command(ctx, inputs, self.name)
         with Handles(ctx) as handles:
             if lacks := self.lacks(ctx, handles):
                 raise nothing_made(lacks, find_addresses(ctx.root, inputs))
-        return StepOutcome({"command run": 1})
+        return StepOutcome({"command run": 1}, warnings)
 
     def foreign(self, ctx: StepContext, inputs: Inputs) -> str | None:
         """A sentence about data that devenv did not write and that a fresh run would destroy, or None."""
-        return None if inputs.command else self.strangers(ctx, inputs)
+        return self.unknown(ctx) if inputs.command else self.strangers(ctx, inputs)
 
 
 def hash_inputs(files: tuple[SourceFile, ...], command: list[str], content: Any) -> str:

@@ -176,10 +176,16 @@ def test_a_seed_that_is_a_program_runs_again_after_setup(shop: Any, given: None)
     """It took its ids from rows that are gone."""
     shop.write("a.sql", "CREATE TABLE users (uuid uuid PRIMARY KEY DEFAULT gen_random_uuid())")
     shop.steps["setup"] = {"files": ["a.sql"]}
-    shop.write("seed.py", SEED.format(endpoint="None"))
+    shop.write("seed.py", SEED.format(endpoint="None").replace('"a"', "__import__('uuid').uuid4().hex"))
     shop.up()
     assert shop.look("seed").state == "done"
     shop.run("setup", fresh=True)
     state = shop.look("seed")
-    assert (state.state, state.reason) == ("stale", "setup ran again since: its ids are stale")
-    assert list(shop.up()) == ["seed"]
+    assert state.state == "stale"
+    assert state.reason == "setup ran again since: its ids are stale; `devenv seed` replaces what it wrote"
+    ran = shop.up()
+    assert (list(ran), count(shop)) == (["seed"], 2)
+    assert "still there: `devenv seed` replaces it" in " ".join(ran["seed"].warnings)
+    assert shop.foreign("seed").startswith(f"all items of table {shop.table('things')} (a command wrote them")
+    assert not shop.run("seed", fresh=True).warnings
+    assert count(shop) == 1

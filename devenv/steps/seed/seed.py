@@ -65,9 +65,7 @@ def lacks(ctx: StepContext, handles: Handles) -> str | None:
     """Return what a command should have made: an item in one of the tables that the project declares, else in any."""
     dynamo = handles.dynamo()
     there = {name for page in dynamo.pages("ListTables") for name in page["TableNames"]}
-    declared = {each.table for each in ctx.settings.entities.values()}
-    declared |= {edge.table for edge in compile_plan(ctx.settings, {}).edges}
-    declared |= (source.read(ctx.settings, ctx.root, ()).declared or {}).keys()
+    declared = declared_tables(ctx)
     wanted = sorted((declared & there) or there)
     if any(not is_empty(dynamo, table) for table in wanted):
         return None
@@ -75,6 +73,37 @@ def lacks(ctx: StepContext, handles: Handles) -> str | None:
         others = ", ".join(filled[:EXAMPLES])
         return f"no declared table ({', '.join(wanted)}) has an item, only {others}"
     return f"no table of DynamoDB at {ctx.dynamodb.endpoint} has an item"
+
+
+def declared_tables(ctx: StepContext) -> set[str]:
+    """The names of the tables that schema-load's files define, or that items of an entity or a link are in."""
+    declared = {each.table for each in ctx.settings.entities.values()}
+    declared |= {edge.table for edge in compile_plan(ctx.settings, {}).edges}
+    return declared | (source.read(ctx.settings, ctx.root, ()).declared or {}).keys()
+
+
+def filled_tables(ctx: StepContext, dynamo: Dynamo) -> list[str]:
+    """The declared tables that are there and have an item."""
+    there = {name for page in dynamo.pages("ListTables") for name in page["TableNames"]}
+    return [table for table in sorted(declared_tables(ctx) & there) if not is_empty(dynamo, table)]
+
+
+def clear(ctx: StepContext) -> None:
+    """Empty the declared tables, so that a command that runs from scratch leaves nothing of its last run there."""
+    with Dynamo(ctx.dynamodb) as dynamo:
+        for table in filled_tables(ctx, dynamo):
+            ctx.say(f"emptying table {table}")
+            empty_table(ctx.dynamodb, table, table_key(dynamo, table))
+
+
+def unknown(ctx: StepContext) -> str | None:
+    """Return what `clear` deletes: of what a command wrote there is no record, so it may be anybody's."""
+    with Dynamo(ctx.dynamodb) as dynamo:
+        tables = filled_tables(ctx, dynamo)
+    if not tables:
+        return None
+    many = "all items of table" if len(tables) == 1 else "all items of tables"
+    return f"{many} {', '.join(tables)} (a command wrote them, so devenv cannot tell which are yours)"
 
 
 def examine(ctx: StepContext, inputs: Inputs, handles: Handles) -> StepState:
