@@ -160,6 +160,12 @@ def test_an_id_without_a_row_gets_the_similar_one_as_advice(loans: ProjectDir) -
     assert (verdict["layer"], verdict["class"]) == ("postgres", "missing_row")
     assert (verdict["fix"]["text"], verdict["fix"]["command"]) == ("trace the similar id", "devenv trace loans drill")
     assert {other["fix"]["command"] for other in verdict["also"]} == {"devenv trace loans drill"}
+    # Its row is there, and something else of the SQL leaves it out: it was not deleted.
+    (loans.path / "devenv.toml").write_text(toml.replace("name = %(tool)s", "name = %(tool)s AND name > 'x'"))
+    verdict = loans.json("trace", "loans", "drill")["verdict"]
+    assert (verdict["class"], verdict["fix"]["text"]) == ("missing_row", "correct `sql` in devenv.toml")
+    assert verdict["cause"] == "its row is there, so another condition of the SQL excludes it"
+    (loans.path / "devenv.toml").write_text(toml)
     # A row that setup loaded, and that is gone, can be restored: nothing else is.
     loans.ok("db", "--write", "DELETE FROM tools WHERE name = 'drill'")
     verdict = loans.json("trace", "loans", "drill")["verdict"]

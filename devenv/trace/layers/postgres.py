@@ -289,9 +289,18 @@ def no_row(inquiry: TraceContext, text: str) -> tuple[str, Fix]:
     """Why the subject has no row, and what helps: nothing is loaded again for an id that may be mistyped."""
     value = inquiry.question.identifier
     seeded = inquiry.facts.postgres().seeded
-    loaded = (row for (_, table), rows in seeded.items() if table in text for row in rows)
-    if value and any(canonical(str(cell)) == canonical(value) for row in loaded for cell in row.values()):
+    loaded = [
+        (relation, column, str(cell))
+        for relation, rows in seeded.items()
+        if value and relation[1] in text
+        for row in rows
+        for column, cell in row.items()
+        if canonical(str(cell)) == canonical(value)
+    ]
+    if loaded and not any(is_there(inquiry, *one) for one in loaded):
         return "setup loaded this row; it was deleted later", RESTORE
+    if loaded:
+        return "its row is there, so another condition of the SQL excludes it", Fix("correct `sql` in devenv.toml")
     try:
         other = another_id(inquiry)
     except StoreError:
@@ -299,6 +308,21 @@ def no_row(inquiry: TraceContext, text: str) -> tuple[str, Fix]:
     if not value or other is None:
         return "the rows do not match what the request needs", Fix("correct `sql` in devenv.toml, or add the row")
     return "either the id is wrong, or its row was deleted", other
+
+
+def is_there(inquiry: TraceContext, relation: tuple[str, str], column: str, value: str) -> bool:
+    """Return True if the table has a row with this value in the column."""
+    from psycopg import sql
+
+    from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import reading
+
+    target = inquiry.facts.context.targets.postgres
+    query = sql.SQL("SELECT 1 FROM {} WHERE {}::text = {} LIMIT 1").format(
+        postgres.name(*relation), postgres.name(column), sql.Literal(value)
+    )
+    with reading(target) as connection, postgres.translated(target.address):
+        return connection.execute(query).fetchone() is not None
 
 
 def other_role(inquiry: TraceContext) -> PostgresTarget | None:

@@ -27,6 +27,7 @@ from devenv.stores.dynamodb.client import typed_item
 from devenv.stores.postgres.catalog import Catalog
 from devenv.stores.postgres.client import store_error
 from devenv.trace.layers.dynamodb import not_found, unmatched
+from devenv.trace.layers.members import Members
 from devenv.trace.layers.postgres import nobody
 from devenv.trace.observation import Finding
 from devenv.trace.question import Application, Question, TraceContext
@@ -288,7 +289,7 @@ def asked(world: World, user: str, seeded: Sequence[dict[str, Any]] = ()) -> Fin
     """What a trace says of somebody who has no row; bo alone is a member."""
     question = Question("conversation", Trace(), {"group": "g-1"}, user)
     inquiry = TraceContext(question, facts(world, seeded=seeded), Application())
-    return nobody(inquiry, WHO, world.rows, lambda: [world.id("bo")])
+    return nobody(inquiry, WHO, world.rows, lambda: Members(frozenset([world.id("bo")])))
 
 
 def test_who_is_not_there_is_reported_who_is(world: World) -> None:
@@ -307,7 +308,7 @@ def test_a_row_that_setup_loaded_and_a_table_without_rows_are_loaded_again(world
     assert gone.fix.command == "devenv up --restore-seeds"
     bo = world.id("bo")
     inquiry = TraceContext(Question("conversation", Trace(), {}, "ada"), facts(world), Application())
-    empty = nobody(inquiry, WHO, [], lambda: [bo])
+    empty = nobody(inquiry, WHO, [], lambda: Members(frozenset([bo])))
     assert (empty.cause, empty.fix and empty.fix.command) == ("public.users is empty", "devenv up --from setup")
     assert empty.summary.endswith("there are none at all")
 
