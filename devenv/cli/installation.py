@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -35,7 +36,7 @@ def self_update(dry_run: DryRun = False) -> None:
 
 
 def self_uninstall(yes: Yes = False, dry_run: DryRun = False) -> None:
-    """Remove devenv. Projects that are up are stopped first; the folders that stay are listed with their sizes."""
+    """Remove devenv. Projects that it has up are stopped first; the folders that stay are listed with their sizes."""
     from devenv.lifecycle.installed import plan_removal
 
     task = plan_removal()
@@ -44,16 +45,16 @@ def self_uninstall(yes: Yes = False, dry_run: DryRun = False) -> None:
         also = f" and stop the running services of {', '.join(up)} (the data is kept)" if up else ""
         agreed(f"Remove devenv from {task.report.body['environment']}{also}?", yes)
         if up:
-            stop_projects()
+            stop_projects(up)
     hand_over(task, dry_run)
 
 
-def stop_projects() -> None:
-    """Stop every project of this user. Ends the command, with what failed, unless all could be stopped."""
+def stop_projects(roots: Sequence[str]) -> None:
+    """Stop these projects. Ends the command, with what failed, unless all could be stopped."""
     from devenv.lifecycle.projects import down_all
 
     with watching() as watch:
-        report = down_all(False, False, chosen.limit, watch)
+        report = down_all(False, False, chosen.limit, watch, only=roots)
     if report.exit_code:
         show(report)
 

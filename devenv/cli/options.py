@@ -86,7 +86,7 @@ def global_options(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print no progress; doctor prints failures only.")
+        bool, typer.Option("--quiet", "-q", help="Print no progress, only the result; doctor prints failures only.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more detail.")] = False,
     no_input: Annotated[bool, typer.Option("--no-input", help='Never prompt; answer "no" to every question.')] = False,

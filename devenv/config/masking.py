@@ -38,6 +38,9 @@ PUBLIC: Final = late(
     r"|_(?:file|path|dir|folder|url|uri|endpoint|name|arn|ttl|seconds|header|algorithm|algo|type|id|sock)$",
     re.IGNORECASE,
 )
+# A column of this name is as likely the key of an item.
+NO_COLUMNS: Final = frozenset(["key"])
+PLAIN_VALUE: Final = late(r"true|false|t|f|none|null||-?\d{1,7}(?:\.\d+)?|\d{4}-\d\d-\d\d(?:[T ]\S*)?", re.IGNORECASE)
 # In a text, where anything may stand before a `=`, only these.
 PAIR_NAME: Final = (
     r"(?:[A-Za-z0-9_.-]*?(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|signature|credentials?)"
@@ -193,6 +196,14 @@ def mask_pair(found: re.Match[str]) -> str:
 def is_secret_name(name: str) -> bool:
     """Return True if a variable or parameter of this name holds a secret."""
     return bool(NAME.search(name)) and not PUBLIC.search(name)
+
+
+def is_secret_value(name: str, text: str) -> bool:
+    """Return True if a column or an attribute of this name holds this text as a secret.
+
+    A truth value, a small number and a time are none, whatever their name is (`is_private`, `token_count`).
+    """
+    return is_secret_name(name) and name.lower() not in NO_COLUMNS and not PLAIN_VALUE.fullmatch(text)
 
 
 def mask(name: str, value: Any) -> Any:

@@ -218,6 +218,7 @@ class ProcessServices(EngineProject):
 
     def process_ended(self, name: str) -> DevenvError:
         """The error for a process that ended while it was waited for: 6 when somebody else has its port, else 5."""
+        from devenv.config.interpreter import project_python
         from devenv.engines.own import python_of
         from devenv.steps.lacking import PREPARE, explain_lacking
         from devenv.steps.unset import explain, named_unset
@@ -232,7 +233,8 @@ class ProcessServices(EngineProject):
         named = own is not None and own.python is not None
         cause, hint = missing_module(tail, python, named, self.section(name))
         lacks = explain_lacking(self.root, "\n".join(tail), python or "") if own and not named else None
-        if lacks and (cause is None or lacks[1] == PREPARE):
+        # An environment that does not exist is no interpreter to name in devenv.toml: it is to be made first.
+        if lacks and (cause is None or lacks[1] == PREPARE or project_python(self.root) is None):
             cause, hint = cause or lacks[0], lacks[1]
         if own and cause is None and (unset := named_unset(self.root, own.command, "\n".join(tail))):
             cause, hint = explain(unset, self.root)

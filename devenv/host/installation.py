@@ -32,6 +32,12 @@ class Installation(msgspec.Struct, frozen=True):
     python: str = sys.executable
     pip: bool = True
 
+    @property
+    def checkout(self) -> Path | None:
+        """The folder of source code that it was installed from; None for an index, a wheel or an address."""
+        path = Path(unquote(urlsplit(self.source).path)) if self.source.startswith("file:") else Path(self.source)
+        return path if path.is_absolute() and (path / "pyproject.toml").is_file() else None
+
     def requirement(self, *extras: str) -> str:
         """The requirement with these extras, and those that are there already."""
         wanted = sorted({*self.extras, *extras})
@@ -69,6 +75,9 @@ class Installation(msgspec.Struct, frozen=True):
             return None
         if self.kind == "pipx":
             return ["pipx", "upgrade", DISTRIBUTION]
+        if self.kind == "uv" and self.checkout:
+            # What is installed already would do for an upgrade: the version of a checkout seldom changes.
+            return ["uv", "tool", "install", "--force", "--reinstall", self.requirement()]
         if self.kind == "uv":
             return ["uv", "tool", "upgrade", DISTRIBUTION]
         return self.pip_install("--upgrade", self.requirement())

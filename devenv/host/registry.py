@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import msgspec
@@ -13,11 +14,15 @@ from devenv.host import writing
 
 
 class RegisteredProject(msgspec.Struct, frozen=True):
-    """One project: its folder, where its data lies, and the Compose project of its containers, if it ever had any."""
+    """One project: its folder, where its data lies, and the Compose project of its containers, if it ever had any.
+
+    `prefix` is the Python environment of the devenv that started it last.
+    """
 
     root: str
     home: str
     compose: str = ""
+    prefix: str = ""
 
 
 def place(cache: Path, root: Path) -> Path:
@@ -26,13 +31,15 @@ def place(cache: Path, root: Path) -> Path:
 
 
 def register(cache: Path, root: Path, home: Path, compose: str = "") -> None:
-    """Remember a project, unless it is known. A cache that cannot be written only costs `ps` the project's name."""
+    """Remember a project, and which devenv started it. In a cache that cannot be written `ps` lacks the name."""
     file = place(cache, root)
     # Even the question whether it is there is refused in a cache whose projects are another user's.
     with contextlib.suppress(OSError):
-        if not file.exists() or (compose and compose != (read(file) or RegisteredProject("", "")).compose):
+        known = read(file) or RegisteredProject("", "")
+        if not file.exists() or (compose and compose != known.compose) or known.prefix != sys.prefix:
             file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-            writing.write_private(file, msgspec.json.encode(RegisteredProject(str(root), str(home), compose)))
+            entry = RegisteredProject(str(root), str(home), compose or known.compose, sys.prefix)
+            writing.write_private(file, msgspec.json.encode(entry))
 
 
 def forget(cache: Path, root: Path) -> None:

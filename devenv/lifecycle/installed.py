@@ -14,6 +14,7 @@ from devenv.config.load import cache_folder
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
 from devenv.host.files import size_of
+from devenv.host.git import read_commit
 from devenv.host.installation import (
     DISTRIBUTION,
     Installation,
@@ -86,8 +87,26 @@ def plan_update() -> Handover:
     if command is None:
         raise UsageError("this devenv runs from a clone, which git updates", hint=clone_update(found))
     require_tool(command)
-    body = {**describe(found), "runs": spoken(command), "action": "update"}
+    body = {**describe(found), "runs": spoken(command), "action": "update", "from": describe_checkout(found.checkout)}
     return Handover(Report("self", None, Exit.DONE, body), command)
+
+
+def describe_checkout(checkout: Path | None) -> dict[str, Any] | None:
+    """The folder that the code comes from, its commit, and how many of its files differ from the installed ones."""
+    if checkout is None:
+        return None
+    installed = Path(__file__).parents[1]
+    files = {file.relative_to(checkout / installed.name) for file in (checkout / installed.name).rglob("*.py")}
+    differ = sum(not same_file(installed / file, checkout / installed.name / file) for file in files)
+    return {"path": str(checkout), "commit": read_commit(checkout), "files": len(files), "differ": differ}
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Return True if both files can be read and have the same content."""
+    try:
+        return one.read_bytes() == other.read_bytes()
+    except OSError:
+        return False
 
 
 def plan_removal() -> Handover:
@@ -102,8 +121,11 @@ def plan_removal() -> Handover:
     if found.kind == "environment":
         what = "the virtual environment, with the packages that devenv needed"
         stays.append({"path": str(found.prefix), "what": what, "bytes": size_of(found.prefix)})
-    stops = [project.root for project in projects if project.services]
+    up = [project for project in projects if project.services]
+    stops = [project.root for project in up if project.prefix in ("", sys.prefix)]
+    others = [{"path": project.root, "environment": project.prefix} for project in up if project.root not in stops]
     body = {**describe(found), "runs": spoken(command), "action": "uninstall", "stops": stops, "folders": stays}
+    body["left_running"] = others
     return Handover(Report("self", None, Exit.DONE, body), command)
 
 

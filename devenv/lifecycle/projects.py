@@ -12,7 +12,7 @@ import re
 import shlex
 import shutil
 import signal
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -49,7 +49,8 @@ class RunningService:
 class KnownProject:
     """One project of this user. `folder` tells whether its folder is still there; `data`, in words, where data of it
     lies; `connected` the stores that it is up on and devenv did not start (engine external); `home` the folder among
-    the data; `compose` the name of its Compose project, if it has one.
+    the data; `compose` the name of its Compose project, if it has one; `prefix` the Python environment of the devenv
+    that started it last ("": not known).
     """
 
     root: str
@@ -60,6 +61,7 @@ class KnownProject:
     connected: tuple[RunningService, ...] = ()
     home: str | None = None
     compose: str = ""
+    prefix: str = ""
 
 
 def read_all(cache: Path) -> list[KnownProject]:
@@ -130,6 +132,7 @@ def look(root: str, entry: registry.RegisteredProject | None, found: Sequence[ps
         connected=tuple(connected),
         home=str(data) if data.exists() else None,
         compose=entry.compose if entry else "",
+        prefix=entry.prefix if entry else "",
     )
 
 
@@ -265,8 +268,10 @@ def title(project: KnownProject) -> str:
     return folder if project.name in (None, folder) else f"{project.name} ({folder})"
 
 
-def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report:
+def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch, *, only: Container[str] | None = None) -> Report:
     """Stop every project of this user. With `data` delete the data of all of them; of deleted folders for good.
+
+    `only` limits it to the projects in these folders.
 
     One that cannot be stopped does not keep the others from it: it is told, and the exit code is its own. One whose
     engine is no longer installed (`engines_gone`) has nothing that runs.
@@ -279,6 +284,8 @@ def down_all(data: bool, backup: bool, timeout_s: float, watch: Watch) -> Report
     gone: list[dict[str, object]] = []
     code = Exit.DONE
     for project in read_all(cache):
+        if only is not None and project.root not in only:
+            continue
         try:
             if project.folder and (project.services or project.connected or data):
                 for engine in (None, *(parked_engines(Path(project.root)) if data else ())):

@@ -12,7 +12,7 @@ import msgspec
 from devenv.config.schema import Entity, Group, Link, Settings
 from devenv.core.errors import UsageError
 from devenv.links.packed import Item, PackedItems, unpack
-from devenv.links.values import differs, scalar_text
+from devenv.links.values import differs, scalar_text, uuid_text
 
 PLACE: Final = re.compile(r"\{(\w*)\}")
 SOURCE: Final = re.compile(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]]+)(?:\[(?P<template>.*)\])?")
@@ -59,7 +59,9 @@ class Field(msgspec.Struct, frozen=True):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A compiled `[entities.<name>]`. `beside`: (attribute, template, placeholder) with a name of another attribute."""
+    """A compiled `[entities.<name>]`. `beside`: (attribute, template, placeholder) with a name of another attribute;
+    `uuids`: the placeholders that are declared as uuids.
+    """
 
     name: str
     table: str
@@ -68,6 +70,7 @@ class Kind(msgspec.Struct, frozen=True):
     unique: tuple[str, ...]
     ttl: str | None
     beside: tuple[tuple[str, Template, str], ...] = ()
+    uuids: frozenset[str] = frozenset()
 
     def field(self, name: str) -> Field:
         """The declared field `name`; KeyError when there is none."""
@@ -240,8 +243,9 @@ def compile_kind(name: str, entity: Entity) -> Kind:
         whole = template is None or template.text == f"{{{field_name}}}"
         optional = type_name.endswith("?")
         fields.append(Field(field_name, attribute, type_name.rstrip("?"), optional, None if whole else template))
+    uuids = frozenset(field.name for field in fields if field.type == "uuid" and field.template is not None)
     beside = tuple((a, template, place) for a, template in matchers for place in template.names if place not in ("", a))
-    return Kind(name, entity.table, matchers, tuple(fields), tuple(entity.unique), entity.ttl, beside)
+    return Kind(name, entity.table, matchers, tuple(fields), tuple(entity.unique), entity.ttl, beside, uuids)
 
 
 def compile_edge(link: Link) -> Edge:
@@ -313,7 +317,9 @@ def find_clashes(kind: Kind, item: Item) -> tuple[tuple[str, str, str, str], ...
         if parts is None or text is None or other is None:
             continue
         mine = parts[template.names.index(name)]
-        if mine != other and differs(mine, other) and not template.may_hold(name, other, text):
+        # Beside an id of the declared type, a text that is none is another value; elsewhere it may be an abbreviation.
+        strange = name in kind.uuids and uuid_text(mine) is not None and uuid_text(other) is None
+        if mine != other and (strange or differs(mine, other)) and not template.may_hold(name, other, text):
             found.append((attribute, name, mine, other))
     return tuple(found)
 

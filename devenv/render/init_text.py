@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import typer
 
 from devenv.core.model import Report
@@ -21,4 +23,14 @@ def init_text(report: Report, verbose: bool) -> list[str]:
     if body["needed"]:
         lines += ["found nothing here that devenv knows how to load; devenv.toml needs:"]
         lines += [f"  {clean(each)}" for each in body["needed"]]
-    return [*lines, "next:", *(typer.style(f"  {clean(each)}", bold=True) for each in body["lines"])]
+    steps = [*body["lines"], *open_edits(len(body["edits"]), body["lines"])]
+    return [*lines, "next:", *(typer.style(f"  {clean(each)}", bold=True) for each in steps)]
+
+
+def open_edits(count: int, lines: Sequence[str]) -> list[str]:
+    """The step that the edits are; without a trace among the next commands, they come before the first one."""
+    if not count:
+        return []
+    edits = "EDIT 1" if count == 1 else f"EDIT 1 to {count}"
+    traced = any(line.startswith("devenv trace") for line in lines)
+    return [f"decide {edits} in devenv.toml{'' if traced else ', then: devenv trace'}"]

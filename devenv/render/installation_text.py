@@ -22,14 +22,31 @@ def self_text(report: Report, verbose: bool) -> list[str]:
         ]
         return lines + folder_lines("folders that devenv keeps:", body["folders"])
     head = "would run" if body["dry_run"] else "running"
-    lines = [f"{head}: {clean(body['runs'])}"]
+    lines = [*checkout_lines(body.get("from")), f"{head}: {clean(body['runs'])}"]
     if action == "uninstall":
         would = "would stop" if body["dry_run"] else "stopped"
         lines = [f"{would}: {clean(root)}" for root in body["stops"]] + lines
+        lines += [
+            f"stays up: {clean(each['path'])} (another devenv started it: {clean(each['environment'])})"
+            for each in body["left_running"]
+        ]
         lines += folder_lines("these folders stay:", body["folders"]) or ["no folder of devenv stays"]
         if body["folders"]:
             lines += ["delete them with: rm -rf FOLDER"]
     return lines
+
+
+def checkout_lines(source: Mapping[str, Any] | None) -> list[str]:
+    """Which checkout is installed, and what that changes: an installer that compares versions calls it unchanged."""
+    if source is None:
+        return []
+    commit = f", commit {clean(source['commit'][:12])}" if source["commit"] else ""
+    change = (
+        f"{source['differ']} of its {number_of(source['files'], 'module')} differ from the installed ones"
+        if source["differ"]
+        else "its modules are those that are installed already: `git pull` there brings newer ones"
+    )
+    return [f"from the checkout {clean(source['path'])}{commit}", f"  {change}"]
 
 
 def folder_lines(head: str, folders: Sequence[Mapping[str, Any]]) -> list[str]:

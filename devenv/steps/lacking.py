@@ -12,7 +12,8 @@ from typing import Final
 from devenv.config.dependencies import MODULES, NODE_LOCKS
 from devenv.config.interpreter import project_python
 
-PYTHON: Final = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+# The second is what `python -m NAME` says.
+PYTHON: Final = re.compile(r"(?:ModuleNotFoundError|^.*python[\w.]*): No module named '?(\w+)", re.MULTILINE)
 NODE: Final = re.compile(r"Cannot find (?:module|package) '([^'./][^']*)'")
 # The answers of DynamoDB and of DynamoDB Local for a table that is not there, and how programs name a table.
 NO_TABLE: Final = re.compile(r"ResourceNotFoundException|non-existent table")

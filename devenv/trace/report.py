@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from devenv.config.masking import MASK
+from devenv.config.masking import LEAST, MASK, is_secret_value
 from devenv.core.errors import Exit
 from devenv.core.model import Report
 from devenv.core.plural import number_of
@@ -48,7 +48,8 @@ def report_of(
         ],
     }
     words = {} if payloads else dict.fromkeys(payload_texts(map(seen.layer, names), hidden))
-    clean = Cleaner([*known_secrets(inquiry.facts.context)], list(words))
+    secrets = [*known_secrets(inquiry.facts.context), *data_secrets(seen, map(seen.layer, names))]
+    clean = Cleaner(secrets, list(words))
     return Report("trace", inquiry.settings.project.name, code, clean(body))
 
 
@@ -138,8 +139,20 @@ def listed(entries: Sequence[Entry] | None, hidden: Sequence[str]) -> list[dict[
     ]
 
 
+def data_secrets(seen: Observations, layers: Iterable[Observation]) -> Iterator[str]:
+    """The secrets among the data, which an error or a log line may repeat: by the names of columns and attributes."""
+    found: list[Mapping[str, Any]] = [row for row in (seen.postgres.person, seen.postgres.stranger) if row is not None]
+    found += [entry.fields for layer in layers for entries in layer.lists() for entry in entries or ()]
+    for row in found:
+        for name, value in row.items():
+            if value is not None and len(str(value)) >= LEAST and is_secret_value(name, str(value)):
+                yield str(value)
+
+
 def shown(name: str, text: str | None, hidden: Sequence[str]) -> str | None:
-    """A field's text, or how long it is."""
+    """A field's text, or how long it is; a secret's mask."""
+    if text is not None and is_secret_value(name, text):
+        return MASK
     if text is None or name not in hidden:
         return text
     return f"[{number_of(len(text), 'character')}]"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from devenv.config.masking import MASK, is_secret_value
 from devenv.config.schema import Person
 from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix, PostgresTarget
@@ -119,7 +120,8 @@ def shown(person: Row | None) -> dict[str, str] | None:
     """A row for the report; addresses are people's own."""
     if person is None:
         return None
-    return {name: str(value) for name, value in person.items() if value is not None and "@" not in str(value)}
+    texts = {name: str(value) for name, value in person.items() if value is not None and "@" not in str(value)}
+    return {name: MASK if is_secret_value(name, text) else text for name, text in texts.items()}
 
 
 def read_people(connection: Connection, declared: Person) -> list[dict[str, Any]]:
@@ -276,7 +278,8 @@ def read_declared(
     found = read(target, text, inquiry.parameters(person))
     rows = found.rows
     if len(rows) == 1:
-        return {name: str(value) for name, value in zip(found.columns, rows[0], strict=True) if value is not None}, []
+        texts = {name: str(value) for name, value in zip(found.columns, rows[0], strict=True) if value is not None}
+        return {name: MASK if is_secret_value(name, text) else text for name, text in texts.items()}, []
     if rows:
         summary = f"the declared SQL finds more than one row: {text}"
         fix = Fix("correct `sql` in devenv.toml so that it finds one row, or remove the wrong rows")
@@ -370,7 +373,8 @@ def summarize(seen: Observation) -> str:
     person, declared = seen.output.get("person") or {}, seen.output.get("declared") or {}
     if declared and not (person and seen.output.get("used", True)):
         return f"sql: {' '.join(f'{name} {text}' for name, text in list(declared.items())[:3])}"
-    return "one row: " + " ".join(list(person.values())[:3]) if person else ""
+    plain = [text for text in person.values() if text != MASK]
+    return "one row: " + " ".join(plain[:3]) if person else ""
 
 
 def attributes(seen: Observation) -> Mapping[str, Any]:

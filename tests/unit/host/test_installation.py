@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from devenv.core.errors import Exit
+from devenv.core.model import Report
 from devenv.host.installation import Installation, judge_source, read_pipx, read_uv, split_extras, spoken
+from devenv.lifecycle import installed
+from devenv.render.installation_text import self_text
 
 PREFIX = Path("/env")
 
@@ -54,6 +58,31 @@ def made(kind, source="devenv-stores", **more) -> Installation:
 def test_the_commands_fit_the_installation(found, extend, update, remove):
     commands = (found.extend("embedded"), found.update(), found.remove())
     assert [command and spoken(command) for command in commands] == [extend, update, remove]
+
+
+def test_a_checkout_is_installed_again_and_compared(tmp_path):
+    checkout = tmp_path / "my code"
+    (checkout / "devenv").mkdir(parents=True)
+    (checkout / "pyproject.toml").touch()
+    same = Path(installed.__file__).parents[1] / "__init__.py"
+    (checkout / "devenv/__init__.py").write_bytes(same.read_bytes())
+    (checkout / "devenv/new.py").write_text("x = 1\n")
+    (checkout / ".git").mkdir()
+    (checkout / ".git/HEAD").write_text("a" * 40)
+    for source in (str(checkout), checkout.as_uri()):
+        assert made("uv", source).checkout == made("pipx", source).checkout == checkout
+        assert made("uv", source).update()[:5] == ["uv", "tool", "install", "--force", "--reinstall"]
+        assert made("pipx", source).update() == ["pipx", "upgrade", "devenv-stores"]
+    assert made("pipx", str(tmp_path / "d.whl")).checkout is None
+    assert made("pipx").checkout is None
+    seen = installed.describe_checkout(checkout)
+    assert (seen["commit"] or "", seen["files"], seen["differ"]) in (("a" * 40, 2, 1), ("", 2, 1))
+    body = {"runs": "pipx upgrade devenv-stores", "action": "update", "dry_run": True}
+    lines = self_text(Report("self", None, Exit.DONE, {**body, "from": seen}), False)
+    assert lines[0].startswith(f"from the checkout {checkout}")
+    assert lines[1:] == ["  1 of its 2 modules differ from the installed ones", "would run: pipx upgrade devenv-stores"]
+    same_now = self_text(Report("self", None, Exit.DONE, {**body, "from": {**seen, "differ": 0}}), False)
+    assert "`git pull` there" in same_now[1]
 
 
 def test_another_package_is_added_where_devenv_is():

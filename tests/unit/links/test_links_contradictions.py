@@ -19,9 +19,15 @@ LOAN = {"pk": "TOOL#7", "gsi1pk": f"PATRON#{ANA}", "borrower": ANA}
 MATCH = {"pk": "TOOL#{tool}", "gsi1pk": "PATRON#{borrower}"}
 
 
-def found(*items: dict[str, Any], match: dict[str, str] | None = None, links: tuple[Any, ...] = ()) -> list[Fault]:
+def found(
+    *items: dict[str, Any],
+    match: dict[str, str] | None = None,
+    links: tuple[Any, ...] = (),
+    types: dict[str, str] | None = None,
+) -> list[Fault]:
     """The contradictions in these items of one kind."""
-    shape = {"project": {"name": "p"}, "entities": {"loan": {"table": "t", "match": match or MATCH}}, "links": links}
+    loan = {"table": "t", "match": match or MATCH, "attributes": types or {}}
+    shape = {"project": {"name": "p"}, "entities": {"loan": loan}, "links": links}
     plan = compile_plan(msgspec.convert(shape, Settings), {"t": ("pk",)})
     rows = {("public", "people"): [{"id": uuid.UUID(ANA)}]} if links else {}
     judgement = judge(plan, {"t": [typed_item(item) for item in items]}, rows, NOW)
@@ -63,6 +69,17 @@ def test_words_contradict_only_where_other_items_show_that_they_are_the_same() -
     assert found(stale, match=match) == []
     [fault] = found({"pk": "ORDER#1", "gsi1pk": "STATUS#open", "status": "open"}, stale, match=match)
     assert fault.note == "ORDER#2: `status` is closed, and `gsi1pk` (STATUS#{status}) has open"
+
+
+@pytest.mark.parametrize(("declared", "reported"), [("uuid", True), ("string", False)])
+def test_a_text_that_is_no_id_beside_the_id_of_the_key(declared: str, reported: bool) -> None:
+    """Reported where the placeholder is a uuid and other items show that both are the same; else a short form."""
+    types = {"tool": "string", "borrower": declared}
+    odd = {**LOAN, "pk": "TOOL#8", "borrower": "xyz"}
+    assert found(odd, types=types) == []
+    assert [fault.note for fault in found(LOAN, odd, types=types)] == (
+        [f"TOOL#8: `borrower` is xyz, and `gsi1pk` (PATRON#{{borrower}}) has {ANA}"] if reported else []
+    )
 
 
 def test_a_value_with_the_separator_in_it_is_read_as_it_is_meant() -> None:

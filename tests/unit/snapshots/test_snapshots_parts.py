@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import sys
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from devenv.core.errors import DevenvError, UsageError
@@ -160,11 +162,17 @@ def test_the_registry_knows_each_project_once_and_nothing_else(tmp_path: Path) -
     registry.register(tmp_path, root, tmp_path / "home")
     registry.register(tmp_path, root, tmp_path / "home")
     (tmp_path / "projects" / "broken.json").write_text("{")
-    assert registry.read_all(tmp_path) == [registry.RegisteredProject(str(root), str(tmp_path / "home"))]
+    known = registry.RegisteredProject(str(root), str(tmp_path / "home"), "", sys.prefix)
+    assert registry.read_all(tmp_path) == [known]
     assert registry.place(tmp_path, root).stat().st_mode & 0o077 == 0
     registry.register(tmp_path, root, tmp_path / "home", "devenv-p-12345678")
     registry.register(tmp_path, root, tmp_path / "home")
-    known = registry.RegisteredProject(str(root), str(tmp_path / "home"), "devenv-p-12345678")
+    known = msgspec.structs.replace(known, compose="devenv-p-12345678")
+    assert registry.read_all(tmp_path) == [known]
+    # Started by another installation last, and by this one again.
+    other = msgspec.json.encode(msgspec.structs.replace(known, prefix="/other"))
+    registry.place(tmp_path, root).write_bytes(other)
+    registry.register(tmp_path, root, tmp_path / "home")
     assert registry.read_all(tmp_path) == [known]
     registry.forget(tmp_path, root)
     assert registry.read_all(tmp_path) == []

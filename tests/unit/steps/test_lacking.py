@@ -42,6 +42,17 @@ def test_a_package_of_python(tmp_path: Path, files: list[str], hint: str) -> Non
     assert found[1] == hint
 
 
+@pytest.mark.parametrize(
+    "said", ["/usr/bin/python3: No module named uvicorn", "/opt/a b/python3.11: No module named x"]
+)
+def test_a_module_that_python_was_to_run(tmp_path: Path, said: str) -> None:
+    (tmp_path / "requirements.txt").touch()
+    project_python.cache_clear()
+    found = explain_lacking(tmp_path, f"{said}\n", "/usr/bin/python3")
+    assert found is not None
+    assert found[1] == "devenv up --prepare"
+
+
 @pytest.mark.parametrize(("said", "name"), [(NODE, "pg"), (ESM, "@aws-sdk/client-dynamodb")])
 @pytest.mark.parametrize(
     ("more", "hint"),
