@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
@@ -34,6 +35,9 @@ STATUS: Final[Mapping[str, LayerStatus]] = {
 OK: Final = range(200, 300)
 STORES: Final = frozenset(["postgres", "dynamodb"])
 FORM: Final = "its form is not the declared one"
+TROUBLE: Final = ("error", "exception", "traceback", "critical", "fatal")
+# `"GET /orders HTTP/1.1" 500 Internal Server Error`.
+ANSWERED: Final = re.compile(r'HTTP/\d(?:\.\d)?"?\s+\d{3}\b')
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +250,6 @@ def log_text(seen: Observations) -> str | None:
 
 
 def is_error_line(line: str) -> bool:
-    """Return True if a log line tells of an error."""
+    """Return True if a log line tells of an error: not the line of an answer, which repeats its status only."""
     words = line.lower()
-    return any(word in words for word in ("error", "exception", "traceback", "critical", "fatal"))
+    return ANSWERED.search(line) is None and any(word in words for word in TROUBLE)

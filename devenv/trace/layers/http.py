@@ -20,7 +20,7 @@ from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
 from devenv.trace.judge.http import NEWER, is_untold, judge_http
 from devenv.trace.layer import Given, Layer
-from devenv.trace.layers.log import read_log, size_of
+from devenv.trace.layers.log import read_log_of, size_of
 from devenv.trace.layers.origins import find_origins, own_environment
 from devenv.trace.layers.pages import (
     Ask,
@@ -43,6 +43,7 @@ MAX_BYTES: Final = 50_000_000
 MAX_PAGES: Final = 100
 MAX_REDIRECTS: Final = 3
 UNAUTHORISED: Final = 401
+SERVER_FAILED: Final = 500
 UNTOLD: Final = "no group or link tells"
 SHOWN_LINES: Final = 4
 DETAIL: Final = 300
@@ -100,7 +101,7 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         later = ask_later(pool, declared, forms, asks, answers["member"])
     if (told := answers.get("preflight")) is not None and told.problem == "not_json":
         answers["preflight"] = replace(told, problem=None, detail=None)  # only its headers matter
-    lines = read_log(log, mark)
+    lines = read_log_of(log, mark, failed=(answers["member"].status or 0) >= SERVER_FAILED)
     old = newer_code(inquiry)
     if inquiry.settings.token is None and answers["member"].status == UNAUTHORISED:
         why = f"it answers {UNAUTHORISED} to a request without a token, and devenv.toml declares no [token]"

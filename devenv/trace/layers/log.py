@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 
+from devenv.trace.judge.fault import is_error_line
+
 LOG_BYTES: Final = 64 * 1024
 LOG_LINES: Final = 60
+PATIENCE_S: Final = 0.5
+POLL_S: Final = 0.02
 
 
 def size_of(log: Path | None) -> int:
@@ -15,6 +20,16 @@ def size_of(log: Path | None) -> int:
         return log.stat().st_size if log is not None else 0
     except OSError:
         return 0
+
+
+def read_log_of(log: Path | None, mark: int, *, failed: bool) -> tuple[str, ...] | None:
+    """The lines of a request since `mark`. If it `failed`, its error may be logged after the answer: waits for it."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        lines = read_log(log, mark)
+        if lines is None or not failed or any(map(is_error_line, lines)) or time.monotonic() > deadline:
+            return lines
+        time.sleep(POLL_S)
 
 
 def read_log(log: Path | None, mark: int) -> tuple[str, ...] | None:
