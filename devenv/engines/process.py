@@ -113,10 +113,13 @@ class ProcessServices(EngineProject):
                 launch.command, log=self.log(name), cwd=launch.cwd, env=launch.env, account=launch.account
             )
         except OSError as error:
+            from devenv.steps.lacking import missing_interpreter
+
             raise DevenvError(
                 f"{name} could not be started: {shlex.join(launch.command[:3])} …",
                 exit_code=Exit.MISSING if isinstance(error, FileNotFoundError) else Exit.CRASHED,
                 detail=str(error),
+                hint=missing_interpreter(self.root, launch.command[0]) if name in self.own else None,
             ) from None
         self.remember(
             name,

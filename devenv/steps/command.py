@@ -23,7 +23,7 @@ from devenv.config.interpreter import with_programs
 from devenv.config.load import interpreter
 from devenv.core.errors import DevenvError, UsageError
 from devenv.host.writing import open_append
-from devenv.steps.lacking import explain_lacking, explain_table
+from devenv.steps.lacking import explain_lacking, explain_table, missing_interpreter
 from devenv.steps.unset import explain, find_unset, named_unset, program_files
 
 if TYPE_CHECKING:
@@ -150,7 +150,8 @@ def run_program(ctx: StepContext, words: Sequence[str], environ: Mapping[str, st
             program = shutil.which(command[0], path=environ["PATH"]) or command[0]
             code, told = run_watched([program, *command[1:]], environ, ctx.root, log)
         except OSError as error:
-            raise DevenvError(f"the command {shown} could not be started", detail=str(error)) from None
+            hint = missing_interpreter(ctx.root, command[0])
+            raise DevenvError(f"the command {shown} could not be started", detail=str(error), hint=hint) from None
     if code:
         how = f"ended with exit code {code}" if code > 0 else f"was ended by signal {-code}"
         said = last_lines(ctx.log, start)

@@ -79,6 +79,14 @@ def folders(root: Path) -> list[Path]:
     return [root, *(path for path in inner if path.name != "node_modules")]
 
 
+def missing_interpreter(root: Path, program: str) -> str | None:
+    """The command that makes the environment of a Python that does not exist; None for another program."""
+    path = Path(program)
+    if path.name.startswith("python") and path.is_absolute() and not path.exists():
+        return python_hint(root)
+    return None
+
+
 def python_hint(root: Path) -> str:
     """How to make an environment with the project's packages, and how to name it."""
     file = next((each / lock for lock in LOCKS for each in folders(root) if (each / lock).is_file()), None)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devenv.config.interpreter import project_python
-from devenv.steps.lacking import explain_lacking
+from devenv.steps.lacking import explain_lacking, missing_interpreter
 
 THEN = ', then in devenv.toml: [backend] python = ".venv/bin/python"'
 MAKE = "python3 -m venv .venv && .venv/bin/pip install {}" + THEN
@@ -51,6 +51,14 @@ def test_a_module_that_python_was_to_run(tmp_path: Path, said: str) -> None:
     found = explain_lacking(tmp_path, f"{said}\n", "/usr/bin/python3")
     assert found is not None
     assert found[1] == "devenv up --prepare"
+
+
+def test_an_interpreter_that_does_not_exist_is_made(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").touch()
+    project_python.cache_clear()
+    assert missing_interpreter(tmp_path, f"{tmp_path}/.venv/bin/python") == "devenv up --prepare"
+    assert missing_interpreter(tmp_path, f"{tmp_path}/bin/serve") is None
+    assert missing_interpreter(tmp_path, "python3") is None
 
 
 @pytest.mark.parametrize(("said", "name"), [(NODE, "pg"), (ESM, "@aws-sdk/client-dynamodb")])
