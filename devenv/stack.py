@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,7 @@ from devenv.config.environment import connection_environment
 from devenv.config.load import Loaded
 from devenv.config.schema import FILE
 from devenv.core.errors import DevenvError, StoreError, UsageError
+from devenv.core.value import Value
 from devenv.engines.base import Engine
 from devenv.engines.project import read_state
 from devenv.engines.registry import engine_class
@@ -27,8 +27,7 @@ Load = Callable[[Path | None], Loaded]
 DEFAULT = "embedded"
 
 
-@dataclass(frozen=True)
-class Stack:
+class Stack(Value, frozen=True):
     """An opened project. Opening it reads; nothing is started or changed.
 
     `trusted`: the user agreed that the folder's own code runs (cli/trust.py).

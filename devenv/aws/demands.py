@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from devenv.aws.documents import READS, TOUCHING, WRITES, allowed, open_texts, resources, table_arn, table_of
 from devenv.aws.surroundings import PolicyHolder, Surroundings, VpcEndpoint, is_open
@@ -15,14 +16,13 @@ ITEMS: Final = (*READS, *WRITES)
 Regions = Mapping[str, Sequence[str]]
 
 
-@dataclass
-class DemandOutcome:
+class DemandOutcome(msgspec.Struct):
     """The result: faults, unknowns, things in order (each a sentence), and the names concerned."""
 
-    bad: list[str] = field(default_factory=list)
-    unclear: list[str] = field(default_factory=list)
-    good: list[str] = field(default_factory=list)
-    subjects: list[str] = field(default_factory=list)
+    bad: list[str] = msgspec.field(default_factory=list)
+    unclear: list[str] = msgspec.field(default_factory=list)
+    good: list[str] = msgspec.field(default_factory=list)
+    subjects: list[str] = msgspec.field(default_factory=list)
 
     def fault(self, text: str, subject: str) -> None:
         self.bad.append(text)

@@ -7,10 +7,12 @@ Read from templates (`resources.py`) or from the account (`account.py`), judged 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from typing import Any, Final, Literal
 
 import msgspec
+
+from devenv.core.value import Value
 
 # `regions` of the account are those of its tables (`drift.TableState`), which are read apart.
 Topic = Literal["cloudtrail", "endpoints", "users", "lines", "regions"]
@@ -70,8 +72,7 @@ class Region(msgspec.Struct, frozen=True):
     region: str
 
 
-@dataclass(frozen=True)
-class Surroundings:
+class Surroundings(Value, frozen=True):
     """Everything found in one kind of source. `source` names it for a sentence; empty: nothing could be looked at.
 
     `network`: it defines a VPC, so that a missing endpoint is a finding. `complete`: what is not listed does not exist.
@@ -87,7 +88,7 @@ class Surroundings:
     parts: tuple[str, ...] = ()
     network: bool = False
     complete: bool = False
-    unread: Mapping[Topic, tuple[str, ...]] = field(default_factory=dict)
+    unread: Mapping[Topic, tuple[str, ...]] = {}
 
 
 TOPICS: Final[tuple[Topic, ...]] = ("cloudtrail", "endpoints", "users", "lines", "regions")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+from devenv.core.value import Value
 
 Direction = Literal["ascending", "descending"]
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(Value, frozen=True):
     """The cost of an answer. `units` is the store's own figure (local stores only estimate), `computed` is ours."""
 
     requests: int = 0
@@ -20,8 +20,7 @@ class Cost:
     computed: float | None = None
 
 
-@dataclass(frozen=True)
-class StoreCall:
+class StoreCall(Value, frozen=True):
     """One read of a store, declared or really sent. `key` is attribute -> text, conditions are readable text.
 
     `limit` with `followed` False ends early when there is more. `elsewhere` says why the target is not the project's
@@ -33,7 +32,7 @@ class StoreCall:
     operation: str
     table: str | None = None
     index: str | None = None
-    key: Mapping[str, str] = field(default_factory=dict)
+    key: Mapping[str, str] = {}
     sort: str | None = None
     filter: str | None = None
     projection: str | None = None

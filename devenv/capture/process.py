@@ -12,11 +12,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+import msgspec
+
 from devenv.core.errors import DevenvError
+from devenv.core.value import Value
 
 ERROR_LINE: Final = re.compile(r"(?:Uncaught )?[A-Za-z_][\w.]*(?:Error|Exception)\b(?: \[\w+\])?: \S")
 ANSWER_BYTES: Final = 50_000_000
@@ -24,8 +26,7 @@ SAID_BYTES: Final = 20_000
 CHUNK: Final = 1 << 16
 
 
-@dataclass
-class Running:
+class Running(msgspec.Struct):
     """A process under way. What it tells is collected by a thread, so that it cannot block."""
 
     process: subprocess.Popen[bytes]
@@ -35,8 +36,7 @@ class Running:
     too_much: threading.Event
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Value, frozen=True):
     """How a process ended: its exit status (None: it was stopped when its time was over), and what it told."""
 
     status: int | None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from devenv.capture.calls import StoreCall
 from devenv.capture.tap.records import WireCall
+from devenv.core.value import Value
 from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
 
@@ -25,8 +26,7 @@ ROLE: Final = re.compile(r"(?:-c\s*|--)role=(\S+)")
 READS: Final = frozenset(["Query", "Scan", "GetItem", "BatchGetItem", "TransactGetItems", "ExecuteStatement"])
 
 
-@dataclass(frozen=True)
-class Sent:
+class Sent(Value, frozen=True):
     """One request as it was observed, with its answer as far as there was one."""
 
     service: str
@@ -35,7 +35,7 @@ class Sent:
     url: str | None = None
     region: str | None = None
     key: str | None = None
-    place: Mapping[str, Any] = field(default_factory=dict)
+    place: Mapping[str, Any] = {}
     items: Sequence[Mapping[str, Any]] | None = None
     count: int | None = None
     scanned: int | None = None

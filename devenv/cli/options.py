@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 import typer
 
 from devenv import __version__
@@ -38,8 +38,7 @@ QUICK = ("status", "doctor", "env")
 QUICK_S = 30.0
 
 
-@dataclass
-class Globals:
+class Globals(msgspec.Struct):
     """The global options of this call."""
 
     project: Path | None = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from devenv.core.value import Value
 
-@dataclass(frozen=True)
-class Event:
+
+class Event(Value, frozen=True):
     """One thing that happened. `target` is a service, a step, a part being fetched; empty for a sentence of none.
 
     `share` is how much is done, of 1, where that is known; `done` and `total` are bytes or items.

@@ -1,12 +1,16 @@
-"""Plain values that travel between the edge, the judgement and the printer. Standard library only."""
+"""Plain values that travel between the edge, the judgement and the printer. Imports only the class of values."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 from urllib.parse import quote, urlsplit
+
+from msgspec.structs import asdict
+
+from devenv.core.value import Value
 
 POSTGRES: Final = "postgres"
 DYNAMODB: Final = "dynamodb"
@@ -17,8 +21,7 @@ Done = Literal["done", "pending", "stale", "failed"]
 CheckStatus = Literal["ok", "warn", "fail", "error", "skip"]
 
 
-@dataclass(frozen=True)
-class PostgresTarget:
+class PostgresTarget(Value, frozen=True):
     """Where and as whom to reach one Postgres database. `password` never shows in a repr.
 
     `refused` says why nothing may be written there, `closed` why it may not even be asked; None: it may. Who speaks
@@ -26,10 +29,12 @@ class PostgresTarget:
     folder, named the address, so that the user's own password file and certificate may be used.
     """
 
+    concealed: ClassVar[frozenset[str]] = frozenset({"password"})
+
     host: str
     port: int
     user: str
-    password: str = field(repr=False)
+    password: str
     database: str = "postgres"
     refused: str | None = None
     closed: str | None = None
@@ -82,18 +87,19 @@ class PostgresTarget:
         return (self.password,)
 
 
-@dataclass(frozen=True)
-class DynamoTarget:
+class DynamoTarget(Value, frozen=True):
     """One DynamoDB: endpoint URL (`http://127.0.0.1:8000`), region and key pair, with a session's token if it has one.
 
     `refused` and `closed` as in PostgresTarget.
     """
 
+    concealed: ClassVar[frozenset[str]] = frozenset({"secret_key", "token"})
+
     endpoint: str
     region: str
     access_key: str
-    secret_key: str = field(repr=False)
-    token: str = field(default="", repr=False)
+    secret_key: str
+    token: str = ""
     refused: str | None = None
     closed: str | None = None
 
@@ -132,17 +138,18 @@ class DynamoTarget:
         return (self.secret_key, self.token)
 
 
-@dataclass(frozen=True)
-class ProcessTarget:
+class ProcessTarget(Value, frozen=True):
     """Where one of the project's own services is reached. `url` has its password, if it has one.
 
     `variables` are those that it gives every process, where `[env]` does not say otherwise.
     """
 
-    url: str = field(repr=False)
+    concealed: ClassVar[frozenset[str]] = frozenset({"url", "password", "variables"})
+
+    url: str
     port: int
-    password: str = field(default="", repr=False)
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    password: str = ""
+    variables: Mapping[str, str] = {}
 
     @property
     def place(self) -> tuple[str, int]:
@@ -209,8 +216,7 @@ class Targets(Mapping[str, PostgresTarget | DynamoTarget | ProcessTarget]):
         return target.url if isinstance(target, ProcessTarget) else None
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(Value, frozen=True):
     """One listening TCP socket of one of the project's own services."""
 
     service: str
@@ -218,8 +224,7 @@ class Listener:
     port: int
 
 
-@dataclass(frozen=True)
-class ServiceState:
+class ServiceState(Value, frozen=True):
     """The present state of one service. `started` is ISO 8601 UTC; None means not known or not running.
 
     `detail` says what is wrong with it, `command` what ends that. `last_lines` are the last of a crashed one's log.
@@ -242,8 +247,7 @@ class ServiceState:
     unsure: str | None = None
 
 
-@dataclass(frozen=True)
-class StepState:
+class StepState(Value, frozen=True):
     """The state of one step: if its work is in the stores, and the reason (one sentence).
 
     `follows`: stale only because rows changed, so that the next run makes the items follow them. `stuck`: that run
@@ -268,8 +272,7 @@ def since_of(reason: str) -> str:
     return rest if " since: " in rest else ""
 
 
-@dataclass(frozen=True)
-class Action:
+class Action(Value, frozen=True):
     """One line of a plan: what is done to `target`, and the cause."""
 
     target: str
@@ -277,8 +280,7 @@ class Action:
     reason: str
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(Value, frozen=True):
     """An error as a user reads it: the fact, the driver's words, the cause if known, one next command."""
 
     what: str
@@ -287,8 +289,7 @@ class Failure:
     hint: str | None = None
 
 
-@dataclass(frozen=True)
-class Fix:
+class Fix(Value, frozen=True):
     """A remedy: `text` in words, `command` to type, `safe` when `--fix` may do it (nothing can be lost)."""
 
     text: str
@@ -296,8 +297,7 @@ class Fix:
     safe: bool = False
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Value, frozen=True):
     """Something that is wrong. `kind` is its class, `summary` one sentence, `subjects` are ids or names.
 
     `about` are the variables, attributes or services concerned, by which later failures are recognised as its
@@ -325,8 +325,7 @@ def cause_label(cause: str) -> str:
 SkipReason = Literal["needs_failed", "not_applicable", "undeclared", "not_run"]
 
 
-@dataclass(frozen=True)
-class Skip:
+class Skip(Value, frozen=True):
     """Why a check has no answer: `needs` are the codes of those that do not hold, where that is the reason."""
 
     reason: SkipReason
@@ -334,8 +333,7 @@ class Skip:
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Value, frozen=True):
     """The result of one check or rule. `subjects` are ids; `evidence` is what was seen, in words."""
 
     status: CheckStatus
@@ -346,8 +344,7 @@ class Outcome:
     skip: Skip | None = None
 
 
-@dataclass(frozen=True)
-class Titled:
+class Titled(Value, frozen=True):
     """The common part of a check and a rule. `code` is permanent, `title` says what holds."""
 
     code: str
@@ -356,8 +353,7 @@ class Titled:
     title: str
 
 
-@dataclass(frozen=True)
-class CheckResult:
+class CheckResult(Value, frozen=True):
     """One row of a check's result. `subjects` are ids; `evidence` is what was seen; `ms` milliseconds."""
 
     code: str
@@ -376,11 +372,10 @@ class CheckResult:
 def result_of(check: Titled, outcome: Outcome, ms: float = 0.0) -> CheckResult:
     """The row of a check with this outcome."""
     head = (check.code, check.name, check.group, check.title)
-    return CheckResult(*head, **vars(outcome), ms=round(ms, 1))
+    return CheckResult(*head, **asdict(outcome), ms=round(ms, 1))
 
 
-@dataclass(frozen=True)
-class Report:
+class Report(Value, frozen=True):
     """The result of a command: rendered once, as text or as the one JSON document; `exit_code` rules both.
 
     `command` is the first word (`up`), `body` the command's own keys of the JSON document. `view` is for the text form
@@ -390,6 +385,6 @@ class Report:
     command: str
     project: str | None
     exit_code: int
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = {}
     error: Failure | None = None
-    view: Mapping[str, Any] = field(default_factory=dict)
+    view: Mapping[str, Any] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from devenv.verify.repair import Write
 
 
-@dataclass(frozen=True)
-class DoctorContext(FactsContext):
+class DoctorContext(FactsContext, frozen=True):
     """Everything doctor is told; it reads nothing of the machine by itself except the stores and these paths.
 
     `look_steps` tells how the steps stand, `run_steps` runs those that are not done.
@@ -45,7 +43,7 @@ class DoctorContext(FactsContext):
     keep_writes: Callable[[Sequence[Write]], None] = lambda _: None
     is_seeded: Callable[[str, Item, tuple[str, ...]], bool] = lambda *_: False
     listeners: Callable[[], Sequence[Listener]] = tuple
-    ask_ready: Mapping[str, Callable[[], list[str]]] = field(default_factory=dict)
+    ask_ready: Mapping[str, Callable[[], list[str]]] = {}
     read_backups: Callable[[], Mapping[str, Mapping[str, Any]]] = dict
     search_keys: Callable[[], Searched | None] = lambda: None
     read_templates: Callable[[], Surroundings] = Surroundings
@@ -55,8 +53,8 @@ class DoctorContext(FactsContext):
     private_files: tuple[Path, ...] = ()
     dynamodb_folder: Path | None = None
     settings_changed: float | None = None
-    origins: Mapping[str, str] = field(default_factory=dict)
-    logs: Mapping[str, Path] = field(default_factory=dict)
+    origins: Mapping[str, str] = {}
+    logs: Mapping[str, Path] = {}
 
 
 class DoctorFacts(Facts):

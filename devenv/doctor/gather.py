@@ -8,6 +8,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from devenv.config.schema import FILE
 from devenv.core.events import Watch
 from devenv.core.model import BACKEND
@@ -33,7 +35,7 @@ def doctor_context(
     """
     engine = stack.engine
     return DoctorContext(
-        **vars(replace(facts_context(stack, inputs), application=engine.application_environment())),
+        **asdict(replace(facts_context(stack, inputs), application=engine.application_environment())),
         look_steps=partial(step_states, stack, inputs, thorough=True),
         run_steps=partial(run_steps, stack, watch or Watch()),
         settle=partial(settle, stack),

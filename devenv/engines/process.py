@@ -8,7 +8,6 @@ import re
 import shlex
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ from devenv.config.schema import FILE
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.model import BACKEND, ServiceState, Targets
+from devenv.core.value import Value
 from devenv.engines.project import EngineProject
 from devenv.host import processes
 from devenv.host.processes import Account
@@ -40,8 +40,7 @@ PORT_NUMBER: Final = re.compile(r"(?<![\d.])\d{2,5}(?![\d.])")
 RESTART = "devenv down && devenv up"
 
 
-@dataclass(frozen=True)
-class Launch:
+class Launch(Value, frozen=True):
     """How one service is run: command, environment, working folder, account, and the signal that ends it cleanly."""
 
     command: list[str]

@@ -6,11 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from devenv.core.errors import DevenvError, Exit, StoreError
+from devenv.core.value import Value
 from devenv.engines import ready
 from devenv.engines.base import PORT_TRIES, Engine
 from devenv.engines.services import Service, service_named
@@ -23,13 +25,12 @@ SETTLE_S: Final = 0.25
 TELL_AFTER_S: Final = 1.0
 
 
-@dataclass(frozen=True)
-class Patience:
+class Patience(Value, frozen=True):
     """How a wait is bounded, and who is told. `careful`: another program that answers on the port is found out."""
 
     is_over: Callable[[], bool]
     tell: Callable[[str], None] = lambda text: None
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = msgspec.field(default_factory=threading.Event)
     careful: bool = True
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final
 
+from devenv.core.value import Value
 from devenv.init.conditions import (
     begins_template,
     begins_text,
@@ -46,8 +47,7 @@ TIMELY: Final = re.compile(
 DATED: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:|$)")
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(Value, frozen=True):
     """A function: `name` with its class, parameters, the item attribute behind each field of what it returns.
 
     `reverses`: it turns a list round. `line` is where it begins; the module itself has the name "". `calls` are the
@@ -60,7 +60,7 @@ class Function:
     line: int
     name: str
     parameters: tuple[str, ...] = ()
-    results: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, str] = {}
     reverses: bool = False
     calls: frozenset[str] = frozenset()
     whole: bool = False
@@ -74,8 +74,7 @@ class Function:
         return self.name.rpartition(".")[2]
 
 
-@dataclass(frozen=True)
-class Query:
+class Query(Value, frozen=True):
     """One query, get_item or scan. `key` maps attributes to templates; `narrowed` is the attribute of a begins_with.
 
     `narrowed_by` is what it begins with, as far as it is known, `begins` the same as a template; `unset` are places of
@@ -97,16 +96,14 @@ class Query:
     begins: str = ""
 
 
-@dataclass(frozen=True)
-class Attribute:
+class Attribute(Value, frozen=True):
     """One attribute of an item that the code writes: its type, and its template if it is put together."""
 
     type: str
     template: str | None
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(Value, frozen=True):
     """One item that the code writes."""
 
     function: Function
@@ -114,8 +111,7 @@ class Shape:
     attributes: Mapping[str, Attribute]
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(Value, frozen=True):
     """The findings in one file."""
 
     file: str
@@ -129,9 +125,9 @@ class Code:
     writes: bool
     imports: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()  # the first words of absolute imports; none of a file that sets its path
-    mounts: Mapping[str, str] = field(default_factory=dict)
-    keys: Mapping[str, int] = field(default_factory=dict)  # texts such as `USER#{user_id}`, with their lines
-    uses: Mapping[str, str] = field(default_factory=dict)  # variable -> the placeholder of what it is handed to
+    mounts: Mapping[str, str] = {}
+    keys: Mapping[str, int] = {}  # texts such as `USER#{user_id}`, with their lines
+    uses: Mapping[str, str] = {}  # variable -> the placeholder of what it is handed to
     required: frozenset[str] = frozenset()  # variables that are read without a default
     checks_audience: bool = False  # a call with `audience=…`: id tokens have one, access tokens of Cognito do not
 

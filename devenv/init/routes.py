@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
+from devenv.core.value import Value
 from devenv.init.source import assignments
 
 DEPENDS: Final = ("Depends", "Security")
@@ -17,8 +17,7 @@ SIGNED_IN: Final = re.compile(
 ROUTE_PLACE: Final = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Value, frozen=True):
     """One HTTP route for GET: its path with `{name}` for parameters. `calls`: what its function calls, by last names.
 
     `asked` are the parameters behind the `?` that it reads. `owner` is the object that it belongs to (`app`, `router`).
@@ -35,9 +34,9 @@ class Route:
     asked: tuple[str, ...] = ()
     owner: str = ""
     end: int = 0
-    wraps: Mapping[str, str] = field(default_factory=dict)
+    wraps: Mapping[str, str] = {}
     guarded: bool = False
-    answers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    answers: Mapping[str, Mapping[str, str]] = {}
 
 
 def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:

@@ -11,8 +11,9 @@ import re
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+from devenv.core.value import Value
 
 PYTHON_BYTES: Final = 300_000
 DEPTH: Final = 20
@@ -39,16 +40,14 @@ def parse_python(text: str) -> ast.Module | None:
             return None
 
 
-@dataclass(frozen=True)
-class TextFunction:
+class TextFunction(Value, frozen=True):
     """A function that does nothing but put a text together, such as a key: its parameters, and the template."""
 
     parameters: tuple[str, ...]
     template: str
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(Value, frozen=True):
     """The values of names: assignments of the function, then of the module; and variables of the environment.
 
     `texts` are functions that put a text together, by name. `loose`: what a text is filled with need not be clear.
@@ -56,11 +55,11 @@ class Scope:
     """
 
     names: Mapping[str, ast.expr]
-    variables: Mapping[str, str] = field(default_factory=dict)
-    texts: Mapping[str, TextFunction] = field(default_factory=dict)
+    variables: Mapping[str, str] = {}
+    texts: Mapping[str, TextFunction] = {}
     loose: bool = False
-    turns: Mapping[str, Sequence[ast.expr]] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    turns: Mapping[str, Sequence[ast.expr]] = {}
+    annotations: Mapping[str, str] = {}
 
     def inside(self, function: ast.AST) -> Scope:
         return Scope({**self.names, **dict(assignments(function))}, self.variables, self.texts)

@@ -13,7 +13,7 @@ import shlex
 import shutil
 import signal
 from collections.abc import Container, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.events import ProjectEvents, Watch
 from devenv.core.model import Report
+from devenv.core.value import Value
 from devenv.engines.process import SERVICE_MARK
 from devenv.host import processes, registry, state
 from devenv.host.files import size_of
@@ -36,8 +37,7 @@ from devenv.stack import DEFAULT, EngineChoice, open_locked, open_stack
 LOG: Final = re.compile(rf"(?P<root>.*)/{re.escape(state.FOLDER)}/logs/(?P<name>[\w-]+)\.log")
 
 
-@dataclass(frozen=True)
-class RunningService:
+class RunningService(Value, frozen=True):
     """One service that runs: its name (or its program's), pid (None: it is none of this machine's own) and port."""
 
     name: str
@@ -45,8 +45,7 @@ class RunningService:
     port: int | None
 
 
-@dataclass(frozen=True)
-class KnownProject:
+class KnownProject(Value, frozen=True):
     """One project of this user. `folder` tells whether its folder is still there; `data`, in words, where data of it
     lies; `connected` the stores that it is up on and devenv did not start (engine external); `home` the folder among
     the data; `compose` the name of its Compose project, if it has one; `prefix` the Python environment of the devenv
@@ -136,8 +135,7 @@ def look(root: str, entry: registry.RegisteredProject | None, found: Sequence[ps
     )
 
 
-@dataclass(frozen=True)
-class Contained:
+class Contained(Value, frozen=True):
     """The part of a project that Docker holds: services that run, and in words where data lies."""
 
     services: tuple[RunningService, ...] = ()

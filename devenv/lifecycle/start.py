@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
@@ -27,12 +28,11 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 LATE_S = 5.0
 
 
-@dataclass
-class Clock:
+class Clock(msgspec.Struct):
     """Seconds since the command began, and how long each part took."""
 
-    began: float = field(default_factory=time.perf_counter)
-    parts: dict[str, float] = field(default_factory=dict)
+    began: float = msgspec.field(default_factory=time.perf_counter)
+    parts: dict[str, float] = msgspec.field(default_factory=dict)
 
     def elapsed(self) -> float:
         """Seconds since the beginning."""

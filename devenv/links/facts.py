@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.lazy import Lazy
 from devenv.core.model import ServiceState, Targets
+from devenv.core.value import Value
 from devenv.links.expiry import RemovedRecord
 from devenv.links.groups import settles_in
 from devenv.links.judge import Edge, Item, LinkJudgement, ReadPlan, Relation, Row, compile_plan, judge
@@ -41,8 +42,7 @@ HOLDERS: Final = "SELECT transactionid::text FROM pg_locks WHERE locktype = 'tra
 NAMING: Final = frozenset(["id", "ids", "sub", "uuid", "guid", "key", "token", "arn", "email", "login", "username"])
 
 
-@dataclass(frozen=True)
-class FactsContext:
+class FactsContext(Value, frozen=True):
     """The facts of a project that are needed before its stores are read and judged.
 
     `environment` is what `devenv env` gives now, `expected_application` what the application would be started with
@@ -61,11 +61,11 @@ class FactsContext:
     shell: Mapping[str, str]
     expected_application: Mapping[str, str] | None = None
     application: Mapping[str, str] | None = None
-    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = {}
     read_declared: Callable[[Connection], Catalog | None] = lambda _: None
     read_seeded: Callable[[Connection], Mapping[Relation, Sequence[Row]]] = lambda _: {}
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    look_at_workers: Mapping[str, Callable[[str], Any]] = field(default_factory=dict)
+    look_at_workers: Mapping[str, Callable[[str], Any]] = {}
     read_written: Callable[[str], Sequence[Item]] = lambda _: ()
     read_removed: Callable[[str], Sequence[RemovedRecord]] = lambda _: ()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from devenv.core.value import Value
 from devenv.links.read import Edge, ItemRecord
 
 Layer = Literal["postgres", "dynamodb", "cross-store"]
@@ -74,8 +75,7 @@ class Fault:
         return LAYERS[self.kind]
 
 
-@dataclass(frozen=True)
-class Folded:
+class Folded(Value, frozen=True):
     """All faults of one class: how many, in how many items, whose, with a few examples and the common cause."""
 
     kind: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
@@ -23,14 +23,13 @@ WRITE: Final = timedelta(seconds=2)
 REPEATS: Final = 3
 
 
-@dataclass(slots=True)
-class Gathered:
+class Gathered(msgspec.Struct):
     """One group: its rows (own, and `damaged` ones that are meant to be its own), its entries, and expired entries."""
 
-    rows: list[ItemRecord] = field(default_factory=list)
-    damaged: list[ItemRecord] = field(default_factory=list)
-    entries: list[ItemRecord] = field(default_factory=list)
-    expired: list[ItemRecord] = field(default_factory=list)
+    rows: list[ItemRecord] = msgspec.field(default_factory=list)
+    damaged: list[ItemRecord] = msgspec.field(default_factory=list)
+    entries: list[ItemRecord] = msgspec.field(default_factory=list)
+    expired: list[ItemRecord] = msgspec.field(default_factory=list)
 
 
 def gather(group: Group, records: Sequence[ItemRecord], expired: Sequence[ItemRecord]) -> dict[str, Gathered]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from devenv.core.value import Value
 from devenv.links.contradictions import find_contradictions
 from devenv.links.faults import LAYERS, VERIFY_NAMES, Fault, Folded, fold
 from devenv.links.fields import find_field_faults, find_time_faults, find_unique_faults, group_fields, is_expired
@@ -90,8 +91,7 @@ PASSING: Final = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class LinkJudgement:
+class LinkJudgement(Value, frozen=True):
     """Every single fault; `records` and `named` are what they were found in, `causes` what a class has in common.
 
     `unread`: link -> the number of items in whose attribute no id could be read. `unlinked` are links whose rows could
@@ -102,7 +102,7 @@ class LinkJudgement:
     causes: Mapping[str, str]
     records: Sequence[ItemRecord]
     named: Sequence[NamedId]
-    unread: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, int] = {}
     unlinked: tuple[str, ...] = ()
 
     @property

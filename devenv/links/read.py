@@ -11,6 +11,7 @@ import msgspec
 
 from devenv.config.schema import Entity, Group, Link, Settings
 from devenv.core.errors import UsageError
+from devenv.core.value import Value
 from devenv.links.packed import Item, PackedItems, unpack
 from devenv.links.values import differs, scalar_text, uuid_text
 
@@ -132,8 +133,7 @@ def has_odd_part(parts: Iterable[Mapping[str, Any]]) -> bool:
     return any(not part.keys() & {"S", "N", "NULL"} for part in parts)
 
 
-@dataclass(frozen=True)
-class ReadPlan:
+class ReadPlan(Value, frozen=True):
     """Everything declared about items, compiled once. `keys` maps a table to its key attributes.
 
     `shown` are further columns of linked rows, which an answer shows.
@@ -143,7 +143,7 @@ class ReadPlan:
     edges: tuple[Edge, ...]
     groups: tuple[Group, ...]
     keys: Mapping[str, tuple[str, ...]]
-    shown: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    shown: Mapping[tuple[str, str], tuple[str, ...]] = {}
 
     @property
     def tables(self) -> tuple[str, ...]:

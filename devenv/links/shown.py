@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from devenv.config.linked import split_linked
+from devenv.core.value import Value
 from devenv.links.packed import Item
 from devenv.links.read import Edge, Kind, ReadPlan, holds_no_id
 from devenv.links.resolve import Relation, Row, field_of
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from devenv.config.trace import Trace
 
 
-@dataclass(frozen=True)
-class LinkedColumn:
+class LinkedColumn(Value, frozen=True):
     """A column of the row that an attribute's id names. `edges` are the links that read this attribute."""
 
     edges: tuple[Edge, ...]

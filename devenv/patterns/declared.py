@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.capture.calls import Cost, Direction, StoreCall
@@ -12,6 +12,7 @@ from devenv.config.types import Order
 from devenv.core.errors import UsageError
 from devenv.core.model import PostgresTarget
 from devenv.core.templates import fill
+from devenv.core.value import Value
 from devenv.stores.dynamodb.capacity import item_bytes, read_units
 from devenv.stores.dynamodb.key_schema import table_keys
 
@@ -42,8 +43,7 @@ OPERATORS: Final[Mapping[str, str]] = {
 Restriction = Literal["limit", "filter", "sort"]
 
 
-@dataclass(frozen=True)
-class PatternResult:
+class PatternResult(Value, frozen=True):
     """The result of a pattern: all items in order, of how many pages, and what was read for them.
 
     `more`: it stopped although there is more. `sizes` are those of the items of each page, in bytes.
@@ -63,8 +63,7 @@ class PatternResult:
         return Cost(self.pages, self.scanned, len(self.items), self.units, self.computed)
 
 
-@dataclass(frozen=True)
-class PreparedPattern:
+class PreparedPattern(Value, frozen=True):
     """A pattern with its parameters filled in. `keys` are the hash and the sort key of the table or the index."""
 
     pattern: Pattern
@@ -73,7 +72,7 @@ class PreparedPattern:
     values: Mapping[str, Any]
     filter: str | None
     keys: tuple[str, ...]
-    types: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str] = {}
 
     def lifted(self, *restrictions: Restriction) -> PreparedPattern:
         """The same without some of its restrictions: `limit`, `filter`, `sort`."""

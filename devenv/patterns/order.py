@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final, Literal
 
+from devenv.core.value import Value
 from devenv.links.values import instant, time_form
 
 NUMBER: Final = re.compile(r"(?P<prefix>.*?)(?P<number>\d{1,18})")
@@ -36,8 +36,7 @@ MOST: Final = 5000
 PROBES: Final = 50
 
 
-@dataclass(frozen=True)
-class Inversion:
+class Inversion(Value, frozen=True):
     """Two stored texts that sort the other way round than what they mean. `forms` are the ways they are written.
 
     `mixed`: they still sort rightly, but are written in several ways, so that the next ones may not.

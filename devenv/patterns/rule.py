@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from devenv.core.model import CheckStatus, Fix, Outcome, Titled
 from devenv.patterns.seen import Observed, SeenPattern
 from devenv.stores.dynamodb.key_schema import Place
 
 
-@dataclass(frozen=True)
-class Rule(Titled):
+class Rule(Titled, frozen=True):
     """One rule. `title` says what holds when `find` finds nothing.
 
     `explained` are the rules that explain what this one finds about the same subject: it is then left out.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from devenv.config.schema import Pattern
 from devenv.core.templates import PLACE, fill, names_in
+from devenv.core.value import Value
 from devenv.links.values import number_text, scalar_text
 from devenv.patterns.seen import Item, Sample, TableSeen, Unsampled
 from devenv.stores.dynamodb.capacity import item_bytes
@@ -16,14 +18,13 @@ from devenv.stores.dynamodb.key_schema import Place
 SHOWN: Final = 3
 
 
-@dataclass
-class ItemCollection:
+class ItemCollection(msgspec.Struct):
     """The items that one choice of parameters would read, as far as the key says."""
 
     values: Mapping[str, str]
     count: int = 0
     size: int = 0
-    items: list[Item] = field(default_factory=list)
+    items: list[Item] = msgspec.field(default_factory=list)
 
 
 def conditions_of(pattern: Pattern, place: Place) -> dict[str, Any]:
@@ -125,8 +126,7 @@ def group(templates: Mapping[str, Any], items: Iterable[Item], known: Mapping[st
     return list(found.values())
 
 
-@dataclass(frozen=True)
-class TemplateReader:
+class TemplateReader(Value, frozen=True):
     """A template that reads parameters out of a text: the literal parts around them. Linear, whatever the text is."""
 
     literals: tuple[str, ...]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from devenv.capture.calls import StoreCall
 from devenv.config.schema import Operation, Pattern, Settings
+from devenv.core.value import Value
 from devenv.init.review import CodeFault
 from devenv.patterns.declared import PatternResult
 from devenv.stores.dynamodb.capacity import item_bytes
@@ -17,8 +17,7 @@ from devenv.stores.dynamodb.key_schema import Place, place_of, places_of
 Item = Mapping[str, Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class TableSeen:
+class TableSeen(Value, frozen=True, dict=True):
     """One table: DescribeTable's answer (None: there is none), its items, and the declared CreateTable request.
 
     `complete` is False when there are more items than were read.
@@ -46,8 +45,7 @@ class TableSeen:
         return place_of(self.described or self.declared, index)
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(Value, frozen=True):
     """Parameters of one run. `why` says where they come from, in words; `count` how many items share the key."""
 
     values: Mapping[str, str]
@@ -55,8 +53,7 @@ class Sample:
     count: int | None = None
 
 
-@dataclass(frozen=True)
-class Unsampled:
+class Unsampled(Value, frozen=True):
     """Why a pattern has no parameters to run with. `fault`: because the data contradicts the declaration.
 
     `part` is what matches nothing: the `key`, or the condition on the `sort` key; `asked` is it with its parameters.
@@ -69,8 +66,7 @@ class Unsampled:
     asked: str = ""
 
 
-@dataclass(frozen=True)
-class RunSeen:
+class RunSeen(Value, frozen=True):
     """One run of a pattern: the request, what it brought, or the store's refusal (`code`, `detail`).
 
     `pages` are the sizes of all items that were read, page by page, thrown away ones too; `kinds`
@@ -78,7 +74,7 @@ class RunSeen:
     """
 
     sample: Sample
-    request: Mapping[str, Any] = field(default_factory=dict)
+    request: Mapping[str, Any] = {}
     read: PatternResult | None = None
     pages: tuple[tuple[int, ...], ...] = ()
     units: float | None = None
@@ -93,8 +89,7 @@ class RunSeen:
         return sum(map(sum, self.pages))
 
 
-@dataclass(frozen=True)
-class ScriptSeen:
+class ScriptSeen(Value, frozen=True):
     """The project's own command for a pattern: how it ended, what it printed, what it asked.
 
     `asked` are its reads (None: not captured), `items` what the store answered them with, `printed` how many entries
@@ -110,8 +105,7 @@ class ScriptSeen:
     ms: float | None = None
 
 
-@dataclass(frozen=True)
-class SeenPattern:
+class SeenPattern(Value, frozen=True):
     """One declared pattern with what was seen of it. `place` is None when there is no such table or index.
 
     `amount` is what it amounts to by the keys that there are, `entities` are the kinds of items that it brings.
@@ -132,8 +126,7 @@ class SeenPattern:
         return self.runs[0] if self.runs else None
 
 
-@dataclass(frozen=True)
-class SqlRun:
+class SqlRun(Value, frozen=True):
     """A pattern in SQL: its number of rows, or Postgres's words for refusing it, or why it was not run."""
 
     rows: int | None = None
@@ -141,8 +134,7 @@ class SqlRun:
     not_run: str | None = None
 
 
-@dataclass(frozen=True)
-class Observed:
+class Observed(Value, frozen=True):
     """Everything that the judgement, the explanation and the matrix are made of.
 
     `kinds` are the entities of each table's items, in the order of the items (None: of no declared kind).
@@ -152,9 +144,9 @@ class Observed:
     settings: Settings
     tables: Mapping[str, TableSeen]
     accesses: Mapping[str, SeenPattern]
-    kinds: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
+    kinds: Mapping[str, tuple[str | None, ...]] = {}
     code: tuple[CodeFault, ...] = ()
-    sql: Mapping[str, SqlRun] = field(default_factory=dict)
+    sql: Mapping[str, SqlRun] = {}
 
     def of(self, place: Place) -> list[SeenPattern]:
         """The patterns that read this place."""

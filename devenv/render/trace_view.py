@@ -6,11 +6,11 @@ import re
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from devenv.config.masking import MASK, mask
 from devenv.core.plural import number_of
+from devenv.core.value import Value
 
 Body = Mapping[str, Any]
 Layer = Mapping[str, Any]
@@ -248,8 +248,7 @@ def judgement(body: Body, layer: Layer) -> list[str]:
     return ["It is as the project declares it."]
 
 
-@dataclass(frozen=True)
-class EntryPair:
+class EntryPair(Value, frozen=True):
     """One entry before and after a layer: its fields (None: not there) and places, counted from 1."""
 
     id: str | None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,6 +17,7 @@ import msgspec
 
 from devenv.core.errors import DevenvError, StoreError
 from devenv.core.model import DynamoTarget
+from devenv.core.value import Value
 from devenv.engines.base import Engine
 from devenv.engines.embedded import dynamodb_file
 from devenv.host import state
@@ -74,8 +74,7 @@ def own_tables(stack: Stack) -> frozenset[str]:
         return frozenset({definition.table for definition in declared} | set(ledger.tables()))
 
 
-@dataclass(frozen=True)
-class FileCopies:
+class FileCopies(Value, frozen=True):
     """DynamoDB Local's one SQLite file, copied."""
 
     engine: Engine
@@ -119,14 +118,13 @@ class TableHead(msgspec.Struct, frozen=True):
     ttl: str | None = None
 
 
-@dataclass(frozen=True)
-class ApiCopies:
+class ApiCopies(Value, frozen=True):
     """Every table that is ours (None: all of them), read and written item by item."""
 
     engine: Engine
     ours: frozenset[str] | None = None
     part: str = "dynamodb.jsonl"
-    _encode: msgspec.json.Encoder = field(default_factory=msgspec.json.Encoder, repr=False)
+    _encode: msgspec.json.Encoder = msgspec.field(default_factory=msgspec.json.Encoder)
 
     @property
     def target(self) -> DynamoTarget:

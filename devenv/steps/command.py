@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -50,13 +49,12 @@ READS: Final = frozenset(
 READING: Final = re.compile(r"\s*(?:SELECT|SHOW|WITH|EXPLAIN|SET|BEGIN|COMMIT|ROLLBACK)\b", re.IGNORECASE)
 
 
-@dataclass
-class WatchedWrites:
+class WatchedWrites(msgspec.Struct):
     """Where a watched program sent its writes: addresses by store. `watching`: it told at all."""
 
     watching: bool = False
-    dynamodb: dict[str, str] = field(default_factory=dict)
-    postgres: dict[tuple[str, int], str] = field(default_factory=dict)
+    dynamodb: dict[str, str] = msgspec.field(default_factory=dict)
+    postgres: dict[tuple[str, int], str] = msgspec.field(default_factory=dict)
 
 
 class WrittenAddress(msgspec.Struct, frozen=True):

@@ -10,7 +10,6 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,6 +19,7 @@ import msgspec
 from devenv.config.schema import SeedSource, Settings, SetupSource, StepSource
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceName, StepState
+from devenv.core.value import Value
 from devenv.steps.command import find_addresses, nothing_made, run_command
 from devenv.steps.ledger import Ledger
 from devenv.stores.dynamodb.client import Dynamo
@@ -32,8 +32,7 @@ UNPACKED_BYTES: Final = 512 << 20
 SETUP_RAN: Final = "setup ran"
 
 
-@dataclass(frozen=True)
-class StepContext:
+class StepContext(Value, frozen=True):
     """The tools of a step.
 
     `ledger` is the SQLite file that remembers what was written (it may not exist yet); `environ` and `log` are for
@@ -94,8 +93,7 @@ class Reading(msgspec.Struct, frozen=True):
     say: Callable[[str], None] = lambda text: None
 
 
-@dataclass(frozen=True)
-class StepOutcome:
+class StepOutcome(Value, frozen=True):
     """The outcome of a run: counts by verb phrase (`{"rows inserted": 6}`), and what the user should know."""
 
     counts: Mapping[str, int]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from devenv.config.trace import Trace
 from devenv.core.plural import number_of
 from devenv.core.templates import fill, names_in
+from devenv.core.value import Value
 from devenv.links.read import ItemRecord, Kind, ReadPlan, read_record
 from devenv.links.shown import LinkedColumn, LinkedRows, linked_columns
 from devenv.links.values import as_text
@@ -20,8 +20,7 @@ from devenv.trace.observation import Entry
 Item = Mapping[str, Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(Value, frozen=True):
     """How one layer writes one kind of entry: the place of the list, the id's name, and field -> its name there.
 
     `kind` is the kind's name where the answer consists of several; such a place may hold an object instead of a list.
@@ -33,7 +32,7 @@ class Form:
     id: str | None
     names: Mapping[str, str]
     kind: str = ""
-    only: Mapping[str, str] = field(default_factory=dict)
+    only: Mapping[str, str] = {}
 
 
 def forms_of_answer(trace: Trace, layer: Literal["library", "http"]) -> tuple[Form, ...]:
@@ -214,8 +213,7 @@ def describe(value: Any) -> str:
     return f"a {type(value).__name__}"
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Value, frozen=True):
     """One kind of the items that belong to a subject. `label` is its name in ids, where there are several kinds.
 
     `names` are its fields of the item, `linked` those of the rows that links lead to.
@@ -225,7 +223,7 @@ class Part:
     id: str | None
     names: Mapping[str, str]
     label: str = ""
-    linked: Mapping[str, LinkedColumn] = field(default_factory=dict)
+    linked: Mapping[str, LinkedColumn] = {}
     rows: LinkedRows | None = None
 
     def entry(self, record: ItemRecord) -> Entry:
@@ -253,8 +251,7 @@ class Part:
         return None if attribute is None else as_text(plain_value(attribute))
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(Value, frozen=True):
     """Items of one table as entries: of which kinds. `besides` are kinds that a read may bring, too."""
 
     plan: ReadPlan

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from typing import Final
 
 from devenv.capture.calls import Direction
+from devenv.core.value import Value
 from devenv.links.values import number_text
 from devenv.trace.observation import Entry
 
 ID: Final = "id"
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(Value, frozen=True):
     """One field of one entry that is not what it was in the layer before.
 
     `absent`: the answer does not have the field (a null is not absent); `instead` is the undeclared field with its
@@ -33,8 +32,7 @@ class Change:
     instead: str | None = None
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Value, frozen=True):
     """`pairs` are the entries that were found again, in the order observed: (expected, observed)."""
 
     missing: tuple[Entry, ...]

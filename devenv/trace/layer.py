@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from devenv.config.schema import Settings
+from devenv.core.value import Value
 from devenv.trace.judge.fault import Judge
 from devenv.trace.observation import Observation, PostgresObservation
 from devenv.trace.question import TraceContext
@@ -14,11 +14,10 @@ from devenv.trace.question import TraceContext
 Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Given:
+class Given(Value, frozen=True):
     """The inputs of a layer besides the context: the observations of the layers it needs, and its own `prepare`."""
 
-    observations: Mapping[str, Observation] = field(default_factory=dict)
+    observations: Mapping[str, Observation] = {}
     begun: Any = None
 
     @property
@@ -46,8 +45,7 @@ class Given:
         return found if isinstance(found, PostgresObservation) else PostgresObservation()
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(Value, frozen=True):
     """One layer of a trace.
 
     `observe` may raise a DevenvError; it is called when the layers that it `needs` (earlier ones) were asked. `judge`

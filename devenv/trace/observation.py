@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from devenv.capture.calls import Cost, Direction, StoreCall
 from devenv.core.model import Failure, Finding
+from devenv.core.value import Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,7 @@ class Entry:
     others: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Observation:
+class Observation(Value, frozen=True, kw_only=True):
     """The observation of one layer. `request` is what went in, `output` what came out besides entries, both for people.
 
     `entries` None: not captured. `failure`: asking failed. `unasked`: not asked, and why; with `declared`, although
@@ -39,8 +39,8 @@ class Observation:
     trace's beginning.
     """
 
-    request: Mapping[str, Any] = field(default_factory=dict)
-    output: Mapping[str, Any] = field(default_factory=dict)
+    request: Mapping[str, Any] = {}
+    output: Mapping[str, Any] = {}
     entries: tuple[Entry, ...] | None = None
     findings: tuple[Finding, ...] = ()
     failure: Failure | None = None
@@ -57,8 +57,7 @@ class Observation:
         return (self.entries,)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PostgresObservation(Observation):
+class PostgresObservation(Observation, frozen=True, kw_only=True):
     """`person` is the row of who asks, `stranger` that of somebody who does not belong to the subject.
 
     `belongs` is None where nothing tells that `person` may read it, and `estranged` False where nothing tells who may.
@@ -70,8 +69,7 @@ class PostgresObservation(Observation):
     estranged: bool = True
 
 
-@dataclass(frozen=True, kw_only=True)
-class DynamoObservation(Observation):
+class DynamoObservation(Observation, frozen=True, kw_only=True):
     """`entries` are all that are meant to be the subject's. `found`: there is such a subject at all.
 
     `hidden` are ids of entries that their right key does not reach, `fleeting` those that need not show (past their
@@ -82,13 +80,12 @@ class DynamoObservation(Observation):
     found: bool = True
     hidden: frozenset[str] = frozenset()
     fleeting: frozenset[str] = frozenset()
-    young: Mapping[str, datetime] = field(default_factory=dict)
+    young: Mapping[str, datetime] = {}
     owners: frozenset[str] | None = None
     members: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class PatternObservation(Observation):
+class PatternObservation(Observation, frozen=True, kw_only=True):
     """`entries` is what the declared pattern gives; `stages` the same without its limit, then without its filter,
     then without its sort condition: only what it declares is there. `strays`: items of other kinds that came along.
     `refused` is the store's error code. `expected` bounds the number of items, as declared.
@@ -104,24 +101,21 @@ class PatternObservation(Observation):
 Outcome = Literal["returned", "raised", "exited", "timed_out", "unstarted", "unreadable"]
 
 
-@dataclass(frozen=True)
-class Unfound:
+class Unfound(Value, frozen=True):
     """Where the function of devenv.toml was looked for (`cause`), and what to change (`text`)."""
 
     cause: str
     text: str
 
 
-@dataclass(frozen=True)
-class Denied:
+class Denied(Value, frozen=True):
     """Why a role of Postgres does not see a row, and the statement that gives it the right, where one does."""
 
     text: str
     grant: str | None = None
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(Value, frozen=True):
     """How one function of the application ended. `error` is the type's name, `detail` its words, `where` the place.
 
     `asked` are its reads (None: not captured), `read` the entries that they brought. `shape` says what is wrong with
@@ -147,8 +141,7 @@ class Ran:
     denied: Denied | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class LibraryObservation(Observation):
+class LibraryObservation(Observation, frozen=True, kw_only=True):
     """`ran` is the function in the environment of the running process. `corrected` is the same function with the
     project's own settings: asked where that environment leads elsewhere, so that function and environment can be told
     apart. `page` is the function called as the route calls it. `guards` are the declared guards with their declared
@@ -168,8 +161,7 @@ class LibraryObservation(Observation):
         return tuple(run.entries for run in (self.ran, self.corrected) if run is not None)
 
 
-@dataclass(frozen=True)
-class NextPage:
+class NextPage(Value, frozen=True):
     """A page behind the first, as the page before it announces it.
 
     `header` names it (None: the declared parameter does). `url` has a host only if that is not the application's.
@@ -181,7 +173,7 @@ class NextPage:
     number: int
     url: str
     header: str | None = None
-    sent: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, str] = {}
     after: Entry | None = None
     repeated: tuple[str, ...] = ()
     trouble: str | None = None
@@ -190,8 +182,7 @@ class NextPage:
     detail: str | None = None
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Value, frozen=True):
     """One HTTP answer. `status` None: there was none, and `problem` says why (`timed_out`, `refused`, `broken`).
 
     `problem` may also be `not_json` or `too_large`. `shape` says what is wrong with the form of the JSON.
@@ -225,8 +216,7 @@ class Answer:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class HttpObservation(Observation):
+class HttpObservation(Observation, frozen=True, kw_only=True):
     """The answers to a member, to somebody without a token, to a stranger (None: not asked); the log lines meanwhile.
 
     `preflight` is the answer to a browser's question whether it may ask. `origins` are variables of the application
@@ -240,7 +230,7 @@ class HttpObservation(Observation):
     stranger: Answer | None = None
     preflight: Answer | None = None
     origins: tuple[tuple[str, str], ...] = ()
-    later: Mapping[str, Answer] = field(default_factory=dict)
+    later: Mapping[str, Answer] = {}
     log: tuple[str, ...] | None = None
     code_changed: str | None = None
 
@@ -250,8 +240,7 @@ class HttpObservation(Observation):
         return tuple(one.entries for one in answers if one is not None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class CacheObservation(Observation):
+class CacheObservation(Observation, frozen=True, kw_only=True):
     """`entries` are those of the cache's entry under `key`; None without one, or when it is no answer.
 
     `left_s` is how long it lives (None: for ever), `ttl_s` and `limit` are as declared.
@@ -264,8 +253,7 @@ class CacheObservation(Observation):
     limit: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Observations:
+class Observations(Value, frozen=True, kw_only=True):
     """The observations of all layers. `more` are the layers that the judges of these eight do not know, by name."""
 
     environment: Observation = Observation()
@@ -276,7 +264,7 @@ class Observations:
     pattern: PatternObservation = PatternObservation()
     library: LibraryObservation = LibraryObservation()
     http: HttpObservation = HttpObservation()
-    more: Mapping[str, Observation] = field(default_factory=dict)
+    more: Mapping[str, Observation] = {}
 
     def has(self, name: str) -> bool:
         """Return True if a layer was observed, or is one of the eight."""
@@ -294,16 +282,14 @@ def observations(found: Mapping[str, Observation]) -> Observations:
     return Observations(**mine, more={name: found[name] for name in found.keys() - known.values()})
 
 
-@dataclass(frozen=True)
-class DeclaredIds:
+class DeclaredIds(Value, frozen=True):
     """The `ids` of one kind of entries: layer -> field or template, and where they stand in devenv.toml."""
 
     place: str
     names: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(Value, frozen=True):
     """The subject of a trace, as the judgement needs it. `identifier` is the subject's id in a report, if it has one.
 
     `types` gives the declared type of each field. `sorted_by` is the field that orders are of; `orders` the wanted
@@ -329,12 +315,12 @@ class Subject:
     retry: str
     began: datetime
     cursor: str | None = None
-    sorting: Mapping[str, tuple[str | None, Direction | None]] = field(default_factory=dict)
-    unshown: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    ids: Mapping[str, DeclaredIds] = field(default_factory=dict)
-    linked: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    sorting: Mapping[str, tuple[str | None, Direction | None]] = {}
+    unshown: Mapping[str, frozenset[str]] = {}
+    ids: Mapping[str, DeclaredIds] = {}
+    linked: Mapping[tuple[str, str], str] = {}
     payload: Sequence[str] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = {}
 
     def linked_place(self, identity: str, name: str) -> str | None:
         """The column that a field of an entry shows; None for a field of the item itself."""

@@ -6,16 +6,18 @@ import difflib
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from devenv.config.schema import Settings
 from devenv.config.trace import Trace
 from devenv.core.errors import StoreError, UsageError
 from devenv.core.plural import number_of
+from devenv.core.value import Value
 from devenv.links.facts import SECOND_LOOKS, Facts
 from devenv.links.shown import LinkedColumn, LinkedRows, linked_columns
 from devenv.links.values import number_text, uuid_text
@@ -27,8 +29,7 @@ if TYPE_CHECKING:
 EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"
 
 
-@dataclass(frozen=True)
-class Application:
+class Application(Value, frozen=True):
     """The application's process: its environment (None: not ours to read), where it works, how it was started.
 
     `python` is its interpreter where it is one. `started` is epoch seconds. `log` is its log file, if devenv has it.
@@ -46,8 +47,7 @@ class Application:
     other: str | None = None
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(Value, frozen=True):
     """One trace. `user` is what `--user` gave, `values` the parameters as text, `said` what was read differently."""
 
     subject: str
@@ -62,8 +62,7 @@ class Question:
         return next(iter(self.values.values()), None)
 
 
-@dataclass(frozen=True)
-class TraceContext:
+class TraceContext(Value, frozen=True, dict=True):
     """The inputs of every layer: the question, both stores (read once, shared), and the application.
 
     `clock` is the trace's beginning (`time.perf_counter`), `began` the same as a moment. `replay` runs the functions of
@@ -73,10 +72,10 @@ class TraceContext:
     question: Question
     facts: Facts
     application: Application
-    shell: Mapping[str, str] = field(default_factory=dict)
+    shell: Mapping[str, str] = {}
     replay: Replayer | None = None
-    clock: float = field(default_factory=time.perf_counter)
-    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    clock: float = msgspec.field(default_factory=time.perf_counter)
+    began: datetime = msgspec.field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def settings(self) -> Settings:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from devenv.config.schema import Settings
 from devenv.core.model import Targets
+from devenv.core.value import Value
 
 if TYPE_CHECKING:
     from devenv.verify.repair import Write
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 GRACE_S: Final = 1.5
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Value, frozen=True):
     """The stores and settings to compare.
 
     `folder` is the project's state folder, `tables` the declared CreateTable requests by name.
@@ -29,13 +28,12 @@ class Context:
     settings: Settings
     targets: Targets
     folder: Path
-    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tables: Mapping[str, Mapping[str, Any]] = {}
     ready: Callable[[], None] = lambda: None
     settle: Callable[[Sequence[Write]], None] = lambda _: None
 
 
-@dataclass(frozen=True)
-class VerifyOptions:
+class VerifyOptions(Value, frozen=True):
     """How. `plan` and `findings` are files to write; `max_items` bounds the scan (and so the proof).
 
     `workers` and `segments`: None chooses by the size of the tables and of the machine.

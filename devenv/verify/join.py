@@ -10,11 +10,11 @@ groups, are the checkpoint, and are joined by all workers at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
 from devenv.config.schema import Group
+from devenv.core.value import Value
 from devenv.verify.candidate_filter import ODD, group_channels, link_channel, unique_channel
 from devenv.verify.run import ROWS, Run, segment_name
 from devenv.verify.spill import RECORD, Sealed, read_records
@@ -26,8 +26,7 @@ Place = tuple[int, int]
 Finder = Callable[["Share"], set[bytes]]
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Value, frozen=True):
     """A record that could not be confirmed: records of `channel` about `key` (16 bytes), at (task, item number)."""
 
     channel: str
@@ -89,8 +88,7 @@ class Partition:
                 yield Candidate(name, key, tuple(places))
 
 
-@dataclass(frozen=True)
-class Share:
+class Share(Value, frozen=True):
     """Those records of a partition's channels whose key falls to one of several passes."""
 
     partition: Partition

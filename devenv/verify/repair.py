@@ -6,13 +6,13 @@ A plan is a list of writes, each with the item as it was and as it shall be, so 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from devenv.config.schema import Group
 from devenv.core.errors import StoreError
+from devenv.core.value import Value
 from devenv.links.judge import Edge, Fault, Item, ItemRecord, LinkJudgement, ReadPlan, Row
 from devenv.links.resolve import field_of
 from devenv.links.values import attribute_for, canonical
@@ -27,8 +27,7 @@ REFUSED: Final = frozenset(["ConditionalCheckFailedException", "TransactionCance
 COMPARED: Final = 100
 
 
-@dataclass(frozen=True)
-class Write:
+class Write(Value, frozen=True):
     """One item of `table` from `before` to `after`, in DynamoDB's JSON; None: it is not there. `reasons`: classes."""
 
     table: str

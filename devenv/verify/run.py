@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -11,11 +10,11 @@ import msgspec
 
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget, PostgresTarget
+from devenv.core.value import Value
 from devenv.links.judge import ReadPlan, compile_plan
 
 
-@dataclass(frozen=True)
-class StoreIdentity:
+class StoreIdentity(Value, frozen=True):
     """Which stores these are, however they are reached: cluster and database, and each table's own id and creation."""
 
     system_identifier: str

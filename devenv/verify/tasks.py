@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
 
+from devenv.core.value import Value
 from devenv.links.judge import compile_plan
 from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.stores.dynamodb.key_schema import table_keys
@@ -29,8 +29,7 @@ ITEMS_PER_PARTITION: Final = 50_000
 MAX_PARTITIONS: Final = 512
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(Value, frozen=True):
     """One look at both stores before anything is read: who they are, and what the tables and columns are like.
 
     `has_rows`: Postgres has tables of the project.

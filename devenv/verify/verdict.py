@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 
 from devenv.core.plural import number_of
+from devenv.core.value import Value
 
 UNLINKED: Final = (
     "no links between the stores are declared: devenv.toml has no [[links]]. Declare which attribute names a row "
@@ -43,15 +43,14 @@ class TableCoverage(msgspec.Struct, frozen=True, kw_only=True):
         return self.items // 100
 
 
-@dataclass(frozen=True)
-class Coverage:
+class Coverage(Value, frozen=True):
     """The coverage of both stores. `rows`: per link its target and number of rows; `problems`: what went wrong.
 
     `unlinked`: both stores have data, and no link is declared between them.
     """
 
     tables: tuple[TableCoverage, ...] = ()
-    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    rows: Mapping[str, Mapping[str, Any]] = {}
     problems: tuple[str, ...] = ()
     resumed: int = 0
     unlinked: bool = False

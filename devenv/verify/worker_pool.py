@@ -9,28 +9,26 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from devenv.core.value import Value
 from devenv.verify.run import Run
 from devenv.verify.work import open_private
 
 LOG_TAIL: Final = 2000
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Value, frozen=True):
     """A task for a worker: a kind of `work.JOBS`, of a number."""
 
     kind: str
     number: int
 
 
-@dataclass(frozen=True)
-class JobMessage:
+class JobMessage(Value, frozen=True):
     """A message about a job: `progress`, or its end: `done` or `failed` (`what`, `detail`)."""
 
     job: Job

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, seed, settings
+from msgspec.structs import asdict
 
 from devenv.cli import app as cli
 from devenv.cli.options import Globals, chosen
@@ -63,7 +64,8 @@ def own_process(environ: dict[str, str], stdin: str) -> Iterator[tuple[io.BytesI
     out, err = io.BytesIO(), io.BytesIO()
     sys.stdout, sys.stderr = (io.TextIOWrapper(each, "utf-8", write_through=True) for each in (out, err))
     sys.stdin = io.StringIO(stdin)
-    vars(chosen).update(vars(Globals()))
+    for name, value in asdict(Globals()).items():
+        setattr(chosen, name, value)
     os.environ.clear()
     os.environ.update(environ)
     try:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+import msgspec
+from msgspec.structs import asdict
+
+from devenv.core.value import Value
 
 Store = Literal["dynamodb", "postgres"]
 How = Literal["alone", "traceparent", "shared", "none"]
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Value, frozen=True):
     """The requests a call belongs to: one, or several when it is `shared`; `how` is the reason."""
 
     how: How = "none"
     requests: tuple[int, ...] = ()
 
 
-@dataclass
-class WireCall:
+class WireCall(msgspec.Struct):
     """One call to a store, as it went over the wire.
 
     `statement` and `request` hold values only when contents are kept. `digest` is equal for equal values, so that a
@@ -54,11 +56,10 @@ class WireCall:
     traceparent: str | None = None
     bytes_sent: int = 0
     bytes_received: int = 0
-    owner: Owner = field(default_factory=Owner)
+    owner: Owner = msgspec.field(default_factory=Owner)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Value, frozen=True):
     """One request to the application. `status` is None when the connection ended before the response."""
 
     number: int
@@ -73,7 +74,7 @@ class Request:
 
 def to_json(record: WireCall | Request) -> dict[str, Any]:
     """A record as JSON can hold it, without the fields that are at their default."""
-    found = stated(vars(record))
+    found = stated(asdict(record))
     if isinstance(record, WireCall):
         owner = found.pop("owner")
         return {"kind": "call", "how": owner.how, "requests": list(owner.requests), **found}

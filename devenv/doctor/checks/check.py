@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from devenv.core.model import CheckStatus, Fix, Outcome, Skip, SkipReason, Titled
@@ -12,8 +11,7 @@ if TYPE_CHECKING:
     from devenv.doctor.context import DoctorFacts
 
 
-@dataclass(frozen=True)
-class Check(Titled):
+class Check(Titled, frozen=True):
     """One check. `title` says what holds when it passes.
 
     `needs` are codes of checks without which this one has no meaning: when one of them does not pass, it is skipped.

@@ -9,7 +9,7 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from devenv.config.masking import mask, split_address
 from devenv.config.schema import FILE, Settings
 from devenv.core.model import DynamoTarget, Fix, PostgresTarget
+from devenv.core.value import Value
 from devenv.doctor.checks.addresses import (
     configured_endpoint,
     dynamodb_names,
@@ -51,8 +52,7 @@ PAIR: Final = re.compile(r"(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))")
 LOOPBACK: Final = frozenset(["127.0.0.1", "::1"])
 
 
-@dataclass(frozen=True)
-class VariableSource:
+class VariableSource(Value, frozen=True):
     """One set of variables. `required`: it belongs to a process that must reach the stores, as a shell need not."""
 
     who: str
@@ -60,8 +60,7 @@ class VariableSource:
     required: bool
 
 
-@dataclass(frozen=True)
-class Diversion:
+class Diversion(Value, frozen=True):
     """One variable that sends a process elsewhere. `kind` is a class of the layer `environment`."""
 
     kind: Kind
@@ -75,8 +74,7 @@ class Diversion:
         return f"{self.source.who}: {self.variable} {self.note}"
 
 
-@dataclass(frozen=True)
-class Lookup:
+class Lookup(Value, frozen=True):
     """The two questions that only the machine can answer.
 
     `addresses`: the IP addresses of a host name, () when it has none. `same_postgres` and `same_dynamodb`: None when

@@ -9,13 +9,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from devenv.core.errors import DevenvError, Exit
+from devenv.core.value import Value
 from devenv.engines.embedded.building import Progress, Unavailable, building, make_cache, write_whole
 from devenv.engines.embedded.postgres import can_reach
 from devenv.host.installation import install_command
@@ -24,8 +24,7 @@ from devenv.host.processes import Account
 OLDEST_JAVA: Final = 17
 
 
-@dataclass(frozen=True)
-class Java:
+class Java(Value, frozen=True):
     """A Java runtime: the `java` program and its version (`17.0.15`)."""
 
     path: Path

@@ -14,13 +14,13 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 import msgspec
 
 from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.value import Value
 from devenv.engines.embedded.building import Progress, Unavailable, building, open_to_all, write_whole
 from devenv.engines.embedded.postgres import can_reach
 from devenv.host.processes import Account
@@ -34,8 +34,7 @@ NPM_PATIENCE_S: Final = 900.0
 NETWORK_TIMEOUT_S: Final = 5.0
 
 
-@dataclass(frozen=True)
-class Local:
+class Local(Value, frozen=True):
     """DynamoDB Local, ready to be launched with `-jar launcher`, then its own `main_class`.
 
     `libraries` holds the native SQLite library.
@@ -58,8 +57,7 @@ class ArchiveSource(Protocol):
         """Put the verified archive file into `folder` and return it. Unavailable, or OSError for the disk."""
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(Value, frozen=True):
     """An archive on the web that is published with its checksum beside it, in `<url>.sha256`."""
 
     url: str
@@ -81,8 +79,7 @@ class Download:
         return file
 
 
-@dataclass(frozen=True)
-class NpmPackage:
+class NpmPackage(Value, frozen=True):
     """An npm package that carries the archive's files, fetched through whatever registry the user has configured."""
 
     package: str

@@ -9,11 +9,11 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from devenv.core.errors import DevenvError, Exit
+from devenv.core.value import Value
 from devenv.host.installation import add_command, install_command
 from devenv.host.processes import Account, as_account, identify
 from devenv.host.writing import open_new
@@ -30,8 +30,7 @@ CONTRIB: Final = f"postgres-contrib-{CONTRIB_MAJOR}"
 FIRST_USER_NUMBER: Final = 16_384
 
 
-@dataclass(frozen=True)
-class Binaries:
+class Binaries(Value, frozen=True):
     """A PostgreSQL installation: its `bin` folder and version (`18.6`).
 
     `contrib` is where contrib modules that it lacks are, or will be (contrib.py); None where it takes none.

@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from devenv.config.schema import TESTED_DYNAMODB, Dynamodb
 from devenv.core.errors import DevenvError, Exit, UsageError
+from devenv.core.value import Value
 from devenv.engines.embedded.building import Progress
 from devenv.engines.embedded.parts import (
     JAR,
@@ -34,8 +37,7 @@ from devenv.host.processes import Account
 Trial = Callable[[Local], str | None]
 
 
-@dataclass(frozen=True)
-class Release:
+class Release(Value, frozen=True):
     """One version that devenv's tests ran: the SHA-256 sum of its jar, and where it comes from."""
 
     jar: str
@@ -54,8 +56,7 @@ LINES: Final[Mapping[str, tuple[ArchiveSource, ...]]] = {
 }
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Value, frozen=True):
     """Everything that decides: the setting, the folder that it names, the cache, and what is known."""
 
     cache: Path
@@ -64,8 +65,8 @@ class Choice:
     account: Account | None
     progress: Progress
     trial: Trial
-    releases: Mapping[str, Release] = field(default_factory=lambda: RELEASES)
-    lines: Mapping[str, Sequence[ArchiveSource]] = field(default_factory=lambda: LINES)
+    releases: Mapping[str, Release] = msgspec.field(default_factory=lambda: RELEASES)
+    lines: Mapping[str, Sequence[ArchiveSource]] = msgspec.field(default_factory=lambda: LINES)
 
     def prepare(self, folder: Path) -> Local:
         """Make an unpacked archive launchable."""

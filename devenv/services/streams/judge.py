@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 import msgspec
 
 from devenv.core.plural import number_of
+from devenv.core.value import Value
 from devenv.services.streams.position import Position
 
 Trouble = Literal["not_running", "stream_off", "loop", "handler_error", "lagging", "not_applied", "filtered"]
 
 
-@dataclass(frozen=True)
-class WorkerObservation:
+class WorkerObservation(Value, frozen=True):
     """One worker as it was seen. `stream`: the table's stream now; None without one, or without the table.
 
     `state` is its process's. `behind`: records in the stream that it has not handled, None when that could not be

@@ -10,8 +10,9 @@ import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from devenv.core.errors import UsageError
 from devenv.steps.seed.documents import read_json
@@ -50,13 +51,12 @@ OPTIONS: Final = {
 LISTS: Final = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "LocalSecondaryIndexes", "Tags")
 
 
-@dataclass
-class TableDefinitions:
+class TableDefinitions(msgspec.Struct):
     """The tables that a file defines. `ttl` maps tables to the attribute after which items expire."""
 
-    requests: list[Mapping[str, Any]] = field(default_factory=list)
-    ttl: dict[str, str] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
+    requests: list[Mapping[str, Any]] = msgspec.field(default_factory=list)
+    ttl: dict[str, str] = msgspec.field(default_factory=dict)
+    left_out: list[str] = msgspec.field(default_factory=list)
 
     def add(self, request: Mapping[str, Any], place: str) -> None:
         """Add one table, made of what a CreateTable request can have."""

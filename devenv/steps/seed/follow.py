@@ -9,7 +9,6 @@ changed once more in between.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
 
@@ -54,13 +53,12 @@ class Ids(msgspec.Struct, frozen=True):
     fingerprint: str = ""
 
 
-@dataclass
-class Followed:
+class Followed(msgspec.Struct):
     """How far the items followed."""
 
     items: int = 0
     ids: int = 0
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 def find_targets(edges: Iterable[Edge]) -> tuple[LinkTarget, ...]:

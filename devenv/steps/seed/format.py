@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,8 +11,7 @@ from devenv.config.schema import SeedFile
 from devenv.steps.step import SourceFile
 
 
-@dataclass
-class Document:
+class Document(msgspec.Struct):
     """Items of one table in a file. `table` is None where the file does not name it.
 
     `typed`: they are in DynamoDB's JSON, and their texts are as they are. Else they are plain values, in which
@@ -25,12 +23,11 @@ class Document:
     typed: bool = False
 
 
-@dataclass
-class SeedDocuments:
+class SeedDocuments(msgspec.Struct):
     """The documents of a file, and the parts that are left out."""
 
-    documents: list[Document] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    documents: list[Document] = msgspec.field(default_factory=list)
+    left_out: list[str] = msgspec.field(default_factory=list)
 
     def add(self, table: str | None, item: Any, typed: bool) -> None:
         last = self.documents[-1] if self.documents else None

@@ -6,7 +6,6 @@ import binascii
 import difflib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ import msgspec
 
 from devenv.config.schema import SeedFile
 from devenv.core.errors import UsageError
+from devenv.core.value import Value
 from devenv.links.read import Kind, match
 from devenv.links.values import DYNAMO_TYPES
 from devenv.steps.ledger import Item, Ledger, encode
@@ -43,8 +43,7 @@ class Keys(msgspec.Struct, frozen=True):
     types: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class SeedItem:
+class SeedItem(Value, frozen=True):
     """One item of a seed file, in DynamoDB's form. A text with references is a tuple of parts until it is filled."""
 
     file: str

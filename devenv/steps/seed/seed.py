@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, Literal
+
+import msgspec
 
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.model import StepState
@@ -299,31 +301,23 @@ def judge(wanted: Item | None, entry: LedgerItem | None, stored: Item | None) ->
     return "ours" if stored == wanted else "replace"
 
 
-@dataclass
-class Load:
+class Load(msgspec.Struct):
     """One merge at work, window by window. `total` is the number of items in the files."""
 
     ctx: StepContext
     ledger: Ledger
     total: int = 0
-    counts: dict[str, int] = field(
+    counts: dict[str, int] = msgspec.field(
         default_factory=lambda: dict.fromkeys(
-            [
-                "items loaded",
-                "items updated",
-                "items deleted",
-                "changed items left alone",
-                "deleted items left out",
-            ],
-            0,
+            ["items loaded", "items updated", "items deleted", "changed items left alone", "deleted items left out"], 0
         )
     )
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
     # Tables in which nothing was when the merge began, so that nothing needs to be read there.
     empty: frozenset[str] = frozenset()
     merges: bool = True
     merged: int = 0
-    theirs: dict[str, list[bytes]] = field(default_factory=dict)
+    theirs: dict[str, list[bytes]] = msgspec.field(default_factory=dict)
 
     def begin(self, tables: Iterable[str]) -> None:
         """Look at what is there before the first item is written."""

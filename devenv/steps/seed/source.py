@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -35,8 +34,7 @@ class SeedSurvey(msgspec.Struct, frozen=True):
     left_out: tuple[str, ...]
 
 
-@dataclass
-class Seeds:
+class Seeds(msgspec.Struct):
     """The seed files and what decides about their items. `tables`: what each declared table demands; None: unknown."""
 
     files: tuple[SeedPath, ...]
@@ -45,7 +43,7 @@ class Seeds:
     edges: tuple[Edge, ...]
     kinds: Sequence[Kind]
     seal: bytes
-    _survey: list[SeedSurvey] = field(default_factory=list)
+    _survey: list[SeedSurvey] = msgspec.field(default_factory=list)
 
     @property
     def is_small(self) -> bool:

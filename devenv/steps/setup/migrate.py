@@ -6,9 +6,9 @@ database has). Only what the files once declared is ever taken away; what somebo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from psycopg import sql
 
 from devenv.stores.postgres.catalog import Catalog, Column, Constraint, Table
@@ -19,13 +19,12 @@ Ddl = sql.SQL | sql.Composed
 AFTER_TABLES: Final = ("owner", "view", "trigger")
 
 
-@dataclass
-class SchemaChange:
+class SchemaChange(msgspec.Struct):
     """Statements to run before and after the rows are merged, and sentences about what would lose data."""
 
-    statements: list[Ddl] = field(default_factory=list)
-    afterwards: list[Ddl] = field(default_factory=list)
-    losses: list[str] = field(default_factory=list)
+    statements: list[Ddl] = msgspec.field(default_factory=list)
+    afterwards: list[Ddl] = msgspec.field(default_factory=list)
+    losses: list[str] = msgspec.field(default_factory=list)
 
 
 def plan_migration(before: Catalog | None, wanted: Catalog, live: Catalog) -> SchemaChange:

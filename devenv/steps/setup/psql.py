@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -44,8 +43,7 @@ class LeftOut(msgspec.Struct, frozen=True):
     why: str
 
 
-@dataclass
-class PsqlReader:
+class PsqlReader(msgspec.Struct):
     """The files of one step, one after the other, as one psql would read them.
 
     `find` opens files that others include; without it they count as left out. `included` are their names, `seal` their
@@ -54,8 +52,8 @@ class PsqlReader:
 
     database: str | None = None
     find: Open | None = None
-    left_out: list[LeftOut] = field(default_factory=list)
-    included: set[str] = field(default_factory=set)
+    left_out: list[LeftOut] = msgspec.field(default_factory=list)
+    included: set[str] = msgspec.field(default_factory=set)
     seal: bytes = b""
 
     def read(self, text: str, file: str) -> tuple[Statement, ...]:
@@ -86,16 +84,15 @@ class PsqlReader:
         )
 
 
-@dataclass
-class FileSession:
+class FileSession(msgspec.Struct):
     """One file, with those that it includes."""
 
     reader: PsqlReader
     variables: dict[str, str]
-    found: list[Statement] = field(default_factory=list)
+    found: list[Statement] = msgspec.field(default_factory=list)
     depth: int = 0
     # One entry for each \\if that is open: whether its branch is read, and whether one was already.
-    branches: list[tuple[bool, bool]] = field(default_factory=list)
+    branches: list[tuple[bool, bool]] = msgspec.field(default_factory=list)
 
     def read(self, text: str, file: str) -> None:
         """Add the file's statements to `found`."""

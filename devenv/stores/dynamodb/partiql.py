@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from devenv.core.value import Value
 from devenv.stores.dynamodb.key_schema import Place
 
 Verb = Literal["GetItem", "Query", "Scan"]
@@ -39,8 +39,7 @@ class UnreadableStatement(Exception):
     """A statement that this grammar does not know; the text says where."""
 
 
-@dataclass(frozen=True)
-class PartiqlToken:
+class PartiqlToken(Value, frozen=True):
     """One word of a statement: its kind, its text without quotes, where it stands."""
 
     kind: str
@@ -55,8 +54,7 @@ class PartiqlToken:
 END: Final = PartiqlToken("end", "", -1)
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(Value, frozen=True):
     """A node of the WHERE clause: `and`, `or`, `not` over `parts`, or a test of `path` by `operator`.
 
     `path` is an attribute's path (None: the test is of something else), `operands` are the texts of constants, None
@@ -70,8 +68,7 @@ class Condition:
     operands: tuple[str | None, ...] = ()
 
 
-@dataclass(frozen=True)
-class Select:
+class Select(Value, frozen=True):
     """A SELECT: its table, its index if it names one, the WHERE clause (None: it has none)."""
 
     table: str
@@ -79,8 +76,7 @@ class Select:
     where: Condition | None
 
 
-@dataclass(frozen=True)
-class Amount:
+class Amount(Value, frozen=True):
     """The work that a statement needs. `reads` counts the keys or partitions that are read (None: all there are).
 
     `narrowed` says that the sort key is narrowed too, `filtered` are attributes that only decide what is thrown away

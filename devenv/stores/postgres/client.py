@@ -10,7 +10,6 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -21,6 +20,7 @@ from psycopg.types.string import TextLoader
 from devenv.core.deadline import deadline
 from devenv.core.errors import Exit, StoreError, UsageError
 from devenv.core.model import PostgresTarget
+from devenv.core.value import Value
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -264,8 +264,7 @@ def probe(target: PostgresTarget, timeout_s: int = 2) -> str:
         return str(one(connection, "SELECT current_setting('server_version')")).split(" ")[0]
 
 
-@dataclass(frozen=True)
-class Rows:
+class Rows(Value, frozen=True):
     """The answer to one statement: column names, rows, and the command's tag (`UPDATE 3`)."""
 
     columns: list[str]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Final, Literal
 
 from devenv.core.model import Finding
 from devenv.core.plural import number_of
+from devenv.core.value import Value
 from devenv.trace.difference import Change, Difference, compare, in_order
 from devenv.trace.observation import Answer, Entry, Observations, Subject
 
@@ -40,8 +41,7 @@ TROUBLE: Final = ("error", "exception", "traceback", "critical", "fatal")
 ANSWERED: Final = re.compile(r'HTTP/\d(?:\.\d)?"?\s+\d{3}\b')
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerFinding(Finding):
+class LayerFinding(Finding, frozen=True, kw_only=True):
     """A finding at the layer where it first shows. `difference` is the evidence in entries.
 
     `others`: it concerns only requests of others (a page of another origin, a stranger, no token), not this one.
@@ -53,8 +53,7 @@ class LayerFinding(Finding):
     status: LayerStatus = "error"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judged:
+class Judged(Value, frozen=True, kw_only=True):
     """The verdict on one layer. `expected` are the entries of the layer before, `entries` its own; None: not captured.
 
     `refused`: its answer is a refusal or a failure, whoever is to blame; `right` says why that is right. `another`: it

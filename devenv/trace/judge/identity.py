@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from devenv.core.model import Fix
 from devenv.core.templates import names_in
+from devenv.core.value import Value
 from devenv.trace.difference import ID, Difference
 from devenv.trace.judge.fault import LayerFinding
 from devenv.trace.observation import DeclaredIds, Entry, Subject
@@ -19,8 +20,7 @@ NAMES: Final = re.compile(r"`([\w.]+)`")
 LISTS: Final = re.compile(r"not a list \((.*) (?:is one|are lists)\)$")
 
 
-@dataclass(frozen=True)
-class IdForm:
+class IdForm(Value, frozen=True):
     """The text around an id that one side writes and the other does not. `stored`: the items write it."""
 
     before: str

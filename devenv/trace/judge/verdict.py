@@ -8,10 +8,11 @@ left out only where an earlier layer's own output already implies it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
 
+from devenv.core.value import Value
 from devenv.trace.difference import Difference
 from devenv.trace.judge.fault import Judged, LayerFinding, LayerStatus, judge_findings
 from devenv.trace.layer import Layer
@@ -25,8 +26,7 @@ STORED: Final = frozenset(["postgres", "dynamodb", "cross-store"])
 COMPARED: Final = frozenset(["pattern", "library", "http"])
 
 
-@dataclass(frozen=True)
-class LayerVerdict:
+class LayerVerdict(Value, frozen=True):
     """One layer judged. `expected` are the entries of the layer before, `entries` its own (None: not captured).
 
     `follows` is the earlier layer whose fault explains a bad answer that is no fault of this one; `right` says why a
@@ -58,8 +58,7 @@ class LayerVerdict:
         return None if self.entries is None else len(self.entries)
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(Value, frozen=True):
     """The first fault and the further ones, and how each layer stands. `unverified` are layers that could not tell,
     `gaps` the same in words: what is declared and was not looked at.
     """

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.config.cache import Cache
 from devenv.core.model import Finding, Fix
 from devenv.core.templates import Unknown, fill, names_in
+from devenv.core.value import Value
 from devenv.trace.answers import Form, names_of, read_answer
 from devenv.trace.judge.cache import judge_cache
 from devenv.trace.layer import Given, Layer
@@ -30,8 +31,7 @@ ERRORS: Final = frozenset(["error", "errors", "detail", "exception"])
 SLACK_S: Final = 1.0
 
 
-@dataclass(frozen=True)
-class FoundEntry:
+class FoundEntry(Value, frozen=True):
     """An entry as it is in Redis. `left_s` None: it does not expire. `value` None: there is none."""
 
     type: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
@@ -16,6 +16,7 @@ from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
 from devenv.core.templates import fill, names_in
+from devenv.core.value import Value
 from devenv.links.faults import places_text
 from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
@@ -37,8 +38,7 @@ MEND: Final = "devenv doctor --fix"
 RESTORE: Final = Fix("restore the deleted rows as setup loaded them", "devenv up --restore-seeds", safe=True)
 
 
-@dataclass(frozen=True)
-class SubjectItems:
+class SubjectItems(Value, frozen=True):
     """The data of the subject: its entries, the rows of its groups, and their owners as written and as meant.
 
     `wanted` is kind -> field -> value of the entries. `groups` are the ids of the groups.

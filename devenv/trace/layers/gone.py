@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
+from devenv.core.value import Value
 from devenv.links.expiry import GoneItem, gone_items, gone_text
 from devenv.links.read import ItemRecord, Kind, read_records
 from devenv.trace.answers import Items
@@ -15,8 +16,7 @@ from devenv.trace.question import TraceContext
 RESTORE = Fix("if the deletion was a mistake, restore what was loaded and then deleted", "devenv up --restore-seeds")
 
 
-@dataclass(frozen=True)
-class GoneRecord:
+class GoneRecord(Value, frozen=True):
     """One item that is gone, as a record of its kind."""
 
     record: ItemRecord

@@ -9,12 +9,13 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from devenv.config.trace import TraceRequest
 from devenv.core.templates import Unknown, names_in
+from devenv.core.value import Value
 from devenv.host import processes
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
@@ -62,8 +63,7 @@ ERROR_WORDS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Raw:
+class Raw(Value, frozen=True):
     """One answer as it came. `problem` as in `Answer`; `body` may be cut off."""
 
     status: int | None

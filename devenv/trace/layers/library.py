@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from devenv.config.places import Keys
 from devenv.config.trace import Call, TraceLibrary
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.core.templates import Unknown, fill, names_in
+from devenv.core.value import Value
 from devenv.links.values import as_text
 from devenv.trace.answers import form_of_items, forms_of_answer, names_of_entries, read_answer, unplaced, walk
 from devenv.trace.judge.library import judge_library
@@ -46,8 +47,7 @@ SCRIPT: Final = re.compile(r"""['"](?:\./)?([\w@./-]+\.(?:[cm]?[jt]s|py|rb|php))
 # --- the layer ---
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Value, frozen=True):
     """The call: the functions (none for a command), the command line, where.
 
     The first of `calls` is the function, with a declared page the second too; then come the `guards`. `left_out` are
@@ -62,8 +62,7 @@ class Order:
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class OrderedGuard:
+class OrderedGuard(Value, frozen=True):
     """A guard, and the fields that it must return."""
 
     section: Call

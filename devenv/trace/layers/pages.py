@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit
 
 from devenv.config.trace import TraceRequest
+from devenv.core.value import Value
 from devenv.host.addresses import is_loopback
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.observation import Answer, Entry, NextPage
@@ -19,8 +20,7 @@ NEXT: Final = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
 PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(Value, frozen=True):
     """One request."""
 
     method: str
@@ -31,8 +31,7 @@ class Ask:
     secret: bool = False
 
 
-@dataclass(frozen=True)
-class PageStep:
+class PageStep(Value, frozen=True):
     """The next page and the request for it; None where it is not asked for, and the page's trouble says why."""
 
     page: NextPage

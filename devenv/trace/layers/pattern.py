@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec.structs import asdict
+
 from devenv.capture.calls import StoreCall, shown
 from devenv.core.errors import StoreError, UsageError
 from devenv.core.templates import Unknown
@@ -66,7 +68,7 @@ def observe_dynamodb(inquiry: TraceContext, name: str, person: Mapping[str, Any]
         },
         entries=entries,
         cost=read.cost,
-        asked=StoreCall(**{**vars(asked), "count": len(read.items), "scanned": read.scanned}),
+        asked=StoreCall(**{**asdict(asked), "count": len(read.items), "scanned": read.scanned}),
         stages=tuple((restriction, form.entries(again.items)[0] if form else ()) for restriction, again in reads),
         strays=strays,
         expected=(pattern.expected.at_least, pattern.expected.at_most),

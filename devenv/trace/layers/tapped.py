@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from devenv.capture import requests
 from devenv.core.model import Targets
@@ -22,13 +24,12 @@ FRAME: Final = frozenset(
 ) | {"deallocate", "close"}
 
 
-@dataclass
-class Watched:
+class Watched(msgspec.Struct):
     """The requests of a command. `environ` leads through the tap."""
 
     environ: Mapping[str, str]
     targets: Targets
-    calls: list[WireCall] = field(default_factory=list)
+    calls: list[WireCall] = msgspec.field(default_factory=list)
     size: int = 0
     too_many: bool = False
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from devenv.capture.tap.application import ApplicationConversation
 from devenv.capture.tap.assign import REMEMBERED, Requests

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import struct
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from devenv.capture.tap.http import Unparsed
 from devenv.capture.tap.pgwire import BACKEND, BACKEND_DATA, KEPT, Gate, Stream

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from msgspec.structs import asdict
 
 from devenv.config.trace import TraceRequest
 from devenv.trace.answers import Form
@@ -231,7 +232,7 @@ def test_what_answers_behind_the_last_entry_is_no_fault_where_nothing_announced_
 
 
 def fields(answer: Answer) -> dict[str, Any]:
-    return dict(vars(answer))
+    return asdict(answer)
 
 
 def judged(subject: Subject, answer: Answer) -> LayerFinding:
