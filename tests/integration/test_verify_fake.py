@@ -111,7 +111,7 @@ def test_every_injected_difference_is_found_and_none_invented(
     with made as there:
         here = compared(there, tmp_path)
         target = replace(here.context.targets.dynamodb, endpoint=f"http://127.0.0.1:{server.server_address[1]}")
-        targets = replace(here.context.targets, dynamodb=target)
+        targets = replace(here.context.targets, services={**here.context.targets, "dynamodb": target})
         report = Compared(there, replace(here.context, targets=targets)).verify(segments=3, workers=2)
     server.shutdown()
     thread.join()

@@ -65,7 +65,7 @@ class Compared:
     def through(self, proxy: Proxy) -> Compared:
         """The same project, reached through a proxy."""
         dynamodb = replace(self.context.targets.dynamodb, endpoint=proxy.endpoint)
-        targets = replace(self.context.targets, dynamodb=dynamodb)
+        targets = replace(self.context.targets, services={**self.context.targets, "dynamodb": dynamodb})
         return Compared(self.project, replace(self.context, targets=targets), self.watch)
 
     def restore(self, items: list[dict[str, Any]]) -> None:

@@ -33,7 +33,7 @@ def test_a_token_is_a_column_or_what_a_command_prints(tmp_path: Path) -> None:
     program = tmp_path / "sign-in"
     program.write_text('#!/bin/sh\necho "note: for $1" && echo "tok-$2-$STAGE-$(basename "$PWD")"\n')
     program.chmod(0o755)
-    targets = Targets(PostgresTarget("127.0.0.1", 1, "u", "p"), DynamoTarget("http://127.0.0.1:1", "r", "k", "s"))
+    targets = Targets.of(PostgresTarget("127.0.0.1", 1, "u", "p"), DynamoTarget("http://127.0.0.1:1", "r", "k", "s"))
     environ = {"STAGE": "local", "PATH": os.environ["PATH"]}
     make = partial(made, targets=targets, root=tmp_path, values=ROW, environ=environ)
     assert make(garden({"column": "api_token"})) == "tok-ada-1"
