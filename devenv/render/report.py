@@ -8,11 +8,12 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any, Final, TextIO
 
 import typer
 
-from devenv.config.masking import hide_tree, mask_tree
+from devenv.config.masking import hide_tree, mask_text, mask_tree
 from devenv.core.model import Failure, Report
 from devenv.render import text
 from devenv.render.cells import clean
@@ -46,7 +47,8 @@ def masked(report: Report) -> Report:
     """
     if report.command == "env" and report.error is None:
         return report
-    body = hide_tree(report.body) if report.command in ("db", "ddb") else mask_tree(report.body)
+    # Most texts of a report come several times.
+    body = hide_tree(report.body) if report.command in ("db", "ddb") else mask_tree(report.body, cache(mask_text))
     error = report.error and Failure(**mask_tree(asdict(report.error)))
     return replace(report, body=body, error=error)
 

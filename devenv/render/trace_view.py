@@ -31,23 +31,34 @@ STORED: Final = ("items", "things", "request")
 CARRIERS: Final = re.compile(r"^(authorization|cookie|set-cookie)$", re.IGNORECASE)
 
 
-def readable(value: Any, limit: int = VALUE, name: str = "") -> Any:
+def readable(value: Any, limit: int = VALUE, name: str = "", known: dict[tuple[str, str], str] | None = None) -> Any:
     """A copy of `value` without secrets and tokens, each text at most about `limit` characters long.
 
     Observations come without secrets; this is the second lock on the door, for what an application prints or a store
-    holds. A map `{name, value}` is one variable.
+    holds. A map `{name, value}` is one variable. `known` are the texts of this call: nine of ten come several times.
     """
+    known = {} if known is None else known
     if isinstance(value, Mapping):
         named = value.get("name") if "value" in value else None
         own = {"value": str(named)} if named else {}
         if name in STORED:
             own["key"] = ""
-        return {readable(str(key), limit): readable(part, limit, own.get(key, str(key))) for key, part in value.items()}
+        return {
+            readable(str(key), limit, "", known): readable(part, limit, own.get(key, str(key)), known)
+            for key, part in value.items()
+        }
     if isinstance(value, list | tuple | set | frozenset):
-        return [readable(part, limit, name) for part in value]
+        return [readable(part, limit, name, known) for part in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     text = str(value)
+    if (text, name) not in known:
+        known[text, name] = readable_text(text, limit, name)
+    return known[text, name]
+
+
+def readable_text(text: str, limit: int, name: str) -> str:
+    """One text of `readable`."""
     seen = text[: limit + MARGIN]
     if CARRIERS.search(name) and seen:
         seen = MASK

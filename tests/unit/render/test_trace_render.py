@@ -314,6 +314,11 @@ def test_keys_of_items_are_shown_and_values_that_are_called_key_are_not(form: st
     }
 
 
+def test_a_text_that_comes_twice_is_masked_by_where_it_stands() -> None:
+    told = trace_view.readable([{"title": "open sesame", "password": "open sesame"}, {"title": "open sesame"}])
+    assert told == [{"title": "open sesame", "password": "****"}, {"title": "open sesame"}]
+
+
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
