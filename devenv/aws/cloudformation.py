@@ -34,8 +34,12 @@ class Resource:
     region: str | None = None
 
 
-def read_template(file: str, text: str) -> list[Resource]:
-    """The resources of a template; [] for a text that is none. Unreadable for a broken one."""
+def read_template(file: str, text: str, *, defaults: bool = False) -> list[Resource]:
+    """The resources of a template; [] for a text that is none. Unreadable for a broken one.
+
+    With `defaults` conditions are decided by the defaults of the parameters, as a deployment without any would be; else
+    each `Fn::If` gives its first value.
+    """
     if "AWS::" not in text:
         return []
     tree = parse(text)
@@ -45,7 +49,7 @@ def read_template(file: str, text: str) -> list[Resource]:
     found = tree.get("Resources") if isinstance(tree, dict) else None
     if not isinstance(found, dict):
         return []
-    resolver = Resolver(tree, {str(name): each for name, each in found.items() if isinstance(each, dict)})
+    resolver = Resolver(tree, {str(name): each for name, each in found.items() if isinstance(each, dict)}, defaults)
     return [
         Resource(f"{file}: {name}", name, kind, properties)
         for name, each in resolver.resources.items()
@@ -88,6 +92,7 @@ class Resolver:
 
     tree: Mapping[str, Any]
     resources: Mapping[str, Mapping[str, Any]]
+    defaults: bool = False
     left: int = NODES
     busy: list[str] = field(default_factory=list)
 
@@ -122,6 +127,8 @@ class Resolver:
                 return self.substitute(text, {key: self.value(each, depth) for key, each in more.items()})
             case "Fn::Join", [str(glue), list(parts)] if all(isinstance(each, str | int) for each in parts):
                 return glue.join(map(str, parts))
+            case "Fn::If", [condition, first, other] if self.defaults and self.holds(condition, depth) is False:
+                return other
             case "Fn::If", [_, first, *_]:
                 return first
             case "Fn::Select", [int(at) | str(at), list(parts)] if str(at).isdigit() and int(at) < len(parts):
@@ -129,6 +136,29 @@ class Resolver:
             case "Fn::Split", [str(glue), str(text)] if glue and "${" not in text:
                 return text.split(glue)
         return f"${{{name.removeprefix('Fn::')}}}"
+
+    def holds(self, condition: Any, depth: int) -> bool | None:
+        """The truth of a condition, by its name or spelt out; None where it depends on what is not known."""
+        if depth > DEPTH:
+            raise UnreadableTemplate("it is nested too deeply")
+        if isinstance(condition, str):
+            named = self.tree.get("Conditions")
+            return self.holds(named.get(condition), depth + 1) if isinstance(named, dict) else None
+        if not isinstance(condition, dict) or len(condition) != 1:
+            return None
+        ((name, given),) = condition.items()
+        if name == "Condition":
+            return self.holds(str(given), depth + 1)
+        if name == "Fn::Equals" and isinstance(given, list) and len(given) == 2:
+            left, right = (str(self.value(each, depth + 1)) for each in given)
+            return None if "${" in left + right or "*" in (left, right) else left == right
+        parts = [self.holds(each, depth + 1) for each in given] if isinstance(given, list) else []
+        if name == "Fn::Not" and len(parts) == 1:
+            return None if parts[0] is None else not parts[0]
+        decisive = {"Fn::And": False, "Fn::Or": True}.get(str(name))
+        if decisive is None:
+            return None
+        return decisive if decisive in parts else None if None in parts else not decisive
 
     def reference(self, target: str) -> Any:
         """The value of a `Ref`: a parameter's default, a table's name, or something that is known by its name only."""

@@ -16,6 +16,7 @@ CONDA: Final = ("miniconda3", "miniforge3", "mambaforge", "anaconda3", ".conda")
 # Tools that keep the environment elsewhere: what shows that a project uses them, and what prints its interpreter.
 ASKED: Final = (("poetry.lock", ("poetry", "env", "info", "--executable")), ("Pipfile", ("pipenv", "--py")))
 PATIENCE_S: Final = 10.0
+INSTALLERS: Final = re.compile(r"(pip|setuptools|wheel)-", re.IGNORECASE)
 BIN, EXE = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
 
 
@@ -44,7 +45,7 @@ def conda_python(root: Path) -> Path | None:
 
 
 def asked_python(root: Path) -> Path | None:
-    """The interpreter that poetry or pipenv names. None when the tool is not there or has made no environment yet."""
+    """The interpreter that poetry or pipenv names. None when the tool is not there, or has installed nothing yet."""
     for file, command in ASKED:
         if not (root / file).is_file() or shutil.which(command[0]) is None:
             continue
@@ -61,9 +62,18 @@ def asked_python(root: Path) -> Path | None:
         except (OSError, subprocess.TimeoutExpired):
             continue
         lines = ran.stdout.strip().splitlines()
-        if ran.returncode == 0 and lines and Path(lines[-1]).is_file():
+        if ran.returncode == 0 and lines and has_packages(Path(lines[-1])):
             return Path(lines[-1])
     return None
+
+
+def has_packages(python: Path) -> bool:
+    """Return True unless it is of an empty virtual environment, as `poetry lock` and `pipenv lock` leave one."""
+    home = python.parent.parent
+    if not python.is_file() or not (home / "pyvenv.cfg").is_file():
+        return python.is_file()
+    found = [*home.glob("lib/python*/site-packages/*.dist-info"), *home.glob("Lib/site-packages/*.dist-info")]
+    return any(not INSTALLERS.match(folder.name) for folder in found)
 
 
 def with_programs(environ: Mapping[str, str], root: Path) -> dict[str, str]:

@@ -162,8 +162,9 @@ def read_code(
         functions.append(function)
         nodes = list(own_nodes(owner))
         queries += queries_among(nodes, function, scope)
+        handed = {id(word.value) for n in nodes if isinstance(n, ast.Call) for word in n.keywords if word.arg == "Item"}
         for node in nodes:
-            if shape := read_shape(node, function, scope, keys):
+            if shape := read_shape(node, function, scope, keys, sure=id(node) in handed):
                 shapes.append(shape)
     nodes = list(ast.walk(tree))
     strings = {
@@ -363,8 +364,10 @@ def read_query(node: ast.AST, function: Function, scope: Scope, pages: bool) -> 
     )
 
 
-def read_shape(node: ast.AST, function: Function, scope: Scope, keys: frozenset[str]) -> Shape | None:
-    """An item: a dict with the key attributes of a table, and more, in either form."""
+def read_shape(
+    node: ast.AST, function: Function, scope: Scope, keys: frozenset[str], sure: bool = False
+) -> Shape | None:
+    """An item: a dict with the key attributes of a table, and more, in either form. `sure`: it is handed to a store."""
     if not isinstance(node, ast.Dict) or not keys:
         return None
     try:
@@ -374,7 +377,7 @@ def read_shape(node: ast.AST, function: Function, scope: Scope, keys: frozenset[
     if not keys & set(parts) or len(parts) < len(keys) + 1 or any(name.startswith((":", "#")) for name in parts):
         return None
     typed = {name: typed_part(value) for name, value in parts.items()}
-    if not any(typed.values()) and function.short == "":
+    if not any(typed.values()) and function.short == "" and not sure:
         return None
     attributes = {}
     for name, value in parts.items():

@@ -12,21 +12,26 @@ from devenv.init.source import Scope, Unclear, template_of, typed_part, value_of
 EQUALS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
 PLACES: Final = re.compile(r":\w+")
+NAMES: Final = re.compile(r"#\w+")
 # DynamoDB takes expressions of 4 KB.
 CONDITION: Final = 4096
 
 
 def unset_places(request: Mapping[str, ast.expr], scope: Scope) -> Iterator[str]:
-    """The `:name`s of a request's expressions that its values do not have, where both are spelt out."""
-    given = request.get("ExpressionAttributeValues")
-    given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
-    if not isinstance(given, ast.Dict) or not all(isinstance(key, ast.Constant) for key in given.keys):
-        return
-    known = {str(key.value) for key in given.keys if isinstance(key, ast.Constant)}
-    for name in ("KeyConditionExpression", "FilterExpression"):
-        text = plain_value(request.get(name), scope)
-        if isinstance(text, str):
-            yield from (place for place in dict.fromkeys(PLACES.findall(text[:CONDITION])) if place not in known)
+    """The `:name`s and `#name`s of a request's expressions that have no value, where both are spelt out."""
+    for places, part, expressions in (
+        (PLACES, "ExpressionAttributeValues", ("KeyConditionExpression", "FilterExpression")),
+        (NAMES, "ExpressionAttributeNames", ("KeyConditionExpression", "FilterExpression", "ProjectionExpression")),
+    ):
+        given = request.get(part)
+        given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
+        if not isinstance(given, ast.Dict) or not all(isinstance(key, ast.Constant) for key in given.keys):
+            continue
+        known = {str(key.value) for key in given.keys if isinstance(key, ast.Constant)}
+        for name in expressions:
+            text = plain_value(request.get(name), scope)
+            if isinstance(text, str):
+                yield from (place for place in dict.fromkeys(places.findall(text[:CONDITION])) if place not in known)
 
 
 def begins_text(request: Mapping[str, ast.expr], scope: Scope) -> str:

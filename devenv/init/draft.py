@@ -24,6 +24,9 @@ from devenv.init.sheet import Guess
 from devenv.init.sql_tables import DeclaredTable
 
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
+# What routes are called that tell that an application serves, the surest first; then what may be one, as a last word.
+HEALTHY: Final = tuple(map(re.compile, (r"health\w*", "ping", "readyz?|readiness", "livez?|liveness|alive")))
+SERVING: Final = ("up", "status", "heartbeat", "version")
 
 
 @dataclass(frozen=True)
@@ -181,7 +184,7 @@ class Drafter(TraceDrafter):
             return
         routes = [route for code in self.survey.code for route in code.routes]
         plain = [route.path for route in routes if not route.parameters]
-        health = next((path for path in plain if "health" in path or "ping" in path), None)
+        health = min(filter(None, map(health_rank, plain)), default=(0, None))[1]
         if health is None and any(kind == "fastapi" for kind, _ in self.survey.applications.values()):
             health = "/docs"  # FastAPI's own page.
         self.sheet.above("Your HTTP application: devenv starts it with the variables of `devenv env`.")
@@ -366,9 +369,11 @@ class Drafter(TraceDrafter):
         """`[steps.schema-load]` with a script that makes tables whose definition is not read."""
         named = {word for each in self.survey.manifests for script in each.scripts.values() for word in script.split()}
         files = sorted(self.survey.creators, key=lambda file: (not any(file.endswith(w) for w in named), file))
+        packages = {name for each in self.survey.manifests for name in each.packages}
+        # Node alone does not run TypeScript.
+        files = [file for file in files if not file.endswith("ts") or "tsx" in packages]
         if not files:
             return
-        packages = {name for each in self.survey.manifests for name in each.packages}
         program = ["npx", "--no-install", "tsx"] if files[0].endswith("ts") and "tsx" in packages else ["node"]
         self.sheet.ask(
             f"Does {files[0]} create the tables? Its definition is computed, so devenv would run it.", likely=True
@@ -429,6 +434,17 @@ class Drafter(TraceDrafter):
         self.sheet.key("no_user_keys", True)
         region = self.region() or "eu-central-1"
         self.sheet.comment(f'regions = ["{region}"]  deletion_protection = true  point_in_time_recovery = true')
+
+
+def health_rank(path: str) -> tuple[int, str] | None:
+    """(rank, path) of a route that tells that the application serves; None for any other."""
+    words = [word for word in re.split(r"[^a-z]+", path.lower()) if word]
+    for rank, name in enumerate(HEALTHY):
+        if any(map(name.fullmatch, words)):
+            return rank, path
+    if words[-1:] and words[-1] in SERVING:
+        return len(HEALTHY), path
+    return (len(HEALTHY) + 1, path) if path == "/" else None
 
 
 def show_sql(tables: Iterable[DeclaredTable], fills: Iterable[str]) -> str:

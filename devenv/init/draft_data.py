@@ -12,12 +12,12 @@ from devenv.init.propose import (
     find_links,
     find_patterns,
     find_person,
-    find_seed,
     keyed,
     order_of,
 )
 from devenv.init.sheet import Sheet
 from devenv.init.sign_in import find_sign_in
+from devenv.init.sql_code import find_seed
 from devenv.init.sql_tables import DeclaredTable
 from devenv.init.survey import Survey
 from devenv.init.token_lookups import TokenLookup

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from devenv.init.code import Function
 from devenv.init.draft_data import DataDrafter, quoted
-from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, snake, text_of
+from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, singular, snake, text_of
 from devenv.init.golang_code import go_run
 from devenv.init.instances import takes_arguments
 from devenv.init.listing import COMPILED, SCRIPTS
@@ -207,7 +207,10 @@ class TraceDrafter(DataDrafter):
         templates = [entity.match[name] for name in self.sort_keys(entity) if name in entity.match]
         places = [place for text in templates for place in PLACE.findall(text)]
         ids = [a for f, a in results.items() if f in ID_NAMES or a in ID_NAMES]
-        names = (own_id(entity), *ids, *self.sort_keys(entity), *templates, *places)
+        # Of a kind that is called after its key, the id may be called after what is listed: `notes` have a `note_id`.
+        singulars = {f"{singular(pattern.name)}_{suffix}" for suffix in ID_NAMES}
+        listed = [name for name in entity.attributes if snake(name) in singulars]
+        names = (own_id(entity), *ids, *listed, *self.sort_keys(entity), *templates, *places)
         own = next((each for each in names if each in results.values()), None)
         shown = next((field for field, attribute in results.items() if attribute == own), None)
         params = {p: self.type_of(p) for t in pattern.key.values() for p in PLACE.findall(t)}

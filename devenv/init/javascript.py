@@ -24,6 +24,8 @@ REGEX: Final = re.compile(r"/(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/[a-z]*")
 OPENERS: Final = frozenset(("(", ",", "=", ":", "[", "!", "&&", "||", "?", "{", "}", ";", "=>", "return", ""))
 NO_NAMES: Final = frozenset(("if", "for", "while", "switch", "catch", "function", "return", "await", "new", "typeof"))
 NOTHING: Final = "_"
+# Constants of the AWS SDK that are called as their values: `ScalarAttributeType.S`.
+ENUMS: Final = frozenset(("ScalarAttributeType", "KeyType", "BillingMode", "ProjectionType", "StreamViewType"))
 # Methods that give the same value in another form.
 SAME: Final = {"toISOString": "isoformat", "toJSON": "isoformat"}
 
@@ -442,6 +444,8 @@ def member(node: ast.expr, name: str) -> ast.expr:
     """`node.name`. `process.env` is what Python calls `os.environ`."""
     if isinstance(node, ast.Name) and node.id == "process" and name == "env":
         return ast.Attribute(value=ast.Name(id="os"), attr="environ")
+    if isinstance(node, ast.Name) and node.id in ENUMS:
+        return ast.Constant(value=name)
     return ast.Subscript(value=node, slice=ast.Constant(value=name))
 
 

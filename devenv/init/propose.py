@@ -90,17 +90,6 @@ class FoundPattern:
         return tuple(f"{query.function.file}:{query.line}" for query in self.queries)
 
 
-def find_seed(code: Iterable[Code]) -> Code | None:
-    """The script that loads items: it is called a seed, and writes, or imports what does."""
-    code = tuple(code)
-    writers = {PurePosixPath(each.file).stem for each in code if each.writes}
-    scripts = [each for each in code if "seed" in PurePosixPath(each.file).name.lower()]
-    scripts = [each for each in scripts if each.writes or each.imports & writers]
-    # A program of Go is a folder's.
-    scripts = [each for each in scripts if not each.file.endswith(".go") or "seed" in each.file.rpartition("/")[0]]
-    return min(scripts, key=lambda each: (each.file.count("/"), each.file), default=None)
-
-
 def keyed(tables: Iterable[Found], entities: Iterable[FoundEntity]) -> Iterator[FoundEntity]:
     """Of tables whose items nobody was seen to write, what their keys tell."""
     known = {entity.table for entity in entities}

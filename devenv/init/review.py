@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 YEAR: Final = re.compile(r"\byear\b|\bnow\b|\btoday\b|^20\d\d\b|getFullYear", re.IGNORECASE)
 # What a file must mention to have a query.
 TELLING: Final = "KeyCondition"
+UNSET: Final = "the expression uses"
 # What it must have besides, if it is Python: a call that may be the query.
 ASKING: Final = re.compile(rf"\.\s*(?:{'|'.join(OPERATIONS)})\b")
 MOST_FILES: Final = 5_000
@@ -25,10 +26,11 @@ MOST_BYTES: Final = 300_000
 
 
 class CodeFault(msgspec.Struct, frozen=True):
-    """One fault: `file:line`, and what is wrong in words."""
+    """One fault: `file:line`, and what is wrong in words. `refused`: DynamoDB refuses the query, whatever the data."""
 
     place: str
     text: str
+    refused: bool = False
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text}"
@@ -54,13 +56,17 @@ def review(code: Iterable[Code]) -> list[CodeFault]:
 
 def faults_of(queries: Iterable[Query]) -> list[CodeFault]:
     """The faults of these queries, each with its place."""
-    return [CodeFault(f"{each.function.file}:{each.line}", text) for each in queries for text in faults(each)]
+    return [
+        CodeFault(f"{each.function.file}:{each.line}", text, text.startswith(UNSET))
+        for each in queries
+        for text in faults(each)
+    ]
 
 
 def faults(query: Query) -> Iterator[str]:
     """The faults of one query."""
     for name in query.unset:
-        yield f"the expression uses {name}, which has no value: DynamoDB refuses the query"
+        yield f"{UNSET} {name}, which has no value: DynamoDB refuses the query"
     if query.limit and not query.pages and query.operation == "Query":
         yield f"Limit {query.limit} without a further page: the list ends after {query.limit} items"
     if query.narrowed and query.narrowed_by and YEAR.search(query.narrowed_by):
@@ -72,7 +78,7 @@ def faults(query: Query) -> Iterator[str]:
 
 
 def review_folder(root: Path) -> Review:
-    """The faults of the queries in a folder's Python and JavaScript. Nothing is run."""
+    """The faults of the queries in a folder's Python, JavaScript and Go. Nothing is run."""
     queries: list[Query] = []
     scripts: dict[str, str] = {}
     listed = list_widely(root, MOST_FILES)
@@ -80,7 +86,7 @@ def review_folder(root: Path) -> Review:
     unparsed: list[str] = []
     for path in listed.files:
         name = path.as_posix()
-        script = is_script(name)
+        script = is_script(name) or (name.endswith(".go") and not name.endswith("_test.go"))
         if not script and (path.suffix not in (".py", "") or name.startswith(".") or is_test(name)):
             continue
         try:
@@ -99,10 +105,18 @@ def review_folder(root: Path) -> Review:
             else:
                 unparsed.append(name)
     if scripts:
-        from devenv.init.javascript_code import read_scripts
-
-        queries += (query for read in read_scripts(scripts, {}, frozenset())[0].values() for query in read.code.queries)
+        queries += script_queries(scripts)
     return Review(tuple(faults_of(queries)), len(queries), (*unread, *listed.left_out), tuple(unparsed))
+
+
+def script_queries(texts: Mapping[str, str]) -> list[Query]:
+    """The queries of files in JavaScript, TypeScript and Go."""
+    from devenv.init.golang_code import GoFile, read_go
+    from devenv.init.javascript_code import JsFile, read_scripts
+
+    made, _ = read_scripts({name: text for name, text in texts.items() if is_script(name)}, {}, frozenset())
+    read: list[JsFile | GoFile] = [*made.values(), *read_go(texts, {}, frozenset()).values()]
+    return [query for each in read for query in each.code.queries]
 
 
 def is_test(name: str) -> bool:

@@ -36,6 +36,15 @@ TOUCHES: Final = re.compile(
 )
 VIEW: Final = re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?(MATERIALIZED\s+)?VIEW\b", re.IGNORECASE)
 FROM: Final = re.compile(rf"\b(?:FROM|JOIN)\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
+# What other files may need besides tables, the head of a function (before its body), and what a trigger calls.
+MADE: Final = re.compile(
+    rf"CREATE\s+(?:OR\s+REPLACE\s+)?(?:TYPE|DOMAIN|FUNCTION|PROCEDURE)\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE
+)
+HEAD: Final = re.compile(
+    r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:FUNCTION|PROCEDURE|DOMAIN|TYPE)\s+(.*?)(?:\bAS\s+(?:'|\$)|\bBEGIN\b|$)",
+    re.IGNORECASE | re.DOTALL,
+)
+EXECUTES: Final = re.compile(rf"\bEXECUTE\s+(?:FUNCTION|PROCEDURE)\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
 # The first words of statements that make something, or load it.
 MAKERS: Final = frozenset(("CREATE", "ALTER", "INSERT", "COPY", "GRANT", "REVOKE", "COMMENT", "DO", "SECURITY"))
 TESTS: Final = frozenset(("test", "tests", "spec", "specs", "__tests__", "fixtures", "testdata"))
@@ -69,7 +78,8 @@ class DeclaredTable:
 class SqlFile:
     """One file. `problem`: why devenv cannot run it. `fills`: tables that it inserts into.
 
-    `touches` are tables that it changes, or that a view of it reads.
+    `touches` are tables that it changes, or that a view of it reads. `makes` are its types, domains and functions,
+    `uses` those that its columns, functions and triggers name.
     """
 
     name: str
@@ -78,6 +88,8 @@ class SqlFile:
     extensions: tuple[str, ...]
     problem: str | None = None
     touches: tuple[str, ...] = ()
+    makes: frozenset[str] = frozenset()
+    uses: frozenset[str] = frozenset()
 
 
 def read_sql(name: str, text: str) -> SqlFile | str:
@@ -101,7 +113,12 @@ def read_sql(name: str, text: str) -> SqlFile | str:
         return "a program fills in its values"
     touches = tuple(dict.fromkeys(bare(table) for each in statements for table in touched(each)))
     extensions = re.findall(rf"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?({NAME})", text, re.IGNORECASE)
-    return SqlFile(name, tables, fills, tuple(map(bare, extensions)), problem, touches)
+    makes = frozenset(bare(found[1]) for each in statements if (found := MADE.match(each)))
+    named = (word for each in statements if (found := HEAD.match(each)) for word in re.findall(NAME, found[1]))
+    called = (found[1] for each in statements if (found := EXECUTES.search(each)) and each[:6].upper() == "CREATE")
+    types = (column.type for table in tables for column in table.columns)
+    uses = frozenset((*map(bare, named), *map(bare, called), *types)) - makes
+    return SqlFile(name, tables, fills, tuple(map(bare, extensions)), problem, touches, makes, uses)
 
 
 def is_filled_in(statement: str) -> bool:
@@ -180,7 +197,9 @@ def order_files(files: Iterable[SqlFile]) -> list[SqlFile]:
     done: list[SqlFile] = []
     there: set[str] = set()
     while waiting:
-        ready = next((file for file in waiting if needed(file) & declared <= there), waiting[0])
+        others = {file.name: {name for each in waiting if each is not file for name in each.makes} for file in waiting}
+        free = [file for file in waiting if not file.uses & others[file.name]] or waiting
+        ready = next((file for file in free if needed(file) & declared <= there), free[0])
         waiting.remove(ready)
         done.append(ready)
         there |= {table.name for table in ready.tables}
@@ -193,7 +212,9 @@ def in_order(files: Sequence[SqlFile]) -> bool:
     """Return True if each table that a file needs is declared by it or by one before it."""
     declared = {table.name for file in files for table in file.tables}
     there: set[str] = set()
-    for file in files:
+    for at, file in enumerate(files):
+        if file.uses & {name for later in files[at + 1 :] for name in later.makes}:
+            return False
         there |= {table.name for table in file.tables}
         if not (needed(file) | set(file.fills)) & declared <= there:
             return False

@@ -26,6 +26,7 @@ from devenv.init.real_values import SeedValues, find_values
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
 from devenv.init.source import assignments, parse_python, read_variable, text_functions
+from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
 from devenv.init.tables import (
     Found,
@@ -59,6 +60,11 @@ DATABASE: Final = re.compile(
     r"CREATE\s+DATABASE\s+\"?([a-z_]\w{0,62})\"?\s*;|\bcreatedb\b[^\n;|&]{0,200}\s([a-z_]\w{0,62})[ \t]*(?=$|[;|&])"
     r"|(?P<url>(?:jdbc:)?postgres(?:ql)?://[^\s\"'$<>]{1,400})",
     re.IGNORECASE | re.MULTILINE,
+)
+MADE: Final = re.compile(
+    r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:(?:GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED|FOREIGN|MATERIALIZED|RECURSIVE)\s+)*"
+    r"(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:\"?\w+\"?\.)?\"?(\w+)",
+    re.IGNORECASE,
 )
 # What Flask calls a function that makes the application.
 FACTORIES: Final = ("create_app", "make_app")
@@ -181,6 +187,10 @@ def survey(root: Path) -> Survey:
         *(item for each in made.values() for item in each.items),
     )
     functions = find_functions(texts, [table.table for table in settled])
+    in_code = read_sql_texts(texts)
+    loader = find_seed(code)
+    used = {*(migrations.files if migrations else ()), *([loader.file] if loader else [])}
+    asked_tables = {*known, *(table.name for table in (*of_sql, *rows))}
     return Survey(
         root=root,
         compose=compose,
@@ -212,6 +222,8 @@ def survey(root: Path) -> Survey:
                 if table.dropped
             ),
             *seeds.unused,
+            *unread_loaders(texts, in_code, used, [file.name for file in sql]),
+            *unmade_tables(in_code, asked_tables | views_in(texts)),
             *unread_functions(texts, functions),
         ),
         applications={name: app for name, tree in trees.items() if (app := application_in(tree))},
@@ -259,6 +271,11 @@ def read_tables(
     return tables, notes
 
 
+def views_in(texts: Mapping[str, str]) -> set[str]:
+    """The names that SQL files, and programs that make tables, give to what can be asked like a table."""
+    return {found[1].lower() for text in texts.values() for found in MADE.finditer(text)}
+
+
 def is_large_template(name: str, text: str) -> bool:
     """Return True if a template may have tables, but is too large to be read."""
     return name.endswith((".yml", ".yaml")) and len(text) > YAML_BYTES and "AWS::DynamoDB::Table" in text
@@ -280,7 +297,8 @@ def missed(name: str, text: str, found: int) -> Iterable[str]:
         if re.search(r"module\s+\"[^\"]*\"\s*\{[^}]*dynamodb", text) and not count:
             yield f"a table of a Terraform module: {unused.REQUEST}"
     elif name.endswith((".sh", ".bash")) or text.startswith("#!"):
-        count = len(re.findall(r"\bdynamodb\s+create-table\b", text))
+        # A request in a file of its own is found there.
+        count = len(re.findall(r"\bdynamodb\s+create-table\b(?!(?:\\\n|[^\n])*--cli-input-json[ =]file:)", text))
     if count > found:
         many = f"{count - found} table definition{'s' if count - found > 1 else ''} with values that are computed"
         yield f"{many}, or incomplete: {unused.REQUEST}"

@@ -24,6 +24,9 @@ from devenv.steps.step import SourceFile
 NODES: Final = 20_000
 TURNS: Final = 200
 REFERENCES: Final = 5
+# Methods that change a list or a dict in place; and a value that nothing spells out.
+CHANGES: Final = frozenset(("append", "extend", "insert", "update", "setdefault", "pop", "remove", "clear"))
+UNKNOWN: Final = ast.Name(id="")
 OWN: Final = re.compile(r"\$\{self:([\w.-]+)(?:,\s*[^{}]*)?\}|\$\{(?:sls:stage|opt:stage)(?:,\s*'?([^{}']*)'?)?\}")
 
 
@@ -31,8 +34,8 @@ OWN: Final = re.compile(r"\$\{self:([\w.-]+)(?:,\s*[^{}]*)?\}|\$\{(?:sls:stage|o
 OPTIONAL: Final = (
     *("StreamSpecification", "TimeToLiveSpecification", "Tags", "DeletionProtectionEnabled", "ProvisionedThroughput"),
 )
-# What a local table has no use for.
-WITHOUT_MEANING: Final = ("SSESpecification", "TableClass", "OnDemandThroughput", "BillingModeSummary")
+# Of the answer of DescribeTable: it says what BillingMode says.
+WITHOUT_MEANING: Final = ("BillingModeSummary",)
 TRUTHS: Final = ("DeletionProtectionEnabled", "StreamEnabled", "Enabled")
 NUMBERS: Final = {"true": True, "false": False}
 
@@ -148,7 +151,7 @@ def read_yaml_tables(file: str, text: str) -> list[Found]:
 def cloudformation(file: str, text: str) -> Iterator[Found]:
     """A template's tables; one without a name is called as the template calls it."""
     try:
-        resources = templates.read_template(file, own_references(file, text))
+        resources = templates.read_template(file, own_references(file, text), defaults=True)
     except templates.UnreadableTemplate as error:
         if "aliases" in str(error):
             raise UsageError(f"{file} is not read: {error}", hint=f"write {file} without nested aliases") from None
@@ -163,7 +166,9 @@ def cloudformation(file: str, text: str) -> Iterator[Found]:
         line = text.count("\n", 0, place.end()) + 1 if place else 1
         found = accept(file, line, {**of_template(properties), "TableName": plain_name})
         if found is not None:
-            yield replace(found, computed=given if isinstance(given, str) and "${" in given else None)
+            computed = given if isinstance(given, str) and "${" in given else None
+            replicas = ("Replicas",) if properties.get("Replicas") else ()
+            yield replace(found, computed=computed, dropped=(*found.dropped, *replicas))
 
 
 def own_references(file: str, text: str) -> str:
@@ -212,6 +217,7 @@ def read_python_tables(file: str, tree: ast.Module, variables: Mapping[str, str]
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     for owner in [tree, *functions]:
         scope = module if isinstance(owner, ast.Module) else module.inside(owner)
+        scope = Scope(with_changes(owner, scope.names), variables)
         for node, loops in calls_in_loops(owner):
             if not isinstance(node.func, ast.Attribute | ast.Name) or called(node) != "create_table":
                 continue
@@ -229,6 +235,56 @@ def read_python_tables(file: str, tree: ast.Module, variables: Mapping[str, str]
             found += [each for each in made if all(each.table != known.table for known in found)]
             unclear += [] if made else [node.lineno]
     return found, unclear
+
+
+def with_changes(owner: ast.AST, names: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
+    """The values of names, with what is appended to them; not known where a condition or a loop decides on it."""
+    made = dict(names)
+    for node in ast.walk(owner):
+        for body in (getattr(node, part, None) for part in ("body", "orelse", "finalbody")):
+            if not isinstance(body, list):
+                continue
+            here: set[str] = set()
+            for statement in body:
+                match statement:
+                    case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                        here.add(name)
+                if target := changed_name(statement):
+                    known = changed(made.get(target), statement) if target in here else None
+                    made[target] = known or UNKNOWN
+    return made
+
+
+def changed_name(statement: ast.AST) -> str | None:
+    """The name whose list or dict a statement changes in place."""
+    match statement:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=place, attr=how))) if how in CHANGES:
+            pass
+        case ast.Assign(targets=[ast.Subscript() as place]) | ast.Delete(targets=[ast.Subscript() as place]):
+            pass
+        case ast.AugAssign(target=place):
+            pass
+        case _:
+            return None
+    while isinstance(place, ast.Subscript):
+        place = place.value
+    return place.id if isinstance(place, ast.Name) else None
+
+
+def changed(value: ast.expr | None, statement: ast.AST) -> ast.expr | None:
+    """A list or dict with what a statement adds; None where that cannot be told."""
+    match value, statement:
+        case ast.List(elts=parts), ast.Expr(
+            value=ast.Call(func=ast.Attribute(value=ast.Name(), attr="append"), args=[new])
+        ):
+            return ast.List(elts=[*parts, new])
+        case ast.List(elts=parts), ast.AugAssign(target=ast.Name(), op=ast.Add(), value=ast.List(elts=more)):
+            return ast.List(elts=[*parts, *more])
+        case ast.Dict(keys=keys, values=values), ast.Assign(
+            targets=[ast.Subscript(value=ast.Name(), slice=ast.Constant() as key)], value=new
+        ):
+            return ast.Dict(keys=[*keys, key], values=[*values, new])
+    return None
 
 
 def called(call: ast.Call) -> str:

@@ -17,5 +17,5 @@ def find_code_faults(seen: Observed) -> Iterator[Outcome]:
             str(fault),
             "found in the source code; nothing was run",
             f"correct {fault.place}",
-            status="warn",
+            status="fail" if fault.refused else "warn",
         )

@@ -24,11 +24,14 @@ from devenv.patterns.observe import look
 from devenv.patterns.pattern_rules import script_faults
 from devenv.patterns.registry import RULES
 from devenv.patterns.scripts import run_script
-from devenv.patterns.seen import Observed, SeenPattern, SqlRun, TableSeen, amount_of
+from devenv.patterns.seen import Observed, SeenPattern, SqlRun, TableSeen, Unsampled, amount_of
 from devenv.stack import Stack
 from devenv.stores.dynamodb.client import Dynamo, plain, read_only
 from devenv.stores.dynamodb.partiql import statement_of
 
+# What `patterns check` says of a project's code, and of patterns while no store runs.
+CODE_RULE: Final = "PAT032"
+NOT_RUNNING: Final = Unsampled("DynamoDB does not run (devenv up)")
 STATUSES: Final = ("ok", "warn", "fail", "skip")
 VERDICTS: Final[Mapping[Exit, str]] = {Exit.DONE: "sound", Exit.FOUND: "faulty", Exit.UNCHECKED: "not_verified"}
 
@@ -267,7 +270,15 @@ def check_patterns(stack: Stack, scripts: bool) -> Report:
     from devenv.init.review import review_folder
 
     code = review_folder(stack.root)
-    seen = replace(observe(stack), code=code.faults, sql=run_sql_patterns(stack))
+    try:
+        observed = observe(stack)
+    except StoreError as error:
+        if error.reached or not code.faults:
+            raise
+        # What was read in the code holds without a store; of the patterns none was run.
+        seen = replace(unobserved(stack), code=code.faults)
+        return check_report(stack, seen, judge(seen, [each for each in RULES if each.code == CODE_RULE]), ())
+    seen = replace(observed, code=code.faults, sql=run_sql_patterns(stack))
     if scripts:
         ran = {
             name: with_script(stack, seen, access) if access.pattern.script else access
@@ -325,19 +336,27 @@ def explain_pattern(stack: Stack, name: str) -> Report:
     except StoreError as error:
         if error.reached:
             raise
-        seen = unobserved(stack, name, pattern)
+        seen = unobserved(stack, name)
     return report(
         stack, "explain", Exit.DONE, {"pattern": name, "paragraphs": list(explain(seen.accesses[name], seen))}
     )
 
 
-def unobserved(stack: Stack, name: str, pattern: Pattern) -> Observed:
-    """A pattern and its table as they are declared."""
-    declared = declared_tables(stack).get(pattern.table or "")
-    table = TableSeen(pattern.table or "", None, declared=declared)
-    place = table.place(pattern.index)
-    access = SeenPattern(name, pattern, place, amount_of(pattern, place))
-    return Observed(stack.settings, {table.name: table}, {name: access})
+def unobserved(stack: Stack, *names: str) -> Observed:
+    """Patterns (none named: all of DynamoDB) and their tables as they are declared."""
+    declared = declared_tables(stack)
+    tables: dict[str, TableSeen] = {}
+    accesses: dict[str, SeenPattern] = {}
+    for name, pattern in stack.settings.patterns.items():
+        if (names and name not in names) or pattern.sql is not None:
+            continue
+        title = pattern.table or ""
+        table = tables.setdefault(title, TableSeen(title, None, declared=declared.get(title)))
+        place = table.place(pattern.index)
+        accesses[name] = SeenPattern(
+            name, pattern, place, amount_of(pattern, place), unsampled=None if names else NOT_RUNNING
+        )
+    return Observed(stack.settings, tables, accesses)
 
 
 def show_matrix(stack: Stack) -> Report:

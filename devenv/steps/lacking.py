@@ -90,6 +90,9 @@ def missing_interpreter(root: Path, program: str) -> str | None:
 def python_hint(root: Path) -> str:
     """How to make an environment with the project's packages, and how to name it."""
     file = next((each / lock for lock in LOCKS for each in folders(root) if (each / lock).is_file()), None)
+    several = any((each / "requirements").is_dir() and not project_python(each) for each in folders(root))
+    if several and (file is None or file.name == "pyproject.toml") and project_python(root) is None:
+        return PREPARE
     if file is None:
         make = "python3 -m venv .venv && .venv/bin/pip install …"
     else:

@@ -24,6 +24,7 @@ STEPS = (
         restore=setup.restore,
         makes="rows",
         clear=rights.clear,
+        provide=rights.provide,
     ),
     Step(
         name="schema-load",

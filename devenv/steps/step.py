@@ -28,6 +28,8 @@ from devenv.stores.postgres.reader import reading
 
 FORMAT: Final = b"1"  # A part of every hash: raise it when what a step writes for the same files changes.
 UNPACKED_BYTES: Final = 512 << 20
+# What stands before a number, and the number with its parts: `1.10`, Flyway's `1_10` (which ends with `__`).
+NUMBERED: Final = re.compile(r"(\D*)(\d+(?:(?:\.|_(?=[\d._]*__))\d+)*)?")
 # In the place of a seed's hash: setup ran again.
 SETUP_RAN: Final = "setup ran"
 
@@ -167,6 +169,10 @@ class Handles:
             self._dynamo = self._open.enter_context(Dynamo(self._ctx.dynamodb, timeout=2 * LOOK_TIMEOUT_S))
         return self._dynamo
 
+    def tables(self) -> set[str]:
+        """The names of all tables."""
+        return {name for page in self.dynamo().pages("ListTables") for name in page["TableNames"]}
+
     def ledger(self) -> Ledger:
         """Return what devenv wrote; empty when there is no file yet."""
         if self._ledger is None:
@@ -199,8 +205,9 @@ class Step(msgspec.Struct, frozen=True):
     write and that `apply` from scratch would destroy. `present` tells whether the work of the project's own command
     can be there at all; `lacks` says what a command that ended well should have made and did not. `restore` brings back
     what was deleted since (rows or items: `makes`), and gives the number. `clear` makes room for a command that runs
-    from scratch, and `unknown` names what goes with that. `gather` reads files that come before those that the source
-    names. `stream` reads files that may be too large to be held at once, in the place of `gather` and `parse`.
+    from scratch, and `unknown` names what goes with that; `provide` makes what a command that ended says is lacking,
+    after which it is run again. `gather` reads files that come before those that the source names. `stream` reads files
+    that may be too large to be held at once, in the place of `gather` and `parse`.
     """
 
     name: str
@@ -216,6 +223,7 @@ class Step(msgspec.Struct, frozen=True):
     makes: str = ""
     clear: Callable[[StepContext], None] = lambda ctx: None
     unknown: Callable[[StepContext], str | None] = lambda ctx: None
+    provide: Callable[[StepContext, DevenvError], bool] = lambda ctx, error: False
     parse: Callable[[Settings, Path, tuple[SourceFile, ...]], Any] = lambda settings, root, files: None
     stream: Callable[[Settings, Path, Reading], Inputs] | None = None
 
@@ -307,11 +315,21 @@ class Step(msgspec.Struct, frozen=True):
         """
         warnings: tuple[str, ...] = ()
         with Handles(ctx) as handles:
-            if stale and self.lacks(ctx, handles) is None:
+            if stale and handles.tables() and self.lacks(ctx, handles) is None:
                 warnings = (f"what it wrote for the rows of before is still there: `devenv {self.name}` replaces it",)
         if fresh:
             self.clear(ctx)
-        run_command(ctx, inputs, self.name)
+        try:
+            run_command(ctx, inputs, self.name)
+        except DevenvError as error:
+            if not self.provide(ctx, error):
+                raise
+            try:
+                run_command(ctx, inputs, self.name)
+            except BaseException:
+                # The next run finds what the first one found.
+                self.clear(ctx)
+                raise
         with Handles(ctx) as handles:
             if lacks := self.lacks(ctx, handles):
                 raise nothing_made(lacks, find_addresses(ctx.root, inputs))
@@ -360,10 +378,10 @@ def list_named(root: Path, patterns: list[str], key: str) -> list[str]:
     return list(names)
 
 
-def natural_key(name: str) -> tuple[tuple[str, int, str], ...]:
-    """A sort key in which the numbers of a name count as numbers: V2 before V10."""
-    parts = re.findall(r"(\D*)(\d*)", name)
-    return tuple((text, int(number or 0), number) for text, number in parts)
+def natural_key(name: str) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+    """A sort key in which the numbers of a name count as numbers: V2 before V10, and V1 before V1.2 before V1.10."""
+    parts = NUMBERED.findall(name)
+    return tuple((text, tuple(map(int, re.findall(r"\d+", number))), number) for text, number in parts)
 
 
 def read_text(path: Path, name: str) -> str:

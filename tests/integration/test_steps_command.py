@@ -189,3 +189,17 @@ def test_a_seed_that_is_a_program_runs_again_after_setup(shop: Any, given: None)
     assert shop.foreign("seed").startswith(f"all items of table {shop.table('things')} (a command wrote them")
     assert not shop.run("seed", fresh=True).warnings
     assert count(shop) == 1
+
+
+def test_a_command_that_expects_the_database_gets_an_empty_one(small: Any) -> None:
+    small.write(
+        "load.py", "import os, psycopg\nwith psycopg.connect(os.environ['DATABASE_URL']) as c:\n    c.execute(SQL)\n"
+    )
+    small.steps["setup"] = {"command": [sys.executable, "load.py"]}
+    with pytest.raises(DevenvError, match=r"load\.py ended with exit code 1"):
+        small.run("setup")  # SQL has no value: the next run finds no database again.
+    small.write("load.py", (small.root / "load.py").read_text().replace("SQL", "'CREATE TABLE jam (id int)'"))
+    small.run("setup")
+    assert small.sql("SELECT count(*) FROM jam") == [(0,)]
+    small.run("setup", fresh=True)
+    assert small.sql("SELECT count(*) FROM jam") == [(0,)]

@@ -167,3 +167,11 @@ def test_what_is_left_out_is_listed(small: Any) -> None:
     warnings = small.run("setup").warnings
     assert re.search(r"2 lines left out \(a command of psql\): a.sql:2 \\! rm -rf x; a.sql:5 \\o out.txt", warnings[0])
     assert "a.sql:3 \\c other" in warnings[1]
+
+
+def test_what_is_left_out_is_listed_where_a_later_line_needs_it(small: Any) -> None:
+    small.steps["setup"] = {"files": ["a.sql"]}
+    small.write("a.sql", "CREATE TABLE t (a int);\nSELECT 7 AS seven \\gset\nINSERT INTO t VALUES (:seven);\n")
+    with pytest.raises(DevenvError, match=r"a.sql:3: syntax error") as caught:
+        small.run("setup")
+    assert "\\gset would run or keep its result): a.sql:2 SELECT 7 AS seven" in str(caught.value.detail)

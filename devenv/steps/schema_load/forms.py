@@ -102,7 +102,7 @@ def read_template(file: SourceFile, found: TableDefinitions) -> None:
     from devenv.aws import cloudformation
 
     try:
-        resources = cloudformation.read_template(file.name, file.text)
+        resources = cloudformation.read_template(file.name, file.text, defaults=True)
     except cloudformation.UnreadableTemplate as error:
         raise UsageError(f"{file.name} cannot be read as a template", detail=str(error)) from None
     for resource in resources:
@@ -120,6 +120,8 @@ def read_template(file: SourceFile, found: TableDefinitions) -> None:
         name = properties.get("TableName")
         known = isinstance(name, str) and not set("${*") & set(name)
         found.add({**of_template(properties), "TableName": name if known else resource.name}, file.name)
+        if properties.get("Replicas"):
+            found.left_out.append(f"{file.name}: Replicas of table {name if known else resource.name}")
     if not found.requests:
         raise UsageError(
             f"{file.name} defines no table",
@@ -136,6 +138,9 @@ def of_template(properties: Mapping[str, Any]) -> dict[str, Any]:
         plain["BillingMode"] = "PAY_PER_REQUEST"
     if properties.get("Replicas") and "BillingMode" not in plain:
         plain["BillingMode"] = "PAY_PER_REQUEST"
+    replicas = [each for each in properties.get("Replicas") or () if isinstance(each, Mapping)]
+    if protected := [each["DeletionProtectionEnabled"] for each in replicas if "DeletionProtectionEnabled" in each]:
+        plain.setdefault("DeletionProtectionEnabled", protected[0])
     if isinstance(plain.get("Tags"), Mapping):
         plain["Tags"] = [{"Key": str(key), "Value": str(value)} for key, value in plain["Tags"].items()]
     if isinstance(tags := plain.get("Tags"), list):

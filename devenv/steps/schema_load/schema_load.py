@@ -130,6 +130,14 @@ def check_request(request: Any, file: str) -> Mapping[str, Any]:
             detail="it must have 3 to 255 characters: letters, digits, _ - .",
             hint=f"correct {file}",
         )
+    for index in (index for section in sections for index in request.get(section) or ()):
+        called = index.get("IndexName")
+        if isinstance(called, str) and not TABLE_NAME.fullmatch(called):
+            raise UsageError(
+                f"{file}: IndexName {called!r} of table {name} is not a valid name",
+                detail="it must have 3 to 255 characters: letters, digits, _ - .",
+                hint=f"correct {file}",
+            )
     return {part: to_plain(value) for part, value in request.items()}
 
 

@@ -9,12 +9,28 @@ from typing import Any, Final
 from devenv.core.errors import UsageError
 from devenv.steps.step import SourceFile
 
+# Forms that people name by mistake: what they are, and the way out.
+AS_JSON: Final = "write it as JSON, as JSON lines or as CSV (`devenv help configuration`, steps)"
+OTHERS: Final = {
+    ".tf": (
+        "Terraform",
+        "move devenv.toml away and run `devenv init`: it writes the request of each table as JSON; name those files",
+    ),
+    ".yaml": ("YAML", AS_JSON),
+    ".yml": ("YAML", AS_JSON),
+    ".toml": ("TOML", AS_JSON),
+    ".xml": ("XML", AS_JSON),
+    ".sql": ("SQL", "SQL files belong into [steps.setup] files"),
+}
+
 
 def read_json(file: SourceFile) -> Any:
     """The file's value; numbers as Decimal. UsageError names line and column, or the name that occurs twice."""
     try:
         return DECODER.decode(file.text)
     except json.JSONDecodeError as error:
+        if kind := next((kind for suffix, kind in OTHERS.items() if file.name.endswith(suffix)), None):
+            raise UsageError(f"{file.name} is {kind[0]}, which this step does not read", hint=kind[1]) from None
         raise UsageError(
             f"{file.name}:{error.lineno}:{error.colno} is not valid JSON", detail=error.msg, hint=f"correct {file.name}"
         ) from None

@@ -64,9 +64,15 @@ Verdict = Literal["put", "replace", "delete", "ours", "gone", "changed", "theirs
 
 
 def lacks(ctx: StepContext, handles: Handles) -> str | None:
-    """Return what a command should have made: an item in one of the tables that the project declares, else in any."""
+    """Return what a command should have made: an item in one of the tables that the project declares, else in any.
+
+    None where there is no table, and none is declared.
+    """
     dynamo = handles.dynamo()
-    there = {name for page in dynamo.pages("ListTables") for name in page["TableNames"]}
+    there = handles.tables()
+    loads = ctx.settings.steps.schema_load
+    if not there and not (loads.files or loads.command):
+        return None  # A project without tables: its seed is rows of Postgres.
     declared = declared_tables(ctx)
     wanted = sorted((declared & there) or there)
     if any(not is_empty(dynamo, table) for table in wanted):

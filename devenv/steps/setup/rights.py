@@ -139,3 +139,18 @@ def clear(ctx: StepContext) -> None:
         drop_database(admin, database)
         if database == "postgres":
             create_database(admin, database, ctx.postgres)
+
+
+def provide(ctx: StepContext, error: DevenvError) -> bool:
+    """Make the project's database, empty, for a command that ended because it is not there; False for any other end."""
+    from devenv.steps.setup.setup import server
+
+    database = ctx.postgres.database
+    if not ctx.postgres.own or f'database "{database}" does not exist' not in (error.detail or ""):
+        return False
+    with server(ctx.postgres) as admin:
+        if postgres.one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None:
+            return False
+        create_database(admin, database, ctx.postgres)
+    ctx.say(f"the command expects database {database}: made it, empty; running the command again")
+    return True

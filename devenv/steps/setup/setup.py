@@ -203,7 +203,12 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
     """Bring the database to what the files say. DevenvError names file, line and statement."""
     script: Script = inputs.content
     left_out = list(script.left_out)
-    outcome = bring(ctx, inputs, fresh, left_out)
+    try:
+        outcome = bring(ctx, inputs, fresh, left_out)
+    except DevenvError as error:
+        # What was left out may be what the statement lacks.
+        error.detail = "\n".join([*filter(None, [error.detail]), *list_left_out(left_out)]) or None
+        raise
     if ctx.postgres.own:
         make_reader(ctx.postgres)  # Here, where something is written anyway: what looks at it later writes nothing.
     return replace(outcome, warnings=(*list_left_out(left_out), *outcome.warnings))

@@ -127,18 +127,37 @@ def parse(statement: str) -> Select:
         raise UnreadableStatement("it is nested too deeply") from None
 
 
+# What SQL has and PartiQL of DynamoDB has not, in the order in which it is looked for; texts are taken out before.
+HINTS: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), hint)
+    for pattern, hint in (
+        (r'(?:[=<>]|\bIN\s*\[)\s*"', """"…" is the name of an attribute; write a text in single quotes: id = 'a'"""),
+        (r"\bI?LIKE\b", "PartiQL has no LIKE: begins_with(id, 'a') or contains(id, 'a')"),
+        (r"\bLIMIT\s+(\d+)", "PartiQL has no LIMIT: devenv ddb sql --limit {} '…'"),
+        (r"\bOFFSET\b", "PartiQL has no OFFSET: narrow the sort key, or devenv ddb sql --limit 20 '…'"),
+        (r"\b(COUNT|SUM|AVG|MIN|MAX)\s*\(", "PartiQL has no {}(…); numbers of items: devenv ddb list-tables"),
+        (
+            r"\b(DISTINCT|GROUP\s+BY|HAVING|UNION|JOIN)\b",
+            "DynamoDB has no {}: select the items, and do it in your program",
+        ),
+        (r"\?|%s|%\(|\$\d|:[A-Za-z_]", "there are no parameters here: write the value itself in its place"),
+        (
+            r"\b(?:WHERE|AND|OR)\s+(order|group|table|from|to|set|by|all|date|timestamp|user|values?)\s*(?:[=<>]|IN\b|BETWEEN\b)",
+            '{0} is a reserved word: quote it, "{0}"',
+        ),
+    )
+)
+
+
 def statement_hint(statement: str) -> str | None:
     """How to write in PartiQL what a statement writes in SQL; None when nothing is known."""
     text = re.sub(r"'(?:[^']|'')*'", "''", statement)
-    if re.search(r'(?:[=<>]|\bIN\s*\[)\s*"', text, re.IGNORECASE):
-        return """"…" is the name of an attribute; write a text in single quotes: id = 'a'"""
-    if re.search(r"\bLIKE\b", text, re.IGNORECASE):
-        return "PartiQL has no LIKE: begins_with(id, 'a') or contains(id, 'a')"
-    if found := re.search(r"\bLIMIT\s+(\d+)", text, re.IGNORECASE):
-        return f"PartiQL has no LIMIT: devenv ddb sql --limit {found[1]} '…'"
-    if "?" in text:
-        return "there are no parameters here: write the value instead of ?"
+    for pattern, hint in HINTS:
+        if found := pattern.search(text):
+            return hint.format(*found.groups())
     columns = re.match(r"\s*SELECT\s+(.*?)\s+FROM\b", text, re.IGNORECASE | re.DOTALL)
+    if columns and re.search(r"\bAS\s+\w+", columns[1], re.IGNORECASE):
+        return "PartiQL gives an attribute no other name: leave AS out"
     for word in re.findall(r'(?<![".])\b\w+\b(?!")', columns[1]) if columns else ():
         if OFTEN_NAMES.fullmatch(word):
             return f'{word} is a reserved word: quote it, "{word}"'

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from devenv.config.schema import Token
+from devenv.init.draft import health_rank
 from devenv.init.real_values import find_values
 from devenv.init.routes import read_routes
 from devenv.init.settings_class import with_variables
@@ -145,3 +146,17 @@ def test_keys_that_a_seed_fills_with_a_constant_give_values() -> None:
     values = find_values({"scripts/seed_loans.py": text, "migrations/0002.py": rows}, [])
     assert values.of("tool_id", "string") == "d9428888-122b-41e1-b85b-1f0a3c7e9b10"
     assert values.column("members", "handle") == ("ines", "jonas")
+
+
+@pytest.mark.parametrize(
+    ("paths", "health"),
+    [
+        (["/", "/boards", "/up"], "/up"),
+        (["/status", "/api/healthz"], "/api/healthz"),
+        (["/", "/livestreams"], "/"),
+        (["/readyz", "/ping"], "/ping"),
+        (["/orders", "/readings"], None),
+    ],
+)
+def test_the_route_that_tells_that_the_application_serves(paths: list[str], health: str | None) -> None:
+    assert min(filter(None, map(health_rank, paths)), default=(0, None))[1] == health

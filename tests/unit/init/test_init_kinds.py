@@ -220,6 +220,7 @@ def test_table_definitions_of_every_kind_are_read_or_listed(tmp_path: Path) -> N
         "model.py:1",
         "refused.json",
         "sam.yaml",
+        "sam.yaml:4",
         "stack.ts:1",
         "tables.ts:11",
     ]
@@ -391,6 +392,7 @@ def test_a_folder_is_reviewed_without_its_tests_and_tables(tmp_path: Path) -> No
         "store.js:1: the expression uses :p, which has no value: DynamoDB refuses the query",
         "store.js:1: Limit 5 without a further page: the list ends after 5 items",
     ]
+    assert [each.refused for each in review_folder(tmp_path).faults] == [True, False]
 
 
 # --- what is written where nothing is known, and where nothing is

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.config.interpreter import project_python
+from devenv.config.interpreter import has_packages, project_python
 from devenv.steps.lacking import explain_lacking, missing_interpreter
 
 THEN = ', then in devenv.toml: [backend] python = ".venv/bin/python"'
@@ -24,6 +24,7 @@ ESM = "Error [ERR_MODULE_NOT_FOUND]: Cannot find package '@aws-sdk/client-dynamo
         (["requirements.txt"], "devenv up --prepare"),
         (["app/requirements.txt"], "devenv up --prepare"),
         (["poetry.lock", "pyproject.toml"], "devenv up --prepare"),
+        (["requirements/base.txt", "requirements/dev.txt"], "devenv up --prepare"),
         (["pyproject.toml"], MAKE.format("./")),
         ([], MAKE.format("…")),
         # The project has an environment, and the package is not in it.
@@ -82,3 +83,14 @@ def test_a_module_of_the_project_and_another_end_are_no_package(tmp_path: Path) 
     assert explain_lacking(tmp_path, PYTHON, "python") is None
     assert explain_lacking(tmp_path, "Error: Cannot find module './db'\n", "python") is None
     assert explain_lacking(tmp_path, "KeyError: 'x'\n", "python") is None
+
+
+@pytest.mark.parametrize(("package", "whole"), [("pip-25.0", False), ("setuptools-80", False), ("flask-3.1", True)])
+def test_an_environment_that_a_lock_command_left_empty_is_none(tmp_path: Path, package: str, whole: bool) -> None:
+    python = tmp_path / "bin" / "python"
+    (tmp_path / "lib" / "python3.12" / "site-packages" / f"{package}.dist-info").mkdir(parents=True)
+    python.parent.mkdir()
+    python.touch()
+    assert has_packages(python), "no virtual environment: whoever named it has a reason"
+    (tmp_path / "pyvenv.cfg").touch()
+    assert has_packages(python) is whole

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from devenv.core.errors import Exit, UsageError
-from devenv.steps.step import read_files
+from devenv.steps.step import natural_key, read_files
 
 
 def test_files_come_in_the_order_of_the_patterns(tmp_path: Path) -> None:
@@ -26,3 +26,18 @@ def test_patterns_that_leave_the_project_are_refused(tmp_path: Path, pattern: st
     with pytest.raises(UsageError, match="leaves the project's folder") as caught:
         read_files(project, [pattern.replace("{outside}", str(tmp_path))], "steps.setup")
     assert caught.value.exit_code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["V2__a.sql", "V10__b.sql"],
+        ["V3__a.sql", "V3.2__b.sql", "V3.10__c.sql", "V4__d.sql"],
+        ["V3__a.sql", "V3_2__b.sql", "V3_10__c.sql", "V4__d.sql"],
+        ["1-tables/1-a.sql", "1-tables/10-b.sql", "2-views/1-a.sql", "10-more/1-a.sql"],
+        ["20240131_a.sql", "20240201_b.sql"],
+    ],
+)
+def test_numbers_in_names_count_as_numbers_part_by_part(names: list[str]) -> None:
+    mixed = names[::-1]
+    assert sorted(mixed, key=natural_key) == names

@@ -124,7 +124,10 @@ def test_templates_of_cloudformation_and_sam() -> None:
     assert (orders.table, orders.ttl) == ("dev-orders", "expires")
     assert orders.request["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
     assert orders.request["Tags"] == [{"Key": "team", "Value": "a"}]
-    assert orders.left_out == ("template.yaml: PointInTimeRecoverySpecification of table dev-orders",)
+    assert orders.left_out == (
+        "template.yaml: PointInTimeRecoverySpecification of table dev-orders",
+        "template.yaml: Replicas of table Wide",
+    )
     assert (simple.table, simple.types, simple.key) == ("Simple", {"id": "S"}, ("id",))
     assert (wide.table, wide.request["BillingMode"]) == ("Wide", "PAY_PER_REQUEST")
 
