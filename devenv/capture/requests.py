@@ -142,7 +142,11 @@ def describe_sql(sent: Sent) -> StoreCall:
     user, role = sent.place.get("user"), taken_on[1] if taken_on else None
     taken = bool(role) and role not in ("none", user)
     who = f"role {role} (login {user})" if taken else user
-    words = (("as", who), ("with search_path", sent.place.get("search_path")))
+    words = (
+        ("as", who),
+        ("with search_path", sent.place.get("search_path")),
+        ("in", sent.place.get("transaction")),
+    )
     session = " ".join(f"{word} {value}" for word, value in words if value)
     acting = role if taken else user
     named = str(acting) if acting else None

@@ -12,7 +12,7 @@ import psutil
 
 from devenv.core.errors import DevenvError
 from devenv.host.addresses import is_loopback
-from devenv.trace.question import Application
+from devenv.trace.question import Application, RunningTap
 
 if TYPE_CHECKING:
     from devenv.links.facts import FactsContext
@@ -47,7 +47,19 @@ def find_application(stack: Stack, context: FactsContext) -> Application:
     seen = look_at(pid)
     environ = None if seen.environ is None else stack.engine.untapped(seen.environ)
     stale = ours and stack.engine.settings_changed(stack.environment())
-    return replace(seen, environ=environ, log=log, stale=stale)
+    return replace(seen, environ=environ, log=log, stale=stale, tap=find_tap(stack) if ours else None)
+
+
+def find_tap(stack: Stack) -> RunningTap | None:
+    """The tap before the application; None where none runs."""
+    from devenv.host import processes
+
+    known = stack.engine.state.tap
+    if known is None or "application" not in known.ports or not processes.is_running(known.process):
+        return None
+    from devenv.lifecycle.tap import journal
+
+    return RunningTap(f"http://127.0.0.1:{known.ports['application']}", journal(stack.engine))
 
 
 def find_other(stack: Stack, host: str | None, port: int | None) -> str | None:

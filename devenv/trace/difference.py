@@ -20,8 +20,8 @@ ID: Final = "id"
 class Change(Value, frozen=True):
     """One field of one entry that is not what it was in the layer before.
 
-    `absent`: the answer does not have the field (a null is not absent); `instead` is the undeclared field with its
-    value, if exactly one has it.
+    `absent`: the answer does not have the field (a null is not absent); `instead` is the undeclared field that has its
+    value instead, if exactly one does.
     """
 
     id: str
@@ -104,7 +104,8 @@ def changes(before: Entry, after: Entry, types: Mapping[str, str]) -> Iterable[C
     for field, text in before.fields.items():
         if field in after.fields and not same(text, after.fields[field], types.get(field)):
             absent = field in after.absent
-            alike_ = [other for other, value in after.others.items() if absent and same(text, value, types.get(field))]
+            empty = text is not None and after.fields[field] is None
+            alike_ = [other for other, value in after.others.items() if empty and same(text, value, types.get(field))]
             instead = alike_[0] if len(alike_) == 1 else None
             yield Change(name, field, text, after.fields[field], absent, instead)
 

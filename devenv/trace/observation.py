@@ -74,13 +74,15 @@ class DynamoObservation(Observation, frozen=True, kw_only=True):
 
     `hidden` are ids of entries that their right key does not reach, `fleeting` those that need not show (past their
     time to live, or written during the trace), `young` those of the last seconds, with their times. `owners` are the
-    ids of the group's owners as they are written, `members` those that are meant; None without a group.
+    ids of the group's owners as they are written, `members` those that are meant; None without a group. `elsewhere` is
+    entry -> whose it is, of those that an answer has and that are stored for another subject.
     """
 
     found: bool = True
     hidden: frozenset[str] = frozenset()
     fleeting: frozenset[str] = frozenset()
     young: Mapping[str, datetime] = {}
+    elsewhere: Mapping[str, tuple[str, ...]] = {}
     owners: frozenset[str] | None = None
     members: frozenset[str] | None = None
 
@@ -166,8 +168,9 @@ class NextPage(Value, frozen=True):
 
     `header` names it (None: the declared parameter does). `url` has a host only if that is not the application's.
     `sent` are the parameters that the request for the page before did not have so. `after` is the entry of that page
-    that it must continue behind. `repeated` are ids that earlier pages have. With `trouble` it gave no entries: the
-    words that follow its address in a sentence, `kind` the class of that fault, `detail` what it says of itself.
+    that it must continue behind. `ids` are its entries, without those of earlier pages,
+    which are `repeated`. With `trouble` it gave no entries: the words that follow its address in a sentence, `kind` the
+    class of that fault, `detail` what it says of itself.
     """
 
     number: int
@@ -180,6 +183,7 @@ class NextPage(Value, frozen=True):
     kind: str = "status"
     status: int | None = None
     detail: str | None = None
+    ids: tuple[str, ...] = ()
 
 
 class Answer(Value, frozen=True):
@@ -190,6 +194,7 @@ class Answer(Value, frozen=True):
     `encoding` is the Content-Encoding. `spans` are the least and the greatest value of the sorted field on each page,
     in the order of the pages; `repeated` are ids that several pages have. `names` are the fields of its entries.
     `following` are the pages behind the first, as they were announced; only the last of them may have trouble.
+    `kept` are the headers by which a cache says that the answer is its own.
     `unread` is another header than Link that names a next page. `exposed`: a page of another origin may read the Link
     header (None: pages are not found by it).
     """
@@ -209,6 +214,7 @@ class Answer(Value, frozen=True):
     repeated: tuple[str, ...] = ()
     following: tuple[NextPage, ...] = ()
     unread: str | None = None
+    kept: str | None = None
     exposed: bool | None = None
     more: bool = False
     empty: bool = False
@@ -222,7 +228,8 @@ class HttpObservation(Observation, frozen=True, kw_only=True):
     `preflight` is the answer to a browser's question whether it may ask. `origins` are variables of the application
     that hold other origins than the declared one, with their texts. `later` are the answers at the address of
     the member's second page: to `anonymous` and to `stranger`. `code_changed` is a source file of the application
-    that is newer than its process.
+    that is newer than its process. `asked` are the reads of the running application for the member's request (None:
+    not captured). `kept_under` is another key of the cache that has this answer, and the declared one.
     """
 
     member: Answer | None = None
@@ -233,6 +240,8 @@ class HttpObservation(Observation, frozen=True, kw_only=True):
     later: Mapping[str, Answer] = {}
     log: tuple[str, ...] | None = None
     code_changed: str | None = None
+    asked: tuple[StoreCall, ...] | None = None
+    kept_under: tuple[str, str] | None = None
 
     def lists(self) -> tuple[tuple[Entry, ...] | None, ...]:
         """Return what all answers held."""

@@ -29,12 +29,19 @@ if TYPE_CHECKING:
 EXAMPLE: Final = "123e4567-e89b-12d3-a456-426614174000"
 
 
+class RunningTap(Value, frozen=True):
+    """The tap of `up --tap`: the address before the application's, and the file that it writes."""
+
+    url: str
+    journal: Path
+
+
 class Application(Value, frozen=True):
     """The application's process: its environment (None: not ours to read), where it works, how it was started.
 
     `python` is its interpreter where it is one. `started` is epoch seconds. `log` is its log file, if devenv has it.
     `stale`: it was started with other settings than the project has now. `other`: no process of it runs, and a service
-    of another devenv project, in words, listens on its port.
+    of another devenv project, in words, listens on its port. `tap` is the one that stands before it.
     """
 
     pid: int | None = None
@@ -45,6 +52,7 @@ class Application(Value, frozen=True):
     log: Path | None = None
     stale: bool = False
     other: str | None = None
+    tap: RunningTap | None = None
 
 
 class Question(Value, frozen=True):

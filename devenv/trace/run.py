@@ -60,6 +60,7 @@ from devenv.links.facts import Facts, read_dynamodb
 from devenv.links.read import Kind
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.application import find_application
+from devenv.trace.closer import look_closer
 from devenv.trace.judge.verdict import Judgement, judge
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.registry import LAYERS
@@ -198,7 +199,7 @@ class TraceRun:
         seen = self.with_writes(seen, judge(subject, seen, self.layers))
         found = judge(subject, seen, self.layers)
         if found.first is not None:
-            seen = self.settled(seen)
+            seen = self.settled(look_closer(self.context, seen, found))
             found, self.disputed = judge_young(subject, seen, self.layers)
             if self.disputed:
                 gap = f"{told_young(self.disputed)}; trace it again"

@@ -11,6 +11,7 @@ from devenv.core.model import Finding
 from devenv.core.plural import number_of
 from devenv.core.value import Value
 from devenv.trace.difference import Change, Difference, compare, in_order
+from devenv.trace.judge.how import how_text
 from devenv.trace.observation import Answer, Entry, Observations, Subject
 
 LayerStatus = Literal["ok", "missing", "extra", "mutated", "reordered", "truncated", "error", "wrong_target", "not_run"]
@@ -199,7 +200,20 @@ def which_part(subject: Subject, expected: Sequence[Entry], between: Difference)
         return f"{oldest}: the list ends after {len(ordered) - number}, like a page"
     if all(lost[-number:]):
         return f"the newest {number_of(number, 'is', 'are')} lost"
-    return f"{count(number)} in between are lost"
+    return f"{count(number)} in between are lost{shared_text(subject, expected, between)}"
+
+
+def shared_text(subject: Subject, expected: Sequence[Entry], between: Difference) -> str:
+    """`: all with `by` = ada, and no others`: the value that exactly the lost entries have; "" without one."""
+    lost = {id(entry) for entry in between.missing}
+    kept = [entry for entry in expected if id(entry) not in lost]
+    if len(between.missing) < 2 or not kept:
+        return ""
+    for name, text in between.missing[0].fields.items():
+        shared = text is not None and all(entry.fields.get(name) == text for entry in between.missing)
+        if shared and name not in subject.payload and all(entry.fields.get(name) != text for entry in kept):
+            return f": all with `{name}` = {text}, and no others"
+    return ""
 
 
 def changed_text(subject: Subject, head: str, changed: Sequence[Change]) -> str:
@@ -211,7 +225,8 @@ def changed_text(subject: Subject, head: str, changed: Sequence[Change]) -> str:
     entries = len({change.id for change in changed})
     absent = [name for name in fields if all(c.observed is None for c in changed if c.field == name)]
     lacking = {name: f"no `{name}`{renamed(changed, name)}" for name in absent}
-    names = ", ".join(lacking.get(name, f"another `{name}`") for name in fields)
+    ways = {name: how_text([c for c in changed if c.field == name], subject.types.get(name)) for name in fields}
+    names = ", ".join(lacking.get(name, f"another `{name}`{ways[name]}") for name in fields)
     return f"{head} {names} on {count(entries)}{linked_text(subject, changed)}"
 
 

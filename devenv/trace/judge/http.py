@@ -36,6 +36,7 @@ from devenv.trace.judge.pages import (
     ADDRESS,
     CONTINUE,
     behind,
+    by_page,
     cause_of_gap,
     cause_of_repeat,
     failed_page,
@@ -43,10 +44,11 @@ from devenv.trace.judge.pages import (
     gap_text,
     gaps_between,
     is_cut,
+    on_pages,
     page_numbered,
     repeated_text,
 )
-from devenv.trace.judge.running import outside_function
+from devenv.trace.judge.running import by_whom, kept_text, outside_function
 from devenv.trace.observation import Answer, Entry, NextPage, Observations, Subject
 
 REFUSALS: Final = (401, 403, 404)
@@ -121,7 +123,7 @@ def find_http(
     if member is None:
         return []
     judged = judge_member(subject, seen, member, expected, earlier)
-    located = [one if one.fix == ADDRESS else outside_function(one, seen, earlier) for one in judged]
+    located = [one if one.fix == ADDRESS else by_whom(outside_function(one, seen, earlier), seen) for one in judged]
     explained = explain_fields(located, subject, seen.dynamodb.entries)
     found = explain_ids(explained, subject, "http", member.entries, member.names)
     blind = any(broken.layer in ("environment", "services") for broken in earlier)
@@ -285,14 +287,21 @@ def judge_list(
         text = f"the API returns {count(len(between.extra))} that the function does not return"
         yield http_fault(seen, "body_changed", text, said, between, "extra")
     elif between.changed:
-        text = changed_text(subject, "the API returns", between.changed)
+        where = on_pages(member, [change.id for change in between.changed])
+        text = f"{changed_text(subject, 'the API returns', between.changed)}{where}"
         if all(subject.linked_place(change.id, change.field) for change in between.changed):
             said = said or "its code, or its query for these rows, is wrong"
         yield http_fault(seen, "body_changed", text, said, between, "mutated")
     else:
         wanted = wrong_order(subject, "http", entries, expected, between, "the function")
         if wanted is not None:
-            text = f"the API returns them in a different order than {wanted}"
+            broken = [
+                one.id or "?"
+                for page in by_page(member)
+                if wrong_order(subject, "http", page, expected, None, "")
+                for one in page
+            ]
+            text = f"the API returns them in a different order than {wanted}{on_pages(member, broken)}"
             yield http_fault(seen, "body_changed", text, said, between, "reordered")
 
 
@@ -315,11 +324,12 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
         if answer.status in OK and leaks:
             text = f"the API answers {answer.status} to {who}, with {count(len(answer.entries or ()))}"
             expected = " or ".join(map(str, right))
+            why = kept_text(answer) if answer.kept else "the application does not check the user"
             yield http_fault(
                 seen,
                 "open_to_strangers",
                 text,
-                f"it must answer {expected}: the application does not check the user",
+                f"it must answer {expected}: {why}",
                 status="extra",
             )
         elif not leaks and not blind and member.status in OK and answer.problem is None:

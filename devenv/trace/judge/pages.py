@@ -54,6 +54,25 @@ def page_numbered(member: Answer, number: int) -> NextPage | None:
     return next((page for page in member.following if page.number == number), None)
 
 
+def by_page(member: Answer) -> list[list[Entry]]:
+    """The entries of an answer, page by page, in the order in which they came."""
+    place = {name: page.number for page in member.following for name in page.ids}
+    pages: dict[int, list[Entry]] = {}
+    for entry in member.entries or ():
+        pages.setdefault(place.get(entry.id or "?", 1), []).append(entry)
+    return [pages[number] for number in sorted(pages)]
+
+
+def on_pages(member: Answer, entries: Sequence[str]) -> str:
+    """` (only on pages 2, 3)`; "" where they are on all pages, or there is one."""
+    place = {name: page.number for page in member.following for name in page.ids}
+    pages = sorted({place.get(name, 1) for name in entries})
+    if not pages or len(pages) >= member.pages:
+        return ""
+    listed = ", ".join(map(str, pages[:EXAMPLES])) + (", …" if len(pages) > EXAMPLES else "")
+    return f" (only on {'page' if len(pages) == 1 else 'pages'} {listed})"
+
+
 # --- entries on two pages, and on none ---
 
 

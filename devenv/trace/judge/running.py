@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from devenv.capture.calls import StoreCall, shown, shown_key
+from devenv.capture.tap.masks import mask_sql
 from devenv.core.model import Fix
+from devenv.core.plural import number_of
 from devenv.trace.judge.fault import OK, LayerFinding, log_text
-from devenv.trace.observation import Observations
+from devenv.trace.observation import Answer, Observations, Ran
 
 KINDS: Final = frozenset(["items_lost", "body_changed", "not_authorised", "status"])
 # An earlier fault of these layers explains a wrong answer.
 BLAMED: Final = frozenset(["environment", "services", "postgres", "pattern", "library", "cache"])
+PARAMETER: Final = re.compile(r"%\(\w+\)s|%s|\$\d+|(?<!:):\w+|\?")
+PRIVATE: Final = Fix(
+    "make shared caches skip answers that depend on the user (Cache-Control: private or no-store), or add the user to "
+    "the cache's key"
+)
 # A list that ends like a page is the route's, whatever the process keeps.
 PAGE: Final = "like a page"
 RESTART: Final = Fix(
@@ -48,8 +57,101 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
     refused = between is None and finding.kind in ("not_authorised", "status") and member.status not in OK
     if not refused and (between is None or not (between.missing or between.extra)):
         return finding
+    parted = parted_text(seen)
     place = (
         f"{ran.function} is correct when called in a new process, so the cause is in the running process (its "
         "connections, a cache) or in the code between this function and the answer"
     )
+    if parted:
+        new = f"{ran.function} is correct when called in a new process"
+        place = f"{new}. For this request, the running application {parted}"
     return replace(finding, cause=f"{finding.cause}; {place}" if finding.cause else place, fix=RESTART)
+
+
+def by_whom(finding: LayerFinding, seen: Observations) -> LayerFinding:
+    """The finding; with whose entries the answer has, and with the cache that says it answered, where that is seen."""
+    member, between = seen.http.member, finding.difference
+    told = []
+    if between is not None and (owners := owners_text([one.id for one in between.extra], seen)):
+        told.append(owners)
+    if seen.http.kept_under is not None and finding.kind in KINDS:
+        found, declared = seen.http.kept_under
+        cause = f"the cache holds this answer under {found}; the declared key of this user is {declared}"
+        fix = Fix(f"build the key with the user in it everywhere, as {declared}, and delete {found}")
+        return replace(finding, cause="; ".join([*told, cause]), fix=fix)
+    if member is not None and member.kept and finding.kind in KINDS:
+        return replace(finding, cause="; ".join([*told, kept_text(member)]), fix=PRIVATE)
+    return replace(finding, cause="; ".join(filter(None, [*told, finding.cause]))) if told else finding
+
+
+def owners_text(entries: Sequence[str | None], seen: Observations) -> str | None:
+    """`all 2 of them are stored for mei`: the subject that all these entries have in common; None without one."""
+    known = [seen.dynamodb.elsewhere.get(one or "", ()) for one in entries]
+    if not known or not all(known):
+        return None
+    common = [name for name in known[0] if all(name in names for names in known)]
+    if not common:
+        return f"{number_of(len(known), 'of them is', 'of them are')} stored for others: {', '.join(known[0])}"
+    which = f"all {len(known)} extra entries are" if len(known) > 1 else "the extra entry is"
+    return f"{which} stored for {' and '.join(common)}, so this is the answer for another user"
+
+
+def kept_text(answer: Answer) -> str:
+    return f"a cache answered, and not the application ({answer.kept})"
+
+
+def parted_text(seen: Observations) -> str | None:
+    """The first reads in which the running application and its functions in a new process part; None without any.
+
+    The functions that find out who asks come first, as in a request.
+    """
+    asked, ran = seen.http.asked, seen.library.ran
+    if asked is None or ran is None:
+        return None
+    if not asked:
+        return "reads nothing from any store: the answer was kept in it, or in a cache before it"
+    lookups = [guard for guard, _ in seen.library.guards if guard.returned]
+    others = [guard for guard, _ in seen.library.guards if not guard.returned]
+    for run in (*lookups, *others, ran):
+        told = list(parts_of(run, asked))
+        if told:
+            return "; ".join(told)
+    return None
+
+
+def parts_of(run: Ran, asked: Sequence[StoreCall]) -> Iterator[str]:
+    """In what the application's reads differ from those of one function."""
+    for call in run.asked or ():
+        mine = next((one for one in asked if alike(one, call)), None)
+        if mine is None:
+            yield f"does not send {shown(call)}, unlike {run.function}: it kept an answer, or sends another query"
+            continue
+        noun = ("row", "rows") if call.store == "postgres" else ("item", "items")
+        head = (
+            shown(call) if call.sql is not None else shown(replace(call, key={}, sort=None, direction=None, limit=None))
+        )
+        gets = f"gets {number_of(mine.count or 0, *noun)} from {head}{in_session(mine)}"
+        key = f" where {shown_key(call)}" if call.key else ""
+        other = f"a new process gets {number_of(call.count or 0, *noun)}{key}{in_session(call)}"
+        if mine.error is not None and call.error is None:
+            yield f"gets the error {mine.error} from {head}{in_session(mine)}"
+        elif bool(mine.count) != bool(call.count):
+            yield f"{gets}, {other}{': it sends another key' if call.key and not mine.count else ''}"
+        elif mine.session and call.session and mine.session != call.session:
+            yield f"{gets}, {other}"
+
+
+def alike(one: StoreCall, other: StoreCall) -> bool:
+    """Return True if two reads are the same statement, or reads of the same place; values are not compared."""
+    if one.sql is not None or other.sql is not None:
+        return form(one.sql or "") == form(other.sql or "")
+    return (one.store, one.operation, one.table, one.index) == (other.store, other.operation, other.table, other.index)
+
+
+def form(sql: str) -> str:
+    """A statement without its values."""
+    return " ".join(PARAMETER.sub("?", mask_sql(sql)).split()).lower()
+
+
+def in_session(call: StoreCall) -> str:
+    return f" ({call.session})" if call.session else ""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.config.cache import Cache
+from devenv.core.errors import StoreError
 from devenv.core.model import Finding, Fix
-from devenv.core.templates import Unknown, fill, names_in
+from devenv.core.templates import PLACE, Unknown, fill, names_in
 from devenv.core.value import Value
 from devenv.trace.answers import Form, names_of, read_answer
 from devenv.trace.judge.cache import judge_cache
 from devenv.trace.layer import Given, Layer
-from devenv.trace.observation import CacheObservation, Observation
+from devenv.trace.observation import CacheObservation, Entry, Observation
 from devenv.trace.question import TraceContext
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ READ: Final[Mapping[str, tuple[str, ...]]] = {
     "hash": ("HVALS",),
 }
 SCANNED: Final = 2_000  # keys that are looked through for one of another form
+STEP: Final = 500
+READ_KEYS: Final = 100  # entries that are read to find an answer in them
 ERRORS: Final = frozenset(["error", "errors", "detail", "exception"])
 SLACK_S: Final = 1.0
 
@@ -92,11 +96,7 @@ def observed(
     if found is None and not others:
         notes = (f"there is no entry {key}: the next request reads the stores",)
     if found is not None and not any(one.kind == "poisoned" for one in findings):
-        trace = inquiry.question.trace
-        section = trace.library
-        renamed = {**(section.fields if section else {}), **cache.fields}
-        form = Form(cache.items, cache.id or trace.ids.get("library"), names_of(trace.fields, renamed))
-        entries, wrong = read_answer(found.value, (form,))
+        entries, wrong = read_answer(found.value, (form_of(inquiry, cache),))
         if wrong is not None:
             findings.append(poisoned(key, service, f"it is {wrong}"))
     return CacheObservation(
@@ -148,7 +148,7 @@ def other_keys(redis: Redis, cache: Cache, key: str, values: Mapping[str, str]) 
     found: list[str] = []
     cursor, seen = "0", 0
     while True:
-        answer = redis.call("SCAN", cursor, "COUNT", 500)
+        answer = redis.call("SCAN", cursor, "COUNT", STEP)
         if not isinstance(answer, list) or len(answer) != 2 or not isinstance(answer[1], list):
             return found, False
         for raw in answer[1]:
@@ -159,6 +159,57 @@ def other_keys(redis: Redis, cache: Cache, key: str, values: Mapping[str, str]) 
         cursor = answer[0].decode() if isinstance(answer[0], bytes) else str(answer[0])
         if cursor == "0" or seen >= SCANNED:
             return found, cursor == "0"
+
+
+def kept_under(
+    inquiry: TraceContext, person: Mapping[str, Any] | None, entries: Sequence[Entry]
+) -> tuple[str, str] | None:
+    """The key under which a declared cache holds exactly these entries, and the key that is declared for who asks.
+
+    None where the two are one, no cache holds them, or it does not answer.
+    """
+    from devenv.stores.redis.client import Redis
+
+    wanted = [entry.id for entry in entries]
+    for _, cache in caches_of(inquiry.settings, inquiry.question.subject) if wanted else ():
+        url = inquiry.facts.context.targets.url(service_of(inquiry.settings, cache))
+        if url is None:
+            continue
+        try:
+            key = str(fill(cache.key, inquiry.parameters(person)))
+            with Redis(url, read_only=True) as redis:
+                for name in framed_keys(redis, cache.key):
+                    found = read_entry(redis, name, cache) if name != key else None
+                    held = read_answer(found.value, (form_of(inquiry, cache),))[0] if found else None
+                    if held is not None and [entry.id for entry in held] == wanted:
+                        return name, key
+        except (StoreError, Unknown):
+            continue
+    return None
+
+
+def framed_keys(redis: Redis, template: str) -> list[str]:
+    """The first keys that have the texts between the placeholders of a declared key. StoreError."""
+    texts = [re.sub(r"([\\*?\[\]])", r"\\\1", text) for text in PLACE.split(template)[::2]]
+    found: list[str] = []
+    cursor = "0"
+    for _ in range(SCANNED // STEP):
+        answer = redis.call("SCAN", cursor, "MATCH", "*".join(texts), "COUNT", STEP)
+        if not isinstance(answer, list) or len(answer) != 2 or not isinstance(answer[1], list):
+            break
+        found += [raw.decode("utf-8", "replace") if isinstance(raw, bytes) else str(raw) for raw in answer[1]]
+        cursor = answer[0].decode() if isinstance(answer[0], bytes) else str(answer[0])
+        if cursor == "0" or len(found) >= READ_KEYS:
+            break
+    return found[:READ_KEYS]
+
+
+def form_of(inquiry: TraceContext, cache: Cache) -> Form:
+    """The form of what a cache holds."""
+    trace = inquiry.question.trace
+    section = trace.library
+    renamed = {**(section.fields if section else {}), **cache.fields}
+    return Form(cache.items, cache.id or trace.ids.get("library"), names_of(trace.fields, renamed))
 
 
 def plain(key: str) -> str:

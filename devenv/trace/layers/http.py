@@ -21,6 +21,7 @@ from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
 from devenv.trace.judge.http import NEWER, is_untold, judge_http
 from devenv.trace.layer import Given, Layer
+from devenv.trace.layers.between import kept_by_cache, no_json
 from devenv.trace.layers.log import read_log_of, size_of
 from devenv.trace.layers.origins import find_origins, own_environment
 from devenv.trace.layers.pages import (
@@ -224,7 +225,7 @@ def ask_pages(inquiry: TraceContext, declared: TraceRequest, forms: Sequence[For
         brought = told.entries or ()
         new = [entry for entry in brought if signature(entry) not in seen]
         again = tuple(entry.id or "?" for entry in brought if signature(entry) in seen)
-        found.append(replace(page, status=told.status, repeated=again))
+        found.append(replace(page, status=told.status, repeated=again, ids=tuple(one.id or "?" for one in new)))
         spans += [span_of(inquiry, brought)] if brought else []
         step = next_page(inquiry, declared, ask, raw.headers, brought, page.number + 1) if new or not brought else None
         # Pages go from new to old; an answer that is oldest first has the older page before it.
@@ -305,6 +306,7 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
         encoding=encoding if (encoding := raw.headers.get("content-encoding")) != "identity" else None,
         size=len(raw.body),
         unread=named_elsewhere(raw.headers),
+        kept=kept_by_cache(raw.headers),
     )
     if raw.status is None or raw.problem is not None:
         return answer
@@ -320,7 +322,7 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
     except (ValueError, RecursionError) as error:
         if raw.status >= 300:
             return replace(answer, detail=words_of(raw.body))
-        return replace(answer, problem="not_json", detail=f"it is not JSON ({type(error).__name__})")
+        return replace(answer, problem="not_json", detail=no_json(raw.body, error))
     if raw.status >= 300:
         return replace(answer, detail=reason_of(value))
     entries, shape = read_answer(value, forms)

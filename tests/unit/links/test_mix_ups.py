@@ -35,3 +35,23 @@ def test_one_copy_that_is_out_of_date_keeps_its_cause() -> None:
     world = World()
     world.letters(world.first)[0]["user_display_name"] = "Somebody Else"
     assert cause_of(world).endswith("or the item was changed")
+
+
+def test_rows_of_one_owner_that_stand_in_each_others_group() -> None:
+    world = World()
+    one, other = (
+        next(head for head in world.heads(group) if head["pk"] == f"GRP#{world.id('ada')}")
+        for group in (world.first, world.second)
+    )
+    one["message_group_uuid"], other["message_group_uuid"] = world.second, world.first
+    causes = [folded.cause or "" for folded in world.judge().folded("foreign_member")]
+    assert causes[0].startswith("the values of message_group_uuid of GRP#")
+    assert causes[0].endswith("are exchanged")
+
+
+def test_a_row_with_a_wrong_member_is_no_exchange() -> None:
+    world = World()
+    for group in (world.first, world.second):
+        head = next(head for head in world.heads(group) if head["pk"] == f"GRP#{world.id('ada')}")
+        head["user_uuid"], head["user_handle"], head["user_display_name"] = world.who("di")
+    assert "exchanged" not in (world.judge().folded("foreign_member")[0].cause or "")
