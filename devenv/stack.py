@@ -16,6 +16,7 @@ from devenv.config.environment import connection_environment
 from devenv.config.load import Loaded
 from devenv.config.schema import FILE
 from devenv.core.errors import DevenvError, StoreError, UsageError
+from devenv.core.model import DYNAMODB, POSTGRES, DynamoTarget, PostgresTarget
 from devenv.core.value import Value
 from devenv.engines.base import Engine
 from devenv.engines.project import read_state
@@ -58,6 +59,16 @@ class Stack(Value, frozen=True):
         if state.state != "running":
             why = f" ({state.detail})" if state.detail else ""
             raise StoreError(f"{name} of this project does not run{why}", reached=False).with_hint("devenv up")
+
+    def postgres(self) -> PostgresTarget:
+        """Where Postgres is, which runs. StoreError."""
+        self.require_running(POSTGRES)
+        return self.engine.targets().postgres
+
+    def dynamodb(self) -> DynamoTarget:
+        """Where DynamoDB is, which runs. StoreError."""
+        self.require_running(DYNAMODB)
+        return self.engine.targets().dynamodb
 
 
 class EngineChoice(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from devenv.core.model import DYNAMODB, POSTGRES, StoreName
 from devenv.core.value import Value
 
 Direction = Literal["ascending", "descending"]
@@ -45,12 +46,17 @@ class StoreCall(Value, frozen=True):
     target: str | None = None
     session: str | None = None
     role: str | None = None
-    store: Literal["dynamodb", "postgres"] = "dynamodb"
+    store: StoreName = DYNAMODB
     elsewhere: str | None = None
     elsewhere_kind: str | None = None
     error: str | None = None
     detail: str | None = None
     times: int = 1
+
+    @property
+    def is_sql(self) -> bool:
+        """Return True for a statement, False for an operation of DynamoDB."""
+        return self.store == POSTGRES
 
 
 def side_by_side(asked: Sequence[StoreCall] | None, declared: StoreCall | None) -> str:

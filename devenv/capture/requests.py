@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from devenv.capture.calls import StoreCall
 from devenv.capture.tap.records import WireCall
+from devenv.core.model import POSTGRES
 from devenv.core.value import Value
 from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
@@ -42,6 +43,11 @@ class Sent(Value, frozen=True):
     more: bool = False
     error: str | None = None
     detail: str | None = None
+
+    @property
+    def is_sql(self) -> bool:
+        """Return True for a statement, False for an operation of DynamoDB."""
+        return self.service == POSTGRES
 
 
 def read_events(events: Iterable[Mapping[str, Any]]) -> list[Sent]:
@@ -81,13 +87,13 @@ def from_call(call: WireCall) -> Sent:
     return Sent(
         call.store,
         call.operation,
-        call.statement if call.store == "postgres" else call.request,
+        call.statement if call.is_sql else call.request,
         region=call.region,
         key=call.key,
         items=call.items,
         count=call.rows,
         scanned=call.scanned,
-        more=call.more and call.store == "dynamodb",
+        more=call.more and not call.is_sql,
         error=call.error,
         detail=call.detail,
     )
@@ -95,7 +101,7 @@ def from_call(call: WireCall) -> Sent:
 
 def is_read(sent: Sent) -> bool:
     """Return True if a request reads data."""
-    return sent.service == "postgres" or sent.operation in READS
+    return sent.is_sql or sent.operation in READS
 
 
 def fold_pages(sent: Iterable[Sent]) -> list[list[Sent]]:
@@ -125,7 +131,7 @@ def describe(run: Sequence[Sent]) -> StoreCall:
     first, last = run[0], run[-1]
     counts = [one.count for one in run if one.count is not None]
     scans = [one.scanned for one in run if one.scanned is not None]
-    asked = describe_sql(first) if first.service == "postgres" else describe_dynamodb(first)
+    asked = describe_sql(first) if first.is_sql else describe_dynamodb(first)
     return replace(
         asked,
         followed=not last.more,
@@ -150,7 +156,7 @@ def describe_sql(sent: Sent) -> StoreCall:
     session = " ".join(f"{word} {value}" for word, value in words if value)
     acting = role if taken else user
     named = str(acting) if acting else None
-    return StoreCall("SQL", sql=str(sent.request), session=session or None, role=named, store="postgres")
+    return StoreCall("SQL", sql=str(sent.request), session=session or None, role=named, store=POSTGRES)
 
 
 def describe_dynamodb(sent: Sent) -> StoreCall:

@@ -202,7 +202,7 @@ def env(
         from devenv.trace.tokens import token_of
 
         consent(opened.loaded, "token")
-        opened.require_running("postgres")
+        opened.postgres()
         declared = opened.settings.token
         # A command of the project gets the shell's variables, too; the key of a JWT is only looked for in [env].
         shell = opened.environ if declared and declared.command else {}

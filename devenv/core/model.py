@@ -16,6 +16,7 @@ POSTGRES: Final = "postgres"
 DYNAMODB: Final = "dynamodb"
 BACKEND: Final = "backend"
 ServiceName = Literal["postgres", "dynamodb", "backend"]
+StoreName = Literal["postgres", "dynamodb"]
 Running = Literal["running", "starting", "stopped", "crashed", "foreign"]
 Done = Literal["done", "pending", "stale", "failed"]
 CheckStatus = Literal["ok", "warn", "fail", "error", "skip"]

@@ -9,7 +9,7 @@ from devenv.config.issuer import KEY_FILE
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
 from devenv.core.events import Watch
-from devenv.core.model import Report
+from devenv.core.model import POSTGRES, Report
 from devenv.engines.base import Engine
 from devenv.engines.kinds.kind import remove_all_data
 from devenv.lifecycle import log_clock, page, tap
@@ -28,7 +28,7 @@ def down(stack: Stack, data: bool, backup: bool, watch: Watch) -> Report:
     if (engine.home / "snapshots").exists() and not (data and not backup):
         from devenv.snapshots.cleanup import prune
 
-        if stack.engine.runs("postgres") and may_write(stack):
+        if stack.engine.runs(POSTGRES) and may_write(stack):
             # A server that answers nobody is to be stopped all the same; the next `down` tidies up.
             with contextlib.suppress(StoreError):
                 prune(stack, stopping=True)
@@ -116,9 +116,10 @@ def remove_data(stack: Stack, backup: bool) -> str | None:
     """Take the data of stopped stores away: into a snapshot, or for good. The snapshot's name, if made."""
     from devenv.engines.embedded import dynamodb_file
     from devenv.snapshots.cleanup import forget_databases, move_away
+    from devenv.snapshots.save import has_data
 
     home = stack.engine.home
-    movable = backup and stack.engine.files and (home / "postgres").exists()
+    movable = backup and stack.engine.files and has_data(stack)
     kept = move_away(stack).name if movable else None
     if not backup:
         forget_databases(home, stack.engine.shared)

@@ -62,9 +62,9 @@ def pattern_named(stack: Stack, name: str) -> Pattern:
 
 def observe(stack: Stack, names: Sequence[str] | None = None, given: Mapping[str, str] | None = None) -> Observed:
     """Look at the project's DynamoDB. StoreError when it does not run."""
-    stack.require_running("dynamodb")
+    target = stack.dynamodb()
     try:
-        with Dynamo(read_only(stack.engine.targets().dynamodb)) as dynamodb:
+        with Dynamo(read_only(target)) as dynamodb:
             return look(dynamodb, stack.settings, declared_tables(stack), names=names, given=given)
     except StoreError as error:
         raise error.with_hint("devenv doctor" if error.reached else "devenv up") from None
@@ -215,14 +215,14 @@ def run_sql_pattern(stack: Stack, name: str, text: str, values: Mapping[str, str
 
     from devenv.patterns.declared import run_sql
 
-    stack.require_running("postgres")
+    target = stack.postgres()
     if missing := missing_values(text, values):
         raise UsageError(
             f"`{name}` needs {missing[0]}",
             hint=f"devenv patterns run {shlex.quote(name)} --param {shlex.quote(missing[0])}=…",
         )
     began = time.perf_counter()
-    answer, plan = run_sql(stack.engine.targets().postgres, text, values)
+    answer, plan = run_sql(target, text, values)
     ms = (time.perf_counter() - began) * 1000
     body = {
         "pattern": name,
@@ -255,8 +255,7 @@ def run_sql_patterns(stack: Stack) -> dict[str, SqlRun]:
             found[name] = SqlRun(not_run=f"it is SQL, and [patterns.{name}] params has no {', '.join(missing)}")
             continue
         try:
-            stack.require_running("postgres")
-            found[name] = SqlRun(len(run_sql(stack.engine.targets().postgres, pattern.sql, values)[0].rows))
+            found[name] = SqlRun(len(run_sql(stack.postgres(), pattern.sql, values)[0].rows))
         except StoreError as error:
             words = (error.detail or error.what).splitlines()[0]
             found[name] = SqlRun(refused=words) if error.reached else SqlRun(not_run=f"it is SQL: {error.what}")

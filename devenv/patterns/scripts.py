@@ -106,7 +106,7 @@ def read_told(
     events = [*parse_lines(told)]
     if not any(event.get("event") == "watching" for event in events):
         return None, None, None
-    sent = [one for one in requests.read_events(events) if requests.is_read(one) and one.service == "dynamodb"]
+    sent = [one for one in requests.read_events(events) if requests.is_read(one) and not one.is_sql]
     folded = requests.fold_pages(sent)
     if not folded:
         return (), None, None

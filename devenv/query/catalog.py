@@ -98,9 +98,9 @@ def count_rows(connection: Connection, table: Table) -> int:
 @contextmanager
 def opened(stack: Stack) -> Iterator[Connection]:
     """A connection to the project's database that cannot write; its errors get the next command."""
-    stack.require_running("postgres")
+    target = stack.postgres()
     try:
-        with reading(stack.engine.targets().postgres, timeout_s=30) as connection:
+        with reading(target, timeout_s=30) as connection:
             yield connection
     except StoreError as error:
         raise error.with_hint(START_HINT) from None

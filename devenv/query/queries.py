@@ -52,14 +52,14 @@ def open_shell(stack: Stack, write: bool) -> NoReturn:
             exit_code=Exit.MISSING,
             hint='pass one statement instead: devenv db "select 1"',
         )
-    stack.require_running("postgres")
+    target = stack.postgres()
     own = {name: value for name, value in stack.environ.items() if not name.startswith("PG")}
     environment = {**own, **stack.environment()}
     if not write:
         if stack.engine.starts:
             from devenv.stores.postgres.reader import as_reader
 
-            reader = as_reader(stack.engine.targets().postgres)
+            reader = as_reader(target)
             environment |= {"PGUSER": reader.user, "PGPASSWORD": reader.password}
         environment["PGOPTIONS"] = "-c default_transaction_read_only=on"
         sys.stderr.write("read-only; devenv db --write allows changes\n")
@@ -76,8 +76,7 @@ def run_sql(stack: Stack, sql: str, write: bool) -> Report:
 
     if write:
         stack.engine.permit(None)
-    stack.require_running("postgres")
-    target = stack.engine.targets().postgres
+    target = stack.postgres()
     try:
         if write:
             answer = postgres.write(as_writer(target), sql)
@@ -247,8 +246,7 @@ class opened:
     """The project's DynamoDB for a `with` block, for reading unless `write`; its errors get the next command."""
 
     def __init__(self, stack: Stack, *, write: bool = False) -> None:
-        stack.require_running("dynamodb")
-        target = stack.engine.targets().dynamodb
+        target = stack.dynamodb()
         self._dynamodb = Dynamo(target if write else read_only(target))
 
     def __enter__(self) -> Dynamo:

@@ -34,7 +34,7 @@ from devenv.snapshots.databases import database_name
 from devenv.snapshots.diff_folder import diff_folder
 from devenv.snapshots.foreign_cluster import replace_configuration
 from devenv.snapshots.item_backup import copies_of
-from devenv.snapshots.manifest import DUMP, FORMAT, MANIFEST, Manifest, check_name, find, plain, read_manifest
+from devenv.snapshots.manifest import CLUSTER, DUMP, FORMAT, MANIFEST, Manifest, check_name, find, plain, read_manifest
 from devenv.snapshots.manifest import folder as snapshots_folder
 from devenv.snapshots.restore import portable, verify
 from devenv.snapshots.save import building
@@ -133,8 +133,8 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
             verify(fresh, manifest)
             removed: list[str] = []
             if manifest.form == "files":
-                removed = make_harmless(stack, fresh / "postgres")
-                sums = {**manifest.checksums, "postgres": copies.checksum(fresh / "postgres")}
+                removed = make_harmless(stack, fresh / CLUSTER)
+                sums = {**manifest.checksums, CLUSTER: copies.checksum(fresh / CLUSTER)}
                 manifest = msgspec.structs.replace(manifest, checksums=sums)
             writing.write_private(fresh / MANIFEST, msgspec.json.encode(manifest))
     return report(stack, {"imported": plain(manifest), "file": str(file), "removed": removed})
@@ -150,9 +150,9 @@ def make_harmless(stack: Stack, data: Path) -> list[str]:
         return []
     # The stores' account cannot work where snapshots are kept.
     with diff_folder(stack.engine.home) as work:
-        data.rename(work / "postgres")
-        found = disarm(stack.engine, work / "postgres")
-        (work / "postgres").rename(data)
+        data.rename(work / CLUSTER)
+        found = disarm(stack.engine, work / CLUSTER)
+        (work / CLUSTER).rename(data)
     return found
 
 

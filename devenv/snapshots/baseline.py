@@ -22,6 +22,7 @@ from typing import Any, Final
 import msgspec
 
 from devenv.core.errors import DevenvError, StoreError
+from devenv.core.model import DYNAMODB, POSTGRES
 from devenv.engines.embedded import cluster, dynamodb_file, postgres
 from devenv.engines.wait import start_store
 from devenv.host import file_clone as copies
@@ -29,7 +30,8 @@ from devenv.host import writing
 from devenv.snapshots.databases import copy_database, project_mark
 from devenv.snapshots.item_backup import copies_of, read_cluster
 from devenv.snapshots.manifest import (
-    DYNAMODB,
+    CLUSTER,
+    ITEMS,
     Counts,
     Manifest,
     describe,
@@ -63,7 +65,7 @@ def name_of(stack: Stack, inputs: Inputs, known: Mapping[str, str | None] = Mapp
     versions = {**read_versions(stack), **known}
     if stack.engine.files:
         binaries = postgres.find_binaries(settings.postgres.source, stack.engine.cache, stack.engine.account())
-        versions["postgres"] = binaries.version
+        versions[POSTGRES] = binaries.version
     parts = [
         *(f"{name}={version}" for name, version in sorted(versions.items())),
         *(f"{name}={step.hash}" for name, step in inputs.items()),
@@ -80,7 +82,7 @@ def shared_place(stack: Stack, inputs: Inputs) -> Path | None:
     in_git = any((folder / ".git").exists() for folder in (stack.root, *stack.root.parents))
     if not stack.engine.files or not in_git or not_repeatable(inputs):
         return None
-    return stack.engine.cache / "baselines" / name_of(stack, inputs, {"dynamodb": None})
+    return stack.engine.cache / "baselines" / name_of(stack, inputs, {DYNAMODB: None})
 
 
 def share_cluster(stack: Stack, place: Path) -> Path | None:
@@ -92,11 +94,11 @@ def share_cluster(stack: Stack, place: Path) -> Path | None:
     try:
         place.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
         fresh.mkdir(mode=0o700)
-        stack.engine.stop("postgres")
+        stack.engine.stop(POSTGRES)
         try:
-            copies.copy_tree(stack.engine.home / "postgres", fresh / "postgres", None, cluster.without_wal)
+            copies.copy_tree(stack.engine.home / CLUSTER, fresh / CLUSTER, None, cluster.without_wal)
         finally:
-            start_store(stack.engine, "postgres")
+            start_store(stack.engine, POSTGRES)
     except OSError:
         shutil.rmtree(fresh, ignore_errors=True)
         return None
@@ -118,7 +120,7 @@ def share_rest(stack: Stack, place: Path, fresh: Path) -> None:
     if manifest is None or place.exists():
         shutil.rmtree(fresh, ignore_errors=True)
         return
-    for part in (DYNAMODB, "ledger.sqlite"):
+    for part in (ITEMS, "ledger.sqlite"):
         shutil.copy2(kept / part, fresh / part)
     shutil.copy2(stack.engine.home / "secrets.json", fresh / "secrets.json")
     manifest = msgspec.structs.replace(manifest, name=place.name, form="files", database=None)
@@ -140,7 +142,7 @@ def adopt(stack: Stack, place: Path) -> bool:
     """
     engine = stack.engine
     manifest = read_manifest(place)
-    small = (DYNAMODB, "ledger.sqlite", "secrets.json")
+    small = (ITEMS, "ledger.sqlite", "secrets.json")
     try:
         if manifest is None or any(copies.checksum(place / part) != manifest.checksums[part] for part in small):
             return False
@@ -149,13 +151,13 @@ def adopt(stack: Stack, place: Path) -> bool:
         dynamodb_file.forget_journal(engine.home / "ledger.sqlite")
         for part in small[1:]:
             writing.write_private(engine.home / part, (place / part).read_bytes())
-        dynamodb_file.copy_store(place / DYNAMODB, store_file(stack), engine.account())
+        dynamodb_file.copy_store(place / ITEMS, store_file(stack), engine.account())
         os.utime(place)
     except (DevenvError, OSError, KeyError):
         return False
     renew(stack)
     engine.forget_secrets()
-    engine.origin = (place / "postgres", manifest.checksums["postgres"])
+    engine.origin = (place / CLUSTER, manifest.checksums[CLUSTER])
     return True
 
 
@@ -233,7 +235,7 @@ def keep_rest(stack: Stack, inputs: Inputs, began: float) -> bool:
         stored = items.count()
     if stored is None:
         return False
-    counts: Counts = {"postgres": None, "dynamodb": stored}
+    counts: Counts = {POSTGRES: None, DYNAMODB: stored}
     manifest = describe(stack, name_of(stack, inputs), "after the first up", automatic=True, counts=counts)
     manifest = msgspec.structs.replace(manifest, form="database", database=database_of(stack))
     shutil.rmtree(home / "baseline", ignore_errors=True)
@@ -291,7 +293,7 @@ def doubt_stores(stack: Stack, manifest: Manifest) -> str | None:
     from devenv.steps.setup import setup
     from devenv.stores.postgres.client import one
 
-    others = sorted(set(copies_of(stack).tables()) - (manifest.counts["dynamodb"] or {}).keys())
+    others = sorted(set(copies_of(stack).tables()) - (manifest.counts[DYNAMODB] or {}).keys())
     if others:
         return f"DynamoDB has a table that the steps do not create: {others[0]}"
     target = stack.engine.targets().postgres
@@ -309,7 +311,7 @@ def restore(stack: Stack) -> Manifest:
     manifest = read_manifest(place)
     if manifest is None:
         raise DevenvError("the baseline cannot be read", hint="devenv reset")
-    kept = describe_kept(stack, "before `devenv reset`", {"postgres": None, "dynamodb": None})
+    kept = describe_kept(stack, "before `devenv reset`", {POSTGRES: None, DYNAMODB: None})
     put_back(stack, place, manifest, kept)
     return kept
 

@@ -12,14 +12,16 @@ import msgspec
 
 from devenv.core.errors import DevenvError
 from devenv.core.events import Watch
+from devenv.core.model import POSTGRES
 from devenv.engines.wait import await_store
 from devenv.host import writing
 from devenv.snapshots.databases import KEPT, database_name, postgres_up, project_mark, stores_up
 from devenv.snapshots.item_backup import copies_of, read_cluster
 from devenv.snapshots.manifest import (
+    CLUSTER,
     DUMP,
-    DYNAMODB,
     FILES,
+    ITEMS,
     LEFT_OUT,
     MANIFEST,
     Manifest,
@@ -33,7 +35,7 @@ from devenv.snapshots.manifest import (
     sealed,
 )
 from devenv.snapshots.restore import check_journal, finish, once
-from devenv.snapshots.save import has_data, keep_as
+from devenv.snapshots.save import has_data, keep_as, store_file
 from devenv.snapshots.services import save_services
 from devenv.stack import Stack
 
@@ -155,14 +157,14 @@ def move_away(stack: Stack) -> Manifest:
 def finish_moving(stack: Stack, moving: Path, manifest: Manifest) -> Manifest:
     """Move what is still in its place, then let the snapshot have its name."""
     home = stack.engine.home
-    once(copies_of(stack).copy_to, moving / DYNAMODB)
+    once(copies_of(stack).copy_to, moving / ITEMS)
     save_services(stack.engine, moving)
     for part in FILES:
         if (home / part).exists() and not (moving / part).exists():
             (home / part).rename(moving / part)
     for name in LEFT_OUT:
-        (moving / "postgres" / name).unlink(missing_ok=True)
-    shutil.rmtree(home / "dynamodb", ignore_errors=True)
+        (moving / CLUSTER / name).unlink(missing_ok=True)
+    shutil.rmtree(store_file(stack).parent, ignore_errors=True)
     done = sealed(moving, manifest, "move", time.perf_counter())
     moving.rename(folder(home) / manifest.name)
     stack.engine.forget_secrets()
@@ -182,7 +184,7 @@ def recover(stack: Stack, watch: Watch) -> None:
         check_journal(home, journal)
         watch.say(f"finishing the interrupted restore of `{journal.manifest.name}`")
         stack.engine.adopt()
-        if stack.engine.runs("postgres"):
+        if stack.engine.runs(POSTGRES):
             end_orphans(stack)
         finish(stack, journal)
     for moving in folder(home).glob(".moving-*"):
@@ -204,7 +206,7 @@ def drop_halves(stack: Stack, halves: Sequence[Path]) -> None:
     # Where the data are files, only the automatic ones are databases.
     named = [name for name in named if name.startswith("auto-") or not stack.engine.files]
     wanted = {database_name(stack, name) for name in named}
-    if not wanted or (stack.engine.files and not (stack.engine.home / "postgres").exists()):
+    if not wanted or (stack.engine.files and not (stack.engine.home / CLUSTER).exists()):
         return
     with postgres_up(stack):
         end_orphans(stack)
@@ -220,6 +222,6 @@ def end_orphans(stack: Stack) -> None:
     from devenv.stores.postgres.client import end_others
 
     # It may be starting yet, for the killed command.
-    await_store(stack.engine, "postgres")
+    await_store(stack.engine, POSTGRES)
     with setup.server(stack.engine.targets().postgres) as admin:
         end_others(admin)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from devenv.core.errors import Exit, StoreError
 from devenv.core.events import Watch
-from devenv.core.model import Report
+from devenv.core.model import POSTGRES, Report
 from devenv.engines.kinds.registry import EMPTIED, transient
 from devenv.snapshots.cleanup import delete, drop_strays, prune, recover
 from devenv.snapshots.item_backup import read_cluster
@@ -25,7 +25,7 @@ def report(stack: Stack, body: Mapping[str, object]) -> Report:
 def show_all(stack: Stack) -> Report:
     """`snapshot list`."""
     # Without an answer it is not known, and a restore tells.
-    cluster = read_cluster(stack) if stack.engine.files or stack.engine.runs("postgres") else None
+    cluster = read_cluster(stack) if stack.engine.files or stack.engine.runs(POSTGRES) else None
     unknown = cluster is None and not stack.engine.files
     manifests = read_all(stack.engine.home)
     names = read_databases(stack) if any(manifest.form == "database" for manifest in manifests) else None
@@ -43,7 +43,7 @@ def read_databases(stack: Stack) -> set[str] | None:
     """The names of the server's databases; None when it does not run, or does not answer."""
     from devenv.stores.postgres import client as store
 
-    if not stack.engine.runs("postgres"):
+    if not stack.engine.runs(POSTGRES):
         return None
     try:
         with store.connect(stack.engine.targets().postgres, database="postgres", read_only=True) as connection:
@@ -64,7 +64,7 @@ def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, wat
     for own in transient(stack.engine):
         watch.say(EMPTIED.format(name=own.name))
     gone = prune(stack, needed=name)
-    if manifest.form == "files" and stack.engine.runs("postgres"):
+    if manifest.form == "files" and stack.engine.runs(POSTGRES):
         drop_strays(stack)
     restart = stack.engine.runs("backend") and stack.engine.settings_changed(stack.environment())
     body = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from devenv.config.services import STORES
 from devenv.core.errors import StoreError
+from devenv.core.model import POSTGRES
 from devenv.engines.wait import start_store
 from devenv.stack import Stack
 
@@ -75,15 +76,15 @@ def rename_database(admin: Connection, source: str, target: str) -> None:
 @contextmanager
 def postgres_up(stack: Stack) -> Iterator[None]:
     """Postgres runs during the block; it is stopped again when it did not run before."""
-    running = stack.engine.runs("postgres")
+    running = stack.engine.runs(POSTGRES)
     if not running:
-        stack.engine.assign_ports(("postgres",), False)
-        start_store(stack.engine, "postgres")
+        stack.engine.assign_ports((POSTGRES,), False)
+        start_store(stack.engine, POSTGRES)
     try:
         yield
     finally:
         if not running:
-            stack.engine.stop("postgres")
+            stack.engine.stop(POSTGRES)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import msgspec
 
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
-from devenv.core.model import Report
+from devenv.core.model import DYNAMODB, POSTGRES, Report
 from devenv.snapshots.diff_folder import diff_folder
 from devenv.snapshots.manifest import find
 from devenv.snapshots.sides import Side, open_now, open_snapshot
@@ -77,7 +77,7 @@ def diff(stack: Stack, first: str, second: str | None, watch: Watch) -> Report:
 def compare(old: Side, new: Side) -> Iterator[TableChanges]:
     """The differences of every table of either side."""
     for name in sorted(old.tables() | new.tables()):
-        yield compare_table("postgres", name, old.rows(name), new.rows(name), old.key(name) or new.key(name))
+        yield compare_table(POSTGRES, name, old.rows(name), new.rows(name), old.key(name) or new.key(name))
     for name in sorted(old.items.keys() | new.items.keys()):
         yield compare_items(name, old, new)
 
@@ -119,7 +119,7 @@ def merge(old: Iterable[Entry], new: Iterable[Entry], judge: Callable[[str | Non
 
 def compare_items(name: str, old: Side, new: Side) -> TableChanges:
     """One DynamoDB table of both sides."""
-    found = TableChanges("dynamodb", name)
+    found = TableChanges(DYNAMODB, name)
     keys = new.items.get(name) or old.items.get(name) or ()
     for before, after in old.item_differences(new, name):
         past = msgspec.json.decode(before) if before is not None else {}

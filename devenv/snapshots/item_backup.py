@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from devenv.core.errors import DevenvError, StoreError
-from devenv.core.model import DynamoTarget
+from devenv.core.model import DYNAMODB, POSTGRES, DynamoTarget
 from devenv.core.value import Value
 from devenv.engines.base import Engine
 from devenv.engines.embedded import dynamodb_file
@@ -83,7 +83,7 @@ class FileCopies(Value, frozen=True):
     @property
     def store(self) -> Path:
         """The server's file."""
-        return self.engine.home / "dynamodb" / dynamodb_file.NAME
+        return self.engine.home / DYNAMODB / dynamodb_file.NAME
 
     def tables(self) -> list[str]:
         """The names of the tables that are there."""
@@ -281,7 +281,7 @@ def read_cluster(stack: Stack) -> str | None:
     from devenv.engines.embedded.postgres import read_cluster as read_file
 
     if stack.engine.files:
-        return read_file(stack.engine.home / "postgres")
+        return read_file(stack.engine.home / POSTGRES)
     from devenv.stores.postgres import client as postgres
 
     try:

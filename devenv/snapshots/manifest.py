@@ -30,7 +30,9 @@ from typing import Final, Literal
 import msgspec
 
 from devenv import __version__
+from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.core.model import DYNAMODB, POSTGRES
 from devenv.host import file_clone as copies
 from devenv.host import state, writing
 from devenv.host.git import read_commit
@@ -42,8 +44,10 @@ FORMAT: Final = 1
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MANIFEST: Final = "manifest.json"
-DYNAMODB: Final = "dynamodb.sqlite"
-FILES: Final = ("postgres", "ledger.sqlite", "secrets.json")
+# The parts that are a store's data: a folder as Postgres has it, a file of DynamoDB's items.
+CLUSTER: Final = POSTGRES
+ITEMS: Final = "dynamodb.sqlite"
+FILES: Final = (CLUSTER, "ledger.sqlite", "secrets.json")
 
 
 Counts = dict[str, dict[str, int] | None]
@@ -161,7 +165,7 @@ def read_versions(stack: Stack) -> dict[str, str | None]:
     """The versions that a copy of the data depends on, as last started here."""
     records = stack.engine.state.services
     found: dict[str, str | None] = {"devenv": __version__, "platform": f"{sys.platform}-{platform.machine()}"}
-    for name in ("postgres", "dynamodb"):
+    for name in STORES:
         record = records.get(name)
         found[name] = record.version if record else None
     return found
@@ -180,7 +184,7 @@ def read_steps(ledger: Path) -> dict[str, str]:
 def count_all(stack: Stack) -> Counts:
     """Rows and items per table. Postgres's are None when it does not run."""
     rows: dict[str, int] | None = None
-    if stack.engine.runs("postgres"):
+    if stack.engine.runs(POSTGRES):
         from devenv.steps.setup import merge
         from devenv.stores.postgres.catalog import read_catalog
         from devenv.stores.postgres.reader import reading
@@ -191,8 +195,8 @@ def count_all(stack: Stack) -> Counts:
                 rows = {table.title: merge.count_rows(connection, table) for table in tables}
         except StoreError:
             rows = None
-    seen = stack.engine.files or stack.engine.runs("dynamodb")
-    return {"postgres": rows, "dynamodb": copies_of(stack).count() if seen else None}
+    seen = stack.engine.files or stack.engine.runs(DYNAMODB)
+    return {POSTGRES: rows, DYNAMODB: copies_of(stack).count() if seen else None}
 
 
 # A snapshot's part for the time after its cluster.

@@ -14,6 +14,7 @@ import msgspec
 
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.events import Watch
+from devenv.core.model import DYNAMODB, POSTGRES
 from devenv.engines.embedded import dynamodb_file, postgres
 from devenv.engines.kinds.registry import emptied
 from devenv.engines.wait import start_store
@@ -22,9 +23,10 @@ from devenv.host import state, writing
 from devenv.snapshots.databases import copy_database, database_name, postgres_up, rename_database, stores_up
 from devenv.snapshots.item_backup import copies_of, read_cluster
 from devenv.snapshots.manifest import (
+    CLUSTER,
     DUMP,
-    DYNAMODB,
     FILES,
+    ITEMS,
     MANIFEST,
     NAME,
     Manifest,
@@ -100,14 +102,14 @@ def check_fits(stack: Stack, manifest: Manifest) -> None:
     if stack.engine.files:
         account = stack.engine.account()
         binaries = postgres.find_binaries(stack.settings.postgres.source, stack.engine.cache, account)
-        here["postgres"] = binaries.version
+        here[POSTGRES] = binaries.version
     elif manifest.form == "files":
         raise UsageError(
             f"the snapshot `{manifest.name}` is a copy of data files, which engine `{stack.engine.name}` cannot take",
             hint="devenv up --engine embedded, and restore it there",
         )
     dumped = not stack.engine.files and DUMP in manifest.checksums
-    depends = (("postgres", "PostgreSQL"), ("dynamodb", "DynamoDB Local"), ("platform", "platform"))
+    depends = ((POSTGRES, "PostgreSQL"), (DYNAMODB, "DynamoDB Local"), ("platform", "platform"))
     for part, title in () if dumped else depends:
         then, now = manifest.versions.get(part), here[part]
         if then and now and decisive(part, then) != decisive(part, now):
@@ -141,7 +143,7 @@ def put_back(stack: Stack, place: Path, manifest: Manifest, kept: Manifest | Non
     elif kept is not None:
         # Its two halves are set aside one after the other, with writers at work in between.
         kept = msgspec.structs.replace(kept, form="database", database=database_name(stack, kept.name), held=False)
-    journal = RestoreJournal(str(place), manifest, kept, stack.engine.runs("postgres"))
+    journal = RestoreJournal(str(place), manifest, kept, stack.engine.runs(POSTGRES))
     writing.write_private(home / "restore.json", msgspec.json.encode(journal))
     finish(stack, journal)
 
@@ -180,8 +182,8 @@ def stage(stack: Stack, place: Path, incoming: Path, manifest: Manifest) -> None
         shutil.rmtree(incoming, ignore_errors=True)
         incoming.mkdir(mode=0o700)
         # As root the cluster lies two folders deep while it is renamed; the account need not look into either.
-        copies.copy_tree(place / "postgres", incoming / "postgres", account)
-        for part in (*FILES[1:], DYNAMODB):
+        copies.copy_tree(place / CLUSTER, incoming / CLUSTER, account)
+        for part in (*FILES[1:], ITEMS):
             if part in manifest.checksums:
                 shutil.copy2(place / part, incoming / part)
     except OSError as error:
@@ -192,8 +194,8 @@ def finish(stack: Stack, journal: RestoreJournal) -> None:
     """Carry out what the journal says, from wherever a killed run had got to."""
     with stores_up(stack), emptied(stack.engine):
         exchange(stack, journal)
-    if journal.running and not stack.engine.runs("postgres"):
-        start_store(stack.engine, "postgres")
+    if journal.running and not stack.engine.runs(POSTGRES):
+        start_store(stack.engine, POSTGRES)
 
 
 def exchange(stack: Stack, journal: RestoreJournal) -> None:
@@ -257,7 +259,7 @@ def swap_files(stack: Stack, journal: RestoreJournal, out: Path) -> None:
     """Move the present files to `out` and the staged ones into their place; each part is in one place at a time."""
     home = stack.engine.home
     incoming = home / ".incoming"
-    stack.engine.stop("postgres")
+    stack.engine.stop(POSTGRES)
     for part in FILES:
         arriving = part in journal.manifest.checksums
         if (home / part).exists() and (not arriving or (incoming / part).exists()):

@@ -12,6 +12,7 @@ import msgspec
 
 from devenv.core.errors import DevenvError, UsageError
 from devenv.core.events import Watch
+from devenv.core.model import POSTGRES
 from devenv.engines.embedded import dynamodb_file
 from devenv.engines.wait import start_store
 from devenv.host import file_clone as copies
@@ -19,9 +20,10 @@ from devenv.host import state
 from devenv.snapshots.databases import copy_database, database_name, stores_up
 from devenv.snapshots.item_backup import FileCopies, copies_of
 from devenv.snapshots.manifest import (
+    CLUSTER,
     DUMP,
-    DYNAMODB,
     FILES,
+    ITEMS,
     LEFT_OUT,
     Manifest,
     check_name,
@@ -50,19 +52,17 @@ def save(stack: Stack, name: str, watch: Watch, *, reason: str = "saved", automa
     stack.engine.adopt()
     if not stack.engine.files:
         return save_database(stack, name, watch, reason, automatic, began)
-    if not (home / "postgres").exists():
+    if not (home / CLUSTER).exists():
         raise DevenvError("there is no data to save", hint="devenv up")
     manifest = describe(stack, name, reason, automatic=automatic, counts=count_all(stack))
     watch.begin("snapshot", f"saving `{name}`")
     with building(place) as fresh, still(stack):
         try:
-            method = copies.copy_tree(
-                home / "postgres", fresh / "postgres", stack.engine.account(), LEFT_OUT.__contains__
-            )
+            method = copies.copy_tree(home / CLUSTER, fresh / CLUSTER, stack.engine.account(), LEFT_OUT.__contains__)
             for part in FILES[1:]:
                 if (home / part).exists():
                     shutil.copy2(home / part, fresh / part)
-            copies_of(stack).copy_to(fresh / DYNAMODB)
+            copies_of(stack).copy_to(fresh / ITEMS)
             save_services(stack.engine, fresh)
         except OSError as error:
             raise state.unwritable(fresh, error) from None
@@ -107,20 +107,20 @@ def building(place: Path) -> Iterator[Path]:
 @contextmanager
 def still(stack: Stack) -> Iterator[None]:
     """Both stores at rest: DynamoDB's writers wait, and Postgres, if it runs, is stopped for the block."""
-    running = stack.engine.runs("postgres")
+    running = stack.engine.runs(POSTGRES)
     with stack.engine.hold_writers():
-        stack.engine.stop("postgres")
+        stack.engine.stop(POSTGRES)
         try:
             yield
         finally:
             if running:
-                start_store(stack.engine, "postgres")
+                start_store(stack.engine, POSTGRES)
 
 
 def has_data(stack: Stack) -> bool:
     """Return True if there is present data, which a restore has to keep."""
     if stack.engine.files:
-        return (stack.engine.home / "postgres").exists()
+        return (stack.engine.home / CLUSTER).exists()
     from devenv.steps.setup import setup
 
     target = stack.engine.targets().postgres

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from devenv.core.errors import DevenvError, StoreError, UsageError
-from devenv.core.model import PostgresTarget
+from devenv.core.model import POSTGRES, PostgresTarget
 from devenv.engines.embedded import dynamodb_file
 from devenv.host import file_clone as copies
 from devenv.host import processes
 from devenv.snapshots.item_backup import copies_of, read_tables
-from devenv.snapshots.manifest import DYNAMODB, LEFT_OUT, Manifest
+from devenv.snapshots.manifest import CLUSTER, ITEMS, LEFT_OUT, Manifest
+from devenv.snapshots.save import store_file
 from devenv.stack import Stack
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def open_snapshot(stack: Stack, place: Path, manifest: Manifest, work: Path) -> 
         else:
             target = replace(live(stack), database=manifest.database or "")
         connection = opened.enter_context(reading(target))
-        file = opened.enter_context(items_file(place / copies_of(stack).part, place / DYNAMODB, work))
+        file = opened.enter_context(items_file(place / copies_of(stack).part, place / ITEMS, work))
         yield Side(connection, file, tables_in(file))
 
 
@@ -123,7 +124,7 @@ def open_now(stack: Stack, work: Path) -> Iterator[Side]:
     with ExitStack() as opened:
         connection = opened.enter_context(reading(live(stack)))
         if stack.engine.files:
-            store = stack.engine.home / "dynamodb" / dynamodb_file.NAME
+            store = store_file(stack)
             file: Path | None = store if store.exists() else None
         else:
             copies_of(stack).copy_to(work / "items")
@@ -133,7 +134,7 @@ def open_now(stack: Stack, work: Path) -> Iterator[Side]:
 
 def live(stack: Stack) -> PostgresTarget:
     """The project's own server. UsageError while it does not run."""
-    if not stack.engine.runs("postgres"):
+    if not stack.engine.runs(POSTGRES):
         raise UsageError("postgres does not run, so the current data cannot be compared", hint="devenv up")
     return stack.engine.targets().postgres
 
@@ -161,16 +162,16 @@ def serving(stack: Stack, place: Path, work: Path) -> Iterator[PostgresTarget]:
         raise UsageError("a copy of data files opens on engine embedded only", hint="devenv up --engine embedded")
     account = engine.account()
     binaries = postgres.find_binaries(stack.settings.postgres.source, engine.cache, account)
-    postgres.check_version(place / "postgres", binaries)
+    postgres.check_version(place / CLUSTER, binaries)
     folder = Path(tempfile.mkdtemp(dir=work))
     folder.chmod(0o711)
     server = None
     try:
-        copies.copy_tree(place / "postgres", folder / "postgres", account, LEFT_OUT.__contains__)
+        copies.copy_tree(place / CLUSTER, folder / CLUSTER, account, LEFT_OUT.__contains__)
         with socket.socket() as chosen:
             chosen.bind(("127.0.0.1", 0))
             port = int(chosen.getsockname()[1])
-        command = postgres.serve_command(binaries, folder / "postgres", port)
+        command = postgres.serve_command(binaries, folder / CLUSTER, port)
         # An index over a function would have it run, as the table's owner, by whoever looks after the tables.
         command += ["-c", "fsync=off", "-c", "autovacuum=off"]
         server = processes.spawn(

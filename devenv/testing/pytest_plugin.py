@@ -54,7 +54,7 @@ class DevenvStack:
         from devenv.core.errors import StoreError
         from devenv.engines.embedded import dynamodb_file
         from devenv.snapshots.databases import rename_database
-        from devenv.snapshots.manifest import DYNAMODB
+        from devenv.snapshots.manifest import ITEMS
         from devenv.snapshots.save import store_file
         from devenv.steps.setup import setup
         from devenv.stores.postgres.client import NO_DATABASE
@@ -69,7 +69,7 @@ class DevenvStack:
             # The test before dropped it.
             rename_database(self.admin, self.spare.name, database)
         self.spare.renew()
-        kept = self.stack.engine.home / "baseline" / DYNAMODB
+        kept = self.stack.engine.home / "baseline" / ITEMS
         dynamodb_file.copy_store(kept, store_file(self.stack), durable=False)
 
 

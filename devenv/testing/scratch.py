@@ -26,6 +26,7 @@ from devenv.config.load import Loaded
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError
 from devenv.core.events import Watch
+from devenv.core.model import DYNAMODB, POSTGRES
 from devenv.engines.embedded.building import Progress
 from devenv.engines.embedded.engine import EmbeddedEngine
 from devenv.engines.embedded.postgres_store import PostgresStore
@@ -254,12 +255,12 @@ def copy_items(source: Stack, stack: Stack, folder: Path) -> None:
 
     origin = copies_of(source)
     if isinstance(origin, FileCopies):
-        kept = stack.engine.home / "dynamodb" / dynamodb_file.NAME
+        kept = FileCopies(stack.engine).store
         dynamodb_file.copy_store(origin.store, kept, stack.engine.account(), durable=False)
-        return start_store(stack.engine, "dynamodb")
+        return start_store(stack.engine, DYNAMODB)
     file = folder / "items.jsonl"
     origin.copy_to(file)
-    start_store(stack.engine, "dynamodb")
+    start_store(stack.engine, DYNAMODB)
     return ApiCopies(stack.engine).copy_from(file)
 
 
@@ -273,7 +274,7 @@ def copy_rows(source: Stack, stack: Stack, folder: Path) -> None:
     file = folder / "postgres.dump"
     with ThreadPoolExecutor(1) as pool:
         dumped = pool.submit(source.engine.dump_database, theirs.database, file)
-        start_store(stack.engine, "postgres")
+        start_store(stack.engine, POSTGRES)
         dumped.result()
     with postgres.connect(theirs) as connection, postgres.translated(theirs.address):
         roles = list(connection.execute(ROLES.encode()).fetchall())

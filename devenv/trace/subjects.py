@@ -56,8 +56,7 @@ def values_of(stack: Stack, trace: Trace) -> tuple[Mapping[str, str], str | None
     if pattern is None or pattern.table is None:
         return {}, "it does not name a pattern of DynamoDB"
     try:
-        stack.require_running("dynamodb")
-        with Dynamo(read_only(stack.engine.targets().dynamodb)) as dynamodb:
+        with Dynamo(read_only(stack.dynamodb())) as dynamodb:
             table = read_table(dynamodb, pattern.table)
     except DevenvError as error:
         return {}, f"{error.what}: {error.hint}" if error.hint else error.what
@@ -88,8 +87,7 @@ def read_people_of(stack: Stack) -> tuple[list[dict[str, Any]], str | None]:
     if declared is None:
         return [], None
     try:
-        stack.require_running("postgres")
-        target = stack.engine.targets().postgres
+        target = stack.postgres()
         with reading(target, autocommit=True) as connection, postgres.translated(target.address):
             return read_people(connection, declared), None
     except DevenvError as error:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from psycopg import sql
 
 from devenv.core.errors import StoreError, UsageError
-from devenv.core.model import PostgresTarget
 from devenv.core.plural import number_of
 from devenv.stores.postgres.client import Connection, execute
 from devenv.stores.postgres.client import name as quoted
@@ -118,8 +117,7 @@ class NotAgreed(Exception):
 @contextmanager
 def opened_rows(stack: Stack) -> Iterator[tuple[Connection, Asking]]:
     """The project's database, for reading. StoreError when it does not run."""
-    stack.require_running("postgres")
-    target: PostgresTarget = stack.engine.targets().postgres
+    target = stack.postgres()
     with reading(target, autocommit=True) as connection:
         yield connection, Asking(connection, target, LIMIT_S)
 

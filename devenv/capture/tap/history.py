@@ -84,7 +84,7 @@ def group(lines: Iterable[Mapping[str, Any]]) -> Iterator[RequestCalls]:
 
 def shape(call: WireCall) -> str:
     """Return what calls have in common that differ in their values only."""
-    if call.store == "postgres":
+    if call.is_sql:
         return f"{call.operation} {call.statement}"
     request = dict(call.request) if isinstance(call.request, dict) else {}
     return json.dumps([call.operation, request], sort_keys=True, default=str)
@@ -92,7 +92,7 @@ def shape(call: WireCall) -> str:
 
 def counts(call: WireCall) -> bool:
     """Return True if several calls like this are worth a mark: no BEGIN, no further page."""
-    if call.store == "dynamodb":
+    if not call.is_sql:
         return not (isinstance(call.request, dict) and {"ExclusiveStartKey", "NextToken"} & call.request.keys())
     words = (call.statement or "").lower().replace(";", " ").split(None, 1)
     return bool(words) and words[0] not in FRAME

@@ -68,7 +68,7 @@ class CallJournal:
 
 def call_line(call: WireCall) -> bytes:
     """The line of a call. To encode it as a whole would take a call to Postgres as long as to read it."""
-    if call.store != "postgres" or call.request is not None:
+    if not call.is_sql or call.request is not None:
         return encode(to_json(call))
     owner, text = call.owner, same_text(SAME_VALUES(call))
     text += f',"started":{call.started!r},"connection":{call.connection},"how":"{owner.how}"'

@@ -8,9 +8,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import asdict
 
+from devenv.core.model import POSTGRES, StoreName
 from devenv.core.value import Value
 
-Store = Literal["dynamodb", "postgres"]
 How = Literal["alone", "traceparent", "shared", "none"]
 
 
@@ -30,7 +30,7 @@ class WireCall(msgspec.Struct):
     is not frozen because that would take longer than to read the call.
     """
 
-    store: Store
+    store: StoreName
     operation: str
     started: float
     ms: float | None = None
@@ -57,6 +57,11 @@ class WireCall(msgspec.Struct):
     bytes_sent: int = 0
     bytes_received: int = 0
     owner: Owner = msgspec.field(default_factory=Owner)
+
+    @property
+    def is_sql(self) -> bool:
+        """Return True for a statement, False for an operation of DynamoDB."""
+        return self.store == POSTGRES
 
 
 class Request(Value, frozen=True):

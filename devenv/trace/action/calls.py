@@ -21,7 +21,7 @@ CAUSE: Final = "if one of them fails, or the process ends in between, the others
 
 def is_write(call: WireCall) -> bool:
     """Return True if a call changes items or rows, as far as it says so."""
-    if call.store == "postgres":
+    if call.is_sql:
         return SQL.match(call.statement or "") is not None
     if call.operation == "ExecuteStatement":
         request = call.request if isinstance(call.request, dict) else {}
@@ -42,8 +42,8 @@ def write_texts(calls: Sequence[WireCall]) -> list[dict[str, Any]]:
     return [
         {
             "store": call.store,
-            "text": call.operation if call.store == "dynamodb" else " ".join((call.statement or "").split()),
-            "items": parts_of(call) if call.store == "dynamodb" else call.rows,
+            "text": " ".join((call.statement or "").split()) if call.is_sql else call.operation,
+            "items": call.rows if call.is_sql else parts_of(call),
             "error": call.error,
         }
         for call in calls
@@ -54,13 +54,13 @@ def write_texts(calls: Sequence[WireCall]) -> list[dict[str, Any]]:
 def find_loose_writes(calls: Sequence[WireCall]) -> Iterator[Finding]:
     """A fault for each store in which what belongs together was not written in one transaction."""
     done = [call for call in calls if is_write(call) and call.error is None]
-    items = [call for call in done if call.store == "dynamodb"]
+    items = [call for call in done if not call.is_sql]
     atomic = {"TransactWriteItems", "ExecuteTransaction"}
     if len(items) > 1 or any(call.operation not in atomic and parts_of(call) > 1 for call in items):
         names = ", ".join(dict.fromkeys(call.operation for call in items))
         number = sum(map(parts_of, items))
         text = f"{number} items were written by {len(items)} calls ({names}), not by one TransactWriteItems"
         yield Finding("not_atomic", text, CAUSE)
-    rows = [call for call in done if call.store == "postgres"]
+    rows = [call for call in done if call.is_sql]
     if len(rows) > 1 and any(call.transaction in (None, "idle") for call in rows):
         yield Finding("not_atomic", f"{len(rows)} statements write to Postgres outside a transaction", CAUSE)

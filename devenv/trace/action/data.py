@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from devenv.links.read import ReadPlan, read_record
 from devenv.links.values import as_text
@@ -12,10 +12,9 @@ from devenv.stores.dynamodb.client import plain_value
 from devenv.stores.dynamodb.key_schema import table_keys
 
 if TYPE_CHECKING:
-    from devenv.core.model import DynamoTarget, PostgresTarget, Targets
+    from devenv.core.model import DynamoTarget, PostgresTarget, StoreName, Targets
     from devenv.stores.dynamodb.client import Item
 
-Store = Literal["dynamodb", "postgres"]
 TABLES: Final = (
     "SELECT n.nspname, c.relname, ARRAY(SELECT a.attname FROM pg_index i JOIN pg_attribute a"
     " ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey) WHERE i.indrelid = c.oid AND i.indisprimary)"
@@ -32,7 +31,7 @@ class Thing:
     `key` tells it from all others in its table; `values` are its fields as text.
     """
 
-    store: Store
+    store: StoreName
     table: str
     kind: str | None
     key: str

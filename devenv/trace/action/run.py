@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from devenv.capture.tap.records import Request, WireCall
 from devenv.capture.tap.server import Tap, TapRoute
+from devenv.config.services import STORES
 from devenv.config.writes import TraceAction
 from devenv.core.errors import UsageError
 from devenv.core.model import Finding, Report, Targets
@@ -112,11 +113,7 @@ def check_declared(stack: Stack, subject: str) -> None:
 
 def routes_to(targets: Targets) -> tuple[TapRoute, ...]:
     """The tap's routes to both stores."""
-    url = urlsplit(targets.dynamodb.endpoint)
-    return (
-        TapRoute("postgres", 0, (targets.postgres.host, targets.postgres.port)),
-        TapRoute("dynamodb", 0, (url.hostname or "127.0.0.1", url.port or 80)),
-    )
+    return tuple(TapRoute(name, 0, targets[name].place) for name in STORES)
 
 
 def act(context: TraceContext, run: TraceRun, calls: RecordedCalls, say: Say) -> ActionOutcome:

@@ -269,7 +269,7 @@ def cost_of(asked: Sequence[StoreCall] | None) -> Cost | None:
     """Return what the reads of DynamoDB cost together."""
     if asked is None:
         return None
-    reads = [one for one in asked if one.store == "dynamodb"]
+    reads = [one for one in asked if not one.is_sql]
     return Cost(
         sum(one.times for one in reads), sum(one.scanned or 0 for one in reads), sum(one.count or 0 for one in reads)
     )
@@ -409,7 +409,7 @@ def name_of(function: str) -> str:
 def place(inquiry: TraceContext, asked: StoreCall, sent: requests.Sent) -> StoreCall:
     """A read with its target judged."""
     stack = inquiry.facts.context.targets
-    if sent.service == "postgres":
+    if sent.is_sql:
         host = sent.place.get("host")
         if host is None:
             return asked

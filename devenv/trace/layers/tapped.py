@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from devenv.capture import requests
+from devenv.config.services import STORES
 from devenv.core.model import Targets
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Watched(msgspec.Struct):
     def located(self, call: WireCall) -> requests.Sent:
         """A call with the address behind the tap."""
         sent = requests.from_call(call)
-        if call.store == "dynamodb":
+        if not call.is_sql:
             return replace(sent, url=self.targets.dynamodb.endpoint)
         postgres = self.targets.postgres
         place = {"host": postgres.host, "port": postgres.port, "database": call.database, "user": call.role}
@@ -68,7 +68,7 @@ class Watched(msgspec.Struct):
 
 def is_frame(sent: requests.Sent) -> bool:
     """Return True for a statement that only frames others: of transactions and session settings."""
-    if sent.service != "postgres":
+    if not sent.is_sql:
         return False
     words = str(sent.request).lower().replace(";", " ").split(None, 1)
     return not words or words[0] in FRAME
@@ -80,14 +80,10 @@ def watching(environ: Mapping[str, str], targets: Targets) -> Iterator[Watched]:
     from devenv.capture.tap.addresses import redirect
     from devenv.capture.tap.server import Tap, TapRoute
 
-    url = urlsplit(targets.dynamodb.endpoint)
-    places = {
-        "postgres": (targets.postgres.host, targets.postgres.port),
-        "dynamodb": (url.hostname or "127.0.0.1", url.port or 80),
-    }
+    places = {name: targets[name].place for name in STORES}
     watched = Watched(environ, targets)
     with contextlib.ExitStack() as stack:
-        if url.scheme != "https":
+        if not targets.dynamodb.endpoint.startswith("https:"):
             tap = Tap(tuple(TapRoute(kind, 0, place) for kind, place in places.items()), watched.take, contents=True)
             stack.enter_context(tap)
             ports = {place: ("127.0.0.1", tap.ports[kind]) for kind, place in places.items()}

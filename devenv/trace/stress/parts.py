@@ -242,9 +242,9 @@ def calls_of_tap(calls: Sequence[WireCall]) -> tuple[PartCall, ...]:
     return tuple(
         PartCall(
             call.store,
-            with_table(call.operation, call.request) if call.store == "dynamodb" else str(call.statement),
-            call.request if call.store == "dynamodb" else call.statement,
-            call.more and call.store == "dynamodb",
+            str(call.statement) if call.is_sql else with_table(call.operation, call.request),
+            call.statement if call.is_sql else call.request,
+            call.more and not call.is_sql,
             call.error,
         )
         for call in sorted(calls, key=lambda one: one.started)
