@@ -95,7 +95,7 @@ def diff_lines(body: Mapping[str, Any], verbose: bool) -> list[str]:
         shown = len(table["listed"]) if verbose else min(5, len(table["listed"]))
         rest = table["added"] + table["removed"] + table["changed"] - shown
         lines += [f"  … {rest:,} more"] if rest else []
-    return lines
+    return lines + [f"{clean(name)}: its data differs" for name in body.get("services", ())]
 
 
 def plain_value(value: Any) -> Any:

@@ -19,6 +19,7 @@ from devenv.core.events import Watch
 from devenv.core.model import DYNAMODB, POSTGRES, Report
 from devenv.snapshots.diff_folder import diff_folder
 from devenv.snapshots.manifest import find
+from devenv.snapshots.services import changed_services
 from devenv.snapshots.sides import Side, open_now, open_snapshot
 from devenv.stack import Stack
 
@@ -62,14 +63,16 @@ def diff(stack: Stack, first: str, second: str | None, watch: Watch) -> Report:
         old = opened.enter_context(open_snapshot(stack, *past, work))
         new = opened.enter_context(open_snapshot(stack, *later, work) if later else open_now(stack, work))
         tables = [each for each in compare(old, new) if each.total]
+        services = changed_services(stack.engine, past[0], later[0] if later else None, work)
         watch.end("diff", "compared", ok=True)
     body = {
         "diff": {"from": first, "to": second},
-        "identical": not tables,
+        "identical": not tables and not services,
         "tables": [
             {**{name: getattr(each, name) for name in ("store", "table", "added", "removed", "changed", "listed")}}
             for each in tables
         ],
+        **({"services": services} if services else {}),
     }
     return Report("snapshot", stack.settings.project.name, Exit.DONE, body)
 

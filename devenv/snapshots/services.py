@@ -8,6 +8,7 @@ from typing import Final
 
 from devenv.engines.base import Engine
 from devenv.engines.kinds.registry import kind_of
+from devenv.host.file_clone import checksum
 
 PART: Final = "service-{name}"
 
@@ -31,6 +32,22 @@ def restore_services(engine: Engine, place: Path) -> None:
         part = place / PART.format(name=own.name)
         if kind_of(own).kept and part.exists():
             kind_of(own).restore(engine, own, part)
+
+
+def changed_services(engine: Engine, old: Path, new: Path | None, work: Path) -> list[str]:
+    """The services whose data differs between two snapshots, or between one and now (`new` None).
+
+    Copies lie in the folder `work`.
+    """
+    if new is None:
+        new = work / "services"
+        new.mkdir()
+        save_services(engine, new)
+    parts = sorted({part.name for place in (old, new) for part in place.glob(PART.format(name="*"))})
+    sums = {
+        part: [checksum(place / part) if (place / part).exists() else None for place in (old, new)] for part in parts
+    }
+    return [part.removeprefix(PART.format(name="")) for part, (before, after) in sums.items() if before != after]
 
 
 def remove(path: Path) -> None:

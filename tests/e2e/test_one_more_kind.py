@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devenv.config.load import data_home
+from tests.e2e.docker_support import IMAGES, need_docker
 from tests.e2e.many import kill, services
 from tests.support import ProjectDir, empty_project
 
@@ -36,9 +37,13 @@ class WithNotebook(ProjectDir):
         return [sys.executable, "-m", "tests.e2e.one_more_kind", "--project", str(self.path), *arguments]
 
 
-@pytest.fixture
-def noted(tmp_path: Path) -> Iterator[ProjectDir]:
-    made = WithNotebook(empty_project(tmp_path / "noted", TOML).path)
+@pytest.fixture(params=["embedded", pytest.param("docker", marks=pytest.mark.needs_docker)])
+def noted(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProjectDir]:
+    environ = {"DEVENV_ENGINE": request.param}
+    if request.param == "docker":
+        need_docker()
+        environ |= IMAGES
+    made = WithNotebook(empty_project(tmp_path / "noted", TOML).path, environ)
     (made.path / "tables.sql").write_text("CREATE TABLE orders (id int PRIMARY KEY);\n")
     yield made
     made.remove()
@@ -78,7 +83,10 @@ def test_every_command_knows_it(noted: ProjectDir) -> None:
     assert text(noted) == "first"
 
     noted.ok("snapshot", "save", "kept")
+    assert noted.json("snapshot", "diff", "kept")["identical"] is True
     text(noted, "second")
+    assert noted.json("snapshot", "diff", "kept")["services"] == ["notes"]
+    assert "notes: its data differs" in noted.ok("snapshot", "diff", "kept").out
     kept = noted.json("snapshot", "restore", "kept")["kept"]
     assert text(noted) == "first"
     noted.ok("snapshot", "restore", kept)
@@ -95,13 +103,13 @@ def test_every_command_knows_it(noted: ProjectDir) -> None:
 
     assert "notes" in noted.json("down")["stopped"]
     backup = noted.json("down", "--data", "-y")["backup"]
-    assert not (data_home(noted.path.resolve()) / "services").exists()
+    assert [*data_home(noted.path.resolve()).rglob("services")] == []
     noted.ok("snapshot", "restore", backup)
     noted.ok("up")
     assert text(noted) == "second"
 
 
-def test_without_the_registry_it_is_a_mistake_in_the_file(noted: ProjectDir) -> None:
-    ran = ProjectDir(noted.path).devenv("up")
+def test_without_the_registry_it_is_a_mistake_in_the_file(tmp_path: Path) -> None:
+    ran = empty_project(tmp_path / "noted", TOML).devenv("up")
     assert ran.code == 2
     assert "devenv.toml:5: [services.notes] kind: there is no kind `notebook`" in ran.err
