@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,8 @@ SEGMENTS: Final = 4
 SECOND_LOOKS: Final = 2
 PAUSE_S: Final = 0.15
 ANSWER_S: Final = 2
+# A partition of a table: the type and the value of its items' first key.
+Key = tuple[str, str]
 # The numbers of the transactions that are open and have changed or locked something.
 HOLDERS: Final = "SELECT transactionid::text FROM pg_locks WHERE locktype = 'transactionid' AND granted"
 # Columns that hold somebody's name in another system: there, and not in free text, a blank is a fault.
@@ -126,7 +128,10 @@ class Facts:
                 break
             fresh = settles_in(self.plan.groups, found.faults, self.context.now())
             time.sleep(max(PAUSE_S, fresh.total_seconds()))
-            found = found.confirmed(self.look_again())
+            # Of the first look only this is kept: two judgements of a large table take twice the memory.
+            before = found.words()
+            del found
+            found = self.look_again().lasting(before)
         self.judged_at = time.monotonic()
         return found
 
@@ -217,15 +222,43 @@ def is_naming(name: str, type_name: str) -> bool:
     return bool(words & NAMING) and type_name.startswith(("text", "character", "citext"))
 
 
-def read_rows(connection: Connection, relation: Relation, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """These columns of every row of a table."""
+def read_rows(
+    connection: Connection, relation: Relation, columns: Sequence[str], known: tuple[str, Iterable[Any]] | None = None
+) -> list[dict[str, Any]]:
+    """These columns of every row of a table; of `known` (a column, values of it) only the rows that have one of them.
+
+    The server reads the values as the column's type, so that it can use an index.
+    """
     from psycopg import sql
 
     from devenv.stores.postgres.client import name
 
     wanted = sql.SQL(", ").join(map(name, columns))
     query = sql.SQL("SELECT {} FROM {}").format(wanted, name(*relation))
+    if known is not None:
+        column, values = known
+        texts = (str(value).replace("\\", r"\\").replace('"', r"\"") for value in values)
+        listed = "{" + ",".join(f'"{text}"' for text in texts) + "}"
+        query += sql.SQL(" WHERE {} = ANY({})").format(name(column), sql.Literal(listed))
     return [dict(zip(columns, row, strict=True)) for row in connection.execute(query).fetchall()]
+
+
+def read_known_rows(facts: Facts, known: Mapping[tuple[Relation, str], Sequence[Row]]) -> dict[Relation, list[Row]]:
+    """These rows (by table and column that links name) as they are now, with the columns that the first look read."""
+    from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import reading
+
+    if not known:
+        return {}
+    target, plan, readable = facts.context.targets.postgres, facts.plan, facts.postgres().readable
+    found: dict[Relation, list[Row]] = {}
+    with reading(target, timeout_s=ANSWER_S) as connection, postgres.translated(target.address):
+        for (relation, column), rows in known.items():
+            columns = readable_columns(readable, relation, plan.relations[relation], plan.shown.get(relation, ()))
+            if columns is not None:
+                values = [row[column] for row in rows]
+                found.setdefault(relation, []).extend(read_rows(connection, relation, columns, (column, values)))
+    return found
 
 
 def read_locked(context: FactsContext, edges: Iterable[Edge]) -> dict[str, set[str]]:
@@ -278,6 +311,36 @@ def read_dynamodb(context: FactsContext, tables: Sequence[str]) -> DynamoFacts:
             else:
                 items[table] = list(dynamodb.scan(table))
     return DynamoFacts(described, items)
+
+
+def key_of(item: Item, names: Sequence[str]) -> Key | None:
+    """The partition that an item of a table with these keys lies in; None for one without its key."""
+    value = item.get(names[0]) if names else None
+    return None if value is None else next(((kind, str(text)) for kind, text in value.items()), None)
+
+
+def read_partitions(
+    context: FactsContext, table: str, names: Sequence[str], wanted: Iterable[Key] | None
+) -> Iterator[Item]:
+    """Every item of these partitions of a table with these keys; of the whole table if `wanted` is None."""
+    from devenv.stores.dynamodb.client import Dynamo, read_only
+
+    with Dynamo(read_only(context.targets.dynamodb)) as dynamodb:
+        if wanted is None:
+            yield from dynamodb.scan(table)
+        elif len(names) == 1:
+            yield from dynamodb.read_keys(table, [{names[0]: {kind: text}} for kind, text in wanted])
+        else:
+            for kind, text in wanted:
+                asked = {
+                    "TableName": table,
+                    "KeyConditionExpression": "#key = :key",
+                    "ExpressionAttributeNames": {"#key": names[0]},
+                    "ExpressionAttributeValues": {":key": {kind: text}},
+                    "ConsistentRead": True,
+                }
+                for page in dynamodb.pages("Query", asked):
+                    yield from page["Items"]
 
 
 def scan_segments(context: FactsContext, table: str) -> PackedItems:

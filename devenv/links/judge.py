@@ -7,7 +7,7 @@ judgement = judge(plan, {"table": items}, {("public", "users"): rows}, now)
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -114,11 +114,14 @@ class LinkJudgement(Value, frozen=True):
         """The faults of these classes (without any: of all), those of one class as one."""
         return fold((fault for fault in self.faults if not kinds or fault.kind in kinds), self.causes)
 
-    def confirmed(self, later: LinkJudgement) -> LinkJudgement:
-        """`later`, without what may have been a write under way: a fault must have been there before, word for word."""
-        before = {(fault.kind, fault.note) for fault in self.faults}
-        stay = [f for f in later.faults if f.kind not in PASSING or (f.kind, f.note) in before]
-        return replace(later, faults=stay)
+    def words(self) -> frozenset[tuple[str, str]]:
+        """Class and sentence of each fault, for a later look."""
+        return frozenset((fault.kind, fault.note) for fault in self.faults)
+
+    def lasting(self, before: Container[tuple[str, str]]) -> LinkJudgement:
+        """This, without what may be a write under way: a fault must have been there `before`, word for word."""
+        stay = [fault for fault in self.faults if fault.kind not in PASSING or (fault.kind, fault.note) in before]
+        return replace(self, faults=stay)
 
 
 def doubt(fault: Fault, doubted: Mapping[str, Fault]) -> Fault:

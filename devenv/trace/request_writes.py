@@ -1,22 +1,26 @@
 """Does the traced request itself change what is stored? A GET must not: the next trace would blame the data.
 
-Both stores are read again when the API was asked. Only when something changed is the request sent again, between looks
-at the stores without it: a change that comes with each request and never without one is the request's own.
+The subject's newest items and the rows that they name are read again, by key, when the API was asked. Only when
+something changed is the request sent again, between looks at the stores without it: a change that comes with each
+request and never without one is the request's own.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from devenv.core.errors import DevenvError, StoreError
+from devenv.core.errors import DevenvError
 from devenv.core.model import Finding, Fix
+from devenv.core.plural import number_of
 from devenv.core.templates import Unknown
-from devenv.links.facts import Facts, read_rows, readable_columns
-from devenv.links.read import ItemRecord, read_record
+from devenv.links.facts import read_known_rows
+from devenv.links.judge import Relation, judge
+from devenv.links.read import ItemRecord, read_records
 from devenv.links.values import as_text, canonical
+from devenv.trace.again import SMALL, KnownRows, SubjectPart, items_now, part_of
 from devenv.trace.judge.fault import LayerFinding
 from devenv.trace.layers.dynamodb import gather
 from devenv.trace.layers.http import follow
@@ -31,8 +35,8 @@ Row = Mapping[str, Any]
 ROUNDS: Final = 2
 # Somebody who writes several times a second is seen in this time.
 QUIET_S: Final = 0.4
-# So many items are read again by their keys.
-ITEMS: Final = 300
+# So many items of the subject are looked at, the newest; the report says so where it has more.
+ITEMS: Final = 1_000
 NAMED: Final = 3
 LAYERS: Final = frozenset(["postgres", "dynamodb", "cross-store"])
 
@@ -60,12 +64,24 @@ class Changed:
 class Writes:
     """The changes that came with the request: `own` if they come with each one, else `meanwhile`.
 
-    `hidden` are the fields that hold people's own words.
+    `hidden` are the fields that hold people's own words; `left` counts the items that were not looked at.
     """
 
     own: tuple[Changed, ...] = ()
     meanwhile: tuple[Changed, ...] = ()
     hidden: frozenset[str] = frozenset()
+    left: int = 0
+
+
+@dataclass(frozen=True)
+class WriteWatch:
+    """The subject's part of both stores, and those of its items that are looked at; `left` are the others' names."""
+
+    inquiry: TraceContext
+    part: SubjectPart
+    records: tuple[ItemRecord, ...]
+    left: frozenset[str]
+    person: Row | None
 
 
 Things = Mapping[str, StoredThing]
@@ -76,35 +92,34 @@ def find_writes(inquiry: TraceContext, seen: Observations) -> Writes:
     declared = inquiry.question.trace.request
     if declared is None or declared.method != "GET" or seen.http.member is None or seen.http.member.status is None:
         return Writes()
-    person = seen.postgres.person
     try:
-        before = things_of(inquiry, inquiry.facts, person)
-        if not (items_changed(inquiry, before, person) or rows_changed(inquiry, before)):
-            return Writes()
+        watched = watch(inquiry, seen.postgres.person)
+        before = things_of(watched.records, watched.part.rows)
+        if not is_changed(watched, before):
+            return Writes(left=len(watched.left))
         url = inquiry.facts.context.targets.backend_url
-        ask = requests_of(inquiry, declared, url or "", person, None)["member"]
-        now = look(inquiry, person)
-        changes = tuple(compare_things(before, now))
-        own = send_again(inquiry, ask, person) if changes else ()
+        ask = requests_of(inquiry, declared, url or "", watched.person, None)["member"]
+        changes = tuple(compare_things(before, look(watched)))
+        own = send_again(watched, ask) if changes else ()
     except (DevenvError, Unknown):
         return Writes()
     hidden = frozenset(inquiry.question.trace.payload)
-    return Writes(own, (), hidden) if own else Writes((), changes, hidden)
+    return Writes(own, () if own else changes, hidden, len(watched.left))
 
 
-def send_again(inquiry: TraceContext, ask: Ask, person: Row | None) -> tuple[Changed, ...]:
+def send_again(watched: WriteWatch, ask: Ask) -> tuple[Changed, ...]:
     """The changes of each further request; () as soon as one does not, or something changes without one."""
-    declared = inquiry.question.trace.request
+    declared = watched.inquiry.question.trace.request
     assert declared is not None  # noqa: S101 - it was sent
     found: tuple[Changed, ...] = ()
     for _ in range(ROUNDS):
-        before = look(inquiry, person)
+        before = look(watched)
         time.sleep(QUIET_S)
-        quiet = look(inquiry, person)
+        quiet = look(watched)
         if quiet != before:
             return ()
         follow(declared, ask)
-        found = tuple(compare_things(quiet, look(inquiry, person)))
+        found = tuple(compare_things(quiet, look(watched)))
         if not found:
             return ()
     return found
@@ -113,22 +128,41 @@ def send_again(inquiry: TraceContext, ask: Ask, person: Row | None) -> tuple[Cha
 # --- looks ---
 
 
-def look(inquiry: TraceContext, person: Row | None) -> Things:
-    """The subject's items and the linked rows as they are now."""
-    return things_of(inquiry, Facts(inquiry.facts.context, looks=0), person)
+def watch(inquiry: TraceContext, person: Row | None, small: int = SMALL, most: int = ITEMS) -> WriteWatch:
+    """What is looked at: the subject's newest items and all rows that its items name."""
+    part = part_of(inquiry, person, small)
+    newest = inquiry.question.trace.sorted_by or ""
+    records = sorted(part.records, key=lambda one: one.values.get(newest, "~"), reverse=True)
+    return WriteWatch(inquiry, part, tuple(records[:most]), frozenset(map(name_of, records[most:])), person)
 
 
-def things_of(inquiry: TraceContext, facts: Facts, person: Row | None) -> Things:
-    """The subject's items and the linked rows of these facts, by what tells each from the others."""
-    records = subject_records(replace(inquiry, facts=facts), person)
-    found = {record.key_text: item_thing(record) for record in records}
-    return {**found, **dict(row_things(inquiry, facts))}
+def look(watched: WriteWatch) -> Things:
+    """The subject's items, in their partitions, and the rows that they named, as they are now."""
+    inquiry = watched.inquiry
+    rows = read_known_rows(inquiry.facts, watched.part.rows)
+    items = items_now(inquiry, watched.part.places)
+    plan = inquiry.facts.known_plan()
+    known = tuple(edge for edge in plan.edges if edge.relation in rows)
+    found = judge(replace(plan, edges=known), items, rows, inquiry.facts.context.now())
+    gathered = gather(inquiry, found, watched.person)
+    records = replace(watched.part, gathered=gathered).records
+    return things_of((one for one in records if name_of(one) not in watched.left), by_place(watched, rows))
 
 
-def subject_records(inquiry: TraceContext, person: Row | None) -> Sequence[ItemRecord]:
-    """The group's rows, then the entries."""
-    gathered = gather(inquiry, inquiry.facts.judgement(), person)
-    return tuple({id(record): record for record in (*gathered.rows, *gathered.entries)}.values())
+def things_of(records: Iterable[ItemRecord], rows: KnownRows) -> Things:
+    """Items and rows by what tells each from the others."""
+    found = {name_of(record): item_thing(record) for record in records}
+    return {**found, **dict(row_thing(table, column, row) for (table, column), many in rows.items() for row in many)}
+
+
+def by_place(watched: WriteWatch, rows: Mapping[Relation, Sequence[Row]]) -> KnownRows:
+    """Rows by table and column, as the subject's part has them."""
+    return {place: rows.get(place[0], ()) for place in watched.part.rows}
+
+
+def name_of(record: ItemRecord) -> str:
+    """One name for each item of all tables."""
+    return f"{record.table} {record.key_text}"
 
 
 def item_thing(record: ItemRecord) -> StoredThing:
@@ -139,17 +173,6 @@ def item_thing(record: ItemRecord) -> StoredThing:
     return StoredThing(f"item {record.key_text}", dict(record.values), (kind.name if kind else "", first, *unique))
 
 
-def row_things(inquiry: TraceContext, facts: Facts) -> Iterator[tuple[str, StoredThing]]:
-    """The linked columns of the linked tables' rows; none where Postgres cannot be read."""
-    try:
-        rows = facts.postgres().rows
-    except StoreError:
-        return
-    for edge in inquiry.facts.plan.edges:
-        for row in rows.get(edge.relation, ()):
-            yield row_thing(edge.relation, edge.column, row)
-
-
 def row_thing(relation: tuple[str, str], column: str, row: Row) -> tuple[str, StoredThing]:
     """A row, by the column that links name."""
     name, identity = ".".join(relation), canonical(row[column])
@@ -157,45 +180,26 @@ def row_thing(relation: tuple[str, str], column: str, row: Row) -> tuple[str, St
     return f"{name} {identity}", StoredThing(name, texts, (name, identity))
 
 
-def items_changed(inquiry: TraceContext, before: Things, person: Row | None) -> bool:
-    """Return True if one of these items, read by its key, is not what it was."""
+def is_changed(watched: WriteWatch, before: Things) -> bool:
+    """Return True if one of these items or rows, read by its key, is not what it was."""
+    rows = read_known_rows(watched.inquiry.facts, watched.part.rows)
+    now = things_of(records_now(watched), by_place(watched, rows))
+    unkeyed = {name_of(one) for one in watched.records if len(one.key) < len(one.keys)}
+    return any(now.get(name) != thing for name, thing in before.items() if name not in unkeyed)
+
+
+def records_now(watched: WriteWatch) -> Iterator[ItemRecord]:
+    """The watched items as they are now, by their keys."""
     from devenv.stores.dynamodb.client import Dynamo, read_only
 
-    records = [one for one in subject_records(inquiry, person) if len(one.key) == len(one.keys)]
-    newest = inquiry.question.trace.sorted_by or ""
-    records.sort(key=lambda one: one.values.get(newest, "~"), reverse=True)
     by_table: dict[str, list[ItemRecord]] = {}
-    for record in records[:ITEMS]:
-        by_table.setdefault(record.table, []).append(record)
-    plan = inquiry.facts.known_plan()
-    with Dynamo(read_only(inquiry.facts.context.targets.dynamodb)) as dynamodb:
+    for record in watched.records:
+        if len(record.key) == len(record.keys):
+            by_table.setdefault(record.table, []).append(record)
+    plan = watched.inquiry.facts.known_plan()
+    with Dynamo(read_only(watched.inquiry.facts.context.targets.dynamodb)) as dynamodb:
         for table, mine in by_table.items():
-            kinds = tuple(kind for kind in plan.kinds if kind.table == table)
-            items = dynamodb.read_keys(table, [one.key for one in mine])
-            found = (read_record(kinds, table, plan.keys.get(table, ()), item) for item in items)
-            now = {one.key_text: dict(one.values) for one in found}
-            if any(now.get(one.key_text) != before[one.key_text].fields for one in mine):
-                return True
-    return False
-
-
-def rows_changed(inquiry: TraceContext, before: Things) -> bool:
-    """Return True if one of these rows is not what it was."""
-    from devenv.stores.postgres import client as postgres
-    from devenv.stores.postgres.reader import reading
-
-    plan = inquiry.facts.plan
-    if not any(edge.relation in inquiry.facts.postgres().rows for edge in plan.edges):
-        return False
-    target = inquiry.facts.context.targets.postgres
-    with reading(target) as connection, postgres.translated(target.address):
-        for edge in {edge.relation: edge for edge in plan.edges}.values():
-            columns = readable_columns(inquiry.facts.postgres().readable, edge.relation, plan.relations[edge.relation])
-            for row in read_rows(connection, edge.relation, columns or ()) if columns else ():
-                name, thing = row_thing(edge.relation, edge.column, row)
-                if name in before and before[name].fields != thing.fields:
-                    return True
-    return False
+            yield from read_records(plan, table, dynamodb.read_keys(table, [one.key for one in mine]))
 
 
 # --- what changed ---
@@ -257,9 +261,10 @@ def finding_of(writes: Writes, known: Sequence[LayerFinding]) -> Finding | None:
 
 
 def notes_of(writes: Writes) -> tuple[str, ...]:
-    """Sentences about what changed during the trace and is not known to come with each request."""
+    """Sentences about what changed during the trace and may be somebody else's writing, and about what was not seen."""
     told = list(texts_of(writes.meanwhile, writes.hidden))[:NAMED]
-    return tuple(f"written during the trace: {text}" for text in told)
+    unseen = f"its own writes were looked for in the newest {number_of(ITEMS, 'item')}, not in {writes.left:,} more"
+    return (*(f"written during the trace: {text}" for text in told), *([unseen] if writes.left else []))
 
 
 def texts_of(changes: Sequence[Changed], hidden: frozenset[str]) -> Iterator[str]:

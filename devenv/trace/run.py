@@ -53,10 +53,11 @@ from typing import TYPE_CHECKING, Any, Final
 from devenv.capture.calls import Direction
 from devenv.config.places import Keys, find_line, title_of
 from devenv.config.schema import FILE
-from devenv.core.errors import DevenvError, Exit, StoreError
+from devenv.core.errors import DevenvError, Exit
 from devenv.core.lazy import Lazy
 from devenv.core.model import Failure, Report
-from devenv.links.facts import Facts, read_dynamodb
+from devenv.core.templates import Unknown
+from devenv.links.facts import Facts
 from devenv.links.read import Kind
 from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.application import find_application
@@ -122,18 +123,9 @@ def trace_settled(
         left -= 1
         if report.exit_code is not Exit.FOUND or not left or run.writes.own:
             return report
-        if not (run.writes.meanwhile or was_written(run.context)):
+        if not (run.writes.meanwhile or run.was_written()):
             return report
         noted = tuple(dict.fromkeys([*noted, *notes_of(run.writes)]))[:NOTES]
-
-
-def was_written(context: TraceContext) -> bool:
-    """Return True if DynamoDB does not hold what the trace saw: a difference between layers may be no fault then."""
-    try:
-        before = context.facts.dynamodb().items
-        return read_dynamodb(context.facts.context, context.facts.table_names).items != before
-    except StoreError:
-        return False
 
 
 def open_context(stack: Stack, subject: str, typed: tuple[str, ...], user: str | None) -> TraceContext:
@@ -218,23 +210,22 @@ class TraceRun:
 
     def settled(self, seen: Observations) -> Observations:
         """The observations, with the entries that were written since DynamoDB was read marked as fleeting."""
-        from devenv.trace.layers import dynamodb
+        from devenv.trace.again import written_entries
 
         if seen.dynamodb.entries is None:
             return seen
-        # Only entries are compared; the faults were confirmed by the first look.
-        fresh = replace(self.context, facts=self.context.fresh_facts(self.context.facts.context, looks=0))
         try:
-            later = dynamodb.observe(fresh, Given({"postgres": seen.postgres}))
-        except DevenvError:
+            written = written_entries(self.context, seen.postgres.person)
+        except (DevenvError, Unknown):
             return seen
-        before, after = (
-            {(entry.id, *entry.fields.items()) for entry in entries or ()}
-            for entries in (seen.dynamodb.entries, later.entries)
-        )
-        written = frozenset(str(entry[0]) for entry in before ^ after)
-        stored = replace(seen.dynamodb, fleeting=seen.dynamodb.fleeting | written)
-        return replace(seen, dynamodb=stored)
+        return replace(seen, dynamodb=replace(seen.dynamodb, fleeting=seen.dynamodb.fleeting | written))
+
+    def was_written(self) -> bool:
+        """Return True if DynamoDB does not hold what this trace saw: a difference may be a write, and no fault."""
+        from devenv.trace.again import was_written
+
+        postgres = self.ask("postgres") if "postgres" in self._lazy else None
+        return was_written(self.context, postgres.person if isinstance(postgres, PostgresObservation) else None)
 
     def _observe(self, layer: Layer) -> Observation:
         """Ask one layer. The one broad `except`: a broken layer shows as such, and the others are still asked."""

@@ -483,6 +483,6 @@ def test_only_what_stays_is_confirmed(world: World) -> None:
     damaged = World()
     after = damaged.judge()
     assert before.passing
-    assert set(seen(before.confirmed(before))) == {"half_group", "missing_attribute"}
-    assert seen(before.confirmed(after)) == {}
-    assert set(seen(after.confirmed(before))) == {"missing_attribute"}
+    assert set(seen(before.lasting(before.words()))) == {"half_group", "missing_attribute"}
+    assert seen(after.lasting(before.words())) == {}
+    assert set(seen(before.lasting(after.words()))) == {"missing_attribute"}
