@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from devenv.host import writing
+from devenv.host.files import read_text
 
 
 class RegisteredProject(msgspec.Struct, frozen=True):
@@ -57,6 +58,6 @@ def read_all(cache: Path) -> list[RegisteredProject]:
 def read(file: Path) -> RegisteredProject | None:
     """Return what one file says; None when it cannot be read."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=RegisteredProject)
+        return msgspec.json.decode(read_text(file) or "", type=RegisteredProject)
     except (OSError, msgspec.DecodeError):
         return None

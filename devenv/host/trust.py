@@ -15,6 +15,11 @@ from pathlib import Path
 import msgspec
 
 from devenv.host import writing
+from devenv.host.files import read_text
+from devenv.host.git import read_small
+
+# Longer than the commands of any settings file, whose size is limited.
+RECORD_BYTES = 64_000_000
 
 
 class Trusted(msgspec.Struct, frozen=True):
@@ -48,7 +53,7 @@ def record_of(folder: Path, root: Path) -> Path:
 def read_record(file: Path) -> Trusted | None:
     """Return one record; None if it is missing or not usable."""
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Trusted)
+        return msgspec.json.decode(read_text(file, RECORD_BYTES) or "", type=Trusted)
     except (OSError, msgspec.DecodeError):
         return None
 
@@ -113,14 +118,14 @@ def main_checkout(root: Path) -> Path | None:
     top = next((each for each in (root, *root.parents) if os.path.lexists(each / ".git")), None)
     if top is None or not (top / ".git").is_file() or (top / ".git").is_symlink():
         return None
-    with contextlib.suppress(OSError, ValueError, UnicodeDecodeError):
-        text = (top / ".git").read_text("utf-8")[:4096]
+    with contextlib.suppress(OSError, ValueError):
+        text = read_small(top / ".git") or ""
         if not text.startswith("gitdir: "):
             return None
         inside = (top / text.removeprefix("gitdir: ").strip()).resolve()
         if inside.parent.name != "worktrees":
             return None
-        named = Path((inside / "gitdir").read_text("utf-8")[:4096].strip())
+        named = Path((read_small(inside / "gitdir") or "").strip())
         if (inside / named).resolve() == (top / ".git").resolve():
             return inside.parent.parent
     return None

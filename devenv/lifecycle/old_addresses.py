@@ -31,7 +31,8 @@ def old_addresses(stack: Stack) -> Iterator[str]:
     folder = stack.root / (backend.folder or ".")
     files = code_files(folder)
     for path in islice(files, FILES):
-        text = path.read_bytes()[:BYTES].decode("utf-8", "replace")
+        with path.open("rb") as file:
+            text = file.read(BYTES).decode("utf-8", "replace")
         for written in find_written(os.path.relpath(path, stack.root), text):
             if written.port in moved and is_meant(moved[written.port][0], written.text):
                 store, now, variable = moved[written.port]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support import ProjectDir
+from tests.support import ProjectDir, Ran
 
 TOML = """
 [project]
@@ -94,6 +97,55 @@ def test_an_untrusted_folder_runs_nothing(hostile: ProjectDir, tmp_path: Path, w
     assert not (tmp_path / "ran").exists()
     states = [service["state"] for service in hostile.json("status")["services"]]
     assert set(states) == {"stopped"}
+
+
+@pytest.mark.parametrize("what", ["a pipe", "a link to a device", "a huge file", "a link to a pipe"])
+def test_a_folder_s_git_files_neither_hold_nor_fill_a_command(hostile: ProjectDir, tmp_path: Path, what: str) -> None:
+    """Before it is asked, devenv looks whether the folder is a worktree of a trusted one."""
+    inside = hostile.path / "worktrees" / "one"
+    inside.mkdir(parents=True)
+    (hostile.path / ".git").write_text("gitdir: worktrees/one\n")
+    place = inside / "gitdir"
+    match what:
+        case "a pipe":
+            os.mkfifo(place)
+        case "a link to a device":
+            place.symlink_to("/dev/zero")
+        case "a huge file":
+            (hostile.path / ".git").unlink()
+            with (hostile.path / ".git").open("wb") as file:
+                file.truncate(4_000_000_000)
+        case "a link to a pipe":
+            os.mkfifo(tmp_path / "pipe")
+            place.symlink_to(tmp_path / "pipe")
+    ran = within(hostile, "up", "--json")
+    assert ran.code == 2
+    assert "is not trusted" in ran.document["error"]["what"]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_records_of_trust_that_are_no_files_trust_nobody(hostile: ProjectDir, tmp_path: Path) -> None:
+    hostile.ok("trust")
+    [record] = (tmp_path / "state" / "devenv" / "trust").iterdir()
+    record.unlink()
+    os.mkfifo(record)
+    assert within(hostile, "up").code == 2
+    assert within(hostile, "trust", "--list").out == "no folder is trusted\n"
+
+
+def within(project: ProjectDir, *words: str) -> Ran:
+    """Run a command that may take neither long nor much memory."""
+    done = subprocess.run(
+        project.command(*words),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+        env=project.environment(),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30)),
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 def test_an_untrusted_service_runs_nothing(hostile: ProjectDir, tmp_path: Path) -> None:

@@ -180,6 +180,8 @@ def measure(folder: Path, number: int, rows: int) -> list[Timed]:
         ):
             found.append(run(project, *words))
             print(found[-1], flush=True)
+            if found[-1].code:
+                print(found[-1].said[-1500:], flush=True)
         return found
     finally:
         project.remove()

@@ -48,6 +48,10 @@ BATCH_KEYS: Final = 100
 BATCH_BYTES: Final = 15_000_000  # DynamoDB's limit is 16 MB; the rest is room for the envelope.
 ANSWER_BYTES: Final = 64_000_000  # The largest real answer is 16 MB; more than this is not DynamoDB.
 
+ANSWER_S: Final = 10.0
+# DynamoDB Local counts a table's items to describe it: many seconds for millions.
+DESCRIBE_S: Final = 20.0
+
 Item = dict[str, Any]
 
 
@@ -55,12 +59,13 @@ class Dynamo:
     """One keep-alive connection to one endpoint. Use one per thread; a context manager.
 
     `timeout` (seconds) bounds the connect, and each answer as a whole: one that comes a byte at a time ends in time,
-    too. Every failure is a StoreError; one that a time-out made has the exit code 4.
+    too; without it, a table's description may take longer. Every failure is a StoreError; one that a time-out made has
+    the exit code 4.
     """
 
     api = API
 
-    def __init__(self, target: DynamoTarget, *, timeout: float = 10.0) -> None:
+    def __init__(self, target: DynamoTarget, *, timeout: float = ANSWER_S) -> None:
         self.target = target
         self.timeout = timeout
         self._url = split_endpoint(target.endpoint)
@@ -239,7 +244,7 @@ class Dynamo:
             self.close()
 
     def _send(self, operation: str, payload: bytes) -> tuple[int, bytes]:
-        self._allowed = deadline.bound(self.timeout)
+        self._allowed = deadline.bound(patience(operation, self.timeout))
         deadline.doing = f"DynamoDB {operation} at {self.target.endpoint}"
         self._end = time.monotonic() + self._allowed
         if self._connection is None:
@@ -293,6 +298,11 @@ class Dynamo:
     def _subject(self, operation: str, body: Mapping[str, Any]) -> str:
         table = body.get("TableName") or ", ".join(body.get("RequestItems") or ())
         return f"DynamoDB {operation}{f' of table {table}' if table else ''} at {self.target.endpoint}"
+
+
+def patience(operation: str, timeout: float) -> float:
+    """Return how long an answer may take: who set no limit of their own waits until a large table is counted."""
+    return DESCRIBE_S if operation == "DescribeTable" and timeout == ANSWER_S else timeout
 
 
 def is_local(host: str) -> bool:

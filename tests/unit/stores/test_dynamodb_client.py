@@ -16,7 +16,9 @@ from devenv.stores.dynamodb.client import (
     API,
     BATCH_BYTES,
     CONTENT_TYPE,
+    DESCRIBE_S,
     Dynamo,
+    patience,
     plain,
     plain_value,
     sign,
@@ -155,3 +157,10 @@ def test_text_that_is_no_unicode_is_refused_before_anything_is_sent():
         Dynamo(DynamoTarget("http://127.0.0.1:1", "us-east-1", "local", "local")).call(
             "PutItem", {"TableName": "\ud800"}
         )
+
+
+def test_only_a_description_without_a_limit_of_its_own_may_take_longer():
+    """DynamoDB Local counts all items for it; who set a limit (status, the first look of doctor) does not wait."""
+    assert patience("DescribeTable", 10.0) == DESCRIBE_S > 10.0
+    assert patience("DescribeTable", 2.0) == 2.0
+    assert patience("Scan", 10.0) == 10.0
