@@ -405,9 +405,12 @@ def refuse(report: Report) -> int:
     as_json = chosen.json and flushed()
     try:
         show_report(report, as_json=as_json, color=chosen.color, verbose=chosen.verbose)
+        lost = as_json and not flushed()
     except OSError:
+        # A buffer that an earlier, longer text has filled fails at once.
         drop_output()
-    if as_json and not flushed():
+        lost = as_json
+    if lost:
         # The disk or pipe behind stdout takes nothing: the sentence goes to stderr, if that takes it.
         with contextlib.suppress(OSError):
             show_report(report, as_json=False, color=chosen.color, verbose=chosen.verbose)

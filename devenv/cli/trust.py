@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,6 @@ def consent(loaded: Loaded, *runners: Runner) -> bool:
     True if the folder is trusted, False if there is nothing to run and it is not. `--trust` and DEVENV_TRUST=1 agree
     for this call only. UsageError without a terminal, or if the answer is no.
     """
-    from devenv.host import trust
     from devenv.lifecycle.agreement import agreed_lines, is_trusted, needs_trust
 
     if chosen.trust or os.environ.get("DEVENV_TRUST") == "1" or is_trusted(loaded):
@@ -47,8 +47,23 @@ def consent(loaded: Loaded, *runners: Runner) -> bool:
     )
     if not confirm("Trust it? You are asked again if these commands change."):
         raise UsageError(what, detail="you did not confirm; nothing was started")
-    trust.remember(trust.trust_folder(), loaded.root, lines)
+    keep(loaded.root, lines)
     return True
+
+
+def keep(root: Path, lines: Sequence[str]) -> None:
+    """Trust a folder from now on. DevenvError if the user's own state folder cannot hold the record."""
+    from devenv.host import trust
+
+    records = trust.trust_folder()
+    try:
+        trust.remember(records, root, lines)
+    except OSError as error:
+        raise DevenvError(
+            f"{records} cannot hold what you trust",
+            detail=error.strerror,
+            hint="let that folder be writable, or trust it for one call: --trust",
+        ) from None
 
 
 def agreed_stack(opened: Stack, *runners: Runner) -> Stack:
@@ -74,6 +89,7 @@ def trust_project(
 ) -> None:
     """Allow this folder to run its own commands; --revoke ends this, --list lists all such folders."""
     from devenv.config.load import load
+    from devenv.config.schema import FILE
     from devenv.host import trust
     from devenv.lifecycle.agreement import agreed_lines, can_be_trusted
 
@@ -81,6 +97,10 @@ def trust_project(
     if listing:
         entries = [{"root": entry.root, "commands": list(entry.commands)} for entry in trust.read_all(records)]
         show(Report("trust", None, Exit.DONE, {"trusted": entries}))
+    root = (chosen.project or Path()).absolute()
+    if revoke and not (root / FILE).exists() and trust.revoke(records, root):
+        # Its settings file is gone, and so may be the folder.
+        show(Report("trust", None, Exit.DONE, {"root": str(root), "revoked": True}))
     loaded = load(chosen.project)
     name = loaded.settings.project.name
     if revoke:
@@ -88,6 +108,6 @@ def trust_project(
         show(Report("trust", name, Exit.DONE, {"root": str(loaded.root), "revoked": known}))
     lines = agreed_lines(loaded)
     if can_be_trusted(loaded):
-        trust.remember(records, loaded.root, lines)
+        keep(loaded.root, lines)
     body = {"root": str(loaded.root), "commands": list(lines), "sql": bool(loaded.settings.steps.setup.files)}
     show(Report("trust", name, Exit.DONE, body))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ class StepLoader:
     def load(self, inputs: Inputs, names: Sequence[str] = ORDER) -> tuple[Action, ...]:
         """Look at each step in order and run it unless it is done. A step waits only for the services it needs."""
         from devenv.steps.registry import STEPS, Handles
+        from devenv.steps.step import keep_descriptions
 
         steps = {step.name: step for step in STEPS}
         restored: dict[str, int] = {}
@@ -81,6 +83,9 @@ class StepLoader:
             done = plan_steps(look, self.options, carry_out, names)
         for name in STORES:
             self.services.ready(name)
+        with suppress(DevenvError):
+            tables = {each.table for each in inputs["schema-load"].content or ()}
+            keep_descriptions(step_context(self.stack, self.watch.say), tables)
         reasons = {action.target: action.reason if action.action == "keep" else "it was just run" for action in done}
         for name, count in restored.items():
             if count:

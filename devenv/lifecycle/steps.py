@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from devenv.config.services import STORES
@@ -70,8 +71,11 @@ def step_context(
 
     `announce` takes what is to stay on the screen, unlike the progress that `say` takes.
     """
+    from devenv.engines.embedded import dynamodb_file
     from devenv.steps.registry import StepContext
 
+    engine = stack.engine
+    store = engine.home / "dynamodb" / dynamodb_file.NAME
     targets = stack.engine.targets()
     return StepContext(
         settings=stack.settings,
@@ -83,6 +87,7 @@ def step_context(
         say=say,
         log=stack.engine.log("steps"),
         trusted=stack.trusted,
+        definitions=partial(dynamodb_file.read_definitions, store) if engine.files else dict,
         extend=lambda: stack.engine.extend(lambda text, done, total: None if done else announce(text)),
     )
 

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS ids (
 CREATE TABLE IF NOT EXISTS prints (target TEXT PRIMARY KEY, fingerprint TEXT);
 CREATE TABLE IF NOT EXISTS files (
     name TEXT PRIMARY KEY, size INTEGER, mtime_ns INTEGER, ctime_ns INTEGER, inode TEXT, digest TEXT);
+CREATE TABLE IF NOT EXISTS descriptions (name TEXT PRIMARY KEY, definition TEXT, description BLOB);
 CREATE TABLE IF NOT EXISTS answers (
     relation TEXT, "where" TEXT, value TEXT, "column" TEXT, answer TEXT,
     PRIMARY KEY (relation, "where", value, "column")) WITHOUT ROWID;
@@ -165,6 +166,21 @@ class Ledger:
     def counts(self) -> dict[str, int]:
         """Table -> how many items it holds by our hand."""
         return dict(self._rows('SELECT "table", count(*) FROM items WHERE written IS NOT NULL GROUP BY 1'))
+
+    def count(self, most: int | None) -> int:
+        """How many items all tables hold by our hand, counted up to `most` and no further."""
+        query = "SELECT count(*) FROM (SELECT 1 FROM items WHERE written IS NOT NULL LIMIT ?)"
+        return int(self._rows(query, -1 if most is None else most)[0][0])
+
+    def description(self, table: str, definition: str) -> dict[str, Any] | None:
+        """Return what DynamoDB said of a table when it had this definition; None if that was never kept."""
+        query = "SELECT description FROM descriptions WHERE name = ? AND definition = ?"
+        rows = self._rows(query, table, definition)
+        return decode(rows[0][0]) if rows else None
+
+    def keep_description(self, table: str, definition: str, description: Mapping[str, Any]) -> None:
+        """Keep what DynamoDB says of a table as long as it has this definition."""
+        self._run("INSERT OR REPLACE INTO descriptions VALUES (?, ?, ?)", [(table, definition, encode(description))])
 
     def entry(self, table: str, key: bytes) -> LedgerItem | None:
         """One item; None when devenv never wrote one under this key."""

@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -40,7 +40,8 @@ class StepContext(Value, frozen=True):
     `ledger` is the SQLite file that remembers what was written (it may not exist yet); `environ` and `log` are for
     steps that are commands; `say` takes progress lines; `extend` fetches further modules for Postgres, if it can.
     `thorough`: a look compares everything that was loaded, however much it is. `trusted`: the files may do what a
-    superuser of Postgres may.
+    superuser of Postgres may. `definitions` reads, by table, a digest of how DynamoDB's file defines it; without such
+    a file it is empty.
     """
 
     settings: Settings
@@ -54,6 +55,7 @@ class StepContext(Value, frozen=True):
     extend: Callable[[], None] = lambda: None
     thorough: bool = False
     trusted: bool = False
+    definitions: Callable[[], Mapping[str, str]] = dict
 
 
 class SourceFile(msgspec.Struct, frozen=True):
@@ -110,6 +112,8 @@ class StepOutcome(Value, frozen=True):
 
 # A look is asked of a store that runs: one that is silent for longer is paused or busy.
 LOOK_TIMEOUT_S = 2
+# What a description tells of a table's items changes with them, and is not kept.
+COUNTED = frozenset(["ItemCount", "TableSizeBytes"])
 
 
 def singular(what: str) -> str:
@@ -182,8 +186,31 @@ class Handles:
     def describe(self, table: str) -> Mapping[str, Any] | None:
         """DynamoDB's description of `table`, asked once; None when there is none of exactly that name."""
         if table not in self._described:
-            self._described[table] = describe(self.dynamo(), table)
+            self._described[table] = self._kept(table) or describe(self.dynamo(), table)
         return self._described[table]
+
+    def _kept(self, table: str) -> Mapping[str, Any] | None:
+        """Return what DynamoDB said of a table that is still defined as then: it counts all items to say it again."""
+        definition = self._ctx.definitions().get(table)
+        found = None if definition is None else self.ledger().description(table, definition)
+        # The file tells how a table is defined; that the server answers and has it, only the server tells.
+        return found if found and self.dynamo().has_table(table) else None
+
+
+def keep_descriptions(ctx: StepContext, tables: Iterable[str]) -> None:
+    """Keep what DynamoDB says of these tables, and of those of seeds, for later looks: as long as it holds."""
+    definitions = ctx.definitions()
+    if not definitions:
+        return
+    with Ledger(ctx.ledger) as ledger, Dynamo(ctx.dynamodb) as dynamo:
+        for table in dict.fromkeys([*tables, *ledger.known_tables()]):
+            definition = definitions.get(table)
+            if definition is None or ledger.description(table, definition):
+                continue
+            described = describe(dynamo, table)
+            if described is not None and is_active(described):
+                kept = {name: value for name, value in described.items() if name not in COUNTED}
+                ledger.keep_description(table, definition, kept)
 
 
 def describe(dynamo: Dynamo, table: str) -> Mapping[str, Any] | None:
@@ -195,6 +222,12 @@ def describe(dynamo: Dynamo, table: str) -> Mapping[str, Any] | None:
             raise
         return None
     return found if found["TableName"] == table else None
+
+
+def is_active(described: Mapping[str, Any]) -> bool:
+    """Return True if the table and all its indexes can be used."""
+    parts = [described["TableStatus"], *(i["IndexStatus"] for i in described.get("GlobalSecondaryIndexes") or ())]
+    return all(part == "ACTIVE" for part in parts)
 
 
 class Step(msgspec.Struct, frozen=True):

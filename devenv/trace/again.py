@@ -101,7 +101,7 @@ def partition_of(kind: Kind, described: Mapping[str, Any] | None, wanted: Mappin
 
 
 def items_now(inquiry: TraceContext, places: Places) -> dict[str, PackedItems]:
-    """What these places hold now. StoreError when DynamoDB does not answer."""
+    """Return what these places hold now. StoreError when DynamoDB does not answer."""
     context, keys = inquiry.facts.context, inquiry.facts.known_plan().keys
     return {
         table: PackedItems(read_partitions(context, table, keys.get(table, ()), wanted))
@@ -110,7 +110,7 @@ def items_now(inquiry: TraceContext, places: Places) -> dict[str, PackedItems]:
 
 
 def items_seen(inquiry: TraceContext, places: Places) -> dict[str, Iterable[Item]]:
-    """What the trace's one look found there."""
+    """Return what the trace's one look found there."""
     items, keys = inquiry.facts.dynamodb().items, inquiry.facts.known_plan().keys
     return {
         table: (item for item in items.get(table, ()) if wanted is None or key_of(item, keys.get(table, ())) in wanted)

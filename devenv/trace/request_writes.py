@@ -129,7 +129,7 @@ def send_again(watched: WriteWatch, ask: Ask) -> tuple[Changed, ...]:
 
 
 def watch(inquiry: TraceContext, person: Row | None, small: int = SMALL, most: int = ITEMS) -> WriteWatch:
-    """What is looked at: the subject's newest items and all rows that its items name."""
+    """Return what is looked at: the subject's newest items and all rows that its items name."""
     part = part_of(inquiry, person, small)
     newest = inquiry.question.trace.sorted_by or ""
     records = sorted(part.records, key=lambda one: one.values.get(newest, "~"), reverse=True)

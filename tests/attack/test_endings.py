@@ -65,7 +65,9 @@ def test_no_thread_is_not_checked(small: ProjectDir) -> None:
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "json"])
-@pytest.mark.parametrize("words", [("status",), ("config", "show"), ("env",), ("nothing",)], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [("status",), ("config", "show"), ("env",), ("help", "protection"), ("nothing",)], ids=" ".join
+)
 def test_a_full_stdout_is_said_once(small: ProjectDir, words: tuple[str, ...], form: tuple[str, ...]) -> None:
     with open("/dev/full", "w") as full:
         ran = subprocess.run(

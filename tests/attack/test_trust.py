@@ -124,13 +124,31 @@ def test_a_folder_s_git_files_neither_hold_nor_fill_a_command(hostile: ProjectDi
     assert not (tmp_path / "ran").exists()
 
 
-def test_records_of_trust_that_are_no_files_trust_nobody(hostile: ProjectDir, tmp_path: Path) -> None:
+def test_a_record_of_trust_that_is_no_file_trusts_no_folder(hostile: ProjectDir, tmp_path: Path) -> None:
     hostile.ok("trust")
     [record] = (tmp_path / "state" / "devenv" / "trust").iterdir()
     record.unlink()
     os.mkfifo(record)
     assert within(hostile, "up").code == 2
     assert within(hostile, "trust", "--list").out == "no folder is trusted\n"
+
+
+def test_trust_that_cannot_be_kept_is_said(hostile: ProjectDir, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("no folder")
+    ran = hostile.devenv("trust", "--json")
+    assert ran.code == 1
+    assert ran.document["error"]["what"].endswith("cannot hold what you trust")
+    assert "--trust" in ran.document["error"]["hint"]
+
+
+def test_trust_ends_also_where_the_folder_is_gone(hostile: ProjectDir) -> None:
+    hostile.ok("trust")
+    (hostile.path / "devenv.toml").rename(hostile.path / "other.toml")
+    ran = hostile.ok("trust", "--revoke")
+    assert ran.out == f"no longer trusted: {hostile.path}\n"
+    assert hostile.devenv("trust", "--revoke").code == 2
+    (hostile.path / "other.toml").rename(hostile.path / "devenv.toml")
+    assert hostile.devenv("up").code == 2
 
 
 def within(project: ProjectDir, *words: str) -> Ran:

@@ -7,12 +7,13 @@ putting a copy back is one transaction: every reader sees all of it or nothing.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from devenv.core.errors import DevenvError
 from devenv.host.processes import Account
@@ -23,6 +24,7 @@ NAME: Final = "shared-local-instance.db"
 JOURNAL: Final = "-journal"
 BUSY_S: Final = 10.0
 PAUSE_S: Final = 0.005
+LOOK_S: Final = 0.2
 
 
 def forget_journal(file: Path) -> None:
@@ -78,6 +80,24 @@ def count_items(store: Path) -> dict[str, int]:
         names = [row[0] for row in connection.execute("SELECT TableName FROM dm ORDER BY 1")]
         quoted = {name: name.replace('"', '""') for name in names}
         return {name: connection.execute(f'SELECT count(*) FROM "{quoted[name]}"').fetchone()[0] for name in names}  # noqa: S608 - quoted
+
+
+def read_definitions(store: Path) -> dict[str, str]:
+    """Table -> a digest of all that defines it, its streams and time of creation too; {} if the file cannot be read.
+
+    It differs after every change that DescribeTable would show, but for the items.
+    """
+    query = "SELECT TableName, * FROM dm"
+    streams = "SELECT TableName, * FROM sm ORDER BY StreamID"
+    found: dict[str, Any] = {}
+    try:
+        # Without waiting: while a writer holds the file, the server itself is asked.
+        with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True, timeout=LOOK_S)) as connection:
+            for name, *rest in (*connection.execute(query), *connection.execute(streams)):
+                found.setdefault(name, hashlib.sha256()).update(repr(rest).encode())
+    except (sqlite3.Error, OSError):
+        return {}
+    return {name: each.hexdigest() for name, each in found.items()}
 
 
 def renew_identity(store: Path, offset_ms: int) -> dict[str, tuple[str, str]]:

@@ -21,7 +21,7 @@ from devenv.core.model import StepState
 from devenv.steps.ledger import Ledger
 from devenv.steps.schema_load import forms
 from devenv.steps.seed.items import count_strangers
-from devenv.steps.step import Handles, Inputs, SourceFile, StepContext, StepOutcome, describe
+from devenv.steps.step import Handles, Inputs, SourceFile, StepContext, StepOutcome, describe, is_active
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.dynamodb.key_schema import table_keys
 
@@ -254,12 +254,6 @@ def diff_global(declared: Mapping[str, Any], described: Described) -> list[Table
     return found + [
         TableDifference(f"it has an index {name} that is not declared") for name in present if name not in wanted
     ]
-
-
-def is_active(described: Described) -> bool:
-    """Return True if the table and all its indexes can be used."""
-    parts = [described["TableStatus"], *(i["IndexStatus"] for i in described.get("GlobalSecondaryIndexes") or ())]
-    return all(part == "ACTIVE" for part in parts)
 
 
 def lacks(ctx: StepContext, handles: Handles) -> str | None:

@@ -179,6 +179,10 @@ class Dynamo:
         error.exit_code = Exit.UNCHECKED
         return error
 
+    def has_table(self, table: str) -> bool:
+        """Return True if there is a table of exactly this name. Unlike DescribeTable it counts no items."""
+        return any(table in page["TableNames"] for page in self.pages("ListTables"))
+
     def scan(self, table: str, **extra: Any) -> Iterator[Item]:
         """Every raw item of `table`. `extra` goes into the request: `scan("t", Segment=0, TotalSegments=4)`."""
         for page in self.pages("Scan", {"TableName": table, **extra}):
