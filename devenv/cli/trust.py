@@ -62,7 +62,7 @@ def keep(root: Path, lines: Sequence[str]) -> None:
         raise DevenvError(
             f"{records} cannot hold what you trust",
             detail=error.strerror,
-            hint="let that folder be writable, or trust it for one call: --trust",
+            hint="free disk space, or let that folder be writable; or trust it for one call: --trust",
         ) from None
 
 
