@@ -20,7 +20,7 @@ import msgspec
 
 from devenv.config.schema import Settings
 from devenv.core.events import Watch
-from devenv.core.model import DynamoTarget, Report, Targets
+from devenv.core.model import DynamoTarget, PostgresTarget, Report, Targets
 from devenv.verify import compare as verify
 from devenv.verify import repair_plan
 from devenv.verify.context import Context, VerifyOptions
@@ -81,7 +81,8 @@ class Compared:
         """The same command in a process of its own, which can be killed."""
         told = {
             "settings": self.context.settings,
-            "targets": self.context.targets,
+            "postgres": self.context.targets.postgres,
+            "dynamodb": self.context.targets.dynamodb,
             "folder": str(self.context.folder),
             "tables": self.context.tables,
             "action": action,
@@ -105,7 +106,8 @@ class Told(msgspec.Struct):
     """What a child is told."""
 
     settings: Settings
-    targets: Targets
+    postgres: PostgresTarget
+    dynamodb: DynamoTarget
     folder: str
     tables: dict[str, Any]
     action: str
@@ -115,7 +117,7 @@ class Told(msgspec.Struct):
 def main() -> None:
     """A child: do what the input says."""
     told = msgspec.json.decode(sys.stdin.buffer.read(), type=Told)
-    context = Context(told.settings, told.targets, Path(told.folder), told.tables)
+    context = Context(told.settings, Targets.of(told.postgres, told.dynamodb), Path(told.folder), told.tables)
     if told.action == "apply":
         repair_plan.apply_plan(context, Path(told.file or ""), Watch(), allow_loss=False)
     elif told.action == "undo":
