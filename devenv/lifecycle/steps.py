@@ -75,7 +75,6 @@ def step_context(
     from devenv.steps.registry import StepContext
 
     engine = stack.engine
-    store = engine.home / "dynamodb" / dynamodb_file.NAME
     targets = stack.engine.targets()
     return StepContext(
         settings=stack.settings,
@@ -87,7 +86,9 @@ def step_context(
         say=say,
         log=stack.engine.log("steps"),
         trusted=stack.trusted,
-        definitions=partial(dynamodb_file.read_definitions, store) if engine.files else dict,
+        definitions=partial(dynamodb_file.read_definitions, dynamodb_file.store_in(engine.home))
+        if engine.files
+        else dict,
         extend=lambda: stack.engine.extend(lambda text, done, total: None if done else announce(text)),
     )
 

@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from devenv.core.errors import DevenvError, StoreError
-from devenv.core.model import DYNAMODB, POSTGRES, DynamoTarget
+from devenv.core.model import POSTGRES, DynamoTarget
 from devenv.core.value import Value
 from devenv.engines.base import Engine
 from devenv.engines.embedded import dynamodb_file
@@ -83,7 +83,7 @@ class FileCopies(Value, frozen=True):
     @property
     def store(self) -> Path:
         """The server's file."""
-        return self.engine.home / DYNAMODB / dynamodb_file.NAME
+        return dynamodb_file.store_in(self.engine.home)
 
     def tables(self) -> list[str]:
         """The names of the tables that are there."""

@@ -27,6 +27,11 @@ PAUSE_S: Final = 0.005
 LOOK_S: Final = 0.2
 
 
+def store_in(home: Path) -> Path:
+    """The server's file, below a project's data folder."""
+    return home / "dynamodb" / NAME
+
+
 def forget_journal(file: Path) -> None:
     """Before another file takes the place of this one: a killed writer's journal would be played back into it."""
     file.with_name(file.name + JOURNAL).unlink(missing_ok=True)
