@@ -19,7 +19,7 @@ from devenv.init.draft_trace import TraceDrafter
 from devenv.init.entities import LABEL
 from devenv.init.golang_code import go_run
 from devenv.init.listing import COMPILED, SCRIPTS
-from devenv.init.settings_found import GIVEN, database_of, is_secret, placeholder
+from devenv.init.settings_found import GIVEN, OWN_REGION, database_of, is_secret, placeholder
 from devenv.init.sheet import Guess
 from devenv.init.sql_tables import DeclaredTable
 
@@ -175,7 +175,9 @@ class Drafter(TraceDrafter):
 
     def region(self) -> str | None:
         """The region that the variables name."""
-        return next((v for n in ("AWS_REGION", "AWS_DEFAULT_REGION") if (v := self.survey.variables.get(n))), None)
+        given = self.survey.variables
+        names = ("AWS_REGION", "AWS_DEFAULT_REGION", *filter(OWN_REGION.fullmatch, given))
+        return next((value for name in names if (value := given.get(name))), None)
 
     def backend_section(self) -> None:
         """`[backend]`: the application's command, on loopback, on devenv's port."""

@@ -21,6 +21,8 @@ GIVEN: Final = frozenset(
 SECRETIVE: Final = re.compile(r"pass|pwd|credential|salt|dsn|key$", re.IGNORECASE)
 # What nobody would write as a word: a long run of letters and digits.
 RANDOM: Final = re.compile(r"(?=.*\d)(?=.*[A-Za-z])(?:[A-Fa-f0-9]{24,}|[A-Za-z0-9+/=_]{20,})")
+# A region by another name than the AWS SDKs read: it must be that of `[dynamodb]`.
+OWN_REGION: Final = re.compile(r"(?:\w+_)?(?:DYNAMO(?:DB)?|DDB)(?:_\w+)?_REGION")
 MODULE_SERVER: Final = ("flask", "uvicorn", "gunicorn", "hypercorn", "waitress", "http.server")
 
 
@@ -59,6 +61,8 @@ def placeholder(name: str, value: str, survey: Survey) -> str | None:
         return "{dynamodb_url}"
     if host:
         return None
+    if OWN_REGION.fullmatch(name):
+        return "{region}"
     meant = meaning(name)
     # A host of another store, or a port of something else, only shares a part of the name.
     return meant if meant != "…" and not re.search(r"REDIS|CACHE|MONGO|MYSQL|KAFKA", name) else None

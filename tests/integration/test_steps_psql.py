@@ -175,3 +175,4 @@ def test_what_is_left_out_is_listed_where_a_later_line_needs_it(small: Any) -> N
     with pytest.raises(DevenvError, match=r"a.sql:3: syntax error") as caught:
         small.run("setup")
     assert "\\gset would run or keep its result): a.sql:2 SELECT 7 AS seven" in str(caught.value.detail)
+    assert "write the value there" in str(caught.value.hint)

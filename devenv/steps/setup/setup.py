@@ -208,6 +208,8 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
     except DevenvError as error:
         # What was left out may be what the statement lacks.
         error.detail = "\n".join([*filter(None, [error.detail]), *list_left_out(left_out)]) or None
+        if 'near ":"' in error.what and any(each.why.startswith("\\gset") for each in left_out):
+            error.hint = "devenv keeps no result as a variable (\\gset): write the value there, then: devenv up"
         raise
     if ctx.postgres.own:
         make_reader(ctx.postgres)  # Here, where something is written anyway: what looks at it later writes nothing.

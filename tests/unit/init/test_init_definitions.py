@@ -92,3 +92,13 @@ func ListMarks(ctx context.Context, client *dynamodb.Client, pupil string) (*dyn
         "marks.go:4: the expression uses :pupil, which has no value: DynamoDB refuses the query",
         "marks.py:3: the expression uses #w, which has no value: DynamoDB refuses the query",
     ]
+
+
+def test_the_region_has_one_value_whatever_the_variable_is_called(tmp_path: Path) -> None:
+    compose = """services:
+  api: {build: ., environment: {LEDGER_DDB_REGION: eu-north-1, DYNAMODB_REGION: eu-north-1, REGION: emea}}
+  ddb: {image: amazon/dynamodb-local}
+"""
+    settings, _ = made(tmp_path, {"compose.yml": compose, "t.json": REQUEST})
+    assert settings.dynamodb.region == "eu-north-1"
+    assert settings.env == {"LEDGER_DDB_REGION": "{region}", "DYNAMODB_REGION": "{region}", "REGION": "emea"}
