@@ -34,7 +34,7 @@ def way_of(change: Change, type_name: str | None) -> str | None:
         return "its UTF-8 was read as another encoding and encoded again"
     if html.unescape(observed) == expected:
         return "escaped for HTML"
-    bare = observed.rstrip(". …")
+    bare = observed if expected.startswith(observed) else observed.rstrip(". …")
     if SHORT < len(bare) < len(expected) and expected.startswith(bare):
         return f"cut off after {len(bare)} characters"
     if observed.split() == expected.split() or observed.strip() == expected.strip():

@@ -23,6 +23,7 @@ TWICE = "naïve € oui".encode().decode("cp1252")
         ("string", "naïve € oui", TWICE, "its UTF-8 was read as another encoding and encoded again"),
         ("string", "a < b", "a &lt; b", "escaped for HTML"),
         ("string", "a long sentence", "a long…", "cut off after 6 characters"),
+        ("string", "two words. And", "two words.", "cut off after 10 characters"),
         ("string", "two  words", "two words", "with other white space"),
         ("string", "Word", "WORD", "in other capitals"),
         ("string", "one", "two", ""),
