@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -192,6 +193,7 @@ def test_a_seed_that_is_a_program_runs_again_after_setup(shop: Any, given: None)
 
 
 def test_a_command_that_expects_the_database_gets_an_empty_one(small: Any) -> None:
+    small.server = replace(small.server, own=True)  # Only on a server that devenv started is a database made.
     small.write(
         "load.py", "import os, psycopg\nwith psycopg.connect(os.environ['DATABASE_URL']) as c:\n    c.execute(SQL)\n"
     )
