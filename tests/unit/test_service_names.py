@@ -44,7 +44,8 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     "a layer of a trace has the name of the store that it is about: a fault belongs to it, its judge or its report": (
         "links/faults.py", "render/trace_view.py", "trace/judge/environment.py", "trace/judge/fault.py",
         "trace/judge/identity.py", "trace/judge/verdict.py", "trace/layers/cross_store.py",
-        "trace/layers/environment.py", "trace/layers/services.py", "trace/layers/stream.py", "trace/request_writes.py",
+        "trace/layers/environment.py", "trace/layers/rewritten.py", "trace/layers/services.py",
+        "trace/layers/stream.py", "trace/request_writes.py",
     ),
     "a layer of a trace needs what another one, by its name, has found out": (
         "trace/layer.py", "trace/layers/cache.py", "trace/layers/http.py", "trace/layers/pattern.py", "trace/run.py",

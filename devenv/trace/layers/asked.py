@@ -112,4 +112,4 @@ def reads_in(lines: Iterable[Mapping[str, Any]], mark: str) -> tuple[StoreCall, 
 
 def is_begin(call: WireCall) -> bool:
     """Return True for the statement that begins a transaction."""
-    return call.store == "postgres" and (call.statement or "").lower().startswith(("begin", "start transaction"))
+    return call.is_sql and (call.statement or "").lower().startswith(("begin", "start transaction"))
