@@ -219,8 +219,8 @@ def inflated(file: Path, announced: int, size: int, *, first: bool) -> bytes:
 
 # What is in the archive, and words of the answer.
 LARGE: dict[str, tuple[Callable[[Path], bytes], str]] = {
-    "more than announced": (lambda file: inflated(file, 1000, 64 << 20, first=True), "1,000 bytes are announced"),
-    "the manifest last": (lambda file: inflated(file, 1000, 64 << 20, first=False), "1,000 bytes are announced"),
+    "more than announced": (lambda file: inflated(file, 1000, 64 << 20, first=True), "1,000 bytes are declared"),
+    "the manifest last": (lambda file: inflated(file, 1000, 64 << 20, first=False), "1,000 bytes are declared"),
     "more than the disk has": (lambda file: inflated(file, 1 << 60, 1 << 60, first=True), "no room to unpack"),
     # (Before Python 3.11.4 it is taken for the archive's end.)
     "less than nothing": (

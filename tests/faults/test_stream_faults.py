@@ -199,7 +199,7 @@ FAULTS = {
     "it writes into another table": (another_table, ("stream", "handler_error"), "ResourceNotFound"),
     "it was not started": (not_started, ("stream", "not_running"), "stopped"),
     "its filter is too narrow": (narrow_filter, ("stream", "filtered"), "excludes all"),
-    "it triggers itself": (loops, ("stream", "loop"), "without end"),
+    "it triggers itself": (loops, ("stream", "loop"), "again and again"),
     "it is slow": (lags, ("stream", "lagging"), "behind"),
     "the table has no stream": (stream_off, ("stream", "stream_off"), "no stream"),
     "its stream has no images": (keys_only, ("stream", "handler_error"), "NewImage"),
