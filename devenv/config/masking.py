@@ -68,6 +68,8 @@ WEB: Final = ("http", "https", "ws", "wss", "file")
 PLAIN_HOST: Final = late(r"(?:[\w-]+(?:\.[\w-]+)*|\[[0-9A-Fa-f:.]*\])(?::\d{0,5})?")
 # Not passwords, but what stands for one.
 EXAMPLES: Final = frozenset(["", "password", "PASSWORD", "…", "...", MASK, "%s"])
+# The scheme before a token in a header: `Bearer {token}`.
+AUTHENTICATION: Final = late(r"^(?:Basic|Bearer|Token)\s+(?=[{$%])", re.IGNORECASE)
 PLACEHOLDER: Final = re.compile(r"\{[\w.]+\}|\$\{\w+\}|\$\w+|%\(\w+\)s")
 HARMLESS: Final = late(
     r"[+-]?\d+(?:\.\d+)?|true|false|yes|no|on|off|none|null|[a-z]{2,}(?:-[a-z]+)+-\d|"
@@ -160,7 +162,7 @@ def mask_url(url: str) -> str:
 
 def stands_for_one(value: str) -> bool:
     """Return True for a placeholder or an example where a secret would stand."""
-    return value in EXAMPLES or not PLACEHOLDER.sub("", value).strip()
+    return value in EXAMPLES or not PLACEHOLDER.sub("", AUTHENTICATION.sub("", value)).strip()
 
 
 def mask_text(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from devenv.config.masking import MASK, is_secret_value
+from devenv.config.masking import MASK, is_secret_value, mask
 from devenv.trace.layers.postgres import shown, summarize
 from devenv.trace.observation import Entry, Observation, PatternObservation
 from devenv.trace.report import Cleaner, data_secrets, listed
@@ -54,3 +54,16 @@ def test_the_values_of_secrets_are_masked_elsewhere_too() -> None:
     assert set(found) == {"tok-ada-1", "key-of-bed-1"}
     text = Cleaner(found, [])("GET /?key=key-of-bed-1 by tok-ada-1")
     assert text == f"GET /?key={MASK} by {MASK}"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown_text"),
+    [
+        ("Bearer {token}", "Bearer {token}"),
+        ("Token ${API_TOKEN}", "Token ${API_TOKEN}"),
+        ("Bearer 7f0c2b9e4a64", MASK),
+        ("Bearer {token}7f0c2b9e4a64", MASK),
+    ],
+)
+def test_a_header_that_only_names_a_placeholder_is_shown(text: str, shown_text: str) -> None:
+    assert mask("Authorization", text) == shown_text
