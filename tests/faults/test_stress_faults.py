@@ -167,7 +167,7 @@ N_PLUS_1 = (
     "    for last in (False, True):\n"
     "        try:\n"
     "            with postgres() as connection:\n"
-    "                for item in 3 * items:\n"
+    "                for item in [*items, *items, *items]:\n"
     '                    connection.execute("SELECT handle FROM '
     'public.users WHERE uuid::text = %s", [item["user_uuid"]])\n'
     "            break\n"

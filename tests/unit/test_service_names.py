@@ -56,7 +56,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {
     "a trace's write is found and taken back as an item or as a row": (
         "trace/action/data.py", "trace/action/judge.py", "trace/action/run.py",
     ),
-    "a disturbed store is a proxy of its own protocol": ("trace/stress/bench.py",),
+    "a disturbed store is a proxy of its own protocol": ("trace/stress/run.py",),
     "the store of a recorded call: where it is set, or kept as it was sent by a process": (
         "capture/calls.py", "capture/requests.py", "capture/tap/records.py", "capture/tap/server.py",
         "patterns/command.py", "patterns/declared.py", "render/trace_written.py", "steps/command.py",

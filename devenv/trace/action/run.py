@@ -125,17 +125,10 @@ def act(context: TraceContext, run: TraceRun, calls: RecordedCalls, say: Say) ->
     return act_as(context, Given({"postgres": run.ask("postgres")}).person, calls, say)
 
 
-def act_as(
-    context: TraceContext,
-    person: Mapping[str, Any] | None,
-    calls: RecordedCalls,
-    say: Say,
-    seconds: float | None = None,
-) -> ActionOutcome:
-    """Send the action as this person, and see what it wrote. `seconds`: another limit than the declared one."""
+def act_as(context: TraceContext, person: Mapping[str, Any] | None, calls: RecordedCalls, say: Say) -> ActionOutcome:
+    """Send the action as this person, and see what it wrote."""
     action = context.question.trace.action
     assert action is not None  # noqa: S101 - checked before
-    limit = action.seconds if seconds is None else seconds
     values = {**context.parameters(person), "text": f"a text of devenv trace {secrets.token_hex(4)}"}
     try:
         ask = ask_of(context, action, values, person)
@@ -146,9 +139,9 @@ def act_as(
     mark = len(calls.found)
     say(f"sending {ask.method} {urlsplit(ask.url).path}")
     began = datetime.now(UTC)
-    raw = send(ask, time.monotonic() + limit)
+    raw = send(ask, time.monotonic() + action.seconds)
     ended = datetime.now(UTC)
-    await_workers(context, time.monotonic() + limit)
+    await_workers(context, time.monotonic() + action.seconds)
     after = read_things(facts.context.targets, facts.plan)
     types = {kind.name: {one.name: one.type for one in kind.fields} for kind in facts.plan.kinds}
     writes = judge_writes(action, WriteLedger(before, after, differences(before, after), values, types, began, ended))

@@ -70,9 +70,7 @@ class FunctionPart:
         self.end()
         calls = calls_of_events(events)
         place = next((call.place for call in reversed(calls) if call.place), None)
-        return PartAnswer(
-            error=f"no answer within {seconds:.0f} s", place=place, ms=seconds * 1000, calls=calls, timed_out=True
-        )
+        return PartAnswer(error=f"no answer within {seconds:.0f} s", place=place, ms=seconds * 1000, calls=calls)
 
     def new_events(self, running: Running) -> Iterable[dict[str, Any]]:
         """The events of whole lines that are new."""
@@ -121,7 +119,7 @@ class CommandPart:
         ended = finish(start(self.order.command, self.environ, self.order.folder, ordered=False), seconds)
         answer = PartAnswer(ms=(time.perf_counter() - began) * 1000, calls=calls_of_tap(self.calls.found[mark:]))
         if ended.status is None:
-            return replace(answer, error=f"no answer within {seconds:.0f} s", timed_out=True)
+            return replace(answer, error=f"no answer within {seconds:.0f} s")
         if ended.status != 0:
             return replace(answer, error=f"status {ended.status}: {last_line(ended.said)}")
         try:
@@ -150,11 +148,10 @@ class RequestPart:
         """All pages, or the first ones. A page that fails is an error of the whole."""
         from msgspec.structs import replace as changed
 
-        declared = changed(self.declared, seconds=seconds)
+        declared = changed(self.declared, seconds=max(0.1, min(seconds, self.declared.seconds)))
         mark, began = len(self.calls.found), time.perf_counter()
         found: list[Entry] = []
         error: str | None = None
-        timed_out = False
         ask: layer_pages.Ask | None = self.first
         number = 0
         while ask is not None and number < pages:
@@ -165,7 +162,6 @@ class RequestPart:
                 said = " ".join(str(answer.detail or answer.shape or answer.problem or "no list").split())
                 of_page = f" (page {number})" if number > 1 else ""
                 error = f"{answer.status or answer.problem}: {said[:200]}{of_page}"
-                timed_out = answer.problem == "timed_out"
                 break
             older_first = declared.order in ("oldest first", "ascending")
             found = [*answer.entries, *found] if older_first else [*found, *answer.entries]
@@ -182,7 +178,6 @@ class RequestPart:
             ms=(time.perf_counter() - began) * 1000,
             calls=calls_of_tap(self.calls.found[mark:]),
             truncated=ask is not None and error is None,
-            timed_out=timed_out,
         )
 
     def end(self) -> str:
@@ -199,7 +194,7 @@ class ActionPart:
     def ask(self, seconds: float) -> PartAnswer:
         """Send it once."""
         mark, began = len(self.calls.found), time.perf_counter()
-        outcome = act_as(self.context, self.person, self.calls, lambda text: None, seconds)
+        outcome = act_as(self.context, self.person, self.calls, lambda text: None)
         answer = PartAnswer(ms=(time.perf_counter() - began) * 1000, calls=calls_of_tap(self.calls.found[mark:]))
         if outcome.unasked is not None:
             return replace(answer, error=outcome.unasked)
@@ -209,8 +204,7 @@ class ActionPart:
         if "status" in kinds or "timed_out" in kinds:
             reason = next((finding.cause for _, finding in outcome.findings if finding.kind == "status"), None)
             half = f"; {stored[0].summary}" if stored else ""
-            error = f"{status or 'no answer'}: {reason or 'the write is refused'}{half}"
-            return replace(answer, error=error, timed_out="timed_out" in kinds)
+            return replace(answer, error=f"{status or 'no answer'}: {reason or 'the write is refused'}{half}")
         wrong = "; ".join(finding.summary for _, finding in outcome.findings)
         return replace(answer, entries=(), wrong=wrong or None)
 

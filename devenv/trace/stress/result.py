@@ -38,7 +38,7 @@ class PartCall:
 class PartAnswer:
     """The answer of a part. `entries` None: nothing to compare. `error`: it failed, in words; `place`: where.
 
-    `truncated`: only the first pages were asked for. `timed_out`: the error is that it took too long.
+    `truncated`: only the first pages were asked for.
     """
 
     entries: tuple[Entry, ...] | None = None
@@ -48,12 +48,11 @@ class PartAnswer:
     calls: tuple[PartCall, ...] = ()
     truncated: bool = False
     wrong: str | None = None
-    timed_out: bool = False
 
 
 @dataclass(frozen=True)
 class PartResult:
-    """One part under one condition. `unsure`: it is not run although the condition concerns it."""
+    """One part under one condition."""
 
     part: Part
     status: StressStatus
@@ -62,7 +61,6 @@ class PartResult:
     factor: float | None = None
     place: str | None = None
     blame: str | None = None
-    unsure: bool = False
 
     @property
     def fault(self) -> str:
@@ -72,24 +70,12 @@ class PartResult:
 
 @dataclass(frozen=True)
 class StressResult:
-    """One condition with its parts; the worst of them is its status. `unsure`: `unrun` says nothing about it."""
+    """One condition with its parts; the worst of them is its status."""
 
     condition: StressCondition
     parts: tuple[PartResult, ...] = ()
     unrun: str | None = None
     accepted: str | None = None
-    unsure: bool = False
-
-    @property
-    def unverified(self) -> bool:
-        """True if the condition, or one part under it, should have been tried and was not."""
-        return self.unsure or any(one.unsure for one in self.parts)
-
-    @property
-    def missed(self) -> str:
-        """Why it, or a part under it, was not tried."""
-        unsure = next((one.text for one in self.parts if one.unsure), None)
-        return f"not run: {self.unrun}" if self.unsure or unsure is None else unsure
 
     @property
     def worst(self) -> PartResult | None:
@@ -142,11 +128,6 @@ def judge_part(part: Part, healthy_ms: float, answer: PartAnswer, wrong: str | N
     if factor >= SLOWER and answer.ms - healthy_ms >= SLOWER_MS:
         return PartResult(part, "slower", f"slower ({factor:.1f} {TIMES})", answer.ms, factor)
     return PartResult(part, "holds", "holds", answer.ms, factor)
-
-
-def untried(part: Part, why: str) -> PartResult:
-    """A part that could not be tried, though the condition concerns it."""
-    return PartResult(part, "not_run", f"not run: {why}", unsure=True)
 
 
 def compare_entries(

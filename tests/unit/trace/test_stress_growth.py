@@ -13,7 +13,7 @@ from devenv.stores.dynamodb.client import plain_value, typed_item
 from devenv.trace.answers import form_of_items
 from devenv.trace.conditions.registry import CONDITIONS
 from devenv.trace.stress.growth import Growth, key_of
-from devenv.trace.stress.trial import try_safely
+from devenv.trace.stress.run import try_safely
 from devenv.trace.stress.values import FreshValues
 
 TRAIL = "aa31f0d2-1b9c-4a8e-b6d7-5f4e3d2c1b11"
@@ -177,5 +177,5 @@ def test_fresh_values_lie_between_those_that_are_there_and_come_once(texts: list
 
 def test_an_error_of_one_condition_is_its_own_result() -> None:
     condition = next(one for one in CONDITIONS if one.name == "ten-times")
-    result = try_safely(object(), condition, ())  # type: ignore[arg-type]
+    result = try_safely(object(), condition, (), {})  # type: ignore[arg-type]
     assert (result.status, result.text.startswith("not run: an error in devenv: AttributeError")) == ("not_run", True)
