@@ -86,7 +86,7 @@ def review_folder(root: Path) -> Review:
     unparsed: list[str] = []
     for path in listed.files:
         name = path.as_posix()
-        script = is_script(name) or (name.endswith(".go") and not name.endswith("_test.go"))
+        script = is_script(name) or (name.endswith(".go") and not is_test(name))
         if not script and (path.suffix not in (".py", "") or name.startswith(".") or is_test(name)):
             continue
         try:
@@ -122,4 +122,4 @@ def script_queries(texts: Mapping[str, str]) -> list[Query]:
 def is_test(name: str) -> bool:
     """Return True for a file of tests."""
     *folders, file = name.split("/")
-    return bool({"test", "tests"} & set(folders)) or file.startswith(("test_", "conftest"))
+    return bool({"test", "tests"} & set(folders)) or file.startswith(("test_", "conftest")) or file.endswith("_test.go")

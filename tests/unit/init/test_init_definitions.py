@@ -87,7 +87,7 @@ func ListMarks(ctx context.Context, client *dynamodb.Client, pupil string) (*dyn
 			"pupil": &types.AttributeValueMemberS{Value: pupil}}})
 }
 """
-    write(tmp_path, {"marks.py": python, "marks.go": go})
+    write(tmp_path, {"marks.py": python, "marks.go": go, "marks_test.go": go, "tests/tap/marks.go": go})
     assert sorted(map(str, review_folder(tmp_path).faults)) == [
         "marks.go:4: the expression uses :pupil, which has no value: DynamoDB refuses the query",
         "marks.py:3: the expression uses #w, which has no value: DynamoDB refuses the query",
