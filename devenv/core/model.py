@@ -252,7 +252,7 @@ class StepState(Value, frozen=True):
     """The state of one step: if its work is in the stores, and the reason (one sentence).
 
     `follows`: stale only because rows changed, so that the next run makes the items follow them. `stuck`: that run
-    stops, as a reference names no row any more.
+    stops, as a reference names no row any more. `command`: what corrects it, where `devenv up` does not.
     """
 
     name: str
@@ -260,6 +260,7 @@ class StepState(Value, frozen=True):
     reason: str
     follows: bool = False
     stuck: bool = False
+    command: str | None = None
 
     @property
     def since(self) -> str:

@@ -175,7 +175,7 @@ def find_time_faults(records: Sequence[ItemRecord], plan: ReadPlan, now: datetim
     groups = group_fields(plan)
     times = {(kind, group.time) for group in plan.groups for kind in (group.rows, group.entries)}
     seen: list[tuple[ItemRecord, Kind, Field, TimeForm]] = []
-    forms: dict[tuple[str, str], Counter[TimeForm]] = {}
+    forms: dict[tuple[str, str, str], Counter[TimeForm]] = {}
     for record in records:
         kind = record.kind
         if kind is None:
@@ -185,18 +185,24 @@ def find_time_faults(records: Sequence[ItemRecord], plan: ReadPlan, now: datetim
                 form = time_form(record.values[field.name])
                 if form is not None:
                     seen.append((record, kind, field, form))
-                    forms.setdefault((record.table, field.attribute), Counter())[form] += 1
+                    forms.setdefault(sorted_with(record, field), Counter())[form] += 1
     right = {place: usual_form(counter) for place, counter in forms.items()}
     limit = now + AHEAD
     for record, kind, field, form in seen:
         text = record.values[field.name]
-        usual = right[record.table, field.attribute]
+        usual = right[sorted_with(record, field)]
         if form != usual:
             note = f"`{field.attribute}` is {text}, the others are written {usual}"
             yield field_fault("mixed_time_format", record, field, groups, note, reform(text, usual))
         moment = instant(text)
         if (kind.name, field.name) in times and moment is not None and moment > limit:
             yield field_fault("future_time", record, field, groups, f"`{field.attribute}` {text} is in the future")
+
+
+def sorted_with(record: ItemRecord, field: Field) -> tuple[str, str, str]:
+    """Table, attribute and what stands before the time: `NIGHT#2026-10-04` is never sorted among `FRAME#…`."""
+    before = field.template.text.partition("{")[0] if field.template is not None else ""
+    return record.table, field.attribute, before
 
 
 def usual_form(forms: Counter[TimeForm]) -> TimeForm:

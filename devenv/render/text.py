@@ -119,8 +119,9 @@ def steps_text(report: Report, verbose: bool) -> list[str]:
     for step in report.body["steps"]:
         lines += [f"  {mark(STEP_MARKS, step['state'])} {step['name']:<12} {step['state']:<9} {clean(step['reason'])}"]
     lines += reset_lines(report, verbose)
-    if any(step["state"] != "done" for step in report.body["steps"]):
-        lines += ["next: devenv up"]
+    if undone := [step for step in report.body["steps"] if step["state"] != "done"]:
+        named = [step["command"] for step in undone if step.get("command")]
+        lines += [f"next: {named[0] if len(named) == len(undone) else 'devenv up'}"]
     return lines
 
 

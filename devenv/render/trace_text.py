@@ -184,7 +184,8 @@ def remarks(body: Body, layer: Layer, verbose: bool, *, broken: bool = False) ->
         yield from written_rows(layer, verbose=verbose)
     # An empty answer is always explained, and one with another number of entries.
     count = layer.get("observed_count")
-    if verbose or broken or count == 0 or count != layer.get("expected_count"):
+    old = bool(layer["output"].get("code_changed"))
+    if verbose or broken or old or count == 0 or count != layer.get("expected_count"):
         told = body["verdict"].get("cause") or "" if broken else ""
         yield from (("note", note) for note in layer.get("notes") or () if note not in told)
     if verbose and (cost := cost_words(layer.get("cost"))):

@@ -298,8 +298,9 @@ class Step(msgspec.Struct, frozen=True):
         if not self.present(handles):
             return StepState(self.name, "pending", "what its command created was deleted")
         if mark.hash == SETUP_RAN:
-            again = f"`devenv {self.name}` replaces what it wrote"
-            return StepState(self.name, "stale", f"setup ran again since: its ids are stale; {again}")
+            again = f"devenv {self.name}"
+            reason = f"setup ran again since: its ids are stale; `{again}` replaces what it wrote"
+            return StepState(self.name, "stale", reason, command=again)
         if mark.hash != inputs.hash:
             return StepState(self.name, "stale", "its command or its files changed")
         # Of what a command loaded devenv has no record.

@@ -206,6 +206,8 @@ def run_steps(facts: DoctorFacts) -> Outcome:
         return passed(", ".join(map(show_step, states)) or "no steps declared")
     failing = any(state.state == "failed" for state in undone)
     lost = next(filter(None, (find_reference(facts, state) for state in undone)), None)
+    if lost is None and len(undone) == 1 and undone[0].command:
+        lost = Fix("empty the tables and run its command again (asks first)", undone[0].command)
     return failed(
         (f"{state.name} is {state.state}: {state.reason}" for state in undone),
         cause="a step failed, so its data is missing" if failing else "files changed, or a step has not run",

@@ -116,6 +116,7 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
                 for who, answer in later.items()
             ],
             "log": None if lines is None else list(lines),
+            "code_changed": old,
         },
         entries=answers["member"].entries,
         member=answers["member"],
