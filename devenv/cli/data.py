@@ -38,7 +38,7 @@ def from_scratch(names: Sequence[str], command: str, yes: bool, timings: bool = 
 def setup(yes: Yes = False) -> None:
     """Rebuild the Postgres database from its files. Every user gets a new uuid; the next `up` updates the items.
 
-    Items that a command wrote are replaced by `devenv seed`.
+    If step seed is a command, run `devenv seed` afterwards: `up` cannot update the items that the command wrote.
     """
     from_scratch(["setup"], "setup", yes)
 

@@ -36,7 +36,7 @@ def self_update(dry_run: DryRun = False) -> None:
 
 
 def self_uninstall(yes: Yes = False, dry_run: DryRun = False) -> None:
-    """Remove devenv. Projects that it has up are stopped first; the folders that stay are listed with their sizes."""
+    """Remove devenv. Projects that this installation started are stopped first; folders that stay are listed."""
     from devenv.lifecycle.installed import plan_removal
 
     task = plan_removal()
@@ -74,7 +74,7 @@ def hand_over(task: Handover, dry_run: bool) -> NoReturn:
 
 
 def parts_list() -> None:
-    """List what was fetched or made for all projects of this machine, with sizes and users."""
+    """List what was fetched or made for all projects of this machine, with sizes, and whether a process uses it."""
     from devenv.config.load import cache_folder
     from devenv.engines.embedded.part_list import list_parts
 

@@ -39,7 +39,9 @@ def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Apply the repairs that lose no data, then check again.")] = False,
     fail_on: Annotated[
         Literal["warn", "fail"],
-        typer.Option(metavar="warn|fail", help="Exit with code 1 from this status on: warn also counts warnings."),
+        typer.Option(
+            metavar="warn|fail", help="The status that makes the exit code 1: fail, or warn (warnings count, too)."
+        ),
     ] = "fail",
     bundle: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one redacted file for a bug report.")

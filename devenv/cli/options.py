@@ -206,6 +206,14 @@ Form = Annotated[
 ]
 EngineOption = Annotated[
     str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="embedded, docker or external. Default: DEVENV_ENGINE, [project] engine, else the one used last.",
+    ),
+]
+RunningEngineOption = Annotated[
+    str | None,
     typer.Option("--engine", metavar="NAME", help="embedded, docker or external. Default: the one used last."),
 ]
 

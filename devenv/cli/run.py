@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from devenv.cli.options import EngineOption, Yes, agreed, chosen, show, stack, watching, with_view
+from devenv.cli.options import EngineOption, RunningEngineOption, Yes, agreed, chosen, show, stack, watching, with_view
 from devenv.cli.trust import agreed_stack, consent
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
@@ -25,11 +25,14 @@ def up(
     ] = False,
     force: Annotated[str | None, typer.Option(metavar="STEP", help="Run STEP and the later ones even if done.")] = None,
     restore_seeds: Annotated[
-        bool, typer.Option("--restore-seeds", help="Bring back seeded rows and items that were deleted since.")
+        bool,
+        typer.Option("--restore-seeds", help="Bring back rows and items that were deleted after they were loaded."),
     ] = False,
     first: Annotated[
         str | None,
-        typer.Option("--from", metavar="STEP", help="Skip the steps before STEP; run it and the later ones."),
+        typer.Option(
+            "--from", metavar="STEP", help="Skip the steps before STEP; run STEP and the later ones even if done."
+        ),
     ] = None,
     engine: EngineOption = None,
     no_backend: Annotated[bool, typer.Option("--no-backend", help="Start the stores only.")] = False,
@@ -124,7 +127,7 @@ def down(
     everything: Annotated[
         bool, typer.Option("--all", help="Act on all projects of this user, including those whose folder was deleted.")
     ] = False,
-    engine: EngineOption = None,
+    engine: RunningEngineOption = None,
 ) -> None:
     """Stop what `up` started; the data is kept unless you pass --data."""
     from devenv.config.load import load_for_stopping

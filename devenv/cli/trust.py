@@ -60,7 +60,7 @@ def keep(root: Path, lines: Sequence[str]) -> None:
         trust.remember(records, root, lines)
     except OSError as error:
         raise DevenvError(
-            f"{records} cannot hold what you trust",
+            f"your trust could not be saved in {records}",
             detail=error.strerror,
             hint="free disk space, or let that folder be writable; or trust it for one call: --trust",
         ) from None

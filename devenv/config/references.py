@@ -365,9 +365,9 @@ def of_id(
         if inner and places == {inner} and stored != f"{{{inner}}}":
             written = stored.replace(f"{{{inner}}}", f"{{{field}}}")
             text = (
-                f'dynamodb = "{stored}" and {layer} = "{field}" are never equal: by `fields` the answer has `{inner}`'
+                f'dynamodb = "{stored}" and {layer} = "{field}" are never equal: according to `fields`, `{field}` holds'
             )
-            yield Mistake(place, f'{text} alone; write dynamodb = "{inner}", or {layer} = "{written}"')
+            yield Mistake(place, f'{text} only `{inner}`; write dynamodb = "{inner}", or {layer} = "{written}"')
 
 
 def of_trace_fields(settings: Settings, place: Keys, trace: Trace) -> Iterator[Mistake]:

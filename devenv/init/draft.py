@@ -378,7 +378,8 @@ class Drafter(TraceDrafter):
             return
         program = ["npx", "--no-install", "tsx"] if files[0].endswith("ts") and "tsx" in packages else ["node"]
         self.sheet.ask(
-            f"Does {files[0]} create the tables? Its definition is computed, so devenv would run it.", likely=True
+            f"Does {files[0]} create the tables? The script computes the definition, so devenv would run the script.",
+            likely=True,
         )
         self.sheet.section("steps", "schema-load")
         self.sheet.key("command", [*program, files[0]])

@@ -109,8 +109,9 @@ class DataDrafter:
         if group is None:
             return
         self.group_edit = self.sheet.ask(
-            f"Does a group consist of two {group.rows.name}, one for each person, and all {group.entries.name} with the"
-            f" same {group.id}? And does each {group.rows.name} show the newest {group.entries.name}?",
+            f"Does a group consist of two `{group.rows.name}` items, one for each person, and of all"
+            f" `{group.entries.name}` items with the same {group.id}? And does each `{group.rows.name}` item show the"
+            f" newest `{group.entries.name}` item?",
             likely=True,
         )
         self.sheet.section("groups", array=True)

@@ -266,8 +266,8 @@ class TraceDrafter(DataDrafter):
         if route and lacking:
             self.sheet.note(
                 f"{route.file}:{route.line} picks the fields of its answer, and none is {lacking}, the item's id. If"
-                f" one tells the items apart, declare ids.http and [trace.{pattern.name}.request]"
-                f" path = {toml(route.path)}."
+                " another field of the answer is unique for each item, declare it as ids.http, and declare"
+                f" [trace.{pattern.name}.request] path = {toml(route.path)}."
             )
         elif route and self.application_command:
             self.request(pattern, route, other)
@@ -284,13 +284,13 @@ class TraceDrafter(DataDrafter):
         if function.file.endswith(COMPILED):
             return (
                 f"No command prints what {function.name} ({function.file}:{function.line}) returns, so the library"
-                " layer is left out. Give the program one that prints it as JSON, and declare"
+                " layer is left out. Add a command to the program that prints it as JSON, and declare"
                 f' [trace.{pattern.name}.library] command = ["go", "run", ".", …].'
             )
         return (
             f"{function.name.partition('.')[0]} ({function.file}:{function.line}) needs arguments, and no module makes"
-            f" one, so the library layer is left out. Declare [trace.{pattern.name}.library] function ="
-            f' "MODULE:FUNCTION().{function.short}", with a function that makes one.'
+            f" an object of this class, so the library layer is left out. Declare [trace.{pattern.name}.library]"
+            f' function = "MODULE:FUNCTION().{function.short}", with a function that makes such an object.'
         )
 
     def answer(self, route: Route | None, function: Function) -> dict[str, str] | None:

@@ -77,8 +77,8 @@ def unread_functions(texts: Mapping[str, str], found: Sequence[FoundFunction]) -
         sources = len(SOURCE.findall(text)) if OF_STREAM.search(text) else 0
         read = sum(one.seen == name or one.seen.startswith(f"{name}:") for one in found)
         if name.endswith(DECLARING) and read < sources:
-            few = "1 function" if sources - read == 1 else f"{sources - read} functions"
-            yield f"{name}: {few} on streams, of which handler or file are not known: [services.NAME] stream = …"
+            few = "1 stream function" if sources - read == 1 else f"{sources - read} stream functions"
+            yield f"{name}: {few} whose handler or file was not found; declare it yourself: [services.NAME] stream = …"
 
 
 def of_files(texts: Mapping[str, str]) -> Iterator[FoundFunction]:

@@ -118,12 +118,12 @@ def unread_loaders(
         if file in used or TESTS & set(path.parts) or path.suffix not in (*LANGUAGES, "", ".sh", ".bash"):
             continue
         if "seed" in path.stem.lower() and (path.suffix or text.startswith("#!")):
-            rows = (
-                f"it inserts rows into {', '.join(sorted(fills[file]))}" if fills.get(file) else "it is called a seed"
-            )
-            said.append(f"{file}: {rows}, and no write to DynamoDB was found in it: {declare(file, text, 'seed')}")
+            into = ", ".join(sorted(fills.get(file, ())))
+            rows = f"it inserts rows into {into}" if into else 'its name contains "seed"'
+            said.append(f"{file}: {rows}, but no write to DynamoDB was found in it: {declare(file, text, 'seed')}")
         elif path.parent in folders and is_shell(file, text) and re.search(r"\b(psql|createdb)\b", text):
-            said.append(f"{file}: a script beside the SQL files, which is not read: {declare(file, text, 'setup')}")
+            what = "a script in the folder of the SQL files; devenv did not read it"
+            said.append(f"{file}: {what}: {declare(file, text, 'setup')}")
     return said
 
 

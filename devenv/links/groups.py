@@ -82,20 +82,21 @@ def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Ite
     if len(one.rows) > present:
         twice = sorted({str(owner) for owner in owners if owners.count(owner) > 1})
         note = (
-            f"{name} has {number_of(len(one.rows), 'row')} of {number_of(present, 'owner')}: twice {', '.join(twice)}"
+            f"{name} has {number_of(len(one.rows), 'member item')} but {number_of(present, 'owner')}: more than one of"
+            f" {', '.join(twice)}"
         )
         yield Fault(
             "duplicate", (identifier, *twice), note, one.rows[0], group=group.name, partners=tuple(one.rows[1:])
         )
     elif present > group.size:
-        note = f"{name} has {number_of(present, 'row')}, not {group.size}"
+        note = f"{name} has {number_of(present, 'member item')}, not {group.size}"
         yield Fault("duplicate", (identifier,), note, one.rows[0], group=group.name, partners=tuple(one.rows[1:]))
     known = present + len(one.damaged) + sum(is_mirror(group, row, half) for row in one.rows for half in lost)
     if known < group.size and not any(is_alone(group, row) for row in one.rows):
         half = one.rows[0] if one.rows else None
         missing = half.id(group.other) if half is not None and group.other else None
         whose = f"; the one of {missing} is missing" if missing else ""
-        note = f"{name} has {known} of {number_of(group.size, 'row')}{whose}"
+        note = f"{name} has {known} of {number_of(group.size, 'member item')}{whose}"
         subjects = (identifier, missing) if missing else (identifier,)
         yield Fault("half_group", subjects, note, half, group=group.name, expected=missing)
     if group.owner and group.other and present == group.size:
@@ -103,7 +104,7 @@ def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Ite
             other = record.id(group.other)
             mine = record.id(group.owner)
             if group.other not in record.bad and other is not None and (other == mine or other not in owners):
-                note = f"{name}: the row of {mine} names {other}, who is not the other member"
+                note = f"{name}: the member item of {mine} names {other}, who is not the other member"
                 yield Fault("foreign_member", (identifier, other), note, record, group.other, group=group.name)
 
 
@@ -180,10 +181,12 @@ def find_preview_faults(
         shown = moment_of(row, group.time)
         if shown is None or shown > now + AHEAD:
             continue
-        name = f"{group.name} {identifier}: the row of {row.id(group.owner) if group.owner else row.key_text}"
+        name = f"{group.name} {identifier}: the member item of {row.id(group.owner) if group.owner else row.key_text}"
         earlier = newest > shown and shows_earlier(group, row, newest, past)
         if newest - shown > WRITE or earlier:
-            note = f"{name} shows {row.values[group.time]}, the newest entry is of {entry.values[group.time]}"
+            note = (
+                f"{name} shows the time {row.values[group.time]}, but the newest entry has {entry.values[group.time]}"
+            )
             yield preview_fault("stale_preview", identifier, group, row, entry, note)
         elif shown - newest > WRITE and not (
             shown in gone or unreadable or expires(plan, group) or any(shows(group, row, record) for record in ahead)

@@ -226,7 +226,7 @@ def find_link_faults(named: Iterable[NamedId], index: RowIndex) -> Iterator[Faul
             yield Fault(
                 "mismatched_id",
                 (right, one.id),
-                f"{describe(one.row, edge, index)} is {right}, in DynamoDB {one.id}",
+                f"the id of {describe(one.row, edge, index)} is {right}; DynamoDB has {one.id}",
                 record,
                 edge.attribute,
                 one.field,
@@ -380,8 +380,8 @@ def explain_moved(target: str, moved: set[str], known: set[str]) -> str:
             "the items were written, as rebuilding the database does, or the items belong to another database"
         )
     return (
-        f"{len(moved)} of {len(moved | known)} ids of {target}: either these rows were recreated (deleted and "
-        "inserted, or their id changed) after the items were written, or the items were written with "
+        f"{len(moved)} of {len(moved | known)} ids of {target} have changed: either these rows were recreated (deleted "
+        "and inserted, or their id changed) after the items were written, or the items were written with "
         "ids of another database"
     )
 

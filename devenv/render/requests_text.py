@@ -33,7 +33,7 @@ def requests_text(report: Report, verbose: bool) -> list[str]:
         lines += call_lines(body["unassigned"], (), verbose)
     if body["unparsed"]:
         total = sum(body["unparsed"].values())
-        lines.append(f"{number_of(total, 'time')} the tap passed on what it could not read:")
+        lines.append(f"the tap forwarded traffic that it could not read, {number_of(total, 'time')}:")
         lines += [f"  {clean(reason)}: {number_of(count, 'time')}" for reason, count in body["unparsed"].items()]
     if not lines:
         lines.append("no requests yet; send them to the tap's address (devenv status)")

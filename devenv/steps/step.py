@@ -299,8 +299,8 @@ class Step(msgspec.Struct, frozen=True):
             return StepState(self.name, "pending", "what its command created was deleted")
         if mark.hash == SETUP_RAN:
             again = f"devenv {self.name}"
-            reason = f"setup ran again since: its ids are stale; `{again}` replaces what it wrote"
-            return StepState(self.name, "stale", reason, command=again)
+            text = f"so the ids that {self.name} wrote are stale; `{again}` replaces the items"
+            return StepState(self.name, "stale", f"setup has run again, {text}", command=again)
         if mark.hash != inputs.hash:
             return StepState(self.name, "stale", "its command or its files changed")
         # Of what a command loaded devenv has no record.
@@ -350,7 +350,9 @@ class Step(msgspec.Struct, frozen=True):
         warnings: tuple[str, ...] = ()
         with Handles(ctx) as handles:
             if stale and handles.tables() and self.lacks(ctx, handles) is None:
-                warnings = (f"what it wrote for the rows of before is still there: `devenv {self.name}` replaces it",)
+                warnings = (
+                    f"items that it wrote for the old rows are still there: `devenv {self.name}` replaces them",
+                )
         if fresh:
             self.clear(ctx)
         try:

@@ -263,7 +263,8 @@ def finding_of(writes: Writes, known: Sequence[LayerFinding]) -> Finding | None:
 def notes_of(writes: Writes) -> tuple[str, ...]:
     """Sentences about what changed during the trace and may be somebody else's writing, and about what was not seen."""
     told = list(texts_of(writes.meanwhile, writes.hidden))[:NAMED]
-    unseen = f"its own writes were looked for in the newest {number_of(ITEMS, 'item')}, not in {writes.left:,} more"
+    older = number_of(writes.left, "older one was", "older ones were")
+    unseen = f"writes of the request were looked for in the newest {number_of(ITEMS, 'item')}; {older} not looked at"
     return (*(f"written during the trace: {text}" for text in told), *([unseen] if writes.left else []))
 
 

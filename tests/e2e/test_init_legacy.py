@@ -40,7 +40,7 @@ def harbour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProjectDir]:
     link, group = report["edits"]
     assert link.startswith("Does talk-messages.pk[GRP#{}] hold ids of users.uuid?")
     assert group.startswith(
-        "Does a group consist of two message_group, one for each person, and all message with the same"
+        "Does a group consist of two `message_group` items, one for each person, and of all `message` items with the"
     )
     file = path / "devenv.toml"
     asked = [line for line in file.read_text().splitlines() if line.startswith(MARK)]

@@ -24,11 +24,11 @@ SUBJECT = "conversation"
 PLANTED: tuple[tuple[Callable[[faults.Stack], set[str]], str], ...] = (
     (faults.sign_in_placeholder, r"cognito_user_id of [0-9a-f-]{36} is 'MOCK'"),
     (faults.name_changed, r"user_display_name is 'Ines Halvorsen', public.users.display_name of .* is 'Ines H.'"),
-    (faults.one_uuid_differs, r"public.users handle=jonas is [0-9a-f-]{36}, in DynamoDB [0-9a-f-]{36}"),
+    (faults.one_uuid_differs, r"the id of public.users handle=jonas is [0-9a-f-]{36}; DynamoDB has [0-9a-f-]{36}"),
     (faults.message_twice, r"message_uuid [0-9a-f-]{36} occurs 2 times"),
     (faults.naive_time, r"`sk` is [0-9T:.-]+, the others are written"),
     (faults.placeholder_handle, r"user_handle is 'MY_OTHER_HANDLE'"),
-    (faults.half_a_conversation, r"has 1 of 2 rows; the one of [0-9a-f-]{36} is missing"),
+    (faults.half_a_conversation, r"has 1 of 2 member items; the one of [0-9a-f-]{36} is missing"),
     (faults.missing_attribute, r"`message` is missing"),
     (faults.no_column, r"public.users.email"),
 )

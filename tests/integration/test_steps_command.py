@@ -183,10 +183,10 @@ def test_a_seed_that_is_a_program_runs_again_after_setup(shop: Any, given: None)
     shop.run("setup", fresh=True)
     state = shop.look("seed")
     assert state.state == "stale"
-    assert state.reason == "setup ran again since: its ids are stale; `devenv seed` replaces what it wrote"
+    assert state.reason == "setup has run again, so the ids that seed wrote are stale; `devenv seed` replaces the items"
     ran = shop.up()
     assert (list(ran), count(shop)) == (["seed"], 2)
-    assert "still there: `devenv seed` replaces it" in " ".join(ran["seed"].warnings)
+    assert "still there: `devenv seed` replaces them" in " ".join(ran["seed"].warnings)
     assert shop.foreign("seed").startswith(f"all items of table {shop.table('things')} (a command wrote them")
     assert not shop.run("seed", fresh=True).warnings
     assert count(shop) == 1

@@ -174,5 +174,8 @@ def test_what_is_left_out_is_listed_where_a_later_line_needs_it(small: Any) -> N
     small.write("a.sql", "CREATE TABLE t (a int);\nSELECT 7 AS seven \\gset\nINSERT INTO t VALUES (:seven);\n")
     with pytest.raises(DevenvError, match=r"a.sql:3: syntax error") as caught:
         small.run("setup")
-    assert "\\gset would run or keep its result): a.sql:2 SELECT 7 AS seven" in str(caught.value.detail)
+    assert (
+        "\\gset runs the result or stores it in variables, which devenv does not do): a.sql:2 SELECT 7 AS seven"
+        in str(caught.value.detail)
+    )
     assert "write the value there" in str(caught.value.hint)

@@ -51,7 +51,8 @@ CHECKS = (
         explain="""\
 Queries in Python, JavaScript and TypeScript files are read as text; nothing is run. Reported, with file and line: a
 limit without a next page, a condition that depends on the current time, a hard-coded id, a placeholder in an
-expression without a value. Tests are skipped. A file that cannot be read, or is not of this Python, is named.
+expression without a value. Tests are skipped. A file that cannot be read, or is written for another
+version of Python, is named.
 
 Common causes: the query works for the first few items, or for the current year. Fix: correct the line; devenv trace
 shows what the query returns.""",

@@ -181,8 +181,8 @@ Fix: correct the dates in the seed, then devenv seed.""",
         faults=("duplicate",),
         needs=ITEMS,
         explain="""\
-A value that is declared unique occurs under two keys, a group has two rows of one owner, or a whole group exists
-twice.
+A value that is declared unique occurs under two keys, a group has two member items of one owner, or a whole group
+exists twice.
 
 Common causes: a seed that generates new keys was loaded twice; a retried write generated a new key.
 Fix: delete the extra items, with the command that the finding shows.""",
@@ -191,27 +191,27 @@ Fix: delete the extra items, with the command that the finding shows.""",
         code="DAT008",
         name="groups-complete",
         group="data",
-        title="every group has all its rows",
+        title="every group has all its member items",
         run=judged("half_group", lacks=no_groups),
         faults=("half_group",),
         needs=ITEMS,
         explain="""\
-[[groups]] declare items that must exist together, such as the two rows of a conversation. If one is missing, one
-user does not see the conversation.
+[[groups]] declare items that must exist together, such as the two member items of a conversation. If one is
+missing, one user does not see the conversation.
 
-Common causes: the rows were written separately and one write failed; one user's row was deleted. Fix: devenv doctor
---fix creates the missing row from the other. In the application: write both in one transaction.""",
+Common causes: the items were written separately and one write failed; one user's item was deleted. Fix: devenv
+doctor --fix creates the missing item from the other. In the application: write both in one transaction.""",
     ),
     Check(
         code="DAT009",
         name="members-only",
         group="data",
-        title="rows and entries of a group name its members only",
+        title="member items and entries of a group name its members only",
         run=judged("foreign_member", lacks=no_members),
         faults=("foreign_member",),
         needs=ITEMS,
         explain="""\
-An entry's author is not among the group's owners, or a row refers to a user that has no row.
+An entry's author is not among the group's owners, or a member item refers to a user that has none.
 
 Common causes: a wrong id was stored, or membership is not checked before writing.
 Fix: correct the id, or add the member.""",
@@ -220,16 +220,17 @@ Fix: correct the id, or add the member.""",
         code="DAT010",
         name="previews-fresh",
         group="data",
-        title="the rows of every group show its newest entry",
+        title="the member items of every group show its newest entry",
         run=judged("stale_preview", "missing_item", lacks=no_entries),
         faults=("stale_preview", "missing_item"),
         needs=ITEMS,
         explain="""\
-A group's rows carry time and text of the newest entry. If they are out of date, the list is in the wrong order and
-shows an old text. Up to 2 s of difference is ignored: the entry and the rows are not written at the same instant.
+A group's member items carry time and text of the newest entry. If they are out of date, the list is in the wrong
+order and shows an old text. Up to 2 s of difference is ignored: the entry and the items are not written at the
+same instant.
 
-Common causes: the entry was written, and updating the rows failed. Fix: devenv doctor --fix updates the rows. In
-the application: write all in one transaction.""",
+Common causes: the entry was written, and updating the member items failed. Fix: devenv doctor --fix updates them.
+In the application: write all in one transaction.""",
     ),
     Check(
         code="DAT011",

@@ -32,10 +32,11 @@ DELETABLE: Final = frozenset(
     ]
 )
 BY_HAND: Final[Mapping[str, str]] = {
-    "contradiction": "find out which of the two is right; correct the other in the item, and where it is written",
-    "half_group": "write the missing row, or delete the rest of the group",
-    "stale_preview": "write the newest entry's time and preview into the row",
-    "missing_item": "write the lost entry again, or correct the row: write the newest entry's time and preview into it",
+    "contradiction": "find out which of the two is right; correct the other one in the item, and in the code or seed"
+    " that wrote it",
+    "half_group": "write the missing member item, or delete the rest of the group",
+    "stale_preview": "write the newest entry's time and preview into the member item",
+    "missing_item": "write the lost entry again, or write the newest entry's time and preview into the member item",
     "duplicate": "delete one of them",
     "orphan": "restore the row, or delete the items that refer to it",
     "future_time": "correct the time, or delete the item",
@@ -172,10 +173,10 @@ def taken(faults: Sequence[Fault]) -> str:
     first = faults[0]
     record = first.record
     place = f"{record.table} {short_key(record)}" if record is not None else "the item"
-    more = f" of the first of {len(faults)}" if len(faults) > 1 else ""
+    command = f"For the first of the {len(faults)} faults, the command" if len(faults) > 1 else "The command"
     return (
         f"another item has the key {first.attribute} = {first.expected} already, so {place} cannot get it. Compare the"
-        f" two and keep one. The command deletes the item with the wrong id{more}"
+        f" two and keep one. {command} deletes the item with the wrong id"
     )
 
 
@@ -243,7 +244,7 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     if wrong := find_misdeclared(facts, faults):
         told = [each.sentence(facts) for each in wrong]
         left = len(faults) - sum(len(each.faults) for each in wrong)
-        more = f". The other {number_of(left, 'fault')}: `devenv doctor` names them after that" if left else ""
+        more = f". Then run `devenv doctor` again for the other {number_of(left, 'fault')}" if left else ""
         return Fix("; ".join(told) + more)
     is_seeded = facts.context.is_seeded
     text = BY_HAND.get(faults[0].kind, "correct the item, or delete it")
@@ -253,13 +254,13 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     records = [r for fault in deletable[:1] for r in (*fault.partners, fault.record) if r is not None and r.key]
     first = faults[0].record
     if faults[0].kind == "missing_item" and first and is_seeded(first.table, first.item, tuple(first.key)):
-        again = "The row came from the seed files: `devenv seed` loads it again, and asks before it deletes other data"
+        again = "The item came from the seed files: `devenv seed` loads it again, and asks before it deletes other data"
         return Fix(f"{text}. {again}", "devenv seed")
     if not records:
         return Fix(text)
     if deletable[0].kind == "orphan" and (beside := other_id(facts.plan, facts.judgement().named, deletable[0])):
-        more = f" of the first of {len(faults)}" if len(faults) > 1 else ""
-        text = f"{beside}: correct the id that is wrong, or restore the row. The command shows the item{more}"
+        command = f"For the first of the {len(faults)} faults, the command" if len(faults) > 1 else "The command"
+        text = f"{beside}: correct the id that is wrong, or restore the row. {command} shows the item"
         return Fix(text, selection(records[-1]))
     seeded = [is_seeded(record.table, record.item, tuple(record.key)) for record in records]
     # Of two that are one too many, the one that no file holds.
@@ -270,8 +271,8 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
         return Fix("update the seed items to the recreated rows; no data is lost", "devenv up")
     if seeded[place]:
         line = source_line(facts, [each for each in (deletable[0].observed, *deletable[0].subjects) if each])
-        text += f". It came from the seed files{f' ({line})' if line else ''}: correct it there too, or the next full"
-        text += " load restores it; once it is deleted, `devenv up --restore-seeds` loads it again"
+        text += f". The item came from the seed files{f' ({line})' if line else ''}: correct it there too, or the next"
+        text += " full load brings the fault back; once the item is deleted, `devenv up --restore-seeds` loads it again"
     count = len({id(fault.record) for fault in faults if fault.record is not None})
     more = ". The command deletes this item"
     if count > 1:

@@ -41,12 +41,12 @@ class Misdeclared:
         place = f"{FILE}:{line}" if line else FILE
         if self.faults[0].kind == "missing_attribute":
             return (
-                f"no {self.entity} of {self.count} has `{self.attribute}`: its declaration is wrong. In {place} remove"
-                f' the line, or write {self.attribute} = "{self.wanted}"'
+                f"none of the {self.count} {self.entity} items has `{self.attribute}`, so the declaration is wrong: in"
+                f' {place} remove the line, or write {self.attribute} = "{self.wanted}"'
             )
         return (
-            f"all {self.count} {self.entity} items contradict the type of `{self.attribute}`: its declaration is wrong."
-            f' In {place} write {self.attribute} = "{self.wanted}"'
+            f"all {self.count} {self.entity} items contradict the type of `{self.attribute}`, so the declaration is"
+            f' wrong: in {place} write {self.attribute} = "{self.wanted}"'
         )
 
 

@@ -149,7 +149,8 @@ def run_regions(facts: DoctorFacts) -> Outcome:
     )
     asked += f", {facts.templates().source}" if facts.templates().source else ""
     asked += "" if context.account is None else ", the account"
-    return passed(f"{len(places)} in {', '.join(safety.regions)} ({asked}){local}")
+    named = number_of(len(places), "place names a region", "places name a region")
+    return passed(f"{named}, all in {', '.join(safety.regions)} ({asked}){local}")
 
 
 def named_regions(facts: DoctorFacts) -> Iterator[RegionUse]:

@@ -20,7 +20,7 @@ OTHERS: Final = {
     ".yml": ("YAML", AS_JSON),
     ".toml": ("TOML", AS_JSON),
     ".xml": ("XML", AS_JSON),
-    ".sql": ("SQL", "SQL files belong into [steps.setup] files"),
+    ".sql": ("SQL", "SQL files belong in [steps.setup] files"),
 }
 
 

@@ -152,7 +152,7 @@ def examine_rows(seeds: Seeds, handles: Handles) -> str | None:
         return None
     connection = handles.postgres()
     if connection is None:
-        return "the database that its references are about does not exist"
+        return "the database that the seeds refer to does not exist"
     for target in targets:
         if read_fingerprint(connection, target) == ledger.fingerprint(target.title):
             continue

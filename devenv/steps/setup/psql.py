@@ -315,7 +315,7 @@ def reason(words: Sequence[str], command: str | None, database: str | None) -> s
     """Why a statement is left out; None when it is run."""
     first, second = [*words, "", ""][:2]
     if command is not None:
-        return f"{command} would run or keep its result"
+        return f"{command} runs the result or stores it in variables, which devenv does not do"
     if first in ("BEGIN", "COMMIT", "END") or (first, second) == ("START", "TRANSACTION"):
         return "devenv runs all files in one transaction"
     if first in ("CREATE", "DROP") and second == "DATABASE":

@@ -110,7 +110,8 @@ def hand_over(admin: Connection, target: PostgresTarget, loader: PostgresTarget)
     with postgres.connect(target, autocommit=True) as connection:
         if postgres.one(connection, ANYTHING):
             raise DevenvError(
-                f"database {target.database} was set up while this folder was trusted, and now it is not",
+                f"database {target.database} was set up while this folder was trusted, and the folder is no longer"
+                " trusted",
                 detail="its SQL files changed; they would be run by a superuser, who may run programs",
                 hint=TRUST,
             )

@@ -14,6 +14,8 @@ from devenv.trace.difference import Change, Difference, compare, in_order
 from devenv.trace.judge.how import how_text
 from devenv.trace.observation import Answer, Entry, Observations, Subject
 
+# How the cause of a list that ends like a page ends.
+ONE_PAGE: Final = "as if only the first page had been read"
 LayerStatus = Literal["ok", "missing", "extra", "mutated", "reordered", "truncated", "error", "wrong_target", "not_run"]
 # How a layer looks from outside when it breaks in a way that is no difference between two lists.
 STATUS: Final[Mapping[str, LayerStatus]] = {
@@ -197,7 +199,7 @@ def which_part(subject: Subject, expected: Sequence[Entry], between: Difference)
     number = sum(lost)
     if all(lost[:number]):
         oldest = f"the oldest {number_of(number, 'is', 'are')} lost"
-        return f"{oldest}: the list ends after {len(ordered) - number}, like a page"
+        return f"{oldest}: the list ends after {len(ordered) - number}, {ONE_PAGE}"
     if all(lost[-number:]):
         return f"the newest {number_of(number, 'is', 'are')} lost"
     return f"{count(number)} in between are lost{shared_text(subject, expected, between)}"

@@ -159,7 +159,8 @@ def judge_member(
         where = f" to {member.location}" if member.location else route_of(seen) if member.status in NO_ROUTE else ""
         why = reason(member, said)
         if member.status == HIDDEN and seen.postgres.belongs is None:
-            whether = f"no group or link tells whether {subject.person or 'the user'} may read this (name one: --user)"
+            who = subject.person or "the user"
+            whether = f"no group or link tells whether {who} may read this (pass --user with a user who may)"
             why = f"{why}; {whether}" if why else whether
         yield http_fault(seen, "status", f"the API answers {member.status}{where}", why)
     else:
@@ -281,7 +282,8 @@ def judge_list(
         else:
             part = which_part(subject, expected, between) if entries else "the list is lost between function and answer"
             if member.unread and not member.following:
-                part = f"the header {member.unread} names a next page, Link does not: clients do not find it; {part}"
+                where = f"the header {member.unread}, not in Link"
+                part = f"the next page is named in {where}, so clients do not find it; {part}"
             yield http_fault(seen, "items_lost", head, part, between, "missing")
     elif between.extra:
         text = f"the API returns {count(len(between.extra))} that the function does not return"
@@ -371,7 +373,10 @@ def answer_to_origin(seen: Observations, origin: str) -> str:
         return f"{asked}, the application allows no page of it"
     said = f" ({preflight.detail})" if preflight.detail else ""
     if preflight.status in OK and preflight.cors in (origin, "*"):
-        return f"{asked}, the application answers {preflight.status} to the preflight request and allows it there only"
+        return (
+            f"{asked}, the application answers {preflight.status} to the preflight request, and allows this origin in"
+            " that answer only"
+        )
     return f"{asked}, the application answers {preflight.status} to the preflight request{said}"
 
 

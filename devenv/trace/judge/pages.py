@@ -116,7 +116,7 @@ def cause_of_repeat(subject: Subject, member: Answer, expected: Sequence[Entry],
 def cause_of_gap(subject: Subject, member: Answer, expected: Sequence[Entry], page: NextPage | None) -> str:
     """Why entries between two pages are missing, as far as what was sent for the second tells."""
     if page is None:
-        return "the next page skips entries after the last entry"
+        return "the next page does not begin right after the last entry of the page before"
     sent, right = sent_text(subject, member, expected, page)
     if not right:
         return sent
@@ -142,7 +142,7 @@ def sent_text(subject: Subject, member: Answer, expected: Sequence[Entry], page:
     who = (
         f"the {page.header} of page {page.number - 1} sends"
         if page.header
-        else f"the request for page {page.number} sent"
+        else f"page {page.number} was requested with"
     )
     if not page.sent:
         return f"{who} the same parameters as for the page before", False
@@ -156,8 +156,9 @@ def sent_text(subject: Subject, member: Answer, expected: Sequence[Entry], page:
             return f"{what}, the `{name}` of the last entry{pages}", wanted is None or name == wanted
         for entry in (*(member.entries or ()), *expected):
             if wanted and entry.fields.get(wanted) == text:
-                shown = "" if any(entry.id == one.id for one in member.entries or ()) else ", which is on no page"
-                return f"{what}, the `{wanted}` of the entry {entry.id}{shown}, not of the last one{known(last)}", False
+                shown = "" if any(entry.id == one.id for one in member.entries or ()) else " (which is on no page)"
+                right = f"it should be that of the last entry{known(last)}"
+                return f"{what}. That is the `{wanted}` of the entry {entry.id}{shown}; {right}", False
     parameter, text = next(iter(page.sent.items()))
     has = last.fields.get(wanted) if last is not None and wanted else None
     told = f", not the `{wanted}` of the last entry{known(last)}, which is {has}" if has is not None else ""

@@ -11,7 +11,7 @@ from devenv.capture.calls import StoreCall, shown, shown_key
 from devenv.capture.tap.masks import mask_sql
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
-from devenv.trace.judge.fault import OK, LayerFinding, log_text
+from devenv.trace.judge.fault import OK, ONE_PAGE, LayerFinding, log_text
 from devenv.trace.observation import Answer, Observations, Ran
 
 KINDS: Final = frozenset(["items_lost", "body_changed", "not_authorised", "status"])
@@ -22,8 +22,6 @@ PRIVATE: Final = Fix(
     "make shared caches skip answers that depend on the user (Cache-Control: private or no-store), or add the user to "
     "the cache's key"
 )
-# A list that ends like a page is the route's, whatever the process keeps.
-PAGE: Final = "like a page"
 RESTART: Final = Fix(
     "restart it and trace again. If the difference is gone, the old process caused it; if not, the cause is in the "
     "code of the route, whose calls `devenv up --tap` shows",
@@ -51,7 +49,8 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
         return finding
     if any(one.layer in BLAMED for one in earlier):
         return finding
-    if (finding.cause or "").endswith(PAGE):
+    # A list that ends like a page is the route's, whatever the process keeps.
+    if (finding.cause or "").endswith(ONE_PAGE):
         return finding
     between = finding.difference
     refused = between is None and finding.kind in ("not_authorised", "status") and member.status not in OK

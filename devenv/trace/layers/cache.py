@@ -233,7 +233,7 @@ def find_faults(cache: Cache, key: str, service: str, found: FoundEntry | None, 
         yield poisoned(key, service, f"an error was stored as an answer (`{error}`)")
     if cache.ttl_s is not None and (found.left_s is None or found.left_s > cache.ttl_s + SLACK_S):
         goes = "never expires" if found.left_s is None else f"expires in {found.left_s:.0f} s"
-        text = f"{key} {goes}; declared are at most {cache.ttl_s} s"
+        text = f"{key} {goes}; `ttl_s` declares at most {cache.ttl_s} s"
         fix = Fix(f"store it with an expiry: SET … EX {cache.ttl_s}")
         yield Finding("no_expiry", text, None, fix, (key,), frozenset([service, key]))
 

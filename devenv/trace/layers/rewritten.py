@@ -55,8 +55,8 @@ def find_rewritten(inquiry: TraceContext, first: LayerFinding, person: Mapping[s
     return Finding(
         "request_writes",
         f"the request writes the row {' and '.join(names)}",
-        f"each request writes it, and nothing else does (compared {ROUNDS} times); what it writes is there "
-        "already, so an earlier request may have made the difference",
+        "each request writes this row, with the values that it already has, so an earlier request may have caused the "
+        f"fault (seen {ROUNDS} times; nothing else wrote it)",
         Fix("remove the write from the code that answers this GET, then correct the row"),
         tuple(identity for _, identity in found),
         frozenset(relation[-1] for relation, _ in found),

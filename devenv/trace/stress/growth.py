@@ -41,7 +41,7 @@ class Growth:
     def grow(self, context: TraceContext, person: Mapping[str, Any] | None, times: int) -> tuple[Entry, ...] | str:
         """Write copies until there are `times` as many items. Their entries, or why there are none."""
         if self.failed is not None:
-            return f"more items could not be written before: {self.failed}"
+            return f"the additional items could not be written in an earlier condition: {self.failed}"
         trace, plan = context.question.trace, context.facts.known_plan()
         form = form_of_items(trace, plan, rows=context.linked_rows)
         records = [] if form is None else records_to_copy(context, person)

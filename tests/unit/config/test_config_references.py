@@ -124,7 +124,7 @@ def test_what_is_right_is_not_refused(tmp_path: Path) -> None:
         (
             'ids = { dynamodb = "line_no", http = "no" }',
             'ids = { dynamodb = "LINE#{line_no}", http = "number" }',
-            'has `line_no` alone; write dynamodb = "line_no", or http = "LINE#{number}"',
+            'holds only `line_no`; write dynamodb = "line_no", or http = "LINE#{number}"',
         ),
         ('pattern = "order"\nent', 'pattern = "oder"\nent', "there is no pattern `oder`; did you mean `order`"),
         ('entity = "line"', 'entity = "lines"', "there is no entity `lines`; did you mean `line`"),

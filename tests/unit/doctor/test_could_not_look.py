@@ -95,12 +95,12 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "SVC006": (
         Row("no service is running"),
         Row(
-            "postgres: with which source it was started is not known",
+            "postgres: it is not known with which source it was started",
             "error",
             changes={
                 "own": True,
                 "services": (
-                    ServiceState("postgres", "running", unsure="with which source it was started is not known"),
+                    ServiceState("postgres", "running", unsure="it is not known with which source it was started"),
                 ),
             },
         ),

@@ -105,7 +105,9 @@ def test_what_every_item_contradicts_is_a_wrong_declaration(
     found = judged(kind)(facts(world, root=tmp_path))
     assert found.fix is not None
     assert (found.fix.command, found.fix.safe) == (None, False)
-    assert found.fix.text.startswith((f"all {len(letters)} letter items", f"no letter of {len(letters)} has"))
+    assert found.fix.text.startswith(
+        (f"all {len(letters)} letter items", f"none of the {len(letters)} letter items has")
+    )
     assert f"devenv.toml{line} " in found.fix.text
     assert told in found.fix.text
     # One that has the right type: the others are wrong, and not the declaration.

@@ -153,7 +153,7 @@ def test_what_of_a_template_is_not_understood_is_listed() -> None:
     found = find_functions(texts, ["messages"])
     assert [(one.handler, one.filter) for one in found] == [("functions/rows.py:lambda_handler", None)]
     [line] = unread_functions(texts, found)
-    assert line.startswith("template.yaml: 1 function on streams")
+    assert line.startswith("template.yaml: 1 stream function whose handler or file was not found")
     assert list(unread_functions({**texts, "gone.py": PYTHON}, find_functions({**texts, "gone.py": PYTHON}, []))) == []
 
 

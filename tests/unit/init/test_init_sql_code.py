@@ -64,11 +64,11 @@ def test_scripts_that_are_part_of_no_step_are_listed(tmp_path: Path) -> None:
     }
     found = survey(write(tmp_path, files))
     assert sorted(line for line in found.unused if "if it is needed" in line) == [
-        "db/extra.sh: a script beside the SQL files, which is not read: if it is needed, declare [steps.setup]"
-        ' command = ["bash", "db/extra.sh"]',
-        "tools/seed.mjs: it is called a seed, and no write to DynamoDB was found in it: if it is needed, declare"
+        "db/extra.sh: a script in the folder of the SQL files; devenv did not read it: if it is needed, declare"
+        ' [steps.setup] command = ["bash", "db/extra.sh"]',
+        'tools/seed.mjs: its name contains "seed", but no write to DynamoDB was found in it: if it is needed, declare'
         ' [steps.seed] command = ["node", "tools/seed.mjs"]',
-        "tools/seed_boats.rb: it inserts rows into boats, and no write to DynamoDB was found in it: if it is needed,"
+        "tools/seed_boats.rb: it inserts rows into boats, but no write to DynamoDB was found in it: if it is needed,"
         ' declare [steps.seed] command = ["ruby", "tools/seed_boats.rb"]',
     ]
 

@@ -103,7 +103,7 @@ def test_entries_lost_between_function_and_answer() -> None:
     assert first is not None
     assert (first.kind, first.cause) == (
         "items_lost",
-        "the oldest 3 are lost: the list ends after 2, like a page",
+        "the oldest 3 are lost: the list ends after 2, as if only the first page had been read",
     )
 
 

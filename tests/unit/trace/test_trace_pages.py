@@ -270,7 +270,7 @@ def test_entries_on_two_pages_are_named_with_what_was_sent() -> None:
     [
         ("m4", "`before` = m4, the `uuid` of the last entry; pages are sorted by `at`"),
         ("ada", "`before` = ada, the `by` of the last entry; pages are sorted by `at`"),
-        (STORED[4].fields["at"], "the `at` of the entry m5, not of the last one m4"),
+        (STORED[4].fields["at"], "the `at` of the entry m5; it should be that of the last entry m4"),
         ("2023-06-04", "not the `at` of the last entry m4, which is 2023-06-04T10:00:00Z"),
     ],
 )
@@ -284,7 +284,9 @@ def test_entries_between_two_pages_are_named_with_the_entry_before_them() -> Non
     spans = ((at[3], at[4]), (at[0], at[1]))
     skipped = turned(at[2], (), less, spans=spans)
     assert skipped.summary == "the API returns 4 of 5: 1 entry between pages 1 and 2 missing, after the entry m4"
-    assert "the `at` of the entry m3, which is on no page, not of the last one m4" in (skipped.cause or "")
+    assert "the `at` of the entry m3 (which is on no page); it should be that of the last entry m4" in (
+        skipped.cause or ""
+    )
     far = turned(at[3], (), less, spans=spans)
     assert "the `at` of the last entry m4; page 2 skips entries after it" in (far.cause or "")
     other = turned(at[3], (), less, spans=spans, more=True)
@@ -293,4 +295,4 @@ def test_entries_between_two_pages_are_named_with_the_entry_before_them() -> Non
 
 def test_another_header_with_the_next_page_is_named() -> None:
     found = judged(SUBJECT, Answer(200, entries=STORED[3:], cors=SUBJECT.origin, unread="x-link"))
-    assert "the header x-link names a next page, Link does not" in (found.cause or "")
+    assert "the next page is named in the header x-link, not in Link" in (found.cause or "")
