@@ -161,7 +161,7 @@ class ProcessServices(EngineProject):
         record = self.state.services.get(name)
         known = record.settings if record else {}
         lost = [key for key, value in self.launch_settings(name).items() if value and key not in known]
-        return f"it is not known with which {', '.join(lost)} it was started" if lost else None
+        return f"with which {', '.join(lost)} it was started is not known" if lost else None
 
     def look_at_process(self, name: str) -> ServiceState:
         """One service's state, from the process table alone."""

@@ -116,7 +116,7 @@ def check_fits(stack: Stack, manifest: Manifest) -> None:
             raise DevenvError(
                 f"the snapshot `{manifest.name}` was made with {title} {then}, and this is {title} {now}",
                 exit_code=Exit.VERSION,
-                cause="data files can be opened only by the version and platform that wrote them; nothing was touched",
+                cause="a copy of the data can be opened by the same engine only; nothing was touched",
                 hint=f"install {title} {then} again, or rebuild from the seeds: devenv reset",
             )
     if manifest.form == "database" and manifest.cluster != read_cluster(stack):

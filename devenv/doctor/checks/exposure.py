@@ -68,10 +68,7 @@ def run_superuser(facts: DoctorFacts) -> Outcome:
         f"{target.user} is a superuser of {target.address}",
         cause="devenv creates no role on a server that it did not start; it reads as pg_read_all_data, and refuses SQL"
         " that calls functions which may have side effects",
-        fix=Fix(
-            "name a role without superuser rights in [external] postgres: doctor, trace and verify only read; `up`"
-            " needs CREATEDB"
-        ),
+        fix=Fix("name a role that may only read: [external] postgres in devenv.toml"),
         status="warn",
     )
 

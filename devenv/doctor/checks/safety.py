@@ -149,8 +149,7 @@ def run_regions(facts: DoctorFacts) -> Outcome:
     )
     asked += f", {facts.templates().source}" if facts.templates().source else ""
     asked += "" if context.account is None else ", the account"
-    named = number_of(len(places), "place names a region", "places name a region")
-    return passed(f"{named}, all in {', '.join(safety.regions)} ({asked}){local}")
+    return passed(f"{len(places)} in {', '.join(safety.regions)} ({asked}){local}")
 
 
 def named_regions(facts: DoctorFacts) -> Iterator[RegionUse]:

@@ -308,12 +308,11 @@ Fix: give the folder to the account that runs DynamoDB Local; free disk space.""
         run=run_in_effect,
         explain="""\
 A server keeps the port, the binaries and the image that it was started with. An edit of devenv.toml, or of the
-compose file that [docker] file names, does not change a running store, and `devenv up` does not restart it. The
-project's own processes ([backend] and [services]) keep their command, folder and variables; `devenv up` restarts
-them. If the record of a running store was lost and devenv.toml was written since the store started, the check is *not
-verified*.
+compose file that [docker] file names, does not change a running store, and `devenv up` does not restart it. A process
+of the project's own keeps its command, its folder and its variables; `devenv up` restarts it. If the record of a
+running store was lost and devenv.toml was written since the store started, the check is *not verified*.
 
-Fix: devenv down && devenv up (data stays); for the project's own processes, devenv up.""",
+Fix: devenv down && devenv up (data stays); for a process of the project's own, devenv up.""",
     ),
     Check(
         code="SVC005",

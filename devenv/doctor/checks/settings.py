@@ -215,12 +215,7 @@ def find_account(
         return
     given = [name for name in REGIONS if environ.get(name)]
     if not given:
-        yield Diversion(
-            "unset",
-            source,
-            "AWS_DEFAULT_REGION",
-            "is not set: the SDK fails with NoRegionError, or takes the region of a profile",
-        )
+        yield Diversion("unset", source, "AWS_DEFAULT_REGION", "is not set: NoRegionError, or the region of a profile")
     for name in given:
         if environ[name] != stack.region:
             yield Diversion(

@@ -186,7 +186,7 @@ def demanded(choice: Choice, local: Local, checksum: str) -> Local:
         return local
     if refused := choice.trial(local):
         raise DevenvError(
-            f"DynamoDB Local {local.version} cannot be used: it behaves differently from the tested version",
+            f"DynamoDB Local {local.version} cannot be used: it is built differently",
             exit_code=Exit.MISSING,
             detail=refused,
             hint=f'[dynamodb] version = "{TESTED_DYNAMODB}" in devenv.toml, without `local`',

@@ -230,7 +230,7 @@ class Asking:
             raw.execute(b"SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE oid = ANY ($1)", [mine])
             (names,) = raw.fetchone() or ("",)
             raise PostgresError(
-                f"devenv does not call {names}: it is SECURITY DEFINER and belongs to a superuser",
+                f"{names} is not called: it is SECURITY DEFINER and belongs to a superuser",
                 detail="it could change anything and run programs; give it to a role that is no superuser:"
                 " ALTER FUNCTION … OWNER TO …",
                 code=READ_ONLY,
@@ -266,13 +266,13 @@ class Asking:
         raw.execute(ACTING, [list(called), COMPUTING])
         (acting,) = raw.fetchone() or ("",)
         if acting:
-            raise self._refusal(f"devenv does not call {acting}")
+            raise self._refusal(f"{acting} is not called")
 
 
 def not_made(types: str) -> PostgresError:
     """The error for values of a domain, whose checks may call any function, as a superuser."""
     return PostgresError(
-        f"not run: it would create a value of domain {types}, whose CHECK may run code as a superuser",
+        f"no value of {types} is made: a check of its domain may act as a superuser",
         detail="cast to the domain's base type, or sign in as a role that may only read",
         code=READ_ONLY,
     )
