@@ -305,7 +305,7 @@ def refusal(place: str, what: str, name: str, tool: Tool, file: str) -> UsageErr
     folder = str(PurePosixPath(file).parent)
     setting = f'"{name}"' if folder == tool.folders[0] else f'{{ tool = "{name}", folder = "{folder}" }}'
     return UsageError(
-        f"{place}: {what} belongs to {name}; [steps.setup] files would also run what undoes the migration",
+        f"{place}: {what} is of {name}, and [steps.setup] files runs all of a file",
         hint=f"in devenv.toml, in the place of files: [steps.setup] migrations = {setting}",
     )
 
