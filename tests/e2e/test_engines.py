@@ -414,7 +414,9 @@ def test_without_a_backup_nothing_is_left(engine_project: ProjectDir) -> None:
     data, people = world.data(engine_project), uuids(engine_project)
     document = engine_project.json("down", "--data", "--no-backup", "-y")
     assert (document["exit_code"], document["backup"]) == (0, None)
-    plan = {line["target"]: line["action"] for line in engine_project.json("up", "--mark")["plan"]}
+    up = engine_project.json("up", "--mark")
+    assert up["exit_code"] == 0, up["error"]
+    plan = {line["target"]: line["action"] for line in up["plan"]}
     assert {name: plan[name] for name in STEPS} == dict.fromkeys(STEPS, "run")
     assert world.data(engine_project) == data
     assert not set(uuids(engine_project).values()) & set(people.values())
