@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -191,6 +191,18 @@ class Steps(Section, frozen=True, rename={"schema_load": "schema-load"}):
     setup: SetupSource = SetupSource()
     schema_load: StepSource = StepSource()
     seed: SeedSource = SeedSource()
+
+
+# DynamoDB's types -> the types of attributes in devenv.toml.
+DECLARED_TYPES: Final = {
+    "S": "string",
+    "N": "number",
+    "BOOL": "boolean",
+    "B": "binary",
+    "L": "list",
+    "M": "map",
+    **dict.fromkeys(("SS", "NS", "BS"), "set"),
+}
 
 
 class Entity(Section, frozen=True):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from devenv.config.schema import DECLARED_TYPES
 from devenv.core.value import Value
 from devenv.init.conditions import (
     begins_template,
@@ -36,7 +37,6 @@ from devenv.init.source import (
 from devenv.init.variables import python_required, python_uses
 
 OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
-PYTHON_TYPES: Final = {"S": "string", "N": "number", "BOOL": "boolean", "B": "binary", "L": "list", "M": "map"}
 KEY_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z_-]*#\{")
 TIMELY: Final = re.compile(
     r"((?-i:[a-z]At\b)|_at$|^at$|\bnow\b|(?:created|updated)(?!_?by)|isoformat"
@@ -395,7 +395,7 @@ def attribute(name: str, kind: str, node: ast.expr, scope: Scope) -> Attribute:
     if kind == "?":
         return Attribute("", None)
     if kind != "S":
-        return Attribute(PYTHON_TYPES.get(kind, "string"), None)
+        return Attribute(DECLARED_TYPES.get(kind, "string"), None)
     try:
         template = template_of(node, replace(scope, loose=True))
     except Unclear:

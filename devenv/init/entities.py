@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
+from devenv.config.schema import DECLARED_TYPES
 from devenv.init.code import Attribute
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
@@ -30,15 +31,6 @@ LITERAL: Final = re.compile(r"[A-Z][A-Z_-]*")
 NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
 TIME: Final = re.compile(r"\d{4}-\d\d(?:-\d\d)?")
 MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d")
-KINDS: Final = {
-    "S": "string",
-    "N": "number",
-    "BOOL": "boolean",
-    "B": "binary",
-    "L": "list",
-    "M": "map",
-    **dict.fromkeys(("SS", "NS", "BS"), "set"),
-}
 
 
 @dataclass(frozen=True)
@@ -261,8 +253,8 @@ def text_of(value: Any) -> str | None:
 
 def type_of_value(value: Any) -> str:
     """The type of an attribute of a seed, in DynamoDB's own form or a plain one."""
-    if isinstance(value, Mapping) and len(value) == 1 and (kind := next(iter(value))) in KINDS:
-        return type_of_text(str(value["S"])) if kind == "S" else KINDS[kind]
+    if isinstance(value, Mapping) and len(value) == 1 and (kind := next(iter(value))) in DECLARED_TYPES:
+        return type_of_text(str(value["S"])) if kind == "S" else DECLARED_TYPES[kind]
     match value:
         case bool():
             return "boolean"

@@ -122,4 +122,4 @@ def script_queries(texts: Mapping[str, str]) -> list[Query]:
 def is_test(name: str) -> bool:
     """Return True for a file of tests."""
     *folders, file = name.split("/")
-    return bool({"test", "tests"} & set(folders)) or file.startswith(("test_", "conftest")) or file.endswith("_test.go")
+    return bool({"test", "tests"} & set(folders)) or file.startswith(("test_", "conftest"))

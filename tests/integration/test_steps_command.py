@@ -182,7 +182,7 @@ def test_a_seed_that_is_a_program_runs_again_after_setup(shop: Any, given: None)
     assert shop.look("seed").state == "done"
     shop.run("setup", fresh=True)
     state = shop.look("seed")
-    assert state.state == "stale"
+    assert (state.state, state.command) == ("stale", "devenv seed")
     assert state.reason == "setup has run again, so the ids that seed wrote are stale; `devenv seed` replaces the items"
     ran = shop.up()
     assert (list(ran), count(shop)) == (["seed"], 2)

@@ -7,22 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from devenv.config.parse import line_of
-from devenv.config.schema import FILE
+from devenv.config.schema import DECLARED_TYPES, FILE
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import Fault
 from devenv.links.values import time_form
 
 # One item alone does not tell which of the two is wrong.
 FEWEST: Final = 2
-TYPES: Final = {
-    "S": "string",
-    "N": "number",
-    "BOOL": "boolean",
-    "B": "binary",
-    "L": "list",
-    "M": "map",
-    **dict.fromkeys(("SS", "NS", "BS"), "set"),
-}
 
 
 @dataclass(frozen=True)
@@ -82,7 +73,7 @@ def type_of(fault: Fault) -> str:
         case "missing_attribute":
             return f"{field.type}?"
         case "wrong_type":
-            return TYPES.get(next(iter(record.item.get(fault.attribute, {})), ""), "") + optional
+            return DECLARED_TYPES.get(next(iter(record.item.get(fault.attribute, {})), ""), "") + optional
         case "malformed_id" | "malformed_key":
             return f"string{optional}"
         case "mixed_time_format" if time_form(record.values.get(field.name, "")) is None:

@@ -168,7 +168,7 @@ def judge_member(
 
 
 def is_untold(member: Answer, *, belongs: bool | None) -> bool:
-    """Return True for a refusal of somebody of whom nothing tells that he may read this: it proves nothing."""
+    """Return True if a user was refused, and nothing declared says that this user may read it: that proves nothing."""
     return member.status == FORBIDDEN and belongs is None
 
 

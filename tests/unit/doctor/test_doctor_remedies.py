@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import psycopg
@@ -407,3 +408,11 @@ def test_a_match_that_fits_no_item_is_named_and_not_the_id_that_was_asked_for(wo
     whole = facts(world)
     inquiry = TraceContext(Question("letters", trace, {"group": "none"}), whole, Application())
     assert list(unmatched(inquiry, whole.judgement())) == []
+
+
+def test_a_step_that_up_does_not_correct_names_its_own_command() -> None:
+    """A seed that is a command: `devenv up` would run it beside its old items."""
+    stale = StepState("seed", "stale", "setup has run again", command="devenv seed")
+    found = run_steps(cast("DoctorFacts", SimpleNamespace(steps=lambda: (stale,))))
+    assert found.fix is not None
+    assert (found.fix.command, found.fix.safe) == ("devenv seed", False)

@@ -392,3 +392,14 @@ def test_what_down_all_keeps_is_named_with_the_command_that_returns_or_deletes_i
     assert down_all_lines(
         Report("down", None, Exit.DONE, {**body, "data": "kept", "backups": [], "engines_gone": []})
     ) == ["stopped: /my shop"]
+
+
+@pytest.mark.parametrize(
+    ("commands", "wanted"),
+    [(["devenv seed"], "next: devenv seed"), ([None], "next: devenv up"), (["devenv seed", None], "next: devenv up")],
+)
+def test_the_next_command_is_the_one_that_corrects_all_undone_steps(commands: list[str | None], wanted: str) -> None:
+    undone = [{"name": "seed", "state": "stale", "reason": "r", "command": command} for command in commands]
+    done = {"name": "setup", "state": "done", "reason": "r", "command": None}
+    body = {"steps": [done, *undone], "timings": {"total": 1.0}, "snapshot": None}
+    assert text.steps_text(Report("setup", "p", 0, body), False)[-1] == wanted
