@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import psycopg
@@ -30,6 +29,7 @@ from devenv.stores.postgres.client import store_error
 from devenv.trace.layers.dynamodb import not_found, unmatched
 from devenv.trace.layers.members import Members
 from devenv.trace.layers.postgres import nobody
+from devenv.trace.layers.whose import owners_of
 from devenv.trace.observation import Finding
 from devenv.trace.question import Application, Question, TraceContext
 from tests.shapes import NOW, TABLE, USERS, World, messaging_settings
@@ -410,9 +410,23 @@ def test_a_match_that_fits_no_item_is_named_and_not_the_id_that_was_asked_for(wo
     assert list(unmatched(inquiry, whole.judgement())) == []
 
 
-def test_a_step_that_up_does_not_correct_names_its_own_command() -> None:
+def test_a_step_that_up_does_not_correct_names_its_own_command(world: World) -> None:
     """A seed that is a command: `devenv up` would run it beside its old items."""
     stale = StepState("seed", "stale", "setup has run again", command="devenv seed")
-    found = run_steps(cast("DoctorFacts", SimpleNamespace(steps=lambda: (stale,))))
+    found = run_steps(facts(world, look_steps=lambda: [stale]))
     assert found.fix is not None
     assert (found.fix.command, found.fix.safe) == ("devenv seed", False)
+
+
+def test_the_owner_of_entries_of_another_group_is_named(world: World) -> None:
+    trace = Trace(
+        params={"group": "uuid"},
+        entity="letter",
+        where={"message_group_uuid": "{group}"},
+        ids={"dynamodb": "message_uuid"},
+    )
+    inquiry = TraceContext(Question("letters", trace, {"group": world.first}), facts(world), Application())
+    mine, theirs = (world.letters(group)[0]["message_uuid"] for group in (world.first, world.second))
+    assert owners_of(inquiry, [mine, theirs, None, "nobody's"], None) == {
+        theirs: (f"`message_group_uuid` = {world.second}",)
+    }

@@ -389,6 +389,15 @@ def test_what_people_wrote_stays_a_number_of_characters(form: str) -> None:
     assert "Hey Rafael" not in told
 
 
+def test_the_note_on_newer_code_shows_beside_a_correct_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    note = "app/main.py was changed after the application was started"
+    body = healthy_body()
+    named(body, "http")["notes"] = [note]
+    assert note not in " ".join(shown(report_of(0, body), monkeypatch, 120))
+    named(body, "http")["output"]["code_changed"] = "app/main.py"
+    assert note in " ".join(shown(report_of(0, body), monkeypatch, 120))
+
+
 # --- what others wrote ---
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\u202e\u2066\x9b31m\x00\ud800 <script>alert(1)</script> \"'>&"
