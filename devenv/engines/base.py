@@ -165,8 +165,9 @@ class Engine(ProcessServices):
         """Fetch further modules for the running Postgres, where the engine can. DevenvError (10)."""
 
     def stranger(self, name: str) -> processes.Holder | None:
-        """The process that answers on the service's port in its place, or None."""
-        return None
+        """The process that answers on the port of a process of this machine in its place, or None."""
+        process = self.process(name)
+        return processes.stranger(self.port(name), process) if process else None
 
     def confirm(self, name: str) -> None:
         """Refuse a service that answers, but not as it should (beyond loopback, say). DevenvError."""

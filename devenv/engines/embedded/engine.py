@@ -132,11 +132,6 @@ class EmbeddedEngine(Engine):
         keys = self.stores[name].keys if name in self.stores else ()
         return {key: str(getattr(getattr(self.settings, name), key)) for key in keys}
 
-    def stranger(self, name: str) -> processes.Holder | None:
-        """The process that answers on the service's port in its place, or None."""
-        process = self.process(name)
-        return processes.stranger(self.port(name), process) if process else None
-
     def confirm(self, name: str) -> None:
         """Refuse a service that answers, but not as it should."""
         if name in self.stores:
