@@ -30,6 +30,7 @@ check: .venv/developer.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q -p no:cacheprovider tests/unit/test_house.py
 
 bench: .venv/developer.stamp
 	$(BIN)/python tests/bench/all.py $(ARGS)
