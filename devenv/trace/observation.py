@@ -195,6 +195,7 @@ class Answer(Value, frozen=True):
     in the order of the pages; `repeated` are ids that several pages have. `names` are the fields of its entries.
     `following` are the pages behind the first, as they were announced; only the last of them may have trouble.
     `kept` are the headers by which a cache says that the answer is its own.
+    `refusal` is the beginning of the body of an answer that is no success.
     `unread` is another header than Link that names a next page. `exposed`: a page of another origin may read the Link
     header (None: pages are not found by it).
     """
@@ -215,6 +216,7 @@ class Answer(Value, frozen=True):
     following: tuple[NextPage, ...] = ()
     unread: str | None = None
     kept: str | None = None
+    refusal: str = ""
     exposed: bool | None = None
     more: bool = False
     empty: bool = False

@@ -50,9 +50,9 @@ def redis(running: ProjectDir) -> Iterator[Redis]:
         yield opened
 
 
-def listed(project: ProjectDir) -> list[dict[str, Any]]:
-    """The list of ines's conversations, over HTTP."""
-    token = project.ok("env", "--token", "ines").out.strip()
+def listed(project: ProjectDir, handle: str = "ines") -> list[dict[str, Any]]:
+    """The list of a person's conversations, over HTTP."""
+    token = project.ok("env", "--token", handle).out.strip()
     url = f"{project.env()['BACKEND_URL']}/api/message_groups"
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=20) as answer:
@@ -146,6 +146,37 @@ def test_an_entry_under_another_key_is_named(running: ProjectDir, redis: Redis) 
     settings.write_text(declared)
     running.ok("up")
     assert trace(running)["verdict"]["status"] == "ok"
+
+
+ONE_KEY = """\
+from devenv.example import cache
+cache.key_of = lambda user_uuid: "conv:list"
+from devenv.example.app import app
+"""
+
+
+def test_an_answer_that_the_cache_holds_for_everybody_is_named_with_both_keys(
+    running: ProjectDir, redis: Redis
+) -> None:
+    key = the_key_of(running)
+    settings = running.path / "devenv.toml"
+    declared = settings.read_text()
+    assert "devenv.example.app:app" in declared
+    settings.write_text(declared.replace("devenv.example.app:app", "one_key:app"))
+    (running.path / "one_key.py").write_text(ONE_KEY)
+    redis.call("FLUSHALL")
+    try:
+        running.ok("up")
+        assert listed(running, "rafael") == listed(running)
+        document = trace(running)
+    finally:
+        settings.write_text(declared)
+        running.ok("up")
+    assert first(document) == ("http", "items_lost"), document["verdict"]
+    assert document["verdict"]["summary"].startswith("the API returns 1 of 2, and 1 entry that")
+    held = f"the cache holds this answer under conv:list; the declared key of this user is conv:{key}"
+    assert held in document["verdict"]["cause"]
+    assert "delete conv:list" in document["verdict"]["fix"]["text"]
 
 
 def test_a_second_cache_of_a_subject_is_named_as_not_looked_at(running: ProjectDir, redis: Redis) -> None:

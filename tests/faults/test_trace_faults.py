@@ -13,6 +13,7 @@ from tests.faults.trace.catalog import FAULTS
 from tests.faults.trace.figures import Case, figures, first_empty, first_error, wilson
 from tests.faults.trace.lookups import LOOKUPS
 from tests.faults.trace.more import CONTROLS, PAIRS, UNSEEN, Control
+from tests.faults.trace.objects import OBJECTS, Named
 from tests.faults.trace.running import RUNNING
 from tests.faults.trace.suite import run_control, run_fault, run_pair
 
@@ -46,6 +47,15 @@ def test_what_one_call_alone_does_not_show_is_named(bench: Bench, fault: Fault) 
     case = run_fault(bench, fault)
     assert case.counted, "a case whose answer does not change proves nothing"
     assert (case.said_layer, case.said_kind) == (fault.layer, fault.kind)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("named", OBJECTS, ids=lambda named: named.fault.name)
+def test_what_is_wrong_is_named_beside_its_layer(bench: Bench, named: Named) -> None:
+    case = run_fault(bench, named.fault)
+    assert case.counted, "a case whose answer does not change proves nothing"
+    assert (case.said_layer, case.said_kind) == (named.fault.layer, named.fault.kind), case.said
+    assert [words for words in named.says if words not in case.said] == [], case.said
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Final, Literal
 
@@ -186,8 +186,13 @@ def beyond(subject: Subject, expected: Sequence[Entry], missing: Sequence[Entry]
     return tuple(entry for entry in missing if entry.id in wanted)
 
 
-def which_part(subject: Subject, expected: Sequence[Entry], between: Difference) -> str:
-    """Which entries are lost, as far as their place tells: the oldest, the newest, or some in between."""
+def which_part(
+    subject: Subject, expected: Sequence[Entry], between: Difference, first: Collection[str | None] = ()
+) -> str:
+    """Which entries are lost, as far as their place tells: the oldest, the newest, or some in between.
+
+    `first` are the ids of the first page: what loses entries of later pages only leaves alike ones there.
+    """
     missing = {entry.id for entry in between.missing}
     if kinds := list(dict.fromkeys(entry.kind for entry in between.missing if entry.kind)):
         numbers = (sum(entry.kind == kind for entry in between.missing) for kind in kinds)
@@ -199,10 +204,16 @@ def which_part(subject: Subject, expected: Sequence[Entry], between: Difference)
     number = sum(lost)
     if all(lost[:number]):
         oldest = f"the oldest {number_of(number, 'is', 'are')} lost"
+        if between.extra:
+            return oldest
         return f"{oldest}: the list ends after {len(ordered) - number}, {ONE_PAGE}"
     if all(lost[-number:]):
         return f"the newest {number_of(number, 'is', 'are')} lost"
-    return f"{count(number)} in between are lost{shared_text(subject, expected, between)}"
+    shared = shared_text(subject, expected, between)
+    if not shared and first:
+        shared = shared_text(subject, [entry for entry in expected if entry.id not in first], between)
+        shared = shared and f"{shared} behind page 1"
+    return f"{count(number)} in between are lost{shared}"
 
 
 def shared_text(subject: Subject, expected: Sequence[Entry], between: Difference) -> str:
@@ -252,6 +263,13 @@ def renamed(changed: Sequence[Change], name: str) -> str:
 def count(number: int, noun: str = "entry") -> str:
     """`1 entry`, `2 entries`."""
     return number_of(number, noun)
+
+
+def share_of(returned: int, expected: int, between: Difference, source: str) -> str:
+    """`1 of 2`, and how many came instead of the others: `2 of 2` would hide that one of them is another."""
+    if not between.extra:
+        return f"{returned} of {expected}"
+    return f"{returned - len(between.extra)} of {expected}, and {count(len(between.extra))} that {source}"
 
 
 def reason(answer: Answer, said: str | None) -> str | None:

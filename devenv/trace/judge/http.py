@@ -25,6 +25,7 @@ from devenv.trace.judge.fault import (
     log_text,
     reachable,
     reason,
+    share_of,
     shown_in,
     which_part,
     without,
@@ -41,6 +42,7 @@ from devenv.trace.judge.pages import (
     cause_of_repeat,
     failed_page,
     failed_text,
+    first_page,
     gap_text,
     gaps_between,
     is_cut,
@@ -56,7 +58,11 @@ REFUSALS: Final = (401, 403, 404)
 HIDDEN: Final = 404
 NO_ROUTE: Final = (404, 405)
 FORBIDDEN: Final = 403
+TELLING: Final = 8
+"""Characters of an id that does not stand in a text by chance."""
+NAMED: Final = 3
 NEWER: Final = "was changed after the application was started"
+ALL_LOST: Final = "the list is lost between function and answer"
 LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
 
 
@@ -276,11 +282,12 @@ def judge_list(
         yield http_fault(seen, "body_changed", text, said, between, "mutated")
     elif between.missing:
         logged = any(is_error_line(line) for line in seen.http.log or ())
-        head = f"the API returns {len(entries)} of {len(expected)}"
+        share = share_of(len(entries), len(expected), between, "the function does not return")
+        head = f"the API returns {share}"
         if not entries and logged:
             yield http_fault(seen, "status", f"{head}: an error is answered as {member.status}", said, between)
         else:
-            part = which_part(subject, expected, between) if entries else "the list is lost between function and answer"
+            part = which_part(subject, expected, between, first_page(member)) if entries else ALL_LOST
             if member.unread and not member.following:
                 where = f"the header {member.unread}, not in Link"
                 part = f"the next page is named in {where}, so clients do not find it; {part}"
@@ -318,6 +325,12 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
         if answer is None or not right or answer.status is None:
             continue
         later = seen.http.later.get(name)
+        if inside := refused_ids(subject, (answer, later), member):
+            text = f"the API answers {answer.status} to {who}, and its body has {count(len(inside))} of the list"
+            more = f" and {len(inside) - NAMED} more" if len(inside) > NAMED else ""
+            cause = f"the refusal contains what it refuses: {', '.join(inside[:NAMED])}{more}"
+            fix = Fix("answer a refusal with a fixed text")
+            yield http_fault(seen, "open_to_strangers", text, cause, status="extra", ids=inside, fix=fix)
         if answer.status in right and later is not None and later.status is not None and member.following:
             answer, who = later, f"{who} for the next page ({member.following[0].url})"
         if answer.status in right:
@@ -337,6 +350,13 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
         elif not leaks and not blind and member.status in OK and answer.problem is None:
             wanted = " or ".join(map(str, right))
             yield http_fault(seen, "status", f"the API answers {answer.status} to {who}, not {wanted}", answer.detail)
+
+
+def refused_ids(subject: Subject, refused: Sequence[Answer | None], member: Answer) -> tuple[str, ...]:
+    """The entries of the member's answer whose ids stand in refusals. A short id may be any number."""
+    told = " ".join(one.refusal for one in refused if one is not None)
+    named = [one.id for one in member.entries or () if one.id and len(one.id) >= TELLING and one.id in told]
+    return tuple(name for name in named if name != subject.identifier)
 
 
 def judge_cors(subject: Subject, seen: Observations, origin: str) -> Iterator[LayerFinding]:

@@ -23,6 +23,7 @@ from devenv.trace.judge.fault import (
     difference,
     is_another_list,
     reachable,
+    share_of,
     shown_in,
     which_part,
     without,
@@ -212,7 +213,8 @@ def judge_content(
 ) -> LayerFinding | None:
     """Entries that are missing, new or changed; the query is to blame for what it did not bring."""
     brought = difference(subject, expected, shown_in(subject, "library", ran.read))
-    head = f"{ran.function} returns {len(ran.entries or ())} of {len(expected)}"
+    share = share_of(len(ran.entries or ()), len(expected), between, "the declared pattern does not")
+    head = f"{ran.function} returns {share}"
     if between.missing:
         unread = set(between.missing_ids) & set(brought.missing_ids) if brought else set()
         if unread and ran.asked:

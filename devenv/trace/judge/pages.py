@@ -73,6 +73,12 @@ def on_pages(member: Answer, entries: Sequence[str]) -> str:
     return f" (only on {'page' if len(pages) == 1 else 'pages'} {listed})"
 
 
+def first_page(member: Answer) -> frozenset[str | None]:
+    """The ids on the first of several pages; none where there is one."""
+    later = {name for page in member.following for name in page.ids}
+    return frozenset(one.id for one in member.entries or () if one.id not in later) if later else frozenset()
+
+
 # --- entries on two pages, and on none ---
 
 

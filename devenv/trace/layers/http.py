@@ -51,6 +51,7 @@ SHOWN_LINES: Final = 4
 DETAIL: Final = 300
 PAGE: Final = 16 * 1024
 FIRST_WORDS: Final = 120
+REFUSAL: Final = 64 * 1024
 MARKUP: Final = re.compile(r"\s*<(?:!doctype|html|head|body|h1|title|center)\b", re.IGNORECASE)
 TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 UNSEEN: Final = re.compile(r"<(style|script)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
@@ -308,6 +309,7 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
         size=len(raw.body),
         unread=named_elsewhere(raw.headers),
         kept=kept_by_cache(raw.headers),
+        refusal=raw.body[:REFUSAL].decode("utf-8", "replace") if (raw.status or 0) >= 300 else "",
     )
     if raw.status is None or raw.problem is not None:
         return answer

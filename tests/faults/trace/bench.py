@@ -52,8 +52,8 @@ class Bench:
     # --- life ---
 
     @classmethod
-    def open(cls, path: Path) -> Bench:
-        """A fresh project with its application copied into it, up and running."""
+    def open(cls, path: Path, *options: str) -> Bench:
+        """A fresh project with its application copied into it, up and running. `options`: of `devenv up`."""
         # A port of its own: the usual one is free while the application is started anew, and others would take it.
         project = ProjectDir(reference_project(path).path, {"DEVENV_BACKEND_PORT": str(free_port())})
         package = path / "chat"
@@ -68,7 +68,7 @@ class Bench:
         text = text.replace('health = "/api/health-check"', 'health = "/openapi.json"')
         toml.write_text(text, "utf-8")
         made = cls(project)
-        project.ok("up")
+        project.ok("up", *options)
         made.env = project.env()
         made.code = {file.name: file.read_text("utf-8") for file in package.glob("*.py")}
         made.settings = toml.read_text("utf-8")

@@ -14,7 +14,10 @@ Z = 1.96  # 95 %
 
 @dataclass(frozen=True)
 class Case:
-    """One injected fault (or pair): what should be named, what was, and what the simple rules say."""
+    """One injected fault (or pair): what should be named, what was, and what the simple rules say.
+
+    `said` is the whole verdict on it: summary, cause and fix.
+    """
 
     name: str
     layer: str
@@ -23,6 +26,7 @@ class Case:
     said_kind: str | None
     counted: bool
     rules: Mapping[str, str | None]
+    said: str = ""
 
 
 def wilson(right: int, number: int) -> tuple[float, float]:

@@ -24,7 +24,9 @@ def run_fault(bench: Bench, fault: Fault) -> Case:
     finally:
         bench.restore()
     verdict = document["verdict"]
-    return Case(fault.name, fault.layer, fault.kind, verdict["layer"], verdict["class"], counted, rules_of(document))
+    named, rules = (verdict["layer"], verdict["class"]), rules_of(document)
+    said = "; ".join(str(verdict[part]) for part in ("summary", "cause", "fix"))
+    return Case(fault.name, fault.layer, fault.kind, *named, counted, rules, said)
 
 
 def run_pair(bench: Bench, first: Fault, second: Fault) -> bool:

@@ -66,11 +66,12 @@ def test_the_pages_that_are_in_another_order() -> None:
     assert "only on" not in summary(4, 5, 3, 1, 2), "pages in the wrong order are all concerned"
 
 
-def lost(**payload: Any) -> str:
+def lost(authored: str = "m2 m4", following: tuple[NextPage, ...] = (), **payload: Any) -> str:
     """The cause of an answer without the entries of one author, which are not the oldest or the newest."""
-    stored = tuple(replace(one, fields={**one.fields, "by": "bo"}) if one.id in ("m2", "m4") else one for one in STORED)
+    bo = authored.split()
+    stored = tuple(replace(one, fields={**one.fields, "by": "bo"}) if one.id in bo else one for one in STORED)
     answer = tuple(one for one in stored if one.id not in ("m2", "m4"))
-    seen = with_member(entries=answer)
+    seen = with_member(entries=answer, following=following)
     seen = replace(
         seen,
         dynamodb=replace(seen.dynamodb, entries=stored),
@@ -85,3 +86,6 @@ def lost(**payload: Any) -> str:
 def test_what_the_lost_entries_have_in_common() -> None:
     assert lost().startswith("2 entries in between are lost: all with `by` = bo, and no others")
     assert lost(payload=("by",)).startswith("2 entries in between are lost;"), "people's own words are not said"
+    assert lost("m2 m4 m5").startswith("2 entries in between are lost;"), "m5 is theirs, too"
+    later = (NextPage(2, "/letters?before=5", ids=("m3", "m1")),)
+    assert "all with `by` = bo, and no others behind page 1" in lost("m2 m4 m5", later)

@@ -107,6 +107,18 @@ def test_entries_lost_between_function_and_answer() -> None:
     )
 
 
+def test_entries_in_the_place_of_lost_ones_are_not_counted_as_those() -> None:
+    first = judge(SUBJECT, with_member(entries=(*STORED[:4], entry(9, by="x")))).first
+    assert first is not None
+    assert first.summary == "the API returns 4 of 5, and 1 entry that the function does not return"
+    first = judge(SUBJECT, with_member(entries=(*STORED[1:], entry(9, by="x")))).first
+    assert first is not None
+    assert (first.cause or "").startswith("the oldest 1 is lost; list_letters() is correct"), "no page ended here"
+    first = judge(SUBJECT, with_library(entries=(*STORED[:4], entry(9, by="x")))).first
+    assert first is not None
+    assert first.summary.startswith("list_letters() returns 4 of 5, and 1 entry that the declared pattern does not, al")
+
+
 def test_a_page_that_names_the_next_one_is_healthy() -> None:
     assert verdict(with_member(entries=STORED[3:], more=True)) == (None, None)
 
@@ -137,6 +149,22 @@ def test_strangers_and_people_without_a_token() -> None:
         assert verdict(nothing) == ("http", "status"), "another status is declared"
         other = replace(HEALTHY, http=replace(HEALTHY.http, **{who: Answer(404, cors=ORIGIN)}))
         assert verdict(other) == ("http", "status")
+
+
+def test_a_refusal_that_contains_what_it_refuses() -> None:
+    long = tuple(replace(one, id=f"message-{one.id}") for one in STORED)
+    seen = with_pattern(long[::-1], replace(HEALTHY, dynamodb=replace(HEALTHY.dynamodb, entries=long)))
+    for place in ("stranger", "later"):
+        told = Answer(403, cors=ORIGIN, refusal='{"detail": "not yours: message-m2, message-m4"}')
+        changes = {"stranger": told} if place == "stranger" else {"later": {"stranger": told}}
+        first = judge(SUBJECT, replace(seen, http=replace(seen.http, **changes))).first
+        assert first is not None
+        assert (first.kind, first.subjects) == ("open_to_strangers", ("message-m2", "message-m4"))
+        assert (
+            first.summary == "the API answers 403 to a user who is not a member, and its body has 2 entries of the list"
+        )
+    short = Answer(403, cors=ORIGIN, refusal="m2 is not yours")
+    assert verdict(replace(HEALTHY, http=replace(HEALTHY.http, stranger=short))) == (None, None)
 
 
 def test_pages_that_overlap_or_leave_a_gap_are_a_fault_of_the_cursor() -> None:
