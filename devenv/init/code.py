@@ -404,5 +404,7 @@ def attribute(name: str, kind: str, node: ast.expr, scope: Scope) -> Attribute:
         return Attribute("uuid", template)
     if template and "{" not in template:
         return Attribute("time" if DATED.match(template) else "string", template)
-    told = f"{name} {template or ''} {shown(node)}"
+    # A sentence that has a word such as "now" is no time.
+    sentence = template is not None and " " in re.sub(r"\{[^{}]*\}", "", template).strip()
+    told = name if sentence else f"{name} {template or ''} {shown(node)}"
     return Attribute("time" if TIMELY.search(told) else "string", template)

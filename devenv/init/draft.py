@@ -22,6 +22,7 @@ from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.settings_found import GIVEN, OWN_REGION, database_of, is_secret, placeholder
 from devenv.init.sheet import Guess
 from devenv.init.sql_tables import DeclaredTable
+from devenv.init.step_files import sql_patterns
 
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 # What routes are called that tell that an application serves, the surest first; then what may be one, as a last word.
@@ -111,6 +112,7 @@ class Drafter(TraceDrafter):
         yield from (f"{name}: items" for name in survey.seeds.files)
         if self.seed:
             yield f"{self.seed.file}: a script that loads items"
+            yield from (f"{name}: data that {self.seed.file} reads" for name in survey.seed_data)
         yield from (f"{', '.join(each.seen)}: entity {each.name} (table {each.table})" for each in self.entities)
         for link in self.links:
             yield f"link {link.source} -> {link.target.name}.{link.column}" + (
@@ -341,7 +343,9 @@ class Drafter(TraceDrafter):
             self.sheet.key("migrations", migrations.setting, note)
         if self.survey.sql:
             aside = [glob.escape(file.name) for file in self.survey.sql if file.problem]
-            self.sheet.key("files", [glob.escape(file.name) for file in self.survey.sql], aside=aside)
+            chosen = [file.name for file in self.survey.sql]
+            files = [*map(glob.escape, chosen)] if aside else sql_patterns(chosen, self.survey.names)
+            self.sheet.key("files", files, aside=aside)
         whole = [table for table in self.survey.tables if table.whole]
         names = list(dict.fromkeys(glob.escape(table.file) for table in whole))
         for table in (table for table in self.survey.tables if not table.whole):
@@ -394,7 +398,9 @@ class Drafter(TraceDrafter):
             if self.gives_new_ids()
             else ""
         )
-        self.sheet.above(f"{file} runs once, and again if it changes.{again}")
+        reads = self.survey.seed_data
+        changes = f"it or {' or '.join(reads)}" if reads else "it"
+        self.sheet.above(f"{file} runs once, and again if {changes} changes.{again}")
         self.sheet.section("steps", "seed")
         if file.endswith(COMPILED):
             # The program is a folder's.
@@ -405,7 +411,7 @@ class Drafter(TraceDrafter):
         if file.endswith(("ts", "mts")) and any("tsx" in each.packages for each in self.survey.manifests):
             program = ["npx", "--no-install", "tsx"]
         self.sheet.key("command", [*(program or ["{python}"]), *self.seed_words(file)])
-        self.sheet.key("files", [glob.escape(file)])
+        self.sheet.key("files", [*map(glob.escape, (file, *reads))])
 
     def gives_new_ids(self) -> bool:
         """Return True unless the SQL seeds spell out the id of every row that they insert."""

@@ -108,7 +108,7 @@ def find_links(
 
     `items` are those of seed files by table, `rows` the values of columns in SQL.
     """
-    items, rows = tuple(items), rows or {}
+    items, tables, rows = tuple(items), tuple(tables), rows or {}
     seen = [(entity, field) for entity in entities for field in entity.attributes]
     columns = [(table, column.name) for table in tables for column in table.columns if column.primary or column.unique]
     found: dict[str, FoundLink] = {}
@@ -130,6 +130,9 @@ def find_links(
                     link = make_link(entity, field, table, column)
                     if link is not None:
                         found.setdefault(link.source, link)
+                        if not found[link.source].natural and found[link.source].target == table:
+                            natural = natural_by_name(entity, link, tables)
+                            found[link.source] = replace(found[link.source], natural=natural)
     named: dict[str, FoundLink] = {}
     for link in found.values():
         name = free_name(link.name, named)
@@ -245,13 +248,40 @@ def natural_of(copies: Mapping[str, str], table: DeclaredTable) -> dict[str, str
     return {attribute: column for attribute, column in copies.items() if column == best}
 
 
+def natural_by_name(entity: FoundEntity, link: FoundLink, tables: Sequence[DeclaredTable]) -> dict[str, str]:
+    """A unique column of the row that the item has under the same telling name: `tracking_code` of `parcels`.
+
+    Empty where another table has a column of this name, or the item has two ids of this table's rows.
+    """
+    if sum(is_called_after(field, link.target, link.column) for field in entity.attributes) > 1:
+        return {}
+    called = {snake(name): name for name in entity.attributes}
+    everywhere = [column.name for table in tables for column in table.columns]
+    telling = (
+        column.name
+        for column in link.target.columns
+        if column.unique and "_" in column.name and column.name in called and not ID_END.search(column.name)
+    )
+    best = next((name for name in telling if everywhere.count(name) == 1), None)
+    return {called[best]: best} if best else {}
+
+
 def find_person(
     tables: Iterable[DeclaredTable], links: Iterable[FoundLink]
 ) -> tuple[DeclaredTable, str, str, str | None] | None:
-    """(table, id, name, sign-in) of the table of people: the one that most links lead to, or that is called so."""
+    """(table, id, name, sign-in) of the table of people: the one that is called so; or that most links lead to, of
+    those with a column that people sign in with, if there are any.
+    """
     tables = list(tables)
     led = [link.target.name for link in links]
-    ranked = sorted(tables, key=lambda t: (t.name not in ("users", "user", "accounts", "people"), -led.count(t.name)))
+    ranked = sorted(
+        tables,
+        key=lambda t: (
+            t.name not in ("users", "user", "accounts", "people"),
+            not any(t.column(name) for name in (*HANDLES, *SIGN_IN, "email")),
+            -led.count(t.name),
+        ),
+    )
     for table in ranked:
         named = [f"{singular(table.name)}_{each}" for each in ID_NAMES]
         id_ = next((c.name for c in table.columns if c.name in ID_NAMES or (c.primary and c.name in named)), None)

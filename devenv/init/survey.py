@@ -28,6 +28,7 @@ from devenv.init.settings_class import with_variables
 from devenv.init.source import assignments, parse_python, read_variable, text_functions
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
+from devenv.init.step_files import data_files
 from devenv.init.tables import (
     Found,
     read_json_tables,
@@ -89,8 +90,8 @@ class Survey:
     are those that scripts make or connect to, the most frequent first. `rows` are tables of Postgres, however they are
     made. `written` are items that programs write, as far as their values are constants. `instances`: class -> (file,
     path) of an object of it. `creators` are scripts that make a table whose definition is not read. `tokens`:
-    lookups of a user by an opaque token. `unused` says of everything else that could have mattered why it is not used.
-    `is_empty`: there is nothing.
+    lookups of a user by an opaque token. `names` are all files. `seed_data` are the data files that the seed script
+    reads. `unused` says of everything else that could have mattered why it is not used. `is_empty`: there is nothing.
     """
 
     root: Path
@@ -117,6 +118,8 @@ class Survey:
     creators: tuple[str, ...] = ()
     go: Mapping[str, golang_code.GoFile] = field(default_factory=dict)
     tokens: tuple[TokenLookup, ...] = ()
+    names: tuple[str, ...] = ()
+    seed_data: tuple[str, ...] = ()
     is_empty: bool = True
 
     @property
@@ -189,6 +192,7 @@ def survey(root: Path) -> Survey:
     functions = find_functions(texts, [table.table for table in settled])
     in_code = read_sql_texts(texts)
     loader = find_seed(code)
+    data = data_files(texts[loader.file], names) if loader else []
     used = {*(migrations.files if migrations else ()), *([loader.file] if loader else [])}
     asked_tables = {*known, *(table.name for table in (*of_sql, *rows))}
     return Survey(
@@ -221,7 +225,7 @@ def survey(root: Path) -> Survey:
                 for table in settled
                 if table.dropped
             ),
-            *seeds.unused,
+            *(sentence for sentence in seeds.unused if sentence.partition(":")[0] not in data),
             *unread_loaders(texts, in_code, used, [file.name for file in sql]),
             *unmade_tables(in_code, asked_tables | views_in(texts)),
             *unread_functions(texts, functions),
@@ -235,6 +239,8 @@ def survey(root: Path) -> Survey:
         written=written,
         go=go,
         tokens=tuple(token_lookups(texts)),
+        names=tuple(names),
+        seed_data=tuple(data),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
 
