@@ -123,21 +123,28 @@ def find_links(
                 link = make_link(entity, field, table, column, f"{word}{{}}" if word else None)
                 if link is not None:
                     found.setdefault(link.source, replace(link, sure=True))
-    for is_meant in (is_called_after, is_called_alike):
-        for entity, field in seen:
-            for table, column in columns:
-                if is_meant(field, table, column):
-                    link = make_link(entity, field, table, column)
-                    if link is not None:
-                        found.setdefault(link.source, link)
-                        if not found[link.source].natural and found[link.source].target == table:
-                            natural = natural_by_name(entity, link, tables)
-                            found[link.source] = replace(found[link.source], natural=natural)
+    for link in links_by_name(seen, columns):
+        found.setdefault(link.source, link)
+    for source, link in found.items():
+        keys = (natural_by_name(entity, link, tables) for entity, field in seen if is_from(link, entity, field))
+        found[source] = replace(link, natural=link.natural or next(filter(None, keys), {}))
     named: dict[str, FoundLink] = {}
     for link in found.values():
         name = free_name(link.name, named)
         named[name] = replace(link, name=name)
     return tuple(named.values())
+
+
+def links_by_name(
+    seen: Iterable[tuple[FoundEntity, str]], columns: Iterable[tuple[DeclaredTable, str]]
+) -> Iterator[FoundLink]:
+    """References by the names of fields, the surest first."""
+    seen, columns = tuple(seen), tuple(columns)
+    for is_meant in (is_called_after, is_called_alike):
+        for entity, field in seen:
+            for table, column in columns:
+                if is_meant(field, table, column) and (link := make_link(entity, field, table, column)):
+                    yield link
 
 
 def values_of(entity: FoundEntity, field: str, items: Iterable[tuple[str, Mapping[str, Any]]]) -> set[str]:
@@ -246,6 +253,14 @@ def natural_of(copies: Mapping[str, str], table: DeclaredTable) -> dict[str, str
     best = next((c.name for c in columns if c.unique), None)
     best = best or next((name for name in NATURAL if any(c.name == name for c in columns)), None)
     return {attribute: column for attribute, column in copies.items() if column == best}
+
+
+def is_from(link: FoundLink, entity: FoundEntity, field: str) -> bool:
+    """Return True if a link is that of this field, by its name."""
+    if not is_called_after(field, link.target, link.column):
+        return False
+    own = make_link(entity, field, link.target, link.column)
+    return own is not None and own.source == link.source
 
 
 def natural_by_name(entity: FoundEntity, link: FoundLink, tables: Sequence[DeclaredTable]) -> dict[str, str]:
