@@ -24,7 +24,8 @@ def look_closer(inquiry: TraceContext, seen: Observations, found: Judgement) -> 
     if first is None or first.layer not in ANSWERS or first.others:
         return seen
     extra = [one.id for one in first.difference.extra] if first.difference else []
-    if extra and (owners := owners_of(inquiry, extra, person)):
+    shared = [one.id for _, one in first.difference.pairs] if first.difference else []
+    if extra and (owners := owners_of(inquiry, [*extra, *shared], person)):
         seen = replace(seen, dynamodb=replace(seen.dynamodb, elsewhere=owners))
     if first.layer != "http":
         return seen

@@ -70,9 +70,10 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
 def by_whom(finding: LayerFinding, seen: Observations) -> LayerFinding:
     """The finding; with whose entries the answer has, and with the cache that says it answered, where that is seen."""
     member, between = seen.http.member, finding.difference
-    told = []
-    if between is not None and (owners := owners_text([one.id for one in between.extra], seen)):
-        told.append(owners)
+    told: list[str] = []
+    if between is not None:
+        shared = [one.id for _, one in between.pairs]
+        told += filter(None, [owners_text([one.id for one in between.extra], shared, seen)])
     if seen.http.kept_under is not None and finding.kind in KINDS:
         found, declared = seen.http.kept_under
         cause = f"the cache holds this answer under {found}; the declared key of this user is {declared}"
@@ -83,12 +84,17 @@ def by_whom(finding: LayerFinding, seen: Observations) -> LayerFinding:
     return replace(finding, cause="; ".join(filter(None, [*told, finding.cause]))) if told else finding
 
 
-def owners_text(entries: Sequence[str | None], seen: Observations) -> str | None:
-    """`all 2 of them are stored for mei`: the subject that all these entries have in common; None without one."""
+def owners_text(entries: Sequence[str | None], shared: Sequence[str | None], seen: Observations) -> str | None:
+    """`all 2 of them are stored for mei`: the subject that all these entries have in common; None without one.
+
+    Of several, those that have the `shared` entries, too: the subject's own ones in the same answer.
+    """
     known = [seen.dynamodb.elsewhere.get(one or "", ()) for one in entries]
     if not known or not all(known):
         return None
     common = [name for name in known[0] if all(name in names for names in known)]
+    both = [name for name in common if all(name in seen.dynamodb.elsewhere.get(one or "", ()) for one in shared)]
+    common = both or common
     if not common:
         return f"{number_of(len(known), 'of them is', 'of them are')} stored for others: {', '.join(known[0])}"
     which = f"all {len(known)} extra entries are" if len(known) > 1 else "the extra entry is"

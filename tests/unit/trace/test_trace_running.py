@@ -150,6 +150,13 @@ def test_entries_that_one_other_person_has_in_common() -> None:
     assert cause.startswith("all 2 extra entries are stored for bo, so this is the answer for another user")
 
 
+def test_an_entry_of_two_others_is_the_answer_of_who_shares_the_rest() -> None:
+    both = with_member(entries=(*STORED[:1], entry(7, text="x", at="2020-01-01T00:00:00Z")))
+    owners = {"m7": ("cy", "bo"), "m1": ("bo",)}
+    seen = replace(both, dynamodb=replace(both.dynamodb, elsewhere=owners))
+    assert (first(seen).cause or "").startswith("the extra entry is stored for bo, so this is the answer for another")
+
+
 def test_entries_that_are_stored_nowhere_are_nobodys() -> None:
     assert "stored for" not in (strangers(elsewhere={"m7": ("bo",)}).cause or "")
 
