@@ -50,7 +50,8 @@ LONG = [pytest.param(TRACES, marks=pytest.mark.long, id=f"{TRACES}, {number}") f
 )
 @pytest.mark.parametrize("times", [4, *LONG])
 def test_a_writer_gives_no_alarm(bench: Bench, writer: list[int], times: int) -> None:
-    verdicts = [bench.trace("conversation", GROUP)["verdict"] for _ in range(times)]
+    subjects = (("conversation", GROUP), ("conversations", "--user", "ines"))
+    verdicts = [bench.trace(*subjects[number % 2])["verdict"] for number in range(times)]
     assert [(one["layer"], one["summary"], one["cause"]) for one in verdicts if one["status"] == "diverged"] == []
     assert len(writer) > times, "somebody wrote"
     assert set(writer) == {200}
