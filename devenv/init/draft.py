@@ -84,9 +84,14 @@ class Drafter(TraceDrafter):
         """The name of a person that the seeds have: one that the items name too, if possible."""
         if self.person is None:
             return None
-        table, _, column, _ = self.person
+        table, id_, column, _ = self.person
         names = self.values.column(table.name, column)
-        return next((name for name in names if name in self.values.mentioned), next(iter(names), None))
+        ids = self.values.columns.get((table.name, id_), ())
+        mentioned = self.values.mentioned
+        told = [name for name in names if name in mentioned]
+        # Rows that give both: the person whose id an item has.
+        told += [name for name, id_ in zip(names, ids, strict=False) if len(ids) == len(names) and id_ in mentioned]
+        return next(iter(told), next(iter(names), None))
 
     def found(self) -> Iterable[str]:
         """Describe each thing found."""

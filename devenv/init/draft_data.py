@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from devenv.init.entities import ID_NAMES, find_entities, own_id, places_of, typed_by_links
+from devenv.init.entities import ID_NAMES, FoundEntity, find_entities, key_of, own_id, places_of, typed_by_links
 from devenv.init.propose import (
     brought_by,
     find_group,
@@ -64,7 +64,7 @@ class DataDrafter:
             self.sheet.key("table", entity.table)
             if entity.match:
                 self.sheet.key("match", entity.match)
-            if (own := own_id(entity)) and not self.is_shared(own):
+            if (own := own_id(entity)) and not self.is_shared(own) and not self.is_sorted_by(entity, own):
                 self.sheet.key("unique", [own])
             self.sheet.section("entities", entity.name, "attributes")
             for name, kind in entity.attributes.items():
@@ -75,6 +75,11 @@ class DataDrafter:
         indexes = [i for table in self.survey.tables for i in table.request.get("GlobalSecondaryIndexes", ())]
         keyed = {str(part["AttributeName"]) for index in indexes for part in index["KeySchema"]}
         return attribute in keyed or any(attribute in places_of(entity) for entity in self.entities)
+
+    def is_sorted_by(self, entity: FoundEntity, attribute: str) -> bool:
+        """Return True for the sort key of a table without templates: it is unique for each hash key only."""
+        keys = [key_of(table)[1:] for table in self.survey.tables if table.table == entity.table]
+        return not entity.match and any(attribute in key for key in keys)
 
     def link_sections(self) -> None:
         """`[[links]]`, from names that match."""

@@ -206,16 +206,19 @@ class TraceDrafter(DataDrafter):
         results = self.results(function, entity)
         templates = [entity.match[name] for name in self.sort_keys(entity) if name in entity.match]
         places = [place for text in templates for place in PLACE.findall(text)]
+        key_parts = self.sort_keys(entity)
         ids = [a for f, a in results.items() if f in ID_NAMES or a in ID_NAMES]
         # Of a kind that is called after its key, the id may be called after what is listed: `notes` have a `note_id`.
         singulars = {f"{singular(pattern.name)}_{suffix}" for suffix in ID_NAMES}
         listed = [name for name in entity.attributes if snake(name) in singulars]
-        names = (own_id(entity), *ids, *listed, *self.sort_keys(entity), *templates, *places)
+        # All items of one answer have the same value of what they are asked by.
+        parts = [name for name in (*self.sort_keys(entity, pattern.query.index), *key_parts) if name not in pattern.key]
+        names = (own_id(entity), *ids, *listed, *parts, *templates, *places)
         own = next((each for each in names if each in results.values()), None)
         shown = next((field for field, attribute in results.items() if attribute == own), None)
         params = {p: self.type_of(p) for t in pattern.key.values() for p in PLACE.findall(t)}
         arguments, unknown = self.arguments(function, pattern)
-        called = self.is_callable(function)
+        called = self.is_callable(function) and not self.is_view(function)
         if own is None or shown is None or (unknown and called):
             self.sheet.note(
                 f"{function.file}:{function.line} {function.name or 'a query'} could be traced, but "
@@ -256,6 +259,8 @@ class TraceDrafter(DataDrafter):
             self.sheet.key("payload", words, "texts that people wrote: reports leave them out")
         if called:
             self.library(pattern, arguments)
+        elif self.is_view(function) and route:
+            self.sheet.comment(self.not_callable(pattern))
         elif function.name:
             self.sheet.note(self.not_callable(pattern))
         other = {field: answer[field] for field in fields if answer and answer.get(field, field) != field}
@@ -278,9 +283,20 @@ class TraceDrafter(DataDrafter):
             return bool(function.name) and self.go_command(function) is not None
         return bool(function.name) and (function.file.endswith(SCRIPTS) or self.callable_path(function) is not None)
 
+    def is_view(self, function: Function) -> bool:
+        """Return True for the function of a route: without a request it cannot be called."""
+        inside = (route for code in self.survey.code for route in code.routes if route.file == function.file)
+        return any(route.line <= function.line <= route.end for route in inside)
+
     def not_callable(self, pattern: FoundPattern) -> str:
         """Return why there is no library layer, and what to declare for one."""
         function = pattern.query.function
+        if self.is_view(function):
+            return (
+                f"{function.name} ({function.file}:{function.line}) serves a request, so the library layer is left out."
+                " For this layer, move its query to a function of its own, and declare"
+                f" [trace.{pattern.name}.library]."
+            )
         if function.file.endswith(COMPILED):
             return (
                 f"No command prints what {function.name} ({function.file}:{function.line}) returns, so the library"
@@ -317,12 +333,17 @@ class TraceDrafter(DataDrafter):
             return {field: placed(attribute, entity) for field, attribute in function.results.items()}
         hidden = places_of(entity) - (entity.stored if len(entity.match) > 1 else frozenset())
         named = {name: name for name in entity.attributes if name not in hidden}
+        # A sort key that is part of the whole item; its template is the item's id, if there is no other.
+        named |= {name: entity.match[name] for name in self.sort_keys(entity) if name in entity.match}
         return function.results or named
 
-    def sort_keys(self, entity: FoundEntity) -> tuple[str, ...]:
-        """The sort key of an entity's table, which no two items of one key share."""
-        tables = [table for table in self.survey.tables if table.table == entity.table]
-        parts = [part for table in tables for part in table.request["KeySchema"] if part["KeyType"] == "RANGE"]
+    def sort_keys(self, entity: FoundEntity, index: str | None = None) -> tuple[str, ...]:
+        """The sort key of an entity's table, which no two items of one key share; or that of an index."""
+        tables = [table.request for table in self.survey.tables if table.table == entity.table]
+        if index is not None:
+            kinds = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+            tables = [i for t in tables for kind in kinds for i in t.get(kind, ()) if i.get("IndexName") == index]
+        parts = [part for table in tables for part in table["KeySchema"] if part["KeyType"] == "RANGE"]
         return tuple(str(part["AttributeName"]) for part in parts)
 
     def type_of(self, parameter: str) -> str:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from devenv.config.schema import DECLARED_TYPES
-from devenv.init.code import Attribute
+from devenv.init.code import Attribute, Query
 from devenv.init.survey import Survey
 from devenv.init.tables import Found
 
@@ -90,6 +90,7 @@ def find_entities(survey: Survey) -> tuple[FoundEntity, ...]:
         found[mark] = FoundEntity(label, table.table, kept, fields, (where,), frozenset(shape.attributes))
     kinds = [refined(each, survey) for each in found.values()]
     kinds += seeded(survey, kinds)
+    kinds += whole_tables(survey, kinds)
     # Two kinds in one table are told apart by their keys, or not at all.
     every = [each.table for each in kinds]
     return tuple(e for e in kinds if e.match or every.count(e.table) == 1)
@@ -182,17 +183,58 @@ def seeded(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[FoundEntity
         templates = tuple(seed_template(text_of(item.get(name)), item, name) for name in tables[table])
         groups.setdefault((table, *templates), []).append(item)
     names = {each.name for each in kinds}
+    # Codes such as `HAM` are values where no key of the table has a separator.
+    words = {table for table, *written in groups if any("#" in text for text in written)}
+    alone = {table: table not in words for table, *_ in groups}
     for (table, *written), items in groups.items():
         key = tables[table]
         match = named_places(dict(zip(key, written, strict=True)), key[0])
-        if key[0] not in match:
+        if key[0] not in match or (alone[table] and "#" not in match[key[0]]):
             continue
+        match = coded_places(match, items, table, survey)
         called = {n: Attribute("string", text_of(v)) for n, v in items[0].items()}
         name = LABEL.sub("_", kind_name(called, match, key) or (WORD.search(match[key[0]]) or [table])[0].lower())
         name = free_name(name, names)
         names.add(name)
         stored = frozenset(each for item in items for each in item)
         yield FoundEntity(name, table, match, types_in(match, items), survey.seeds.files[:3], stored)
+
+
+def coded_places(
+    match: Mapping[str, str], items: Sequence[Mapping[str, Any]], table: str, survey: Survey
+) -> dict[str, str]:
+    """The templates of a key with the code's own names for places that no attribute of the items is called after."""
+    asked = [query.key for code in survey.code for query in code.queries if query.table in (table, None)]
+    stored = {name for item in items for name in item}
+    made = {}
+    for name, template in match.items():
+        same = {key[name] for key in asked if PLACE.sub("{}", key.get(name, "")) == PLACE.sub("{}", template)}
+        own = stored & set(PLACE.findall(template))
+        made[name] = same.pop() if len(same) == 1 and not own else template
+    return made
+
+
+def whole_tables(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[FoundEntity]:
+    """The kind of each table that holds one only: seeds fill it or the code asks it, and no key tells kinds apart."""
+    known = {each.table for each in kinds}
+    names = {each.name for each in kinds}
+    only = survey.tables[0].table if len(survey.tables) == 1 else None
+    asked: dict[str | None, list[Query]] = {}
+    for query in (query for code in survey.code for query in code.queries):
+        asked.setdefault(query.table or only, []).append(query)
+    for table in survey.tables:
+        items = [item for name, item in survey.seeds.items if name == table.table]
+        queries = asked.get(table.table, [])
+        if table.table in known or not (items or queries):
+            continue
+        declared = {str(p["AttributeName"]): str(p["AttributeType"]) for p in table.request["AttributeDefinitions"]}
+        types = {name: DECLARED_TYPES.get(declared.get(name, "S"), "string") for name in key_of(table)}
+        name = free_name(singular(LABEL.sub("_", snake(table.table).replace("-", "_"))), names)
+        names.add(name)
+        stored = frozenset(each for item in items for each in item)
+        places = [f"{query.function.file}:{query.line}" for query in queries]
+        seen = tuple(survey.seeds.files[:3] if items else dict.fromkeys(places))
+        yield FoundEntity(name, table.table, {}, {**types, **types_in({}, items)}, seen, stored)
 
 
 def seed_template(text: str | None, item: Mapping[str, Any], key: str) -> str:
@@ -343,4 +385,6 @@ def places_of(entity: FoundEntity) -> set[str]:
 
 def singular(name: str) -> str:
     """`users` -> `user`, `companies` -> `company`."""
-    return name[:-3] + "y" if name.endswith("ies") else name[:-1] if name.endswith("s") else name
+    if name.endswith("ies"):
+        return name[:-3] + "y"
+    return name[:-1] if name.endswith("s") and not name.endswith("ss") else name

@@ -114,15 +114,13 @@ def find_links(
     found: dict[str, FoundLink] = {}
     for entity, field in seen:
         # What rows and items of the seeds say is sure, whatever the names are.
+        values = values_of(entity, field, items)
         for table, column in columns:
-            values = values_of(entity, field, items)
-            word = "" if proves(values, table, column, rows) else word_before(values)
-            if word and not proves({value.removeprefix(word) for value in values}, table, column, rows):
-                continue
-            if word or proves(values, table, column, rows):
-                link = make_link(entity, field, table, column, f"{word}{{}}" if word else None)
-                if link is not None:
-                    found.setdefault(link.source, replace(link, sure=True))
+            word = proven_by(field, values, table, column, rows)
+            part = f"{word}{{}}" if word else None
+            link = make_link(entity, field, table, column, part) if word is not None else None
+            if link is not None:
+                found.setdefault(link.source, replace(link, sure=True))
     for link in links_by_name(seen, columns):
         found.setdefault(link.source, link)
     for source, link in found.items():
@@ -152,7 +150,7 @@ def values_of(entity: FoundEntity, field: str, items: Iterable[tuple[str, Mappin
     mine = [
         (item, places)
         for table, item in items
-        if table == entity.table and entity.match and (places := places_in(entity.match, item)) is not None
+        if table == entity.table and (places := places_in(entity.match, item)) is not None
     ]
     return {text for item, places in mine if (text := places.get(field) or text_of(item.get(field)))}
 
@@ -170,6 +168,21 @@ def proves(values: set[str], table: DeclaredTable, column: str, rows: Mapping[tu
         return {(str(found[1]).rpartition(".")[2], found[2]) for found in asked} == {(table.name, column)}
     known = set(rows.get((table.name, column), ()))
     return bool(values) and all(UUID.fullmatch(value) for value in values) and values <= known
+
+
+def proven_by(
+    field: str, values: set[str], table: DeclaredTable, column: str, rows: Mapping[tuple[str, str], Sequence[str]]
+) -> str | None:
+    """The word before the ids of a column that all values are, "" where they are the ids; None for other values."""
+    if proves(values, table, column, rows) or is_row_named(field, values, table, rows.get((table.name, column), ())):
+        return ""
+    word = word_before(values)
+    return word if word and proves({value.removeprefix(word) for value in values}, table, column, rows) else None
+
+
+def is_row_named(field: str, values: set[str], table: DeclaredTable, known: Sequence[str]) -> bool:
+    """Return True for an attribute `voter` whose values are all in a unique column of `voters`: codes, names."""
+    return snake(field) == singular(table.name) and bool(values) and values <= set(known)
 
 
 def is_called_after(field: str, table: DeclaredTable, column: str) -> bool:
@@ -364,9 +377,21 @@ def brought_by(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> list[F
         asked = {name: re.sub(r"\{[\w.]+\}", "{}", text) for name, text in pattern.key.items()}
         same = all(templates.get(name) == text for name, text in asked.items())
         sort = entity.match.get(pattern.query.narrowed or "", "")
-        if entity.table == pattern.query.table and same and sort.startswith(pattern.begins):
+        fits = sort.startswith(pattern.begins) and not excludes(pattern.query, entity)
+        if entity.table == pattern.query.table and same and fits:
             found.append(entity)
     return found
+
+
+def excludes(query: Query, entity: FoundEntity) -> bool:
+    """Return True if the query's begins_with leaves none of an entity's items: their sort keys begin otherwise."""
+    wanted = PLACE.split(query.begins)[0]
+    name = query.narrowed or ""
+    own = PLACE.split(entity.match.get(name, ""))[0]
+    if not own:
+        # A value such as a time or an id does not begin with `ORDER#`.
+        return entity.attributes.get(name) in ("time", "uuid") and KEY_WORD.match(wanted) is not None
+    return not (wanted.startswith(own) or own.startswith(wanted))
 
 
 def order_of(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> str:
@@ -381,7 +406,7 @@ def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tup
 
     Of a key without a literal part, and of an index, it is the one kind of items that has the attribute.
     """
-    here = [each for each in entities if each.table == pattern.query.table]
+    here = [e for e in entities if e.table == pattern.query.table and not excludes(pattern.query, e)]
     kinds = brought_by(pattern, here)
     if len(kinds) > 1 and len(kinds[0].match) > 1:
         return None

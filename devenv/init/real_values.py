@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ FILLED: Final = re.compile(r"\b([A-Za-z]{3,})#\$?\{(\w+)\}")
 # The same in an item: `PLOT#42`.
 KEYED: Final = re.compile(r"([A-Za-z]{3,})#([^#\s]+)")
 INSERT: Final = re.compile(
-    rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})\s*\(([^)]*)\)\s*VALUES\s*(?=(.{{0,4000}}))", re.IGNORECASE | re.DOTALL
+    rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})\s*(?:\(([^)]*)\)\s*)?VALUES\s*(?=(.{{0,4000}}))", re.IGNORECASE | re.DOTALL
 )
 BEHIND_ROWS: Final = re.compile(r"\bON\s+CONFLICT\b|\bRETURNING\b", re.IGNORECASE)
 MOST: Final = 200
@@ -66,11 +66,14 @@ def plain(name: str) -> str:
 
 
 def find_values(
-    texts: Mapping[str, str], items: Iterable[Mapping[str, str]], written: Iterable[Mapping[str, str]] = ()
+    texts: Mapping[str, str],
+    items: Iterable[Mapping[str, str]],
+    written: Iterable[Mapping[str, str]] = (),
+    declared: Mapping[str, Sequence[str]] | None = None,
 ) -> SeedValues:
     """The values in SQL's INSERTs, in the items of seed files, and in code that is called a seed.
 
-    `written` are items that programs write: what nothing else tells.
+    `written` are items that programs write: what nothing else tells. `declared` are the columns of each table.
     """
     names: dict[str, list[str]] = {}
     columns: dict[tuple[str, str], list[str]] = {}
@@ -86,7 +89,7 @@ def find_values(
                 names.setdefault(plain(keyed[1]), []).append(keyed[2])
     for file, text in sorted(texts.items(), key=lambda each: "seed" not in each[0].lower()):
         if file.endswith((".sql", ".py")):
-            for table, column, value in inserted(text):
+            for table, column, value in inserted(text, declared or {}):
                 columns.setdefault((table, column), []).append(value)
         if file.endswith(".sql"):
             continue
@@ -118,10 +121,10 @@ def keyed_values(items: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
     return found
 
 
-def inserted(text: str) -> Iterable[tuple[str, str, str]]:
-    """(table, column, value) of the texts in INSERT … VALUES."""
+def inserted(text: str, columns: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str, str]]:
+    """(table, column, value) of the texts in INSERT … VALUES. `columns` are those of each table, in order."""
     for match in INSERT.finditer(text):
-        names = [bare(name.strip()) for name in match[2].split(",")]
+        names = [bare(name.strip()) for name in match[2].split(",")] if match[2] else columns.get(bare(match[1]), ())
         rows = split_commas(BEHIND_ROWS.split(match[3].partition(";")[0].partition('"""')[0])[0].rstrip())
         for row in rows[:MOST]:
             if not (row.startswith("(") and row.endswith(")")):

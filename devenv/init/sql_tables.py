@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from devenv.core.errors import UsageError
@@ -32,6 +32,14 @@ TOUCHES: Final = re.compile(
     rf"|CREATE\s+(?:OR\s+REPLACE\s+)?(?:CONSTRAINT\s+)?TRIGGER\b[^(;]*?\sON\s+(?:{NAME}\.)?({NAME})"
     rf"|COMMENT\s+ON\s+(?:TABLE|COLUMN)\s+({NAME})"
     rf"|UPDATE\s+(?:ONLY\s+)?(?:{NAME}\.)?({NAME})",
+    re.IGNORECASE,
+)
+# A key that stands behind its table's own statement, as in what pg_dump writes.
+KEYED: Final = re.compile(
+    rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{NAME}\.)?(?P<table>{NAME})\s+ADD\s+"
+    rf"(?:CONSTRAINT\s+{NAME}\s+)?(?P<kind>PRIMARY\s+KEY|UNIQUE)\s*\(\s*(?P<column>{NAME})\s*\)"
+    rf"|CREATE\s+UNIQUE\s+INDEX\b[^(;]*?\sON\s+(?:ONLY\s+)?(?:{NAME}\.)?(?P<on>{NAME})\s*(?:USING\s+\w+\s*)?"
+    rf"\(\s*(?P<one>{NAME})\s*\)\s*$",
     re.IGNORECASE,
 )
 VIEW: Final = re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?(MATERIALIZED\s+)?VIEW\b", re.IGNORECASE)
@@ -102,7 +110,7 @@ def read_sql(name: str, text: str) -> SqlFile | str:
         problem = None
     except UsageError as error:
         statements, problem = [part.strip() for part in text.split(";")], error.what
-    tables = tuple(table for each in statements if (table := read_table(each)))
+    tables = with_keys([table for each in statements if (table := read_table(each))], statements)
     fills = tuple(dict.fromkeys(bare(found[1]) for each in statements if (found := TARGET.match(each))))
     first = {each.split(None, 1)[0].upper() for each in statements if each}
     if not first:
@@ -119,6 +127,28 @@ def read_sql(name: str, text: str) -> SqlFile | str:
     types = (column.type for table in tables for column in table.columns)
     uses = frozenset((*map(bare, named), *map(bare, called), *types)) - makes
     return SqlFile(name, tables, fills, tuple(map(bare, extensions)), problem, touches, makes, uses)
+
+
+def with_keys(tables: Iterable[DeclaredTable], statements: Iterable[str]) -> tuple[DeclaredTable, ...]:
+    """The tables with the primary keys and unique columns that other statements of the file add."""
+    unique: set[tuple[str, str]] = set()
+    primary: set[tuple[str, str]] = set()
+    for found in filter(None, (KEYED.match(" ".join(each[:LONGEST].split())) for each in statements)):
+        key = (bare(found["table"] or found["on"]), bare(found["column"] or found["one"]))
+        unique.add(key)
+        if (found["kind"] or "").upper().startswith("PRIMARY"):
+            primary.add(key)
+    return tuple(
+        replace(
+            table,
+            columns=tuple(
+                replace(c, unique=c.unique or (table.name, c.name) in unique, primary=c.primary or at in primary)
+                for c in table.columns
+                for at in [(table.name, c.name)]
+            ),
+        )
+        for table in tables
+    )
 
 
 def is_filled_in(statement: str) -> bool:
@@ -154,15 +184,19 @@ def read_table(statement: str) -> DeclaredTable | None:
         return None
     columns: list[DeclaredColumn] = []
     together: set[str] = set()
+    keys: set[str] = set()
     for part in split_commas(found["body"]):
         if CONSTRAINT.match(part):
             alone = re.search(rf"(PRIMARY\s+KEY|UNIQUE)\s*\(\s*({NAME})\s*\)", part, re.IGNORECASE)
             together |= {bare(alone[2])} if alone else set()
+            keys |= {bare(alone[2])} if alone and alone[1].upper().startswith("PRIMARY") else set()
         elif column := COLUMN.match(part):
             primary = bool(re.search(r"\bPRIMARY\s+KEY\b", part, re.IGNORECASE))
             unique = primary or bool(re.search(r"\bUNIQUE\b", part, re.IGNORECASE))
             columns.append(DeclaredColumn(bare(column["name"]), column["type"].strip().lower(), unique, primary))
-    marked = [DeclaredColumn(c.name, c.type, c.unique or c.name in together, c.primary) for c in columns]
+    marked = [
+        DeclaredColumn(c.name, c.type, c.unique or c.name in together, c.primary or c.name in keys) for c in columns
+    ]
     references = tuple(bare(name) for name in REFERENCES.findall(found["body"]))
     return DeclaredTable(bare(found["schema"] or "public"), bare(found["table"]), tuple(marked), references)
 

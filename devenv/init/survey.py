@@ -6,14 +6,15 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Final
 
 from devenv.config.masking import split_address
 from devenv.host.files import read_text
 from devenv.init import golang_code, javascript_code, unused
-from devenv.init.code import Code, Function, read_code
+from devenv.init.code import Code, read_code
+from devenv.init.combined import mounted, with_results
 from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
@@ -25,7 +26,8 @@ from devenv.init.program_tables import read_program_tables
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
-from devenv.init.source import assignments, parse_python, read_variable, text_functions
+from devenv.init.source import PYTHON_BYTES, assignments, parse_python, read_variable, text_functions
+from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
 from devenv.init.step_files import data_files
@@ -78,6 +80,9 @@ WANTED: Final = frozenset(
         *(".ini", ".properties", ".go", *SCRIPTS, *unused.SUFFIXES),
     ]
 )
+# A program or data of this kind is named when it is too large.
+NAMED_IF_LARGE: Final = (".sql", ".json", ".jsonl", ".ndjson", ".csv", ".tf", ".py", *SCRIPTS)
+SHEBANG_CHARS: Final = 200
 UNWANTED: Final = ("package-lock.json", "tsconfig.json", "composer.lock")
 
 
@@ -183,7 +188,7 @@ def survey(root: Path) -> Survey:
     notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
     notes += [f for name, read in go.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableInput")]
     notes += [sentence for read in go.values() for sentence in read.unread]
-    notes += [f"{name}: too long to be read as code" for name in texts if is_code(name) and name not in {*made, *go}]
+    notes += too_long(texts)
     rest = {name: text for name, text in texts.items() if name not in {table.file for table in settled}}
     written = (
         *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts)),
@@ -212,7 +217,12 @@ def survey(root: Path) -> Survey:
         migrations=migrations,
         manifests=tuple(package for n, t in texts.items() if (package := read_manifest(n, t))),
         seeds=seeds,
-        values=find_values(texts, [plain_item(item) for _, item in seeds.items], [item for _, item in written]),
+        values=find_values(
+            texts,
+            [plain_item(item) for _, item in seeds.items],
+            [item for _, item in written],
+            {table.name: [c.name for c in table.columns] for file in sql for table in file.tables},
+        ),
         unused=(
             *reasons,
             *notes,
@@ -336,9 +346,10 @@ def keys_of(tables: Mapping[str, Found]) -> frozenset[str]:
     return frozenset(part["AttributeName"] for each in tables.values() for part in each.request["KeySchema"])
 
 
-def is_code(name: str) -> bool:
-    """Return True for a file whose language devenv reads by its own reader."""
-    return is_script(name) or golang_code.is_go(name)
+def too_long(texts: Mapping[str, str]) -> list[str]:
+    """Sentences about programs that are not read because of their length."""
+    programs = [n for n, t in texts.items() if n.endswith(LANGUAGES_WITH_SQL) or SHEBANG.match(t[:SHEBANG_CHARS])]
+    return [f"{name}: too long to be read as code" for name in programs if len(texts[name]) > PYTHON_BYTES]
 
 
 def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> tuple[list[SqlFile], list[str]]:
@@ -374,43 +385,6 @@ def up_tables(text: str) -> tuple[DeclaredTable, ...]:
     up = re.split(r"(?im)^\s*--\s*(?:migrate:down|\+goose\s+down|\+migrate\s+down)\b", text)[0]
     read = read_sql("up.sql", up)
     return () if isinstance(read, str) else read.tables
-
-
-def with_results(code: list[Code]) -> list[Code]:
-    """The files whose functions return what another function makes of an item, with the fields of that."""
-    makers: dict[str, Function] = {}
-    for function in (f for each in code for f in each.functions if f.results):
-        makers[function.short] = function if function.short not in makers else replace(function, results={})
-
-    def completed(function: Function) -> Function:
-        called = [makers[name] for name in sorted(function.calls) if name in makers and name != function.short]
-        used = [each for each in called if each.results]
-        if function.results or function.whole or len(used) != 1 or function.short == "":
-            return function
-        return replace(function, results=used[0].results)
-
-    made = []
-    for each in code:
-        functions = {function.name: completed(function) for function in each.functions}
-        queries = [replace(q, function=functions.get(q.function.name, q.function)) for q in each.queries]
-        made.append(replace(each, functions=tuple(functions.values()), queries=tuple(queries)))
-    return made
-
-
-def mounted(code: list[Code]) -> list[Code]:
-    """The files with the prefixes that another file mounts their routes at."""
-    prefixes = {name: prefix for each in code for name, prefix in each.mounts.items()}
-    made = []
-    for each in code:
-        stem = PurePath(each.file).stem
-        routes = [
-            replace(route, path=f"{before.rstrip('/')}{route.path}")
-            if (before := prefixes.get(stem) or prefixes.get(route.owner) or "")
-            else route
-            for route in each.routes
-        ]
-        made.append(replace(each, routes=tuple(routes)))
-    return made
 
 
 def read_texts(root: Path) -> tuple[list[str], dict[str, str], list[str]]:
@@ -482,7 +456,7 @@ def read(path: Path, left_out: list[str], name: str) -> str | None:
     """The text of a file; None when it is binary, too large or unreadable, which is noted where it matters."""
     try:
         text = read_text(path, MOST_BYTES)
-        if text is None and path.suffix == ".sql":
+        if text is None and path.suffix in NAMED_IF_LARGE:
             left_out.append(f"{name}: binary, or larger than {MOST_BYTES // 1000} kB")
         return text
     except OSError as error:

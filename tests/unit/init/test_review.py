@@ -67,11 +67,15 @@ def test_what_may_have_queries_and_cannot_be_read_is_named(tmp_path: Path) -> No
 
 
 def test_init_names_code_that_is_too_long_to_be_read(tmp_path: Path) -> None:
-    write(tmp_path, {"short.go": "package main\n", "long.js": "// x\n" * 80_000})
+    write(tmp_path, {"short.go": "package main\n", "long.js": "// x\n" * 80_000, "long.py": "# x\n" * 80_000})
+    write(tmp_path, {"bin/long": "#!/usr/bin/env python3\n" + "# x\n" * 80_000, "Long.java": "// x\n" * 80_000})
     (tmp_path / "long.go").write_text("// x\n" * 80_000)
     assert [line for line in survey(tmp_path).unused if "too long" in line] == [
+        "Long.java: too long to be read as code",
         "long.go: too long to be read as code",
         "long.js: too long to be read as code",
+        "long.py: too long to be read as code",
+        "bin/long: too long to be read as code",
     ]
 
 
