@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from devenv.init.asked_routes import find_route, module_of, source_folder
 from devenv.init.code import Function
 from devenv.init.draft_data import DataDrafter, quoted
 from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, singular, snake, text_of
@@ -16,11 +17,8 @@ from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.propose import (
     FoundPattern,
     brought_by,
-    find_route,
     is_person,
-    module_of,
     order_of,
-    source_folder,
 )
 from devenv.init.propose import traced_entity as entity_of
 from devenv.init.routes import Route
