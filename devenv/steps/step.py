@@ -32,6 +32,8 @@ UNPACKED_BYTES: Final = 512 << 20
 NUMBERED: Final = re.compile(r"(\D*)(\d+(?:(?:\.|_(?=[\d._]*__))\d+)*)?")
 # In the place of a seed's hash: setup ran again.
 SETUP_RAN: Final = "setup ran"
+# The reason of a step that ran for new rows while the items that it wrote for the old ones stayed.
+OLD_ITEMS: Final = "items of old rows"
 
 
 class StepContext(Value, frozen=True):
@@ -303,6 +305,10 @@ class Step(msgspec.Struct, frozen=True):
             return StepState(self.name, "stale", f"setup has run again, {text}", command=again)
         if mark.hash != inputs.hash:
             return StepState(self.name, "stale", "its command or its files changed")
+        if mark.reason == OLD_ITEMS:
+            again = f"devenv {self.name}"
+            text = f"items that it wrote for rows before setup ran may be left: `{again}` replaces them"
+            return StepState(self.name, "done", f"its command ran with these files; {text}", command=again)
         # Of what a command loaded devenv has no record.
         unknown = f"; {self.makes} deleted since cannot be found or restored" if self.makes else ""
         return StepState(self.name, "done", f"its command ran with these files{unknown}")
@@ -329,8 +335,9 @@ class Step(msgspec.Struct, frozen=True):
             raise DevenvError(
                 error.what, exit_code=Exit.STEP, detail=error.detail, cause=error.cause, hint=error.hint
             ) from None
+        left = not fresh and ((stale and outcome.warnings) or (before is not None and before.reason == OLD_ITEMS))
         with Ledger(ctx.ledger) as ledger:
-            ledger.set_mark(self.name, inputs.hash, "done", outcome.summary)
+            ledger.set_mark(self.name, inputs.hash, "done", OLD_ITEMS if left else outcome.summary)
             ledger.set_stamps(inputs.stamps)
             if self.name == "setup" and (fresh or inputs.command):
                 self.outdate_seed(ctx, ledger)

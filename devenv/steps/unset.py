@@ -28,6 +28,10 @@ MISSING: Final = re.compile(
     r"""|\b([A-Z][A-Z0-9_]{2,})\b['"`]?[^\n]{0,30}\b(?:not (?:set|defined|provided)|missing|required|unset|undefined)"""
     r"""|(?:[Mm]issing|[Rr]equired?s?|[Uu]nset)\b[^\n]{0,40}?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"""
 )
+# Of pydantic-settings: the class, and each field that got no value.
+CHECKED: Final = re.compile(r"^.*\bvalidation errors? for (\w+)$", re.MULTILINE)
+REQUIRED: Final = re.compile(r"^\s*(\w+)\n\s+[Ff]ield required\b", re.MULTILINE)
+PREFIX: Final = re.compile(r"""\benv_prefix\s*=\s*["'](\w*)["']""")
 OF_OS: Final = re.compile(r"""<frozen os>|/os\.py['"]""")
 # What a variable is for, by the line that reads it.
 USED: Final = (
@@ -50,6 +54,11 @@ MEANT: Final = (
     (r"\w*(DB|DATABASE|DATASOURCE|PG|POSTGRES)\w*USER\w*", "{postgres_user}"),
     (r"\w*(DB|DATABASE|DATASOURCE|PG|POSTGRES)\w*PASS\w*", "{postgres_password}"),
     (r"(\w+_)?(DB|DATABASE|PG|POSTGRES)_?(NAME|DATABASE|DB)", "{postgres_database}"),
+    # What an application signs its own tokens or cookies with: any value does that is always the same.
+    (
+        r"(\w+_)?(JWT|SESSION|COOKIE)_SECRET(_KEY)?|(TOKEN|AUTH)_SECRET|((FLASK|DJANGO|APP)_)?SECRET_KEY(_BASE)?",
+        "{key}",
+    ),
 )
 # Other stores; and databases that a tool or a test empties: only a part of the name is the same.
 OTHERS: Final = re.compile(
@@ -99,7 +108,32 @@ def named_unset(root: Path, command: Sequence[str], output: str) -> dict[str, st
     known = find_unset(root, command, output, {})
     names = [found[1] or found[2] or found[3] for found in MISSING.finditer(output)]
     own = [name for name in names if name in known or OF_OS.search(output) or "_" in name]
-    return {name: known.get(name, "") for name in own}
+    return {name: known.get(name, "") for name in own} | unset_fields(root, command, output)
+
+
+def unset_fields(root: Path, command: Sequence[str], output: str) -> dict[str, str]:
+    """Variable -> `file:line` of the fields that a settings class of the project (pydantic-settings) says are missing.
+
+    pydantic names the field, without the prefix that its variable has.
+    """
+    found: dict[str, str] = {}
+    checked = CHECKED.findall(output)
+    if not checked:
+        return found
+    head = re.compile(rf"^class {checked[-1]}\(.*\bBaseSettings\b.*\):", re.MULTILINE)
+    for file in program_files(root, command, output):
+        text = file.read_text(errors="replace")[:BYTES]
+        if (start := head.search(text)) is None:
+            continue
+        body = re.split(r"^(?=\S)", text[start.end() :].lstrip("\n"), maxsplit=1, flags=re.MULTILINE)[0]
+        prefix = PREFIX.search(body)
+        for name in REQUIRED.findall(output):
+            at = re.search(rf"^\s+{name}\s*:", text[start.end() :], re.MULTILINE)
+            # An alias is the variable's whole name.
+            whole = f"{prefix[1] if prefix and at else ''}{name}".upper()
+            line = text.count("\n", 0, start.end() + at.end()) + 1 if at else text.count("\n", 0, start.end()) + 1
+            found[whole] = f"{file.relative_to(root.resolve())}:{line}"
+    return found
 
 
 def explain(unset: Mapping[str, str], root: Path | None = None) -> tuple[str, str]:

@@ -188,8 +188,15 @@ def test_a_seed_that_is_a_program_runs_again_after_setup(shop: Any, given: None)
     assert (list(ran), count(shop)) == (["seed"], 2)
     assert "still there: `devenv seed` replaces them" in " ".join(ran["seed"].warnings)
     assert shop.foreign("seed").startswith(f"all items of table {shop.table('things')} (a command wrote them")
+    state = shop.look("seed")
+    assert (state.state, state.command) == ("done", "devenv seed")
+    assert state.reason.endswith("for rows before setup ran may be left: `devenv seed` replaces them")
+    shop.write("seed.py", (shop.root / "seed.py").read_text() + "# changed\n")
+    shop.up()
+    assert shop.look("seed").command == "devenv seed"  # Another run leaves them, too.
     assert not shop.run("seed", fresh=True).warnings
     assert count(shop) == 1
+    assert (shop.look("seed").state, shop.look("seed").command) == ("done", None)
 
 
 def test_a_command_that_expects_the_database_gets_an_empty_one(small: Any) -> None:

@@ -269,6 +269,10 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     follows = (state for state in facts.steps() if state.name == "seed" and state.follows and "${" not in state.reason)
     if seeded[place] and deletable[0].kind == "orphan" and any(follows):
         return Fix("update the seed items to the recreated rows; no data is lost", "devenv up")
+    behind = next((each.command for each in facts.steps() if each.name == "seed" and each.state == "done"), None)
+    if behind and deletable[0].kind == "orphan":
+        why = "setup made new rows, and the items of the old ones are still there"
+        return Fix(f"{why}: empty the tables and run the command of step seed again (asks first)", behind)
     if seeded[place]:
         line = source_line(facts, [each for each in (deletable[0].observed, *deletable[0].subjects) if each])
         text += f". The item came from the seed files{f' ({line})' if line else ''}: correct it there too, or the next"

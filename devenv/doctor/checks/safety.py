@@ -46,10 +46,23 @@ def run_listeners(facts: DoctorFacts) -> Outcome:
     found = list(facts.context.listeners())
     open_ = [each for each in found if not is_loopback(each.ip)]
     if open_:
+        settings = facts.context.settings
+        processes = {name for name, own in settings.services.items() if own.command}
+        processes |= {"backend"} if settings.docker.backend == "process" else set()
+        stores = [each.service for each in open_ if each.service not in processes]
+        own = list(dict.fromkeys(each.service for each in open_ if each.service in processes))
         return failed(
             (f"{each.service} listens on {each.ip}:{each.port}" for each in open_),
-            cause="anyone who can reach this machine can reach the data: DynamoDB Local has no password",
-            fix=Fix("restart it with devenv, which binds to 127.0.0.1", "devenv down && devenv up"),
+            cause="anyone who can reach this machine can reach the data: DynamoDB Local has no password"
+            if stores
+            else "anyone who can reach this machine can reach the application, and through it the data",
+            fix=Fix("restart it with devenv, which binds to 127.0.0.1", "devenv down && devenv up")
+            if stores
+            else Fix(
+                f"{own[0]} chooses its address itself, and without one most frameworks listen on all: give its command"
+                ' or its code the host 127.0.0.1 (Express: `app.listen(port, "127.0.0.1")`), then restart it',
+                f"devenv restart {' '.join(own)}",
+            ),
             subjects=(each.service for each in open_),
         )
     seen = {each.service for each in found}

@@ -346,10 +346,17 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
                 text,
                 f"it must answer {expected}: {why}",
                 status="extra",
+                fix=None if answer.kept else guard_fix(seen, right),
             )
         elif not leaks and not blind and member.status in OK and answer.problem is None:
             wanted = " or ".join(map(str, right))
             yield http_fault(seen, "status", f"the API answers {answer.status} to {who}, not {wanted}", answer.detail)
+
+
+def guard_fix(seen: Observations, right: Sequence[int]) -> Fix:
+    """What the route lacks: the application logs nothing about a request that it answers."""
+    route = route_of(seen).removeprefix(" to ") or "the route"
+    return Fix(f"let {route} check who asks before it answers, and refuse others with {right[0]}; then restart it")
 
 
 def refused_ids(subject: Subject, refused: Sequence[Answer | None], member: Answer) -> tuple[str, ...]:

@@ -134,7 +134,10 @@ def look_at_dynamodb(facts: Facts) -> tuple[list[Finding], list[dict[str, Any]]]
             command = "devenv schema-load && devenv up" if losing else "devenv up"
             text = f"table {name}: {'; '.join(d.text for d in found)}"
             cause = "either the table was created from another definition, or it was altered later"
-            fix = Fix("recreate it as its file declares", command, safe=not losing)
+            change = (
+                "recreate it as its file declares" if losing else "change it to what its file declares; no item is lost"
+            )
+            fix = Fix(change, command, safe=not losing)
             troubles.append(Finding("schema_drift", text, cause, fix, (name,), frozenset(["dynamodb", name])))
     return troubles, seen
 

@@ -143,6 +143,19 @@ def test_a_seeded_item_whose_row_was_recreated_follows(world: World, reason: str
     assert ("DELETE" in str(found.fix.command)) is (command != "devenv up")
 
 
+def test_items_of_rows_that_setup_replaced_are_not_deleted_one_by_one(world: World) -> None:
+    """The seed command wrote new items for the new rows; only the step itself clears all the old ones."""
+    world.rows.remove(world.row("bo"))
+    state = StepState("seed", "done", "items may be left", command="devenv seed")
+    found = judged("orphan")(facts(world, look_steps=lambda: [state]))
+    assert found.fix is not None
+    assert (found.fix.command, found.fix.safe) == ("devenv seed", False)
+    assert "setup made new rows" in found.fix.text
+    usual = judged("orphan")(facts(world, look_steps=lambda: [replace(state, command=None)]))
+    assert usual.fix is not None
+    assert "DELETE" in str(usual.fix.command)
+
+
 def test_a_lost_entry_of_the_seeds_is_loaded_again(world: World) -> None:
     world.items.remove(world.letters(world.first)[-1])
     shape = messaging_settings(TABLE, "letters")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import pytest
 from devenv.config.parse import parse, schema
 from devenv.config.schema import Safety, Settings
 from devenv.core.errors import Exit, UsageError
-from devenv.core.model import DynamoTarget, PostgresTarget, Report, ServiceState, Targets
+from devenv.core.model import DynamoTarget, Listener, PostgresTarget, Report, ServiceState, Targets
 from devenv.doctor.checks.protection import find_keys, key_owner, why_plain
 from devenv.doctor.checks.registry import CHECKS
+from devenv.doctor.checks.safety import run_listeners
 from devenv.doctor.checks.safety_files import encrypted_attributes, read_backups, search_keys
-from devenv.doctor.context import DoctorContext
+from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.doctor.runner import diagnose
 from devenv.host.files import list_files, read_text
 from tests.shapes import MESSAGING_TABLE, messaging_settings
@@ -324,3 +326,25 @@ def test_files_are_read_without_being_led_astray(tmp_path: Path) -> None:
     assert read_text(tmp_path / "pipe") is None
     with pytest.raises(OSError):
         read_text(tmp_path / "loop")
+
+
+@pytest.mark.parametrize(
+    ("service", "command", "says"),
+    [
+        ("backend", "devenv restart backend", "backend chooses its address itself"),
+        ("web", "devenv restart web", "web chooses its address itself"),
+        ("dynamodb", "devenv down && devenv up", "devenv, which binds to 127.0.0.1"),
+        ("cache", "devenv down && devenv up", "devenv, which binds to 127.0.0.1"),
+    ],
+)
+def test_a_process_of_the_project_that_listens_everywhere_is_not_only_restarted(
+    service: str, command: str, says: str
+) -> None:
+    """devenv gives it no address: started again it would listen as before."""
+    services = {"web": {"command": ["node", "web.js"]}, "cache": {"kind": "redis"}}
+    settings = msgspec.convert({**messaging_settings(TABLE, "letters"), "services": services}, Settings)
+    known = replace(context(None), settings=settings, listeners=lambda: [Listener(service, "::", 3000)])
+    found = run_listeners(DoctorFacts(known))
+    assert found.fix is not None
+    assert found.fix.command == command
+    assert says in found.fix.text

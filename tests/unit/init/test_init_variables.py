@@ -134,3 +134,12 @@ def test_trust_is_named_where_an_edit_of_commands_is_left(tmp_path: Path) -> Non
     _, body = made(tmp_path, edited, yes=False)
     assert body["edits"]
     assert body["lines"][:2] == ["devenv trust", "devenv up"]
+
+
+def test_the_key_of_an_applications_own_tokens_is_made(tmp_path: Path) -> None:
+    """Without it the first `devenv up` fails; the secrets of other services cannot be made."""
+    own = {"LOANS_JWT_SECRET": "change-me", "SECRET_KEY": "x", "SESSION_SECRET": ""}
+    others = {"STRIPE_SIGNING_SECRET": "whsec", "AWS_SECRET_KEY": "x", "OAUTH_CLIENT_SECRET": "x", "API_SECRET": "x"}
+    lines = "".join(f"{name}={value}\n" for name, value in {**own, **others}.items())
+    env, _ = env_of(tmp_path, {".env.example": lines})
+    assert env == dict.fromkeys(own, "{key}")

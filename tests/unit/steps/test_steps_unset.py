@@ -18,7 +18,7 @@ from devenv.config.references import find_mistakes
 from devenv.config.schema import Settings
 from devenv.core.model import DynamoTarget, PostgresTarget, Targets
 from devenv.steps.lacking import explain_table
-from devenv.steps.unset import explain, find_unset, reads
+from devenv.steps.unset import explain, find_unset, named_unset, reads
 
 TARGETS = Targets.of(
     PostgresTarget("127.0.0.1", 5433, "me", "p/w", "shop"),
@@ -135,3 +135,24 @@ def test_a_table_that_is_not_there_is_named(tmp_path: Path, made: bool, words: s
     assert words in found[0]
     assert "(it names loans, ledger)" in found[0]
     assert explain_table("Error: x", [tmp_path / "seed.js"], {}, made) is None
+
+
+def test_a_field_of_a_settings_class_is_named_by_its_variable(tmp_path: Path) -> None:
+    """pydantic-settings prints the field alone; an alias is the whole name."""
+    (tmp_path / "conf.py").write_text(
+        "class Other(BaseModel):\n    signing_key: str\n\n\nclass Settings(BaseSettings):\n"
+        '    model_config = SettingsConfigDict(env_prefix="BAKERY_")\n\n    oven: str\n    signing_key: str\n'
+        '    port: int = Field(alias="PORT")\n\n\nsigning_key: str = "x"\n'
+    )
+    said = (
+        f'  File "{tmp_path}/conf.py", line 20, in make\n    return Settings()\n'
+        "pydantic_core._pydantic_core.ValidationError: 2 validation errors for Settings\n"
+        "signing_key\n  Field required [type=missing, input_value={'oven': 'b'}, input_type=dict]\n"
+        "PORT\n  Field required [type=missing, input_value={'oven': 'b'}, input_type=dict]\n"
+    )
+    assert named_unset(tmp_path, ["python", "seed.py"], said) == {
+        "BAKERY_SIGNING_KEY": "conf.py:9",
+        "PORT": "conf.py:5",
+    }
+    # The fields of a request's body are no variables.
+    assert named_unset(tmp_path, ["python", "seed.py"], said.replace("for Settings", "for Other")) == {}

@@ -145,6 +145,11 @@ def test_strangers_and_people_without_a_token() -> None:
     for who in ("stranger", "anonymous"):
         seen = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER)}))
         assert verdict(seen) == ("http", "open_to_strangers")
+        first = judge(SUBJECT, seen).first
+        assert first is not None
+        assert first.fix is not None
+        # The log of a request that was answered says nothing.
+        assert (first.fix.command, "check who asks before it answers" in first.fix.text) == (None, True)
         nothing = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER, entries=())}))
         assert verdict(nothing) == ("http", "status"), "another status is declared"
         other = replace(HEALTHY, http=replace(HEALTHY.http, **{who: Answer(404, cors=ORIGIN)}))
