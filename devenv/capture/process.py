@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import tempfile
@@ -18,9 +17,10 @@ from typing import IO, Any, Final
 import msgspec
 
 from devenv.core.errors import DevenvError
+from devenv.core.late import late
 from devenv.core.value import Value
 
-ERROR_LINE: Final = re.compile(r"(?:Uncaught )?[A-Za-z_][\w.]*(?:Error|Exception)\b(?: \[\w+\])?: \S")
+ERROR_LINE: Final = late(r"(?:Uncaught )?[A-Za-z_][\w.]*(?:Error|Exception)\b(?: \[\w+\])?: \S")
 ANSWER_BYTES: Final = 50_000_000
 SAID_BYTES: Final = 20_000
 CHUNK: Final = 1 << 16

@@ -10,12 +10,13 @@ from typing import Any, Final
 
 from devenv.capture.calls import StoreCall
 from devenv.capture.tap.records import WireCall
+from devenv.core.late import late
 from devenv.core.model import POSTGRES
 from devenv.core.value import Value
 from devenv.links.values import as_text
 from devenv.stores.dynamodb.client import plain_value
 
-CLAUSE: Final = re.compile(
+CLAUSE: Final = late(
     r"begins_with\s*\(\s*(?P<prefixed>[#\w.-]+)\s*,\s*(?P<prefix>:\w+)\s*\)"
     r"|(?P<between>[#\w.-]+)\s+BETWEEN\s+(?P<low>:\w+)\s+AND\s+(?P<high>:\w+)"
     r"|(?P<left>[#\w.-]+)\s*(?P<operator><>|<=|>=|=|<|>)\s*(?P<right>:\w+)",
@@ -23,7 +24,7 @@ CLAUSE: Final = re.compile(
 )
 LEGACY: Final = {"EQ": "=", "LT": "<", "LE": "<=", "GT": ">", "GE": ">="}
 SESSION: Final = ("host", "port", "database", "user", "search_path", "options")
-ROLE: Final = re.compile(r"(?:-c\s*|--)role=(\S+)")
+ROLE: Final = late(r"(?:-c\s*|--)role=(\S+)")
 READS: Final = frozenset(["Query", "Scan", "GetItem", "BatchGetItem", "TransactGetItems", "ExecuteStatement"])
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -11,12 +10,13 @@ from typing import Literal
 import msgspec
 
 from devenv.config.schema import Migrations, Settings
+from devenv.core.late import late
 
 # What runs a command: the steps, the services, traces, pattern scripts, the token program; and the stores themselves,
 # where the folder brings the program of one.
 Runner = Literal["steps", "services", "trace", "patterns", "token", "stores"]
 # Images by the makers of the stores.
-KNOWN_IMAGE = re.compile(
+KNOWN_IMAGE = late(
     r"(?:docker\.io/)?(?:(?:library/)?(?:postgres|redis)|valkey/valkey|amazon/dynamodb-local)(?::[\w.-]+)?(?:@sha256:\w+)?"
 )
 

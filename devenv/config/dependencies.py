@@ -11,6 +11,7 @@ from typing import Final, Literal
 import msgspec
 
 from devenv.config.interpreter import BIN
+from devenv.core.late import late
 
 Kind = Literal["python", "node"]
 VENV: Final = ".venv"
@@ -32,12 +33,12 @@ GET_TOOL: Final = {
     "pnpm": "npm install --global pnpm",
 }
 # Lines of a requirements file that name another one.
-INCLUDED: Final = re.compile(r"^\s*(?:-r|-c|--requirement|--constraint)(?:\s+|=)?(\S+)", re.MULTILINE)
-PYTHON_WORD: Final = re.compile(
+INCLUDED: Final = late(r"^\s*(?:-r|-c|--requirement|--constraint)(?:\s+|=)?(\S+)", re.MULTILINE)
+PYTHON_WORD: Final = late(
     r"\{python\}|python[\d.]*|flask|uvicorn|gunicorn|hypercorn|alembic|celery|django-admin|uv|poetry|pipenv|.*\.py"
 )
-NODE_WORD: Final = re.compile(r"node|npm|npx|yarn|pnpm|tsx|ts-node|nodemon|knex|prisma|next|nest|vite|.*\.[cm]?[jt]sx?")
-OTHER_WORD: Final = re.compile(r"go|java|mvnw?|gradlew?|ruby|bundle|rails|rake|cargo|dotnet|php|.*\.jar")
+NODE_WORD: Final = late(r"node|npm|npx|yarn|pnpm|tsx|ts-node|nodemon|knex|prisma|next|nest|vite|.*\.[cm]?[jt]sx?")
+OTHER_WORD: Final = late(r"go|java|mvnw?|gradlew?|ruby|bundle|rails|rake|cargo|dotnet|php|.*\.jar")
 
 
 class Folder(msgspec.Struct, frozen=True):

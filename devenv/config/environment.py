@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from devenv.config.issuer import ISSUER, has_issuer, token_places
 from devenv.config.schema import Settings
 from devenv.config.services import place_of
+from devenv.core.late import late
 from devenv.core.model import Targets
 
-FILLED = re.compile(r"\{\{(?P<plain>\w+)\}\}|(?P<scheme>[a-z][\w+.:-]*://)?\{(?P<name>\w+)\}")
+FILLED = late(r"\{\{(?P<plain>\w+)\}\}|(?P<scheme>[a-z][\w+.:-]*://)?\{(?P<name>\w+)\}")
 FORMATS = ("shell", "dotenv", "json", "fish", "powershell")
 
 

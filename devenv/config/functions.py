@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from devenv.config.places import Keys
 from devenv.config.trace import TraceLibrary
+from devenv.core.late import late
 
-GIVEN: Final = re.compile(r"\w\([^)]")
+GIVEN: Final = late(r"\w\([^)]")
 FORMS: Final = (
     "write `module:function`, `module:Class().method` for a class without arguments, or "
     "`module:factory().attribute.method`, where factory takes no arguments and makes the object"

@@ -11,12 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from devenv.core.late import late
+
 FOLDERS: Final = (".venv", "venv", "env", ".env")
 CONDA: Final = ("miniconda3", "miniforge3", "mambaforge", "anaconda3", ".conda")
 # Tools that keep the environment elsewhere: what shows that a project uses them, and what prints its interpreter.
 ASKED: Final = (("poetry.lock", ("poetry", "env", "info", "--executable")), ("Pipfile", ("pipenv", "--py")))
 PATIENCE_S: Final = 10.0
-INSTALLERS: Final = re.compile(r"(pip|setuptools|wheel)-", re.IGNORECASE)
+INSTALLERS: Final = late(r"(pip|setuptools|wheel)-", re.IGNORECASE)
 BIN, EXE = ("Scripts", ".exe") if os.name == "nt" else ("bin", "")
 
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from devenv.config.places import Keys
 from devenv.config.schema import Entity, Settings
+from devenv.core.late import late
 
 if TYPE_CHECKING:
     from devenv.config.references import Mistake
 
-PLACE: Final = re.compile(r"\{\w*\}")
-COLUMN: Final = re.compile(r"[^.\s]+")
+PLACE: Final = late(r"\{\w*\}")
+COLUMN: Final = late(r"[^.\s]+")
 
 
 def split_linked(target: str, own: Container[str]) -> tuple[str, str] | None:

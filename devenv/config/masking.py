@@ -61,8 +61,8 @@ TOKEN: Final = late(
     r"|\bnpm_[A-Za-z0-9]{30,}|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.DOTALL,
 )
-SCHEME: Final = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://")
-URL_END: Final = re.compile(r"[\s\"'<>`]")
+SCHEME: Final = late(r"\b[A-Za-z][A-Za-z0-9+.-]*://")
+URL_END: Final = late(r"[\s\"'<>`]")
 # Schemes whose path may hold an `@` (`/users/@ines`); in others what stands before one is a user and a password.
 WEB: Final = ("http", "https", "ws", "wss", "file")
 PLAIN_HOST: Final = late(r"(?:[\w-]+(?:\.[\w-]+)*|\[[0-9A-Fa-f:.]*\])(?::\d{0,5})?")
@@ -70,7 +70,7 @@ PLAIN_HOST: Final = late(r"(?:[\w-]+(?:\.[\w-]+)*|\[[0-9A-Fa-f:.]*\])(?::\d{0,5}
 EXAMPLES: Final = frozenset(["", "password", "PASSWORD", "…", "...", MASK, "%s"])
 # The scheme before a token in a header: `Bearer {token}`.
 AUTHENTICATION: Final = late(r"^(?:Basic|Bearer|Token)\s+(?=[{$%])", re.IGNORECASE)
-PLACEHOLDER: Final = re.compile(r"\{[\w.]+\}|\$\{\w+\}|\$\w+|%\(\w+\)s")
+PLACEHOLDER: Final = late(r"\{[\w.]+\}|\$\{\w+\}|\$\w+|%\(\w+\)s")
 HARMLESS: Final = late(
     r"[+-]?\d+(?:\.\d+)?|true|false|yes|no|on|off|none|null|[a-z]{2,}(?:-[a-z]+)+-\d|"
     r"(?:/[A-Za-z_-]{1,12})*/?",
@@ -331,7 +331,7 @@ def is_strong(value: str) -> bool:
 
 # --- settings ---
 
-VARIABLES: Final = re.compile(r"(?:(?:backend|services\.[^.]+)\.)?env\.([^.]+)")
+VARIABLES: Final = late(r"(?:(?:backend|services\.[^.]+)\.)?env\.([^.]+)")
 ADDRESSES: Final = frozenset(["external.postgres", "external.dynamodb"])
 SECRETS: Final = frozenset(["external.password", "external.secret_key", "external.session_token"])
 

@@ -29,14 +29,15 @@ from devenv.config.trace import AnswerShape, Trace, TraceEntity
 from devenv.config.worker_mistakes import worker_mistakes
 from devenv.config.writes import TraceAction
 from devenv.core.errors import UsageError
+from devenv.core.late import late
 from devenv.core.templates import names_in
 
 # What every trace knows beside its own parameters.
 OF_TRACE: Final = ("year", "today", "user")
-PLAIN: Final = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
-SQL_NAME: Final = re.compile(r"%\(([^)]+)\)[a-zA-Z]")
-SOURCE: Final = re.compile(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]]+)(?:\[(?P<template>.*)\])?")
-TARGET: Final = re.compile(r"postgres:(?:[^.]+\.)?[^.]+\.[^.]+")
+PLAIN: Final = late(r"(?<!\{)\{(\w+)\}(?!\})")
+SQL_NAME: Final = late(r"%\(([^)]+)\)[a-zA-Z]")
+SOURCE: Final = late(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]]+)(?:\[(?P<template>.*)\])?")
+TARGET: Final = late(r"postgres:(?:[^.]+\.)?[^.]+\.[^.]+")
 
 
 class Mistake(msgspec.Struct, frozen=True):

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from devenv.core.late import late
+
 # The expression of the schema, as msgspec shows it in its complaint, and what it asks for.
 EXPRESSIONS: Final[Mapping[str, str]] = {
     r"^[a-z][a-z0-9_-]*$(?!\n)": "expected lower-case letters, digits, `_` and `-`, first a letter, such as `web-1`",
@@ -24,7 +26,7 @@ EXPRESSIONS: Final[Mapping[str, str]] = {
     r"^[\w-]+$(?!\n)": "expected letters, digits, `_` and `-`, such as `eu-central-1_devenv`",
     r"^[0-9]{12}$(?!\n)": "expected the twelve digits of an account, such as `123456789012`",
 }
-MATCHING = re.compile(r"^Expected `str` matching regex '(.*)'$", re.DOTALL)
+MATCHING = late(r"^Expected `str` matching regex '(.*)'$", re.DOTALL)
 
 
 def in_words(complaint: str, schema: Mapping[str, Any], keys: Iterable[str | int]) -> str:

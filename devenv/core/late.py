@@ -10,17 +10,18 @@ class LatePattern:
     """Stands for a compiled pattern; what is asked of it once is kept, so that a second call costs nothing more."""
 
     def __init__(self, text: str, flags: int) -> None:
-        self._text = text
+        # Other patterns are made of it.
+        self.pattern = text
         self._flags = flags
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(re.compile(self._text, self._flags), name)
+        value = getattr(re.compile(self.pattern, self._flags), name)
         setattr(self, name, value)
         return value
 
 
 def late(text: str, flags: int = 0) -> re.Pattern[str]:
-    """A pattern for the top of a module, for expressions that take long to compile; `re.compile` for all others.
+    """A pattern for the top of a module that everyday commands import, and that few of them use.
 
     It has the methods of a pattern, and `re.sub(pattern, …)` does not take it.
     """

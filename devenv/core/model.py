@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Literal
@@ -10,6 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from msgspec.structs import asdict
 
+from devenv.core.late import late
 from devenv.core.value import Value
 
 POSTGRES: Final = "postgres"
@@ -315,7 +315,7 @@ class Finding(Value, frozen=True):
     explains: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
 
 
-GUESS: Final = re.compile(r"(?:^|[:;] )(?:either|possibly)\b")
+GUESS: Final = late(r"(?:^|[:;] )(?:either|possibly)\b")
 
 
 def cause_label(cause: str) -> str:

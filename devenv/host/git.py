@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from devenv.core.late import late
 from devenv.host.files import MOST_FILES, Listing, read_text
 
 MOST_BYTES: Final = 50_000_000
 LONGEST: Final = 4096
-COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+COMMIT: Final = late(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 NAME_MASK: Final = 0xFFF
 EXTENDED: Final = 0x4000
 # Stat data before the object's id, and flags behind it.

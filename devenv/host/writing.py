@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from devenv.core.errors import UsageError
+from devenv.core.late import late
 
 NO_FOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 NO_WAIT: Final = getattr(os, "O_NONBLOCK", 0)
@@ -23,7 +24,7 @@ PRIVATE: Final = 0o600
 SHARED: Final = 0o666
 HEAD_BYTES: Final = 4096
 # `.state.json.1234.k2j3h4k5`: of process 1234.
-HALF_WRITTEN: Final = re.compile(r"\.[\w-]+\.\w+\.(\d+)(?:\.\w+)?")
+HALF_WRITTEN: Final = late(r"\.[\w-]+\.\w+\.(\d+)(?:\.\w+)?")
 # JSON that says of which kind it is, and any other by its first key.
 SCHEMA: Final = re.compile(rb'\{\s*"schema"\s*:\s*"([^"]*)"')
 FIRST_KEY: Final = re.compile(rb'\{\s*"([^"]*)"')

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from devenv.config.schema import DECLARED_TYPES
+from devenv.core.late import late
 from devenv.core.value import Value
 from devenv.init.conditions import (
     begins_template,
@@ -37,14 +38,14 @@ from devenv.init.source import (
 from devenv.init.variables import python_required, python_uses
 
 OPERATIONS: Final = {"query": "Query", "scan": "Scan", "paginate": "Query", "get_item": "GetItem"}
-KEY_TEXT: Final = re.compile(r"[A-Za-z][A-Za-z_-]*#\{")
-TIMELY: Final = re.compile(
+KEY_TEXT: Final = late(r"[A-Za-z][A-Za-z_-]*#\{")
+TIMELY: Final = late(
     r"((?-i:[a-z]At\b)|_at$|^at$|\bnow\b|(?:created|updated)(?!_?by)|isoformat"
     r"|(?-i:(?<![a-z])(?:date|time)|Date|Time)(?:time|stamp)?s?(?![a-z]))",
     re.IGNORECASE,
 )
 # A text that is spelt out is a time if it looks like one, whatever its name is.
-DATED: Final = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:|$)")
+DATED: Final = late(r"\d{4}-\d\d-\d\d([T ]\d\d:|$)")
 
 
 class Function(Value, frozen=True):

@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from devenv.core.late import late
 from devenv.init.source import Scope, Unclear, template_of, typed_part, value_of
 
-EQUALS: Final = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
-BEGINS: Final = re.compile(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
-PLACES: Final = re.compile(r":\w+")
-NAMES: Final = re.compile(r"#\w+")
+EQUALS: Final = late(r"(#?\w+)\s*=\s*(:\w+)")
+BEGINS: Final = late(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
+PLACES: Final = late(r":\w+")
+NAMES: Final = late(r"#\w+")
 # DynamoDB takes expressions of 4 KB.
 CONDITION: Final = 4096
 

@@ -7,21 +7,21 @@ a bare name of unknown origin only where its own name tells. Else the type is "?
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from devenv.core.late import late
 from devenv.init.source import Scope, own_nodes
 
-NUMERIC: Final = re.compile(
+NUMERIC: Final = late(
     r"(^|_)(total|count|amount|quantity|qty|price|cents|size|score|rating|weight|stock|balance|number_of)(_|$)"
 )
-TEXTUAL: Final = re.compile(
+TEXTUAL: Final = late(
     r"(?:^|_)(?:id|uuid|guid|pk|sk|key|name|title|label|text|note|notes|message|body|content|description|summary|comment"
     r"|email|mail|phone|address|street|city|country|url|uri|path|slug|handle|login|username|author|sender|status|state"
     r"|kind|type|color|currency|code|sku|token|hash|at|on|date|time|day|timestamp|preview|subject|reason|language|\w*by)$"
 )
-CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+CAMEL: Final = late(r"(?<=[a-z0-9])(?=[A-Z])")
 ANNOTATED: Final = {
     "str": "S",
     "UUID": "S",

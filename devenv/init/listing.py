@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import deque
 from pathlib import Path, PurePath
 from typing import Final
 
 import msgspec
 
+from devenv.core.late import late
 from devenv.host.files import SKIPPED
 
 # What builds, package managers and editors fill, in whatever language.
@@ -23,7 +23,7 @@ MOST_IN_FOLDER: Final = 500
 SCRIPTS: Final = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 # Languages whose functions run by a command, not in devenv's runner.
 COMPILED: Final = (".go",)
-NO_PROGRAM: Final = re.compile(r"\.(test|spec|d|min|config)\.[cm]?[jt]s$")
+NO_PROGRAM: Final = late(r"\.(test|spec|d|min|config)\.[cm]?[jt]s$")
 
 
 class FolderFiles(msgspec.Struct, frozen=True):

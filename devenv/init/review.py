@@ -9,18 +9,19 @@ from typing import Final
 
 import msgspec
 
+from devenv.core.late import late
 from devenv.host.files import read_text
 from devenv.init.code import OPERATIONS, Code, Query, read_queries
 from devenv.init.listing import is_script, list_widely
 from devenv.init.source import parse_python
 
-UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-YEAR: Final = re.compile(r"\byear\b|\bnow\b|\btoday\b|^20\d\d\b|getFullYear", re.IGNORECASE)
+UUID: Final = late(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+YEAR: Final = late(r"\byear\b|\bnow\b|\btoday\b|^20\d\d\b|getFullYear", re.IGNORECASE)
 # What a file must mention to have a query.
 TELLING: Final = "KeyCondition"
 UNSET: Final = "the expression uses"
 # What it must have besides, if it is Python: a call that may be the query.
-ASKING: Final = re.compile(rf"\.\s*(?:{'|'.join(OPERATIONS)})\b")
+ASKING: Final = late(rf"\.\s*(?:{'|'.join(OPERATIONS)})\b")
 MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 300_000
 

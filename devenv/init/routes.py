@@ -7,14 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from devenv.core.late import late
 from devenv.core.value import Value
 from devenv.init.source import assignments
 
 DEPENDS: Final = ("Depends", "Security")
-SIGNED_IN: Final = re.compile(
-    r"auth|token|sign_?(ed_?)?in|log_?(ged_?)?in|current_|claims|require_?user", re.IGNORECASE
-)
-ROUTE_PLACE: Final = re.compile(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
+SIGNED_IN: Final = late(r"auth|token|sign_?(ed_?)?in|log_?(ged_?)?in|current_|claims|require_?user", re.IGNORECASE)
+ROUTE_PLACE: Final = late(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 
 
 class Route(Value, frozen=True):

@@ -13,13 +13,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from devenv.core.late import late
 from devenv.core.value import Value
 
 PYTHON_BYTES: Final = 300_000
 DEPTH: Final = 20
-MOMENT: Final = re.compile(r"time|now|date|isoformat", re.IGNORECASE)
-PERCENT: Final = re.compile(r"%[sd]")
-IN_BRACES: Final = re.compile(r"\{(\w+)\}")
+MOMENT: Final = late(r"time|now|date|isoformat", re.IGNORECASE)
+PERCENT: Final = late(r"%[sd]")
+IN_BRACES: Final = late(r"\{(\w+)\}")
 # What boto3's low-level client calls the types of a value.
 TYPES: Final = ("S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS")
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from devenv.core.late import late
 from devenv.init.source import DEPTH, Scope, read_variable
 
 URL: Final = "{postgres_url}"
@@ -26,7 +26,7 @@ PARTS: Final = {
 }
 # What every shell has, or what only switches something.
 COMMON: Final = frozenset(("NODE_ENV", "HOME", "PATH", "PWD", "USER", "TZ", "CI", "DEBUG", "LOG_LEVEL", "PORT", "HOST"))
-REQUIRED_JS: Final = re.compile(
+REQUIRED_JS: Final = late(
     r"(?<!!)(?<!if \()(?<!if\()(?<!typeof )\bprocess\.env\.([A-Z_]\w*)\b(?!\s*(?:\|\||\?|=|!=|&&))"
 )
 

@@ -14,6 +14,7 @@ import msgspec
 
 from devenv.config.masking import mask_text
 from devenv.core.errors import UsageError
+from devenv.core.late import late
 from devenv.host.processes import tail
 from devenv.render.cells import clean
 
@@ -22,7 +23,7 @@ POLL_S = 0.2
 TAIL_BYTES, SEARCH_BYTES = 256 * 1024, 16 * 1024 * 1024
 UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 # Colours and styles, which a terminal may have; nothing else of a log steers it.
-STYLES: Final = re.compile(r"\x1b\[[0-9;:]*m")
+STYLES: Final = late(r"\x1b\[[0-9;:]*m")
 
 
 class LogLine(msgspec.Struct, frozen=True):

@@ -9,12 +9,14 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from devenv.core.late import late
+
 if TYPE_CHECKING:
     from devenv.stack import Stack
 
 CODE: Final = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".go", ".java", ".php", ".env", ".ini", ".cfg")
 SKIPPED: Final = frozenset(["node_modules", "venv", "__pycache__", "tests", "test", "dist", "build", "site-packages"])
-ABOUT: Final = re.compile("dynamo|endpoint|ddb", re.IGNORECASE)
+ABOUT: Final = late("dynamo|endpoint|ddb", re.IGNORECASE)
 FILES: Final = 400
 BYTES: Final = 200_000
 

@@ -11,13 +11,14 @@ import msgspec
 
 from devenv.config.schema import Entity, Group, Link, Settings
 from devenv.core.errors import UsageError
+from devenv.core.late import late
 from devenv.core.value import Value
 from devenv.links.packed import Item, PackedItems, unpack
 from devenv.links.values import differs, scalar_text, uuid_text
 
-PLACE: Final = re.compile(r"\{(\w*)\}")
-SOURCE: Final = re.compile(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]]+)(?:\[(?P<template>.*)\])?")
-TARGET: Final = re.compile(r"postgres:(?:(?P<schema>[^.]+)\.)?(?P<relation>[^.]+)\.(?P<column>[^.]+)")
+PLACE: Final = late(r"\{(\w*)\}")
+SOURCE: Final = late(r"dynamodb:(?P<table>[^\[\]]+)\.(?P<attribute>[^.\[\]]+)(?:\[(?P<template>.*)\])?")
+TARGET: Final = late(r"postgres:(?:(?P<schema>[^.]+)\.)?(?P<relation>[^.]+)\.(?P<column>[^.]+)")
 
 
 class Template(msgspec.Struct, frozen=True):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from devenv.core.late import late
 from devenv.links.faults import Fault
 from devenv.links.read import PLACE, Edge, ItemRecord, Kind, ReadPlan, holds_no_id
 from devenv.links.values import canonical, canonical_text, is_placeholder, same_value, scalar_text, uuid_text
 
-UUID_INSIDE: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+UUID_INSIDE: Final = late(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 Row = Mapping[str, Any]
 Relation = tuple[str, str]
 

@@ -11,13 +11,15 @@ from uuid import UUID
 
 import msgspec
 
+from devenv.core.late import late
+
 # Postgres keeps up to 131,072 digits before the decimal point, DynamoDB 126.
 MOST_DIGITS: Final = 131_072
 NIL_UUID: Final = "00000000-0000-0000-0000-000000000000"
-CANONICAL_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+CANONICAL_UUID: Final = late(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 # Other spellings that PostgreSQL accepts for a uuid: capitals, braces, hyphens after any four digits, or none.
-LOOSE_UUID: Final = re.compile(r"(?:urn:uuid:)?\{?(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}\}?")
-TIME: Final = re.compile(
+LOOSE_UUID: Final = late(r"(?:urn:uuid:)?\{?(?:[0-9a-fA-F]{4}-?){7}[0-9a-fA-F]{4}\}?")
+TIME: Final = late(
     r"\d{4}-\d\d-\d\d(?:(?P<sep>[T ])\d\d:\d\d(?P<seconds>:\d\d)?(?:\.(?P<fraction>\d+))?"
     r"(?P<zone>[Zz]|[+-]\d\d:?\d\d)?)?"
 )
@@ -33,7 +35,7 @@ DYNAMO_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "map": ("M",),
     "set": ("SS", "NS", "BS"),
 }
-RUNS: Final = re.compile(r"[^\W\d_]+|\d+")
+RUNS: Final = late(r"[^\W\d_]+|\d+")
 # What programs and people write where a value was meant to be.
 NOTHING_WORDS: Final = frozenset(
     [
@@ -41,7 +43,7 @@ NOTHING_WORDS: Final = frozenset(
         *("todo", "tbd", "fixme", "mock", "mocked", "dummy", "placeholder", "changeme", "replaceme"),
     ]
 )
-BLANK_TO_FILL: Final = re.compile(
+BLANK_TO_FILL: Final = late(
     r"""<[^<>]*>              # <uuid>
     | \{\{.*\}\} | \$?\{[^{}]*\}  # {{ uuid }}, ${uuid}, {uuid}
     | \$[A-Za-z_]\w*          # $USER_UUID

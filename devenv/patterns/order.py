@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final, Literal
 
+from devenv.core.late import late
 from devenv.core.value import Value
 from devenv.links.values import instant, time_form
 
-NUMBER: Final = re.compile(r"(?P<prefix>.*?)(?P<number>\d{1,18})")
+NUMBER: Final = late(r"(?P<prefix>.*?)(?P<number>\d{1,18})")
 # Forms of times that sort wrongly whatever they are: day or month first, names of months, days of one digit.
 CLOCKS: Final = ("", " %H:%M:%S", " %H:%M", " %I:%M:%S %p", " %I:%M %p")
 DATES: Final = (
@@ -29,9 +30,9 @@ DATES: Final = (
     "%b %d %Y",
     "%Y-%m-%d",
 )
-DATED: Final = re.compile(r"(?:[A-Z][a-z]{2},? )?(?=.*\b\d{4}\b)[\w ,./:-]{8,30}")
-DAY: Final = re.compile(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ")
-SEPARATOR: Final = re.compile(r"(?<=\d)[T,](?: )?(?=\d{1,2}:)")
+DATED: Final = late(r"(?:[A-Z][a-z]{2},? )?(?=.*\b\d{4}\b)[\w ,./:-]{8,30}")
+DAY: Final = late(r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ")
+SEPARATOR: Final = late(r"(?<=\d)[T,](?: )?(?=\d{1,2}:)")
 MOST: Final = 5000
 PROBES: Final = 50
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from devenv.capture.calls import differences, shown
 from devenv.config.schema import MONTH_S
+from devenv.core.late import late
 from devenv.core.model import Outcome
 from devenv.core.plural import number_of
 from devenv.core.templates import PLACE, fill, names_in
@@ -25,7 +26,7 @@ KEPT: Final = 0.5
 FEW_READ: Final = 10
 CLOCKS: Final = frozenset(["year", "today"])
 FOLLOWING: Final = "remove the condition, read newest first, and follow the pages as far as needed"
-NUMERIC: Final = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
+NUMERIC: Final = late(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
 def find_scans(seen: Observed) -> Iterator[Outcome]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any, Final
 
+from devenv.core.late import late
 from devenv.core.model import Outcome
 from devenv.core.plural import number_of
 from devenv.links.values import scalar_text
@@ -28,7 +28,7 @@ NEAR: Final = 0.8
 LOCAL_INDEXES: Final = 5
 GLOBAL_INDEXES: Final = 20
 PROJECTED: Final = 100
-DATE: Final = re.compile(r"(?:.*#)?\d{4}-\d\d(?:-\d\d)?")
+DATE: Final = late(r"(?:.*#)?\d{4}-\d\d(?:-\d\d)?")
 MANY_DATES: Final = 20
 
 

@@ -14,12 +14,13 @@ from typing import Any, Final, TextIO
 import typer
 
 from devenv.config.masking import hide_tree, mask_text, mask_tree
+from devenv.core.late import late
 from devenv.core.model import Failure, Report
 from devenv.render import text
 from devenv.render.cells import clean
 
 # What JSON may hold as it is, and a terminal takes for a command or a change of direction.
-STEERING: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+STEERING: Final = late("[\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def show_report(report: Report, *, as_json: bool, color: str, verbose: bool) -> None:

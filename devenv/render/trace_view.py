@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from devenv.config.masking import MASK, mask
+from devenv.core.late import late
 from devenv.core.plural import number_of
 from devenv.core.value import Value
 
@@ -20,15 +21,15 @@ State = Literal["missing", "extra", "changed", "moved", "same"]
 VALUE: Final = 2_000
 # Looked at beyond the part that is shown, so that a secret that is cut in two is still seen as one.
 MARGIN: Final = 2_000
-UUID: Final = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
+UUID: Final = late(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}")
 # "There is no bearer token" has no token in it.
-CREDENTIAL: Final = re.compile(
+CREDENTIAL: Final = late(
     r"eyJ[\w-]{8,}[\w.-]*|\b(?P<kept>Bearer\s+(?!(?:tokens?|auth|authentication|authorization|scheme|header)[.:)]?(?:[\s'\",;]|$))|\w*(?:password|passwd|secret|token|api_?key)=['\"]?)[^\s'\",;&]+",
     re.IGNORECASE,
 )
 # Here `key` is the key of an item or of a cache entry; elsewhere a value of that name is a secret.
 STORED: Final = ("items", "things", "request")
-CARRIERS: Final = re.compile(r"^(authorization|cookie|set-cookie)$", re.IGNORECASE)
+CARRIERS: Final = late(r"^(authorization|cookie|set-cookie)$", re.IGNORECASE)
 
 
 def readable(value: Any, limit: int = VALUE, name: str = "", known: dict[tuple[str, str], str] | None = None) -> Any:

@@ -32,6 +32,7 @@ import msgspec
 from devenv import __version__
 from devenv.config.services import STORES
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.core.late import late
 from devenv.core.model import DYNAMODB, POSTGRES
 from devenv.host import file_clone as copies
 from devenv.host import state, writing
@@ -42,7 +43,7 @@ from devenv.stack import Stack
 FORMAT: Final = 1
 
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+NAME: Final = late(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MANIFEST: Final = "manifest.json"
 # The parts that are a store's data: a folder as Postgres has it, a file of DynamoDB's items.
 CLUSTER: Final = POSTGRES

@@ -21,6 +21,7 @@ import msgspec
 from devenv.config.interpreter import with_programs
 from devenv.config.load import interpreter
 from devenv.core.errors import DevenvError, UsageError
+from devenv.core.late import late
 from devenv.host.writing import open_append
 from devenv.steps.lacking import explain_lacking, explain_table, missing_interpreter
 from devenv.steps.unset import explain, find_unset, named_unset, program_files
@@ -38,15 +39,15 @@ LINE_BYTES: Final = 1 << 20
 WATCH: Final = Path(__file__).parents[1] / "capture" / "site"
 TELL: Final = "DEVENV_TELL"
 HOSTS: Final = r"(?:localhost|127\.0\.0\.1|0\.0\.0\.0|host\.docker\.internal|\[::1\])"
-ADDRESS: Final = re.compile(HOSTS + r":(\d{2,5})\b")
-PORT: Final = re.compile(r"(?i)\bport\b['\"]?\s*[:=]\s*['\"]?(\d{2,5})\b")
+ADDRESS: Final = late(HOSTS + r":(\d{2,5})\b")
+PORT: Final = late(r"(?i)\bport\b['\"]?\s*[:=]\s*['\"]?(\d{2,5})\b")
 # A line that reads a variable has its address for the case that there is none.
-DEFAULT: Final = re.compile(r"environ|getenv|process\.env|ENV\[|\$\{\w+:[-=]", re.IGNORECASE)
-COMMENT: Final = re.compile(r"\s*(?:#(?!!)|//|--)")
+DEFAULT: Final = late(r"environ|getenv|process\.env|ENV\[|\$\{\w+:[-=]", re.IGNORECASE)
+COMMENT: Final = late(r"\s*(?:#(?!!)|//|--)")
 READS: Final = frozenset(
     ["Query", "Scan", "GetItem", "BatchGetItem", "TransactGetItems", "DescribeTable", "ListTables"]
 )
-READING: Final = re.compile(r"\s*(?:SELECT|SHOW|WITH|EXPLAIN|SET|BEGIN|COMMIT|ROLLBACK)\b", re.IGNORECASE)
+READING: Final = late(r"\s*(?:SELECT|SHOW|WITH|EXPLAIN|SET|BEGIN|COMMIT|ROLLBACK)\b", re.IGNORECASE)
 
 
 class WatchedWrites(msgspec.Struct):

@@ -11,14 +11,15 @@ from typing import Final
 
 from devenv.config.dependencies import MODULES, NODE_LOCKS
 from devenv.config.interpreter import project_python
+from devenv.core.late import late
 
 # The second is what `python -m NAME` says.
-PYTHON: Final = re.compile(r"(?:ModuleNotFoundError|^.*python[\w.]*): No module named '?(\w+)", re.MULTILINE)
-NODE: Final = re.compile(r"Cannot find (?:module|package) '([^'./][^']*)'")
+PYTHON: Final = late(r"(?:ModuleNotFoundError|^.*python[\w.]*): No module named '?(\w+)", re.MULTILINE)
+NODE: Final = late(r"Cannot find (?:module|package) '([^'./][^']*)'")
 # The answers of DynamoDB and of DynamoDB Local for a table that is not there, and how programs name a table.
-NO_TABLE: Final = re.compile(r"ResourceNotFoundException|non-existent table")
-NAMED: Final = re.compile(r"""(?:TableName['"]?\s*[:=]|\bTable\()\s*['"]([\w.-]{3,255})['"]""")
-NAME: Final = re.compile(r"[\w.-]{3,255}")
+NO_TABLE: Final = late(r"ResourceNotFoundException|non-existent table")
+NAMED: Final = late(r"""(?:TableName['"]?\s*[:=]|\bTable\()\s*['"]([\w.-]{3,255})['"]""")
+NAME: Final = late(r"[\w.-]{3,255}")
 SHOWN: Final = 3
 BYTES: Final = 200_000
 # Files that say which packages a project needs, the most exact first.

@@ -18,6 +18,7 @@ import msgspec
 
 from devenv.config.schema import SeedSource, Settings, SetupSource, StepSource
 from devenv.core.errors import DevenvError, Exit, StoreError, UsageError
+from devenv.core.late import late
 from devenv.core.model import DynamoTarget, PostgresTarget, ServiceName, StepState
 from devenv.core.value import Value
 from devenv.steps.command import find_addresses, nothing_made, run_command
@@ -29,7 +30,7 @@ from devenv.stores.postgres.reader import reading
 FORMAT: Final = b"1"  # A part of every hash: raise it when what a step writes for the same files changes.
 UNPACKED_BYTES: Final = 512 << 20
 # What stands before a number, and the number with its parts: `1.10`, Flyway's `1_10` (which ends with `__`).
-NUMBERED: Final = re.compile(r"(\D*)(\d+(?:(?:\.|_(?=[\d._]*__))\d+)*)?")
+NUMBERED: Final = late(r"(\D*)(\d+(?:(?:\.|_(?=[\d._]*__))\d+)*)?")
 # In the place of a seed's hash: setup ran again.
 SETUP_RAN: Final = "setup ran"
 # The reason of a step that ran for new rows while the items that it wrote for the old ones stayed.

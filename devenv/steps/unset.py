@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from devenv.core.late import late
+
 # How languages read a variable, without a value for when it is not there.
 READS: Final = tuple(
-    re.compile(pattern)
+    late(pattern)
     for pattern in (
         r"""(?:getenv|environ\.get)\(\s*["'](\w+)["']\s*(?:\)(?!\s*or\b)|,\s*None\s*\))""",
         r"""environ\[\s*["'](\w+)["']\s*\]""",
@@ -19,25 +21,25 @@ READS: Final = tuple(
         r"""(?:os\.(?:Getenv|LookupEnv)|System\.getenv)\(\s*"(\w+)"\s*\)""",
     )
 )
-SHELL: Final = re.compile(r"\$\{?([A-Z][A-Z0-9_]+)(?:\}|(?=[^\w:}-])|$|:\?)")
+SHELL: Final = late(r"\$\{?([A-Z][A-Z0-9_]+)(?:\}|(?=[^\w:}-])|$|:\?)")
 SUFFIXES: Final = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".go", ".java", ".kt", ".sh", ".bash", "")
 SHOWN: Final = 3
 # What programs say of a variable that is missing; the frame of os.environ[…] in a traceback of Python.
-MISSING: Final = re.compile(
+MISSING: Final = late(
     r"""KeyError: ['"]([A-Z][A-Z0-9_]+)['"]"""
     r"""|\b([A-Z][A-Z0-9_]{2,})\b['"`]?[^\n]{0,30}\b(?:not (?:set|defined|provided)|missing|required|unset|undefined)"""
     r"""|(?:[Mm]issing|[Rr]equired?s?|[Uu]nset)\b[^\n]{0,40}?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b"""
 )
 # Of pydantic-settings: the class, and each field that got no value.
-CHECKED: Final = re.compile(r"^.*\bvalidation errors? for (\w+)$", re.MULTILINE)
-REQUIRED: Final = re.compile(r"^\s*(\w+)\n\s+[Ff]ield required\b", re.MULTILINE)
-PREFIX: Final = re.compile(r"""\benv_prefix\s*=\s*["'](\w*)["']""")
-OF_OS: Final = re.compile(r"""<frozen os>|/os\.py['"]""")
+CHECKED: Final = late(r"^.*\bvalidation errors? for (\w+)$", re.MULTILINE)
+REQUIRED: Final = late(r"^\s*(\w+)\n\s+[Ff]ield required\b", re.MULTILINE)
+PREFIX: Final = late(r"""\benv_prefix\s*=\s*["'](\w*)["']""")
+OF_OS: Final = late(r"""<frozen os>|/os\.py['"]""")
 # What a variable is for, by the line that reads it.
 USED: Final = (
-    (re.compile(r"endpoint(_url)?['\"]?\s*[=:]", re.IGNORECASE), "{dynamodb_url}"),
+    (late(r"endpoint(_url)?['\"]?\s*[=:]", re.IGNORECASE), "{dynamodb_url}"),
     (
-        re.compile(r"\b(psycopg\w*|asyncpg)\.connect\(|create_engine\(|ConnectionPool\(|connectionString"),
+        late(r"\b(psycopg\w*|asyncpg)\.connect\(|create_engine\(|ConnectionPool\(|connectionString"),
         "{postgres_url}",
     ),
 )
@@ -61,7 +63,7 @@ MEANT: Final = (
     ),
 )
 # Other stores; and databases that a tool or a test empties: only a part of the name is the same.
-OTHERS: Final = re.compile(
+OTHERS: Final = late(
     r"REDIS|CACHE|MONGO|MYSQL|MARIADB|KAFKA|ELASTIC|CLICKHOUSE|SENTRY|SQLITE|INFLUX|NEO4J|COUCH|RABBIT"
     r"|(^|_)(TEST|SHADOW)(_|$)"
 )

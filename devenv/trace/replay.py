@@ -7,7 +7,6 @@ its own file is not run, but an address in a module that it imports is not seen.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from devenv.config.filters import fits
+from devenv.core.late import late
 from devenv.core.templates import Unknown
 from devenv.links.judge import ItemRecord
 from devenv.services.streams.judge import Replay
@@ -33,7 +33,7 @@ FOLLOWING: Final = frozenset(
 BEHIND: Final = frozenset(["stale_preview", "half_group"])
 NEWEST: Final = 25
 SHOWN: Final = 5
-ADDRESS: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\]):\d+")
+ADDRESS: Final = late(r"https?://(?:localhost|127\.0\.0\.1|\[::1\]):\d+")
 FaultKey = tuple[str, tuple[str, ...]]
 Replayer = Callable[[TraceContext, Sequence[str], Mapping[str, Any] | None], dict[str, Replay]]
 

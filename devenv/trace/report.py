@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from devenv.config.masking import LEAST, MASK, is_secret_value
 from devenv.core.errors import Exit
+from devenv.core.late import late
 from devenv.core.model import Report
 from devenv.core.plural import number_of
 from devenv.doctor.bundle import known_secrets
@@ -20,7 +21,7 @@ from devenv.trace.question import TraceContext
 ENTRIES: Final = 500
 # Shorter texts would blot out words of ours.
 TELLING_LENGTH: Final = 8
-JWT: Final = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
+JWT: Final = late(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
 
 
 def report_of(

@@ -7,7 +7,6 @@ Columns of a whole page are worked on at once, and texts that occur again in a p
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from zlib import crc32
 import msgspec
 
 from devenv.config.schema import Group
+from devenv.core.late import late
 from devenv.links.expiry import is_past
 from devenv.links.judge import Edge, Kind, ReadPlan
 from devenv.links.read import Field, has_odd_part, match
@@ -31,7 +31,7 @@ TAGS: Final = ("S", "N", "BOOL", "NULL", "B", "SS", "NS", "L")
 TYPED: Final = frozenset(["uuid", "number", "string", "time"])
 # How a column's values are written as text, so that an item's text can be compared with it.
 ColumnClass = str
-UUIDS: Final = re.compile(f"(?:{CANONICAL_UUID.pattern})*")
+UUIDS: Final = late(f"(?:{CANONICAL_UUID.pattern})*")
 PLAIN, NUMBER, TIME, BOOLEAN = "plain", "number", "time", "boolean"
 
 Value = msgspec.defstruct("Value", [(tag, Any, None) for tag in TAGS], gc=False)

@@ -11,6 +11,7 @@ from zlib import crc32
 from psycopg import sql
 
 from devenv.core.errors import StoreError
+from devenv.core.late import late
 from devenv.core.model import PostgresTarget
 from devenv.core.plural import number_of
 from devenv.links.judge import Edge, ReadPlan
@@ -24,7 +25,7 @@ from devenv.verify.candidate_filter import BOOLEAN, NUMBER, PLAIN, TIME, copies_
 from devenv.verify.run import ROWS, Run
 from devenv.verify.spill import Spill, digest, key_of
 
-NUMBERS: Final = re.compile(r"smallint|integer|bigint|numeric.*|real|double precision")
+NUMBERS: Final = late(r"smallint|integer|bigint|numeric.*|real|double precision")
 
 
 @contextmanager

@@ -10,19 +10,20 @@ from typing import Final
 from urllib.parse import unquote
 
 from devenv.config.masking import is_secret_name, mask_text
+from devenv.core.late import late
 
 # What may be part of a token; others (`.`, `:`, …) stand between the parts of one.
-PART: Final = re.compile(r"[A-Za-z0-9_+/=~-]+")
-HEX: Final = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+PART: Final = late(r"[A-Za-z0-9_+/=~-]+")
+HEX: Final = late(r"[0-9a-f]+|[0-9A-F]+")
 # Identifiers whose form is a standard: uuid (without dashes by its version), ULID, and MongoDB's ObjectId, which begins
 # with a time.
-IDENTIFIER: Final = re.compile(
+IDENTIFIER: Final = late(
     r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}|[0-9A-Fa-f]{12}[1457][0-9A-Fa-f]{3}[89ABab][0-9A-Fa-f]{15}"
     r"|[0-7][0-9A-HJKMNP-TV-Z]{25}|[4-7][0-9a-f]{23}"
 )
 # `cus_`, `pi_`, `user_`: the kind of an id. Those of secrets are known to config/masking.py.
-KIND: Final = re.compile(r"(?:[a-z]{2,10}_){1,2}(?=[A-Za-z0-9])")
-ASSET: Final = re.compile(r"\.(?:js|mjs|css|map|woff2?|ttf|png|jpe?g|gif|svg|ico|webp|avif)$")
+KIND: Final = late(r"(?:[a-z]{2,10}_){1,2}(?=[A-Za-z0-9])")
+ASSET: Final = late(r"\.(?:js|mjs|css|map|woff2?|ttf|png|jpe?g|gif|svg|ico|webp|avif)$")
 # Behind one of these, two segments far, a shorter token counts, and a hash is one.
 ANNOUNCING: Final = frozenset(
     ["reset", "verify", "verification", "confirm", "confirmation", "activate", "activation", "invite", "invitation",

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from devenv.capture.tap.credentials import is_announcing, is_credential
 from devenv.config.masking import hide, mask_urls
+from devenv.core.late import late
 
 MASK: Final = "?"
 # A string ends at the end of the text at the latest: a statement may be cut.
-TOKEN: Final = re.compile(
+TOKEN: Final = late(
     r"(?P<escaped>[eE]'(?:[^'\\]|\\.|'')*'?)"
     r"|(?P<string>(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'?)"
     r"|(?P<dollar>\$(?P<tag>[A-Za-z_]\w*)\$.*?(?:\$(?P=tag)\$|\Z))"
@@ -24,17 +25,15 @@ TOKEN: Final = re.compile(
     r"|(?P<number>(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)",
     re.DOTALL,
 )
-PASSWORD: Final = re.compile(r"(?i)\b(password|secret|pgp_sym_\w+|crypt|hmac)\b")
-TRACEPARENT: Final = re.compile(r"\b([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})\b")
-COMMENTED: Final = re.compile(
-    r"/\*.*?\btraceparent\s*=\s*'?([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})", re.DOTALL
-)
+PASSWORD: Final = late(r"(?i)\b(password|secret|pgp_sym_\w+|crypt|hmac)\b")
+TRACEPARENT: Final = late(r"\b([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})\b")
+COMMENTED: Final = late(r"/\*.*?\btraceparent\s*=\s*'?([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})", re.DOTALL)
 SMALL_NUMBERS_AFTER: Final = frozenset(["limit", "offset", "first", "next"])
-QUERY_VALUE: Final = re.compile(r"(?<==)[^&#]*")
+QUERY_VALUE: Final = late(r"(?<==)[^&#]*")
 # `/page;jsessionid=…`
-MATRIX_VALUE: Final = re.compile(r"(;[\w.-]+=)[^;/#]*")
+MATRIX_VALUE: Final = late(r"(;[\w.-]+=)[^;/#]*")
 # A part of a query without `=` is a name only if it looks like one; a token in its place does not.
-BARE: Final = re.compile(r"(?<=[?&])(?![A-Za-z_][\w.-]{0,19}(?:[&#=]|$))[^&#=]+(?=[&#]|$)")
+BARE: Final = late(r"(?<=[?&])(?![A-Za-z_][\w.-]{0,19}(?:[&#=]|$))[^&#=]+(?=[&#]|$)")
 # Names of attributes in a DynamoDB request below which there are values of items.
 VALUES: Final = frozenset(["ExpressionAttributeValues", "Key", "Keys", "Item", "ExclusiveStartKey", "Parameters"])
 

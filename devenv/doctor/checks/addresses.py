@@ -9,12 +9,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from devenv.core.late import late
+
 # jdbc:postgresql://…, postgresql+psycopg://…, postgis://…: the scheme of a Postgres address.
-SCHEME: Final = re.compile(r"(?:jdbc:)?(?:postgres(?:ql)?(?:\+\w+)?|postgis|pgsql)", re.IGNORECASE)
+SCHEME: Final = late(r"(?:jdbc:)?(?:postgres(?:ql)?(?:\+\w+)?|postgis|pgsql)", re.IGNORECASE)
 # `host=… dbname=…`, as libpq and Npgsql write it.
-WORDS: Final = re.compile(r"(?i)\b(?:host|server)\s*=\s*[^;\s]+.*\b(?:dbname|database)\s*=")
+WORDS: Final = late(r"(?i)\b(?:host|server)\s*=\s*[^;\s]+.*\b(?:dbname|database)\s*=")
 # DB_HOST, POSTGRES_HOST, APP_DATABASE_HOST: the parts of one address.
-PART: Final = re.compile(r"((?:\w+_)?(?:DB|DATABASE|POSTGRES|POSTGRESQL|RDS))_?(HOST|HOSTNAME|PORT)")
+PART: Final = late(r"((?:\w+_)?(?:DB|DATABASE|POSTGRES|POSTGRESQL|RDS))_?(HOST|HOSTNAME|PORT)")
 PARTS: Final = {
     "host": ("HOST", "HOSTNAME"),
     "port": ("PORT",),
@@ -24,15 +26,13 @@ PARTS: Final = {
 }
 ENGINE_NAMES: Final = ("ENGINE", "CONNECTION", "TYPE", "DRIVER", "DIALECT")
 # Names that say that another place is meant.
-ELSEWHERE: Final = re.compile(r"(?:.*_)?(?:PROD|PRODUCTION|STAGING|LIVE|REMOTE|BACKUP)(?:_.*)?", re.IGNORECASE)
+ELSEWHERE: Final = late(r"(?:.*_)?(?:PROD|PRODUCTION|STAGING|LIVE|REMOTE|BACKUP)(?:_.*)?", re.IGNORECASE)
 OTHER_PORTS: Final = frozenset(["3306", "1433", "1521", "27017", "6379", "8000"])
 OTHER_ENGINES: Final = ("mysql", "maria", "mssql", "sqlserver", "oracle", "mongo", "sqlite")
-DYNAMO_NAME: Final = re.compile(r"(?:DYNAMO|DDB)", re.IGNORECASE)
+DYNAMO_NAME: Final = late(r"(?:DYNAMO|DDB)", re.IGNORECASE)
 # DYNAMODB_HOST, DDB_ENDPOINT: an address of DynamoDB without a scheme; its port may be in a variable of its own.
-DYNAMO_PART: Final = re.compile(
-    r"((?:\w+_)?(?:DYNAMO|DYNAMODB|DYNAMO_DB|DDB))_?(HOST|HOSTNAME|ADDRESS|ADDR|ENDPOINT|URL)"
-)
-BARE_HOST: Final = re.compile(r"[A-Za-z0-9](?:[\w.-]*\w)?")
+DYNAMO_PART: Final = late(r"((?:\w+_)?(?:DYNAMO|DYNAMODB|DYNAMO_DB|DDB))_?(HOST|HOSTNAME|ADDRESS|ADDR|ENDPOINT|URL)")
+BARE_HOST: Final = late(r"[A-Za-z0-9](?:[\w.-]*\w)?")
 PROXIES: Final = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 
 

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from devenv.core.late import late
 from devenv.core.model import Fix, Outcome
 from devenv.core.plural import number_of
 from devenv.doctor.checks.check import failed, passed, unneeded, unverified
@@ -21,7 +22,7 @@ from devenv.links.values import canonical, scalar_text
 # The checks that say why rows cannot be read.
 ROWS: Final = ("SVC001", "SCH004")
 MEND: Final = "devenv doctor --fix"
-UUID: Final = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
+UUID: Final = late(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.IGNORECASE)
 # What one fault of a class is counted as; of all others, as a fault.
 COUNTED: Final[Mapping[str, str]] = {"orphan": "id", "mismatched_id": "id", "missing_row": "row"}
 # Classes whose item can be deleted without making a hole in its group.

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from devenv.config.masking import mask_url
+from devenv.core.late import late
 from devenv.links.packed import Item
 from devenv.links.read import Kind, read_record
 
@@ -19,12 +20,12 @@ KeyOwner = Literal["aws-owned", "aws-managed", "customer-managed"]
 OWNERS: Final[tuple[KeyOwner, ...]] = ("aws-owned", "aws-managed", "customer-managed")
 MANAGED_KEY: Final = "alias/aws/dynamodb"
 REGION: Final = r"[a-z]{2,}(?:-[a-z]+)+-\d+"
-REGION_HOST: Final = re.compile(rf"\b({REGION})\.(?:[a-z0-9-]+\.)?amazonaws\.com\b")
-REGION_ARN: Final = re.compile(rf"\barn:aws[a-z-]*:[a-z0-9-]+:({REGION}):")
+REGION_HOST: Final = late(rf"\b({REGION})\.(?:[a-z0-9-]+\.)?amazonaws\.com\b")
+REGION_ARN: Final = late(rf"\barn:aws[a-z-]*:[a-z0-9-]+:({REGION}):")
 TLS_MODES: Final = frozenset(["require", "verify-ca", "verify-full"])
 # Long-lived keys of users begin with AKIA; ASIA are temporary ones (AWS: unique identifiers in IAM).
-KEY_ID: Final = re.compile(r"(?<![A-Za-z0-9])AKIA[A-Z0-9]{16}(?![A-Za-z0-9])")
-SECRET_KEY: Final = re.compile(
+KEY_ID: Final = late(r"(?<![A-Za-z0-9])AKIA[A-Z0-9]{16}(?![A-Za-z0-9])")
+SECRET_KEY: Final = late(
     r"(?i:secret_?access_?key)[\"']?\s*(?:[=:,]|=>)\s*[\"']?(?P<value>[A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])"
 )
 DIFFERENT: Final = 8

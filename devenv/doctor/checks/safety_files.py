@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +12,13 @@ import msgspec
 
 from devenv.config.schema import Safety, Settings
 from devenv.core.errors import UsageError
+from devenv.core.late import late
 from devenv.doctor.checks.protection import Leak, find_keys
 from devenv.host.files import list_files, read_text
 from devenv.host.git import tracked_files
 
 # Files that hold settings, and so keys, whether git tracks them or not.
-SETTINGS_FILE: Final = re.compile(
-    r"\.env(\..+)?|.+\.env|(docker-)?compose.*\.ya?ml|devenv\.toml|\.?aws[/\\]credentials"
-)
+SETTINGS_FILE: Final = late(r"\.env(\..+)?|.+\.env|(docker-)?compose.*\.ya?ml|devenv\.toml|\.?aws[/\\]credentials")
 UNREAD: Final = 5
 
 

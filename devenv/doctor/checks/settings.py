@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from devenv.config.masking import mask, split_address
 from devenv.config.schema import FILE, Settings
+from devenv.core.late import late
 from devenv.core.model import DynamoTarget, Fix, PostgresTarget
 from devenv.core.value import Value
 from devenv.doctor.checks.addresses import (
@@ -47,8 +48,8 @@ SERVICE_KEYS: Final = {
     "password": "PGPASSWORD",
 }
 # A table may be called like the database: these name that one.
-DATABASE_NAME: Final = re.compile(r"PG\w+|AWS_\w+|(?:\w+_)?(?:DB|DATABASE)(?:_?NAME)?")
-PAIR: Final = re.compile(r"(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))")
+DATABASE_NAME: Final = late(r"PG\w+|AWS_\w+|(?:\w+_)?(?:DB|DATABASE)(?:_?NAME)?")
+PAIR: Final = late(r"(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S*))")
 LOOPBACK: Final = frozenset(["127.0.0.1", "::1"])
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from devenv.core.errors import UsageError
+from devenv.core.late import late
 from devenv.steps.seed.documents import read_json
 from devenv.steps.step import SourceFile
 
@@ -29,13 +30,11 @@ INDEX_KEPT: Final = ("IndexName", "KeySchema", "Projection", "ProvisionedThrough
 SECTIONS: Final = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
 TABLES: Final = ("AWS::DynamoDB::Table", "AWS::DynamoDB::GlobalTable", "AWS::Serverless::SimpleTable")
 # Of the answer of DescribeTable, what says nothing about how the table is to be made.
-ANSWERED: Final = re.compile(
+ANSWERED: Final = late(
     r"Table(Status|SizeBytes|Arn|Id|ClassSummary)|ItemCount|CreationDateTime|Latest\w+|BillingModeSummary|WarmThroughput"
     r"|SSEDescription|ArchivalSummary|RestoreSummary|Replicas|GlobalTable\w+"
 )
-CREATE: Final = re.compile(
-    r"\baws\b(?:[^\n]|\\\n)*?\bdynamodb\s+(create-table|update-time-to-live)\b((?:\\\n|[^\n;&|])*)"
-)
+CREATE: Final = late(r"\baws\b(?:[^\n]|\\\n)*?\bdynamodb\s+(create-table|update-time-to-live)\b((?:\\\n|[^\n;&|])*)")
 OPTIONS: Final = {
     "table-name": "TableName",
     "attribute-definitions": "AttributeDefinitions",

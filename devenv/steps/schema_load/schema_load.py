@@ -7,7 +7,6 @@ mean nothing to a local table and are not compared.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 
 from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, StoreError, UsageError
+from devenv.core.late import late
 from devenv.core.model import StepState
 from devenv.steps.ledger import Ledger
 from devenv.steps.schema_load import forms
@@ -27,7 +27,7 @@ from devenv.stores.dynamodb.key_schema import table_keys
 
 WAIT_S: Final = 120.0
 PAUSE_S: Final = 0.02
-TABLE_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
+TABLE_NAME: Final = late(r"[A-Za-z0-9_.-]{3,255}")
 KEY_TYPES: Final = ("HASH", "RANGE")
 TYPES: Final = ("S", "N", "B")
 Described = Mapping[str, Any]

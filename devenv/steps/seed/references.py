@@ -13,14 +13,15 @@ from typing import Any, Final
 
 from psycopg import sql
 
+from devenv.core.late import late
 from devenv.stores.postgres.client import Connection, execute, name
 
 NAME: Final = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
 VALUE: Final = r"(?:'(?:[^']|'')*'|[^\]'\s][^\]]*)"
-REFERENCE: Final = re.compile(
+REFERENCE: Final = late(
     rf"\$\{{(?:(?P<schema>{NAME})\.)?(?P<table>{NAME})\[(?P<where>{NAME})=(?P<value>{VALUE})\]\.(?P<column>{NAME})\}}"
 )
-MARK: Final = re.compile(r"(?P<escape>\$\$\{)|\$\{")
+MARK: Final = late(r"(?P<escape>\$\$\{)|\$\{")
 SOME: Final = 2_000
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from devenv.core.errors import DevenvError, Exit
+from devenv.core.late import late
 from devenv.steps.setup.sql import Statement
 from devenv.steps.step import SourceFile, StepContext
 from devenv.stores.postgres.client import Connection
 
-CREATE: Final = re.compile(r"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?(\"[^\"]+\"|\w+)", re.IGNORECASE)
+CREATE: Final = late(r"CREATE\s+EXTENSION\s+(?:IF\s+NOT\s+EXISTS\s+)?(\"[^\"]+\"|\w+)", re.IGNORECASE)
 SYSTEM: Final = '[postgres] source = "system" in devenv.toml uses the one installed on this machine'
 # Functions that are known to people by name, and the extension that has them.
 HOMES: Final = {

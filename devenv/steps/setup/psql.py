@@ -14,20 +14,19 @@ import msgspec
 from msgspec.structs import replace
 
 from devenv.core.errors import UsageError
+from devenv.core.late import late
 from devenv.core.plural import number_of
 from devenv.steps.setup.sql import CopyRows, Lines, Statement, count_blocks, next_token, refuse
 
 # Of no effect on what is in a database.
-SILENT: Final = re.compile(
+SILENT: Final = late(
     r"(un)?restrict|q?echo|warn|timing|pset|[xatCfHTps]|encoding|errverbose|conninfo|getenv|html|[dlz]\S*|sf|sv"
 )
 INCLUDES: Final = {"i": False, "include": False, "ir": True, "include_relative": True}
 TRUE: Final = ("1", "on", "true", "yes", "t", "y")
-END_OF_ROWS: Final = re.compile(r"^\\\.\r?$", re.MULTILINE)
-COPY: Final = re.compile(
-    r"\\copy\s+(?P<target>.+?)\s+from\s+(?P<source>'[^']*'|\S+)(?P<rest>.*)$", re.IGNORECASE | re.DOTALL
-)
-CONCURRENTLY: Final = re.compile(r"((?:CREATE(?:\s+UNIQUE)?|DROP)\s+INDEX\s+)CONCURRENTLY\s+", re.IGNORECASE)
+END_OF_ROWS: Final = late(r"^\\\.\r?$", re.MULTILINE)
+COPY: Final = late(r"\\copy\s+(?P<target>.+?)\s+from\s+(?P<source>'[^']*'|\S+)(?P<rest>.*)$", re.IGNORECASE | re.DOTALL)
+CONCURRENTLY: Final = late(r"((?:CREATE(?:\s+UNIQUE)?|DROP)\s+INDEX\s+)CONCURRENTLY\s+", re.IGNORECASE)
 DEPTH: Final = 20
 SHOWN: Final = 3
 

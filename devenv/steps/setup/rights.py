@@ -16,6 +16,7 @@ from psycopg import sql
 from devenv.config.commands import Command
 from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, UsageError
+from devenv.core.late import late
 from devenv.core.model import PostgresTarget
 from devenv.steps.setup.sql import Statement
 from devenv.steps.step import StepContext
@@ -31,7 +32,7 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_'
 AND n.nspname NOT IN ('information_schema', 'devenv'))
 """
 # Words without which no statement is one of these: most files need no second look.
-HINTS: Final = re.compile(
+HINTS: Final = late(
     r"\bPROGRAM\b|\bCOPY\b|pg_(read|ls|stat|file|execute|write)_|\blo_(im|ex)port\b|\bEXTENSION\b|\bLANGUAGE\b|"
     r"\bSYSTEM\b|\bLOAD\b|\bSUPERUSER\b|\bSERVER\b|\bWRAPPER\b|\bSUBSCRIPTION\b|\\i",
     re.IGNORECASE,
@@ -51,7 +52,7 @@ OUTSIDE: Final = (
     r"\b(CREATE|ALTER)\s+(ROLE|USER|GROUP)\b[^;]*(?<!NO)\bSUPERUSER\b",
     r"\bCREATE\s+(SERVER|SUBSCRIPTION|FOREIGN\s+DATA\s+WRAPPER)\b",
 )
-ACTS: Final = re.compile("|".join(OUTSIDE), re.IGNORECASE | re.DOTALL)
+ACTS: Final = late("|".join(OUTSIDE), re.IGNORECASE | re.DOTALL)
 
 
 def find_acting(statements: Iterable[Statement]) -> tuple[Statement, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from devenv.core.errors import DevenvError
+from devenv.core.late import late
 from devenv.steps.setup import extensions
 from devenv.steps.setup.psql import LeftOut
 from devenv.steps.setup.rights import TRUST
@@ -34,8 +35,8 @@ OPTIONAL: Final = (
     ),
     (r"(ALTER|COMMENT\s+ON)\s+DATABASE\b|GRANT\b.*\bON\s+DATABASE\b", ("3D000",), "the database has another name"),
 )
-ROLES: Final = re.compile(r"(CREATE|ALTER|DROP)\s+(ROLE|USER|GROUP)\b", re.IGNORECASE)
-GRANTS: Final = re.compile(r"(GRANT|REVOKE|ALTER\s+DEFAULT\s+PRIVILEGES)\b", re.IGNORECASE)
+ROLES: Final = late(r"(CREATE|ALTER|DROP)\s+(ROLE|USER|GROUP)\b", re.IGNORECASE)
+GRANTS: Final = late(r"(GRANT|REVOKE|ALTER\s+DEFAULT\s+PRIVILEGES)\b", re.IGNORECASE)
 
 
 def run_statements(

@@ -13,9 +13,10 @@ from typing import Final
 import msgspec
 
 from devenv.core.errors import UsageError
+from devenv.core.late import late
 
 # What is not ordinary text: a quoted thing, a comment, a parenthesis, a semicolon, a psql command, a word.
-TOKEN: Final = re.compile(
+TOKEN: Final = late(
     r"""
       (?P<quoted>[eE]'[^'\\]*(?:(?:\\.|'')[^'\\]*)*'|'[^']*(?:''[^']*)*'|"[^"]*(?:""[^"]*)*")
     | (?P<dollar>\$(?:[^\W\d]\w*)?\$)
@@ -33,7 +34,7 @@ TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-BLOCK_EDGE: Final = re.compile(r"/\*|\*/")
+BLOCK_EDGE: Final = late(r"/\*|\*/")
 EXCERPT: Final = 200
 
 

@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
+from devenv.core.late import late
 from devenv.core.value import Value
 from devenv.stores.dynamodb.key_schema import Place
 
 Verb = Literal["GetItem", "Query", "Scan"]
-TOKEN: Final = re.compile(
+TOKEN: Final = late(
     r"""(?P<blank>\s+|--[^\r\n]*(?:\r?\n|$)|/\*(?:(?!\*/).)*\*/)
     |(?P<string>'(?:[^']|'')*')
     |(?P<quoted>"(?:[^"]|"")*")
@@ -91,7 +92,7 @@ class Amount(Value, frozen=True):
 
 
 # Words that people call attributes by, and DynamoDB has reserved.
-OFTEN_NAMES: Final = re.compile(
+OFTEN_NAMES: Final = late(
     r"(?i)comment|condition|connection|count|counter|data|date|day|default|domain|duration|end|file|format|group|hash"
     r"|hour|index|items|key|language|level|limit|location|method|month|names?|number|order|owner|path|percent"
     r"|permissions?|position|range|region|role|size|source|start|state|status|string|time|timestamp|token|total|type"
@@ -432,7 +433,7 @@ FUNCTIONS: Final = (
     (re.compile(r"\bIN\s*\(([^()]*)\)", re.IGNORECASE), r"IN [\1]"),
 )
 WORDS: Final = frozenset(["AND", "OR", "NOT", "BETWEEN", "IN", "IS", "MISSING"])
-PART: Final = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|[:#]?[A-Za-z_]\w*(?P<call>\s*\()?")
+PART: Final = late(r"'(?:[^']|'')*'|\"[^\"]*\"|[:#]?[A-Za-z_]\w*(?P<call>\s*\()?")
 
 
 def statement_of(request: Mapping[str, Any], order_by: str | None = None) -> str:

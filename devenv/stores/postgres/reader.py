@@ -25,6 +25,7 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import error_from_result
 
+from devenv.core.late import late
 from devenv.core.model import PostgresTarget
 from devenv.stores.postgres.client import (
     LOCK_S,
@@ -68,7 +69,7 @@ SELECT set_config('client_min_messages', 'log', true), set_config('debug_pretty_
   set_config('debug_print_rewritten', 'on', true)
 """
 # The checks of a domain are functions that the description does not name: of a user's domain, or a type that holds one.
-MADE: Final = re.compile(r":resulttype(\d+)")
+MADE: Final = late(r":resulttype(\d+)")
 DOMAINS: Final = b"""
 SELECT string_agg(t.oid::regtype::text, ', ') FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem
 WHERE t.oid = ANY ($1) AND t.oid >= 16384 AND (t.typtype IN ('d', 'c') OR e.typtype IN ('d', 'c'))
@@ -88,14 +89,14 @@ QUIET: Final = (
     b"SELECT set_config('client_min_messages', 'notice', true), set_config('debug_print_rewritten', 'off', true)"
 )
 # The server breaks its description into lines, anywhere.
-CALLED: Final = re.compile(r":\w*(?:funcid|fnoid)\s+(\d+)")
+CALLED: Final = late(r":\w*(?:funcid|fnoid)\s+(\d+)")
 ACTING: Final = b"""
 SELECT coalesce(string_agg(DISTINCT p.oid::regprocedure::text, ', '), '') FROM pg_proc p
 WHERE p.oid = ANY($1::oid[]) AND NOT (
   p.pronamespace = 'pg_catalog'::regnamespace AND (p.provolatile <> 'v' OR p.proname = ANY($2::text[])))
 """
 MAKE: Final = "CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {} IN ROLE pg_read_all_data, pg_monitor"
-PARAMETER: Final = re.compile(r"%(?:\(([^)]+)\)s|%)")
+PARAMETER: Final = late(r"%(?:\(([^)]+)\)s|%)")
 SPACE: Final = " \t\n\r\f\v"
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Final, Literal
 
+from devenv.core.late import late
 from devenv.core.model import Finding
 from devenv.core.plural import number_of
 from devenv.core.value import Value
@@ -41,7 +41,7 @@ STORES: Final = frozenset(["postgres", "dynamodb"])
 FORM: Final = "its form is not the declared one"
 TROUBLE: Final = ("error", "exception", "traceback", "critical", "fatal")
 # `"GET /orders HTTP/1.1" 500 Internal Server Error`.
-ANSWERED: Final = re.compile(r'HTTP/\d(?:\.\d)?"?\s+\d{3}\b')
+ANSWERED: Final = late(r'HTTP/\d(?:\.\d)?"?\s+\d{3}\b')
 
 
 class LayerFinding(Finding, frozen=True, kw_only=True):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from devenv.core.late import late
 from devenv.core.model import Fix
 from devenv.core.templates import names_in
 from devenv.core.value import Value
@@ -15,9 +15,9 @@ from devenv.trace.judge.fault import LayerFinding
 from devenv.trace.observation import DeclaredIds, Entry, Subject
 
 MOST_NAMES: Final = 8
-NAMES: Final = re.compile(r"`([\w.]+)`")
+NAMES: Final = late(r"`([\w.]+)`")
 # What `answers.lists_in` adds to the description of a map.
-LISTS: Final = re.compile(r"not a list \((.*) (?:is one|are lists)\)$")
+LISTS: Final = late(r"not a list \((.*) (?:is one|are lists)\)$")
 
 
 class IdForm(Value, frozen=True):

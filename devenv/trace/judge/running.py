@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from devenv.capture.calls import StoreCall, shown, shown_key
 from devenv.capture.tap.masks import mask_sql
+from devenv.core.late import late
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
 from devenv.trace.judge.fault import OK, ONE_PAGE, LayerFinding, log_text
@@ -17,7 +17,7 @@ from devenv.trace.observation import Answer, Observations, Ran
 KINDS: Final = frozenset(["items_lost", "body_changed", "not_authorised", "status"])
 # An earlier fault of these layers explains a wrong answer.
 BLAMED: Final = frozenset(["environment", "services", "postgres", "pattern", "library", "cache"])
-PARAMETER: Final = re.compile(r"%\(\w+\)s|%s|\$\d+|(?<!:):\w+|\?")
+PARAMETER: Final = late(r"%\(\w+\)s|%s|\$\d+|(?<!:):\w+|\?")
 PRIVATE: Final = Fix(
     "make shared caches skip answers that depend on the user (Cache-Control: private or no-store), or add the user to "
     "the cache's key"

@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from devenv.core.late import late
+
 # A cache says in one of these that it answered itself (RFC 9211, and what came before it).
 HITS: Final = ("cache-status", "x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status", "x-varnish-cache")
-HIT: Final = re.compile(r"\bhit\b", re.IGNORECASE)
+HIT: Final = late(r"\bhit\b", re.IGNORECASE)
 PAIRS: Final = {b"[": b"]", b"{": b"}"}
-NO_HIT: Final = re.compile(r"\bmiss\b|\bfwd=", re.IGNORECASE)
+NO_HIT: Final = late(r"\bmiss\b|\bfwd=", re.IGNORECASE)
 
 
 def no_json(body: bytes, error: Exception) -> str:

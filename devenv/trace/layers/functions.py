@@ -10,19 +10,20 @@ from typing import Final
 
 from devenv.config.places import Keys, find_line
 from devenv.config.schema import FILE
+from devenv.core.late import late
 from devenv.host.files import read_text
 from devenv.init.listing import list_widely
 from devenv.trace.observation import Ran, Unfound
 
 MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 300_000
-MISSING: Final = re.compile(r"No module named '([\w.]+)'")
-ABSENT: Final = re.compile(r"has no attribute '(\w+)'")
+MISSING: Final = late(r"No module named '([\w.]+)'")
+ABSENT: Final = late(r"has no attribute '(\w+)'")
 FORMS: Final = (
     "name a function that takes no arguments and makes the object, as your application does: "
     "`module:factory().attribute.method`, e.g. `shop.app:create_app().orders.orders_of` (`devenv help traces`)"
 )
-DEFINED: Final = re.compile(r"^(?:async[ ]+)?def[ ]+(\w+)|^class[ ]+(\w+)|^(\w+)[ ]*=", re.MULTILINE)
+DEFINED: Final = late(r"^(?:async[ ]+)?def[ ]+(\w+)|^class[ ]+(\w+)|^(\w+)[ ]*=", re.MULTILINE)
 
 
 def look_for(root: Path, folder: Path, keys: Keys, function: str, python: str, ran: Ran) -> Unfound | None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 from devenv.config.trace import TraceRequest
+from devenv.core.late import late
 from devenv.core.templates import Unknown, names_in
 from devenv.core.value import Value
 from devenv.host import processes
@@ -52,10 +53,10 @@ DETAIL: Final = 300
 PAGE: Final = 16 * 1024
 FIRST_WORDS: Final = 120
 REFUSAL: Final = 64 * 1024
-MARKUP: Final = re.compile(r"\s*<(?:!doctype|html|head|body|h1|title|center)\b", re.IGNORECASE)
-TITLE: Final = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-UNSEEN: Final = re.compile(r"<(style|script)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
-TAG: Final = re.compile(r"<[^>]*>")
+MARKUP: Final = late(r"\s*<(?:!doctype|html|head|body|h1|title|center)\b", re.IGNORECASE)
+TITLE: Final = late(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+UNSEEN: Final = late(r"<(style|script)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
+TAG: Final = late(r"<[^>]*>")
 # Headers that may come several times: together they are one list.
 LISTS: Final = ("link", "access-control-expose-headers")
 CHUNK: Final = 1 << 16

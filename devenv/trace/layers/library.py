@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from devenv.capture.process import ANSWER_BYTES, Ended, Running, finish, last_li
 from devenv.config.load import interpreter as own_interpreter
 from devenv.config.places import Keys
 from devenv.config.trace import Call, TraceLibrary
+from devenv.core.late import late
 from devenv.core.model import DynamoTarget, PostgresTarget
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.core.value import Value
@@ -41,7 +41,7 @@ SAID_LINES: Final = 20
 # Options behind which the code itself stands, and a file that such code names.
 INLINE: Final = frozenset(["-e", "-c", "-p", "-r", "-pe", "--eval", "--print"])
 SUFFIXES: Final = frozenset([".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".py", ".rb", ".php"])
-SCRIPT: Final = re.compile(r"""['"](?:\./)?([\w@./-]+\.(?:[cm]?[jt]s|py|rb|php))['"]""")
+SCRIPT: Final = late(r"""['"](?:\./)?([\w@./-]+\.(?:[cm]?[jt]s|py|rb|php))['"]""")
 
 
 # --- the layer ---

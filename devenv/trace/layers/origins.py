@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from devenv.config.masking import mask
+from devenv.core.late import late
 from devenv.trace.layers.environment import own_variables
 from devenv.trace.question import TraceContext
 
-ORIGIN: Final = re.compile(r"https?://[^\s,;\"'<>\[\]()|]+")
-ORIGINS_NAME: Final = re.compile(r"cors|origin", re.IGNORECASE)
+ORIGIN: Final = late(r"https?://[^\s,;\"'<>\[\]()|]+")
+ORIGINS_NAME: Final = late(r"cors|origin", re.IGNORECASE)
 MOST_VARIABLES: Final = 3
 SHOWN: Final = 300
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 from urllib.parse import SplitResult, parse_qsl, urlencode, urljoin, urlsplit
 
 from devenv.config.trace import TraceRequest
+from devenv.core.late import late
 from devenv.core.value import Value
 from devenv.host.addresses import is_loopback
 from devenv.patterns.declared import DIRECTIONS
@@ -16,7 +16,7 @@ from devenv.trace.observation import Answer, Entry, NextPage
 from devenv.trace.question import TraceContext
 
 LINK: Final = "Link"
-NEXT: Final = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
+NEXT: Final = late(r'<([^>]*)>\s*;[^,]*\brel="?next\b')
 PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
 
