@@ -1,7 +1,5 @@
 """`[cache.<name>]`: entries that the application keeps in Redis, each with a traced subject's answer."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import msgspec

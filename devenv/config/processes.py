@@ -1,7 +1,5 @@
 """The keys of `[services.<name>]`: processes of the project, in addition to the stores."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import msgspec

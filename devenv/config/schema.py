@@ -1,7 +1,5 @@
 """The schema of devenv.toml: its sections and keys, as records."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 

@@ -1,7 +1,5 @@
 """`[trace.<subject>]` of devenv.toml: one request followed through all layers, and how its answers are written."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 import msgspec

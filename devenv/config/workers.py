@@ -1,7 +1,5 @@
 """The keys of `[services.<name>]` that make a process a stream worker."""
 
-from __future__ import annotations
-
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final, Literal, NamedTuple
 

@@ -1,7 +1,5 @@
 """The schema of `[trace.<subject>.action]`: a request that writes, and what it must have written."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 import msgspec

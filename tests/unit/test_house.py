@@ -117,6 +117,13 @@ def test_packages_import_nothing() -> None:
     assert full == []
 
 
+def test_annotations_of_sections_are_no_texts() -> None:
+    """`msgspec` would compile every one of them in every command."""
+    files = [path for path in (HOUSE / "config").glob("*.py") if "(Section, frozen=True" in path.read_text("utf-8")]
+    assert len(files) > 4
+    assert [path.name for path in files if "from __future__ import annotations" in path.read_text("utf-8")] == []
+
+
 def test_unit_tests_lie_in_a_folder_of_the_package_that_they_test() -> None:
     here = Path(__file__).parent
     folders = {path.parent.relative_to(here).as_posix() for path in here.rglob("test_*.py")} - {"."}

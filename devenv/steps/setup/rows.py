@@ -9,7 +9,6 @@ gives and another leaves to its default is told apart.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
@@ -17,6 +16,7 @@ from psycopg import sql
 
 from devenv.core.errors import DevenvError
 from devenv.core.plural import number_of
+from devenv.core.value import Value
 from devenv.stores.postgres.catalog import Catalog, Table
 from devenv.stores.postgres.client import Connection, name
 
@@ -24,8 +24,7 @@ Values = dict[str, str | None]
 TableId = tuple[str, str]
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
+class Row(Value, frozen=True, eq=False):
     """One row as text, column by column. `generated` are the columns whose values the files did not give."""
 
     table: TableId
