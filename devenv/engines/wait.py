@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from typing import Final
 
 import msgspec
@@ -19,6 +20,8 @@ from devenv.engines.services import Service, service_named
 
 START_S: Final = 60.0
 POLL_S: Final = 0.01
+# While its port is closed, a process is looked for at every eighth of these polls: that takes thrice as long.
+LOOK_EVERY: Final = 8
 # How long a process without a condition must run to count as started.
 SETTLE_S: Final = 0.25
 # A probe error is worth showing only once a start takes longer than it should.
@@ -66,12 +69,15 @@ def await_ready(engine: Engine, service: Service, patience: Patience) -> None:
     began = time.perf_counter()
     last = "no answer yet"
     refusal = None
-    while not patience.cancelled.is_set():
-        if not engine.recognise(service.name):
+    for poll in count():
+        if patience.cancelled.is_set():
+            break
+        waited = time.perf_counter() - began
+        asks = waited >= settle_s and (not on_port or listens(engine, service.name))
+        looks = asks or poll % LOOK_EVERY == 0 or waited > TELL_AFTER_S
+        if looks and not engine.recognise(service.name):
             raise engine.ended(service.name)
-        if time.perf_counter() - began < settle_s:
-            pass
-        elif not on_port or listens(engine, service.name):
+        if asks:
             try:
                 service.probe(engine.settings, targets)
                 # Another project's server may answer, when both found the port free at the same moment.

@@ -84,6 +84,8 @@ def show_value(value: Any) -> str:
 
 def clean(text: str) -> str:
     """Control characters, those of the writing direction too, as escapes: stored data cannot steer the terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
@@ -94,6 +96,8 @@ def shown_width() -> int:
 
 def cell_width(text: str) -> int:
     """Return how many terminal cells a text takes: East Asian wide characters and emoji take two."""
+    if text.isascii():
+        return len(text)
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 

@@ -113,7 +113,9 @@ def serving(pid: int, port: int | None) -> int:
     from devenv.host import processes
 
     listening: list[tuple[float, int]] = []
-    for member in (pid, *processes.children(pid)):
+    if not (members := processes.children(pid)):
+        return pid
+    for member in (pid, *members):
         try:
             process = psutil.Process(member)
             sockets = process.net_connections(kind="tcp")

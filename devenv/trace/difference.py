@@ -66,7 +66,8 @@ def compare(expected: Sequence[Entry], observed: Sequence[Entry], types: Mapping
     partner: dict[int, int] = {}
     for number, entry in enumerate(observed):
         if entry.id is not None and (same_id := waiting[entry.id]):
-            best = max(same_id, key=lambda position: alike(expected[position], entry, types))
+            # Nearly always there is one.
+            best = same_id[0] if len(same_id) == 1 else max(same_id, key=lambda at: alike(expected[at], entry, types))
             same_id.remove(best)
             partner[number] = best
     taken = set(partner.values())

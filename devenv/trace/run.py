@@ -188,8 +188,10 @@ class TraceRun:
         seen = self.ask_all()
         subject = subject_of(self.context, seen.postgres)
         self.writes = find_writes(self.context, seen)
-        seen = self.with_writes(seen, judge(subject, seen, self.layers))
         found = judge(subject, seen, self.layers)
+        if (written := self.with_writes(seen, found)) is not seen:
+            seen = written
+            found = judge(subject, seen, self.layers)
         if found.first is not None:
             seen = self.settled(look_closer(self.context, seen, found))
             found, self.disputed = judge_young(subject, seen, self.layers)
@@ -203,10 +205,12 @@ class TraceRun:
         return report_of(self.context, subject, seen, found, code, payloads=payloads)
 
     def with_writes(self, seen: Observations, found: Judgement) -> Observations:
-        """The observations, with what the request itself changed, and what changed meanwhile."""
+        """The observations, with what the request itself or another process changed; `seen` itself if nothing was."""
         finding = finding_of(self.writes, faults_of(found))
-        notes = (*seen.http.notes, *self.noted, *notes_of(self.writes))
-        return replace(seen, http=replace(seen.http, findings=(finding,) if finding else (), notes=notes))
+        findings, notes = (finding,) if finding else (), (*self.noted, *notes_of(self.writes))
+        if findings == seen.http.findings and not notes:
+            return seen
+        return replace(seen, http=replace(seen.http, findings=findings, notes=(*seen.http.notes, *notes)))
 
     def settled(self, seen: Observations) -> Observations:
         """The observations, with the entries that were written since DynamoDB was read marked as fleeting."""

@@ -36,7 +36,7 @@ class EmbeddedStore:
         data = str(self.data(engine))
 
         def is_server(command: list[str]) -> bool:
-            return Path(command[0]).stem == self.program and (self.option, data) in pairwise(command)
+            return (self.option, data) in pairwise(command) and Path(command[0]).stem == self.program
 
         return is_server
 
