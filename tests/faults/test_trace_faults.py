@@ -7,12 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.trace.answers import ANSWERS
-from tests.faults.trace.bench import Bench
+from tests.faults.trace.bench import GROUP, Bench
 from tests.faults.trace.breaks import Fault
 from tests.faults.trace.catalog import FAULTS
+from tests.faults.trace.controls import CONTROLS, Control, ended_connections
 from tests.faults.trace.figures import Case, figures, first_empty, first_error, wilson
 from tests.faults.trace.lookups import LOOKUPS
-from tests.faults.trace.more import CONTROLS, PAIRS, UNSEEN, Control
+from tests.faults.trace.more import PAIRS, UNSEEN
 from tests.faults.trace.objects import OBJECTS, Named
 from tests.faults.trace.running import RUNNING
 from tests.faults.trace.suite import run_control, run_fault, run_pair
@@ -62,6 +63,17 @@ def test_what_is_wrong_is_named_beside_its_layer(bench: Bench, named: Named) -> 
 @pytest.mark.matrix(len(CONTROLS))
 def test_nothing_is_said_of_what_is_healthy(bench: Bench, control: Control) -> None:
     assert run_control(bench, control) is None
+
+
+@pytest.mark.long
+def test_a_connection_that_was_ended_is_noted(bench: Bench) -> None:
+    try:
+        ended_connections(bench)
+        document = bench.trace("conversation", GROUP, "--user", "ines")
+    finally:
+        bench.restore()
+    [layer] = [layer for layer in document["layers"] if layer["name"] == "http"]
+    assert "the application still had connections that were ended" in " ".join(layer["notes"])
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair[0].name} + {pair[1].name}")

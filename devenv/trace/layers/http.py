@@ -22,6 +22,7 @@ from devenv.patterns.declared import DIRECTIONS
 from devenv.trace.answers import Form, by_kind, forms_of_answer, names_of_entries, read_answer, unplaced
 from devenv.trace.judge.http import NEWER, is_untold, judge_http
 from devenv.trace.layer import Given, Layer
+from devenv.trace.layers import lost
 from devenv.trace.layers.between import kept_by_cache, no_json
 from devenv.trace.layers.log import read_log_of, size_of
 from devenv.trace.layers.origins import find_origins, own_environment
@@ -96,15 +97,13 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
     if any(ask.secret for ask in asks.values()) and (why := not_ours(inquiry, url)):
         return HttpObservation(unasked=why, declared=True)
     forms = forms_of_answer(inquiry.question.trace, "http")
-    log = inquiry.application.log
-    mark = size_of(log)
-    with ThreadPoolExecutor(len(asks)) as pool:
-        pages = pool.map(lambda ask: ask_pages(inquiry, declared, forms, ask), asks.values())
-        answers = dict(zip(asks, pages, strict=True))
-        later = ask_later(pool, declared, forms, asks, answers["member"])
+    answers, later, lines = ask_all(inquiry, declared, forms, asks)
+    ended: list[str] = []
+    while len(ended) < lost.TRIES and (words := lost.ended_connection(declared.method, answers.values(), lines)):
+        ended.append(words)
+        answers, later, lines = ask_all(inquiry, declared, forms, asks)
     if (told := answers.get("preflight")) is not None and told.problem == "not_json":
         answers["preflight"] = replace(told, problem=None, detail=None)  # only its headers matter
-    lines = read_log_of(log, mark, failed=(answers["member"].status or 0) >= SERVER_FAILED)
     old = newer_code(inquiry)
     if inquiry.settings.token is None and answers["member"].status == UNAUTHORISED:
         why = f"it answers {UNAUTHORISED} to a request without a token, and devenv.toml declares no [token]"
@@ -129,9 +128,27 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         later=later,
         log=lines,
         uncovered=tuple(find_uncovered(declared, answers, given)),
-        notes=(*unplaced(forms, answers["member"].entries), *([f"{old} {NEWER}"] if old else [])),
+        notes=(
+            *unplaced(forms, answers["member"].entries),
+            *([f"{old} {NEWER}"] if old else []),
+            *([lost.note(len(ended), ended[-1])] if 0 < len(ended) < lost.TRIES else []),
+        ),
         code_changed=old,
     )
+
+
+def ask_all(
+    inquiry: TraceContext, declared: TraceRequest, forms: Sequence[Form], asks: Mapping[str, Ask]
+) -> tuple[dict[str, Answer], dict[str, Answer], tuple[str, ...] | None]:
+    """User -> the answer; the same for the member's second page; what was logged meanwhile."""
+    log = inquiry.application.log
+    mark = size_of(log)
+    with ThreadPoolExecutor(len(asks)) as pool:
+        pages = pool.map(lambda ask: ask_pages(inquiry, declared, forms, ask), asks.values())
+        answers = dict(zip(asks, pages, strict=True))
+        later = ask_later(pool, declared, forms, asks, answers["member"])
+    failed = (answers["member"].status or 0) >= SERVER_FAILED
+    return answers, later, read_log_of(log, mark, failed=failed)
 
 
 def ask_later(

@@ -11,8 +11,9 @@ from pathlib import Path
 from tests.faults.trace.bench import Bench
 from tests.faults.trace.breaks import Fault
 from tests.faults.trace.catalog import FAULTS
+from tests.faults.trace.controls import CONTROLS
 from tests.faults.trace.figures import Case, confusion, figures, share_text
-from tests.faults.trace.more import CONTROLS, PAIRS, UNSEEN
+from tests.faults.trace.more import PAIRS, UNSEEN
 from tests.faults.trace.suite import run_control, run_fault, run_pair
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from tests.faults.trace.bench import Bench
 from tests.faults.trace.breaks import Fault
+from tests.faults.trace.controls import Control
 from tests.faults.trace.figures import Case, rules_of
-from tests.faults.trace.more import Control
 
 # Faults of code and settings are made first: they start the application anew, and `devenv up` mends data.
 SERVED = ("environment", "pattern", "library", "http")
