@@ -53,6 +53,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
     body: dict[str, Any] = {"folder": str(root), "example": found.is_empty, "needed": []}
     seen: tuple[str, ...] = found.left_out
     edits: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
     lines: tuple[str, ...] = ("devenv up", "devenv doctor")
     if found.is_empty:
         files = example_files(name)
@@ -68,7 +69,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
         given = {guess.number: choose(guess) for guess in draft.guesses} if choose else {}
         text, edits = drafter.sheet.answered({number: each for number, each in given.items() if each is not None})
         files = {FILE: text, **{name: as_json(request) for name, request in draft.files.items()}}
-        seen, lines = draft.found, draft.lines
+        seen, lines, undeclared = draft.found, draft.lines, draft.undeclared
     if edits and RUNS.search(files[FILE]):
         # What was just written is trusted; after an edit of a command it is to be allowed again.
         lines = ("devenv trust", *lines)
@@ -80,6 +81,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
         "code": list(map(str, review(found.code))),
         "written": list(files),
         "edits": list(edits),
+        "undeclared": list(undeclared),
         "next": lines[0],
         "lines": list(lines),
     }

@@ -40,6 +40,7 @@ class Draft:
     found: tuple[str, ...]
     guesses: tuple[Guess, ...] = ()
     lines: tuple[str, ...] = ()
+    undeclared: tuple[str, ...] = ()
 
 
 class Drafter(TraceDrafter):
@@ -65,7 +66,8 @@ class Drafter(TraceDrafter):
         self.safety()
         sheet = self.sheet
         lines = tuple(self.next_lines())
-        return Draft(sheet.text, self.files, tuple(sheet.edits), tuple(self.found()), sheet.guesses, lines)
+        found, missing = tuple(self.found()), tuple(self.undeclared)
+        return Draft(sheet.text, self.files, tuple(sheet.edits), found, sheet.guesses, lines, missing)
 
     def next_lines(self) -> Iterable[str]:
         """The commands that come next, with values that the project's own seeds have."""
@@ -316,8 +318,8 @@ class Drafter(TraceDrafter):
                     )
             elif is_refused(name):
                 notes.append(f"{name} is left out: it decides which programs run. Set it in your shell.")
-            elif self.sign_in and self.issues_tokens and name in self.sign_in.variables:
-                entries[name] = self.sign_in.variables[name]
+            elif issued := self.issued(name):
+                entries[name] = issued
             elif place := placeholder(name, value, self.survey) or (used.get(name) if name not in known else None):
                 entries[name] = place
             elif value in tables or (self.survey.shared.get(name) == value != "" and not is_secret(name, value)):
@@ -328,6 +330,12 @@ class Drafter(TraceDrafter):
             missing = sorted(set(read) - set(known) - GIVEN - set(entries))
             entries |= {name: next(iter(tables)) for name in missing if "TABLE" in name}
         return entries, own, notes
+
+    def issued(self, name: str) -> str | None:
+        """The placeholder of a variable that signing tokens needs: the key, or what tells of the issuer."""
+        if self.signed and name == self.signed.variable:
+            return "{key}"
+        return self.sign_in.variables.get(name) if self.sign_in and self.issues_tokens else None
 
     def steps(self) -> None:
         """`[steps.*]`: the SQL files in order, the table definitions, the seed script."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
-from devenv.init.entities import ID_NAMES, FoundEntity, find_entities, key_of, own_id, places_of, typed_by_links
+from devenv.init.entities import ID_NAMES, FoundEntity, find_entities, key_of, own_id, places_of, snake, typed_by_links
+from devenv.init.jwt_code import Claim, JwtUse
 from devenv.init.propose import (
     brought_by,
     find_group,
     find_links,
     find_patterns,
     find_person,
+    is_person,
     keyed,
     order_of,
 )
@@ -22,6 +25,8 @@ from devenv.init.sql_tables import DeclaredTable
 from devenv.init.survey import Survey
 from devenv.init.token_lookups import TokenLookup
 from devenv.links.values import is_placeholder
+
+HMAC: Final = ("HS256", "HS384", "HS512")
 
 
 class DataDrafter:
@@ -49,6 +54,9 @@ class DataDrafter:
         self.group = find_group(self.entities, self.links)
         self.group_edit = 0
         self.sign_in = find_sign_in(survey)
+        self.signed = self.find_signed()
+        # What is not declared, with the reason and the next step: `init` prints these.
+        self.undeclared: list[str] = []
 
     def entity_sections(self) -> None:
         """`[entities.*]`, from the items that the code writes."""
@@ -139,6 +147,7 @@ class DataDrafter:
     def person_section(self) -> None:
         """`[person]` and `[token]`."""
         if self.person is None:
+            self.undeclared += self.no_person()
             return
         table, id_, name, sign_in = self.person
         self.sheet.title(
@@ -205,9 +214,77 @@ class DataDrafter:
         table = self.person[0]
         return next((one for one in self.survey.tokens if one.table == table.name and table.column(one.column)), None)
 
+    @property
+    def sends_token(self) -> bool:
+        """True if requests of a user carry `{token}`."""
+        return bool(self.issues_tokens or self.token_lookup or self.signed)
+
+    def find_signed(self) -> JwtUse | None:
+        """The call whose key is in a variable: one that makes a token first, because it tells the claims."""
+        if self.person is None or self.sign_in is not None or self.token_lookup is not None:
+            return None
+        uses = [use for use in self.survey.jwt if use.variable and use.algorithm in HMAC]
+        return next(iter(sorted(uses, key=lambda use: not use.makes)), None)
+
+    def claims(self, signed: JwtUse) -> dict[str, str]:
+        """Claim -> value or placeholder, of all calls with the same key; `sub` is the user's id where none names it."""
+        if self.person is None:
+            return {}
+        table, id_, _, _ = self.person
+        given: dict[str, Claim] = {}
+        for use in sorted(self.survey.jwt, key=lambda use: use.makes):
+            given |= use.claims if use.variable == signed.variable else {}
+        made: dict[str, str] = {}
+        for claim, value in given.items():
+            names = [snake(value.name), snake(claim)]
+            column = next((name for name in names if table.column(name)), None)
+            if value.literal is not None:
+                made[claim] = value.literal
+            elif any(is_person(name, table) for name in names) or (column is None and claim == "sub"):
+                made[claim] = f"{{person.{id_}}}"
+            elif column is not None:
+                made[claim] = f"{{person.{column}}}"
+        return (
+            made if any(text.startswith("{person.") for text in made.values()) else {"sub": f"{{person.{id_}}}", **made}
+        )
+
+    def no_person(self) -> Iterator[str]:
+        """Say that a user cannot be named, where requests depend on one."""
+        if self.columns and (self.survey.header or self.survey.jwt or self.sign_in):
+            place = self.survey.header or next((use.place for use in self.survey.jwt), "the code")
+            yield (
+                f"[person], [token]: {place} reads who asks, but no table of people was recognised (an id, and a name"
+                " such as email or handle). Declare both: devenv help configuration"
+            )
+
+    def no_token(self) -> Iterator[str]:
+        """Say why no request can carry a token, where the application reads one."""
+        if self.sends_token or self.sign_in is not None:
+            return
+        if fixed := next((use for use in self.survey.jwt if not use.variable), None):
+            yield (
+                f"[token]: the key of {fixed.place} is not read from a variable. Read it from one, and declare [token]"
+                " env = THAT_VARIABLE: devenv help configuration"
+            )
+        elif other := next(iter(self.survey.jwt), None):
+            yield f"[token]: {other.place} uses {other.algorithm}. Declare [token] command: devenv help configuration"
+        elif self.survey.header:
+            yield (
+                f"[token]: {self.survey.header} reads the header Authorization, but how its token is made was not"
+                " recognised. Declare [token]: devenv help configuration"
+            )
+
     def token_section(self) -> None:
-        """`[token]`, where the application checks tokens of Cognito, or looks the user up by a token."""
+        """`[token]`: signed with the application's key, by an issuer like Cognito, or a column of the user's row."""
         found = self.sign_in
+        self.undeclared += self.no_token()
+        if (signed := self.signed) is not None:
+            self.sheet.above(f"{signed.place} {'signs' if signed.makes else 'checks'} tokens with this key.")
+            self.sheet.section("token")
+            self.sheet.key("env", signed.variable)
+            self.sheet.key("claims", self.claims(signed))
+            if signed.algorithm != HMAC[0]:
+                self.sheet.key("algorithm", signed.algorithm)
         if (lookup := self.token_lookup) is not None:
             self.sheet.above(
                 f"{lookup.place} looks the user up by {lookup.column}: `{{token}}` is this column's value."

@@ -17,6 +17,7 @@ from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.propose import (
     FoundPattern,
     brought_by,
+    excludes,
     is_person,
     order_of,
 )
@@ -93,9 +94,15 @@ class TraceDrafter(DataDrafter):
             route = self.route_of(pattern)
             if pattern.query.function.name or route:
                 self.trace(pattern, *found, route)
+            else:
+                self.undeclared.append(
+                    f"[trace.{pattern.name}]: no function and no route around {pattern.seen[0]} was recognised."
+                    " Declare it: devenv help traces"
+                )
         for pattern in untraced:
             self.sheet.blank()
             self.sheet.comment(self.untraced(pattern))
+            self.undeclared.append(self.why_untraced(pattern))
         if not self.traced:
             self.sheet.plain(self.sketch())
 
@@ -122,6 +129,18 @@ class TraceDrafter(DataDrafter):
             f"{head}: no entity above has a key or an attribute for {key}. Add the entity, or the attribute to it, then"
             f" declare [trace.{pattern.name}] (`devenv help traces`)."
         )
+
+    def why_untraced(self, pattern: FoundPattern) -> str:
+        """The same in one line, for what `init` prints."""
+        head = f"[trace.{pattern.name}] ({pattern.seen[0]})"
+        kinds = [each.name for each in brought_by(pattern, self.entities)]
+        if len(kinds) > 1:
+            return f"{head}: its answer has several kinds of items: {', '.join(kinds)}. See its comment in devenv.toml"
+        key = ", ".join(pattern.key)
+        own = [e for e in self.entities if e.table == pattern.query.table]
+        if own and all(excludes(pattern.query, each) for each in own):
+            key = f"begins_with({pattern.query.narrowed}, {pattern.query.begins})"
+        return f"{head}: no entity was found for its {key}. Declare the entity, then the trace: devenv help traces"
 
     def sketch(self) -> str:
         """A commented `[trace.*]` with the names that were found, those that were not in capitals."""
@@ -226,6 +245,7 @@ class TraceDrafter(DataDrafter):
             return
         personal = any("{person." in t for t in (*where.values(), *pattern.key.values(), route.path if route else ""))
         if personal and self.person is None:
+            self.undeclared.append(f"[trace.{pattern.name}]: it depends on who asks. Declare [person] and it")
             return
         self.traced.append(TracedSubject(pattern.name, params, self.person is not None))
         self.sheet.section("trace", pattern.name)
@@ -320,10 +340,15 @@ class TraceDrafter(DataDrafter):
             self.sheet.key("items", items)
         if other:
             self.sheet.key("fields", dict(other))
-        if self.issues_tokens or self.token_lookup:
-            self.sheet.key("headers", {"Authorization": "Bearer {token}"})
+        if self.sends_token:
+            self.sheet.key("headers", self.token_header())
             if route.guarded:
                 self.sheet.key("anonymous", [401])
+
+    def token_header(self) -> dict[str, str]:
+        """The header that carries the user's token: of an opaque one, the header that the lookup's file reads."""
+        name = self.token_lookup.header if self.token_lookup else None
+        return {name: "{token}"} if name else {"Authorization": "Bearer {token}"}
 
     def results(self, function: Function, entity: FoundEntity) -> Mapping[str, str]:
         """Field -> attribute of what a function gives back; the items themselves have their own names."""

@@ -215,7 +215,7 @@ def coded_places(
 
 
 def whole_tables(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[FoundEntity]:
-    """The kind of each table that holds one only: seeds fill it or the code asks it, and no key tells kinds apart."""
+    """The kind of each table that holds one only: seeds fill it or the code asks it, and no key has a word in it."""
     known = {each.table for each in kinds}
     names = {each.name for each in kinds}
     only = survey.tables[0].table if len(survey.tables) == 1 else None
@@ -225,7 +225,8 @@ def whole_tables(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[Found
     for table in survey.tables:
         items = [item for name, item in survey.seeds.items if name == table.table]
         queries = asked.get(table.table, [])
-        if table.table in known or not (items or queries):
+        told = [q for q in queries if q.narrowed or any(PLACE.sub("", text) for text in q.key.values())]
+        if table.table in known or told or not (items or queries):
             continue
         declared = {str(p["AttributeName"]): str(p["AttributeType"]) for p in table.request["AttributeDefinitions"]}
         types = {name: DECLARED_TYPES.get(declared.get(name, "S"), "string") for name in key_of(table)}

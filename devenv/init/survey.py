@@ -18,6 +18,7 @@ from devenv.init.combined import mounted, with_results
 from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
+from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, script_jwt
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
@@ -55,7 +56,7 @@ SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
 TELLING: Final = re.compile(
     r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__"
-    r"|\b(Flask|FastAPI)\(|include_router|register_blueprint"
+    r"|\bjwt\b|\b(Flask|FastAPI)\(|include_router|register_blueprint"
     # What puts keys together: f"USER#{…}", "USER#%s".
     r"|[\"'][A-Za-z_]+#"
 )
@@ -95,7 +96,8 @@ class Survey:
     are those that scripts make or connect to, the most frequent first. `rows` are tables of Postgres, however they are
     made. `written` are items that programs write, as far as their values are constants. `instances`: class -> (file,
     path) of an object of it. `creators` are scripts that make a table whose definition is not read. `tokens`:
-    lookups of a user by an opaque token. `names` are all files. `seed_data` are the data files that the seed script
+    lookups of a user by an opaque token. `jwt`: calls that sign and check tokens; `header`: what reads the header
+    Authorization. `names` are all files. `seed_data` are the data files that the seed script
     reads. `unused` says of everything else that could have mattered why it is not used. `is_empty`: there is nothing.
     """
 
@@ -123,6 +125,8 @@ class Survey:
     creators: tuple[str, ...] = ()
     go: Mapping[str, golang_code.GoFile] = field(default_factory=dict)
     tokens: tuple[TokenLookup, ...] = ()
+    jwt: tuple[JwtUse, ...] = ()
+    header: str | None = None
     names: tuple[str, ...] = ()
     seed_data: tuple[str, ...] = ()
     is_empty: bool = True
@@ -163,7 +167,7 @@ def survey(root: Path) -> Survey:
     variables |= table_variables(sorted(asked), settled, variables)
     keys = keys_of({table.table: table for table in settled})
     owned = {table.table: [str(p["AttributeName"]) for p in table.request["KeySchema"]] for table in settled}
-    made, _ = javascript_code.read_scripts(scripts, variables, keys, owned)
+    made, parsed = javascript_code.read_scripts(scripts, variables, keys, owned)
     go = golang_code.read_go(texts, variables, keys)
     constants = {name: node for tree in trees.values() for name, node in assignments(tree)}
     made_texts = text_functions(trees.values())
@@ -249,6 +253,11 @@ def survey(root: Path) -> Survey:
         written=written,
         go=go,
         tokens=tuple(token_lookups(texts)),
+        jwt=(
+            *(use for name, tree in trees.items() for use in python_jwt(name, tree, constants, fields)),
+            *(use for name, script in parsed.items() for use in script_jwt(name, script)),
+        ),
+        header=header_reader(texts),
         names=tuple(names),
         seed_data=tuple(data),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,

@@ -19,6 +19,7 @@ def init_text(report: Report, verbose: bool) -> list[str]:
         lines += ["empty folder: wrote a small example project"]
     lines += [f"written: {clean(name)}" for name in body["written"]]
     lines += [f"not certain (EDIT {n}): {clean(each)}" for n, each in enumerate(body["edits"], 1)]
+    lines += [f"not declared: {clean(each)}" for each in body["undeclared"]]
     lines += [f"in the code: {clean(each)}" for each in body["code"]]
     if body["needed"]:
         lines += ["found nothing here that devenv knows how to load; devenv.toml needs:"]
