@@ -42,7 +42,7 @@ GROUPS = {
     "repair": "Apply a repair plan, or undo it.",
     "patterns": "Access patterns: list, run, check, explain, matrix.",
     "ddb": "Look into DynamoDB: list-tables, scan, sql, get, query, put, delete, export, import.",
-    "snapshot": "Save and restore both stores at one point: save, restore, list, diff, prune, delete, export, import.",
+    "snapshot": "Save the state of both stores; restore it: save, restore, list, diff, prune, delete, export, import.",
     "self": "This installation of devenv: show, update, uninstall.",
     "parts": "List, verify or remove the parts that devenv fetched for all projects.",
     "config": "Print the effective settings (show), validate devenv.toml (check), print its JSON Schema (schema).",

@@ -173,7 +173,7 @@ def db(
     from devenv.query import queries
 
     if sum((tables, describe is not None, sql is not None)) > 1:
-        raise UsageError("give a statement, --tables or --describe: one of them")
+        raise UsageError("give only one of a statement, --tables and --describe")
     opened = stack()
     if tables or describe is not None:
         from devenv.query import catalog

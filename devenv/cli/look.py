@@ -171,7 +171,8 @@ def named_subject(
 
         if subject is not None:
             raise UsageError(
-                "--from-request names the subject itself", hint=f"devenv trace --from-request {from_request}"
+                "--from-request already determines the subject: give no SUBJECT",
+                hint=f"devenv trace --from-request {from_request}",
             )
         return subject_of(stack(reads=False), from_request)
     if subject is None:

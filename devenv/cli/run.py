@@ -168,7 +168,7 @@ def ps(
     ] = False,
     yes: Yes = False,
 ) -> None:
-    """List all projects of this user: what runs, where, how large, and what remains of deleted folders."""
+    """List all projects of this user: what runs and where, the data's size, and what is left of deleted folders."""
     from devenv.config.load import cache_folder
     from devenv.lifecycle.projects import describe, find_deleted, forget_deleted, show_all
 

@@ -62,7 +62,7 @@ def keep(root: Path, lines: Sequence[str]) -> None:
         raise DevenvError(
             f"your trust could not be saved in {records}",
             detail=error.strerror,
-            hint="free disk space, or let that folder be writable; or trust it for one call: --trust",
+            hint="free disk space, or make that folder writable; or trust it for one call: --trust",
         ) from None
 
 

@@ -183,7 +183,7 @@ def of_links(settings: Settings) -> Iterator[Mistake]:
         known = {name for entity in kinds for name in (*entity.match, *entity.attributes)}
         tables = {entity.table for entity in settings.entities.values()}
         if not kinds and (near := nearest(source["table"], tables)):
-            yield Mistake(("links", number, "from"), f"no entity is of table `{source['table']}`", near)
+            yield Mistake(("links", number, "from"), f"no entity has the table `{source['table']}`", near)
         used = {"from": [source["attribute"]], "natural_key": list(link.natural_key), "copies": list(link.copies)}
         for key, attributes in used.items():
             for attribute in attributes:
@@ -327,7 +327,8 @@ def of_trace_entities(settings: Settings, place: Keys, trace: Trace, known: set[
             yield Mistake((*at, "entity"), f"`{part.entity}` is declared twice")
         tables[part.entity] = entity.table
         if entity.table != next(iter(tables.values())):
-            yield Mistake((*at, "entity"), f"`{part.entity}` is of table `{entity.table}`; one trace is of one table")
+            text = f"`{part.entity}` has the table `{entity.table}`; all entities of a trace need the same one"
+            yield Mistake((*at, "entity"), text)
         if pattern is not None and pattern.entities and part.entity not in pattern.entities:
             brought = ", ".join(f"`{name}`" for name in pattern.entities)
             yield Mistake((*at, "entity"), f"pattern `{trace.pattern}` does not return `{part.entity}`, only {brought}")

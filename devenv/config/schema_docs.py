@@ -324,7 +324,7 @@ DOCS: Final[Mapping[str, Doc]] = {
     "Safety.point_in_time_recovery": ("Tables must have point-in-time recovery.", True),
     "Safety.backups": ("Files with UpdateContinuousBackups requests.", ["infra/backups.json"]),
     "Safety.encryption_at_rest": (
-        "The least protection of the key: aws-owned, aws-managed or customer-managed.",
+        "The weakest key that is accepted: aws-owned, aws-managed or customer-managed.",
         "aws-managed",
     ),
     "Safety.encrypted": ("Attributes that must be encrypted.", ["orders.note"]),

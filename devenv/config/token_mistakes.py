@@ -17,7 +17,7 @@ def person_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
     if person is None or person.sign_in_placeholder is None:
         return
     if person.sign_in is None:
-        yield "sign_in_placeholder", "needs sign_in, the column that it stands in"
+        yield "sign_in_placeholder", "needs sign_in, the column that contains the placeholder"
     if setup.command or not (setup.files or setup.migrations):
         yield "sign_in_placeholder", "step setup fills it, and has neither files nor migrations"
 
@@ -36,7 +36,7 @@ def token_mistakes(settings: Settings) -> Iterator[tuple[str, str]]:
     if token.issuer and "sub" not in token.claims and (person is None or person.sign_in is None):
         yield "issuer", "needs [person] with sign_in, the column that has the `sub` of a person"
     if token.column and person is None:
-        yield "column", "needs a section [person], in whose table it is"
+        yield "column", "needs a section [person], which names the table of this column"
     for key, templates in (("claims", token.claims), ("command", token.command)):
         for place in names_in(templates):
             if place.partition(".")[0] == "person" and person is None:

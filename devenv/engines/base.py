@@ -141,7 +141,7 @@ class Engine(ProcessServices):
         if remote and not allow_remote:
             raise UsageError(
                 f"not on this machine: {'; '.join(remote)}",
-                detail="nothing was read; what is elsewhere is read only with --allow-remote and never written to",
+                detail="nothing was read: devenv reads from there only with --allow-remote, and never writes to it",
                 hint="add --allow-remote",
             )
         for each in remote:

@@ -160,7 +160,7 @@ class ProcessServices(EngineProject):
         record = self.state.services.get(name)
         known = record.settings if record else {}
         lost = [key for key, value in self.launch_settings(name).items() if value and key not in known]
-        return f"with which {', '.join(lost)} it was started is not known" if lost else None
+        return f"the {', '.join(lost)} it was started with is not known" if lost else None
 
     def look_at_process(self, name: str) -> ServiceState:
         """One service's state, from the process table alone."""

@@ -226,7 +226,7 @@ class EngineProject(ABC):
                     raise DevenvError(
                         f"port {wanted}, which {name} wants, is taken by {holder}",
                         exit_code=Exit.PORT,
-                        cause="--strict-ports forbids to take another one",
+                        cause="--strict-ports does not allow another port",
                         hint=f"stop it, or set {self.section(name)} port in devenv.toml,"
                         " or run devenv up without --strict-ports",
                     )

@@ -210,7 +210,7 @@ class Drafter(TraceDrafter):
                 self.sheet.note("The command names no port: let it listen on {port}, at 127.0.0.1.")
             shown = mask_words("", found.command)
             if shown != list(found.command):
-                self.sheet.note(f"Not copied: a secret in the command. Write a variable in the place of {MASK}.")
+                self.sheet.note(f"Not copied: a secret in the command. Replace {MASK} with a variable.")
             self.sheet.key("command", shown, "" if self.application else found.evidence)
             self.application_command = tuple(shown)
         if found.environment:
@@ -275,7 +275,7 @@ class Drafter(TraceDrafter):
                 self.sheet.key(name, value)
         if needed:
             self.sheet.comment(
-                "Read without a default, and no value is known: give each one here"
+                "The code reads these without a default, and no value was found: set each one here"
                 + (", or set it in your shell." if entries else " (uncomment [env] too), or set it in your shell.")
             )
             if not entries:
@@ -449,7 +449,7 @@ class Drafter(TraceDrafter):
         """`[safety]`: what is asked for costs nothing and is never wrong; the rest is the project's to decide."""
         self.sheet.title(
             "Protection: devenv doctor --only safety, devenv policy",
-            "What the data's protection must be; `devenv help protection` lists the rest.",
+            "The protection that the data must have; `devenv help protection` lists the rest.",
         )
         self.sheet.section("safety")
         self.sheet.key("tls", True)

@@ -171,7 +171,7 @@ class TraceDrafter(DataDrafter):
         written = {text: f"{code.file}:{line}" for code in self.survey.code for text, line in code.keys.items()}
         if written and not self.entities:
             shown = ", ".join(f"{text} ({place})" for text, place in [*written.items()][:6])
-            lines.append(f"(Keys that the code puts together: {shown}. It was not seen to which items they belong.)")
+            lines.append(f"(Keys that the code puts together: {shown}. It is not clear which items they belong to.)")
         if pattern is None:
             lines += [f"[patterns.{name}]", f"table = {toml(table.table)}", f"key = {toml(key)}"]
         if entity is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 SETTINGS: Final = """\
-# Written by `devenv init`: a small example over both stores. Change it, or replace it by your own.
+# Written by `devenv init`: a small example over both stores. Change it, or replace it with your own.
 # `devenv config schema` prints all keys, `devenv config check` reads this file and all that it names.
 
 [project]

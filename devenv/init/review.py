@@ -71,7 +71,7 @@ def faults(query: Query) -> Iterator[str]:
     if query.limit and not query.pages and query.operation == "Query":
         yield f"Limit {query.limit} without a further page: the list ends after {query.limit} items"
     if query.narrowed and query.narrowed_by and YEAR.search(query.narrowed_by):
-        yield f"begins_with({query.narrowed}, {query.narrowed_by}) follows the clock: older items are never read"
+        yield f"begins_with({query.narrowed}, {query.narrowed_by}) depends on today's date: older items are never read"
     if query.function.name:
         for attribute, template in query.key.items():
             if UUID.search(template):

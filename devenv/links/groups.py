@@ -199,7 +199,7 @@ def find_preview_faults(
                 for mine, theirs in group.preview.items()
                 if not shows_field(row, record=entry, mine=mine, theirs=theirs)
             )
-            note = f"{name} shows another {wrong} than the newest entry"
+            note = f"{name} does not show the {wrong} of the newest entry"
             yield preview_fault("stale_preview", identifier, group, row, entry, note)
 
 

@@ -59,11 +59,7 @@ def index_for(access: SeenPattern, table: TableSeen, places: Sequence[Place]) ->
         if partition == places[0].hash:
             what = f"a local index {both}"
         return f"{what} would serve it, but needs a new table; a global index cannot be read consistently"
-    composed = (
-        f"; {sort} is an attribute to be written, of {' and '.join(sort.split('#'))} joined"
-        if sort and "#" in sort
-        else ""
-    )
+    composed = f"; {sort} is a new attribute that joins {' and '.join(sort.split('#'))}" if sort and "#" in sort else ""
     local = ", or as a local index, which needs a new table" if partition == places[0].hash and sort is not None else ""
     example = definition(partition, sort, table)
     return (

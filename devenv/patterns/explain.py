@@ -89,9 +89,9 @@ def reading(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
             yield "The limit counts items that are read: with a filter, a page could be empty."
     if run is not None and run.read is not None and run.units is not None:
         units = (
-            "with consistent reads, every started 4 KB costs one read unit"
+            "with consistent reads, each 4 KB or part of it costs one read unit"
             if pattern.consistent
-            else ("with eventually consistent reads, every started 4 KB costs half a read unit")
+            else ("with eventually consistent reads, each 4 KB or part of it costs half a read unit")
         )
         yield (
             f"With the current data it reads {number_of(run.read.scanned, 'item')} of "
@@ -101,4 +101,7 @@ def reading(access: SeenPattern, seen: Observed, place: Place) -> Iterator[str]:
     elif access.unsampled is not None:
         yield f"It was not run: {access.unsampled.reason}."
     else:
-        yield "The sizes of all items of a page are added; every started 4 KB costs half a read unit (consistent: one)."
+        yield (
+            "The sizes of all items of a page are added; each 4 KB or part of it costs half a read unit"
+            " (with consistent reads: one)."
+        )

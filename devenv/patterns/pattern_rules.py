@@ -299,8 +299,8 @@ def find_cuts(seen: Observed) -> Iterator[Outcome]:
             before = ", and the filter discards some of them" if pattern.filter else ""
             yield problem(
                 name,
-                f"{name} returned {number_of(len(run.read.items), 'item')}{of}: {limit} ended it, there are more "
-                f"pages{before}",
+                f"{name} returned {number_of(len(run.read.items), 'item')}{of}: {limit} ended the page, there "
+                f"are more pages{before}",
                 "a limit counts what is read, before a filter; the rest is only found by further requests from "
                 "LastEvaluatedKey",
                 'follow the pages (paging = "all"), pass the cursor to the client (paging = "page"), or declare '
@@ -321,7 +321,8 @@ def find_clocks(seen: Observed) -> Iterator[Outcome]:
         left_out = held - run.read.scanned
         yield problem(
             name,
-            f"{name} reads only what is {words(access.pattern.sort)} of {place.hash} = {value}"
+            f"{name} reads only the items of {place.hash} = {value} whose {place.sort} fits "
+            f"{words(access.pattern.sort)}"
             + (
                 f": it leaves out {left_out:,} of {number_of(held, 'item')}" if left_out > 0 else ": all items, for now"
             ),
@@ -350,7 +351,7 @@ def find_sizes(seen: Observed) -> Iterator[Outcome]:
                 continue
             yield problem(
                 name,
-                f"{name} brought {text} (for {who})",
+                f"{name} returned {text} (for {who})",
                 "either the data has outgrown the design, or it does not match the declaration",
                 "read a page at a time (limit, paging), narrow the sort key, or correct expected",
             )

@@ -119,7 +119,7 @@ def take(stack: Stack, file: Path, name: str | None, watch: Watch) -> Report:
                 raise UsageError(f"{file} is not a snapshot that this devenv can read")
             if manifest.form != ("files" if stack.engine.files else "database"):
                 raise UsageError(
-                    f"{file} is of another kind than the snapshots of engine `{stack.engine.name}`",
+                    f"{file} is not the kind of snapshot that engine `{stack.engine.name}` makes",
                     detail="`embedded` keeps data files; `docker` and `external` keep a dump and a file of items",
                     hint="import it on an engine of that kind: devenv up --engine NAME",
                 )

@@ -114,7 +114,8 @@ def disarm(engine: EmbeddedEngine, data: Path) -> list[str]:
             if code := sorted(name for kind, name in here if kind == "code"):
                 raise UsageError(
                     f"database {database} of the snapshot has functions that run code of their own",
-                    detail=f"{', '.join(code[:5])}: in a library outside of PostgreSQL's, or a cast as a superuser",
+                    detail=f"{', '.join(code[:5])}: from a library outside PostgreSQL's folder, or a cast that runs"
+                    " with its owner's rights",
                     hint="drop them where the snapshot comes from, and export again",
                 )
             lines += [f"{WORDS[kind]}: {name} in {database}" for kind, name in here if kind in WORDS]

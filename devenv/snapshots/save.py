@@ -82,7 +82,9 @@ def save_database(stack: Stack, name: str, watch: Watch, reason: str, automatic:
         raise DevenvError("there is no data to save", hint="devenv up")
     watch.end("snapshot", f"`{name}` saved in {kept.seconds:.2f} s", ok=True)
     if not kept.held:
-        watch.say("Writes to DynamoDB were not paused; for one point in time, stop the application first")
+        watch.say(
+            "Writes to DynamoDB were not paused; for the same point in time in both stores, stop the application first"
+        )
     return kept
 
 

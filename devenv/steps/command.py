@@ -125,7 +125,7 @@ def run_command(ctx: StepContext, inputs: Inputs, name: str) -> None:
         raise DevenvError(
             f"the command {' '.join(inputs.command)} wrote to another store: {elsewhere[0]}",
             detail="\n".join(elsewhere[1:]) or None,
-            cause="its files, or settings that it loads, have another address than the one it was given",
+            cause="its files, or settings that it loads, contain an address that differs from the one it was given",
             hint="read AWS_ENDPOINT_URL_DYNAMODB and DATABASE_URL there (devenv env prints them), then: devenv up",
         )
 

@@ -26,7 +26,7 @@ class Since(msgspec.Struct, frozen=True):
     def words(self) -> str:
         """`; 1 of 162 items has been deleted since: MSG#…`: what to add to a reason. Empty when all are as loaded."""
         if not self.compared:
-            return f"; its {self.what}s, more than {LIMIT:,}, were not compared one by one (devenv doctor does)"
+            return f"; its more than {LIMIT:,} {self.what}s were not compared one by one (devenv doctor compares them)"
         text = ""
         for verb, places in (("deleted", self.deleted), ("changed by hand", self.changed)):
             if places:

@@ -311,7 +311,7 @@ class Step(msgspec.Struct, frozen=True):
             text = f"items that it wrote for rows before setup ran may be left: `{again}` replaces them"
             return StepState(self.name, "done", f"its command ran with these files; {text}", command=again)
         # Of what a command loaded devenv has no record.
-        unknown = f"; {self.makes} deleted since cannot be found or restored" if self.makes else ""
+        unknown = f"; {self.makes} deleted since then cannot be detected or restored" if self.makes else ""
         return StepState(self.name, "done", f"its command ran with these files{unknown}")
 
     def run(self, ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:

@@ -119,7 +119,7 @@ def find_elements(value: Any, form: Form) -> tuple[list[Mapping[str, Any]], str 
         elif each is not None:
             elements.append(each)
     if odd := [element for element in elements if not isinstance(element, Mapping)]:
-        return [], f"a list with {describe(odd[0])} in it, not of maps"
+        return [], f"a list that contains {describe(odd[0])}, not only maps"
     return [element for element in elements if is_wanted(element, form.only)], None
 
 

@@ -240,7 +240,7 @@ def names(columns: Sequence[str]) -> sql.Composed:
 def values(table: RowTable, columns: Sequence[str], texts: Sequence[str]) -> sql.Composed:
     """Literals of these columns' types. UsageError for another number of them."""
     if len(columns) != len(texts):
-        raise UsageError("this address has another key than the table")
+        raise UsageError("this address does not have the key of the table")
     return sql.SQL(", ").join([value(table, column, text) for column, text in zip(columns, texts, strict=True)])
 
 

@@ -98,8 +98,9 @@ def checked(read: Callable[[], Any], request: Mapping[str, Any]) -> Any:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{subject} cannot be read", detail=str(error), reached=False) from None
     if not len(page.Items) == page.Count == page.ScannedCount:
-        detail = f"it holds {number_of(len(page.Items), 'item')}, says {page.Count}, and read {page.ScannedCount}"
-        raise StoreError(f"{subject} is cut", detail=detail, reached=False)
+        held = number_of(len(page.Items), "item")
+        detail = f"it holds {held}, and gives Count {page.Count} and ScannedCount {page.ScannedCount}"
+        raise StoreError(f"{subject} is incomplete", detail=detail, reached=False)
     return page
 
 

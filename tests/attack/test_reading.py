@@ -293,7 +293,7 @@ def test_a_reader_that_was_made_a_superuser_is_not_used(running: ProjectDir) -> 
     try:
         ran = running.devenv("db", "SELECT 1")
         assert ran.code == 1
-        assert "devenv_reader, as which devenv reads" in ran.err
+        assert "the role devenv_reader, which devenv uses to read" in ran.err
         assert "ALTER ROLE devenv_reader NOSUPERUSER" in ran.err
     finally:
         world.sql(running, "ALTER ROLE devenv_reader NOSUPERUSER")

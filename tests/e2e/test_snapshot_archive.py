@@ -121,7 +121,7 @@ def test_a_function_in_a_library_that_came_along_is_refused(
     ran = other.devenv("snapshot", "import", str(tmp_path / "library.snapshot"))
     assert ran.code == 2
     assert "database cruddur of the snapshot has functions that run code of their own" in ran.err
-    assert "evil: in a library outside of PostgreSQL's" in ran.err
+    assert "evil: from a library outside PostgreSQL's folder" in ran.err
     assert other.json("snapshot", "list")["snapshots"] == []
 
 

@@ -120,7 +120,7 @@ def test_a_store_that_runs_without_a_record_has_the_settings_only_if_the_file_is
         file.touch()
         doctor = bare.json("doctor", "--only", "SVC006")
         assert (doctor["verdict"], doctor["exit_code"]) == ("not_verified", 3)
-        told = "with which port, source, user it was started is not known"
+        told = "the port, source, user it was started with is not known"
         assert f"postgres: {told}" in doctor["checks"][0]["evidence"]
         assert told in " ".join(bare.ok("status").out.split())
     finally:

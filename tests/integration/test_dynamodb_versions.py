@@ -176,7 +176,8 @@ class TestRepacked:
         local, _ = chosen(java, tmp_path, version="3.x")
         assert local.version == "3.3.2 (not one that this devenv was tested with)"
         assert chosen(java, tmp_path, version="3.3.2")[0].version == local.version
-        with pytest.raises(DevenvError, match=r"3\.3\.1 is not available: of 3\.x there is only the newest, 3\.3\.2"):
+        newest = r"3\.3\.1 is not available: Amazon publishes only the newest 3\.x, 3\.3\.2"
+        with pytest.raises(DevenvError, match=newest):
             chosen(java, tmp_path, version="3.3.1")
 
     @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ class TestRepacked:
         repack(tmp_path, "renamed", tmp_path / "cache/dynamodb-local")
         local, said = chosen(java, tmp_path / "cache")
         assert "not one that this devenv was tested with" in local.version
-        assert said[-1] == "DynamoDB Local 1.25.1 is not available; using 3.3.2, which passed"
+        assert said[-1] == "DynamoDB Local 1.25.1 is not available; using 3.3.2, which passed the tests"
 
     def test_where_nothing_passes_every_reason_is_given(self, java, tmp_path):
         repack(tmp_path, "elsewhere", tmp_path / "cache/dynamodb-local")

@@ -228,5 +228,5 @@ def test_no_step_is_as_declared_in_stores_that_do_not_answer(
     except StoreError:
         return
     assert state.reason
-    unknown = step.makes and f"; {step.makes} deleted since cannot be found or restored"
+    unknown = step.makes and f"; {step.makes} deleted since then cannot be detected or restored"
     assert state.state != "done" or (form, state.reason) == ("command", f"its command ran with these files{unknown}")

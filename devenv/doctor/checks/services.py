@@ -280,7 +280,7 @@ Fix: devenv logs backend; then devenv up.""",
         late="fail",
         explain="""\
 Each [services.NAME] must run, and its `ready` must hold: http and tcp are probed; the log is searched for the line.
-A ready command is not run, because doctor runs nothing of the folder; a service without a condition only has to
+A ready command is not run, because doctor runs no code from the folder; a service without a condition only has to
 run.
 
 Common causes: it was not started, it crashed, it listens on another port, or a service that it needs does not

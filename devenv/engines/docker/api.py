@@ -149,7 +149,7 @@ class DockerClient:
         except NotFound:
             return None
         except APIError as error:
-            raise DevenvError("Docker refuses an answer", detail=str(error.explanation or error)) from None
+            raise DevenvError("Docker refused the request", detail=str(error.explanation or error)) from None
         except (DockerException, RequestException, OSError) as error:
             raise unreachable(self.endpoint, reason_of(error)) from None
 

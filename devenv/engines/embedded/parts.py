@@ -127,7 +127,7 @@ class NpmPackage(Value, frozen=True):
         if own := wheels.bundled_npm():
             return own
         if found is not None:
-            raise Unavailable("the npm on PATH was asked already")
+            raise Unavailable("the npm on PATH was already tried")
         # The lock of the cache is held while a source fetches: made beside the folder, and renamed.
         cache = folder.parents[1]
         place = wheels.NODE.place(cache)

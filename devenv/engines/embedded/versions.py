@@ -111,7 +111,7 @@ def choose(choice: Choice) -> Local:
     local = choice.prepare(place)
     if version != line and local.version != version:
         raise DevenvError(
-            f"DynamoDB Local {version} is not available: of {line} there is only the newest, {local.version}",
+            f"DynamoDB Local {version} is not available: Amazon publishes only the newest {line}, {local.version}",
             exit_code=Exit.MISSING,
             hint=f'[dynamodb] version = "{line}" in devenv.toml, or "{TESTED_DYNAMODB}"',
         )
@@ -172,7 +172,8 @@ def instead(choice: Choice, older: Path, version: str, error: DevenvError) -> Lo
             continue
         refused = choice.trial(local)
         if refused is None:
-            choice.progress(f"DynamoDB Local {version} is not available; using {local.version}, which passed", 0, None)
+            passed = f"DynamoDB Local {version} is not available; using {local.version}, which passed the tests"
+            choice.progress(passed, 0, None)
             return untested(local)
         reasons.append(f"{place}: DynamoDB Local {local.version} is built differently: {refused}")
         if place == older:

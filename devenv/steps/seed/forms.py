@@ -95,7 +95,7 @@ def table_of(
     ]
     if len(fitting) == 1:
         return fitting[0]
-    which = f"they fit {' and '.join(fitting)}" if fitting else "they have the key of no declared table"
+    which = f"they fit {' and '.join(fitting)}" if fitting else "they fit the key of no declared table"
     raise UsageError(
         f"{file} does not name the table of its items",
         detail=which if tables else "the tables are made by a command",

@@ -305,8 +305,8 @@ def refusal(place: str, what: str, name: str, tool: Tool, file: str) -> UsageErr
     folder = str(PurePosixPath(file).parent)
     setting = f'"{name}"' if folder == tool.folders[0] else f'{{ tool = "{name}", folder = "{folder}" }}'
     return UsageError(
-        f"{place}: {what} is of {name}, and [steps.setup] files runs all of a file",
-        hint=f"in devenv.toml, in the place of files: [steps.setup] migrations = {setting}",
+        f"{place}: {what} belongs to {name}, and [steps.setup] files would run the whole file",
+        hint=f"in devenv.toml, instead of files: [steps.setup] migrations = {setting}",
     )
 
 

@@ -129,12 +129,12 @@ def statement_error(statement: Statement, error: PostgresError, user: str) -> De
     if extensions.find_wanted([statement]) and primary.startswith("could not load library"):
         hint = "this PostgreSQL lacks what the extension needs: " + extensions.SYSTEM
     if error.code == FORBIDDEN and user == LOADER:
-        lines.append("files of a folder that is not trusted are run by a role that is no superuser")
+        lines.append("files of a folder that is not trusted are run by a role that is not a superuser")
         hint = TRUST
     return DevenvError(
         f"{place_of(statement, error, rest)}: {primary}",
         detail="\n".join(lines),
-        cause="nothing of the files was kept: they run in one transaction",
+        cause="all changes of the files were rolled back: they run in one transaction",
         hint=hint,
     )
 

@@ -135,5 +135,5 @@ def refuse(statement: Statement, words: list[str]) -> None:
     if undone or (first, second) == ("PREPARE", "TRANSACTION"):
         raise UsageError(
             f"{statement.place}: {first} is not possible here, as devenv runs all files in one transaction",
-            hint="remove the statement; when any statement fails, nothing of the files is kept",
+            hint="remove the statement; when any statement fails, all changes of the files are rolled back",
         )

@@ -158,7 +158,7 @@ def statement_hint(statement: str) -> str | None:
             return hint.format(*found.groups())
     columns = re.match(r"\s*SELECT\s+(.*?)\s+FROM\b", text, re.IGNORECASE | re.DOTALL)
     if columns and re.search(r"\bAS\s+\w+", columns[1], re.IGNORECASE):
-        return "PartiQL gives an attribute no other name: leave AS out"
+        return "PartiQL cannot rename an attribute: leave AS out"
     for word in re.findall(r'(?<![".])\b\w+\b(?!")', columns[1]) if columns else ():
         if OFTEN_NAMES.fullmatch(word):
             return f'{word} is a reserved word: quote it, "{word}"'
@@ -364,7 +364,7 @@ def amount_of(select: Select, place: Place) -> Amount:
     if any(partition is None for partition, _ in keys):
         pinned = place.hash in used
         why = (
-            f"its WHERE clause does not pin the partition key {place.hash} with = or IN on every side"
+            f"its WHERE clause does not pin the partition key {place.hash} with = or IN in every branch"
             if pinned
             else f"its WHERE clause does not name the partition key {place.hash}"
         )

@@ -130,7 +130,7 @@ def reading(
             connection = enter()
         if target.own and connection.info.parameter_status("is_superuser") == "on":
             raise PostgresError(
-                f"{READER}, as which devenv reads in Postgres at {target.address}, is a superuser",
+                f"the role {READER}, which devenv uses to read Postgres at {target.address}, is a superuser",
                 detail=f"it could write; remove that right: ALTER ROLE {READER} NOSUPERUSER",
             )
         yield connection
@@ -232,7 +232,7 @@ class Asking:
             (names,) = raw.fetchone() or ("",)
             raise PostgresError(
                 f"{names} is not called: it is SECURITY DEFINER and belongs to a superuser",
-                detail="it could change anything and run programs; give it to a role that is no superuser:"
+                detail="it could change anything and run programs; give it to a role that is not a superuser:"
                 " ALTER FUNCTION … OWNER TO …",
                 code=READ_ONLY,
             )
@@ -273,7 +273,7 @@ class Asking:
 def not_made(types: str) -> PostgresError:
     """The error for values of a domain, whose checks may call any function, as a superuser."""
     return PostgresError(
-        f"no value of {types} is made: a check of its domain may act as a superuser",
+        f"no value of type {types} is made: a check of this domain may run as a superuser",
         detail="cast to the domain's base type, or sign in as a role that may only read",
         code=READ_ONLY,
     )

@@ -103,8 +103,8 @@ def early(name: str, title: str, size: Callable[[int], int]) -> StressCondition:
 
 
 CONDITIONS: Final = (
-    early("pages-half", "each page ends after a half", lambda read: math.ceil(read / 2)),
-    early("pages-tenth", "each page ends after a tenth", lambda read: math.ceil(read / 10)),
+    early("pages-half", "each page ends after half of its items", lambda read: math.ceil(read / 2)),
+    early("pages-tenth", "each page ends after a tenth of its items", lambda read: math.ceil(read / 10)),
     early("pages-one", "each page has one item", lambda read: 1),
     StressCondition(
         name="pages-empty",

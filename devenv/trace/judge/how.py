@@ -38,8 +38,8 @@ def way_of(change: Change, type_name: str | None) -> str | None:
     if SHORT < len(bare) < len(expected) and expected.startswith(bare):
         return f"cut off after {len(bare)} characters"
     if observed.split() == expected.split() or observed.strip() == expected.strip():
-        return "with other white space"
-    return "in other capitals" if observed.casefold() == expected.casefold() else None
+        return "with different white space"
+    return "with different capitals" if observed.casefold() == expected.casefold() else None
 
 
 def encoded_again(text: str, codec: str) -> str | None:

@@ -388,7 +388,7 @@ def judge_cors(subject: Subject, seen: Observations, origin: str) -> Iterator[La
     member = seen.http.member
     if member is not None and member.exposed is False and member.cors in (origin, "*"):
         text = f"a page of {origin} cannot read the Link header: Access-Control-Expose-Headers does not name it"
-        cause = f"the list has {count(member.pages, 'page')}, and a browser finds the first one only"
+        cause = f"the list has {count(member.pages, 'page')}, and a browser finds only the first page"
         fix = Fix("name Link in Access-Control-Expose-Headers")
         yield http_fault(seen, "cors", text, cause, status="mutated", fix=fix)
 
@@ -397,7 +397,7 @@ def answer_to_origin(seen: Observations, origin: str) -> str:
     """The answer to the preflight request of a browser, in words."""
     asked, preflight = f"asked with Origin: {origin}", seen.http.preflight
     if preflight is None or preflight.status is None:
-        return f"{asked}, the application allows no page of it"
+        return f"{asked}, the application does not allow this origin"
     said = f" ({preflight.detail})" if preflight.detail else ""
     if preflight.status in OK and preflight.cors in (origin, "*"):
         return (

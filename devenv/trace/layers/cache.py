@@ -221,7 +221,7 @@ def find_faults(cache: Cache, key: str, service: str, found: FoundEntry | None, 
     """The faults of an entry, whatever the stores hold."""
     if found is None:
         if others:
-            text = f"there is no entry {key}, but there is {others[0]}: the application uses another key than declared"
+            text = f"there is no entry {key}, but there is {others[0]}: the application does not use the declared key"
             cause = "code that deletes the declared key does not delete this entry, so it becomes stale"
             fix = Fix(f"build the key as {cache.key} wherever it is written, read or deleted")
             yield Finding("wrong_key", text, cause, fix, tuple(others), frozenset([service, *others]))

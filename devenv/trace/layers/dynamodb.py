@@ -453,7 +453,7 @@ def find_strayed(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
             number = sum(is_kind(r, group.entries) and meant(r, group.id) == home for r in found.records)
             entries = number_of(number, "entry")
             text = f"it has no entries; the entry that its rows show as the newest is stored under {home} ({entries})"
-            cause = "the entries were written with another id than the rows"
+            cause = "the entries were not written with the id of the rows"
             fix = Fix("load rows and entries again, with the same id", "devenv seed && devenv up")
             yield Finding("missing_item", text, cause, fix, tuple(filter(None, (inquiry.question.identifier, home))))
             return

@@ -51,7 +51,7 @@ def next_page(
         page = NextPage(number, found[1], LINK, after=last_of(inquiry, entries))
         url = own_address(ask.url, found[1])
         if url is None:
-            trouble = f"is an address of another host than {urlsplit(ask.url).netloc}, and was not requested"
+            trouble = f"is an address on another host, not on {urlsplit(ask.url).netloc}, and was not requested"
             return PageStep(replace(page, kind="cursor", trouble=trouble), None)
         return PageStep(replace(page, url=shown(url), sent=new_parameters(ask.url, url)), replace(ask, url=url))
     if not declared.next or not entries or (declared.limit and len(entries) < declared.limit):

@@ -82,7 +82,7 @@ def remarks(asked: StoreCall, more: bool) -> list[str]:
     if not asked.followed and not more:
         found.append(f"its limit of {asked.limit or '1 MB'} is not reached yet; the next page is not requested")
     if asked.sort:
-        found.append(f"it leaves out items that are not {asked.sort}")
+        found.append(f"it leaves out items outside its sort-key condition ({asked.sort})")
     return found
 
 

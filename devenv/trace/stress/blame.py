@@ -39,7 +39,7 @@ def blame_pages(calls: Sequence[PartCall], condition: StressCondition) -> str | 
         if not any(keys):
             return f"{name_of(call)} requests no next page"
         if call.next_key is not None and call.next_key not in keys:
-            return f"{name_of(call)} continues from another key than LastEvaluatedKey"
+            return f"{name_of(call)} does not continue from LastEvaluatedKey"
     if condition.times > 1 and reads:
         alike = max((sum(shape(one) == shape(call) for one in reads), n) for n, call in enumerate(reads))
         return f"{name_of(reads[alike[1]])} is sent {alike[0]} times" if alike[0] > len(reads) // 2 > 10 else None

@@ -324,7 +324,7 @@ def test_what_is_wrong_in_a_query_is_named_with_its_line(tmp_path: Path) -> None
     _, body = made(tmp_path, {"app.py": QUERIES, "t.json": REQUEST})
     assert body["code"] == [
         "app.py:7: the expression uses :id, which has no value: DynamoDB refuses the query",
-        "app.py:7: begins_with(sk, str(datetime.now().year)) follows the clock: older items are never read",
+        "app.py:7: begins_with(sk, str(datetime.now().year)) depends on today's date: older items are never read",
         "app.py:11: Limit 20 without a further page: the list ends after 20 items",
         "app.py:15: the id in id is written into the code",
     ]
@@ -346,7 +346,7 @@ def of_day(room, day):
 """
     _, body = made(tmp_path, {"app.py": code, "t.json": REQUEST})
     assert body["code"] == [
-        "app.py:7: begins_with(at, str(datetime.date.today())[:7]) follows the clock: older items are never read"
+        "app.py:7: begins_with(at, str(datetime.date.today())[:7]) depends on today's date: older items are never read"
     ]
 
 

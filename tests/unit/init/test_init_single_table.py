@@ -168,7 +168,7 @@ def test_what_is_not_understood_is_a_sketch_with_the_names_that_are_there(tmp_pa
     app += "    table.put_item(Item=dict(PK=f'USER#{user_id}', **rest))\n"
     made(tmp_path, {**FILES, "app.py": app})
     text = (tmp_path / "devenv.toml").read_text()
-    assert "# (Keys that the code puts together: USER#{user_id} (app.py:5). It was not seen to which items" in text
+    assert "# (Keys that the code puts together: USER#{user_id} (app.py:5). It is not clear which items" in text
     lines = text[text.index("# [patterns.SUBJECT]") :].partition("\n\n")[0]
     sketch: dict[str, Any] = tomllib.loads(lines.replace("# ", "", 1).replace("\n# ", "\n"))
     assert sketch["patterns"]["SUBJECT"] == {"table": "shop", "key": {"PK": "USER#{user_id}"}}

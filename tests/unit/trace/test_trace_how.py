@@ -24,8 +24,8 @@ TWICE = "naïve € oui".encode().decode("cp1252")
         ("string", "a < b", "a &lt; b", "escaped for HTML"),
         ("string", "a long sentence", "a long…", "cut off after 6 characters"),
         ("string", "two words. And", "two words.", "cut off after 10 characters"),
-        ("string", "two  words", "two words", "with other white space"),
-        ("string", "Word", "WORD", "in other capitals"),
+        ("string", "two  words", "two words", "with different white space"),
+        ("string", "Word", "WORD", "with different capitals"),
         ("string", "one", "two", ""),
         ("string", "one", None, ""),
         ("time", AT, "1687640222", "seconds since 1970"),
@@ -58,7 +58,7 @@ def summary(*entries: int, **changes: str) -> str:
 
 def test_the_pages_on_which_a_field_differs() -> None:
     told = summary(1, 2, 3, 4, 5, text="TEXT 2")
-    assert told.endswith("another `text` (in other capitals) on 1 entry (only on page 3)")
+    assert told.endswith("another `text` (with different capitals) on 1 entry (only on page 3)")
 
 
 def test_the_pages_that_are_in_another_order() -> None:

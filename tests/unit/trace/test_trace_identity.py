@@ -80,7 +80,7 @@ def test_the_place_of_a_list_inside_an_answer(shape: str, line: str) -> None:
 
 
 def test_another_form_has_no_such_line() -> None:
-    for shape in ("a list with a number in it, not of maps", "a map with `trail`, not a list"):
+    for shape in ("a list that contains a number, not only maps", "a map with `trail`, not a list"):
         first = judge(NAMED, with_member(shape=shape)).first
         assert first is not None
         assert first.fix is not None

@@ -171,7 +171,7 @@ def test_several_kinds_in_one_answer(value: Any, forms: list[Form], ids: list[st
         ({"order": {"id": 7}}, "a map with `id` without `order.lines`"),
         ({"order": {"id": 7, "lines": "none"}}, "a text of 4 characters in `order.lines`, not a list"),
         ({"id": 7}, "a map with `id` without `order`"),
-        ({"order": {"id": 7, "lines": [1]}}, "a list with a number in it, not of maps"),
+        ({"order": {"id": 7, "lines": [1]}}, "a list that contains a number, not only maps"),
     ],
 )
 def test_several_kinds_in_another_form(value: Any, shape: str) -> None:
@@ -187,7 +187,7 @@ def test_several_kinds_in_another_form(value: Any, shape: str) -> None:
             {"data": {"items": {"a": [], "b": {"c": [1]}}}},
             "a map with `a`, `b` in `data.items`, not a list (`a`, `b.c` are lists)",
         ),
-        ({"data": {"items": ["x"]}}, "a list with a text of 1 character in it, not of maps"),
+        ({"data": {"items": ["x"]}}, "a list that contains a text of 1 character, not only maps"),
         ([], "a list of 0 without `data.items`"),
         ("boom", "a text of 4 characters without `data.items`"),
     ],
