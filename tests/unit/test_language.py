@@ -71,7 +71,8 @@ def test_no_literal_has_a_banned_word() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_no_page_has_a_banned_word(page: Path) -> None:
-    lines = [line for line in page.read_text().splitlines() if BANNED.search(line)]
+    # In backquotes are names, such as the account `nobody`.
+    lines = [line for line in page.read_text().splitlines() if BANNED.search(re.sub(r"`[^`]*`", "", line))]
     assert lines == []
 
 
