@@ -12,6 +12,7 @@ from tests.faults.trace.bench import GROUP, Bench
 from tests.support import FULL
 
 PER_SECOND = 5
+SENDERS = ("ines", "rafael")
 # After each round its messages are deleted: a trace reads them all, and would take longer with every message.
 TRACES = 20
 ROUNDS = 10 if FULL else 1
@@ -26,22 +27,25 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def writer(bench: Bench) -> Iterator[list[int]]:
-    """Messages are sent during the test; the statuses of the answers."""
+    """Both members send messages during the test; the statuses of the answers."""
     over = threading.Event()
     sent: list[int] = []
-
     begin = time.monotonic()
 
-    def write() -> None:
-        while not over.wait(max(0.0, begin + len(sent) / PER_SECOND - time.monotonic())):
-            body = {"message_group_uuid": GROUP, "message": f"message {len(sent)}"}
-            sent.append(bench.ask("/api/messages", ("ines", "rafael")[len(sent) % 2], body)["status"])
+    def write(handle: str) -> None:
+        number = 0
+        while not over.wait(max(0.0, begin + number * len(SENDERS) / PER_SECOND - time.monotonic())):
+            number += 1
+            body = {"message_group_uuid": GROUP, "message": f"message {number}"}
+            sent.append(bench.ask("/api/messages", handle, body)["status"])
 
-    thread = threading.Thread(target=write)
-    thread.start()
+    threads = [threading.Thread(target=write, args=(handle,)) for handle in SENDERS]
+    for thread in threads:
+        thread.start()
     yield sent
     over.set()
-    thread.join()
+    for thread in threads:
+        thread.join()
     bench.restore()
 
 
