@@ -25,12 +25,14 @@ from devenv.init.conditions import (
 from devenv.init.item_types import annotations_of, plain_type, turns_of
 from devenv.init.routes import Route, read_mounts, read_routes
 from devenv.init.source import (
+    DictFunction,
     Scope,
     TextFunction,
     Unclear,
+    dict_of,
+    entries,
     module_scope,
     own_nodes,
-    pairs,
     read_variable,
     template_of,
     typed_part,
@@ -141,18 +143,20 @@ def read_code(
     constants: Mapping[str, ast.expr] | None = None,
     texts: Mapping[str, TextFunction] | None = None,
     fields: Mapping[str, str] | None = None,
+    dicts: Mapping[str, DictFunction] | None = None,
 ) -> Code:
     """A file's queries, items and routes. `keys` are the key attributes of the known tables.
 
     `constants` are those of other modules: the ones that this one imports by name count. `texts` are the project's
-    functions that put a text together, `fields` attributes of settings with the variables that they come from.
+    functions that put a text together, `dicts` those that put a dict together, `fields` attributes of settings with the
+    variables that they come from.
     """
     taken = {
         each for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for each in (a.name for a in node.names)
     }
     given = {name: node for name, node in (constants or {}).items() if name in taken}
     own = module_scope(tree, variables)
-    module = Scope({**given, **own.names}, variables, texts or {})
+    module = Scope({**given, **own.names}, variables, texts or {}, dicts=dicts or {})
     functions: list[Function] = []
     queries: list[Query] = []
     shapes: list[Shape] = []
@@ -165,7 +169,9 @@ def read_code(
         queries += queries_among(nodes, function, scope)
         handed = {id(word.value) for n in nodes if isinstance(n, ast.Call) for word in n.keywords if word.arg == "Item"}
         for node in nodes:
-            if shape := read_shape(node, function, scope, keys, sure=id(node) in handed):
+            # `Item=dict(key(id), name=name)`, `Item=key(id) | {…}`.
+            whole = dict_of(node, scope) if id(node) in handed and isinstance(node, ast.Call | ast.BinOp) else node
+            if shape := read_shape(whole, function, scope, keys, sure=id(node) in handed):
                 shapes.append(shape)
     nodes = list(ast.walk(tree))
     strings = {
@@ -366,15 +372,12 @@ def read_query(node: ast.AST, function: Function, scope: Scope, pages: bool) -> 
 
 
 def read_shape(
-    node: ast.AST, function: Function, scope: Scope, keys: frozenset[str], sure: bool = False
+    node: ast.AST | None, function: Function, scope: Scope, keys: frozenset[str], sure: bool = False
 ) -> Shape | None:
     """An item: a dict with the key attributes of a table, and more, in either form. `sure`: it is handed to a store."""
     if not isinstance(node, ast.Dict) or not keys:
         return None
-    try:
-        parts = {str(key.value): value for key, value in pairs(node) if isinstance(key, ast.Constant)}
-    except Unclear:
-        return None
+    parts = entries(node, scope)
     if not keys & set(parts) or len(parts) < len(keys) + 1 or any(name.startswith((":", "#")) for name in parts):
         return None
     typed = {name: typed_part(value) for name, value in parts.items()}

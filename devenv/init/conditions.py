@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from devenv.core.late import late
-from devenv.init.source import Scope, Unclear, template_of, typed_part, value_of
+from devenv.init.source import Scope, Unclear, dict_of, entries, template_of, typed_part, value_of
 
 EQUALS: Final = late(r"(#?\w+)\s*=\s*(:\w+)")
 BEGINS: Final = late(r"begins_with\s*\(\s*(#?\w+)\s*,\s*(:\w+)\s*\)", re.IGNORECASE)
@@ -86,11 +86,8 @@ def request_of(call: ast.Call, scope: Scope) -> dict[str, ast.expr]:
         if word.arg is not None:
             found[word.arg] = word.value
             continue
-        given = scope.names.get(word.value.id) if isinstance(word.value, ast.Name) else word.value
-        if isinstance(given, ast.Dict):
-            for key, value in zip(given.keys, given.values, strict=True):
-                if isinstance(key, ast.Constant):
-                    found[str(key.value)] = value
+        given = dict_of(word.value, scope)
+        found |= entries(given, scope) if given is not None else {}
     return found
 
 
@@ -149,24 +146,20 @@ def key_condition(request: Mapping[str, ast.expr], scope: Scope) -> tuple[dict[s
 def whole_key(request: Mapping[str, ast.expr], scope: Scope) -> dict[str, str]:
     """attribute -> template of the `Key` of a get_item; empty when a part of it is not spelt out."""
     parts = expression_values(request.get("Key"), scope)
-    given = request.get("Key")
-    given = scope.names.get(given.id) if isinstance(given, ast.Name) else given
-    return parts if isinstance(given, ast.Dict) and len(parts) == len(given.keys) else {}
+    given = dict_of(request.get("Key"), scope)
+    return parts if given is not None and len(parts) == len(entries(given, scope)) else {}
 
 
 def expression_values(node: ast.expr | None, scope: Scope) -> dict[str, str]:
     """ ":pk" -> template, from ExpressionAttributeValues (or a Key) in either form."""
-    if isinstance(node, ast.Name):
-        node = scope.names.get(node.id)
+    given = dict_of(node, scope)
     found: dict[str, str] = {}
-    if isinstance(node, ast.Dict):
-        for key, value in zip(node.keys, node.values, strict=True):
-            typed = typed_part(value)
-            try:
-                if isinstance(key, ast.Constant):
-                    found[str(key.value)] = template_of(typed[1] if typed else value, scope)
-            except Unclear:
-                continue
+    for name, value in entries(given, scope).items() if given is not None else ():
+        typed = typed_part(value)
+        try:
+            found[name] = template_of(typed[1] if typed else value, scope)
+        except Unclear:
+            continue
     return found
 
 

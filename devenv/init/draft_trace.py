@@ -299,6 +299,8 @@ class TraceDrafter(DataDrafter):
         """Return True if devenv can call a function, or run a command that does."""
         if function.file.endswith(COMPILED):
             return bool(function.name) and self.go_command(function) is not None
+        if function.file.endswith(SCRIPTS) and "." in function.name:
+            return False  # A method: nothing tells how its object is made.
         return bool(function.name) and (function.file.endswith(SCRIPTS) or self.callable_path(function) is not None)
 
     def is_view(self, function: Function) -> bool:

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
+from devenv.init.dict_functions import script_dicts
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, unquoted
 from devenv.init.javascript_answers import read_answer
 from devenv.init.javascript_items import script_items, script_texts
@@ -76,11 +77,10 @@ def read_scripts(
     for script in scripts.values():
         constants = {**declared_outside(script), **constants}
     exported = {name: exports_of(script) for name, script in scripts.items()}
-    made = script_texts(scripts.values())
+    made, dicts = script_texts(scripts.values()), script_dicts(scripts.values())
+    known = Scope(constants, variables, made, dicts=dicts)
     found = {
-        name: read_script(
-            name, script, Scope({**constants}, variables, made), taken(name, script, exported), keys, tables
-        )
+        name: read_script(name, script, known, taken(name, script, exported), keys, tables)
         for name, script in scripts.items()
     }
     return mounted(found), scripts

@@ -7,6 +7,7 @@ of the environment for what the project's compose or .env file gives it, or for 
 from __future__ import annotations
 
 import ast
+import copy
 import re
 import warnings
 from collections import deque
@@ -48,10 +49,18 @@ class TextFunction(Value, frozen=True):
     template: str
 
 
+class DictFunction(Value, frozen=True):
+    """A function that does nothing but put a dict together, such as a whole key: its parameters, and the dict."""
+
+    parameters: tuple[str, ...]
+    node: ast.Dict
+
+
 class Scope(Value, frozen=True):
     """The values of names: assignments of the function, then of the module; and variables of the environment.
 
-    `texts` are functions that put a text together, by name. `loose`: what a text is filled with need not be clear.
+    `texts` are functions that put a text together, by name; `dicts` those that put a dict together.
+    `loose`: what a text is filled with need not be clear.
     `turns` are the values that loops give names, `annotations` the types of parameters that are annotated.
     """
 
@@ -61,9 +70,10 @@ class Scope(Value, frozen=True):
     loose: bool = False
     turns: Mapping[str, Sequence[ast.expr]] = {}
     annotations: Mapping[str, str] = {}
+    dicts: Mapping[str, DictFunction] = {}
 
     def inside(self, function: ast.AST) -> Scope:
-        return Scope({**self.names, **dict(assignments(function))}, self.variables, self.texts)
+        return Scope({**self.names, **dict(assignments(function))}, self.variables, self.texts, dicts=self.dicts)
 
 
 def module_scope(tree: ast.Module, variables: Mapping[str, str]) -> Scope:
@@ -106,7 +116,7 @@ def value_of(node: ast.expr, scope: Scope, depth: int = 0) -> Any:
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
             return [value_of(part, scope, depth + 1) for part in parts]
         case ast.Dict():
-            return {str(value_of(key, scope, depth + 1)): value_of(part, scope, depth + 1) for key, part in pairs(node)}
+            return whole_dict(node, scope, depth)
         case ast.Name(id=name) if name in scope.names:
             return value_of(scope.names[name], scope, depth + 1)
         case ast.BoolOp(op=ast.Or(), values=[first, *_]):
@@ -148,12 +158,77 @@ def entry_of(node: ast.expr | None, scope: Scope, depth: int = 0) -> ast.expr | 
     return node
 
 
-def pairs(node: ast.Dict) -> list[tuple[ast.expr, ast.expr]]:
-    """The entries of a dict display. Unclear when it has `**` in it."""
-    found = [(key, value) for key, value in zip(node.keys, node.values, strict=True) if key is not None]
-    if len(found) < len(node.keys):
-        raise Unclear
+def whole_dict(node: ast.Dict, scope: Scope, depth: int) -> dict[str, Any]:
+    """The value of a dict display, with what it spreads by `**`. Unclear."""
+    found: dict[str, Any] = {}
+    for key, part in zip(node.keys, node.values, strict=True):
+        if key is not None:
+            found[str(value_of(key, scope, depth + 1))] = value_of(part, scope, depth + 1)
+            continue
+        inner = dict_of(part, scope)
+        value = value_of(part if inner is None else inner, scope, depth + 1)
+        if not isinstance(value, dict):
+            raise Unclear
+        found |= value
     return found
+
+
+def entries(node: ast.Dict, scope: Scope, depth: int = 0) -> dict[str, ast.expr]:
+    """Key -> value of a dict display, with the entries of what it spreads (`**base`), as far as they are spelt out."""
+    found: dict[str, ast.expr] = {}
+    for key, value in zip(node.keys, node.values, strict=True):
+        if isinstance(key, ast.Constant):
+            found[str(key.value)] = value
+        elif key is None and depth < DEPTH and (inner := dict_of(value, scope)) is not None:
+            found |= entries(inner, scope, depth + 1)
+    return found
+
+
+def dict_of(node: ast.expr | None, scope: Scope, depth: int = 0) -> ast.Dict | None:
+    """The dict display that an expression stands for: a name, `dict(…)`, `a | b`, a function that makes one."""
+    if depth > DEPTH:
+        return None
+    match node:
+        case ast.Dict():
+            return node
+        case ast.Name(id=name) if name in scope.names:
+            return dict_of(scope.names[name], scope, depth + 1)
+        case ast.Call(func=ast.Name(id="dict"), args=given, keywords=words):
+            named = [None if word.arg is None else ast.Constant(value=word.arg) for word in words]
+            return made_dict([*(None for _ in given), *named], [*given, *(word.value for word in words)], node)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return made_dict([None, None], [left, right], node)
+        case ast.Call(func=ast.Name(id=name)):
+            return called_dict(scope.dicts.get(name), node)
+        case ast.Call(func=ast.Attribute(value=owner, attr=name)):
+            whole = f"{owner.id}.{name}" if isinstance(owner, ast.Name) else name
+            return called_dict(scope.dicts.get(whole) or scope.dicts.get(name), node)
+    return None
+
+
+def made_dict(keys: Sequence[ast.expr | None], values: Sequence[ast.expr], node: ast.expr) -> ast.Dict:
+    """A dict display in the place of another expression."""
+    return ast.Dict(keys=[*keys], values=[*values], lineno=getattr(node, "lineno", 1))
+
+
+def called_dict(function: DictFunction | None, call: ast.Call) -> ast.Dict | None:
+    """The dict of a function, with what it is called with in the places of its parameters."""
+    if function is None:
+        return None
+    given = dict(zip(function.parameters, call.args, strict=False))
+    given |= {word.arg: word.value for word in call.keywords if word.arg}
+    filled = Fill(given).visit(copy.deepcopy(function.node))
+    return made_dict(filled.keys, filled.values, call)
+
+
+class Fill(ast.NodeTransformer):
+    """Puts expressions in the place of names."""
+
+    def __init__(self, given: Mapping[str, ast.expr]) -> None:
+        self.given = given
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self.given.get(node.id, node)
 
 
 def variable_of(node: ast.expr, scope: Scope) -> str:
@@ -204,10 +279,21 @@ def template_of(node: ast.expr, scope: Scope, depth: int = 0) -> str:
     formatted = format_of(node)
     if formatted is not None:
         return filled(*formatted, scope, depth + 1)
+    if (entry := entry_of_call(node, scope)) is not None:
+        return template_of(entry, scope, depth + 1)
     try:
         return variable_of(node, scope)
     except Unclear:
         return place_of(node, scope, depth + 1)
+
+
+def entry_of_call(node: ast.expr, scope: Scope) -> ast.expr | None:
+    """The expression that `user_key(user_id)["pk"]` stands for, of a function that makes a dict."""
+    match node:
+        case ast.Subscript(value=ast.Call() as call, slice=ast.Constant(value=str(part))):
+            made = dict_of(call, scope)
+            return entries(made, scope).get(part) if made is not None else None
+    return None
 
 
 def format_of(node: ast.expr) -> tuple[str, Sequence[ast.expr]] | None:

@@ -16,6 +16,7 @@ from devenv.init import golang_code, javascript_code, unused
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_results
 from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
+from devenv.init.dict_functions import dict_functions
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
 from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, script_jwt
@@ -170,14 +171,14 @@ def survey(root: Path) -> Survey:
     made, parsed = javascript_code.read_scripts(scripts, variables, keys, owned)
     go = golang_code.read_go(texts, variables, keys)
     constants = {name: node for tree in trees.values() for name, node in assignments(tree)}
-    made_texts = text_functions(trees.values())
+    made_texts, dicts = text_functions(trees.values()), dict_functions(trees.values())
     fields = settings_fields(trees.values())
+
+    def coded(name: str, tree: ast.Module) -> Code:
+        return read_code(name, tree, variables, keys, constants, made_texts, fields, dicts)
+
     code = (
-        *mounted(
-            with_results(
-                [read_code(name, tree, variables, keys, constants, made_texts, fields) for name, tree in trees.items()]
-            )
-        ),
+        *mounted(with_results([coded(name, tree) for name, tree in trees.items()])),
         *(read.code for read in made.values()),
         *(read.code for read in go.values()),
     )
@@ -195,7 +196,7 @@ def survey(root: Path) -> Survey:
     notes += too_long(texts)
     rest = {name: text for name, text in texts.items() if name not in {table.file for table in settled}}
     written = (
-        *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts)),
+        *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts, dicts)),
         *(item for each in made.values() for item in each.items),
     )
     functions = find_functions(texts, [table.table for table in settled])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from devenv.init.source import Scope, TextFunction, assignments, entry_of, spelt, typed_part
+from devenv.init.source import DictFunction, Scope, TextFunction, assignments, entries, entry_of, spelt, typed_part
 
 MOST: Final = 200
 Binding = Mapping[str, ast.expr]
@@ -17,10 +17,14 @@ Item = tuple[str, Mapping[str, str]]
 
 
 def python_items(
-    tree: ast.Module, keys: Keys, constants: Mapping[str, ast.expr], texts: Mapping[str, TextFunction]
+    tree: ast.Module,
+    keys: Keys,
+    constants: Mapping[str, ast.expr],
+    texts: Mapping[str, TextFunction],
+    dicts: Mapping[str, DictFunction] | None = None,
 ) -> list[Item]:
     """(table, item) of every dict with the key of a table, for each call of its function and turn of its loops."""
-    scope = Scope({**constants, **dict(assignments(tree))}, {}, texts)
+    scope = Scope({**constants, **dict(assignments(tree))}, {}, texts, dicts=dicts or {})
     calls: dict[str, list[ast.Call]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
@@ -51,7 +55,7 @@ def items_below(
 
 def items_of(node: ast.Dict, scope: Scope, bindings: Iterable[Binding], keys: Keys) -> Iterator[Item]:
     """The items that a dict makes."""
-    parts = {str(k.value): v for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)}
+    parts = entries(node, scope)
     table = next((table for table, names in keys.items() if set(names) <= set(parts)), None)
     if table is None or any(name.startswith((":", "#")) for name in parts):
         return
