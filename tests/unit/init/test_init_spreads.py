@@ -92,7 +92,9 @@ const roomPk = (roomId: string) => `ROOM#${{roomId}}`;
 {base}
 export async function post(roomId: string, authorId: string, messageId: string, text: string) {{
   const extra = {{ text, draft: false }};
-  await db.send(new PutCommand({{ TableName: 'shop', Item: {{ ...base(roomId, authorId), sk: `MSG#${{messageId}}`, ...extra }} }}));
+  await db.send(new PutCommand({{
+    TableName: 'shop', Item: {{ ...base(roomId, authorId), sk: `MSG#${{messageId}}`, ...extra }},
+  }}));
 }}
 """
     settings, _ = made(tmp_path, {"t.json": table("shop", "pk", "sk"), "post.ts": script})
