@@ -81,6 +81,8 @@ def source_folder(file: str, survey: Survey) -> str | None:
     if not application and file.endswith(".py"):
         started = find_application(survey)
         folder = started.folder if started and started.folder != "." else ""
+    if folder in ("", ".") and file.endswith(".py") and file.count("/") > 1 and "src/__init__.py" not in survey.names:
+        folder = "src"  # Packages below `src`, which is none itself.
     return folder if folder and file.startswith(f"{folder}/") else None
 
 

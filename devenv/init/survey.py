@@ -25,6 +25,7 @@ from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
 from devenv.init.names import settle_names, table_variables
 from devenv.init.program_tables import read_program_tables
+from devenv.init.query_helpers import with_queries
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
@@ -153,7 +154,7 @@ def survey(root: Path) -> Survey:
     open_ = read_composes(texts, composes, shared)
     variables = {**given, **known_variables(compose)}
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
-    trees = with_variables(read)
+    trees = with_queries(with_variables(read))
     tables, notes = read_tables(texts, trees, variables)
     scripts = {name: text for name, text in texts.items() if is_script(name)}
     keys = keys_of(tables)

@@ -1,0 +1,125 @@
+"""`devenv init` on code whose queries go through a function that gets their key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devenv.config.schema import Settings
+from tests.unit.init.test_init_kinds import made
+from tests.unit.init.test_init_single_table import TABLE
+
+STORE = """\
+import boto3
+from boto3.dynamodb.conditions import Key
+
+def table():
+    return boto3.resource("dynamodb").Table("shop")
+
+def vet_key(vet_id):
+    return f"VET#{vet_id}"
+
+def query_prefix(pk, prefix=None, *, newest_first=False):
+    condition = Key("PK").eq(pk)
+    if prefix:
+        condition = condition & Key("SK").begins_with(prefix)
+    request = {"KeyConditionExpression": condition, "ScanIndexForward": not newest_first}
+    return table().query(**request)["Items"]
+
+def read_index(index, attribute, value):
+    return table().query(IndexName=index, KeyConditionExpression=Key(attribute).eq(value))["Items"]
+
+def read_one(pk, sk):
+    return table().get_item(Key={"PK": pk, "SK": sk}).get("Item")
+
+def visits_of_pet(pet_id):
+    return table().query(KeyConditionExpression=Key("PK").eq(f"PET#{pet_id}"))["Items"]
+
+def put(item):
+    table().put_item(Item=item)
+"""
+VETS = """\
+import store
+from store import query_prefix, vet_key
+
+def shifts(vet_id):
+    return query_prefix(vet_key(vet_id), "SHIFT#", newest_first=True)
+
+def all_of(vet_id):
+    return store.query_prefix(store.vet_key(vet_id))
+
+def profile(vet_id):
+    return store.read_one(f"VET#{vet_id}", "PROFILE")
+
+def in_room(room):
+    return store.read_index("by-room", "room", room)
+
+def anything(pk):
+    return store.query_prefix(pk)
+
+def visits(pet_id):
+    return store.visits_of_pet(pet_id)
+
+def add(vet_id, day, room):
+    store.put({"PK": vet_key(vet_id), "SK": f"SHIFT#{day}", "room": room, "day": day})
+    store.put({"PK": vet_key(vet_id), "SK": "PROFILE", "name": "x"})
+"""
+INDEX = (
+    '"GlobalSecondaryIndexes": [{"IndexName": "by-room", "KeySchema": [{"AttributeName": "room", "KeyType": "HASH"}],'
+    ' "Projection": {"ProjectionType": "ALL"}}], "BillingMode"'
+)
+ROOM = '"AttributeDefinitions": [{"AttributeName": "room", "AttributeType": "S"}, '
+SQL = "CREATE TABLE vets (id uuid PRIMARY KEY, email text UNIQUE);"
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Settings:
+    request = TABLE.replace('"BillingMode"', INDEX).replace('"AttributeDefinitions": [', ROOM)
+    return made(tmp_path, {"table.json": request, "db/vets.sql": SQL, "store.py": STORE, "vets.py": VETS})[0]
+
+
+def test_each_caller_that_spells_a_key_out_has_a_pattern_and_the_helper_none(clinic: Settings) -> None:
+    keys = {name: dict(each.key) for name, each in clinic.patterns.items()}
+    assert keys == {
+        "shifts": {"PK": "VET#{person.id}"},
+        "all_of": {"PK": "VET#{person.id}"},
+        "profile": {"PK": "VET#{person.id}", "SK": "PROFILE"},
+        "in_room": {"room": "{room}"},
+        # A function that puts the key together itself is no helper, whoever calls it.
+        "visits_of_pet": {"PK": "PET#{pet_id}"},
+    }
+
+
+def test_what_else_the_helper_is_given_is_part_of_the_pattern(clinic: Settings) -> None:
+    shifts, everything = clinic.patterns["shifts"], clinic.patterns["all_of"]
+    # The branch of a parameter that was left out is not taken.
+    assert [shifts.sort, everything.sort] == [{"begins_with": "SHIFT#"}, {}]
+    assert shifts.entities == ["shift"]
+    assert [str(shifts.order), str(everything.order)] == ["descending", "ascending"]
+    assert clinic.patterns["in_room"].index == "by-room"
+    assert clinic.patterns["profile"].operation == "get"
+
+
+def test_the_caller_is_the_function_that_trace_calls(clinic: Settings) -> None:
+    library = clinic.trace["shifts"].library
+    assert library is not None
+    assert (library.function, library.arguments) == ("vets:shifts", {"vet_id": "{person.id}"})
+
+
+def test_two_functions_of_one_name_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    other = STORE.replace("def table", "def other_table").replace("table()", "other_table()")
+    files = {"table.json": TABLE, "db/vets.sql": SQL, "store.py": STORE, "more.py": other, "vets.py": VETS}
+    settings, _ = made(tmp_path, files)
+    assert "shifts" not in settings.patterns
+
+
+def test_a_package_below_src_is_imported_from_there(tmp_path: Path) -> None:
+    files = {
+        "src/clinic/store.py": STORE,
+        "src/clinic/vets.py": VETS.replace("import store\n", "from . import store\n"),
+    }
+    settings, _ = made(tmp_path, {"table.json": TABLE, "db/vets.sql": SQL, **files})
+    library = settings.trace["shifts"].library
+    assert library is not None
+    assert (library.folder, library.function) == ("src", "clinic.vets:shifts")
