@@ -17,7 +17,7 @@ def with_variables(trees: Mapping[str, ast.Module]) -> Mapping[str, ast.Module]:
     if not classes:
         return trees
     makers = {name: classes[kind] for tree in trees.values() for name, kind in instances_of(tree, classes)}
-    return {file: FieldReader(makers).visit(tree) for file, tree in trees.items()}
+    return {file: FieldReader(makers, classes).visit(tree) for file, tree in trees.items()}
 
 
 def classes_of(tree: ast.Module) -> Iterator[ast.ClassDef]:
@@ -87,8 +87,39 @@ def last_name(node: ast.AST) -> str:
 class FieldReader(ast.NodeTransformer):
     """Puts the variable in the place of `settings.field` and `get_settings().field`."""
 
-    def __init__(self, makers: Mapping[str, Mapping[str, ast.expr]]) -> None:
+    def __init__(
+        self, makers: Mapping[str, Mapping[str, ast.expr]], classes: Mapping[str, Mapping[str, ast.expr]]
+    ) -> None:
         self.makers = makers
+        self.classes = classes
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """A function, with the parameters and names of its own that are settings."""
+        return self.within(node)
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        """The same."""
+        return self.within(node)
+
+    def within(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
+        """`settings: Settings` (also `Annotated[Settings, …]`) and `s = get_settings()` count inside."""
+        given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        own = {
+            each.arg: self.classes[kind]
+            for each in given
+            for kind in map(last_name, ast.walk(each.annotation) if each.annotation else ())
+            if kind in self.classes
+        }
+        for each in ast.walk(node):
+            if isinstance(each, ast.Assign) and isinstance(each.value, ast.Call) and not each.value.args:
+                made = last_name(each.value.func)
+                fields = self.classes.get(made) or self.makers.get(made)
+                own |= {name.id: fields for name in each.targets if fields and isinstance(name, ast.Name)}
+        before = self.makers
+        self.makers = {**before, **own}
+        self.generic_visit(node)
+        self.makers = before
+        return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         """A field, or any other attribute as it is."""

@@ -140,6 +140,26 @@ def test_a_field_of_a_settings_class_is_a_variable(text: str, read: str) -> None
     assert {node.lineno for node in ast.walk(found) if isinstance(node, ast.expr)} == {3}
 
 
+@pytest.mark.parametrize(
+    ("head", "read"),
+    [
+        ("def f(config: Settings):", True),
+        ("async def f(config: Settings = Depends(get_settings)):", True),
+        ('def f(*, config: Annotated["Settings", Depends(get_settings)]):', False),
+        ("def f(*, config: Annotated[Settings, Depends(get_settings)]):", True),
+        ("def f():\n    config = get_settings()", True),
+        ("def f():\n    config = Settings()", True),
+        ("def f(config: Other):", False),
+        ("def f(config):", False),
+    ],
+)
+def test_settings_that_a_function_gets_or_makes_are_variables_in_it(head: str, read: bool) -> None:
+    trees = {"settings.py": ast.parse(SETTINGS), "app.py": ast.parse(f"{head}\n    return config.key\nconfig.key")}
+    found = ast.unparse(with_variables(trees)["app.py"])
+    assert ("return os.environ['SHOP_KEY']" in found) is read
+    assert found.endswith("\nconfig.key")
+
+
 def test_keys_that_a_seed_fills_with_a_constant_give_values() -> None:
     text = "LADDER = 'd9428888-122b-41e1-b85b-1f0a3c7e9b10'\nput(pk=f'TOOL#{LADDER}', sk=f'AT#{WHEN}')\n"
     rows = 'op.execute("""INSERT INTO members (handle) VALUES (\'ines\'), (\'jonas\')""")'
