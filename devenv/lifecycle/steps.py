@@ -89,6 +89,7 @@ def step_context(
         definitions=partial(dynamodb_file.read_definitions, dynamodb_file.store_in(engine.home))
         if engine.files
         else dict,
+        stored=partial(dynamodb_file.read_items, dynamodb_file.store_in(engine.home)) if engine.files else None,
         extend=lambda: stack.engine.extend(lambda text, done, total: None if done else announce(text)),
     )
 

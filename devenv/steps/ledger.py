@@ -210,12 +210,24 @@ class Ledger:
     def entries_of(self, table: str, keys: Sequence[bytes]) -> dict[bytes, LedgerItem]:
         """The entries of these keys of one table."""
         found: dict[bytes, LedgerItem] = {}
+        for rows in self._asked(table, keys):
+            found |= entries_from(rows)
+        return found
+
+    def written_forms(self, table: str, keys: Sequence[bytes]) -> dict[bytes, tuple[bytes | None, bytes | None]]:
+        """Of these keys of one table what was written and what was about to be, both as `encode` gives it."""
+        found: dict[bytes, tuple[bytes | None, bytes | None]] = {}
+        for rows in self._asked(table, keys):
+            found |= {key: (written, intent) for key, written, intent in rows}
+        return found
+
+    def _asked(self, table: str, keys: Sequence[bytes]) -> Iterator[list[Any]]:
+        """The rows of these keys of one table, ASKED keys at a time."""
         for start in range(0, len(keys), ASKED):
             part = keys[start : start + ASKED]
             marks = ",".join("?" * len(part))
             query = f'SELECT key, written, intent FROM items WHERE "table" = ? AND key IN ({marks})'  # noqa: S608
-            found |= entries_from(self._rows(query, table, *part))
-        return found
+            yield self._rows(query, table, *part)
 
     def pages(self, table: str) -> Iterator[dict[bytes, LedgerItem]]:
         """The entries of one table, PAGE of them at a time, by key. They may be changed meanwhile."""

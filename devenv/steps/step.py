@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -44,7 +44,7 @@ class StepContext(Value, frozen=True):
     steps that are commands; `say` takes progress lines; `extend` fetches further modules for Postgres, if it can.
     `thorough`: a look compares everything that was loaded, however much it is. `trusted`: the files may do what a
     superuser of Postgres may. `definitions` reads, by table, a digest of how DynamoDB's file defines it; without such
-    a file it is empty.
+    a file it is empty. `stored` reads a table's items, in lots, out of DynamoDB's file; None without one.
     """
 
     settings: Settings
@@ -59,6 +59,7 @@ class StepContext(Value, frozen=True):
     thorough: bool = False
     trusted: bool = False
     definitions: Callable[[], Mapping[str, str]] = dict
+    stored: Callable[[str], Iterator[list[bytes]]] | None = None
 
 
 class SourceFile(msgspec.Struct, frozen=True):

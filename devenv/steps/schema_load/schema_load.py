@@ -18,9 +18,8 @@ from devenv.config.schema import Settings
 from devenv.core.errors import DevenvError, StoreError, UsageError
 from devenv.core.late import late
 from devenv.core.model import StepState
-from devenv.steps.ledger import Ledger
 from devenv.steps.schema_load import forms
-from devenv.steps.seed.items import count_strangers
+from devenv.steps.seed.strangers import count_strangers
 from devenv.steps.step import Handles, Inputs, SourceFile, StepContext, StepOutcome, describe, is_active
 from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.dynamodb.key_schema import table_keys
@@ -427,5 +426,4 @@ def usable(dynamo: Dynamo, table: str) -> bool:
 
 def strangers(ctx: StepContext, inputs: Inputs) -> str | None:
     """Declared tables with items that are not exactly as devenv wrote them."""
-    with Dynamo(ctx.dynamodb) as dynamo, Ledger(ctx.ledger, create=False) as ledger:
-        return count_strangers(dynamo, ledger, [definition.table for definition in inputs.content])
+    return count_strangers(ctx, [definition.table for definition in inputs.content])

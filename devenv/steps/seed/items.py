@@ -16,14 +16,13 @@ from devenv.core.errors import UsageError
 from devenv.core.value import Value
 from devenv.links.read import Kind, match
 from devenv.links.values import DYNAMO_TYPES
-from devenv.steps.ledger import Item, Ledger, encode
+from devenv.steps.ledger import Item, encode
 from devenv.steps.seed import forms
 from devenv.steps.seed.formats import csv_rows
 from devenv.steps.seed.references import Reference, split_text
 from devenv.steps.seed.stream import SeedPath, documents
-from devenv.steps.step import SourceFile, describe
+from devenv.steps.step import SourceFile
 from devenv.stores.dynamodb.capacity import ITEM_LIMIT, item_bytes, value_bytes
-from devenv.stores.dynamodb.client import Dynamo
 from devenv.stores.dynamodb.key_schema import table_keys
 
 KEY_BYTES: Final = {"HASH": 2048, "RANGE": 1024}
@@ -409,26 +408,3 @@ def described_keys(described: Mapping[str, Any]) -> Keys:
 def identity(described: Mapping[str, Any]) -> str:
     """Return what tells this table from one of the same name that is made later."""
     return str(described.get("TableId") or described["CreationDateTime"])
-
-
-def count_strangers(dynamo: Dynamo, ledger: Ledger, tables: Iterable[str]) -> str | None:
-    """A sentence with the number of items in each table that are not exactly as devenv wrote them, or None."""
-    shown = []
-    for table in tables:
-        described = describe(dynamo, table)
-        if described is None:
-            continue
-        names = described_keys(described).names
-        known = ledger.identity(table) == identity(described)
-        count = 0
-        for page in dynamo.pages("Scan", {"TableName": table}):
-            keys = [key_of(item, names) for item in page["Items"]]
-            ours = ledger.entries_of(table, keys) if known else {}
-            for key, item in zip(keys, page["Items"], strict=True):
-                entry = ours.get(key)
-                count += entry is None or normal_item(item) not in (entry.written, entry.intent)
-        if count:
-            shown.append(f"{count} in {table}")
-    if not shown:
-        return None
-    return f"DynamoDB has items that devenv did not write or that changed since: {', '.join(shown)}"

@@ -32,7 +32,6 @@ from devenv.steps.seed.follow import (
 from devenv.steps.seed.items import (
     Keys,
     check_item,
-    count_strangers,
     described_keys,
     fill,
     identity,
@@ -41,6 +40,7 @@ from devenv.steps.seed.items import (
 )
 from devenv.steps.seed.references import Reference, Unresolved, resolve
 from devenv.steps.seed.source import Seeds, SeedSurvey, Twins
+from devenv.steps.seed.strangers import count_strangers
 from devenv.steps.seed.writes import (
     await_disk,
     delete_item,
@@ -459,5 +459,17 @@ def restore(ctx: StepContext, inputs: Inputs) -> int:
 
 def strangers(ctx: StepContext, inputs: Inputs) -> str | None:
     """Tables of the files with items that are not exactly as devenv wrote them."""
-    with Dynamo(ctx.dynamodb) as dynamo, Ledger(ctx.ledger, create=False) as ledger:
-        return count_strangers(dynamo, ledger, inputs.content.survey().tables)
+    return count_strangers(ctx, loaded_tables(ctx, inputs) or inputs.content.survey().tables)
+
+
+def loaded_tables(ctx: StepContext, inputs: Inputs) -> list[str]:
+    """The tables of the files, as the ledger knows them; empty if it does not know for sure.
+
+    A known table without an entry may be one of the files, all of whose items are somebody else's, or of older files.
+    """
+    with Ledger(ctx.ledger, create=False) as ledger:
+        mark = ledger.mark("seed")
+        if mark is None or mark.state != "done" or mark.hash != inputs.hash:
+            return []
+        known = ledger.known_tables()
+        return known if all(ledger.has_entries(table) for table in known) else []

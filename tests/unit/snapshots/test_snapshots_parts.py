@@ -128,6 +128,20 @@ def test_a_store_is_replaced_at_once_under_a_reader(tmp_path: Path) -> None:
         dynamodb_file.count_items(target)
 
 
+def test_items_are_read_in_lots_whatever_was_deleted_in_between(tmp_path: Path) -> None:
+    file = store(tmp_path / "store", 0)
+    numbers = [n for n in range(2 * dynamodb_file.PAGE + 5) if n % 7]
+    with sqlite3.connect(file) as writer:
+        writer.execute('ALTER TABLE "a""b" RENAME COLUMN n TO ObjectJSON')
+        writer.executemany('INSERT INTO "a""b" (rowid, ObjectJSON) VALUES (?, ?)', [(n, b"%d" % n) for n in numbers])
+    writer.close()
+    lots = list(dynamodb_file.read_items(file, 'a"b'))
+    assert [int(item) for lot in lots for item in lot] == numbers
+    assert max(map(len, lots)) == dynamodb_file.PAGE
+    with pytest.raises(DevenvError):
+        list(dynamodb_file.read_items(file, "none"))
+
+
 def test_a_baseline_waits_until_the_file_holds_what_was_written(tmp_path: Path) -> None:
     table = 'a"b'
     file = store(tmp_path / "store", 2)
