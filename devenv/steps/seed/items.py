@@ -302,7 +302,7 @@ def check_item(seed: SeedItem, keys: Keys) -> None:
     """UsageError when the item lacks a key attribute, has one of the wrong type, or is too large."""
     place = f"{seed.place} of table {seed.table}"
     # What references will add is not known yet.
-    value = fill(seed.value, dict.fromkeys(seed.references, ""))
+    value = fill(seed.value, dict.fromkeys(seed.references, "")) if seed.references else seed.value
     for name in keys.names:
         if name not in value:
             raise UsageError(f"{place} has no {name}", detail=f"the key of the table is {', '.join(keys.names)}")

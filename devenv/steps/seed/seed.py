@@ -7,7 +7,7 @@ that somebody else wrote, changed, moved or deleted is left alone. Before that, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Final, Literal
 
@@ -42,6 +42,7 @@ from devenv.steps.seed.references import Reference, Unresolved, resolve
 from devenv.steps.seed.source import Seeds, SeedSurvey, Twins
 from devenv.steps.seed.strangers import count_strangers
 from devenv.steps.seed.writes import (
+    ahead,
     await_disk,
     delete_item,
     empty_table,
@@ -188,8 +189,10 @@ def apply(ctx: StepContext, inputs: Inputs, fresh: bool) -> StepOutcome:
             )
         work = Load(ctx, ledger, survey.number)
         work.begin(keys)
-        for table, wanted in windows(fill_items(seeds, answers, keys)):
-            work.merge(table, keys[table].names, wanted)
+        # The store writes one window while the next is read.
+        with closing(ahead(windows(fill_items(seeds, answers, keys)))) as lots:
+            for table, wanted in lots:
+                work.merge(table, keys[table].names, wanted)
         for table in ledger.tables():
             names = keys[table].names if table in keys else table_key(dynamo, table)
             if names:

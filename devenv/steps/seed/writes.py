@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from queue import SimpleQueue
@@ -61,6 +61,15 @@ def fan_out(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def ahead(parts: Iterator[Part]) -> Generator[Part]:
+    """Yield `parts`; a thread makes the next one while the caller works on the one before. Close it after an error."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = pool.submit(next, parts, None)
+            yield part
 
 
 def chunks(parts: Sequence[Part], size: int) -> Iterator[Sequence[Part]]:
