@@ -43,6 +43,7 @@ from devenv.init.tables import (
     read_yaml_tables,
 )
 from devenv.init.token_lookups import TokenLookup, token_lookups
+from devenv.init.variable_readers import with_read_variables, with_script_variables
 from devenv.init.variables import settings_fields
 from devenv.init.written_items import Item, python_items
 
@@ -154,9 +155,9 @@ def survey(root: Path) -> Survey:
     open_ = read_composes(texts, composes, shared)
     variables = {**given, **known_variables(compose)}
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
-    trees = with_queries(with_variables(read))
+    trees = with_queries(with_variables(with_read_variables(read)))
     tables, notes = read_tables(texts, trees, variables)
-    scripts = {name: text for name, text in texts.items() if is_script(name)}
+    scripts = with_script_variables({name: text for name, text in texts.items() if is_script(name)})
     keys = keys_of(tables)
     made, _ = javascript_code.read_scripts(scripts, variables, keys)
     go = golang_code.read_go(texts, variables, keys)
