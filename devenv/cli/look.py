@@ -139,10 +139,11 @@ def trace(
 
         check_terminal()
 
-    consent(stack().loaded, "trace", "token", "services")
+    opened = stack()
+    consent(opened.loaded, "trace", "token", "services")
     kind = "stress" if stress else "action" if action else "trace"
     ask = partial(run_trace, kind, asked, typed, user, show_payloads, tuple(only or ()), budget)
-    report = ask()
+    report = ask(opened)
     if step:
         from devenv.render.report import use_color
 
@@ -188,20 +189,22 @@ def run_trace(
     payloads: bool,
     only: tuple[str, ...],
     budget_s: float,
+    opened: Stack | None = None,
 ) -> Report:
-    """One trace, alone or with what `--action` and `--stress` add."""
+    """One trace, alone or with what `--action` and `--stress` add. The project is read again if it is not `opened`."""
+    opened = opened or stack()
     with watching() as watch:
         if kind == "trace":
             from devenv.trace.run import trace as work
 
-            return work(stack(), subject, typed, user, payloads=payloads, say=watch.say)
+            return work(opened, subject, typed, user, payloads=payloads, say=watch.say)
         if kind == "action":
             from devenv.trace.action.run import trace_action
 
-            return trace_action(stack(), subject, typed, user, payloads=payloads, say=watch.say)
+            return trace_action(opened, subject, typed, user, payloads=payloads, say=watch.say)
         from devenv.trace.stress.run import stress
 
-        return stress(stack(), subject, typed, user, only=only, budget_s=budget_s, payloads=payloads, say=watch.say)
+        return stress(opened, subject, typed, user, only=only, budget_s=budget_s, payloads=payloads, say=watch.say)
 
 
 def verify_context(opened: Stack) -> Context:

@@ -47,6 +47,7 @@ NARROWEST: Final = 32
 QUERIES: Final = 4
 EXAMPLES: Final = 3
 COMMANDS: Final = ("run", "then")
+LISTS: Final = ("entries", "expected")
 # A label and what stands beside it; a command is never broken over lines, so that it can be copied.
 Row = tuple[str, str]
 
@@ -55,7 +56,9 @@ def trace_text(report: Report, verbose: bool) -> list[str]:
     """`trace`: what was asked, the tree of layers with the first broken one opened, what else, the verdict."""
     if (listed := listed_lines(report)) is not None:
         return listed
-    body = readable(report.body)
+    # This form shows no entries, and they are nearly all of a body.
+    shown = [{name: part for name, part in layer.items() if name not in LISTS} for layer in report.body["layers"]]
+    body = readable({**report.body, "layers": shown})
     width = terminal_width()
     lines = heading(body, width)
     layers = body["layers"]
