@@ -25,6 +25,7 @@ Each engine has its own data, and all that belongs to data: ledger, secrets, bas
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -44,6 +45,7 @@ from devenv.core.model import Listener, ServiceState
 from devenv.engines.process import ProcessServices
 from devenv.host import processes
 from devenv.host.addresses import reaches_here
+from devenv.host.listening import listening
 
 if TYPE_CHECKING:
     from devenv.engines.embedded.building import Progress
@@ -114,15 +116,8 @@ class Engine(ProcessServices):
             if service.pid is None:
                 continue
             for pid in (service.pid, *processes.children(service.pid)):
-                try:
-                    sockets = psutil.Process(pid).net_connections(kind="tcp")
-                except psutil.Error:
-                    continue
-                found += [
-                    Listener(service.name, seen.laddr.ip, seen.laddr.port)
-                    for seen in sockets
-                    if seen.status == psutil.CONN_LISTEN
-                ]
+                with contextlib.suppress(psutil.Error):
+                    found += [Listener(service.name, address, port) for address, port in listening(pid)]
         return found
 
     def gather_logs(self, names: Sequence[str]) -> None:

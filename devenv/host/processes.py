@@ -17,6 +17,7 @@ import msgspec
 import psutil
 
 from devenv.core.errors import DevenvError, Exit
+from devenv.host.listening import listening
 from devenv.host.state import Process
 from devenv.host.writing import open_append
 
@@ -289,14 +290,18 @@ def tail(log: Path, lines: int = 10, start: int = 0) -> list[str]:
 
 def listens_on(pid: int, port: int | None) -> bool | None:
     """Return True if a process, or a child of it, listens on a TCP port; None when it cannot be looked at."""
-    seen: set[int] = set()
-    for each in (pid, *children(pid)):
-        try:
-            sockets = psutil.Process(each).net_connections(kind="tcp")
-        except psutil.Error:
-            return None
-        seen |= {found.laddr.port for found in sockets if found.status == psutil.CONN_LISTEN}
-    return port in seen
+    try:
+        if has_port(pid, port):
+            return True
+        # Only now: to find them, the whole process table is read.
+        return any(has_port(child, port) for child in children(pid))
+    except psutil.Error:
+        return None
+
+
+def has_port(pid: int, port: int | None) -> bool:
+    """Return True if this very process listens on the port. psutil.Error if it cannot be looked at."""
+    return any(found == port for _, found in listening(pid))
 
 
 def answers(host: str, port: int | None) -> bool:
@@ -359,7 +364,7 @@ def stranger(port: int, process: Process) -> Holder | None:
 def listens(pid: int, port: int) -> bool:
     """Return True if this very process listens on `port`, as far as one may see."""
     try:
-        return any(is_listener(seen, port) for seen in psutil.Process(pid).net_connections(kind="tcp"))
+        return has_port(pid, port)
     except psutil.Error:
         return False
 

@@ -111,19 +111,18 @@ def serving(pid: int, port: int | None) -> int:
     A reloader shares its socket with the process that answers, which it started last.
     """
     from devenv.host import processes
+    from devenv.host.listening import listening
 
-    listening: list[tuple[float, int]] = []
+    answering: list[tuple[float, int]] = []
     if not (members := processes.children(pid)):
         return pid
     for member in (pid, *members):
         try:
-            process = psutil.Process(member)
-            sockets = process.net_connections(kind="tcp")
-            if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets):
-                listening.append((process.create_time(), member))
+            if any(found == port for _, found in listening(member)):
+                answering.append((psutil.Process(member).create_time(), member))
         except psutil.Error:
             continue
-    return max(listening)[1] if listening else pid
+    return max(answering)[1] if answering else pid
 
 
 def look_at(pid: int) -> Application:
