@@ -9,14 +9,14 @@ from devenv.host import trust
 
 def own_code(loaded: Loaded) -> tuple[Command, ...]:
     """Every command of the settings, and every statement of the SQL files that only a superuser may run."""
-    from devenv.steps.setup.rights import acting_commands
+    from devenv.steps.setup.acting import acting_commands
 
     return (*commands_of(loaded.settings), *acting_commands(loaded.settings, loaded.root))
 
 
 def agreed_lines(loaded: Loaded) -> tuple[str, ...]:
     """Return what a user agrees to, one line each."""
-    from devenv.steps.setup.rights import acting_commands
+    from devenv.steps.setup.acting import acting_commands
 
     acting = acting_commands(loaded.settings, loaded.root)
     return (*agreed_text(loaded.settings), *map(str, acting))

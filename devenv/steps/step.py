@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
@@ -24,8 +24,9 @@ from devenv.core.value import Value
 from devenv.steps.command import find_addresses, nothing_made, run_command
 from devenv.steps.ledger import Ledger
 from devenv.stores.dynamodb.client import Dynamo
-from devenv.stores.postgres import client as postgres
-from devenv.stores.postgres.reader import reading
+
+if TYPE_CHECKING:
+    from devenv.stores.postgres import client as postgres
 
 FORMAT: Final = b"1"  # A part of every hash: raise it when what a step writes for the same files changes.
 UNPACKED_BYTES: Final = 512 << 20
@@ -161,6 +162,10 @@ class Handles:
 
     def postgres(self) -> postgres.Connection | None:
         """A connection to the project's database; None when the server has no such database."""
+        # The driver takes half of a short command; only to read files nobody needs it.
+        from devenv.stores.postgres import client as postgres
+        from devenv.stores.postgres.reader import reading
+
         if self._connection is None:
             try:
                 self._connection = self._open.enter_context(
@@ -275,10 +280,7 @@ class Step(msgspec.Struct, frozen=True):
 
     def read_files(self, settings: Settings, root: Path) -> tuple[SourceFile, ...]:
         """The step's files as text: those that come first, then those that the settings name. UsageError."""
-        first = self.gather(settings, root)
-        known = {file.name for file in first}
-        named = read_files(root, self.source(settings).files, f"steps.{self.name}")
-        return first + tuple(file for file in named if file.name not in known)
+        return with_named(self.gather(settings, root), root, self.source(settings).files, f"steps.{self.name}")
 
     def look(self, ctx: StepContext, inputs: Inputs, handles: Handles | None = None) -> StepState:
         """Return how the step stands, from a few cheap questions. StoreError when a store does not answer."""
@@ -393,6 +395,12 @@ def hash_inputs(files: tuple[SourceFile, ...], command: list[str], content: Any)
         digest.update(b"%d:" % len(encoded) + encoded)
     digest.update(getattr(content, "seal", b""))
     return digest.hexdigest()
+
+
+def with_named(first: tuple[SourceFile, ...], root: Path, patterns: list[str], key: str) -> tuple[SourceFile, ...]:
+    """The files that come first, then those of `read_files` that are not among them. UsageError."""
+    known = {file.name for file in first}
+    return first + tuple(file for file in read_files(root, patterns, key) if file.name not in known)
 
 
 def read_files(root: Path, patterns: list[str], key: str) -> tuple[SourceFile, ...]:

@@ -18,6 +18,7 @@ from devenv.steps.command import run_program
 from devenv.steps.setup import merge, setup
 from devenv.steps.setup.psql import LeftOut
 from devenv.steps.setup.run import run_statements
+from devenv.steps.setup.script import Script
 from devenv.steps.step import Inputs, StepContext, StepOutcome
 from devenv.stores.postgres import client as postgres
 from devenv.stores.postgres.catalog import Catalog, read_catalog
@@ -26,7 +27,7 @@ from devenv.stores.postgres.client import Connection, name, one
 
 def bring(ctx: StepContext, admin: Connection, inputs: Inputs, fresh: bool, left_out: list[LeftOut]) -> StepOutcome:
     """Bring the database to what the migrations make. DevenvError with the command's last words."""
-    script: setup.Script = inputs.content
+    script: Script = inputs.content
     database = ctx.postgres.database
     scratch, new, old = setup.side_names(database)
     exists = one(admin, "SELECT 1 FROM pg_database WHERE datname = %s", [database]) is not None
@@ -62,7 +63,7 @@ def build(
     ctx: StepContext, admin: Connection, inputs: Inputs, database: str, left_out: list[LeftOut]
 ) -> tuple[Catalog, StepOutcome]:
     """Make a database by the command, then by the plain files; record it all."""
-    script: setup.Script = inputs.content
+    script: Script = inputs.content
     admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name(database)))
     run_tool(ctx, script, database)
     with postgres.connect(ctx.postgres, database=database, label=setup.label(ctx.postgres.database)) as connection:
@@ -78,7 +79,7 @@ def build(
         return read_catalog(connection), outcome
 
 
-def run_tool(ctx: StepContext, script: setup.Script, database: str) -> None:
+def run_tool(ctx: StepContext, script: Script, database: str) -> None:
     """Run the tool's command on one database of the server."""
     if script.plan is not None:
         run_program(ctx, script.plan.command, environment(ctx, database))
@@ -95,7 +96,7 @@ def environment(ctx: StepContext, database: str) -> Mapping[str, str]:
 
 def migrate(ctx: StepContext, inputs: Inputs, catalog: Catalog) -> StepOutcome:
     """Let the tool run its new migrations on the live database, and record what they made."""
-    script: setup.Script = inputs.content
+    script: Script = inputs.content
     database = ctx.postgres.database
     with postgres.connect(ctx.postgres, label=setup.label(database)) as connection:
         ran = setup.read_migrations(connection)

@@ -1,0 +1,70 @@
+"""The inputs of step `setup`, read and parsed: what a user is asked to trust needs no driver of Postgres."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from devenv.config.schema import Settings
+from devenv.steps.setup.migrations import MigrationPlan, find_plan, record_statements, refuse_migration, up_half
+from devenv.steps.setup.psql import LeftOut, PsqlReader
+from devenv.steps.setup.sign_in import fill_sign_in
+from devenv.steps.setup.sql import Statement
+from devenv.steps.step import SourceFile, read_text
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """One migration: its file, the hash of its text, and its statements with those that tell the tool of it."""
+
+    file: str
+    hash: str
+    statements: tuple[Statement, ...]
+
+
+class Script(msgspec.Struct, frozen=True):
+    """The parsed inputs: migrations, then plain files. `seal`: what the hash needs beside the files' texts."""
+
+    statements: tuple[Statement, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    seal: bytes = b""
+    plan: MigrationPlan | None = None
+    migrations: tuple[Migration, ...] = ()
+
+    @property
+    def by_command(self) -> bool:
+        """True if the tool's own command runs the migrations."""
+        return self.plan is not None and self.plan.tool is None
+
+
+def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Script:
+    """All statements of all files, in order. UsageError for what devenv cannot run.
+
+    A file that another one includes does not run by itself, too.
+    """
+
+    def find(name: str) -> str | None:
+        return read_text(root / name, name) if name and (root / name).is_file() else None
+
+    reader = PsqlReader(settings.postgres.database, find)
+    plan = find_plan(settings, root)
+    listed = plan.files if plan else ()
+    migrations = []
+    for number, file in enumerate(files[: len(listed)], 1):
+        statements: tuple[Statement, ...] = ()
+        if plan and plan.tool:
+            records = record_statements(plan, number, file)
+            statements = reader.read(up_half(plan.tool, file), file.name)
+            statements += tuple(Statement(file.name, 1, text, f"{file.name} (record)") for text in records)
+        migrations.append(Migration(file.name, hashlib.sha256(file.text.encode()).hexdigest(), statements))
+    parts = {}
+    for file in files[len(listed) :]:
+        refuse_migration(file)
+        parts[file.name] = reader.read(file.text, file.name)
+    plain = [each for name, part in parts.items() if name not in reader.included for each in part]
+    filling = fill_sign_in(settings)
+    every = (*(each for migration in migrations for each in migration.statements), *plain, *filling)
+    seal = reader.seal + "".join(each.text for each in filling).encode()
+    named = "\0".join((plan.name, plan.folder, *plan.command)).encode() if plan else b""
+    return Script(every, tuple(reader.left_out), seal + named, plan, tuple(migrations))
