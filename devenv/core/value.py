@@ -16,8 +16,12 @@ class ValueFields:
 
     def __get__(self, value: object, kind: type[msgspec.Struct]) -> Any:
         if kind not in self.made:
-            # Python's own way to make them: a dataclass of these names, without any method.
-            like = dataclasses.make_dataclass("Like", kind.__struct_fields__, init=False, repr=False, eq=False)
+            # Python's own way to make them: a dataclass of these names, without any method. It has a docstring, as
+            # `dataclasses` would write one from its signature, which takes seven eighths of the time.
+            own = {"__doc__": "Has the fields."}
+            like = dataclasses.make_dataclass(
+                "Like", kind.__struct_fields__, init=False, repr=False, eq=False, namespace=own
+            )
             self.made[kind] = like.__dataclass_fields__  # type: ignore[attr-defined]
         return self.made[kind]
 
