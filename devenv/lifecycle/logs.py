@@ -102,18 +102,16 @@ def history(files: Mapping[str, Path], wanted: LogFilter) -> list[LogLine]:
     found: list[LogLine] = []
     for name, file in files.items():
         searched = wanted.since is not None or wanted.pattern is not None
-        lines = [
-            line
-            for line in timed_lines(name, file, SEARCH_BYTES if searched else TAIL_BYTES, wanted.styles)
-            if wanted.matches(line)
-        ]
+        # Without a search the last lines are those wanted: the thousands before them need not be masked.
+        most, last = (SEARCH_BYTES, None) if searched else (TAIL_BYTES, wanted.lines)
+        lines = [line for line in timed_lines(name, file, most, last, wanted.styles) if wanted.matches(line)]
         found += lines if wanted.lines is None else lines[len(lines) - min(wanted.lines, len(lines)) :]
     # Lines of one log keep their order: the sort is stable, and their times never go back.
     return sorted(found, key=lambda line: line.at)
 
 
-def timed_lines(service: str, file: Path, most: int, styles: bool) -> list[LogLine]:
-    """The lines in the last `most` bytes of a log, with their times."""
+def timed_lines(service: str, file: Path, most: int, last: int | None, styles: bool) -> list[LogLine]:
+    """The lines in the last `most` bytes of a log, with their times; only the `last` of them, unless it is None."""
     try:
         with open(file, "rb") as handle:
             end = handle.seek(0, 2)
@@ -128,7 +126,12 @@ def timed_lines(service: str, file: Path, most: int, styles: bool) -> list[LogLi
         start, content = start + skipped, content[skipped:]
     offsets, times = read_times(file)
     found = []
-    for raw in content.splitlines(keepends=True):
+    raws = content.splitlines(keepends=True)
+    if last is not None and len(raws) > last:
+        left = len(raws) - last
+        start += sum(map(len, raws[:left]))
+        del raws[:left]
+    for raw in raws:
         place = bisect_right(offsets, start)
         at = times[place - 1] if place else times[0] if times else changed
         found.append(LogLine(service, at, shown(raw.decode("utf-8", "replace").rstrip("\n"), styles)))

@@ -54,6 +54,14 @@ def test_since_and_pattern_choose_lines(tmp_path: Path) -> None:
     assert history(files, LogFilter(lines=0)) == []
 
 
+@pytest.mark.parametrize("lines", [0, 1, 2, 9])
+def test_the_last_lines_keep_their_own_times(tmp_path: Path, lines: int) -> None:
+    log = write(tmp_path / "one.log", (100.0, "a1\na2\n"), (200.0, "b1\nb2"))
+    known = [("a1", 100.0), ("a2", 100.0), ("b1", 200.0), ("b2", 200.0)]
+    found = history({"one": log}, LogFilter(lines))
+    assert [(line.text, line.at) for line in found] == (known[-lines:] if lines else [])
+
+
 def test_a_log_that_was_begun_again_has_new_times(tmp_path: Path) -> None:
     log = write(tmp_path / "one.log", (100.0, "x" * 50 + "\n"), (150.0, "old\n"))
     log.write_bytes(b"")
