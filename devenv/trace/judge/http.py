@@ -62,6 +62,10 @@ TELLING: Final = 8
 """Characters of an id that does not stand in a text by chance."""
 NAMED: Final = 3
 NEWER: Final = "was changed after the application was started"
+SERVER_FAILED: Final = 500
+MEDIA: Final = Fix("let the route, or what stands before it, send Content-Type: application/json")
+READABLE: Final = Fix("let the route, or what stands before it, send whole JSON in UTF-8")
+ENCODED: Final = Fix("send no Content-Encoding unless the request's Accept-Encoding names it")
 ALL_LOST: Final = "the list is lost between function and answer"
 LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
 
@@ -219,7 +223,8 @@ def judge_body(
         text = f"the API answers {member.status} with an empty body"
         yield http_fault(seen, "status", text, f"an error is returned as success{f'; {said}' if said else ''}")
     elif member.problem == "not_json":
-        yield http_fault(seen, "not_json", f"the API returns {member.media or 'no media type'}: {member.detail}", said)
+        text = f"the API returns {member.media or 'no media type'}: {member.detail}"
+        yield http_fault(seen, "not_json", text, said, fix=None if said else ENCODED if member.encoding else READABLE)
     elif member.problem is not None:
         yield http_fault(seen, "body_changed", f"the API's answer cannot be read: {member.detail}", said)
     elif member.shape is not None:
@@ -234,7 +239,7 @@ def judge_body(
     elif member.entries is not None:
         if member.media is not None and "json" not in member.media.lower():
             text = f"the API returns JSON as {member.media}, which clients do not parse as JSON"
-            yield http_fault(seen, "not_json", text, said)
+            yield http_fault(seen, "not_json", text, said, fix=MEDIA)
         # The next page begins by the text of this field: another spelling of the same moment is another place.
         types = {**subject.types, subject.cursor: "string"} if subject.cursor else subject.types
         between = compare(expected, member.entries, types)
@@ -350,13 +355,17 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
             )
         elif not leaks and not blind and member.status in OK and answer.problem is None:
             wanted = " or ".join(map(str, right))
-            yield http_fault(seen, "status", f"the API answers {answer.status} to {who}, not {wanted}", answer.detail)
+            text = f"the API answers {answer.status} to {who}, not {wanted}"
+            place = f"`{name}` in [trace.{subject.name}.request]"
+            fix = Fix(f"let the route answer {wanted}; if {answer.status} is meant, add it to {place} of devenv.toml")
+            failed = answer.status is None or answer.status >= SERVER_FAILED
+            yield http_fault(seen, "status", text, answer.detail, fix=None if failed else fix)
 
 
 def guard_fix(seen: Observations, right: Sequence[int]) -> Fix:
     """What the route lacks: the application logs nothing about a request that it answers."""
     route = route_of(seen).removeprefix(" to ") or "the route"
-    return Fix(f"let {route} check who asks before it answers, and refuse others with {right[0]}; then restart it")
+    return Fix(f"let {route} check the user before it answers, and refuse others with {right[0]}; then restart it")
 
 
 def refused_ids(subject: Subject, refused: Sequence[Answer | None], member: Answer) -> tuple[str, ...]:

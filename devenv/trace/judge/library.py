@@ -32,6 +32,7 @@ from devenv.trace.judge.fault import (
 from devenv.trace.judge.identity import explain_fields, explain_ids, place_of_list
 from devenv.trace.observation import Entry, Observations, Ran, Subject
 
+NAMED: Final = 3
 # What a store answers when the request itself is wrong, as opposed to the store not being reached.
 REFUSED: Final = frozenset(["ResourceNotFoundException", "ValidationException", "SerializationException"])
 REFUSED_SQL: Final = ("22", "42")
@@ -296,13 +297,22 @@ def judge_page(subject: Subject, seen: Observations, ran: Ran, page: Ran) -> Ite
     if size is not None and not min(size, len(whole)) <= len(page.entries) <= size:
         text = f"{said} {count(len(page.entries))}, not the {min(size, len(whole))} that the route requests"
     elif ages(subject, wanted) != ages(subject, found) or not set(ids(found)) <= known:
-        others = len(set(ids(found)) - set(ids(wanted)))
-        text = f"{said} {count(others)} that are not among the first {len(found)} of the whole list"
+        text = f"{said} {other_ones(ids(wanted), ids(found), len(found))}"
     elif tuple(one for one in ids(whole) if one in set(ids(found))) != ids(found):
         text = f"{said} them in a different order than in the whole list"
     else:
         return
     yield library_fault(page, "wrong_page", text, side_by_side(page.asked, None), status="mutated")
+
+
+def other_ones(wanted: Sequence[str], found: Sequence[str], size: int) -> str:
+    """`2 entries that are not among the first 51 of the whole list; missing: a, b`."""
+    others, missing = len(set(found) - set(wanted)), [name for name in wanted if name not in set(found)]
+    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    lost = f"; missing: {', '.join(missing[:NAMED])}{more}" if missing else ""
+    if not others:
+        return f"an entry more than once{lost}"
+    return f"{count(others)} that {'is' if others == 1 else 'are'} not among the first {size} of the whole list{lost}"
 
 
 def ages(subject: Subject, entries: Sequence[Entry]) -> list[str]:

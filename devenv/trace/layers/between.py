@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Mapping
@@ -13,11 +14,14 @@ from devenv.core.late import late
 HITS: Final = ("cache-status", "x-cache", "x-cache-status", "x-proxy-cache", "cf-cache-status", "x-varnish-cache")
 HIT: Final = late(r"\bhit\b", re.IGNORECASE)
 PAIRS: Final = {b"[": b"]", b"{": b"}"}
+UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 NO_HIT: Final = late(r"\bmiss\b|\bfwd=", re.IGNORECASE)
 
 
 def no_json(body: bytes, error: Exception) -> str:
     """Why a body is no JSON, and where: what cut it, or encoded it otherwise, stands between, too."""
+    if body[:2] in UTF_16:
+        return "it is UTF-16, not UTF-8"
     text = body.strip()
     closing = PAIRS.get(text[:1])
     if closing is not None and not text.endswith(closing):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -141,6 +142,24 @@ def test_a_body_that_differs(entries: tuple[Entry, ...]) -> None:
     assert verdict(with_member(entries=entries)) == ("http", "body_changed")
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"media": "text/plain"}, "Content-Type: application/json"),
+        ({"problem": "not_json", "detail": "it is UTF-16, not UTF-8", "entries": None}, "JSON in UTF-8"),
+        (
+            {"problem": "not_json", "detail": "br", "encoding": "br", "entries": None},
+            "Content-Encoding",
+        ),
+    ],
+)
+def test_what_to_send_instead_of_unreadable_json(changes: dict[str, Any], said: str) -> None:
+    first = judge(SUBJECT, with_member(**changes)).first
+    assert first is not None
+    assert first.fix is not None
+    assert (first.kind, said in first.fix.text) == ("not_json", True)
+
+
 def test_strangers_and_people_without_a_token() -> None:
     for who in ("stranger", "anonymous"):
         seen = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER)}))
@@ -149,11 +168,15 @@ def test_strangers_and_people_without_a_token() -> None:
         assert first is not None
         assert first.fix is not None
         # The log of a request that was answered says nothing.
-        assert (first.fix.command, "check who asks before it answers" in first.fix.text) == (None, True)
+        assert (first.fix.command, "check the user before it answers" in first.fix.text) == (None, True)
         nothing = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER, entries=())}))
         assert verdict(nothing) == ("http", "status"), "another status is declared"
         other = replace(HEALTHY, http=replace(HEALTHY.http, **{who: Answer(404, cors=ORIGIN)}))
         assert verdict(other) == ("http", "status")
+        first = judge(SUBJECT, other).first
+        assert first is not None
+        assert first.fix is not None
+        assert f"add it to `{who}` in [trace.conversation.request]" in first.fix.text
 
 
 def test_a_refusal_that_contains_what_it_refuses() -> None:

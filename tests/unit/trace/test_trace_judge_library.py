@@ -249,11 +249,12 @@ def with_page(entries: Sequence[Entry], size: int = 2, **changes: Any) -> Observ
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        (STORED[:2], "2 entries that are not among the first 2"),
+        (STORED[:2], "2 entries that are not among the first 2 of the whole list; missing: m5, m4"),
+        (STORED[2:4], "1 entry that is not among the first 2 of the whole list; missing: m5"),
         (STORED[4:], "1 entry, not the 2 that the route requests"),
         (STORED, "5 entries, not the 2 that the route requests"),
         (STORED[:2:-1], "a different order"),
-        ((STORED[4], STORED[4]), "not among the first"),
+        ((STORED[4], STORED[4]), "an entry more than once; missing: m4"),
     ],
 )
 def test_a_page_holds_the_first_of_the_whole_list(entries: Sequence[Entry], words: str) -> None:

@@ -203,6 +203,7 @@ def test_headers_of_caches(headers: Mapping[str, str], told: str | None) -> None
     [
         (b'[{"a": 1}, {"a"', "it is cut off: its JSON has no end after 15 bytes"),
         (b'{"a": "caf\xe9"}', "it is not UTF-8 (byte 10)"),
+        ('{"a": 1}'.encode("utf-16"), "it is UTF-16, not UTF-8"),
         (b"[1, 2,, 3]", "it is not JSON (character 6)"),
         (b"hello", "it is not JSON"),
     ],
