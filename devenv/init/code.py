@@ -301,6 +301,8 @@ def gives_items(node: ast.expr, scope: Scope, depth: int = 0) -> bool:
             return True
         case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value="Items" | "Item"), *_]):
             return True
+        case ast.BoolOp(op=ast.Or(), values=[first, *_]):
+            return gives_items(first, scope, depth + 1)
         case ast.Name(id=name) if name in scope.names and depth < 5:
             return gives_items(scope.names[name], scope, depth + 1)
     return False

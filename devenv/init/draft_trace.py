@@ -20,6 +20,7 @@ from devenv.init.propose import (
     excludes,
     is_person,
     order_of,
+    thing_of,
 )
 from devenv.init.propose import traced_entity as entity_of
 from devenv.init.routes import Route
@@ -85,8 +86,9 @@ class TraceDrafter(DataDrafter):
             "Each layer's answer is compared with the one before; the first that differs is named.",
         )
         for pattern in self.patterns:
-            found = entity_of(pattern, self.entities)
-            if pattern.query.operation != "Query":
+            single = pattern.query.operation == "GetItem"
+            found = thing_of(pattern, self.entities) if single else entity_of(pattern, self.entities)
+            if pattern.query.operation != "Query" and not (found and self.is_one_thing(pattern)):
                 continue
             if found is None:
                 untraced.append(pattern)
@@ -105,6 +107,12 @@ class TraceDrafter(DataDrafter):
             self.undeclared.append(self.why_untraced(pattern))
         if not self.traced:
             self.sheet.plain(self.sketch())
+
+    def is_one_thing(self, pattern: FoundPattern) -> bool:
+        """Return True for one item by its key, which a function gives back whole, and a route asks for."""
+        function = pattern.query.function
+        asked = self.route_of(pattern) is not None and self.is_callable(function) and not self.is_view(function)
+        return function.whole and asked
 
     def untraced(self, pattern: FoundPattern) -> str:
         """Return why a pattern has no `[trace.*]`, with what to declare for one."""
@@ -220,18 +228,8 @@ class TraceDrafter(DataDrafter):
     def trace(self, pattern: FoundPattern, entity: FoundEntity, where: Mapping[str, str], route: Route | None) -> None:
         """One `[trace.*]`."""
         function = pattern.query.function
-        results = self.results(function, entity)
-        templates = [entity.match[name] for name in self.sort_keys(entity) if name in entity.match]
-        places = [place for text in templates for place in PLACE.findall(text)]
-        key_parts = self.sort_keys(entity)
-        ids = [a for f, a in results.items() if f in ID_NAMES or a in ID_NAMES]
-        # Of a kind that is called after its key, the id may be called after what is listed: `notes` have a `note_id`.
-        singulars = {f"{singular(pattern.name)}_{suffix}" for suffix in ID_NAMES}
-        listed = [name for name in entity.attributes if snake(name) in singulars]
-        # All items of one answer have the same value of what they are asked by.
-        parts = [name for name in (*self.sort_keys(entity, pattern.query.index), *key_parts) if name not in pattern.key]
-        names = (own_id(entity), *ids, *listed, *parts, *templates, *places)
-        own = next((each for each in names if each in results.values()), None)
+        results = self.results(function, entity, pattern.query.operation == "GetItem")
+        own = next((each for each in self.id_names(pattern, entity, results) if each in results.values()), None)
         shown = next((field for field, attribute in results.items() if attribute == own), None)
         params = {p: self.type_of(p) for t in pattern.key.values() for p in PLACE.findall(t)}
         arguments, unknown = self.arguments(function, pattern)
@@ -283,6 +281,25 @@ class TraceDrafter(DataDrafter):
             self.sheet.note(self.not_callable(pattern))
         other = {field: answer[field] for field in fields if answer and answer.get(field, field) != field}
         self.asked(pattern, route, shown if seen is None else None, other)
+
+    def id_names(
+        self, pattern: FoundPattern, entity: FoundEntity, results: Mapping[str, str]
+    ) -> tuple[str | None, ...]:
+        """The attributes and templates that may be the id of an item, the surest first."""
+        sort_keys = self.sort_keys(entity)
+        templates = [entity.match[name] for name in sort_keys if name in entity.match]
+        places = [place for text in templates for place in PLACE.findall(text)]
+        ids = [a for f, a in results.items() if f in ID_NAMES or a in ID_NAMES]
+        # `id: item.visitId` is the id, whatever the key is made of.
+        renamed = [a for a in ids if a not in ID_NAMES and snake(a).endswith(ID_NAMES)]
+        # Of a kind that is called after its key, the id may be called after what is listed: `notes` have a `note_id`.
+        singulars = {f"{singular(pattern.name)}_{suffix}" for suffix in ID_NAMES}
+        listed = [name for name in entity.attributes if snake(name) in singulars]
+        # All items of one answer have the same value of what they are asked by.
+        parts = [name for name in (*self.sort_keys(entity, pattern.query.index), *sort_keys) if name not in pattern.key]
+        # One item by its key may have nothing else.
+        whole = [text for text in entity.match.values() if PLACE.search(text) and pattern.query.operation == "GetItem"]
+        return (*renamed, own_id(entity), *ids, *listed, *parts, *templates, *places, *whole)
 
     def asked(self, pattern: FoundPattern, route: Route | None, lacking: str | None, other: Mapping[str, str]) -> None:
         """`[trace.*.request]`, or a note: `lacking` is the item's id, if the route's answer does not have it."""
@@ -352,15 +369,15 @@ class TraceDrafter(DataDrafter):
         name = self.token_lookup.header if self.token_lookup else None
         return {name: "{token}"} if name else {"Authorization": "Bearer {token}"}
 
-    def results(self, function: Function, entity: FoundEntity) -> Mapping[str, str]:
+    def results(self, function: Function, entity: FoundEntity, single: bool = False) -> Mapping[str, str]:
         """Field -> attribute of what a function gives back; the items themselves have their own names."""
         if not function.whole and function.name:
             return {field: placed(attribute, entity) for field, attribute in function.results.items()}
         hidden = places_of(entity) - (entity.stored if len(entity.match) > 1 else frozenset())
         named = {name: name for name in entity.attributes if name not in hidden}
         # A sort key that is part of the whole item; its template is the item's id, if there is no other.
-        named |= {name: entity.match[name] for name in self.sort_keys(entity) if name in entity.match}
-        return function.results or named
+        keys = self.sort_keys(entity) if not single else [n for n, text in entity.match.items() if PLACE.search(text)]
+        return function.results or named | {name: entity.match[name] for name in keys if name in entity.match}
 
     def sort_keys(self, entity: FoundEntity, index: str | None = None) -> tuple[str, ...]:
         """The sort key of an entity's table, which no two items of one key share; or that of an index."""

@@ -399,6 +399,18 @@ def order_of(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> str:
     return names[0] if pattern.query.forward is False else names[1]
 
 
+def thing_of(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tuple[FoundEntity, dict[str, str]] | None:
+    """The entity of one item by its whole key, and which of its items it is; None unless it is the only such kind."""
+    kinds = brought_by(pattern, entities)
+    if len(kinds) != 1:
+        return None
+    (entity,) = kinds
+    places = {name: PLACE.findall(text) for name, text in entity.match.items()}
+    given = {name: re.findall(r"\{[\w.]+\}", text) for name, text in pattern.key.items()}
+    where = {own: text for name in places for own, text in zip(places[name], given.get(name, ()), strict=False)}
+    return (entity, where) if where and places.keys() == given.keys() else None
+
+
 def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tuple[FoundEntity, dict[str, str]] | None:
     """The entity that a pattern's answer consists of, and which of its items: those with the same key.
 

@@ -50,7 +50,7 @@ def all_of(vet_id):
     return store.query_prefix(store.vet_key(vet_id))
 
 def profile(vet_id):
-    return store.read_one(f"VET#{vet_id}", "PROFILE")
+    return store.read_one(f"VET#{vet_id}", "PROFILE") or {"name": "nobody"}
 
 def in_room(room):
     return store.read_index("by-room", "room", room)
@@ -123,3 +123,40 @@ def test_a_package_below_src_is_imported_from_there(tmp_path: Path) -> None:
     library = settings.trace["shifts"].library
     assert library is not None
     assert (library.folder, library.function) == ("src", "clinic.vets:shifts")
+
+
+ROUTES = """\
+from fastapi import FastAPI
+import vets
+app = FastAPI()
+
+@app.get("/vets/{vet_id}/profile")
+def show(vet_id: str):
+    return vets.profile(vet_id)
+"""
+
+
+def test_one_item_by_its_key_is_traced_where_a_route_asks_for_it(tmp_path: Path) -> None:
+    """It may have no id of its own: the key says which it is."""
+    store = {"table.json": TABLE, "db/vets.sql": SQL, "store.py": STORE, "vets.py": VETS}
+    settings, _ = made(tmp_path, {**store, "main.py": ROUTES})
+    trace = settings.trace["profile"]
+    assert (trace.entity, trace.where) == ("profile", {"vet_id": "{person.id}"})
+    assert trace.ids == {"dynamodb": "VET#{vet_id}", "library": "PK", "http": "PK"}
+    assert dict(trace.fields) == {"name": "name"}
+    other, _ = made(tmp_path / "other", store)
+    assert "profile" not in other.trace
+
+
+def test_a_field_that_is_called_id_is_the_id_whatever_the_key_is_made_of(tmp_path: Path) -> None:
+    picked = """
+def picked(vet_id):
+    found = store.query_prefix(vet_key(vet_id), "CALL#")
+    return [{"id": item["ticket_id"], "at": item["at"]} for item in found]
+
+def call(vet_id, at, ticket_id):
+    store.put({"PK": vet_key(vet_id), "SK": f"CALL#{at}", "ticket_id": ticket_id, "at": at})
+"""
+    files = {"table.json": TABLE, "db/vets.sql": SQL, "store.py": STORE, "vets.py": VETS + picked}
+    settings, _ = made(tmp_path, files)
+    assert settings.trace["picked"].ids == {"dynamodb": "ticket_id", "library": "id"}
