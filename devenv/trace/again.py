@@ -6,13 +6,13 @@ A small table is read whole, as is one where no key of the subject's items is kn
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from devenv.core.errors import StoreError
 from devenv.core.templates import Unknown
+from devenv.core.value import Value
 from devenv.links.facts import Key, key_of, read_known_rows, read_partitions
 from devenv.links.judge import Item, Relation, Row, read_records
 from devenv.links.packed import PackedItems
@@ -34,8 +34,7 @@ Places = Mapping[str, frozenset[Key] | None]
 KnownRows = Mapping[tuple[Relation, str], Sequence[Row]]
 
 
-@dataclass(frozen=True)
-class SubjectPart:
+class SubjectPart(Value, frozen=True):
     """The subject's records as the trace's one look found them, where they lie, and the rows that they name."""
 
     gathered: SubjectItems

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any, Final
 
 from devenv.config.masking import LEAST, MASK, is_secret_value
@@ -176,11 +177,13 @@ class Cleaner:
         ordered = sorted({*secrets, *words}, key=len, reverse=True)
         self._known = frozenset(secrets)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        # Most texts of a report come several times.
+        self._cleaned = cache(self._clean)
 
     def __call__(self, value: Any) -> Any:
         """The value, cleaned, in plain lists and maps."""
         if isinstance(value, str):
-            return self._clean(value)
+            return self._cleaned(value)
         if isinstance(value, Mapping):
             return {name: self(part) for name, part in value.items()}
         if isinstance(value, list | tuple | set | frozenset):

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from devenv.core.errors import DevenvError
 from devenv.core.model import Finding, Fix
 from devenv.core.plural import number_of
 from devenv.core.templates import Unknown
+from devenv.core.value import Value
 from devenv.links.facts import read_known_rows
 from devenv.links.judge import Relation, judge
 from devenv.links.read import ItemRecord, read_records
@@ -41,8 +42,7 @@ NAMED: Final = 3
 LAYERS: Final = frozenset(["postgres", "dynamodb", "cross-store"])
 
 
-@dataclass(frozen=True)
-class StoredThing:
+class StoredThing(Value, frozen=True):
     """One item or row: its fields, what it is known by in findings, and its identity besides a key that may move."""
 
     name: str
@@ -50,8 +50,7 @@ class StoredThing:
     same: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Changed:
+class Changed(Value, frozen=True):
     """One field that is not what it was. None: the item or the field is not there."""
 
     thing: StoredThing
@@ -60,8 +59,7 @@ class Changed:
     after: str | None
 
 
-@dataclass(frozen=True)
-class Writes:
+class Writes(Value, frozen=True):
     """The changes that came with the request: `own` if they come with each one, else `meanwhile`.
 
     `hidden` are the fields that hold people's own words; `left` counts the items that were not looked at.
@@ -73,8 +71,7 @@ class Writes:
     left: int = 0
 
 
-@dataclass(frozen=True)
-class WriteWatch:
+class WriteWatch(Value, frozen=True):
     """The subject's part of both stores, and those of its items that are looked at; `left` are the others' names."""
 
     inquiry: TraceContext

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from devenv.config.parse import line_of
 from devenv.config.schema import DECLARED_TYPES, FILE
+from devenv.core.value import Value
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import Fault
 from devenv.links.values import time_form
@@ -16,8 +16,7 @@ from devenv.links.values import time_form
 FEWEST: Final = 2
 
 
-@dataclass(frozen=True)
-class Misdeclared:
+class Misdeclared(Value, frozen=True):
     """One line of devenv.toml: the entity, its attribute, how many items contradict it, and the type they have."""
 
     entity: str

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devenv.core.errors import StoreError
 from devenv.core.templates import Unknown
+from devenv.core.value import Value
 from devenv.links.values import canonical
 from devenv.trace.layers.dynamodb import gather
 from devenv.trace.layers.services import relation_of
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from devenv.trace.question import TraceContext
 
 
-@dataclass(frozen=True)
-class Members:
+class Members(Value, frozen=True):
     """Ids of people who belong to a subject; none: nothing tells.
 
     `grouped`: a `[[groups]]` says so. Else the subject's items name them by a link, which is evidence and no proof.
