@@ -69,8 +69,13 @@ def on_pages(member: Answer, entries: Sequence[str]) -> str:
     pages = sorted({place.get(name, 1) for name in entries})
     if not pages or len(pages) >= member.pages:
         return ""
+    return f" (only on {listed_pages(pages)})"
+
+
+def listed_pages(pages: Sequence[int]) -> str:
+    """`page 2`, `pages 2, 3, 4, …`."""
     listed = ", ".join(map(str, pages[:EXAMPLES])) + (", …" if len(pages) > EXAMPLES else "")
-    return f" (only on {'page' if len(pages) == 1 else 'pages'} {listed})"
+    return f"{'page' if len(pages) == 1 else 'pages'} {listed}"
 
 
 def first_page(member: Answer) -> frozenset[str | None]:
@@ -83,11 +88,11 @@ def first_page(member: Answer) -> frozenset[str | None]:
 
 
 def repeated_text(member: Answer) -> str:
-    """`page 2 repeats 3 entries of earlier pages: a, b, c`."""
+    """`4 entries on more than one page (pages 2, 3): a, b, c and 1 more`."""
     ids = member.repeated
     rest = f" and {len(ids) - EXAMPLES} more" if len(ids) > EXAMPLES else ""
-    pages = [str(page.number) for page in member.following if page.repeated]
-    which = f" ({'page' if len(pages) == 1 else 'pages'} {', '.join(pages)})" if pages else ""
+    pages = [page.number for page in member.following if page.repeated]
+    which = f" ({listed_pages(pages)})" if pages else ""
     return f"{count(len(ids))} on more than one page{which}: {', '.join(ids[:EXAMPLES])}{rest}"
 
 

@@ -263,6 +263,9 @@ def test_entries_on_two_pages_are_named_with_what_was_sent() -> None:
     )
     many = turned(LAST.fields["at"] or "", ("m4", "m5", "m6", "m7", "m8"))
     assert many.summary == "5 entries on more than one page (page 2): m4, m5, m6 and 2 more"
+    pages = tuple(NextPage(number, f"/?{number}", repeated=("m4",)) for number in range(2, 9))
+    endless = with_member(repeated=("m4",), following=pages)
+    assert "(pages 2, 3, 4, …)" in (judge(SUBJECT, endless).first or many).summary
 
 
 @pytest.mark.parametrize(
