@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +12,11 @@ from devenv.config.schema import Settings
 from devenv.config.trace import Trace
 from devenv.core.errors import DevenvError, Exit, UsageError
 from devenv.core.model import Report
-from devenv.core.templates import names_in
-from devenv.links.values import canonical
+from devenv.core.templates import fill, names_in
+from devenv.links.values import canonical, scalar_text
+from devenv.patterns.seen import Item
 from devenv.stack import Stack
+from devenv.trace.layers.services import relation_of
 
 NOTHING = "no [trace.<name>] in devenv.toml: `devenv help traces` has examples to copy"
 
@@ -26,8 +29,8 @@ def list_subjects(stack: Stack) -> Report:
     people, why = read_people_of(stack)
     rows = []
     for name, trace in settings.trace.items():
-        values, missing = values_of(stack, trace)
-        user = user_of(settings, trace, values, people)
+        values, items, missing = values_of(stack, trace)
+        user = user_of(settings, trace, values, people, named_ids(settings, trace, values, items))
         typed = [values.get(parameter) for parameter in trace.params]
         line = None
         if all(typed) and (user or trace.group is not None or "person" not in needed(settings, trace)):
@@ -45,8 +48,8 @@ def list_subjects(stack: Stack) -> Report:
     return Report("trace", settings.project.name, Exit.DONE, {"subjects": rows})
 
 
-def values_of(stack: Stack, trace: Trace) -> tuple[Mapping[str, str], str | None]:
-    """The parameters of the items that are there, and else why there are none."""
+def values_of(stack: Stack, trace: Trace) -> tuple[Mapping[str, str], Sequence[Item], str | None]:
+    """The parameters of the items that are there, with these items, and else why there are none."""
     from devenv.patterns.observe import read_table
     from devenv.patterns.samples import sample
     from devenv.patterns.seen import Unsampled
@@ -54,18 +57,44 @@ def values_of(stack: Stack, trace: Trace) -> tuple[Mapping[str, str], str | None
 
     pattern = stack.settings.patterns.get(trace.pattern or "")
     if pattern is None or pattern.table is None:
-        return {}, "it does not name a pattern of DynamoDB"
+        return {}, (), "it does not name a pattern of DynamoDB"
     try:
         with Dynamo(read_only(stack.dynamodb())) as dynamodb:
             table = read_table(dynamodb, pattern.table)
     except DevenvError as error:
-        return {}, f"{error.what}: {error.hint}" if error.hint else error.what
+        return {}, (), f"{error.what}: {error.hint}" if error.hint else error.what
     place = table.place(pattern.index)
     if place is None:
-        return {}, f"there is no table {pattern.table}"
+        return {}, (), f"there is no table {pattern.table}"
     now = datetime.now(UTC)
     found = sample(pattern, place, table, {}, {"year": f"{now:%Y}", "today": f"{now:%Y-%m-%d}"})
-    return ({}, found.reason) if isinstance(found, Unsampled) else (found[0].values, None)
+    return ({}, (), found.reason) if isinstance(found, Unsampled) else (found[0].values, table.items, None)
+
+
+def named_ids(settings: Settings, trace: Trace, values: Mapping[str, str], items: Sequence[Item]) -> list[str]:
+    """The ids of people that the links read in the items of these values, the most frequent first."""
+    person, pattern = settings.person, settings.patterns.get(trace.pattern or "")
+    if person is None or pattern is None:
+        return []
+    known = {name: text for name, text in pattern.key.items() if names_in(text) <= set(values)}
+    wanted = {name: fill(text, values) for name, text in known.items()}
+    mine = [item for item in items if all(scalar_text(item.get(name)) == text for name, text in wanted.items())]
+    table = relation_of(person.table)
+    found: Counter[str] = Counter()
+    for link in settings.links:
+        source, part, _ = link.source.removeprefix("dynamodb:").partition("[")
+        relation, _, column = link.to.removeprefix("postgres:").rpartition(".")
+        place, _, attribute = source.rpartition(".")
+        if place != pattern.table or relation_of(relation) != table or column != person.id:
+            continue
+        head, _, tail = link.source.partition("[")[2].removesuffix("]").partition("{}") if part else ("", "", "")
+        texts = (scalar_text(item.get(attribute)) or "" for item in mine)
+        found.update(
+            canonical(text.removeprefix(head).removesuffix(tail))
+            for text in texts
+            if text.startswith(head) and text.endswith(tail)
+        )
+    return [id_ for id_, _ in found.most_common()]
 
 
 def needed(settings: Settings, trace: Trace) -> set[str]:
@@ -94,16 +123,26 @@ def read_people_of(stack: Stack) -> tuple[list[dict[str, Any]], str | None]:
         return [], error.what
 
 
-def user_of(settings: Settings, trace: Trace, values: Mapping[str, str], people: list[dict[str, Any]]) -> str | None:
-    """The name of the person whom the values belong to; else the first, where the request needs one.
+def user_of(
+    settings: Settings,
+    trace: Trace,
+    values: Mapping[str, str],
+    people: list[dict[str, Any]],
+    named: Sequence[str] = (),
+) -> str | None:
+    """The name of the person whom the values belong to, else whom the items name; else the first, if one is needed.
 
     None where `devenv trace` finds the person by itself: the first member of a group.
     """
     declared = settings.person
     if declared is None or not people:
         return None
-    wanted = canonical(values[key]) if (key := f"person.{declared.id}") in values else None
-    mine = next((row for row in people if wanted is not None and canonical(row[declared.id]) == wanted), None)
+    wanted = {name.removeprefix("person."): canonical(text) for name, text in values.items() if "person." in name}
+    rows = [row for row in people if all(name in row and canonical(row[name]) == text for name, text in wanted.items())]
+    mine = next(iter(rows), None) if wanted else None
     if mine is None and (trace.group is not None or not needed(settings, trace)):
         return None
+    if mine is None:
+        by_id = {canonical(row[declared.id]): row for row in people}
+        mine = next((by_id[id_] for id_ in named if id_ in by_id), None)
     return str((mine or people[0])[declared.name])

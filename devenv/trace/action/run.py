@@ -23,7 +23,7 @@ from devenv.capture.tap.server import Tap, TapRoute
 from devenv.config.services import STORES
 from devenv.config.writes import TraceAction
 from devenv.core.errors import UsageError
-from devenv.core.model import Finding, Report, Targets
+from devenv.core.model import Finding, Fix, Report, Targets
 from devenv.core.templates import Unknown, fill, names_in
 from devenv.links.values import as_text
 from devenv.testing.scratch import scratch_copy
@@ -33,6 +33,7 @@ from devenv.trace.action.judge import JudgedWrites, WriteLedger, judge_writes
 from devenv.trace.answers import walk
 from devenv.trace.difference import same
 from devenv.trace.judge.fault import Judged, LayerFinding, at_layer, judge_findings
+from devenv.trace.judge.verdict import STORED
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers.http import Raw, reason_of, send
 from devenv.trace.layers.pages import Ask
@@ -63,7 +64,10 @@ class RecordedCalls:
 
 @dataclass(frozen=True)
 class ActionOutcome:
-    """The outcome of an action. `unasked`: it was not sent, and why. `findings` are by layer."""
+    """The outcome of an action. `unasked`: it was not sent, and why. `findings` are by layer.
+
+    `before` are the faults of the data that the copy had from the beginning.
+    """
 
     action: TraceAction
     unasked: str | None = None
@@ -72,6 +76,7 @@ class ActionOutcome:
     writes: JudgedWrites | None = None
     calls: tuple[WireCall, ...] = ()
     findings: tuple[tuple[str, Finding], ...] = ()
+    before: tuple[Finding, ...] = ()
 
 
 def trace_action(
@@ -122,7 +127,9 @@ def act(context: TraceContext, run: TraceRun, calls: RecordedCalls, say: Say) ->
     assert action is not None  # noqa: S101 - checked before
     if why := not_safe(run, calls):
         return ActionOutcome(action, unasked=why)
-    return act_as(context, Given({"postgres": run.ask("postgres")}).person, calls, say)
+    before = tuple(one for layer in run.layers if layer.name in STORED for one in run.ask(layer.name).findings)
+    outcome = act_as(context, Given({"postgres": run.ask("postgres")}).person, calls, say)
+    return replace(outcome, before=before)
 
 
 def act_as(context: TraceContext, person: Mapping[str, Any] | None, calls: RecordedCalls, say: Say) -> ActionOutcome:
@@ -247,14 +254,16 @@ def with_outcome(outcome: ActionOutcome) -> tuple[Layer, ...]:
 def add(layer: Layer, outcome: ActionOutcome) -> Layer:
     found = [finding for name, finding in outcome.findings if name == layer.name]
     more = output_of(layer.name, outcome)
-    if not found and not more and not (layer.name == "http" and outcome.unasked):
+    stored = layer.name in STORED and outcome.unasked is None
+    if not found and not more and not stored and not (layer.name == "http" and outcome.unasked):
         return layer
     old_judge = layer.judge
 
     def observe(context: TraceContext, given: Given) -> Observation:
         seen = layer.observe(context, given)
         gaps = (f"the action: {outcome.unasked}",) if layer.name == "http" and outcome.unasked else ()
-        return replace(seen, output={**seen.output, **more}, uncovered=(*seen.uncovered, *gaps))
+        faults = tuple(on_copy(one, outcome.before) for one in seen.findings) if stored else seen.findings
+        return replace(seen, output={**seen.output, **more}, uncovered=(*seen.uncovered, *gaps), findings=faults)
 
     def judge(subject: Subject, seen: Observations, earlier: Sequence[LayerFinding]) -> Judged:
         judged = (
@@ -266,6 +275,15 @@ def add(layer: Layer, outcome: ActionOutcome) -> Layer:
         return replace(judged, findings=[*mine, *judged.findings])
 
     return replace(layer, observe=observe, judge=judge)
+
+
+def on_copy(finding: Finding, before: Sequence[Finding]) -> Finding:
+    """A fault with its remedy: commands read and correct the user's own stores, which have it only if it was there."""
+    if finding.fix is None or not (finding.fix.command or "").startswith("devenv "):
+        return finding
+    if any(one.kind == finding.kind and set(one.subjects) & set(finding.subjects) for one in before):
+        return finding
+    return replace(finding, fix=Fix("correct the code that writes it: the fault is on the copy, not in your stores"))
 
 
 def output_of(layer: str, outcome: ActionOutcome) -> dict[str, Any]:

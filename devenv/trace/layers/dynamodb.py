@@ -26,6 +26,7 @@ from devenv.trace.answers import Items, by_kind, form_of_items, repeated
 from devenv.trace.judge.fault import judge_stored
 from devenv.trace.layer import Given, Layer
 from devenv.trace.layers import gone
+from devenv.trace.layers.nothing import why_nothing
 from devenv.trace.observation import DynamoObservation, Entry, Observation
 from devenv.trace.question import TraceContext
 
@@ -148,7 +149,10 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
         },
         entries=sort_entries(inquiry.question.trace, entries),
         findings=tuple(findings),
-        uncovered=tuple(repeated(entries)),
+        uncovered=(
+            *repeated(entries),
+            *(() if findings or lost or expired else proves_nothing(inquiry, found, gathered)),
+        ),
         notes=(
             *notes(inquiry, gathered, 0 if lost else len(expired)),
             *([gone.note(lost)] if lost and by_itself else []),
@@ -162,6 +166,15 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
         owners=gathered.owners,
         members=gathered.members,
     )
+
+
+def proves_nothing(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectItems) -> tuple[str, ...]:
+    """Say why an empty list was compared with nothing."""
+    if gathered.entries or gathered.rows:
+        return ()
+    kinds = kind_names(inquiry)
+    records = [record for record in found.records if any(is_kind(record, kind) for kind in kinds)]
+    return tuple(why_nothing(kinds, records, found.faults, inquiry.settings.steps.seed))
 
 
 def sort_entries(trace: Trace, entries: Iterable[Entry]) -> tuple[Entry, ...]:
