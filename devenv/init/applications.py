@@ -100,7 +100,7 @@ def from_framework(survey: Survey) -> FoundApplication | None:
     """A module that makes a Flask or FastAPI application, and has routes or mounts them."""
     for file, (kind, name) in survey.applications.items():
         folder, module = str(PurePosixPath(file).parent), PurePosixPath(file).stem
-        while folder != "." and (survey.root / folder / "__init__.py").is_file():
+        while folder != "." and is_package(folder, survey):
             # A package: its modules import each other by the package's name.
             inner, package = module, folder.rpartition("/")[2]
             module = package if inner == "__init__" else f"{package}.{inner}"
@@ -112,6 +112,15 @@ def from_framework(survey: Survey) -> FoundApplication | None:
             words += ("--factory",) if name in FACTORIES else ()
         return FoundApplication(words, folder, None, file)
     return None
+
+
+def is_package(folder: str, survey: Survey) -> bool:
+    """Return True if modules import those of a folder by its name, or each other as those of one package."""
+    if (survey.root / folder / "__init__.py").is_file():
+        return True
+    name = folder.rpartition("/")[2]
+    inside = [code for code in survey.code if code.file.rpartition("/")[0] == folder]
+    return any(code.relative or name in code.packages for code in inside)
 
 
 def from_go(survey: Survey) -> FoundApplication | None:

@@ -132,6 +132,7 @@ class Code(Value, frozen=True):
     keys: Mapping[str, int] = {}  # texts such as `USER#{user_id}`, with their lines
     uses: Mapping[str, str] = {}  # variable -> the placeholder of what it is handed to
     required: frozenset[str] = frozenset()  # variables that are read without a default
+    relative: bool = False  # imports of its own package: `from .settings import …`
     checks_audience: bool = False  # a call with `audience=…`: id tokens have one, access tokens of Cognito do not
 
 
@@ -192,6 +193,7 @@ def read_code(
         writes=bool(names & {"put_item", "batch_write_item", "transact_write_items", "batch_writer"}),
         imports=frozenset(imported(nodes)),
         packages=frozenset(n.module.partition(".")[0] for n in absolute if n.module and "sys.path" not in dotted),
+        relative=any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in nodes),
         mounts=dict(read_mounts(tree)),
         keys=dict(key_texts(nodes, module)),
         uses=dict(python_uses(tree, module, fields or {})),

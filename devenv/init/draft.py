@@ -23,6 +23,7 @@ from devenv.init.settings_found import GIVEN, OWN_REGION, database_of, is_secret
 from devenv.init.sheet import Guess
 from devenv.init.sql_tables import DeclaredTable
 from devenv.init.step_files import sql_patterns
+from devenv.init.unused import REQUEST
 
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
 # What routes are called that tell that an application serves, the surest first; then what may be one, as a last word.
@@ -135,7 +136,8 @@ class Drafter(TraceDrafter):
         self.sheet.key("name", self.name)
         uses = any(code.uses_dynamodb for code in self.survey.code)
         uses = uses or any("DynamoDB" in each.stores for each in self.survey.manifests) or bool(self.dynamodb())
-        if (self.columns or self.postgres()) and not self.survey.tables and not uses:
+        unread = any(REQUEST in each for each in self.survey.unused)
+        if (self.columns or self.postgres()) and not self.survey.tables and not uses and not unread:
             self.sheet.key("cross_store", False, "no table of DynamoDB was found: nothing to compare across the stores")
 
     def postgres(self) -> ComposeService | None:

@@ -368,7 +368,8 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             asked = re.findall(r"query\s*(?:\.|\[\s*['\"])(\w+)", text)
             lines = (script.line(at), script.line(closing))
             answer = read_answer(text)
-            yield replace(make_route(file, lines, path, calls, asked), wraps=answer[0], answers=answer[1])
+            route = make_route(file, lines, path, calls, asked)
+            yield replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2))
 
 
 def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[str], asked: list[str]) -> Route:
@@ -431,10 +432,11 @@ def mounted(found: Mapping[str, JsFile]) -> dict[str, JsFile]:
     overall = next((each.prefix for each in found.values() if each.prefix), "")
     prefixes: dict[str, str] = {}
     outer: dict[str, str] = {}
+    local: dict[str, dict[str, str]] = {}
     for file, read in found.items():
         for prefix, module in read.mounts:
             if not module.startswith("."):
-                prefixes.setdefault(file, prefix)
+                local.setdefault(file, {})[module] = prefix.strip("/")
                 continue
             for inner in modules_at(file, module, found):
                 prefixes[inner] = prefix
@@ -446,12 +448,17 @@ def mounted(found: Mapping[str, JsFile]) -> dict[str, JsFile]:
             at = outer[at]
             parts.insert(0, prefixes.get(at, "").strip("/") if at in outer else "")
         before = "/".join(part for part in (overall, *parts) if part)
-        routes = [
-            replace(each, path=f"/{before}{each.path}".rstrip("/") or "/") if before else each
-            for each in read.code.routes
-        ]
+        # A router of the same file is mounted; what the application itself serves is not.
+        own = local.get(file, {})
+        routes = [under([before, own.get(each.owner, "")], each) for each in read.code.routes]
         made[file] = replace(read, code=replace(read.code, routes=tuple(routes)))
     return made
+
+
+def under(parts: Iterable[str], route: Route) -> Route:
+    """A route behind these prefixes."""
+    before = "/".join(part for part in parts if part)
+    return replace(route, path=f"/{before}{route.path}".rstrip("/") or "/") if before else route
 
 
 # --- Knex

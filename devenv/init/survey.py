@@ -73,6 +73,10 @@ MADE: Final = re.compile(
     r"(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:\"?\w+\"?\.)?\"?(\w+)",
     re.IGNORECASE,
 )
+# Tables in which migration tools record what they ran: a dump of the schema has one, too.
+LEDGERS: Final = frozenset(
+    ["schema_migrations", "ar_internal_metadata", "flyway_schema_history", "goose_db_version", "gorp_migrations"]
+)
 # What Flask calls a function that makes the application.
 FACTORIES: Final = ("create_app", "make_app")
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
@@ -379,7 +383,7 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
             reasons.append(f"{name}: {read}")
             continue
         twice = [table.name for table in read.tables if table.name in owners]
-        if read.tables and len(twice) == len(read.tables):
+        if twice and all(table.name in owners or table.name in LEDGERS for table in read.tables):
             reasons.append(f"{name}: {owners[twice[0]]} makes table {twice[0]} already")
             continue
         if migrations and PurePath(name).parent == PurePath(migrations.files[0]).parent and not read.fills:

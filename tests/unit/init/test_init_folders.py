@@ -1,0 +1,58 @@
+"""`devenv init`: packages without `__init__.py`, routers of one file, a tool's dump of the schema, unread tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.init.test_init_kinds import made
+
+APP = 'from fastapi import FastAPI\n{}\napp = FastAPI()\n@app.get("/health")\ndef health():\n    return {{}}\n'
+SQL = {"schema.sql": "CREATE TABLE users (id uuid PRIMARY KEY);"}
+
+
+@pytest.mark.parametrize(
+    ("imported", "command", "folder"),
+    [
+        ("from api.auth import who", "api.main:app", "."),
+        ("from .auth import who", "api.main:app", "."),
+        ("from auth import who", "main:app", "api"),
+    ],
+)
+def test_a_folder_is_a_package_if_its_modules_import_it_so(
+    tmp_path: Path, imported: str, command: str, folder: str
+) -> None:
+    settings, _ = made(tmp_path, {**SQL, "api/main.py": APP.format(imported), "api/auth.py": "def who():\n    pass\n"})
+    backend = settings.backend
+    assert backend is not None
+    assert (backend.command[3], backend.folder) == (command, folder)
+
+
+def test_what_the_application_itself_serves_is_not_below_its_router(tmp_path: Path) -> None:
+    server = """\
+const api = express.Router();
+app.get('/health', (req, res) => res.json({}));
+api.get('/version', (req, res) => res.json({}));
+app.use('/api/v2', api);
+"""
+    package = '{"scripts": {"start": "node server.js"}, "dependencies": {"express": "4"}}'
+    settings, _ = made(tmp_path, {**SQL, "package.json": package, "server.js": server})
+    assert settings.backend is not None
+    assert settings.backend.health == "/health"
+
+
+def test_a_dump_of_what_migrations_make_is_not_run_again(tmp_path: Path) -> None:
+    up = "-- migrate:up\nCREATE TABLE users (id int PRIMARY KEY);\n-- migrate:down\nDROP TABLE users;\n"
+    dump = "CREATE TABLE schema_migrations (version text);\nCREATE TABLE users (id int);\n"
+    dump += "INSERT INTO schema_migrations (version) VALUES ('1');\n"
+    settings, body = made(tmp_path, {"db/migrations/20240101_users.sql": up, "db/schema.sql": dump})
+    assert settings.steps.setup.files == []
+    assert "db/schema.sql: the migrations (dbmate) makes table users already" in body["unused"]
+
+
+def test_tables_that_are_not_read_are_tables(tmp_path: Path) -> None:
+    terraform = 'resource "aws_dynamodb_table" "t" {\n  for_each = local.tables\n  name = each.key\n}\n'
+    settings, body = made(tmp_path, {**SQL, "main.tf": terraform})
+    assert settings.project.cross_store
+    assert any(line.startswith("main.tf: 1 table definition") for line in body["unused"])
