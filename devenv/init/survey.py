@@ -41,6 +41,7 @@ from devenv.init.tables import (
     read_script_tables,
     read_terraform_tables,
     read_yaml_tables,
+    template_fault,
 )
 from devenv.init.token_lookups import TokenLookup, token_lookups
 from devenv.init.variable_readers import with_read_variables, with_script_variables
@@ -331,7 +332,10 @@ def missed(name: str, text: str, found: int) -> Iterable[str]:
     elif name.endswith((".sh", ".bash")) or text.startswith("#!"):
         # A request in a file of its own is found there.
         count = len(re.findall(r"\bdynamodb\s+create-table\b(?!(?:\\\n|[^\n])*--cli-input-json[ =]file:)", text))
-    if count > found:
+    fault = template_fault(name, text) if count > found and name.endswith((".yml", ".yaml", ".template")) else None
+    if fault is not None:
+        yield f"its tables are not read: it is no valid template: {fault}"
+    elif count > found:
         many = f"{count - found} table definition{'s' if count - found > 1 else ''} with values that are computed"
         yield f"{many}, or incomplete: {unused.REQUEST}"
 

@@ -16,6 +16,7 @@ from devenv.aws import hcl
 from devenv.aws.hcl import Block
 from devenv.core.errors import UsageError
 from devenv.init.compose import read_yaml
+from devenv.init.shell_variables import filled_in
 from devenv.init.source import Scope, Unclear, module_scope, value_of
 from devenv.steps.schema_load.forms import ANSWERED, CREATE, TableDefinitions, of_template, read_script, simple_key
 from devenv.steps.schema_load.schema_load import check_request
@@ -171,6 +172,15 @@ def cloudformation(file: str, text: str) -> Iterator[Found]:
             yield replace(found, computed=computed, dropped=(*found.dropped, *replicas))
 
 
+def template_fault(file: str, text: str) -> str | None:
+    """Why a template cannot be read at all; None for one that can."""
+    try:
+        templates.read_template(file, own_references(file, text), defaults=True)
+    except templates.UnreadableTemplate as error:
+        return str(error)
+    return None
+
+
 def own_references(file: str, text: str) -> str:
     """A text of the Serverless Framework with `${self:custom.x}` and the stage's default filled in."""
     if "${self:" not in text and "${sls:" not in text and "${opt:" not in text:
@@ -195,6 +205,7 @@ def own_references(file: str, text: str) -> str:
 def read_script_tables(file: str, text: str) -> list[Found]:
     """The tables of `aws dynamodb create-table` commands in a script."""
     read = TableDefinitions()
+    text = filled_in(text)
     for command in CREATE.finditer(text):
         # One by one: a command with a variable of the shell does not hide the others.
         with contextlib.suppress(UsageError):

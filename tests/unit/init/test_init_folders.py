@@ -56,3 +56,35 @@ def test_tables_that_are_not_read_are_tables(tmp_path: Path) -> None:
     settings, body = made(tmp_path, {**SQL, "main.tf": terraform})
     assert settings.project.cross_store
     assert any(line.startswith("main.tf: 1 table definition") for line in body["unused"])
+
+
+def test_variables_of_a_script_that_makes_tables_are_filled_in(tmp_path: Path) -> None:
+    script = """\
+#!/bin/bash
+ENDPOINT=${DYNAMODB_ENDPOINT:-http://localhost:8000}
+PREFIX=dev
+TABLE="${PREFIX}-${POLLS:-polls}"
+AWS="aws --endpoint-url $ENDPOINT"
+aws dynamodb create-table --endpoint-url $ENDPOINT --table-name "$TABLE" --billing-mode PAY_PER_REQUEST \\
+  --attribute-definitions AttributeName=pk,AttributeType=S --key-schema AttributeName=pk,KeyType=HASH
+$AWS dynamodb create-table --table-name votes --billing-mode PAY_PER_REQUEST \\
+  --attribute-definitions AttributeName=pk,AttributeType=S --key-schema AttributeName=pk,KeyType=HASH
+aws dynamodb create-table --table-name "$UNKNOWN" --billing-mode PAY_PER_REQUEST \\
+  --attribute-definitions AttributeName=pk,AttributeType=S --key-schema AttributeName=pk,KeyType=HASH
+"""
+    _, body = made(tmp_path, {"bin/tables.sh": script})
+    assert [each for each in body["written"] if each != "devenv.toml"] == [
+        "seeds/dynamodb/tables/dev-polls.json",
+        "seeds/dynamodb/tables/votes.json",
+    ]
+    assert any(
+        line.startswith("bin/tables.sh: 1 table definition with values that are computed") for line in body["unused"]
+    )
+
+
+def test_a_template_that_is_no_valid_yaml_is_named_so(tmp_path: Path) -> None:
+    template = "Resources:\n  T:\n    Type: AWS::DynamoDB::Table\n    Properties: {Path: /x/{id}/y, Method: get}\n"
+    _, body = made(tmp_path, {**SQL, "template.yaml": template})
+    assert any(
+        line.startswith("template.yaml: its tables are not read: it is no valid template") for line in body["unused"]
+    )

@@ -1,0 +1,34 @@
+"""The variables that a shell script gives a value, filled in where the script uses them. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+# `TABLE=orders`, `export TABLE="orders"`, `TABLE=${ORDERS_TABLE:-orders}`.
+GIVEN: Final = re.compile(
+    r"""^[ \t]*(?:(?:export|readonly|local)[ \t]+)?([A-Za-z_]\w*)=(?:"([^"\n`]*)"|'([^'\n]*)'|([^\s"'`;&|()]*))""",
+    re.MULTILINE,
+)
+USED: Final = re.compile(r"\$\{([A-Za-z_]\w*)(?::?-([^{}$\n]*))?\}|\$([A-Za-z_]\w*)")
+ROUNDS: Final = 5
+
+
+def filled_in(script: str) -> str:
+    """The script with the values of its own variables and defaults; others, and those given twice, stay as they are."""
+    given: dict[str, set[str]] = {}
+    for name, double, single, bare in GIVEN.findall(script):
+        given.setdefault(name, set()).add(double or single or bare)
+    known = {name: next(iter(values)) for name, values in given.items() if len(values) == 1}
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[3]
+        found = known.get(name, match[2])
+        return match[0] if not found or f"${name}" in found or f"${{{name}}}" in found else found
+
+    for _ in range(ROUNDS):
+        text = USED.sub(value, script)
+        if text == script:
+            break
+        script = text
+    return script
