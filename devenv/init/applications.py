@@ -14,6 +14,7 @@ from devenv.init.settings_found import local_command
 from devenv.init.survey import FACTORIES, Survey
 
 STARTERS: Final = ("start", "serve", "dev")
+PROGRAM: Final = re.compile(r"[\w@./-]+\.[cm]?[jt]s")
 # What a package.json runs in development, and what it stands for without its watching.
 RUNNERS: Final = frozenset(("nodemon", "node-dev"))
 
@@ -73,13 +74,23 @@ def from_packages(survey: Survey) -> FoundApplication | None:
     """The start script of a package.json whose package is a server."""
     servers = {"express", "fastify", "koa", "@nestjs/core", "hapi", "@hapi/hapi", "hono"}
     for manifest in survey.manifests:
-        name = next((each for each in STARTERS if each in manifest.scripts), None)
-        if name is None or not servers & manifest.packages:
+        names = [each for each in STARTERS if each in manifest.scripts]
+        if not names or not servers & manifest.packages:
             continue
         folder = manifest.folder or "."
+        # `node dist/server.js` needs a build; `tsx src/server.ts` does not.
+        name = next(
+            (each for each in names if is_there(script_words(manifest.scripts[each]), folder, survey)), names[0]
+        )
         words = script_words(manifest.scripts[name]) or ["npm", "run", name]
         return with_port(FoundApplication(tuple(words), folder, None, f'{manifest.file}, script "{name}"'), survey)
     return None
+
+
+def is_there(words: list[str], folder: str, survey: Survey) -> bool:
+    """Return True unless a command names a program that is not in the folder."""
+    programs = [word for word in words if PROGRAM.fullmatch(word)]
+    return all((survey.root / folder / word).is_file() for word in programs)
 
 
 def script_words(script: str) -> list[str]:

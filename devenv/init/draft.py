@@ -396,6 +396,7 @@ class Drafter(TraceDrafter):
         if not files:
             return
         program = ["npx", "--no-install", "tsx"] if files[0].endswith("ts") and "tsx" in packages else ["node"]
+        program = program if files[0].endswith(SCRIPTS) else ["{python}"]
         self.sheet.ask(
             f"Does {files[0]} create the tables? The script computes the definition, so devenv would run the script.",
             likely=True,

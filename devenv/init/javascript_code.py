@@ -12,7 +12,7 @@ from typing import Final
 
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
 from devenv.init.dict_functions import script_dicts
-from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, unquoted
+from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, skip_generic, unquoted
 from devenv.init.javascript_answers import read_answer
 from devenv.init.javascript_items import script_items, script_texts
 from devenv.init.routes import Route
@@ -344,11 +344,13 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
     """`app.get("/x/:id", …)` of Express and the like, `@Get(":id")` in a `@Controller("x")` of NestJS."""
     controllers: list[tuple[int, str]] = []
     for at, token in enumerate(script.tokens):
-        if script.word(at + 1) != "(" or token.kind != "id":
+        # TypeScript: `app.get<{ Params: { id: string } }>("/x/:id", …)`.
+        opening = skip_generic(script, at + 1) if token.text == "get" and script.word(at + 1) == "<" else at + 1
+        if script.word(opening) != "(" or token.kind != "id":
             continue
-        argument = script.tokens[at + 2] if at + 2 < len(script.tokens) else None
+        argument = script.tokens[opening + 1] if opening + 1 < len(script.tokens) else None
         path = unquoted(argument.text) if argument and argument.kind == "str" else ""
-        closing = script.partners.get(at + 1, at)
+        closing = script.partners.get(opening, at)
         if token.text == "Controller" and script.word(at - 1) == "@":
             controllers.append((at, path))
         elif token.text == "Get" and script.word(at - 1) == "@" and controllers:
@@ -358,7 +360,7 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             asked = re.findall(r"@Query\(\s*['\"](\w+)", script.text[token.at : begin(script, body)])
             yield make_route(file, (script.line(at), last), f"{controllers[-1][1]}/{path}", calls, asked)
         elif token.text == "get" and script.word(at - 1) == "." and path.startswith("/"):
-            inside = {script.word(n) for n in range(at + 3, closing)}
+            inside = {script.word(n) for n in range(opening + 2, closing)}
             calls = frozenset(word for word in inside if word.isidentifier())
             for each in functions.values():
                 calls |= each.calls if each.short in inside else frozenset()

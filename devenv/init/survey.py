@@ -74,6 +74,7 @@ MADE: Final = re.compile(
     r"(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:\"?\w+\"?\.)?\"?(\w+)",
     re.IGNORECASE,
 )
+CREATES: Final = "create_table(…)"
 # Tables in which migration tools record what they ran: a dump of the schema has one, too.
 LEDGERS: Final = frozenset(
     ["schema_migrations", "ar_internal_metadata", "flyway_schema_history", "goose_db_version", "gorp_migrations"]
@@ -254,7 +255,7 @@ def survey(root: Path) -> Survey:
         ),
         applications={name: app for name, tree in trees.items() if (app := application_in(tree))},
         functions=functions,
-        creators=tuple(name for name, each in made.items() if each.unclear),
+        creators=(*(name for name, each in made.items() if each.unclear), *python_creators(notes, texts)),
         instances={
             kind: (name, path) for name, tree in reversed([*trees.items()]) for kind, path in instances_in(tree)
         },
@@ -292,7 +293,7 @@ def read_tables(
         elif name in trees:
             found, unclear = read_python_tables(name, trees[name], variables)
             here += found
-            notes += unused.unclear_tables(name, unclear, "create_table(…)")
+            notes += unused.unclear_tables(name, unclear, CREATES)
         elif "dynamodb" in text:
             here += read_script_tables(name, text)
         for each in here:
@@ -302,6 +303,12 @@ def read_tables(
             tables.setdefault(each.table, each)
         notes += [f"{name}: {what}" for what in missed(name, text, len(here))]
     return tables, notes
+
+
+def python_creators(notes: Iterable[str], texts: Mapping[str, str]) -> list[str]:
+    """The scripts of Python among the files whose tables are computed."""
+    files = dict.fromkeys(note.partition(":")[0] for note in notes if f": {CREATES}, whose" in note)
+    return [name for name in files if "__main__" in texts[name]]
 
 
 def views_in(texts: Mapping[str, str]) -> set[str]:

@@ -88,3 +88,31 @@ def test_a_template_that_is_no_valid_yaml_is_named_so(tmp_path: Path) -> None:
     assert any(
         line.startswith("template.yaml: its tables are not read: it is no valid template") for line in body["unused"]
     )
+
+
+def test_a_start_script_that_needs_a_build_is_not_chosen_before_one_that_does_not(tmp_path: Path) -> None:
+    scripts = '{"dev": "tsx watch src/index.ts", "start": "node dist/index.js"}'
+    package = f'{{"scripts": {scripts}, "dependencies": {{"fastify": "4"}}}}'
+    server = "app.get<{ Params: { id: string } }>('/health/:id', one);\napp.get<A>('/health', two);\n"
+    settings, _ = made(tmp_path, {**SQL, "package.json": package, "src/index.ts": server})
+    assert settings.backend is not None
+    assert settings.backend.command == ["npx", "--no-install", "tsx", "src/index.ts"]
+    # A route with the types of its request.
+    assert settings.backend.health == "/health"
+
+
+def test_a_script_of_python_that_computes_its_tables_is_proposed_as_a_step(tmp_path: Path) -> None:
+    script = """\
+import boto3
+def attr(name):
+    return {"AttributeName": name, "AttributeType": "S"}
+def create(dynamodb):
+    dynamodb.create_table(TableName="t", AttributeDefinitions=[attr("id")], KeySchema=[key("id")])
+"""
+    settings, _ = made(
+        tmp_path / "a", {**SQL, "bin/tables.py": f'{script}if __name__ == "__main__":\n    create(ddb())\n'}
+    )
+    assert settings.steps.schema_load.command == ["{python}", "bin/tables.py"]
+    # A module that only defines the function does nothing when it is run.
+    settings, _ = made(tmp_path / "b", {**SQL, "shop/tables.py": script})
+    assert settings.steps.schema_load.command == []
