@@ -145,7 +145,7 @@ class ApiCopies(Value, frozen=True):
 
         with Dynamo(self.target) as dynamo:
             return {
-                table: sum(page["Count"] for page in dynamo.pages("Scan", {"TableName": table, "Select": "COUNT"}))
+                table: sum(page["Count"] for page in dynamo.scan_pages(table, Select="COUNT"))
                 for table in self.tables()
             }
 

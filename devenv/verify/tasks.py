@@ -102,5 +102,4 @@ def count_items(run: Run, before: Mapping[str, Any], table: TableCoverage) -> in
         estimate = min(estimate, int(dynamodb.call("DescribeTable", {"TableName": table.table})["Table"]["ItemCount"]))
         if estimate <= table.items + table.slack:
             return max(estimate, table.items)
-        request = {"TableName": table.table, "Select": "COUNT"}
-        return sum(int(page["Count"]) for page in dynamodb.pages("Scan", request))
+        return sum(int(page["Count"]) for page in dynamodb.scan_pages(table.table, Select="COUNT"))

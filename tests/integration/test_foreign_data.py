@@ -18,6 +18,7 @@ from devenv.steps.ledger import decode
 from devenv.steps.registry import STEPS
 from devenv.steps.seed.strangers import count_strangers
 from devenv.steps.step import StepContext
+from devenv.stores.dynamodb.client import SCANNED, Dynamo
 from tests.bench.scale import write_project
 from tests.integration.verify_support import Message, proxied
 from tests.support import ProjectDir
@@ -96,6 +97,25 @@ def test_no_step_scans_and_the_sentence_comes_once(running: ProjectDir) -> None:
         ctx = replace(ctx, dynamodb=replace(ctx.dynamodb, endpoint=proxy.endpoint))
         assert [step.foreign(ctx, inputs[step.name]) for step in STEPS] == [None, FOREIGN, FOREIGN]
     assert asked == {"DescribeTable"}
+
+
+def test_a_scan_asks_for_pages_that_the_server_need_not_sort_the_whole_table_for(running: ProjectDir) -> None:
+    change_one_and_add_one(running)
+    ctx = context(running)
+    with proxied(ctx.dynamodb) as proxy:
+        scans: list[Message] = []
+
+        def note(operation: str, request: Message) -> Message:
+            scans.extend([request] if operation == "Scan" else [])
+            return request
+
+        proxy.before = note
+        ctx = replace(ctx, stored=None, dynamodb=replace(ctx.dynamodb, endpoint=proxy.endpoint))
+        assert count_strangers(ctx, ["messages"]) == FOREIGN
+        with Dynamo(ctx.dynamodb) as dynamodb:
+            assert len(list(dynamodb.scan("messages"))) == 101
+            assert [page["Count"] for page in dynamodb.scan_pages("messages", Limit=60)] == [60, 41]
+    assert [request.get("Limit") for request in scans] == [SCANNED, SCANNED, 60, 60]
 
 
 def test_items_of_a_table_that_was_made_anew_are_all_foreign(running: ProjectDir) -> None:

@@ -34,7 +34,7 @@ def stored_items(ctx: StepContext, dynamo: Dynamo, table: str) -> Iterator[list[
     if ctx.stored is not None:
         yield from ([decode(item) for item in lot] for lot in ctx.stored(table))
     else:
-        yield from (page["Items"] for page in dynamo.pages("Scan", {"TableName": table}))
+        yield from (page["Items"] for page in dynamo.scan_pages(table))
 
 
 def count_ours(ledger: Ledger, table: str, names: Sequence[str], items: Sequence[Item]) -> int:

@@ -43,6 +43,8 @@ CURSORS: Final = {
     "NextToken": "NextToken",
 }
 REPEATED: Final = "RepeatedCursor"
+# DynamoDB Local reads and sorts all that is left of a table for a page without a limit. A page ends at 1 MB anyway.
+SCANNED: Final = 10_000
 BATCH_ITEMS: Final = 25
 BATCH_KEYS: Final = 100
 BATCH_BYTES: Final = 15_000_000  # DynamoDB's limit is 16 MB; the rest is room for the envelope.
@@ -185,8 +187,12 @@ class Dynamo:
 
     def scan(self, table: str, **extra: Any) -> Iterator[Item]:
         """Every raw item of `table`. `extra` goes into the request: `scan("t", Segment=0, TotalSegments=4)`."""
-        for page in self.pages("Scan", {"TableName": table, **extra}):
+        for page in self.scan_pages(table, **extra):
             yield from page["Items"]
+
+    def scan_pages(self, table: str, **extra: Any) -> Iterator[dict[str, Any]]:
+        """Every page of a Scan of the whole table, or of one segment."""
+        return self.pages("Scan", {"TableName": table, "Limit": SCANNED, **extra})
 
     def read_keys(self, table: str, keys: Sequence[Mapping[str, Any]], *, deadline_s: float = 30.0) -> Iterator[Item]:
         """The items that exist of these different keys, by consistent reads, whole. Order is the store's.
