@@ -164,7 +164,9 @@ def measure(folder: Path, number: int, rows: int) -> list[Timed]:
             print(first.said[-2000:])
             return [first]
         boto = load_by_boto(project, number, rows)
-        print(f"items a second: devenv up {number / first.seconds:,.0f}, boto3's batch_writer {boto:,.0f}", flush=True)
+        up = number / first.seconds
+        times = f"up is {up / boto:.1f} times as fast"
+        print(f"items a second: devenv up {up:,.0f}, boto3's batch_writer {boto:,.0f}: {times}", flush=True)
         found = [first]
         for words in (
             ("up",),
