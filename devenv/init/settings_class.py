@@ -17,7 +17,23 @@ def with_variables(trees: Mapping[str, ast.Module]) -> Mapping[str, ast.Module]:
     if not classes:
         return trees
     makers = {name: classes[kind] for tree in trees.values() for name, kind in instances_of(tree, classes)}
-    return {file: FieldReader(makers, classes).visit(tree) for file, tree in trees.items()}
+    made = {file: FieldReader(makers, classes).visit(tree) for file, tree in trees.items()}
+    for tree in made.values():
+        # Every field is read when the object is made, wherever it is used.
+        tree.body += [each for found in classes_of(tree) for each in reads_of(found)]
+    return made
+
+
+def reads_of(settings: ast.ClassDef) -> Iterator[ast.Expr]:
+    """A statement for each field that reads its variable."""
+    fields = (node for node in settings.body if isinstance(node, ast.AnnAssign))
+    lines = {node.target.id: node.lineno for node in fields if isinstance(node.target, ast.Name)}
+    for name, value in fields_of(settings):
+        read = ast.Expr(deepcopy(value), lineno=lines[name])
+        for node in ast.walk(read):
+            if isinstance(node, ast.expr):
+                node.lineno = lines[name]
+        yield read
 
 
 def classes_of(tree: ast.Module) -> Iterator[ast.ClassDef]:

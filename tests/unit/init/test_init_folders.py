@@ -116,3 +116,23 @@ def create(dynamodb):
     # A module that only defines the function does nothing when it is run.
     settings, _ = made(tmp_path / "b", {**SQL, "shop/tables.py": script})
     assert settings.steps.schema_load.command == []
+
+
+def test_every_field_of_a_settings_class_is_a_variable_wherever_it_is_used(tmp_path: Path) -> None:
+    settings = """\
+from pydantic_settings import BaseSettings, SettingsConfigDict
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="NOTES_")
+    pg_host: str = "localhost"
+    pg_password: str
+    mail_key: str
+    @property
+    def dsn(self) -> str:
+        return f"postgresql://x:{self.pg_password}@{self.pg_host}/notes"
+settings = Settings()
+"""
+    files = {"app/main.py": APP.format("from .settings import settings"), "app/settings.py": settings}
+    found, _ = made(tmp_path, {**SQL, **files})
+    assert found.env == {"NOTES_PG_HOST": "{postgres_host}", "NOTES_PG_PASSWORD": "{postgres_password}"}
+    # Without a value it stops the application when it starts.
+    assert '# NOTES_MAIL_KEY = "…" # app/settings.py:6' in (tmp_path / "devenv.toml").read_text()
