@@ -60,7 +60,7 @@ SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
 TELLING: Final = re.compile(
     r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__"
-    r"|\bjwt\b|\b(Flask|FastAPI)\(|include_router|register_blueprint"
+    r"|\bjwt\b|\bBaseSettings\b|\b(Flask|FastAPI)\(|include_router|register_blueprint"
     # What puts keys together: f"USER#{…}", "USER#%s".
     r"|[\"'][A-Za-z_]+#"
 )
