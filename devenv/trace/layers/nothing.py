@@ -21,4 +21,4 @@ def why_nothing(
         yield f"the stores hold no item of kind {named}, so an empty list was compared with nothing: {then}"
     elif all(id(record) in lost for record in records):
         items = number_of(len(records), "item", "items")
-        yield f"the ids in all {items} of kind {named} match no row, so this list can only be empty: {then}"
+        yield f"no id in {items} of kind {named} matches a row, so this list can only be empty: {then}"

@@ -92,7 +92,7 @@ def test_an_empty_list_proves_nothing_where_no_user_can_have_items() -> None:
         " trace again"
     ]
     (text,) = why_nothing(["task"], [one, two], faults, SeedSource())
-    assert text.startswith("the ids in all 2 items of kind `task` match no row")
+    assert text.startswith("no id in 2 items of kind `task` matches a row")
     assert text.endswith("write one, then trace again")
     # One that names a row could be in somebody's list.
     assert list(why_nothing(["task"], [one, two], faults[1:], SEED)) == []
