@@ -12,6 +12,7 @@ from devenv.stores.dynamodb.key_schema import table_keys
 
 SECTIONS: Final = {"GlobalSecondaryIndexes": "global index", "LocalSecondaryIndexes": "local index"}
 OFF: Final = "off"
+ABSENT: Final = "none"
 
 
 class TableState(msgspec.Struct, frozen=True):
@@ -40,6 +41,9 @@ class Drift(msgspec.Struct, frozen=True):
     shape: bool
 
     def __str__(self) -> str:
+        if ABSENT in (self.declared, self.account):
+            where = "declared, but not in the account" if self.account == ABSENT else "in the account, but not declared"
+            return f"{self.name}: {where}"
         return f"{self.name}: declared {self.declared}, in the account {self.account}"
 
 
@@ -66,7 +70,7 @@ def shape(declared: Mapping[str, Any], described: Mapping[str, Any]) -> Iterator
         for name in dict.fromkeys([*wanted, *present]):
             title = f"{kind} {name}"
             if name not in present or name not in wanted:
-                texts = ["none" if name not in side else "there" for side in (wanted, present)]
+                texts = [ABSENT if name not in side else "there" for side in (wanted, present)]
                 yield Drift(title, texts[0], texts[1], shape=True)
                 continue
             mine, theirs = wanted[name], present[name]

@@ -346,7 +346,7 @@ def patterns_explain(name: Pattern) -> None:
 def patterns_matrix(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
 ) -> None:
-    """Show which pattern reads which entity, by which key; compare with one table per entity."""
+    """Show which pattern reads which entity, by which key, and what one table per entity would need instead."""
     from devenv.patterns import command
 
     report = command.show_matrix(stack())

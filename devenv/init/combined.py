@@ -1,4 +1,4 @@
-"""What one file's code says about another's: the fields that a called function makes, the prefixes of routes. Pure."""
+"""Facts in one file's code about another's: the fields that a called function makes, the prefixes of routes. Pure."""
 
 from __future__ import annotations
 

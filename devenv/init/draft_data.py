@@ -253,8 +253,8 @@ class DataDrafter:
         if self.columns and (self.survey.header or self.survey.jwt or self.sign_in):
             place = self.survey.header or next((use.place for use in self.survey.jwt), "the code")
             yield (
-                f"[person], [token]: {place} reads who asks, but no table of people was recognised (an id, and a name"
-                " such as email or handle). Declare both: devenv help configuration"
+                f"[person], [token]: {place} identifies the user, but no table of people was recognised (an id, and a"
+                " name such as email or handle). Declare both: devenv help configuration"
             )
 
     def no_token(self) -> Iterator[str]:

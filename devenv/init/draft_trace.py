@@ -243,7 +243,7 @@ class TraceDrafter(DataDrafter):
             return
         personal = any("{person." in t for t in (*where.values(), *pattern.key.values(), route.path if route else ""))
         if personal and self.person is None:
-            self.undeclared.append(f"[trace.{pattern.name}]: it depends on who asks. Declare [person] and it")
+            self.undeclared.append(f"[trace.{pattern.name}]: it depends on the user. Declare [person] and it")
             return
         self.traced.append(TracedSubject(pattern.name, params, self.person is not None))
         self.sheet.section("trace", pattern.name)

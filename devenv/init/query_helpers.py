@@ -199,7 +199,7 @@ class Filling(ast.NodeTransformer):
 
 
 def sent(helper: Helper, given: Mapping[str, ast.expr]) -> ast.expr:
-    """What a call of a helper sends, as an expression; with the part of the answer that the helper gives back."""
+    """The query that a call of a helper sends, as an expression; with the part of the answer that it returns."""
     made = filled(helper.call, given, helper.steps)
     single = isinstance(made.func, ast.Attribute) and made.func.attr == "get_item"
     if helper.pages and isinstance(made.func, ast.Attribute) and made.func.attr == "query":

@@ -252,7 +252,9 @@ def run_sql_patterns(stack: Stack) -> dict[str, SqlRun]:
             continue
         values = {key: str(value) for key, value in pattern.params.items()}
         if missing := missing_values(pattern.sql, values):
-            found[name] = SqlRun(not_run=f"it is SQL, and [patterns.{name}] params has no {', '.join(missing)}")
+            found[name] = SqlRun(
+                not_run=f"it is SQL, and `params` of [patterns.{name}] has no value for {', '.join(missing)}"
+            )
             continue
         try:
             found[name] = SqlRun(len(run_sql(stack.postgres(), pattern.sql, values)[0].rows))

@@ -230,7 +230,8 @@ def query_rows(body: Body, layer: Layer) -> Iterator[Row]:
     if "stages" in layer["output"] and layer["findings"] and declared:
         yield "declared", declared
         for stage in layer["output"]["stages"]:
-            yield "without", f"its {stage['without']}: {number_of(stage['count'], 'entry', 'entries')}"
+            part = "sort-key condition" if stage["without"] == "sort" else stage["without"]
+            yield "without", f"its {part}: {number_of(stage['count'], 'entry', 'entries')}"
     if not queries_matter(body, layer):
         return
     if declared:

@@ -171,7 +171,7 @@ def cost_words(cost: Mapping[str, Any] | None) -> list[str]:
         ("requests", "request{s}"),
         ("scanned", "scanned"),
         ("returned", "returned"),
-        ("units", "read units by the store's own, local estimate"),
+        ("units", "read units as DynamoDB Local counts them"),
         ("computed", "by DynamoDB's published rules"),
     )
     found = [(cost[name], words) for name, words in parts if cost.get(name) is not None] if cost else []

@@ -311,7 +311,7 @@ class Step(msgspec.Struct, frozen=True):
             return StepState(self.name, "stale", "its command or its files changed")
         if mark.reason == OLD_ITEMS:
             again = f"devenv {self.name}"
-            text = f"items that it wrote for rows before setup ran may be left: `{again}` replaces them"
+            text = f"items of rows from before the last `devenv setup` may be left: `{again}` replaces them"
             return StepState(self.name, "done", f"its command ran with these files; {text}", command=again)
         # Of what a command loaded devenv has no record.
         unknown = f"; {self.makes} deleted since then cannot be detected or restored" if self.makes else ""

@@ -60,8 +60,8 @@ def repeated(entries: Sequence[Entry]) -> Iterator[str]:
     name, count = next(iter(counts.most_common(1)), ("", 0))
     if count > 1:
         more = sum(1 for each in counts.values() if each > 1) - 1
-        also = f" ({number_of(more, 'more id')} like it)" if more else ""
-        yield f"{number_of(count, 'entry')} have the id {name}{also}; entries can be compared by unique ids only"
+        also = f" ({number_of(more, 'more id')} {'is' if more == 1 else 'are'} repeated, too)" if more else ""
+        yield f"{number_of(count, 'entry')} have the same id, {name}{also}; entries can be compared by unique ids only"
 
 
 def unplaced(forms: Sequence[Form], entries: Sequence[Entry] | None) -> Iterator[str]:
@@ -209,7 +209,7 @@ def describe(value: Any) -> str:
             names = ", ".join(f"`{name}`" for name in list(value)[:5])
             return f"a map with {names}{' …' if len(value) > 5 else ''}" if value else "an empty map"
         case list():
-            return f"a list of {len(value)}"
+            return f"a list of {len(value)}" if value else "an empty list"
     return f"a {type(value).__name__}"
 
 

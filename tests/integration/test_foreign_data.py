@@ -118,7 +118,7 @@ def test_a_scan_asks_for_pages_that_the_server_need_not_sort_the_whole_table_for
     assert [request.get("Limit") for request in scans] == [SCANNED, SCANNED, 60, 60]
 
 
-def test_items_of_a_table_that_was_made_anew_are_all_foreign(running: ProjectDir) -> None:
+def test_items_of_a_table_that_was_made_again_are_all_foreign(running: ProjectDir) -> None:
     with running.dynamodb() as dynamodb:
         items = list(dynamodb.scan("messages"))[:2]
         described = dynamodb.call("DescribeTable", {"TableName": "messages"})["Table"]

@@ -221,7 +221,7 @@ def test_a_pattern_in_sql_without_values_is_not_verified(shop: ProjectDir, setti
     settings.write_text(SETTINGS.replace('params = { who = "Ines" }\n', ""))
     ran = shop.devenv("patterns", "check")
     assert ran.code == 3
-    assert "greeting was not run: it is SQL, and [patterns.greeting] params has no who" in ran.all
+    assert "greeting was not run: it is SQL, and `params` of [patterns.greeting] has no value for who" in ran.all
     assert "not run: SQL: greeting" in ran.all
     refused = shop.devenv("patterns", "run", "greeting")
     assert (refused.code, "`greeting` needs who" in refused.err) == (2, True)

@@ -90,12 +90,12 @@ DRIFTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
     "a missing index": (
         "DRF001",
         updated(GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by-author"}}]),
-        "global index by-author: declared there, in the account none",
+        "global index by-author: declared, but not in the account",
     ),
     "an index more": (
         "DRF001",
         remade(GlobalSecondaryIndexes=[INDEX, {**INDEX, "IndexName": "by-day-too"}]),
-        "global index by-day-too: declared none, in the account there",
+        "global index by-day-too: in the account, but not declared",
     ),
     "an index's key": (
         "DRF001",
@@ -105,7 +105,7 @@ DRIFTS: dict[str, tuple[str, Callable[[Cloud], Any], str]] = {
     "a missing local index": (
         "DRF001",
         remade(LocalSecondaryIndexes=[]),
-        "local index by-day: declared there, in the account none",
+        "local index by-day: declared, but not in the account",
     ),
     "a projection": (
         "DRF001",

@@ -26,7 +26,7 @@ def test_after_a_rebuild_all_items_follow_the_new_ids_whatever_wrote_them(chat: 
     chat.run("setup", fresh=True)
     assert not set(old.values()) & set(ids(chat).values())
     assert chat.look("seed").reason == "3 of 3 ids in public.users.uuid changed"
-    assert chat.up()["seed"].summary == "6 items followed changed ids"
+    assert chat.up()["seed"].summary == "6 items updated because ids changed"
     assert agrees(chat)
     assert texts(chat) == ["GRP#01 hi", "GRP#01 sent", "MSG#01 hello", "MSG#02 hello", "MSG#03 hello", "MSG#01 sent"]
     # And the ledger followed too: a changed file still finds its own items, and only those.
@@ -155,7 +155,7 @@ def test_copies_in_sets_and_numbers_follow_too(small: Any) -> None:
     small.up()
     put(small, id=7, name="ada", ids={8, 7, 99}, list=[7, "8", [7]], tag="<7>", other=7)
     small.sql("UPDATE people SET id = id + 100")
-    assert small.up()["seed"].summary == "1 item followed changed ids"
+    assert small.up()["seed"].summary == "1 item updated because ids changed"
     assert small.items("chat") == [
         {"id": 107, "name": "ada", "ids": {107, 108, 99}, "list": [107, "108", [107]], "tag": "<107>", "other": 7}
     ]

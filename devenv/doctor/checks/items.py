@@ -95,7 +95,7 @@ def no_links(plan: ReadPlan) -> str:
 def not_linked(judgement: LinkJudgement) -> str:
     """The links whose rows could not be read: nothing was compared with them."""
     names = ", ".join(judgement.unlinked)
-    return f"nothing was compared with the rows of link {names}, which could not be read" if names else ""
+    return f"the rows of link {names} could not be read, so nothing was compared with them" if names else ""
 
 
 def no_natural_keys(plan: ReadPlan) -> str:

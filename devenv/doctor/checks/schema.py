@@ -221,7 +221,7 @@ def show_step(state: StepState) -> str:
     if state.state == "done":
         return f"{state.name} ({state.since})" if state.since else state.name
     after = (
-        "`devenv up` stops there: restore the row's value, or edit the seed file"
+        "`devenv up` would stop at this reference: restore the row's value, or edit the seed file"
         if state.stuck
         else "the next `devenv up` updates the items"
     )

@@ -433,7 +433,7 @@ class Load(msgspec.Struct):
         """Return what was done, as the user reads it."""
         for table, keys in self.theirs.items():
             self._tell_theirs(table, keys)
-        counts = {"items followed changed ids": followed.items, **self.counts}
+        counts = {"items updated because ids changed": followed.items, **self.counts}
         return StepOutcome(counts, (*followed.warnings, *self.warnings))
 
 

@@ -217,7 +217,7 @@ def which_part(
 
 
 def shared_text(subject: Subject, expected: Sequence[Entry], between: Difference) -> str:
-    """`: all with `by` = ada, and no others`: the value that exactly the lost entries have; "" without one."""
+    """`: exactly those with `by` = ada`: the value that exactly the lost entries have; "" without one."""
     lost = {id(entry) for entry in between.missing}
     kept = [entry for entry in expected if id(entry) not in lost]
     if len(between.missing) < 2 or not kept:
@@ -225,7 +225,7 @@ def shared_text(subject: Subject, expected: Sequence[Entry], between: Difference
     for name, text in between.missing[0].fields.items():
         shared = text is not None and all(entry.fields.get(name) == text for entry in between.missing)
         if shared and name not in subject.payload and all(entry.fields.get(name) != text for entry in kept):
-            return f": all with `{name}` = {text}, and no others"
+            return f": exactly those with `{name}` = {text}"
     return ""
 
 

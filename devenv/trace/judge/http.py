@@ -363,9 +363,9 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
 
 
 def guard_fix(seen: Observations, right: Sequence[int]) -> Fix:
-    """What the route lacks: the application logs nothing about a request that it answers."""
+    """The check that the route lacks: the application logs nothing about a request that it answers."""
     route = route_of(seen).removeprefix(" to ") or "the route"
-    return Fix(f"let {route} check the user before it answers, and refuse others with {right[0]}; then restart it")
+    return Fix(f"let {route} check that the user may read this, and answer others with {right[0]}; then restart it")
 
 
 def refused_ids(subject: Subject, refused: Sequence[Answer | None], member: Answer) -> tuple[str, ...]:
@@ -388,10 +388,10 @@ def judge_cors(subject: Subject, seen: Observations, origin: str) -> Iterator[La
     if closed:
         shown_answers = ", ".join(f"{answer.status} {name}" for name, answer in closed.items())
         which = "no answer" if len(closed) == len(told) else "not every answer"
-        text = f"{which} lets a page of {origin} read it: no Access-Control-Allow-Origin with {shown_answers}"
+        text = f"{which} may be read by a web page of {origin}: no Access-Control-Allow-Origin with {shown_answers}"
         named = sorted({answer.cors for answer in closed.values() if answer.cors})
         if named:
-            text = f"{which} lets a page of {origin} read it: Access-Control-Allow-Origin is {', '.join(named)}"
+            text = f"{which} may be read by a web page of {origin}: Access-Control-Allow-Origin is {', '.join(named)}"
         fault = http_fault(seen, "cors", text, answer_to_origin(seen, origin), status="mutated")
         yield replace(fault, fix=where_origins_are(seen, origin))
     member = seen.http.member

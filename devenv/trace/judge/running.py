@@ -141,7 +141,8 @@ def parts_of(run: Ran, asked: Sequence[StoreCall]) -> Iterator[str]:
         if mine.error is not None and call.error is None:
             yield f"gets the error {mine.error} from {head}{in_session(mine)}"
         elif bool(mine.count) != bool(call.count):
-            yield f"{gets}, {other}{': it sends another key' if call.key and not mine.count else ''}"
+            sent = ": the running application sends another key" if call.key and not mine.count else ""
+            yield f"{gets}, {other}{sent}"
         elif mine.session and call.session and mine.session != call.session:
             yield f"{gets}, {other}"
 

@@ -140,7 +140,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "DAT002": (
         Row("no [entities] and no [[links]] are declared", items=()),
         Row(
-            "nothing was compared with the rows of link owner, which could not be read",
+            "the rows of link owner could not be read, so nothing was compared with them",
             settings={"links": LINKS},
             items=({"id": {"S": "1"}, "by": {"S": "1"}},),
         ),
@@ -148,7 +148,11 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "DAT003": (Row("no [entities] are declared", items=()),),
     "DAT004": (
         Row("no [entities] and no [[links]] are declared", items=()),
-        Row("which could not be read", settings={"links": LINKS}, items=({"id": {"S": "1"}, "by": {"S": "1"}},)),
+        Row(
+            "could not be read, so nothing was compared",
+            settings={"links": LINKS},
+            items=({"id": {"S": "1"}, "by": {"S": "1"}},),
+        ),
     ),
     "DAT005": (Row("no [entities] declare an attribute of type time", settings={"entities": ENTITY}, items=()),),
     "DAT006": (

@@ -265,8 +265,8 @@ def test_tables_that_nothing_is_declared_about_are_reported(world: World) -> Non
         ),
         (
             StepState("seed", "stale", "${users[handle=ada].uuid}: no row", follows=True, stuck=True),
-            "seed is stale (${users[handle=ada].uuid}: no row; `devenv up` stops there: restore the row's value, or "
-            "edit the seed file)",
+            "seed is stale (${users[handle=ada].uuid}: no row; `devenv up` would stop at this reference: restore the "
+            "row's value, or edit the seed file)",
         ),
     ],
 )

@@ -157,4 +157,4 @@ def mine(user):
 def test_a_person_that_is_not_recognised_is_named(tmp_path: Path) -> None:
     sql = {"db/schema.sql": "CREATE TABLE things (id uuid PRIMARY KEY);"}
     _, body = made(tmp_path, {**FILES, **sql, "main.py": LIST, "auth.py": ENCODE})
-    assert [line.partition(" reads")[0] for line in body["undeclared"]] == ["[person], [token]: auth.py:6"]
+    assert [line.partition(" identifies")[0] for line in body["undeclared"]] == ["[person], [token]: auth.py:6"]

@@ -122,7 +122,7 @@ def test_the_broken_layer_stands_open(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_narrowed_pattern_shows_what_its_condition_takes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = "\n".join(shown(narrowed(), monkeypatch, 120))
     assert f"│   declared  {NARROW.removesuffix(' descending')}" in lines
-    assert "│   without   its sort: 12 entries" in lines
+    assert "│   without   its sort-key condition: 12 entries" in lines
     assert "│   cause     its sort-key condition (begins_with(sk, 2026)) leaves them out" in lines
     assert "│   run       devenv config check" in lines
     assert lines.endswith("✗ diverged at pattern: narrowed")
@@ -206,7 +206,7 @@ def test_a_field_that_is_absent_is_not_called_null(monkeypatch: pytest.MonkeyPat
 def test_verbose_shows_every_id_and_the_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = "\n".join(shown(wrong_query(), monkeypatch, 120, verbose=True))
     assert all(message_id(number) in lines for number in range(12))
-    assert "4.5 read units by the store's own, local estimate" in lines
+    assert "4.5 read units as DynamoDB Local counts them" in lines
 
 
 def test_ids_that_look_alike_stand_in_full() -> None:

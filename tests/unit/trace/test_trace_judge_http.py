@@ -168,7 +168,7 @@ def test_strangers_and_people_without_a_token() -> None:
         assert first is not None
         assert first.fix is not None
         # The log of a request that was answered says nothing.
-        assert (first.fix.command, "check the user before it answers" in first.fix.text) == (None, True)
+        assert (first.fix.command, "check that the user may read this" in first.fix.text) == (None, True)
         nothing = replace(HEALTHY, http=replace(HEALTHY.http, **{who: replace(MEMBER, entries=())}))
         assert verdict(nothing) == ("http", "status"), "another status is declared"
         other = replace(HEALTHY, http=replace(HEALTHY.http, **{who: Answer(404, cors=ORIGIN)}))

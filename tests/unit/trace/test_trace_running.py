@@ -60,8 +60,9 @@ def test_a_read_that_is_not_sent() -> None:
 def test_a_read_of_the_same_place_that_brings_nothing() -> None:
     told = running(replace(SENT, key={"pk": "?"}, count=0))
     assert (
-        "gets 0 items from Query letters, a new process gets 5 items where pk = MSG#g-1: it sends another key" in told
-    )
+        "gets 0 items from Query letters, a new process gets 5 items where pk = MSG#g-1:"
+        " the running application sends another key"
+    ) in told
 
 
 def test_the_lookup_comes_first_and_says_as_whom_it_was_asked() -> None:

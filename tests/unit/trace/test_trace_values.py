@@ -188,7 +188,7 @@ def test_several_kinds_in_another_form(value: Any, shape: str) -> None:
             "a map with `a`, `b` in `data.items`, not a list (`a`, `b.c` are lists)",
         ),
         ({"data": {"items": ["x"]}}, "a list that contains a text of 1 character, not only maps"),
-        ([], "a list of 0 without `data.items`"),
+        ([], "an empty list without `data.items`"),
         ("boom", "a text of 4 characters without `data.items`"),
     ],
 )
@@ -465,7 +465,7 @@ def test_a_command_that_changes_items_is_said_to(safe: tuple[bool, ...], command
 def test_ids_that_several_entries_have_are_named() -> None:
     entries = [Entry(name, {}, "line") for name in ("line 1", "line 2", "line 1", "line 1", "line 2")]
     assert list(repeated(entries)) == [
-        "3 entries have the id line 1 (1 more id like it); entries can be compared by unique ids only"
+        "3 entries have the same id, line 1 (1 more id is repeated, too); entries can be compared by unique ids only"
     ]
     assert list(repeated(entries[:2])) == []
     assert list(repeated([Entry(None, {}), Entry(None, {})])) == []
