@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,12 @@ def write_private(path: Path, content: bytes, mode: int = PRIVATE) -> None:
     """Replace `path` by `content` in one step: a reader or a crash sees the old file or the new one."""
     with replacing(path, mode) as file:
         file.write(content)
+
+
+def copy_private(source: Path, path: Path) -> None:
+    """Replace `path` by a copy of a file of any size, in one step. OSError."""
+    with open(source, "rb") as given, replacing(path) as file:
+        shutil.copyfileobj(given, file)
 
 
 def create_private(path: Path, content: bytes, mode: int = PRIVATE) -> bool:

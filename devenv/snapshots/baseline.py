@@ -150,7 +150,7 @@ def adopt(stack: Stack, place: Path) -> bool:
         engine.make_home()
         dynamodb_file.forget_journal(engine.home / "ledger.sqlite")
         for part in small[1:]:
-            writing.write_private(engine.home / part, (place / part).read_bytes())
+            writing.copy_private(place / part, engine.home / part)
         dynamodb_file.copy_store(place / ITEMS, store_file(stack), engine.account())
         os.utime(place)
     except (DevenvError, OSError, KeyError):

@@ -252,7 +252,7 @@ def replace_file(source: Path, target: Path) -> None:
     dynamodb_file.forget_journal(target)
     if not source.exists():
         return target.unlink(missing_ok=True)
-    return writing.write_private(target, source.read_bytes())
+    return writing.copy_private(source, target)
 
 
 def swap_files(stack: Stack, journal: RestoreJournal, out: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import filecmp
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -161,3 +163,21 @@ def test_a_log_is_appended_to_and_never_through_a_link(tmp_path: Path) -> None:
     for name in ("link", "pipe"):
         with pytest.raises(OSError):
             writing.open_append(tmp_path / name)
+
+
+def test_a_copy_of_a_large_file_takes_little_memory(tmp_path: Path) -> None:
+    source, target = tmp_path / "ledger.sqlite", tmp_path / "home" / "ledger.sqlite"
+    target.parent.mkdir()
+    with source.open("wb") as file:
+        file.truncate(50_000_000)
+        file.write(b"the end")
+    tracemalloc.start()
+    try:
+        writing.copy_private(source, target)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5_000_000
+    assert filecmp.cmp(source, target, shallow=False)
+    assert target.stat().st_mode & 0o777 == writing.PRIVATE
+    assert list(target.parent.iterdir()) == [target]
