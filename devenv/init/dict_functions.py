@@ -6,7 +6,9 @@ import ast
 import copy
 from collections.abc import Iterable, Iterator
 
-from devenv.init.javascript import JsParser, JsScript, declared
+from devenv.init import golang
+from devenv.init.golang import GoParser
+from devenv.init.javascript import JsFunction, JsParser, declared
 from devenv.init.source import DictFunction, Fill, Scope, assignments, dict_of
 
 EMPTY = Scope({})
@@ -35,14 +37,14 @@ def functions_in(tree: ast.Module) -> Iterator[tuple[str, DictFunction]]:
         yield f"{owner}{node.name}", DictFunction(names, with_own(made, dict(assignments(node))))
 
 
-def script_dicts(scripts: Iterable[JsScript]) -> dict[str, DictFunction]:
-    """The same of JavaScript: `const base = (id) => ({ … })`, `function key(id) { return { … }; }`."""
-    return unambiguous(each for script in scripts for each in functions_of(script))
+def script_dicts(parsers: Iterable[JsParser | GoParser]) -> dict[str, DictFunction]:
+    """The same of JavaScript and Go: `const base = (id) => ({ … })`, `func key(id string) … { return … }`."""
+    return unambiguous(each for parser in parsers for each in functions_of(parser))
 
 
-def functions_of(script: JsScript) -> Iterator[tuple[str, DictFunction]]:
+def functions_of(parser: JsParser | GoParser) -> Iterator[tuple[str, DictFunction]]:
     """(name, function) of one file."""
-    parser = JsParser(script)
+    script = parser.script
     for block in script.blocks:
         begin = block.begin
         if script.word(begin) == "{":
@@ -50,12 +52,16 @@ def functions_of(script: JsScript) -> Iterator[tuple[str, DictFunction]]:
             if len(returns) != 1:
                 continue
             begin = returns[0] + 1
-        if script.word(begin) not in ("{", "("):
-            continue
         node, _ = parser.expression(begin)
         if isinstance(node, ast.Dict) and node.keys:
-            own = dict(declared(script, block.begin, block.end))
-            yield block.name, DictFunction(block.parameters, with_own(node, own))
+            yield block.name, DictFunction(block.parameters, with_own(node, names_in(parser, block)))
+
+
+def names_in(parser: JsParser | GoParser, block: JsFunction) -> dict[str, ast.expr]:
+    """The names that a function gives values."""
+    if isinstance(parser, GoParser):
+        return golang.declared(parser, block.begin, block.end)
+    return dict(declared(parser.script, block.begin, block.end))
 
 
 def with_own(node: ast.Dict, own: dict[str, ast.expr]) -> ast.Dict:

@@ -11,9 +11,11 @@ from itertools import pairwise
 from typing import Final
 
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
+from devenv.init.dict_functions import script_dicts
 from devenv.init.golang import GoField, GoParser, declared, last_name, parse_go, structs, unquoted
 from devenv.init.javascript import JsFunction
 from devenv.init.javascript_code import ENDPOINT, as_call, begin, end, items_of, shape
+from devenv.init.javascript_items import script_texts
 from devenv.init.routes import Route
 from devenv.init.source import Scope, Unclear, value_of
 from devenv.init.tables import Found, accept
@@ -61,7 +63,10 @@ def read_go(texts: Mapping[str, str], variables: Mapping[str, str], keys: frozen
     fields: dict[str, ast.expr] = {}
     for parser in parsers.values():
         fields |= settings_in(parser)
-    readers = {name: GoReader(name, parser, fields, variables, keys) for name, parser in parsers.items()}
+    constants = {name: node for parser in parsers.values() for name, node in declared(parser).items()}
+    made, dicts = script_texts(parsers.values(), constants), script_dicts(parsers.values())
+    outside = Scope(fields, variables, made, dicts=dicts)
+    readers = {name: GoReader(name, parser, outside, keys) for name, parser in parsers.items()}
     handlers = {f.short: (reader, block) for reader in readers.values() for block, f in reader.functions.items()}
     return {name: reader.read(handlers) for name, reader in readers.items()}
 
@@ -80,21 +85,20 @@ def settings_in(parser: GoParser) -> dict[str, ast.expr]:
 
 
 class GoReader:
-    """Reads one file. `fields` are the values of structs' fields, of all files."""
+    """Reads one file. `outside` has the values of structs' fields, of all files, and the functions that make keys."""
 
     def __init__(
         self,
         file: str,
         parser: GoParser,
-        fields: Mapping[str, ast.expr],
-        variables: Mapping[str, str],
+        outside: Scope,
         keys: frozenset[str],
     ) -> None:
         self.file, self.parser, self.script, self.keys = file, parser, parser.script, keys
         module = declared(parser)
-        self.module = Scope({**fields, **module}, variables)
+        self.module = replace(outside, names={**outside.names, **module})
         self.scopes = {
-            block: Scope({**fields, **module, **declared(parser, block.begin, block.end)}, variables)
+            block: replace(self.module, names={**self.module.names, **declared(parser, block.begin, block.end)})
             for block in self.script.blocks
         }
         self.functions = {block: self.describe(block) for block in self.script.blocks}

@@ -77,7 +77,8 @@ def read_scripts(
     for script in scripts.values():
         constants = {**declared_outside(script), **constants}
     exported = {name: exports_of(script) for name, script in scripts.items()}
-    made, dicts = script_texts(scripts.values()), script_dicts(scripts.values())
+    parsers = [JsParser(script) for script in scripts.values()]
+    made, dicts = script_texts(parsers, constants), script_dicts(parsers)
     known = Scope(constants, variables, made, dicts=dicts)
     found = {
         name: read_script(name, script, known, taken(name, script, exported), keys, tables)

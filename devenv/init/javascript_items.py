@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
+from devenv.init.golang import GoParser
 from devenv.init.javascript import JsFunction, JsParser, JsScript
 from devenv.init.source import IN_BRACES, Scope, TextFunction, Unclear, template_of
 from devenv.init.written_items import MOST, Binding, Item, Keys, arguments, items_of, turns
@@ -15,22 +16,28 @@ BEFORE_VALUE: Final = ("(", "=", ",", ":", "[", "return", "?", "=>")
 TURNS: Final = ("map", "forEach", "flatMap")
 
 
-def script_texts(scripts: Iterable[JsScript]) -> dict[str, TextFunction]:
-    """The functions that only return a text, `const trailKey = (id) => …`, by name; ambiguous names have none."""
+def script_texts(parsers: Iterable[JsParser | GoParser], constants: Mapping[str, ast.expr]) -> dict[str, TextFunction]:
+    """The functions that only return a text, `const trailKey = (id) => …`, by name; ambiguous names have none.
+
+    `constants` are values that files give names: `return PREFIX + id`. The same for Go's `func trailKey(id string)`.
+    """
     found: dict[str, TextFunction] = {}
     twice: set[str] = set()
-    for script in scripts:
+    fixed = {name: node for name, node in constants.items() if isinstance(node, ast.Constant)}
+    for parser in parsers:
+        script = parser.script
         for block in script.blocks:
             begin = block.begin
             if script.word(begin) == "{":
                 if script.word(begin + 1) != "return":
                     continue
                 begin += 2
-            node, _ = JsParser(script).expression(begin)
+            node, _ = parser.expression(begin)
             if not isinstance(node, ast.JoinedStr | ast.BinOp):
                 continue
+            known = {name: value for name, value in fixed.items() if name not in block.parameters}
             try:
-                template = template_of(node, Scope({}))
+                template = template_of(node, Scope(known))
             except Unclear:
                 continue
             if not IN_BRACES.sub("", template) or not set(IN_BRACES.findall(template)) <= set(block.parameters):
