@@ -15,7 +15,7 @@ from devenv.host.files import read_text
 from devenv.init import golang_code, javascript_code, unused
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_results
-from devenv.init.compose import YAML_BYTES, ComposeFile, read_composes, read_dockerfile, read_dotenv
+from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
 from devenv.init.dict_functions import dict_functions
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
@@ -34,15 +34,8 @@ from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
 from devenv.init.step_files import data_files
-from devenv.init.tables import (
-    Found,
-    read_json_tables,
-    read_python_tables,
-    read_script_tables,
-    read_terraform_tables,
-    read_yaml_tables,
-    template_fault,
-)
+from devenv.init.table_files import python_creators, read_tables
+from devenv.init.tables import Found
 from devenv.init.token_lookups import TokenLookup, token_lookups
 from devenv.init.variable_readers import with_read_variables, with_script_variables
 from devenv.init.variables import settings_fields
@@ -74,7 +67,6 @@ MADE: Final = re.compile(
     r"(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:\"?\w+\"?\.)?\"?(\w+)",
     re.IGNORECASE,
 )
-CREATES: Final = "create_table(…)"
 # Tables in which migration tools record what they ran: a dump of the schema has one, too.
 LEDGERS: Final = frozenset(
     ["schema_migrations", "ar_internal_metadata", "flyway_schema_history", "goose_db_version", "gorp_migrations"]
@@ -207,6 +199,10 @@ def survey(root: Path) -> Survey:
         *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts, dicts)),
         *(item for each in made.values() for item in each.items),
     )
+    unread = unused.unread_tables(rest)
+    manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
+    suggesting = [each.file for each in manifests if "DynamoDB" in each.stores]
+    suggesting += [compose.dynamodb.file] if compose and compose.dynamodb else []
     functions = find_functions(texts, [table.table for table in settled])
     in_code = read_sql_texts(texts)
     loader = find_seed(code)
@@ -228,7 +224,7 @@ def survey(root: Path) -> Survey:
         left_out=tuple(left_out),
         rows=tuple({table.name: table for table in reversed([*of_sql, *rows]) if table.name not in known}.values()),
         migrations=migrations,
-        manifests=tuple(package for n, t in texts.items() if (package := read_manifest(n, t))),
+        manifests=manifests,
         seeds=seeds,
         values=find_values(
             texts,
@@ -239,8 +235,7 @@ def survey(root: Path) -> Survey:
         unused=(
             *reasons,
             *notes,
-            *(() if settled else unused.unknown_tables(code)),
-            *unused.unread_tables(rest),
+            *unread,
             *unused.unread_routes(texts),
             *other_migrations(names, migrations),
             *(
@@ -252,6 +247,7 @@ def survey(root: Path) -> Survey:
             *unread_loaders(texts, in_code, used, [file.name for file in sql]),
             *unmade_tables(in_code, asked_tables | views_in(texts)),
             *unread_functions(texts, functions),
+            *(() if settled else unused.unknown_tables(code, suggesting, [*notes, *unread])),
         ),
         applications={name: app for name, tree in trees.items() if (app := application_in(tree))},
         functions=functions,
@@ -273,78 +269,9 @@ def survey(root: Path) -> Survey:
     )
 
 
-def read_tables(
-    texts: Mapping[str, str], trees: Mapping[str, ast.Module], variables: Mapping[str, str]
-) -> tuple[dict[str, Found], list[str]]:
-    """Name -> definition of every table, but those that JavaScript makes, and what of them cannot be read."""
-    tables: dict[str, Found] = {}
-    notes: list[str] = []
-    for name, text in texts.items():
-        here: list[Found] = []
-        if is_large_template(name, text):
-            notes.append(f"{name}: a template of more than {YAML_BYTES // 1000} kB")
-            continue
-        if name.endswith(".json"):
-            here += read_json_tables(name, text)
-        elif name.endswith((".yml", ".yaml", ".template")):
-            here += read_yaml_tables(name, text)
-        elif name.endswith(".tf"):
-            here += read_terraform_tables(name, text)
-        elif name in trees:
-            found, unclear = read_python_tables(name, trees[name], variables)
-            here += found
-            notes += unused.unclear_tables(name, unclear, CREATES)
-        elif "dynamodb" in text:
-            here += read_script_tables(name, text)
-        for each in here:
-            if each.table in tables and tables[each.table].request != each.request:
-                first = tables[each.table]
-                notes.append(f"{name}:{each.line}: table {each.table} is defined in {first.file}:{first.line} too")
-            tables.setdefault(each.table, each)
-        notes += [f"{name}: {what}" for what in missed(name, text, len(here))]
-    return tables, notes
-
-
-def python_creators(notes: Iterable[str], texts: Mapping[str, str]) -> list[str]:
-    """The scripts of Python among the files whose tables are computed."""
-    files = dict.fromkeys(note.partition(":")[0] for note in notes if f": {CREATES}, whose" in note)
-    return [name for name in files if "__main__" in texts[name]]
-
-
 def views_in(texts: Mapping[str, str]) -> set[str]:
     """The names that SQL files, and programs that make tables, give to what can be asked like a table."""
     return {found[1].lower() for text in texts.values() for found in MADE.finditer(text)}
-
-
-def is_large_template(name: str, text: str) -> bool:
-    """Return True if a template may have tables, but is too large to be read."""
-    return name.endswith((".yml", ".yaml")) and len(text) > YAML_BYTES and "AWS::DynamoDB::Table" in text
-
-
-def missed(name: str, text: str, found: int) -> Iterable[str]:
-    """Return why a file that defines tables gave fewer than it has."""
-    count = 0
-    if name.endswith((".yml", ".yaml", ".json", ".template")):
-        count = len(re.findall(r"AWS::DynamoDB::(?:Global)?Table\b|AWS::Serverless::SimpleTable", text))
-        resources = re.findall(
-            r"Type[\"']?\s*:\s*[\"']?AWS::(?:DynamoDB::(?:Global)?Table|Serverless::SimpleTable)\b", text
-        )
-        count = min(count, len(resources))
-        if name.endswith(".json") and '"KeySchema"' in text and '"TableName"' in text and not count:
-            count = 1
-    elif name.endswith(".tf"):
-        count = len(re.findall(r"resource\s+\"aws_dynamodb_table\"", text))
-        if re.search(r"module\s+\"[^\"]*\"\s*\{[^}]*dynamodb", text) and not count:
-            yield f"a table of a Terraform module: {unused.REQUEST}"
-    elif name.endswith((".sh", ".bash")) or text.startswith("#!"):
-        # A request in a file of its own is found there.
-        count = len(re.findall(r"\bdynamodb\s+create-table\b(?!(?:\\\n|[^\n])*--cli-input-json[ =]file:)", text))
-    fault = template_fault(name, text) if count > found and name.endswith((".yml", ".yaml", ".template")) else None
-    if fault is not None:
-        yield f"its tables are not read: it is no valid template: {fault}"
-    elif count > found:
-        many = f"{count - found} table definition{'s' if count - found > 1 else ''} with values that are computed"
-        yield f"{many}, or incomplete: {unused.REQUEST}"
 
 
 def application_in(tree: ast.Module) -> tuple[str, str] | None:

@@ -44,13 +44,32 @@ def unread_tables(texts: Mapping[str, str]) -> list[str]:
     return said
 
 
-def unknown_tables(code: Iterable[Code]) -> list[str]:
-    """Sentences about code that uses tables whose definition is nowhere."""
-    return [
-        f"{each.file}: uses DynamoDB, but no definition of its table was found: {REQUEST}"
-        for each in code
-        if each.uses_dynamodb and (each.writes or each.queries)
-    ]
+def unknown_tables(code: Iterable[Code], others: Iterable[str], said: Iterable[str]) -> list[str]:
+    """Sentences about code that uses tables whose definition is nowhere, with the table and key that queries name.
+
+    `others` are files that only suggest DynamoDB: one sentence names them, unless `said` or code asks for a definition.
+    """
+    found = []
+    used = []
+    for each in code:
+        if not each.uses_dynamodb:
+            continue
+        used.append(each.file)
+        asked = {query.table: query for query in each.queries if query.table}
+        for table, query in asked.items():
+            key = f" by {', '.join(query.key)}" if query.key else ""
+            found.append(
+                f"{each.file}:{query.line}: asks table {table}{key}, but no definition of it was found: {REQUEST}"
+            )
+        if not asked and (each.writes or each.queries):
+            found.append(f"{each.file}: uses DynamoDB, but no definition of its table was found: {REQUEST}")
+    files = used or [*others]
+    if files and not found and not any(REQUEST in sentence for sentence in said):
+        found.append(
+            f"{files[0]}: {'uses' if used else 'suggests'} DynamoDB, but no table was found, neither a definition nor a"
+            f" query: if the project has one, {REQUEST}"
+        )
+    return found
 
 
 def unread_routes(texts: Mapping[str, str]) -> list[str]:

@@ -77,6 +77,8 @@ def test_every_sql_file_is_used_in_order_or_listed_with_the_reason(tmp_path: Pat
         "db/clean.sql: it creates nothing",
         "db/queries/add.sql: a program fills in its values",
         "db/queries/by_handle.sql: it only reads",
+        "docker-compose.yml: suggests DynamoDB, but no table was found, neither a definition nor a query: if the"
+        " project has one, write its CreateTable request as JSON and name the file in [steps.schema-load]",
         "docs/copy.sql: db/02_tables.sql makes table users already",
         "notes.sql: it has no statement",
         "tests/fixtures/rows.sql: it is in a folder of tests",

@@ -1,0 +1,91 @@
+"""Reads the definitions of DynamoDB tables from files of every kind, and says what of them cannot be read. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from devenv.init import unused
+from devenv.init.compose import YAML_BYTES
+from devenv.init.tables import (
+    Found,
+    read_json_tables,
+    read_python_tables,
+    read_script_tables,
+    read_terraform_tables,
+    read_yaml_tables,
+    template_fault,
+)
+
+CREATES: Final = "create_table(…)"
+
+
+def read_tables(
+    texts: Mapping[str, str], trees: Mapping[str, ast.Module], variables: Mapping[str, str]
+) -> tuple[dict[str, Found], list[str]]:
+    """Name -> definition of every table, but those that JavaScript makes, and what of them cannot be read."""
+    tables: dict[str, Found] = {}
+    notes: list[str] = []
+    for name, text in texts.items():
+        here: list[Found] = []
+        if is_large_template(name, text):
+            notes.append(f"{name}: a template of more than {YAML_BYTES // 1000} kB")
+            continue
+        if name.endswith(".json"):
+            here += read_json_tables(name, text)
+        elif name.endswith((".yml", ".yaml", ".template")):
+            here += read_yaml_tables(name, text)
+        elif name.endswith(".tf"):
+            here += read_terraform_tables(name, text)
+        elif name in trees:
+            found, unclear = read_python_tables(name, trees[name], variables)
+            here += found
+            notes += unused.unclear_tables(name, unclear, CREATES)
+        elif "dynamodb" in text:
+            here += read_script_tables(name, text)
+        for each in here:
+            if each.table in tables and tables[each.table].request != each.request:
+                first = tables[each.table]
+                notes.append(f"{name}:{each.line}: table {each.table} is defined in {first.file}:{first.line} too")
+            tables.setdefault(each.table, each)
+        notes += [f"{name}: {what}" for what in missed(name, text, len(here))]
+    return tables, notes
+
+
+def python_creators(notes: Iterable[str], texts: Mapping[str, str]) -> list[str]:
+    """The scripts of Python among the files whose tables are computed."""
+    files = dict.fromkeys(note.partition(":")[0] for note in notes if f": {CREATES}, whose" in note)
+    return [name for name in files if "__main__" in texts[name]]
+
+
+def is_large_template(name: str, text: str) -> bool:
+    """Return True if a template may have tables, but is too large to be read."""
+    return name.endswith((".yml", ".yaml")) and len(text) > YAML_BYTES and "AWS::DynamoDB::Table" in text
+
+
+def missed(name: str, text: str, found: int) -> Iterable[str]:
+    """Return why a file that defines tables gave fewer than it has."""
+    count = 0
+    if name.endswith((".yml", ".yaml", ".json", ".template")):
+        count = len(re.findall(r"AWS::DynamoDB::(?:Global)?Table\b|AWS::Serverless::SimpleTable", text))
+        resources = re.findall(
+            r"Type[\"']?\s*:\s*[\"']?AWS::(?:DynamoDB::(?:Global)?Table|Serverless::SimpleTable)\b", text
+        )
+        count = min(count, len(resources))
+        if name.endswith(".json") and '"KeySchema"' in text and '"TableName"' in text and not count:
+            count = 1
+    elif name.endswith(".tf"):
+        count = len(re.findall(r"resource\s+\"aws_dynamodb_table\"", text))
+        if re.search(r"module\s+\"[^\"]*\"\s*\{[^}]*dynamodb", text) and not count:
+            yield f"a table of a Terraform module: {unused.REQUEST}"
+    elif name.endswith((".sh", ".bash")) or text.startswith("#!"):
+        # A request in a file of its own is found there.
+        count = len(re.findall(r"\bdynamodb\s+create-table\b(?!(?:\\\n|[^\n])*--cli-input-json[ =]file:)", text))
+    fault = template_fault(name, text) if count > found and name.endswith((".yml", ".yaml", ".template")) else None
+    if fault is not None:
+        yield f"its tables are not read: it is no valid template: {fault}"
+    elif count > found:
+        many = f"{count - found} table definition{'s' if count - found > 1 else ''} with values that are computed"
+        yield f"{many}, or incomplete: {unused.REQUEST}"

@@ -1,0 +1,43 @@
+"""`devenv init` lists what it saw and cannot use, and says what to declare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from devenv.init.survey import survey
+from tests.unit.init.test_init import write
+
+ASKS = """
+import boto3
+from boto3.dynamodb.conditions import Key
+
+def visits(place_id):
+    table = boto3.resource("dynamodb").Table("visits")
+    return table.query(KeyConditionExpression=Key("place_id").eq(place_id))["Items"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"app.py": ASKS}, "app.py:7: asks table visits by place_id, but no definition of it was found"),
+        ({"app.py": "import boto3\nddb = boto3.client('dynamodb')\n"}, "app.py: uses DynamoDB, but no table was found"),
+        ({"requirements.txt": "boto3\n"}, "requirements.txt: suggests DynamoDB, but no table was found"),
+        (
+            {"compose.yaml": "services: {db: {image: amazon/dynamodb-local}}"},
+            "compose.yaml: suggests DynamoDB, but no table was found",
+        ),
+    ],
+)
+def test_tables_that_are_nowhere(tmp_path: Path, files: dict[str, str], said: str) -> None:
+    write(tmp_path, {**files, "schema.sql": "CREATE TABLE authors (id int PRIMARY KEY);"})
+    [sentence] = survey(tmp_path).unused
+    assert sentence.startswith(said)
+    assert sentence.endswith("write its CreateTable request as JSON and name the file in [steps.schema-load]")
+
+
+def test_nothing_of_dynamodb_is_asked_for_in_a_project_without_it(tmp_path: Path) -> None:
+    write(tmp_path, {"schema.sql": "CREATE TABLE authors (id int PRIMARY KEY);", "requirements.txt": "psycopg\n"})
+    assert survey(tmp_path).unused == ()
