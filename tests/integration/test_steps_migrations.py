@@ -167,7 +167,7 @@ def test_plain_files_follow_the_migrations(small: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "what", "setting"),
     [
-        ("db/migrations/1.sql", "-- migrate:up\n\n-- migrate:down\n", "1.sql:3: `-- migrate:down` is of", '"dbmate"'),
+        ("db/migrations/1.sql", "-- migrate:up\n\n-- migrate:down\n", "1.sql:3: `-- migrate:down` belongs", '"dbmate"'),
         ("sql/2.sql", "-- +goose Up\n-- +goose Down\n", "2.sql:2: `-- +", '{ tool = "goose", folder = "sql" }'),
         ("migrations/c.sql", "-- +migrate Up\n-- +migrate Down\n", "c.sql:2: `-- +migrate Down`", '"sql-migrate"'),
         ("migrations/1_d.down.sql", "DROP TABLE x", "1_d.down.sql: a file that undoes", '"golang-migrate"'),

@@ -92,6 +92,20 @@ def test_every_kind_of_value_arrives_exactly(chat: Any) -> None:
     assert chat.run("seed").summary == "nothing to change"
 
 
+def test_a_table_without_a_schema_is_that_of_the_links_whatever_the_search_path(chat: Any) -> None:
+    chat.run("setup")
+    chat.sql("CREATE SCHEMA archive")
+    chat.sql("CREATE TABLE archive.users AS SELECT gen_random_uuid() AS uuid, handle, name FROM public.users")
+    named = chat.database.replace('"', '""')
+    chat.sql(f'ALTER DATABASE "{named}" SET search_path = archive, public')
+    chat.run("schema-load")
+    chat.run("seed")
+    now = dict(chat.sql("SELECT handle, uuid::text FROM public.users"))
+    items = chat.items("chat")
+    assert [item["user_uuid"] for item in items] == [now[item["user_handle"]] for item in items]
+    assert len(items) == 5
+
+
 def test_seeds_without_references_and_links_need_no_postgres(chat: Any) -> None:
     chat.links.clear()
     seeds(chat, [{"pk": "a", "sk": "b"}])

@@ -115,11 +115,15 @@ Relations = Mapping[str, tuple[str, str, list[str]]]
 
 
 def read_relations(connection: Connection, relations: Iterable[str]) -> Relations:
-    """Quoted name -> (schema, table, columns), for those that exist."""
+    """Quoted name -> (schema, table, columns), for those that exist.
+
+    A name without a schema is one in `public`, as in [[links]], and only else in another schema of the search_path.
+    """
     query = (
         "SELECT asked, n.nspname, c.relname, ARRAY(SELECT attname::text FROM pg_attribute a"
         " WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)"
-        " FROM unnest(%s::text[]) AS asked JOIN pg_class c ON c.oid = to_regclass(asked)"
+        " FROM unnest(%s::text[]) AS asked JOIN pg_class c ON c.oid = coalesce("
+        "to_regclass(CASE WHEN position('\".\"' IN asked) = 0 THEN 'public.' || asked END), to_regclass(asked))"
         " JOIN pg_namespace n ON n.oid = c.relnamespace"
     )
     found = connection.execute(query, [sorted(relations)])
