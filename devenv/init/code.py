@@ -22,9 +22,12 @@ from devenv.init.conditions import (
     unset_places,
     whole_key,
 )
+from devenv.init.data_classes import item_attribute, made_of_items, shown_by
+from devenv.init.guards import read_depends
 from devenv.init.item_types import annotations_of, plain_type, turns_of
-from devenv.init.routes import Route, read_mounts, read_routes
+from devenv.init.routes import Route, RouterMount, read_mounts, read_routes
 from devenv.init.source import (
+    DataClass,
     DictFunction,
     Scope,
     TextFunction,
@@ -56,7 +59,7 @@ class Function(Value, frozen=True):
     `reverses`: it turns a list round. `line` is where it begins; the module itself has the name "". `calls` are the
     last names of what it calls. `whole`: it gives the items themselves back. `optional` are
     parameters with a default; `taken_apart`: in JavaScript, its one argument is an object with these names.
-    `bound`: a method of an object.
+    `bound`: a method of an object. `gives`: the data class of what it returns.
     """
 
     file: str
@@ -70,6 +73,7 @@ class Function(Value, frozen=True):
     optional: frozenset[str] = frozenset()
     taken_apart: bool = False
     bound: bool = False
+    gives: str = ""
 
     @property
     def short(self) -> str:
@@ -128,7 +132,8 @@ class Code(Value, frozen=True):
     writes: bool
     imports: frozenset[str] = frozenset()
     packages: frozenset[str] = frozenset()  # the first words of absolute imports; none of a file that sets its path
-    mounts: Mapping[str, str] = {}
+    mounts: Mapping[str, RouterMount] = {}
+    depends: Mapping[str, frozenset[str]] = {}  # function -> the functions that its parameters depend on
     keys: Mapping[str, int] = {}  # texts such as `USER#{user_id}`, with their lines
     uses: Mapping[str, str] = {}  # variable -> the placeholder of what it is handed to
     required: frozenset[str] = frozenset()  # variables that are read without a default
@@ -145,19 +150,20 @@ def read_code(
     texts: Mapping[str, TextFunction] | None = None,
     fields: Mapping[str, str] | None = None,
     dicts: Mapping[str, DictFunction] | None = None,
+    classes: Mapping[str, DataClass] | None = None,
 ) -> Code:
     """A file's queries, items and routes. `keys` are the key attributes of the known tables.
 
     `constants` are those of other modules: the ones that this one imports by name count. `texts` are the project's
     functions that put a text together, `dicts` those that put a dict together, `fields` attributes of settings with the
-    variables that they come from.
+    variables that they come from, `classes` the data classes.
     """
     taken = {
         each for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for each in (a.name for a in node.names)
     }
     given = {name: node for name, node in (constants or {}).items() if name in taken}
     own = module_scope(tree, variables)
-    module = Scope({**given, **own.names}, variables, texts or {}, dicts=dicts or {})
+    module = Scope({**given, **own.names}, variables, texts or {}, dicts=dicts or {}, classes=classes or {})
     functions: list[Function] = []
     queries: list[Query] = []
     shapes: list[Shape] = []
@@ -186,7 +192,7 @@ def read_code(
         functions=tuple(functions),
         queries=tuple(queries),
         shapes=tuple(shapes),
-        routes=tuple(read_routes(file, tree)),
+        routes=tuple(read_routes(file, tree, module.names)),
         variables={found[0]: getattr(n, "lineno", 1) for n in nodes if (found := read_variable(n))},
         endpoints={text: line for text, line in strings.items() if re.match(r"https?://[\w.-]+:\d+/?$", text)},
         uses_dynamodb="dynamodb" in strings,
@@ -194,7 +200,8 @@ def read_code(
         imports=frozenset(imported(nodes)),
         packages=frozenset(n.module.partition(".")[0] for n in absolute if n.module and "sys.path" not in dotted),
         relative=any(isinstance(node, ast.ImportFrom) and node.level > 0 for node in nodes),
-        mounts=dict(read_mounts(tree)),
+        mounts=dict(read_mounts(tree, module.names)),
+        depends=dict(read_depends(tree, module.names)),
         keys=dict(key_texts(nodes, module)),
         uses=dict(python_uses(tree, module, fields or {})),
         required=python_required(tree),
@@ -274,6 +281,14 @@ def describe(file: str, name: str, owner: ast.AST, scope: Scope) -> Function:
         if isinstance(node, ast.Dict):
             found = read_result(node, scope)
             results = found if len(found) > len(results) else results
+    gives = ""
+    if (own := scope.classes.get(name.rpartition(".")[0])) is not None:
+        scope = replace(scope, classes={**scope.classes, "cls": own})
+    made = made_of_items(nodes, scope)
+    if made is not None and len(made[1]) > len(results):
+        gives, results = scope.classes[made[0]].name, made[1]
+        if shown := shown_by(nodes, scope.classes[made[0]]):
+            gives, results = "", {field: results[inner] for field, inner in shown.items() if inner in results}
     calls = {node.func.attr for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)}
     called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     parameters = tuple(argument.arg for argument in owner.args.args if argument.arg not in ("self", "cls"))
@@ -293,6 +308,7 @@ def describe(file: str, name: str, owner: ast.AST, scope: Scope) -> Function:
         whole,
         frozenset(optional),
         bound="." in name and bool(owner.args.args) and owner.args.args[0].arg == "self",
+        gives=gives,
     )
 
 
@@ -318,33 +334,6 @@ def read_result(node: ast.Dict, scope: Scope) -> dict[str, str]:
         if isinstance(key, ast.Constant) and isinstance(key.value, str) and attribute:
             found[key.value] = attribute
     return found
-
-
-def item_attribute(node: ast.expr, scope: Scope) -> str | None:
-    """`a` of `item["a"]["S"]`, `item["a"]`, `item.get("a")`, or of a name that was given one of these.
-
-    `{a}` is a part of its text.
-    """
-    match node:
-        case ast.Subscript(value=inner, slice=ast.Constant(value="S" | "N" | "BOOL" | "B")):
-            return item_attribute(inner, scope)
-        case ast.Subscript(value=ast.Name(), slice=ast.Constant(value=str(name))):
-            return name
-        case ast.Call(func=ast.Attribute(value=ast.Name(), attr="get"), args=[ast.Constant(value=str(name)), *_]):
-            return name
-        case ast.Name(id=name) if name in scope.names and not isinstance(scope.names[name], ast.Name):
-            return item_attribute(scope.names[name], scope)
-        case ast.Call(func=ast.Name(id="int" | "float" | "str" | "Decimal" | "bool"), args=[inner]):
-            return item_attribute(inner, scope)
-        case (
-            ast.Call(func=ast.Attribute(value=inner, attr="removeprefix" | "replace" | "lstrip"))
-            | ast.Subscript(value=ast.Call(func=ast.Attribute(value=inner, attr="split" | "partition" | "rpartition")))
-            | ast.Subscript(value=inner, slice=ast.Slice())
-        ):
-            # A part of the text: `item["sk"].split("#")[1]`.
-            whole = item_attribute(inner, scope)
-            return whole if whole is None or whole.startswith("{") else f"{{{whole}}}"
-    return None
 
 
 def read_query(node: ast.AST, function: Function, scope: Scope, pages: bool) -> Query | None:

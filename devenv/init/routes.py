@@ -9,10 +9,9 @@ from typing import Final
 
 from devenv.core.late import late
 from devenv.core.value import Value
+from devenv.init.guards import decorated_by, depends_of, is_guard
 from devenv.init.source import assignments
 
-DEPENDS: Final = ("Depends", "Security")
-SIGNED_IN: Final = late(r"auth|token|sign_?(ed_?)?in|log_?(ged_?)?in|current_|claims|require_?user", re.IGNORECASE)
 ROUTE_PLACE: Final = late(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 
 
@@ -22,7 +21,8 @@ class Route(Value, frozen=True):
     `asked` are the parameters behind the `?` that it reads. `owner` is the object that it belongs to (`app`, `router`).
     Its function goes from `line` to `end`. `wraps`: function -> the field of the answer that its list stands in.
     `answers`: function -> field of the route's answer -> field of the function's, where the route picks them.
-    `guarded`: by the names of its decorators and dependencies it is for people who are signed in.
+    `shows`: function -> how the route shows the objects that it gives.
+    `uses`: the names of its decorators and dependencies. `guarded`: by these, it is for people who are signed in.
     """
 
     file: str
@@ -36,11 +36,25 @@ class Route(Value, frozen=True):
     wraps: Mapping[str, str] = {}
     guarded: bool = False
     answers: Mapping[str, Mapping[str, str]] = {}
+    shows: Mapping[str, ast.expr] = {}
+    uses: frozenset[str] = frozenset()
 
 
-def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
-    """`@app.route("/x/<y>")`, `@app.get("/x/{y}")` of Flask, FastAPI and the like, for GET, with their own prefix."""
-    prefixes = dict(own_prefixes(tree))
+class RouterMount(Value, frozen=True):
+    """Where a module's or a router's routes are mounted: the prefix, by which `owner`, with which dependencies."""
+
+    prefix: str
+    owner: str
+    uses: frozenset[str] = frozenset()
+
+
+def read_routes(file: str, tree: ast.Module, names: Mapping[str, ast.expr] | None = None) -> Iterator[Route]:
+    """`@app.route("/x/<y>")`, `@app.get("/x/{y}")` of Flask, FastAPI and the like, for GET, with their own prefix.
+
+    `names` are the values of the module's names, with those that it imports.
+    """
+    names = names or {}
+    prefixes, makers = dict(own_prefixes(tree)), dict(assignments(tree))
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -58,6 +72,8 @@ def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
                         shown = ROUTE_PLACE.sub(r"{\1}", prefixes.get(owner, "") + path).replace(":path}", "}")
                         parameters = tuple(re.findall(r"\{(\w+)", shown))
                         asked = tuple(read_arguments(inner))
+                        parts = [*node.decorator_list, node.args, *([makers[owner]] if owner in makers else [])]
+                        uses = frozenset((*decorated_by(node), *depends_of(parts, names)))
                         yield Route(
                             file,
                             node.lineno,
@@ -68,19 +84,11 @@ def read_routes(file: str, tree: ast.Module) -> Iterator[Route]:
                             owner,
                             node.end_lineno or node.lineno,
                             wrapped(inner),
-                            is_guarded(node),
-                            dict(picked(inner)),
+                            answers=dict(picked(inner)),
+                            shows=dict(shown_calls(inner)),
+                            guarded=any(is_guard(name, {}) for name in uses),
+                            uses=uses,
                         )
-
-
-def is_guarded(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Return True if a decorator, or what a parameter depends on, is called after signing in."""
-    nodes = [*function.decorator_list, *(each for each in ast.walk(function.args) if isinstance(each, ast.Call))]
-    used = [each.args[0] for each in nodes if isinstance(each, ast.Call) and called_name(each) in DEPENDS and each.args]
-    names = [each.func if isinstance(each, ast.Call) else each for each in (*nodes, *used)]
-    return any(
-        SIGNED_IN.search(each.attr if isinstance(each, ast.Attribute) else getattr(each, "id", "")) for each in names
-    )
 
 
 def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:
@@ -119,7 +127,7 @@ def source_of(value: ast.expr, made: Mapping[str, ast.Call]) -> ast.Call | None:
             return call
         case ast.Name(id=name):
             return made.get(name)
-        case ast.ListComp(elt=ast.Dict(), generators=[ast.comprehension(iter=over, ifs=[])]):
+        case ast.ListComp(elt=ast.Dict() | ast.Call(), generators=[ast.comprehension(iter=over, ifs=[])]):
             return source_of(over, made)
         case ast.Call():
             return value
@@ -149,6 +157,22 @@ def picked(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, dict[str, str]]]:
                 yield called_name(call), fields
 
 
+def shown_calls(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
+    """function -> `task.to_api()` of `[task.to_api() for task in list_tasks(…)]`, or of the one that it gives."""
+    made = made_by(nodes)
+    for node in nodes:
+        match node:
+            case ast.ListComp(elt=ast.Call() as each, generators=[ast.comprehension(iter=over)]):
+                inner = [over]
+            case ast.Return(value=ast.Call(func=function, args=given) as each):
+                inner = [function.value] if isinstance(function, ast.Attribute) and not given else given[:1]
+            case _:
+                continue
+        for value in inner:
+            if (call := source_of(value, made)) is not None:
+                yield called_name(call), each
+
+
 def called_name(call: ast.Call) -> str:
     """The last name of what is called."""
     return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
@@ -176,26 +200,31 @@ def own_prefixes(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield name, prefix.value
 
 
-def read_mounts(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """module or name -> prefix of `include_router(x.router, prefix="/p")` and `register_blueprint(x, url_prefix="/p")`.
+def read_mounts(tree: ast.Module, names: Mapping[str, ast.expr]) -> Iterator[tuple[str, RouterMount]]:
+    """module or name -> mount of `include_router(x.router, prefix="/p")` and `register_blueprint(x, url_prefix="/p")`.
 
     Of a name that another module gives, that module's name too.
     """
     modules = {
-        alias.asname or alias.name: (node.module or "").rpartition(".")[2]
+        alias.asname or alias.name: (alias.name, (node.module or "").rpartition(".")[2])
         for node in ast.walk(tree)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
+    own = dict(own_prefixes(tree))
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and called_name(node) in ("include_router", "register_blueprint") and node.args:
-            prefix = next((w.value for w in node.keywords if w.arg in ("prefix", "url_prefix")), None)
-            if not isinstance(prefix, ast.Constant) or not isinstance(prefix.value, str):
-                continue
-            match node.args[0]:
-                case ast.Attribute(value=ast.Name(id=name)):
-                    yield name, prefix.value
-                case ast.Name(id=name):
-                    yield name, prefix.value
-                    if name in modules:
-                        yield modules[name], prefix.value
+        match node:
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id=owner), attr="include_router" | "register_blueprint"),
+                args=[ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name)) as child, *_],
+                keywords=words,
+            ):
+                prefix = next((w.value for w in words if w.arg in ("prefix", "url_prefix")), ast.Constant(""))
+                if not isinstance(prefix, ast.Constant) or not isinstance(prefix.value, str):
+                    continue
+                mount = RouterMount(own.get(owner, "") + prefix.value, owner, frozenset(depends_of(words, names)))
+                yield name, mount
+                imported, module = modules.get(name, ("", ""))
+                # Of `notes.router` the name is the module's; of `router` it is a name of a module.
+                if other := imported if isinstance(child, ast.Attribute) else module:
+                    yield other, mount

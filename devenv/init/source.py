@@ -56,10 +56,25 @@ class DictFunction(Value, frozen=True):
     node: ast.Dict
 
 
+class DataClass(Value, frozen=True):
+    """A data class or model: its fields in order; field -> the name that items have for it.
+
+    `made`: method -> field -> attribute of the item that the method makes an object of. `shown`: method -> field of
+    what the method gives -> own field.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    aliases: Mapping[str, str] = {}
+    made: Mapping[str, Mapping[str, str]] = {}
+    shown: Mapping[str, Mapping[str, str]] = {}
+
+
 class Scope(Value, frozen=True):
     """The values of names: assignments of the function, then of the module; and variables of the environment.
 
-    `texts` are functions that put a text together, by name; `dicts` those that put a dict together.
+    `texts` are functions that put a text together, by name; `dicts` those that put a dict together. `classes`: data
+    classes, by name.
     `loose`: what a text is filled with need not be clear.
     `turns` are the values that loops give names, `annotations` the types of parameters that are annotated.
     """
@@ -71,9 +86,11 @@ class Scope(Value, frozen=True):
     turns: Mapping[str, Sequence[ast.expr]] = {}
     annotations: Mapping[str, str] = {}
     dicts: Mapping[str, DictFunction] = {}
+    classes: Mapping[str, DataClass] = {}
 
     def inside(self, function: ast.AST) -> Scope:
-        return Scope({**self.names, **dict(assignments(function))}, self.variables, self.texts, dicts=self.dicts)
+        names = {**self.names, **dict(assignments(function))}
+        return Scope(names, self.variables, self.texts, dicts=self.dicts, classes=self.classes)
 
 
 def module_scope(tree: ast.Module, variables: Mapping[str, str]) -> Scope:

@@ -14,8 +14,9 @@ from devenv.config.masking import split_address
 from devenv.host.files import read_text
 from devenv.init import golang_code, javascript_code, unused
 from devenv.init.code import Code, read_code
-from devenv.init.combined import mounted, with_results
+from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
+from devenv.init.data_classes import data_classes
 from devenv.init.dict_functions import dict_functions
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
@@ -53,7 +54,9 @@ SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
 TELLING: Final = re.compile(
     r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__"
-    r"|\bjwt\b|\bBaseSettings\b|\b(Flask|FastAPI)\(|include_router|register_blueprint"
+    r"|\bjwt\b|\bBaseSettings\b|\b(Flask|FastAPI)\(|include_router|register_blueprint|\bDepends\("
+    # Data classes: items become objects of them.
+    r"|@(?:\w+\.)?(?:dataclass|define|frozen)\b|\bBaseModel\b|\bNamedTuple\b"
     # What puts keys together: f"USER#{…}", "USER#%s".
     r"|[\"'][A-Za-z_]+#"
 )
@@ -172,13 +175,13 @@ def survey(root: Path) -> Survey:
     go = golang_code.read_go(texts, variables, keys)
     constants = {name: node for tree in trees.values() for name, node in assignments(tree)}
     made_texts, dicts = text_functions(trees.values()), dict_functions(trees.values())
-    fields = settings_fields(trees.values())
+    fields, classes = settings_fields(trees.values()), data_classes(trees.values())
 
     def coded(name: str, tree: ast.Module) -> Code:
-        return read_code(name, tree, variables, keys, constants, made_texts, fields, dicts)
+        return read_code(name, tree, variables, keys, constants, made_texts, fields, dicts, classes)
 
     code = (
-        *mounted(with_results([coded(name, tree) for name, tree in trees.items()])),
+        *mounted(with_answers(with_results([coded(name, tree) for name, tree in trees.items()]), classes)),
         *(read.code for read in made.values()),
         *(read.code for read in go.values()),
     )
