@@ -35,18 +35,25 @@ def find_application(survey: Survey) -> FoundApplication | None:
     service = survey.compose.application if survey.compose else None
     if service is None:
         return from_packages(survey) or from_framework(survey) or from_go(survey)
+    return from_service(service, survey)
+
+
+def from_service(service: ComposeService, survey: Survey, *, alone: bool = True) -> FoundApplication:
+    """The program of a service that is built from the project. Not `alone`: only programs in its folder are its own."""
     folder = service_folder(service, survey)
     place = "" if folder == "." else f"{folder}/"
     written = service.command or survey.commands.get(f"{place}Dockerfile", ())
     port = service.ports[0][1] if service.ports else None
     words = local_command(written, port)
     words = without_package_manager(words, folder, survey)
-    if (words[:1] == ["go"] or not words or words[0].startswith(("/", "./"))) and (program := from_go(survey)):
+    below = None if alone else folder
+    compiled = words[:1] == ["go"] or not words or words[0].startswith(("/", "./"))
+    if compiled and (program := from_go(survey, below)):
         # What an image starts was compiled in it.
         return replace(program, port=service.port(), evidence=f"service {service.name}, {program.evidence}")
     found = FoundApplication(tuple(words), folder, service.port(), f"service {service.name}")
     if not words:
-        other = from_packages(survey) or from_framework(survey)
+        other = from_packages(survey, below) or from_framework(survey, below)
         if other and other.folder == folder:
             found = FoundApplication(other.command, folder, service.port(), other.evidence, other.environment)
     return with_port(found, survey)
@@ -70,14 +77,16 @@ def without_package_manager(words: list[str], folder: str, survey: Survey) -> li
     return words
 
 
-def from_packages(survey: Survey) -> FoundApplication | None:
-    """The start script of a package.json whose package is a server."""
+def from_packages(survey: Survey, only: str | None = None) -> FoundApplication | None:
+    """The start script of a package.json whose package is a server; `only` in this folder."""
     servers = {"express", "fastify", "koa", "@nestjs/core", "hapi", "@hapi/hapi", "hono"}
     for manifest in survey.manifests:
         names = [each for each in STARTERS if each in manifest.scripts]
         if not names or not servers & manifest.packages:
             continue
         folder = manifest.folder or "."
+        if only not in (None, folder):
+            continue
         # `node dist/server.js` needs a build; `tsx src/server.ts` does not.
         name = next(
             (each for each in names if is_there(script_words(manifest.scripts[each]), folder, survey)), names[0]
@@ -107,8 +116,8 @@ def script_words(script: str) -> list[str]:
     return words
 
 
-def from_framework(survey: Survey) -> FoundApplication | None:
-    """A module that makes a Flask or FastAPI application, and has routes or mounts them."""
+def from_framework(survey: Survey, only: str | None = None) -> FoundApplication | None:
+    """A module that makes a Flask or FastAPI application, and has routes or mounts them; `only` from this folder."""
     for file, (kind, name) in survey.applications.items():
         folder, module = str(PurePosixPath(file).parent), PurePosixPath(file).stem
         while folder != "." and is_package(folder, survey):
@@ -116,6 +125,8 @@ def from_framework(survey: Survey) -> FoundApplication | None:
             inner, package = module, folder.rpartition("/")[2]
             module = package if inner == "__init__" else f"{package}.{inner}"
             folder = folder.rpartition("/")[0] or "."
+        if only not in (None, folder):
+            continue
         if kind == "flask":
             words: tuple[str, ...] = ("{python}", "-m", "flask", "--app", f"{module}:{name}", "run", "--port", "{port}")
         else:
@@ -134,10 +145,10 @@ def is_package(folder: str, survey: Survey) -> bool:
     return any(code.relative or name in code.packages for code in inside)
 
 
-def from_go(survey: Survey) -> FoundApplication | None:
-    """The uppermost program of Go that serves HTTP."""
+def from_go(survey: Survey, only: str | None = None) -> FoundApplication | None:
+    """The uppermost program of Go that serves HTTP; `only` below this folder."""
     mains = sorted((file for file, read in survey.go.items() if read.main), key=lambda file: (file.count("/"), file))
-    for file in mains:
+    for file in (each for each in mains if only in (None, ".") or each.startswith(f"{only}/")):
         folder, words = go_run(file, survey.go_modules)
         return with_port(FoundApplication(tuple(words), folder or ".", None, file), survey)
     return None

@@ -40,6 +40,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
     from devenv.init.draft import Drafter
     from devenv.init.example import example_files
     from devenv.init.minimal import minimal_text, needed
+    from devenv.init.other_services import not_started
     from devenv.init.review import review
     from devenv.init.survey import survey
 
@@ -77,7 +78,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
     write_all(root, files)
     body |= {
         "found": list(seen),
-        "unused": list(found.unused),
+        "unused": [*found.unused, *not_started(found)],
         "code": list(map(str, review(found.code))),
         "written": list(files),
         "edits": list(edits),

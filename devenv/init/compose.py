@@ -28,7 +28,8 @@ DEFAULT: Final = re.compile(r"\$\{(\w+):?-([^}]*)\}")
 class ComposeService:
     """One service: image, ports as (host, container), variables (None: interpolated, so not known), command.
 
-    `build` is the folder of its image, relative to the project's. `file` is the compose file that it is in.
+    `build` is the folder of its image, relative to the project's. `file` is the compose file that it is in; `needs` are
+    the services that it waits for, `profiles` those without which Compose does not start it.
     """
 
     name: str
@@ -38,6 +39,8 @@ class ComposeService:
     environment: Mapping[str, str | None] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     file: str = ""
+    needs: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
 
     def port(self) -> int | None:
         """The first port on the host."""
@@ -52,7 +55,7 @@ class ComposeFile:
     postgres: ComposeService | None
     dynamodb: ComposeService | None
     application: ComposeService | None
-    others: tuple[str, ...]
+    others: tuple[ComposeService, ...]
     files: tuple[str, ...] = ()
 
 
@@ -139,7 +142,10 @@ def sort_services(read: Sequence[ComposeService], files: tuple[str, ...] = ()) -
     dynamodb = next((each for each in read if each is not postgres and is_dynamodb(each)), None)
     rest = [each for each in read if each not in (postgres, dynamodb)]
     file = next((each.file for each in (postgres, dynamodb, *read) if each), files[0] if files else "")
-    return ComposeFile(file, postgres, dynamodb, pick_application(rest), tuple(each.name for each in rest), files)
+    application = pick_application(rest)
+    return ComposeFile(
+        file, postgres, dynamodb, application, tuple(each for each in rest if each is not application), files
+    )
 
 
 def is_postgres(service: ComposeService) -> bool:
@@ -203,7 +209,14 @@ def read_service(
         environment={**given, **read_environment(tree.get("environment"), variables)},
         command=tuple(map(str, words)),
         file=file,
+        needs=names_in(tree.get("depends_on")),
+        profiles=names_in(tree.get("profiles")),
     )
+
+
+def names_in(tree: Any) -> tuple[str, ...]:
+    """The names of a list, or the keys of a mapping."""
+    return tuple(map(str, tree)) if isinstance(tree, list | dict) else ()
 
 
 def beside(file: str, path: str) -> str:

@@ -14,11 +14,13 @@ from devenv.config.variables import is_refused
 from devenv.core.plural import number_of
 from devenv.engines.embedded.contrib import EXTENSIONS
 from devenv.init.applications import find_application
+from devenv.init.code import Code
 from devenv.init.compose import ComposeService
 from devenv.init.draft_trace import TraceDrafter
 from devenv.init.entities import LABEL
 from devenv.init.golang_code import go_run
 from devenv.init.listing import COMPILED, SCRIPTS
+from devenv.init.other_services import write_services
 from devenv.init.settings_found import GIVEN, OWN_REGION, database_of, is_secret, placeholder
 from devenv.init.sheet import Guess
 from devenv.init.sql_tables import DeclaredTable
@@ -57,6 +59,7 @@ class Drafter(TraceDrafter):
         self.stores()
         self.backend_section()
         self.stream_sections()
+        self.cache = write_services(self.sheet, self.survey, health_of)
         self.variables()
         self.steps()
         self.entity_sections()
@@ -195,9 +198,7 @@ class Drafter(TraceDrafter):
         found = find_application(self.survey)
         if found is None:
             return
-        routes = [route for code in self.survey.code for route in code.routes]
-        plain = [route.path for route in routes if not route.parameters]
-        health = min(filter(None, map(health_rank, plain)), default=(0, None))[1]
+        health = health_of(self.survey.code)
         if health is None and any(kind == "fastapi" for kind, _ in self.survey.applications.values()):
             health = "/docs"  # FastAPI's own page.
         self.sheet.above("Your HTTP application: devenv starts it with the variables of `devenv env`.")
@@ -274,7 +275,10 @@ class Drafter(TraceDrafter):
             self.sheet.above("Variables of the application, your steps and `devenv env`; `{…}` is filled in by devenv.")
             self.sheet.section("env")
             for name, value in entries.items():
-                self.sheet.key(name, value)
+                if self.cache and (place := self.cache.place(name, value)):
+                    self.sheet.maybe(name, place, self.cache.guess)
+                else:
+                    self.sheet.key(name, value)
         if needed:
             self.sheet.comment(
                 "The code reads these without a default, and no value was found: set each one here"
@@ -459,6 +463,12 @@ class Drafter(TraceDrafter):
         self.sheet.key("no_user_keys", True)
         region = self.region() or "eu-central-1"
         self.sheet.comment(f'regions = ["{region}"]  deletion_protection = true  point_in_time_recovery = true')
+
+
+def health_of(code: Iterable[Code]) -> str | None:
+    """The route of these files that tells best that the application serves."""
+    plain = [route.path for each in code for route in each.routes if not route.parameters]
+    return min(filter(None, map(health_rank, plain)), default=(0, None))[1]
 
 
 def health_rank(path: str) -> tuple[int, str] | None:
