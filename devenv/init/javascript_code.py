@@ -15,6 +15,8 @@ from devenv.init.dict_functions import script_dicts
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, skip_generic, unquoted
 from devenv.init.javascript_answers import read_answer
 from devenv.init.javascript_items import script_items, script_texts
+from devenv.init.javascript_values import constants_of, exports_of, modules_at, required, taken
+from devenv.init.javascript_variables import script_uses
 from devenv.init.routes import Route
 from devenv.init.source import Scope, Unclear, value_of
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
@@ -37,9 +39,6 @@ WRITES: Final = ("PutCommand", "PutItemCommand", "put", "putItem", "BatchWriteCo
 MAKES: Final = ("CreateTableCommand", "createTable")
 VARIABLE: Final = re.compile(r"\bprocess\.env(?:\.([A-Za-z_]\w*)|\[\s*['\"](\w+)['\"]\s*\])")
 ENDPOINT: Final = re.compile(r"['\"](https?://[\w.-]+:\d+/?)['\"]")
-REQUIRED: Final = re.compile(
-    r"(?:const|let|var)\s+(\{[^}]*\}|\w+)\s*=\s*require\(\s*['\"]([^'\"]+)['\"]|import\s+(?:type\s+)?([^;'\"]*?)\s+from\s+['\"]([^'\"]+)"
-)
 PLACE: Final = re.compile(r":(\w+)")
 MOST_MOUNTS: Final = 5
 KNEX_COLUMN: Final = re.compile(
@@ -73,9 +72,7 @@ def read_scripts(
     `tables` are these tables, each with its key.
     """
     scripts = {name: script for name, text in texts.items() if (script := parse_script(text))}
-    constants: dict[str, ast.expr] = {}
-    for script in scripts.values():
-        constants = {**declared_outside(script), **constants}
+    constants = constants_of(scripts.values())
     exported = {name: exports_of(script) for name, script in scripts.items()}
     parsers = [JsParser(script) for script in scripts.values()]
     made, dicts = script_texts(parsers, constants), script_dicts(parsers)
@@ -85,53 +82,6 @@ def read_scripts(
         for name, script in scripts.items()
     }
     return mounted(found), scripts
-
-
-def declared_outside(script: JsScript) -> dict[str, ast.expr]:
-    """The constants that stand in no function."""
-    return {
-        name: node
-        for name, node in declared(script).items()
-        if isinstance(node, ast.Constant | ast.Dict | ast.Call | ast.JoinedStr | ast.Subscript)
-    }
-
-
-def exports_of(script: JsScript) -> ast.Dict | None:
-    """The object that a file exports: `module.exports = { … }`, `export default { … }`."""
-    for at in range(len(script.tokens) - 3):
-        words = [script.word(at + n) for n in range(4)]
-        opening = (
-            at + 4 if words == ["module", ".", "exports", "="] else at + 2 if words[:2] == ["export", "default"] else 0
-        )
-        if opening and script.word(opening) == "{":
-            node, _ = JsParser(script).object(opening, 0)
-            return node if isinstance(node, ast.Dict) else None
-    return None
-
-
-def taken(file: str, script: JsScript, exported: Mapping[str, ast.Dict | None]) -> dict[str, ast.expr]:
-    """The values that a file takes from the objects that others export, by the names that it gives them."""
-    found: dict[str, ast.expr] = {}
-    for names, module in required(script.text):
-        source = next((exported[name] for name in modules_at(file, module, exported)), None)
-        if source is None:
-            continue
-        if re.fullmatch(r"\w+", names.strip()):
-            found[names.strip()] = source
-            continue
-        for key, value in zip(source.keys, source.values, strict=True):
-            if isinstance(key, ast.Constant) and re.search(rf"\b{re.escape(str(key.value))}\b", names):
-                found[str(key.value)] = value
-    return {name: node for name, node in found.items() if not (isinstance(node, ast.Name) and node.id == name)}
-
-
-def modules_at(file: str, module: str, known: Iterable[str]) -> list[str]:
-    """The known files that `./module` means in a file."""
-    if not module.startswith("."):
-        return []
-    path = posixpath.normpath(posixpath.join(posixpath.dirname(file), module))
-    stem = re.sub(r"\.[cm]?[jt]s$", "", path)
-    return [name for name in known if re.sub(r"(/index)?\.[cm]?[jt]s$", "", name) == stem]
 
 
 def read_script(
@@ -192,6 +142,7 @@ def read_script(
         uses_dynamodb="dynamodb" in text.lower(),
         writes=any(f"{word}(" in text for word in WRITES if word != "put"),
         required=script_required(text),
+        uses=dict(script_uses(script, module, scopes)),
         imports=frozenset(posixpath.basename(path).split(".")[0] for _, path in required(text)),
     )
     return JsFile(
@@ -380,12 +331,6 @@ def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[st
     shown = PLACE.sub(r"{\1}", "/" + path.strip("/"))
     parameters = tuple(re.findall(r"\{(\w+)", shown))
     return Route(file, lines[0], shown, parameters, calls, tuple(dict.fromkeys(asked)), end=lines[1])
-
-
-def required(text: str) -> Iterator[tuple[str, str]]:
-    """(names, module) of what a file imports."""
-    for match in REQUIRED.finditer(text):
-        yield (match[1] or match[3] or ""), (match[2] or match[4] or "")
 
 
 def read_mounts(script: JsScript) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ from typing import Final
 
 from devenv.core.value import Value
 from devenv.init.javascript import JsParser, JsScript, declared
+from devenv.init.javascript_values import values_outside
 from devenv.init.source import Scope, assignments
 from devenv.init.variables import variable_behind
 
@@ -78,8 +79,15 @@ def owns(node: ast.stmt) -> bool:
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
 
 
-def script_jwt(file: str, script: JsScript) -> Iterator[JwtUse]:
-    """The calls in a file of JavaScript or TypeScript."""
+def scripts_jwt(scripts: Mapping[str, JsScript]) -> Iterator[JwtUse]:
+    """The calls in the files of JavaScript and TypeScript; the key may be a constant of another file."""
+    outside = values_outside(scripts)
+    for file, script in scripts.items():
+        yield from script_jwt(file, script, outside[file])
+
+
+def script_jwt(file: str, script: JsScript, outside: Mapping[str, ast.expr]) -> Iterator[JwtUse]:
+    """The calls in one file. `outside` are the values that other files give names."""
     if "jsonwebtoken" not in script.text:
         return
     parser = JsParser(script)
@@ -93,7 +101,7 @@ def script_jwt(file: str, script: JsScript) -> Iterator[JwtUse]:
         if not isinstance(call, ast.Call) or len(call.args) < 2:
             continue
         block = script.block_of(at)
-        names = {**declared(script), **(declared(script, block.begin, block.end) if block else {})}
+        names = {**outside, **declared(script), **(declared(script, block.begin, block.end) if block else {})}
         options = {
             str(key.value): value
             for given in call.args[2:3]

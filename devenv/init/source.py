@@ -161,6 +161,8 @@ def entry_of(node: ast.expr | None, scope: Scope, depth: int = 0) -> ast.expr | 
         case ast.Name(id=name):
             inner = scope.names.get(name)
             return entry_of(inner, scope, depth + 1) if depth < DEPTH else None
+        case ast.Subscript() if read_variable(node) is not None:
+            return node
         case ast.Subscript(value=whole, slice=ast.Constant(value=part)):
             found = entry_of(whole, scope, depth + 1) if depth < DEPTH else None
             if isinstance(found, ast.Dict):

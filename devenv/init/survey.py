@@ -20,7 +20,8 @@ from devenv.init.data_classes import data_classes
 from devenv.init.dict_functions import dict_functions
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
-from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, script_jwt
+from devenv.init.javascript_variables import prisma_code
+from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
@@ -82,7 +83,7 @@ BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG
 WANTED: Final = frozenset(
     [
         *(".sql", ".json", ".jsonl", ".ndjson", ".csv", ".yml", ".yaml", ".template", ".tf", ".py", ".sh", ".bash"),
-        *(".ini", ".properties", ".go", *SCRIPTS, *unused.SUFFIXES),
+        *(".ini", ".properties", ".go", ".prisma", *SCRIPTS, *unused.SUFFIXES),
     ]
 )
 # A program or data of this kind is named when it is too large.
@@ -184,6 +185,7 @@ def survey(root: Path) -> Survey:
         *mounted(with_answers(with_results([coded(name, tree) for name, tree in trees.items()]), classes)),
         *(read.code for read in made.values()),
         *(read.code for read in go.values()),
+        *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     migrations = find_migrations(names, texts)
     sql, reasons = choose_sql(texts, migrations)
@@ -263,7 +265,7 @@ def survey(root: Path) -> Survey:
         tokens=tuple(token_lookups(texts)),
         jwt=(
             *(use for name, tree in trees.items() for use in python_jwt(name, tree, constants, fields)),
-            *(use for name, script in parsed.items() for use in script_jwt(name, script)),
+            *scripts_jwt(parsed),
         ),
         header=header_reader(texts),
         names=tuple(names),

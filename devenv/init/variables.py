@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from devenv.core.late import late
-from devenv.init.source import DEPTH, Scope, read_variable
+from devenv.init.source import DEPTH, Scope, entry_of, read_variable
 
 URL: Final = "{postgres_url}"
 DYNAMODB_URL: Final = "{dynamodb_url}"
@@ -78,10 +78,14 @@ def variable_behind(node: ast.expr, scope: Scope, fields: Mapping[str, str], dep
     match node:
         case ast.BoolOp(values=[first, *_]):
             return variable_behind(first, scope, fields, depth + 1)
+        case ast.Call(func=ast.Name(id="int" | "str" | "Number" | "parseInt"), args=[inner, *_]):
+            return variable_behind(inner, scope, fields, depth + 1)
         case ast.Name(id=name) if name in scope.names:
             return variable_behind(scope.names[name], scope, fields, depth + 1)
         case ast.Attribute(attr=name):
             return fields.get(name)
+        case ast.Subscript() if (entry := entry_of(node, scope)) not in (None, node):
+            return variable_behind(entry, scope, fields, depth + 1)
     return None
 
 
