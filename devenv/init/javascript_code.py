@@ -15,12 +15,13 @@ from devenv.init.dict_functions import script_dicts
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, skip_generic, unquoted
 from devenv.init.javascript_answers import read_answer
 from devenv.init.javascript_items import script_items, script_texts
+from devenv.init.javascript_tables import MAKES, is_request, read_tables
 from devenv.init.javascript_values import constants_of, exports_of, modules_at, required, taken
 from devenv.init.javascript_variables import script_uses
 from devenv.init.routes import Route
-from devenv.init.source import Scope, Unclear, value_of
+from devenv.init.source import Scope
 from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
-from devenv.init.tables import Found, accept
+from devenv.init.tables import Found
 from devenv.init.variables import script_required
 from devenv.init.written_items import Item, Keys
 
@@ -36,7 +37,6 @@ READS: Final[Mapping[str, str]] = {
     "paginateQuery": "paginate",
 }
 WRITES: Final = ("PutCommand", "PutItemCommand", "put", "putItem", "BatchWriteCommand", "BatchWriteItemCommand")
-MAKES: Final = ("CreateTableCommand", "createTable")
 VARIABLE: Final = re.compile(r"\bprocess\.env(?:\.([A-Za-z_]\w*)|\[\s*['\"](\w+)['\"]\s*\])")
 ENDPOINT: Final = re.compile(r"['\"](https?://[\w.-]+:\d+/?)['\"]")
 PLACE: Final = re.compile(r":(\w+)")
@@ -112,7 +112,7 @@ def read_script(
         block = script.block_of(at)
         scope, function = (scopes[block], functions[block]) if block else (module, whole)
         if token.text in MAKES and is_request(script, at):
-            made, missed = read_table(file, script, at, scope)
+            made, missed = read_tables(file, script, at, module, scopes)
             tables += made
             unclear += missed
         elif token.text in READS:
@@ -166,12 +166,6 @@ def end(script: JsScript, block: JsFunction | None) -> int:
     return script.tokens[min(block.end, len(script.tokens) - 1)].at if block else len(script.text)
 
 
-def is_request(script: JsScript, at: int) -> bool:
-    """Return True if what is called makes a table of DynamoDB: Knex's `schema.createTable("…", …)` takes a name."""
-    argument = at + 2
-    return script.tokens[argument].kind not in ("str", "tick") if argument < len(script.tokens) else False
-
-
 def request_at(parser: JsParser, opening: int, scope: Scope, *, last: bool = False) -> ast.Dict | None:
     """The object that is the first (or last) argument of a call, also by its name."""
     call, _ = parser.call(ast.Name(id="_"), opening, 0)
@@ -198,17 +192,6 @@ def unmarshalled(node: ast.expr) -> ast.expr:
         case ast.Call(func=ast.Name(id="marshall"), args=[inner, *_]):
             return inner
     return node
-
-
-def read_table(file: str, script: JsScript, at: int, scope: Scope) -> tuple[list[Found], list[int]]:
-    """The table of a CreateTableCommand; or its line, when its request is not spelt out."""
-    request = request_at(JsParser(script), at + 1, scope)
-    line = script.line(at)
-    try:
-        made = accept(file, line, value_of(request, scope)) if request is not None else None
-    except Unclear:
-        made = None
-    return ([made], []) if made else ([], [line])
 
 
 def items_of(request: ast.Dict | None, scope: Scope, depth: int = 0) -> Iterator[ast.Dict]:
@@ -251,7 +234,7 @@ def describe(file: str, script: JsScript, block: JsFunction, scope: Scope) -> Fu
     for at in range(block.begin, block.end):
         if script.word(at) == "{" and script.word(at - 1) in ("(", "=", ",", ":", "[", "return", "?"):
             node, _ = parser.object(at, 0)
-            found = read_fields(node) if isinstance(node, ast.Dict) else {}
+            found = read_fields(node, taken_apart(parser, at)) if isinstance(node, ast.Dict) else {}
             results = found if len(found) > len(results) else results
     names = [w for w, following in pairwise(words) if following == "(" and re.match(r"[A-Za-z_$]", w)]
     return Function(
@@ -268,8 +251,22 @@ def describe(file: str, script: JsScript, block: JsFunction, scope: Scope) -> Fu
     )
 
 
-def read_fields(node: ast.Dict) -> dict[str, str]:
-    """field -> attribute of an object like `{ uuid: item.message_uuid }` or `{ uuid: item.message_uuid.S }`."""
+def taken_apart(parser: JsParser, at: int) -> dict[str, str]:
+    """name -> attribute of an item that an arrow function takes apart: `({ book_isbn, stars: n }) => ({ … })`."""
+    words = [parser.script.word(at - n) for n in (3, 2, 1)]
+    opening = next((first for first, last in parser.script.partners.items() if last == at - 3), at)
+    if words != [")", "=>", "("] or parser.script.word(opening + 1) != "{":
+        return {}
+    node, _ = parser.object(opening + 1, 0)
+    pairs = zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ()
+    return {v.id: str(k.value) for k, v in pairs if isinstance(k, ast.Constant) and isinstance(v, ast.Name)}
+
+
+def read_fields(node: ast.Dict, names: Mapping[str, str]) -> dict[str, str]:
+    """field -> attribute of an object like `{ uuid: item.message_uuid }` or `{ uuid: item.message_uuid.S }`.
+
+    `names` are those of an item's attributes.
+    """
     found: dict[str, str] = {}
     for key, value in zip(node.keys, node.values, strict=True):
         match value:
@@ -282,6 +279,8 @@ def read_fields(node: ast.Dict) -> dict[str, str]:
                 "res",
             ):
                 attribute = name
+            case ast.Name(id=name) if name in names:
+                attribute = names[name]
             case _:
                 continue
         if isinstance(key, ast.Constant):

@@ -68,21 +68,20 @@ def every_item(script: JsScript, module: Scope, scopes: Mapping[JsFunction, Scop
         scope = scopes[block] if block else module
         bindings: list[Binding] = [{}]
         if block:
-            called = [arguments(call, block.parameters) for call in calls_of(script, parser, block)]
+            given = (parser.call(ast.Name(id="_"), place + 1, 0)[0] for place in calls_of(script, block))
+            called = [arguments(call, block.parameters) for call in given if isinstance(call, ast.Call)]
             bindings = called[:MOST] or bindings
         for target, over in loops_at(script, parser, at):
             bindings = turns(target, over, scope, bindings)
         yield from items_of(node, scope, bindings, keys)
 
 
-def calls_of(script: JsScript, parser: JsParser, block: JsFunction) -> Iterator[ast.Call]:
-    """The calls of a function in its own file."""
+def calls_of(script: JsScript, block: JsFunction) -> Iterator[int]:
+    """The places where a function is called in its own file."""
     name = block.name.rpartition(".")[2]
     for at, token in enumerate(script.tokens):
         if token.text == name and script.word(at + 1) == "(" and script.word(at - 1) not in ("function", ".", "new"):
-            call, _ = parser.call(ast.Name(id=name), at + 1, 0)
-            if isinstance(call, ast.Call):
-                yield call
+            yield at
 
 
 def loops_at(script: JsScript, parser: JsParser, at: int) -> Iterator[tuple[ast.expr, ast.expr]]:
@@ -95,19 +94,45 @@ def loops_at(script: JsScript, parser: JsParser, at: int) -> Iterator[tuple[ast.
         closing = script.partners[opening]
         if word == "for" and script.word(opening + 1) in ("const", "let", "var"):
             body = closing + 1
-            inside = script.word(body) == "{" and body < at < script.partners.get(body, body)
+            inside = body <= at < end_of_statement(script, body)
             target, following = target_at(parser, opening + 2)
             if inside and script.word(following) == "of":
                 yield target, parser.expression(following + 1)[0]
         elif word in TURNS and script.word(start - 1) == "." and opening < at < closing:
             inner = opening + 1 + (script.word(opening + 1) == "async")
             place = inner + 1 if script.word(inner) == "(" else inner
-            if script.tokens[start - 2].kind == "id":
-                yield target_at(parser, place)[0], ast.Name(id=script.word(start - 2))
+            over = before(parser, start - 2)
+            if over is not None:
+                yield target_at(parser, place)[0], over
+
+
+def end_of_statement(script: JsScript, at: int) -> int:
+    """The place behind a block, or behind one statement without braces."""
+    if script.word(at) == "{":
+        return script.partners.get(at, at)
+    while script.word(at) not in (";", "}", ""):
+        at = script.partners.get(at, at) + 1
+    return at
+
+
+def before(parser: JsParser, last: int) -> ast.expr | None:
+    """The list that `.map(…)` is called on, which ends at a token: a name, `[…]`, `Object.entries(…)`."""
+    script = parser.script
+    if script.tokens[last].kind == "id":
+        return ast.Name(id=script.word(last))
+    opening = next((first for first, closing in script.partners.items() if closing == last), None)
+    if opening is not None and script.word(opening) == "[":
+        return parser.array(opening, 0)[0]
+    if opening is not None and script.word(opening - 3) == "Object":
+        function = ast.Attribute(value=ast.Name(id="Object"), attr=script.word(opening - 1))
+        return parser.call(function, opening, 0)[0]
+    return None
 
 
 def target_at(parser: JsParser, at: int) -> tuple[ast.expr, int]:
-    """The target of a loop: a name, or a list of names."""
+    """The target of a loop: a name, a list of names, or an object of them."""
+    if parser.script.word(at) == "{":
+        return parser.object(at, 0)
     if parser.script.word(at) == "[":
         return parser.array(at, 0)
     return ast.Name(id=parser.script.word(at)), at + 1

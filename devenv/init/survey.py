@@ -256,7 +256,10 @@ def survey(root: Path) -> Survey:
         ),
         applications={name: app for name, tree in trees.items() if (app := application_in(tree))},
         functions=functions,
-        creators=(*(name for name, each in made.items() if each.unclear), *python_creators(notes, texts)),
+        creators=(
+            *(name for name, each in made.items() if each.unclear and not each.tables),
+            *python_creators(notes, texts),
+        ),
         instances={
             kind: (name, path) for name, tree in reversed([*trees.items()]) for kind, path in instances_in(tree)
         },

@@ -8,7 +8,17 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from devenv.init.source import DictFunction, Scope, TextFunction, assignments, entries, entry_of, spelt, typed_part
+from devenv.init.source import (
+    DictFunction,
+    Scope,
+    TextFunction,
+    assignments,
+    dict_of,
+    entries,
+    entry_of,
+    spelt,
+    typed_part,
+)
 
 MOST: Final = 200
 Binding = Mapping[str, ast.expr]
@@ -80,7 +90,7 @@ def turns(target: ast.expr, over: ast.expr, scope: Scope, bindings: Iterable[Bin
     """The names that a loop over a list that is spelt out gives values at each turn; as it was for any other."""
     made: list[Binding] = []
     for binding in bindings:
-        whole = entry_of(over, replace(scope, names={**scope.names, **binding}))
+        whole = listed(over, replace(scope, names={**scope.names, **binding}))
         if not isinstance(whole, ast.List | ast.Tuple):
             made.append(binding)
             continue
@@ -91,4 +101,25 @@ def turns(target: ast.expr, over: ast.expr, scope: Scope, bindings: Iterable[Bin
             elif isinstance(target, ast.Tuple | ast.List) and isinstance(part, ast.Tuple | ast.List):
                 own = zip(target.elts, part.elts, strict=False)
                 made.append({**binding, **{t.id: value for t, value in own if isinstance(t, ast.Name)}})
+            elif isinstance(target, ast.Dict) and isinstance(part, ast.Dict):
+                given, own_names = entries(part, scope), entries(target, scope).items()
+                values = {t.id: given[key] for key, t in own_names if key in given and isinstance(t, ast.Name)}
+                made.append({**binding, **values})
     return made[:MOST]
+
+
+def listed(over: ast.expr, scope: Scope) -> ast.expr | None:
+    """The list that a loop goes over; of JavaScript's `Object.entries(x)` and the like, the list of its entries."""
+    match over:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="Object"), attr=how), args=[inner]):
+            whole = dict_of(entry_of(inner, scope), scope)
+            if whole is None or how not in ("entries", "values", "keys"):
+                return None
+            pairs = [(ast.Constant(value=key), value) for key, value in entries(whole, scope).items()]
+            parts: dict[str, list[ast.expr]] = {
+                "entries": [ast.List(elts=[*pair]) for pair in pairs],
+                "values": [value for _, value in pairs],
+                "keys": [key for key, _ in pairs],
+            }
+            return ast.List(elts=parts[how])
+    return entry_of(over, scope)

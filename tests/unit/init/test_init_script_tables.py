@@ -1,0 +1,91 @@
+"""Tables that JavaScript makes in loops over lists that are spelt out, and by functions that get their parts."""
+
+from __future__ import annotations
+
+import pytest
+
+from devenv.init.javascript_code import JsFile, read_scripts
+
+MAKE = """\
+send(new CreateTableCommand({
+  TableName: NAME, BillingMode: 'PAY_PER_REQUEST',
+  AttributeDefinitions: [{ AttributeName: KEY, AttributeType: 'S' }],
+  KeySchema: [{ AttributeName: KEY, KeyType: 'HASH' }],
+}))
+"""
+LIST = "const tables = [{ name: 'orders', pk: 'order_id' }, { name: 'carts', pk: 'cart_id' }];\n"
+PAIRS = "const tables = { orders: { pk: 'order_id' }, carts: { pk: 'cart_id' } };\n"
+
+
+def make(name: str, key: str) -> str:
+    return MAKE.replace("NAME", name).replace("KEY", key)
+
+
+def read(text: str, **more: str) -> JsFile:
+    files, _ = read_scripts({"a/tables.js": text, **{f"a/{n}.js": t for n, t in more.items()}}, {}, frozenset())
+    return files["a/tables.js"]
+
+
+def tables(found: JsFile) -> dict[str, str]:
+    return {each.table: each.request["KeySchema"][0]["AttributeName"] for each in found.tables}
+
+
+BOTH = {"orders": "order_id", "carts": "cart_id"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{LIST}for (const t of tables) {{ await {make('t.name', 't.pk')} }}",
+        f"{LIST}for (const {{ name, pk: key }} of tables) {{ await {make('name', 'key')} }}",
+        f"{LIST}await Promise.all(tables.map((t) => {make('t.name', 't.pk')}));",
+        f"[['orders', 'order_id'], ['carts', 'cart_id']].forEach(([name, key]) => {make('name', 'key')});",
+        f"{PAIRS}for (const [name, t] of Object.entries(tables)) {{ await {make('name', 't.pk')} }}",
+        f"{PAIRS}Object.entries(tables).map(async ([name, t]) => {make('name', 't.pk')});",
+        f"async function create(name, key) {{ await {make('name', 'key')} }}\n"
+        "await create('orders', 'order_id');\nawait create('carts', 'cart_id');",
+        f"const create = async ({{ name, pk }}) => {{ await {make('name', 'pk')} }};\n{LIST}"
+        "for (const t of tables) await create(t);",
+        f"{LIST}async function create(t) {{ await {make('t.name', 't.pk')} }}\n"
+        "async function main() { for (const t of tables) { await create(t); } }",
+    ],
+)
+def test_tables_of_loops_and_calls(text: str) -> None:
+    found = read(text)
+    assert (tables(found), found.unclear) == (BOTH, ())
+
+
+def test_whole_requests_in_a_list() -> None:
+    request = make("'orders'", "'order_id'").split("Command(")[1][:-3]
+    found = read(f"const tables = [{request}];\nfor (const t of tables) await send(new CreateTableCommand(t));")
+    assert (tables(found), found.unclear) == ({"orders": "order_id"}, ())
+
+
+@pytest.mark.parametrize("listed", [f"export {LIST}", f"{LIST}module.exports = {{ tables }};"])
+def test_a_list_of_another_file(listed: str) -> None:
+    text = f"const {{ tables }} = require('./list');\nfor (const t of tables) {{ {make('t.name', 't.pk')} }}"
+    assert tables(read(text, list=listed)) == BOTH
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"for (const t of await load()) {{ await {make('t.name', 't.pk')} }}",
+        f"async function create(name, key) {{ await {make('name', 'key')} }}\nmodule.exports = {{ create }};",
+    ],
+)
+def test_what_is_not_spelt_out_is_listed(text: str) -> None:
+    found = read(text)
+    assert (tables(found), len(found.unclear)) == ({}, 1)
+
+
+def test_of_a_list_with_a_computed_part_the_rest_is_read_and_the_line_listed() -> None:
+    text = "const tables = [{ name: 'orders', pk: 'order_id' }, { name: f(), pk: 'x' }];\n"
+    found = read(f"{text}for (const t of tables) {{ await {make('t.name', 't.pk')} }}")
+    assert (tables(found), found.unclear) == ({"orders": "order_id"}, (2,))
+
+
+def test_fields_of_an_item_that_is_taken_apart() -> None:
+    found = read("const f = (out) => out.Items.map(({ isbn, stars: n, text }) => ({ id: isbn, n, text, own: 1 }));")
+    (_, function) = found.code.functions
+    assert dict(function.results) == {"id": "isbn", "n": "stars", "text": "text"}
