@@ -15,12 +15,13 @@ import msgspec
 from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.core.lazy import Lazy
-from devenv.core.model import ServiceState, Targets
+from devenv.core.model import PostgresTarget, ServiceState, Targets
 from devenv.core.value import Value
 from devenv.links.expiry import RemovedRecord
 from devenv.links.groups import settles_in
 from devenv.links.judge import Edge, Item, LinkJudgement, ReadPlan, Relation, Row, compile_plan, judge
 from devenv.links.packed import PackedItems
+from devenv.links.recreated import Probe, has_unkeyed_orphans, make_probes, peers_of
 from devenv.links.shown import shown_columns
 from devenv.links.values import canonical
 from devenv.stores.dynamodb.key_schema import table_keys
@@ -133,7 +134,18 @@ class Facts:
             del found
             found = self.look_again().lasting(before)
         self.judged_at = time.monotonic()
-        return found
+        return self._explain_recreated(found)
+
+    def _explain_recreated(self, found: LinkJudgement) -> LinkJudgement:
+        """Look for the rows of orphans under other ids. What cannot be read explains nothing."""
+        if not has_unkeyed_orphans(found):
+            return found
+        try:
+            catalog = self.postgres().catalog
+            probes = list(make_probes(self.plan, catalog, found.faults, peers_of(found.named)))
+            return look_up_probes(self.context.targets.postgres, found, probes) if probes else found
+        except StoreError:
+            return found
 
     def look_again(self) -> LinkJudgement:
         """Read both stores anew, and judge that once."""
@@ -157,6 +169,16 @@ class Facts:
         described = (items or self.dynamodb()).described
         keys = {name: table_keys(table) for name, table in described.items() if table is not None}
         return replace(self.plan, keys={**self.plan.keys, **keys})
+
+
+def look_up_probes(target: PostgresTarget, found: LinkJudgement, probes: Sequence[Probe]) -> LinkJudgement:
+    """Ask Postgres for the rows that orphans may mean. StoreError when it does not answer."""
+    from devenv.links.matching import look_up
+    from devenv.stores.postgres import client as postgres
+    from devenv.stores.postgres.reader import reading
+
+    with reading(target, timeout_s=ANSWER_S) as connection, postgres.translated(target.address):
+        return look_up(connection, found, probes)
 
 
 def read_postgres(context: FactsContext, plan: ReadPlan) -> PostgresFacts:

@@ -46,13 +46,22 @@ SUBJECTS: Final = 100
 PLACES: Final = 3
 
 
+class Recreated(Value, frozen=True):
+    """A row with another id than an orphan names; the item's `attribute` has the value of its unique `column`."""
+
+    attribute: str
+    column: str
+    value: str
+    id: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Fault:
     """One thing wrong. `subjects` are ids, the most telling first; `note` says it in words.
 
     `record` is the item (None: something is missing as a whole), `attribute` the place in it, `expected` the text
     that belongs there where that is known, `edge` and `row` the link and the row it names, `partners` further items.
-    `safe`: putting `expected` in loses nothing.
+    `safe`: putting `expected` in loses nothing. `recreated`: the row that an orphan most likely means.
     """
 
     kind: str
@@ -68,6 +77,7 @@ class Fault:
     group: str | None = None
     partners: tuple[ItemRecord, ...] = ()
     safe: bool = False
+    recreated: Recreated | None = None
 
     @property
     def layer(self) -> Layer:

@@ -33,7 +33,9 @@ def verify_text(report: Report, verbose: bool) -> list[str]:
         lines.append(f"all findings: {clean(body['findings_file'])}")
     lines += [f"not compared: {clean(each)}" for each in body.get("not_compared", ())]
     lines += verdict_lines(body)
-    if body["verdict"] == "inconsistent" and not plan:
+    if recreated := body.get("recreated"):
+        lines.append(recreated_line(recreated))
+    elif body["verdict"] == "inconsistent" and not plan:
         lines.append("next: devenv verify --plan plan.jsonl; then: devenv repair apply plan.jsonl")
     if error := body.get("error"):
         lines += [f"  {name}: {clean(str(error[name]))}" for name in ("what", "detail", "hint") if error[name]]
@@ -74,6 +76,15 @@ def plan_lines(plan: Mapping[str, Any]) -> list[str]:
     if plan["loss"]:
         lines.append(f"    {number_of(plan['loss'], 'of them is', 'of them are')} deleted, and only with --allow-loss")
     return [*lines, f"next: devenv repair apply {plan['file']}"] if plan["writes"] else lines
+
+
+def recreated_line(recreated: Mapping[str, Any]) -> str:
+    """Return what to declare so that orphans whose row has another id are corrected, and not deleted."""
+    from devenv.render.cells import clean
+
+    those = number_of(recreated["ids"], "orphan names", "orphans name")
+    links = clean(" and ".join(recreated["declare"]))
+    return f"next: {those} a row that has another id now: declare {links} in devenv.toml, then run verify again"
 
 
 def verdict_lines(body: Mapping[str, Any]) -> list[str]:

@@ -83,7 +83,8 @@ class Comparison:
         self.rows: Mapping[str, Mapping[str, Any]] = {}
         self.counts: dict[str, int] = {}
         self.examples: dict[str, list[dict[str, Any]]] = {}
-        self.rechecked = self.suspects = self.withheld = 0
+        self.rechecked = self.suspects = self.withheld = self.recreated = 0
+        self.declare: set[str] = set()
         self.problems: list[str] = []
         self.seconds: dict[str, float] = {}
         self.error: Failure | None = None
@@ -236,6 +237,8 @@ class Comparison:
         """Count the findings."""
         done = told.done or {}
         self.withheld += done["withheld"]
+        self.recreated += done["recreated"]
+        self.declare.update(done["declare"])
         for name, count in done["counts"].items():
             self.counts[name] = self.counts.get(name, 0) + count
             self.examples[name] = first_examples([*self.examples.get(name, ()), *done["examples"][name]])
@@ -282,6 +285,8 @@ class Comparison:
             "peak_memory_mb": round(peak / 1e6, 1),
             "target": msgspec.to_builtins(self.seen.target),
         }
+        if self.declare:
+            body["recreated"] = {"ids": self.recreated, "declare": sorted(self.declare)}
         if self.options.plan is not None and not self.problems:
             plan = write_plan(self.options.plan, self.run, self.seen.target, self.rows, digest_of(findings))
             body["plan"] = {**plan, "left_out": plan["left_out"] + self.withheld}

@@ -16,9 +16,12 @@ import msgspec
 
 from devenv.config.schema import Group
 from devenv.links.judge import VERIFY_NAMES, Fault, Item, ItemRecord, Kind, LinkJudgement, ReadPlan, judge
+from devenv.links.matching import look_up
 from devenv.links.read import read_record
+from devenv.links.recreated import has_unkeyed_orphans, is_unkeyed_orphan, make_probes
 from devenv.links.values import scalar_text, uuid_text
 from devenv.stores.dynamodb.client import Dynamo
+from devenv.stores.postgres.catalog import Catalog, read_catalog
 from devenv.stores.postgres.client import Connection
 from devenv.verify.candidate_filter import ODD, group_channels, identity_fields, link_channel, unique_channel
 from devenv.verify.join import Candidate, Place
@@ -30,6 +33,8 @@ CHUNK_ITEMS: Final = 400
 # A group's entries all tell the same: where its rows should be.
 GROUP_PLACES: Final = 20
 ROUNDS: Final = 3
+# Items of a table that orphans are held against.
+PAGE: Final = 100
 FIELD_FAULTS: Final = frozenset(["malformed_key", "malformed_id", "placeholder", "wrong_type", "missing_attribute"])
 LINK_FAULTS: Final = frozenset(["orphan", "mismatched_id", "stale_copy", "placeholder"])
 GROUP_FAULTS: Final = frozenset(["half_group", "duplicate", "foreign_member"])
@@ -113,6 +118,8 @@ class StoreReader:
         self.plan = plan
         self.dynamodb = dynamodb
         self.connection = connection
+        self.catalog: Catalog | None = None
+        self.pages: dict[str, list[Item]] = {}
 
     def look(self, chunk: Chunk) -> LinkJudgement:
         """Return what the chunk's items look like now. StoreError when either store cannot be asked."""
@@ -120,6 +127,24 @@ class StoreReader:
         flat = {table: list(found.values()) for table, found in items.items()}
         rows = find_rows(self.connection, self.plan, flat)
         return judge(self.plan, flat, rows, datetime.now(UTC))
+
+    def explain(self, judgement: LinkJudgement) -> LinkJudgement:
+        """The judgement in which orphans name the rows that are there under other ids, as far as a sample tells."""
+        if not has_unkeyed_orphans(judgement):
+            return judgement
+        self.catalog = self.catalog or read_catalog(self.connection)
+        probes = make_probes(self.plan, self.catalog, judgement.faults, self.peers(judgement))
+        return look_up(self.connection, judgement, probes)
+
+    def peers(self, judgement: LinkJudgement) -> dict[str, list[tuple[Item, str]]]:
+        """Link -> some items with the ids that they name: of one page of each table with orphans."""
+        for table in {f.record.table for f in judgement.faults if f.record is not None and is_unkeyed_orphan(f)}:
+            if table not in self.pages:
+                self.pages[table] = self.dynamodb.call("Scan", {"TableName": table, "Limit": PAGE})["Items"]
+        return {
+            edge.name: [(item, id) for item in self.pages.get(edge.table, ()) for id in edge.ids(item)]
+            for edge in self.plan.edges
+        }
 
     def read_items(self, chunk: Chunk) -> dict[str, dict[bytes, Item]]:
         """table -> its items by key: the chunk's, and the rows of the groups that it is about."""

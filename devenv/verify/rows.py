@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -15,6 +14,7 @@ from devenv.core.late import late
 from devenv.core.model import PostgresTarget
 from devenv.core.plural import number_of
 from devenv.links.judge import Edge, ReadPlan
+from devenv.links.matching import read_matching
 from devenv.links.resolve import inner_id
 from devenv.links.values import canonical, instant, number_text
 from devenv.stores.postgres import client as postgres
@@ -161,45 +161,3 @@ def find_rows(
         relation: read_matching(connection, relation, plan.relations[relation], columns)
         for relation, columns in wanted.items()
     }
-
-
-def read_matching(
-    connection: Connection, relation: tuple[str, str], columns: Sequence[str], wanted: Mapping[str, set[str]]
-) -> list[dict[str, Any]]:
-    """The rows in which one of these columns has one of these texts. Texts that a column cannot hold find nothing."""
-    types = {row[0]: row[1] for row in connection.execute(TYPES, relation).fetchall()}
-    conditions, values = [], []
-    for column, texts in wanted.items():
-        kind = types.get(column, "text")
-        if fitting := fit(kind, texts):
-            cast = sql.SQL("{} = ANY(%s::{}[])") if kind in FITS else sql.SQL("{}::text = ANY(%s::{}[])")
-            conditions.append(cast.format(name(column), sql.SQL(kind if kind in FITS else "text")))
-            values.append(fitting)
-    if not conditions:
-        return []
-    query = sql.SQL("SELECT {} FROM {} WHERE {}").format(
-        sql.SQL(", ").join(map(name, columns)), name(*relation), sql.SQL(" OR ").join(conditions)
-    )
-    return [dict(zip(columns, row, strict=True)) for row in postgres.execute(connection, query, values).fetchall()]
-
-
-TYPES: Final = """
-SELECT a.attname, format_type(a.atttypid, NULL) FROM pg_attribute a
-JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
-"""
-# Types that are compared as themselves, so that an index serves: what a text must look like for them.
-FITS: Final[Mapping[str, str]] = {
-    "uuid": r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-    "bigint": r"-?\d{1,18}",
-    "integer": r"-?\d{1,9}",
-    "smallint": r"-?\d{1,4}",
-    "text": r"[^\0]*",
-    "character varying": r"[^\0]*",
-}
-
-
-def fit(kind: str, texts: Iterable[str]) -> list[str]:
-    """The texts that a column of this type can hold."""
-    pattern = re.compile(FITS.get(kind, FITS["text"]), re.DOTALL)
-    return sorted(text for text in texts if pattern.fullmatch(text))

@@ -16,6 +16,7 @@ import msgspec
 
 from devenv.host.writing import open_over
 from devenv.links.judge import ReadPlan
+from devenv.links.recreated import declarations
 from devenv.links.resolve import other_id
 from devenv.stores.dynamodb.client import Dynamo, read_only
 from devenv.stores.postgres import client as postgres
@@ -63,7 +64,8 @@ def confirm_partition(run: Run, number: int, tell: Tell) -> dict[str, Any]:
     """Look at a partition's suspects again; what is wrong as before is written as findings, and as planned writes."""
     plan = run.links()
     counts: dict[str, int] = {}
-    withheld = 0
+    withheld = recreated = 0
+    declared: dict[str, None] = {}
     examples: dict[str, list[dict[str, Any]]] = {}
     findings = open_private(run.folder / f"findings-{number:04}")
     writes = open_private(run.folder / f"writes-{number:04}")
@@ -72,26 +74,36 @@ def confirm_partition(run: Run, number: int, tell: Tell) -> dict[str, Any]:
             chunk = msgspec.json.decode(line, type=Chunk)
             judgement = reader.look(chunk)
             kept = replace(judgement, faults=[f for f in judgement.faults if fault_mark(f) in chunk.seen])
+            kept = reader.explain(kept)
             found = identity_faults(plan, answer_for(plan, chunk, kept))
             for fault, name in found:
                 described = describe(fault, name)
                 counts[name] = counts.get(name, 0) + 1
                 examples[name] = first_examples([*examples.get(name, ()), described])
                 findings.write(msgspec.json.encode(described) + b"\n")
+            recreated += sum(fault.recreated is not None for fault, _ in found)
+            declared.update(dict.fromkeys(declarations(fault for fault, _ in found)))
             if run.plan:
                 mine = {id(fault) for fault, _ in found}
                 # What else is wrong with the same items belongs into the same write: a half is made from a whole row.
                 faults = [fault for fault in kept.faults if id(fault) in mine or fault.kind in LINK_FAULTS]
                 for write in plan_repairs(replace(kept, faults=faults), plan):
                     writes.write(msgspec.json.encode(write) + b"\n")
-                orphans = [fault for fault, name in found if name == "orphan"]
+                # A row with another id is there: its items are corrected once the natural key is declared.
+                orphans = [fault for fault, name in found if name == "orphan" and fault.recreated is None]
                 # An item with another id that names a row is not lost: which id is wrong, a person knows.
                 lost = [fault.record for fault in orphans if not other_id(plan, judgement.named, fault)]
                 withheld += len(orphans) - len(lost)
                 for write in deletions(plan, lost):
                     writes.write(msgspec.json.encode(write) + b"\n")
             tell(len(chunk.suspects))
-    return {"counts": counts, "examples": examples, "withheld": withheld}
+    return {
+        "counts": counts,
+        "examples": examples,
+        "withheld": withheld,
+        "recreated": recreated,
+        "declare": list(declared),
+    }
 
 
 def first_examples(described: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

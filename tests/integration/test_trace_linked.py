@@ -49,11 +49,12 @@ fields = { who = "borrower" }
 """
 ADA, BO = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 SQL = f"""
-CREATE TABLE people (id uuid PRIMARY KEY, full_name text NOT NULL, town text, joined timestamptz, suspended bool);
+CREATE TABLE people (id uuid PRIMARY KEY, full_name text NOT NULL, town text, joined timestamptz, suspended bool,
+                     badge text UNIQUE);
 CREATE TABLE tools (name text PRIMARY KEY);
 INSERT INTO tools VALUES ('drill'), ('hammer');
-INSERT INTO people VALUES ('{ADA}', 'Ada Ash', 'Aarhus', '2024-05-01T10:00:00Z', false),
-                          ('{BO}', 'Bo Birk', NULL, NULL, false);
+INSERT INTO people VALUES ('{ADA}', 'Ada Ash', 'Aarhus', '2024-05-01T10:00:00Z', false, 'B-1'),
+                          ('{BO}', 'Bo Birk', NULL, NULL, false, 'B-2');
 """
 CODE = """
 import os, boto3, psycopg
@@ -170,3 +171,50 @@ def test_an_id_without_a_row_gets_the_similar_one_as_advice(loans: ProjectDir) -
     loans.ok("db", "--write", "DELETE FROM tools WHERE name = 'drill'")
     verdict = loans.json("trace", "loans", "drill")["verdict"]
     assert (verdict["class"], verdict["fix"]["command"]) == ("missing_row", "devenv up --restore-seeds")
+
+
+def test_an_orphan_whose_row_has_another_id_is_corrected_and_not_deleted(loans: ProjectDir) -> None:
+    """A row was deleted and inserted again; what is unique in it is on the items, but no natural key is declared."""
+    new, gone = "44444444-4444-4444-8444-444444444444", "55555555-5555-4555-8555-555555555555"
+    items = [("one", ADA, "B-1"), ("two", BO, "B-2"), ("three", BO, "B-2"), ("four", gone, "B-9")]
+    with loans.dynamodb() as dynamodb:
+        puts = [{"pk": "TOOL#drill", "sk": sk, "borrower": id, "badge": badge} for sk, id, badge in items]
+        dynamodb.write_batch("loans", [{"PutRequest": {"Item": typed_item(item)}} for item in puts])
+    loans.ok("db", "--write", f"UPDATE people SET id = '{new}' WHERE id = '{BO}'")
+    try:
+        words = f"the row with badge = 'B-2' has another id: {new}"
+        advice = 'declare natural_key = { badge = "badge" } in [[links]] loans.borrower in devenv.toml'
+        checks = {row["code"]: row for row in loans.json("doctor")["checks"]}
+        assert words in checks["XST001"]["evidence"], checks["XST001"]
+        assert "1 of 2 ids: either these rows were recreated" in checks["XST001"]["cause"]
+        assert advice in checks["XST001"]["fix"]["text"]
+        assert checks["XST001"]["fix"]["command"] is None
+
+        verdict = loans.json("trace", "loans", "drill")["verdict"]
+        assert (verdict["layer"], verdict["class"]) == ("cross-store", "orphan")
+        assert words in verdict["summary"]
+        assert advice in verdict["fix"]["text"]
+
+        plan = loans.path / "plan.jsonl"
+        verified = loans.json("verify", "--plan", str(plan))
+        assert verified["findings"] == {"orphan": 3}
+        assert verified["recreated"] == {
+            "ids": 2,
+            "declare": ['natural_key = { badge = "badge" } in [[links]] loans.borrower'],
+        }
+        # The one whose row is nowhere is still planned to be deleted.
+        assert (verified["plan"]["writes"], verified["plan"]["loss"]) == (1, 1)
+        assert BO not in plan.read_text()
+        assert "2 orphans name a row that has another id now: declare natural_key" in loans.devenv("verify").out
+
+        toml = loans.path / "devenv.toml"
+        declared = 'to = "postgres:people.id"\nnatural_key = { badge = "badge" }'
+        toml.write_text(SETTINGS.replace('to = "postgres:people.id"', declared))
+        loans.devenv("doctor", "--fix")
+        with loans.dynamodb() as dynamodb:
+            found = {item["sk"]["S"]: item["borrower"]["S"] for item in dynamodb.scan("loans")}
+        assert found == {"one": ADA, "two": new, "three": new, "four": gone}
+    finally:
+        loans.ok("db", "--write", f"UPDATE people SET id = '{BO}' WHERE id = '{new}'")
+        with loans.dynamodb() as dynamodb:
+            dynamodb.call("DeleteItem", {"TableName": "loans", "Key": typed_item({"pk": "TOOL#drill", "sk": "four"})})

@@ -110,7 +110,9 @@ An id that a link declares as a reference matches no row, and no natural key bes
 
 Common causes: the row was deleted and its items stayed (DynamoDB has no foreign keys); the items were loaded for
 another database; an id was typed by hand. If the table has no rows at all, the setting names the wrong database:
-see ENV005. Fix: restore the row, or delete the items. Expired items are not counted.""",
+see ENV005. Fix: restore the row, or delete the items. If the value of a unique column on the item names a row with
+another id, the row was recreated: declare that pair as natural_key of the link, and doctor --fix writes the current id.
+Expired items are not counted.""",
     ),
     Check(
         code="XST002",

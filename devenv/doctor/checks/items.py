@@ -16,6 +16,7 @@ from devenv.doctor.checks.sources import source_line
 from devenv.doctor.context import DoctorFacts
 from devenv.links.faults import EXAMPLES, id_attributes
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement, ReadPlan, Relation
+from devenv.links.recreated import declare
 from devenv.links.resolve import other_id
 from devenv.links.values import canonical, scalar_text
 
@@ -148,7 +149,7 @@ def judged(
         elif stuck:
             fix = Fix(taken(stuck) + again, deletion(one) if (one := stuck[0].record) else None)
         else:
-            fix = remedy(facts, faults)
+            fix = declaration(facts, faults) or remedy(facts, faults)
         causes = dict.fromkeys(one.cause for one in found if one.cause)
         subjects = [subject for one in found for subject in one.subjects]
         return failed(evidence, cause="; ".join(causes) or None, fix=fix, subjects=subjects)
@@ -229,6 +230,29 @@ def short_key(record: ItemRecord) -> str:
     return UUID.sub(r"\1…", record.key_text)
 
 
+def declaration(facts: DoctorFacts, faults: list[Fault]) -> Fix | None:
+    """The natural keys to declare for orphans whose rows have another id; None where there are none.
+
+    Also None where the seed follows its rows: then `devenv up` corrects the items.
+    """
+    found = [fault for fault in faults if fault.recreated is not None]
+    if not found or (follows(facts) and all(is_seeded(facts, fault.record) for fault in found)):
+        return None
+    left = len(faults) - len(found)
+    more = f". Then run `devenv doctor` again for the other {number_of(left, 'fault')}" if left else ""
+    return Fix(f"{declare(found)}. Delete no item: the rows exist{more}")
+
+
+def is_seeded(facts: DoctorFacts, record: ItemRecord | None) -> bool:
+    """Return True if a seed file made this item."""
+    return record is not None and facts.context.is_seeded(record.table, record.item, tuple(record.key))
+
+
+def follows(facts: DoctorFacts) -> bool:
+    """Return True if the seed is stale and able to run: a reference that names no row would stop it."""
+    return any(state.name == "seed" and state.follows and "${" not in state.reason for state in facts.steps())
+
+
 def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
     """Return what a person can do about the first of these faults, which none but a person can mend."""
     if lost := list(lost_rows(facts, faults)):
@@ -247,14 +271,13 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
         left = len(faults) - sum(len(each.faults) for each in wrong)
         more = f". Then run `devenv doctor` again for the other {number_of(left, 'fault')}" if left else ""
         return Fix("; ".join(told) + more)
-    is_seeded = facts.context.is_seeded
     text = BY_HAND.get(faults[0].kind, "correct the item, or delete it")
     if faults[0].kind == "contradiction" and faults[0].record is not None:
         return Fix(f"{text}. The command shows the item", selection(faults[0].record))
     deletable = [fault for fault in faults if fault.kind in DELETABLE and fault.record is not None]
     records = [r for fault in deletable[:1] for r in (*fault.partners, fault.record) if r is not None and r.key]
     first = faults[0].record
-    if faults[0].kind == "missing_item" and first and is_seeded(first.table, first.item, tuple(first.key)):
+    if faults[0].kind == "missing_item" and first and is_seeded(facts, first):
         again = "The item came from the seed files: `devenv seed` loads it again, and asks before it deletes other data"
         return Fix(f"{text}. {again}", "devenv seed")
     if not records:
@@ -263,12 +286,10 @@ def remedy(facts: DoctorFacts, faults: list[Fault]) -> Fix:
         command = f"For the first of the {len(faults)} faults, the command" if len(faults) > 1 else "The command"
         text = f"{beside}: correct the id that is wrong, or restore the row. {command} shows the item"
         return Fix(text, selection(records[-1]))
-    seeded = [is_seeded(record.table, record.item, tuple(record.key)) for record in records]
+    seeded = [is_seeded(facts, record) for record in records]
     # Of two that are one too many, the one that no file holds.
     place = seeded.index(False) if False in seeded else len(records) - 1
-    # Stale, and able to run: a reference that names no row would stop it.
-    follows = (state for state in facts.steps() if state.name == "seed" and state.follows and "${" not in state.reason)
-    if seeded[place] and deletable[0].kind == "orphan" and any(follows):
+    if seeded[place] and deletable[0].kind == "orphan" and follows(facts):
         return Fix("update the seed items to the recreated rows; no data is lost", "devenv up")
     behind = next((each.command for each in facts.steps() if each.name == "seed" and each.state == "done"), None)
     if behind and deletable[0].kind == "orphan":

@@ -21,6 +21,7 @@ from devenv.links.faults import places_text
 from devenv.links.fields import is_expired
 from devenv.links.judge import Fault, Folded, ItemRecord, LinkJudgement
 from devenv.links.read import read_records
+from devenv.links.recreated import declare
 from devenv.links.values import canonical, instant, scalar_text
 from devenv.trace.answers import Items, by_kind, form_of_items, repeated
 from devenv.trace.judge.fault import judge_stored
@@ -281,7 +282,8 @@ def own_findings(inquiry: TraceContext, found: LinkJudgement, gathered: SubjectI
         chosen = [f for f in chosen if f.record is None or id(f.record) in rows | mine]
     for folded in LinkJudgement(chosen, found.causes, found.records, found.named).folded():
         about = {name for fault in folded.faults for name in (fault.attribute, fault.field, fault.observed) if name}
-        fix = RESTORE if was_seeded(inquiry, folded) else remedy(folded)
+        told = declare(folded.faults)
+        fix = Fix(told) if told else RESTORE if was_seeded(inquiry, folded) else remedy(folded)
         text = f"{folded.summary}{places_text(folded.faults)}"
         yield Finding(folded.kind, text, folded.cause, fix, folded.subjects, frozenset(about))
 

@@ -23,6 +23,8 @@ from devenv.doctor.checks.items import judged, word
 from devenv.doctor.checks.schema import run_steps
 from devenv.doctor.context import DoctorContext, DoctorFacts
 from devenv.links.facts import DynamoFacts, PostgresFacts
+from devenv.links.faults import Recreated
+from devenv.links.recreated import with_recreated
 from devenv.stores.dynamodb.client import typed_item
 from devenv.stores.postgres.catalog import Catalog
 from devenv.stores.postgres.client import store_error
@@ -141,6 +143,31 @@ def test_a_seeded_item_whose_row_was_recreated_follows(world: World, reason: str
     assert found.fix is not None
     assert command in str(found.fix.command)
     assert ("DELETE" in str(found.fix.command)) is (command != "devenv up")
+
+
+def recreated(facts: DoctorFacts) -> DoctorFacts:
+    """The same facts, where a unique value of the first orphan's item names a row."""
+    found = facts.judgement()
+    orphan = next(fault for fault in found.faults if fault.kind == "orphan")
+    row = Recreated("user_handle", "handle", "bo", "7")
+    facts.judgement = Lazy(lambda: with_recreated(found, {id(orphan): row}))
+    return facts
+
+
+def test_where_the_row_has_another_id_the_declaration_is_the_fix_and_no_deletion(world: World) -> None:
+    lost = {**world.row("bo"), "uuid": str(world.row("bo")["uuid"])}
+    world.rows.remove(world.row("bo"))
+    # Neither what setup loaded nor the step of the items is offered first: the row is there.
+    done = StepState("seed", "done", "items may be left", command="devenv seed")
+    fix = judged("orphan")(recreated(facts(world, seeded=[lost], look_steps=lambda: [done]))).fix
+    assert fix is not None
+    assert fix.command is None
+    assert fix.text.startswith('declare natural_key = { user_handle = "handle" } in [[links]] user in devenv.toml; ')
+    assert "Delete no item: the rows exist. Then run `devenv doctor` again for the other" in fix.text
+    stale = StepState("seed", "stale", "ids changed", follows=True)
+    follows = judged("orphan")(recreated(facts(world, is_seeded=lambda *_: True, look_steps=lambda: [stale]))).fix
+    assert follows is not None
+    assert follows.command == "devenv up"
 
 
 def test_items_of_rows_that_setup_replaced_are_not_deleted_one_by_one(world: World) -> None:
