@@ -11,6 +11,7 @@ from typing import Any, Final
 from devenv.config.schema import Settings
 from devenv.core.errors import StoreError
 from devenv.links.judge import Edge, Item, compile_plan, judge
+from devenv.links.matching import read_matching
 from devenv.links.read import ItemRecord, ReadPlan
 from devenv.links.rows import find_row_faults
 from devenv.links.values import canonical, canonical_text, scalar_text, uuid_text
@@ -18,7 +19,7 @@ from devenv.stores.dynamodb.key_schema import places_of
 from devenv.stores.postgres.client import Connection
 from devenv.ui.rows import RowTable
 from devenv.verify.recheck import FIELD_FAULTS, LINK_FAULTS
-from devenv.verify.rows import find_rows, read_matching
+from devenv.verify.rows import find_rows
 
 # A table with more rows is not searched for names that are nearly the same.
 NEAR: Final = 20_000
