@@ -70,13 +70,15 @@ def find_values(
     items: Iterable[Mapping[str, str]],
     written: Iterable[Mapping[str, str]] = (),
     declared: Mapping[str, Sequence[str]] | None = None,
+    copied: Mapping[tuple[str, str], Sequence[str]] | None = None,
 ) -> SeedValues:
     """The values in SQL's INSERTs, in the items of seed files, and in code that is called a seed.
 
-    `written` are items that programs write: what nothing else tells. `declared` are the columns of each table.
+    `written` are items that programs write: what nothing else tells. `declared` are the columns of each table,
+    `copied` the values of those that are filled from files.
     """
     names: dict[str, list[str]] = {}
-    columns: dict[tuple[str, str], list[str]] = {}
+    columns: dict[tuple[str, str], list[str]] = {place: [*values] for place, values in (copied or {}).items()}
     uuids: Counter[str] = Counter()
     others: dict[str, list[str]] = {}
     mentioned: set[str] = set()

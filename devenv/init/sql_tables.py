@@ -23,7 +23,7 @@ COLUMN: Final = re.compile(
 )
 CONSTRAINT: Final = re.compile(r"(CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE|LIKE)\b", re.IGNORECASE)
 REFERENCES: Final = re.compile(rf"REFERENCES\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
-TARGET: Final = re.compile(rf"INSERT\s+INTO\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
+TARGET: Final = re.compile(rf"(?:INSERT\s+INTO|COPY(?=[^;]*?\sFROM\b))\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
 PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|%s|\{\w*\}|(?<!:):[A-Za-z_]\w*|\$\d")
 # What a statement needs another file's table for.
 TOUCHES: Final = re.compile(

@@ -16,6 +16,7 @@ from devenv.init import golang_code, javascript_code, unused
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
+from devenv.init.copied_rows import copied_rows
 from devenv.init.data_classes import data_classes
 from devenv.init.dict_functions import dict_functions
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
@@ -205,6 +206,7 @@ def survey(root: Path) -> Survey:
         *(item for each in made.values() for item in each.items),
     )
     unread = unused.unread_tables(rest)
+    copied, lost = copied_rows(root, texts, names, sql)
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
     suggesting = [each.file for each in manifests if "DynamoDB" in each.stores]
     suggesting += [compose.dynamodb.file] if compose and compose.dynamodb else []
@@ -236,10 +238,12 @@ def survey(root: Path) -> Survey:
             [plain_item(item) for _, item in seeds.items],
             [item for _, item in written],
             {table.name: [c.name for c in table.columns] for file in sql for table in file.tables},
+            copied,
         ),
         unused=(
             *reasons,
             *notes,
+            *lost,
             *unread,
             *unused.unread_routes(texts),
             *other_migrations(names, migrations),

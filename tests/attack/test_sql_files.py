@@ -17,7 +17,7 @@ SHOWN = {
     "a program": "COPY (SELECT 1) TO PROGRAM 'touch {ran}';",
     "a program, in lower case": "copy users from\n program 'touch {ran}';",
     "a program, in a block": "DO $$ BEGIN COPY (SELECT 1) TO PROGRAM 'touch {ran}'; END $$;",
-    "a file": "COPY users (handle) FROM '/etc/passwd';",
+    "a file that is written": "COPY users (handle) TO '{ran}';",
     "a file, by a function": "INSERT INTO users (handle) SELECT pg_read_file('/etc/passwd');",
     "a large object": "SELECT lo_export(lo_from_bytea(0, 'x'), '{ran}');",
     "a language": "CREATE EXTENSION plpython3u;",
@@ -74,6 +74,15 @@ def test_a_statement_that_acts_outside_the_database_is_asked_for(folder: Project
     assert error["detail"].startswith("[steps.setup] a.sql:2: ")
     assert not ran.exists()
     assert {service["state"] for service in folder.json("status")["services"]} == {"stopped"}
+
+
+def test_a_file_of_the_machine_is_read_for_no_folder(folder: ProjectDir, ran: Path) -> None:
+    write(folder, "COPY users (handle) FROM '/etc/passwd';", ran)
+    for _ in range(2):
+        refused = folder.devenv("up", "--json")
+        assert refused.code == 2
+        assert refused.document["error"]["what"].startswith("a.sql:2: /etc/passwd, which COPY reads, is not a file")
+        folder.ok("trust")
 
 
 @pytest.mark.long

@@ -26,12 +26,20 @@ INCLUDES: Final = {"i": False, "include": False, "ir": True, "include_relative":
 TRUE: Final = ("1", "on", "true", "yes", "t", "y")
 END_OF_ROWS: Final = late(r"^\\\.\r?$", re.MULTILINE)
 COPY: Final = late(r"\\copy\s+(?P<target>.+?)\s+from\s+(?P<source>'[^']*'|\S+)(?P<rest>.*)$", re.IGNORECASE | re.DOTALL)
+# COPY of the server's: what it fills, the file, its options.
+SERVER_COPY: Final = late(
+    r"COPY\s+(?P<target>(?:\w+|\"[^\"]+\")(?:\s*\.\s*(?:\w+|\"[^\"]+\"))?\s*(?:\([^()]*\))?)\s*FROM\s+"
+    r"(?:E(?='[^'\\]*'))?'(?P<source>(?:[^']|'')+)'(?P<rest>.*)$",
+    re.IGNORECASE | re.DOTALL,
+)
 CONCURRENTLY: Final = late(r"((?:CREATE(?:\s+UNIQUE)?|DROP)\s+INDEX\s+)CONCURRENTLY\s+", re.IGNORECASE)
 DEPTH: Final = 20
 SHOWN: Final = 3
 
 # The text of a file of the project, by name; None when there is none.
 Open = Callable[[str], str | None]
+# (folder of a container, folder or file of the project).
+Mounts = Sequence[tuple[str, str]]
 
 
 class LeftOut(msgspec.Struct, frozen=True):
@@ -46,7 +54,8 @@ class PsqlReader(msgspec.Struct):
     """The files of one step, one after the other, as one psql would read them.
 
     `find` opens files that others include; without it they count as left out. `included` are their names, `seal` their
-    texts: what the step makes depends on them too.
+    texts: what the step makes depends on them too. `mounts` are folders of containers, with those of the project that
+    compose files mount there; `find_rows` opens only files that lie in the project, links followed.
     """
 
     database: str | None = None
@@ -54,6 +63,8 @@ class PsqlReader(msgspec.Struct):
     left_out: list[LeftOut] = msgspec.field(default_factory=list)
     included: set[str] = msgspec.field(default_factory=set)
     seal: bytes = b""
+    mounts: Mounts = ()
+    find_rows: Open | None = None
 
     def read(self, text: str, file: str) -> tuple[Statement, ...]:
         """The statements of one file of the step. UsageError names `file:line` of what cannot be run."""
@@ -69,17 +80,20 @@ class PsqlReader(msgspec.Struct):
         near = (
             [folder / path.name] if path.is_absolute() else [folder / path, path] if relative else [path, folder / path]
         )
-        for candidate in near:
-            text = self.find(plain := flatten(candidate)) if self.find and flatten(candidate) else None
+        plain = [found for each in near if (found := flatten(each))]
+        return self.open_first(plain, self.find, f"{place}: {name}", "correct its name, or remove the line")
+
+    def open_first(self, names: Sequence[str], find: Open | None, what: str, hint: str) -> tuple[str, str]:
+        """(name, text) of the first of these that the project has. UsageError when it has none."""
+        for name in names if find else ():
+            text = find(name) if find else None
             if text is not None:
-                self.included.add(plain)
+                self.included.add(name)
                 encoded = text.encode()
                 self.seal += b"%d:" % len(encoded) + encoded
-                return plain, text
+                return name, text
         raise UsageError(
-            f"{place}: {name} is not a file of the project",
-            detail=f"looked for {', '.join(map(str, near))}",
-            hint="correct its name, or remove the line",
+            f"{what} is not a file of the project", detail=f"looked for {', '.join(names) or 'none'}", hint=hint
         )
 
 
@@ -153,7 +167,20 @@ class FileSession(msgspec.Struct):
             self.leave_out(statement.place, statement.excerpt, why)
         else:
             plain = CONCURRENTLY.sub(r"\1", statement.text, count=1)
+            if words[:1] == ["COPY"] and self.reader.find_rows and (copied := SERVER_COPY.match(plain)):
+                plain, rows = self.server_copy(copied, statement)
             self.found.append(replace(statement, text=plain, rows=rows))
+
+    def server_copy(self, found: re.Match[str], statement: Statement) -> tuple[str, CopyRows]:
+        """COPY … FROM 'FILE' as \\copy, so the server opens no file. UsageError if the project has no such file."""
+        source = found["source"].replace("''", "'")
+        name, content = self.reader.open_first(
+            places_of_rows(source, statement.file, self.reader.mounts),
+            self.reader.find_rows,
+            f"{statement.place}: {source}, which COPY reads,",
+            "put the file into the project, beside the SQL file, or remove the line",
+        )
+        return f"COPY {found['target'].strip()} FROM STDIN{found['rest']}", CopyRows(name, 1, content)
 
     def leave_out(self, place: str, what: str, why: str) -> None:
         """List a line that is not run."""
@@ -308,6 +335,24 @@ def read_rows(text: str, at: int, lines: Lines, file: str) -> tuple[CopyRows, in
     end = END_OF_ROWS.search(text, begin)
     stop, after = (end.start(), end.end()) if end else (len(text), len(text))
     return CopyRows(file, lines.number(begin), text[begin:stop]), after
+
+
+def places_of_rows(source: str, beside: str, mounts: Mounts) -> list[str]:
+    """The files of a project that the name of a file in a container can mean, the most likely first.
+
+    That is the one that is mounted there; else one with the end of its path, beside the SQL file or in the project.
+    """
+    path, folder = PurePosixPath(source), PurePosixPath(beside).parent
+    places: list[PurePosixPath] = []
+    if not path.is_absolute():
+        places = [folder / path, path]
+    for target, own in mounts if path.is_absolute() else ():
+        if path.is_relative_to(target):
+            places.append(PurePosixPath(own) / path.relative_to(target))
+    if path.is_absolute():
+        ends = [PurePosixPath(*path.parts[start:]) for start in range(1, len(path.parts))]
+        places += [each for end in ends for each in (folder / end, end)]
+    return list(dict.fromkeys(found for each in places if (found := flatten(each))))
 
 
 def reason(words: Sequence[str], command: str | None, database: str | None) -> str | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from devenv.config.schema import Settings
 from devenv.steps.setup.migrations import MigrationPlan, find_plan, record_statements, refuse_migration, up_half
+from devenv.steps.setup.mounts import COPIES, read_mounts
 from devenv.steps.setup.psql import LeftOut, PsqlReader
 from devenv.steps.setup.sign_in import fill_sign_in
 from devenv.steps.setup.sql import Statement
@@ -47,7 +48,11 @@ def parse(settings: Settings, root: Path, files: tuple[SourceFile, ...]) -> Scri
     def find(name: str) -> str | None:
         return read_text(root / name, name) if name and (root / name).is_file() else None
 
-    reader = PsqlReader(settings.postgres.database, find)
+    def find_rows(name: str) -> str | None:
+        return find(name) if (root / name).resolve().is_relative_to(root.resolve()) else None
+
+    mounts = read_mounts(root) if any(COPIES.search(file.text) for file in files) else ()
+    reader = PsqlReader(settings.postgres.database, find, mounts=mounts, find_rows=find_rows)
     plan = find_plan(settings, root)
     listed = plan.files if plan else ()
     migrations = []
