@@ -23,6 +23,7 @@ from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.other_services import write_services
 from devenv.init.settings_found import GIVEN, OWN_REGION, database_of, is_secret, placeholder
 from devenv.init.sheet import Guess
+from devenv.init.sign_in import KEYS
 from devenv.init.sql_tables import DeclaredTable
 from devenv.init.step_files import sql_patterns
 from devenv.init.unused import REQUEST
@@ -258,6 +259,8 @@ class Drafter(TraceDrafter):
     def variables(self) -> None:
         """`[env]`: the application's variables, with the stores' addresses filled in when they are asked for."""
         entries, own, notes = self.sorted_variables()
+        if self.issues_tokens and self.sign_in and not self.sign_in.movable:
+            entries[KEYS] = "{token_jwks_url}"
         needed = self.needed(entries, own)
         if own:
             notes.append(

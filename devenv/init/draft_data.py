@@ -19,7 +19,7 @@ from devenv.init.propose import (
     order_of,
 )
 from devenv.init.sheet import Sheet
-from devenv.init.sign_in import find_sign_in
+from devenv.init.sign_in import KEYS, FoundSignIn, find_sign_in
 from devenv.init.sql_code import find_seed
 from devenv.init.sql_tables import DeclaredTable
 from devenv.init.survey import Survey
@@ -204,7 +204,7 @@ class DataDrafter:
     @property
     def issues_tokens(self) -> bool:
         """True if the application's tokens can come from devenv's issuer."""
-        return bool(self.sign_in and self.sign_in.movable and self.person and self.person[3])
+        return bool(self.sign_in and self.sign_in.stands_in and self.person and self.person[3])
 
     @property
     def token_lookup(self) -> TokenLookup | None:
@@ -295,7 +295,7 @@ class DataDrafter:
             return
         if not self.issues_tokens:
             missing = (
-                "a column with the `sub` of each person" if found.movable else "a variable for the issuer's address"
+                "a column with the `sub` of each person" if found.stands_in else "a variable for the issuer's address"
             )
             self.sheet.note(
                 f"{found.evidence}: the application checks tokens of Cognito. For requests with a local token it needs"
@@ -309,6 +309,26 @@ class DataDrafter:
         self.sheet.key("issuer", "cognito")
         if found.use != "access":
             self.sheet.key("use", found.use)
+        for key, value in (("user_pool", found.user_pool), ("client_id", found.client_id)):
+            if value:
+                self.sheet.key(key, value)
+        if not found.movable:
+            self.sheet.key("claims", {"iss": found.issuer}, "the issuer that the code expects")
+            self.fetches_keys(found)
+
+    def fetches_keys(self, found: FoundSignIn) -> None:
+        """A note about an application that takes the keys from AWS' own address."""
+        who = found.verifies or "the code"
+        fix = f"read the address of the keys from {KEYS}, and use AWS' own where it is not set."
+        if found.verifies:
+            fix = (
+                f"after CognitoJwtVerifier.create(…), add: if (process.env.{KEYS})"
+                f" verifier.cacheJwks(await (await fetch(process.env.{KEYS})).json());"
+            )
+        self.sheet.note(
+            f"{found.evidence}: {who} fetches the keys from AWS' own address, so it rejects tokens that devenv signs."
+            f" To accept them locally, {fix} [env] sets {KEYS}. Until then, requests with a token get a 401."
+        )
 
 
 def quoted(name: str) -> str:

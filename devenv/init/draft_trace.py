@@ -18,8 +18,8 @@ from devenv.init.propose import (
     FoundPattern,
     brought_by,
     excludes,
-    is_person,
     order_of,
+    place_names,
     thing_of,
 )
 from devenv.init.propose import traced_entity as entity_of
@@ -465,12 +465,7 @@ class TraceDrafter(DataDrafter):
 
     def parameters(self, pattern: FoundPattern) -> dict[str, str]:
         """Return what the code calls the parameters of a pattern -> what they are called in devenv.toml."""
-        raw = {name for template in pattern.query.key.values() for name in PLACE.findall(template)}
-        person = self.person
-        return {
-            name: "{person." + person[1] + "}" if person and is_person(name, person[0]) else f"{{{name}}}"
-            for name in sorted(raw)
-        }
+        return place_names(pattern.query.key, self.person)
 
     def arguments(self, function: Function, pattern: FoundPattern) -> tuple[dict[str, Any], list[str]]:
         """The arguments of a function by name, and those that nobody can tell."""

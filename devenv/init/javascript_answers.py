@@ -9,13 +9,21 @@ CALLED: Final = re.compile(r"(\w+)\s*:\s*(?:await\s+)?(?:[\w$]+\.)*([\w$]+)\(")
 GIVEN: Final = re.compile(r"\b(?:const|let|var)\s+(\w+)\s*=\s*(?:await\s+)?(?:[\w$]+\.)*([\w$]+)\(")
 # `.map((r) => ({ … }))` behind a name.
 MAPPED: Final = r"(?:\.map\(\s*\(?\s*(\w+)\s*\)?\s*=>\s*\(\{((?:[^{}]|\{[^{}]*\})*)\}\))?"
+# `res.json({ loans: Items })`, of a handler that sends the query itself.
+ITEMS: Final = re.compile(r"(?:json|send)\(\s*\{(?:[^{}]*,)?\s*(\w+)\s*:\s*(?:\w+\.)?Items\b")
+REFUSES: Final = re.compile(r"\b401\b")
 LONGEST: Final = 20_000
 
 
 def read_answer(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """(function -> field, function -> field -> its own field) of a handler like `res.json({ data: await list(…) })`."""
+    """(function -> field, function -> field -> its own field) of a handler like `res.json({ data: await list(…) })`.
+
+    The function "" is the handler itself.
+    """
     text = text[:LONGEST]
     wraps = {function: field for field, function in CALLED.findall(text)}
+    if (own_items := ITEMS.search(text)) is not None:
+        wraps[""] = own_items[1]
     answers: dict[str, dict[str, str]] = {}
     for name, function in GIVEN.findall(text):
         for place in re.finditer(

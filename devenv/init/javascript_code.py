@@ -13,7 +13,7 @@ from typing import Final
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
 from devenv.init.dict_functions import script_dicts
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, skip_generic, unquoted
-from devenv.init.javascript_answers import read_answer
+from devenv.init.javascript_answers import REFUSES, read_answer
 from devenv.init.javascript_items import script_items, script_texts
 from devenv.init.javascript_tables import MAKES, is_request, read_tables
 from devenv.init.javascript_values import constants_of, exports_of, modules_at, required, taken
@@ -322,7 +322,8 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             lines = (script.line(at), script.line(closing))
             answer = read_answer(text)
             route = make_route(file, lines, path, calls, asked)
-            yield replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2))
+            guarded = REFUSES.search(text) is not None
+            yield replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2), guarded=guarded)
 
 
 def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[str], asked: list[str]) -> Route:

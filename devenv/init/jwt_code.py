@@ -10,7 +10,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 from devenv.core.value import Value
 from devenv.init.javascript import JsParser, JsScript, declared
@@ -29,6 +29,8 @@ READS_HEADER: Final = re.compile(
     r"headers?\s*(?:\.|\[|\(|\.get\(|\.Get\()\s*['\"]?authorization\b|HTTPBearer|OAuth2PasswordBearer|header\(['\"]authorization",
     re.IGNORECASE,
 )
+# `tokenUse: 'id'`, `claims["token_use"] != "access"`.
+TOKEN_USE: Final = re.compile(r"token_?use['\"]?\s*[\])]*\s*(?::|[!=]==?)\s*['\"](id|access)['\"]", re.IGNORECASE)
 PROGRAMS: Final = (".py", ".js", ".cjs", ".mjs", ".ts", ".cts", ".mts", ".go")
 
 
@@ -217,3 +219,11 @@ def header_reader(texts: Mapping[str, str]) -> str | None:
             if found is not None:
                 return f"{name}:{text.count(chr(10), 0, found.start()) + 1}"
     return None
+
+
+def token_use(texts: Mapping[str, str]) -> Literal["access", "id"] | None:
+    """The kind of Cognito's tokens that the programs demand; None where they name none, or both."""
+    found = {kind for name, text in texts.items() if name.endswith(PROGRAMS) for kind in TOKEN_USE.findall(text)}
+    if len(found) != 1:
+        return None
+    return "id" if found == {"id"} else "access"

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from devenv.init.code import Query
+from devenv.core.late import late
+from devenv.init.code import Code, Query
 from devenv.init.entities import (
     ID_NAMES,
     LABEL,
@@ -32,7 +33,10 @@ from devenv.init.tables import Found
 REFERENCE: Final = re.compile(r"\$\{([\w.]+)\[[^\]]*\]\.(\w+)\}")
 NATURAL: Final = ("handle", "username", "user_name", "login", "email", "code", "slug", "name")
 HANDLES: Final = ("handle", "username", "user_name", "login")
-SIGN_IN: Final = ("cognito_user_id", "cognito_id", "auth_id", "auth0_id", "sub", "external_id")
+SIGN_IN: Final = late(
+    r"((aws_)?cognito|auth0?|idp|oidc|oauth|sso|keycloak|okta|firebase|clerk|supabase)_(user_?)?(id|sub|uuid|uid|subject)"
+    r"|(user_)?sub|external_id"
+)
 KEY_WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*[#:|/]")
 ID_END: Final = re.compile(r"(uuid|guid|id)$", re.IGNORECASE)
 
@@ -304,7 +308,7 @@ def find_person(
         tables,
         key=lambda t: (
             t.name not in ("users", "user", "accounts", "people"),
-            not any(t.column(name) for name in (*HANDLES, *SIGN_IN, "email")),
+            not (sign_in_column(t) or any(t.column(name) for name in (*HANDLES, "email"))),
             -led.count(t.name),
         ),
     )
@@ -313,14 +317,36 @@ def find_person(
         id_ = next((c.name for c in table.columns if c.name in ID_NAMES or (c.primary and c.name in named)), None)
         name = next((n for n in NATURAL if table.column(n)), None)
         if id_ and name and (table.name in led or table.name in ("users", "user", "accounts", "people")):
-            return table, id_, name, next((n for n in SIGN_IN if table.column(n)), None)
+            return table, id_, name, sign_in_column(table)
     return None
+
+
+def sign_in_column(table: DeclaredTable) -> str | None:
+    """The column with what a token of an identity provider carries: `cognito_sub`, `auth0_id`; Cognito's first."""
+    found = [column.name for column in table.columns if SIGN_IN.fullmatch(snake(column.name))]
+    return next((name for name in found if "cognito" in name.lower()), next(iter(found), None))
 
 
 def is_person(name: str, table: DeclaredTable) -> bool:
     """Return True if a parameter is the id of who asks: `user_uuid`, `my_user_uuid`."""
     name = snake(name)
     return any(name == w or name.endswith(f"_{w}") for w in (f"{singular(table.name)}_{i}" for i in ID_NAMES))
+
+
+def place_names(key: Mapping[str, str], person: Any) -> dict[str, str]:
+    """Place in a key -> how devenv.toml writes it: `{person.id}` of a person's id, by its name or its attribute's."""
+    found = {}
+    for attribute, template in key.items():
+        for name in PLACE.findall(template):
+            named = [name, attribute] if template == f"{{{name}}}" else [name]
+            asks = person and any(is_person(each, person[0]) for each in named)
+            found[name] = "{person." + person[1] + "}" if asks else f"{{{name}}}"
+    return found
+
+
+def with_places(template: str, names: Mapping[str, str]) -> str:
+    """A template with other names in its places."""
+    return PLACE.sub(lambda place: names[place[1]], template)
 
 
 def find_patterns(
@@ -336,13 +362,8 @@ def find_patterns(
     kinds = tuple(entities)
     for query in sorted(queries, key=lambda q: (not q.function.name, q.function.file, q.line)):
         key = {a: f"{{{a}}}" if UUID.fullmatch(t) else t for a, t in query.key.items()}
-        shown = {
-            a: PLACE.sub(
-                lambda m: "{person." + person[1] + "}" if person and is_person(m[1], person[0]) else m[0],
-                t,
-            )
-            for a, t in key.items()
-        }
+        names = place_names(key, person)
+        shown = {attribute: with_places(text, names) for attribute, text in key.items()}
         if not shown:
             continue
         mark = (
@@ -353,11 +374,22 @@ def find_patterns(
         if (known := found.get(mark)) is not None:
             found[mark] = replace(known, queries=(*known.queries, query))
             continue
-        own = snake(query.function.short) or PurePosixPath(query.function.file).stem.replace("-", "_")
+        own = (
+            snake(query.function.short)
+            or route_name(query, survey.code)
+            or PurePosixPath(query.function.file).stem.replace("-", "_")
+        )
         name = LABEL.sub("_", VERBS.sub("", own)) or f"pattern_{len(found) + 1}"
         name = free_name(name, {each.name for each in found.values()})
         found[mark] = FoundPattern(name, (query,), shown, begins_of(query, kinds))
     return tuple(found.values())
+
+
+def route_name(query: Query, code: Iterable[Code]) -> str:
+    """The last word of the path of the route that a query without a named function stands in; "" outside of routes."""
+    inside = (r for c in code for r in c.routes if r.file == query.function.file and r.line <= query.line <= r.end)
+    words = [word for route in inside for word in route.path.split("/") if word and "{" not in word]
+    return snake(words[-1].replace("-", "_")) if words else ""
 
 
 def begins_of(query: Query, entities: Iterable[FoundEntity]) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Final, Literal
 
 from devenv.config.masking import split_address
 from devenv.host.files import read_text
@@ -22,7 +22,7 @@ from devenv.init.dict_functions import dict_functions
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
 from devenv.init.javascript_variables import prisma_code
-from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt
+from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt, token_use
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
@@ -103,7 +103,8 @@ class Survey:
     made. `written` are items that programs write, as far as their values are constants. `instances`: class -> (file,
     path) of an object of it. `creators` are scripts that make a table whose definition is not read. `tokens`:
     lookups of a user by an opaque token. `jwt`: calls that sign and check tokens; `header`: what reads the header
-    Authorization. `names` are all files. `seed_data` are the data files that the seed script
+    Authorization; `token_use`: the kind of Cognito's tokens.
+    `names` are all files. `seed_data` are the data files that the seed script
     reads. `unused` says of everything else that could have mattered why it is not used. `is_empty`: there is nothing.
     """
 
@@ -133,6 +134,7 @@ class Survey:
     tokens: tuple[TokenLookup, ...] = ()
     jwt: tuple[JwtUse, ...] = ()
     header: str | None = None
+    token_use: Literal["access", "id"] | None = None
     names: tuple[str, ...] = ()
     seed_data: tuple[str, ...] = ()
     is_empty: bool = True
@@ -275,6 +277,7 @@ def survey(root: Path) -> Survey:
             *scripts_jwt(parsed),
         ),
         header=header_reader(texts),
+        token_use=token_use(texts),
         names=tuple(names),
         seed_data=tuple(data),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,

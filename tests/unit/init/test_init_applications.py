@@ -13,6 +13,7 @@ from devenv.init.real_values import find_values
 from devenv.init.routes import read_routes
 from devenv.init.settings_class import with_variables
 from tests.unit.init.test_init_kinds import COMPOSE, REQUEST, made
+from tests.unit.init.test_init_plain_tables import table
 
 USERS = "CREATE TABLE users (uuid uuid PRIMARY KEY, handle text UNIQUE, cognito_user_id text);"
 APP = """
@@ -74,6 +75,61 @@ def test_where_no_issuer_can_stand_in_it_says_what_is_missing(tmp_path: Path, na
     request = settings.trace["notes"].request
     assert request is not None
     assert request.headers == {}
+
+
+SHELF = """\
+import express from 'express';
+import { CognitoJwtVerifier } from 'aws-jwt-verify';
+import { QueryCommand } from '@aws-sdk/lib-dynamodb';
+const clientId = process.env.COGNITO_CLIENT_ID;
+const verifier = CognitoJwtVerifier.create({ userPoolId: process.env.COGNITO_POOL_ID, tokenUse: 'id', clientId });
+const app = express();
+app.get('/my/shelf', async (req, res) => {
+  let id;
+  try { id = await reader(req); } catch { return res.sendStatus(401); }
+  const { Items } = await doc.send(new QueryCommand({ TableName: 'shelves',
+    KeyConditionExpression: 'reader_id = :r', ExpressionAttributeValues: { ':r': id } }));
+  res.json({ shelf: Items });
+});
+"""
+SHELVES = {
+    "schema.sql": "CREATE TABLE readers (id uuid PRIMARY KEY, COLUMN text UNIQUE, email text);",
+    "shelves.json": table("shelves", "reader_id", "isbn"),
+    "index.mjs": SHELF,
+    ".env.example": "COGNITO_POOL_ID=eu-west-1_AbC123\nCOGNITO_CLIENT_ID=4f4f\n",
+    "package.json": '{"name": "x", "scripts": {"start": "node index.mjs"},'
+    ' "dependencies": {"express": "4", "aws-jwt-verify": "4"}}',
+}
+
+
+@pytest.mark.parametrize("column", ["cognito_sub", "sub", "auth_id", "cognitoSub", "idp_user_id"])
+def test_keys_from_the_address_of_aws_get_an_issuer_of_that_name_and_the_line_to_add(
+    tmp_path: Path, column: str
+) -> None:
+    files = {**SHELVES, "schema.sql": SHELVES["schema.sql"].replace("COLUMN", f'"{column}"')}
+    settings, body = made(tmp_path, files)
+    pool = "eu-west-1_AbC123"
+    issuer = f"https://cognito-idp.eu-west-1.amazonaws.com/{pool}"
+    assert settings.token == Token(issuer="cognito", use="id", user_pool=pool, client_id="4f4f", claims={"iss": issuer})
+    assert settings.env["COGNITO_JWKS_URL"] == "{token_jwks_url}"
+    assert settings.env["COGNITO_POOL_ID"] == "{token_user_pool}"
+    assert settings.person is not None
+    assert settings.person.sign_in == column
+    assert "verifier.cacheJwks(" in str(body["edits"])
+    trace = settings.trace["shelf"]
+    assert trace.where == {"reader_id": "{person.id}"}
+    assert trace.request is not None
+    assert (trace.request.path, trace.request.items, trace.request.anonymous) == ("/my/shelf", "shelf", [401])
+
+
+def test_a_route_that_never_refuses_is_for_everybody(tmp_path: Path) -> None:
+    text = SHELF.replace("sendStatus(401)", "sendStatus(404)")
+    settings, _ = made(
+        tmp_path, {**SHELVES, "index.mjs": text, "schema.sql": SHELVES["schema.sql"].replace("COLUMN", "sub")}
+    )
+    request = settings.trace["shelf"].request
+    assert request is not None
+    assert request.anonymous == []
 
 
 @pytest.mark.parametrize(

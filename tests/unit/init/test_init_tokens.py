@@ -97,7 +97,7 @@ def test_tokens_of_jsonwebtoken(tmp_path: Path) -> None:
     assert (token.env, token.algorithm) == ("TOKEN_SECRET", "HS256")
     assert token.claims == {"iss": "shop", "customerId": "{person.id}"}
     assert settings.env["TOKEN_SECRET"] == "{key}"
-    assert settings.trace["server"].where == {"customer_id": "{person.id}"}
+    assert settings.trace["orders"].where == {"customer_id": "{person.id}"}
 
 
 @pytest.mark.parametrize(
