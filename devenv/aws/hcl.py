@@ -200,7 +200,8 @@ class HclReader:
             return "${?}"
         if self.next.text == "(":
             self.take()
-            return call(token.text, self.list(depth, ")"))
+            given = self.list(depth, ")")
+            return call(token.text, given, self.text[token.start : self.tokens[self.at - 1].end])
         if token.text in KNOWN_WORDS:
             return KNOWN_WORDS[token.text]
         while self.next.text in (".", "["):
@@ -274,8 +275,8 @@ class HclReader:
         raise Broken("a bracket is missing")
 
 
-def call(name: str, arguments: list[Any]) -> Any:
-    """The result of a function that only puts values together."""
+def call(name: str, arguments: list[Any], written: str) -> Any:
+    """The result of a function that only puts values together; of any other the text of the call."""
     match name, arguments:
         case (("jsonencode" | "tolist" | "toset" | "tostring" | "nonsensitive"), [value]):
             return value
@@ -285,7 +286,7 @@ def call(name: str, arguments: list[Any]) -> Any:
             return {key: value for each in parts for key, value in each.items()}
         case "join", [str(glue), list(parts)] if all(isinstance(each, str | int) for each in parts):
             return glue.join(map(str, parts))
-    return f"${{{name}()}}"
+    return f"${{{written}}}"
 
 
 def unescaped(text: str) -> str:

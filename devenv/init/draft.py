@@ -377,7 +377,7 @@ class Drafter(TraceDrafter):
             self.sheet.above(
                 f"Table {table.table} is defined in {table.file}:{table.line}; this is its request in JSON."
             )
-        for table in (table for table in self.survey.tables if table.computed):
+        for table in (table for table in self.survey.tables if table.computed and not table.defaults):
             self.sheet.note(
                 f"Is {table.table} the table's name? {table.file} computes it ({table.computed}). If not,"
                 f" change it in the table's JSON file and everywhere in this file."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Final
 
 from devenv.init import unused
@@ -14,10 +15,10 @@ from devenv.init.tables import (
     read_json_tables,
     read_python_tables,
     read_script_tables,
-    read_terraform_tables,
     read_yaml_tables,
     template_fault,
 )
+from devenv.init.terraform_tables import read_terraform_tables
 
 CREATES: Final = "create_table(…)"
 
@@ -38,7 +39,9 @@ def read_tables(
         elif name.endswith((".yml", ".yaml", ".template")):
             here += read_yaml_tables(name, text)
         elif name.endswith(".tf"):
-            here += read_terraform_tables(name, text)
+            folder = PurePath(name).parent
+            beside = [t for n, t in texts.items() if n != name and n.endswith(".tf") and PurePath(n).parent == folder]
+            here += read_terraform_tables(name, text, beside)
         elif name in trees:
             found, unclear = read_python_tables(name, trees[name], variables)
             here += found
@@ -50,7 +53,9 @@ def read_tables(
                 first = tables[each.table]
                 notes.append(f"{name}:{each.line}: table {each.table} is defined in {first.file}:{first.line} too")
             tables.setdefault(each.table, each)
-        notes += [f"{name}: {what}" for what in missed(name, text, len(here))]
+        # A resource of Terraform may make several.
+        count = len({each.line for each in here}) if name.endswith(".tf") else len(here)
+        notes += [f"{name}: {what}" for what in missed(name, text, count)]
     return tables, notes
 
 

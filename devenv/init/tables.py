@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devenv.aws import cloudformation as templates
-from devenv.aws import hcl
-from devenv.aws.hcl import Block
 from devenv.core.errors import UsageError
 from devenv.init.compose import read_yaml
 from devenv.init.shell_variables import filled_in
@@ -46,7 +44,8 @@ class Found:
     """One table definition. `whole`: the file holds requests and nothing else, so that it can be used as it is.
 
     `computed` is the template that the real name is put together from, as in `${Stage}-orders`; the table is then
-    called as its template calls it. `dropped` are parts of the definition that are left out.
+    called as its template calls it, or with the `defaults` of all its parts. `dropped` are parts of the definition that
+    are left out.
     """
 
     file: str
@@ -55,6 +54,7 @@ class Found:
     whole: bool = False
     computed: str | None = None
     dropped: tuple[str, ...] = ()
+    defaults: bool = False
 
     @property
     def table(self) -> str:
@@ -366,83 +366,3 @@ def arguments(call: ast.Call, scope: Scope) -> dict[str, Any]:
         elif isinstance(value, dict):
             found |= value
     return found
-
-
-def read_terraform_tables(file: str, text: str) -> list[Found]:
-    """The `aws_dynamodb_table` resources that are spelt out; one with a computed name is called by its label."""
-    if "aws_dynamodb_table" not in text:
-        return []
-    try:
-        blocks = hcl.read(text)
-    except hcl.Broken:
-        return []
-    found: list[Found] = []
-    for block in blocks:
-        if block.kind != "resource" or block.labels[:1] != ("aws_dynamodb_table",) or len(block.labels) != 2:
-            continue
-        named = block.attributes.get("name")
-        computed = named if isinstance(named, str) and "${" in named else None
-        made = accept(file, block.line, from_terraform(block, block.labels[1] if computed else named))
-        found += [replace(made, computed=computed)] if made is not None else []
-    return found
-
-
-def from_terraform(block: Block, name: Any) -> dict[str, Any]:
-    """The CreateTable request of a Terraform table."""
-    given = spelt_out(block)
-    request: dict[str, Any] = {
-        "TableName": name,
-        "AttributeDefinitions": [
-            {"AttributeName": each.attributes.get("name"), "AttributeType": each.attributes.get("type")}
-            for each in block.inner("attribute")
-        ],
-        "KeySchema": terraform_key(given),
-        "BillingMode": given.get("billing_mode", "PROVISIONED"),
-        "DeletionProtectionEnabled": given.get("deletion_protection_enabled"),
-    }
-    if given.get("stream_enabled") and given.get("stream_view_type"):
-        request["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": given["stream_view_type"]}
-    if (ttl := next(iter(block.inner("ttl")), None)) and isinstance(name_ := ttl.attributes.get("attribute_name"), str):
-        request["TimeToLiveSpecification"] = {"AttributeName": name_, "Enabled": ttl.attributes.get("enabled", True)}
-    for kind, section in (
-        ("global_secondary_index", "GlobalSecondaryIndexes"),
-        ("local_secondary_index", "LocalSecondaryIndexes"),
-    ):
-        if indexes := block.inner(kind):
-            request[section] = [terraform_index(spelt_out(each), given) for each in indexes]
-    if request["BillingMode"] == "PROVISIONED":
-        request["ProvisionedThroughput"] = terraform_capacity(given)
-        for index in request.get("GlobalSecondaryIndexes", []):
-            index["ProvisionedThroughput"] = terraform_capacity(given)
-    return request
-
-
-def spelt_out(block: Block) -> dict[str, Any]:
-    """A block's attributes; None for one that is computed."""
-    return {
-        name: None if isinstance(value, str) and "${" in value else value for name, value in block.attributes.items()
-    }
-
-
-def terraform_key(body: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The KeySchema of a table or an index."""
-    parts = [(body.get("hash_key"), "HASH"), (body.get("range_key"), "RANGE")]
-    return [{"AttributeName": name, "KeyType": kind} for name, kind in parts if name]
-
-
-def terraform_index(index: Mapping[str, Any], table: Mapping[str, Any]) -> dict[str, Any]:
-    """One index. A local one has the table's hash key."""
-    projection: dict[str, Any] = {"ProjectionType": index.get("projection_type", "ALL")}
-    if index.get("non_key_attributes"):
-        projection["NonKeyAttributes"] = index["non_key_attributes"]
-    key = terraform_key({"hash_key": table.get("hash_key"), **index})
-    return {"IndexName": index.get("name"), "KeySchema": key, "Projection": projection}
-
-
-def terraform_capacity(body: Mapping[str, Any]) -> dict[str, int]:
-    """ProvisionedThroughput; what is computed counts as 1, as it means nothing to a local table."""
-    read, write = body.get("read_capacity"), body.get("write_capacity")
-    return {
-        "ReadCapacityUnits": read if isinstance(read, int) else 1,
-        "WriteCapacityUnits": write if isinstance(write, int) else 1,
-    }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devenv.init.tables import read_terraform_tables
+from devenv.init.terraform_tables import read_terraform_tables
 from tests.attack.places import replace_configuration
 from tests.support import ProjectDir
 

@@ -22,7 +22,8 @@ from devenv.init.names import table_variables
 from devenv.init.sheet import Sheet, toml
 from devenv.init.sql_tables import order_files, read_sql
 from devenv.init.survey import survey
-from devenv.init.tables import Found, read_json_tables, read_terraform_tables, read_yaml_tables
+from devenv.init.tables import Found, read_json_tables, read_yaml_tables
+from devenv.init.terraform_tables import read_terraform_tables
 from tests.support import ProjectDir
 
 KEY = [{"AttributeName": "pk", "KeyType": "HASH"}]
