@@ -34,7 +34,7 @@ def find_application(survey: Survey) -> FoundApplication | None:
     """The application; None when nothing says that there is one."""
     service = survey.compose.application if survey.compose else None
     if service is None:
-        return from_packages(survey) or from_framework(survey) or from_go(survey)
+        return from_packages(survey) or from_framework(survey) or from_go(survey) or from_spring(survey)
     return from_service(service, survey)
 
 
@@ -47,8 +47,8 @@ def from_service(service: ComposeService, survey: Survey, *, alone: bool = True)
     words = local_command(written, port)
     words = without_package_manager(words, folder, survey)
     below = None if alone else folder
-    compiled = words[:1] == ["go"] or not words or words[0].startswith(("/", "./"))
-    if compiled and (program := from_go(survey, below)):
+    compiled = words[:1] in (["go"], ["java"]) or not words or words[0].startswith(("/", "./"))
+    if compiled and (program := from_go(survey, below) or from_spring(survey, below)):
         # What an image starts was compiled in it.
         return replace(program, port=service.port(), evidence=f"service {service.name}, {program.evidence}")
     found = FoundApplication(tuple(words), folder, service.port(), f"service {service.name}")
@@ -152,6 +152,14 @@ def from_go(survey: Survey, only: str | None = None) -> FoundApplication | None:
         folder, words = go_run(file, survey.go_modules)
         return with_port(FoundApplication(tuple(words), folder or ".", None, file), survey)
     return None
+
+
+def from_spring(survey: Survey, only: str | None = None) -> FoundApplication | None:
+    """The Spring Boot application; `only` in this folder."""
+    spring = survey.spring
+    if spring is None or only not in (None, spring.folder):
+        return None
+    return FoundApplication(spring.command, spring.folder, spring.port, spring.file, {"SERVER_PORT": "{port}"})
 
 
 def with_port(found: FoundApplication, survey: Survey) -> FoundApplication:

@@ -199,7 +199,8 @@ class Drafter(TraceDrafter):
         found = find_application(self.survey)
         if found is None:
             return
-        health = health_of(self.survey.code)
+        spring = self.survey.spring
+        health = spring.health if spring and found.command == spring.command else health_of(self.survey.code)
         if health is None and any(kind == "fastapi" for kind, _ in self.survey.applications.values()):
             health = "/docs"  # FastAPI's own page.
         self.sheet.above("Your HTTP application: devenv starts it with the variables of `devenv env`.")

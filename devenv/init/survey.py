@@ -33,6 +33,7 @@ from devenv.init.real_values import SeedValues, find_values
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
 from devenv.init.source import PYTHON_BYTES, assignments, parse_python, read_variable, text_functions
+from devenv.init.spring import SpringProject, find_spring
 from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
@@ -137,6 +138,7 @@ class Survey:
     token_use: Literal["access", "id"] | None = None
     names: tuple[str, ...] = ()
     seed_data: tuple[str, ...] = ()
+    spring: SpringProject | None = None
     is_empty: bool = True
 
     @property
@@ -158,7 +160,9 @@ def survey(root: Path) -> Survey:
     composes = compose_names(texts)
     compose = read_composes(texts, composes, given)
     open_ = read_composes(texts, composes, shared)
-    variables = {**given, **known_variables(compose)}
+    spring = find_spring(texts, names)
+    defaults = spring.variables if spring else {}
+    variables = {**defaults, **given, **known_variables(compose)}
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     trees = with_queries(with_variables(with_read_variables(read)))
     tables, notes = read_tables(texts, trees, variables)
@@ -222,12 +226,12 @@ def survey(root: Path) -> Survey:
         root=root,
         compose=compose,
         variables=variables,
-        shared={**shared, **known_variables(open_)},
+        shared={**defaults, **shared, **known_variables(open_)},
         commands={name: found for name, t in texts.items() if (found := read_dockerfile(name, t))},
         sql=tuple(sql),
         tables=settled,
         code=code,
-        databases=find_databases(texts.values()),
+        databases=find_databases([*texts.values(), *([spring.url] if spring and spring.url else [])]),
         # Only its name is used; it may well be a link to the system's interpreter.
         python=next((each for each in INTERPRETERS if (root / each).exists()), None),
         left_out=tuple(left_out),
@@ -279,6 +283,7 @@ def survey(root: Path) -> Survey:
         header=header_reader(texts),
         token_use=token_use(texts),
         names=tuple(names),
+        spring=spring,
         seed_data=tuple(data),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )

@@ -1,0 +1,109 @@
+"""Spring Boot's settings files and build file: the database, the variables with their defaults, the command. Pure."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+from devenv.core.errors import UsageError
+from devenv.core.value import Value
+from devenv.init.compose import read_yaml, show
+
+SETTINGS: Final = re.compile(r"application\.(ya?ml|properties)")
+BUILDS: Final = ("pom.xml", "build.gradle", "build.gradle.kts")
+BOOT: Final = re.compile(r"spring-boot|springframework\.boot")
+PLACE: Final = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::([^{}]*))?\}")
+URL: Final = "spring.datasource.url"
+# Spring Boot takes these from the environment, whatever its settings files say.
+OVERRIDES: Final = {
+    URL: "SPRING_DATASOURCE_URL",
+    "spring.datasource.username": "SPRING_DATASOURCE_USERNAME",
+    "spring.datasource.password": "SPRING_DATASOURCE_PASSWORD",
+}
+ANY_URL: Final = "jdbc:postgresql://localhost/postgres"
+
+
+class SpringProject(Value, frozen=True):
+    """A Spring Boot application: build file, command, health path, variables with defaults, database URL, port."""
+
+    file: str
+    folder: str
+    command: tuple[str, ...]
+    health: str | None
+    variables: Mapping[str, str]
+    url: str | None
+    port: int | None
+
+
+def find_spring(texts: Mapping[str, str], names: Collection[str]) -> SpringProject | None:
+    """The uppermost Spring Boot application of a folder."""
+    builds = [n for n, text in texts.items() if posixpath.basename(n) in BUILDS and BOOT.search(text)]
+    for file in sorted(builds, key=lambda name: (name.count("/"), name)):
+        folder = posixpath.dirname(file)
+        settings: dict[str, str] = {}
+        for name in sorted(texts):
+            inside = not folder or name.startswith(f"{folder}/")
+            if inside and SETTINGS.fullmatch(posixpath.basename(name)) and "/test/" not in f"/{name}":
+                settings = {**dict(settings_in(name, texts[name])), **settings}
+        maven = file.endswith("pom.xml")
+        wrapper = "mvnw" if maven else "gradlew"
+        program = f"./{wrapper}" if posixpath.join(folder, wrapper) in names else "mvn" if maven else "gradle"
+        command = (program, "-q", "spring-boot:run") if maven else (program, "bootRun")
+        health = "/actuator/health" if "actuator" in texts[file] else None
+        base = settings.get("server.servlet.context-path", "").rstrip("/")
+        port = PLACE.sub(lambda match: match[2] or "", settings.get("server.port", ""))
+        variables, url = variables_in(settings)
+        return SpringProject(
+            file=file,
+            folder=folder or ".",
+            command=command,
+            health=health and (f"{base}{health}" if "$" not in base else health),
+            variables=variables,
+            url=url,
+            port=int(port) if re.fullmatch(r"[1-9]\d{0,4}", port) and int(port) < 65536 else None,
+        )
+    return None
+
+
+def variables_in(settings: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+    """(variable -> default, the database's URL) of settings such as `${DB_HOST:localhost}`; "" without a default."""
+    found: dict[str, str] = {}
+    for value in settings.values():
+        for name, default in PLACE.findall(value):
+            found[name] = found.get(name) or default
+    url = settings.get(URL)
+    if url is not None:
+        if (whole := PLACE.fullmatch(url)) and not whole[2]:
+            found[whole[1]] = ANY_URL
+        elif "$" not in url and url.startswith("jdbc:postgresql:"):
+            found |= {name: settings[key] for key, name in OVERRIDES.items() if "$" not in settings.get(key, "$")}
+        url = PLACE.sub(lambda match: match[2] or "", url)
+    return found, url
+
+
+def settings_in(file: str, text: str) -> Iterator[tuple[str, str]]:
+    """(dotted key, value) of a settings file, without those of a profile."""
+    if file.endswith(".properties"):
+        for line in re.split(r"(?m)^#---.*$", text)[0].splitlines():
+            key, equals, value = line.partition("=")
+            if equals and not key.lstrip().startswith(("#", "!")):
+                yield key.strip(), value.strip()
+        return
+    for part in re.split(r"(?m)^---.*$", text):
+        try:
+            found = dict(flat(read_yaml(file, part)))
+        except UsageError:
+            return
+        if not any(key.startswith(("spring.config.activate", "spring.profiles")) for key in found):
+            yield from found.items()
+
+
+def flat(tree: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """The leaves of nested mappings, by dotted keys."""
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from flat(value, f"{prefix}.{key}" if prefix else str(key))
+    elif tree is not None and not isinstance(tree, list) and prefix:
+        yield prefix, show(tree)
