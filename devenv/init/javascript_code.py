@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -14,6 +14,7 @@ from devenv.init.code import Code, Function, Query, Shape, read_query, read_shap
 from devenv.init.dict_functions import script_dicts
 from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, skip_generic, unquoted
 from devenv.init.javascript_answers import REFUSES, read_answer
+from devenv.init.javascript_helpers import JsHelper, helper_of, taken_over
 from devenv.init.javascript_items import script_items, script_texts
 from devenv.init.javascript_tables import MAKES, is_request, read_tables
 from devenv.init.javascript_values import constants_of, exports_of, modules_at, required, taken
@@ -62,6 +63,7 @@ class JsFile:
     mounts: tuple[tuple[str, str], ...] = ()
     prefix: str = ""
     items: tuple[Item, ...] = ()
+    helpers: tuple[JsHelper, ...] = ()
 
 
 def read_scripts(
@@ -81,7 +83,59 @@ def read_scripts(
         name: read_script(name, script, known, taken(name, script, exported), keys, tables)
         for name, script in scripts.items()
     }
-    return mounted(found), scripts
+    outside = {name: taken(name, script, exported) for name, script in scripts.items()}
+    return mounted(with_helpers(found, scripts, known, outside)), scripts
+
+
+def with_helpers(
+    found: Mapping[str, JsFile],
+    scripts: Mapping[str, JsScript],
+    known: Scope,
+    imported: Mapping[str, Mapping[str, ast.expr]],
+) -> dict[str, JsFile]:
+    """The files, with the queries of helpers at the functions that call them with a key."""
+    every = [helper for each in found.values() for helper in each.helpers]
+    names = [helper.block.name.rpartition(".")[2] for helper in every]
+    # Of two functions with one name the call does not tell which is meant.
+    helpers = {name: helper for name, helper in zip(names, every, strict=True) if names.count(name) == 1}
+    if not helpers:
+        return dict(found)
+    made: dict[str, JsFile] = {}
+    gone: set[str] = set()
+    for file, each in found.items():
+        _, scopes = scopes_of(scripts[file], known, imported[file])
+        functions = dict(zip(scripts[file].blocks, each.code.functions[1:], strict=True))
+        queries = list(each.code.queries)
+        for caller, helper, query in taken_over(scripts[file], helpers, functions, scopes, as_query):
+            function = functions[caller]
+            functions[caller] = replace(function, whole=function.whole or (helper.items and not function.results))
+            queries.append(replace(query, function=functions[caller]))
+            gone.add(helper.block.name)
+        code = replace(each.code, queries=tuple(queries), functions=(each.code.functions[0], *functions.values()))
+        made[file] = replace(each, code=code)
+    return {file: replace(each, code=without(each.code, each.helpers, gone)) for file, each in made.items()}
+
+
+def without(code: Code, helpers: Iterable[JsHelper], gone: Container[str]) -> Code:
+    """A file without the queries of the helpers that callers have taken over."""
+    names = {helper.block.name for helper in helpers if helper.block.name in gone}
+    return replace(code, queries=tuple(query for query in code.queries if query.function.name not in names))
+
+
+def as_query(operation: str, request: ast.Dict, line: int, function: Function, scope: Scope) -> Query | None:
+    """A request as a query."""
+    return read_query(as_call(operation, request, line), function, scope, False)
+
+
+def scopes_of(
+    script: JsScript, known: Scope, imported: Mapping[str, ast.expr]
+) -> tuple[Scope, dict[JsFunction, Scope]]:
+    """The scope of a file, and those of its functions."""
+    module = replace(known, names={**known.names, **declared(script), **imported})
+    return module, {
+        block: replace(module, names={**module.names, **declared(script, block.begin, block.end)})
+        for block in script.blocks
+    }
 
 
 def read_script(
@@ -94,17 +148,14 @@ def read_script(
 ) -> JsFile:
     """One file. `imported` are the values that it takes from other files, `known` has the constants of all files."""
     parser = JsParser(script)
-    module = replace(known, names={**known.names, **declared(script), **imported})
-    scopes = {
-        block: replace(module, names={**module.names, **declared(script, block.begin, block.end)})
-        for block in script.blocks
-    }
+    module, scopes = scopes_of(script, known, imported)
     functions = {block: describe(file, script, block, scopes[block]) for block in script.blocks}
     whole = Function(file, 1, "")
     queries: list[Query] = []
     shapes: list[Shape] = []
     tables: list[Found] = []
     unclear: list[int] = []
+    helpers: dict[JsFunction, list[JsHelper | None]] = {}
     for at, token in enumerate(script.tokens):
         opening = at + 1
         if token.kind != "id" or script.word(opening) != "(":
@@ -121,6 +172,8 @@ def read_script(
             pages = "ExclusiveStartKey" in script.text[begin(script, block) : end(script, block)]
             if call and (query := read_query(call, function, scope, pages)):
                 queries.append(query)
+                if block and request:
+                    helpers.setdefault(block, []).append(helper_of(script, block, READS[token.text], request, query))
         elif token.text in WRITES:
             shapes += [
                 s for d in items_of(request_at(parser, opening, scope), scope) if (s := shape(d, function, scope, keys))
@@ -153,6 +206,7 @@ def read_script(
         tuple(read_mounts(script)),
         prefix_of(text),
         tuple(script_items(script, module, scopes, tables_ or {})),
+        tuple(made[0] for made in helpers.values() if len(made) == 1 and made[0]),
     )
 
 
