@@ -34,7 +34,8 @@ def find_application(survey: Survey) -> FoundApplication | None:
     """The application; None when nothing says that there is one."""
     service = survey.compose.application if survey.compose else None
     if service is None:
-        return from_packages(survey) or from_framework(survey) or from_go(survey) or from_spring(survey)
+        known = (from_packages, from_framework, from_go, from_spring, from_rails)
+        return next((found for read in known if (found := read(survey))), None)
     return from_service(service, survey)
 
 
@@ -160,6 +161,18 @@ def from_spring(survey: Survey, only: str | None = None) -> FoundApplication | N
     if spring is None or only not in (None, spring.folder):
         return None
     return FoundApplication(spring.command, spring.folder, spring.port, spring.file, {"SERVER_PORT": "{port}"})
+
+
+def from_rails(survey: Survey) -> FoundApplication | None:
+    """The server of Rails, where a Gemfile stands beside the routes."""
+    for manifest in survey.manifests:
+        place = f"{manifest.folder}/" if manifest.folder else ""
+        routes = f"{place}config/routes.rb"
+        if manifest.language == "Ruby" and routes in survey.names:
+            program = ["bin/rails"] if f"{place}bin/rails" in survey.names else ["bundle", "exec", "rails"]
+            words = (*program, "server", "--port", "{port}")
+            return FoundApplication(words, manifest.folder or ".", None, routes)
+    return None
 
 
 def with_port(found: FoundApplication, survey: Survey) -> FoundApplication:

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from devenv.config.masking import split_address
 from devenv.host.files import read_text
-from devenv.init import golang_code, javascript_code, unused
+from devenv.init import golang_code, javascript_code, ruby, unused
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
@@ -192,6 +192,7 @@ def survey(root: Path) -> Survey:
         *mounted(with_answers(with_results([coded(name, tree) for name, tree in trees.items()]), classes)),
         *(read.code for read in made.values()),
         *(read.code for read in go.values()),
+        *ruby.read_ruby(texts),
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     migrations = find_migrations(names, texts)

@@ -10,6 +10,8 @@ from typing import Final
 
 from devenv.init import unused
 from devenv.init.compose import YAML_BYTES
+from devenv.init.ruby import SUFFIXES as RUBY
+from devenv.init.ruby import read_ruby_tables
 from devenv.init.tables import (
     Found,
     read_json_tables,
@@ -42,6 +44,8 @@ def read_tables(
             folder = PurePath(name).parent
             beside = [t for n, t in texts.items() if n != name and n.endswith(".tf") and PurePath(n).parent == folder]
             here += read_terraform_tables(name, text, beside)
+        elif name.endswith(RUBY):
+            here += read_ruby_tables(name, text)
         elif name in trees:
             found, unclear = read_python_tables(name, trees[name], variables)
             here += found

@@ -1,0 +1,101 @@
+"""Reads Ruby as text: tables of `create_table(table_name: …)`, variables, routes without parts, Rails. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from devenv.init.code import Code
+from devenv.init.routes import Route
+from devenv.init.source import Unclear
+from devenv.init.tables import Found, accept
+
+SUFFIXES: Final = (".rb", ".rake", "Rakefile")
+CREATES: Final = re.compile(r"\.create_table\s*\(?\s*(?=\{|table_name:|:table_name\b)")
+TOKEN: Final = re.compile(
+    r"\s+|#[^\n]*\n|(?P<text>\"[^\"#\\]*\"|'[^'\\]*')|(?P<key>[a-z_]\w*):(?!:)|:(?P<symbol>[a-z_]\w*)|(?P<number>\d[\d_]*)"
+    r"|(?P<word>true|false|nil)\b|(?P<mark>=>|[{}\[\],)])"
+)
+VARIABLE: Final = re.compile(r"\bENV(?:\.fetch\(\s*|\[\s*)['\"](\w+)['\"]\s*(\]|,|\))")
+ROUTE: Final = re.compile(r"^\s*get\s*\(?\s*['\"]([^'\":*]+)['\"]", re.MULTILINE)
+WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "nil": None}
+DEPTH: Final = 20
+
+
+def read_ruby_tables(file: str, text: str) -> Iterator[Found]:
+    """The tables that a file makes with a request that is spelt out."""
+    for call in CREATES.finditer(text):
+        tokens = list(scanned(text, call.end()))
+        if tokens and tokens[0] != ("mark", "{"):
+            tokens = [("mark", "{"), *tokens]
+        try:
+            request, _ = value_at(tokens, 0)
+        except (Unclear, IndexError):
+            continue
+        if found := accept(file, text.count("\n", 0, call.start()) + 1, request):
+            yield found
+
+
+def scanned(text: str, at: int) -> Iterator[tuple[str, str]]:
+    """(kind, text) of the tokens from a place on, as far as they are those of values."""
+    while found := TOKEN.match(text, at):
+        at = found.end()
+        if found.lastgroup is not None:
+            yield found.lastgroup, found[found.lastgroup]
+    yield "mark", ")"
+
+
+def value_at(tokens: list[tuple[str, str]], at: int, depth: int = 0) -> tuple[Any, int]:
+    """(value, place behind it), the keys of a hash as DynamoDB calls them. Unclear."""
+    kind, text = tokens[at]
+    if depth > DEPTH:
+        raise Unclear
+    if kind == "text":
+        return text[1:-1], at + 1
+    if kind == "number":
+        return int(text.replace("_", "")), at + 1
+    if kind == "word":
+        return WORDS[text], at + 1
+    if kind == "symbol":
+        return text, at + 1
+    if (kind, text) == ("mark", "["):
+        items: list[Any] = []
+        at += 1
+        while tokens[at] != ("mark", "]"):
+            item, at = value_at(tokens, at, depth + 1)
+            items.append(item)
+            at += tokens[at] == ("mark", ",")
+        return items, at + 1
+    if (kind, text) == ("mark", "{"):
+        return hash_at(tokens, at + 1, depth)
+    raise Unclear
+
+
+def hash_at(tokens: list[tuple[str, str]], at: int, depth: int) -> tuple[dict[str, Any], int]:
+    """The same of a hash, behind its brace; a call's own arguments end with its parenthesis."""
+    found: dict[str, Any] = {}
+    while tokens[at] not in (("mark", "}"), ("mark", ")")):
+        kind, name = tokens[at]
+        at += 1
+        if kind in ("symbol", "text") and tokens[at] == ("mark", "=>"):
+            at += 1
+        elif kind != "key":
+            raise Unclear
+        found["".join(part.capitalize() for part in name.strip("'\"").split("_"))], at = value_at(tokens, at, depth + 1)
+        at += tokens[at] == ("mark", ",")
+    return found, at + 1
+
+
+def read_ruby(texts: Mapping[str, str]) -> Iterator[Code]:
+    """The variables and routes of Ruby, and of the database.yml of Rails."""
+    for file, text in texts.items():
+        if not file.endswith((*SUFFIXES, "config/database.yml")) or {"test", "tests", "spec"} & {*file.split("/")[:-1]}:
+            continue
+        variables = {v[1]: text.count("\n", 0, v.start()) + 1 for v in VARIABLE.finditer(text)}
+        routes = [
+            Route(file, line := text.count("\n", 0, found.start(1)) + 1, "/" + found[1].strip("/"), (), end=line)
+            for found in ROUTE.finditer(text)
+        ]
+        if variables or routes:
+            yield Code(file, (), (), (), tuple(routes), variables, {}, uses_dynamodb=False, writes=False)
