@@ -285,9 +285,13 @@ def describe(file: str, script: JsScript, block: JsFunction, scope: Scope) -> Fu
     results: dict[str, str] = {}
     parser = JsParser(script)
     words = [script.word(at) for at in range(block.begin, block.end + 1)]
+    behind = block.begin
     for at in range(block.begin, block.end):
-        if script.word(at) == "{" and script.word(at - 1) in ("(", "=", ",", ":", "[", "return", "?"):
+        if at >= behind and script.word(at) == "{" and script.word(at - 1) in ("(", "=", ",", ":", "[", "return", "?"):
             node, _ = parser.object(at, 0)
+            if any(isinstance(key, ast.Constant) and key.value == "TableName" for key in getattr(node, "keys", ())):
+                behind = script.partners.get(at, at)  # A request is no answer: `TableName: config.table`.
+                continue
             found = read_fields(node, taken_apart(parser, at)) if isinstance(node, ast.Dict) else {}
             results = found if len(found) > len(results) else results
     names = [w for w, following in pairwise(words) if following == "(" and re.match(r"[A-Za-z_$]", w)]

@@ -57,3 +57,14 @@ def test_a_call_without_a_key_leaves_the_query_where_it_is(text: str) -> None:
 def test_of_two_helpers_with_one_name_none_is_followed() -> None:
     found = read("const linesOf = (id) => byPrefix(orderKey(id), 'LINE#');\n" + STORE)
     assert "linesOf" not in {each.function.name for each in found["orders.js"].queries}
+
+
+@pytest.mark.parametrize("key", ["{ pk: orderKey(id), sk: 'META' }", "{ pk: given.id, sk: given.kind }"])
+def test_the_parts_of_a_request_are_no_fields_of_the_answer(key: str) -> None:
+    found = read(
+        "async function order(id, given) {\n"
+        f"  const out = await ddb.send(new GetCommand({{ TableName: config.table, Key: {key} }}));\n"
+        "  return out.Item ?? null;\n}"
+    )
+    (query,) = found["orders.js"].queries
+    assert (dict(query.function.results), query.function.whole) == ({}, True)
