@@ -23,8 +23,9 @@ from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.other_services import write_services
 from devenv.init.settings_found import GIVEN, OWN_REGION, database_of, is_secret, placeholder
 from devenv.init.sheet import Guess
+from devenv.init.shell_items import MADE
 from devenv.init.sign_in import KEYS
-from devenv.init.sql_tables import DeclaredTable
+from devenv.init.sql_tables import show_sql
 from devenv.init.step_files import sql_patterns
 from devenv.init.unused import REQUEST
 
@@ -121,7 +122,8 @@ class Drafter(TraceDrafter):
             yield f"{survey.migrations.evidence}: {count} of {survey.migrations.tool}"
         yield from (f"{f.name}: {show_sql(f.tables, f.fills)}" for f in survey.sql)
         yield from (f"{table.file}:{table.line}: the definition of table {table.table}" for table in survey.tables)
-        yield from (f"{name}: items" for name in survey.seeds.files)
+        yield from (f"{name}: items" for name in survey.seeds.files if name != MADE)
+        yield from (f"{name}: items that its commands write" for name in survey.seeds.scripts)
         if self.seed:
             yield f"{self.seed.file}: a script that loads items"
             yield from (f"{name}: data that {self.seed.file} reads" for name in survey.seed_data)
@@ -388,9 +390,18 @@ class Drafter(TraceDrafter):
             self.sheet.key("files", names)
         else:
             self.creator()
+        self.seed_section()
+
+    def seed_section(self) -> None:
+        """`[steps.seed]`: the project's own script, else the files with items."""
         if self.seed:
             self.seed_command(self.seed.file)
+            if scripts := self.survey.seeds.scripts:
+                self.sheet.comment(f"Not loaded: the items that {', '.join(scripts)} writes.")
         elif self.survey.seeds.files:
+            if self.survey.seeds.document:
+                self.files[MADE] = self.survey.seeds.document
+                self.sheet.above(f"{MADE} has the items that {', '.join(self.survey.seeds.scripts)} writes.")
             self.sheet.section("steps", "seed")
             self.sheet.key("files", [glob.escape(name) for name in self.survey.seeds.files])
 
@@ -484,11 +495,3 @@ def health_rank(path: str) -> tuple[int, str] | None:
     if words[-1:] and words[-1] in SERVING:
         return len(HEALTHY), path
     return (len(HEALTHY) + 1, path) if path == "/" else None
-
-
-def show_sql(tables: Iterable[DeclaredTable], fills: Iterable[str]) -> str:
-    """Return what an SQL file does, in words."""
-    made = ", ".join(table.name for table in tables)
-    loaded = ", ".join(fills)
-    parts = [*([f"tables {made}"] if made else []), *([f"rows of {loaded}"] if loaded else [])]
-    return " and ".join(parts) or "other objects, or changes of tables"

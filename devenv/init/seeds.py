@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -18,11 +18,16 @@ NAMED: Final = ("seed", "item", "fixture", "sample", "dynamo", "ddb", "data")
 
 @dataclass(frozen=True)
 class FoundSeeds:
-    """The files that hold items of known tables, the items themselves, and sentences about other ones."""
+    """The files that hold items of known tables, the items themselves, and sentences about other ones.
+
+    `document`: a seed file to write, with the items that commands in `scripts` put into tables.
+    """
 
     files: tuple[str, ...] = ()
     items: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     unused: tuple[str, ...] = ()
+    scripts: tuple[str, ...] = ()
+    document: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_seeds(texts: Mapping[str, str], requests: Mapping[str, Mapping[str, Any]]) -> FoundSeeds:

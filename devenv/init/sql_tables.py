@@ -265,3 +265,11 @@ def order_fills(files: Sequence[SqlFile], every: Sequence[SqlFile]) -> list[SqlF
     """Files that only load rows, so that tables which are referred to are filled first."""
     order = [table.name for file in every for table in file.tables]
     return sorted(files, key=lambda file: max((order.index(n) for n in file.fills if n in order), default=len(order)))
+
+
+def show_sql(tables: Iterable[DeclaredTable], fills: Iterable[str]) -> str:
+    """Return what an SQL file does, in words."""
+    made = ", ".join(table.name for table in tables)
+    loaded = ", ".join(fills)
+    parts = [*([f"tables {made}"] if made else []), *([f"rows of {loaded}"] if loaded else [])]
+    return " and ".join(parts) or "other objects, or changes of tables"

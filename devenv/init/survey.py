@@ -32,6 +32,7 @@ from devenv.init.query_helpers import with_queries
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
+from devenv.init.shell_items import with_shell_items
 from devenv.init.source import PYTHON_BYTES, assignments, parse_python, read_variable, text_functions
 from devenv.init.spring import SpringProject, find_spring
 from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
@@ -203,6 +204,7 @@ def survey(root: Path) -> Survey:
     of_sql = [f for n in (migrations.files if migrations else ()) if n.endswith(".sql") for f in up_tables(texts[n])]
     known = dict.fromkeys(table.name for file in sql for table in file.tables)
     seeds = find_seeds(texts, {table.table: table.request for table in settled})
+    seeds = with_shell_items(seeds, texts, {table.table for table in settled})
     notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
     notes += [f for name, read in go.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableInput")]
     notes += [sentence for read in go.values() for sentence in read.unread]
