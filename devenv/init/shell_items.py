@@ -82,8 +82,9 @@ def written(command: str, given: Mapping[str, str]) -> Iterator[tuple[str, Mappi
         return
     for table, listed in requests.items() if isinstance(requests, Mapping) else ():
         for each in listed if isinstance(listed, list) else ():
-            item = each.get("PutRequest", {}).get("Item") if isinstance(each, Mapping) else None
-            if isinstance(item, Mapping) and is_item(item):
+            put = each.get("PutRequest") if isinstance(each, Mapping) else None
+            item = put.get("Item") if isinstance(put, Mapping) else None
+            if isinstance(item, Mapping) and is_item(item) and "$" not in given["request-items"]:
                 yield str(table), item
 
 

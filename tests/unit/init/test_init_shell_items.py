@@ -17,6 +17,7 @@ aws dynamodb batch-write-item --request-items file://orders.json
 aws dynamodb batch-write-item --request-items=file://lost.json
 aws dynamodb put-item --table-name "$T" --item "{\"pk\": {\"S\": \"$1\"}}"
 aws dynamodb put-item --table-name other --item '{"pk": {"S": "C"}}'
+aws dynamodb batch-write-item --request-items '{"orders": [{"PutRequest": [1]}, 2]}'
 """
 
 
@@ -33,6 +34,7 @@ def test_the_items_of_commands(tmp_path: Path) -> None:
         f"bin/load.sh:7: batch-write-item, {why}",
         f"bin/load.sh:8: put-item, {why}",
         f"bin/load.sh:9: put-item, {why}",
+        f"bin/load.sh:10: batch-write-item, {why}",
     ]
     text = (tmp_path / "devenv.toml").read_text()
     assert 'files = ["orders.json", "seeds/dynamodb/items/from-scripts.json"]' in text
