@@ -159,6 +159,9 @@ def refined(entity: FoundEntity, survey: Survey) -> FoundEntity:
         elif name in entity.attributes and name not in types and not any(NUMBER.fullmatch(text) for text in texts):
             kinds = {type_of_text(text) for text in texts}
             types[name] = kinds.pop() if len(kinds) == 1 else "string"
+    # The expression of a key's attribute may not tell its type; its table does.
+    own = next((key_types(table) for table in survey.tables if table.table == entity.table), {})
+    types |= {name: kind for name, kind in own.items() if name in entity.attributes and name not in types}
     more = {name: kind.rstrip("?") + "?" for name, kind in seen.items() if name not in entity.attributes}
     return replace(entity, attributes={**types, **more})
 
@@ -214,6 +217,12 @@ def coded_places(
     return made
 
 
+def key_types(table: Found) -> dict[str, str]:
+    """Attribute -> type of a table's key."""
+    declared = {str(p["AttributeName"]): str(p["AttributeType"]) for p in table.request["AttributeDefinitions"]}
+    return {name: DECLARED_TYPES.get(declared.get(name, "S"), "string") for name in key_of(table)}
+
+
 def whole_tables(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[FoundEntity]:
     """The kind of each table that holds one only: seeds fill it or the code asks it, and no key has a word in it."""
     known = {each.table for each in kinds}
@@ -228,8 +237,7 @@ def whole_tables(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[Found
         told = [q for q in queries if q.narrowed or any(PLACE.sub("", text) for text in q.key.values())]
         if table.table in known or told or not (items or queries):
             continue
-        declared = {str(p["AttributeName"]): str(p["AttributeType"]) for p in table.request["AttributeDefinitions"]}
-        types = {name: DECLARED_TYPES.get(declared.get(name, "S"), "string") for name in key_of(table)}
+        types = key_types(table)
         name = free_name(singular(LABEL.sub("_", snake(table.table).replace("-", "_"))), names)
         names.add(name)
         stored = frozenset(each for item in items for each in item)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from devenv.init.javascript_code import JsFile, read_scripts
+from tests.unit.init.test_init_kinds import made
 
 MAKE = """\
 send(new CreateTableCommand({
@@ -89,3 +92,13 @@ def test_fields_of_an_item_that_is_taken_apart() -> None:
     found = read("const f = (out) => out.Items.map(({ isbn, stars: n, text }) => ({ id: isbn, n, text, own: 1 }));")
     (_, function) = found.code.functions
     assert dict(function.results) == {"id": "isbn", "n": "stars", "text": "text"}
+
+
+def test_the_type_of_a_key_is_its_tables_where_the_code_does_not_tell_it(tmp_path: Path) -> None:
+    program = f"{LIST}for (const t of tables) {{ {make('t.name', 't.pk')} }}\n" + (
+        "const put = (code, note) => send(new PutCommand({ TableName: 'orders', Item: { order_id: code, note } }));\n"
+        "const orderOf = async (code) => (await send(new QueryCommand({ TableName: 'orders',\n"
+        "  KeyConditionExpression: 'order_id = :o', ExpressionAttributeValues: { ':o': code } }))).Items;\n"
+    )
+    settings, _ = made(tmp_path, {"package.json": '{"name": "shop"}', "a.js": f"// dynamodb\n{program}"})
+    assert settings.entities["order"].attributes["order_id"] == "string"
