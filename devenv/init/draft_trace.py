@@ -266,9 +266,11 @@ class TraceDrafter(DataDrafter):
         fields = {f: a for f, a in results.items() if f != shown and not PLACE.search(a)}
         if seen and answer is not None:
             fields = {f: a for f, a in fields.items() if f in answer}
-        self.sheet.key("fields", fields)
         times = [f for f, a in results.items() if entity.attributes.get(a) == "time" and (f in fields or f == shown)]
-        if times and pattern.query.forward is not None:
+        times = times[:1] if pattern.query.forward is not None else []
+        fields |= {shown: own} if shown in times else {}  # What a list is sorted by is one of its fields.
+        self.sheet.key("fields", fields)
+        if times:
             self.sheet.key("sorted_by", times[0])
             self.sheet.key("order", order_of(pattern, self.entities))
         if words := [field for field in fields if field in WORDS]:

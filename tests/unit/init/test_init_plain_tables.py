@@ -160,3 +160,23 @@ def mine(user):
     settings, _ = made(tmp_path, {"t.json": table("shop", "pk", "sk"), "app.py": app})
     assert list(settings.entities) == ["order"]
     assert bool(settings.trace) is traced
+
+
+LIST = """\
+import boto3
+from boto3.dynamodb.conditions import Key
+table = boto3.resource("dynamodb").Table("rides")
+def rides_of(rider_id):
+    found = table.query(KeyConditionExpression=Key("rider_id").eq(rider_id), ScanIndexForward=False)["Items"]
+    return found
+"""
+RIDE = {"rider_id": MIA, "started_at": "2026-01-02T03:04:05Z", "km": 7}
+
+
+def test_the_time_that_is_the_id_is_also_the_field_that_sorts(tmp_path: Path) -> None:
+    files = {"t/rides.json": table("rides", "rider_id", "started_at"), "rides.json": rows("rides", RIDE)}
+    settings, _ = made(tmp_path, {**files, "app.py": LIST})
+    trace = settings.trace["rides_of"]
+    assert trace.sorted_by == "started_at"
+    assert trace.fields["started_at"] == "started_at"
+    assert trace.ids == {"dynamodb": "started_at", "library": "started_at"}
