@@ -56,13 +56,19 @@ def is_program(service: ComposeService) -> bool:
 
 def not_started(survey: Survey) -> list[str]:
     """Sentences about the services that devenv does not start."""
-    services = survey.compose.others if survey.compose else ()
-    return [
-        f"{each.file}: service {each.name} ({each.image or 'no image'}): devenv does not start it; start it yourself,"
-        f" or declare its program as [services.{key_of(each) or 'NAME'}]"
-        for each in services
-        if not is_program(each) and not (REDIS.search(each.image) and key_of(each))
-    ]
+    said = []
+    for each in survey.compose.others if survey.compose else ():
+        if is_program(each) and not from_service(each, survey, alone=False).command:
+            said.append(
+                f"{each.file}: service {each.name}: no command that starts it was found in {each.build}; to start it"
+                f" with `devenv up`, declare [services.{key_of(each)}] command"
+            )
+        elif not is_program(each) and not (REDIS.search(each.image) and key_of(each)):
+            said.append(
+                f"{each.file}: service {each.name} ({each.image or 'no image'}): devenv does not start it; start it"
+                f" yourself, or declare its program as [services.{key_of(each) or 'NAME'}]"
+            )
+    return said
 
 
 def write_services(
@@ -94,14 +100,10 @@ def write_services(
 def write_program(
     sheet: Sheet, survey: Survey, service: ComposeService, name: str, health_of: Callable[[Iterable[Code]], str | None]
 ) -> None:
-    """The section of one program; without a command, the question for it."""
+    """The section of one program, if its command is known."""
     found = from_service(service, survey, alone=False)
     if not found.command:
-        sheet.note(
-            f"Which command starts {service.name} ({service.file}: built from {service.build})? Write it as"
-            f' [services.{name}] command = ["PROGRAM", …].'
-        )
-        return
+        return  # It is listed.
     environment, left = variables_of(service, found, survey)
     when = f" Compose starts it with the profile {' or '.join(service.profiles)} only." if service.profiles else ""
     lost = f" Not copied: its variables {', '.join(left)}." if left else ""

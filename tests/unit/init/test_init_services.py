@@ -80,10 +80,12 @@ def test_a_worker_a_second_program_and_a_cache(tmp_path: Path) -> None:
     assert "Compose starts it with the profile jobs only." in flat
     assert "Not copied: its variables API_TOKEN, REDIS_HOST." in flat
     assert "hunter2" not in text
-    assert any("Which command starts odd (compose.yaml: built from services/odd)" in each for each in body["edits"])
+    assert body["edits"] == []
     assert [each for each in body["unused"] if "service" in each] == [
+        "compose.yaml: service odd: no command that starts it was found in services/odd; to start it with `devenv up`,"
+        " declare [services.odd] command",
         "compose.yaml: service adminer (adminer): devenv does not start it; start it yourself, or declare its program"
-        " as [services.adminer]"
+        " as [services.adminer]",
     ]
 
 
