@@ -254,6 +254,7 @@ def test_what_a_command_of_another_language_asked_is_named(
     assert named_in in f"{verdict['summary']} {verdict['cause']}"
 
 
+@pytest.mark.long
 def test_a_command_that_goes_past_the_tap_is_not_said_to_ask_nothing(shop: ProjectDir) -> None:
     address = shop.env()["AWS_ENDPOINT_URL_DYNAMODB"]
     change(shop, "process.env.AWS_ENDPOINT_URL_DYNAMODB", f'"{address}"')
@@ -283,17 +284,20 @@ def test_lines_that_only_the_route_loses(shop: ProjectDir) -> None:
     assert shop.json("trace", "order", "7", "--user", "C-ONE")["verdict"]["status"] == "ok"
 
 
+@pytest.mark.long
 def test_a_function_that_prints_no_json(shop: ProjectDir) -> None:
     change(shop, "console.log(JSON.stringify(await lines(value)))", 'console.log("Hello")')
     assert named(shop.json("trace", "order", "7", "--user", "C-ONE")) == ("library", "error")
 
 
+@pytest.mark.long
 def test_an_order_that_does_not_exist(shop: ProjectDir) -> None:
     document = shop.json("trace", "order", "8", "--user", "C-ONE")
     assert (document["exit_code"], named(document)) == (1, ("dynamodb", "missing_item"))
     assert document["verdict"]["fix"]["command"] == "devenv trace order 7"
 
 
+@pytest.mark.long
 def test_a_customer_who_does_not_exist(shop: ProjectDir) -> None:
     document = shop.json("trace", "order", "7", "--user", "c-one")
     assert (document["exit_code"], named(document)) == (1, ("postgres", "near_miss"))
