@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from devenv.init.entities import FoundEntity, refined
 from devenv.init.javascript_code import JsFile, read_scripts
+from devenv.init.survey import survey
 from tests.unit.init.test_init_kinds import made
 
 MAKE = """\
@@ -95,10 +97,25 @@ def test_fields_of_an_item_that_is_taken_apart() -> None:
 
 
 def test_the_type_of_a_key_is_its_tables_where_the_code_does_not_tell_it(tmp_path: Path) -> None:
-    program = f"{LIST}for (const t of tables) {{ {make('t.name', 't.pk')} }}\n" + (
-        "const put = (code, note) => send(new PutCommand({ TableName: 'orders', Item: { order_id: code, note } }));\n"
-        "const orderOf = async (code) => (await send(new QueryCommand({ TableName: 'orders',\n"
-        "  KeyConditionExpression: 'order_id = :o', ExpressionAttributeValues: { ':o': code } }))).Items;\n"
-    )
-    settings, _ = made(tmp_path, {"package.json": '{"name": "shop"}', "a.js": f"// dynamodb\n{program}"})
-    assert settings.entities["order"].attributes["order_id"] == "string"
+    (tmp_path / "a.js").write_text(f"{LIST}for (const t of tables) {{ {make('t.name', 't.pk')} }}\n")
+    entity = FoundEntity("order", "orders", {}, {"order_id": "", "note": ""}, ("a.js:1",))
+    assert refined(entity, survey(tmp_path)).attributes == {"order_id": "string"}
+
+
+def test_what_a_list_is_sorted_by_is_a_field_also_if_it_is_the_id(tmp_path: Path) -> None:
+    program = """\
+send(new CreateTableCommand({ TableName: 'rides', BillingMode: 'PAY_PER_REQUEST',
+  AttributeDefinitions: [{ AttributeName: 'car', AttributeType: 'S' },
+    { AttributeName: 'started_at', AttributeType: 'S' }],
+  KeySchema: [{ AttributeName: 'car', KeyType: 'HASH' }, { AttributeName: 'started_at', KeyType: 'RANGE' }] }));
+const put = (car, started_at, km) => send(new PutCommand({ TableName: 'rides', Item: { car, started_at, km } }));
+async function ridesOf(car) {
+  const out = await send(new QueryCommand({ TableName: 'rides', ScanIndexForward: false,
+    KeyConditionExpression: 'car = :c', ExpressionAttributeValues: { ':c': car } }));
+  return out.Items;
+}
+"""
+    settings, _ = made(tmp_path, {"package.json": '{"name": "rides"}', "a.js": f"// dynamodb\n{program}"})
+    (trace,) = settings.trace.values()
+    assert (trace.ids["dynamodb"], trace.sorted_by) == ("started_at", "started_at")
+    assert trace.fields["started_at"] == "started_at"
