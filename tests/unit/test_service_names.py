@@ -18,7 +18,7 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "core/model.py", "config/services.py", "engines/services.py",
     ),
     "the names of the sections `[postgres]` and `[dynamodb]`": (
-        "config/parse.py", "config/schema_docs.py", "init/draft.py", "init/minimal.py",
+        "config/parse.py", "config/schema_docs.py", "init/draft.py", "init/minimal.py", "init/other_services.py",
     ),
     "a key of `ids` in a trace, which says where an id stands": (
         "config/references.py", "config/trace.py", "init/draft_trace.py", "trace/answers.py",
@@ -39,7 +39,10 @@ REASONS: Mapping[str, tuple[str, ...]] = {
         "init/functions.py", "init/variables.py", "services/streams/look.py", "services/streams/loops.py",
         "services/streams/removed.py", "services/streams/worker.py", "trace/replay.py",
     ),
-    "a word that code which uses the store contains": ("init/code.py", "init/javascript_code.py"),
+    "a word that code which uses the store contains": (
+        "init/code.py", "init/javascript_code.py", "init/javascript_variables.py", "init/shell_items.py",
+        "init/table_files.py",
+    ),
     "the scheme of a URL, postgres://": ("doctor/checks/protection.py",),
     "a layer of a trace has the name of the store that it is about: a fault belongs to it, its judge or its report": (
         "links/faults.py", "render/trace_view.py", "trace/judge/environment.py", "trace/judge/fault.py",
