@@ -114,7 +114,8 @@ def look(root: str, entry: registry.RegisteredProject | None, found: Sequence[ps
             for name, record in read_records(Path(root))
             if record.process and processes.is_running(record.process)
         }
-    pids = {process.pid: (name, None) for process in found if (name := program(process)) != log_clock.NAME} | records
+    named = {process.pid: program(process) for process in found}
+    pids = {pid: (name, None) for pid, name in named.items() if name not in (None, log_clock.NAME)} | records
     services = [RunningService(name, pid, port) for pid, (name, port) in sorted(pids.items())]
     others, connected = read_others(Path(root)) if folder else ([], [])
     contained = read_contained(entry.compose) if entry and entry.compose else Contained()
@@ -209,14 +210,16 @@ def read_running(cache: Path) -> dict[str, list[psutil.Process]]:
     return found
 
 
-def program(process: psutil.Process) -> str:
-    """The service that a process is, else a short name of its program."""
+def program(process: psutil.Process) -> str | None:
+    """The service that a process is, else a short name of its program; None when it has ended since it was found."""
     try:
         marked = processes.environ_of(process.pid).get(SERVICE_MARK)
         written = LOG.fullmatch(processes.output_of(process.pid))
-        return marked or (written["name"] if written else process.name())
+        name = marked or (written["name"] if written else process.name())
     except psutil.Error:
-        return "?"
+        return None
+    # One that ends has no variables any more, so its name would be that of its program.
+    return name if marked or processes.identify(process.pid) else None
 
 
 def show_all() -> Report:
