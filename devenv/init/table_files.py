@@ -43,7 +43,9 @@ def read_tables(
         elif name.endswith(".tf"):
             folder = PurePath(name).parent
             beside = [t for n, t in texts.items() if n != name and n.endswith(".tf") and PurePath(n).parent == folder]
-            here += read_terraform_tables(name, text, beside)
+            found, partly = read_terraform_tables(name, text, beside)
+            here += found
+            notes += partly
         elif name.endswith(RUBY):
             here += read_ruby_tables(name, text)
         elif name in trees:

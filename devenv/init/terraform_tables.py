@@ -10,6 +10,7 @@ from typing import Any, Final
 from devenv.aws import hcl
 from devenv.aws.hcl import Block
 from devenv.init.tables import Found, accept
+from devenv.init.unused import REQUEST
 
 DEPTH: Final = 12
 TURNS: Final = 200
@@ -20,17 +21,19 @@ PART: Final = re.compile(r"\.([\w-]+)|\[\s*(?:\"([^\"\]]*)\"|([\w.]+))\s*\]")
 CALL: Final = re.compile(r"(\w+)(\(.*\))", re.DOTALL)
 
 
-def read_terraform_tables(file: str, text: str, others: Iterable[str] = ()) -> list[Found]:
-    """The tables that a file's resources make; one with a computed name is called by its label.
+def read_terraform_tables(file: str, text: str, others: Iterable[str] = ()) -> tuple[list[Found], list[str]]:
+    """The tables that a file's resources make, and sentences about resources of which only a part is read.
+
+    A table with a computed name is called by its label.
 
     `others` are the other files of its folder: their locals and their variables' defaults count, too.
     """
     if "aws_dynamodb_table" not in text:
-        return []
+        return [], []
     try:
         blocks = hcl.read(text)
     except hcl.Broken:
-        return []
+        return [], []
     around = [*blocks]
     for other in others:
         try:
@@ -39,10 +42,17 @@ def read_terraform_tables(file: str, text: str, others: Iterable[str] = ()) -> l
             continue
     values = Values.of(around)
     found: list[Found] = []
+    notes: list[str] = []
     for block in blocks:
         if block.kind == "resource" and block.labels[:1] == ("aws_dynamodb_table",) and len(block.labels) == 2:
-            found += tables_of(file, block, values)
-    return found
+            total, turned = turns(block, values)
+            made = list(tables_of(file, block, values, turned))
+            found += made
+            # A resource that makes none is counted by who reads the file.
+            if 0 < len(made) < total:
+                left = f"{total - len(made)} of the {total} tables of aws_dynamodb_table.{block.labels[1]}"
+                notes.append(f"{file}:{block.line}: {left}, with values that are computed, or incomplete: {REQUEST}")
+    return found, notes
 
 
 class Values:
@@ -136,10 +146,10 @@ def is_open(value: Any) -> bool:
     return isinstance(value, str) and "${" in value
 
 
-def tables_of(file: str, block: Block, values: Values) -> Iterator[Found]:
+def tables_of(file: str, block: Block, values: Values, turned: Iterable[tuple[Any, Values]]) -> Iterator[Found]:
     """The tables of one resource: one for each turn of its `for_each` or `count`."""
     without = Values({name: each for name, each in values.names.items() if name != "var"})
-    for key, turn in turns(block, values):
+    for key, turn in turned:
         named = turn.value(block.attributes.get("name"))
         inside = {name: turn.names[name] for name in ("each", "count") if name in turn.names}
         template = Values({**without.names, **inside}).value(block.attributes.get("name"))
@@ -149,26 +159,27 @@ def tables_of(file: str, block: Block, values: Values) -> Iterator[Found]:
             yield replace(made, computed=template if is_open(template) else None, defaults=not is_open(named))
 
 
-def turns(block: Block, values: Values) -> list[tuple[Any, Values]]:
-    """(key, values) of each table of a resource; the key is None for a single one."""
+def turns(block: Block, values: Values) -> tuple[int, list[tuple[Any, Values]]]:
+    """How many tables a resource makes, and (key, values) of the first TURNS; the key is None for a single one."""
     if "for_each" in block.attributes:
         pairs = pairs_of(values.value(block.attributes["for_each"])) or []
         # Of a list, key and value are the same.
-        return [(key, values.bound("each", {"key": key, "value": value})) for key, value in pairs]
+        bound = [(key, values.bound("each", {"key": key, "value": value})) for key, value in pairs[:TURNS]]
+        return len(pairs), bound
     count = values.value(block.attributes.get("count"))
     if isinstance(count, int) and not isinstance(count, bool):
-        return [
+        return count, [
             (f"{block.labels[-1]}-{n}" if count > 1 else None, values.bound("count", {"index": n}))
             for n in range(min(count, TURNS))
         ]
-    return [(None, values)]
+    return 1, [(None, values)]
 
 
 def pairs_of(whole: Any) -> list[tuple[Any, Any]] | None:
     """(key, value) of the entries of an object or a list; None for what is not spelt out."""
     if isinstance(whole, dict):
-        return [*whole.items()][:TURNS]
-    return [(part, part) for part in whole[:TURNS]] if isinstance(whole, list) else None
+        return [*whole.items()]
+    return [(part, part) for part in whole] if isinstance(whole, list) else None
 
 
 def blocks_of(block: Block, kind: str, values: Values) -> list[dict[str, Any]]:
@@ -178,7 +189,7 @@ def blocks_of(block: Block, kind: str, values: Values) -> list[dict[str, Any]]:
         if made.kind == "dynamic" and made.labels == (kind,):
             iterator = str(made.attributes.get("iterator", kind)).strip("${}")
             pairs = pairs_of(values.value(made.attributes.get("for_each")))
-            for key, value in [(None, None)] if pairs is None else pairs:
+            for key, value in [(None, None)] if pairs is None else pairs[:TURNS]:
                 held = values.bound(iterator, {"key": key, "value": value})
                 found += [spelt_out(content, held) for content in made.blocks if content.kind == "content"]
     return found

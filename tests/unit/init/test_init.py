@@ -173,7 +173,7 @@ resource "aws_dynamodb_table" "computed" {
   name = "x-${var.stage}"
 }
 """
-    (found,) = read_terraform_tables("main.tf", text)
+    ((found,), _) = read_terraform_tables("main.tf", text)
     assert found.line == 3
     assert found.request["KeySchema"] == [
         {"AttributeName": "pk", "KeyType": "HASH"},
@@ -206,9 +206,9 @@ resource "aws_dynamodb_table" "computed_key" {
   }
 }
 """
-    (found,) = read_terraform_tables("main.tf", text)
+    ((found,), _) = read_terraform_tables("main.tf", text)
     assert (found.table, found.computed) == ("carts", "${var.stage}-carts")
-    (found,) = read_terraform_tables("main.tf", text.replace('"${var.stage}-carts"', "var.table"))
+    ((found,), _) = read_terraform_tables("main.tf", text.replace('"${var.stage}-carts"', "var.table"))
     assert (found.table, found.computed) == ("carts", "${var.table}")
 
 

@@ -50,7 +50,7 @@ resource "aws_dynamodb_table" "one" {
 
 
 def keys(text: str, *others: str) -> dict[str, list[Any]]:
-    found = read_terraform_tables("main.tf", text, others)
+    found, _ = read_terraform_tables("main.tf", text, others)
     return {each.table: [part["AttributeName"] for part in each.request["KeySchema"]] for each in found}
 
 
@@ -101,16 +101,16 @@ resource "aws_dynamodb_table" "audit" {
   }
 }
 """
-    (found,) = read_terraform_tables("main.tf", text)
+    ((found,), _) = read_terraform_tables("main.tf", text)
     assert [each["AttributeName"] for each in found.request["AttributeDefinitions"]] == ["entity", "actor"]
     (index,) = found.request["GlobalSecondaryIndexes"]
     assert (index["IndexName"], index["KeySchema"][0]["AttributeName"]) == ("by-actor", "actor")
 
 
 def test_a_name_with_a_default_is_kept_apart_from_one_without() -> None:
-    (one,) = read_terraform_tables("main.tf", PREFIX + ONE.replace("MORE", 'name = "${var.prefix}-one"'))
+    ((one,), _) = read_terraform_tables("main.tf", PREFIX + ONE.replace("MORE", 'name = "${var.prefix}-one"'))
     assert (one.table, one.computed, one.defaults) == ("bill-one", "${var.prefix}-one", True)
-    (two,) = read_terraform_tables("main.tf", ONE.replace("MORE", 'name = "${var.prefix}-one"'))
+    ((two,), _) = read_terraform_tables("main.tf", ONE.replace("MORE", 'name = "${var.prefix}-one"'))
     assert (two.table, two.computed, two.defaults) == ("one", "${var.prefix}-one", False)
 
 
@@ -127,3 +127,29 @@ def test_a_resource_that_is_not_read_is_listed_beside_one_that_makes_two(tmp_pat
     found = survey(tmp_path)
     assert {each.table for each in found.tables} == {"aaa", "bbb"}
     assert any(line.startswith("main.tf: 1 table definition") for line in found.unused)
+
+
+def test_tables_of_a_resource_that_are_not_read_are_counted(tmp_path: Path) -> None:
+    text = """
+resource "aws_dynamodb_table" "each" {
+  for_each     = { carts = "cart", orders = var.unknown }
+  name         = each.key
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = each.value
+  attribute {
+    name = each.value
+    type = "S"
+  }
+}
+"""
+    found, notes = read_terraform_tables("main.tf", text)
+    assert [each.table for each in found] == ["carts"]
+    (note,) = notes
+    assert note.startswith(
+        "main.tf:2: 1 of the 2 tables of aws_dynamodb_table.each, with values that are computed, or incomplete: write"
+    )
+    many = text.replace("for_each     = { carts", "count = 100000 #").replace("each.value", '"pk"')
+    found, notes = read_terraform_tables("main.tf", many.replace("each.key", '"t-${count.index}"'))
+    assert notes == [f"main.tf:2: 99800 of the 100000 tables of aws_dynamodb_table.each, {note.partition('each, ')[2]}"]
+    (tmp_path / "main.tf").write_text(text)
+    assert note in "\n".join(survey(tmp_path).unused)
