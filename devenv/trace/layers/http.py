@@ -99,7 +99,11 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
     forms = forms_of_answer(inquiry.question.trace, "http")
     answers, later, lines = ask_all(inquiry, declared, forms, asks)
     ended: list[str] = []
-    while len(ended) < lost.TRIES and (words := lost.ended_connection(declared.method, answers.values(), lines)):
+    # All of it takes at most as long again as one request may.
+    end = time.monotonic() + declared.seconds
+    while (words := lost.ended_connection(declared.method, answers.values(), lines)) and len(ended) < lost.TRIES:
+        if time.monotonic() > end:
+            break
         ended.append(words)
         answers, later, lines = ask_all(inquiry, declared, forms, asks)
     if (told := answers.get("preflight")) is not None and told.problem == "not_json":
@@ -131,7 +135,7 @@ def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
         notes=(
             *unplaced(forms, answers["member"].entries),
             *([f"{old} {NEWER}"] if old else []),
-            *([lost.note(len(ended), ended[-1])] if 0 < len(ended) < lost.TRIES else []),
+            *([lost.note(len(ended), ended[-1])] if ended and words is None else []),
         ),
         code_changed=old,
     )
