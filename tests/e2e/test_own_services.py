@@ -16,6 +16,7 @@ import pytest
 
 from devenv.host import processes
 from tests.e2e.many import OWN, kill, many_project, services
+from tests.e2e.port_thief import robbed_service
 from tests.support import ProjectDir
 
 
@@ -250,32 +251,16 @@ command = ["{python}", "early.py"]
 env = { CACHE = "{cache_port}" }
 """
 # The first time another program has the port by the time that it is to be served.
-CACHE = """\
-import http.server, pathlib, subprocess, sys, time
-
-port, thief = int(sys.argv[1]), pathlib.Path("thief")
-if not thief.exists():
-    end = time.monotonic() + 30
+WAIT = """\
+end = time.monotonic() + 30
     while not pathlib.Path("early").exists() and time.monotonic() < end:
-        time.sleep(0.01)
-    code = (
-        "import os, socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); "
-        "print(os.getpid(), flush=True); time.sleep(120)"
-    )
-    # No child of this process: it would count as a part of the service.
-    command = ["sh", "-c", '"$@" &', "sh", sys.executable, "-S", "-c", code, str(port)]
-    shell = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, env={}, text=True)
-    shell.wait()
-    thief.write_text(shell.stdout.readline())
-    sys.exit("the port is taken")
-http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler).serve_forever()
-"""
+        time.sleep(0.01)"""
 
 
 def test_who_was_given_a_port_that_another_program_then_took_gets_the_new_one(many: ProjectDir) -> None:
     """One of its own services, started first, knows the port that the other one then loses."""
     (many.path / "devenv.toml").write_text('[project]\nname = "many"\n' + MOVING)
-    (many.path / "cache.py").write_text(CACHE)
+    (many.path / "cache.py").write_text(robbed_service(before=WAIT))
     (many.path / "early.py").write_text("import time\nopen('early', 'w').close()\ntime.sleep(600)\n")
     try:
         said = many.ok("up", timeout=240).err

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.engines import external_project, other_stores
+from tests.e2e.port_thief import robbed_service
 from tests.support import ProjectDir
 
 pytestmark = pytest.mark.long
@@ -23,32 +24,11 @@ def project(tmp_path: Path) -> Iterator[ProjectDir]:
         made.remove()
 
 
-# Another program answers at its port before it serves there, as another project's that found the port free, too.
-LATE = """\
-import http.server, pathlib, subprocess, sys, time
-
-port, thief = int(sys.argv[1]), pathlib.Path("thief")
-if not thief.exists():
-    code = (
-        "import os, socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); "
-        "print(os.getpid(), flush=True); time.sleep(120)"
-    )
-    # No child of this process: it would count as a part of the service.
-    command = ["sh", "-c", '"$@" &', "sh", sys.executable, "-S", "-c", code, str(port)]
-    shell = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, env={}, text=True)
-    shell.wait()
-    thief.write_text(shell.stdout.readline())
-    time.sleep(1)
-    sys.exit("the port is taken")
-http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler).serve_forever()
-"""
-
-
 def test_a_process_is_not_ready_where_another_program_answers_at_its_port(project: ProjectDir) -> None:
     section = '\n[services.late]\ncommand = ["{python}", "late.py", "{port}"]\nport = 0\nready = { tcp = true }\n'
     settings = project.path / "devenv.toml"
     settings.write_text(settings.read_text() + section)
-    (project.path / "late.py").write_text(LATE)
+    (project.path / "late.py").write_text(robbed_service(after="time.sleep(1)"))
     try:
         said = project.ok("up", "late", "--mark").err
     finally:
