@@ -37,7 +37,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 from devenv.config.load import cache_folder, data_home
 from tests.bench.reset import with_items
-from tests.bench.up import free_port, plain_java, wait_for_archive
+from tests.bench.up import plain_java, wait_for_archive
+from tests.e2e.world import free_port
 from tests.support import REPOSITORY, ProjectDir, unwind_on_sigterm
 
 CONVERSATION: Final = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"

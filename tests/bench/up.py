@@ -8,7 +8,6 @@ B, `python -c "import boto3, psycopg"`. Runs alternate, so that a noisy neighbou
 from __future__ import annotations
 
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from devenv.config.load import cache_folder
 from devenv.core.model import DynamoTarget
 from devenv.engines.embedded import dynamodb_local, java, parts
 from devenv.stores.dynamodb.client import Dynamo
+from tests.e2e.world import free_port
 from tests.support import ProjectDir, reference_project, unwind_on_sigterm
 
 RUNS = 5
@@ -35,13 +35,6 @@ def seconds(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def found_parts() -> tuple[java.Java, parts.Local]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import re
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -164,7 +164,7 @@ def listeners(pids: Sequence[int]) -> set[str]:
 def free_port() -> int:
     """A port that nobody holds, below those that the system hands out, so that nobody gets it meanwhile."""
     while True:
-        port = random.randrange(10_000, 20_000)
+        port = secrets.randbelow(10_000) + 10_000
         if port_is_free(port):
             return port
 

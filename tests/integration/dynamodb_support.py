@@ -19,6 +19,7 @@ from devenv.engines.embedded.dynamodb_local import ENVIRONMENT, launch_command
 from devenv.engines.embedded.java import Java, find_java
 from devenv.engines.embedded.parts import Local
 from devenv.stores.dynamodb import client as dynamodb
+from tests.e2e.world import free_port
 
 
 def say_nothing(text: str, done: int, total: int | None) -> None:
@@ -38,12 +39,6 @@ def wheel_java() -> Java:
 
 def target(port: int) -> DynamoTarget:
     return DynamoTarget(f"http://127.0.0.1:{port}", "us-east-1", "tests", "tests")
-
-
-def free_port() -> int:
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        return int(chosen.getsockname()[1])
 
 
 def wait_for(what: Callable[[], object], seconds: float = 60.0) -> None:

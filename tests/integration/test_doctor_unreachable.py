@@ -15,6 +15,7 @@ import pytest
 from devenv.core.errors import Exit
 from devenv.core.model import ServiceState, Targets
 from tests.conftest import Stores
+from tests.e2e import world
 from tests.integration.doctor_support import Project, messaging, rows
 
 
@@ -40,8 +41,7 @@ def at(project: Project, **changes: Any) -> Project:
 
 @pytest.fixture
 def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        return int(server.getsockname()[1])
+    return world.free_port()
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.stores.dynamodb.client import Dynamo, is_local
 from devenv.stores.dynamodb.remote import SdkTransport
-from tests.integration.dynamodb_support import answering, free_port, reply, wait_for
+from tests.e2e.world import free_port
+from tests.integration.dynamodb_support import answering, reply, wait_for
 
 ITEM = {
     "pk": {"S": "ключ ✓ \u0000"},

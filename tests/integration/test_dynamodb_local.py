@@ -20,7 +20,8 @@ from devenv.engines.embedded.dynamodb_local import archive_path, archive_ready, 
 from devenv.engines.embedded.java import Java
 from devenv.engines.embedded.parts import Local
 from devenv.stores.dynamodb.client import Dynamo
-from tests.integration.dynamodb_support import find_parts, free_port, launched, serving, wait_for, wheel_java
+from tests.e2e.world import free_port
+from tests.integration.dynamodb_support import find_parts, launched, serving, wait_for, wheel_java
 
 TABLE = {
     "TableName": "kept",

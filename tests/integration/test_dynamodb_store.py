@@ -12,7 +12,8 @@ import pytest
 from devenv.core.errors import StoreError
 from devenv.core.model import DynamoTarget
 from devenv.stores.dynamodb.client import Dynamo, plain, probe, typed_item
-from tests.integration.dynamodb_support import answering, find_parts, free_port, reply, serving, target, wait_for
+from tests.e2e.world import free_port
+from tests.integration.dynamodb_support import answering, find_parts, reply, serving, target, wait_for
 
 REFUSED = reply(
     b'{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException","Message":"no"}', "400 Bad Request"

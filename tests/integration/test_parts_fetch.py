@@ -15,7 +15,8 @@ import pytest
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.engines.embedded.parts import NPM, Download, NpmPackage, find_local
-from tests.integration.dynamodb_support import free_port, say_nothing, wait_for
+from tests.e2e.world import free_port
+from tests.integration.dynamodb_support import say_nothing, wait_for
 from tests.unit.engines.test_embedded_parts import FILES, make_archive
 
 FETCH = """

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import Stores
+from tests.e2e.world import free_port
 from tests.tap.support import Recorder, drive, lines, node_environment, node_modules, pointed, tap
 
 ENCRYPTION = (struct.pack("!II", 8, 80877103), struct.pack("!II", 8, 80877104))
@@ -114,9 +116,7 @@ def test_what_is_not_the_protocol_is_passed_on_and_counted(stores: Stores, tmp_p
 
 
 def test_a_store_that_is_not_there_refuses_through_the_tap_too(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    routes = {"postgres": ("127.0.0.1", port)}
+    routes = {"postgres": ("127.0.0.1", free_port())}
     with (
         tap(tmp_path / "calls.jsonl", routes) as ports,
         socket.create_connection(("127.0.0.1", ports["postgres"])) as client,
@@ -173,8 +173,7 @@ def test_twenty_clients_at_once_and_no_call_at_a_wrong_request(
     drive("boto3", 0, environ)
     file = tmp_path / "calls.jsonl"
     routes = {store: address(stores, store) for store in ("postgres", "dynamodb")}
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with (
         tap(file, {**routes, "application": ("127.0.0.1", port)}, "--contents") as ports,
         application(port, pointed(environ, ports)),
@@ -208,8 +207,13 @@ def test_twenty_clients_at_once_and_no_call_at_a_wrong_request(
 def ask(port: int, number: int, traced: bool) -> None:
     headers = {"traceparent": f"00-{number + 1:032x}-{number + 1:016x}-01"} if traced else {}
     request = urllib.request.Request(f"http://127.0.0.1:{port}/n/{number}", headers=headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        assert answer.read() == str(number).encode()
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            assert answer.read() == str(number).encode()
+    except urllib.error.HTTPError as error:
+        # Its body says who answered; closed here, for it holds a socket.
+        with error:
+            pytest.fail(f"{error}: {error.read()!r}")
 
 
 @contextmanager
@@ -225,6 +229,7 @@ def application(port: int, environ: dict[str, str]) -> Iterator[None]:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 break
             time.sleep(0.05)
+        assert process.poll() is None, "it ended before a request"
         yield
     finally:
         process.terminate()

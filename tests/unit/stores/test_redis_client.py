@@ -13,6 +13,7 @@ import pytest
 
 from devenv.core.errors import StoreError
 from devenv.stores.redis.client import Answer, Redis, encoded
+from tests.e2e.world import free_port
 
 
 @contextmanager
@@ -100,10 +101,8 @@ def test_an_answer_that_trickles_has_one_deadline() -> None:
 
 
 def test_no_one_there_is_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     with pytest.raises(StoreError) as caught:
-        Redis(f"redis://127.0.0.1:{port}")
+        Redis(f"redis://127.0.0.1:{free_port()}")
     assert not caught.value.reached
 
 

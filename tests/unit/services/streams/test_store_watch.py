@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from devenv.services.streams import store
+from tests.e2e.world import free_port
 
 
 def test_a_store_that_stays_did_not_end() -> None:
@@ -23,9 +24,7 @@ def test_a_store_that_closed_the_connection_ended() -> None:
 
 
 def test_a_store_that_does_not_answer_ended() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert store.watch_store(f"http://127.0.0.1:{port}")()
+    assert store.watch_store(f"http://127.0.0.1:{free_port()}")()
 
 
 def test_a_connection_that_was_idle_for_long_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
