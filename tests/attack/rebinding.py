@@ -27,7 +27,7 @@ class Page(BaseHTTPRequestHandler):
 
 
 class Resolver(socketserver.ThreadingTCPServer):
-    """SOCKS 5 without authentication. Every name leads to the attacker's page until `rebound`, then to 127.0.0.1."""
+    """SOCKS 5 without authentication. Every name leads to the attacker's page until `rebind`, then to 127.0.0.1."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -36,6 +36,28 @@ class Resolver(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), Connection)
         self.page_port = page_port
         self.rebound = False
+        self.lock = threading.Lock()
+        self.leading_to_page: set[socket.socket] = set()
+
+    def reset(self) -> None:
+        """Lead to the attacker's page again."""
+        self.rebound = False
+
+    def rebind(self) -> None:
+        """Lead to this machine, and end the connections to the page: a slow browser keeps a second one in reserve."""
+        with self.lock:
+            self.rebound = True
+            for each in self.leading_to_page:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+
+    def destination(self, peer: socket.socket, port: int) -> int:
+        """Return the port that a connection of the browser leads to."""
+        with self.lock:
+            if self.rebound:
+                return port
+            self.leading_to_page.add(peer)
+            return self.page_port
 
 
 class Connection(socketserver.BaseRequestHandler):
@@ -51,12 +73,17 @@ class Connection(socketserver.BaseRequestHandler):
             length = {1: 4, 4: 16}.get(kind) or peer.recv(1)[0]
             peer.recv(length)
             port = struct.unpack(">H", peer.recv(2))[0]
-            with socket.create_connection(("127.0.0.1", port if server.rebound else server.page_port), 10) as there:
+            with socket.create_connection(("127.0.0.1", server.destination(peer, port)), 10) as there:
                 peer.sendall(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x00")
                 back = threading.Thread(target=pump, args=(there, peer), daemon=True)
                 back.start()
                 pump(peer, there)
                 back.join(30)
+
+    def finish(self) -> None:
+        server: Any = self.server
+        with server.lock:
+            server.leading_to_page.discard(self.request)
 
 
 def pump(source: socket.socket, target: socket.socket) -> None:

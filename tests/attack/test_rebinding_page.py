@@ -41,10 +41,10 @@ def browser(names: Resolver, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 def open_page(browser: webdriver.Chrome, names: Resolver, url: str) -> None:
     """Load the attacker's page under a name of his; then the name leads to this machine."""
-    names.rebound = False
+    names.reset()
     browser.get(url)
     assert browser.title == "attacker"
-    names.rebound = True
+    names.rebind()
 
 
 def fetch(browser: webdriver.Chrome, url: str, method: str = "GET", headers: Any = None, body: str = "") -> Any:
