@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from devenv.init.entities import ID_NAMES, FoundEntity, find_entities, key_of, own_id, places_of, snake, typed_by_links
 from devenv.init.jwt_code import Claim, JwtUse
+from devenv.init.person_links import KnownRows, person_links
 from devenv.init.propose import (
     brought_by,
     find_group,
@@ -42,7 +43,10 @@ class DataDrafter:
         self.application = survey.compose.application if survey.compose else None
         self.entities = find_entities(survey)
         kinds = (*self.entities, *keyed(survey.tables, self.entities))
-        self.links = find_links(kinds, self.columns, (*survey.seeds.items, *survey.written), survey.values.columns)
+        items = (*survey.seeds.items, *survey.written)
+        rows = KnownRows(self.columns, survey.values.columns, survey.values.mentioned)
+        self.links = find_links(kinds, self.columns, items, survey.values.columns)
+        self.links += person_links(kinds, rows, self.links, items)
         ids = {link.source: str(c.type) for link in self.links if link.sure and (c := link.target.column(link.column))}
         self.entities = typed_by_links(self.entities, ids)
         # An id that only a script's items hold makes nobody a person who asks.
@@ -100,12 +104,12 @@ class DataDrafter:
         for link in self.links:
             target = f"{link.target.name}.{link.column}"
             if not link.sure:
-                why = (
+                why = link.why or (
                     "Only a part of its name suggests this."
                     if link.column in ID_NAMES
                     else "Only their names are similar."
                 )
-                self.sheet.ask(f"Does {link.source} hold ids of {target}? {why}", likely=True)
+                self.sheet.ask(f"Does {link.source} hold ids of {target}? {why}", likely=link.likely)
             self.sheet.section("links", array=True)
             self.sheet.key("name", link.name)
             self.sheet.key("from", f"dynamodb:{link.source}")

@@ -39,13 +39,14 @@ def created(tree: ast.Module) -> Iterator[DeclaredTable]:
                 DeclaredColumn(c.name, c.type, c.unique or c.name in keys | single, c.primary or c.name in keys)
                 for c in columns
             ),
+            foreign=tuple(f for part in parts if isinstance(part, ast.Call) for f in foreign_of(part)),
         )
 
 
 def mapped(tree: ast.Module) -> Iterator[DeclaredTable]:
     """Classes with a `__tablename__`."""
     for node in (each for each in ast.walk(tree) if isinstance(each, ast.ClassDef)):
-        name, columns = None, list[DeclaredColumn]()
+        name, columns, foreign = None, list[DeclaredColumn](), list[tuple[str, str]]()
         for part in node.body:
             match part:
                 case ast.Assign(targets=[ast.Name(id="__tablename__")], value=ast.Constant(value=str(text))):
@@ -56,8 +57,36 @@ def mapped(tree: ast.Module) -> Iterator[DeclaredTable]:
                     columns += [made] if (made := column(call, field)) else []
                 case ast.AnnAssign(target=ast.Name(id=field), annotation=ast.Subscript(value=ast.Name(id="Mapped"))):
                     columns.append(DeclaredColumn(field, ""))
+            match part:
+                case (
+                    ast.Assign(targets=[ast.Name(id=field)], value=ast.Call() as call)
+                    | ast.AnnAssign(target=ast.Name(id=field), value=ast.Call() as call)
+                ):
+                    foreign += foreign_of(call, field)
         if name:
-            yield DeclaredTable("public", name, tuple(columns))
+            yield DeclaredTable("public", name, tuple(columns), foreign=tuple(foreign))
+
+
+def foreign_of(call: ast.Call, field: str = "") -> Iterator[tuple[str, str]]:
+    """column -> table of `Column("created_by", ForeignKey("staff.id"))`, and of `ForeignKeyConstraint(…)` of one."""
+    called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if called == "ForeignKeyConstraint":
+        match call.args:
+            case [ast.List(elts=[ast.Constant(value=str(name))]), ast.List(elts=[ast.Constant(value=str(target))]), *_]:
+                yield name, table_of(target)
+    made = column(call, field)
+    for each in call.args if made else ():
+        match each:
+            case ast.Call(
+                func=ast.Attribute(attr="ForeignKey") | ast.Name(id="ForeignKey"),
+                args=[ast.Constant(value=str(target)), *_],
+            ) if made:
+                yield made.name, table_of(target)
+
+
+def table_of(target: str) -> str:
+    """The table of `staff.id` and `public.staff.id`."""
+    return target.split(".")[-2] if "." in target else target
 
 
 def column(call: ast.Call, field: str = "") -> DeclaredColumn | None:

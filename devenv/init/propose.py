@@ -43,7 +43,10 @@ ID_END: Final = re.compile(r"(uuid|guid|id)$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class FoundLink:
-    """One reference to a row. `sure`: the attribute is called as the table and its column."""
+    """One reference to a row. `sure`: the attribute is called as the table and its column, or seeds prove it.
+
+    Of others `why` is the reason to ask, and `likely` that `--yes` takes them.
+    """
 
     name: str
     source: str
@@ -52,6 +55,8 @@ class FoundLink:
     natural: Mapping[str, str]
     copies: Mapping[str, str]
     sure: bool
+    why: str = ""
+    likely: bool = True
 
 
 @dataclass(frozen=True)

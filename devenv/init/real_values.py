@@ -124,7 +124,7 @@ def keyed_values(items: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
 
 
 def inserted(text: str, columns: Mapping[str, Sequence[str]]) -> Iterable[tuple[str, str, str]]:
-    """(table, column, value) of the texts in INSERT … VALUES. `columns` are those of each table, in order."""
+    """(table, column, value) of texts and whole numbers in INSERT … VALUES; `columns`: of each table, in order."""
     for match in INSERT.finditer(text):
         names = [bare(name.strip()) for name in match[2].split(",")] if match[2] else columns.get(bare(match[1]), ())
         rows = split_commas(BEHIND_ROWS.split(match[3].partition(";")[0].partition('"""')[0])[0].rstrip())
@@ -132,5 +132,5 @@ def inserted(text: str, columns: Mapping[str, Sequence[str]]) -> Iterable[tuple[
             if not (row.startswith("(") and row.endswith(")")):
                 break
             for name, value in zip(names, split_commas(row[1:-1]), strict=False):
-                if re.fullmatch(r"'[^']*'", value):
-                    yield bare(match[1]), name, value[1:-1]
+                if re.fullmatch(r"'[^']*'|\d+", value):
+                    yield bare(match[1]), name, value.strip("'")

@@ -23,6 +23,9 @@ COLUMN: Final = re.compile(
 )
 CONSTRAINT: Final = re.compile(r"(CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE|LIKE)\b", re.IGNORECASE)
 REFERENCES: Final = re.compile(rf"REFERENCES\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
+# A foreign key of one column, within its table's statement or behind it.
+FOREIGN: Final = re.compile(rf"FOREIGN\s+KEY\s*\(\s*({NAME})\s*\)\s*REFERENCES\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
+ALTERED: Final = re.compile(rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{NAME}\.)?({NAME})\s", re.IGNORECASE)
 TARGET: Final = re.compile(rf"(?:INSERT\s+INTO|COPY(?=[^;]*?\sFROM\b))\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
 PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|%s|\{\w*\}|(?<!:):[A-Za-z_]\w*|\$\d")
 # What a statement needs another file's table for.
@@ -71,12 +74,13 @@ class DeclaredColumn:
 
 @dataclass(frozen=True)
 class DeclaredTable:
-    """One declared table."""
+    """One declared table. `foreign`: column -> table that it refers to, in pairs."""
 
     schema: str
     name: str
     columns: tuple[DeclaredColumn, ...]
     references: tuple[str, ...] = ()
+    foreign: tuple[tuple[str, str], ...] = ()
 
     def column(self, name: str) -> DeclaredColumn | None:
         return next((column for column in self.columns if column.name == name), None)
@@ -129,8 +133,13 @@ def read_sql(name: str, text: str) -> SqlFile | str:
     return SqlFile(name, tables, fills, tuple(map(bare, extensions)), problem, touches, makes, uses)
 
 
-def with_keys(tables: Iterable[DeclaredTable], statements: Iterable[str]) -> tuple[DeclaredTable, ...]:
-    """The tables with the primary keys and unique columns that other statements of the file add."""
+def with_keys(tables: Iterable[DeclaredTable], statements: Sequence[str]) -> tuple[DeclaredTable, ...]:
+    """The tables with the primary, unique and foreign keys that other statements of the file add."""
+    added: dict[str, list[tuple[str, str]]] = {}
+    for each in statements:
+        if altered := ALTERED.match(each):
+            pairs = [(bare(column), bare(table)) for column, table in FOREIGN.findall(each)]
+            added.setdefault(bare(altered[1]), []).extend(pairs)
     unique: set[tuple[str, str]] = set()
     primary: set[tuple[str, str]] = set()
     for found in filter(None, (KEYED.match(" ".join(each[:LONGEST].split())) for each in statements)):
@@ -146,6 +155,7 @@ def with_keys(tables: Iterable[DeclaredTable], statements: Iterable[str]) -> tup
                 for c in table.columns
                 for at in [(table.name, c.name)]
             ),
+            foreign=(*table.foreign, *added.get(table.name, ())),
         )
         for table in tables
     )
@@ -185,8 +195,10 @@ def read_table(statement: str) -> DeclaredTable | None:
     columns: list[DeclaredColumn] = []
     together: set[str] = set()
     keys: set[str] = set()
+    foreign: list[tuple[str, str]] = []
     for part in split_commas(found["body"]):
         if CONSTRAINT.match(part):
+            foreign += [(bare(column), bare(table)) for column, table in FOREIGN.findall(part)]
             alone = re.search(rf"(PRIMARY\s+KEY|UNIQUE)\s*\(\s*({NAME})\s*\)", part, re.IGNORECASE)
             together |= {bare(alone[2])} if alone else set()
             keys |= {bare(alone[2])} if alone and alone[1].upper().startswith("PRIMARY") else set()
@@ -194,11 +206,13 @@ def read_table(statement: str) -> DeclaredTable | None:
             primary = bool(re.search(r"\bPRIMARY\s+KEY\b", part, re.IGNORECASE))
             unique = primary or bool(re.search(r"\bUNIQUE\b", part, re.IGNORECASE))
             columns.append(DeclaredColumn(bare(column["name"]), column["type"].strip().lower(), unique, primary))
+            foreign += [(columns[-1].name, bare(table)) for table in REFERENCES.findall(part)]
     marked = [
         DeclaredColumn(c.name, c.type, c.unique or c.name in together, c.primary or c.name in keys) for c in columns
     ]
     references = tuple(bare(name) for name in REFERENCES.findall(found["body"]))
-    return DeclaredTable(bare(found["schema"] or "public"), bare(found["table"]), tuple(marked), references)
+    schema, name = bare(found["schema"] or "public"), bare(found["table"])
+    return DeclaredTable(schema, name, tuple(marked), references, tuple(foreign))
 
 
 def split_commas(body: str) -> list[str]:

@@ -99,11 +99,15 @@ def test_constants_that_are_handed_to_a_function_prove_links(tmp_path: Path) -> 
         ("dynamodb:ledger.gsi1pk[PATRON#{}]", "postgres:patrons.patron_id"),
         ("dynamodb:ledger.borrower", "postgres:patrons.patron_id"),
     }
-    # One id that no row has, and nothing is proved.
+    # One id that no row has, and nothing is proved; of the borrower, called a person, half of the values are likely.
     (tmp_path / "other").mkdir()
     seed = SEED.replace(f'AIKO = "{AIKO}"', 'AIKO = "00000000-0000-4000-8000-000000000009"')
     settings, _ = made(tmp_path / "other", {**SHOP, "scripts/seed_ledger.py": seed})
-    assert links_of(settings) == {("dynamodb:ledger.pk[TOOL#{}]", "postgres:tools.tool_id")}
+    assert links_of(settings) == {
+        ("dynamodb:ledger.pk[TOOL#{}]", "postgres:tools.tool_id"),
+        ("dynamodb:ledger.borrower", "postgres:patrons.patron_id"),
+    }
+    assert "1 of its 2 values in the seeds are there." in (tmp_path / "other" / "devenv.toml").read_text()
 
 
 def test_a_method_is_called_on_the_object_that_a_factory_makes(tmp_path: Path) -> None:

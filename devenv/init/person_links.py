@@ -1,0 +1,174 @@
+"""References by what an attribute means: `created_by`, `assignee_id`, `owner`, where no name of a table tells. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from devenv.init.entities import ID_NAMES, UUID, FoundEntity, free_name, singular, snake
+from devenv.init.propose import HANDLES, ID_END, FoundLink, make_link, sign_in_column, values_of, word_before
+from devenv.init.sql_tables import DeclaredTable
+
+PEOPLE: Final = frozenset(
+    [
+        *("user", "account", "person", "people", "member", "staff", "employee", "customer", "client", "profile"),
+        *("student", "teacher", "driver", "patron", "reader", "author", "owner", "player", "worker", "volunteer"),
+        *("resident", "citizen", "subscriber", "contact", "operator", "agent", "patient", "guest", "buyer", "seller"),
+    ]
+)
+PERSON: Final = re.compile(
+    rf"(?:\w+_)?(?:{'|'.join(sorted(PEOPLE))}|creator|reporter|assignee|assigner|reviewer|approver|editor|sender"
+    r"|recipient|receiver|borrower|lender|requester|requestor|applicant|organi[sz]er|host|manager|participant|attendee"
+    r"|voter|uploader|submitter|follower|inviter|invitee|actor|writer|commenter|poster|holder|moderator|admin)"
+    r"(?:_(?:id|uuid|guid))?"
+    r"|(?!(?:sort|order|group|sorted|ordered|grouped)_by)[a-z]+(?:_[a-z]+)?_by(?:_(?:id|uuid|guid|user))?"
+    r"|(?:assigned|delegated|reported|sent|given|lent|sold)_to(?:_(?:id|uuid|guid))?"
+)
+REFERRING: Final = ("string", "uuid", "number", "")
+SUFFIX: Final = re.compile(r"_?(?:uuid|guid|id)$")
+
+
+@dataclass(frozen=True)
+class RowsMeant:
+    """Why an attribute refers to a column; without `likely` only a name suggests it."""
+
+    table: DeclaredTable
+    column: str
+    why: str
+    likely: bool = True
+    sure: bool = False
+
+
+@dataclass(frozen=True)
+class KnownRows:
+    """The tables, the values of their columns by table and column, and the texts of code that seeds."""
+
+    tables: tuple[DeclaredTable, ...]
+    values: Mapping[tuple[str, str], Sequence[str]]
+    mentioned: frozenset[str]
+
+    @property
+    def people(self) -> tuple[DeclaredTable, ...]:
+        """The tables of people that have an id: by their name, by what people sign in with, or by an email column."""
+        return tuple(table for table in self.tables if id_of(table) and is_people(table))
+
+    def of(self, table: DeclaredTable, column: str) -> frozenset[str]:
+        """The values that the seeds have in a column."""
+        return frozenset(self.values.get((table.name, column), ()))
+
+
+def person_links(
+    entities: Iterable[FoundEntity],
+    rows: KnownRows,
+    links: Sequence[FoundLink],
+    items: Sequence[tuple[str, Mapping[str, Any]]],
+) -> tuple[FoundLink, ...]:
+    """One reference for each attribute that seeds, a foreign key or its name suggests, and that `links` have not."""
+    known = [link.source for link in links]
+    taken = {link.name for link in links}
+    made: list[FoundLink] = []
+    fields = [(each, field, kind) for each in entities for field, kind in each.attributes.items()]
+    for entity, field, kind in fields:
+        if kind.rstrip("?") not in REFERRING:
+            continue
+        values = values_of(entity, field, items)
+        word = word_before(values)
+        found = next(evidence(snake(field), {value.removeprefix(word) for value in values}, rows), None)
+        link = make_link(entity, field, found.table, found.column, f"{word}{{}}" if word else None) if found else None
+        if found is None or link is None or any(each.partition("[")[0] == bare(link.source) for each in known):
+            continue
+        known.append(link.source)
+        name = free_name(SUFFIX.sub("", snake(field)) or link.name, taken)
+        taken.add(name)
+        made.append(replace(link, name=name, sure=found.sure, why=found.why, likely=found.likely))
+    return tuple(made)
+
+
+def bare(source: str) -> str:
+    """`orders.pk` of the source `orders.pk[USER#{}]`."""
+    return source.partition("[")[0]
+
+
+def evidence(name: str, values: set[str], rows: KnownRows) -> Iterator[RowsMeant]:
+    """The columns that an attribute may refer to, the surest first."""
+    personal = PERSON.fullmatch(name) is not None
+    if personal:
+        yield from by_values(values, rows)
+    if personal or ID_END.search(name):
+        yield from fitting(by_foreign_key(name, rows), values, rows)
+    if personal:
+        yield from fitting(by_name(name, values, rows), values, rows)
+
+
+def by_values(values: set[str], rows: KnownRows) -> Iterator[RowsMeant]:
+    """Columns that tell people apart and have all of an attribute's values, or some of them."""
+    unique = [(table, c.name) for table in rows.people for c in table.columns if c.unique or c.name == id_of(table)]
+    numbers = all(value.isdigit() for value in values)
+    if values and (not numbers or len(rows.people) == 1):
+        whole = [(table, column) for table, column in unique if values <= rows.of(table, column)]
+        if len(whole) == 1:
+            yield RowsMeant(*whole[0], "Its values in the seeds are numbers of rows there.", sure=not numbers)
+    if not numbers:
+        for table, column in unique:
+            if common := len(values & rows.of(table, column)):
+                yield RowsMeant(table, column, f"{common} of its {len(values)} values in the seeds are there.")
+
+
+def by_foreign_key(name: str, rows: KnownRows) -> Iterator[RowsMeant]:
+    """What a column of the same name refers to in SQL."""
+    pairs = [(table, *pair) for table in rows.tables for pair in table.foreign]
+    for table, column, target in pairs:
+        if SUFFIX.sub("", snake(column)) == SUFFIX.sub("", name):
+            for each in rows.tables:
+                if each.name == target and (id_ := id_of(each)):
+                    yield RowsMeant(each, id_, f"The column {table.name}.{column} refers to {target}.")
+
+
+def by_name(name: str, values: set[str], rows: KnownRows) -> Iterator[RowsMeant]:
+    """The table that an attribute's last word names, else that of people: likely if it is the only one."""
+    plain = SUFFIX.sub("", name)
+    for table in rows.tables:
+        if (id_ := id_of(table)) and f"_{plain}".endswith(f"_{singular(snake(table.name))}"):
+            yield RowsMeant(table, id_, "Its name is that of the table.", likely=len(plain) > 2)
+    for table in rows.people:
+        id_ = str(id_of(table))
+        others = [f"{each.name}.{id_of(each)}" for each in rows.people if each is not table]
+        if not others and rows.of(table, id_) & rows.mentioned:
+            yield RowsMeant(table, id_, f"Seeds name ids of {table.name}, the only table of people.")
+        elif not others and plain != name:
+            yield RowsMeant(
+                table, id_, f"By its name the id of a person, and {table.name} is the only table of people."
+            )
+        else:
+            either = f" It may be {' or '.join(others)}, too." if others else ""
+            yield RowsMeant(table, id_, f"Only its name suggests a person.{either}", likely=False)
+
+
+def fitting(found: Iterable[RowsMeant], values: set[str], rows: KnownRows) -> Iterator[RowsMeant]:
+    """Those that an attribute's values in the seeds do not rule out; ids that no row has make one less likely."""
+    for each in found:
+        column = each.table.column(each.column)
+        if values and column and column.type == "uuid" and not all(map(UUID.fullmatch, values)):
+            continue
+        there = rows.of(each.table, each.column)
+        if values and there and not values & there:
+            each = replace(each, likely=False, why=f"{each.why} But no row of the seeds has one of its values.")
+        yield each
+
+
+def id_of(table: DeclaredTable) -> str | None:
+    """The column that a reference to a table's rows holds."""
+    primary = [column.name for column in table.columns if column.primary]
+    if len(primary) == 1:
+        return primary[0]
+    return next((name for name in ID_NAMES if table.column(name)), None) if not primary else None
+
+
+def is_people(table: DeclaredTable) -> bool:
+    """Return True for a table of people."""
+    words = {singular(word) for word in snake(table.name).split("_")}
+    unique = [column.name for column in table.columns if column.unique]
+    signing = sign_in_column(table) or any(name in (*HANDLES, "email") for name in unique)
+    return singular(snake(table.name)) in PEOPLE or bool(words & {"user", "account", "person"}) or bool(signing)
