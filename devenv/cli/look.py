@@ -99,7 +99,9 @@ def trace(
     ] = None,
     action: Annotated[
         bool,
-        typer.Option("--action", help="Send the declared write on a copy of both stores, then trace the copy."),
+        typer.Option(
+            "--action", help="Send the declared write to the application on a copy of both stores, then trace the copy."
+        ),
     ] = False,
     stress: Annotated[
         bool,
@@ -346,7 +348,7 @@ def patterns_explain(name: Pattern) -> None:
 def patterns_matrix(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML page.")] = None,
 ) -> None:
-    """Show which pattern reads which entity, by which key, and what one table per entity would need instead."""
+    """Show which pattern reads which entity by which key, and compare the cost with one table per entity."""
     from devenv.patterns import command
 
     report = command.show_matrix(stack())

@@ -90,7 +90,10 @@ def global_options(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print more detail.")] = False,
     no_input: Annotated[bool, typer.Option("--no-input", help='Never prompt; answer "no" to every question.')] = False,
     color: Annotated[
-        str, typer.Option(metavar="auto|always|never", help="Color the output. NO_COLOR also turns it off.")
+        str,
+        typer.Option(
+            metavar="auto|always|never", help="When to color the output; the variable NO_COLOR turns color off."
+        ),
     ] = "auto",
     debug: Annotated[bool, typer.Option("--debug", help="Print tracebacks of errors.")] = False,
     allow_remote: Annotated[

@@ -30,7 +30,8 @@ def stop(names: Names) -> None:
 def restart(
     names: Names,
     refused: Annotated[
-        bool, typer.Option("--refused", help="Give a stream worker's refused records to its function again.")
+        bool,
+        typer.Option("--refused", help="Also retry the records that a stream worker's function could not process."),
     ] = False,
 ) -> None:
     """Stop single services and start them again, with what they need."""

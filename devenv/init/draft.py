@@ -227,7 +227,7 @@ class Drafter(TraceDrafter):
         if found.port:
             self.sheet.key("port", found.port)
         self.sheet.key(
-            "health", health or "/", "" if health else "a path that answers with a status below 400 once it can serve"
+            "health", health or "/", "" if health else "its status must be below 400 when the application is ready"
         )
         if self.survey.python:
             self.sheet.key("python", self.survey.python)

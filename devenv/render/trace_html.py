@@ -119,7 +119,7 @@ def heading(report: Report, body: Body) -> Iterator[str]:
     for name, value in subject["params"].items():
         yield f"<span>{text(name)} <code>{text(value)}</code></span>"
     if subject.get("user"):
-        yield f"<span>asked by <code>{text(subject['user'])}</code></span>"
+        yield f"<span>as user <code>{text(subject['user'])}</code></span>"
     started = str(body["started"])
     yield f'<time datetime="{text(started)}">{text(started[:19].replace("T", " "))} UTC</time>'
     yield f"<span>{text(duration(body.get('ms')))}</span>"
