@@ -20,10 +20,11 @@ VERBS: Final = re.compile(r"^(list|get|query|fetch|find|read|load|create|put|add
 ID_NAMES: Final = ("uuid", "id", "guid")
 LABEL: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 # The attributes by which people tell kinds apart, and words of a sort key that only say "the thing itself".
-TYPED: Final = ("type", "entity", "entity_type", "item_type", "kind", "et")
+TYPED: Final = ("type", "entity", "entity_type", "item_type", "kind", "et", "edb_e")
 ABOUT: Final = ("metadata", "meta", "info", "head", "header", "root", "detail", "details", "self", "data")
 WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*(?=[^}\w-]|$)(?![^{]*\})")
-HEAD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*(?:[#:|/{]|$)")
+# `$checkin_1#…` is ElectroDB's.
+HEAD: Final = re.compile(r"\$\w+#|[A-Za-z][A-Za-z_-]*(?:[#:|/{]|$)")
 NAMELESS: Final = re.compile(r"([A-Za-z]{2,})([#:|/_-])\{(id|uuid|guid)\}")
 # The parts of a key between `#`, those of `${table[column=value].column}` whole; a part in capitals is a word.
 SEPARATED: Final = re.compile(r"(?:\$\{[^}]*\}|[^#])+")

@@ -14,8 +14,9 @@ from devenv.init.code import Code, Function, Query, Shape, read_query, read_shap
 from devenv.init.dict_functions import script_dicts
 from devenv.init.golang import GoField, GoParser, declared, last_name, parse_go, structs, unquoted
 from devenv.init.javascript import JsFunction
-from devenv.init.javascript_code import ENDPOINT, as_call, begin, end, items_of, shape
+from devenv.init.javascript_code import ENDPOINT, as_call, items_of, shape
 from devenv.init.javascript_items import script_texts
+from devenv.init.javascript_routes import begin, end
 from devenv.init.routes import Route
 from devenv.init.source import Scope, Unclear, value_of
 from devenv.init.tables import Found, accept

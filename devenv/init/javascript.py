@@ -7,10 +7,13 @@ no counterpart becomes a name that stands for nothing. Nothing is executed.
 from __future__ import annotations
 
 import ast
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+
+from devenv.init.source import Fill
 
 TEXT_BYTES: Final = 300_000
 DEPTH: Final = 60
@@ -308,6 +311,8 @@ class JsParser:
             elif word == "[":
                 inner, _ = self.expression(at + 1, depth + 1)
                 node, at = ast.Subscript(value=node, slice=inner), self.script.partners.get(at, at) + 1
+            elif word == "(" and (mapped := self.mapped(node, at, depth + 1)) is not None:
+                node, at = mapped, self.script.partners.get(at, at) + 1
             elif word == "(":
                 node, at = self.call(node, at, depth + 1)
             elif word == "!" and following in (".", ",", ")", ";", "}"):
@@ -341,6 +346,19 @@ class JsParser:
         if token.text in ("null", "undefined"):
             return ast.Constant(value=None), at + 1
         return ast.Name(id=token.text if token.kind == "id" else NOTHING), at + 1
+
+    def mapped(self, node: ast.expr, at: int, depth: int) -> ast.expr | None:
+        """The list that `["a", "b"].map((name) => ({ name }))` makes; None for any other call."""
+        match node:
+            case ast.Subscript(value=ast.List(elts=parts), slice=ast.Constant(value="map")):
+                word = self.script.word
+                inner = at + 1 if word(at + 1) == "(" else at
+                arrow = self.script.partners.get(at + 1, at) + 1 if inner > at else at + 2
+                if word(arrow) != "=>" or word(arrow + 1) == "{":
+                    return None
+                body, _ = self.expression(arrow + 1, depth)
+                return ast.List(elts=[Fill({word(inner + 1): part}).visit(copy.deepcopy(body)) for part in parts])
+        return None
 
     def call(self, function: ast.expr, at: int, depth: int) -> tuple[ast.expr, int]:
         """A call, with its arguments."""

@@ -6,22 +6,25 @@ import ast
 import posixpath
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
 from devenv.init.dict_functions import script_dicts
-from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script, skip_generic, unquoted
-from devenv.init.javascript_answers import REFUSES, read_answer
+from devenv.init.electrodb import Model, model_queries, model_shape, of_models, read_models
+from devenv.init.javascript import JsFunction, JsParser, JsScript, declared, parse_script
 from devenv.init.javascript_helpers import JsHelper, helper_of, taken_over
 from devenv.init.javascript_items import script_items, script_texts
+from devenv.init.javascript_models import read_declared
+from devenv.init.javascript_routes import begin, end, prefix_of, read_mounts, read_routes
+from devenv.init.javascript_rows import read_knex
 from devenv.init.javascript_tables import MAKES, is_request, read_tables
 from devenv.init.javascript_values import constants_of, exports_of, modules_at, required, taken
 from devenv.init.javascript_variables import script_uses
 from devenv.init.routes import Route
 from devenv.init.source import Scope
-from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
+from devenv.init.sql_tables import DeclaredTable
 from devenv.init.tables import Found
 from devenv.init.variables import script_required
 from devenv.init.written_items import Item, Keys
@@ -40,20 +43,15 @@ READS: Final[Mapping[str, str]] = {
 WRITES: Final = ("PutCommand", "PutItemCommand", "put", "putItem", "BatchWriteCommand", "BatchWriteItemCommand")
 VARIABLE: Final = re.compile(r"\bprocess\.env(?:\.([A-Za-z_]\w*)|\[\s*['\"](\w+)['\"]\s*\])")
 ENDPOINT: Final = re.compile(r"['\"](https?://[\w.-]+:\d+/?)['\"]")
-PLACE: Final = re.compile(r":(\w+)")
 MOST_MOUNTS: Final = 5
-KNEX_COLUMN: Final = re.compile(
-    r"\.(\w+)\(\s*['\"](\w+)['\"][^;\n]*?\)((?:\s*\.\s*\w+\((?:[^()]|\([^()]*\))*\))*)", re.DOTALL
-)
-KNEX_KINDS: Final = {"increments": "integer", "bigIncrements": "bigint", "string": "text", "text": "text"}
-NOT_COLUMNS: Final = frozenset(("foreign", "primary", "unique", "index", "references", "inTable", "dropColumn", "raw"))
 
 
 @dataclass(frozen=True)
 class JsFile:
     """The findings in one file.
 
-    `mounts`: (prefix, module) of the routers that it mounts; `unclear`: lines of tables.
+    `mounts`: (prefix, module) of the routers that it mounts; `unclear`: lines of tables. `models` are its entities of
+    ElectroDB by the names that they are given.
     """
 
     code: Code
@@ -64,6 +62,7 @@ class JsFile:
     prefix: str = ""
     items: tuple[Item, ...] = ()
     helpers: tuple[JsHelper, ...] = ()
+    models: Mapping[str, Model] = field(default_factory=dict)
 
 
 def read_scripts(
@@ -84,7 +83,27 @@ def read_scripts(
         for name, script in scripts.items()
     }
     outside = {name: taken(name, script, exported) for name, script in scripts.items()}
-    return mounted(with_helpers(found, scripts, known, outside)), scripts
+    return mounted(with_models(with_helpers(found, scripts, known, outside), scripts, known, outside)), scripts
+
+
+def with_models(
+    found: Mapping[str, JsFile],
+    scripts: Mapping[str, JsScript],
+    known: Scope,
+    imported: Mapping[str, Mapping[str, ast.expr]],
+) -> dict[str, JsFile]:
+    """The files, with the queries that go through an entity of ElectroDB, wherever it is declared."""
+    models = {name: model for each in found.values() for name, model in each.models.items()}
+    made = dict(found)
+    for file, script in scripts.items() if models else ():
+        if not any(f"{name}." in script.text for name in models):
+            continue
+        module, scopes = scopes_of(script, known, imported[file])
+        code = made[file].code
+        functions = dict(zip(script.blocks, code.functions[1:], strict=True))
+        queries = model_queries(script, models, functions, code.functions[0], scopes, module)
+        made[file] = replace(made[file], code=replace(code, queries=(*code.queries, *queries), uses_dynamodb=True))
+    return made
 
 
 def with_helpers(
@@ -155,6 +174,9 @@ def read_script(
     shapes: list[Shape] = []
     tables: list[Found] = []
     unclear: list[int] = []
+    models = [*read_models(script, module, scopes)]
+    tables += [*read_declared(file, script, module, scopes), *of_models(file, models)]
+    shapes += [model_shape(file, line, model) for _, line, model in models]
     helpers: dict[JsFunction, list[JsHelper | None]] = {}
     for at, token in enumerate(script.tokens):
         opening = at + 1
@@ -207,17 +229,8 @@ def read_script(
         prefix_of(text),
         tuple(script_items(script, module, scopes, tables_ or {})),
         tuple(made[0] for made in helpers.values() if len(made) == 1 and made[0]),
+        {name: model for name, _, model in models if name},
     )
-
-
-def begin(script: JsScript, block: JsFunction | None) -> int:
-    """Where a function's text begins."""
-    return script.tokens[block.begin].at if block else 0
-
-
-def end(script: JsScript, block: JsFunction | None) -> int:
-    """Where a function's text ends."""
-    return script.tokens[min(block.end, len(script.tokens) - 1)].at if block else len(script.text)
 
 
 def request_at(parser: JsParser, opening: int, scope: Scope, *, last: bool = False) -> ast.Dict | None:
@@ -349,90 +362,6 @@ def read_fields(node: ast.Dict, names: Mapping[str, str]) -> dict[str, str]:
 # --- routes
 
 
-def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Function]) -> Iterator[Route]:
-    """`app.get("/x/:id", …)` of Express and the like, `@Get(":id")` in a `@Controller("x")` of NestJS."""
-    controllers: list[tuple[int, str]] = []
-    for at, token in enumerate(script.tokens):
-        # TypeScript: `app.get<{ Params: { id: string } }>("/x/:id", …)`.
-        opening = skip_generic(script, at + 1) if token.text == "get" and script.word(at + 1) == "<" else at + 1
-        if script.word(opening) != "(" or token.kind != "id":
-            continue
-        argument = script.tokens[opening + 1] if opening + 1 < len(script.tokens) else None
-        path = unquoted(argument.text) if argument and argument.kind == "str" else ""
-        closing = script.partners.get(opening, at)
-        if token.text == "Controller" and script.word(at - 1) == "@":
-            controllers.append((at, path))
-        elif token.text == "Get" and script.word(at - 1) == "@" and controllers:
-            body = next((b for b in sorted(functions, key=lambda b: b.begin) if b.begin > closing), None)
-            calls = functions[body].calls if body else frozenset[str]()
-            last = script.line(body.end) if body else script.line(at)
-            asked = re.findall(r"@Query\(\s*['\"](\w+)", script.text[token.at : begin(script, body)])
-            yield make_route(file, (script.line(at), last), f"{controllers[-1][1]}/{path}", calls, asked)
-        elif token.text == "get" and script.word(at - 1) == "." and path.startswith("/"):
-            inside = {script.word(n) for n in range(opening + 2, closing)}
-            calls = frozenset(word for word in inside if word.isidentifier())
-            for each in functions.values():
-                calls |= each.calls if each.short in inside else frozenset()
-            text = script.text[token.at : script.tokens[closing].at]
-            handlers = [b for b, f in functions.items() if f.short in inside]
-            text += "".join(script.text[begin(script, b) : end(script, b)] for b in handlers)
-            asked = re.findall(r"query\s*(?:\.|\[\s*['\"])(\w+)", text)
-            lines = (script.line(at), script.line(closing))
-            answer = read_answer(text)
-            route = make_route(file, lines, path, calls, asked)
-            guarded = REFUSES.search(text) is not None
-            yield replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2), guarded=guarded)
-
-
-def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[str], asked: list[str]) -> Route:
-    """A route with `{name}` for parameters."""
-    shown = PLACE.sub(r"{\1}", "/" + path.strip("/"))
-    parameters = tuple(re.findall(r"\{(\w+)", shown))
-    return Route(file, lines[0], shown, parameters, calls, tuple(dict.fromkeys(asked)), end=lines[1])
-
-
-def read_mounts(script: JsScript) -> Iterator[tuple[str, str]]:
-    """(prefix, module or name) of `app.use("/api", router)`, and of `app.use("/api", require("./routes"))`."""
-    modules = {
-        name: module for names, module in required(script.text) for name in re.findall(r"\w+", names) if name != "as"
-    }
-    for at, token in enumerate(script.tokens):
-        if token.text == "register" and script.word(at - 1) == "." and script.word(at + 1) == "(":
-            yield from fastify_mount(script, at, modules)
-        if token.text != "use" or script.word(at - 1) != "." or script.word(at + 1) != "(":
-            continue
-        closing = script.partners.get(at + 1, at)
-        first = script.tokens[at + 2] if at + 2 < len(script.tokens) else None
-        if first is None or first.kind != "str" or closing - at < 4:
-            continue
-        last = script.tokens[closing - 1]
-        if last.kind == "id":
-            yield unquoted(first.text), modules.get(last.text, last.text)
-        elif script.word(at + 4) == "require":
-            yield unquoted(first.text), unquoted(script.word(at + 6))
-
-
-def fastify_mount(script: JsScript, at: int, modules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """(prefix, module or name) of `app.register(routes, { prefix: "/v1" })`."""
-    call, _ = JsParser(script).call(ast.Name(id="_"), at + 1, 0)
-    match call:
-        case ast.Call(args=[first, ast.Dict() as options]):
-            entries = zip(options.keys, options.values, strict=True)
-            prefix = next((v for k, v in entries if isinstance(k, ast.Constant) and k.value == "prefix"), None)
-            if isinstance(prefix, ast.Constant) and isinstance(prefix.value, str):
-                match first:
-                    case ast.Name(id=name):
-                        yield prefix.value, modules.get(name, name)
-                    case ast.Call(args=[ast.Constant(value=str(module))]):
-                        yield prefix.value, module
-
-
-def prefix_of(text: str) -> str:
-    """The prefix that NestJS puts before every route."""
-    found = re.search(r"setGlobalPrefix\(\s*['\"]([^'\"]+)", text)
-    return found[1].strip("/") if found else ""
-
-
 def mounted(found: Mapping[str, JsFile]) -> dict[str, JsFile]:
     """The files with the prefixes of their routers before their routes."""
     overall = next((each.prefix for each in found.values() if each.prefix), "")
@@ -465,24 +394,3 @@ def under(parts: Iterable[str], route: Route) -> Route:
     """A route behind these prefixes."""
     before = "/".join(part for part in parts if part)
     return replace(route, path=f"/{before}{route.path}".rstrip("/") or "/") if before else route
-
-
-# --- Knex
-
-
-def read_knex(text: str) -> Iterator[DeclaredTable]:
-    """The tables of `knex.schema.createTable("users", t => { … })`."""
-    for match in re.finditer(r"\.createTable(?:IfNotExists)?\(\s*['\"](\w+)['\"]", text):
-        following = re.search(r"\.(?:create|drop)Table\w*\(", text[match.end() :])
-        body = text[match.end() : match.end() + following.start()] if following else text[match.end() :]
-        columns: dict[str, DeclaredColumn] = {}
-        for kind, name, rest in KNEX_COLUMN.findall(body):
-            if kind in NOT_COLUMNS or kind.startswith("drop"):
-                continue
-            primary = "primary(" in rest or "increments" in kind.lower()
-            unique = primary or ".unique(" in rest.replace(" ", "")
-            columns.setdefault(name, DeclaredColumn(name, KNEX_KINDS.get(kind, kind), unique, primary))
-        if re.search(r"\.increments\(\s*\)", body):
-            columns.setdefault("id", DeclaredColumn("id", "integer", True, True))
-        if columns:
-            yield DeclaredTable("public", match[1], tuple(columns.values()))

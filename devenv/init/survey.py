@@ -171,7 +171,9 @@ def survey(root: Path) -> Survey:
     keys = keys_of(tables)
     made, _ = javascript_code.read_scripts(scripts, variables, keys)
     go = golang_code.read_go(texts, variables, keys)
-    files: list[javascript_code.JsFile | golang_code.GoFile] = [*made.values(), *go.values()]
+    # The table that a model implies counts where no definition is found.
+    scripts_read = sorted(made.values(), key=lambda each: bool(each.models))
+    files: list[javascript_code.JsFile | golang_code.GoFile] = [*scripts_read, *go.values()]
     for each in (table for read in files for table in read.tables):
         tables.setdefault(each.table, each)
     settled = settle_names(tables.values(), variables)

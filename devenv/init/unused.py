@@ -18,7 +18,11 @@ KINDS: Final = (
     ((".rs",), re.compile(r"\.create_table\(\)"), "Rust"),
     ((".py",), re.compile(r"\baws_dynamodb\b"), "the CDK"),
     ((".py",), re.compile(r"^from\s+pynamodb|^import\s+pynamodb", re.MULTILINE), "PynamoDB"),
-    ((".ts", ".js", ".mjs", ".cjs"), re.compile(r"new\s+(?:dynamodb|ddb)\.(?:Table|TableV2|CfnTable)\("), "the CDK"),
+    (
+        (".ts", ".js", ".mjs", ".cjs"),
+        re.compile(r"\bnew\s+(?:\w+\.)?(?:Table|TableV2|CfnTable)\(\s*(?:this|scope)\b"),
+        "the CDK",
+    ),
     ((".ts", ".js", ".mjs", ".cjs"), re.compile(r"\bdynamoose\.(?:model|Table)\b|from\s+['\"]electrodb"), "a model"),
     ((".ts", ".js"), re.compile(r"\bnew\s+(?:sst\.(?:aws\.)?)?(?:Dynamo|Table)\(\s*(?:this|stack|['\"])"), "SST"),
 )

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from devenv.cli.guesses import choose_likely
+from devenv.cli.settings_report import check_settings
+from devenv.config.load import load
 from devenv.config.parse import parse
 from devenv.config.schema import Settings
 from devenv.core.errors import Exit
@@ -27,8 +29,9 @@ REQUEST = f'{{"TableName": "things", {ATTRIBUTES}, {KEY}}}'
 
 
 def made(root: Path, files: dict[str, str], *, yes: bool = True) -> tuple[Settings, dict[str, Any]]:
-    """The settings that init writes, and its report."""
+    """The settings that init writes, and its report. `config check` takes the file."""
     report = init(write(root, files), choose_likely if yes else None)
+    check_settings(load(root))
     return parse(tomllib.loads((root / "devenv.toml").read_text()), root), dict(report.body)
 
 

@@ -1,0 +1,111 @@
+"""The HTTP routes of JavaScript: Express, Fastify, Hono, NestJS, Next.js, with the prefixes of routers. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Final
+
+from devenv.init.code import Function
+from devenv.init.javascript import JsFunction, JsParser, JsScript, skip_generic, unquoted
+from devenv.init.javascript_answers import REFUSES, read_answer
+from devenv.init.javascript_values import required
+from devenv.init.routes import Route
+
+PLACE: Final = re.compile(r":(\w+)")
+
+
+def begin(script: JsScript, block: JsFunction | None) -> int:
+    """Where a function's text begins."""
+    return script.tokens[block.begin].at if block else 0
+
+
+def end(script: JsScript, block: JsFunction | None) -> int:
+    """Where a function's text ends."""
+    return script.tokens[min(block.end, len(script.tokens) - 1)].at if block else len(script.text)
+
+
+def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Function]) -> Iterator[Route]:
+    """`app.get("/x/:id", …)` of Express and the like, `@Get(":id")` in a `@Controller("x")` of NestJS."""
+    controllers: list[tuple[int, str]] = []
+    for at, token in enumerate(script.tokens):
+        # TypeScript: `app.get<{ Params: { id: string } }>("/x/:id", …)`.
+        opening = skip_generic(script, at + 1) if token.text == "get" and script.word(at + 1) == "<" else at + 1
+        if script.word(opening) != "(" or token.kind != "id":
+            continue
+        argument = script.tokens[opening + 1] if opening + 1 < len(script.tokens) else None
+        path = unquoted(argument.text) if argument and argument.kind == "str" else ""
+        closing = script.partners.get(opening, at)
+        if token.text == "Controller" and script.word(at - 1) == "@":
+            controllers.append((at, path))
+        elif token.text == "Get" and script.word(at - 1) == "@" and controllers:
+            body = next((b for b in sorted(functions, key=lambda b: b.begin) if b.begin > closing), None)
+            calls = functions[body].calls if body else frozenset[str]()
+            last = script.line(body.end) if body else script.line(at)
+            asked = re.findall(r"@Query\(\s*['\"](\w+)", script.text[token.at : begin(script, body)])
+            yield make_route(file, (script.line(at), last), f"{controllers[-1][1]}/{path}", calls, asked)
+        elif token.text == "get" and script.word(at - 1) == "." and path.startswith("/"):
+            inside = {script.word(n) for n in range(opening + 2, closing)}
+            calls = frozenset(word for word in inside if word.isidentifier())
+            for each in functions.values():
+                calls |= each.calls if each.short in inside else frozenset()
+            text = script.text[token.at : script.tokens[closing].at]
+            handlers = [b for b, f in functions.items() if f.short in inside]
+            text += "".join(script.text[begin(script, b) : end(script, b)] for b in handlers)
+            asked = re.findall(r"query\s*(?:\.|\[\s*['\"])(\w+)", text)
+            lines = (script.line(at), script.line(closing))
+            answer = read_answer(text)
+            route = make_route(file, lines, path, calls, asked)
+            guarded = REFUSES.search(text) is not None
+            yield replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2), guarded=guarded)
+
+
+def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[str], asked: list[str]) -> Route:
+    """A route with `{name}` for parameters."""
+    shown = PLACE.sub(r"{\1}", "/" + path.strip("/"))
+    parameters = tuple(re.findall(r"\{(\w+)", shown))
+    return Route(file, lines[0], shown, parameters, calls, tuple(dict.fromkeys(asked)), end=lines[1])
+
+
+def read_mounts(script: JsScript) -> Iterator[tuple[str, str]]:
+    """(prefix, module or name) of `app.use("/api", router)`, and of `app.use("/api", require("./routes"))`."""
+    modules = {
+        name: module for names, module in required(script.text) for name in re.findall(r"\w+", names) if name != "as"
+    }
+    for at, token in enumerate(script.tokens):
+        if token.text == "register" and script.word(at - 1) == "." and script.word(at + 1) == "(":
+            yield from fastify_mount(script, at, modules)
+        if token.text != "use" or script.word(at - 1) != "." or script.word(at + 1) != "(":
+            continue
+        closing = script.partners.get(at + 1, at)
+        first = script.tokens[at + 2] if at + 2 < len(script.tokens) else None
+        if first is None or first.kind != "str" or closing - at < 4:
+            continue
+        last = script.tokens[closing - 1]
+        if last.kind == "id":
+            yield unquoted(first.text), modules.get(last.text, last.text)
+        elif script.word(at + 4) == "require":
+            yield unquoted(first.text), unquoted(script.word(at + 6))
+
+
+def fastify_mount(script: JsScript, at: int, modules: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(prefix, module or name) of `app.register(routes, { prefix: "/v1" })`."""
+    call, _ = JsParser(script).call(ast.Name(id="_"), at + 1, 0)
+    match call:
+        case ast.Call(args=[first, ast.Dict() as options]):
+            entries = zip(options.keys, options.values, strict=True)
+            prefix = next((v for k, v in entries if isinstance(k, ast.Constant) and k.value == "prefix"), None)
+            if isinstance(prefix, ast.Constant) and isinstance(prefix.value, str):
+                match first:
+                    case ast.Name(id=name):
+                        yield prefix.value, modules.get(name, name)
+                    case ast.Call(args=[ast.Constant(value=str(module))]):
+                        yield prefix.value, module
+
+
+def prefix_of(text: str) -> str:
+    """The prefix that NestJS puts before every route."""
+    found = re.search(r"setGlobalPrefix\(\s*['\"]([^'\"]+)", text)
+    return found[1].strip("/") if found else ""
