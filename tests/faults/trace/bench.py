@@ -168,8 +168,8 @@ class Bench:
         return DynamoTarget(endpoint, region, env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"])
 
     def dynamodb(self) -> Dynamo:
-        """A client of it."""
-        return Dynamo(self.target())
+        """A client of it, as patient as the tests on a busy machine."""
+        return Dynamo(self.target(), timeout=60.0)
 
     def scan(self, table: str = TABLE) -> list[Item]:
         """All items."""
