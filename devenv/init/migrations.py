@@ -16,6 +16,8 @@ NAMED: Final = (
     ("golang-migrate", re.compile(r"(?:(.*)/)?\d+_[^/]*\.(?:up|down)\.sql")),
     ("flyway", re.compile(r"(?:(.*)/)?(?:[VU]\d[\d._]*|R)__[^/]+\.sql")),
 )
+# Of several folders, this one is no set of demo data.
+MIGRATIONS: Final = re.compile(r"(?:^|[/_-])migrations?(?:/|$)")
 DJANGO: Final = re.compile(r"(.*/)?migrations/\d{4}_\w+\.py")
 KNEX: Final = re.compile(r"(?:(.*)/)?migrations/[^/]+\.[cm]?[jt]s")
 KNEX_UP: Final = re.compile(r"\bexports\.up\b|\bexport\s+(?:const|(?:async\s+)?function)\s+up\b|\bup\s*[:=(].*knex")
@@ -62,7 +64,9 @@ def find_alembic(names: list[str], texts: Mapping[str, str]) -> FoundMigrations 
         setting: str | dict[str, Any] = "flask-migrate"
         if folder != "migrations":
             # `flask db` finds the application from the folder that it runs in.
-            command = ["{python}", "-m", "flask", "--app", f"{where}/app.py", "db", "upgrade", "-d", folder]
+            own = (f"{where}/{name}.py" for name in ("app", "wsgi", "main", "run"))
+            app = next((each for each in own if each in names), f"{where}/app.py")
+            command = ["{python}", "-m", "flask", "--app", app, "db", "upgrade", "-d", folder]
             setting = {"command": command, "folder": folder}
         return FoundMigrations("flask-migrate", setting, tuple(files), f"{folder}/env.py", program=True)
     ini = next((name for name in names if PurePosixPath(name).name == "alembic.ini"), None)
@@ -115,7 +119,8 @@ def find_plain(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | 
     for tool, pattern in NAMED:
         found = [(match[1] or ".", name) for name in names if (match := pattern.fullmatch(name)) and name in texts]
         if found:
-            return plain(tool, found[0][0], [name for _, name in found])
+            folder = min((folder for folder, _ in found), key=lambda each: not MIGRATIONS.search(each))
+            return plain(tool, folder, [name for _, name in found])
     return None
 
 

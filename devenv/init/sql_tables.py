@@ -37,6 +37,7 @@ TOUCHES: Final = re.compile(
     rf"|UPDATE\s+(?:ONLY\s+)?(?:{NAME}\.)?({NAME})",
     re.IGNORECASE,
 )
+GRANT: Final = re.compile(r"(?:GRANT|REVOKE)\s[^;]*?\sON\s+(?:TABLE\s+)?([\w\".,\s]+?)\s+(?:TO|FROM)\s", re.IGNORECASE)
 # A key that stands behind its table's own statement, as in what pg_dump writes.
 KEYED: Final = re.compile(
     rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{NAME}\.)?(?P<table>{NAME})\s+ADD\s+"
@@ -174,6 +175,8 @@ def touched(statement: str) -> list[str]:
     text = re.sub(r"--[^\n]*", "", statement[:LONGEST])
     if VIEW.match(text):
         return FROM.findall(text)
+    if granted := GRANT.match(text):
+        return [name.strip().rpartition(".")[2] for name in granted[1].split(",")]
     found = TOUCHES.match(text)
     return [name for name in found.groups() if name] if found else []
 

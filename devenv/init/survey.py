@@ -31,6 +31,7 @@ from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
+from devenv.init.set_aside import included, old_folder, set_aside
 from devenv.init.settings_class import with_variables
 from devenv.init.shell_items import with_shell_items
 from devenv.init.source import PYTHON_BYTES, assignments, parse_python, read_variable, text_functions
@@ -340,7 +341,16 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
     if migrations:
         owners = {table.name: f"the migrations ({migrations.tool})" for n in of_tool for table in up_tables(texts[n])}
     sql = sorted((n for n in texts if n.endswith(".sql") and n not in of_tool), key=lambda n: (n.count("/"), n))
+    lists = included(texts, sql)
+    in_use = [name for name in sql if not old_folder(name)]
     for name in sql:
+        if files := lists.get(name):
+            reasons.append(f"{name}: it only includes {', '.join(files)}, which are run in its order")
+            continue
+        aside = set_aside(name, texts[name]) or (old_folder(name) if migrations or in_use else None)
+        if aside is not None and not any(name in files for files in lists.values()):
+            reasons.append(f"{name}: {aside}")
+            continue
         read = read_sql(name, texts[name])
         if isinstance(read, str):
             reasons.append(f"{name}: {read}")
@@ -356,7 +366,9 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
             continue
         owners |= {table.name: name for table in read.tables}
         chosen[name] = read
-    return order_files(chosen.values()), reasons
+    listed = [name for files in lists.values() for name in files if name in chosen]
+    first = [chosen.pop(name) for name in dict.fromkeys(listed)]
+    return [*first, *order_files(chosen.values())], reasons
 
 
 def up_tables(text: str) -> tuple[DeclaredTable, ...]:
