@@ -1,4 +1,4 @@
-"""The rows that a COPY in an SQL file reads from files of the folder, and the lines whose file is nowhere. Pure."""
+"""The rows of COPY in SQL files, in the file or from another, and of CSV files that fit a table. Pure."""
 
 from __future__ import annotations
 
@@ -10,24 +10,40 @@ from pathlib import Path
 from typing import Final
 
 from devenv.core.errors import UsageError
-from devenv.init.sql_tables import SqlFile, bare
+from devenv.init.sql_tables import DeclaredTable, SqlFile, bare
 from devenv.steps.setup.mounts import COPIES, read_mounts
 from devenv.steps.setup.psql import SERVER_COPY, places_of_rows, split_statements
 
 MOST: Final = 200
 TARGET: Final = re.compile(r"(?:[\w\"]+\s*\.\s*)?(\"[^\"]+\"|\w+)\s*(?:\(([^()]*)\))?\s*$")
+# What pg_dump writes.
+INSIDE: Final = re.compile(
+    r"^COPY\s+(?P<target>[^;]*?)\s+FROM\s+stdin\b(?P<rest>[^;]*);[^\n]*\n(?P<rows>.*?)^\\\.", re.I | re.M | re.S
+)
 Columns = dict[tuple[str, str], list[str]]
 
 
 def copied_rows(
-    root: Path, texts: Mapping[str, str], names: Collection[str], sql: Iterable[SqlFile]
+    root: Path,
+    texts: Mapping[str, str],
+    names: Collection[str],
+    sql: Collection[SqlFile],
+    tables: Iterable[DeclaredTable],
 ) -> tuple[Columns, list[str]]:
     """(table, column) -> values of CSV files that a COPY reads; sentences about those without such a file."""
     columns: Columns = {}
     lost: list[str] = []
     files = [file for file in sql if COPIES.search(texts[file.name])]
     mounts = read_mounts(root) if files else ()
-    declared = {table.name: [c.name for c in table.columns] for file in sql for table in file.tables}
+    declared = {table.name: [c.name for c in table.columns] for table in tables}
+    for file in sql:
+        for inside in INSIDE.finditer(texts[file.name]):
+            is_csv = "csv" in inside["rest"].lower()
+            rows = inside["rows"] if is_csv else inside["rows"].replace('"', '""')
+            keep_rows(columns, inside["target"], rows, False, declared, "," if is_csv else "\t")
+    for table, name in csv_tables(texts, declared).items():
+        header = texts[name].partition("\n")[0]
+        keep_rows(columns, f'"{table}" ({header})', texts[name], True, declared)
     known = set(names)
     for file in files:
         try:
@@ -49,7 +65,25 @@ def copied_rows(
     return columns, lost
 
 
-def keep_rows(columns: Columns, target: str, text: str, header: bool, declared: Mapping[str, list[str]]) -> None:
+def csv_tables(texts: Mapping[str, str], declared: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """table -> CSV file that is called after it and whose header names columns of it, most of all."""
+    found: dict[str, str] = {}
+    for name, text in texts.items():
+        stem = name.rpartition("/")[2].removesuffix(".csv")
+        header = [word.strip() for word in text.partition("\n")[0].split(",")]
+        if name.endswith(".csv") and stem in declared and 2 * len({*header} & {*declared[stem]}) > len(header):
+            found.setdefault(stem, name)
+    return found
+
+
+def keep_rows(
+    columns: Columns,
+    target: str,
+    text: str,
+    header: bool,
+    declared: Mapping[str, list[str]],
+    separator: str = ",",
+) -> None:
     """Add the values of a CSV file's first rows to the columns that the COPY names, else to those of the table."""
     match = TARGET.match(target.strip())
     if match is None:
@@ -57,9 +91,10 @@ def keep_rows(columns: Columns, target: str, text: str, header: bool, declared: 
     table = bare(match[1])
     names = [bare(name.strip()) for name in match[2].split(",")] if match[2] else declared.get(table, [])
     try:
-        rows = [*islice(csv.reader(text.splitlines()), MOST + header)][int(header) :]
+        rows = [*islice(csv.reader(text.splitlines(), delimiter=separator), MOST + header)][int(header) :]
     except csv.Error:
         return
     for row in rows:
         for name, value in zip(names, row, strict=False):
-            columns.setdefault((table, name), []).append(value)
+            if value != r"\N":
+                columns.setdefault((table, name), []).append(value)

@@ -1,4 +1,4 @@
-"""References by what an attribute means: `created_by`, `assignee_id`, `owner`, where no name of a table tells. Pure."""
+"""References by values, foreign keys and the meaning of names, where no column is called so. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from devenv.init.entities import ID_NAMES, UUID, FoundEntity, free_name, singular, snake
 from devenv.init.propose import HANDLES, ID_END, FoundLink, make_link, sign_in_column, values_of, word_before
-from devenv.init.sql_tables import DeclaredTable
+from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 
 PEOPLE: Final = frozenset(
     [
@@ -27,6 +27,8 @@ PERSON: Final = re.compile(
     r"|(?:assigned|delegated|reported|sent|given|lent|sold)_to(?:_(?:id|uuid|guid))?"
 )
 REFERRING: Final = ("string", "uuid", "number", "")
+FEWEST: Final = 3
+NUMBERS: Final = re.compile(r"int|serial|numeric|decimal|auto", re.IGNORECASE)
 SUFFIX: Final = re.compile(r"_?(?:uuid|guid|id)$")
 
 
@@ -67,23 +69,31 @@ def person_links(
 ) -> tuple[FoundLink, ...]:
     """One reference for each attribute that seeds, a foreign key or its name suggests, and that `links` have not."""
     known = [link.source for link in links]
+    copied = {(link.source.partition(".")[0], name) for link in links for name in (*link.copies, *link.natural)}
     taken = {link.name for link in links}
     made: list[FoundLink] = []
     fields = [(each, field, kind) for each in entities for field, kind in each.attributes.items()]
     for entity, field, kind in fields:
-        if kind.rstrip("?") not in REFERRING:
+        if kind.rstrip("?") not in REFERRING or (entity.table, field) in copied:
             continue
         values = values_of(entity, field, items)
         word = word_before(values)
         found = next(evidence(snake(field), {value.removeprefix(word) for value in values}, rows), None)
         link = make_link(entity, field, found.table, found.column, f"{word}{{}}" if word else None) if found else None
-        if found is None or link is None or any(each.partition("[")[0] == bare(link.source) for each in known):
+        if found is None or link is None or any(bare(each) == bare(link.source) for each in known):
             continue
+        if found.column != id_of(found.table) and leads_to(entity, found.table, (*links, *made)):
+            continue  # A copy of a column of the row that another attribute refers to.
         known.append(link.source)
         name = free_name(SUFFIX.sub("", snake(field)) or link.name, taken)
         taken.add(name)
         made.append(replace(link, name=name, sure=found.sure, why=found.why, likely=found.likely))
     return tuple(made)
+
+
+def leads_to(entity: FoundEntity, table: DeclaredTable, links: Iterable[FoundLink]) -> bool:
+    """Return True if an attribute of an entity's table refers to rows of a table."""
+    return any(each.target.name == table.name and each.source.startswith(f"{entity.table}.") for each in links)
 
 
 def bare(source: str) -> str:
@@ -95,25 +105,29 @@ def evidence(name: str, values: set[str], rows: KnownRows) -> Iterator[RowsMeant
     """The columns that an attribute may refer to, the surest first."""
     personal = PERSON.fullmatch(name) is not None
     if personal:
-        yield from by_values(values, rows)
+        yield from by_values(values, rows, rows.people)
+    yield from by_values(values, rows, ())
     if personal or ID_END.search(name):
         yield from fitting(by_foreign_key(name, rows), values, rows)
+    yield from fitting(by_name(name, values, rows), values, rows)
     if personal:
-        yield from fitting(by_name(name, values, rows), values, rows)
+        yield from fitting(by_people(name, rows), values, rows)
 
 
-def by_values(values: set[str], rows: KnownRows) -> Iterator[RowsMeant]:
-    """Columns that tell people apart and have all of an attribute's values, or some of them."""
-    unique = [(table, c.name) for table in rows.people for c in table.columns if c.unique or c.name == id_of(table)]
+def by_values(values: set[str], rows: KnownRows, people: Sequence[DeclaredTable]) -> Iterator[RowsMeant]:
+    """Columns that tell rows apart and have all of an attribute's values; of `people` some of them are enough."""
+    unique = [
+        (table, c.name) for table in people or rows.tables for c in table.columns if c.unique or c.name == id_of(table)
+    ]
     numbers = all(value.isdigit() for value in values)
-    if values and (not numbers or len(rows.people) == 1):
-        whole = [(table, column) for table, column in unique if values <= rows.of(table, column)]
-        if len(whole) == 1:
-            yield RowsMeant(*whole[0], "Its values in the seeds are numbers of rows there.", sure=not numbers)
-    if not numbers:
-        for table, column in unique:
-            if common := len(values & rows.of(table, column)):
-                yield RowsMeant(table, column, f"{common} of its {len(values)} values in the seeds are there.")
+    # Small numbers and single letters are everywhere.
+    telling = all(len(value) >= FEWEST for value in values) or (len(people) == 1 and numbers)
+    whole = [(table, column) for table, column in unique if values <= rows.of(table, column)]
+    if values and telling and len(whole) == 1:
+        yield RowsMeant(*whole[0], "All its values in the seeds are there.", sure=bool(people) and not numbers)
+    for table, column in unique if people and not numbers else ():
+        if common := len(values & rows.of(table, column)):
+            yield RowsMeant(table, column, f"{common} of its {len(values)} values in the seeds are there.")
 
 
 def by_foreign_key(name: str, rows: KnownRows) -> Iterator[RowsMeant]:
@@ -127,17 +141,35 @@ def by_foreign_key(name: str, rows: KnownRows) -> Iterator[RowsMeant]:
 
 
 def by_name(name: str, values: set[str], rows: KnownRows) -> Iterator[RowsMeant]:
-    """The table that an attribute's last word names, else that of people: likely if it is the only one."""
+    """The table that an attribute's last word names, or the one unique column that is called so."""
     plain = SUFFIX.sub("", name)
     for table in rows.tables:
-        if (id_ := id_of(table)) and f"_{plain}".endswith(f"_{singular(snake(table.name))}"):
-            yield RowsMeant(table, id_, "Its name is that of the table.", likely=len(plain) > 2)
+        called = singular(snake(table.name))
+        if len(plain) >= FEWEST and (f"_{plain}".endswith(f"_{called}") or f"_{called}".endswith(f"_{plain}")):
+            columns = [c for c in table.columns if c.unique or c.name == id_of(table)]
+            meant = next((c for c in columns if values and is_of_type(values, c)), None)
+            if column := meant.name if meant else id_of(table):
+                yield RowsMeant(table, column, "Its name is that of the table.")
+    same = [(table, c.name) for table in rows.tables for c in table.columns if c.unique and c.name == name]
+    if len(same) == 1 and "_" in name:
+        yield RowsMeant(*same[0], "Its name is that of the column.")
+
+
+def is_of_type(values: set[str], column: DeclaredColumn) -> bool:
+    """Return True if values can stand in a column."""
+    if column.type == "uuid":
+        return all(map(UUID.fullmatch, values))
+    return bool(NUMBERS.search(column.type)) == all(value.isdigit() for value in values)
+
+
+def by_people(name: str, rows: KnownRows) -> Iterator[RowsMeant]:
+    """The table of people: likely if it is the only one."""
     for table in rows.people:
         id_ = str(id_of(table))
         others = [f"{each.name}.{id_of(each)}" for each in rows.people if each is not table]
         if not others and rows.of(table, id_) & rows.mentioned:
             yield RowsMeant(table, id_, f"Seeds name ids of {table.name}, the only table of people.")
-        elif not others and plain != name:
+        elif not others and SUFFIX.search(name):
             yield RowsMeant(
                 table, id_, f"By its name the id of a person, and {table.name} is the only table of people."
             )
@@ -150,7 +182,7 @@ def fitting(found: Iterable[RowsMeant], values: set[str], rows: KnownRows) -> It
     """Those that an attribute's values in the seeds do not rule out; ids that no row has make one less likely."""
     for each in found:
         column = each.table.column(each.column)
-        if values and column and column.type == "uuid" and not all(map(UUID.fullmatch, values)):
+        if values and column and not is_of_type(values, column):
             continue
         there = rows.of(each.table, each.column)
         if values and there and not values & there:

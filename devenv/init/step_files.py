@@ -14,6 +14,9 @@ from devenv.steps.step import natural_key
 NUMBERED: Final = re.compile(r"[Vv]?\d+[^/]*\.sql")
 # A data file as a script names it: `FIXTURES / "parcels.json"`, `from "../data/parcels.json"`.
 DATA: Final = re.compile(r"""["'`](?:[^"'`\n]*/)?([\w.-]+\.(?:json|jsonl|ndjson|csv|tsv|ya?ml))["'`]""")
+# One whose name is computed: `f"{table}.csv"`; and a word in quotes, such as a folder's name.
+COMPUTED: Final = re.compile(r"""["'`][^"'`\n]*\}\.(json|jsonl|ndjson|csv|tsv|ya?ml)["'`]""")
+QUOTED: Final = re.compile(r"""["'`](?:[^"'`\n]*/)?([\w.-]+)/?["'`]""")
 
 
 def sql_patterns(chosen: Iterable[str], names: Collection[str]) -> list[str]:
@@ -34,9 +37,17 @@ def sql_patterns(chosen: Iterable[str], names: Collection[str]) -> list[str]:
 
 
 def data_files(script: str, names: Iterable[str]) -> list[str]:
-    """The project's data files that a script's text names, each by a name that only one file has."""
+    """The project's data files that a script's text names, each by a name that only one file has.
+
+    Where the script computes names, all files with that ending in a folder that it names.
+    """
+    names = tuple(names)
     called: dict[str, list[str]] = {}
     for name in names:
         called.setdefault(name.rpartition("/")[2], []).append(name)
     wanted = dict.fromkeys(found[1] for found in DATA.finditer(script))
-    return [called[name][0] for name in wanted if len(called.get(name, ())) == 1]
+    found = [called[name][0] for name in wanted if len(called.get(name, ())) == 1]
+    endings = {f".{each[1]}" for each in COMPUTED.finditer(script)}
+    folders = {each[1] for each in QUOTED.finditer(script)} if endings else set()
+    inside = (n for n in names if PurePosixPath(n).suffix in endings and PurePosixPath(n).parent.name in folders)
+    return [*dict.fromkeys((*found, *inside))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Final, Literal
@@ -16,7 +16,7 @@ from devenv.init import golang_code, javascript_code, ruby, unused
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
-from devenv.init.copied_rows import copied_rows
+from devenv.init.copied_rows import copied_rows, csv_tables
 from devenv.init.data_classes import data_classes
 from devenv.init.dict_functions import dict_functions
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
@@ -218,7 +218,8 @@ def survey(root: Path) -> Survey:
         *(item for each in made.values() for item in each.items),
     )
     unread = unused.unread_tables(rest)
-    copied, lost = copied_rows(root, texts, names, sql)
+    everything = [*of_sql, *rows, *(table for file in sql for table in file.tables)]
+    copied, lost = copied_rows(root, texts, names, sql, everything)
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
     suggesting = [each.file for each in manifests if "DynamoDB" in each.stores]
     suggesting += [compose.dynamodb.file] if compose and compose.dynamodb else []
@@ -264,7 +265,7 @@ def survey(root: Path) -> Survey:
                 for table in settled
                 if table.dropped
             ),
-            *(sentence for sentence in seeds.unused if sentence.partition(":")[0] not in data),
+            *unloaded(seeds.unused, data, csv_tables(texts, {t.name: [c.name for c in t.columns] for t in everything})),
             *unread_loaders(texts, in_code, used, [file.name for file in sql]),
             *unmade_tables(in_code, asked_tables | views_in(texts)),
             *unread_functions(texts, functions),
@@ -293,6 +294,20 @@ def survey(root: Path) -> Survey:
         seed_data=tuple(data),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
+
+
+def unloaded(said: Iterable[str], read: Collection[str], rows: Mapping[str, str]) -> Iterator[str]:
+    """Sentences about data files that the seed script does not `read`; `rows`: table of Postgres -> its CSV file."""
+    tables = {file: table for table, file in rows.items()}
+    for sentence in said:
+        file = sentence.partition(":")[0]
+        if file in tables and file not in read:
+            yield (
+                f"{file}: rows of table {tables[file]}, which no step loads: load them with \\copy in an SQL file of"
+                " [steps.setup]"
+            )
+        elif file not in read:
+            yield sentence
 
 
 def views_in(texts: Mapping[str, str]) -> set[str]:

@@ -74,7 +74,7 @@ def test_addresses_of_people_are_linked_to_their_column(tmp_path: Path) -> None:
 def test_numbers_of_people_are_likely(tmp_path: Path) -> None:
     settings, text = tickets(tmp_path, NUMBERED, {"assignee_id": 1}, {"assignee_id": 2})
     assert linked(settings) == {"dynamodb:tickets.assignee_id": "postgres:members.id"}
-    assert "Its values in the seeds are numbers of rows there." in text
+    assert "All its values in the seeds are there." in text
 
 
 @pytest.mark.parametrize(
@@ -139,3 +139,55 @@ def test_other_attributes_are_left_alone(tmp_path: Path) -> None:
     settings, text = tickets(tmp_path, STAFF, code=WRITES.format(name="sort_by"))
     assert not settings.links
     assert "[[links]]" not in text
+
+
+DEPOTS = """\
+CREATE TABLE depot (depot_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, short_code char(4) NOT NULL UNIQUE);
+CREATE TABLE parcel (tracking_no varchar(16) PRIMARY KEY);
+INSERT INTO depot (short_code) VALUES ('HAM1'), ('NUE2');
+"""
+DUMP = """\
+CREATE TABLE public.device (imei character(15) NOT NULL, lang character(2) NOT NULL);
+COPY public.device (imei, lang) FROM stdin;
+356938035643809\tde
+490154203237518\t\\N
+\\.
+ALTER TABLE ONLY public.device ADD CONSTRAINT device_pkey PRIMARY KEY (imei);
+"""
+
+
+def test_texts_of_a_unique_column_are_likely_links_under_any_name(tmp_path: Path) -> None:
+    settings, _ = tickets(tmp_path, DEPOTS, {"depotCode": "HAM1", "event": "IN"}, {"depotCode": "NUE2", "event": "OUT"})
+    assert linked(settings) == {"dynamodb:tickets.depotCode": "postgres:depot.short_code"}
+
+
+def test_a_unique_column_of_the_same_name_is_likely(tmp_path: Path) -> None:
+    settings, _ = tickets(tmp_path, DEPOTS, {"trackingNo": "PN7"})
+    assert linked(settings) == {"dynamodb:tickets.trackingNo": "postgres:parcel.tracking_no"}
+
+
+def test_rows_that_pg_dump_copies_are_evidence(tmp_path: Path) -> None:
+    settings, _ = tickets(tmp_path, DUMP, {"Unit": "356938035643809"})
+    assert linked(settings) == {"dynamodb:tickets.Unit": "postgres:device.imei"}
+
+
+def test_rows_of_a_csv_file_are_evidence_and_the_file_is_listed(tmp_path: Path) -> None:
+    files = {"data/guests.csv": "guest_ref,surname,tier\nHG-1,Lind,gold\n"}
+    sql = "CREATE TABLE guests (guest_ref text PRIMARY KEY, surname text);"
+    settings, _ = tickets(tmp_path, sql, {"visitor": "HG-1"}, **files)
+    assert linked(settings) == {"dynamodb:tickets.visitor": "postgres:guests.guest_ref"}
+
+
+def test_the_name_of_a_table_with_texts_means_its_unique_text(tmp_path: Path) -> None:
+    sql = "CREATE TABLE recipe (id bigint PRIMARY KEY, slug varchar(50) UNIQUE);"
+    settings, _ = tickets(tmp_path, sql, {"recipe": "borscht"})
+    assert linked(settings) == {"dynamodb:tickets.recipe": "postgres:recipe.slug"}
+
+
+@pytest.mark.parametrize("item", [{"stars": 5}, {"state": "ok"}, {"grade": "7"}])
+def test_values_that_say_little_are_no_evidence(tmp_path: Path, item: dict[str, Any]) -> None:
+    sql = (
+        "CREATE TABLE sizes (id integer PRIMARY KEY, code text UNIQUE);\nINSERT INTO sizes VALUES (5, 'ok'), (7, 'x');"
+    )
+    settings, _ = tickets(tmp_path, sql, item)
+    assert not settings.links

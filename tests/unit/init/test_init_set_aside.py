@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.unit.init.test_init_kinds import made
@@ -79,7 +80,7 @@ def test_demo_data_beside_flyways_folder_is_not_the_folder(tmp_path: Path) -> No
         f"{place}/migration/V10__more.sql": "ALTER TABLE depot ADD COLUMN city text;",
     }
     settings, _ = made(tmp_path, files)
-    assert settings.steps.setup.migrations == "flyway"
+    assert msgspec.to_builtins(settings.steps.setup.migrations)["folder"] == f"{place}/migration"
     assert settings.steps.setup.files == [f"{place}/demo/*.sql"]
 
 
