@@ -3,9 +3,10 @@
 - `mask_text`: any text. URLs, connection strings, headers and tokens in it, and every secret that this process knows.
 - `mask`: the value of one variable or setting, also by its name.
 - `mask_variable`: a value of `[env]` and its like, of which only what is plainly no secret is shown.
-- `learn`: what this process knows to be secret; `hide` replaces it in a text, wherever it stands.
+- `learn`: what this process knows to be secret; `hide` replaces it in a text, wherever it stands; `hide_encoded` in the
+  target of a request, where any character may be percent-encoded.
 
-All but `learn` and `hide` are pure.
+All but `learn`, `hide` and `hide_encoded` are pure.
 """
 
 from __future__ import annotations
@@ -269,6 +270,11 @@ def hide_tree(value: Any) -> Any:
 IN_HTML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&#39;", '"': "&#34;"})
 
 
+ENCODED: Final = late(r"%([0-9A-Fa-f]{2})")
+# A proxy encodes what was encoded before.
+TIMES_ENCODED: Final = 3
+
+
 class Learned:
     """The secrets that this process has read, and the pattern that finds them."""
 
@@ -279,7 +285,8 @@ class Learned:
     def add(self, secret: str) -> None:
         """Keep one, in the forms in which it may stand in a text."""
         in_html = secret.translate(IN_HTML)
-        forms = [secret, quote(secret, safe=""), quote(secret), unquote(secret), json.dumps(secret)[1:-1], in_html]
+        in_json = [json.dumps(secret, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)]
+        forms = [secret, quote(secret, safe=""), quote(secret), unquote(secret), *in_json, in_html]
         new = [form for form in dict.fromkeys(forms) if len(form) >= LEAST and form not in self.forms]
         if new:
             self.forms |= dict.fromkeys(new)
@@ -292,6 +299,36 @@ class Learned:
         if self.pattern is None:
             self.pattern = re.compile("|".join(map(re.escape, sorted(self.forms, key=len, reverse=True))))
         return self.pattern.sub(MASK, text)
+
+    def hide_encoded(self, target: str) -> str:
+        """A request's target, as its bytes in Latin-1, without them: any of their characters may be percent-encoded."""
+        if not self.forms:
+            return target
+        forms = sorted((form.encode().decode("latin-1") for form in self.forms), key=len, reverse=True)
+        pattern = re.compile("|".join(map(re.escape, forms)))
+        text, places = target, list(range(len(target) + 1))
+        spans = [found.span() for found in pattern.finditer(text)]
+        for _ in range(TIMES_ENCODED):
+            text, places, before = *decode_once(text, places), len(text)
+            if len(text) == before:
+                break
+            spans += [(places[found.start()], places[found.end()]) for found in pattern.finditer(text)]
+        shown, place = [], 0
+        for start, end in sorted(spans):
+            if end > place:
+                shown += [target[place : max(start, place)], MASK if start >= place else ""]
+                place = end
+        return "".join([*shown, target[place:]])
+
+
+def decode_once(text: str, places: list[int]) -> tuple[str, list[int]]:
+    """Percent-encoded characters decoded, and where in the source each character of the result begins."""
+    made, begins, at = list[str](), list[int](), 0
+    for found in ENCODED.finditer(text):
+        made += [text[at : found.start()], chr(int(found[1], 16))]
+        begins += places[at : found.start() + 1]
+        at = found.end()
+    return "".join([*made, text[at:]]), begins + places[at:]
 
 
 LEARNED: Final = Learned()
@@ -311,6 +348,11 @@ def learned() -> list[str]:
 def hide(text: str) -> str:
     """The text without any secret that was learned."""
     return LEARNED.hide(text)
+
+
+def hide_encoded(target: str) -> str:
+    """The target of a request without any secret that was learned, however its characters are encoded."""
+    return LEARNED.hide_encoded(target)
 
 
 def learn_variables(environ: Mapping[str, str]) -> None:

@@ -9,13 +9,16 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -164,6 +167,37 @@ def test_the_journal_is_private_and_masked(stores: Stores, environ: dict[str, st
     for secret in (stores.postgres.password, "é", "again", "copied", "AWS4-HMAC"):
         assert secret not in text
     assert all(json.loads(line) for line in text.splitlines())
+
+
+@pytest.mark.parametrize("options", [[], ["--contents"]])
+def test_a_secret_in_a_path_is_nowhere_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    secret = "9Horse battery/staple"
+    monkeypatch.setenv("DEVENV_TAP_HIDDEN", json.dumps([secret]))
+    file = tmp_path / "calls.jsonl"
+    quoted = urllib.parse.quote(secret, safe="")
+    written = (
+        quoted,
+        quoted.replace("%2F", "%2f"),
+        urllib.parse.quote(quoted),
+        "".join(f"%{ord(each):02x}" for each in secret),
+    )
+    with (
+        HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as application,
+        tap(file, {"application": ("127.0.0.1", application.server_port)}, *options) as ports,
+    ):
+        thread = threading.Thread(target=application.serve_forever)
+        thread.start()
+        for each in written:
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(f"http://127.0.0.1:{ports['application']}/files/{each}/x?page=2", timeout=20)
+            refused.value.close()
+        application.shutdown()
+        thread.join()
+    assert [line["path"].partition("?")[0] for line in lines(file, "request")] == ["/files/****/x"] * len(written)
+    text = file.read_text()
+    assert [each for each in (secret, *written) if each.lower() in text.lower()] == []
 
 
 @pytest.mark.parametrize("traced", [True, False])

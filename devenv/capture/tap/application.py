@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from devenv.capture.tap.assign import Requests
 from devenv.capture.tap.http import Exchange, Exchanges
-from devenv.capture.tap.masks import mask_path, valid_traceparent
+from devenv.capture.tap.masks import mask_path, mask_target, valid_traceparent
 from devenv.capture.tap.records import Request
 
 
@@ -30,7 +30,7 @@ class ApplicationConversation:
             Request(
                 number,
                 exchange.method,
-                exchange.target if self.contents else mask_path(exchange.target),
+                (mask_target if self.contents else mask_path)(exchange.target),
                 exchange.started,
                 None if exchange.ended is None else (exchange.ended - exchange.started) * 1000,
                 exchange.status,

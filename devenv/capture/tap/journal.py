@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from devenv.capture.tap.records import Request, WireCall, from_json, stated, to_json
+from devenv.config.masking import hide
 from devenv.host.writing import open_append
 
 NAME: Final = "requests.jsonl"
@@ -85,11 +86,12 @@ def call_line(call: WireCall) -> bytes:
 @lru_cache(maxsize=200)
 def same_text(values: tuple[Any, ...]) -> str:
     """The beginning of a line: the values of SAME."""
-    return ENCODER.encode({"kind": "call", **stated(dict(zip(SAME, values, strict=True)))})[:-1]
+    return hide(ENCODER.encode({"kind": "call", **stated(dict(zip(SAME, values, strict=True)))})[:-1])
 
 
 def encode(values: dict[str, Any]) -> bytes:
-    return ENCODER.encode(values).encode("utf-8", "replace") + b"\n"
+    """A line, without the secrets that this process knows."""
+    return hide(ENCODER.encode(values)).encode("utf-8", "replace") + b"\n"
 
 
 def earlier(path: Path) -> Path:

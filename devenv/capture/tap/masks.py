@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
+from urllib.parse import unquote
 
 from devenv.capture.tap.credentials import is_announcing, is_credential
-from devenv.config.masking import hide, mask_urls
+from devenv.config.masking import hide_encoded, is_secret_name, mask_urls
 from devenv.core.late import late
 
 MASK: Final = "?"
@@ -30,6 +31,7 @@ TRACEPARENT: Final = late(r"\b([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}
 COMMENTED: Final = late(r"/\*.*?\btraceparent\s*=\s*'?([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})", re.DOTALL)
 SMALL_NUMBERS_AFTER: Final = frozenset(["limit", "offset", "first", "next"])
 QUERY_VALUE: Final = late(r"(?<==)[^&#]*")
+QUERY_PAIR: Final = late(r"(?P<name>[^&=#]+)(?:=(?P<value>[^&#]*))?")
 # `/page;jsessionid=…`
 MATRIX_VALUE: Final = late(r"(;[\w.-]+=)[^;/#]*")
 # A part of a query without `=` is a name only if it looks like one; a token in its place does not.
@@ -81,16 +83,34 @@ def valid_traceparent(text: str | None) -> str | None:
 @lru_cache(maxsize=2000)
 def mask_path(target: str) -> str:
     """A request's path with the names of its parameters, without their values, and without credentials in it."""
-    target = hide(target)
-    path, sign, query = target.partition("?")
+    path, sign, query = hide_encoded(target).partition("?")
     query = QUERY_VALUE.sub("…", BARE.sub("…", sign + query))
+    return mask_segments(path) + query
+
+
+@lru_cache(maxsize=2000)
+def mask_target(target: str) -> str:
+    """A request's path with the values of its parameters, but without credentials in it."""
+    path, sign, query = hide_encoded(target).partition("?")
+    return mask_segments(path) + sign + QUERY_PAIR.sub(mask_parameter, query)
+
+
+def mask_parameter(found: re.Match[str]) -> str:
+    """A parameter of a query: its value if it may be shown."""
+    name, value = found["name"], found["value"] or ""
+    secret = is_secret_name(unquote(name)) or is_credential(value or name, announced=is_announcing(name))
+    return found[0] if not secret else f"{name}=…" if value else "…"
+
+
+def mask_segments(path: str) -> str:
+    """A path without the segments that look like a credential."""
     path = MATRIX_VALUE.sub(r"\1…", mask_urls(path) if "://" in path else path)
     segments = path.split("/")
     for place, segment in enumerate(segments):
         before = segments[max(place - 2, 0) : place]
         if segment and is_credential(segment, announced=any(map(is_announcing, before))):
             segments[place] = "…"
-    return "/".join(segments) + query
+    return "/".join(segments)
 
 
 def mask_request(value: Any, *, inside: bool = False) -> Any:

@@ -6,10 +6,12 @@ import base64
 import random
 import string
 from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
 
 import pytest
 
-from devenv.capture.tap.masks import mask_path
+from devenv.capture.tap.masks import mask_path, mask_target
 from devenv.config import masking
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
@@ -123,22 +125,73 @@ def test_what_is_none_stays(path: str) -> None:
     assert mask_path(path) == path
 
 
-@pytest.fixture
-def known() -> Iterator[str]:
+@contextmanager
+def learned(secret: str) -> Iterator[str]:
     before = masking.LEARNED.forms, masking.LEARNED.pattern
     masking.LEARNED.forms, masking.LEARNED.pattern = dict(before[0]), before[1]
-    masking.learn("plain/words only")
-    mask_path.cache_clear()
-    yield "plain/words only"
-    masking.LEARNED.forms, masking.LEARNED.pattern = before
-    mask_path.cache_clear()
+    masking.learn(secret)
+    try:
+        for kept in (mask_path, mask_target):
+            kept.cache_clear()
+        yield secret
+    finally:
+        masking.LEARNED.forms, masking.LEARNED.pattern = before
+        for kept in (mask_path, mask_target):
+            kept.cache_clear()
 
 
-@pytest.mark.parametrize("written", ["plain/words only", "plain%2Fwords%20only", "plain/words%20only"])
-def test_a_known_secret_goes_however_it_looks(known: str, written: str) -> None:
+@pytest.fixture
+def known() -> Iterator[str]:
+    with learned("plain/words only") as secret:
+        yield secret
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "plain/words only",
+        "plain%2Fwords%20only",
+        "plain/words%20only",
+        # Any character may be encoded, and a slash may be one; a proxy encodes what was encoded before.
+        "p%6Cain%2fwords%20only",
+        "%70lain/words%20only",
+        "plain%252Fwords%2520only",
+        "p%256cain%252Fwords%2520only",
+    ],
+)
+def test_a_known_secret_goes_however_it_is_written(known: str, written: str) -> None:
     assert mask_path(f"/x/{written}/y?z=1") == "/x/****/y?z=…"
-    # Compared as it is meant, too.
-    assert mask_path("/x/p%6Cain%2fwords%20only/y") == "/x/…/y"
+    assert mask_path(f"/x/before{written}behind?{written}") == "/x/before****behind?…"
+    assert mask_target(f"/x/{written}?z={written}&page=2") == "/x/****?z=****&page=2"
+
+
+def test_what_stands_beside_a_known_secret_stays_as_it_was_written(known: str) -> None:
+    kept = "/a%20b/%252F/****/%41%2f/****"
+    assert mask_path("/a%20b/%252F/plain%2Fwords%20only/%41%2f/plain%252Fwords%2520only") == kept
+
+
+def test_a_known_secret_in_other_letters_goes() -> None:
+    with learned('née "Ågren" 9') as secret:
+        for written in (
+            quote(secret),
+            quote(secret, safe="").replace("%C3%85", "%c3%85"),
+            secret.encode().decode("latin-1"),
+        ):
+            assert mask_path(f"/x/{written}/y") == "/x/****/y"
+
+
+@pytest.mark.parametrize(
+    ("target", "masked"),
+    [
+        ("/x?page=2&q=two%20words", "/x?page=2&q=two%20words"),
+        ("/x?access_token=hunter2&page=2", "/x?access_token=…&page=2"),
+        ("/x?ghp_16C7e42F292c6912E7710c838347Ae178B4a", "/x?…"),
+        ("/x?code=Xk9-TqL2vR7_aZpW4mN8cJdY3hB6fGsE1uQoKtVyIx0", "/x?code=…"),
+        ("/reset/Zk3v9QpT7aLw2XyB8nRd?page=2", "/reset/…?page=2"),
+    ],
+)
+def test_with_contents_values_stay_and_credentials_do_not(target: str, masked: str) -> None:
+    assert mask_target(target) == masked
 
 
 def test_of_random_tokens_few_stay() -> None:
