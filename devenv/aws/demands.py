@@ -184,7 +184,7 @@ def judge_lines(found: Surroundings) -> DemandOutcome:
         judged.unclear.append(f"{found.source}: no interface endpoint, but {found.parts[0]} may hold one")
     elif not [each for each in interfaces if each.available]:
         judged.fault(
-            f"{found.source} has no interface endpoint for DynamoDB: on premises a gateway endpoint cannot be reached",
+            f"{found.source} has no interface endpoint for DynamoDB; on-premises systems cannot use a gateway endpoint",
             "private-path",
         )
     if not judged.bad and not judged.unclear:

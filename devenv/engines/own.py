@@ -120,7 +120,9 @@ def with_pending(
         record = engine.state.services.get(state.name)
         known = own is not None and state.state == "running" and not state.detail and record and record.environment
         if own is not None and known and engine.settings_changed(settings(), state.name):
-            text = f"{own.section}, [env] or a port of {FILE} is not in effect: it was started with other settings"
+            text = (
+                f"a change of {own.section}, [env] or a port of {FILE} is not in effect: {state.name} has old settings"
+            )
             found.append(replace(state, detail=text, command="devenv up"))
         else:
             found.append(state)

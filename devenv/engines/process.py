@@ -139,7 +139,7 @@ class ProcessServices(EngineProject):
         now = self.launch_settings(name)
         known = record.settings if record else {}
         changed = [
-            f"[{name}] {key} = {now[key]} is not in effect: it was started with {known[key]}"
+            f"[{name}] {key} = {now[key]} is not in effect: {name} was started with {known[key]}"
             for key in now
             if key in known and known[key] != now[key]
         ]
@@ -160,7 +160,7 @@ class ProcessServices(EngineProject):
         record = self.state.services.get(name)
         known = record.settings if record else {}
         lost = [key for key, value in self.launch_settings(name).items() if value and key not in known]
-        return f"the {', '.join(lost)} it was started with is not known" if lost else None
+        return f"devenv has no record of the {', '.join(lost)} that {name} was started with" if lost else None
 
     def look_at_process(self, name: str) -> ServiceState:
         """One service's state, from the process table alone."""

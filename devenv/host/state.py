@@ -21,7 +21,7 @@ from devenv.host.writing import create_private, replace_private, write_private
 
 FOLDER = ".devstate"
 VERSION = 1
-WAIT = "wait for it to end, or give it longer: devenv up --timeout 300"
+WAIT = "wait for it to end, or raise the time limit: devenv up --timeout 300"
 REPLACED = ("state.json", "lock.json")
 # A hundred times what a large project needs; more is cut, and then it is damaged.
 STATE_BYTES = 10_000_000

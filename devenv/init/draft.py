@@ -115,7 +115,7 @@ class Drafter(TraceDrafter):
                 if each
             ]
             files = ", ".join(survey.compose.files or (survey.compose.file,))
-            yield f"{files}: {', '.join(services) or 'none of the two stores'}"
+            yield f"{files}: {', '.join(services) or 'neither of the two stores'}"
         yield from (each.shown for each in survey.manifests)
         if survey.migrations:
             count = number_of(len(survey.migrations.files), "migration")

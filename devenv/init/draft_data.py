@@ -271,7 +271,10 @@ class DataDrafter:
                 " env = THAT_VARIABLE: devenv help configuration"
             )
         elif other := next(iter(self.survey.jwt), None):
-            yield f"[token]: {other.place} uses {other.algorithm}. Declare [token] command: devenv help configuration"
+            yield (
+                f"[token]: {other.place} uses {other.algorithm}, with which devenv cannot sign. Declare [token]"
+                " command: devenv help configuration"
+            )
         elif self.survey.header:
             yield (
                 f"[token]: {self.survey.header} reads the header Authorization, but how its token is made was not"

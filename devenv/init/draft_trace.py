@@ -98,7 +98,7 @@ class TraceDrafter(DataDrafter):
                 self.trace(pattern, *found, route)
             else:
                 self.undeclared.append(
-                    f"[trace.{pattern.name}]: no function and no route around {pattern.seen[0]} was recognised."
+                    f"[trace.{pattern.name}]: no function and no route that contains {pattern.seen[0]} was recognised."
                     " Declare it: devenv help traces"
                 )
         for pattern in untraced:
@@ -129,7 +129,7 @@ class TraceDrafter(DataDrafter):
         if having and pattern.query.index:
             listed = ", ".join(having)
             return (
-                f"{head} asks an index by {key}, which {listed} {'have' if len(having) > 1 else 'has'}. Declare"
+                f"{head} queries an index by {key}. Items of these kinds have it: {listed}. Declare"
                 f" [[trace.{pattern.name}.entities]] with where = {toml(dict(pattern.key))} for each: see"
                 " `devenv help traces`, An answer of several kinds."
             )
@@ -243,7 +243,7 @@ class TraceDrafter(DataDrafter):
             return
         personal = any("{person." in t for t in (*where.values(), *pattern.key.values(), route.path if route else ""))
         if personal and self.person is None:
-            self.undeclared.append(f"[trace.{pattern.name}]: it depends on the user. Declare [person] and it")
+            self.undeclared.append(f"[trace.{pattern.name}]: it depends on the user. Declare [person], then this trace")
             return
         self.traced.append(TracedSubject(pattern.name, params, self.person is not None))
         self.sheet.section("trace", pattern.name)

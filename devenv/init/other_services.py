@@ -83,7 +83,7 @@ def write_services(
         if REDIS.search(service.image):
             guess = sheet.ask(
                 f"Does the project need {service.name}, the Redis of {service.file}? devenv starts the redis-server or"
-                f" valkey-server of this machine, with a password, which {{{place_of(name)}_url}} has.",
+                f" valkey-server of this machine, with a password; {{{place_of(name)}_url}} contains it.",
                 likely=True,
             )
             sheet.section("services", name)

@@ -89,7 +89,7 @@ def unmade_tables(found: Iterable[SqlText], made: Collection[str]) -> list[str]:
     said = []
     for name, where in places.items():
         more = f" and {len(where) - SHOWN} more" if len(where) > SHOWN else ""
-        said.append(f"{', '.join(where[:SHOWN])}{more}: SQL asks for table {name}, and no file found here makes it")
+        said.append(f"{', '.join(where[:SHOWN])}{more}: SQL uses table {name}, but no file found here creates it")
     return said
 
 

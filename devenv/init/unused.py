@@ -63,7 +63,7 @@ def unknown_tables(code: Iterable[Code], others: Iterable[str], said: Iterable[s
         for table, query in asked.items():
             key = f" by {', '.join(query.key)}" if query.key else ""
             found.append(
-                f"{each.file}:{query.line}: asks table {table}{key}, but no definition of it was found: {REQUEST}"
+                f"{each.file}:{query.line}: queries table {table}{key}, but no definition of it was found: {REQUEST}"
             )
         if not asked and (each.writes or each.queries):
             found.append(f"{each.file}: uses DynamoDB, but no definition of its table was found: {REQUEST}")

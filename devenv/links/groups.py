@@ -82,8 +82,8 @@ def find_row_faults(group: Group, identifier: str, one: Gathered, lost: list[Ite
     if len(one.rows) > present:
         twice = sorted({str(owner) for owner in owners if owners.count(owner) > 1})
         note = (
-            f"{name} has {number_of(len(one.rows), 'member item')} but {number_of(present, 'owner')}: more than one of"
-            f" {', '.join(twice)}"
+            f"{name} has {number_of(len(one.rows), 'member item')} but {number_of(present, 'owner')}: more than one"
+            f" belongs to {', '.join(twice)}"
         )
         yield Fault(
             "duplicate", (identifier, *twice), note, one.rows[0], group=group.name, partners=tuple(one.rows[1:])

@@ -124,7 +124,7 @@ def contradicted(seen: Observed, access: SeenPattern, place: Place) -> str | Non
         return None
     known = ", ".join(dict.fromkeys(template.text for template in templates))
     wanted = f"{place.hash} = {access.pattern.key[place.hash]}"
-    return f"{access.name} asks for {wanted}; entities of {place.table} have {known}"
+    return f"{access.name} requests {wanted}, but entities of {place.table} have {known}"
 
 
 def find_mistyped(seen: Observed) -> Iterator[Outcome]:
@@ -482,15 +482,15 @@ def find_lacking(seen: Observed) -> Iterator[Outcome]:
         count = len(run.read.items) if run and run.read else 0
         more = f": {number_of(count, 'further read')} for {number_of(count, 'item')}" if count else ""
         second = (
-            "a GetItem or BatchGetItem of the table for each item"
+            "the rest takes a GetItem or BatchGetItem of the table for each item"
             if place.kind == "global"
-            else "DynamoDB itself reads each item from the table too, and counts it"
+            else "for the rest, DynamoDB reads each item from the table too, and counts that read"
         )
         yield problem(
             name,
             f"{name} wants {', '.join(missing[:5])}{', …' if len(missing) > 5 else ''}, which {place.name} does not "
             f"hold{more}",
-            f"an index holds its keys and its projected attributes; the rest takes {second}",
+            f"an index holds its keys and its projected attributes; {second}",
             f"project {', '.join(missing[:5])} into the index (a global index has to be recreated, which can be done "
             "online), "
             "or declare in projection that the keys are enough",

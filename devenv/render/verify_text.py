@@ -82,9 +82,9 @@ def recreated_line(recreated: Mapping[str, Any]) -> str:
     """Return what to declare so that orphans whose row has another id are corrected, and not deleted."""
     from devenv.render.cells import clean
 
-    those = number_of(recreated["ids"], "orphan names", "orphans name")
+    those = number_of(recreated["ids"], "orphan has its row", "orphans have their rows")
     links = clean(" and ".join(recreated["declare"]))
-    return f"next: {those} a row that has another id now: declare {links} in devenv.toml, then run verify again"
+    return f"next: {those} under another id: declare {links} in devenv.toml, then run verify again"
 
 
 def verdict_lines(body: Mapping[str, Any]) -> list[str]:

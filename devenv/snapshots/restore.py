@@ -122,7 +122,7 @@ def check_fits(stack: Stack, manifest: Manifest) -> None:
     if manifest.form == "database" and manifest.cluster != read_cluster(stack):
         raise DevenvError(
             f"the snapshot `{manifest.name}` cannot be restored: its database was deleted",
-            cause="it is a database in the Postgres data of that time, which has been replaced since",
+            cause="its database was part of Postgres data that has been replaced since",
             hint="devenv snapshot list  (restore the snapshot with that data first)",
         )
 

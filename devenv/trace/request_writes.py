@@ -249,7 +249,7 @@ def finding_of(writes: Writes, known: Sequence[LayerFinding]) -> Finding | None:
     return Finding(
         "request_writes",
         f"the request changed {listed}",
-        f"this changes with each request, and not between requests (looked at {ROUNDS} more times)",
+        f"each request changes this, and it does not change between requests (checked {ROUNDS} more times)",
         Fix("remove the write from the code that answers this GET, or move it to a request of its own"),
         tuple(dict.fromkeys(one.thing.name.removeprefix("item ") for one in writes.own)),
         frozenset(one.field for one in writes.own),

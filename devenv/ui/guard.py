@@ -101,11 +101,11 @@ def judge(door: Door, asked: PageRequest) -> Refusal | None:
     if asked.method not in METHODS:
         return Refusal(405, "This method is not allowed.\n")
     if asked.origin is not None and asked.origin != f"http://{asked.host}":
-        return Refusal(403, "Another page asked for this.\n")
+        return Refusal(403, "This request came from another page.\n")
     if asked.site is not None and asked.site not in OWN and not (asked.mode == "navigate" and asked.method in SAFE):
-        return Refusal(403, "Another site asked for this.\n")
+        return Refusal(403, "This request came from another site.\n")
     if asked.method not in SAFE and asked.origin is None:
-        return Refusal(403, "A change needs the page's own form.\n")
+        return Refusal(403, "Changes can be made only with the page's own forms.\n")
     if same(asked.session, door.session) or (same(asked.token, door.token) and asked.method in SAFE):
         return None
     return Refusal(401, MISSING)

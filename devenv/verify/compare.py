@@ -74,7 +74,7 @@ def plan_file(context: Context, path: Path | None) -> Path | None:
     if read_ours(journal_path(context.folder, head.sha256)):
         raise UsageError(
             f"{path} is not replaced",
-            detail="it was applied, and is needed to undo that",
+            detail="it was applied; undoing it needs this file",
             hint="name another file",
         )
     return place

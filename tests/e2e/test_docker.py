@@ -235,7 +235,9 @@ def test_an_own_compose_file_and_what_doctor_finds_in_it(tmp_path: Path) -> None
         own.write_text(text.replace("-jar DynamoDBLocal.jar", "-jar DynamoDBLocal.jar -delayTransientStatuses"))
         for words in (("status",), ("up", "--no-backend"), ("doctor", "--only", "SVC006")):
             told = " ".join(project.devenv(*words).out.split())
-            assert "own.yaml was edited; that is not in effect" in told, told
+            assert (
+                "own.yaml was edited; the edit is not in effect: dynamodb was started with the earlier content" in told
+            ), told
             assert "devenv down && devenv up" in told
         pending = {one["name"]: one["detail"] for one in project.json("status")["services"]}
         assert pending["postgres"] is None

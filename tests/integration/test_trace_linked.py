@@ -205,7 +205,7 @@ def test_an_orphan_whose_row_has_another_id_is_corrected_and_not_deleted(loans: 
         # The one whose row is nowhere is still planned to be deleted.
         assert (verified["plan"]["writes"], verified["plan"]["loss"]) == (1, 1)
         assert BO not in plan.read_text()
-        assert "2 orphans name a row that has another id now: declare natural_key" in loans.devenv("verify").out
+        assert "2 orphans have their rows under another id: declare natural_key" in loans.devenv("verify").out
 
         toml = loans.path / "devenv.toml"
         declared = 'to = "postgres:people.id"\nnatural_key = { badge = "badge" }'

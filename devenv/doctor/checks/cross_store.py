@@ -106,13 +106,13 @@ names the links of which the data has examples. Where no item refers to a row: [
         faults=("orphan",),
         needs=NEEDS,
         explain="""\
-An id that a link declares as a reference matches no row, and no natural key beside it names one.
+An id that a link declares as a reference matches no row, and the item has no natural key that matches one.
 
 Common causes: the row was deleted and its items stayed (DynamoDB has no foreign keys); the items were loaded for
 another database; an id was typed by hand. If the table has no rows at all, the setting names the wrong database:
-see ENV005. Fix: restore the row, or delete the items. If the value of a unique column on the item names a row with
-another id, the row was recreated: declare that pair as natural_key of the link, and doctor --fix writes the current id.
-Expired items are not counted.""",
+see ENV005. Fix: restore the row, or delete the items. If the item also holds the value of a unique column, and the row
+with this value has another id, the row was recreated: declare the attribute and the column as natural_key of the link,
+and doctor --fix writes the current id. Expired items are not counted.""",
     ),
     Check(
         code="XST002",

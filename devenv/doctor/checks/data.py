@@ -211,7 +211,7 @@ doctor --fix creates the missing item from the other. In the application: write 
         faults=("foreign_member",),
         needs=ITEMS,
         explain="""\
-An entry's author is not among the group's owners, or a member item refers to a user that has none.
+An entry's author is not among the group's owners, or a member item refers to a user who has no member item.
 
 Common causes: a wrong id was stored, or membership is not checked before writing.
 Fix: correct the id, or add the member.""",
@@ -269,8 +269,8 @@ Fix: write the real value into the seed file and run devenv up.""",
         faults=("missing_row",),
         needs=(*ITEMS, *ROWS),
         explain="""\
-Step setup records which rows it loaded. One that links can refer to is gone: the table has neither its id nor its
-natural key. Its user cannot sign in and receives no messages, and no error is shown.
+Step setup records which rows it loaded. A recorded row that links can refer to is gone: the table has neither its id
+nor its natural key. Its user cannot sign in and receives no messages, and no error is shown.
 
 Common causes: the row was deleted; or SQL files were run by another tool that continued after an error, such as a
 broken list of values. devenv itself stops at the first error and rolls back. Fix: the command in the finding

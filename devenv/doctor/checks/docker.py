@@ -188,8 +188,9 @@ Fix: see the hint. Without Docker: devenv up --engine embedded.""",
         run=on_docker(judge_compose),
         needs=("DOC001",),
         explain="""\
-Looked for in this order: the plugin of `docker compose` (yours, the system's), docker-compose beside devenv (from the
-extra `docker`), docker-compose on PATH. The old version 1.x, written in Python, cannot read the compose file.
+devenv uses the first of these that it finds: the plugin of `docker compose` (yours, the system's), docker-compose
+beside devenv (from the extra `docker`), docker-compose on PATH. The old version 1.x, written in Python, cannot read
+the compose file.
 
 Fix: add the extra `docker` (devenv-stores[docker]) to devenv's environment.""",
     ),
@@ -201,7 +202,7 @@ Fix: add the extra `docker` (devenv-stores[docker]) to devenv's environment.""",
         run=on_docker(judge_images),
         needs=("DOC001",),
         explain="""\
-[postgres] image and [dynamodb] image. For a missing image, Docker's engine asks its registry.
+[postgres] image and [dynamodb] image name the images. For a missing one, Docker's engine asks its registry.
 
 Fix: docker pull IMAGE, or name another one.""",
     ),

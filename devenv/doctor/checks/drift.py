@@ -33,7 +33,7 @@ def states(facts: DoctorFacts) -> dict[str, list[TableState]] | Outcome:
         return unneeded("the AWS account is not read; to read it: devenv doctor --only drift --allow-remote")
     if not context.tables:
         if facts.table_names:
-            return unverified("no definition of a table is known: a command of the project makes them")
+            return unverified("no table definition is known, because a command of the project creates the tables")
         return unneeded("no tables are declared")
     try:
         return {name: found for name, found in facts.account_tables().items() if name in context.tables}

@@ -313,7 +313,7 @@ def run_stale(facts: DoctorFacts) -> Outcome:
         return unverified(why)
     if context.application is None:
         return unneeded("the project's application is not running")
-    return judge(facts, find, f"{number_of(len(own), 'variable')} as in the settings")
+    return judge(facts, find, f"{number_of(len(own), 'variable matches', 'variables match')} the settings")
 
 
 CHECKS = (
@@ -393,7 +393,7 @@ database is not a finding.""",
         code="ENV006",
         name="table-variables",
         group="environment",
-        title="variables that name a table name one of the project's tables",
+        title="variables for table names hold names of the project's tables",
         run=run_tables,
         explain="""\
 The application gets a table's name from a variable ([env] in devenv.toml). If it is unset, requests fail with

@@ -59,8 +59,8 @@ def run_listeners(facts: DoctorFacts) -> Outcome:
             fix=Fix("restart it with devenv, which binds to 127.0.0.1", "devenv down && devenv up")
             if stores
             else Fix(
-                f"{own[0]} chooses its address itself, and without one most frameworks listen on all: give its command"
-                ' or its code the host 127.0.0.1 (Express: `app.listen(port, "127.0.0.1")`), then restart it',
+                f"{own[0]} chooses the address that it listens on; most frameworks' default is all addresses: set the"
+                ' host 127.0.0.1 in its command or code (Express: `app.listen(port, "127.0.0.1")`), then restart it',
                 f"devenv restart {' '.join(own)}",
             ),
             subjects=(each.service for each in open_),
@@ -136,7 +136,7 @@ def show_looked(looked: Iterable[tuple[str, str, Any]]) -> str:
 def no_tables(facts: DoctorFacts) -> Outcome:
     """There is nothing to judge: either no table, or only tables that a command of the project makes."""
     if facts.table_names:
-        return unverified(f"no definition of {', '.join(facts.table_names)} is known, nor is the table there")
+        return unverified(f"no definition of {', '.join(facts.table_names)} is known, and DynamoDB has no such table")
     return unneeded("no tables are declared")
 
 
@@ -311,7 +311,7 @@ def run_recovery(facts: DoctorFacts) -> Outcome:
     off = [(name, what) for name, what, answer in told if not has_recovery(answer)]
     if off:
         return failed(
-            (f"table {name}: it is off, by {what}" for name, what in off),
+            (f"table {name}: point-in-time recovery is off, according to {what}" for name, what in off),
             cause="it is off by default: data that is overwritten or deleted by mistake is lost",
             fix=Fix(
                 "aws dynamodb update-continuous-backups --table-name NAME "
@@ -401,7 +401,7 @@ With `[safety] deletion_protection = true`, every table's definition must have "
 DynamoDB then refuses DeleteTable until the protection is removed with UpdateTable. DynamoDB Local enforces this
 too; devenv removes the protection when you ask it to recreate the tables.
 
-Scope: the definitions that step schema-load reads; a table in AWS is asked itself.
+Scope: the definitions that step schema-load reads; for a table in AWS, its actual setting.
 Common causes: the default is off.
 Fix: add it to the definition, and to the table in AWS. A policy also covers callers of UpdateTable: devenv policy.""",
     ),
@@ -431,8 +431,8 @@ DynamoDB encrypts every table at rest, at no cost, with a key that AWS owns. `[s
 more: "aws-managed" is the account's own aws/dynamodb key in KMS, "customer-managed" one that you create and can
 revoke (both cost KMS requests).
 
-Scope: SSESpecification in the definitions; and the table itself in AWS, which does not report whose KMS key it
-uses. DynamoDB Local does not encrypt its files: keep no sensitive data in it.
+Scope: SSESpecification in the definitions; the table itself in AWS, although AWS does not report who manages its KMS
+key. DynamoDB Local does not encrypt its files: keep no sensitive data in it.
 Fix: SSESpecification in the definition.""",
     ),
     Check(

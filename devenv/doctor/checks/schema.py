@@ -123,7 +123,9 @@ def run_keys(facts: DoctorFacts) -> Outcome:
 
     described = facts.dynamodb().described
     undefined = [name for name in facts.table_names if name not in facts.context.tables]
-    told = f"no definition of {', '.join(undefined)} is known: a command of the project makes them" if undefined else ""
+    these = "this table" if len(undefined) == 1 else "these tables"
+    why = f"is known, because a command of the project creates {these}"
+    told = f"no definition of {', '.join(undefined)} {why}" if undefined else ""
     if not facts.context.tables:
         return unneeded(told or "no tables are declared", "undeclared")
     differences = [

@@ -471,7 +471,7 @@ def find_misspelt(source: VariableSource, tables: Iterable[str]) -> Iterator[Div
         near = difflib.get_close_matches(value, names, n=1, cutoff=0.8 if "TABLE" in words else 0.9)
         if value and value not in names and names and (near or about_table):
             hint = f"; did you mean {near[0]!r}?" if near else f"; declared are {', '.join(names)}"
-            yield Diversion("wrong_table", source, variable, f"is {value!r}, which no step makes{hint}")
+            yield Diversion("wrong_table", source, variable, f"is {value!r}, and no step creates such a table{hint}")
 
 
 def find_stale(source: VariableSource, expected: Mapping[str, str], judged: Iterable[str]) -> Iterator[Diversion]:

@@ -143,7 +143,7 @@ def judge_variables(facts: DoctorFacts) -> DemandOutcome:
     for who, name, host in endpoint_hosts(facts):
         why = why_public(host, lookup)
         if why == "":
-            judged.unclear.append(f"{who}: {host} in {name} has no address here")
+            judged.unclear.append(f"{who}: {host} in {name} cannot be resolved on this machine")
         elif why is not None:
             judged.fault(f"{who}: {name} leads to {host}: {why}", name)
     return judged

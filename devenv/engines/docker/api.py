@@ -254,7 +254,7 @@ def unreachable(endpoint: Endpoint, error: BaseException) -> Unreachable:
             "you may not use Docker",
             detail=detail,
             cause=f"this account may not open {endpoint.path}: only members of the group docker may",
-            hint="sudo usermod -aG docker $USER  (then log in again; it gives root's rights)",
+            hint="sudo usermod -aG docker $USER  (then log in again; members of this group have root's rights)",
         )
     if isinstance(error, TimeoutError):
         return Unreachable(

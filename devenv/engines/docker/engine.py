@@ -317,9 +317,9 @@ class DockerEngine(ComposeProject):
             return super().pending_settings(name)
         if known["file"] != now["file"]:
             old, new = (file or "devenv's own" for file in (known["file"], now["file"]))
-            return f"[docker] file: {new} is not in effect: it was started with {old}"
+            return f"[docker] file: {new} is not in effect: {name} was started with {old}"
         if known.get("part") != now.get("part"):
-            return f"{now['file']} was edited; that is not in effect: it was started with the earlier content"
+            return f"{now['file']} was edited; the edit is not in effect: {name} was started with the earlier content"
         return super().pending_settings(name)
 
     def create(self, names: Sequence[str], environment: Mapping[str, str], progress: Progress) -> None:
@@ -372,7 +372,7 @@ class DockerEngine(ComposeProject):
             yield held
             if held and child.poll() is not None:
                 raise DevenvError(
-                    "DynamoDB's writers were not held until the copy was finished",
+                    "writes to DynamoDB were not paused until the copy was finished",
                     cause="its container ended, or the copy took too long",
                     hint="devenv up",
                 )

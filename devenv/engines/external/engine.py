@@ -139,7 +139,7 @@ class ExternalEngine(Engine):
         record = self.state.services.get(name)
         state = ServiceState(name, "stopped", host=host, port=port, url=self.url(name, port))
         if self.closure(host):
-            return replace(state, state="foreign", detail="on another machine: ask with --allow-remote")
+            return replace(state, state="foreign", detail="on another machine: not checked without --allow-remote")
         if not listens(host, port):
             return replace(state, detail=f"nothing listens at {host}:{port}, and engine external starts nothing")
         return replace(state, state="running", version=record.version if record else None)

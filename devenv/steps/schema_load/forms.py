@@ -124,7 +124,7 @@ def read_template(file: SourceFile, found: TableDefinitions) -> None:
     if not found.requests:
         raise UsageError(
             f"{file.name} defines no table",
-            detail=f"a template with a resource of type {' or '.join(TABLES)} does",
+            detail=f"a template defines a table by a resource of type {' or '.join(TABLES)}",
             hint="name another file in [steps.schema-load] of devenv.toml",
         )
 

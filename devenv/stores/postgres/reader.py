@@ -273,7 +273,7 @@ class Asking:
 def not_made(types: str) -> PostgresError:
     """The error for values of a domain, whose checks may call any function, as a superuser."""
     return PostgresError(
-        f"no value of type {types} is made: a check of this domain may run as a superuser",
+        f"devenv makes no value of type {types}: a check of this domain may run as a superuser",
         detail="cast to the domain's base type, or sign in as a role that may only read",
         code=READ_ONLY,
     )

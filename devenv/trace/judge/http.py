@@ -63,8 +63,8 @@ TELLING: Final = 8
 NAMED: Final = 3
 NEWER: Final = "was changed after the application was started"
 SERVER_FAILED: Final = 500
-MEDIA: Final = Fix("let the route, or what stands before it, send Content-Type: application/json")
-READABLE: Final = Fix("let the route, or what stands before it, send whole JSON in UTF-8")
+MEDIA: Final = Fix("let the route, or a proxy in front of it, send Content-Type: application/json")
+READABLE: Final = Fix("let the route, or a proxy in front of it, send whole JSON in UTF-8")
 ENCODED: Final = Fix("send no Content-Encoding unless the request's Accept-Encoding names it")
 ALL_LOST: Final = "the list is lost between function and answer"
 LOG: Final = Fix("read the application's log", "devenv logs backend --tail 50")
@@ -333,7 +333,7 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
         if inside := refused_ids(subject, (answer, later), member):
             text = f"the API answers {answer.status} to {who}, and its body has {count(len(inside))} of the list"
             more = f" and {len(inside) - NAMED} more" if len(inside) > NAMED else ""
-            cause = f"the refusal contains what it refuses: {', '.join(inside[:NAMED])}{more}"
+            cause = f"the body of the refusal names {', '.join(inside[:NAMED])}{more}"
             fix = Fix("answer a refusal with a fixed text")
             yield http_fault(seen, "open_to_strangers", text, cause, status="extra", ids=inside, fix=fix)
         if answer.status in right and later is not None and later.status is not None and member.following:
@@ -404,16 +404,13 @@ def judge_cors(subject: Subject, seen: Observations, origin: str) -> Iterator[La
 
 def answer_to_origin(seen: Observations, origin: str) -> str:
     """The answer to the preflight request of a browser, in words."""
-    asked, preflight = f"asked with Origin: {origin}", seen.http.preflight
+    asked, preflight = f"a preflight request with Origin: {origin}", seen.http.preflight
     if preflight is None or preflight.status is None:
-        return f"{asked}, the application does not allow this origin"
+        return f"the application does not allow the origin {origin}"
     said = f" ({preflight.detail})" if preflight.detail else ""
     if preflight.status in OK and preflight.cors in (origin, "*"):
-        return (
-            f"{asked}, the application answers {preflight.status} to the preflight request, and allows this origin in"
-            " that answer only"
-        )
-    return f"{asked}, the application answers {preflight.status} to the preflight request{said}"
+        return f"the application answers {preflight.status} to {asked}, and allows this origin only in that answer"
+    return f"the application answers {preflight.status} to {asked}{said}"
 
 
 def where_origins_are(seen: Observations, origin: str) -> Fix:

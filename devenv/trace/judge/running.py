@@ -114,7 +114,7 @@ def parted_text(seen: Observations) -> str | None:
     if asked is None or ran is None:
         return None
     if not asked:
-        return "reads nothing from any store: the answer was kept in it, or in a cache before it"
+        return "reads nothing from any store: the answer was kept in the application, or in a cache in front of it"
     lookups = [guard for guard, _ in seen.library.guards if guard.returned]
     others = [guard for guard, _ in seen.library.guards if not guard.returned]
     for run in (*lookups, *others, ran):

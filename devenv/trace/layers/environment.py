@@ -179,7 +179,7 @@ def leads_home(inquiry: TraceContext, source: VariableSource, diversion: Diversi
     )
     if look_up(inquiry.facts).same_dynamodb(target) is not None:
         return False
-    notes.append(f"{diversion.evidence}; this DynamoDB Local shows the same tables to both")
+    notes.append(f"{diversion.evidence}; with both values, this DynamoDB Local shows the same tables")
     return True
 
 

@@ -65,7 +65,7 @@ def find_denied(connection: Connection, relation: tuple[str, str], role: str) ->
         found = postgres.execute(connection, sql.SQL(POLICIES), (*relation, role)).fetchall()
         told = ", ".join(f"{name} ({condition or 'no condition'})" for name, condition in found)
         yield Denied(
-            f"row-level security of {table} shows role {role} only the rows of its policies: {told}"
+            f"row-level security of {table} lets role {role} see only the rows that these policies allow: {told}"
             if told
-            else f"row-level security of {table} shows role {role} no row: no policy is for it"
+            else f"row-level security of {table} lets role {role} see no row: no policy applies to it"
         )

@@ -102,7 +102,7 @@ def explain_ids(wanted: CopyRules, ids: Sequence[Slot], linked: Set[str]) -> str
         return f"it has no {names}, which is its id"
     if any(slot.text in linked for slot in ids):
         return f"its id {names} is the id of a row in Postgres, and a copy would need a row of its own"
-    return f"the request names its id {names}, so there is one item"
+    return f"the request names its id {names}, so only one item can match"
 
 
 class Swap:

@@ -128,7 +128,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "SCH003": (
         Row(GONE[1]),
         Row(
-            "no definition of things is known: a command of the project makes them",
+            "no definition of things is known, because a command of the project creates this table",
             settings={"entities": ENTITY},
             items=(),
             table=False,
@@ -226,7 +226,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
     "SAF002": (Row("there are no files with secrets yet"),),
     "SAF003": (
         Row(
-            "no definition of things is known, nor is the table there",
+            "no definition of things is known, and DynamoDB has no such table",
             "error",
             {"entities": ENTITY, "safety": {"deletion_protection": True}},
             items=(),

@@ -331,8 +331,8 @@ def test_files_are_read_without_being_led_astray(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("service", "command", "says"),
     [
-        ("backend", "devenv restart backend", "backend chooses its address itself"),
-        ("web", "devenv restart web", "web chooses its address itself"),
+        ("backend", "devenv restart backend", "backend chooses the address that it listens on"),
+        ("web", "devenv restart web", "web chooses the address that it listens on"),
         ("dynamodb", "devenv down && devenv up", "devenv, which binds to 127.0.0.1"),
         ("cache", "devenv down && devenv up", "devenv, which binds to 127.0.0.1"),
     ],

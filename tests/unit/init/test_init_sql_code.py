@@ -43,14 +43,14 @@ def test_a_table_that_nothing_makes_is_listed_with_its_places(tmp_path: Path) ->
     code = "def one(c):\n    return c.execute('SELECT * FROM {} WHERE id = %s', [1])\n"
     files = {f"app/{name}.py": "import os\n" + code.format(name) for name in ("boats", "fast", "sails")}
     found = survey(write(tmp_path, {"schema.sql": SCHEMA, **files}))
-    assert [line for line in found.unused if "SQL asks" in line] == [
-        "app/sails.py:3: SQL asks for table sails, and no file found here makes it"
+    assert [line for line in found.unused if "SQL uses" in line] == [
+        "app/sails.py:3: SQL uses table sails, but no file found here creates it"
     ]
 
 
 def test_no_table_is_missed_where_no_file_makes_one(tmp_path: Path) -> None:
     found = survey(write(tmp_path, {"app.py": "import os\nrun('SELECT * FROM boats')\n"}))
-    assert not any("SQL asks" in line for line in found.unused)
+    assert not any("SQL uses" in line for line in found.unused)
 
 
 def test_scripts_that_are_part_of_no_step_are_listed(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def test_tokens_of_jsonwebtoken(tmp_path: Path) -> None:
     ("auth", "said"),
     [
         (FIXED, "[token]: the key of auth.py:6 is not read from a variable."),
-        (FOREIGN, "[token]: auth.py:6 uses RS256. Declare [token] command"),
+        (FOREIGN, "[token]: auth.py:6 uses RS256, with which devenv cannot sign. Declare [token] command"),
         (
             "def current(request):\n    return look_up(request.headers.get('Authorization'))\n",
             "[token]: auth.py:2 reads the header Authorization, but how its token is made was not recognised.",

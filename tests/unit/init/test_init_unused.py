@@ -22,7 +22,7 @@ def visits(place_id):
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"app.py": ASKS}, "app.py:7: asks table visits by place_id, but no definition of it was found"),
+        ({"app.py": ASKS}, "app.py:7: queries table visits by place_id, but no definition of it was found"),
         ({"app.py": "import boto3\nddb = boto3.client('dynamodb')\n"}, "app.py: uses DynamoDB, but no table was found"),
         ({"requirements.txt": "boto3\n"}, "requirements.txt: suggests DynamoDB, but no table was found"),
         (

@@ -270,7 +270,7 @@ def test_an_origin_that_is_refused_is_named_with_the_answer_and_where_to_look() 
     assert first is not None
     assert first.fix is not None
     assert f"200 to {SUBJECT.person}" in first.summary
-    said = f"asked with Origin: {ORIGIN}, the application answers 400 to the preflight request (Disallowed CORS origin)"
+    said = f"the application answers 400 to a preflight request with Origin: {ORIGIN} (Disallowed CORS origin)"
     assert first.cause == said
     assert "WEB_PAGES (http://localhost:3100)" in first.fix.text
     assert "may be" in first.fix.text

@@ -49,7 +49,9 @@ def test_without_a_tap_the_place_stays_open() -> None:
 
 
 def test_an_application_that_asks_no_store() -> None:
-    assert running().endswith("reads nothing from any store: the answer was kept in it, or in a cache before it")
+    assert running().endswith(
+        "reads nothing from any store: the answer was kept in the application, or in a cache in front of it"
+    )
 
 
 def test_a_read_that_is_not_sent() -> None:

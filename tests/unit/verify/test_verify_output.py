@@ -63,7 +63,7 @@ def test_a_plan_that_was_applied_is_kept_until_it_is_taken_back(tmp_path: Path) 
     path.write_bytes(msgspec.json.encode(PlanHead(made="now", writes=2, sha256="a" * 64, **head)) + b"\n")
     journal = RepairJournal(journal_path(tmp_path / "state", "a" * 64))
     journal.note("begin", [0, 1])
-    assert "needed to undo that" in (refused(tmp_path, plan=path).detail or "")
+    assert "undoing it needs this file" in (refused(tmp_path, plan=path).detail or "")
     journal.note("undone", [0, 1])
     journal.close()
     assert check_output(path, PLAN) == path
