@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,29 @@ from devenv.init.golang_code import go_run
 from devenv.init.settings_found import local_command
 from devenv.init.survey import FACTORIES, Survey
 
-STARTERS: Final = ("start", "serve", "dev")
+STARTERS: Final = ("start", "serve", "start:dev", "dev", "develop")
+SERVERS: Final = frozenset(
+    [
+        *(
+            "express",
+            "fastify",
+            "koa",
+            "@nestjs/core",
+            "hapi",
+            "@hapi/hapi",
+            "hono",
+            "next",
+            "nuxt",
+            "restify",
+            "polka",
+        ),
+        *("@sveltejs/kit", "@remix-run/node", "elysia", "h3", "@feathersjs/feathers"),
+    ]
+)
+# The port of a framework's own server.
+USUAL: Final = {"next": 3000, "nuxt": 3000}
+# Variables that hold a port, and those that hold an address with one.
+PORTS: Final = ("PORT", "HTTP_PORT", "APP_PORT", "SERVER_PORT", "API_PORT")
 PROGRAM: Final = re.compile(r"[\w@./-]+\.[cm]?[jt]s")
 # What a package.json runs in development, and what it stands for without its watching.
 RUNNERS: Final = frozenset(("nodemon", "node-dev"))
@@ -80,10 +103,9 @@ def without_package_manager(words: list[str], folder: str, survey: Survey) -> li
 
 def from_packages(survey: Survey, only: str | None = None) -> FoundApplication | None:
     """The start script of a package.json whose package is a server; `only` in this folder."""
-    servers = {"express", "fastify", "koa", "@nestjs/core", "hapi", "@hapi/hapi", "hono"}
     for manifest in survey.manifests:
         names = [each for each in STARTERS if each in manifest.scripts]
-        if not names or not servers & manifest.packages:
+        if not names or not SERVERS & manifest.packages:
             continue
         folder = manifest.folder or "."
         if only not in (None, folder):
@@ -99,6 +121,8 @@ def from_packages(survey: Survey, only: str | None = None) -> FoundApplication |
 
 def is_there(words: list[str], folder: str, survey: Survey) -> bool:
     """Return True unless a command names a program that is not in the folder."""
+    if words[2:4] in (["next", "start"], ["nuxt", "start"]):
+        return False  # It serves what a build made.
     programs = [word for word in words if PROGRAM.fullmatch(word)]
     return all((survey.root / folder / word).is_file() for word in programs)
 
@@ -107,10 +131,10 @@ def script_words(script: str) -> list[str]:
     """The words of a script of package.json without a reloader; [] for one that needs a shell."""
     if re.search(r"[|&;<>$`]|^\w+=", script):
         return []
-    words = [word for word in split_words(script) if word != "--watch"]
+    words = [word for word in split_words(script) if word not in ("--watch", "--respawn", "--transpile-only")]
     if words[:1] and words[0] in RUNNERS:
         words[0] = "node"
-    if words[:1] and words[0] in ("tsx", "ts-node", "nest", "next"):
+    if words[:1] and words[0] in ("tsx", "ts-node", "ts-node-dev", "nest", "next", "nuxt", "remix", "vite"):
         words[:1] = ["npx", "--no-install", words[0]]
     if words[:4] == ["npx", "--no-install", "tsx", "watch"]:
         del words[3]
@@ -171,17 +195,36 @@ def from_rails(survey: Survey) -> FoundApplication | None:
         if manifest.language == "Ruby" and routes in survey.names:
             program = ["bin/rails"] if f"{place}bin/rails" in survey.names else ["bundle", "exec", "rails"]
             words = (*program, "server", "--port", "{port}")
-            return FoundApplication(words, manifest.folder or ".", None, routes)
+            return FoundApplication(words, manifest.folder or ".", 3000, routes)
     return None
 
 
 def with_port(found: FoundApplication, survey: Survey) -> FoundApplication:
-    """The application with a variable for its port, where its command names none and its code reads one."""
+    """The application with its port: of its command, of a variable that its code reads, or the fixed one."""
     if any("{port}" in word for word in found.command) or not found.command:
         return found
+    text = " ".join(found.command)
+    named = re.search(r"(?:--port|-p)[= ](\d{2,5})(?= |$)", text)
+    if named:
+        words = tuple(re.sub(rf"(?<!\d){named[1]}(?!\d)", "{port}", word) for word in found.command)
+        return replace(found, command=words, port=found.port or int(named[1]))
     prefix = "" if found.folder == "." else f"{found.folder}/"
+    programs = {posixpath.normpath(prefix + word) for word in found.command if PROGRAM.fullmatch(word)}
+    programs |= {file for file in survey.ports if found.command[:2] == ("go", "run") and file == found.evidence}
+    inside = sorted(
+        (f for f in survey.ports if f.startswith(prefix)), key=lambda f: (f not in programs, f.count("/"), f)
+    )
+    ports = [survey.ports[file] for file in inside if not file.endswith(".go") or file in programs or not programs]
     read = {name for code in survey.code if code.file.startswith(prefix) for name in code.variables}
-    name = next((each for each in ("PORT", "HTTP_PORT", "APP_PORT", "SERVER_PORT") if each in read), None)
-    if name is None:
-        return found
-    return FoundApplication(found.command, found.folder, found.port, found.evidence, {name: "{port}"})
+    known = next((each for each in ports if each.variable), None)
+    name = known.variable if known else next((each for each in PORTS if each in read), None)
+    given = survey.variables.get(name or "", "")
+    number = int(given) if given.isdigit() else known.number if known else None
+    if name is not None:
+        place = "127.0.0.1:{port}" if known and known.address else "{port}"
+        return replace(found, port=found.port or number, environment={**found.environment, name: place})
+    usual = next((port for word, port in USUAL.items() if word in found.command), None)
+    if usual is not None:
+        return replace(found, command=(*found.command, "--port", "{port}"), port=found.port or usual)
+    fixed = next((each.number for each in ports), None)
+    return replace(found, port=found.port or fixed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -16,9 +15,7 @@ from devenv.engines.embedded.contrib import EXTENSIONS
 from devenv.init.applications import find_application
 from devenv.init.code import Code
 from devenv.init.compose import ComposeService
-from devenv.init.draft_trace import TraceDrafter
-from devenv.init.entities import LABEL
-from devenv.init.golang_code import go_run
+from devenv.init.draft_steps import StepDrafter
 from devenv.init.listing import COMPILED, SCRIPTS
 from devenv.init.other_services import write_services
 from devenv.init.settings_found import GIVEN, OWN_REGION, database_of, is_secret, placeholder
@@ -26,7 +23,6 @@ from devenv.init.sheet import Guess
 from devenv.init.shell_items import MADE
 from devenv.init.sign_in import KEYS
 from devenv.init.sql_tables import show_sql
-from devenv.init.step_files import sql_patterns
 from devenv.init.unused import REQUEST
 
 GLOBAL_ENDPOINT: Final = "AWS_ENDPOINT_URL"
@@ -48,7 +44,7 @@ class Draft:
     undeclared: tuple[str, ...] = ()
 
 
-class Drafter(TraceDrafter):
+class Drafter(StepDrafter):
     """Writes a project's devenv.toml from its survey."""
 
     def draft(self) -> Draft:
@@ -213,8 +209,9 @@ class Drafter(TraceDrafter):
                 ' {port}. For instance: command = ["{python}", "-m", "uvicorn", "app:app", "--port", "{port}"]'
             )
         else:
+            fixed = f" Until then it gets port {found.port}, which the code names." if found.port else ""
             if not any("{port}" in word for word in (*found.command, *found.environment.values())):
-                self.sheet.note("The command names no port: let it listen on {port}, at 127.0.0.1.")
+                self.sheet.note(f"The command names no port: let it listen on {{port}}, at 127.0.0.1.{fixed}")
             shown = mask_words("", found.command)
             if shown != list(found.command):
                 self.sheet.note(f"Not copied: a secret in the command. Replace {MASK} with a variable.")
@@ -348,124 +345,6 @@ class Drafter(TraceDrafter):
         if self.signed and name == self.signed.variable:
             return "{key}"
         return self.sign_in.variables.get(name) if self.sign_in and self.issues_tokens else None
-
-    def steps(self) -> None:
-        """`[steps.*]`: the SQL files in order, the table definitions, the seed script."""
-        self.sheet.title(
-            "Steps: what `devenv up` loads, always in this order",
-            "setup: the database and its rows; schema-load: the tables of DynamoDB; seed: their items.",
-        )
-        for file in self.survey.sql:
-            if file.problem:
-                self.sheet.note(
-                    f"{file.problem}: devenv cannot load {file.name}. Fix it, then uncomment the `#~` below."
-                )
-        migrations = self.survey.migrations
-        if self.survey.sql or migrations:
-            self.sheet.section("steps", "setup")
-        if migrations:
-            note = f"its own command runs them: {migrations.evidence}" if migrations.program else migrations.evidence
-            self.sheet.key("migrations", migrations.setting, note)
-        if self.survey.sql:
-            aside = [glob.escape(file.name) for file in self.survey.sql if file.problem]
-            chosen = [file.name for file in self.survey.sql]
-            files = [*map(glob.escape, chosen)] if aside else sql_patterns(chosen, self.survey.names)
-            self.sheet.key("files", files, aside=aside)
-        whole = [table for table in self.survey.tables if table.whole]
-        names = list(dict.fromkeys(glob.escape(table.file) for table in whole))
-        for table in (table for table in self.survey.tables if not table.whole):
-            name = f"seeds/dynamodb/tables/{LABEL.sub('-', table.table)}.json"
-            self.files[name] = table.request
-            names.append(name)
-            self.sheet.above(
-                f"Table {table.table} is defined in {table.file}:{table.line}; this is its request in JSON."
-            )
-        for table in (table for table in self.survey.tables if table.computed and not table.defaults):
-            self.sheet.note(
-                f"Is {table.table} the table's name? {table.file} computes it ({table.computed}). If not,"
-                f" change it in the table's JSON file and everywhere in this file."
-            )
-        if names:
-            self.sheet.section("steps", "schema-load")
-            self.sheet.key("files", names)
-        else:
-            self.creator()
-        self.seed_section()
-
-    def seed_section(self) -> None:
-        """`[steps.seed]`: the project's own script, else the files with items."""
-        if self.seed:
-            self.seed_command(self.seed.file)
-            if scripts := self.survey.seeds.scripts:
-                self.sheet.comment(f"Not loaded: the items that {', '.join(scripts)} writes.")
-        elif self.survey.seeds.files:
-            if self.survey.seeds.document:
-                self.files[MADE] = self.survey.seeds.document
-                self.sheet.above(f"{MADE} has the items that {', '.join(self.survey.seeds.scripts)} writes.")
-            self.sheet.section("steps", "seed")
-            self.sheet.key("files", [glob.escape(name) for name in self.survey.seeds.files])
-
-    def creator(self) -> None:
-        """`[steps.schema-load]` with a script that makes tables whose definition is not read."""
-        named = {word for each in self.survey.manifests for script in each.scripts.values() for word in script.split()}
-        files = sorted(self.survey.creators, key=lambda file: (not any(file.endswith(w) for w in named), file))
-        packages = {name for each in self.survey.manifests for name in each.packages}
-        # Node alone does not run TypeScript.
-        files = [file for file in files if not file.endswith("ts") or "tsx" in packages]
-        if not files:
-            return
-        program = ["npx", "--no-install", "tsx"] if files[0].endswith("ts") and "tsx" in packages else ["node"]
-        program = program if files[0].endswith(SCRIPTS) else ["{python}"]
-        self.sheet.ask(
-            f"Does {files[0]} create the tables? The script computes the definition, so devenv would run the script.",
-            likely=True,
-        )
-        self.sheet.section("steps", "schema-load")
-        self.sheet.key("command", [*program, files[0]])
-        self.sheet.key("files", [glob.escape(files[0])])
-        self.sheet.agreed()
-
-    def seed_command(self, file: str) -> None:
-        """`[steps.seed]` with the project's own script."""
-        again = (
-            " `devenv setup` gives every row a new id: then run `devenv seed`, which empties the tables first. Items in"
-            " JSON files are updated by `devenv up`."
-            if self.gives_new_ids()
-            else ""
-        )
-        reads = self.survey.seed_data
-        changes = f"it or {' or '.join(reads)}" if reads else "it"
-        self.sheet.above(f"{file} runs once, and again if {changes} changes.{again}")
-        self.sheet.section("steps", "seed")
-        if file.endswith(COMPILED):
-            # The program is a folder's.
-            self.sheet.key("command", go_run(file, ())[1])
-            self.sheet.key("files", [glob.escape(file)])
-            return
-        program = [] if not file.endswith(SCRIPTS) else ["node"]
-        if file.endswith(("ts", "mts")) and any("tsx" in each.packages for each in self.survey.manifests):
-            program = ["npx", "--no-install", "tsx"]
-        self.sheet.key("command", [*(program or ["{python}"]), *self.seed_words(file)])
-        self.sheet.key("files", [*map(glob.escape, (file, *reads))])
-
-    def gives_new_ids(self) -> bool:
-        """Return True unless the SQL seeds spell out the id of every row that they insert."""
-        filled = {name for file in self.survey.sql for name in file.fills}
-        columns = self.values.columns
-        for table in (table for table in self.columns if table.name in filled):
-            ids = [column.name for column in table.columns if column.primary]
-            if not ids or not all((table.name, name) in columns for name in ids):
-                return True
-        return not filled
-
-    def seed_words(self, file: str) -> list[str]:
-        """The script, as a module where it imports a package of the project's folder."""
-        seed, folder = self.seed, file.rpartition("/")[0]
-        module = file.removesuffix(".py").replace("/", ".")
-        own = {code.file.partition("/")[0] for code in self.survey.code if "/" in code.file} - {folder}
-        if seed is None or not folder or not file.endswith(".py") or not re.fullmatch(r"\w+(\.\w+)*", module):
-            return [file]
-        return ["-m", module] if own & seed.packages else [file]
 
     def safety(self) -> None:
         """`[safety]`: what is asked for costs nothing and is never wrong; the rest is the project's to decide."""

@@ -23,6 +23,7 @@ from devenv.init.sheet import Sheet
 from devenv.init.sign_in import KEYS, FoundSignIn, find_sign_in
 from devenv.init.sql_code import find_seed
 from devenv.init.sql_tables import DeclaredTable
+from devenv.init.step_commands import loading_files
 from devenv.init.survey import Survey
 from devenv.init.token_lookups import TokenLookup
 from devenv.links.values import is_placeholder
@@ -53,7 +54,7 @@ class DataDrafter:
         told = find_links(kinds, self.columns, survey.seeds.items, survey.values.columns)
         self.person = find_person(self.columns, told)
         self.patterns = find_patterns(survey, self.entities, self.person, self.links)
-        self.seed = find_seed(survey.code)
+        self.seed = find_seed(survey.code, loading_files(survey.manifests))
         self.application_command: tuple[str, ...] = ()
         self.group = find_group(self.entities, self.links)
         self.group_edit = 0

@@ -101,8 +101,13 @@ def with_models(
         module, scopes = scopes_of(script, known, imported[file])
         code = made[file].code
         functions = dict(zip(script.blocks, code.functions[1:], strict=True))
+        writes = (
+            code.writes or re.search(rf"\b(?:{'|'.join(models)})\.(?:put|create|upsert)\(", script.text) is not None
+        )
         queries = model_queries(script, models, functions, code.functions[0], scopes, module)
-        made[file] = replace(made[file], code=replace(code, queries=(*code.queries, *queries), uses_dynamodb=True))
+        made[file] = replace(
+            made[file], code=replace(code, queries=(*code.queries, *queries), uses_dynamodb=True, writes=writes)
+        )
     return made
 
 

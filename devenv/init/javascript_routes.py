@@ -14,7 +14,15 @@ from devenv.init.javascript_answers import REFUSES, read_answer
 from devenv.init.javascript_values import required
 from devenv.init.routes import Route
 
-PLACE: Final = re.compile(r":(\w+)")
+PLACE: Final = re.compile(r":(\w+)(?:\{[^{}/]*\})?\??")
+# What is read behind the `?`: `req.query.x`, `c.req.query("x")`, `searchParams.get("x")`.
+QUERIED: Final = re.compile(r"(?:query\s*(?:\.|\[\s*['\"]|\(\s*['\"])|searchParams\.get\(\s*['\"])(\w+)")
+APP_FILE: Final = re.compile(r"(?:^|/)app/((?:.*/)?)route\.[cm]?[jt]sx?$")
+PAGES_FILE: Final = re.compile(r"(?:^|/)pages/api/(.+)\.[cm]?[jt]sx?$")
+# `const api = new Hono().basePath("/v1")`, `new Router({ prefix: "/v1" })` of Koa.
+PREFIXED: Final = re.compile(
+    r"\b(?:const|let|var)\s+(\w+)\s*=\s*new\s+\w+(?:<[^<>]*>)?\([^()]*?(?:\)\s*\.basePath\(|\bprefix\s*:)\s*['\"]([^'\"]+)['\"]"
+)
 
 
 def begin(script: JsScript, block: JsFunction | None) -> int:
@@ -30,6 +38,7 @@ def end(script: JsScript, block: JsFunction | None) -> int:
 def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Function]) -> Iterator[Route]:
     """`app.get("/x/:id", …)` of Express and the like, `@Get(":id")` in a `@Controller("x")` of NestJS."""
     controllers: list[tuple[int, str]] = []
+    yield from next_routes(file, script, functions)
     for at, token in enumerate(script.tokens):
         # TypeScript: `app.get<{ Params: { id: string } }>("/x/:id", …)`.
         opening = skip_generic(script, at + 1) if token.text == "get" and script.word(at + 1) == "<" else at + 1
@@ -38,8 +47,11 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
         argument = script.tokens[opening + 1] if opening + 1 < len(script.tokens) else None
         path = unquoted(argument.text) if argument and argument.kind == "str" else ""
         closing = script.partners.get(opening, at)
+        if token.text == "get" and script.word(at - 2) == ")":
+            path = path or chained_path(script, at - 2)
         if token.text == "Controller" and script.word(at - 1) == "@":
-            controllers.append((at, path))
+            named = re.search(r"\bpath\s*:\s*['\"]([^'\"]*)", script.text[token.at : script.tokens[closing].at])
+            controllers.append((at, path or (named[1] if named else "")))
         elif token.text == "Get" and script.word(at - 1) == "@" and controllers:
             body = next((b for b in sorted(functions, key=lambda b: b.begin) if b.begin > closing), None)
             calls = functions[body].calls if body else frozenset[str]()
@@ -54,12 +66,38 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             text = script.text[token.at : script.tokens[closing].at]
             handlers = [b for b, f in functions.items() if f.short in inside]
             text += "".join(script.text[begin(script, b) : end(script, b)] for b in handlers)
-            asked = re.findall(r"query\s*(?:\.|\[\s*['\"])(\w+)", text)
+            asked = QUERIED.findall(text)
             lines = (script.line(at), script.line(closing))
             answer = read_answer(text)
             route = make_route(file, lines, path, calls, asked)
             guarded = REFUSES.search(text) is not None
             yield replace(route, wraps=answer[0], answers=answer[1], owner=script.word(at - 2), guarded=guarded)
+
+
+def chained_path(script: JsScript, closing: int) -> str:
+    """`/x` of `router.route("/x").get(…)`, whose parenthesis closes here; "" for another call."""
+    opening = next((first for first, last in script.partners.items() if last == closing), closing)
+    argument = script.tokens[opening + 1]
+    return unquoted(argument.text) if script.word(opening - 1) == "route" and argument.kind == "str" else ""
+
+
+def next_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Function]) -> Iterator[Route]:
+    """The route of a file of Next.js: `GET` of app/…/route.ts, the default function of pages/api/….ts."""
+    found = APP_FILE.search(file) or PAGES_FILE.search(file)
+    if found is None:
+        return
+    parts = [part for part in found[1].split("/") if part and not re.fullmatch(r"\(.*\)|@.*|index", part)]
+    path = "/".join(re.sub(r"\[+(?:\.\.\.)?(\w+)\]+", r":\1", part) for part in parts)
+    pages = APP_FILE.search(file) is None
+    blocks = [b for b, f in functions.items() if pages or f.name == "GET"]
+    if not blocks:
+        return
+    block = blocks[-1] if pages else blocks[0]
+    text = script.text[begin(script, block) : end(script, block)]
+    lines = (block.line, script.line(block.end))
+    route = make_route(file, lines, f"api/{path}" if pages else path, functions[block].calls, QUERIED.findall(text))
+    wraps, answers = read_answer(text)
+    yield replace(route, wraps=wraps, answers=answers, guarded=REFUSES.search(text) is not None)
 
 
 def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[str], asked: list[str]) -> Route:
@@ -71,13 +109,14 @@ def make_route(file: str, lines: tuple[int, int], path: str, calls: frozenset[st
 
 def read_mounts(script: JsScript) -> Iterator[tuple[str, str]]:
     """(prefix, module or name) of `app.use("/api", router)`, and of `app.use("/api", require("./routes"))`."""
+    yield from ((prefix, name) for name, prefix in PREFIXED.findall(script.text))
     modules = {
         name: module for names, module in required(script.text) for name in re.findall(r"\w+", names) if name != "as"
     }
     for at, token in enumerate(script.tokens):
         if token.text == "register" and script.word(at - 1) == "." and script.word(at + 1) == "(":
             yield from fastify_mount(script, at, modules)
-        if token.text != "use" or script.word(at - 1) != "." or script.word(at + 1) != "(":
+        if token.text not in ("use", "route") or script.word(at - 1) != "." or script.word(at + 1) != "(":
             continue
         closing = script.partners.get(at + 1, at)
         first = script.tokens[at + 2] if at + 2 < len(script.tokens) else None

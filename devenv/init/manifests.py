@@ -36,7 +36,9 @@ DYNAMODB: Final = re.compile(
 
 @dataclass(frozen=True)
 class PackageFile:
-    """One package file. `scripts` are package.json's; `module`: its files are ES modules."""
+    """One package file. `scripts` are package.json's; `module`: its files are ES modules. `seed` is the program of
+    `prisma db seed`.
+    """
 
     file: str
     language: str
@@ -44,6 +46,7 @@ class PackageFile:
     scripts: Mapping[str, str] = field(default_factory=dict)
     packages: frozenset[str] = frozenset()
     module: bool = False
+    seed: str = ""
 
     @property
     def shown(self) -> str:
@@ -87,6 +90,7 @@ def read_manifest(file: str, text: str) -> PackageFile | None:
         {str(key): value for key, value in scripts.items() if isinstance(value, str)},
         frozenset(packages),
         tree.get("type") == "module",
+        str(prisma.get("seed") or "") if isinstance(prisma := tree.get("prisma"), dict) else "",
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from devenv.init.manifests import PackageFile
+from devenv.init.step_commands import StepCommand, chained, migration_command
 from devenv.steps.setup.migrations import TOOLS
 
 MARKED: Final = ("goose", "dbmate", "sql-migrate")
@@ -21,6 +24,7 @@ MIGRATIONS: Final = re.compile(r"(?:^|[/_-])migrations?(?:/|$)")
 DJANGO: Final = re.compile(r"(.*/)?migrations/\d{4}_\w+\.py")
 KNEX: Final = re.compile(r"(?:(.*)/)?migrations/[^/]+\.[cm]?[jt]s")
 KNEX_UP: Final = re.compile(r"\bexports\.up\b|\bexport\s+(?:const|(?:async\s+)?function)\s+up\b|\bup\s*[:=(].*knex")
+DRIZZLE: Final = re.compile(r"drizzle\.config\.[cm]?[jt]s")
 KNEXFILE: Final = re.compile(r"knexfile\.[cm]?[jt]s")
 # Tools that devenv knows no command of: they are named, and left to the project.
 OTHERS: Final = (
@@ -33,21 +37,66 @@ OTHERS: Final = (
 
 @dataclass(frozen=True)
 class FoundMigrations:
-    """The migrations that `[steps.setup]` can run. `setting` is the value of its key, `files` are theirs."""
+    """The migrations that `[steps.setup]` can run. `setting` is the value of its key, `files` are theirs.
+
+    `command` is the program that runs them, where the setting does not only name the tool.
+    """
 
     tool: str
     setting: str | Mapping[str, Any]
     files: tuple[str, ...]
     evidence: str
     program: bool = False
+    command: StepCommand | None = None
+
+    def followed_by(self, seed: StepCommand) -> Mapping[str, Any] | None:
+        """The setting that runs the seed behind the migrations; None where devenv itself runs them."""
+        folder = self.setting["folder"] if isinstance(self.setting, Mapping) else None
+        folder = folder or str(PurePosixPath(self.files[0]).parents[self.tool == "prisma"])
+        base = self.command
+        if base is None and self.tool == "prisma":
+            base = StepCommand(("npx", "--no-install", "prisma", "migrate", "deploy"), seed.folder, (), "")
+        return {"command": chained(base, seed), "folder": folder} if base else None
 
 
-def find_migrations(names: Iterable[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+def find_migrations(
+    names: Iterable[str], texts: Mapping[str, str], manifests: Sequence[PackageFile] = ()
+) -> FoundMigrations | None:
     """The one set of migrations that a folder has: of programs before plain SQL, the uppermost one."""
     names = sorted(names, key=lambda name: (name.count("/"), name))
-    for finder in (find_alembic, find_django, find_knex, find_plain):
+    for finder in (find_alembic, find_django, find_knex, find_drizzle, find_plain):
         if found := finder(names, texts):
             return found
+    return find_other(names, texts, manifests)
+
+
+def find_drizzle(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
+    """Drizzle's, in the folder that its configuration names: in the order of its journal."""
+    for config in (name for name in names if DRIZZLE.fullmatch(PurePosixPath(name).name)):
+        told = re.search(r"\bout\s*:\s*['\"]([^'\"]+)['\"]", texts.get(config, ""))
+        place = str(PurePosixPath(config).parent)
+        folder = posixpath.normpath(posixpath.join(place, told[1] if told else "drizzle"))
+        files = [n for n in names if n.endswith(".sql") and str(PurePosixPath(n).parent) == folder]
+        if files and f"{folder}/meta/_journal.json" in names:
+            command = StepCommand(
+                ("npx", "--no-install", "drizzle-kit", "migrate"), "" if place == "." else place, (), config
+            )
+            setting = {"command": command.command, "folder": folder}
+            return FoundMigrations("drizzle", setting, tuple(sorted(files)), config, True, command)
+    return None
+
+
+def find_other(names: list[str], texts: Mapping[str, str], manifests: Sequence[PackageFile]) -> FoundMigrations | None:
+    """Those of another tool, where the project has a command that runs them."""
+    for tool, pattern in OTHERS:
+        files = [name for name in names if pattern.fullmatch(name)]
+        folder = str(PurePosixPath(files[0]).parent) if files else ""
+        command = migration_command(folder, names, texts, manifests) if files else None
+        if command is not None:
+            files = [name for name in files if name.startswith(f"{folder}/")]
+            name = "TypeORM" if "typeorm" in texts[files[0]].lower() else tool
+            setting = {"command": command.command, "folder": folder}
+            return FoundMigrations(name, setting, tuple(files), command.evidence, True, command)
     return None
 
 
@@ -104,8 +153,10 @@ def find_knex(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | N
     else:
         usual = ("migrations", "db/migrations", "src/migrations")
         setting = "knex" if folder == usual[0] else {"tool": "knex", "folder": folder}
+    mine = tuple(n for n in files if n.startswith(f"{folder}/"))
+    words = ("npx", "--no-install", "knex", "migrate:latest")
     return FoundMigrations(
-        "knex", setting, tuple(n for n in files if n.startswith(f"{folder}/")), knexfile, program=True
+        "knex", setting, mine, knexfile, True, StepCommand(words, knexfile.rpartition("/")[0], (), "")
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from devenv.init.code import Code
 from devenv.init.routes import Route
 from devenv.init.source import Unclear
+from devenv.init.sql_tables import DeclaredColumn, DeclaredTable
 from devenv.init.tables import Found, accept
 
 SUFFIXES: Final = (".rb", ".rake", "Rakefile")
@@ -21,6 +22,16 @@ VARIABLE: Final = re.compile(r"\bENV(?:\.fetch\(\s*|\[\s*)['\"](\w+)['\"]\s*(\]|
 ROUTE: Final = re.compile(r"^\s*get\s*\(?\s*['\"]([^'\":*]+)['\"]", re.MULTILINE)
 WORDS: Final[Mapping[str, Any]] = {"true": True, "false": False, "nil": None}
 DEPTH: Final = 20
+# `create_table :members, id: :uuid do |t| … end`, a line for each column.
+CREATES_ROWS: Final = re.compile(
+    r"^\s*create_table\s*\(?\s*[:\"'](\w+)['\"]?([^\n]*?)\s+do\s*\|\w+\|\s*\n(.*?)^\s*end\b", re.MULTILINE | re.DOTALL
+)
+COLUMN: Final = re.compile(r"^\s*t\.(\w+)\s*\(?\s*(?:\[\s*)?[:\"'](\w+)([^\n]*)", re.MULTILINE)
+UNIQUE_INDEX: Final = re.compile(
+    r"\badd_index\s*\(?\s*[:\"'](\w+)['\"]?\s*,\s*\[?\s*[:\"'](\w+)['\"]?\s*\]?\s*,[^\n]*unique:\s*true"
+)
+ROW_KINDS: Final = {"string": "varchar", "references": "bigint", "belongs_to": "bigint", "datetime": "timestamp"}
+ID_KINDS: Final = {"uuid": "uuid", "string": "varchar", "integer": "integer"}
 
 
 def read_ruby_tables(file: str, text: str) -> Iterator[Found]:
@@ -35,6 +46,41 @@ def read_ruby_tables(file: str, text: str) -> Iterator[Found]:
             continue
         if found := accept(file, text.count("\n", 0, call.start()) + 1, request):
             yield found
+
+
+def read_ruby_rows(texts: Mapping[str, str]) -> Iterator[DeclaredTable]:
+    """The tables of Postgres that db/schema.rb, else the migrations of Rails, make."""
+    schemas = [name for name in texts if name.endswith("db/schema.rb")]
+    files = schemas or sorted(name for name in texts if re.search(r"(^|/)db/migrate/[^/]+\.rb$", name))
+    whole = "\n".join(texts[name] for name in files)
+    unique = {(table, column) for table, column in UNIQUE_INDEX.findall(whole)}
+    for found in CREATES_ROWS.finditer(whole):
+        name, options, body = found[1], found[2], found[3]
+        columns = {} if re.search(r"\bid:\s*false", options) else {"id": ID_KINDS.get(id_kind(options), "bigint")}
+        keys = {*columns, *re.findall(r"primary_key:\s*['\":](\w+)", options)}
+        own: set[str] = set()
+        for kind, column, rest in COLUMN.findall(body):
+            if kind in ("index", "foreign_key", "check_constraint", "timestamps"):
+                own |= {column} if kind == "index" and "unique: true" in rest else set()
+                continue
+            column = f"{column}_id" if kind in ("references", "belongs_to") else column
+            columns[column] = ROW_KINDS.get(kind, kind)
+            own |= {column} if re.search(r"unique:\s*true", rest) else set()
+            keys |= {column} if re.search(r"primary_key:\s*true", rest) else set()
+        yield DeclaredTable(
+            "public",
+            name,
+            tuple(
+                DeclaredColumn(c, kind, c in keys or c in own or (name, c) in unique, c in keys)
+                for c, kind in columns.items()
+            ),
+        )
+
+
+def id_kind(options: str) -> str:
+    """The type that `create_table :x, id: :uuid` gives the key."""
+    found = re.search(r"\bid:\s*:(\w+)", options)
+    return found[1] if found else ""
 
 
 def scanned(text: str, at: int) -> Iterator[tuple[str, str]]:

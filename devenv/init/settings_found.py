@@ -38,7 +38,8 @@ def database_of(survey: Survey) -> tuple[str | None, str | None]:
             if url and not (url.port and not url.port.isdigit()):
                 database = database or url.database or None
                 user = user or url.user or None
-    database = database or next(iter(survey.databases), None)
+    database = database or survey.variables.get("PGDATABASE") or next(iter(survey.databases), None)
+    user = user or survey.variables.get("PGUSER")
     return (database or "")[:63] or None, (user or "")[:63] or None
 
 

@@ -93,15 +93,16 @@ def unmade_tables(found: Iterable[SqlText], made: Collection[str]) -> list[str]:
     return said
 
 
-def find_seed(code: Iterable[Code]) -> Code | None:
-    """The script that loads items: it is called a seed, and writes, or imports what does."""
+def find_seed(code: Iterable[Code], loading: Collection[str] = ()) -> Code | None:
+    """The script that loads items: it is called a seed, and writes, or imports what does; or is among `loading`."""
     code = tuple(code)
     writers = {PurePosixPath(each.file).stem for each in code if each.writes}
-    scripts = [each for each in code if "seed" in PurePosixPath(each.file).name.lower()]
+    named = [each for each in code if "seed" in PurePosixPath(each.file).name.lower()]
+    scripts = [*named, *(each for each in code if each.file in loading and each not in named)]
     scripts = [each for each in scripts if each.writes or each.imports & writers]
     # A program of Go is a folder's.
     scripts = [each for each in scripts if not each.file.endswith(".go") or "seed" in each.file.rpartition("/")[0]]
-    return min(scripts, key=lambda each: (each.file.count("/"), each.file), default=None)
+    return min(scripts, key=lambda each: (each not in named, each.file.count("/"), each.file), default=None)
 
 
 def unread_loaders(

@@ -27,6 +27,7 @@ from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
 from devenv.init.names import settle_names, table_variables
+from devenv.init.ports import FoundPort, read_ports
 from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
 from devenv.init.real_values import SeedValues, find_values
@@ -39,11 +40,13 @@ from devenv.init.spring import SpringProject, find_spring
 from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
+from devenv.init.step_commands import StepCommand, loading_files, row_seed
 from devenv.init.step_files import data_files
 from devenv.init.table_files import python_creators, read_tables
 from devenv.init.tables import Found
 from devenv.init.token_lookups import TokenLookup, token_lookups
 from devenv.init.variable_readers import with_read_variables, with_script_variables
+from devenv.init.variable_schemas import with_schemas
 from devenv.init.variables import settings_fields
 from devenv.init.written_items import Item, python_items
 
@@ -79,6 +82,8 @@ MADE: Final = re.compile(
 LEDGERS: Final = frozenset(
     ["schema_migrations", "ar_internal_metadata", "flyway_schema_history", "goose_db_version", "gorp_migrations"]
 )
+# The dump of the schema that Rails keeps.
+STRUCTURE: Final = "structure.sql"
 # What Flask calls a function that makes the application.
 FACTORIES: Final = ("create_app", "make_app")
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
@@ -107,8 +112,9 @@ class Survey:
     path) of an object of it. `creators` are scripts that make a table whose definition is not read. `tokens`:
     lookups of a user by an opaque token. `jwt`: calls that sign and check tokens; `header`: what reads the header
     Authorization; `token_use`: the kind of Cognito's tokens.
-    `names` are all files. `seed_data` are the data files that the seed script
-    reads. `unused` says of everything else that could have mattered why it is not used. `is_empty`: there is nothing.
+    `names` are all files. `seed_data` are the data files that the seed script reads; `row_seed` is the command that
+    inserts rows. `ports`: file -> the port that it listens on. `unused` says of everything else that could have
+    mattered why it is not used. `is_empty`: there is nothing.
     """
 
     root: Path
@@ -141,6 +147,8 @@ class Survey:
     names: tuple[str, ...] = ()
     seed_data: tuple[str, ...] = ()
     spring: SpringProject | None = None
+    row_seed: StepCommand | None = None
+    ports: Mapping[str, FoundPort] = field(default_factory=dict)
     is_empty: bool = True
 
     @property
@@ -168,7 +176,7 @@ def survey(root: Path) -> Survey:
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     trees = with_queries(with_variables(with_read_variables(read)))
     tables, notes = read_tables(texts, trees, variables)
-    scripts = with_script_variables({name: text for name, text in texts.items() if is_script(name)})
+    scripts = with_script_variables(with_schemas({name: text for name, text in texts.items() if is_script(name)}))
     keys = keys_of(tables)
     made, _ = javascript_code.read_scripts(scripts, variables, keys)
     go = golang_code.read_go(texts, variables, keys)
@@ -199,12 +207,16 @@ def survey(root: Path) -> Survey:
         *ruby.read_ruby(texts),
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
-    migrations = find_migrations(names, texts)
+    manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
+    migrations = find_migrations(names, texts, manifests)
     sql, reasons = choose_sql(texts, migrations)
     programs = [*(parse_python(texts[n]) for n in (migrations.files if migrations else ()) if n.endswith(".py"))]
     rows = [table for tree in [*programs, *trees.values()] if tree for table in read_program_tables(tree)]
     rows += [table for read in made.values() for table in read.rows]
     of_sql = [f for n in (migrations.files if migrations else ()) if n.endswith(".sql") for f in up_tables(texts[n])]
+    if migrations and migrations.tool == "Rails":
+        of_sql += [table for n, t in texts.items() if PurePath(n).name == STRUCTURE for table in up_tables(t)]
+        rows += ruby.read_ruby_rows(texts)
     known = dict.fromkeys(table.name for file in sql for table in file.tables)
     seeds = find_seeds(texts, {table.table: table.request for table in settled})
     seeds = with_shell_items(seeds, texts, {table.table for table in settled})
@@ -220,14 +232,18 @@ def survey(root: Path) -> Survey:
     unread = unused.unread_tables(rest)
     everything = [*of_sql, *rows, *(table for file in sql for table in file.tables)]
     copied, lost = copied_rows(root, texts, names, sql, everything)
-    manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
     suggesting = [each.file for each in manifests if "DynamoDB" in each.stores]
     suggesting += [compose.dynamodb.file] if compose and compose.dynamodb else []
     functions = find_functions(texts, [table.table for table in settled])
     in_code = read_sql_texts(texts)
-    loader = find_seed(code)
+    loader = find_seed(code, loading_files(manifests))
+    row_loader = row_seed(names, texts, manifests, loader.file if loader else None)
     data = data_files(texts[loader.file], names) if loader else []
-    used = {*(migrations.files if migrations else ()), *([loader.file] if loader else [])}
+    used = {
+        *(migrations.files if migrations else ()),
+        *([loader.file] if loader else []),
+        *(row_loader.files if row_loader else ()),
+    }
     asked_tables = {*known, *(table.name for table in (*of_sql, *rows))}
     return Survey(
         root=root,
@@ -292,6 +308,8 @@ def survey(root: Path) -> Survey:
         names=tuple(names),
         spring=spring,
         seed_data=tuple(data),
+        row_seed=row_loader,
+        ports=read_ports({**texts, **scripts}),
         is_empty=all(BARE.fullmatch(name.split("/")[0]) for name in names) and not composes,
     )
 
@@ -367,6 +385,9 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
             reasons.append(f"{name}: {aside}")
             continue
         read = read_sql(name, texts[name])
+        if migrations and migrations.tool == "Rails" and PurePath(name).name == STRUCTURE:
+            reasons.append(f"{name}: the migrations (Rails) make what it has")
+            continue
         if isinstance(read, str):
             reasons.append(f"{name}: {read}")
             continue
