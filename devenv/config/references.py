@@ -87,7 +87,7 @@ def of_services(settings: Settings) -> Iterator[Mistake]:
     """`[backend]` and `[services.<name>]`: names, what they need, and their placeholders."""
     own = own_services(settings)
     places = places_of(settings)
-    if settings.backend is not None:
+    if settings.backend is not None and settings.backend.health is not None:
         yield from of_path(("backend", "health"), settings.backend.health)
     for name, service in settings.services.items():
         place: Keys = ("services", name)

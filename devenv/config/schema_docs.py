@@ -78,7 +78,10 @@ DOCS: Final[Mapping[str, Doc]] = {
     "Backend.folder": ("The folder it runs in.", "api"),
     "Backend.url": ("Its address.", "http://127.0.0.1:{port}"),
     "Backend.port": ("The port; if taken, the next free one.", 4567),
-    "Backend.health": ("A path that returns a status below 400 when the application is ready.", "/health"),
+    "Backend.health": (
+        "A path that returns a status below 400 when the application is ready. Default: `/`, any status below 500.",
+        "/health",
+    ),
     "Backend.env": ("Variables for this process only.", {"CORS_ORIGINS": "http://localhost:3000"}),
     "Backend.python": ("Its interpreter.", "api/.venv/bin/python"),
     "Backend.image": ("The base image of the application's own image.", "python:3.13-slim"),

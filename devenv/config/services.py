@@ -27,7 +27,10 @@ RESERVED: Final = (*STORES, BACKEND, "tap", "steps", "ui", "log-clock")
 
 
 class Own(msgspec.Struct, frozen=True):
-    """One process of the project's own. `port` None: it has none; `section` is its title in devenv.toml."""
+    """One process of the project's own. `port` None: it has none; `section` is its title in devenv.toml.
+
+    `any_route`: no health path is declared, so any answer that is no server error counts as ready.
+    """
 
     name: str
     section: str
@@ -38,6 +41,7 @@ class Own(msgspec.Struct, frozen=True):
     url: str = ""
     depends_on: tuple[str, ...] = ()
     ready: Ready = NOTHING
+    any_route: bool = False
     env: Mapping[str, str] = {}
     python: str | None = None
     worker: OwnService | None = None  # its section, when it is a stream worker
@@ -65,7 +69,8 @@ def own_services(settings: Settings) -> dict[str, Own]:
             port=backend.port,
             url=backend.url,
             depends_on=(*STORES, *signed_in, *backend.depends_on),
-            ready=Ready(http=backend.health),
+            ready=Ready(http=backend.health or "/"),
+            any_route=backend.health is None,
             env=backend.env,
             python=backend.python,
         )

@@ -41,6 +41,7 @@ class StartedProcess(msgspec.Struct, frozen=True):
     command: list[str]
     folder: Path
     environment: Mapping[str, str]
+    any_route: bool
 
 
 class ReadyCondition(msgspec.Struct, frozen=True):
@@ -52,8 +53,16 @@ class ReadyCondition(msgspec.Struct, frozen=True):
 
 
 def check_http(started: StartedProcess) -> None:
-    """GET the path; ready means a status below 400."""
-    url = urlsplit(started.url + (started.ready.http or "/"))
+    request_health(started.url + (started.ready.http or "/"), started.any_route)
+
+
+def request_health(address: str, any_route: bool) -> None:
+    """GET an address. StoreError, whose code is the status, unless that is below 400.
+
+    `any_route`: no path is declared, and the application may not have this one. Any status below 500 shows that it
+    serves.
+    """
+    url = urlsplit(address)
     import http.client
 
     connection = http.client.HTTPConnection(url.hostname or "127.0.0.1", url.port or 80, timeout=PATIENCE_S)
@@ -66,8 +75,9 @@ def check_http(started: StartedProcess) -> None:
         raise StoreError(f"{url.geturl()} does not answer", detail=str(error), reached=False) from None
     finally:
         connection.close()
-    if answer.status >= 400:
-        raise StoreError(f"GET {url.geturl()} answers {answer.status}", detail=body.decode("utf-8", "replace"))
+    if answer.status >= (500 if any_route else 400):
+        what = f"GET {url.geturl()} answers {answer.status}"
+        raise StoreError(what, detail=body.decode("utf-8", "replace"), code=str(answer.status))
 
 
 def check_tcp(started: StartedProcess) -> None:
@@ -155,6 +165,7 @@ def view(engine: Engine, own: Own, environment: Mapping[str, str]) -> StartedPro
         command=ready_command(engine, own) if runs else [],
         folder=folder_of(engine, own),
         environment=process_environment(engine, own, environment) if runs else {},
+        any_route=own.any_route,
     )
 
 

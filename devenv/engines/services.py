@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 
 from devenv.config.schema import Settings
-from devenv.core.errors import StoreError
 from devenv.core.model import Targets
+from devenv.engines import ready
 
 if TYPE_CHECKING:
     from devenv.engines.base import Engine
@@ -42,20 +40,10 @@ def probe_dynamodb(settings: Settings, targets: Targets) -> str | None:
 
 
 def probe_backend(settings: Settings, targets: Targets) -> str | None:
-    """GET the health path; ready means a status below 400."""
+    """GET the health path, as `up` does."""
     assert settings.backend is not None  # noqa: S101 - only a configured backend is probed
-    url = urlsplit((targets.backend_url or "") + settings.backend.health)
-    connection = http.client.HTTPConnection(url.hostname or "127.0.0.1", url.port or 80, timeout=2)
-    try:
-        connection.request("GET", url.path or "/")
-        answer = connection.getresponse()
-        body = answer.read(2000)
-    except (OSError, http.client.HTTPException) as error:
-        raise StoreError(f"{url.geturl()} does not answer", detail=str(error), reached=False) from None
-    finally:
-        connection.close()
-    if answer.status >= 400:
-        raise StoreError(f"GET {url.geturl()} answers {answer.status}", detail=body.decode("utf-8", "replace"))
+    health = settings.backend.health
+    ready.request_health((targets.backend_url or "") + (health or "/"), any_route=health is None)
     return None
 
 

@@ -69,6 +69,7 @@ def await_ready(engine: Engine, service: Service, patience: Patience) -> None:
     began = time.perf_counter()
     last = "no answer yet"
     refusal = None
+    wanted = ""
     for poll in count():
         if patience.cancelled.is_set():
             break
@@ -89,9 +90,10 @@ def await_ready(engine: Engine, service: Service, patience: Patience) -> None:
             except StoreError as error:
                 last = f"{error.what}: {error.detail}" if error.detail else error.what
                 refusal = error.what if error.reached and own is not None else None
+                wanted = " (waiting for a status below 400)" if (error.code or "").isdecimal() else ""
         waited = time.perf_counter() - began
         if waited > TELL_AFTER_S:
-            patience.tell(last)
+            patience.tell(f"{refusal}{wanted}" if refusal else last)
         if patience.is_over():
             raise LateError(last, refusal)
         patience.cancelled.wait(POLL_S if waited < TELL_AFTER_S else 10 * POLL_S)

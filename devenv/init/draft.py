@@ -223,9 +223,10 @@ class Drafter(StepDrafter):
             self.sheet.key("folder", found.folder)
         if found.port:
             self.sheet.key("port", found.port)
-        self.sheet.key(
-            "health", health or "/", "" if health else "its status must be below 400 when the application is ready"
-        )
+        if health:
+            self.sheet.key("health", health)
+        else:
+            self.sheet.comment('health = "/PATH" (a status below 400). Without it: any status below 500 of `/`')
         if self.survey.python:
             self.sheet.key("python", self.survey.python)
         elif any(code.uses_dynamodb and not code.file.endswith((*SCRIPTS, *COMPILED)) for code in self.survey.code):

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import Final
 
 import psutil
 
@@ -18,6 +19,13 @@ from devenv.doctor.sessions import describe_session, read_sessions
 from devenv.engines.services import SERVICES
 
 UP = Fix("start what is not running", "devenv up")
+# Statuses that say that the process serves, and that the request is the wrong one.
+REFUSED: Final = {
+    "401": "this route needs a sign-in",
+    "403": "this route is not open to everyone",
+    "404": "it has no such route",
+    "405": "this route takes no GET",
+}
 IDLE_S = 3.0
 LOCKED_S = 1.0
 ROOM = 50 * 1024 * 1024
@@ -31,7 +39,7 @@ def run_probe(facts: DoctorFacts, name: str) -> Outcome:
     try:
         service.probe(context.settings, context.targets)
     except StoreError as error:
-        why, fix = silence(state)
+        why, fix = refused(name, "[backend] health", error) or silence(state)
         return failed(": ".join(filter(None, (error.what, error.detail))), cause=why, fix=fix)
     where = state.url or (f"{state.host}:{state.port}" if state.port else "")
     if state.state in ("stopped", "crashed", "foreign"):
@@ -60,6 +68,18 @@ def silence(state: ServiceState) -> tuple[str, Fix]:
         "starting": "it is still starting",
     }
     return state.detail or words[state.state], UP
+
+
+def refused(name: str, key: str, error: StoreError) -> tuple[str, Fix] | None:
+    """The cause and the fix where a process serves, but not the route that the key of devenv.toml names."""
+    cause = REFUSED.get(error.code or "")
+    if cause is None:
+        return None
+    text = (
+        f"in devenv.toml let {key} name a route that answers with a status below 400. If you added the route after the"
+        " start, restart the process"
+    )
+    return f"its process serves requests, but {cause}", Fix(text, f"devenv restart {name}")
 
 
 def is_paused(pid: int) -> bool:
@@ -118,7 +138,7 @@ def run_own(facts: DoctorFacts) -> Outcome:
         try:
             asked = ask()
         except StoreError as error:
-            why, fix = silence(state)
+            why, fix = refused(name, f"the `ready` of [services.{name}]", error) or silence(state)
             said = ": ".join(filter(None, (error.what, error.detail)))
             wrong.append((name, f"{name} is not ready: {said} ({why})", fix))
         else:
@@ -265,7 +285,8 @@ Fix: devenv up; `devenv logs dynamodb` shows why it stopped.""",
         limit_s=8,
         late="fail",
         explain="""\
-devenv requested the health path of [backend]. A status of 400 or more counts as not ready.
+devenv requested the health path of [backend]. A status of 400 or more counts as not ready; without a health path
+devenv requests `/`, and a status of 500 or more counts as not ready.
 
 Common causes: the application crashed at its start, cannot reach a store, or has another health path.
 Fix: devenv logs backend; then devenv up.""",

@@ -236,3 +236,9 @@ def test_keys_that_a_seed_fills_with_a_constant_give_values() -> None:
 )
 def test_the_route_that_tells_that_the_application_serves(paths: list[str], health: str | None) -> None:
     assert min(filter(None, map(health_rank, paths)), default=(0, None))[1] == health
+
+
+def test_no_health_path_is_invented(tmp_path: Path) -> None:
+    settings, _ = made(tmp_path, FILES)
+    assert settings.backend is not None
+    assert settings.backend.health is None
