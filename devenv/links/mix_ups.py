@@ -109,9 +109,8 @@ def mixed_up(mine: Sequence[Fault], index: RowIndex) -> str | None:
     other = index.by_natural_key(edge, record)
     if other is None or other is mine[0].row or not copies_are_of(edge, mine, other):
         return None
-    return (
-        f"{names} are those of {describe(other, edge, index)}, so the item names the wrong row in its {edge.attribute}"
-    )
+    wrong = f"so the item's `{edge.attribute}` refers to the wrong row"
+    return f"{names} are those of {describe(other, edge, index)}, {wrong}"
 
 
 def copies_are_of(edge: Edge, mine: Sequence[Fault], row: Row) -> bool:

@@ -335,7 +335,7 @@ def other_id(plan: ReadPlan, named: Iterable[NamedId], orphan: Fault) -> str:
             continue
         if {one.field, orphan.field} not in two:
             place = f"`{one.edge.attribute}` of the same item"
-            return f"{place} names {one.id}, a row of {'.'.join(edge.relation)} that exists"
+            return f"{place} refers to {one.id}, an existing row of {'.'.join(edge.relation)}"
     return ""
 
 

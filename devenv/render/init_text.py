@@ -34,4 +34,4 @@ def open_edits(count: int, lines: Sequence[str]) -> list[str]:
         return []
     edits = "EDIT 1" if count == 1 else f"EDIT 1 to {count}"
     traced = any(line.startswith("devenv trace") for line in lines)
-    return [f"decide {edits} in devenv.toml{'' if traced else ', then: devenv trace'}"]
+    return [f"review {edits} in devenv.toml{'' if traced else ', then: devenv trace'}"]

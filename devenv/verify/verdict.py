@@ -11,7 +11,7 @@ from devenv.core.plural import number_of
 from devenv.core.value import Value
 
 UNLINKED: Final = (
-    "no links between the stores are declared: devenv.toml has no [[links]]. Declare which attribute names a row "
+    "no links between the stores are declared: devenv.toml has no [[links]]. Declare which attribute refers to a row "
     "(`devenv doctor --only XST004` names candidates); if no item refers to a row: [project] cross_store = false"
 )
 

@@ -94,7 +94,7 @@ CHECKS = (
 Without [[links]] devenv cannot compare DynamoDB with Postgres: the checks of ids are skipped, and the verdict cannot
 be *healthy*, also where [entities] are declared.
 
-Fix: declare what an item is, and which attribute names a row (devenv help configuration); this check
+Fix: declare what an item is, and which attribute refers to a row (devenv help configuration); this check
 names the links of which the data has examples. Where no item refers to a row: [project] cross_store = false.""",
     ),
     Check(
@@ -123,7 +123,7 @@ and doctor --fix writes the current id. Expired items are not counted.""",
         faults=("mismatched_id",),
         needs=NEEDS,
         explain="""\
-The item's natural key (such as a handle) names one row, its id names another row or none. The user has one id in
+The item's natural key (such as a handle) matches one row, its id another row or none. The user has one id in
 Postgres and another in DynamoDB: their list is empty, and others do not see their messages.
 
 Common causes: ids are generated when a row is inserted. Rebuilding the Postgres database gives every user a new

@@ -241,7 +241,7 @@ In the application: write all in one transaction.""",
         faults=("ambiguous_row", "near_miss"),
         needs=(*ITEMS, *ROWS),
         explain="""\
-A link's natural key (a handle) should name one row. If two rows share it, or differ only in capitals or blanks, a
+A link's natural key (a handle) must identify one row. If two rows share it, or differ only in capitals or blanks, a
 lookup finds nothing or the wrong row.
 
 Fix: correct the rows and make the column UNIQUE.""",

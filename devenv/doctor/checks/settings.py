@@ -485,5 +485,5 @@ def find_stale(source: VariableSource, expected: Mapping[str, str], judged: Iter
             yield Diversion("stale_process", source, variable, "is not set in the process, but in the current settings")
         elif now != value:
             yield Diversion(
-                "stale_process", source, variable, "has another value in the process than in the current settings"
+                "stale_process", source, variable, "has a different value in the process than in the current settings"
             )

@@ -169,7 +169,7 @@ def follow(
         if vanished := find_vanished(known, ids):
             shown = ", ".join(", ".join(decode(natural.encode())) for natural in vanished[:5])
             gone = f"gone from {'.'.join(goal.relation)}: {number_of(len(vanished), 'row')} ({shown})"
-            done.warnings.append(f"{gone}; items that name them are left as they are")
+            done.warnings.append(f"{gone}; items that refer to them are left as they are")
     if not done.ids:
         return done
     for goal, ids in now.items():

@@ -251,7 +251,9 @@ def judged(declared: Written, ledger: WriteLedger, thing: Thing, before: Thing |
     if wrong:
         names = ", ".join(f"`{one.name}`" for one in wrong)
         head = "the new" if before is None else "the changed"
-        ledger.find(store_of(declared), "wrong_value", f"{head} {kind_of(declared)} has another {names}", [thing.key])
+        ledger.find(
+            store_of(declared), "wrong_value", f"{head} {kind_of(declared)} has a different {names}", [thing.key]
+        )
     return ThingResult(thing.key, "wrong_value" if wrong else None, results)
 
 

@@ -239,7 +239,7 @@ def changed_text(subject: Subject, head: str, changed: Sequence[Change]) -> str:
     absent = [name for name in fields if all(c.observed is None for c in changed if c.field == name)]
     lacking = {name: f"no `{name}`{renamed(changed, name)}" for name in absent}
     ways = {name: how_text([c for c in changed if c.field == name], subject.types.get(name)) for name in fields}
-    names = ", ".join(lacking.get(name, f"another `{name}`{ways[name]}") for name in fields)
+    names = ", ".join(lacking.get(name, f"a different `{name}`{ways[name]}") for name in fields)
     return f"{head} {names} on {count(entries)}{linked_text(subject, changed)}"
 
 

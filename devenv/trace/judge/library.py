@@ -336,7 +336,7 @@ def judge_lookup(guard: Ran, earlier: Sequence[LayerFinding]) -> Iterator[LayerF
         text = f"{guard.function} does not find the user"
     else:
         differing = ", ".join(f"`{name}` is {observed or 'missing'}, not {wanted}" for name, wanted, observed in wrong)
-        text = f"{guard.function} finds another row than the user's: {differing}"
+        text = f"{guard.function} finds a different row than the user's: {differing}"
     fault = library_fault(guard, "wrong_row", text, lookup_text(guard), status="mutated")
     yield with_denied(fault, guard, fault.cause)
 

@@ -115,7 +115,7 @@ def judge_pattern_losses(seen: Observations, between: Difference, expected: Sequ
         cause = (
             f"index {asked.index} does not hold them, or the query uses another key"
             if asked.index
-            else f"they are stored under another key than {shown_key(asked)}"
+            else f"they are stored under a different key than {shown_key(asked)}"
         )
         if pattern.strays:
             cause += f"; it finds {count(pattern.strays, 'item')} of another kind there"

@@ -153,7 +153,7 @@ def compare_entries(
     changed = [c for entry in observed if entry.id in pairs for c in changes(pairs[entry.id], entry, subject.types)]
     if changed:
         names = ", ".join(f"`{name}`" for name in dict.fromkeys(change.field for change in changed))
-        said.append(f"another {names} on {number_of(len({c.id for c in changed}), 'entry', 'entries')}")
+        said.append(f"a different {names} on {number_of(len({c.id for c in changed}), 'entry', 'entries')}")
     if said or not in_turn:
         return "; ".join(said) or None
     return order_fault(subject, part, expected, observed)

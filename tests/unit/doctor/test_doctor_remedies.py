@@ -221,7 +221,7 @@ def test_an_item_with_another_id_that_names_a_row_is_not_deleted(world: World) -
     place = f"(in `by`, `also_by` of {TABLE} MSG#{letter['pk'].removeprefix('MSG#')[:8]}… {letter['sk']})"
     assert found.evidence == f"1 id: {lost} matches no row of public.users.uuid {place}"
     assert found.fix is not None
-    assert f"`user_uuid` of the same item names {letter['user_uuid']}" in found.fix.text
+    assert f"`user_uuid` of the same item refers to {letter['user_uuid']}" in found.fix.text
     assert str(found.fix.command).startswith('devenv ddb sql "SELECT')
     # Of the owner of a group's row and the other one in it neither says anything of the other.
     world.rows.remove(world.row("bo"))

@@ -61,7 +61,7 @@ def test_an_entry_that_agrees_and_none_at_all_are_sound() -> None:
     [
         (STORED[:2], "it lacks 1 entry that the stores have"),
         ((*STORED, Entry("9", {"message": "x"})), "it has 1 entry that the stores do not have"),
-        ((*STORED[:2], replace(STORED[2], fields={"message": "old"})), "it has another `message` on 1 entry"),
+        ((*STORED[:2], replace(STORED[2], fields={"message": "old"})), "it has a different `message` on 1 entry"),
     ],
 )
 def test_what_differs_is_stale_and_its_age_is_reported(entries: tuple[Entry, ...], told: str) -> None:

@@ -136,7 +136,7 @@ def test_answers_are_compared_in_words() -> None:
     assert said(entries(1, 2, 3, 3)) == "1 entry is repeated"
     assert said(entries(1, 2, 3, 4)) == "1 entry is new"
     assert said(entries(3, 2, 1)) == "in another order"
-    assert said((*entries(1, 2), Entry("3", {"n": "9"}))) == "another `n` on 1 entry"
+    assert said((*entries(1, 2), Entry("3", {"n": "9"}))) == "a different `n` on 1 entry"
     assert said(entries(3), truncated=True) is None, "of first pages the newest must be there"
     assert said(entries(1), truncated=True) == "1 of 1 entry lost; 1 entry is new"
 

@@ -58,7 +58,7 @@ def summary(*entries: int, **changes: str) -> str:
 
 def test_the_pages_on_which_a_field_differs() -> None:
     told = summary(1, 2, 3, 4, 5, text="TEXT 2")
-    assert told.endswith("another `text` (with different capitals) on 1 entry (only on page 3)")
+    assert told.endswith("a different `text` (with different capitals) on 1 entry (only on page 3)")
 
 
 def test_the_pages_that_are_in_another_order() -> None:

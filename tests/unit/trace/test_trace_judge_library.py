@@ -162,7 +162,7 @@ def test_ids_that_are_those_of_something_else_are_changed_and_not_lost() -> None
     wrong = tuple(Entry("u-ada", e.fields) for e in STORED)
     first = judge(SUBJECT, with_library(entries=wrong)).first
     assert first is not None
-    assert (first.kind, first.summary) == ("field_changed", "list_letters() returns another `id` on 5 entries")
+    assert (first.kind, first.summary) == ("field_changed", "list_letters() returns a different `id` on 5 entries")
 
 
 def test_the_same_moment_in_another_spelling_is_no_change() -> None:
