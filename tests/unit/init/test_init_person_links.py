@@ -122,7 +122,7 @@ def test_without_evidence_it_is_asked_not_dropped(tmp_path: Path) -> None:
     assert '#~ to = "postgres:staff.id"' in text
 
 
-def test_ids_of_nobody_are_asked_for(tmp_path: Path) -> None:
+def test_ids_of_no_one_are_asked_for(tmp_path: Path) -> None:
     settings, text = tickets(tmp_path, STAFF, {"created_by": STRANGER})
     assert not settings.links
     assert '#~ from = "dynamodb:tickets.created_by"' in text
