@@ -10,9 +10,10 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from devenv.init.compose import ComposeService, split_words
+from devenv.init.frameworks import FACTORIES
 from devenv.init.golang_code import go_run
 from devenv.init.settings_found import local_command
-from devenv.init.survey import FACTORIES, Survey
+from devenv.init.survey import Survey
 
 STARTERS: Final = ("start", "serve", "start:dev", "dev", "develop")
 SERVERS: Final = frozenset(

@@ -41,6 +41,7 @@ TEXT_METHODS: Final = frozenset(
     [
         *("isoformat", "strftime", "format", "join", "replace", "lower", "upper", "strip", "title", "capitalize"),
         *("removeprefix", "removesuffix", "hex"),
+        *("toFixed", "toLowerCase", "toUpperCase", "trim", "padStart", "toLocaleString"),
     ]
 )
 DEPTH: Final = 8
@@ -130,6 +131,10 @@ def type_of(node: ast.AST, scope: Scope, depth: int) -> str:
             return computed(left, op, right, scope, depth)
         case ast.Name(id=name) if name in scope.turns:
             return common(scope.turns[name], scope, depth)
+        case ast.Subscript(slice=ast.Constant(value="length")):
+            return "N"
+        case ast.Subscript(slice=ast.Constant(value=str(name))) if f".{name}" in scope.annotations:
+            return scope.annotations[f".{name}"]  # A field of an interface.
         case ast.Name(id=name):
             return scope.annotations.get(name) or type_of(scope.names.get(name, ast.Pass()), scope, depth + 1)
     return ""
@@ -158,6 +163,12 @@ def called_type(called: ast.expr, given: Sequence[ast.expr], scope: Scope, depth
     match called:
         case ast.Name(id="int" | "float" | "Decimal" | "len" | "sum" | "round" | "abs"):
             return "N"
+        case ast.Name(id="Number" | "parseInt" | "parseFloat") | ast.Attribute(value=ast.Name(id="Math")):
+            return "N"
+        case ast.Attribute(value=ast.Name(id="Date"), attr="now") | ast.Attribute(attr="getTime" | "valueOf"):
+            return "N"
+        case ast.Name(id="Boolean"):
+            return "BOOL"
         case ast.Name(id="min" | "max"):
             return common(given, scope, depth) if len(given) > 1 else ""
         case ast.Name(id="str" | "repr"):

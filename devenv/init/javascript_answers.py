@@ -31,7 +31,8 @@ def read_answer(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         ):
             if place[1]:
                 wraps[function] = place[1]
-            if place[2]:
+            # `({ ...row, title })` keeps all fields.
+            if place[2] and f"...{place[2]}" not in place[3]:
                 own = re.findall(rf"(\w+)\s*:\s*{re.escape(place[2])}\.(\w+)\s*(?:,|$)", place[3].strip())
                 answers[function] = dict(own)
         if re.search(rf"(?:return\s*|json\(\s*|send\(\s*)\{{(?:[^{{}}]*,)?\s*{re.escape(name)}\s*[,}}]", text):

@@ -18,8 +18,9 @@ from devenv.init.javascript_helpers import JsHelper, helper_of, taken_over
 from devenv.init.javascript_items import script_items, script_texts
 from devenv.init.javascript_models import read_declared
 from devenv.init.javascript_routes import begin, end, prefix_of, read_mounts, read_routes
-from devenv.init.javascript_rows import read_knex
+from devenv.init.javascript_rows import rows_of
 from devenv.init.javascript_tables import MAKES, is_request, read_tables
+from devenv.init.javascript_types import field_types, parameter_types, tested
 from devenv.init.javascript_values import constants_of, exports_of, modules_at, required, taken
 from devenv.init.javascript_variables import script_uses
 from devenv.init.routes import Route
@@ -77,7 +78,7 @@ def read_scripts(
     exported = {name: exports_of(script) for name, script in scripts.items()}
     parsers = [JsParser(script) for script in scripts.values()]
     made, dicts = script_texts(parsers, constants), script_dicts(parsers)
-    known = Scope(constants, variables, made, dicts=dicts)
+    known = Scope(constants, variables, made, annotations=field_types(scripts.values()), dicts=dicts)
     found = {
         name: read_script(name, script, known, taken(name, script, exported), keys, tables)
         for name, script in scripts.items()
@@ -157,7 +158,11 @@ def scopes_of(
     """The scope of a file, and those of its functions."""
     module = replace(known, names={**known.names, **declared(script), **imported})
     return module, {
-        block: replace(module, names={**module.names, **declared(script, block.begin, block.end)})
+        block: replace(
+            module,
+            names={**module.names, **declared(script, block.begin, block.end)},
+            annotations={**module.annotations, **parameter_types(script, block)},
+        )
         for block in script.blocks
     }
 
@@ -174,6 +179,7 @@ def read_script(
     parser = JsParser(script)
     module, scopes = scopes_of(script, known, imported)
     functions = {block: describe(file, script, block, scopes[block]) for block in script.blocks}
+    functions |= {block: with_mapper(script, block, each, functions) for block, each in functions.items()}
     whole = Function(file, 1, "")
     queries: list[Query] = []
     shapes: list[Shape] = []
@@ -228,7 +234,7 @@ def read_script(
     return JsFile(
         code,
         tuple(tables),
-        tuple(read_knex(text)),
+        tuple(rows_of(script)),
         tuple(unclear),
         tuple(read_mounts(script)),
         prefix_of(text),
@@ -322,9 +328,21 @@ def describe(file: str, script: JsScript, block: JsFunction, scope: Scope) -> Fu
         "reverse" in names or "toReversed" in names,
         frozenset(names),
         not results and bool({"Items", "Item"} & set(words)),
-        frozenset(block.optional),
+        frozenset(block.optional) | tested(script, block),
         block.taken_apart,
     )
+
+
+def with_mapper(
+    script: JsScript, block: JsFunction, function: Function, functions: Mapping[JsFunction, Function]
+) -> Function:
+    """A function that gives `Items.map(view)`, with the fields of what `view` makes of an item."""
+    text = script.text[begin(script, block) : end(script, block)]
+    found = re.search(r"Items\b[^;\n]*\.map\(\s*(\w+)\s*\)", text)
+    own = [each for other, each in functions.items() if found and each.short == found[1] and other is not block]
+    if function.results or len(own) != 1 or not own[0].results:
+        return function
+    return replace(function, results=own[0].results, whole=False)
 
 
 def taken_apart(parser: JsParser, at: int) -> dict[str, str]:
@@ -357,6 +375,13 @@ def read_fields(node: ast.Dict, names: Mapping[str, str]) -> dict[str, str]:
                 attribute = name
             case ast.Name(id=name) if name in names:
                 attribute = names[name]
+            case ast.Call(
+                func=ast.Attribute(
+                    value=ast.Subscript(value=ast.Name(), slice=ast.Constant(value=str(name))),
+                    attr="slice" | "replace" | "substring",
+                )
+            ):
+                attribute = f"{{{name}}}"  # The part of a key behind its word.
             case _:
                 continue
         if isinstance(key, ast.Constant):

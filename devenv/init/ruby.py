@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from devenv.init.code import Code
@@ -30,6 +30,11 @@ COLUMN: Final = re.compile(r"^\s*t\.(\w+)\s*\(?\s*(?:\[\s*)?[:\"'](\w+)([^\n]*)"
 UNIQUE_INDEX: Final = re.compile(
     r"\badd_index\s*\(?\s*[:\"'](\w+)['\"]?\s*,\s*\[?\s*[:\"'](\w+)['\"]?\s*\]?\s*,[^\n]*unique:\s*true"
 )
+MADE_ROWS: Final = re.compile(
+    r"\b([A-Z][\w:]*)\.(?:create!?|insert_all!?|find_or_create_by!?|upsert_all)\s*\(?((?:[^()]|\([^()]*\))*?)(?:\)|\n(?=\S))"
+)
+PAIR: Final = re.compile(r"(?<![\w.])(\w+):\s*(?:\"([^\"#]*)\"|'([^']*)')")
+PEOPLE: Final = {"person": "people", "child": "children"}
 ROW_KINDS: Final = {"string": "varchar", "references": "bigint", "belongs_to": "bigint", "datetime": "timestamp"}
 ID_KINDS: Final = {"uuid": "uuid", "string": "varchar", "integer": "integer"}
 
@@ -75,6 +80,26 @@ def read_ruby_rows(texts: Mapping[str, str]) -> Iterator[DeclaredTable]:
                 for c, kind in columns.items()
             ),
         )
+
+
+def read_ruby_seeds(texts: Mapping[str, str], tables: Iterable[DeclaredTable]) -> dict[tuple[str, str], list[str]]:
+    """(table, column) -> values of `Member.create!([{ badge: "B7" }])` in seeds of Rails."""
+    known = {table.name for table in tables}
+    found: dict[tuple[str, str], list[str]] = {}
+    for file, text in texts.items():
+        if not file.endswith(".rb") or "seed" not in file.lower():
+            continue
+        for call in MADE_ROWS.finditer(text):
+            table = next((name for name in plurals(call[1]) if name in known), None)
+            for name, one, two in PAIR.findall(call[2]) if table else ():
+                found.setdefault((str(table), name), []).append(one or two)
+    return found
+
+
+def plurals(model: str) -> tuple[str, ...]:
+    """The names that the table of a model may have: `gym_classes` of `GymClass`."""
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", model.rpartition("::")[2]).lower()
+    return (f"{name}s", f"{name}es", f"{name[:-1]}ies", name, PEOPLE.get(name, name))
 
 
 def id_kind(options: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any, Final
 
 from devenv.core.errors import UsageError
+from devenv.init.sql_tables import is_test
 from devenv.steps.seed.format import Document
 from devenv.steps.seed.forms import read_file, table_of
 from devenv.steps.step import SourceFile
@@ -51,6 +52,9 @@ def find_seeds(texts: Mapping[str, str], requests: Mapping[str, Mapping[str, Any
             continue
         found = read_one(name, text)
         if found is None:
+            continue
+        if is_test(name):
+            unused.append(f"{name}: items, but it is in a folder of tests")
             continue
         placed = [(table, each) for each in found if (table := place(name, each, keys, kinds)) in names]
         if placed and len(placed) == len(found):

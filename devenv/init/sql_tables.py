@@ -59,6 +59,7 @@ HEAD: Final = re.compile(
 EXECUTES: Final = re.compile(rf"\bEXECUTE\s+(?:FUNCTION|PROCEDURE)\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
 # The first words of statements that make something, or load it.
 MAKERS: Final = frozenset(("CREATE", "ALTER", "INSERT", "COPY", "GRANT", "REVOKE", "COMMENT", "DO", "SECURITY"))
+SEED: Final = re.compile(r"\bseeds?\b", re.IGNORECASE)
 TESTS: Final = frozenset(("test", "tests", "spec", "specs", "__tests__", "fixtures", "testdata"))
 LONGEST: Final = 20_000
 
@@ -105,9 +106,15 @@ class SqlFile:
     uses: frozenset[str] = frozenset()
 
 
+def is_test(name: str) -> bool:
+    """Return True for a file in a folder of tests; one that is called a seed, such as `testdata/seed/`, loads data."""
+    folders = name.lower().split("/")[:-1]
+    return bool(TESTS & set(folders)) and not any(SEED.search(part) for part in (*folders, name.rpartition("/")[2]))
+
+
 def read_sql(name: str, text: str) -> SqlFile | str:
     """A file that makes or loads something; or why it is not one."""
-    if TESTS & set(name.lower().split("/")[:-1]):
+    if is_test(name):
         return "it is in a folder of tests"
     try:
         refuse_migration(SourceFile(name, text))

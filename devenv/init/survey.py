@@ -19,8 +19,11 @@ from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, rea
 from devenv.init.copied_rows import copied_rows, csv_tables
 from devenv.init.data_classes import data_classes
 from devenv.init.dict_functions import dict_functions
+from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
+from devenv.init.javascript_rows import prisma_tables
+from devenv.init.javascript_seeds import seeded_rows
 from devenv.init.javascript_variables import prisma_code
 from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt, token_use
 from devenv.init.listing import SCRIPTS, is_script, list_widely
@@ -84,8 +87,6 @@ LEDGERS: Final = frozenset(
 )
 # The dump of the schema that Rails keeps.
 STRUCTURE: Final = "structure.sql"
-# What Flask calls a function that makes the application.
-FACTORIES: Final = ("create_app", "make_app")
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
 # What a folder may hold and still be empty: nothing that devenv could be about.
 BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG)(\..*)?", re.IGNORECASE)
@@ -213,6 +214,9 @@ def survey(root: Path) -> Survey:
     programs = [*(parse_python(texts[n]) for n in (migrations.files if migrations else ()) if n.endswith(".py"))]
     rows = [table for tree in [*programs, *trees.values()] if tree for table in read_program_tables(tree)]
     rows += [table for read in made.values() for table in read.rows]
+    rows += [
+        t.declared for n, text in texts.items() if n.endswith(".prisma") for _, t in prisma_tables(text) if t.declared
+    ]
     of_sql = [f for n in (migrations.files if migrations else ()) if n.endswith(".sql") for f in up_tables(texts[n])]
     if migrations and migrations.tool == "Rails":
         of_sql += [table for n, t in texts.items() if PurePath(n).name == STRUCTURE for table in up_tables(t)]
@@ -232,6 +236,7 @@ def survey(root: Path) -> Survey:
     unread = unused.unread_tables(rest)
     everything = [*of_sql, *rows, *(table for file in sql for table in file.tables)]
     copied, lost = copied_rows(root, texts, names, sql, everything)
+    copied = {**seeded_rows(parsed, texts), **ruby.read_ruby_seeds(texts, everything), **copied}
     suggesting = [each.file for each in manifests if "DynamoDB" in each.stores]
     suggesting += [compose.dynamodb.file] if compose and compose.dynamodb else []
     functions = find_functions(texts, [table.table for table in settled])
@@ -331,27 +336,6 @@ def unloaded(said: Iterable[str], read: Collection[str], rows: Mapping[str, str]
 def views_in(texts: Mapping[str, str]) -> set[str]:
     """The names that SQL files, and programs that make tables, give to what can be asked like a table."""
     return {found[1].lower() for text in texts.values() for found in MADE.finditer(text)}
-
-
-def application_in(tree: ast.Module) -> tuple[str, str] | None:
-    """(framework, name) of the application that a module makes: `app = Flask(__name__)`, or in a `create_app`."""
-    for name, node in assignments(tree):
-        if kind := framework_of(node):
-            return kind, name
-    for function in tree.body:
-        if isinstance(function, ast.FunctionDef) and function.name in FACTORIES:
-            kind = next(filter(None, map(framework_of, ast.walk(function))), None)
-            if kind is not None:
-                return kind, function.name
-    return None
-
-
-def framework_of(node: ast.AST) -> str | None:
-    """`flask` of `Flask(…)`, `fastapi` of `FastAPI(…)`."""
-    match node:
-        case ast.Call(func=ast.Name(id="Flask" | "FastAPI" as kind) | ast.Attribute(attr="Flask" | "FastAPI" as kind)):
-            return str(kind).lower()
-    return None
 
 
 def keys_of(tables: Mapping[str, Found]) -> frozenset[str]:
