@@ -161,6 +161,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     front, rest = hoist(sys.argv[1:] if arguments is None else arguments)
     sys.excepthook = show_traceback
     signal.signal(signal.SIGTERM, terminate)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # A closed terminal. Under nohup it is ignored, and Windows has none.
     if (hangup := getattr(signal, "SIGHUP", None)) and signal.getsignal(hangup) is signal.SIG_DFL:
         signal.signal(hangup, terminate)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -113,3 +114,27 @@ def test_a_deleted_folder_is_a_usage_error(small: ProjectDir, words: tuple[str, 
     found = json.loads(ran.stdout)
     assert (ran.returncode, found["exit_code"]) == (2, 2)
     assert "deleted" in found["error"]["what"]
+
+
+def test_an_interrupt_while_modules_are_imported_leaves_no_traceback(small: ProjectDir, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+    )
+    environment = small.environment()
+    environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{environment['PYTHONPATH']}"
+    ran = subprocess.run(
+        small.command("status"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        cwd=small.path,
+        check=False,
+    )
+    assert ran.returncode == -signal.SIGINT
+    assert "Traceback" not in ran.stderr

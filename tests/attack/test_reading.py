@@ -150,6 +150,66 @@ def test_the_one_reader_refuses(running: ProjectDir, sign_in: dict[str, object],
     assert not canary.exists()
 
 
+NAMES = {"<": "lt", "<=": "le", "=": "eq", ">=": "ge", ">": "gt"}
+# Ways to `act()` that no function call in a statement shows.
+INDIRECT = [
+    "CREATE SCHEMA indirect",
+    "CREATE TYPE indirect.outerholder AS (h holder)",
+    "CREATE TABLE indirect.holding (c holder)",
+    "CREATE FUNCTION indirect.wrapped() RETURNS boolean LANGUAGE plpgsql STABLE AS 'BEGIN RETURN act(); END'",
+    "CREATE TYPE indirect.odd AS (a int)",
+    "CREATE FUNCTION indirect.cast(text) RETURNS indirect.odd LANGUAGE sql AS 'SELECT act(); SELECT ROW(1)'",
+    "CREATE CAST (text AS indirect.odd) WITH FUNCTION indirect.cast(text)",
+    "CREATE FUNCTION indirect.text_order(text, text) RETURNS int LANGUAGE sql AS 'SELECT act(); SELECT 0'",
+    "CREATE FUNCTION indirect.odd_order(indirect.odd, indirect.odd) RETURNS int LANGUAGE sql"
+    " AS 'SELECT act(); SELECT 0'",
+    *(
+        statement
+        for kind in ("text", "indirect.odd")
+        for sign in ("<", "<=", "=", ">=", ">")
+        for statement in (
+            f"CREATE FUNCTION indirect.{NAMES[sign]}({kind}, {kind}) RETURNS boolean LANGUAGE sql AS 'SELECT act()'",
+            f"CREATE OPERATOR indirect.{sign}# (LEFTARG = {kind}, RIGHTARG = {kind}, FUNCTION ="
+            f" indirect.{NAMES[sign]})",
+        )
+    ),
+    *(
+        f"CREATE OPERATOR CLASS indirect.{name} {default} FOR TYPE {kind} USING btree AS OPERATOR 1 indirect.<#,"
+        " OPERATOR 2 indirect.<=#, OPERATOR 3 indirect.=#, OPERATOR 4 indirect.>=#, OPERATOR 5 indirect.>#,"
+        f" FUNCTION 1 indirect.{name}_order({kind}, {kind})"
+        for name, kind, default in (("text", "text", ""), ("odd", "indirect.odd", "DEFAULT"))
+    ),
+    "CREATE TYPE indirect.texts AS RANGE (subtype = text, subtype_opclass = indirect.text)",
+]
+ODDS = "(VALUES (ROW(1)::indirect.odd), (ROW(2)::indirect.odd)) v(c)"
+WAYS = [
+    "EXPLAIN ANALYZE SELECT * FROM trapped",
+    "EXPLAIN (ANALYZE, FORMAT 'text') SELECT * FROM trapped",
+    "EXPLAIN ANALYZE VERBOSE TABLE trapped",
+    "EXPLAIN ANALYZE CREATE TABLE made AS SELECT act()",
+    "SELECT ts_rewrite('a'::tsquery, 'SELECT ''a''::tsquery, ''b''::tsquery FROM trapped WHERE a')",
+    "SELECT query_to_xml('SELECT act()', true, true, '')",
+    "SELECT table_to_xml('trapped', true, true, '')",
+    "SELECT domain_in('x', ('tr' || 'ap')::regtype, -1)",
+    "SELECT pg_input_is_valid('x', 'tr' || 'ap')",
+    "SELECT indirect.wrapped()",
+    "SELECT 'x'::text::indirect.odd",
+    "SELECT '{x}'::trap[]",
+    "SELECT '{x}'::_trap",
+    """SELECT '("(x)")'::indirect.outerholder""",
+    "SELECT coalesce(c, '(x)') FROM indirect.holding",
+    """SELECT json_populate_record(NULL::indirect.holding, '{"c": {"a": "x"}}')""",
+    "SELECT '[a,b]'::indirect.texts",
+    f"SELECT * FROM {ODDS} ORDER BY c",
+    f"SELECT DISTINCT c FROM {ODDS}",
+    f"SELECT count(*) FROM {ODDS} GROUP BY c",
+    "SELECT ROW(1)::indirect.odd UNION SELECT ROW(2)::indirect.odd",
+    "SELECT greatest(ROW(1)::indirect.odd, ROW(2)::indirect.odd)",
+    "SELECT ARRAY[ROW(1)::indirect.odd] < ARRAY[ROW(2)::indirect.odd]",
+    "SELECT handle FROM users ORDER BY handle USING OPERATOR(indirect.<#)",
+]
+
+
 @pytest.fixture
 def traps(running: ProjectDir) -> Iterator[Path]:
     """A function of the superuser that acts as its owner, and a domain whose check calls it. What they would make."""
@@ -162,9 +222,12 @@ def traps(running: ProjectDir) -> Iterator[Path]:
         connection.execute("CREATE DOMAIN trap AS text CHECK (act())")
         connection.execute("CREATE TYPE holder AS (a trap)")
         connection.execute("CREATE VIEW trapped AS SELECT act() AS a")
+        for statement in INDIRECT:
+            connection.execute(statement)
         try:
             yield canary
         finally:
+            connection.execute("DROP SCHEMA indirect CASCADE")
             connection.execute("DROP FUNCTION act() CASCADE")
             connection.execute("DROP TYPE IF EXISTS holder CASCADE")
             connection.execute("DROP DOMAIN IF EXISTS trap CASCADE")
@@ -191,6 +254,77 @@ def test_what_acts_as_a_superuser_is_not_called(
         read(sign_in[whose], statement)
     assert not traps.exists()
     assert read(sign_in[whose], "SELECT count(*) FROM users").rows
+
+
+@pytest.mark.parametrize("whose", ["own", "superuser", "owner"])
+def test_no_way_around_leads_to_what_acts_as_a_superuser(
+    running: ProjectDir, sign_in: dict[str, object], traps: Path, whose: str
+) -> None:
+    """All ways in one database: each is a statement of some milliseconds."""
+    from tests.attack.places import PostgresError, read
+
+    world.sql(running, "GRANT USAGE ON SCHEMA indirect TO PUBLIC")
+    for statement in WAYS:
+        with pytest.raises(PostgresError, match=r"not called|is made|read-only|permission denied"):
+            read(sign_in[whose], statement)
+        assert not traps.exists(), statement
+    assert read(sign_in[whose], "EXPLAIN (ANALYZE) SELECT count(*) FROM users").rows
+
+
+@pytest.mark.parametrize("whose", ["own", "superuser", "owner"])
+@pytest.mark.parametrize(
+    "shadow",
+    [
+        "CREATE FUNCTION shade(bigint[], bigint) RETURNS bigint[] LANGUAGE plpgsql AS $$ BEGIN {act}"
+        " RETURN '{{}}'::bigint[]; END $$; CREATE AGGREGATE array_agg(bigint) (sfunc = shade, stype = bigint[],"
+        " initcond = '{{}}')",
+        "CREATE FUNCTION shade(oid, int) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN {act} RETURN false; END $$;"
+        " CREATE OPERATOR >= (LEFTARG = oid, RIGHTARG = int, FUNCTION = shade)",
+        "CREATE FUNCTION shade.set_config(text, text, boolean) RETURNS text LANGUAGE plpgsql AS $$ BEGIN {act}"
+        " RETURN pg_catalog.set_config($1, $2, $3); END $$",
+    ],
+    ids=["aggregate", "operator", "search_path"],
+)
+def test_devenv_calls_no_function_in_the_place_of_a_built_in_one(
+    running: ProjectDir, sign_in: dict[str, object], traps: Path, whose: str, shadow: str
+) -> None:
+    from tests.attack.places import PostgresError, read
+
+    act = f"BEGIN EXECUTE $c$COPY (SELECT 1) TO PROGRAM 'touch {traps}'$c$; EXCEPTION WHEN OTHERS THEN NULL; END;"
+    database = running.env()["PGDATABASE"]
+    with psycopg.connect(running.env()["DATABASE_URL"], autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA shade; GRANT USAGE ON SCHEMA shade TO PUBLIC")
+        try:
+            connection.execute(shadow.format(act=act))
+            connection.execute(f"ALTER DATABASE {database} SET search_path = shade, pg_catalog, public")
+            with pytest.raises(PostgresError, match=r"not called|nothing is read"):
+                read(sign_in[whose], "SELECT act()")
+        finally:
+            connection.execute(f"ALTER DATABASE {database} RESET search_path")
+            connection.execute("SET search_path = pg_catalog")
+            connection.execute("DROP SCHEMA shade CASCADE")
+            connection.execute("DROP FUNCTION IF EXISTS public.shade CASCADE")
+    assert not traps.exists()
+
+
+def test_a_session_of_the_same_role_is_not_ended(running: ProjectDir, sign_in: dict[str, object]) -> None:
+    from tests.attack.places import PostgresError, read
+
+    role = "user=attack_owner password=owner-of-some-tables"
+    env = running.env()
+    where = f"host=127.0.0.1 port={env['PGPORT']} dbname={env['PGDATABASE']}"
+    ends = "FROM pg_stat_activity WHERE usename = current_user AND pid <> pg_backend_pid()"
+    with psycopg.connect(f"{where} {role}", autocommit=True) as other:
+        for statement in (
+            f"SELECT pg_terminate_backend(pid) {ends}",
+            f"EXPLAIN ANALYZE SELECT pg_terminate_backend(pid) {ends}",
+            f'SELECT U&"pg\\005fterminate_backend"(pid) {ends}',
+            f"SELECT pg_cancel_backend(pid) {ends}",
+            "SELECT pg_logical_emit_message(false, 'a', 'b')",
+        ):
+            with pytest.raises(PostgresError, match="is not called"):
+                read(sign_in["owner"], statement)
+        assert other.execute("SELECT 1").fetchone() == (1,)
 
 
 READS = [

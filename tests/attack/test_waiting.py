@@ -33,6 +33,14 @@ def slow(connection: socket.socket) -> None:
         time.sleep(1)
 
 
+def deep(connection: socket.socket) -> None:
+    """Answer with JSON that is nested a hundred thousand times."""
+    connection.recv(65536)
+    body = b"[" * 100_000
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    connection.close()
+
+
 def answer(connection: socket.socket, body: object) -> None:
     content = json.dumps(body).encode()
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(content) + content)
@@ -108,6 +116,14 @@ def project_at(outside: Outside, path: Path, port: int) -> ProjectDir:
     dynamodb = next(line for line in text.splitlines() if line.startswith("dynamodb = "))
     (path / "devenv.toml").write_text(text.replace(dynamodb, f'dynamodb = "http://127.0.0.1:{port}"'))
     return folder
+
+
+def test_an_answer_without_measure_is_not_dynamodbs(
+    outside: Outside, tmp_path: Path, server: Callable[[Callable[[socket.socket], None]], int]
+) -> None:
+    ran = project_at(outside, tmp_path / "clone", server(deep)).devenv("ddb", "list-tables")
+    assert ran.code == 3
+    assert "is not DynamoDB" in ran.err
 
 
 @pytest.mark.parametrize("behave", [silent, slow])

@@ -285,7 +285,7 @@ class Dynamo:
     def _judge(self, operation: str, body: Mapping[str, Any], status: int, answer: bytes) -> dict[str, Any]:
         try:
             tree = msgspec.json.decode(answer)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             tree = None
         if isinstance(tree, dict) and status == http.client.OK:
             return tree

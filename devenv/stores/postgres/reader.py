@@ -9,6 +9,8 @@ Five bounds, each of which holds where another one is not available:
 - `ask`: one statement by the extended protocol, which sends no second one, in a transaction that is rolled back;
 - only statements that read. Any other one is parsed by the server, for its own words about it, and never executed;
 - five seconds for a statement, and for a lock.
+
+Where a statement could act as a superuser, the server describes it first, and `acting` judges the description.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -27,6 +29,7 @@ from psycopg.errors import error_from_result
 
 from devenv.core.late import late
 from devenv.core.model import PostgresTarget
+from devenv.stores.postgres import acting
 from devenv.stores.postgres.client import (
     LOCK_S,
     Connection,
@@ -46,58 +49,20 @@ LIMIT_S: Final = 5.0
 READING: Final = frozenset(["SELECT", "WITH", "TABLE", "VALUES", "SHOW", "EXPLAIN"])
 PLANNED: Final = READING - {"SHOW", "EXPLAIN"}
 REFUSED: Final = "this connection only reads"
-# Of Postgres's own functions, those that may give another value each time and do nothing else.
-COMPUTING: Final = [
-    *("random", "random_normal", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7", "pg_sleep"),
-    *("currval", "lastval", "pg_is_in_recovery", "pg_lock_status", "pg_blocking_pids", "pg_relation_size"),
-    *("pg_table_size", "pg_indexes_size", "pg_total_relation_size", "pg_database_size", "pg_tablespace_size"),
-]
 # A superuser reads as this role, and an error is better than rows that a policy hides.
 LESS: Final = b"""
 SELECT set_config('role', 'pg_read_all_data', true), set_config('row_security', 'off', true)
 WHERE to_regrole('pg_read_all_data') IS NOT NULL
 """
-LIMITS: Final = b"SELECT set_config('statement_timeout', $1, true), set_config('lock_timeout', $2, true)"
-# A role that may change nothing may still call these, and they then act as a superuser.
-DEFINERS: Final = b"""
-SELECT coalesce(array_agg(p.oid::int8), '{}') FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner
-WHERE p.prosecdef AND r.rolsuper AND p.prorettype <> 'trigger'::regtype AND p.oid >= 16384
-  AND has_function_privilege(p.oid, 'EXECUTE')
-"""
-DESCRIBE_MINE: Final = b"""
-SELECT set_config('client_min_messages', 'log', true), set_config('debug_pretty_print', 'off', true),
-  set_config('debug_print_rewritten', 'on', true)
-"""
-# The checks of a domain are functions that the description does not name: of a user's domain, or a type that holds one.
-MADE: Final = late(r":resulttype(\d+)")
-DOMAINS: Final = b"""
-SELECT string_agg(t.oid::regtype::text, ', ') FROM pg_type t LEFT JOIN pg_type e ON e.oid = t.typelem
-WHERE t.oid = ANY ($1) AND t.oid >= 16384 AND (t.typtype IN ('d', 'c') OR e.typtype IN ('d', 'c'))
-"""
-HOLDERS: Final = b"""
-SELECT DISTINCT t.typname FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0
-JOIN pg_type d ON d.oid = a.atttypid OR d.oid = (SELECT e.typelem FROM pg_type e WHERE e.oid = a.atttypid)
-JOIN pg_constraint c ON c.contypid = d.oid
-WHERE d.typtype = 'd' AND d.oid >= 16384
-"""
-# The server describes a parsed statement to this session alone, and keeps it out of its own log.
+LIMITS: Final = "SET LOCAL search_path = pg_catalog; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}"
+# The server describes a parsed statement to this session alone, a superuser's not even to its own log.
 DESCRIBE: Final = b"""
-SELECT set_config('client_min_messages', 'log', true), set_config('log_min_messages', 'panic', true),
-  set_config('debug_pretty_print', 'off', true), set_config('debug_print_rewritten', 'on', true)
+SET LOCAL client_min_messages = 'log'; SET LOCAL debug_pretty_print = off; SET LOCAL debug_print_rewritten = on
 """
-QUIET: Final = (
-    b"SELECT set_config('client_min_messages', 'notice', true), set_config('debug_print_rewritten', 'off', true)"
-)
-# The server breaks its description into lines, anywhere.
-CALLED: Final = late(r":\w*(?:funcid|fnoid)\s+(\d+)")
-ACTING: Final = b"""
-SELECT coalesce(string_agg(DISTINCT p.oid::regprocedure::text, ', '), '') FROM pg_proc p
-WHERE p.oid = ANY($1::oid[]) AND NOT (
-  p.pronamespace = 'pg_catalog'::regnamespace AND (p.provolatile <> 'v' OR p.proname = ANY($2::text[])))
-"""
+UNLOGGED: Final = b"SET LOCAL log_min_messages = 'panic'"
+QUIET: Final = b"SET LOCAL client_min_messages = 'notice'; SET LOCAL debug_print_rewritten = off"
 MAKE: Final = "CREATE ROLE {} LOGIN BYPASSRLS PASSWORD {} IN ROLE pg_read_all_data, pg_monitor"
 PARAMETER: Final = late(r"%(?:\(([^)]+)\)s|%)")
-SPACE: Final = " \t\n\r\f\v"
 
 
 @contextmanager
@@ -133,7 +98,25 @@ def reading(
                 f"the role {READER}, which devenv uses to read Postgres at {target.address}, is a superuser",
                 detail=f"it could write; remove that right: ALTER ROLE {READER} NOSUPERUSER",
             )
+        if not target.own and connection.info.parameter_status("is_superuser") == "on":
+            refuse_shadows(connection, target)
         yield connection
+
+
+def refuse_shadows(connection: Connection, target: PostgresTarget) -> None:
+    """PostgresError if a superuser's statement of devenv's could call a function of the database by mistake."""
+    with translated(target.address), connection.transaction():
+        raw = psycopg.RawCursor(connection)
+        raw.execute(acting.CATALOG_FIRST)
+        shadows = tell(raw, acting.SHADOWS)
+    if shadows:
+        raise PostgresError(
+            f"{target.user} is a superuser of Postgres at {target.address}, where other functions stand in the place"
+            " of built-in ones, so nothing is read",
+            detail=f"{shadows}: Postgres may call them instead, as a superuser; name a role that may only read:"
+            " [external] postgres in devenv.toml",
+            code=READ_ONLY,
+        )
 
 
 @contextmanager
@@ -169,14 +152,16 @@ class Asking:
             raise PostgresError("a statement with a NUL character is not run", code=READ_ONLY)
         statement, bound = (text, []) if values is None else positional(text, values)
         connection = self._connection
+        lock_s = milliseconds(min(self._limit_s, LOCK_S))
         with translated(self._target.address):
             try:
                 with connection.transaction(force_rollback=True):
                     raw = psycopg.RawCursor(connection)
-                    raw.execute(LIMITS, [milliseconds(self._limit_s), milliseconds(min(self._limit_s, LOCK_S))])
+                    raw.execute(LIMITS.format(f"'{milliseconds(self._limit_s)}'", f"'{lock_s}'").encode())
                     self._inspect(raw, statement)
                     if self._superuser:
                         raw.execute(LESS)
+                    raw.execute(acting.AS_SET_UP)
                     return rows_of(psycopg.RawCursor(connection), statement, bound, as_text=as_text)
             except psycopg.errors.QueryCanceled as error:
                 what = f"the statement took longer than {self._limit_s:g} s and was cancelled"
@@ -184,24 +169,26 @@ class Asking:
 
     def _inspect(self, raw: psycopg.RawCursor[Any], statement: str) -> None:
         """Let the server parse the statement, where that tells more. PostgresError when it must not be executed."""
-        refused = first_word(statement) not in READING
+        inner = acting.explained(statement) if first_word(statement) == "EXPLAIN" else statement
+        refused = first_word(statement) not in READING or (inner is not statement and first_word(inner) not in PLANNED)
         definers = set() if self._superuser else self._definers(raw)
-        if not (refused or self._superuser or definers):
+        suspect = self._superuser or bool(definers)
+        if not (refused or suspect or acting.SUSPECT.search(statement)):
             return
         described: list[str] = []
 
         def hear(notice: psycopg.errors.Diagnostic) -> None:
             described.append(notice.message_detail or "")
 
-        if self._superuser or definers:
-            self._refuse_made_in_parsing(raw, statement)
+        made = self._made(raw, inner) if suspect else {}
+        raw.execute(DESCRIBE)
         if self._superuser:
-            raw.execute(DESCRIBE)
-        elif definers:
-            raw.execute(DESCRIBE_MINE)
+            raw.execute(UNLOGGED)
+        raw.execute(acting.AS_SET_UP)
         self._connection.add_notice_handler(hear)
         try:
-            parsed = self._connection.pgconn.prepare(b"", statement.encode())
+            # An EXPLAIN is described without the views in it, so its statement is described in its place.
+            parsed = self._connection.pgconn.prepare(b"", (statement if refused else inner).encode())
         finally:
             self._connection.remove_notice_handler(hear)
         if parsed.status != psycopg.pq.ExecStatus.COMMAND_OK:
@@ -213,41 +200,56 @@ class Asking:
                 detail=f"statements that only read begin with {', '.join(sorted(READING))}",
                 code=READ_ONLY,
             )
+        raw.execute(acting.CATALOG_FIRST)
         raw.execute(QUIET)
-        self._judge(raw, described, definers)
+        self._judge(raw, acting.called_by(described), definers, made)
 
-    def _judge(self, raw: psycopg.RawCursor[Any], described: Sequence[str], definers: set[int]) -> None:
-        """PostgresError if the statement, as the server describes it, could act as a superuser."""
-        called = {int(number) for text in described for number in CALLED.findall(text)}
-        if self._superuser or definers:
-            made = {int(number) for text in described for number in MADE.findall(re.sub(r"\s+", "", text))}
-            raw.execute(DOMAINS, [sorted(made)])
-            (domains,) = raw.fetchone() or ("",)
-            if domains:
-                raise not_made(domains)
+    def _judge(
+        self, raw: psycopg.RawCursor[Any], called: acting.Called, definers: set[int], made: Mapping[int, str]
+    ) -> None:
+        """PostgresError if the statement, as the server describes it, could do more than read."""
+        functions = acting.functions_of(raw, called)
+        if types := sorted({made[each].lstrip("_") for each in called.types if each in made}):
+            raise not_made(", ".join(types))
+        if mine := sorted(set(functions) & definers):
+            names = tell(raw, acting.NAMES, mine)
+            raise definer(f"{names} is not called: it is SECURITY DEFINER and belongs to a superuser")
         if self._superuser:
-            self._refuse_acting(raw, sorted(called))
-        if mine := sorted(called & definers):
-            raw.execute(b"SELECT string_agg(oid::regprocedure::text, ', ') FROM pg_proc WHERE oid = ANY ($1)", [mine])
-            (names,) = raw.fetchone() or ("",)
+            if found := tell(raw, acting.ACTING, acting.COMPUTING, functions):
+                raise self._refusal(f"{found} is not called")
+        elif definers and (found := tell(raw, acting.REACHING, acting.COMPUTING, functions)):
+            names = tell(raw, acting.NAMES, sorted(definers))
+            raise definer(f"{found} is not called: it could call {names}, SECURITY DEFINER of a superuser")
+        elif found := tell(raw, acting.OUTSIDE, functions):
             raise PostgresError(
-                f"{names} is not called: it is SECURITY DEFINER and belongs to a superuser",
-                detail="it could change anything and run programs; give it to a role that is not a superuser:"
-                " ALTER FUNCTION … OWNER TO …",
+                f"{found} is not called: this connection is read-only",
+                detail="it could act outside of its transaction, which is rolled back",
+                code=READ_ONLY,
+            )
+        if (self._superuser or definers) and (found := tell(raw, acting.PROGRAMS, sorted(called.relations))):
+            raise PostgresError(
+                f"{found} is not read: its rows are the output of a program that the server would run",
+                detail="read it as a role that may only read",
                 code=READ_ONLY,
             )
 
-    def _refuse_made_in_parsing(self, raw: psycopg.RawCursor[Any], statement: str) -> None:
-        """PostgresError if a literal may become a value of a type that holds such a domain: parsing makes it."""
-        raw.execute(HOLDERS)
-        names = [name for (name,) in raw.fetchall()]
+    def _made(self, raw: psycopg.RawCursor[Any], statement: str) -> dict[int, str]:
+        """Types whose values call functions of the database, by oid.
+
+        PostgresError if a literal may become one: parsing makes it.
+        """
+        raw.execute(acting.TYPES, [acting.COMPUTING])
+        made: dict[int, str] = dict(raw.fetchall())
         text = statement.lower()
-        if found := [name for name in names if name.lower() in text or 'u&"' in text]:
-            raise not_made(", ".join(found))
+        names = sorted({name.lstrip("_") for name in made.values()})
+        found = [name for name in names if re.search(rf"(?<!\w)_*{re.escape(name.lower())}(?!\w)", text)]
+        if found or (made and 'u&"' in text):
+            raise not_made(", ".join(found or names))
+        return made
 
     def _definers(self, raw: psycopg.RawCursor[Any]) -> set[int]:
         """The functions of superusers that this role may call and that act as their owner."""
-        raw.execute(DEFINERS)
+        raw.execute(acting.DEFINERS)
         (found,) = raw.fetchone() or ([],)
         return set(found)
 
@@ -260,21 +262,29 @@ class Asking:
             code=READ_ONLY,
         )
 
-    def _refuse_acting(self, raw: psycopg.RawCursor[Any], called: Sequence[int]) -> None:
-        """PostgresError if one of these functions does more than compute: as a superuser it could do anything."""
-        if not called:
-            return
-        raw.execute(ACTING, [list(called), COMPUTING])
-        (acting,) = raw.fetchone() or ("",)
-        if acting:
-            raise self._refusal(f"{acting} is not called")
+
+def tell(raw: psycopg.RawCursor[Any], query: bytes | str, *values: Any) -> str:
+    """The one text that a query of `acting` gives; "" for none."""
+    raw.execute(query.encode() if isinstance(query, str) else query, values)
+    (found,) = raw.fetchone() or ("",)
+    return found or ""
+
+
+def definer(what: str) -> PostgresError:
+    """The error for what runs as a superuser, whoever calls it."""
+    return PostgresError(
+        what,
+        detail="it could change anything and run programs; give it to a role that is not a superuser:"
+        " ALTER FUNCTION … OWNER TO …",
+        code=READ_ONLY,
+    )
 
 
 def not_made(types: str) -> PostgresError:
-    """The error for values of a domain, whose checks may call any function, as a superuser."""
+    """The error for values of types that call functions of the database when they are made or compared."""
     return PostgresError(
-        f"devenv makes no value of type {types}: a check of this domain may run as a superuser",
-        detail="cast to the domain's base type, or sign in as a role that may only read",
+        f"devenv makes no value of type {types}: its checks or comparisons may run as a superuser",
+        detail="cast to its base type, or sign in as a role that may only read",
         code=READ_ONLY,
     )
 
@@ -300,33 +310,10 @@ def positional(text: str, values: Mapping[str, Any]) -> tuple[str, list[Any]]:
 
 
 def first_word(text: str) -> str:
-    """The first word of a statement, in capitals, behind comments and parentheses as Postgres reads them. Pure.
-
-    Its comments nest: one that is thought to end early could pass a COPY off as a SELECT.
-    """
-    place = 0
-    while place < len(text):
-        if text[place] in SPACE or text[place] == "(":
-            place += 1
-        elif text.startswith("--", place):
-            ends = [end for sign in "\n\r" if (end := text.find(sign, place)) >= 0]
-            place = min(ends, default=len(text))
-        elif text.startswith("/*", place):
-            place = after_comment(text, place)
-        else:
-            break
+    """The first word of a statement, in capitals, behind comments and parentheses as Postgres reads them. Pure."""
+    place = acting.after_blanks(text, 0, acting.SPACE + "(")
     found = re.compile(r"[A-Za-z]+").match(text, place)
     return found[0].upper() if found else ""
-
-
-def after_comment(text: str, place: int) -> int:
-    """Return where the comment that begins at `place` ends."""
-    depth = 0
-    for sign in re.compile(r"/\*|\*/").finditer(text, place):
-        depth += 1 if sign[0] == "/*" else -1
-        if depth == 0:
-            return sign.end()
-    return len(text)
 
 
 def as_role(target: PostgresTarget, role: str = READER) -> PostgresTarget:
@@ -347,7 +334,9 @@ def make_reader(target: PostgresTarget) -> None:
     A read-only transaction alone is not enough: a superuser's may still write files and run programs (COPY … TO
     PROGRAM), and can become any role again from within a query.
     """
-    with connect(target, autocommit=True) as connection:
+    # Beside the project's database, whose functions could stand in the place of built-in ones.
+    beside = "template1" if target.database == "postgres" else "postgres"
+    with connect(target, database=beside, autocommit=True) as connection:
         keep_role(connection, as_role(target), MAKE)
 
 
