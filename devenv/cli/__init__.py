@@ -1,7 +1,8 @@
 """Commands: global options, one file for each command group."""
 
+# Built in, as `signal` is not: it costs nothing.
+import _signal as signal  # type: ignore[import-not-found]
 import gc
-import _signal as signal
 import sys
 
 # Importing makes many objects and no garbage: collecting meanwhile takes a tenth of a short command. It stands here, as
