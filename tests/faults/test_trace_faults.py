@@ -8,13 +8,14 @@ import pytest
 
 from tests.faults.trace.answers import ANSWERS
 from tests.faults.trace.bench import GROUP, Bench
+from tests.faults.trace.blind import BLIND
 from tests.faults.trace.breaks import Fault
 from tests.faults.trace.catalog import FAULTS
 from tests.faults.trace.controls import CONTROLS, Control, ended_connections
 from tests.faults.trace.figures import Case, figures, first_empty, first_error, wilson
 from tests.faults.trace.lookups import LOOKUPS
 from tests.faults.trace.more import PAIRS, UNSEEN
-from tests.faults.trace.objects import OBJECTS, Named
+from tests.faults.trace.objects import OBJECTS
 from tests.faults.trace.running import RUNNING
 from tests.faults.trace.suite import run_control, run_fault, run_pair
 
@@ -51,12 +52,12 @@ def test_what_one_call_alone_does_not_show_is_named(bench: Bench, fault: Fault) 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("named", OBJECTS, ids=lambda named: named.fault.name)
-def test_what_is_wrong_is_named_beside_its_layer(bench: Bench, named: Named) -> None:
-    case = run_fault(bench, named.fault)
+@pytest.mark.parametrize("fault", [*OBJECTS, *BLIND], ids=lambda fault: fault.name)
+def test_what_is_wrong_is_named_beside_its_layer(bench: Bench, fault: Fault) -> None:
+    case = run_fault(bench, fault)
     assert case.counted, "a case whose answer does not change proves nothing"
-    assert (case.said_layer, case.said_kind) == (named.fault.layer, named.fault.kind), case.said
-    assert [words for words in named.says if words not in case.said] == [], case.said
+    assert (case.said_layer, case.said_kind) == (fault.layer, fault.kind), case.said
+    assert case.lacking == [], case.said
 
 
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)

@@ -141,7 +141,7 @@ def remembering(inject: Callable[[Bench], None]) -> Callable[[Bench], None]:
 
 def cursor(name: str, before: str) -> Fault:
     """A fault of the next page."""
-    return Fault(name, 30, "http", "cursor", remembering(pages(before)), changed=linked)
+    return Fault(name, 30, "http", "cursor", remembering(pages(before)), changed=linked, names=("before",))
 
 
 ANSWERS: tuple[Fault, ...] = (
@@ -161,6 +161,7 @@ ANSWERS: tuple[Fault, ...] = (
         "status",
         remembering(code("app.py", ('f\'<{request.scope["path"]}?', 'f\'<{request.scope["path"][4:]}?'))),
         changed=linked,
+        names=("Link", "404"),
     ),
     Fault(
         "the second page is HTML",
@@ -169,6 +170,7 @@ ANSWERS: tuple[Fault, ...] = (
         "not_json",
         route(f"{AGAIN}        return Response('<html>', media_type='text/html')\n{PAGE}"),
         changed=second_fails,
+        names=("page 2", "text/html"),
     ),
     Fault(
         "the second page fails",
@@ -177,8 +179,17 @@ ANSWERS: tuple[Fault, ...] = (
         "status",
         route(f"{AGAIN}        raise ValueError(before)\n{PAGE}"),
         changed=second_fails,
+        names=("page 2", "500"),
     ),
-    Fault("a Link to itself", 30, "http", "cursor", pages('before or page[0]["created_at"]'), changed=itself),
+    Fault(
+        "a Link to itself",
+        30,
+        "http",
+        "cursor",
+        pages('before or page[0]["created_at"]'),
+        changed=itself,
+        names=("Link",),
+    ),
     Fault(
         "a stranger may read the second page",
         40,
@@ -186,11 +197,32 @@ ANSWERS: tuple[Fault, ...] = (
         "open_to_strangers",
         code("app.py", (MEMBERS, f"{AGAIN.replace('is not', 'is')}    {MEMBERS}")),
         changed=second_open,
+        names=("not a member", "page"),
     ),
-    Fault("Link is not exposed", 41, "http", "cors", code("app.py", ('expose_headers=["Link"],', "")), changed=hidden),
-    Fault("JSON as text", 39, "http", "not_json", plain(media="text/plain"), changed=sent_otherwise),
-    Fault("JSON as HTML", 39, "http", "not_json", plain(media="text/html"), changed=sent_otherwise),
-    Fault("JSON as bytes", 39, "http", "not_json", plain(media="application/octet-stream"), changed=sent_otherwise),
+    Fault(
+        "Link is not exposed",
+        41,
+        "http",
+        "cors",
+        code("app.py", ('expose_headers=["Link"],', "")),
+        changed=hidden,
+        names=("Link", "Access-Control-Expose-Headers"),
+    ),
+    Fault(
+        "JSON as text", 39, "http", "not_json", plain(media="text/plain"), changed=sent_otherwise, names=("text/plain",)
+    ),
+    Fault(
+        "JSON as HTML", 39, "http", "not_json", plain(media="text/html"), changed=sent_otherwise, names=("text/html",)
+    ),
+    Fault(
+        "JSON as bytes",
+        39,
+        "http",
+        "not_json",
+        plain(media="application/octet-stream"),
+        changed=sent_otherwise,
+        names=("application/octet-stream",),
+    ),
     Fault(
         "compressed unasked",
         39,
@@ -198,6 +230,7 @@ ANSWERS: tuple[Fault, ...] = (
         "not_json",
         plain("__import__('gzip').compress(body)", ', "Content-Encoding": "gzip"'),
         changed=sent_otherwise,
+        names=("Content-Encoding", "gzip"),
     ),
     Fault(
         "said to be compressed",
@@ -206,12 +239,43 @@ ANSWERS: tuple[Fault, ...] = (
         "not_json",
         plain(headers=', "Content-Encoding": "br"'),
         changed=sent_otherwise,
+        names=("Content-Encoding", "br"),
     ),
-    Fault("a stranger gets 404", 40, "http", "status", stranger('raise HTTPException(404, "no such conversation")')),
-    Fault("a stranger gets an empty list", 40, "http", "status", stranger("return []")),
-    Fault("a stranger gets 500", 40, "http", "status", stranger('raise KeyError("member")')),
-    Fault("a stranger gets 401", 40, "http", "status", stranger('raise HTTPException(401, "not you")')),
-    Fault("nobody gets 403", 40, "http", "status", nobody('raise HTTPException(403, "forbidden")')),
-    Fault("nobody gets 500", 40, "http", "status", nobody('raise KeyError("token")')),
-    Fault("nobody gets 400", 40, "http", "status", nobody('raise HTTPException(400, "no token")')),
+    Fault(
+        "a stranger gets 404",
+        40,
+        "http",
+        "status",
+        stranger('raise HTTPException(404, "no such conversation")'),
+        names=("404", "not a member"),
+    ),
+    Fault("a stranger gets an empty list", 40, "http", "status", stranger("return []"), names=("200", "not a member")),
+    Fault(
+        "a stranger gets 500", 40, "http", "status", stranger('raise KeyError("member")'), names=("500", "not a member")
+    ),
+    Fault(
+        "a stranger gets 401",
+        40,
+        "http",
+        "status",
+        stranger('raise HTTPException(401, "not you")'),
+        names=("401", "not a member"),
+    ),
+    Fault(
+        "nobody gets 403",
+        40,
+        "http",
+        "status",
+        nobody('raise HTTPException(403, "forbidden")'),
+        names=("403", "without a token"),
+    ),
+    Fault("nobody gets 500", 40, "http", "status", nobody('raise KeyError("token")'), names=("500", "without a token")),
+    Fault(
+        "nobody gets 400",
+        40,
+        "http",
+        "status",
+        nobody('raise HTTPException(400, "no token")'),
+        names=("400", "without a token"),
+    ),
 )

@@ -211,6 +211,12 @@ class Bench:
         """A person's uuid, as it was at the beginning."""
         return next(row["uuid"] for (row,) in self.rows["users"] if row["handle"] == handle)
 
+    def words(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The words of a fault, each variable in them filled in: of the environment, `group`, `messages[0]`."""
+        items = sorted((i for i in self.items if i["pk"]["S"] == f"MSG#{GROUP}"), key=lambda item: item["sk"]["S"])
+        facts = {"messages": [i["message_uuid"]["S"] for i in items], "group": GROUP, "capitals": GROUP.upper()}
+        return tuple(name.format(**self.env, **facts) for name in names)
+
     # --- code and settings ---
 
     def patch(self, file: str, *changes: tuple[str, str]) -> None:

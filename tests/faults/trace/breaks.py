@@ -18,7 +18,11 @@ Answers = dict[str, Any]
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault. `user` is whom the trace is asked for (None: its first member)."""
+    """One fault. `user` is whom the trace is asked for (None: its first member).
+
+    `names`: words that the verdict must contain, the object of the fault (a table, column, attribute, index, key, row
+    or statement); `{messages[125]}` is the uuid of a message by its number, see `Bench.words`. Empty: it has none.
+    """
 
     name: str
     row: int
@@ -28,6 +32,7 @@ class Fault:
     user: str | None = "ines"
     changed: Callable[[Bench, Answers, Answers], bool] | None = None
     subject: tuple[str, ...] = ("conversation", GROUP)
+    names: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> tuple[str, ...]:

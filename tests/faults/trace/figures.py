@@ -16,7 +16,7 @@ Z = 1.96  # 95 %
 class Case:
     """One injected fault (or pair): what should be named, what was, and what the simple rules say.
 
-    `said` is the whole verdict on it: summary, cause and fix.
+    `said` is the whole verdict on it: summary, cause and fix; `names`, the words that must be in it.
     """
 
     name: str
@@ -27,6 +27,12 @@ class Case:
     counted: bool
     rules: Mapping[str, str | None]
     said: str = ""
+    names: tuple[str, ...] = ()
+
+    @property
+    def lacking(self) -> list[str]:
+        """The words of the object that the verdict does not contain."""
+        return [word for word in self.names if word not in self.said]
 
 
 def wilson(right: int, number: int) -> tuple[float, float]:
@@ -86,6 +92,10 @@ def figures(cases: Sequence[Case]) -> list[str]:
         f"layer right:  {share_text(sum(case.layer == case.said_layer for case in counted), number)}",
         f"class right:  {share_text(sum((c.layer, c.kind) == (c.said_layer, c.said_kind) for c in counted), number)}",
     ]
+    objects = [case for case in counted if case.names]
+    if objects:
+        named = sum(not case.lacking for case in objects)
+        lines.append(f"object named: {share_text(named, len(objects))}")
     for name in RULES:
         lines.append(f"rule `{name}`: {share_text(sum(case.rules[name] == case.layer for case in counted), number)}")
     if counted:
@@ -94,6 +104,20 @@ def figures(cases: Sequence[Case]) -> list[str]:
     for case in counted:
         if (case.layer, case.kind) != (case.said_layer, case.said_kind):
             lines.append(f"  {case.name}: {case.layer}/{case.kind}, said {case.said_layer}/{case.said_kind}")
+    return lines
+
+
+def table(cases: Sequence[Case]) -> list[str]:
+    """A line for each fault: its layer and class, its object, and what the verdict has of them."""
+    lines = []
+    for case in cases:
+        right = "right" if (case.layer, case.kind) == (case.said_layer, case.said_kind) else "layer"
+        if case.layer != case.said_layer:
+            right = "WRONG"
+        thing = "none" if not case.names else f"lacks {case.lacking}" if case.lacking else "named"
+        lines.append(
+            f"{case.name:<45} {right:<6} {case.said_layer}/{case.said_kind}; object {list(case.names)}: {thing}"
+        )
     return lines
 
 

@@ -69,42 +69,54 @@ def blind_role(bench: Bench) -> None:
     bench.restart()
 
 
-def lookup(name: str, statement: str) -> Fault:
+def lookup(name: str, statement: str, *names: str) -> Fault:
     """A fault of the lookup's statement."""
-    return Fault(name, 41, "library", "wrong_row", looked_up(statement))
+    return Fault(name, 41, "library", "wrong_row", looked_up(statement), names=("find_by_sign_in", *names))
 
 
-def page(name: str, *lines: str) -> Fault:
+def page(name: str, *lines: str, names: tuple[str, ...] = ("list_messages", "limit")) -> Fault:
     """A fault that shows only where a page is asked for."""
-    return Fault(name, 42, "library", "wrong_page", listed(*lines))
+    return Fault(name, 42, "library", "wrong_page", listed(*lines), names=names)
 
 
 ALL = 'items = newest(f"MSG#{message_group_uuid}", before, limit)'
 LOOKUPS: tuple[Fault, ...] = (
-    lookup("looked up by another column", LOOKUP.replace("cognito_user_id =", "handle =")),
+    lookup("looked up by another column", LOOKUP.replace("cognito_user_id =", "handle ="), "handle ="),
     lookup(
-        "the first row is taken", LOOKUP.replace("WHERE cognito_user_id = %(value)s", "ORDER BY handle DESC LIMIT 1")
+        "the first row is taken",
+        LOOKUP.replace("WHERE cognito_user_id = %(value)s", "ORDER BY handle DESC LIMIT 1"),
+        "ORDER BY handle",
     ),
     lookup(
         "the handle is taken for the id",
         LOOKUP.replace("uuid::text, handle", "handle AS uuid, uuid::text AS handle"),
+        "uuid",
     ),
-    lookup("looked up in capitals", LOOKUP.replace("= %(value)s", "= upper(%(value)s)")),
+    lookup("looked up in capitals", LOOKUP.replace("= %(value)s", "= upper(%(value)s)"), "upper("),
     lookup(
         "looked up by its beginning",
         LOOKUP.replace("cognito_user_id = %(value)s", "starts_with(cognito_user_id, left(%(value)s, 0))"),
+        "starts_with(",
     ),
-    lookup("an id of its own", LOOKUP.replace("uuid::text", "md5(uuid::text)::uuid::text AS uuid")),
+    lookup("an id of its own", LOOKUP.replace("uuid::text", "md5(uuid::text)::uuid::text AS uuid"), "uuid"),
     Fault(
         "more than one row is wanted",
         41,
         "library",
         "wrong_row",
         code("users.py", ("if len(rows) == 1 else None", "if len(rows) > 1 else None")),
+        names=("find_by_sign_in",),
     ),
-    Fault("people of another schema", 41, "library", "wrong_row", other_schema),
-    Fault("a role that sees nobody", 41, "library", "wrong_row", blind_role),
-    Fault("the database is in the code", 41, "environment", "wrong_database", other_database),
+    Fault("people of another schema", 41, "library", "wrong_row", other_schema, names=("find_by_sign_in", "archive")),
+    Fault("a role that sees nobody", 41, "library", "wrong_row", blind_role, names=("find_by_sign_in", "blind")),
+    Fault(
+        "the database is in the code",
+        41,
+        "environment",
+        "wrong_database",
+        other_database,
+        names=("elsewhere", "cruddur"),
+    ),
     page(
         "a page takes the oldest", ALL, "if limit:", '    items = newest(f"MSG#{message_group_uuid}", before)[-limit:]'
     ),
@@ -123,7 +135,14 @@ LOOKUPS: tuple[Fault, ...] = (
         "if limit:",
         '    items = newest(f"MSG#{message_group_uuid}", before)[::2][:limit]',
     ),
-    Fault("a page fails", 42, "library", "error", listed("limit = limit and limit.size", ALL)),
+    Fault(
+        "a page fails",
+        42,
+        "library",
+        "error",
+        listed("limit = limit and limit.size", ALL),
+        names=("list_messages", "'size'"),
+    ),
     Fault(
         "the cursor is ignored",
         30,
@@ -137,9 +156,18 @@ LOOKUPS: tuple[Fault, ...] = (
             ),
         ),
         changed=lambda bench, before, after: True,
+        names=("before",),
     ),
     cursor("pages overlap by a half", 'page[25]["created_at"]'),
-    Fault("JSON in UTF-16", 39, "http", "not_json", plain("body.decode().encode('utf-16')"), changed=not_in_utf_8),
+    Fault(
+        "JSON in UTF-16",
+        39,
+        "http",
+        "not_json",
+        plain("body.decode().encode('utf-16')"),
+        changed=not_in_utf_8,
+        names=("UTF-8",),
+    ),
     Fault(
         "said to be deflated",
         39,
@@ -147,7 +175,22 @@ LOOKUPS: tuple[Fault, ...] = (
         "not_json",
         plain(headers=', "Content-Encoding": "deflate"'),
         changed=sent_otherwise,
+        names=("deflate",),
     ),
-    Fault("a stranger gets an error as success", 40, "http", "status", stranger('return {"detail": "not yours"}')),
-    Fault("nobody gets 404", 40, "http", "status", nobody('raise HTTPException(404, "there is nothing")')),
+    Fault(
+        "a stranger gets an error as success",
+        40,
+        "http",
+        "status",
+        stranger('return {"detail": "not yours"}'),
+        names=("200", "not a member"),
+    ),
+    Fault(
+        "nobody gets 404",
+        40,
+        "http",
+        "status",
+        nobody('raise HTTPException(404, "there is nothing")'),
+        names=("404", "without a token"),
+    ),
 )

@@ -62,6 +62,7 @@ UNSEEN: tuple[Fault, ...] = (
         "environment",
         "malformed",
         lambda b: b.with_variables(DATABASE_URL="postgresql://postgres@127.0.0.1:abc/cruddur"),
+        names=("DATABASE_URL",),
     ),
     Fault(
         "the global endpoint leads elsewhere",
@@ -69,19 +70,30 @@ UNSEEN: tuple[Fault, ...] = (
         "environment",
         "wrong_endpoint",
         lambda b: b.with_variables("AWS_ENDPOINT_URL_DYNAMODB", AWS_ENDPOINT_URL="http://127.0.0.1:9"),
+        names=("127.0.0.1:9",),
     ),
-    Fault("Postgres hangs", 0, "services", "unreachable", pause("postgres")),
-    Fault("the application was killed", 0, "services", "unreachable", kill("backend")),
-    Fault("no message text", 0, "dynamodb", "missing_attribute", lacking("message")),
+    Fault("Postgres hangs", 0, "services", "unreachable", pause("postgres"), names=("postgres",)),
+    Fault("the application was killed", 0, "services", "unreachable", kill("backend"), names=("backend",)),
+    Fault(
+        "no message text", 0, "dynamodb", "missing_attribute", lacking("message"), names=("message", "{messages[125]}")
+    ),
     Fault(
         "an unknown author",
         0,
         "cross-store",
         "orphan",
         lambda b: b.change(b.messages()[-2], user_uuid=str(uuid.uuid4()), user_handle="ghost"),
+        names=("user_uuid", "ghost"),
     ),
-    Fault("a row names its owner", 0, "dynamodb", "foreign_member", own_id),
-    Fault("not a uuid at all", 0, "dynamodb", "malformed_id", with_value("message_uuid", "message 17")),
+    Fault("a row names its owner", 0, "dynamodb", "foreign_member", own_id, names=("ines",)),
+    Fault(
+        "not a uuid at all",
+        0,
+        "dynamodb",
+        "malformed_id",
+        with_value("message_uuid", "message 17"),
+        names=("message_uuid", "message 17"),
+    ),
     Fault(
         "declared: another conversation",
         0,
@@ -91,6 +103,7 @@ UNSEEN: tuple[Fault, ...] = (
             MESSAGES.replace("{message_group_uuid}", OTHER_GROUP),
             ('newest(f"MSG#{message_group_uuid}", before, limit)', f'newest("MSG#{OTHER_GROUP}", before, limit)'),
         ),
+        names=("8a2f6b0e-6c0d-4e8a-bb62-0f9d3c5b1e77",),
     ),
     Fault(
         "declared: a window",
@@ -98,18 +111,32 @@ UNSEEN: tuple[Fault, ...] = (
         "pattern",
         "narrowed",
         declared(MESSAGES + '\nsort = { greater = "2023-06-10" }', WINDOW),
+        names=("sk", "2023-06-10"),
     ),
-    Fault("a window", 0, "library", "wrong_query", code("messages.py", WINDOW)),
+    Fault("a window", 0, "library", "wrong_query", code("messages.py", WINDOW), names=("sk", "2023-06-10")),
     Fault(
         "the id in capitals",
         0,
         "library",
         "wrong_query",
         code("messages.py", ('newest(f"MSG#{message_group_uuid}"', 'newest(f"MSG#{message_group_uuid.upper()}"')),
+        names=("{capitals}",),
     ),
-    Fault("a refused query, swallowed", 0, "library", "wrong_query", code("messages.py", SWALLOWED_INDEX)),
     Fault(
-        "leaves out one's own", 0, "library", "items_lost", library(RETURN[:-1] + ' if item["user_handle"] != "ines"]')
+        "a refused query, swallowed",
+        0,
+        "library",
+        "wrong_query",
+        code("messages.py", SWALLOWED_INDEX),
+        names=("by-group",),
+    ),
+    Fault(
+        "leaves out one's own",
+        0,
+        "library",
+        "items_lost",
+        library(RETURN[:-1] + ' if item["user_handle"] != "ines"]'),
+        names=("list_messages", "ines"),
     ),
     Fault(
         "a map instead of a list",
@@ -117,6 +144,7 @@ UNSEEN: tuple[Fault, ...] = (
         "library",
         "field_changed",
         library(RETURN.replace("return [", 'return {item["message_uuid"]: ').replace("reversed(items)]", "items}")),
+        names=("list_messages",),
     ),
     Fault(
         "cuts the texts",
@@ -124,16 +152,13 @@ UNSEEN: tuple[Fault, ...] = (
         "library",
         "field_changed",
         code("messages.py", ('"message": item["message"],', '"message": item["message"][:20],')),
+        names=("list_messages", "message"),
     ),
-    Fault("everything twice", 0, "library", "items_added", library(RETURN + " * 2")),
+    Fault("everything twice", 0, "library", "items_added", library(RETURN + " * 2"), names=("list_messages",)),
+    Fault("made up", 0, "library", "wrong_query", code("messages.py", (BODY, MADE_UP)), names=("list_messages",)),
     Fault(
-        "made up",
-        0,
-        "library",
-        "wrong_query",
-        code("messages.py", (BODY, MADE_UP)),
+        "ends the process", 0, "services", "unreachable", library("    import sys\n    sys.exit(3)"), names=("backend",)
     ),
-    Fault("ends the process", 0, "services", "unreachable", library("    import sys\n    sys.exit(3)")),
     Fault(
         "an old name of the function",
         0,
@@ -144,8 +169,9 @@ UNSEEN: tuple[Fault, ...] = (
             b.patch("app.py", ("messages.list_messages(", "messages.read_messagez(")),
             b.restart(),
         ),
+        names=("list_messages",),
     ),
-    Fault("no content", 0, "http", "status", route("    return Response(status_code=204)")),
+    Fault("no content", 0, "http", "status", route("    return Response(status_code=204)"), names=("204",)),
     Fault("null", 0, "http", "status", route("    return None")),
     Fault(
         "sent to the login page",
@@ -153,6 +179,7 @@ UNSEEN: tuple[Fault, ...] = (
         "http",
         "status",
         route('    return Response(status_code=302, headers={"Location": "/login"})'),
+        names=("302",),
     ),
     Fault(
         "epoch seconds",
@@ -160,6 +187,7 @@ UNSEEN: tuple[Fault, ...] = (
         "http",
         "body_changed",
         route(PAGE.replace("return page", 'return [{**line, "created_at": 1687640222} for line in page]')),
+        names=("created_at",),
     ),
     Fault(
         "one more parameter",
@@ -174,6 +202,7 @@ UNSEEN: tuple[Fault, ...] = (
                 '    """The newest messages of a conversation',
             ),
         ),
+        names=("400", "page is missing"),
     ),
     Fault(
         "another header for the token",
@@ -185,6 +214,7 @@ UNSEEN: tuple[Fault, ...] = (
             ("HTTPBearer(auto_error=False)", 'HTTPBearer(auto_error=False, scheme_name="x")'),
             ("    if credentials is not None:", '    if credentials is not None and credentials.scheme == "Token":'),
         ),
+        names=("401", "token"),
     ),
     Fault(
         "the route shows another conversation",
@@ -198,7 +228,14 @@ UNSEEN: tuple[Fault, ...] = (
             FOUND,
         ),
     ),
-    Fault("the newest is left out", 0, "http", "items_lost", route(PAGE.replace("return page", "return page[:-1]"))),
+    Fault(
+        "the newest is left out",
+        0,
+        "http",
+        "items_lost",
+        route(PAGE.replace("return page", "return page[:-1]")),
+        names=("newest",),
+    ),
 )
 
 

@@ -1,9 +1,8 @@
-"""Faults of the lookup, of later pages and of answers; `says`: what the verdict must name, besides layer and class."""
+"""Faults of the lookup, of later pages and of answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tests.faults.trace.answers import AGAIN, MEMBERS, plain
 from tests.faults.trace.bench import Bench
@@ -24,14 +23,6 @@ MIXED = f"""if before is None:
     return page"""
 LATIN = "json.dumps([{**line, 'handle': 'inès'} for line in page], ensure_ascii=False).encode('latin-1', 'replace')"
 LEAKING = "            raise HTTPException(403, str(messages.list_messages(message_group_uuid=group))) from None"
-
-
-@dataclass(frozen=True)
-class Named:
-    """A fault, and the words of which each must be in what is said of it."""
-
-    fault: Fault
-    says: tuple[str, ...]
 
 
 def a_view(bench: Bench) -> None:
@@ -77,38 +68,38 @@ def second_changed(bench: Bench, before: Answers, after: Answers) -> bool:
     return bool(before["older"] != after["older"])
 
 
-def page(name: str, kind: str, lines: str, *says: str) -> Named:
+def page(name: str, kind: str, lines: str, *names: str) -> Fault:
     """A fault of the pages behind the first."""
-    return Named(Fault(name, 30, "http", kind, later(lines), changed=second_changed), says)
+    return Fault(name, 30, "http", kind, later(lines), changed=second_changed, names=names)
 
 
-OBJECTS: tuple[Named, ...] = (
-    Named(Fault("looked up in a view", 41, "library", "wrong_row", a_view), ("active_users", "find_by_sign_in")),
-    Named(
-        Fault("a search path of the database", 41, "library", "wrong_row", search_path_of_database),
-        ("archive", "find_by_sign_in"),
+OBJECTS: tuple[Fault, ...] = (
+    Fault("looked up in a view", 41, "library", "wrong_row", a_view, names=("active_users", "find_by_sign_in")),
+    Fault(
+        "a search path of the database",
+        41,
+        "library",
+        "wrong_row",
+        search_path_of_database,
+        names=("archive", "find_by_sign_in"),
     ),
-    Named(Fault("a role in the code", 41, "library", "wrong_query", role_in_the_code), ("visitor",)),
-    Named(
-        Fault(
-            "the sign-in id is cut",
-            42,
-            "http",
-            "not_authorised",
-            code("auth.py", ('return str(claims["sub"])', 'return str(claims["sub"])[:-1]')),
-        ),
-        ("401", "sign-in id"),
+    Fault("a role in the code", 41, "library", "wrong_query", role_in_the_code, names=("visitor",)),
+    Fault(
+        "the sign-in id is cut",
+        42,
+        "http",
+        "not_authorised",
+        code("auth.py", ('return str(claims["sub"])', 'return str(claims["sub"])[:-1]')),
+        names=("401", "sign-in id"),
     ),
-    Named(
-        Fault(
-            "the cursor's own entry again",
-            30,
-            "http",
-            "cursor",
-            code("messages.py", ("sk < :before", "sk <= :before")),
-            changed=always,
-        ),
-        ("before", "on more than one page"),
+    Fault(
+        "the cursor's own entry again",
+        30,
+        "http",
+        "cursor",
+        code("messages.py", ("sk < :before", "sk <= :before")),
+        changed=always,
+        names=("before", "on more than one page"),
     ),
     page("later pages are reversed", "body_changed", "page = page[::-1]", "page"),
     page(
@@ -124,43 +115,40 @@ OBJECTS: tuple[Named, ...] = (
         "message",
         "page",
     ),
-    Named(
-        Fault(
-            "a refusal that tells all",
-            40,
-            "http",
-            "open_to_strangers",
-            code("app.py", (MEMBERS, f"    try:\n    {MEMBERS}    except messages.NotAMember:\n{LEAKING[4:]}\n")),
-        ),
-        ("403",),
+    Fault(
+        "a refusal that tells all",
+        40,
+        "http",
+        "open_to_strangers",
+        code("app.py", (MEMBERS, f"    try:\n    {MEMBERS}    except messages.NotAMember:\n{LEAKING[4:]}\n")),
+        names=("403",),
     ),
-    Named(
-        Fault(
-            "JSON in Latin-1",
-            39,
-            "http",
-            "not_json",
-            plain(LATIN, media="application/json; charset=iso-8859-1"),
-        ),
-        ("iso-8859-1",),
+    Fault(
+        "JSON in Latin-1",
+        39,
+        "http",
+        "not_json",
+        plain(LATIN, media="application/json; charset=iso-8859-1"),
+        names=("iso-8859-1",),
     ),
-    Named(
-        Fault("the first user wins", 43, "http", "items_lost", first_user_wins, subject=LIST), ("stored for rafael,",)
+    Fault(
+        "the first user wins", 43, "http", "items_lost", first_user_wins, subject=LIST, names=("stored for rafael,",)
     ),
-    Named(
-        Fault(
-            "twenty unless asked", 42, "library", "wrong_query", code("messages.py", (LISTED, DEFAULT)), changed=always
-        ),
-        ("20",),
+    Fault(
+        "twenty unless asked",
+        42,
+        "library",
+        "wrong_query",
+        code("messages.py", (LISTED, DEFAULT)),
+        changed=always,
+        names=("20",),
     ),
-    Named(
-        Fault(
-            "another conversation mixed in",
-            0,
-            "http",
-            "body_changed",
-            route(PAGE.replace("return page", MIXED)),
-        ),
-        (OTHER,),
+    Fault(
+        "another conversation mixed in",
+        0,
+        "http",
+        "body_changed",
+        route(PAGE.replace("return page", MIXED)),
+        names=(OTHER,),
     ),
 )

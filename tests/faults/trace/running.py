@@ -44,15 +44,23 @@ def settled_write(bench: Bench) -> None:
     bench.ask(f"/api/messages/{GROUP}", "ines")
 
 
-def first(lines: str) -> Fault:
+def first(name: str, lines: str, *names: str) -> Fault:
     """A write before the route answers."""
-    name = "reading moves a group row" if lines is MOVES else "reading renames the reader"
-    return Fault(name, 44, "http", "request_writes", code("app.py", (LISTED, lines + LISTED)), changed=always)
+    inject = code("app.py", (LISTED, lines + LISTED))
+    return Fault(name, 44, "http", "request_writes", inject, changed=always, names=names)
 
 
 RUNNING: tuple[Fault, ...] = (
-    Fault("an answer is kept", 43, "http", "items_lost", kept_answer, changed=always),
-    first(MOVES),
-    first(RENAMES),
-    Fault("reading writes what is there", 44, "http", "request_writes", settled_write, changed=always),
+    Fault("an answer is kept", 43, "http", "items_lost", kept_answer, changed=always, names=("newest",)),
+    first("reading moves a group row", MOVES, "message_group", "sk"),
+    first("reading renames the reader", RENAMES, "users", "display_name"),
+    Fault(
+        "reading writes what is there",
+        44,
+        "http",
+        "request_writes",
+        settled_write,
+        changed=always,
+        names=("users", "display_name"),
+    ),
 )

@@ -1,4 +1,4 @@
-"""One case of the fault suite: break, look whether the answers changed, trace, mend."""
+"""One case of the fault suite: break, look whether the answers changed, trace, restore."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run_fault(bench: Bench, fault: Fault) -> Case:
     verdict = document["verdict"]
     named, rules = (verdict["layer"], verdict["class"]), rules_of(document)
     said = "; ".join(str(verdict[part]) for part in ("summary", "cause", "fix"))
-    return Case(fault.name, fault.layer, fault.kind, *named, counted, rules, said)
+    return Case(fault.name, fault.layer, fault.kind, *named, counted, rules, said, bench.words(fault.names))
 
 
 def run_pair(bench: Bench, first: Fault, second: Fault) -> bool:
