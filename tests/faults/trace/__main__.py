@@ -44,13 +44,14 @@ def main() -> int:
     parser.add_argument("--group", default="", help=f"of: {', '.join((*GROUPS, 'pairs', 'controls'))}")
     parser.add_argument("--writer", type=int, default=0, metavar="TRACES", help="only this: traces beside a writer")
     parser.add_argument("--tap", action="store_true", help="with a tapped application")
+    parser.add_argument("--seconds", type=float, default=4, help="for the function and the API; more on a busy machine")
     arguments = parser.parse_args()
     only, wanted = arguments.only, arguments.group.split(",") if arguments.group else [*GROUPS, "pairs", "controls"]
     if unknown := set(wanted) - {*GROUPS, "pairs", "controls"}:
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="devenv-faults-") as folder:
-        bench = Bench.open(Path(folder) / "project", *(["--tap"] if arguments.tap else []))
+        bench = Bench.open(Path(folder) / "project", *(["--tap"] if arguments.tap else []), seconds=arguments.seconds)
         try:
             if arguments.writer:
                 beside = beside_a_writer(bench, arguments.writer)

@@ -31,6 +31,7 @@ GROUP = "5ae290ed-55d1-47a0-bc6d-fe2bc2700399"
 ORIGIN = "http://localhost:3000"
 TABLE = "cruddur-messages"
 ASK_S = 6.0
+TRACE_S = 600.0
 Item = dict[str, Any]
 
 
@@ -48,12 +49,16 @@ class Bench:
     sign_ins: dict[str, str] = field(default_factory=dict)
     restart_needed: bool = False
     undo: list[Any] = field(default_factory=list)
+    ask_s: float = ASK_S
 
     # --- life ---
 
     @classmethod
-    def open(cls, path: Path, *options: str) -> Bench:
-        """A fresh project with its application copied into it, up and running. `options`: of `devenv up`."""
+    def open(cls, path: Path, *options: str, seconds: float = 4) -> Bench:
+        """A fresh project with its application copied into it, up and running. `options`: of `devenv up`.
+
+        `seconds`: how long the application's function and its API may take. More on a busy machine.
+        """
         # A port of its own: the usual one is free while the application is started anew, and others would take it.
         project = ProjectDir(reference_project(path).path, {"DEVENV_BACKEND_PORT": str(free_port())})
         package = path / "chat"
@@ -63,11 +68,13 @@ class Bench:
         toml = path / "devenv.toml"
         text = toml.read_text("utf-8").replace("devenv.example", "chat")
         for section in ("library", "request"):
-            text = text.replace(f"[trace.conversation.{section}]\n", f"[trace.conversation.{section}]\nseconds = 4\n")
+            text = text.replace(
+                f"[trace.conversation.{section}]\n", f"[trace.conversation.{section}]\nseconds = {seconds}\n"
+            )
         # Served even when a store cannot be reached: that is what a developer's server does.
         text = text.replace('health = "/api/health-check"', 'health = "/openapi.json"')
         toml.write_text(text, "utf-8")
-        made = cls(project)
+        made = cls(project, ask_s=max(ASK_S, seconds))
         project.ok("up", *options)
         made.env = project.env()
         made.code = {file.name: file.read_text("utf-8") for file in package.glob("*.py")}
@@ -262,7 +269,7 @@ class Bench:
         headers = {"Origin": ORIGIN, "Content-Type": "application/json"}
         if handle is not None:
             headers["Authorization"] = f"Bearer {self.token(handle)}"
-        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=ASK_S)
+        connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=self.ask_s)
         try:
             content = None if body is None else json.dumps(body)
             connection.request("GET" if body is None else "POST", path, content, headers)
@@ -304,7 +311,7 @@ class Bench:
 
     def trace(self, *arguments: str) -> dict[str, Any]:
         """`devenv trace … --json`."""
-        return self.project.json("trace", *arguments)
+        return self.project.json("trace", *arguments, timeout=TRACE_S)
 
 
 def wait_gone(pid: int) -> None:
