@@ -26,8 +26,8 @@ class StoreCall(Value, frozen=True):
 
     `limit` with `followed` False ends early when there is more. `elsewhere` says why the target is not the project's
     store (None: it is, or is not known). `error` is the store's error code, or the driver's error when it was not
-    reached; `detail` its words. `session` says of SQL as which role, and with which search_path, it was asked;
-    `role` is that role alone.
+    reached; `detail` its words. `signed` says in what the region or the key are not the project's. `session` says of
+    SQL as which role, and with which search_path, it was asked; `role` is that role alone.
     """
 
     operation: str
@@ -49,6 +49,7 @@ class StoreCall(Value, frozen=True):
     store: StoreName = DYNAMODB
     elsewhere: str | None = None
     elsewhere_kind: str | None = None
+    signed: str | None = None
     error: str | None = None
     detail: str | None = None
     times: int = 1

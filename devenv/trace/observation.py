@@ -195,7 +195,8 @@ class Answer(Value, frozen=True):
     in the order of the pages; `repeated` are ids that several pages have. `names` are the fields of its entries.
     `following` are the pages behind the first, as they were announced; only the last of them may have trouble.
     `kept` are the headers by which a cache says that the answer is its own.
-    `refusal` is the beginning of the body of an answer that is no success.
+    `refusal` is the beginning of the body of an answer that is no success. `redirected`: the redirect that led to this
+    answer, `302 to /login`.
     `unread` is another header than Link that names a next page. `exposed`: a page of another origin may read the Link
     header (None: pages are not found by it).
     """
@@ -207,6 +208,7 @@ class Answer(Value, frozen=True):
     shape: str | None = None
     cors: str | None = None
     location: str | None = None
+    redirected: str | None = None
     media: str | None = None
     size: int = 0
     encoding: str | None = None

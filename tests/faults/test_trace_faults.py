@@ -9,9 +9,9 @@ import pytest
 from tests.faults.trace.answers import ANSWERS
 from tests.faults.trace.bench import GROUP, Bench
 from tests.faults.trace.blind import BLIND
-from tests.faults.trace.breaks import Fault
+from tests.faults.trace.breaks import Fault, code
 from tests.faults.trace.catalog import FAULTS
-from tests.faults.trace.controls import CONTROLS, Control, ended_connections
+from tests.faults.trace.controls import ABROAD, CLIENT, CONTROLS, Control, ended_connections
 from tests.faults.trace.figures import Case, figures, first_empty, first_error, wilson
 from tests.faults.trace.lookups import LOOKUPS
 from tests.faults.trace.more import PAIRS, UNSEEN
@@ -64,6 +64,20 @@ def test_what_is_wrong_is_named_beside_its_layer(bench: Bench, fault: Fault) -> 
 @pytest.mark.matrix(len(CONTROLS))
 def test_nothing_is_said_of_what_is_healthy(bench: Bench, control: Control) -> None:
     assert run_control(bench, control) is None
+
+
+@pytest.mark.long
+def test_a_region_and_a_key_in_the_code_are_noted(bench: Bench) -> None:
+    both = ABROAD.replace('region_name="us-west-2"', 'region_name="us-west-2", aws_access_key_id="AKIAOTHER"')
+    try:
+        code("stores.py", (CLIENT, both.replace(")", ', aws_secret_access_key="othersecret")')))(bench)
+        document = bench.trace("conversation", GROUP, "--user", "ines")
+    finally:
+        bench.restore()
+    [layer] = [layer for layer in document["layers"] if layer["name"] == "library"]
+    signed = f"they use region us-west-2, not {bench.env['AWS_REGION']} and an access key other than the project's"
+    assert [note for note in layer["notes"] if note.endswith(f"({signed})")] != []
+    assert document["verdict"]["status"] == "ok"
 
 
 @pytest.mark.long

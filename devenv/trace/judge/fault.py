@@ -16,6 +16,7 @@ from devenv.trace.observation import Answer, Entry, Observations, Subject
 
 # How the cause of a list that ends like a page ends.
 ONE_PAGE: Final = "as if only the first page had been read"
+NO_NEXT: Final = "to a next page"
 LayerStatus = Literal["ok", "missing", "extra", "mutated", "reordered", "truncated", "error", "wrong_target", "not_run"]
 # How a layer looks from outside when it breaks in a way that is no difference between two lists.
 STATUS: Final[Mapping[str, LayerStatus]] = {

@@ -40,6 +40,7 @@ from devenv.trace.judge.pages import (
     by_page,
     cause_of_gap,
     cause_of_repeat,
+    ended_text,
     failed_page,
     failed_text,
     first_page,
@@ -172,7 +173,7 @@ def judge_member(
             who = subject.person or "the user"
             whether = f"no group or link tells whether {who} may read this (pass --user with a user who may)"
             why = f"{why}; {whether}" if why else whether
-        yield http_fault(seen, "status", f"the API answers {member.status}{where}", why)
+        yield http_fault(seen, "status", f"the API answers {member.status}{where}{redirect_text(member)}", why)
     else:
         yield from judge_body(subject, seen, member, expected, earlier)
 
@@ -293,10 +294,7 @@ def judge_list(
             yield http_fault(seen, "status", f"{head}: an error is answered as {member.status}", said, between)
         else:
             part = which_part(subject, expected, between, first_page(member)) if entries else ALL_LOST
-            if member.unread and not member.following:
-                where = f"the header {member.unread}, not in Link"
-                part = f"the next page is named in {where}, so clients do not find it; {part}"
-            yield http_fault(seen, "items_lost", head, part, between, "missing")
+            yield http_fault(seen, "items_lost", head, ended_text(member, part), between, "missing")
     elif between.extra:
         text = f"the API returns {count(len(between.extra))} that the function does not return"
         yield http_fault(seen, "body_changed", text, said, between, "extra")
@@ -353,13 +351,18 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
                 status="extra",
                 fix=None if answer.kept else guard_fix(seen, right),
             )
-        elif not leaks and not blind and member.status in OK and answer.problem is None:
+        elif not leaks and not blind and member.status in OK and (answer.problem is None or answer.redirected):
             wanted = " or ".join(map(str, right))
-            text = f"the API answers {answer.status} to {who}, not {wanted}"
+            text = f"the API answers {answer.status} to {who}{redirect_text(answer)}, not {wanted}"
             place = f"`{name}` in [trace.{subject.name}.request]"
             fix = Fix(f"let the route answer {wanted}; if {answer.status} is meant, add it to {place} of devenv.toml")
             failed = answer.status is None or answer.status >= SERVER_FAILED
             yield http_fault(seen, "status", text, answer.detail, fix=None if failed else fix)
+
+
+def redirect_text(answer: Answer) -> str:
+    """` (redirected: 302 to /login)`; "" where it was not."""
+    return f" (redirected: {answer.redirected})" if answer.redirected else ""
 
 
 def guard_fix(seen: Observations, right: Sequence[int]) -> Fix:

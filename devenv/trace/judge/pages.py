@@ -9,7 +9,7 @@ from typing import Final
 
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
-from devenv.trace.judge.fault import count
+from devenv.trace.judge.fault import NO_NEXT, ONE_PAGE, count
 from devenv.trace.observation import Answer, Entry, NextPage, Subject
 
 EXAMPLES: Final = 3
@@ -82,6 +82,19 @@ def first_page(member: Answer) -> frozenset[str | None]:
     """The ids on the first of several pages; none where there is one."""
     later = {name for page in member.following for name in page.ids}
     return frozenset(one.id for one in member.entries or () if one.id not in later) if later else frozenset()
+
+
+def ended_text(member: Answer, part: str) -> str:
+    """The words for what is lost, with the page that should have named a next one."""
+    if member.unread and not member.following:
+        where = f"the header {member.unread}, not in Link"
+        return f"the next page is named in {where}, so clients do not find it; {part}"
+    if member.more or not part.endswith(ONE_PAGE):
+        return part
+    header = next((page.header for page in member.following if page.header), None)
+    if header is None:
+        return part
+    return f"{part.removesuffix(f', {ONE_PAGE}')}: page {member.pages} has no {header} {NO_NEXT}"
 
 
 # --- entries on two pages, and on none ---

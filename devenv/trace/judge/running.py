@@ -11,7 +11,7 @@ from devenv.capture.tap.masks import mask_sql
 from devenv.core.late import late
 from devenv.core.model import Fix
 from devenv.core.plural import number_of
-from devenv.trace.judge.fault import OK, ONE_PAGE, LayerFinding, log_text
+from devenv.trace.judge.fault import NO_NEXT, OK, ONE_PAGE, LayerFinding, log_text
 from devenv.trace.observation import Answer, Observations, Ran
 
 KINDS: Final = frozenset(["items_lost", "body_changed", "not_authorised", "status"])
@@ -50,7 +50,7 @@ def outside_function(finding: LayerFinding, seen: Observations, earlier: Sequenc
     if any(one.layer in BLAMED for one in earlier):
         return finding
     # A list that ends like a page is the route's, whatever the process keeps.
-    if (finding.cause or "").endswith(ONE_PAGE):
+    if (finding.cause or "").endswith((ONE_PAGE, NO_NEXT)):
         return finding
     between = finding.difference
     refused = between is None and finding.kind in ("not_authorised", "status") and member.status not in OK

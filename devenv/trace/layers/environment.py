@@ -282,7 +282,16 @@ def place_call(inquiry: TraceContext, asked: StoreCall, target: DynamoTarget | P
     reason = None
     if (target.region, target.access_key) != (stack.region, stack.access_key):
         reason = lookup.same_dynamodb(replace(target, endpoint=stack.endpoint, secret_key=stack.secret_key))
-    return replace(asked, target=host, elsewhere=reason, elsewhere_kind="wrong_region_or_key")
+    signed = other_signature(target, stack)
+    reason = f"{signed}: {reason}" if reason and signed else reason
+    return replace(asked, target=host, elsewhere=reason, elsewhere_kind="wrong_region_or_key", signed=signed)
+
+
+def other_signature(target: DynamoTarget, ours: DynamoTarget) -> str | None:
+    """The region and the key of calls, where they are not the project's; None where they are."""
+    parts = [f"region {target.region}, not {ours.region}"] if target.region != ours.region else []
+    parts += ["an access key other than the project's"] if target.access_key != ours.access_key else []
+    return f"they use {' and '.join(parts)}" if parts else None
 
 
 def summarize(seen: Observation) -> str:

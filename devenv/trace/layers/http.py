@@ -68,13 +68,14 @@ ERROR_WORDS: Final = frozenset(
 
 
 class Raw(Value, frozen=True):
-    """One answer as it came. `problem` as in `Answer`; `body` may be cut off."""
+    """One answer as it came. `problem` and `redirected` as in `Answer`; `body` may be cut off."""
 
     status: int | None
     headers: Mapping[str, str]
     body: bytes
     problem: Any = None
     detail: str | None = None
+    redirected: str | None = None
 
 
 def observe(inquiry: TraceContext, given: Given) -> HttpObservation:
@@ -211,6 +212,7 @@ def summary(answer: Answer) -> dict[str, Any]:
         ],
         "cors": answer.cors,
         "location": answer.location,
+        "redirected": answer.redirected,
         "shape": answer.shape,
         "detail": answer.detail,
         "ms": round(answer.ms, 1),
@@ -272,15 +274,17 @@ def follow(declared: TraceRequest, ask: Ask) -> tuple[Raw, Ask]:
     """One answer, redirects within the same host followed, and the request that it is the answer to."""
     end = time.monotonic() + declared.seconds
     raw = send(ask, end)
+    redirected = None
     for _ in range(MAX_REDIRECTS):
         if raw.status not in (301, 302, 303, 307, 308) or ask.method != "GET":
             break
         url = urljoin(ask.url, raw.headers.get("location", ""))
         if urlsplit(url).netloc != urlsplit(ask.url).netloc or url == ask.url:
             break
+        redirected = redirected or f"{raw.status} to {urlsplit(url).path}"
         ask = replace(ask, url=url)
         raw = send(ask, end)
-    return raw, ask
+    return replace(raw, redirected=redirected), ask
 
 
 def send(ask: Ask, end: float) -> Raw:
@@ -326,6 +330,7 @@ def read(raw: Raw, forms: Sequence[Form]) -> Answer:
         detail=raw.detail,
         cors=raw.headers.get("access-control-allow-origin"),
         location=raw.headers.get("location"),
+        redirected=raw.redirected,
         media=raw.headers.get("content-type"),
         encoding=encoding if (encoding := raw.headers.get("content-encoding")) != "identity" else None,
         size=len(raw.body),

@@ -38,6 +38,8 @@ from devenv.trace.question import TraceContext
 STORES: Final = frozenset(["dynamodb", "postgres"])
 RUNNER: Final = Path(__file__).parents[2] / "capture" / "runner.py"
 SAID_LINES: Final = 20
+# DynamoDB Local with -sharedDb has one set of tables for all regions and keys; AWS has not.
+SHARED: Final = "its calls to DynamoDB reach these tables only because all regions and keys share them"
 # Options behind which the code itself stands, and a file that such code names.
 INLINE: Final = frozenset(["-e", "-c", "-p", "-r", "-pe", "--eval", "--print"])
 SUFFIXES: Final = frozenset([".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".py", ".rb", ".php"])
@@ -200,6 +202,7 @@ def observe(inquiry: TraceContext, given: Given) -> LibraryObservation:
         + tuple(f"{name} (it needs a value of the user that is not known)" for name in order.left_out),
         notes=(
             *(f"the code changes {name} in its own environment" for name in telling(inquiry, changed)),
+            *sorted({f"{SHARED} ({one.signed})" for one in ran.asked or () if one.signed and not one.elsewhere}),
             *unplaced(forms_of_answer(inquiry.question.trace, "library"), (corrected or ran).entries),
         ),
     )

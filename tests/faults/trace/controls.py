@@ -12,6 +12,10 @@ from datetime import UTC, datetime, timedelta
 from tests.faults.trace.bench import GROUP, Bench
 from tests.faults.trace.breaks import QUERY, code
 
+CLIENT = 'boto3.client("dynamodb", config=config)'
+OWN_KEY = CLIENT.replace("=config)", '=config, aws_access_key_id="AKIAOTHER", aws_secret_access_key="othersecret")')
+ABROAD = CLIENT.replace("=config)", '=config, region_name="us-west-2")')
+
 
 @dataclass(frozen=True)
 class Control:
@@ -258,6 +262,8 @@ CONTROLS: tuple[Control, ...] = (
         "another region, shared tables",
         lambda b: b.with_variables(AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="eu-west-1"),
     ),
+    Control("the region is in the code, shared tables", code("stores.py", (CLIENT, ABROAD))),
+    Control("the key is in the code, shared tables", code("stores.py", (CLIENT, OWN_KEY))),
     Control("renamed in both stores", renamed_everywhere),
     Control("a write under way", just_written),
     Control("small pages", code("app.py", ("PAGE = 50", "PAGE = 10"))),

@@ -18,6 +18,7 @@ from devenv.trace.observation import (
     Finding,
     HttpObservation,
     LibraryObservation,
+    NextPage,
     PostgresObservation,
 )
 from tests.unit.trace.judged import (
@@ -106,6 +107,29 @@ def test_entries_lost_between_function_and_answer() -> None:
         "items_lost",
         "the oldest 3 are lost: the list ends after 2, as if only the first page had been read",
     )
+
+
+def test_a_later_page_that_names_no_next_one() -> None:
+    page = NextPage(2, "/letters?before=5", header="Link", ids=("4",))
+    first = judge(SUBJECT, with_member(entries=STORED[3:], pages=2, following=(page,))).first
+    assert first is not None
+    assert first.kind == "items_lost"
+    assert first.cause == "the oldest 3 are lost: the list ends after 2: page 2 has no Link to a next page"
+
+
+def test_where_a_redirect_led_is_named() -> None:
+    seen = with_library()
+    answer = replace(MEMBER, status=404, entries=None, redirected="302 to /login")
+    first = judge(SUBJECT, replace(seen, http=replace(seen.http, member=MEMBER, anonymous=answer))).first
+    assert first is not None
+    assert first.summary == "the API answers 404 to a request without a token (redirected: 302 to /login), not 401"
+    page = replace(answer, status=200, problem="not_json", media="text/html")
+    first = judge(SUBJECT, replace(seen, http=replace(seen.http, member=MEMBER, anonymous=page))).first
+    assert first is not None
+    assert first.summary == "the API answers 200 to a request without a token (redirected: 302 to /login), not 401"
+    first = judge(SUBJECT, replace(seen, http=replace(seen.http, member=answer))).first
+    assert first is not None
+    assert first.summary.endswith(" (redirected: 302 to /login)")
 
 
 def test_entries_in_the_place_of_lost_ones_are_not_counted_as_those() -> None:
