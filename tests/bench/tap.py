@@ -1,8 +1,9 @@
-"""What the tap costs: `python tests/bench/tap.py [CALLS] [SECONDS]`. Prints one JSON document.
+"""What the tap costs: `python tests/bench/tap.py [CALLS] [SECONDS]`. Prints one JSON document, then a table of clients.
 
 Drives the same calls with and without the tap on stores of its own: call by call for the added latency at 200
 requests/s, in turns for the ratio of throughput with eight clients. Every byte is compared in a third run, through
-recorders on both sides. 0 CALLS or 0 SECONDS leave that part out.
+recorders on both sides. 0 CALLS or 0 SECONDS leave that part out. Ends with 1, and says why, if a client is missing,
+bytes differ, a client did not do all that it is there for, or a figure is beyond its limit.
 
 The kernel gives each busy process the same share: on a busy machine the tap, one process, has one share, and the stores
 have one for each of their own. So clients, tap and stores all run at the highest priority if the user may do that.
@@ -12,15 +13,17 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib.util
 import json
 import os
 import statistics
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,12 +31,28 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.support import empty_project
-from tests.tap.support import Recorder, drive, lines, pointed, tap
+from tests.tap.support import Recorder, drive, go_program, lines, node_modules, pointed, tap
 
 RATE = 200
 CLIENTS = 8
 TURNS = 5
 KINDS = ("postgres", "dynamodb")
+# Each client with its store, and how many calls ten rounds of its workload make.
+DRIVERS = (
+    ("psycopg", "postgres", 35),
+    ("asyncpg", "postgres", 25),
+    ("pg", "postgres", 32),
+    ("boto3", "dynamodb", 22),
+    ("sdk", "dynamodb", 22),
+    ("pgx", "postgres", 33),
+    ("go-sdk", "dynamodb", 22),
+)
+TITLES = {"pg": "node-postgres", "sdk": "AWS SDK v3 (Node)", "pgx": "pgx (Go)", "go-sdk": "AWS SDK v2 (Go)"}
+# node-postgres itself can neither copy nor cancel.
+COPY_AND_CANCEL = ("psycopg", "asyncpg", "pgx")
+COLUMNS = ("calls", "recorded", "prepared", "copies", "cancelled", "errors", "bytes_sent", "bytes_received", "equal")
+CANCELLED = "57014"
+MEDIAN_MS, P99_MS, RATIO = 0.5, 3.0, 0.6
 
 
 class Postgres:
@@ -148,16 +167,9 @@ def cost(kind: Any, direct: Mapping[str, str], tapped: Mapping[str, str], second
 def equal_bytes(environ: Mapping[str, str], folder: Path, calls: int) -> dict[str, Any]:
     """For each driver: how many calls, and whether the same bytes came out that went in."""
     found: dict[str, Any] = {}
-    share = calls // 7
-    for driver, store, rounds in (
-        ("psycopg", "postgres", share * 10 // 35),
-        ("asyncpg", "postgres", share * 10 // 25),
-        ("pg", "postgres", share * 10 // 32),
-        ("boto3", "dynamodb", share * 10 // 22),
-        ("sdk", "dynamodb", share * 10 // 22),
-        ("pgx", "postgres", share * 10 // 33),
-        ("go-sdk", "dynamodb", share * 10 // 22),
-    ):
+    share = -(-calls // len(DRIVERS))
+    for driver, store, of_ten in DRIVERS:
+        rounds = -(-share * 10 // of_ten)
         url = urlsplit(environ["AWS_ENDPOINT_URL_DYNAMODB"])
         port = int(environ["PGPORT"]) if store == "postgres" else url.port or 80
         behind = Recorder(("127.0.0.1", port))
@@ -168,13 +180,71 @@ def equal_bytes(environ: Mapping[str, str], folder: Path, calls: int) -> dict[st
             before.close()
             outside = before.streams()
         behind.close()
+        told = lines(file, "call")
         found[driver] = {
             "calls": made,
-            "recorded": len(lines(file, "call")),
+            "recorded": len(told),
+            "prepared": sum(bool(call.get("parameters")) for call in told),
+            "copies": sum(call["operation"] == "COPY" for call in told),
+            "cancelled": sum(call.get("error") == CANCELLED for call in told),
+            "errors": sum(bool(call.get("error")) for call in told),
+            "bytes_sent": sum(len(sent) for sent, _ in outside),
+            "bytes_received": sum(len(got) for _, got in outside),
             "equal": sorted(map(undeclined, outside)) == behind.streams(),
             "unparsed": len(lines(file, "unparsed")),
         }
     return found
+
+
+def missing_clients() -> list[str]:
+    """The clients that cannot run here, each with the reason."""
+    missing = [
+        f"{name}: not installed" for name in ("psycopg", "asyncpg", "boto3") if not importlib.util.find_spec(name)
+    ]
+    if not (Path(sys.executable).parent / "node").is_file():
+        missing.append("node-postgres, AWS SDK v3: there is no node beside this Python")
+    for names, prepare in (("node-postgres, AWS SDK v3", node_modules), ("pgx, AWS SDK for Go", go_program)):
+        try:
+            prepare()
+        except (OSError, subprocess.SubprocessError) as error:
+            missing.append(f"{names}: {error}")
+    return missing
+
+
+def wrong_bytes(found: Mapping[str, Mapping[str, Any]], calls: int) -> list[str]:
+    """Sentences for what a client's run lacks."""
+    wrong = []
+    for driver, store, _ in DRIVERS:
+        name, one = TITLES.get(driver, driver), found.get(driver, {})
+        needed = ["calls", "errors", "bytes_sent", "bytes_received"]
+        needed += ["prepared"] if store == "postgres" else []
+        needed += ["copies", "cancelled"] if driver in COPY_AND_CANCEL else []
+        wrong += [f"{name}: no {part}" for part in needed if not one.get(part)]
+        wrong += [] if one.get("equal") else [f"{name}: the bytes differ"]
+        wrong += [f"{name}: {one['unparsed']} times unparsed"] if one.get("unparsed") else []
+        if one.get("recorded", 0) < one.get("calls", 0):
+            wrong.append(f"{name}: {one['recorded']} of {one['calls']} calls recorded")
+    made = sum(one["calls"] for one in found.values())
+    return [*wrong, *([f"{made} calls in all, not {calls}"] if made < calls else [])]
+
+
+def wrong_cost(found: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Sentences for figures beyond their limits."""
+    wrong = []
+    for kind, one in found.items():
+        for name, limit in (("added_median_ms", MEDIAN_MS), ("added_p99_ms", P99_MS)):
+            wrong += [f"{kind}: {name} {one[name]} > {limit}"] if one[name] > limit else []
+        ratio = one["throughput_ratio"]
+        wrong += [f"{kind}: throughput_ratio {ratio} < {RATIO}"] if ratio < RATIO else []
+    return wrong
+
+
+def table(found: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each client."""
+    yield f"{'client':<18}" + "".join(f"{name:>15}" for name in COLUMNS)
+    for driver, one in found.items():
+        yield f"{TITLES.get(driver, driver):<18}" + "".join(f"{one[name]!s:>15}" for name in COLUMNS)
+    yield f"{'all':<18}" + "".join(f"{sum(one[name] for one in found.values()):>15}" for name in COLUMNS[:-1])
 
 
 def undeclined(stream: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
@@ -193,10 +263,12 @@ def hurry() -> int:
 
 
 def main() -> None:
-    """Print the document."""
+    """Print the document and the table."""
     calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 5.0
     document: dict[str, Any] = {}
+    if calls and (missing := missing_clients()):
+        sys.exit("\n".join(["clients are missing:", *missing]))
     if seconds:
         document |= {"priority": hurry(), "load": round(os.getloadavg()[0], 1)}
     with tempfile.TemporaryDirectory() as name:
@@ -220,6 +292,14 @@ def main() -> None:
         finally:
             project.remove()
     print(json.dumps(document, indent=2))
+    if calls:
+        print("", *table(document["bytes"]), sep="\n")
+    wrong = [
+        *(wrong_bytes(document["bytes"], calls) if calls else ()),
+        *(wrong_cost(document["cost"]) if seconds else ()),
+    ]
+    if wrong:
+        sys.exit("\n".join(["", *wrong]))
 
 
 if __name__ == "__main__":

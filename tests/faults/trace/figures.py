@@ -108,7 +108,7 @@ def figures(cases: Sequence[Case]) -> list[str]:
 
 
 def table(cases: Sequence[Case]) -> list[str]:
-    """A line for each fault: layer, class and object, and what the verdict has of them; all of it where that lacks any."""
+    """A line for each fault: layer, class and object, and what of them is named; the whole verdict where any is not."""
     lines = []
     for case in cases:
         right = "right" if (case.layer, case.kind) == (case.said_layer, case.said_kind) else "layer"
