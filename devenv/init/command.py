@@ -12,7 +12,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -78,7 +79,7 @@ def init(root: Path, choose: Choose | None = None) -> Report:
     write_all(root, files)
     body |= {
         "found": list(seen),
-        "unused": [*found.unused, *not_started(found)],
+        "unused": [*without_run(found.unused, files[FILE]), *not_started(found)],
         "code": list(map(str, review(found.code))),
         "written": list(files),
         "edits": list(edits),
@@ -87,6 +88,20 @@ def init(root: Path, choose: Choose | None = None) -> Report:
         "lines": list(lines),
     }
     return Report("init", name, Exit.FOUND if body["needed"] else Exit.DONE, body)
+
+
+def without_run(said: Iterable[str], text: str) -> list[str]:
+    """Sentences about unused files, without those about programs that the steps of devenv.toml run."""
+    steps = tomllib.loads(text).get("steps", {})
+    commands = [step for step in steps.values() if step.get("command")]
+    run = {name for step in commands for name in (*step["command"], *step.get("files", ()))}
+    made = bool(steps.get("schema-load"))
+    return [
+        each
+        for each in said
+        # Without any definition of a table, a seed script alone does not do.
+        if each.partition(":")[0] not in run or ("no definition of its table" in each and not made)
+    ]
 
 
 def project_name(root: Path) -> str:
@@ -101,8 +116,6 @@ def as_json(request: Mapping[str, Any]) -> str:
 
 def check(text: str, root: Path) -> None:
     """The file must be one that devenv reads, whatever names the folder's files have. DevenvError otherwise."""
-    import tomllib
-
     from devenv.config.parse import parse
 
     try:

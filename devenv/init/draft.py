@@ -119,7 +119,7 @@ class Drafter(StepDrafter):
         yield from (f"{f.name}: {show_sql(f.tables, f.fills)}" for f in survey.sql)
         yield from (f"{table.file}:{table.line}: the definition of table {table.table}" for table in survey.tables)
         yield from (f"{name}: items" for name in survey.seeds.files if name != MADE)
-        yield from (f"{name}: items that its commands write" for name in survey.seeds.scripts)
+        yield from (f"{name}: items, for {MADE}" for name in survey.seeds.scripts)
         if self.seed:
             yield f"{self.seed.file}: a script that loads items"
             yield from (f"{name}: data that {self.seed.file} reads" for name in survey.seed_data)

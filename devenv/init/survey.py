@@ -51,6 +51,7 @@ from devenv.init.token_lookups import TokenLookup, token_lookups
 from devenv.init.variable_readers import with_read_variables, with_script_variables
 from devenv.init.variable_schemas import with_schemas
 from devenv.init.variables import settings_fields
+from devenv.init.workbench import with_model_items
 from devenv.init.written_items import Item, python_items
 
 MOST_FILES: Final = 5_000
@@ -224,6 +225,7 @@ def survey(root: Path) -> Survey:
     known = dict.fromkeys(table.name for file in sql for table in file.tables)
     seeds = find_seeds(texts, {table.table: table.request for table in settled})
     seeds = with_shell_items(seeds, texts, {table.table for table in settled})
+    seeds = with_model_items(seeds, texts, {table.table: table.file for table in settled})
     notes += [f for name, read in made.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableCommand")]
     notes += [f for name, read in go.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableInput")]
     notes += [sentence for read in go.values() for sentence in read.unread]
@@ -460,7 +462,7 @@ def is_python(name: str, text: str) -> bool:
     if "tests" in parts or parts[-1].startswith(("test_", "conftest")):
         return False
     python = name.endswith(".py") or bool(SHEBANG.match(text.partition("\n")[0]))
-    return python and bool(TELLING.search(text))
+    return python and bool(TELLING.search(text) or ("seed" in parts[-1].lower() and "import" in text))
 
 
 def read(path: Path, left_out: list[str], name: str) -> str | None:

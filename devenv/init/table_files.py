@@ -14,6 +14,7 @@ from devenv.init.ruby import SUFFIXES as RUBY
 from devenv.init.ruby import read_ruby_tables
 from devenv.init.tables import (
     Found,
+    accept,
     read_json_tables,
     read_python_tables,
     read_script_tables,
@@ -21,6 +22,7 @@ from devenv.init.tables import (
     template_fault,
 )
 from devenv.init.terraform_tables import read_terraform_tables
+from devenv.init.workbench import model_requests
 
 CREATES: Final = "create_table(…)"
 
@@ -38,6 +40,7 @@ def read_tables(
             continue
         if name.endswith(".json"):
             here += read_json_tables(name, text)
+            here += [each for line, request in model_requests(text) if (each := accept(name, line, request))]
         elif name.endswith((".yml", ".yaml", ".template")):
             here += read_yaml_tables(name, text)
         elif name.endswith(".tf"):

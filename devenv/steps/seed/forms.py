@@ -93,6 +93,10 @@ def table_of(
     fitting = alike or [
         table for table, key in (tables or {}).items() if all(fits(item, key, kinds[table]) for item in document.items)
     ]
+    if len(fitting) > 1 and not alike:
+        # An item with the whole key of one table has more than that of another, which is a part of it.
+        keys = {table: set((tables or {})[table]) for table in fitting}
+        fitting = [t for t in fitting if not any(keys[t] < key for key in keys.values())]
     if len(fitting) == 1:
         return fitting[0]
     which = f"they fit {' and '.join(fitting)}" if fitting else "they fit the key of no declared table"

@@ -28,7 +28,7 @@ def test_the_items_of_commands(tmp_path: Path) -> None:
     made = json.loads((tmp_path / "seeds/dynamodb/items/from-scripts.json").read_text())
     items = [{"pk": {"S": "A;1"}, "n": {"N": "1"}}, {"pk": {"S": "B"}}]
     assert made == {"orders": [{"PutRequest": {"Item": each}} for each in items]}
-    assert "bin/load.sh: items that its commands write" in body["found"]
+    assert "bin/load.sh: items, for seeds/dynamodb/items/from-scripts.json" in body["found"]
     why = "whose items are not read: write them into a file of [steps.seed]"
     assert [each for each in body["unused"] if "bin/load.sh" in each] == [
         f"bin/load.sh:7: batch-write-item, {why}",

@@ -8,6 +8,7 @@ import pytest
 
 from devenv.init.survey import survey
 from tests.unit.init.test_init import write
+from tests.unit.init.test_init_kinds import made
 
 ASKS = """
 import boto3
@@ -41,3 +42,36 @@ def test_tables_that_are_nowhere(tmp_path: Path, files: dict[str, str], said: st
 def test_nothing_of_dynamodb_is_asked_for_in_a_project_without_it(tmp_path: Path) -> None:
     write(tmp_path, {"schema.sql": "CREATE TABLE authors (id int PRIMARY KEY);", "requirements.txt": "psycopg\n"})
     assert survey(tmp_path).unused == ()
+
+
+CREATOR = """\
+import boto3
+def make(name, key):
+    boto3.client("dynamodb").create_table(TableName=name, KeySchema=[key])
+if __name__ == "__main__":
+    make("notes", input())
+"""
+WRITER = """\
+import boto3
+def put_note(id, text):
+    boto3.resource("dynamodb").Table("notes").put_item(Item={"id": id, "text": text})
+"""
+
+
+def test_scripts_that_a_step_runs_are_not_called_unused(tmp_path: Path) -> None:
+    files = {
+        "db.sql": "CREATE TABLE a (id int);",
+        "tools/tables.py": CREATOR,
+        "shop/notes.py": WRITER,
+        "tools/seed_notes.py": 'from shop.notes import put_note\nput_note("1", "x")\n',
+    }
+    settings, body = made(tmp_path, files)
+    assert settings.steps.schema_load.command == ["{python}", "tools/tables.py"]
+    assert settings.steps.seed.command == ["{python}", "-m", "tools.seed_notes"]
+    assert not [each for each in body["unused"] if each.startswith("tools/")]
+
+
+def test_a_script_whose_question_is_open_is_listed(tmp_path: Path) -> None:
+    files = {"db.sql": "CREATE TABLE a (id int);", "tools/tables.py": CREATOR}
+    _, body = made(tmp_path, files, yes=False)
+    assert [each for each in body["unused"] if each.startswith("tools/tables.py")]
