@@ -58,7 +58,7 @@ def find_application(survey: Survey) -> FoundApplication | None:
     """The application; None when nothing says that there is one."""
     service = survey.compose.application if survey.compose else None
     if service is None:
-        known = (from_packages, from_framework, from_go, from_spring, from_rails)
+        known = (from_packages, from_framework, from_django, from_go, from_spring, from_rails)
         return next((found for read in known if (found := read(survey))), None)
     return from_service(service, survey)
 
@@ -160,6 +160,15 @@ def from_framework(survey: Survey, only: str | None = None) -> FoundApplication 
             words += ("--factory",) if name in FACTORIES else ()
         return FoundApplication(words, folder, None, file)
     return None
+
+
+def from_django(survey: Survey) -> FoundApplication | None:
+    """Django's own server, where there is a manage.py."""
+    manage = next((n for n in survey.names if n.rpartition("/")[2] == "manage.py"), None)
+    if manage is None or not any(n.rpartition("/")[2] == "urls.py" for n in survey.names):
+        return None
+    words = ("{python}", "manage.py", "runserver", "--noreload", "127.0.0.1:{port}")
+    return FoundApplication(words, manage.rpartition("/")[0] or ".", None, manage)
 
 
 def is_package(folder: str, survey: Survey) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from devenv.init.django_code import management_command
 from devenv.init.draft_trace import TraceDrafter
 from devenv.init.entities import LABEL
 from devenv.init.golang_code import go_run
@@ -100,7 +101,7 @@ class StepDrafter(TraceDrafter):
         elif self.survey.seeds.files:
             if self.survey.seeds.document:
                 self.files[MADE] = self.survey.seeds.document
-                self.sheet.above(f"{MADE} has the items that {', '.join(self.survey.seeds.scripts)} writes.")
+                self.sheet.above(f"{MADE} has the items of {', '.join(self.survey.seeds.scripts)}.")
             self.sheet.section("steps", "seed")
             self.sheet.key("files", [glob.escape(name) for name in self.survey.seeds.files])
 
@@ -174,6 +175,8 @@ class StepDrafter(TraceDrafter):
 
     def seed_words(self, file: str) -> list[str]:
         """The script, as a module where it imports a package of the project's folder."""
+        if command := management_command(file, self.survey.names):
+            return command
         seed, folder = self.seed, file.rpartition("/")[0]
         module = file.removesuffix(".py").replace("/", ".")
         own = {code.file.partition("/")[0] for code in self.survey.code if "/" in code.file} - {folder}

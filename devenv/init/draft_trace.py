@@ -18,6 +18,7 @@ from devenv.init.propose import (
     FoundPattern,
     brought_by,
     excludes,
+    numbers_of,
     order_of,
     place_names,
     thing_of,
@@ -231,7 +232,8 @@ class TraceDrafter(DataDrafter):
         results = self.results(function, entity, pattern.query.operation == "GetItem")
         own = next((each for each in self.id_names(pattern, entity, results) if each in results.values()), None)
         shown = next((field for field, attribute in results.items() if attribute == own), None)
-        params = {p: self.type_of(p) for t in pattern.key.values() for p in PLACE.findall(t)}
+        numbers = numbers_of(pattern, self.survey.tables)
+        params = {p: numbers.get(p, self.type_of(p)) for t in pattern.key.values() for p in PLACE.findall(t)}
         arguments, unknown = self.arguments(function, pattern)
         called = self.is_callable(function) and not self.is_view(function)
         if own is None or shown is None or (unknown and called):

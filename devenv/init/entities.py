@@ -241,9 +241,14 @@ def whole_tables(survey: Survey, kinds: Sequence[FoundEntity]) -> Iterator[Found
         types = key_types(table)
         name = free_name(singular(LABEL.sub("_", snake(table.table).replace("-", "_"))), names)
         names.add(name)
-        stored = frozenset(each for item in items for each in item)
         places = [f"{query.function.file}:{query.line}" for query in queries]
         seen = tuple(survey.seeds.files[:3] if items else dict.fromkeys(places))
+        if not items:
+            # Of what a program writes, a text of digits may be a number.
+            made = [item for name, item in survey.written if name == table.table]
+            digits = {name for item in made for name, text in item.items() if NUMBER.fullmatch(text)}
+            items = [{n: t for n, t in item.items() if n not in digits} for item in made]
+        stored = frozenset(each for item in items for each in item)
         yield FoundEntity(name, table.table, {}, {**types, **types_in({}, items)}, seen, stored)
 
 

@@ -22,6 +22,7 @@ NAMED: Final = (
 # Of several folders, this one is no set of demo data.
 MIGRATIONS: Final = re.compile(r"(?:^|[/_-])migrations?(?:/|$)")
 DJANGO: Final = re.compile(r"(.*/)?migrations/\d{4}_\w+\.py")
+FIXTURE: Final = re.compile(r"(?!(?:.*/)?tests?/)(?:.*/)?fixtures/[\w-]+\.json")
 KNEX: Final = re.compile(r"(?:(.*)/)?migrations/[^/]+\.[cm]?[jt]s")
 KNEX_UP: Final = re.compile(r"\bexports\.up\b|\bexport\s+(?:const|(?:async\s+)?function)\s+up\b|\bup\s*[:=(].*knex")
 DRIZZLE: Final = re.compile(r"drizzle\.config\.[cm]?[jt]s")
@@ -48,6 +49,7 @@ class FoundMigrations:
     evidence: str
     program: bool = False
     command: StepCommand | None = None
+    fixtures: tuple[str, ...] = ()
 
     def followed_by(self, seed: StepCommand) -> Mapping[str, Any] | None:
         """The setting that runs the seed behind the migrations; None where devenv itself runs them."""
@@ -133,11 +135,16 @@ def find_django(names: list[str], texts: Mapping[str, str]) -> FoundMigrations |
     manage = next((name for name in names if PurePosixPath(name).name == "manage.py"), None)
     if not files or manage is None:
         return None
-    if manage == "manage.py":
-        return FoundMigrations("django", "django", tuple(files), manage, program=True)
+    fixtures = [n for n in names if FIXTURE.fullmatch(n) and re.search(r'"model"\s*:', texts.get(n, ""))]
     folder = str(PurePosixPath(manage).parent)
     command = ["{python}", manage, "migrate", "--noinput"]
-    return FoundMigrations("django", {"command": command, "folder": folder}, tuple(files), manage, program=True)
+    setting: str | dict[str, Any] = "django" if manage == "manage.py" else {"command": command, "folder": folder}
+    if fixtures:
+        # Rows that the project keeps as fixtures; loading them again changes nothing.
+        load = f'"{{python}}" {manage} loaddata {" ".join(PurePosixPath(name).stem for name in fixtures)}'
+        line = f'"{{python}}" {manage} migrate --noinput && {load}'
+        setting = {"command": ["sh", "-c", line], "folder": str(PurePosixPath(files[0]).parent)}
+    return FoundMigrations("django", setting, tuple(files), manage, program=True, fixtures=tuple(fixtures))
 
 
 def find_knex(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:

@@ -404,6 +404,14 @@ def begins_of(query: Query, entities: Iterable[FoundEntity]) -> str:
     return word if word and not PLACE.search(word) and any(each.startswith(word) for each in mine) else ""
 
 
+def numbers_of(pattern: FoundPattern, tables: Iterable[Found]) -> dict[str, str]:
+    """Parameter -> `number` of those that are, as they stand, the value of a number in the key."""
+    given = next((t.request["AttributeDefinitions"] for t in tables if t.table == pattern.query.table), ())
+    kinds = {str(each["AttributeName"]): str(each["AttributeType"]) for each in given}
+    whole = ((attribute, PLACE.fullmatch(template)) for attribute, template in pattern.key.items())
+    return {found[1]: "number" for attribute, found in whole if found and kinds.get(attribute) == "N"}
+
+
 def brought_by(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> list[FoundEntity]:
     """The kinds of items under a pattern's key, those that its sort condition leaves."""
     found = []

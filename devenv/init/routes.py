@@ -14,6 +14,8 @@ from devenv.init.source import assignments
 
 ROUTE_PLACE: Final = late(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 
+SCALARS: Final = frozenset(("int", "str", "float", "bool", "len", "Decimal"))
+
 
 class Route(Value, frozen=True):
     """One HTTP route for GET: its path with `{name}` for parameters. `calls`: what its function calls, by last names.
@@ -58,8 +60,6 @@ def read_routes(file: str, tree: ast.Module, names: Mapping[str, ast.expr] | Non
     for node in ast.walk(tree):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        inner = list(ast.walk(node))
-        calls = {called_name(each) for each in inner if isinstance(each, ast.Call)}
         for decorator in node.decorator_list:
             match decorator:
                 case ast.Call(
@@ -69,26 +69,38 @@ def read_routes(file: str, tree: ast.Module, names: Mapping[str, ast.expr] | Non
                     methods = next((ast.unparse(w.value) for w in decorator.keywords if w.arg == "methods"), "GET")
                     if how == "get" or "GET" in methods:
                         owner = on.id if isinstance(on, ast.Name) else ""
-                        shown = ROUTE_PLACE.sub(r"{\1}", prefixes.get(owner, "") + path).replace(":path}", "}")
-                        parameters = tuple(re.findall(r"\{(\w+)", shown))
-                        asked = tuple(read_arguments(inner))
+                        shown = prefixes.get(owner, "") + path
                         parts = [*node.decorator_list, node.args, *([makers[owner]] if owner in makers else [])]
-                        uses = frozenset((*decorated_by(node), *depends_of(parts, names)))
-                        yield Route(
-                            file,
-                            node.lineno,
-                            shown,
-                            parameters,
-                            frozenset(calls),
-                            asked,
-                            owner,
-                            node.end_lineno or node.lineno,
-                            wrapped(inner),
-                            answers=dict(picked(inner)),
-                            shows=dict(shown_calls(inner)),
-                            guarded=any(is_guard(name, {}) for name in uses),
-                            uses=uses,
-                        )
+                        yield route_of(file, node, shown, names, parts, owner)
+
+
+def route_of(
+    file: str,
+    node: ast.FunctionDef | ast.AsyncFunctionDef,
+    path: str,
+    names: Mapping[str, ast.expr],
+    parts: Sequence[ast.AST] = (),
+    owner: str = "",
+) -> Route:
+    """The route of a function; `parts` are where its dependencies stand."""
+    inner = list(ast.walk(node))
+    shown = ROUTE_PLACE.sub(r"{\1}", path).replace(":path}", "}")
+    uses = frozenset((*decorated_by(node), *depends_of(parts, names)))
+    return Route(
+        file,
+        node.lineno,
+        shown,
+        tuple(re.findall(r"\{(\w+)", shown)),
+        frozenset(called_name(each) for each in inner if isinstance(each, ast.Call)),
+        tuple(read_arguments(inner)),
+        owner,
+        node.end_lineno or node.lineno,
+        wrapped(inner),
+        answers=dict(sorted(picked(inner), key=lambda each: bool(each[1]))),
+        shows=dict(shown_calls(inner)),
+        guarded=any(is_guard(name, {}) for name in uses),
+        uses=uses,
+    )
 
 
 def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:
@@ -127,6 +139,8 @@ def source_of(value: ast.expr, made: Mapping[str, ast.Call]) -> ast.Call | None:
             return call
         case ast.Name(id=name):
             return made.get(name)
+        case ast.ListComp(elt=ast.Call(func=ast.Name(id=kind))) if kind in SCALARS:
+            return None
         case ast.ListComp(elt=ast.Dict() | ast.Call(), generators=[ast.comprehension(iter=over, ifs=[])]):
             return source_of(over, made)
         case ast.Call():
@@ -143,7 +157,9 @@ def picked(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, dict[str, str]]]:
                 elt=ast.Dict() as shown, generators=[ast.comprehension(target=ast.Name(id=item), iter=over)]
             ) if (call := source_of(over, made)) is not None:
                 fields = {}
-                for key, value in zip(shown.keys, shown.values, strict=True):
+                if any(key is None and getattr(each, "id", "") == item for key, each in pairs_of(shown)):
+                    continue  # `{**item, "title": …}` shows every field.
+                for key, value in pairs_of(shown):
                     match value:
                         case (
                             ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(own)))
@@ -155,6 +171,15 @@ def picked(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, dict[str, str]]]:
                         ) if name == item and isinstance(key, ast.Constant):
                             fields[str(key.value)] = own
                 yield called_name(call), fields
+            case ast.ListComp(elt=ast.Call(func=ast.Name(id=kind)), generators=[ast.comprehension(iter=over)]) if (
+                kind in SCALARS and (call := source_of(over, made)) is not None
+            ):
+                yield called_name(call), {}  # Of each only a value: no item can be told from another.
+
+
+def pairs_of(node: ast.Dict) -> list[tuple[ast.expr | None, ast.expr]]:
+    """(key, value) of a dict as it is spelt; the key of a spread is None."""
+    return [*zip(node.keys, node.values, strict=True)]
 
 
 def shown_calls(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, ast.expr]]:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Final, Literal
 
@@ -19,6 +19,7 @@ from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, rea
 from devenv.init.copied_rows import copied_rows, csv_tables
 from devenv.init.data_classes import data_classes
 from devenv.init.dict_functions import dict_functions
+from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
@@ -66,6 +67,7 @@ SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
 TELLING: Final = re.compile(
     r"dynamo|boto3|create_table|KeyCondition|put_item|getenv|environ|@\w+\.(route|get)\(|__tablename__"
+    r"|\burlpatterns\b|\bdef \w+\((?:self, )?request\b|\bmodels\.Model\b"
     r"|\bjwt\b|\bBaseSettings\b|\b(Flask|FastAPI)\(|include_router|register_blueprint|\bDepends\("
     # Data classes: items become objects of them.
     r"|@(?:\w+\.)?(?:dataclass|define|frozen)\b|\bBaseModel\b|\bNamedTuple\b"
@@ -175,8 +177,10 @@ def survey(root: Path) -> Survey:
     spring = find_spring(texts, names)
     defaults = spring.variables if spring else {}
     variables = {**defaults, **given, **known_variables(compose)}
+    # Functions that a trace calls by themselves need it.
+    django = {"DJANGO_SETTINGS_MODULE": found} if (found := settings_module(names, texts)) else {}
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
-    trees = with_queries(with_variables(with_read_variables(read)))
+    trees = with_queries(with_django_settings(with_variables(with_read_variables(read))))
     tables, notes = read_tables(texts, trees, variables)
     scripts = with_script_variables(with_schemas({name: text for name, text in texts.items() if is_script(name)}))
     keys = keys_of(tables)
@@ -202,8 +206,11 @@ def survey(root: Path) -> Survey:
     def coded(name: str, tree: ast.Module) -> Code:
         return read_code(name, tree, variables, keys, constants, made_texts, fields, dicts, classes)
 
+    routes = django_routes(trees)
+    python = [coded(name, tree) for name, tree in trees.items()]
+    python = [replace(each, routes=(*each.routes, *routes.get(each.file, ()))) for each in python]
     code = (
-        *mounted(with_answers(with_results([coded(name, tree) for name, tree in trees.items()]), classes)),
+        *mounted(with_answers(with_results(python), classes)),
         *(read.code for read in made.values()),
         *(read.code for read in go.values()),
         *ruby.read_ruby(texts),
@@ -214,6 +221,9 @@ def survey(root: Path) -> Survey:
     sql, reasons = choose_sql(texts, migrations)
     programs = [*(parse_python(texts[n]) for n in (migrations.files if migrations else ()) if n.endswith(".py"))]
     rows = [table for tree in [*programs, *trees.values()] if tree for table in read_program_tables(tree)]
+    if migrations and migrations.tool == "django":
+        own = {n: tree for n in (*migrations.files, *trees) if (tree := trees.get(n) or parse_python(texts[n]))}
+        rows += [table for name, tree in own.items() for table in django_tables(name, tree)]
     rows += [table for read in made.values() for table in read.rows]
     rows += [
         t.declared for n, text in texts.items() if n.endswith(".prisma") for _, t in prisma_tables(text) if t.declared
@@ -255,8 +265,8 @@ def survey(root: Path) -> Survey:
     return Survey(
         root=root,
         compose=compose,
-        variables=variables,
-        shared={**defaults, **shared, **known_variables(open_)},
+        variables={**django, **variables},
+        shared={**django, **defaults, **shared, **known_variables(open_)},
         commands={name: found for name, t in texts.items() if (found := read_dockerfile(name, t))},
         sql=tuple(sql),
         tables=settled,
@@ -288,7 +298,11 @@ def survey(root: Path) -> Survey:
                 for table in settled
                 if table.dropped
             ),
-            *unloaded(seeds.unused, data, csv_tables(texts, {t.name: [c.name for c in t.columns] for t in everything})),
+            *unloaded(
+                seeds.unused,
+                [*data, *(migrations.fixtures if migrations else ())],
+                csv_tables(texts, {t.name: [c.name for c in t.columns] for t in everything}),
+            ),
             *unread_loaders(texts, in_code, used, [file.name for file in sql]),
             *unmade_tables(in_code, asked_tables | views_in(texts)),
             *unread_functions(texts, functions),

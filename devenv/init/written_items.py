@@ -74,10 +74,18 @@ def items_of(node: ast.Dict, scope: Scope, bindings: Iterable[Binding], keys: Ke
         values = {}
         for name, value in parts.items():
             typed = typed_part(value)
-            if (text := spelt(typed[1] if typed else value, held)) is not None:
+            value = typed[1] if typed else value
+            if (text := spelt(value, held) or number_of(value, held)) is not None:
                 values[name] = text
         if set(keys[table]) <= set(values):
             yield table, values
+
+
+def number_of(value: ast.expr, scope: Scope) -> str | None:
+    """The text of a number that is spelt out."""
+    found = entry_of(value, scope) if isinstance(value, ast.Name) else value
+    is_number = isinstance(found, ast.Constant) and type(found.value) in (int, float)
+    return str(found.value) if isinstance(found, ast.Constant) and is_number else None
 
 
 def arguments(call: ast.Call, names: Sequence[str]) -> Binding:

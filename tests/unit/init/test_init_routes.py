@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
+from devenv.init.routes import read_routes
 from devenv.init.survey import survey
 from tests.unit.init.test_init import write
 from tests.unit.init.test_init_kinds import COMPOSE, REQUEST, made
@@ -188,3 +190,21 @@ def test_fastapi_with_alembic_and_mounted_routers(tmp_path: Path) -> None:
     assert trace.library is not None
     assert trace.request.path == "/api/notes/{person.handle}"
     assert trace.library.function == "app.notes:list_notes"
+
+
+def test_an_answer_that_spreads_each_item_shows_all_its_fields() -> None:
+    text = """
+@app.get("/members/<member_id>/history")
+def history(member_id):
+    rows = for_member(member_id)
+    return jsonify([{**r, "title": "x"} for r in rows])
+
+@app.get("/cooks/<cook_id>")
+def cooks(cook_id):
+    items = by_cook(cook_id)
+    return jsonify({"cooks": [int(i["cook"]) for i in items]})
+"""
+    spread, plain = read_routes("app.py", ast.parse(text))
+    assert spread.answers == {}
+    assert plain.answers == {"by_cook": {}}
+    assert "by_cook" not in plain.wraps
