@@ -65,7 +65,7 @@ def imports_of(tree: ast.Module) -> dict[str, list[str]]:
 
 
 @dataclass(frozen=True)
-class View:
+class FoundView:
     """A function that answers a route, and its file."""
 
     file: str
@@ -144,7 +144,7 @@ def router_routes(tree: ast.Module, file: str, trees: Mapping[str, ast.Module], 
 
 def view_of(
     target: ast.expr, file: str, trees: Mapping[str, ast.Module], methods: tuple[str, ...] = ("get",)
-) -> View | None:
+) -> FoundView | None:
     """The function that `views.cook_feed`, `CookView.as_view()` or a decorated one of these means."""
     if isinstance(target, ast.Call):
         if called_name(target) == "as_view" and isinstance(target.func, ast.Attribute):
@@ -160,10 +160,10 @@ def view_of(
     for each in near:
         for node in trees[each].body:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
-                return View(each, node)
+                return FoundView(each, node)
             if isinstance(node, ast.ClassDef) and node.name == name:
                 own = (n for n in node.body if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
-                return next((View(each, n) for n in own if n.name in methods), None)
+                return next((FoundView(each, n) for n in own if n.name in methods), None)
     return None
 
 

@@ -36,14 +36,14 @@ from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
-from devenv.init.set_aside import included, old_folder, set_aside
 from devenv.init.settings_class import with_variables
 from devenv.init.shell_items import with_shell_items
 from devenv.init.source import PYTHON_BYTES, assignments, parse_python, read_variable, text_functions
 from devenv.init.spring import SpringProject, find_spring
+from devenv.init.sql_choice import choose_sql, up_tables
 from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
-from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
+from devenv.init.sql_tables import DeclaredTable, SqlFile
 from devenv.init.step_commands import StepCommand, loading_files, row_seed
 from devenv.init.step_files import data_files
 from devenv.init.table_files import python_creators, read_tables
@@ -83,10 +83,6 @@ MADE: Final = re.compile(
     r"\bCREATE\s+(?:OR\s+REPLACE\s+)?(?:(?:GLOBAL|LOCAL|TEMP|TEMPORARY|UNLOGGED|FOREIGN|MATERIALIZED|RECURSIVE)\s+)*"
     r"(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:\"?\w+\"?\.)?\"?(\w+)",
     re.IGNORECASE,
-)
-# Tables in which migration tools record what they ran: a dump of the schema has one, too.
-LEDGERS: Final = frozenset(
-    ["schema_migrations", "ar_internal_metadata", "flyway_schema_history", "goose_db_version", "gorp_migrations"]
 )
 # The dump of the schema that Rails keeps.
 STRUCTURE: Final = "structure.sql"
@@ -178,7 +174,7 @@ def survey(root: Path) -> Survey:
     defaults = spring.variables if spring else {}
     variables = {**defaults, **given, **known_variables(compose)}
     # Functions that a trace calls by themselves need it.
-    django = {"DJANGO_SETTINGS_MODULE": found} if (found := settings_module(names, texts)) else {}
+    django = {"DJANGO_SETTINGS_MODULE": own_module} if (own_module := settings_module(names, texts)) else {}
     read = {name: tree for name, text in texts.items() if is_python(name, text) and (tree := parse_python(text))}
     trees = with_queries(with_django_settings(with_variables(with_read_variables(read))))
     tables, notes = read_tables(texts, trees, variables)
@@ -363,55 +359,6 @@ def too_long(texts: Mapping[str, str]) -> list[str]:
     """Sentences about programs that are not read because of their length."""
     programs = [n for n, t in texts.items() if n.endswith(LANGUAGES_WITH_SQL) or SHEBANG.match(t[:SHEBANG_CHARS])]
     return [f"{name}: too long to be read as code" for name in programs if len(texts[name]) > PYTHON_BYTES]
-
-
-def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> tuple[list[SqlFile], list[str]]:
-    """The SQL files that `setup` runs, in order, and why it runs no others."""
-    chosen: dict[str, SqlFile] = {}
-    reasons: list[str] = []
-    owners: dict[str, str] = {}
-    of_tool = set(migrations.files) if migrations else set()
-    if migrations:
-        owners = {table.name: f"the migrations ({migrations.tool})" for n in of_tool for table in up_tables(texts[n])}
-    sql = sorted((n for n in texts if n.endswith(".sql") and n not in of_tool), key=lambda n: (n.count("/"), n))
-    lists = included(texts, sql)
-    in_use = [name for name in sql if not old_folder(name)]
-    for name in sql:
-        if files := lists.get(name):
-            reasons.append(f"{name}: it only includes {', '.join(files)}, which are run in its order")
-            continue
-        aside = set_aside(name, texts[name]) or (old_folder(name) if migrations or in_use else None)
-        if aside is not None and not any(name in files for files in lists.values()):
-            reasons.append(f"{name}: {aside}")
-            continue
-        read = read_sql(name, texts[name])
-        if migrations and migrations.tool == "Rails" and PurePath(name).name == STRUCTURE:
-            reasons.append(f"{name}: the migrations (Rails) make what it has")
-            continue
-        if isinstance(read, str):
-            reasons.append(f"{name}: {read}")
-            continue
-        twice = [table.name for table in read.tables if table.name in owners]
-        if twice and all(table.name in owners or table.name in LEDGERS for table in read.tables):
-            reasons.append(f"{name}: {owners[twice[0]]} makes table {twice[0]} already")
-            continue
-        if migrations and PurePath(name).parent == PurePath(migrations.files[0]).parent and not read.fills:
-            reasons.append(
-                f"{name}: it is in the folder of {migrations.tool}'s migrations, but its name is not a migration's"
-            )
-            continue
-        owners |= {table.name: name for table in read.tables}
-        chosen[name] = read
-    listed = [name for files in lists.values() for name in files if name in chosen]
-    first = [chosen.pop(name) for name in dict.fromkeys(listed)]
-    return [*first, *order_files(chosen.values())], reasons
-
-
-def up_tables(text: str) -> tuple[DeclaredTable, ...]:
-    """The tables that a migration in plain SQL makes."""
-    up = re.split(r"(?im)^\s*--\s*(?:migrate:down|\+goose\s+down|\+migrate\s+down)\b", text)[0]
-    read = read_sql("up.sql", up)
-    return () if isinstance(read, str) else read.tables
 
 
 def read_texts(root: Path) -> tuple[list[str], dict[str, str], list[str]]:

@@ -1,0 +1,66 @@
+"""The SQL files that `setup` runs, in order, and why it runs no others. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Final
+
+from devenv.init.migrations import FoundMigrations
+from devenv.init.set_aside import included, old_folder, set_aside
+from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
+
+# Tables in which migration tools record what they ran: a dump of the schema has one, too.
+LEDGERS: Final = frozenset(
+    ["schema_migrations", "ar_internal_metadata", "flyway_schema_history", "goose_db_version", "gorp_migrations"]
+)
+
+
+def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> tuple[list[SqlFile], list[str]]:
+    """The SQL files that `setup` runs, in order, and why it runs no others."""
+    chosen: dict[str, SqlFile] = {}
+    reasons: list[str] = []
+    owners: dict[str, str] = {}
+    of_tool = set(migrations.files) if migrations else set()
+    if migrations:
+        owners = {table.name: f"the migrations ({migrations.tool})" for n in of_tool for table in up_tables(texts[n])}
+    sql = sorted((n for n in texts if n.endswith(".sql") and n not in of_tool), key=lambda n: (n.count("/"), n))
+    lists = included(texts, sql)
+    in_use = [name for name in sql if not old_folder(name)]
+    for name in sql:
+        if files := lists.get(name):
+            reasons.append(f"{name}: it only includes {', '.join(files)}, which are run in its order")
+            continue
+        aside = set_aside(name, texts[name]) or (old_folder(name) if migrations or in_use else None)
+        if aside is not None and not any(name in files for files in lists.values()):
+            reasons.append(f"{name}: {aside}")
+            continue
+        read = read_sql(name, texts[name])
+        if migrations and migrations.tool == "Rails" and PurePath(name).name == STRUCTURE:
+            reasons.append(f"{name}: the migrations (Rails) make what it has")
+            continue
+        if isinstance(read, str):
+            reasons.append(f"{name}: {read}")
+            continue
+        twice = [table.name for table in read.tables if table.name in owners]
+        if twice and all(table.name in owners or table.name in LEDGERS for table in read.tables):
+            reasons.append(f"{name}: {owners[twice[0]]} makes table {twice[0]} already")
+            continue
+        if migrations and PurePath(name).parent == PurePath(migrations.files[0]).parent and not read.fills:
+            reasons.append(
+                f"{name}: it is in the folder of {migrations.tool}'s migrations, but its name is not a migration's"
+            )
+            continue
+        owners |= {table.name: name for table in read.tables}
+        chosen[name] = read
+    listed = [name for files in lists.values() for name in files if name in chosen]
+    first = [chosen.pop(name) for name in dict.fromkeys(listed)]
+    return [*first, *order_files(chosen.values())], reasons
+
+
+def up_tables(text: str) -> tuple[DeclaredTable, ...]:
+    """The tables that a migration in plain SQL makes."""
+    up = re.split(r"(?im)^\s*--\s*(?:migrate:down|\+goose\s+down|\+migrate\s+down)\b", text)[0]
+    read = read_sql("up.sql", up)
+    return () if isinstance(read, str) else read.tables
