@@ -131,11 +131,7 @@ def by_values(values: set[str], rows: KnownRows, people: Sequence[DeclaredTable]
 
 
 def by_foreign_key(name: str, rows: KnownRows) -> Iterator[RowsMeant]:
-<<<<<<< HEAD
     """The table and column that a column of the same name refers to in SQL."""
-=======
-    """The tables that columns of the same name refer to in SQL."""
->>>>>>> ee204947 (init: models of NoSQL Workbench; scripts that steps run are not called unused)
     pairs = [(table, *pair) for table in rows.tables for pair in table.foreign]
     for table, column, target in pairs:
         if SUFFIX.sub("", snake(column)) == SUFFIX.sub("", name):

@@ -16,6 +16,9 @@ LEDGERS: Final = frozenset(
     ["schema_migrations", "ar_internal_metadata", "flyway_schema_history", "goose_db_version", "gorp_migrations"]
 )
 
+# The dump of the schema that Rails keeps.
+STRUCTURE: Final = "structure.sql"
+
 
 def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> tuple[list[SqlFile], list[str]]:
     """The SQL files that `setup` runs, in order, and why it runs no others."""

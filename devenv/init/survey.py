@@ -40,7 +40,7 @@ from devenv.init.settings_class import with_variables
 from devenv.init.shell_items import with_shell_items
 from devenv.init.source import PYTHON_BYTES, assignments, parse_python, read_variable, text_functions
 from devenv.init.spring import SpringProject, find_spring
-from devenv.init.sql_choice import choose_sql, up_tables
+from devenv.init.sql_choice import STRUCTURE, choose_sql, up_tables
 from devenv.init.sql_code import LANGUAGES as LANGUAGES_WITH_SQL
 from devenv.init.sql_code import find_seed, read_sql_texts, unmade_tables, unread_loaders
 from devenv.init.sql_tables import DeclaredTable, SqlFile
@@ -84,8 +84,6 @@ MADE: Final = re.compile(
     r"(?:TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?(?:\"?\w+\"?\.)?\"?(\w+)",
     re.IGNORECASE,
 )
-# The dump of the schema that Rails keeps.
-STRUCTURE: Final = "structure.sql"
 INTERPRETERS: Final = (".venv/bin/python", "venv/bin/python", "backend/.venv/bin/python", "backend/venv/bin/python")
 # What a folder may hold and still be empty: nothing that devenv could be about.
 BARE: Final = re.compile(r"\..*|(README|LICENSE|LICENCE|COPYING|NOTICE|CHANGELOG)(\..*)?", re.IGNORECASE)
