@@ -31,7 +31,7 @@ from devenv.trace.judge.fault import (
     without,
     wrong_order,
 )
-from devenv.trace.judge.identity import explain_fields, explain_ids, place_of_list
+from devenv.trace.judge.identity import explain_fields, explain_ids, explain_left_out, place_of_list
 from devenv.trace.judge.library import is_member
 from devenv.trace.judge.pages import (
     ADDRESS,
@@ -134,7 +134,8 @@ def find_http(
     if member is None:
         return []
     judged = judge_member(subject, seen, member, expected, earlier)
-    located = [one if one.fix == ADDRESS else by_whom(outside_function(one, seen, earlier), seen) for one in judged]
+    named = [explain_left_out(one, subject, member.names) if one.fix == LOG else one for one in judged]
+    located = [one if one.fix == ADDRESS else by_whom(outside_function(one, seen, earlier), seen) for one in named]
     explained = explain_fields(located, subject, seen.dynamodb.entries)
     found = explain_ids(explained, subject, "http", member.entries, member.names)
     blind = any(broken.layer in ("environment", "services") for broken in earlier)

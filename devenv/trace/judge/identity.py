@@ -47,6 +47,8 @@ def explain(
     for kind, declared in subject.ids.items():
         mine = [entry for entry in entries if entry.kind == kind]
         template = declared.names.get(layer)
+        if mine and template is None and declared.names and all(entry.id is None for entry in mine):
+            return undeclared(finding, declared, layer, names)
         if not mine or template is None:
             continue
         parts = names_in(template) or {template}
@@ -66,6 +68,35 @@ def explain(
                 finding, cause=cause, fix=Fix(f"in {declared.place} write {corrected(form, declared, layer)}")
             )
     return finding
+
+
+def undeclared(finding: LayerFinding, declared: DeclaredIds, layer: str, names: Sequence[str]) -> LayerFinding:
+    """A finding about entries whose id no line of devenv.toml names, with the line to write."""
+    listed = ", ".join(f"`{name}`" for name in names[:MOST_NAMES])
+    cause = f"{declared.place} names no id of layer {layer}" + (f"; the answer's fields are {listed}" if listed else "")
+    likely = next((name for name in declared.names.values() if name in names), "FIELD")
+    text = f'in {declared.place} add {layer} = "{likely}", the field of the answer that holds the id'
+    return replace(finding, cause=cause, fix=Fix(text))
+
+
+def explain_left_out(finding: LayerFinding, subject: Subject, names: Sequence[str]) -> LayerFinding:
+    """A finding about fields that no entry of the API's answer has: a fault of the route, or of the declaration.
+
+    `names` are the fields of the answer's entries.
+    """
+    between = finding.difference
+    if between is None or between.missing or between.extra or not between.changed:
+        return finding
+    if any(not change.absent or change.field in names for change in between.changed):
+        return finding
+    found = {change.field: change.instead or "" for change in between.changed}
+    line = ", ".join(f'{name} = "{other}"' for name, other in found.items())
+    listed = ", ".join(f"`{name}`" for name in found)
+    text = (
+        f"let the route return {listed}. If its answer is not meant to, write fields = {{ {line} }} in"
+        f" [trace.{subject.name}.request]"
+    )
+    return replace(finding, fix=Fix(text))
 
 
 def place_of_list(finding: LayerFinding, subject: Subject, section: str, shape: str | None) -> LayerFinding:

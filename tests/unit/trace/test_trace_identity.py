@@ -105,3 +105,28 @@ def test_a_field_that_no_item_has_is_the_cause() -> None:
     other = judge(SUBJECT, seen).first
     assert other is not None
     assert "no item" not in str(other.cause)
+
+
+def test_an_id_that_is_not_declared_for_the_layer_is_the_cause() -> None:
+    subject = replace(SUBJECT, ids={"": DeclaredIds(PLACE, {"dynamodb": "MSG#{number}", "library": "number"})})
+    nameless = tuple(replace(each, id=None, fields={}) for each in STORED)
+    first = judge(subject, with_member(entries=nameless, names=("text", "number"))).first
+    assert first is not None
+    assert first.fix is not None
+    assert first.cause == f"{PLACE} names no id of layer http; the answer's fields are `text`, `number`"
+    assert first.fix.text == f'in {PLACE} add http = "number", the field of the answer that holds the id'
+    assert first.fix.command is None
+
+
+def test_fields_that_no_entry_of_the_api_has_are_the_routes_or_the_declarations() -> None:
+    """The application's log tells nothing about them, so it is not what to read."""
+    without = tuple(replace(each, fields={**each.fields, "by": None}, absent=frozenset(["by"])) for each in STORED)
+    first = judge(SUBJECT, with_member(entries=without, names=("id", "text", "at"))).first
+    assert first is not None
+    assert first.fix is not None
+    assert 'write fields = { by = "" } in [trace.conversation.request]' in first.fix.text
+    assert first.fix.command is None
+    some = judge(SUBJECT, with_member(entries=(without[0], *STORED[1:]), names=("id", "text", "at", "by"))).first
+    assert some is not None
+    assert some.fix is not None
+    assert some.fix.command == "devenv logs backend --tail 50"
