@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, unquote
@@ -196,6 +197,7 @@ def mask_pair(found: re.Match[str]) -> str:
     return found[0]
 
 
+@lru_cache(4096)
 def is_secret_name(name: str) -> bool:
     """Return True if a variable or parameter of this name holds a secret."""
     return bool(NAME.search(name)) and not PUBLIC.search(name)

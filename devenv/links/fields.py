@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from devenv.links.expiry import end_of, is_past
 from devenv.links.faults import Fault
+from devenv.links.packed import Item
 from devenv.links.read import Field, ItemRecord, Kind, ReadPlan
 from devenv.links.resolve import record_ids
 from devenv.links.values import (
@@ -45,8 +46,9 @@ def find_field_faults(records: Iterable[ItemRecord], groups: Mapping[str, str]) 
         if record.kind is None:
             yield from find_key_fault(record, groups)
             continue
+        item = record.item
         for field in record.kind.fields:
-            fault = judge_field(record, field, groups)
+            fault = judge_field(record, field, groups, item)
             if fault is not None:
                 record.bad |= {field.name}
                 yield fault
@@ -62,9 +64,9 @@ def subjects_of(record: ItemRecord, groups: Mapping[str, str]) -> tuple[str, ...
     return (*own, group) if kind and kind.unique and own and own[0] != record.key_text else (group,)
 
 
-def judge_field(record: ItemRecord, field: Field, groups: Mapping[str, str]) -> Fault | None:
-    """The first thing wrong with one declared field, or None."""
-    value = record.item.get(field.attribute)
+def judge_field(record: ItemRecord, field: Field, groups: Mapping[str, str], item: Item) -> Fault | None:
+    """The first thing wrong with one declared field of a record's `item`, or None."""
+    value = item.get(field.attribute)
     if value is None or "NULL" in value:
         if field.optional:
             return None

@@ -258,8 +258,8 @@ def run(dynamodb: Dynamo, prepared: PreparedPattern) -> PatternResult:
         pages += 1
         items += page["Items"]
         scanned += page["ScannedCount"]
-        computed += read_units(page["Items"], pattern.consistent)
         sizes.append(tuple(map(item_bytes, page["Items"])))
+        computed += read_units(sizes[-1], pattern.consistent)
         if capacity := page.get("ConsumedCapacity"):
             told = True
             units += float(capacity["CapacityUnits"])

@@ -154,8 +154,10 @@ def read_entry(element: Mapping[str, Any], form: Form) -> Entry:
     identity = name_entry(form.kind, form.id, lambda name: as_text(walk(element, name)))
     fields = {name: as_text(walk(element, there)) for name, there in form.names.items()}
     absent = frozenset(name for name, there in form.names.items() if fields[name] is None and not has(element, there))
+    if not absent:
+        return Entry(identity, fields, form.kind)
     used = {*form.names.values(), *(names_in(form.id) or {form.id} if form.id else ())}
-    texts = {name: as_text(value) for name, value in element.items() if absent and name not in used}
+    texts = {name: as_text(value) for name, value in element.items() if name not in used}
     others = {str(name): text for name, text in texts.items() if text is not None}
     return Entry(identity, fields, form.kind, absent, others)
 
@@ -167,6 +169,9 @@ def name_entry(kind: str, declared: str | None, read: Callable[[str], str | None
     """
     if declared is None:
         return None
+    if "{" not in declared:
+        identity = read(declared)
+        return f"{kind} {identity}" if kind and identity is not None else identity
     values = {name: read(name) for name in names_in(declared) or {declared}}
     known = {name: text for name, text in values.items() if text is not None}
     if len(known) < len(values):

@@ -102,6 +102,8 @@ def changes(before: Entry, after: Entry, types: Mapping[str, str]) -> Iterable[C
     name = before.id or after.id or "?"
     if before.id != after.id:
         yield Change(name, ID, before.id, after.id)
+    if before.fields == after.fields:
+        return  # Nearly always: a pair is compared field by field only where a text differs.
     for field, text in before.fields.items():
         if field in after.fields and not same(text, after.fields[field], types.get(field)):
             absent = field in after.absent

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any, Final
 
-from devenv.config.masking import LEAST, MASK, is_secret_value
+from devenv.config.masking import LEAST, MASK, is_secret_name, is_secret_value
 from devenv.core.errors import Exit
 from devenv.core.late import late
 from devenv.core.model import Report
@@ -147,7 +147,9 @@ def data_secrets(seen: Observations, layers: Iterable[Observation]) -> Iterator[
     found += [entry.fields for layer in layers for entries in layer.lists() for entry in entries or ()]
     for row in found:
         for name, value in row.items():
-            if value is not None and len(str(value)) >= LEAST and is_secret_value(name, str(value)):
+            if value is None or not is_secret_name(name):
+                continue
+            if len(str(value)) >= LEAST and is_secret_value(name, str(value)):
                 yield str(value)
 
 

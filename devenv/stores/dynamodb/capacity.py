@@ -62,9 +62,9 @@ def units_of(size: int, mode: Mode = "eventual") -> float:
     return max(1, math.ceil(size / READ_BYTES)) * FACTORS[mode]
 
 
-def read_units(items: Sequence[Item], consistent: bool = False) -> float:
+def read_units(sizes: Iterable[int], consistent: bool = False) -> float:
     """One page of a Query or a Scan: the sizes of what was read are added up, and then rounded."""
-    return units_of(sum(map(item_bytes, items)), "strong" if consistent else "eventual")
+    return units_of(sum(sizes), "strong" if consistent else "eventual")
 
 
 def get_units(sizes: Iterable[int], mode: Mode = "eventual") -> float:

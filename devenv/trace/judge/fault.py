@@ -173,7 +173,8 @@ def wrong_order(
                 return f"{direction} by {field}{whose}"
         elif between is not None:
             before = [entry.id for entry, _ in between.pairs if entry.kind == kind]
-            if before != [entry.id for entry in expected if entry.kind == kind and entry.id in set(before)]:
+            again = set(before)
+            if before != [entry.id for entry in expected if entry.kind == kind and entry.id in again]:
                 return f"{like}{whose}"
     return None
 

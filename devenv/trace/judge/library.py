@@ -118,8 +118,8 @@ def judge_run(
     if between is None or expected is None or ran.entries is None:
         return
     between = without(between, seen.dynamodb.fleeting)
-    known = set(ids(seen.dynamodb.entries or ()))
-    strange = tuple(entry for entry in between.extra if entry.id not in known or entry.id in set(ids(expected)))
+    stored = set(ids(seen.dynamodb.entries or ())) - set(ids(expected))
+    strange = tuple(entry for entry in between.extra if entry.id not in stored)
     between = replace(between, extra=strange)
     if (limit := subject.limits.get("library")) and len(ran.entries) >= limit:
         between = replace(between, missing=beyond(subject, expected, between.missing, limit))
@@ -293,12 +293,13 @@ def judge_page(subject: Subject, seen: Observations, ran: Ran, page: Ran) -> Ite
     wanted = first_ones(subject, whole, len(found))
     said = f"called with the route's page arguments, {ran.function} returns"
     size = subject.limits.get("page")
-    known = set(ids(whole))
+    known, shown_ids = set(ids(whole)), ids(found)
+    named = set(shown_ids)
     if size is not None and not min(size, len(whole)) <= len(page.entries) <= size:
         text = f"{said} {count(len(page.entries))}, not the {min(size, len(whole))} that the route requests"
-    elif ages(subject, wanted) != ages(subject, found) or not set(ids(found)) <= known:
-        text = f"{said} {other_ones(ids(wanted), ids(found), len(found))}"
-    elif tuple(one for one in ids(whole) if one in set(ids(found))) != ids(found):
+    elif ages(subject, wanted) != ages(subject, found) or not named <= known:
+        text = f"{said} {other_ones(ids(wanted), shown_ids, len(found))}"
+    elif tuple(one for one in ids(whole) if one in named) != shown_ids:
         text = f"{said} them in a different order than in the whole list"
     else:
         return

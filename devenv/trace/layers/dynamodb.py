@@ -67,7 +67,7 @@ def gather(inquiry: TraceContext, found: LinkJudgement, person: Mapping[str, Any
     group = next((group for group in inquiry.settings.groups if group.name == trace.group), None)
     if group is None:
         return SubjectItems(entries, (), frozenset(), None, None, wanted)
-    groups = {meant(record, group.id) for record in entries} | {named.get(group.id)}
+    groups = {text and canonical(text) for text in {r.id(group.id) for r in entries}} | {named.get(group.id)}
     rows = tuple(
         record
         for record in found.records
@@ -93,7 +93,8 @@ def belongs(record: ItemRecord, wanted: Mapping[str, Mapping[str, str]]) -> bool
     """Return True if a record is of one of these kinds, or nearly, and means what is wanted of it."""
     kind = record.kind or record.near
     fields = wanted.get(kind.name) if kind is not None else None
-    return fields is not None and all(meant(record, name) == text for name, text in fields.items())
+    # What is wanted is in its one spelling, and so are nearly all ids.
+    return fields is not None and all(record.id(n) == text or meant(record, n) == text for n, text in fields.items())
 
 
 def is_kind(record: ItemRecord, name: str | None) -> bool:
@@ -144,7 +145,7 @@ def observe(inquiry: TraceContext, given: Given) -> DynamoObservation:
         },
         output={
             "found": by_itself,
-            "items": [describe(record) for record in (*gathered.rows, *gathered.entries)][:SHOWN],
+            "items": [describe(record) for record in (*gathered.rows, *gathered.entries)[:SHOWN]],
             "owners": sorted(gathered.owners or ()),
             "near": near,
         },

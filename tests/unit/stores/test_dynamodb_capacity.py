@@ -105,9 +105,9 @@ def test_a_query_rounds_the_sum(sizes: list[int], kilobytes: int) -> None:
 
 
 def test_a_query_weighs_its_items() -> None:
-    items = [{"k": {"S": "x" * 63}}] * 1500
-    assert read_units(items, consistent=True) == 24
-    assert read_units(items) == 12
+    sizes = [item_bytes({"k": {"S": "x" * 63}})] * 1500
+    assert read_units(sizes, consistent=True) == 24
+    assert read_units(sizes) == 12
 
 
 def test_each_page_is_rounded_by_itself() -> None:

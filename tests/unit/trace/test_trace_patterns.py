@@ -69,8 +69,8 @@ def test_a_sort_condition_needs_a_sort_key() -> None:
 def test_read_units_are_started_blocks_of_4_kb_halved() -> None:
     item = {"pk": {"S": "x" * 4093}, "n": {"BOOL": True}}
     assert item_bytes(item) == 2 + 4093 + 1 + 1
-    assert read_units([item]) == 1.0
-    assert read_units([item], consistent=True) == 2.0
+    assert read_units([item_bytes(item)]) == 1.0
+    assert read_units([item_bytes(item)], consistent=True) == 2.0
     assert read_units([]) == 0.5
 
 
