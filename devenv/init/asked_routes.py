@@ -9,7 +9,7 @@ from typing import Any
 from devenv.init.applications import find_application
 from devenv.init.code import Code, Query
 from devenv.init.entities import PLACE, singular, snake
-from devenv.init.propose import is_person
+from devenv.init.propose import ID_END, NATURAL, is_person
 from devenv.init.routes import Route
 from devenv.init.survey import Survey
 
@@ -48,7 +48,7 @@ def fill_path(route: Route, key: Mapping[str, str], person: Any) -> str | None:
         elif person and (column := column_of(name, person)):
             known[name] = f"{{person.{column}}}"
     open_ = [name for name in route.parameters if name not in known]
-    if len(open_) == len(left) == 1:
+    if len(open_) == len(left) == 1 and not route.indirect and not is_other(open_[0], next(iter(left))):
         known[open_[0]] = next(iter(left.values()))
         open_, left = [], {}
     if open_:
@@ -63,6 +63,11 @@ def fill_path(route: Route, key: Mapping[str, str], person: Any) -> str | None:
         return None
     behind = "&".join(f"{name}={place}" for name, place in asked.items())
     return PLACE.sub(lambda found: known[found[1]], route.path) + (f"?{behind}" if behind else "")
+
+
+def is_other(parameter: str, name: str) -> bool:
+    """Return True for a path's `handle` where the key takes an id: the code looks the one up by the other."""
+    return snake(parameter) in NATURAL and ID_END.search(name) is not None
 
 
 def column_of(name: str, person: Any) -> str | None:

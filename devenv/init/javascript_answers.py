@@ -11,30 +11,33 @@ GIVEN: Final = re.compile(r"\b(?:const|let|var)\s+(\w+)\s*=\s*(?:await\s+)?(?:[\
 MAPPED: Final = r"(?:\.map\(\s*\(?\s*(\w+)\s*\)?\s*=>\s*\(\{((?:[^{}]|\{[^{}]*\})*)\}\))?"
 # `res.json({ loans: Items })`, of a handler that sends the query itself.
 ITEMS: Final = re.compile(r"(?:json|send)\(\s*\{(?:[^{}]*,)?\s*(\w+)\s*:\s*(?:\w+\.)?Items\b")
+# `const { data } = await Order.query.byCustomer({ … }).go()`, `const { Items: rows } = await doc.send(…)`.
+TAKEN: Final = re.compile(r"\{\s*(data|Items)\s*(?::\s*(\w+)\s*)?(?:=[^{}]*)?\}\s*=\s*await\b")
 REFUSES: Final = re.compile(r"\b401\b")
 LONGEST: Final = 20_000
 
 
-def read_answer(text: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+def read_answer(text: str, own: str = "") -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """(function -> field, function -> field -> its own field) of a handler like `res.json({ data: await list(…) })`.
 
-    The function "" is the handler itself.
+    The function `own` is the handler itself.
     """
     text = text[:LONGEST]
     wraps = {function: field for field, function in CALLED.findall(text)}
     if (own_items := ITEMS.search(text)) is not None:
-        wraps[""] = own_items[1]
+        wraps[own] = own_items[1]
     answers: dict[str, dict[str, str]] = {}
-    for name, function in GIVEN.findall(text):
+    given = [*GIVEN.findall(text), *((name or kind, own) for kind, name in TAKEN.findall(text))]
+    for name, function in given:
         for place in re.finditer(
             rf"(?:(\w+)\s*:\s*|(?:return|json\(|send\()\s*){re.escape(name)}\b{MAPPED}(?!\s*[.(\w])", text
         ):
             if place[1]:
                 wraps[function] = place[1]
             # `({ ...row, title })` keeps all fields.
-            if place[2] and f"...{place[2]}" not in place[3]:
-                own = re.findall(rf"(\w+)\s*:\s*{re.escape(place[2])}\.(\w+)\s*(?:,|$)", place[3].strip())
-                answers[function] = dict(own)
+            if function != own and place[2] and f"...{place[2]}" not in place[3]:
+                picked = re.findall(rf"(\w+)\s*:\s*{re.escape(place[2])}\.(\w+)\s*(?:,|$)", place[3].strip())
+                answers[function] = dict(picked)
         if re.search(rf"(?:return\s*|json\(\s*|send\(\s*)\{{(?:[^{{}}]*,)?\s*{re.escape(name)}\s*[,}}]", text):
             wraps[function] = name
     return wraps, answers

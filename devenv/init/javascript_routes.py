@@ -57,7 +57,10 @@ def read_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
             calls = functions[body].calls if body else frozenset[str]()
             last = script.line(body.end) if body else script.line(at)
             asked = re.findall(r"@Query\(\s*['\"](\w+)", script.text[token.at : begin(script, body)])
-            yield make_route(file, (script.line(at), last), f"{controllers[-1][1]}/{path}", calls, asked)
+            text = script.text[begin(script, body) : end(script, body)] if body else ""
+            wraps, answers = read_answer(text, functions[body].short if body else "")
+            route = make_route(file, (script.line(at), last), f"{controllers[-1][1]}/{path}", calls, asked)
+            yield replace(route, wraps=wraps, answers=answers)
         elif token.text == "get" and script.word(at - 1) == "." and path.startswith("/"):
             inside = {script.word(n) for n in range(opening + 2, closing)}
             calls = frozenset(word for word in inside if word.isidentifier())
@@ -96,7 +99,7 @@ def next_routes(file: str, script: JsScript, functions: Mapping[JsFunction, Func
     text = script.text[begin(script, block) : end(script, block)]
     lines = (block.line, script.line(block.end))
     route = make_route(file, lines, f"api/{path}" if pages else path, functions[block].calls, QUERIED.findall(text))
-    wraps, answers = read_answer(text)
+    wraps, answers = read_answer(text, functions[block].short)
     yield replace(route, wraps=wraps, answers=answers, guarded=REFUSES.search(text) is not None)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from devenv.config.services import RESERVED, place_of
@@ -19,6 +19,7 @@ from devenv.init.survey import Survey
 REDIS: Final = re.compile(r"(^|/)(redis|valkey|redis-stack-server|keydb)(:|@|$)")
 KEY: Final = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 PORT: Final = 6379
+REDIS_VARIABLE: Final = re.compile(r"(?:^|_)(?:REDIS|VALKEY)(?:_|URL|$)(?!.*(?:TTL|PREFIX|DB$|ENABLED))")
 
 
 class ComposeCache(Value, frozen=True):
@@ -56,7 +57,7 @@ def is_program(service: ComposeService) -> bool:
 
 def not_started(survey: Survey) -> list[str]:
     """Sentences about the services that devenv does not start."""
-    said = []
+    said = [*unknown_redis(survey)]
     for each in survey.compose.others if survey.compose else ():
         if is_program(each) and not from_service(each, survey, alone=False).command:
             said.append(
@@ -69,6 +70,27 @@ def not_started(survey: Survey) -> list[str]:
                 f" yourself, or declare its program as [services.{key_of(each) or 'NAME'}]"
             )
     return said
+
+
+def unknown_redis(survey: Survey) -> Iterator[str]:
+    """A sentence about the variables of a Redis that no compose file describes, with what to declare."""
+    if any(REDIS.search(each.image) for each in (survey.compose.others if survey.compose else ())):
+        return
+    read = {name: f"{code.file}:{line}" for code in survey.code for name, line in code.variables.items()}
+    found = {name: place for name, place in read.items() if REDIS_VARIABLE.search(name)}
+    if found:
+        place = next(iter(found.values()))
+        values = ", ".join(f'{name} = "{redis_place(name)}"' for name in found)
+        yield (
+            f"{place}: reads {', '.join(found)}, but no compose file has a Redis: if the project needs one, declare"
+            f' [services.redis] kind = "redis", and in [env] {values}'
+        )
+
+
+def redis_place(name: str) -> str:
+    """The placeholder of a variable with the address of a Redis, or a part of it."""
+    parts = {"HOST": "127.0.0.1", "PORT": "{redis_port}", "PASSWORD": "{redis_password}"}
+    return next((place for part, place in parts.items() if name.endswith(part)), "{redis_url}")
 
 
 def write_services(

@@ -37,6 +37,10 @@ SIGN_IN: Final = late(
     r"((aws_)?cognito|auth0?|idp|oidc|oauth|sso|keycloak|okta|firebase|clerk|supabase)_(user_?)?(id|sub|uuid|uid|subject)"
     r"|(user_)?sub|external_id"
 )
+# Columns whose values name a row as its id does.
+CODES: Final = ("code", "slug", "number", "serial", "sku", "ref", "isbn", "barcode")
+# What handlers of every route are called.
+HANDLERS: Final = ("GET", "handler", "loader")
 KEY_WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*[#:|/]")
 ID_END: Final = re.compile(r"(uuid|guid|id)$", re.IGNORECASE)
 
@@ -198,8 +202,9 @@ def is_called_after(field: str, table: DeclaredTable, column: str) -> bool:
 
 
 def is_called_alike(field: str, table: DeclaredTable, column: str) -> bool:
-    """`customer_id` for `customers.customer_id`."""
-    return field == column and re.search("_" + ID_END.pattern, field) is not None
+    """`customer_id` for `customers.customer_id`, `ticketCode` for a unique `tickets.code`."""
+    named = column in CODES and snake(field) == f"{singular(table.name)}_{column}"
+    return named or (field == column and re.search("_" + ID_END.pattern, field) is not None)
 
 
 def make_link(
@@ -380,7 +385,7 @@ def find_patterns(
             found[mark] = replace(known, queries=(*known.queries, query))
             continue
         own = (
-            snake(query.function.short)
+            ("" if query.function.short in HANDLERS else snake(query.function.short))
             or route_name(query, survey.code)
             or PurePosixPath(query.function.file).stem.replace("-", "_")
         )

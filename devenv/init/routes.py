@@ -24,6 +24,7 @@ class Route(Value, frozen=True):
     Its function goes from `line` to `end`. `wraps`: function -> the field of the answer that its list stands in.
     `answers`: function -> field of the route's answer -> field of the function's, where the route picks them.
     `shows`: function -> how the route shows the objects that it gives.
+    `indirect`: its function looks up by the parameters what it asks a query by.
     `uses`: the names of its decorators and dependencies. `guarded`: by these, it is for people who are signed in.
     """
 
@@ -40,6 +41,7 @@ class Route(Value, frozen=True):
     answers: Mapping[str, Mapping[str, str]] = {}
     shows: Mapping[str, ast.expr] = {}
     uses: frozenset[str] = frozenset()
+    indirect: bool = False
 
 
 class RouterMount(Value, frozen=True):

@@ -108,6 +108,18 @@ def id_kind(options: str) -> str:
     return found[1] if found else ""
 
 
+def rails_database(texts: Mapping[str, str]) -> tuple[str, ...]:
+    """The database for development of Rails' config/database.yml, also as the default of a variable."""
+    for file, text in texts.items():
+        if not file.endswith("config/database.yml"):
+            continue
+        own = re.search(r"^development:\s*\n((?:[ \t]+[^\n]*\n|[ \t]*\n)*)", text + "\n", re.MULTILINE)
+        named = re.search(r"^[ \t]+database:\s*(?:<%=.*?,\s*)?['\"]?(\w+)", own[1] if own else "", re.MULTILINE)
+        if named:
+            return (named[1],)
+    return ()
+
+
 def scanned(text: str, at: int) -> Iterator[tuple[str, str]]:
     """(kind, text) of the tokens from a place on, as far as they are those of values."""
     while found := TOKEN.match(text, at):
@@ -164,9 +176,11 @@ def read_ruby(texts: Mapping[str, str]) -> Iterator[Code]:
         if not file.endswith((*SUFFIXES, "config/database.yml")) or {"test", "tests", "spec"} & {*file.split("/")[:-1]}:
             continue
         variables = {v[1]: text.count("\n", 0, v.start()) + 1 for v in VARIABLE.finditer(text)}
+        # Rails draws its routes in a file of their own.
+        found_routes = [] if file.endswith("config/routes.rb") else [*ROUTE.finditer(text)]
         routes = [
             Route(file, line := text.count("\n", 0, found.start(1)) + 1, "/" + found[1].strip("/"), (), end=line)
-            for found in ROUTE.finditer(text)
+            for found in found_routes
         ]
         if variables or routes:
             yield Code(file, (), (), (), tuple(routes), variables, {}, uses_dynamodb=False, writes=False)

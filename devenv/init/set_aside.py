@@ -33,7 +33,7 @@ def set_aside(name: str, text: str) -> str | None:
 
 def old_folder(name: str) -> str | None:
     """Why a file is likely out of use, by the name of its folder."""
-    folder = next((part for part in name.lower().split("/")[:-1] if part in OLD), None)
+    folder = next((part for part in name.lower().split("/")[:-1] if OLD & {*re.split(r"[-_.]", part)}), None)
     return f"it is in a folder named {folder}" if folder else None
 
 

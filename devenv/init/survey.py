@@ -35,6 +35,7 @@ from devenv.init.ports import FoundPort, read_ports
 from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
 from devenv.init.real_values import SeedValues, find_values
+from devenv.init.ruby_code import read_rails_routes, read_ruby_code
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
 from devenv.init.shell_items import with_shell_items
@@ -60,8 +61,10 @@ MOST_BYTES: Final = 1_000_000
 MOST_IN_ALL: Final = 50_000_000
 COMPOSE: Final = re.compile(r"(docker-)?compose([.-][\w.-]+)?\.ya?ml")
 # What people keep to themselves, and what they share.
-PRIVATE: Final[tuple[str, ...]] = (".env", ".env.local", ".env.dev")
-SHARED: Final[tuple[str, ...]] = (".env.example", ".env.sample", "example.env", ".env.template", ".env.dist")
+PRIVATE: Final = re.compile(r"\.env(\.(local|dev|development)){0,2}")
+SHARED: Final = re.compile(
+    r"\.env(\.\w+)?\.(example|sample|template|dist|defaults?)|\.env[._-](example|sample)\.\w+|(\w+\.)?(example|sample)\.env"
+)
 # A script without a suffix, by its first line.
 SHEBANG: Final = re.compile(r"#!.*\bpython[\d.]*\b")
 # What a Python file must mention to be of interest: parsing all of a large project takes a while.
@@ -208,6 +211,8 @@ def survey(root: Path) -> Survey:
         *(read.code for read in made.values()),
         *(read.code for read in go.values()),
         *ruby.read_ruby(texts),
+        *read_ruby_code(texts, variables),
+        *read_rails_routes(texts),
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
@@ -234,7 +239,8 @@ def survey(root: Path) -> Survey:
     notes += [f for name, read in go.items() for f in unused.unclear_tables(name, read.unclear, "CreateTableInput")]
     notes += [sentence for read in go.values() for sentence in read.unread]
     notes += too_long(texts)
-    rest = {name: text for name, text in texts.items() if name not in {table.file for table in settled}}
+    models = {name for name, each in made.items() if each.models}
+    rest = {n: text for n, text in texts.items() if n not in {*models, *(table.file for table in settled)}}
     written = (
         *(item for tree in trees.values() for item in python_items(tree, owned, constants, made_texts, dicts)),
         *(item for each in made.values() for item in each.items),
@@ -265,7 +271,10 @@ def survey(root: Path) -> Survey:
         sql=tuple(sql),
         tables=settled,
         code=code,
-        databases=find_databases([*texts.values(), *([spring.url] if spring and spring.url else [])]),
+        databases=(
+            *ruby.rails_database(texts),
+            *find_databases([*texts.values(), *([spring.url] if spring and spring.url else [])]),
+        ),
         # Only its name is used; it may well be a link to the system's interpreter.
         python=next((each for each in INTERPRETERS if (root / each).exists()), None),
         left_out=tuple(left_out),
@@ -392,10 +401,11 @@ def database_in(found: re.Match[str]) -> str | None:
     return url.database if url and plain and re.fullmatch(r"[A-Za-z_]\w{0,62}", url.database) else None
 
 
-def merged(texts: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
-    """The variables of these .env files; of two, the first file's."""
+def merged(texts: Mapping[str, str], names: re.Pattern[str]) -> dict[str, str]:
+    """The variables of these .env files; of two, the upper one's, and of those the one with the shorter name."""
     found: dict[str, str] = {}
-    for name in reversed([name for name in names if name in texts]):
+    files = [name for name in texts if names.fullmatch(name.rpartition("/")[2])]
+    for name in sorted(files, key=lambda name: (name.count("/"), len(name), name), reverse=True):
         found |= read_dotenv(texts[name])
     return found
 
@@ -408,7 +418,7 @@ def known_variables(compose: ComposeFile | None) -> dict[str, str]:
 
 def is_wanted(path: PurePath) -> bool:
     """Return True if a file can hold something of interest, by its name: scripts often have no suffix."""
-    if path.name in (*PRIVATE, *SHARED, *LANGUAGES):
+    if path.name in LANGUAGES or PRIVATE.fullmatch(path.name) or SHARED.fullmatch(path.name):
         return True
     if path.suffix in WANTED:
         return path.name not in UNWANTED and not path.name.endswith((".d.ts", ".min.js"))

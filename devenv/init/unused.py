@@ -28,10 +28,7 @@ KINDS: Final = (
 )
 SUFFIXES: Final = frozenset(suffix for suffixes, _, _ in KINDS for suffix in suffixes)
 # Routes of frameworks that devenv does not read.
-ROUTES: Final = (
-    ((".java", ".kt"), re.compile(r"@GetMapping\(\s*(?:value\s*=\s*)?\"([^\"]+)"), "Spring"),
-    ((".rb",), re.compile(r"^\s*get\s+['\"]([^'\"]+)", re.MULTILINE), "Ruby"),
-)
+ROUTES: Final = (((".java", ".kt"), re.compile(r"@GetMapping\(\s*(?:value\s*=\s*)?\"([^\"]+)"), "Spring"),)
 SHOWN: Final = 3
 
 
