@@ -209,7 +209,7 @@ class Drafter(StepDrafter):
                 ' {port}. For instance: command = ["{python}", "-m", "uvicorn", "app:app", "--port", "{port}"]'
             )
         else:
-            fixed = f" Until then it gets port {found.port}, which the code names." if found.port else ""
+            fixed = f" Until then, devenv uses port {found.port}, as in the code." if found.port else ""
             if not any("{port}" in word for word in (*found.command, *found.environment.values())):
                 self.sheet.note(f"The command names no port: let it listen on {{port}}, at 127.0.0.1.{fixed}")
             shown = mask_words("", found.command)

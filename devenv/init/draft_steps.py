@@ -82,7 +82,7 @@ class StepDrafter(TraceDrafter):
         setting = migrations.followed_by(rows) if migrations else None
         if setting is None:
             self.undeclared.append(
-                f"[steps]: {rows.evidence} inserts rows, which no step does yet: `{rows.shell}`. Add it to the command"
+                f"[steps]: {rows.evidence} inserts rows, but no step runs it yet: `{rows.shell}`. Add it to the command"
                 " of [steps.seed], or run it after `devenv up`"
             )
         return setting, None

@@ -124,10 +124,10 @@ def by_values(values: set[str], rows: KnownRows, people: Sequence[DeclaredTable]
     telling = all(len(value) >= FEWEST for value in values) or (len(people) == 1 and numbers)
     whole = [(table, column) for table, column in unique if values <= rows.of(table, column)]
     if values and telling and len(whole) == 1:
-        yield RowsMeant(*whole[0], "All its values in the seeds are there.", sure=bool(people) and not numbers)
+        yield RowsMeant(*whole[0], "All its values in the seeds are in this column.", sure=bool(people) and not numbers)
     for table, column in unique if people and not numbers else ():
         if common := len(values & rows.of(table, column)):
-            yield RowsMeant(table, column, f"{common} of its {len(values)} values in the seeds are there.")
+            yield RowsMeant(table, column, f"{common} of its {len(values)} values in the seeds are in this column.")
 
 
 def by_foreign_key(name: str, rows: KnownRows) -> Iterator[RowsMeant]:
@@ -168,10 +168,10 @@ def by_people(name: str, rows: KnownRows) -> Iterator[RowsMeant]:
         id_ = str(id_of(table))
         others = [f"{each.name}.{id_of(each)}" for each in rows.people if each is not table]
         if not others and rows.of(table, id_) & rows.mentioned:
-            yield RowsMeant(table, id_, f"Seeds name ids of {table.name}, the only table of people.")
+            yield RowsMeant(table, id_, f"The seeds have ids of {table.name}, the only table of people.")
         elif not others and SUFFIX.search(name):
             yield RowsMeant(
-                table, id_, f"By its name the id of a person, and {table.name} is the only table of people."
+                table, id_, f"Its name suggests a person's id, and {table.name} is the only table of people."
             )
         else:
             either = f" It may be {' or '.join(others)}, too." if others else ""

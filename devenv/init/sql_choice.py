@@ -33,7 +33,7 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
     in_use = [name for name in sql if not old_folder(name)]
     for name in sql:
         if files := lists.get(name):
-            reasons.append(f"{name}: it only includes {', '.join(files)}, which are run in its order")
+            reasons.append(f"{name}: it only includes {', '.join(files)}; these run in the order that it gives")
             continue
         aside = set_aside(name, texts[name]) or (old_folder(name) if migrations or in_use else None)
         if aside is not None and not any(name in files for files in lists.values()):
@@ -41,7 +41,7 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
             continue
         read = read_sql(name, texts[name])
         if migrations and migrations.tool == "Rails" and PurePath(name).name == STRUCTURE:
-            reasons.append(f"{name}: the migrations (Rails) make what it has")
+            reasons.append(f"{name}: the migrations (Rails) create what it contains")
             continue
         if isinstance(read, str):
             reasons.append(f"{name}: {read}")

@@ -44,7 +44,7 @@ def test_without_a_declared_path_a_missing_route_shows_that_the_application_serv
 
 @pytest.mark.parametrize(
     ("status", "cause"),
-    [("404", "no such route"), ("405", "takes no GET"), ("401", "needs a sign-in"), ("403", "not open")],
+    [("404", "no such route"), ("405", "does not accept GET"), ("401", "needs a sign-in"), ("403", "not open")],
 )
 def test_a_declared_path_that_is_refused_names_the_line_to_change(address: str, status: str, cause: str) -> None:
     with pytest.raises(StoreError) as caught:

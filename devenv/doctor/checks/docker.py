@@ -202,7 +202,8 @@ Fix: add the extra `docker` (devenv-stores[docker]) to devenv's environment.""",
         run=on_docker(judge_images),
         needs=("DOC001",),
         explain="""\
-[postgres] image and [dynamodb] image name the images. For a missing one, Docker's engine asks its registry.
+The settings [postgres] image and [dynamodb] image name the images. For a missing one, Docker's engine asks its
+registry.
 
 Fix: docker pull IMAGE, or name another one.""",
     ),

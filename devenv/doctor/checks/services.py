@@ -24,7 +24,7 @@ REFUSED: Final = {
     "401": "this route needs a sign-in",
     "403": "this route is not open to everyone",
     "404": "it has no such route",
-    "405": "this route takes no GET",
+    "405": "this route does not accept GET",
 }
 IDLE_S = 3.0
 LOCKED_S = 1.0
@@ -76,7 +76,7 @@ def refused(name: str, key: str, error: StoreError) -> tuple[str, Fix] | None:
     if cause is None:
         return None
     text = (
-        f"in devenv.toml let {key} name a route that answers with a status below 400. If you added the route after the"
+        f"in devenv.toml set {key} to a route that answers with a status below 400. If you added the route after the"
         " start, restart the process"
     )
     return f"its process serves requests, but {cause}", Fix(text, f"devenv restart {name}")

@@ -332,7 +332,7 @@ def judge_others(subject: Subject, seen: Observations, member: Answer, blind: bo
         if inside := refused_ids(subject, (answer, later), member):
             text = f"the API answers {answer.status} to {who}, and its body has {count(len(inside))} of the list"
             more = f" and {len(inside) - NAMED} more" if len(inside) > NAMED else ""
-            cause = f"the body of the refusal names {', '.join(inside[:NAMED])}{more}"
+            cause = f"the body of the refusal contains the ids {', '.join(inside[:NAMED])}{more}"
             fix = Fix("answer a refusal with a fixed text")
             yield http_fault(seen, "open_to_strangers", text, cause, status="extra", ids=inside, fix=fix)
         if answer.status in right and later is not None and later.status is not None and member.following:

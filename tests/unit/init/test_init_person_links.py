@@ -74,7 +74,7 @@ def test_addresses_of_people_are_linked_to_their_column(tmp_path: Path) -> None:
 def test_numbers_of_people_are_likely(tmp_path: Path) -> None:
     settings, text = tickets(tmp_path, NUMBERED, {"assignee_id": 1}, {"assignee_id": 2})
     assert linked(settings) == {"dynamodb:tickets.assignee_id": "postgres:members.id"}
-    assert "All its values in the seeds are there." in text
+    assert "All its values in the seeds are in this column." in text
 
 
 @pytest.mark.parametrize(

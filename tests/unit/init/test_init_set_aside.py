@@ -58,7 +58,7 @@ def test_the_files_that_psql_includes_are_run_in_its_order(tmp_path: Path) -> No
     expected = ["types", "t/b", "t/a", "grants", "sample"]
     assert settings.steps.setup.files == [f"sql/{name}.sql" for name in expected]
     assert (
-        "sql/install.sql: it only includes sql/types.sql, sql/t/b.sql, sql/t/a.sql, sql/grants.sql, which are run in"
+        "sql/install.sql: it only includes sql/types.sql, sql/t/b.sql, sql/t/a.sql, sql/grants.sql; these run in the"
         in (" ".join(body["unused"]))
     )
 

@@ -120,7 +120,7 @@ def test_rails_migrates_without_writing_structure_sql(tmp_path: Path) -> None:
     command = settings.steps.setup.migrations.command  # type: ignore[union-attr]
     assert command == ["bundle", "exec", "rails", "runner", "ActiveRecord::Tasks::DatabaseTasks.migrate"]
     assert settings.steps.setup.files == []
-    assert "db/structure.sql: the migrations (Rails) make what it has" in body["unused"]
+    assert "db/structure.sql: the migrations (Rails) create what it contains" in body["unused"]
 
 
 # --- the application

@@ -107,7 +107,7 @@ def test_constants_that_are_handed_to_a_function_prove_links(tmp_path: Path) -> 
         ("dynamodb:ledger.pk[TOOL#{}]", "postgres:tools.tool_id"),
         ("dynamodb:ledger.borrower", "postgres:patrons.patron_id"),
     }
-    assert "1 of its 2 values in the seeds are there." in (tmp_path / "other" / "devenv.toml").read_text()
+    assert "1 of its 2 values in the seeds are in this column." in (tmp_path / "other" / "devenv.toml").read_text()
 
 
 def test_a_method_is_called_on_the_object_that_a_factory_makes(tmp_path: Path) -> None:
