@@ -17,22 +17,32 @@ FEWEST: Final = 2
 
 
 class Misdeclared(Value, frozen=True):
-    """One line of devenv.toml: the entity, its attribute, how many items contradict it, and the type they have."""
+    """One line of devenv.toml: the entity, its attribute, how many items contradict it, and the type they have.
+
+    `renamed` is the one attribute that all these items have and that no line declares.
+    """
 
     entity: str
     attribute: str
     count: int
     wanted: str
     faults: tuple[Fault, ...]
+    renamed: str | None = None
 
     def sentence(self, facts: DoctorFacts) -> str:
         """Say what all items have, and what to write into which line."""
         line = line_of(facts.context.root / FILE, ("entities", self.entity, "attributes", self.attribute))
         place = f"{FILE}:{line}" if line else FILE
         if self.faults[0].kind == "missing_attribute":
+            head = f"none of the {self.count} {self.entity} items has `{self.attribute}`"
+            if self.renamed:
+                return (
+                    f"{head}, and all have `{self.renamed}`, which is not declared. If this is the new name, write it"
+                    f" in {place} and in all code that reads it; else correct what writes the items"
+                )
             return (
-                f"none of the {self.count} {self.entity} items has `{self.attribute}`, so the declaration is wrong: in"
-                f' {place} remove the line, or write {self.attribute} = "{self.wanted}"'
+                f"{head}. If the code does not read it, the declaration is wrong: in {place} remove the line, or write"
+                f' {self.attribute} = "{self.wanted}"; else correct what writes the items'
             )
         return (
             f"all {self.count} {self.entity} items contradict the type of `{self.attribute}`, so the declaration is"
@@ -53,10 +63,19 @@ def find_misdeclared(facts: DoctorFacts, faults: Sequence[Fault]) -> list[Misdec
             continue
         same.setdefault((kind.name, fault.field, wanted), []).append(fault)
     return [
-        Misdeclared(entity, name, len(group), wanted, tuple(group))
+        Misdeclared(entity, name, len(group), wanted, tuple(group), other_name(group))
         for (entity, name, wanted), group in same.items()
         if len({id(fault.record) for fault in group}) == total[entity] >= FEWEST
     ]
+
+
+def other_name(faults: Sequence[Fault]) -> str | None:
+    """The only attribute that all items of these faults have and that their entity does not declare."""
+    records = [fault.record for fault in faults if fault.record is not None]
+    shared = set.intersection(*(set(record.item) for record in records)) if records else set()
+    if records and (kind := records[0].kind) is not None:
+        shared -= {*records[0].keys, *(field.attribute for field in kind.fields)}
+    return shared.pop() if len(shared) == 1 else None
 
 
 def type_of(fault: Fault) -> str:

@@ -120,6 +120,23 @@ def test_what_every_item_contradicts_is_a_wrong_declaration(
         assert "DELETE" in (other.fix.command or "" if other.fix else "")
 
 
+def test_an_attribute_that_every_item_has_under_another_name_is_named(world: World) -> None:
+    """The code that reads it may be right, so the declaration is not the only thing that can be wrong."""
+    letters = [item for item in world.items if item["pk"].startswith("MSG#")]
+    for item in letters:
+        item["msg"] = item.pop("message")
+    fix = judged("missing_attribute")(facts(world)).fix
+    assert fix is not None
+    assert "has `message`, and all have `msg`, which is not declared" in fix.text
+    letters[0]["spare"] = letters[1]["spare"] = "x"
+    assert "`spare`" not in str(judged("missing_attribute")(facts(world)).fix)
+    for item in letters:
+        del item["msg"]
+    fix = judged("missing_attribute")(facts(world)).fix
+    assert fix is not None
+    assert "else correct what writes the items" in fix.text
+
+
 def test_of_two_that_are_one_too_many_the_one_no_seed_made_is_deleted(world: World) -> None:
     item = next(item for item in world.items if item["pk"].startswith("MSG#"))
     world.items.append({**item, "sk": "2023-01-01T00:00:00.000000+00:00"})
