@@ -12,6 +12,7 @@ from devenv.core.value import Value
 from devenv.init.guards import decorated_by, depends_of, is_guard
 from devenv.init.source import assignments
 
+FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 ROUTE_PLACE: Final = late(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>")
 
 SCALARS: Final = frozenset(("int", "str", "float", "bool", "len", "Decimal"))
@@ -111,13 +112,7 @@ def wrapped(nodes: Iterable[ast.AST]) -> dict[str, str]:
     made = made_by(nodes)
     found = {}
     for node in nodes:
-        pairs: list[tuple[str, ast.expr]] = []
-        if isinstance(node, ast.Dict):
-            every = zip(node.keys, node.values, strict=True)
-            pairs = [(str(key.value), value) for key, value in every if isinstance(key, ast.Constant)]
-        elif isinstance(node, ast.Call) and called_name(node) in ("jsonify", "dict"):
-            pairs = [(word.arg, word.value) for word in node.keywords if word.arg]
-        for name, value in pairs:
+        for name, value in named_values(node):
             call = source_of(value, made)
             if call is not None:
                 found[called_name(call)] = name
@@ -151,37 +146,65 @@ def source_of(value: ast.expr, made: Mapping[str, ast.Call]) -> ast.Call | None:
 
 
 def picked(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, dict[str, str]]]:
-    """function -> field -> its own field of `[{"at": i["out_at"]} for i in list_loans(…)]`."""
+    """function -> field -> its own field of `[{"at": i["out_at"]} for i in list_loans(…)]`, or of one thing's fields.
+
+    `loan = find_loan(at); return {"at": at, "by": loan["by"]}` has those of `find_loan`, and the route's parameters.
+    """
     made = made_by(nodes)
+    given = {each.arg for node in nodes[:1] if isinstance(node, FUNCTIONS) for each in node.args.args}
     for node in nodes:
         match node:
             case ast.ListComp(
                 elt=ast.Dict() as shown, generators=[ast.comprehension(target=ast.Name(id=item), iter=over)]
             ) if (call := source_of(over, made)) is not None:
-                fields = {}
-                if any(key is None and getattr(each, "id", "") == item for key, each in pairs_of(shown)):
+                if any(getattr(each, "id", "") == item for each in spread(shown)):
                     continue  # `{**item, "title": …}` shows every field.
-                for key, value in pairs_of(shown):
-                    match value:
-                        case (
-                            ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(own)))
-                            | ast.Call(
-                                func=ast.Attribute(value=ast.Name(id=name), attr="get"),
-                                args=[ast.Constant(value=str(own)), *_],
-                            )
-                            | ast.Attribute(value=ast.Name(id=name), attr=own)
-                        ) if name == item and isinstance(key, ast.Constant):
-                            fields[str(key.value)] = own
-                yield called_name(call), fields
+                parts = ((key, field_of(value)) for key, value in named_values(shown))
+                yield called_name(call), {key: part[1] for key, part in parts if part and part[0] == item}
+            case ast.Return(value=ast.Dict() | ast.Call() as shown):
+                values = dict(named_values(shown))
+                found = {key: part for key, value in values.items() if (part := field_of(value)) and part[0] in made}
+                whole = {each.id for each in [*values.values(), *spread(shown)] if isinstance(each, ast.Name)}
+                asked = {
+                    key: each.id for key, each in values.items() if isinstance(each, ast.Name) and each.id in given
+                }
+                for name in sorted({part[0] for part in found.values()} - whole):
+                    own = {key: part[1] for key, part in found.items() if part[0] == name}
+                    yield called_name(made[name]), asked | own
             case ast.ListComp(elt=ast.Call(func=ast.Name(id=kind)), generators=[ast.comprehension(iter=over)]) if (
                 kind in SCALARS and (call := source_of(over, made)) is not None
             ):
                 yield called_name(call), {}  # Of each only a value: no item can be told from another.
 
 
-def pairs_of(node: ast.Dict) -> list[tuple[ast.expr | None, ast.expr]]:
-    """(key, value) of a dict as it is spelt; the key of a spread is None."""
-    return [*zip(node.keys, node.values, strict=True)]
+def named_values(shown: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """(field, value) of a dict, and of `jsonify(field=value)`."""
+    if isinstance(shown, ast.Dict):
+        every = zip(shown.keys, shown.values, strict=True)
+        yield from ((str(key.value), value) for key, value in every if isinstance(key, ast.Constant))
+    elif isinstance(shown, ast.Call) and called_name(shown) in ("jsonify", "dict"):
+        yield from ((word.arg, word.value) for word in shown.keywords if word.arg)
+
+
+def spread(shown: ast.expr) -> list[ast.expr]:
+    """The values of `{**item}` and `jsonify(**item)`."""
+    if isinstance(shown, ast.Dict):
+        return [value for key, value in zip(shown.keys, shown.values, strict=True) if key is None]
+    return [word.value for word in shown.keywords if word.arg is None] if isinstance(shown, ast.Call) else []
+
+
+def field_of(value: ast.expr) -> tuple[str, str] | None:
+    """(name, field) of `item["at"]`, `item.get("at")`, `item.at`, and of `float(item["at"])`."""
+    match value:
+        case (
+            ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(own)))
+            | ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[ast.Constant(value=str(own)), *_])
+            | ast.Attribute(value=ast.Name(id=name), attr=own)
+        ):
+            return name, own
+        case ast.Call(func=ast.Name(id=kind), args=[inner]) if kind in SCALARS - {"len"}:
+            return field_of(inner)
+    return None
 
 
 def shown_calls(nodes: Sequence[ast.AST]) -> Iterator[tuple[str, ast.expr]]:

@@ -208,3 +208,27 @@ def cooks(cook_id):
     assert spread.answers == {}
     assert plain.answers == {"by_cook": {}}
     assert "by_cook" not in plain.wraps
+
+
+def test_a_route_that_picks_the_fields_of_one_thing() -> None:
+    """Values in another type are the same fields; those of another thing are not its own."""
+    text = """
+@app.get("/beds/<bed_id>/harvests/<day>")
+def one(bed_id, day):
+    found = store.harvest(bed_id, day)
+    owner = store.grower(found["grower_id"])
+    return jsonify(day=day, kilos=float(found["kilos"]), grower=owner["name"])
+
+@app.get("/beds/<bed_id>/readings")
+def many(bed_id):
+    return jsonify(readings=[{"at": r["taken_at"], "celsius": float(r["celsius"])} for r in store.readings(bed_id)])
+
+@app.get("/things/<id>")
+def whole(id):
+    thing = store.thing(id)
+    return {**thing, "label": thing["name"]}
+"""
+    one, many, whole = read_routes("app.py", ast.parse(text))
+    assert one.answers["harvest"] == {"day": "day", "kilos": "kilos"}
+    assert many.answers["readings"] == {"at": "taken_at", "celsius": "celsius"}
+    assert whole.answers == {}
