@@ -52,7 +52,7 @@ def first(name: str, lines: str, *names: str) -> Fault:
 
 RUNNING: tuple[Fault, ...] = (
     Fault("an answer is kept", 43, "http", "items_lost", kept_answer, changed=always, names=("newest",)),
-    first("reading moves a group row", MOVES, "message_group", "sk"),
+    first("reading moves a group row", MOVES, "GRP#", "sk"),
     first("reading renames the reader", RENAMES, "users", "display_name"),
     Fault(
         "reading writes what is there",
