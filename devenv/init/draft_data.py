@@ -10,6 +10,7 @@ from devenv.init.entities import ID_NAMES, FoundEntity, find_entities, key_of, o
 from devenv.init.jwt_code import Claim, JwtUse
 from devenv.init.person_links import KnownRows, person_links
 from devenv.init.propose import (
+    HANDLES,
     brought_by,
     find_group,
     find_links,
@@ -52,7 +53,7 @@ class DataDrafter:
         self.entities = typed_by_links(self.entities, ids)
         # An id that only a script's items hold makes nobody a person who asks.
         told = find_links(kinds, self.columns, survey.seeds.items, survey.values.columns)
-        self.person = find_person(self.columns, told)
+        self.person = find_person(self.columns, told) or find_person(self.routed(), self.links)
         self.patterns = find_patterns(survey, self.entities, self.person, self.links)
         self.seed = find_seed(survey.code, loading_files(survey.manifests))
         self.application_command: tuple[str, ...] = ()
@@ -62,6 +63,11 @@ class DataDrafter:
         self.signed = self.find_signed()
         # What is not declared, with the reason and the next step: `init` prints these.
         self.undeclared: list[str] = []
+
+    def routed(self) -> list[DeclaredTable]:
+        """The tables of people that a route names by a column such as `handle`: `/@:handle/plays`."""
+        asked = {snake(name) for code in self.survey.code for route in code.routes for name in route.parameters}
+        return [table for table in self.columns if any(table.column(name) for name in HANDLES if name in asked)]
 
     def entity_sections(self) -> None:
         """`[entities.*]`, from the items that the code writes."""

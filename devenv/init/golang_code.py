@@ -13,6 +13,7 @@ from typing import Final
 from devenv.init.code import Code, Function, Query, Shape, read_query, read_shape
 from devenv.init.dict_functions import script_dicts
 from devenv.init.golang import GoField, GoParser, declared, last_name, parse_go, structs, unquoted
+from devenv.init.golang_helpers import GoRequest, with_helpers
 from devenv.init.javascript import JsFunction
 from devenv.init.javascript_code import ENDPOINT, as_call, items_of, shape
 from devenv.init.javascript_items import script_texts
@@ -69,7 +70,7 @@ def read_go(texts: Mapping[str, str], variables: Mapping[str, str], keys: frozen
     outside = Scope(fields, variables, made, dicts=dicts)
     readers = {name: GoReader(name, parser, outside, keys) for name, parser in parsers.items()}
     handlers = {f.short: (reader, block) for reader in readers.values() for block, f in reader.functions.items()}
-    return {name: reader.read(handlers) for name, reader in readers.items()}
+    return with_helpers({name: reader.read(handlers) for name, reader in readers.items()}, readers)
 
 
 def settings_in(parser: GoParser) -> dict[str, ast.expr]:
@@ -96,6 +97,7 @@ class GoReader:
         keys: frozenset[str],
     ) -> None:
         self.file, self.parser, self.script, self.keys = file, parser, parser.script, keys
+        self.sent: list[GoRequest] = []
         module = declared(parser)
         self.module = replace(outside, names={**outside.names, **module})
         self.scopes = {
@@ -123,6 +125,7 @@ class GoReader:
             elif made in READS:
                 query = self.query(READS[made], node, at, function, scope, block)
                 queries += [query] if query else []
+                self.sent += [GoRequest(block, READS[made], node, query)] if query and block else []
                 if query is None or (READS[made] != "scan" and not query.key):
                     unread.append(f"{self.file}:{self.script.line(at)}: a {made} whose key is computed")
             elif made in WRITES:
