@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import posixpath
 import re
 from collections.abc import Collection, Iterable, Mapping
 from itertools import islice
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from devenv.core.errors import UsageError
-from devenv.init.sql_tables import DeclaredTable, SqlFile, bare
+from devenv.init.sql_tables import COPIED, DeclaredTable, SqlFile, bare
 from devenv.steps.setup.mounts import COPIES, read_mounts
 from devenv.steps.setup.psql import SERVER_COPY, places_of_rows, split_statements
 
@@ -63,6 +64,19 @@ def copied_rows(
             elif near in texts and "csv" in found["rest"].lower():
                 keep_rows(columns, found["target"], texts[near], "header" in found["rest"].lower(), declared)
     return columns, lost
+
+
+def loaded_files(texts: Mapping[str, str], names: Collection[str], sql: Iterable[str]) -> set[str]:
+    """The data files that psql's `\\copy` in these SQL files loads: by its path, from either folder, or by its name."""
+    found: set[str] = set()
+    for file in sql:
+        for line in COPIED.finditer(texts[file]):
+            path = (line["quoted"] or line["plain"]).replace("''", "'")
+            beside = posixpath.normpath(posixpath.join(posixpath.dirname(file), path))
+            same = [name for name in names if posixpath.basename(name) == posixpath.basename(path)]
+            found |= {next((n for n in (posixpath.normpath(path), beside) if n in names), "")}
+            found |= {same[0]} if len(same) == 1 else set()
+    return found - {""}
 
 
 def csv_tables(texts: Mapping[str, str], declared: Mapping[str, Collection[str]]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from devenv.init.liquibase import changelogs, next_step, of_liquibase
 from devenv.init.manifests import PackageFile
 from devenv.init.step_commands import StepCommand, chained, migration_command
 from devenv.steps.setup.migrations import TOOLS
@@ -21,17 +23,21 @@ NAMED: Final = (
 )
 # Of several folders, this one is no set of demo data.
 MIGRATIONS: Final = re.compile(r"(?:^|[/_-])migrations?(?:/|$)")
+SCRIPT_LOCATION: Final = re.compile(r"^\s*script_location\s*=\s*(\S+)", re.MULTILINE)
 DJANGO: Final = re.compile(r"(.*/)?migrations/\d{4}_\w+\.py")
 FIXTURE: Final = re.compile(r"(?!(?:.*/)?tests?/)(?:.*/)?fixtures/[\w-]+\.json")
 KNEX: Final = re.compile(r"(?:(.*)/)?migrations/[^/]+\.[cm]?[jt]s")
 KNEX_UP: Final = re.compile(r"\bexports\.up\b|\bexport\s+(?:const|(?:async\s+)?function)\s+up\b|\bup\s*[:=(].*knex")
-DRIZZLE: Final = re.compile(r"drizzle\.config\.[cm]?[jt]s")
+DRIZZLE: Final = re.compile(r"drizzle[\w.-]*\.config[\w.-]*\.[cm]?[jt]s|drizzle\.config\.[\w.-]*[cm]?[jt]s")
+DRIZZLE_DOTS: Final = 2
+# What the journal calls Postgres; the second one in files of older versions.
+DIALECTS: Final = ("postgresql", "pg")
+JOURNAL: Final = "/meta/_journal.json"
 KNEXFILE: Final = re.compile(r"knexfile\.[cm]?[jt]s")
 # Tools that devenv knows no command of: they are named, and left to the project.
 OTHERS: Final = (
     ("Rails", re.compile(r"(?:.*/)?db/migrate/\d+_\w+\.rb")),
     ("TypeORM, Sequelize or another tool", re.compile(r"(?:.*/)?migrations/\d+[-_][^/]+\.[cm]?[jt]s")),
-    ("Liquibase", re.compile(r"(?:.*/)?(?:db\.)?changelog[^/]*\.(?:xml|ya?ml)")),
     ("Ecto", re.compile(r"(?:.*/)?priv/repo/migrations/\d+_\w+\.exs")),
 )
 
@@ -72,33 +78,56 @@ def find_migrations(
     return find_other(names, texts, manifests)
 
 
+def journals(texts: Mapping[str, str]) -> dict[str, tuple[str, list[str]]]:
+    """Folder of Drizzle's migrations -> (dialect, its files in the order of the journal)."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for name, text in texts.items():
+        folder = name.removesuffix(JOURNAL)
+        if folder == name:
+            continue
+        try:
+            journal = json.loads(text)
+            tags = [str(each["tag"]) for each in sorted(journal["entries"], key=lambda each: int(each["idx"]))]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            continue
+        files = [file for tag in tags if (file := f"{folder}/{tag}.sql") in texts]
+        found[folder] = str(journal.get("dialect") or "postgresql"), files
+    return found
+
+
 def find_drizzle(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
     """Drizzle's, in the folder that its configuration names: in the order of its journal."""
+    known = journals(texts)
     for config in (name for name in names if DRIZZLE.fullmatch(PurePosixPath(name).name)):
         told = re.search(r"\bout\s*:\s*['\"]([^'\"]+)['\"]", texts.get(config, ""))
         place = str(PurePosixPath(config).parent)
         folder = posixpath.normpath(posixpath.join(place, told[1] if told else "drizzle"))
-        files = [n for n in names if n.endswith(".sql") and str(PurePosixPath(n).parent) == folder]
-        if files and f"{folder}/meta/_journal.json" in names:
-            command = StepCommand(
-                ("npx", "--no-install", "drizzle-kit", "migrate"), "" if place == "." else place, (), config
+        there = sorted(n for n in names if n.endswith(".sql") and str(PurePosixPath(n).parent) == folder)
+        dialect, files = known.get(folder, ("postgresql", there))
+        if files and f"{folder}{JOURNAL}" in names and dialect in DIALECTS:
+            base = PurePosixPath(config).name
+            named = (
+                () if base.startswith("drizzle.config.") and base.count(".") == DRIZZLE_DOTS else (f"--config={base}",)
             )
+            words = ("npx", "--no-install", "drizzle-kit", "migrate", *named)
+            command = StepCommand(words, "" if place == "." else place, (), config)
             setting = {"command": command.command, "folder": folder}
-            return FoundMigrations("drizzle", setting, tuple(sorted(files)), config, True, command)
+            return FoundMigrations("drizzle", setting, tuple(files), config, True, command)
     return None
 
 
 def find_other(names: list[str], texts: Mapping[str, str], manifests: Sequence[PackageFile]) -> FoundMigrations | None:
     """Those of another tool, where the project has a command that runs them."""
-    for tool, pattern in OTHERS:
-        files = [name for name in names if pattern.fullmatch(name)]
+    sets = [(tool, [name for name in names if pattern.fullmatch(name)]) for tool, pattern in OTHERS]
+    for tool, files in (*sets, ("Liquibase", changelogs(texts))):
         folder = str(PurePosixPath(files[0]).parent) if files else ""
         command = migration_command(folder, names, texts, manifests) if files else None
         if command is not None:
             files = [name for name in files if name.startswith(f"{folder}/")]
-            name = "TypeORM" if "typeorm" in texts[files[0]].lower() else tool
+            files += of_liquibase(texts) if tool == "Liquibase" else ()
+            name = "TypeORM" if "typeorm" in texts.get(files[0], "").lower() else tool
             setting = {"command": command.command, "folder": folder}
-            return FoundMigrations(name, setting, tuple(files), command.evidence, True, command)
+            return FoundMigrations(name, setting, tuple(dict.fromkeys(files)), command.evidence, True, command)
     return None
 
 
@@ -120,13 +149,29 @@ def find_alembic(names: list[str], texts: Mapping[str, str]) -> FoundMigrations 
             command = ["{python}", "-m", "flask", "--app", app, "db", "upgrade", "-d", folder]
             setting = {"command": command, "folder": folder}
         return FoundMigrations("flask-migrate", setting, tuple(files), f"{folder}/env.py", program=True)
-    ini = next((name for name in names if PurePosixPath(name).name == "alembic.ini"), None)
+    ini, place = alembic_ini(folder, names, texts)
+    words = ("{python}", "-m", "alembic", "upgrade", "head")
     if ini is None or ini == "alembic.ini":
         setting = "alembic" if folder in ("alembic", "migrations") else {"tool": "alembic", "folder": folder}
-    else:
-        command = ["{python}", "-m", "alembic", "-c", ini, "upgrade", "head"]
-        setting = {"command": command, "folder": folder}
-    return FoundMigrations("alembic", setting, tuple(files), ini or files[0], program=True)
+        return FoundMigrations("alembic", setting, tuple(files), ini or files[0], True, StepCommand(words, "", (), ""))
+    # Its paths, and the modules that env.py imports, start at the folder that it runs in.
+    named = () if ini == f"{place}/alembic.ini" else ("-c", posixpath.relpath(ini, place or "."))
+    program = StepCommand((*words[:3], *named, *words[3:]), place, (), ini)
+    mine = {"command": program.command, "folder": folder}
+    return FoundMigrations("alembic", mine, tuple(files), ini, True, program)
+
+
+def alembic_ini(folder: str, names: Iterable[str], texts: Mapping[str, str]) -> tuple[str | None, str]:
+    """(the alembic.ini whose script_location is a folder, the folder to run Alembic in); (None, "") without one."""
+    inis = [name for name in names if PurePosixPath(name).name == "alembic.ini"]
+    for ini in inis:
+        place = posixpath.dirname(ini)
+        found = SCRIPT_LOCATION.search(texts.get(ini, ""))
+        location = found[1].replace("%(here)s/", "").strip() if found else ""
+        for start in (place, ""):
+            if location and posixpath.normpath(posixpath.join(start, location)) == folder:
+                return ini, start
+    return (inis[0], posixpath.dirname(inis[0])) if inis else (None, "")
 
 
 def find_django(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
@@ -190,7 +235,7 @@ def plain(tool: str, folder: str, files: Iterable[str]) -> FoundMigrations:
     return FoundMigrations(tool, setting, mine, mine[0])
 
 
-def other_migrations(names: Iterable[str], known: FoundMigrations | None) -> list[str]:
+def other_migrations(names: Iterable[str], texts: Mapping[str, str], known: FoundMigrations | None) -> list[str]:
     """Sentences about migrations of tools that devenv does not run by itself."""
     names = [name for name in names if known is None or name not in known.files]
     said = []
@@ -203,4 +248,4 @@ def other_migrations(names: Iterable[str], known: FoundMigrations | None) -> lis
                 f' [steps.setup] migrations = {{ command = ["…"], folder = "{folder}" }}'
             )
             names = [name for name in names if name not in found]
-    return said
+    return [*said, *(next_step(texts) if known is None or known.tool != "Liquibase" else ())]

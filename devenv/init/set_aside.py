@@ -16,7 +16,35 @@ SAYS_SO: Final = re.compile(
     re.IGNORECASE,
 )
 MYSQL: Final = re.compile(r"`\w+`|\bENGINE\s*=\s*InnoDB\b|\bAUTO_INCREMENT\b", re.IGNORECASE)
-TEXTS: Final = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|\$\$.*?\$\$", re.DOTALL)
+SQLITE: Final = re.compile(
+    r"\bAUTOINCREMENT\b|^\s*PRAGMA\s+\w+|\bWITHOUT\s+ROWID\b|\bsqlite_(?:master|schema|sequence)\b"
+    r"|\bINSERT\s+OR\s+(?:REPLACE|IGNORE|ROLLBACK)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+TSQL: Final = re.compile(
+    r"^[ \t]*GO[ \t]*;?[ \t]*$|\bIDENTITY\s*\(\s*\d+\s*,\s*\d+\s*\)|(?:\[dbo\]|\bdbo)\s*\.|\bNVARCHAR\s*\("
+    r"|\b(?:UNIQUEIDENTIFIER|DATETIME2)\b"
+    r"|\b(?:GETDATE|SYSUTCDATETIME|NEWID)\s*\(|\b(?:TABLE|INTO|FROM)\s+\[\w+\]",
+    re.IGNORECASE | re.MULTILINE,
+)
+ORACLE: Final = re.compile(r"\bN?VARCHAR2\s*\(|\bNUMBER\s*\(\s*\d+|\bSYSDATE\b", re.IGNORECASE)
+DIALECTS: Final = (("MySQL", MYSQL), ("SQLite", SQLITE), ("Oracle", ORACLE), ("SQL Server", TSQL))
+# The same by the name of a file or of its folder.
+OF_NAME: Final = {
+    **dict.fromkeys(("sqlite", "sqlite3"), "SQLite"),
+    **dict.fromkeys(("mysql", "mariadb"), "MySQL"),
+    **dict.fromkeys(("mssql", "sqlserver", "tsql"), "SQL Server"),
+    "oracle": "Oracle",
+    "clickhouse": "ClickHouse",
+}
+OF_POSTGRES: Final = re.compile(
+    r"\b(?:timestamptz|jsonb|bytea|bigserial|serial|plpgsql|text\[\]|gen_random_uuid|nextval)\b|::\w|\bCREATE\s+SCHEMA\b",
+    re.IGNORECASE,
+)
+TEXTS: Final = re.compile(
+    r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|\$(\w*)\$.*?\$\1\$|^COPY\s[^;]*\sFROM\s+stdin\b[^;]*;.*?^\\\.$",
+    re.DOTALL | re.MULTILINE | re.IGNORECASE,
+)
 INCLUDE: Final = re.compile(r"^[ \t]*\\(ir?|include(?:_relative)?)[ \t]+'?([^\s']+)'?", re.MULTILINE)
 
 
@@ -26,9 +54,23 @@ def set_aside(name: str, text: str) -> str | None:
     said = SAYS_SO.search(head[0]) if head else None
     if said is not None:
         return f'line {text.count(chr(10), 0, said.start()) + 1} says "{said[0].lower()}"'
-    if MYSQL.search(TEXTS.sub("", text)):
-        return "it is written for MySQL"
-    return None
+    return of_another_server(name, TEXTS.sub("", text))
+
+
+def of_another_server(name: str, code: str) -> str | None:
+    """Why the SQL (without its texts and comments) is not for Postgres: the first word of another dialect, or a name.
+
+    A word decides only where nothing else in the file is Postgres' own.
+    """
+    if OF_POSTGRES.search(code):
+        return f"it is written for {DIALECTS[0][0]}" if MYSQL.search(code) else None
+    for server, words in DIALECTS:
+        if found := words.search(code):
+            word = " ".join(found[0].split()).rstrip("(.; ")
+            return f"it is written for {server}" + ("" if words is MYSQL else f" ({word})")
+    parts = re.split(r"[/._-]", name.lower())
+    server_ = next((OF_NAME[part] for part in parts if part in OF_NAME), None)
+    return f"its name says that it is for {server_}" if server_ else None
 
 
 def old_folder(name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The SQL files that `setup` runs, in order, and why it runs no others. Pure."""
+"""The SQL files that step setup runs, in order, and the reason for each that it does not run. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Final
 
-from devenv.init.migrations import FoundMigrations
+from devenv.init.liquibase import of_liquibase
+from devenv.init.migrations import DIALECTS, FoundMigrations, journals
 from devenv.init.set_aside import included, old_folder, set_aside
 from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
 
@@ -15,7 +16,6 @@ from devenv.init.sql_tables import DeclaredTable, SqlFile, order_files, read_sql
 LEDGERS: Final = frozenset(
     ["schema_migrations", "ar_internal_metadata", "flyway_schema_history", "goose_db_version", "gorp_migrations"]
 )
-
 # The dump of the schema that Rails keeps.
 STRUCTURE: Final = "structure.sql"
 
@@ -29,11 +29,17 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
     if migrations:
         owners = {table.name: f"the migrations ({migrations.tool})" for n in of_tool for table in up_tables(texts[n])}
     sql = sorted((n for n in texts if n.endswith(".sql") and n not in of_tool), key=lambda n: (n.count("/"), n))
-    lists = included(texts, sql)
+    lists, steps, of_changelog = included(texts, sql), journals(texts), of_liquibase(texts)
     in_use = [name for name in sql if not old_folder(name)]
     for name in sql:
         if files := lists.get(name):
             reasons.append(f"{name}: it only includes {', '.join(files)}; these run in the order that it gives")
+            continue
+        if name in of_changelog:
+            reasons.append(f"{name}: not loaded: {of_changelog[name]}")
+            continue
+        if reason := outside_journal(name, steps):
+            reasons.append(f"{name}: not loaded: {reason}")
             continue
         aside = set_aside(name, texts[name]) or (old_folder(name) if migrations or in_use else None)
         if aside is not None and not any(name in files for files in lists.values()):
@@ -57,9 +63,21 @@ def choose_sql(texts: Mapping[str, str], migrations: FoundMigrations | None) -> 
             continue
         owners |= {table.name: name for table in read.tables}
         chosen[name] = read
-    listed = [name for files in lists.values() for name in files if name in chosen]
+    ordered = [*lists.values(), *(files for _, files in steps.values())]
+    listed = [name for files in ordered for name in files if name in chosen]
     first = [chosen.pop(name) for name in dict.fromkeys(listed)]
     return [*first, *order_files(chosen.values())], reasons
+
+
+def outside_journal(name: str, steps: Mapping[str, tuple[str, list[str]]]) -> str | None:
+    """Why Drizzle's own journal leaves a file out, or is none of Postgres."""
+    folder = name.rpartition("/")[0]
+    if folder not in steps:
+        return None
+    dialect, files = steps[folder]
+    if dialect not in DIALECTS:
+        return f'{folder}/meta/_journal.json has the dialect "{dialect}"'
+    return None if name in files else f"{folder}/meta/_journal.json does not list it, so Drizzle does not run it"
 
 
 def up_tables(text: str) -> tuple[DeclaredTable, ...]:

@@ -27,6 +27,11 @@ REFERENCES: Final = re.compile(rf"REFERENCES\s+(?:{NAME}\.)?({NAME})", re.IGNORE
 FOREIGN: Final = re.compile(rf"FOREIGN\s+KEY\s*\(\s*({NAME})\s*\)\s*REFERENCES\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
 ALTERED: Final = re.compile(rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?(?:{NAME}\.)?({NAME})\s", re.IGNORECASE)
 TARGET: Final = re.compile(rf"(?:INSERT\s+INTO|COPY(?=[^;]*?\sFROM\b))\s+(?:{NAME}\.)?({NAME})", re.IGNORECASE)
+# psql's own command, which is no statement.
+COPIED: Final = re.compile(
+    r"^[ \t]*\\copy\s+(?P<target>[^\n]+?)\s+from\s+(?:'(?P<quoted>(?:[^'\n]|'')+)'|(?P<plain>[^\s';]+))",
+    re.IGNORECASE | re.MULTILINE,
+)
 PLACEHOLDER: Final = re.compile(r"%\(\w+\)s|%s|\{\w*\}|(?<!:):[A-Za-z_]\w*|\$\d")
 # What a statement needs another file's table for.
 TOUCHES: Final = re.compile(
@@ -122,6 +127,7 @@ def read_sql(name: str, text: str) -> SqlFile | str:
         problem = None
     except UsageError as error:
         statements, problem = [part.strip() for part in text.split(";")], error.what
+    statements += [f"COPY {found['target']} FROM file" for found in COPIED.finditer(text)]
     tables = with_keys([table for each in statements if (table := read_table(each))], statements)
     fills = tuple(dict.fromkeys(bare(found[1]) for each in statements if (found := TARGET.match(each))))
     first = {each.split(None, 1)[0].upper() for each in statements if each}

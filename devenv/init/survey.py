@@ -16,7 +16,7 @@ from devenv.init import golang_code, javascript_code, ruby, unused
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
-from devenv.init.copied_rows import copied_rows, csv_tables
+from devenv.init.copied_rows import copied_rows, csv_tables, loaded_files
 from devenv.init.data_classes import data_classes
 from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
@@ -27,6 +27,7 @@ from devenv.init.javascript_rows import prisma_tables
 from devenv.init.javascript_seeds import seeded_rows
 from devenv.init.javascript_variables import prisma_code
 from devenv.init.jwt_code import JwtUse, header_reader, python_jwt, scripts_jwt, token_use
+from devenv.init.liquibase import is_changelog, of_liquibase
 from devenv.init.listing import SCRIPTS, is_script, list_widely
 from devenv.init.manifests import LANGUAGES, PackageFile, read_manifest
 from devenv.init.migrations import FoundMigrations, find_migrations, other_migrations
@@ -247,6 +248,7 @@ def survey(root: Path) -> Survey:
     )
     unread = unused.unread_tables(rest)
     everything = [*of_sql, *rows, *(table for file in sql for table in file.tables)]
+    declared = {table.name: [column.name for column in table.columns] for table in everything}
     copied, lost = copied_rows(root, texts, names, sql, everything)
     copied = {**seeded_rows(parsed, texts), **ruby.read_ruby_seeds(texts, everything), **copied}
     suggesting = [each.file for each in manifests if "DynamoDB" in each.stores]
@@ -256,6 +258,13 @@ def survey(root: Path) -> Survey:
     loader = find_seed(code, loading_files(manifests))
     row_loader = row_seed(names, texts, manifests, loader.file if loader else None)
     data = data_files(texts[loader.file], names) if loader else []
+    of_changelogs = of_liquibase(texts)
+    elsewhere = {
+        *data,
+        *(migrations.fixtures if migrations else ()),
+        *of_changelogs,
+        *loaded_files(texts, names, [file.name for file in sql]),
+    }
     used = {
         *(migrations.files if migrations else ()),
         *([loader.file] if loader else []),
@@ -295,17 +304,14 @@ def survey(root: Path) -> Survey:
             *lost,
             *unread,
             *unused.unread_routes(texts),
-            *other_migrations(names, migrations),
+            *other_migrations(names, texts, migrations),
             *(
                 f"{table.file}:{table.line}: {', '.join(table.dropped)} of table {table.table}: left out"
                 for table in settled
                 if table.dropped
             ),
-            *unloaded(
-                seeds.unused,
-                [*data, *(migrations.fixtures if migrations else ())],
-                csv_tables(texts, {t.name: [c.name for c in t.columns] for t in everything}),
-            ),
+            *(f"{name}: not loaded: {why}" for name, why in of_changelogs.items() if name.endswith(".csv")),
+            *unloaded(seeds.unused, elsewhere, csv_tables(texts, declared)),
             *unread_loaders(texts, in_code, used, [file.name for file in sql]),
             *unmade_tables(in_code, asked_tables | views_in(texts)),
             *unread_functions(texts, functions),
@@ -339,7 +345,7 @@ def survey(root: Path) -> Survey:
 
 
 def unloaded(said: Iterable[str], read: Collection[str], rows: Mapping[str, str]) -> Iterator[str]:
-    """Sentences about data files that the seed script does not `read`; `rows`: table of Postgres -> its CSV file."""
+    """Sentences about data files that are not in `read`; `rows`: table of Postgres -> its CSV file."""
     tables = {file: table for table, file in rows.items()}
     for sentence in said:
         file = sentence.partition(":")[0]
@@ -420,7 +426,7 @@ def is_wanted(path: PurePath) -> bool:
     """Return True if a file can hold something of interest, by its name: scripts often have no suffix."""
     if path.name in LANGUAGES or PRIVATE.fullmatch(path.name) or SHARED.fullmatch(path.name):
         return True
-    if path.suffix in WANTED:
+    if path.suffix in WANTED or is_changelog(path):
         return path.name not in UNWANTED and not path.name.endswith((".d.ts", ".min.js"))
     return not path.suffix and not path.name.startswith(".")
 

@@ -1,0 +1,75 @@
+"""Liquibase: its changelogs, the files that they name, and the next step for each. Pure; nothing is run."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import Final
+
+from devenv.core.late import late
+
+FORMATTED: Final = late(r"\s*--\s*liquibase\s+formatted\s+sql\b", re.IGNORECASE)
+CHANGELOG: Final = late(r"^\s*(?:-\s*)?[\"']?databaseChangeLog[\"']?\s*:|<databaseChangeLog\b", re.MULTILINE)
+# A file or folder that a changelog names: `file: a.sql`, `"path": "sql/"`, `<sqlFile path="a.sql"/>`.
+NAMED: Final = late(r"\b(?:file|path|resourceFilter)[\"']?\s*[:=]\s*[\"']?(?:classpath:)?([\w./-]+)")
+CONTEXT: Final = late(r"\bcontext(?:Filter)?s?[\"']?\s*[:=]\s*[\"']?([A-Za-z][\w-]*)")
+SUFFIXES: Final = (".yaml", ".yml", ".xml", ".json")
+# Where a changelog's paths may start, beside its own folder.
+ROOTS: Final = ("src/main/resources", "resources", "db")
+
+
+def is_changelog(path: PurePath) -> bool:
+    """Return True if the name of an XML file is one that people give a changelog."""
+    return path.suffix == ".xml" and bool(re.search(r"change|liquibase|migration", path.as_posix(), re.IGNORECASE))
+
+
+def changelogs(texts: Mapping[str, str]) -> list[str]:
+    """The files that are changelogs, the uppermost first."""
+    found = [n for n, t in texts.items() if n.endswith(SUFFIXES) and CHANGELOG.search(t)]
+    found += [n for n, t in texts.items() if n.endswith(".sql") and FORMATTED.match(t)]
+    return sorted(found, key=lambda name: (name.endswith(".sql"), "master" not in name, name.count("/"), name))
+
+
+def of_liquibase(texts: Mapping[str, str]) -> dict[str, str]:
+    """SQL or CSV file -> the reason why only Liquibase can run it."""
+    found: dict[str, str] = {}
+    for log in changelogs(texts):
+        if log.endswith(".sql"):
+            found.setdefault(log, "a changelog of Liquibase, which alone runs each change once and in order")
+        for name in named(log, texts):
+            found.setdefault(name, f"{log} names it: Liquibase alone loads it, as a part of that changelog")
+    return found
+
+
+def named(log: str, texts: Mapping[str, str]) -> Iterator[str]:
+    """The SQL and CSV files that a changelog names, and those in folders that it names."""
+    folder = posixpath.dirname(log)
+    for match in NAMED.finditer(texts[log]):
+        path = match[1].strip("/")
+        parts = folder.split("/") if folder else []
+        above = ["/".join(parts[:n]) for n in range(len(parts), -1, -1)]
+        places = [posixpath.normpath(posixpath.join(place, path)) for place in (*above, *ROOTS)]
+        for place in places:
+            inside = [n for n in texts if n == place or n.startswith(f"{place}/")]
+            inside = [n for n in inside if n.endswith((".sql", ".csv"))]
+            yield from inside
+            if inside:
+                break
+
+
+def next_step(texts: Mapping[str, str]) -> list[str]:
+    """The sentence about the changelogs: the setting that runs them by Liquibase's own command."""
+    logs = changelogs(texts)
+    if not logs:
+        return []
+    contexts = dict.fromkeys(found[1] for log in logs for found in CONTEXT.finditer(texts[log]))
+    only = f" (contexts: {', '.join(contexts)}; choose by --contexts=…)" if contexts else ""
+    folder = posixpath.dirname(logs[0]) or "."
+    return [
+        f"{logs[0]}: a changelog of Liquibase{only}: devenv runs no changelog itself; if Liquibase is installed: "
+        f'[steps.setup] migrations = {{ command = ["liquibase", "--changelog-file={logs[0]}", "update"], '
+        f'folder = "{folder}" }}, and in [env] LIQUIBASE_COMMAND_URL = '
+        '"jdbc:postgresql://{postgres_host}:{postgres_port}/{postgres_database}?user={postgres_user}"'
+    ]
