@@ -207,7 +207,7 @@ def read_service(
         build=beside(file, str(folder)) if folder else None,
         ports=tuple(ports),
         environment={**given, **read_environment(tree.get("environment"), variables)},
-        command=tuple(map(str, words)),
+        command=tuple(fill_command(str(word), variables) for word in words),
         file=file,
         needs=names_in(tree.get("depends_on")),
         profiles=names_in(tree.get("profiles")),
@@ -254,6 +254,20 @@ def fill_in(text: str, variables: Mapping[str, str]) -> str | None:
     return None if re.search(r"\$\{?\w", text) else text.replace("$$", "$")
 
 
+def fill_command(word: str, variables: Mapping[str, str]) -> str:
+    """A word of a command as Compose hands it to the container: `${APP_PORT:-5055}` is the number, `$$X` is `$X`.
+
+    A text that only a .env file has stays out of it: it may be private.
+    """
+
+    def filled(found: re.Match[str]) -> str:
+        value = variables.get(found[1] or found[3], "")
+        return value if value.isdigit() else found[0] if found[2] is None else found[2]
+
+    filled_in = re.sub(r"(?<!\$)\$(?:\{(\w+)(?::?-([^{}]*))?\}|(\w+))", filled, word)
+    return filled_in.replace("$$", "$")
+
+
 def read_dockerfile(file: str, text: str) -> tuple[str, ...]:
     """The words of a Dockerfile's last CMD, in either form; () when it has none."""
     if not file.rpartition("/")[2].startswith("Dockerfile"):
@@ -266,7 +280,9 @@ def read_dockerfile(file: str, text: str) -> tuple[str, ...]:
     except ValueError:
         listed = None
     words = listed if isinstance(listed, list) else split_words(found[-1].replace("\\\n", " "))
-    return tuple(map(str, words))
+    # The shell of the image fills variables in.
+    given = dict(re.findall(r"^[ \t]*(?:ENV|ARG)[ \t]+(\w+)[= ](\d+)[ \t]*$", text, re.MULTILINE))
+    return tuple(fill_command(str(word), given) for word in words)
 
 
 def split_words(command: str) -> list[str]:

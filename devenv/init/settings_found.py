@@ -77,8 +77,13 @@ def local_command(command: Iterable[str], port: int | None) -> list[str]:
     elif words and words[0] in MODULE_SERVER:
         words[:1] = ["{python}", "-m", words[0]]
     if port is None:
-        named = re.search(r"(?:--port|-p|--bind)[= ](?:\S*:)?(\d{2,5})(?= |$)", " ".join(words))
+        named = re.search(r"(?:--port|-p|--bind|-b)[= ](?:\S*:)?(\d{2,5})(?= |$)", " ".join(words))
         port = int(named[1]) if named else None
     if port is not None:
         words = [re.sub(rf"(?<!\d){port}(?!\d)", "{port}", word) for word in words]
+    # A port that no file gives: devenv's.
+    words = [
+        re.sub(r"\$(?:\{(?:HTTP_|APP_|SERVER_|API_)?PORT\}|(?:HTTP_|APP_|SERVER_|API_)?PORT\b)", "{port}", word)
+        for word in words
+    ]
     return [re.sub(r"\b0\.0\.0\.0\b", "127.0.0.1", word) for word in words]

@@ -1,0 +1,55 @@
+"""The command of a compose file's or Dockerfile's application, with its variables filled in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.init.test_init_kinds import made
+
+ROWS = {"db/schema.sql": "CREATE TABLE boats (id int PRIMARY KEY);"}
+COMPOSE = """
+services:
+  db: {{image: "postgres:16"}}
+  harbour-api:
+    build: ./harbour
+    {command}
+    environment: {{DATABASE_URL: "postgres://me:x@db:5432/harbour"}}
+    ports: ["${{APP_PORT:-5055}}:${{APP_PORT:-5055}}"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "env", "port"),
+    [
+        ("command: gunicorn -b 0.0.0.0:${APP_PORT:-5055} harbour.wsgi:app", "", 5055),
+        ("command: gunicorn -b 0.0.0.0:${APP_PORT-5055} harbour.wsgi:app", "APP_PORT=6066\n", 6066),
+        ("command: [gunicorn, -b, '0.0.0.0:$APP_PORT', 'harbour.wsgi:app']", "", 5055),
+    ],
+)
+def test_a_port_in_a_command_is_the_variables_value_or_its_default(
+    tmp_path: Path, line: str, env: str, port: int
+) -> None:
+    text = COMPOSE.format(command=line)
+    settings, _ = made(tmp_path, {**ROWS, "docker-compose.yml": text, ".env": env, "harbour/wsgi.py": ""})
+    assert settings.backend is not None
+    assert settings.backend.command == ["{python}", "-m", "gunicorn", "-b", "127.0.0.1:{port}", "harbour.wsgi:app"]
+    assert settings.backend.port == port
+
+
+@pytest.mark.parametrize("env", ["ENV PORT=7007\n", "ENV PORT 7007\n", ""])
+def test_a_port_in_a_dockerfile_is_filled_in(tmp_path: Path, env: str) -> None:
+    docker = f"FROM python:3.11\n{env}CMD gunicorn --bind 0.0.0.0:${{PORT:-7007}} wsgi:app\n"
+    text = COMPOSE.format(command="").replace('    ports: ["${APP_PORT:-5055}:${APP_PORT:-5055}"]\n', "")
+    settings, _ = made(tmp_path, {**ROWS, "compose.yaml": text, "harbour/Dockerfile": docker})
+    assert settings.backend is not None
+    assert settings.backend.command == ["{python}", "-m", "gunicorn", "--bind", "127.0.0.1:{port}", "wsgi:app"]
+
+
+def test_a_text_of_a_private_file_is_not_copied_into_a_command(tmp_path: Path) -> None:
+    text = COMPOSE.format(command="command: harbour-server --mode ${MODE:-quiet} --pier ${PIER} --port 5055")
+    settings, _ = made(tmp_path, {**ROWS, "compose.yaml": text, ".env": "PIER=north-quay\nMODE=loud\n"})
+    assert settings.backend is not None
+    words = ["harbour-server", "--mode", "quiet", "--pier", "${PIER}", "--port", "{port}"]
+    assert settings.backend.command == words
