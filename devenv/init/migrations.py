@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from devenv.init.liquibase import changelogs, next_step, of_liquibase
 from devenv.init.manifests import PackageFile
+from devenv.init.script_configs import script_migrations, told_files
 from devenv.init.step_commands import StepCommand, chained, migration_command
 from devenv.steps.setup.migrations import TOOLS
 
@@ -119,7 +120,7 @@ def find_drizzle(names: list[str], texts: Mapping[str, str]) -> FoundMigrations 
 def find_other(names: list[str], texts: Mapping[str, str], manifests: Sequence[PackageFile]) -> FoundMigrations | None:
     """Those of another tool, where the project has a command that runs them."""
     sets = [(tool, [name for name in names if pattern.fullmatch(name)]) for tool, pattern in OTHERS]
-    for tool, files in (*sets, ("Liquibase", changelogs(texts))):
+    for tool, files in (*script_migrations(names, texts), *sets, ("Liquibase", changelogs(texts))):
         folder = str(PurePosixPath(files[0]).parent) if files else ""
         command = migration_command(folder, names, texts, manifests) if files else None
         if command is not None:
@@ -195,7 +196,9 @@ def find_django(names: list[str], texts: Mapping[str, str]) -> FoundMigrations |
 def find_knex(names: list[str], texts: Mapping[str, str]) -> FoundMigrations | None:
     """Knex's, where there is a knexfile."""
     knexfile = next((name for name in names if KNEXFILE.fullmatch(PurePosixPath(name).name)), None)
-    files = [name for name in names if KNEX.fullmatch(name) and KNEX_UP.search(texts.get(name, ""))]
+    own = told_files(knexfile, texts.get(knexfile, ""), names, "migrations", "directory") if knexfile else []
+    files = own or [name for name in names if KNEX.fullmatch(name)]
+    files = [name for name in files if KNEX_UP.search(texts.get(name, ""))]
     if knexfile is None or not files:
         return None
     folder = str(PurePosixPath(files[0]).parent)
@@ -239,8 +242,9 @@ def other_migrations(names: Iterable[str], texts: Mapping[str, str], known: Foun
     """Sentences about migrations of tools that devenv does not run by itself."""
     names = [name for name in names if known is None or name not in known.files]
     said = []
-    for tool, pattern in OTHERS:
-        found = [name for name in names if pattern.fullmatch(name)]
+    sets = [(tool, [name for name in names if pattern.fullmatch(name)]) for tool, pattern in OTHERS]
+    for tool, all_ in (*script_migrations(names, texts), *sets):
+        found = [name for name in all_ if name in names]
         if found:
             folder = PurePosixPath(found[0]).parent
             said.append(

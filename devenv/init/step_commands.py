@@ -12,6 +12,7 @@ from typing import Final
 from devenv.core.late import late
 from devenv.init.listing import SCRIPTS
 from devenv.init.manifests import PackageFile
+from devenv.init.script_configs import sequelize_files, told_files
 
 PROGRAM: Final = late(r"[\w@./-]+\.[cm]?[jt]s")
 LOADS: Final = late(r"(^|[:_-])(seed|import|load|populate|fixtures?|demo|bootstrap)(s|ing)?($|[:_-])")
@@ -119,7 +120,9 @@ def prisma_seed(names: Sequence[str], texts: Mapping[str, str], manifests: Seque
 def knex_seed(names: Sequence[str], texts: Mapping[str, str], manifests: Sequence[PackageFile]) -> StepCommand | None:
     """`knex seed:run`, where a knexfile and files in a folder `seeds` are."""
     knexfile = next((n for n in names if re.fullmatch(r"knexfile\.[cm]?[jt]s", PurePosixPath(n).name)), None)
-    files = [n for n in names if KNEX_SEED.fullmatch(n) and SEEDS.search(texts.get(n, ""))]
+    own = told_files(knexfile, texts.get(knexfile, ""), names, "seeds", "directory") if knexfile else []
+    files = own or [n for n in names if KNEX_SEED.fullmatch(n)]
+    files = [n for n in files if SEEDS.search(texts.get(n, ""))]
     if knexfile is None or not files:
         return None
     folder = knexfile.rpartition("/")[0]
@@ -130,7 +133,8 @@ def sequelize_seed(
     names: Sequence[str], texts: Mapping[str, str], manifests: Sequence[PackageFile]
 ) -> StepCommand | None:
     """`sequelize-cli db:seed:all`, where a folder `seeders` is."""
-    files = [n for n in names if SEEDER.fullmatch(n) and "bulkInsert" in texts.get(n, "")]
+    told = sequelize_files(names, texts, "seeders-path")
+    files = [n for n in told or names if (told or SEEDER.fullmatch(n)) and "bulkInsert" in texts.get(n, "")]
     owner = next((each for each in packages_of(manifests) if {"sequelize", "sequelize-cli"} & each.packages), None)
     if not files or owner is None:
         return None

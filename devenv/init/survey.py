@@ -37,6 +37,7 @@ from devenv.init.program_tables import read_program_tables
 from devenv.init.query_helpers import with_queries
 from devenv.init.real_values import SeedValues, find_values
 from devenv.init.ruby_code import read_rails_routes, read_ruby_code
+from devenv.init.script_configs import SEQUELIZE
 from devenv.init.seeds import FoundSeeds, find_seeds, plain_item
 from devenv.init.settings_class import with_variables
 from devenv.init.shell_items import with_shell_items
@@ -424,7 +425,7 @@ def known_variables(compose: ComposeFile | None) -> dict[str, str]:
 
 def is_wanted(path: PurePath) -> bool:
     """Return True if a file can hold something of interest, by its name: scripts often have no suffix."""
-    if path.name in LANGUAGES or PRIVATE.fullmatch(path.name) or SHARED.fullmatch(path.name):
+    if path.name in (*LANGUAGES, SEQUELIZE) or PRIVATE.fullmatch(path.name) or SHARED.fullmatch(path.name):
         return True
     if path.suffix in WANTED or is_changelog(path):
         return path.name not in UNWANTED and not path.name.endswith((".d.ts", ".min.js"))

@@ -170,3 +170,64 @@ def test_csv_files_that_psql_loads_are_used(tmp_path: Path) -> None:
     settings, body = made(tmp_path, files)
     assert settings.steps.setup.files == ["db/*.sql"]
     assert body["unused"] == []
+
+
+# --- folders of one's own
+
+
+SEQUELIZE = {
+    "api/.sequelizerc": """const path = require('path');
+module.exports = {
+  'migrations-path': path.resolve('src', 'db', 'changes'),
+  'seeders-path': path.resolve('src', 'db', 'demo'),
+};
+""",
+    "api/package.json": json.dumps({"dependencies": {"sequelize": "6"}, "devDependencies": {"sequelize-cli": "6"}}),
+    "api/src/db/changes/plots.js": "module.exports = { up: (q, T) => q.createTable('plots', { id: T.UUID }) };",
+    "api/src/db/demo/plots.js": "module.exports = { up: (q) => q.bulkInsert('plots', [{ id: 'x' }]) };",
+}
+
+
+def test_sequelize_has_its_folders_from_its_file(tmp_path: Path) -> None:
+    settings, _ = made(tmp_path, SEQUELIZE)
+    migrations = settings.steps.setup.migrations
+    assert migrations.folder == "api/src/db/changes"  # type: ignore[union-attr]
+    text = "cd api && npx --no-install sequelize-cli db:migrate"
+    assert migrations.command == ["sh", "-c", text]  # type: ignore[union-attr]
+    assert settings.steps.seed.command == ["sh", "-c", "cd api && npx --no-install sequelize-cli db:seed:all"]
+    assert settings.steps.seed.files == ["api/src/db/demo/plots.js"]
+
+
+def test_knex_has_its_folders_from_its_file(tmp_path: Path) -> None:
+    files = {
+        "knexfile.ts": "export default { client: 'pg', migrations: { directory: './db/changes', extension: 'ts' },\n"
+        "  seeds: { directory: path.join(__dirname, 'db', 'demo') } };",
+        "db/changes/001_plots.ts": "export function up(knex) { return knex.schema.createTable('plots', f) }",
+        "db/demo/01_plots.ts": "export async function seed(knex) { await knex('plots').insert([{ id: 1 }]) }",
+    }
+    settings, _ = made(tmp_path, files)
+    migrations = settings.steps.setup.migrations
+    assert (migrations.tool, migrations.folder) == ("knex", "db/changes")  # type: ignore[union-attr]
+    assert settings.steps.seed.files == ["db/demo/01_plots.ts"]
+
+
+TYPEORM = {
+    "src/db/changes/CreatePlots.ts": "import { MigrationInterface } from 'typeorm';\n"
+    "export class CreatePlots169 implements MigrationInterface {}"
+}
+
+
+def test_migrations_of_typeorm_are_found_by_their_class(tmp_path: Path) -> None:
+    package = {"scripts": {"typeorm": "typeorm-ts-node-commonjs -d src/source.ts"}, "dependencies": {"typeorm": "0.3"}}
+    settings, _ = made(tmp_path, {**TYPEORM, "package.json": json.dumps(package)})
+    migrations = settings.steps.setup.migrations
+    assert migrations.folder == "src/db/changes"  # type: ignore[union-attr]
+    assert migrations.command == ["npm", "run", "typeorm", "--", "migration:run"]  # type: ignore[union-attr]
+
+
+def test_migrations_without_a_known_command_are_listed(tmp_path: Path) -> None:
+    _, body = made(tmp_path, {**TYPEORM, "compose.yaml": "services: {db: {image: postgres}}"})
+    assert any(
+        each.startswith("src/db/changes: migrations of TypeORM: devenv does not know their command")
+        for each in body["unused"]
+    )
