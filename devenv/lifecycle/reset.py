@@ -9,6 +9,7 @@ from devenv.config.services import STORES
 from devenv.core.errors import Exit
 from devenv.core.events import Watch
 from devenv.core.model import Report
+from devenv.engines.ends import ends_reported
 from devenv.engines.kinds.registry import EMPTIED, emptied, transient
 from devenv.lifecycle.load import StepLoader
 from devenv.lifecycle.plan import UpOptions
@@ -44,13 +45,14 @@ def run_fresh(
         for name in STORES:
             services.ready(name)
         agree(foreign_data(stack, names, inputs))
-        doubt, kept = loader.reset(inputs) if command == "reset" else (None, None)
-        if command != "reset" or doubt:
-            kept = loader.keep(f"before `devenv {command}`")
-            with emptied(stack.engine):
-                loader.run_all(inputs, names)
-        if doubt:
-            loader.remake_baseline(inputs)
+        with ends_reported(stack.engine, watch.say):
+            doubt, kept = loader.reset(inputs) if command == "reset" else (None, None)
+            if command != "reset" or doubt:
+                kept = loader.keep(f"before `devenv {command}`")
+                with emptied(stack.engine):
+                    loader.run_all(inputs, names)
+            if doubt:
+                loader.remake_baseline(inputs)
         for own in transient(stack.engine):
             watch.say(EMPTIED.format(name=own.name))
         states = step_states(stack, inputs)

@@ -8,6 +8,7 @@ from typing import Literal
 from devenv.core.errors import Exit, StoreError
 from devenv.core.events import Watch
 from devenv.core.model import POSTGRES, Report
+from devenv.engines.ends import ends_reported
 from devenv.engines.kinds.registry import EMPTIED, transient
 from devenv.snapshots.cleanup import delete, drop_strays, prune, recover
 from devenv.snapshots.item_backup import read_cluster
@@ -57,10 +58,13 @@ def run(stack: Stack, task: Literal["save", "restore", "delete"], name: str, wat
     stack.engine.permit(None)
     recover(stack, watch)
     if task == "save":
-        return report(stack, {"saved": plain(save(stack, name, watch))})
+        with ends_reported(stack.engine, watch.say):
+            saved = save(stack, name, watch)
+        return report(stack, {"saved": plain(saved)})
     if task == "delete":
         return report(stack, {"deleted": plain(delete(stack, name))})
-    manifest, kept = restore(stack, name, watch)
+    with ends_reported(stack.engine, watch.say):
+        manifest, kept = restore(stack, name, watch)
     for own in transient(stack.engine):
         watch.say(EMPTIED.format(name=own.name))
     gone = prune(stack, needed=name)

@@ -17,7 +17,7 @@ import pytest
 from devenv.host import processes
 from tests.e2e.many import OWN, kill, many_project, services
 from tests.e2e.port_thief import robbed_service
-from tests.support import ProjectDir
+from tests.support import ProjectDir, empty_project
 
 
 @pytest.fixture
@@ -311,3 +311,25 @@ def test_a_service_that_gives_itself_another_title_is_still_itself(many: Project
     assert {action["action"] for action in many.json("up")["plan"]} == {"keep"}
     many.ok("stop", "worker")
     assert processes.identify(before["pid"]) is None
+
+
+@pytest.mark.long
+def test_a_process_that_ends_with_its_connections_is_reported_by_the_command_that_closed_them(tmp_path: Path) -> None:
+    """As node-postgres does: an idle connection that is closed ends a process without a handler."""
+    made = empty_project(tmp_path / "pooled")
+    (made.path / "pooled.py").write_text(
+        "import os, time, psycopg\n"
+        "with psycopg.connect(os.environ['DATABASE_URL'], autocommit=True) as connection:\n"
+        "    print('connected', flush=True)\n"
+        "    while True:\n        connection.execute('SELECT 1')\n        time.sleep(0.02)\n"
+    )
+    (made.path / "devenv.toml").write_text(
+        '[project]\nname = "pooled"\n[services.pooled]\ncommand = ["{python}", "pooled.py"]\n'
+        'depends_on = ["postgres"]\nready = { log = "^connected" }\n'
+    )
+    try:
+        made.ok("up", timeout=240)
+        assert "pooled ended when its connections to Postgres were closed" in made.ok("snapshot", "save", "one").err
+        assert "pooled ended" not in made.ok("snapshot", "save", "two").err
+    finally:
+        made.remove()
