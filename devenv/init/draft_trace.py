@@ -119,8 +119,7 @@ class TraceDrafter(LibraryDrafter):
                 f"{head} returns several kinds of items ({listed}). Declare [[trace.{pattern.name}.entities]] for each:"
                 " see `devenv help traces`, An answer of several kinds."
             )
-        having = [each.name for each in self.entities if set(pattern.key) <= {*each.attributes, *each.match}]
-        if having and pattern.query.index:
+        if pattern.query.index and (having := self.having(pattern)):
             listed = ", ".join(having)
             return (
                 f"{head} queries an index by {key}. Items of these kinds have it: {listed}. Declare"
@@ -132,10 +131,14 @@ class TraceDrafter(LibraryDrafter):
             f" declare [trace.{pattern.name}] (`devenv help traces`)."
         )
 
+    def having(self, pattern: FoundPattern) -> list[str]:
+        return [each.name for each in self.entities if set(pattern.key) <= {*each.attributes, *each.match}]
+
     def why_untraced(self, pattern: FoundPattern) -> str:
         """The same in one line, for what `init` prints."""
         head = f"[trace.{pattern.name}] ({pattern.seen[0]})"
         kinds = [each.name for each in brought_by(pattern, self.entities)]
+        kinds = kinds or (self.having(pattern) if pattern.query.index else [])
         if len(kinds) > 1:
             return f"{head}: its answer has several kinds of items: {', '.join(kinds)}. See its comment in devenv.toml"
         key = ", ".join(pattern.key)

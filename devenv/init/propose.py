@@ -482,6 +482,7 @@ def traced_entity(pattern: FoundPattern, entities: Iterable[FoundEntity]) -> tup
                     return entity, {str(entity.place(attribute)): inner[0]}
     attribute, template = next(iter(pattern.key.items()))
     having = [each for each in here if attribute in each.attributes and attribute not in each.match]
-    if len(having) == 1 and re.fullmatch(r"\{[\w.]+\}", template) and len(pattern.key) == 1:
+    bare = re.fullmatch(r"\{[\w.]+\}", template) or (pattern.query.index and re.search(r"\{[\w.]+\}", template))
+    if len(having) == 1 and bare and len(pattern.key) == 1:
         return having[0], {attribute: template}
     return None

@@ -180,3 +180,33 @@ def test_the_time_that_is_the_id_is_also_the_field_that_sorts(tmp_path: Path) ->
     assert trace.sorted_by == "started_at"
     assert trace.fields["started_at"] == "started_at"
     assert trace.ids == {"dynamodb": "started_at", "library": "started_at"}
+
+
+def test_a_list_by_an_index_whose_key_has_a_word_is_traced(tmp_path: Path) -> None:
+    """`GROWER#…`: the one kind of items that has the attribute is what the index lists."""
+    names = {"pk": "HASH", "sk": "RANGE", "gsi1pk": "HASH", "gsi1sk": "RANGE"}
+    parts = [{"AttributeName": name, "KeyType": kind} for name, kind in names.items()]
+    index = {"IndexName": "by-grower", "KeySchema": parts[2:], "Projection": {"ProjectionType": "ALL"}}
+    request = {
+        "TableName": "greenhouse",
+        "KeySchema": parts[:2],
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in names],
+        "GlobalSecondaryIndexes": [index],
+    }
+    code = """
+import boto3
+from boto3.dynamodb.conditions import Key
+table = boto3.resource("dynamodb").Table("greenhouse")
+
+def add_harvest(bed_id, grower_id, day, kilos):
+    table.put_item(Item={"pk": f"BED#{bed_id}", "sk": f"HARVEST#{day}", "gsi1pk": f"GROWER#{grower_id}",
+                         "gsi1sk": f"HARVEST#{day}", "day": day, "kilos": kilos})
+
+def harvests_of(grower_id):
+    return table.query(IndexName="by-grower", KeyConditionExpression=Key("gsi1pk").eq(f"GROWER#{grower_id}"))["Items"]
+"""
+    files = {"tables/t.json": json.dumps(request), "store.py": code}
+    settings, _ = made(tmp_path, files)
+    [trace] = settings.trace.values()
+    assert (trace.pattern, trace.entity) == ("harvests_of", "harvest")
+    assert trace.where == {"gsi1pk": "GROWER#{grower_id}"}
