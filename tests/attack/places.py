@@ -11,6 +11,7 @@ from devenv.config.environment import format_environment
 from devenv.config.load import data_home, load
 from devenv.core.errors import UsageError
 from devenv.core.model import DynamoTarget, PostgresTarget
+from devenv.engines.embedded.halting import run_program
 from devenv.host.git import tracked_files
 from devenv.snapshots.foreign_cluster import replace_configuration
 from devenv.stores.dynamodb.client import Dynamo, read_only
@@ -28,6 +29,7 @@ __all__ = [
     "read",
     "read_only_dynamodb",
     "replace_configuration",
+    "run_program",
     "target",
     "tracked_files",
 ]

@@ -138,3 +138,19 @@ def test_an_interrupt_while_modules_are_imported_leaves_no_traceback(small: Proj
     )
     assert ran.returncode == -signal.SIGINT
     assert "Traceback" not in ran.stderr
+
+
+def test_an_interrupt_does_not_wait_for_the_program_under_way(tmp_path: Path) -> None:
+    from tests.attack.places import run_program
+
+    started = tmp_path / "pid"
+
+    def halt() -> None:
+        if started.exists() and started.read_text().strip():
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run_program(["sh", "-c", 'echo $$ > "$0"; exec sleep 600', str(started)], halt)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(started.read_text()), 0)
+    assert run_program(["cat"], lambda: None, given=b"x" * 1_000_000).stdout == b"x" * 1_000_000

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from devenv.core.errors import DevenvError
+from devenv.engines.embedded.halting import run_program
 from devenv.engines.embedded.postgres import Binaries
 from devenv.host import file_clone as copies
 from devenv.host.processes import Account, as_account
@@ -39,10 +40,12 @@ def copy_cluster(
     env: Mapping[str, str],
     account: Account | None,
     finish: Callable[[Path], None] = lambda fresh: None,
+    halt: Callable[[], None] = lambda: None,
 ) -> bool:
     """Make `data` a copy of the stopped cluster in `source`, all or nothing; False when that is not possible.
 
     `finish` is called with the copy before it becomes `data`; when it fails as a program or a file does, so does all.
+    DevenvError is only what `halt` raises.
     """
     fresh = data.with_name(f"{data.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -53,15 +56,13 @@ def copy_cluster(
         if copies.checksum(fresh) != checksum:
             raise DevenvError(f"{source} is damaged")
         renew_number(fresh / "global" / "pg_control")
-        subprocess.run(
-            [binaries.program("pg_resetwal"), "--pgdata", str(fresh)],
-            stdin=subprocess.DEVNULL, capture_output=True, cwd=data.parent, env=dict(env), check=True,
-            **as_account(account),
-        )  # fmt: skip
+        command = [binaries.program("pg_resetwal"), "--pgdata", str(fresh)]
+        run_program(command, halt, cwd=data.parent, env=dict(env), **as_account(account)).check_returncode()
         finish(fresh)
         fresh.rename(data)
     except (DevenvError, OSError, subprocess.SubprocessError):
         shutil.rmtree(fresh, ignore_errors=True)
+        halt()
         return False
     return True
 

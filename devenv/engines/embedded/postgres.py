@@ -8,12 +8,13 @@ import re
 import shutil
 import struct
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from devenv.core.errors import DevenvError, Exit
 from devenv.core.value import Value
+from devenv.engines.embedded.halting import run_program
 from devenv.host.installation import add_command, install_command
 from devenv.host.processes import Account, as_account, identify
 from devenv.host.writing import open_new
@@ -173,9 +174,18 @@ def clear_leftovers(data: Path) -> None:
 
 
 def make_cluster(
-    binaries: Binaries, data: Path, user: str, password: str, env: Mapping[str, str], account: Account | None
+    binaries: Binaries,
+    data: Path,
+    user: str,
+    password: str,
+    env: Mapping[str, str],
+    account: Account | None,
+    halt: Callable[[], None] = lambda: None,
 ) -> None:
-    """initdb into `data`, all or nothing: it is made beside and renamed, so a crash leaves no half cluster."""
+    """initdb into `data`, all or nothing: it is made beside and renamed, so a crash leaves no half cluster.
+
+    DevenvError, also what `halt` raises.
+    """
     # Names of this process's own: the initdb of a killed devenv may still be at work on the ones left over. (The name
     # without a number is that of a copy, see cluster.py.)
     clear_leftovers(data)
@@ -190,13 +200,9 @@ def make_cluster(
         "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions",
     ]  # fmt: skip
     try:
-        child = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=data.parent,
-            env=dict(env), check=False, **as_account(account),
-        )  # fmt: skip
+        child = run_program(command, halt, cwd=data.parent, env=dict(env), **as_account(account))
         output = child.stdout.decode("utf-8", "replace")
         if child.returncode:
-            shutil.rmtree(fresh, ignore_errors=True)
             raise DevenvError(
                 f"PostgreSQL could not make its data folder {data}",
                 exit_code=Exit.CRASHED,
@@ -205,6 +211,7 @@ def make_cluster(
             )
         fresh.rename(data)
     finally:
+        shutil.rmtree(fresh, ignore_errors=True)
         secret.unlink(missing_ok=True)
 
 

@@ -54,8 +54,8 @@ class PostgresStore(EmbeddedStore):
                 progress(f"{who}: data in {engine.home}, parts in {engine.cache}", 0, None)
             progress("making the data folder (initdb)", 0, None)
             user, password = engine.settings.postgres.user, engine.secrets().password
-            if not copy_pristine(binaries, data, user, password, engine.cache, env, account):
-                postgres.make_cluster(binaries, data, user, password, env, account)
+            if not copy_pristine(binaries, data, user, password, engine.cache, env, account, engine.halt):
+                postgres.make_cluster(binaries, data, user, password, env, account, engine.halt)
         postgres.clear_stale_pid(data)
         command = postgres.serve_command(binaries, data, engine.port(self.name))
         return Launch(command, env, engine.home, account, binaries.version)
@@ -80,4 +80,5 @@ class PostgresStore(EmbeddedStore):
         source, checksum = engine.origin
         progress("copying the data folder of another checkout's baseline", 0, None)
         env = engine.service_environment()
-        return copy_cluster(binaries, source, self.data(engine), checksum, env, engine.account())
+        account, halt = engine.account(), engine.halt
+        return copy_cluster(binaries, source, self.data(engine), checksum, env, account, halt=halt)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import shutil
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from devenv.core.errors import DevenvError
 from devenv.engines.embedded.cluster import copy_cluster, without_wal
+from devenv.engines.embedded.halting import run_program
 from devenv.engines.embedded.postgres import Binaries, make_cluster
 from devenv.host import file_clone as copies
 from devenv.host.processes import Account, as_account
@@ -32,6 +32,7 @@ def copy_pristine(
     cache: Path,
     env: Mapping[str, str],
     account: Account | None,
+    halt: Callable[[], None] = lambda: None,
 ) -> bool:
     """Make `data` a copy of the kept cluster, which is made first where there is none. False: it is not possible.
 
@@ -42,7 +43,7 @@ def copy_pristine(
         return False
     place = place_of(binaries, user, cache)
     try:
-        if not (place / SUM).exists() and not keep(binaries, data, user, place, env, account):
+        if not (place / SUM).exists() and not keep(binaries, data, user, place, env, account, halt):
             return False
         known = (place / SUM).read_text().strip()
     except OSError:
@@ -51,15 +52,13 @@ def copy_pristine(
     def set_password(fresh: Path) -> None:
         """Give the superuser its password: without a server, so that nobody signs in with another before."""
         role, word = user.replace('"', '""'), password.replace("'", "''")
-        done = subprocess.run(
-            [binaries.program("postgres"), "--single", "-D", str(fresh), "-c", "fsync=off", "postgres"],
-            input=f"ALTER ROLE \"{role}\" PASSWORD '{word}'\n".encode(), capture_output=True, cwd=data.parent,
-            env=dict(env), check=True, timeout=60, **as_account(account),
-        )  # fmt: skip
-        if b"ERROR:" in done.stderr:
+        command = [binaries.program("postgres"), "--single", "-D", str(fresh), "-c", "fsync=off", "postgres"]
+        statement = f"ALTER ROLE \"{role}\" PASSWORD '{word}'\n".encode()
+        done = run_program(command, halt, given=statement, cwd=data.parent, env=dict(env), **as_account(account))
+        if done.returncode or b"ERROR:" in done.stdout:
             raise DevenvError("the password of the copied cluster could not be set")
 
-    if copy_cluster(binaries, place / "data", data, known, env, account, set_password):
+    if copy_cluster(binaries, place / "data", data, known, env, account, set_password, halt):
         return True
     # Damaged, or of a server that cannot do this: the next `up` makes it anew.
     shutil.rmtree(place, ignore_errors=True)
@@ -73,7 +72,13 @@ def place_of(binaries: Binaries, user: str, cache: Path) -> Path:
 
 
 def keep(
-    binaries: Binaries, data: Path, user: str, place: Path, env: Mapping[str, str], account: Account | None
+    binaries: Binaries,
+    data: Path,
+    user: str,
+    place: Path,
+    env: Mapping[str, str],
+    account: Account | None,
+    halt: Callable[[], None],
 ) -> bool:
     """Make the kept cluster, all or nothing; False when another `up` is at it. OSError, e.g. for a full disk."""
     from filelock import FileLock, Timeout
@@ -89,7 +94,7 @@ def keep(
             for left in (fresh, place):
                 shutil.rmtree(left, ignore_errors=True)
             try:
-                make_cluster(binaries, made, user, secrets.token_urlsafe(24), env, account)
+                make_cluster(binaries, made, user, secrets.token_urlsafe(24), env, account, halt)
                 fresh.mkdir(mode=0o700)
                 copies.copy_tree(made, fresh / "data", None, without_wal)
                 (fresh / "data" / "pg_wal").mkdir(mode=0o700, exist_ok=True)
