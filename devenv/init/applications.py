@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from devenv.init.compose import ComposeService, split_words
+from devenv.init.documents import documented_port
 from devenv.init.frameworks import FACTORIES
 from devenv.init.golang_code import go_run
 from devenv.init.settings_found import local_command
@@ -34,6 +35,7 @@ SERVERS: Final = frozenset(
         *("@sveltejs/kit", "@remix-run/node", "elysia", "h3", "@feathersjs/feathers"),
     ]
 )
+PHP_SERVER: Final = re.compile(r"\bphp\s+-S\s+[\w.]*:(\d{2,5})([^|&;]*)")
 # The port of a framework's own server.
 USUAL: Final = {"next": 3000, "nuxt": 3000}
 # Variables that hold a port, and those that hold an address with one.
@@ -58,7 +60,16 @@ def find_application(survey: Survey) -> FoundApplication | None:
     """The application; None when nothing says that there is one."""
     service = survey.compose.application if survey.compose else None
     if service is None:
-        known = (from_packages, from_framework, from_django, from_go, from_spring, from_rails)
+        known = (
+            from_packages,
+            from_framework,
+            from_django,
+            from_go,
+            from_spring,
+            from_rails,
+            from_composer,
+            from_module,
+        )
         return next((found for read in known if (found := read(survey))), None)
     return from_service(service, survey)
 
@@ -158,7 +169,31 @@ def from_framework(survey: Survey, only: str | None = None) -> FoundApplication 
         else:
             words = ("{python}", "-m", "uvicorn", f"{module}:{name}", "--port", "{port}")
             words += ("--factory",) if name in FACTORIES else ()
-        return FoundApplication(words, folder, None, file)
+        return FoundApplication(words, folder, documented_port(survey.documents, words[2]), file)
+    return None
+
+
+def from_module(survey: Survey) -> FoundApplication | None:
+    """The package that the project's documents start with `python -m`."""
+    found = survey.module
+    return FoundApplication(("{python}", "-m", found.name), ".", found.port, found.evidence) if found else None
+
+
+def from_composer(survey: Survey) -> FoundApplication | None:
+    """PHP's own server: of composer.json's script, of Laravel, or for the folder `public`."""
+    for manifest in (each for each in survey.manifests if each.language == "PHP"):
+        folder = manifest.folder or "."
+        place = f"{manifest.folder}/" if manifest.folder else ""
+        for name, script in manifest.scripts.items():
+            if served := PHP_SERVER.search(script):
+                words = ("php", "-S", "127.0.0.1:{port}", *split_words(served[2]))
+                return FoundApplication(words, folder, int(served[1]), f'{manifest.file}, script "{name}"')
+        if f"{place}artisan" in survey.names:
+            words = ("php", "artisan", "serve", "--host", "127.0.0.1", "--port", "{port}")
+            return FoundApplication(words, folder, None, f"{place}artisan")
+        if f"{place}public/index.php" in survey.names:
+            words = ("php", "-S", "127.0.0.1:{port}", "-t", "public")
+            return FoundApplication(words, folder, documented_port(survey.documents, "php"), f"{place}public/index.php")
     return None
 
 
@@ -168,7 +203,8 @@ def from_django(survey: Survey) -> FoundApplication | None:
     if manage is None or not any(n.rpartition("/")[2] == "urls.py" for n in survey.names):
         return None
     words = ("{python}", "manage.py", "runserver", "--noreload", "127.0.0.1:{port}")
-    return FoundApplication(words, manage.rpartition("/")[0] or ".", None, manage)
+    port = documented_port(survey.documents, "runserver")
+    return FoundApplication(words, manage.rpartition("/")[0] or ".", port, manage)
 
 
 def is_package(folder: str, survey: Survey) -> bool:

@@ -173,12 +173,15 @@ def read_code(
         function = describe(file, name, owner, scope)
         functions.append(function)
         nodes = list(own_nodes(owner))
-        queries += queries_among(nodes, function, scope)
+        asked = queries_among(nodes, function, scope)
+        queries += asked
+        # What is shown of the items that it asked for is no item.
+        views = {id(n.elt) for n in nodes if isinstance(n, ast.ListComp | ast.GeneratorExp)} if asked else set()
         handed = {id(word.value) for n in nodes if isinstance(n, ast.Call) for word in n.keywords if word.arg == "Item"}
         for node in nodes:
             # `Item=dict(key(id), name=name)`, `Item=key(id) | {…}`.
             whole = dict_of(node, scope) if id(node) in handed and isinstance(node, ast.Call | ast.BinOp) else node
-            if shape := read_shape(whole, function, scope, keys, sure=id(node) in handed):
+            if id(node) not in views and (shape := read_shape(whole, function, scope, keys, sure=id(node) in handed)):
                 shapes.append(shape)
     nodes = list(ast.walk(tree))
     strings = {

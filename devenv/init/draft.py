@@ -11,12 +11,12 @@ from typing import Any, Final
 from devenv.config.masking import MASK, mask_words
 from devenv.config.variables import is_refused
 from devenv.core.plural import number_of
-from devenv.engines.embedded.contrib import EXTENSIONS
-from devenv.init.applications import find_application
+from devenv.init.applications import FoundApplication, find_application
 from devenv.init.code import Code
 from devenv.init.compose import ComposeService
 from devenv.init.draft_steps import StepDrafter
-from devenv.init.listing import COMPILED, SCRIPTS
+from devenv.init.extensions import image_extension, ways_out
+from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
 from devenv.init.other_services import write_services
 from devenv.init.settings_found import GIVEN, OWN_REGION, database_of, is_secret, placeholder
 from devenv.init.sheet import Guess
@@ -162,14 +162,7 @@ class Drafter(StepDrafter):
                 self.sheet.key("user", user)
             if postgres and postgres.port():
                 self.sheet.key("port", postgres.port())
-            extensions = sorted({name for file in self.survey.sql for name in file.extensions} - EXTENSIONS)
-            if extensions:
-                self.sheet.ask(
-                    f"The SQL files create extensions that devenv's own PostgreSQL lacks: {', '.join(extensions)}."
-                    " Use the PostgreSQL that is installed on this machine, with these extensions?"
-                )
-                self.sheet.key("source", "system")
-                self.sheet.agreed()
+            self.extensions(postgres.image if postgres else None)
         self.sheet.above("DynamoDB Local, as devenv starts it: its port on 127.0.0.1, and the region of its tables.")
         dynamodb = self.dynamodb()
         region = self.region()
@@ -186,21 +179,41 @@ class Drafter(StepDrafter):
                 " Without endpoint_url, boto3 reads AWS_ENDPOINT_URL_DYNAMODB."
             )
 
+    def extensions(self, image: str | None) -> None:
+        """A question about the extensions that the project needs and devenv's own server lacks, with the ways out."""
+        if self.survey.extensions:
+            self.sheet.ask(ways_out(self.survey.extensions, image))
+            self.sheet.key("source", "system")
+            self.sheet.agreed()
+        elif name := image_extension(image or ""):
+            self.sheet.comment(
+                f"Compose runs {image}, but no file creates the extension {name}, so devenv's own PostgreSQL serves."
+                ' If the project needs it: source = "system", or engine = "docker" with this image.'
+            )
+
     def region(self) -> str | None:
         """The region that the variables name."""
         given = self.survey.variables
         names = ("AWS_REGION", "AWS_DEFAULT_REGION", *filter(OWN_REGION.fullmatch, given))
         return next((value for name in names if (value := given.get(name))), None)
 
+    def health(self, found: FoundApplication) -> str | None:
+        """The path that tells that the application serves."""
+        spring, module = self.survey.spring, self.survey.module
+        if spring and found.command == spring.command:
+            return spring.health
+        if module and module.health and found.command[-2:] == ("-m", module.name):
+            return module.health
+        fastapi = any(kind == "fastapi" for kind, _ in self.survey.applications.values())
+        # FastAPI's own page.
+        return health_of(self.survey.code) or ("/docs" if fastapi else None)
+
     def backend_section(self) -> None:
         """`[backend]`: the application's command, on loopback, on devenv's port."""
         found = find_application(self.survey)
         if found is None:
             return
-        spring = self.survey.spring
-        health = spring.health if spring and found.command == spring.command else health_of(self.survey.code)
-        if health is None and any(kind == "fastapi" for kind, _ in self.survey.applications.values()):
-            health = "/docs"  # FastAPI's own page.
+        health = self.health(found)
         self.sheet.above("Your HTTP application: devenv starts it with the variables of `devenv env`.")
         self.sheet.section("backend")
         if not found.command:
@@ -229,7 +242,9 @@ class Drafter(StepDrafter):
             self.sheet.comment('health = "/PATH" (a status below 400). Without it: any status below 500 of `/`')
         if self.survey.python:
             self.sheet.key("python", self.survey.python)
-        elif any(code.uses_dynamodb and not code.file.endswith((*SCRIPTS, *COMPILED)) for code in self.survey.code):
+        elif any(
+            code.uses_dynamodb and not code.file.endswith((*SCRIPTS, *COMPILED, *UNCALLED)) for code in self.survey.code
+        ):
             self.sheet.comment(
                 '{python} is the one that runs devenv; name the project\'s own: python = ".venv/bin/python"'
             )

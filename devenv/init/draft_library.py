@@ -11,7 +11,7 @@ from devenv.init.code import Function
 from devenv.init.draft_data import DataDrafter
 from devenv.init.golang_code import go_run
 from devenv.init.instances import takes_arguments
-from devenv.init.listing import COMPILED, SCRIPTS
+from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
 from devenv.init.propose import FoundPattern
 from devenv.init.ruby_code import ruby_command
 from devenv.init.step_commands import rails_folder
@@ -124,6 +124,6 @@ class LibraryDrafter(DataDrafter):
             return bool(function.name) and self.go_command(function) is not None
         if function.file.endswith(".rb"):
             return self.ruby_command(function) is not None
-        if function.file.endswith(SCRIPTS) and "." in function.name:
+        if function.file.endswith(UNCALLED) or (function.file.endswith(SCRIPTS) and "." in function.name):
             return False  # A method: nothing tells how its object is made.
         return bool(function.name) and (function.file.endswith(SCRIPTS) or self.callable_path(function) is not None)

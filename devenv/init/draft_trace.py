@@ -12,7 +12,7 @@ from devenv.init.code import Function
 from devenv.init.draft_data import quoted
 from devenv.init.draft_library import LibraryDrafter
 from devenv.init.entities import ID_NAMES, PLACE, FoundEntity, key_of, own_id, places_of, singular, snake, text_of
-from devenv.init.listing import COMPILED, SCRIPTS
+from devenv.init.listing import COMPILED, SCRIPTS, UNCALLED
 from devenv.init.propose import (
     FoundPattern,
     brought_by,
@@ -275,7 +275,7 @@ class TraceDrafter(LibraryDrafter):
             self.sheet.key("payload", words, "texts that people wrote: reports leave them out")
         if called:
             self.library(pattern, arguments)
-        elif self.is_view(function) and route:
+        elif route and (self.is_view(function) or function.file.endswith(UNCALLED)):
             self.sheet.comment(self.not_callable(pattern))
         elif function.name:
             self.sheet.note(self.not_callable(pattern))
@@ -326,11 +326,12 @@ class TraceDrafter(LibraryDrafter):
                 " For this layer, move its query to a function of its own, and declare"
                 f" [trace.{pattern.name}.library]."
             )
-        if function.file.endswith(COMPILED):
+        if function.file.endswith((*COMPILED, *UNCALLED)):
+            words = '"go", "run", ".", …' if function.file.endswith(COMPILED) else "…"
             return (
                 f"No command prints what {function.name} ({function.file}:{function.line}) returns, so the library"
                 " layer is left out. Add a command to the program that prints it as JSON, and declare"
-                f' [trace.{pattern.name}.library] command = ["go", "run", ".", …].'
+                f" [trace.{pattern.name}.library] command = [{words}]."
             )
         return (
             f"{function.name.partition('.')[0]} ({function.file}:{function.line}) needs arguments, and no module makes"

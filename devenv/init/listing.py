@@ -23,6 +23,8 @@ MOST_IN_FOLDER: Final = 500
 SCRIPTS: Final = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
 # Languages whose functions run by a command, not in devenv's runner.
 COMPILED: Final = (".go",)
+# Of these languages devenv knows no way to call one function.
+UNCALLED: Final = (".php", ".java", ".kt")
 NO_PROGRAM: Final = late(r"\.(test|spec|d|min|config)\.[cm]?[jt]s$")
 
 

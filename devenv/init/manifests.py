@@ -25,12 +25,12 @@ LANGUAGES: Final[Mapping[str, str]] = {
 }
 # The packages of each store's drivers, in any of these languages.
 POSTGRES: Final = re.compile(
-    r"(?<![\w-])(pg|pg-promise|postgres|postgresql|psycopg\w*|asyncpg|sqlalchemy|knex|prisma|@prisma/client|typeorm|"
+    r"(?<![\w-])(pg|ext-pdo_pgsql|pg-promise|postgres|postgresql|psycopg\w*|asyncpg|sqlalchemy|knex|prisma|@prisma/client|typeorm|"
     r"sequelize|drizzle-orm|lib/pq|pgx(/v\d)?|go-pg|sqlx|tokio-postgres|r2dbc-postgresql|doctrine/dbal)(?![\w-])",
     re.IGNORECASE,
 )
 DYNAMODB: Final = re.compile(
-    r"dynamodb|boto3|aioboto3|pynamodb|dynamoose|dynamoid|electrodb|(?<![\w-])aws-sdk(?![\w-])", re.IGNORECASE
+    r"dynamodb|boto3|aioboto3|pynamodb|dynamoose|dynamoid|electrodb|(?<![\w-])aws-sdk(?:-php)?(?![\w-])", re.IGNORECASE
 )
 
 
@@ -69,7 +69,7 @@ def read_manifest(file: str, text: str) -> PackageFile | None:
     name = PurePosixPath(file).name
     if name not in LANGUAGES:
         return None
-    if name != "package.json":
+    if name not in ("package.json", "composer.json"):
         stores = stores_of(text)
         return PackageFile(file, LANGUAGES[name], stores)
     try:
@@ -80,9 +80,11 @@ def read_manifest(file: str, text: str) -> PackageFile | None:
         return None
     sections = [tree.get(name) for name in ("dependencies", "devDependencies")]
     packages = [str(each) for section in sections if isinstance(section, dict) for each in section]
+    if name == "composer.json":
+        packages += [str(each) for n in ("require", "require-dev") if isinstance(tree.get(n), dict) for each in tree[n]]
     given = tree.get("scripts")
     scripts = given if isinstance(given, dict) else {}
-    language = "TypeScript" if "typescript" in packages else "JavaScript"
+    language = "TypeScript" if "typescript" in packages else LANGUAGES[name]
     return PackageFile(
         file,
         language,

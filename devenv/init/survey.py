@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from devenv.config.masking import split_address
 from devenv.host.files import read_text
-from devenv.init import golang_code, javascript_code, ruby, unused
+from devenv.init import golang_code, javascript_code, php_code, ruby, unused
 from devenv.init.code import Code, read_code
 from devenv.init.combined import mounted, with_answers, with_results
 from devenv.init.compose import ComposeFile, read_composes, read_dockerfile, read_dotenv
@@ -20,6 +20,8 @@ from devenv.init.copied_rows import copied_rows, csv_tables, loaded_files
 from devenv.init.data_classes import data_classes
 from devenv.init.dict_functions import dict_functions
 from devenv.init.django_code import django_routes, django_tables, settings_module, with_django_settings
+from devenv.init.documents import ServedModule, read_documents, served_module
+from devenv.init.extensions import lacking_extensions
 from devenv.init.frameworks import application_in
 from devenv.init.functions import FoundFunction, find_functions, unread_functions
 from devenv.init.instances import instances_in
@@ -150,6 +152,9 @@ class Survey:
     names: tuple[str, ...] = ()
     seed_data: tuple[str, ...] = ()
     spring: SpringProject | None = None
+    documents: Mapping[str, str] = field(default_factory=dict)
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    module: ServedModule | None = None
     row_seed: StepCommand | None = None
     ports: Mapping[str, FoundPort] = field(default_factory=dict)
     is_empty: bool = True
@@ -168,6 +173,7 @@ class Survey:
 def survey(root: Path) -> Survey:
     """Look through a folder."""
     names, texts, left_out = read_texts(root)
+    documents = read_documents(root, names)
     shared = merged(texts, SHARED)
     given = {**shared, **merged(texts, PRIVATE)}
     composes = compose_names(texts)
@@ -215,6 +221,7 @@ def survey(root: Path) -> Survey:
         *ruby.read_ruby(texts),
         *read_ruby_code(texts, variables),
         *read_rails_routes(texts),
+        *php_code.read_php(texts),
         *(prisma_code(name, text) for name, text in texts.items() if name.endswith(".prisma")),
     )
     manifests = tuple(package for n, t in texts.items() if (package := read_manifest(n, t)))
@@ -283,7 +290,7 @@ def survey(root: Path) -> Survey:
         code=code,
         databases=(
             *ruby.rails_database(texts),
-            *find_databases([*texts.values(), *([spring.url] if spring and spring.url else [])]),
+            *find_databases([*texts.values(), *documents.values(), *([spring.url] if spring and spring.url else [])]),
         ),
         # Only its name is used; it may well be a link to the system's interpreter.
         python=next((each for each in INTERPRETERS if (root / each).exists()), None),
@@ -338,6 +345,9 @@ def survey(root: Path) -> Survey:
         token_use=token_use(texts),
         names=tuple(names),
         spring=spring,
+        documents=documents,
+        extensions=lacking_extensions(texts, {*(f.name for f in sql), *(migrations.files if migrations else ())}),
+        module=served_module(documents, texts),
         seed_data=tuple(data),
         row_seed=row_loader,
         ports=read_ports({**texts, **scripts}),

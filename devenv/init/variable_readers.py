@@ -21,11 +21,35 @@ BODY: Final = 400
 
 def with_read_variables(trees: Mapping[str, ast.Module]) -> Mapping[str, ast.Module]:
     """The same files of Python, with the variable itself in the places of calls that read it."""
+    for tree in trees.values():
+        if names := os_names(tree):
+            OsNames(names).visit(tree)
     readers = {name: required for tree in trees.values() for name, required in readers_of(tree)}
     if readers:
         for tree in trees.values():
             ReadVariables(readers).visit(tree)
     return trees
+
+
+def os_names(tree: ast.Module) -> dict[str, str]:
+    """name -> name in `os` of `from os import environ`."""
+    found = (node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "os" and not node.level)
+    aliases = (alias for node in found for alias in node.names if alias.name in ("environ", "getenv"))
+    return {alias.asname or alias.name: alias.name for alias in aliases}
+
+
+class OsNames(ast.NodeTransformer):
+    """Puts `os.environ` in the places of `environ`, where it comes from there."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """A name of `os`, or any other as it is."""
+        if node.id not in self.names or not isinstance(node.ctx, ast.Load):
+            return node
+        made = ast.Attribute(ast.Name("os", ast.Load()), self.names[node.id], ast.Load())
+        return ast.fix_missing_locations(ast.copy_location(made, node))
 
 
 def readers_of(tree: ast.Module) -> Iterable[tuple[str, bool]]:
